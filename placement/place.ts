@@ -133,8 +133,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     const message = `the pool "${by.model}" (${connector}) has no ${missing}`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
   }
-  if (by.kind !== 'agent') return { connector, ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }) };
-  const { budget } = agentOf(by);
+  const budget = by.kind === 'agent' ? agentOf(by).budget : undefined;
   if (budget?.cost !== undefined && !budget.price && !price) {
     const message = `neither the budget nor the pool "${by.model}" states the price of a million tokens`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
@@ -143,7 +142,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     connector,
     ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }),
     ...(price && { price }),
-    ...(contextTokens !== undefined && { contextTokens }),
+    ...(by.kind === 'agent' && contextTokens !== undefined && { contextTokens }),
   };
 }
 

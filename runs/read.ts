@@ -1,7 +1,14 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import { resumptionOf, STAGES_QUERY, type StageRecord, type Wait, type WebhookTarget } from '../pipelines/run/index.js';
+import {
+  resumptionOf,
+  STAGES_QUERY,
+  type StageRecord,
+  usageOfRows,
+  type Wait,
+  type WebhookTarget,
+} from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/index.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
@@ -119,9 +126,14 @@ export const documentOfEnded = (
   status,
   endedAt: new Date().toISOString(),
   ...(output && { output: withHrefs(output, run.id, 'output') }),
-  ...(stages && { stages }),
+  ...(stages && { stages, ...usageOf(stages) }),
   ...(error && { error }),
 });
+
+function usageOf(stages: readonly StageRecord[]): Pick<RunDocument, 'usage'> {
+  const usage = usageOfRows(stages);
+  return { ...(usage && { usage }) };
+}
 
 const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunMemo) => ({
   id,
@@ -168,7 +180,7 @@ function record(deps: RunReading, { id, memo, description, input, seen, resumedA
     ...(description.closeTime && { endedAt: description.closeTime.toISOString() }),
     ...(input && { input: withHrefs(input, id, 'input') }),
     ...(output && { output: withHrefs(output, id, 'output') }),
-    ...(seen?.stages && { stages: seen.stages }),
+    ...(seen?.stages && { stages: seen.stages, ...usageOf(seen.stages) }),
     ...(seen && 'waiting' in seen && { waiting: seen.waiting }),
     ...(error && { error }),
     ...(resumedAs !== undefined && { resumedAs }),

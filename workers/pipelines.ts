@@ -3,6 +3,7 @@ import { pipelines as catalog } from '../pipelines/catalog/index.js';
 import { collecting, errorOf } from '../pipelines/definition/broken.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
+import { servedFunctions } from '../pipelines/definition/scoped-tools.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import { codeOf, isKindBuilder } from '../pipelines/stages/index.js';
@@ -61,7 +62,7 @@ export async function inspectDeployment(settings: Given, module = settings.MILLR
           { pipelines: catalog, functions: [], kinds: [], errors: [], sources: `millrace-${releaseOf()}` };
   const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
   const own = pipelines.map((pipeline) => pinned(pipeline, build));
-  const more = functions.map((each) => pinnedCode(each, build));
+  const more = servedFunctions(functions, own).map((each) => pinnedCode(each, build));
   return {
     pipelines: own,
     functions: [...own.flatMap(({ code }) => [...code.values()]), ...more],

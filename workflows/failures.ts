@@ -9,6 +9,7 @@ import {
 import { ContinueAsNew, DeterminismViolationError } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
+import { type StageRecord, usageOfRows } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { notBegun } from './elsewhere.js';
 
@@ -87,9 +88,11 @@ export function childError(step: string, error: unknown): StageError {
   const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
   const run = error instanceof ChildWorkflowFailure ? (error.execution.workflowId ?? '') : '';
   if (cause instanceof ApplicationFailure) {
-    // Its stage table is in its own history.
-    const { stages: _, message = cause.message, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
-    return new StageError(codeOf(cause), `run "${step}": ${String(message)}`, { ...details, stage: step, run });
+    // Its stage table is in its own history; what it has used counts here too.
+    const { stages = [], message = cause.message, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
+    const usage = usageOfRows(stages as unknown as readonly StageRecord[]);
+    const own = { ...details, stage: step, run, ...(usage && { usage }) };
+    return new StageError(codeOf(cause), `run "${step}": ${String(message)}`, own);
   }
   if (cause instanceof CancelledFailure) {
     return new StageError('CHILD_CANCELLED', `run "${step}": it was cancelled`, { stage: step, run });

@@ -199,11 +199,11 @@ export class TemporalHost implements RunHost {
     return this.#turns.settled();
   }
 
-  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
+  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
     const { plan, tenant } = context;
     const { workflowId } = workflowInfo();
     try {
-      const result = (await executeChild(plan.name, {
+      return (await executeChild(plan.name, {
         workflowId: `${workflowId}/${path}`,
         args: [input, context],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
@@ -215,7 +215,6 @@ export class TemporalHost implements RunHost {
           { key: tenantKey, value: tenant },
         ]),
       })) as RunResult;
-      return result.output;
     } catch (error) {
       // If the child alone was cancelled, that is the child's failure, not this run's cancellation.
       throw isCancellation(error) && CancellationScope.current().consideredCancelled

@@ -52,7 +52,7 @@ const stage = z.object({
   conversions: z.array(z.string()).optional(),
   hedged: z.literal(true).optional(),
   resumed: z.literal(true).optional().describe('Some results come from the record of the run that this one resumes'),
-  usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
+  usage: z.record(z.string(), z.number()).optional().describe('Tokens, and their cost where the pool has a price'),
   doing: z
     .string()
     .optional()
@@ -97,6 +97,10 @@ export const runDocument = z.object({
   input: anyObject.optional(),
   output: anyObject.optional(),
   stages: z.array(stage).optional().describe('Absent while no worker is available'),
+  usage: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe('inputTokens and outputTokens of the run and its child runs, and cost by the prices of the pools'),
   waiting: z.array(wait).optional().describe('Open approvals of the run and its child runs, while it is running'),
   error: failure
     .extend({

@@ -15,6 +15,7 @@ import { checkUse } from './kind-options.js';
 import { reference, schemaOf, toBinding } from './reference.js';
 import { itemOf, union } from './schema.js';
 import { GraphScope } from './scope.js';
+import { withScopedTools } from './scoped-tools.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
 import { withStreams } from './streams.js';
 
@@ -36,6 +37,7 @@ export class Tracer {
   kinds: ReadonlyMap<string, DefinedKind> = new Map();
   /** Options given for each stage, used to explain the plan. */
   readonly authored = new Map<string, StageOptions>();
+  readonly #pipeline: string;
   readonly #deadlineMs: number;
   readonly #ids = new Set<string>();
   #ended = false;
@@ -43,6 +45,7 @@ export class Tracer {
 
   constructor(name: string, deadlineMs: number) {
     this.#scope = new GraphScope(name);
+    this.#pipeline = name;
     this.#deadlineMs = deadlineMs;
   }
 
@@ -50,9 +53,11 @@ export class Tracer {
     return this.#scope;
   }
 
-  stage(id: string, use: AnyUse, bound: unknown, options: StageOptions = {}): unknown {
+  stage(id: string, given: AnyUse, bound: unknown, authored: StageOptions = {}): unknown {
     this.#claim(id);
-    if (typeof use?.kind !== 'string') throw invalid(id, 'needs a stage kind with its options, e.g. chat({ model })');
+    if (typeof given?.kind !== 'string') throw invalid(id, 'needs a stage kind with its options, e.g. chat({ model })');
+    const use = withScopedTools(given, this.#pipeline);
+    const options = this.#scopedOptions(authored);
     const kind = kindOfUse(use);
     if (!kind) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
     checkUse(id, use);
@@ -71,7 +76,7 @@ export class Tracer {
       ...resolveOptions(id, use, options, this.#scope, this.#deadlineMs),
     };
     checkFit(`${id}.input`, bound, use.input);
-    this.authored.set(id, options as StageOptions);
+    this.authored.set(id, authored);
     this.#scope.steps.push(withStreams(step, this.#scope.steps));
     return reference(id, options.optional ? (use.output as z.ZodType).nullable() : use.output, this.#scope);
   }
@@ -210,6 +215,16 @@ export class Tracer {
     if (id === 'input') throw invalid(id, 'is the name of the run’s input; choose another stage id');
     if (this.#ids.has(id)) throw invalid(id, 'is defined twice; give each step its own id');
     this.#ids.add(id);
+  }
+
+  #scopedOptions(options: StageOptions): StageOptions {
+    const { fallback, degrade } = options;
+    const scoped = <T extends AnyUse | 'cached' | 'skip'>(to: T) => withScopedTools(to, this.#pipeline);
+    return {
+      ...options,
+      ...(Array.isArray(fallback) && { fallback: fallback.map(scoped) }),
+      ...(Array.isArray(degrade) && { degrade: degrade.map(({ to, ...rung }) => ({ ...rung, to: scoped(to) })) }),
+    };
   }
 
   #keepCode(id: string, use: AnyUse): void {

@@ -1,6 +1,6 @@
 import type { ErrorCode, FieldError } from '../errors.js';
 import type { JsonObject } from '../json.js';
-import type { StageRecord, Wait } from './index.js';
+import type { StageRecord, TokenUsage, Wait } from './index.js';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
 
@@ -24,6 +24,8 @@ export interface RunDocument {
   readonly output?: JsonObject;
   /** Absent while no worker can be queried. */
   readonly stages?: readonly StageRecord[];
+  /** Tokens and cost so far, of its child runs too; absent while no server has reported any. */
+  readonly usage?: TokenUsage;
   /** Pending decisions of the run and its child runs, while it runs; absent while no worker can be queried. */
   readonly waiting?: readonly Wait[];
   readonly error?: RunError;

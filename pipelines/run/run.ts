@@ -22,7 +22,7 @@ export interface StagePlacement {
   readonly elsewhere?: readonly { readonly queue: string; readonly device: string }[];
   /** Maximum wait on each queue but the last, in milliseconds. */
   readonly patienceMs?: number;
-  /** For an agent's model: price per million tokens, if the pool states one. */
+  /** Price per million tokens, if the pool states one. */
   readonly price?: PricePlan;
   /** For an agent's model: its context in tokens, if the pool states it. */
   readonly contextTokens?: number;
@@ -194,8 +194,8 @@ export interface WholeResult {
   readonly beginning: string;
 }
 
-/** Tokens of model calls. */
-export type TokenUsage = { readonly inputTokens?: number; readonly outputTokens?: number };
+/** Tokens of model calls, and their cost by the prices of their pools, where these state one. */
+export type TokenUsage = { readonly inputTokens?: number; readonly outputTokens?: number; readonly cost?: number };
 
 /** A tool call of an agent, as its row shows it. */
 export type MadeCall = {
@@ -230,7 +230,10 @@ export interface StageRecord {
   readonly hedged?: true;
   /** Some of its calls were not made: their results come from the record of the run that this one resumes. */
   readonly resumed?: true;
-  /** Tokens of all successful calls, including those of the resumed run, as reported by servers. */
+  /**
+   * Tokens of all successful calls as reported by servers, with their cost: including those of the resumed run, of
+   * child runs and of an agent's tools.
+   */
   readonly usage?: TokenUsage;
   /**
    * Current activity of an agent: its turn, the tools it calls, the person it waits for; or the server that is awaited.

@@ -43,6 +43,8 @@ export interface NamedCode extends CodeStage, CodeVersion {
   readonly name: string;
   /** Identifies the function's sources, where its version is that of a build. */
   readonly sources?: string;
+  /** It is a tool's, and not yet named after its pipeline. */
+  readonly ofTool?: true;
 }
 
 /** What the worker keeps of a `code` stage. */

@@ -48,7 +48,7 @@ export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: {
 
 /**
  * Your own TypeScript as a tool. The function stays in the worker; the plan holds its name and version, which together
- * must be unique among the worker's functions. It may run again after a crash: `idempotencyKey` is the same in every
+ * must be unique among the functions of its pipeline. It may run again after a crash: `idempotencyKey` is the same in every
  * attempt of a call, so that services can drop repeats. The result reaches the model as JSON, a text as it is.
  *
  * ```ts
@@ -84,6 +84,7 @@ export function tool(
   const versioned = versionOf(name, options);
   const stage: NamedCode = {
     name,
+    ofTool: true,
     ...versioned,
     input,
     output: z.object({ result: output }),

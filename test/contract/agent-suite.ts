@@ -7,6 +7,7 @@ import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
 import { agentsHandingOver } from './agents-handing-over.js';
 import { agentsInContext } from './agents-in-context.js';
+import { agentsUsage } from './agents-usage.js';
 import type { SuiteHost } from './host-suite.js';
 /** What every host has to do with an agent, and all do alike. */
 export function agentSuite(name: string, host: () => SuiteHost): void {
@@ -282,5 +283,6 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
   });
   agentsAmongOthers(name, host);
   agentsInContext(name, host);
+  agentsUsage(name, host);
   agentsHandingOver(name, host);
 }

@@ -6,15 +6,16 @@ import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
-import type {
-  Decision,
-  RunContext,
-  RunEvent,
-  RunResult,
-  StageCall,
-  StageOutcome,
-  StageRecord,
-  Wait,
+import {
+  type Decision,
+  type RunContext,
+  type RunEvent,
+  type RunResult,
+  type StageCall,
+  type StageOutcome,
+  type StageRecord,
+  usageOfRows,
+  type Wait,
 } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
@@ -191,7 +192,7 @@ export class InProcessHost implements RunHost {
   }
 
   /** Stages of a child run are not recorded in this run's journal. */
-  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
+  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
     const { runner, run, onEvent, clock } = this.#options;
     try {
       const child = new InProcessHost({
@@ -199,11 +200,13 @@ export class InProcessHost implements RunHost {
         ...(onEvent && { onEvent }),
         ...(clock && { clock }),
       });
-      return ((await interpret(input, context, child)) as RunResult).output;
+      return (await interpret(input, context, child)) as RunResult;
     } catch (error) {
       if (!(error instanceof StageError)) throw error;
-      const { stages: _, ...details } = error.details;
-      throw new StageError(error.code, `run "${step.id}": ${error.message}`, { ...details, stage: step.id });
+      const { stages = [], ...details } = error.details;
+      const usage = usageOfRows(stages as unknown as readonly StageRecord[]);
+      const own = { ...details, stage: step.id, ...(usage && { usage }) };
+      throw new StageError(error.code, `run "${step.id}": ${error.message}`, own);
     }
   }
 

@@ -11,7 +11,7 @@ import {
   type SubPipelinePlan,
   type WhenPlan,
 } from '../../pipelines/plan/index.js';
-import type { Placement, RunContext } from '../../pipelines/run/index.js';
+import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { each } from './each.js';
 import { GraphValues } from './scope.js';
@@ -106,12 +106,14 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       sessionsOf: sessionsOf(context),
       ...(context.priority && { priority: context.priority }),
     };
-    const output = await at.host.runChild(step, input, child, `${at.prefix}${id}`);
+    const { output, stages } = await at.host.runChild(step, input, child, `${at.prefix}${id}`);
     const runMs = Math.round(at.host.now() - started);
-    table.finish(id, { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs });
+    const usage = usageOfRows(stages);
+    const outcome = { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs } as const;
+    table.finish(id, { ...outcome, ...(usage && { usage }) });
     return output;
   } catch (error) {
-    if (error instanceof StageError) table.fail(id, error);
+    if (error instanceof StageError) table.fail(id, error, error.details.usage as TokenUsage | undefined);
     else table.cancel(id);
     throw error;
   }

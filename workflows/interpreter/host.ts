@@ -4,6 +4,7 @@ import type {
   Decision,
   RunContext,
   RunEvent,
+  RunResult,
   Segment,
   SegmentOutcome,
   StageCall,
@@ -24,8 +25,10 @@ export interface RunHost extends StageHost {
    * just as close.
    */
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
-  /** Runs another pipeline as a separate run and returns its output. Rejects with a `StageError`. */
-  runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
+  /**
+   * Runs another pipeline as a separate run. Rejects with a `StageError`, whose details have the `usage` of the run.
+   */
+  runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult>;
   /**
    * When the run was started, by the clock of `now`. Absent: its interpreter starts with it. A workflow’s code may see a later
    * time first: while its first segment runs, a worker that takes over begins at the latest of its tasks.

@@ -1,12 +1,13 @@
 import type { Graph } from '../../pipelines/plan/index.js';
-import type {
-  MadeCall,
-  Placement,
-  StageDecision,
-  StageOutcome,
-  StageRecord,
-  TokenUsage,
-  Wait,
+import {
+  type MadeCall,
+  type Placement,
+  type StageDecision,
+  type StageOutcome,
+  type StageRecord,
+  type TokenUsage,
+  usageSum,
+  type Wait,
 } from '../../pipelines/run/index.js';
 import type { StageError } from '../../pipelines/run/stage-error.js';
 import { rowsAtStart } from '../../pipelines/run/stage-rows.js';
@@ -50,7 +51,7 @@ export class StageTable {
     for (const row of rows) {
       const before = this.#rows.get(row.stage);
       const count = before && added(before, row);
-      const usage = together(before?.usage, row.usage);
+      const usage = usageSum(before?.usage, row.usage);
       this.#rows.set(row.stage, { ...row, ...(count && { count }), ...(usage && { usage }) });
     }
     this.#onChange(this.rows);
@@ -76,7 +77,7 @@ export class StageTable {
   finish(stage: string, { output: _, ...rest }: StageOutcome): void {
     const before = this.#rows.get(stage);
     const count = before?.count;
-    const usage = together(before?.usage, rest.usage);
+    const usage = usageSum(before?.usage, rest.usage);
     const counted = count && { ...count, done: count.done + 1 };
     const status = counted && counted.done < counted.started ? 'running' : 'done';
     this.#change(stage, { status, ...rest, ...(usage && { usage }), ...(counted && { count: counted }) });
@@ -101,8 +102,10 @@ export class StageTable {
     this.#rows.set(stage, { ...row, calls: [...(row.calls ?? []), ...more].slice(-MOST_CALLS) });
   }
 
-  fail(stage: string, { code, message }: StageError): void {
-    this.#change(stage, { status: 'failed', error: { code, message } });
+  /** @param used by calls of the stage before it failed */
+  fail(stage: string, { code, message }: StageError, used?: TokenUsage): void {
+    const usage = usageSum(this.#rows.get(stage)?.usage, used);
+    this.#change(stage, { status: 'failed', error: { code, message }, ...(usage && { usage }) });
   }
 
   cancel(stage: string): void {
@@ -140,14 +143,6 @@ const endsOf = ({ count, status }: StageRecord): number => count?.done ?? (statu
 function added(a: StageRecord, b: StageRecord): { done: number; started: number } | undefined {
   const started = startsOf(a) + startsOf(b);
   return started > 1 ? { started, done: endsOf(a) + endsOf(b) } : undefined;
-}
-
-/** Sum of the usage of two sets of calls; servers that report none add nothing. */
-function together(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  const sum = (key: keyof TokenUsage) =>
-    a[key] === undefined && b[key] === undefined ? {} : { [key]: (a[key] ?? 0) + (b[key] ?? 0) };
-  return { ...sum('inputTokens'), ...sum('outputTokens') };
 }
 
 const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];

@@ -10,10 +10,10 @@ import {
   serveAs,
   servedAs,
 } from '../../pipelines/plan/index.js';
-import type { StageCall, StagePlacement } from '../../pipelines/run/index.js';
+import { type StageCall, type StagePlacement, withCost } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { runAgent } from './agent/agent.js';
-import { leftBy } from './agent/hand-over.js';
+import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
 import { concernsAll } from './host.js';
@@ -102,7 +102,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               placed,
             );
       if (outcome === STOPPED) return STOPPED;
-      table.finish(stage.id, outcome);
+      const usage = withCost(outcome.usage, placed.price);
+      table.finish(stage.id, { ...outcome, ...(usage && { usage }) });
       return outcome.output;
     } catch (error) {
       if (!(error instanceof StageError)) {
@@ -110,6 +111,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         throw error;
       }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
+      // A next agent goes on with what this one has used, and reports it at its end.
+      const rest =
+        candidate.kind === 'agent' ? leftBy(candidate, placed.price, at.memo.below(candidate.placed)) : undefined;
       table.fail(stage.id, failure);
       from = i + 1;
       // Degrade rungs serve runs short of time and runs whose servers are away, no others.
@@ -117,7 +121,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
       }
       const next = candidates.all[from];
-      if (next === undefined || concernsAll(failure) || deadline.leftMs <= 0) throw failure;
+      const ends = next === undefined || concernsAll(failure) || deadline.leftMs <= 0;
+      if (rest && (ends || BEYOND_HELP.has(failure.code))) table.fail(stage.id, failure, usageOf(rest));
+      if (ends) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
         table.skip(stage.id, failure.code);
@@ -125,7 +131,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       }
       instead = failure.code;
       if (candidate.kind === 'agent') {
-        left = leftBy(candidate, placed.price, at.memo.below(candidate.placed)) ?? left;
+        left = rest ?? left;
         at.memo.drop(candidate.placed);
       }
     }

@@ -45,7 +45,7 @@ describe('a deployment pins every function', () => {
     const own = pinned(whole, build);
     expect(versionsIn(own.plan).sort()).toEqual(['2', ...Array.from({ length: 9 }, () => 'build-abc')]);
     expect(own.plan.version).not.toBe(whole.plan.version);
-    expect([...own.code.keys()].sort()).toEqual(['add@build-abc', 'look_up@build-abc', 'stated@2']);
+    expect([...own.code.keys()].sort()).toEqual(['add@build-abc', 'stated@2', 'whole/look_up@build-abc']);
     expect(pinned(whole, { version: 'build-def', sources: 'def' }).plan.version).not.toBe(own.plan.version);
     expect(pinned(whole, build).plan).toEqual(own.plan);
   });

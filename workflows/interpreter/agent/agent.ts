@@ -11,7 +11,7 @@ import { callWithin } from './fit.js';
 import { goesOn } from './hand-over.js';
 import { sent } from './kept.js';
 import { reader, readerName } from './long-results.js';
-import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, withResults } from './progress.js';
+import { begin, type Limit, limitOf, type Progress, priced, spent, tokensOf, usedBy, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
@@ -81,7 +81,7 @@ export async function runAgent(
       const ended = await runTools(agent, inTurn, turn, reply.toolCalls);
       if (ended === STOPPED) return STOPPED;
       run.table.called(stage.id, ended.records);
-      progress = withResults(replied, reply, ended.records, ended.ms, readerName(plan.tools));
+      progress = withResults(replied, reply, ended, readerName(plan.tools));
     }
     at.memo.drop(name);
     kept.end(progress as unknown as Json);
@@ -98,19 +98,18 @@ async function keep(agent: Agent, at: At, session: OpenSession, progress: Progre
 }
 
 function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Limit | undefined): StageOutcome {
-  const { turns, calls, inputTokens, outputTokens, ms } = progress;
-  const cost = costOf(plan, progress);
+  const { turns, calls, ms } = progress;
+  const usage = usedBy(plan, progress);
   const output = {
     text: reply.text,
     finish: reply.finish === 'length' ? 'length' : 'stop',
     ...(reply.data !== undefined && { data: reply.data }),
     turns,
     toolCalls: calls as unknown as Json,
-    usage: { inputTokens, outputTokens, ...(cost !== undefined && { cost }) },
+    usage: usage as Json,
     stoppedBy: limit ?? 'answer',
   };
   const { endpoint, device } = reply;
-  const usage = { inputTokens, outputTokens };
   return { output, endpoint, device, attempt: 1, cache: 'off', queueMs: 0, runMs: Math.round(ms), usage };
 }
 

@@ -1,4 +1,5 @@
 import { agentOf, type PricePlan, type StagePlan, type ToolPlan } from '../../../pipelines/plan/index.js';
+import { type TokenUsage, usageSum } from '../../../pipelines/run/index.js';
 import type { Memo } from '../memo.js';
 import type { Reply } from './call-model.js';
 import { readerName } from './long-results.js';
@@ -29,7 +30,8 @@ function withTurn(before: Progress, reply: Reply, inTurn: Memo, tools: readonly 
   if (ended.every((end) => end === undefined)) return replied;
   const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
   const ms = Math.max(0, ...ended.map((end) => end?.ms ?? 0));
-  return withResults(replied, reply, records, ms, readerName(tools));
+  const used = ended.map((end) => end?.used).reduce<TokenUsage | undefined>(usageSum, undefined);
+  return withResults(replied, reply, { records, ms, ...(used && { used }) }, readerName(tools));
 }
 
 const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefined): ToolRecord => ({
@@ -39,6 +41,10 @@ const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefine
   end: 'refused',
   message: 'This call was not carried out.',
 });
+
+/** What the candidates so far have used. */
+export const usageOf = ({ inputTokens, outputTokens, earlier, tools }: Progress): TokenUsage | undefined =>
+  usageSum({ inputTokens, outputTokens, ...(earlier?.cost !== undefined && { cost: earlier.cost }) }, tools);
 
 /**
  * Initial progress of the next candidate: it continues after what has been done, as if it had done it itself, but

@@ -1,7 +1,7 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
-import { resultText, type TokenUsage } from '../../../pipelines/run/index.js';
+import { costAt, resultText, type TokenUsage, usageSum } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './call-model.js';
 import type { KeptMessage, Measured, Wholes } from './kept.js';
@@ -28,8 +28,11 @@ export interface Progress {
   readonly turns: number;
   /** Consecutive turns with a wrong tool call. */
   readonly wrongTurns: number;
+  /** Of its own model calls. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Used by its tools: models that they call, and child runs. */
+  readonly tools?: TokenUsage;
   /** Time in model calls and tools. */
   readonly ms: number;
   readonly calls: readonly ToolRecord[];
@@ -90,21 +93,30 @@ export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined 
   const last = onLimit === 'answer' ? turn >= maxTurns : turn > maxTurns;
   if (last && plan.tools.length > 0 && !progress.shaping) return 'turns';
   if (progress.wrongTurns >= (plan.wrongTurns ?? WRONG_TURNS)) return 'wrong-calls';
-  if (budget.tokens !== undefined && progress.inputTokens + progress.outputTokens >= budget.tokens) return 'tokens';
+  const used = usedBy(plan, progress);
+  if (budget.tokens !== undefined && used.inputTokens + used.outputTokens >= budget.tokens) return 'tokens';
   if (budget.ms !== undefined && progress.ms >= budget.ms) return 'time';
-  const cost = costOf(plan, progress);
+  const { cost } = used;
   return budget.cost !== undefined && cost !== undefined && cost >= budget.cost ? 'cost' : undefined;
 }
 
-const MILLION = 1_000_000;
-
-/** Cost of the model calls so far; undefined without a known price. */
+/** Cost of the agent's own model calls so far; undefined without a known price. */
 export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens, earlier }: Progress): number | undefined {
   const price = budget?.price;
   if (!price) return earlier?.cost;
-  const input = (inputTokens - (earlier?.inputTokens ?? 0)) * price.input;
-  const output = (outputTokens - (earlier?.outputTokens ?? 0)) * price.output;
-  return (earlier?.cost ?? 0) + (input + output) / MILLION;
+  const since = {
+    inputTokens: inputTokens - (earlier?.inputTokens ?? 0),
+    outputTokens: outputTokens - (earlier?.outputTokens ?? 0),
+  };
+  return (earlier?.cost ?? 0) + costAt(price, since);
+}
+
+/** What the agent has used so far: its own model calls, and those of its tools and their runs. */
+export function usedBy(plan: AgentPlan, progress: Progress): Required<Omit<TokenUsage, 'cost'>> & TokenUsage {
+  const { inputTokens, outputTokens, tools } = progress;
+  const cost = costOf(plan, progress);
+  const all = usageSum({ inputTokens, outputTokens, ...(cost !== undefined && { cost }) }, tools);
+  return { inputTokens, outputTokens, ...all };
 }
 
 /** Characters per token, for servers that report no usage: English text and JSON have three to five. */
@@ -153,10 +165,10 @@ export function spentBeside(progress: Progress, { usage, ms, text, toolCalls }: 
 export function withResults(
   progress: Progress,
   { text, toolCalls, reasoning }: Reply,
-  records: readonly ToolRecord[],
-  ms: number,
-  reading = '',
+  { records, ms, used }: { readonly records: readonly ToolRecord[]; readonly ms: number; readonly used?: TokenUsage },
+  reading: string,
 ): Progress {
+  const tools = usageSum(progress.tools, used);
   const wholes: Record<string, Artifact> = { ...progress.wholes };
   const request: AgentMessage = {
     role: 'assistant',
@@ -179,6 +191,7 @@ export function withResults(
     ms: progress.ms + ms,
     wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
     ...(Object.keys(wholes).length > 0 && { wholes }),
+    ...(tools && { tools }),
   };
 }
 

@@ -9,7 +9,17 @@ import {
   type ToolPlan,
   toolRow,
 } from '../../../pipelines/plan/index.js';
-import { type RunContext, resultText, type StageOutcome, type WaitingCall } from '../../../pipelines/run/index.js';
+import {
+  type RunContext,
+  type RunResult,
+  resultText,
+  type StageOutcome,
+  type TokenUsage,
+  usageOfRows,
+  usageSum,
+  type WaitingCall,
+  withCost,
+} from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { decide } from '../approve.js';
 import { callOf } from '../call.js';
@@ -57,6 +67,8 @@ export interface EndedCalls {
   readonly records: readonly ToolRecord[];
   /** Duration of the longest call, without the wait for a person. */
   readonly ms: number;
+  /** Used by models that the tools call, and by their runs. */
+  readonly used?: TokenUsage;
 }
 
 /** Runs a turn's tool calls concurrently; `STOPPED` if one waits for a person and the run takes a new history. */
@@ -79,7 +91,9 @@ export async function runTools(
   if (failing?.failure) throw failing.failure;
   if (all.some((ended) => ended === STOPPED)) return STOPPED;
   const ended = all as readonly EndedCall[];
-  return { records: ended.map(({ record }) => record), ms: Math.max(0, ...ended.map(({ ms }) => ms)) };
+  const used = ended.map((each) => each.used).reduce<TokenUsage | undefined>(usageSum, undefined);
+  const ms = Math.max(0, ...ended.map((each) => each.ms));
+  return { records: ended.map(({ record }) => record), ms, ...(used && { used }) };
 }
 
 /** Names that distinguish calls of the same tool in one turn. */
@@ -115,6 +129,7 @@ class Failing {
 export interface EndedCall {
   readonly record: ToolRecord;
   readonly ms: number;
+  readonly used?: TokenUsage;
 }
 
 /** Position of a call: `name` distinguishes calls of the same tool in one turn. */
@@ -145,8 +160,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const memo = at.memo.below(place.name);
   if (memo.value !== undefined) return memo.value as unknown as EndedCall;
   const tool = plan.tools.find(({ name }) => name === call.name);
-  const end = (record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>, ms: number): EndedCall => {
-    const ended = { record: recordOf(place.turn, call, record), ms };
+  const end = (record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>, ms: number, used?: TokenUsage): EndedCall => {
+    const ended = { record: recordOf(place.turn, call, record), ms, ...(used && { used }) };
     memo.end(ended as unknown as Json);
     return ended;
   };
@@ -165,8 +180,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const started = at.host.now();
   const ms = () => at.host.now() - started;
   try {
-    const { result, whole } = await carryOut(agent, own, tool, path, call);
-    return end({ end: 'done', result, ...(whole && { whole }) }, ms());
+    const { result, whole, used } = await carryOut(agent, own, tool, path, call);
+    return end({ end: 'done', result, ...(whole && { whole }) }, ms(), used);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
@@ -175,7 +190,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     // The tool rejects its arguments: reported to the model once.
     if (isReported && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
     // Also recorded when it ends the agent: the next candidate must not treat a started call as not started.
-    const failed = end({ end: 'failed', code, message: bare(message) }, ms());
+    const used = error.details.usage as TokenUsage | undefined;
+    const failed = end({ end: 'failed', code, message: bare(message) }, ms(), used);
     if (!isReported || tool.onFailure === 'fail') throw failure;
     return failed;
   }
@@ -210,15 +226,21 @@ async function allowed(
 }
 
 /** A result, or the beginning of a long one. */
-type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'>;
+type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'> & Pick<EndedCall, 'used'>;
 
 async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Result> {
-  if (tool.by === 'pipeline') return fitting(agent, at, path, await runPipeline(agent, at, tool, path, call));
-  const { output, whole } = await runTool(agent, at, tool, path, call);
-  if (whole) return { result: beginningOf(whole), whole: whole.artifact };
+  if (tool.by === 'pipeline') {
+    const { output, stages } = await runPipeline(agent, at, tool, path, call);
+    return { ...(await fitting(agent, at, path, output)), ...usedIn(usageOfRows(stages)) };
+  }
+  const { output, whole, usage } = await runTool(agent, at, tool, path, call);
+  const used = usedIn(withCost(usage, agent.run.context.placement[rowOf(agent.row, tool)]?.price));
+  if (whole) return { result: beginningOf(whole), whole: whole.artifact, ...used };
   const result = tool.result === undefined ? output : (output[tool.result] ?? null);
-  return tool.kind === 'result' ? { result } : fitting(agent, at, path, result);
+  return tool.kind === 'result' ? { result } : { ...(await fitting(agent, at, path, result)), ...used };
 }
+
+const usedIn = (used: TokenUsage | undefined): Pick<EndedCall, 'used'> => ({ ...(used && { used }) });
 
 /** A result that a child run or another worker has returned: a long one is kept apart now. */
 async function fitting(agent: Agent, at: At, path: string, result: Json): Promise<Result> {
@@ -282,7 +304,7 @@ function runPipeline(
   tool: PipelineTool,
   path: string,
   call: RequestedCall,
-): Promise<Json> {
+): Promise<RunResult> {
   const { plan, name, policy } = tool;
   const { placement, tenant, priority = policy.priority } = run.context;
   const deadlineMs = Math.min(plan.deadlineMs, policy.timeout.totalMs, run.deadline.shareOf(stage.id));

@@ -35,7 +35,9 @@ describe('a pipeline with an agent', () => {
     // Three turns, two attempts each.
     expect(stage?.worst).toEqual({ calls: 6, ms: 300_000 });
     const text = explanationText(explained);
-    expect(text).toContain('tool refund for assistant: code · refund, 3 attempts of 30s, 2m in all, a person decides');
+    expect(text).toContain(
+      'tool refund for assistant: code · desk/refund, 3 attempts of 30s, 2m in all, a person decides',
+    );
     expect(text).toContain('its failure ends the agent');
     expect(text).toContain('a run of sum-up, 1 attempt of 1m');
     expect(text).not.toContain('planVersion');
