@@ -20,6 +20,7 @@ const SLOW = files([
   'contract/triton-texts',
   'integration/abuse',
   'integration/cached-runs',
+  'integration/certified-cache',
   'integration/cancellation',
   'integration/config',
   'integration/consumer',

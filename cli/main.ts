@@ -7,6 +7,7 @@ import { loadSettings } from '../workers/config/load.js';
 import type { ApplyCommandOptions } from './apply.js';
 import { asCount, asMoment, asMs, asPairs } from './arguments.js';
 import type { PruneCommandOptions } from './artifacts.js';
+import type { CacheOptions, InspectOptions } from './cache.js';
 
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
@@ -206,6 +207,7 @@ function program(): Command {
   ).action(async (name: string, options: ProfileCommandOptions) =>
     (await import('./profile.js')).profilePipeline(await settings(), name, options),
   );
+  cacheCommands(cli.command('cache').description('what the semantic cache serves, and why not'));
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
 }
@@ -337,6 +339,25 @@ function indexCommands(index: Command): void {
     .option('--json', 'print one JSON object')
     .action(async (name: string, query: string, options: SearchOptions) =>
       (await import('./index-command.js')).searchPassages(await settings(), name, query, options),
+    );
+}
+
+function cacheCommands(cache: Command): void {
+  cache
+    .command('report')
+    .description('error rates, thresholds and hit rates of the stages with a maxErrorRate')
+    .option('--tenant <name>', 'tenant of the stages', 'default')
+    .option('--json', 'print one JSON object')
+    .action(async (options: CacheOptions) => (await import('./cache.js')).reportCache(await settings(), options));
+  cache
+    .command('inspect')
+    .description('the cached texts near a text, and why they are no hits')
+    .argument('<text>', 'a text as a stage would look it up')
+    .option('--tenant <name>', 'tenant of the texts', 'default')
+    .option('--embedder <model>', 'the pool that embeds', 'minilm')
+    .option('--json', 'print one JSON object')
+    .action(async (text: string, options: InspectOptions) =>
+      (await import('./cache.js')).inspectCache(await settings(), text, options),
     );
 }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Pipeline } from '../pipelines/definition/index.js';
+import type { CachedBy } from '../pipelines/run/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
@@ -18,6 +19,8 @@ export interface GatewayParts extends RunParts {
   readonly artifacts: ArtifactStore;
   /** Where conversations are kept. Absent: there are none. */
   readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'>;
+  /** Takes reports of wrong cached answers; false if the answer had gone. Absent: such reports are refused. */
+  readonly cache?: { reportWrong(tenant: string, by: CachedBy): Promise<boolean> };
   /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;

@@ -30,6 +30,7 @@ import { openAiRoutes } from './openai/openai-routes.js';
 import { collectRoutes, openApiRoutes } from './openapi/index.js';
 import { Readiness } from './readiness.js';
 import { artifactRoutes } from './rest/artifact-routes.js';
+import { cacheRoutes } from './rest/cache-routes.js';
 import { controlRoutes } from './rest/control-routes.js';
 import { eventRoutes } from './rest/event-routes.js';
 import { operationsRoutes } from './rest/operations-routes.js';
@@ -48,6 +49,7 @@ const ROUTES = [
   runListRoutes,
   eventRoutes,
   controlRoutes,
+  cacheRoutes,
   replayRoutes,
   artifactRoutes,
   pipelineRoutes,

@@ -56,6 +56,30 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['pipeline', 'stage', 'outcome'] as const,
       registers,
     }),
+    cacheHits: new Counter({
+      name: 'millrace_cache_hits_total',
+      help: 'Semantic cache hits by tier: exact (the same text), guard (another form of it), verifier',
+      labelNames: ['pipeline', 'stage', 'tier'] as const,
+      registers,
+    }),
+    cacheLabels: new Counter({
+      name: 'millrace_cache_labels_total',
+      help: 'Fresh answers compared with the cached one that was or would have been a hit: right or wrong',
+      labelNames: ['pipeline', 'stage', 'tier', 'label'] as const,
+      registers,
+    }),
+    cacheErrorBound: new Gauge({
+      name: 'millrace_cache_error_bound',
+      help: 'Upper 90 % bound of the error rate of the semantic cache’s hits; 1 without labels',
+      labelNames: ['pipeline', 'stage', 'tenant'] as const,
+      registers,
+    }),
+    cacheOpenStep: new Gauge({
+      name: 'millrace_cache_open_step',
+      help: 'How far the verifier’s threshold has opened: 0 the guard alone, 13 the loosest',
+      labelNames: ['pipeline', 'stage', 'tenant'] as const,
+      registers,
+    }),
     cacheSeconds: new Histogram({
       name: 'millrace_cache_lookup_seconds',
       help: 'Time of a semantic cache lookup, including its embedding',

@@ -9,6 +9,7 @@ import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admis
 import { TemporalRunList } from '../runs/list/index.js';
 import { Answers } from '../stores/answers/index.js';
 import { RunEventReader } from '../stores/events/index.js';
+import { reportWrong } from '../stores/evidence/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
 import { RedisLatestRuns } from '../stores/retries/index.js';
@@ -64,6 +65,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
   const redis = openStore(settings, 'state', logger);
   const subscriber = openStore(settings, 'state', logger);
   const listener = openStore(settings, 'state', logger);
+  const cached = openStore(settings, 'cache', logger);
   const events = new RunEventReader(redis, listener);
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
@@ -97,6 +99,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     temporal: temporalClient,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,
+    cache: { reportWrong: (tenant, by) => reportWrong(cached, tenant, by) },
     answers,
     events,
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
@@ -153,6 +156,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     await app.close();
     stores.stop();
     listener.disconnect();
+    cached.disconnect();
     redis.disconnect();
     subscriber.disconnect();
     await connection.close();

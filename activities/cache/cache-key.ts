@@ -1,13 +1,14 @@
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
-import type { Priority } from '../../pipelines/plan/index.js';
+import type { CacheAgreement, Priority } from '../../pipelines/plan/index.js';
 import { keySegment } from '../../stores/redis/index.js';
 import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
-const FORMAT = 2;
+const FORMAT = 3;
 
-/** A cache lookup. All fields except `key`, `minSimilarity`, `priority` and `queueMs` determine the partition. */
+/** A cache lookup. The fields down to `context`, `principal`, `ttlMs` and `embedder` determine the
+ * partition. */
 export interface CacheRequest {
   readonly tenant: string;
   readonly pipeline: string;
@@ -25,6 +26,21 @@ export interface CacheRequest {
   readonly minSimilarity: number;
   /** Name of the embedder. */
   readonly embedder: string;
+  /** Whose answers they are within the tenant. Absent: all callers of the tenant share them. */
+  readonly principal?: string | undefined;
+  /**
+   * Greatest share of wrong answers among hits on texts that are not the same. Absent: only texts that the guard takes
+   * for the same hit.
+   */
+  readonly maxErrorRate?: number | undefined;
+  /** Share of hits that are asked again to measure the error rate. */
+  readonly reask?: number | undefined;
+  /** When a fresh answer says the same as a cached one. Absent: `{ by: 'text' }`. */
+  readonly agree?: CacheAgreement | undefined;
+  /** Answers end with the day in this time zone. */
+  readonly untilMidnight?: string | undefined;
+  /** Texts whose answer depends on when they are asked are cached too. */
+  readonly timely?: boolean | undefined;
   /** Priority of the embedder's call. Absent: `default`. */
   readonly priority?: Priority | undefined;
   /** Longest wait in the embedder's queue, in milliseconds, within the time of the lookup. */
@@ -35,11 +51,15 @@ export interface CacheRequest {
 export interface CacheKeys {
   /** Id of the text within its partition. */
   readonly id: string;
+  /** Hash that names the partition within the tenant. */
+  readonly partition: string;
   readonly entry: string;
   readonly lease: string;
   readonly vectors: string;
   /** Key of the entry of another text in the same partition. */
   entryOf(id: string): string;
+  /** Marks that a conversation's history has been asked about before. */
+  readonly history: string;
 }
 
 /**
@@ -51,7 +71,7 @@ export interface CacheKeys {
  * one.
  */
 export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
-  const { tenant, pipeline, stage, kind, model, context, ttlMs, embedder } = request;
+  const { tenant, pipeline, stage, kind, model, context, ttlMs, embedder, principal = null } = request;
   const partition = jsonHash({
     format: FORMAT,
     tenant,
@@ -62,10 +82,19 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
     context,
     ttlMs,
     embedder,
+    principal,
     fingerprint,
   });
   const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
   const id = sha256Hex(normaliseText(request.key)).slice(0, 32);
   const entryOf = (other: string) => `${prefix}:entry:${other}`;
-  return { id, entry: entryOf(id), lease: `${prefix}:lease:${id}`, vectors: `${prefix}:vectors`, entryOf };
+  return {
+    id,
+    partition,
+    entry: entryOf(id),
+    lease: `${prefix}:lease:${id}`,
+    vectors: `${prefix}:vectors`,
+    history: `${prefix}:history`,
+    entryOf,
+  };
 }

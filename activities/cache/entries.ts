@@ -3,18 +3,34 @@ import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import { script } from '../../stores/redis/index.js';
 import type { CacheKeys } from './cache-key.js';
 
-/** A stored answer. */
+/** An answer to a text. */
 export interface Entry {
   /** The key text that the answer was given for, as asked. */
   readonly text: string;
   readonly output: JsonObject;
   /**
-   * Copied from the answer to another text with the same meaning, so that this text is found without an embedding.
-   * Texts are compared only with the text that the model was asked, never with a copy's: meanings would drift from copy
-   * to copy.
+   * Id of the text that the model was asked, if it was another: this text shares its answer, and loses it with it. Texts
+   * are compared only with the text that the model was asked: meanings would drift from one to the next.
    */
-  readonly copy?: true;
+  readonly of?: string;
+  /** How the text was matched to the one that the model was asked. */
+  readonly match?: Match;
 }
+
+/** How a text was matched to that of an answer. */
+export interface Match {
+  readonly similarity: number;
+}
+
+/** As stored: an answer, or the id of the text that has it. */
+type Stored = { readonly text: string } & (
+  | {
+      readonly output: JsonObject;
+      /** Key of the evidence that a report of a wrong hit counts in. */
+      readonly judged?: string;
+    }
+  | { readonly of: string; readonly match?: Match }
+);
 
 /**
  * Largest answer that is cached, in characters of JSON: the cache is for answers that a person hears or reads, and must
@@ -58,7 +74,8 @@ export class Entries {
   /** The answers to several texts of a partition, `undefined` for expired ones. */
   async read(at: CacheKeys, ids: readonly string[]): Promise<(Entry | undefined)[]> {
     if (ids.length === 0) return [];
-    return (await this.#redis.mget(...ids.map((id) => at.entryOf(id)))).map(parse);
+    const stored = (await this.#redis.mget(...ids.map((id) => at.entryOf(id)))).map(parse);
+    return Promise.all(stored.map(async (each) => each && (await this.#whole(at, each))));
   }
 
   /** The answer if it exists, else the lease if it is free. */
@@ -66,11 +83,20 @@ export class Entries {
     const reply = await claim(this.#redis, [at.entry, at.lease], owner, leaseMs);
     if (reply === 1) return 'mine';
     if (reply === 0) return 'taken';
-    const entry = parse(reply);
+    const stored = parse(reply);
+    const entry = stored && (await this.#whole(at, stored));
     if (entry) return entry;
-    // Not in this format: removed, so that the next claim can take the lease.
+    // Not in this format, or what it points to is gone: removed, so that the next claim can take the lease.
     await this.#redis.del(at.entry);
     return 'taken';
+  }
+
+  /** The answer that a stored entry has or points to. */
+  async #whole(at: CacheKeys, stored: Stored): Promise<Entry | undefined> {
+    if ('output' in stored) return stored;
+    const source = parse(await this.#redis.get(at.entryOf(stored.of)));
+    if (!source || !('output' in source)) return undefined;
+    return { ...stored, output: source.output };
   }
 
   async drop(at: CacheKeys): Promise<void> {
@@ -87,7 +113,7 @@ export class Entries {
   }
 
   /** Stores an answer and releases its lease atomically. False if the answer is too large. */
-  async store(at: CacheKeys, owner: string, entry: Entry, ttlMs: number): Promise<boolean> {
+  async store(at: CacheKeys, owner: string, entry: Stored, ttlMs: number): Promise<boolean> {
     const value = JSON.stringify(entry);
     if (value.length > MAX_ENTRY_CHARS) {
       await this.release(at, owner);
@@ -98,20 +124,28 @@ export class Entries {
   }
 
   /**
-   * Serves the answer of the text `source` for this text too, for its remaining time to live, and releases the lease.
+   * Serves the answer of the text `source` for this text too, for as long as that one exists, and releases the lease.
    */
-  async copy(at: CacheKeys, owner: string, entry: Entry, source: string): Promise<void> {
-    const value = JSON.stringify({ ...entry, copy: true });
+  async copy(at: CacheKeys, owner: string, text: string, source: string, match: Match): Promise<void> {
+    const value = JSON.stringify({ text, of: source, match });
     await copy(this.#redis, [at.entry, at.lease, at.entryOf(source)], owner, value);
+  }
+
+  /** Whether this is the first mark of a key within its time to live. */
+  async mark(key: string, ttlMs: number): Promise<boolean> {
+    return (await this.#redis.set(key, '1', 'PX', ttlMs, 'NX')) === 'OK';
   }
 }
 
-function parse(value: unknown): Entry | undefined {
+function parse(value: unknown): Stored | undefined {
   if (typeof value !== 'string') return undefined;
   try {
     const entry: unknown = JSON.parse(value);
-    if (!isJsonObject(entry) || typeof entry.text !== 'string' || !isJsonObject(entry.output)) return undefined;
-    return { text: entry.text, output: entry.output, ...(entry.copy === true && { copy: true }) };
+    if (!isJsonObject(entry) || typeof entry.text !== 'string') return undefined;
+    if (isJsonObject(entry.output)) return { text: entry.text, output: entry.output };
+    if (typeof entry.of !== 'string') return undefined;
+    const similarity = isJsonObject(entry.match) ? Number(entry.match.similarity) : Number.NaN;
+    return { text: entry.text, of: entry.of, ...(Number.isFinite(similarity) && { match: { similarity } }) };
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
 export type { CacheRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
-export { type CacheTimeouts, SemanticCache } from './semantic-cache.js';
+export { inspectText } from './inspect.js';
+export { type Cached, type CacheTimeouts, SemanticCache } from './semantic-cache.js';

@@ -4,6 +4,8 @@ import { type NotPlain, plainEnglish } from './lexical/language.js';
 import { MAX_CHARS, normaliseText } from './lexical/text.js';
 import type { Token } from './lexical/tokens.js';
 
+export type { Difference };
+
 const WHY: Readonly<Record<NotPlain, string>> = {
   signs: 'signs, scripts or lines other than those of a plain English sentence, and not the same text',
   language: 'not plain English, and not the same text',
@@ -32,10 +34,30 @@ export function differenceOf(a: string, b: string): Difference | undefined {
   if (a === b) return undefined;
   if (a.length > MAX_CHARS || b.length > MAX_CHARS) return difference('length', WHY.length);
   if (normaliseText(a) === normaliseText(b)) return undefined;
-  const [left, right] = [plainEnglish(a), plainEnglish(b)];
+  const [left, right] = [formOf(a), formOf(b)];
   const why = ORDER.find((each) => each === left || each === right);
   if (why) return difference(why, WHY[why]);
-  return compare(canonical(left as readonly Token[]), canonical(right as readonly Token[]));
+  return compare(left as readonly Token[], right as readonly Token[]);
+}
+
+/** The usual forms of two texts whose difference is soft. */
+export function formsOf(a: string, b: string): readonly [readonly Token[], readonly Token[]] | undefined {
+  const [left, right] = [formOf(a), formOf(b)];
+  return typeof left === 'string' || typeof right === 'string' ? undefined : [left, right];
+}
+
+/** Forms of the latest texts: a lookup compares one text with several. */
+const forms = new Map<string, readonly Token[] | NotPlain>();
+const MOST_FORMS = 512;
+
+function formOf(text: string): readonly Token[] | NotPlain {
+  const known = forms.get(text);
+  if (known !== undefined) return known;
+  const tokens = plainEnglish(text);
+  const form = typeof tokens === 'string' ? tokens : canonical(tokens);
+  if (forms.size >= MOST_FORMS) forms.clear();
+  forms.set(text, form);
+  return form;
 }
 
 /** As `differenceOf`, in words: `numbers: 5 15`. */

@@ -2,19 +2,25 @@ import type { Redis } from 'ioredis';
 import { RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { CacheOutcome } from '../../pipelines/run/run.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
+import { Evidence, type EvidenceState, type Judged, stepOf } from '../../stores/evidence/index.js';
 import { type RateCounter, rateCounter } from '../../stores/rates/index.js';
 import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
+import { agrees } from './agreement.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
+import { hasHistory, untilMidnight } from './freshness.js';
 import { Lease } from './lease.js';
 import { pause } from './pause.js';
-import { SimilarTexts } from './similar-texts.js';
+import { type Candidate, SimilarTexts } from './similar-texts.js';
+import { isTimely } from './timely.js';
+import { VERIFIER } from './verifier/verifier.js';
 
 /** Timeouts in milliseconds. */
 export interface CacheTimeouts {
@@ -44,6 +50,8 @@ export interface SemanticCacheParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly timeouts?: Partial<CacheTimeouts>;
+  /** Numbers from 0 to 1 that choose the hits to ask again. Default: random. */
+  readonly random?: () => number;
   /** Bytes of answers stored per tenant and hour, over all workers that share the Redis. Default: no limit. */
   readonly tenantBytesPerHour?: number | undefined;
 }
@@ -51,7 +59,13 @@ export interface SemanticCacheParts {
 export interface Cached {
   readonly output: JsonObject;
   readonly outcome: CacheOutcome;
+  /** Of a hit: how it was found. */
+  readonly by?: CachedBy;
 }
+
+/** How long the state of a stage's evidence is used before it is read again, in milliseconds. */
+const STATE_MS = 1_000;
+const REASK = 0.02;
 
 type Produce = () => Promise<JsonObject>;
 
@@ -61,9 +75,19 @@ const anything: Valid = () => true;
 
 /** The decision of a lookup. `lead` calls the model and stores the answer, for this caller and those that wait. */
 type Decision =
-  | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared' }
-  | { readonly do: 'lead'; readonly at: CacheKeys; readonly lease: Lease; readonly vector: Vector }
+  | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared'; readonly by?: CachedBy }
+  | Lead
   | { readonly do: 'bypass' };
+
+interface Lead {
+  readonly do: 'lead';
+  readonly at: CacheKeys;
+  readonly lease: Lease;
+  readonly vector: Vector;
+  readonly judged: Judged;
+  /** The answer that was or would have been a hit, to compare the fresh one with. */
+  readonly candidate?: Candidate | undefined;
+}
 
 /**
  * Serves an earlier answer to a text with the same meaning: an equal text, or one that is similar by its embedding and
@@ -80,8 +104,13 @@ export class SemanticCache {
   readonly #warnings: RationedWarnings;
   readonly #timeouts: CacheTimeouts;
   readonly #allowance: RateCounter | undefined;
+  readonly #evidence: Evidence;
+  readonly #states = new Map<string, { readonly state: EvidenceState; readonly until: number }>();
+  readonly #random: () => number;
 
-  constructor({ redis, embedderFor, metrics, logger, timeouts, tenantBytesPerHour }: SemanticCacheParts) {
+  constructor({ redis, embedderFor, metrics, logger, timeouts, tenantBytesPerHour, random }: SemanticCacheParts) {
+    this.#evidence = new Evidence(redis);
+    this.#random = random ?? Math.random;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
     this.#similar = new SimilarTexts(new VectorSets(redis), this.#entries);
@@ -112,9 +141,10 @@ export class SemanticCache {
   ): Promise<Cached> {
     signal.throwIfAborted();
     // An empty text has no meaning to compare.
-    if (request.key.trim() === '') return { output: await produce(), outcome: 'off' };
+    if (request.key.trim() === '' || (!request.timely && isTimely(request.key)))
+      return { output: await produce(), outcome: 'off' };
     const decision = await this.#decide(request, signal, valid);
-    if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome);
+    if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome, decision.by);
     if (decision.do === 'bypass') {
       this.#count(request, 'bypass');
       return { output: await produce(), outcome: 'bypass' };
@@ -128,20 +158,25 @@ export class SemanticCache {
       throw error;
     }
     const kept = await this.#keep(request, decision, output, signal);
+    await this.#judge(request, decision, output, signal);
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
 
   /** An earlier answer, if there is one; neither calls a model nor waits for another call. Throws only on abort. */
-  async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<JsonObject | undefined> {
+  async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<Cached | undefined> {
     signal.throwIfAborted();
+    if (!request.timely && isTimely(request.key)) return undefined;
     try {
-      const at = keysOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+      const fingerprint = await this.#embedders.fingerprint(request.embedder, signal);
+      const at = keysOf(request, fingerprint);
       const [same] = await this.#entries.read(at, [at.id]);
+      if (same && valid(same.output)) return this.#counted(request, same.output, 'hit', exactly(at, same));
       const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
-      const found =
-        same && valid(same.output) ? same : (await this.#similar.find(at, request, vector, signal, valid))?.entry;
-      this.#count(request, found ? 'hit' : 'miss');
-      return found?.output;
+      const found = await this.#similar.find(at, request, vector, signal, valid);
+      const by = found && (await this.#permitted(request, at, found, judgedOf(request, fingerprint), 0));
+      if (found && by) return this.#counted(request, found.entry.output, 'hit', by);
+      this.#count(request, 'miss');
+      return undefined;
     } catch (error) {
       signal.throwIfAborted();
       this.#bypassed(request, error);
@@ -150,9 +185,10 @@ export class SemanticCache {
     }
   }
 
-  #counted(request: CacheRequest, output: JsonObject, outcome: CacheOutcome): Cached {
+  #counted(request: CacheRequest, output: JsonObject, outcome: CacheOutcome, by?: CachedBy): Cached {
     this.#count(request, outcome);
-    return { output, outcome };
+    if (by) this.#metrics.cacheHits.inc({ pipeline: request.pipeline, stage: request.stage, tier: by.tier });
+    return { output, outcome, ...(by && { by }) };
   }
 
   #count({ pipeline, stage }: CacheRequest, outcome: CacheOutcome): void {
@@ -184,25 +220,34 @@ export class SemanticCache {
   }
 
   async #lookUp(request: CacheRequest, signal: AbortSignal, valid: Valid, lookedUp: () => void): Promise<Decision> {
-    const at = keysOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+    const fingerprint = await this.#embedders.fingerprint(request.embedder, signal);
+    const at = keysOf(request, fingerprint);
+    const judged = judgedOf(request, fingerprint);
     const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
     const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
     try {
       const claim = await this.#claim(lease, at, valid);
       if (claim === 'taken') lookedUp();
       const found = claim === 'taken' ? await this.#wait(lease, at, signal, valid) : claim;
-      if (found === 'impatient') return { do: 'lead', at, lease, vector };
+      if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
       if (found !== 'mine') {
-        return { do: 'serve', output: found.output, outcome: claim === 'taken' ? 'shared' : 'hit' };
+        const outcome = claim === 'taken' ? 'shared' : 'hit';
+        return { do: 'serve', output: found.output, outcome, by: exactly(at, found) };
       }
       signal.throwIfAborted();
-      const similar = await this.#similar.find(at, request, vector, signal, valid);
-      if (!similar) return { do: 'lead', at, lease, vector };
-      const { output } = similar.entry;
+      const candidate = await this.#similar.find(at, request, vector, signal, valid);
+      const by = candidate && (await this.#permitted(request, at, candidate, judged));
+      if (request.maxErrorRate !== undefined)
+        void this.#evidence.tally(judged, by !== undefined).catch(() => undefined);
+      if (!candidate || !by) return { do: 'lead', at, lease, vector, judged, candidate };
       lease.end();
-      // If the copy fails the answer is still valid.
-      await this.#entries.copy(at, lease.owner, { text: request.key, output }, similar.id).catch(() => lease.giveUp());
-      return { do: 'serve', output, outcome: 'hit' };
+      // What the verifier permits now it may not permit later: only the guard's matches are kept.
+      const kept =
+        candidate.tier === 'guard'
+          ? this.#entries.copy(at, lease.owner, request.key, candidate.id, { similarity: candidate.similarity })
+          : this.#entries.release(at, lease.owner);
+      await kept.catch(() => lease.giveUp());
+      return { do: 'serve', output: candidate.entry.output, outcome: 'hit', by };
     } catch (error) {
       // Redis may have granted the lease although its reply was lost.
       lease.giveUp();
@@ -231,10 +276,68 @@ export class SemanticCache {
     return 'impatient';
   }
 
+  /** How a candidate is served; undefined if it may not be, or if it is asked again to measure the error rate. */
+  async #permitted(
+    request: CacheRequest,
+    at: CacheKeys,
+    { id, tier, similarity, score }: Candidate,
+    judged: Judged,
+    reask = request.reask ?? REASK,
+  ): Promise<CachedBy | undefined> {
+    const entry = `${at.partition}:${id}`;
+    const { maxErrorRate } = request;
+    if (maxErrorRate === undefined) return tier === 'guard' ? { tier, similarity, entry } : undefined;
+    const step = tier === 'guard' ? 0 : stepOf(score);
+    // Without evidence the guard alone decides.
+    const state = await this.#state(judged, maxErrorRate).catch(() => undefined);
+    if (step === undefined || step > (state?.open ?? 0)) return undefined;
+    if (this.#random() < reask) return undefined;
+    return { tier, similarity, score, entry, ...(state && { bound: state.bound }) };
+  }
+
+  async #state(judged: Judged, maxErrorRate: number): Promise<EvidenceState> {
+    const key = `${this.#evidence.keyOf(judged)} ${maxErrorRate}`;
+    const known = this.#states.get(key);
+    if (known && performance.now() < known.until) return known.state;
+    const state = await this.#evidence.state(judged, maxErrorRate);
+    if (this.#states.size > MOST_STATES) this.#states.clear();
+    this.#states.set(key, { state, until: performance.now() + STATE_MS });
+    return state;
+  }
+
+  /** Compares a fresh answer with the cached one that was, or would have been, a hit. Never throws. */
+  async #judge(
+    request: CacheRequest,
+    { judged, candidate }: Lead,
+    output: JsonObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { maxErrorRate, embedder, pipeline, stage } = request;
+    const step = candidate && (candidate.tier === 'guard' ? 0 : stepOf(candidate.score));
+    if (maxErrorRate === undefined || candidate === undefined || step === undefined || signal.aborted) return;
+    try {
+      const similarityOf = async (a: string, b: string) => {
+        const [one, other] = await Promise.all(
+          [a, b].map((text) => this.#embedders.vectorOf(embedder, text, request)(signal)),
+        );
+        return (one as Float32Array).reduce((sum, value, i) => sum + value * (other?.[i] ?? 0), 0);
+      };
+      const right = await agrees(output, candidate.entry.output, request.agree, similarityOf);
+      await this.#evidence.label(judged, step, !right, maxErrorRate);
+      this.#metrics.cacheLabels.inc({ pipeline, stage, tier: candidate.tier, label: right ? 'right' : 'wrong' });
+      const { open, bound } = await this.#evidence.state(judged, maxErrorRate);
+      this.#metrics.cacheErrorBound.set({ pipeline, stage, tenant: request.tenant }, bound);
+      this.#metrics.cacheOpenStep.set({ pipeline, stage, tenant: request.tenant }, open);
+    } catch (error) {
+      if (!signal.aborted)
+        this.#warnings.warn('judge', aboutOf(request, error), 'hit of the semantic cache not judged');
+    }
+  }
+
   /** False if the cache was unavailable. */
   async #keep(
     request: CacheRequest,
-    { at, lease, vector }: { at: CacheKeys; lease: Lease; vector: Vector },
+    { at, lease, vector, judged }: Lead,
     output: JsonObject,
     signal: AbortSignal,
   ): Promise<boolean> {
@@ -248,8 +351,18 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      const stored = await this.#entries.store(at, lease.owner, { text: request.key, output }, request.ttlMs);
-      if (stored) await this.#similar.add(at, request, vector, signal);
+      if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
+        // The first turn with this history: most conversations are nobody else's.
+        await this.#entries.release(at, lease.owner);
+        return true;
+      }
+      const ttlMs = Math.min(
+        request.ttlMs,
+        request.untilMidnight === undefined ? request.ttlMs : untilMidnight(request.untilMidnight),
+      );
+      const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
+      const stored = await this.#entries.store(at, lease.owner, entry, ttlMs);
+      if (stored) await this.#similar.add(at, request, vector, ttlMs, signal);
       return true;
     } catch (error) {
       if (!signal.aborted)
@@ -279,6 +392,21 @@ export class SemanticCache {
 }
 
 const HOUR_S = 3_600;
+/** Stages whose evidence a worker remembers for a second. */
+const MOST_STATES = 10_000;
+
+const exactly = (at: CacheKeys, { of, match }: Entry): CachedBy =>
+  of === undefined
+    ? { tier: 'exact', entry: `${at.partition}:${at.id}` }
+    : { tier: 'guard', entry: `${at.partition}:${of}`, ...match };
+
+/** Labels of a stage's hits are pooled over its callers, options and inputs. */
+const judgedOf = ({ tenant, pipeline, stage, kind, model, embedder }: CacheRequest, fingerprint: string): Judged => ({
+  tenant,
+  pipeline,
+  stage,
+  of: jsonHash([kind, model, embedder, fingerprint, VERIFIER]).slice(0, 16),
+});
 
 const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) => ({
   pipeline,

@@ -4,7 +4,8 @@ import type { CacheKeys, CacheRequest } from './cache-key.js';
 import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
 import { MAX_CHARS } from './lexical/text.js';
-import { differs } from './lexical-guard.js';
+import { differenceOf } from './lexical-guard.js';
+import { scoreOf } from './verifier/verifier.js';
 
 /** Number of neighbours examined. The nearest may be a near miss (`of Spain`) with the true match behind it. */
 const NEIGHBOURS = 10;
@@ -18,9 +19,16 @@ const SAMPLE = 5;
  */
 const MAX_ELEMENTS = 10_000;
 
-interface Similar {
+/** A cached answer to a similar text. */
+export interface Candidate {
   readonly id: string;
   readonly entry: Entry;
+  /** Cosine of the texts' embeddings. */
+  readonly similarity: number;
+  /** `guard`: the texts say the same in another form. `verifier`: they differ in ways that often mean nothing. */
+  readonly tier: 'guard' | 'verifier';
+  /** The verifier's, from 0 to 1; 1 for the guard. */
+  readonly score: number;
 }
 
 /** Finds answers to texts with the same meaning, and removes vectors whose answers have expired. */
@@ -42,43 +50,60 @@ export class SimilarTexts {
     return `semantic matching off: this Redis has no vector sets (${server}); exact text matching only`;
   }
 
-  /** The nearest answer that is similar enough, `valid`, and not ruled out by the guard. */
+  /** The nearest `valid` answer that the guard permits; without one that of the highest score. */
   async find(
     at: CacheKeys,
     request: CacheRequest,
     vector: Vector,
     signal: AbortSignal,
     valid: (output: JsonObject) => boolean,
-  ): Promise<Similar | undefined> {
-    if (!(await this.#usable(request.key))) return undefined;
-    const neighbours = await this.#vectors.search(at.vectors, await vector(signal), NEIGHBOURS);
-    const near = neighbours.filter(({ similarity }) => similarity >= request.minSimilarity).map(({ id }) => id);
-    const entries = await this.#entries.read(at, near);
-    await this.#vectors.remove(
-      at.vectors,
-      near.filter((_, i) => !entries[i]),
-    );
-    signal.throwIfAborted();
-    for (const [i, entry] of entries.entries()) {
-      const id = near[i];
-      if (!entry || entry.copy || id === undefined || !valid(entry.output)) continue;
-      if (differs(entry.text, request.key) === undefined) return { id, entry };
+  ): Promise<Candidate | undefined> {
+    let best: Candidate | undefined;
+    for (const { id, entry, similarity } of await this.#near(at, request, vector, signal)) {
+      if (!valid(entry.output)) continue;
+      const found = differenceOf(entry.text, request.key);
+      if (!found) return { id, entry, similarity, tier: 'guard', score: 1 };
+      if (request.maxErrorRate === undefined || !found.soft) continue;
+      const score = scoreOf(entry.text, request.key, found, similarity);
+      if (score > (best?.score ?? 0)) best = { id, entry, similarity, tier: 'verifier', score };
     }
-    return undefined;
+    return best;
   }
 
-  async add(at: CacheKeys, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
+  async add(at: CacheKeys, request: CacheRequest, vector: Vector, ttlMs: number, signal: AbortSignal): Promise<void> {
     if (!(await this.#usable(request.key))) return;
     const size = await this.#vectors.size(at.vectors);
     const surplus = 1 + size - MAX_ELEMENTS;
     if (surplus > 0) await this.#vectors.remove(at.vectors, await this.#vectors.sample(at.vectors, surplus));
-    await this.#vectors.add(at.vectors, at.id, await vector(signal), request.ttlMs);
+    await this.#vectors.add(at.vectors, at.id, await vector(signal), ttlMs);
     const sample = await this.#vectors.sample(at.vectors, SAMPLE);
     const entries = await this.#entries.read(at, sample);
     await this.#vectors.remove(
       at.vectors,
       sample.filter((_, i) => !entries[i]),
     );
+  }
+
+  async #near(
+    at: CacheKeys,
+    request: CacheRequest,
+    vector: Vector,
+    signal: AbortSignal,
+  ): Promise<{ id: string; entry: Entry; similarity: number }[]> {
+    if (!(await this.#usable(request.key))) return [];
+    const neighbours = await this.#vectors.search(at.vectors, await vector(signal), NEIGHBOURS);
+    const near = neighbours.filter(({ similarity }) => similarity >= request.minSimilarity);
+    const entries = await this.#entries.read(
+      at,
+      near.map(({ id }) => id),
+    );
+    const gone = near.filter((_, i) => !entries[i]).map(({ id }) => id);
+    await this.#vectors.remove(at.vectors, gone);
+    signal.throwIfAborted();
+    return near.flatMap(({ id, similarity }, i) => {
+      const entry = entries[i];
+      return entry && entry.of === undefined ? [{ id, entry, similarity }] : [];
+    });
   }
 
   async #usable(text: string): Promise<boolean> {

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import type { CacheOutcome, StageCall } from '../../pipelines/run/index.js';
+import type { CachedBy, CacheOutcome, StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage, NamedCode } from '../../pipelines/stages/kind.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { CacheRequest, SemanticCache } from '../cache/index.js';
+import type { Cached, CacheRequest, SemanticCache } from '../cache/index.js';
 import type { Pools } from '../pools/index.js';
 import type { Known } from './lack.js';
 import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
@@ -18,7 +18,7 @@ export interface CachingParts extends Known {
   readonly logger: Logger;
 }
 
-type CachedServed = Served & { readonly cache: CacheOutcome };
+type CachedServed = Served & { readonly cache: CacheOutcome; readonly cachedBy?: CachedBy };
 
 /**
  * The answer to a stage's call, from the semantic cache if the stage has one, else from `serve`. A cached answer is
@@ -43,28 +43,29 @@ export async function throughCache(
   const schema = outputSchema(parts, call);
   const valid = (output: JsonObject) => schema.safeParse(output).success;
   if (only) {
-    const output = await parts.cache.earlier(request, attempt.signal, valid);
-    if (output === undefined) throw notCached(call);
-    return fromCache(call, schema, output, 'hit');
+    const found = await parts.cache.earlier(request, attempt.signal, valid);
+    if (found === undefined) throw notCached(call);
+    return fromCache(call, schema, found);
   }
   let served: Served | undefined;
   const produce = async () => {
     served = await serve();
     return served.output;
   };
-  const { output, outcome } = await parts.cache.through(request, produce, attempt.signal, valid);
-  return served ? { ...served, cache: outcome } : fromCache(call, schema, output, outcome);
+  const found = await parts.cache.through(request, produce, attempt.signal, valid);
+  return served ? { ...served, cache: found.outcome } : fromCache(call, schema, found);
 }
 
 /**
  * An answer of an earlier release is completed with the defaults of the kind's schema; a function's own schema may do
  * more, and already has.
  */
-const fromCache = ({ kind }: StageCall, schema: z.ZodType, stored: JsonObject, cache: CacheOutcome): CachedServed => ({
-  output: kind === 'code' ? stored : (schema.parse(stored) as JsonObject),
+const fromCache = ({ kind }: StageCall, schema: z.ZodType, { output, outcome, by }: Cached): CachedServed => ({
+  output: kind === 'code' ? output : (schema.parse(output) as JsonObject),
   endpoint: 'cache',
   device: '',
-  cache,
+  cache: outcome,
+  ...(by && { cachedBy: by }),
 });
 
 const notCached = ({ stage }: StageCall) =>
@@ -86,6 +87,12 @@ const requestOf = (
   ttlMs: cache.ttlMs,
   minSimilarity: cache.minSimilarity,
   embedder: cache.embedder,
+  principal: cache.principal,
+  maxErrorRate: cache.maxErrorRate,
+  reask: cache.reask,
+  agree: cache.agree,
+  timely: cache.timely,
+  untilMidnight: cache.untilMidnight,
   priority: call.priority,
   queueMs,
 });

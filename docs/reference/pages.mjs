@@ -24,6 +24,7 @@ const SECTIONS = [
       'docs/guides/voice.md':
         'spoken questions, live text, long recordings, what to put in front of a live conversation',
       'docs/guides/agents.md': 'tools, approval by a person, budgets, conversations',
+      'docs/guides/caches.md': 'a semantic cache whose error rate you state, what it knows and how to measure it',
       'docs/guides/rag.md': 'answers from your own passages, with the passages',
       'docs/guides/python-stages.md': 'Python functions as stages',
       'docs/guides/temporal-teams.md':

@@ -47,6 +47,16 @@ const stage = z.object({
   endpoint: z.string().optional(),
   attempt: z.int().min(1).optional(),
   cache: cache.optional(),
+  cachedBy: z
+    .object({
+      tier: z.enum(['exact', 'guard', 'verifier']),
+      similarity: z.number().optional(),
+      score: z.number().optional(),
+      bound: z.number().optional().describe('Upper 90 % bound of the stage’s error rate'),
+      entry: z.string(),
+    })
+    .optional()
+    .describe('How a cached answer was found'),
   queueMs: z.number().optional(),
   runMs: z.number().optional(),
   conversions: z.array(z.string()).optional(),

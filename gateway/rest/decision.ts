@@ -40,6 +40,19 @@ export const resumption = z.strictObject({
     .describe('Whether steps that have ended may be repeated if they are missing in the record of the run'),
 });
 
+/** Body of a report of a wrong cached answer. */
+export const wrongHit = z.strictObject({
+  stage: z
+    .string()
+    .min(1)
+    .max(LONGEST_PATH)
+    .optional()
+    .describe('The stage whose cached answer was wrong; default: every stage that was served from the cache'),
+});
+
+/** Throws `INVALID_INPUT` naming the fields. */
+export const wrongHitOf = (body: unknown): z.output<typeof wrongHit> => read(wrongHit, body);
+
 /** Throws `INVALID_INPUT` naming the fields. */
 export const decisionOf = (body: unknown): DecisionBody => read(decision, body);
 

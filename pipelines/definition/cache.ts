@@ -1,38 +1,63 @@
 import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
-import type { CachePlan } from '../plan/plan.js';
+import type { CacheAgreement, CachePlan } from '../plan/plan.js';
 import { misfit } from './fits.js';
 import { invalid } from './invalid.js';
 import { type Assignable, toBinding } from './reference.js';
 import type { GraphScope } from './scope.js';
 
-export interface SemanticCache {
+export interface SemanticCacheOptions {
   readonly key: Assignable<string>;
-  readonly ttl: Duration;
-  readonly minSimilarity: number;
-  readonly embedder: string;
+  readonly ttl?: Duration;
+  readonly minSimilarity?: number;
+  readonly embedder?: string;
+  readonly maxErrorRate?: number;
+  readonly reask?: number;
+  readonly agree?: CacheAgreement;
+  readonly shared?: boolean;
+  readonly freshness?: {
+    /** `serve`: cache texts with words such as `today`, `latest` or `weather` too. Default `refuse`. */
+    readonly timeWords?: 'refuse' | 'serve';
+    /** Answers end with the day in this time zone (IANA name, `Europe/Berlin`), if not before. */
+    readonly untilMidnight?: string;
+  };
 }
 
+export type SemanticCache = SemanticCacheOptions &
+  Required<Pick<SemanticCacheOptions, 'ttl' | 'minSimilarity' | 'embedder'>>;
+
 /**
- * Serves the answer to an earlier request whose `key` has the same meaning. Answers are kept apart by tenant, pipeline,
- * stage, kind, model, options, all inputs but the key, time to live and embedder. A hit must reach the similarity and
- * pass the lexical guards (negation, numbers, names). When the cache cannot be reached, the stage runs without it.
+ * Serves the answer to an earlier request whose `key` has the same meaning. Answers are kept apart by tenant, caller,
+ * pipeline, stage, kind, model, options, all inputs but the key, time to live and embedder. A hit is the same text, one
+ * that the lexical guard takes for the same, or, with `maxErrorRate`, one that a verifier takes for the same while the
+ * stage's measured error rate permits it. When the cache cannot be reached, the stage runs without it.
  *
  * @param options.key text whose meaning is compared
  * @param options.ttl how long an answer may be served; default one day
- * @param options.minSimilarity minimum cosine similarity; default 0.85. In MiniLM's space two thirds of near misses
- *   (`of France`, `of Spain`) score above it and 6 % of paraphrases below: no threshold separates them, the guards do.
- *   This one keeps unrelated texts from reaching the guards
+ * @param options.minSimilarity minimum cosine similarity; default 0.7: it keeps unrelated texts from the guard and the
+ *   verifier, which decide. No similarity separates near misses (`of France`, `of Spain`) from paraphrases
  * @param options.embedder pool that embeds the key; default `minilm`
+ * @param options.maxErrorRate greatest share of wrong answers among the hits on other texts than the same, above 0 and at
+ *   most 0.5. The stage starts with the guard alone. Each miss whose text is near a cached one compares the two
+ *   answers; the verifier's hits are served from a score on, once the upper 90 % bound of the error rate from that score
+ *   is `maxErrorRate` at most (50 right labels and no wrong one at 0.05, 125 at 0.02), and no longer than it is.
+ *   Default: the guard alone
+ * @param options.reask share of the hits, from 0 to 1, that call the model all the same, to go on measuring; default
+ *   0.02
+ * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }` or `{ by:
+ *   'similarity', atLeast }`
+ * @param options.shared callers with different keys or users share answers; default false
+ * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`
  */
-export const semantic = (options: {
-  key: Assignable<string>;
-  ttl?: Duration;
-  minSimilarity?: number;
-  embedder?: string;
-}): SemanticCache => ({ ttl: '1d', minSimilarity: 0.85, embedder: 'minilm', ...options });
+export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
+  ttl: '1d',
+  minSimilarity: 0.7,
+  embedder: 'minilm',
+  ...options,
+});
 
 export function resolveCache(cache: SemanticCache, where: string, scope: GraphScope): CachePlan {
+  const { maxErrorRate, reask, agree, shared, freshness } = cache;
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
     throw invalid(`${where}.minSimilarity`, `must be above 0 and at most 1, not ${cache.minSimilarity}`);
   }
@@ -41,11 +66,42 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
   if (cache.key === undefined) throw invalid(`${where}.key`, 'is missing: name the text whose meaning is compared');
   const wrong = misfit(cache.key, z.string());
   if (wrong) throw invalid(`${where}.key`, `${wrong.why}: the key is compared as text`);
+  if (maxErrorRate !== undefined && !(maxErrorRate > 0 && maxErrorRate <= 0.5))
+    throw invalid(`${where}.maxErrorRate`, `must be above 0 and at most 0.5, not ${maxErrorRate}`);
+  if (reask !== undefined && !(reask >= 0 && reask <= 1))
+    throw invalid(`${where}.reask`, `must be a share from 0 to 1, not ${reask}`);
+  checkAgreement(agree, where);
+  if (freshness?.untilMidnight !== undefined) checkZone(freshness.untilMidnight, where);
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),
     ttlMs: durationMs(cache.ttl, `${where}.ttl`),
     minSimilarity: cache.minSimilarity,
     embedder: cache.embedder,
+    ...(maxErrorRate !== undefined && { maxErrorRate }),
+    ...(reask !== undefined && { reask }),
+    ...(agree !== undefined && { agree }),
+    ...(shared === true && { shared: true as const }),
+    ...(freshness?.timeWords === 'serve' && { timely: true as const }),
+    ...(freshness?.untilMidnight !== undefined && { untilMidnight: freshness.untilMidnight }),
   };
+}
+
+function checkAgreement(agree: CacheAgreement | undefined, where: string): void {
+  if (agree === undefined || agree.by === 'text') return;
+  if (agree.by === 'fields') {
+    if (Array.isArray(agree.fields) && agree.fields.length > 0) return;
+    throw invalid(`${where}.agree.fields`, 'must name one output field at least');
+  }
+  if (agree.by !== 'similarity') throw invalid(`${where}.agree.by`, 'must be text, fields or similarity');
+  if (!(agree.atLeast > 0 && agree.atLeast <= 1))
+    throw invalid(`${where}.agree.atLeast`, `must be above 0 and at most 1, not ${agree.atLeast}`);
+}
+
+function checkZone(zone: string, where: string): void {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+  } catch {
+    throw invalid(`${where}.freshness.untilMidnight`, `must be an IANA time zone such as Europe/Berlin, not ${zone}`);
+  }
 }

@@ -76,6 +76,18 @@ const cache = z.strictObject({
   ttlMs: ms('Time to live of an answer'),
   minSimilarity: z.number().gt(0).max(1),
   embedder: model,
+  maxErrorRate: z.number().gt(0).max(0.5).optional(),
+  reask: z.number().min(0).max(1).optional(),
+  agree: z
+    .discriminatedUnion('by', [
+      z.strictObject({ by: z.literal('text') }),
+      z.strictObject({ by: z.literal('fields'), fields: z.array(z.string().min(1)).min(1) }),
+      z.strictObject({ by: z.literal('similarity'), atLeast: z.number().gt(0).max(1) }),
+    ])
+    .optional(),
+  shared: z.literal(true).optional(),
+  timely: z.literal(true).optional(),
+  untilMidnight: z.string().min(1).optional(),
 });
 
 const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });

@@ -219,7 +219,27 @@ export interface CachePlan {
   readonly minSimilarity: number;
   /** Pool that embeds the key. */
   readonly embedder: string;
+  /** Greatest share of wrong answers among the hits. Absent: only texts that the guard takes for the same hit. */
+  readonly maxErrorRate?: number;
+  /** Share of hits that are asked again to measure the error rate. Absent: 0.02. */
+  readonly reask?: number;
+  readonly agree?: CacheAgreement;
+  /** All principals of the tenant share the answers. */
+  readonly shared?: true;
+  /** Texts whose answer depends on when they are asked are cached too. */
+  readonly timely?: true;
+  /** Answers end with the day in this time zone (IANA name), if not before. */
+  readonly untilMidnight?: string;
 }
+
+/**
+ * When a fresh answer says the same as a cached one: `text` the same text, up to case, spaces and marks; `fields` equal
+ * values in these output fields; `similarity` a cosine of the texts' embeddings of at least so much, and equal numbers.
+ */
+export type CacheAgreement =
+  | { readonly by: 'text' }
+  | { readonly by: 'fields'; readonly fields: readonly string[] }
+  | { readonly by: 'similarity'; readonly atLeast: number };
 
 export type PlanBody = Omit<Plan, 'version'>;
 export const asJson = (plan: PlanBody | Plan): Json => plan as unknown as Json;

@@ -96,6 +96,8 @@ export interface StageCall {
   readonly cache?: Omit<CachePlan, 'key'> & {
     readonly key: string;
     readonly context: Json;
+    /** Whose answers they are within the tenant: `<pipeline>/<owner>`. Absent: everybody's. */
+    readonly principal?: string;
     /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
     readonly only?: true;
   };
@@ -163,6 +165,23 @@ export const servedBy = ({ kind, model, with: options, codeVersion, cache }: Ser
  */
 export type CacheOutcome = 'off' | 'hit' | 'miss' | 'shared' | 'bypass';
 
+/** How a cached answer was found. */
+export type CachedBy = {
+  /**
+   * `exact`: the same text. `guard`: another form of it. `verifier`: a text that the verifier takes for the same, while the
+   * stage's measured error rate permits it.
+   */
+  readonly tier: 'exact' | 'guard' | 'verifier';
+  /** Cosine of the embeddings of the two texts. */
+  readonly similarity?: number;
+  /** The verifier's score, from 0 to 1. */
+  readonly score?: number;
+  /** Upper 90 % bound of the stage's error rate at that moment. */
+  readonly bound?: number;
+  /** The entry, for a report that it was wrong. */
+  readonly entry: string;
+};
+
 /** What a stage's activity returns. */
 export interface StageOutcome {
   readonly output: JsonObject;
@@ -170,6 +189,8 @@ export interface StageOutcome {
   readonly device: string;
   readonly attempt: number;
   readonly cache: CacheOutcome;
+  /** Of a cached answer. */
+  readonly cachedBy?: CachedBy;
   /** Time between when this attempt could start and when it started, in milliseconds. */
   readonly queueMs: number;
   readonly runMs: number;
@@ -224,6 +245,7 @@ export interface StageRecord {
   readonly endpoint?: string;
   readonly attempt?: number;
   readonly cache?: CacheOutcome;
+  readonly cachedBy?: CachedBy;
   readonly queueMs?: number;
   readonly runMs?: number;
   readonly conversions?: readonly string[];

@@ -130,8 +130,15 @@ export class StageTable {
   #change(stage: string, change: Partial<StageRecord>): void {
     const row = this.#rows.get(stage);
     if (!row) return;
-    const { doing: _, ...rest } = row;
-    this.#rows.set(stage, { ...(change.status === undefined || change.status === 'running' ? row : rest), ...change });
+    const { doing, cachedBy, ...rest } = row;
+    const goesOn = change.status === undefined || change.status === 'running';
+    this.#rows.set(stage, {
+      ...rest,
+      ...(goesOn && doing !== undefined && { doing }),
+      // That of an earlier call says nothing of this one.
+      ...(change.cache === undefined && cachedBy && { cachedBy }),
+      ...change,
+    });
     this.#onChange(this.rows);
   }
 }

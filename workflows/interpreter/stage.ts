@@ -95,7 +95,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               limited,
               input,
               callOf(run, limited, `${at.prefix}${stage.id}`, {
-                cache: cacheOf(limited, candidate, scope),
+                cache: cacheOf(run, limited, candidate, scope),
                 streams: at.host.streams === true,
                 ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
               }),
@@ -190,12 +190,18 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
 });
 
 /** The cache to query first, with its key resolved. */
-function cacheOf({ input, cache }: StagePlan, { cachedOnly }: Candidate, scope: Scope): StageCall['cache'] {
+function cacheOf(
+  { context: { sessionsOf } }: Run,
+  { input, cache }: StagePlan,
+  { cachedOnly }: Candidate,
+  scope: Scope,
+): StageCall['cache'] {
   return (
     cache && {
       ...cache,
       key: String(resolve(cache.key, scope) ?? ''),
       context: resolve(mask(input, cache.key), scope),
+      ...(sessionsOf !== undefined && !cache.shared && { principal: sessionsOf }),
       ...(cachedOnly && { only: true as const }),
     }
   );

@@ -161,10 +161,17 @@ const FINAL: readonly (readonly [DifferenceKind, Rule])[] = [
   ['signs', ({ word }) => !/[\p{L}\p{N},.?]/u.test(word) && word !== POSSESSIVE],
   // A name that the other text has in other capitals is a difference of capitals.
   ['name', (token, a, b) => isName(token) && !hasBoth(token.word, a, b)],
-  ['unit', ({ word }) => UNITS.has(word)],
+  ['unit', (token, a, b) => UNITS.has(token.word) && (isAmount(token, a) || isAmount(token, b))],
   ['time', ({ word }) => TIME_WORDS.has(word)],
   ['quantity', ({ word }) => STRICT_QUANTIFIERS.has(word)],
 ];
+/** `5 km`, `how many miles`, `dollars per hour`; not `the second one`. */
+function isAmount(token: Token, text: readonly Token[]): boolean {
+  const at = text.indexOf(token);
+  const before = text[at - 1]?.word ?? '';
+  return at > 0 && (isNumber(before) || ['many', 'much', 'per', 'in', 'to', 'a', 'of', 'half', 'and'].includes(before));
+}
+
 const hasBoth = (word: string, a: readonly Token[], b: readonly Token[]): boolean =>
   a.some((token) => token.word === word) && b.some((token) => token.word === word);
 
@@ -180,10 +187,22 @@ function areOpposite(a: string, b: string): boolean {
 function swapped(a: readonly Token[], b: readonly Token[], only: Difference['only']): boolean {
   const both = [a.filter((token) => !only[0].includes(token)), b.filter((token) => !only[1].includes(token))];
   const [left, right] = both.map(content) as [string[], string[]];
-  if (left.join(' ') !== right.join(' ')) return true;
+  if (left.join(' ') !== right.join(' ')) return !isCompound(left, right, only);
   // `Who taught Plato`, `who did Plato teach`.
   const [all, others] = [content(a), content(b)];
   return all.join(' ') !== others.join(' ') && all.slice().sort().join(' ') === others.slice().sort().join(' ');
+}
+
+/** `A place at a primary school`, `a primary school place`: a preposition is gone, and what it joined is turned round. */
+function isCompound(left: readonly string[], right: readonly string[], [mine, other]: Difference['only']): boolean {
+  const joins = (tokens: readonly Token[]) => tokens.some(({ word }) => PREPOSITIONS.has(word) || word === POSSESSIVE);
+  if (joins(mine) === joins(other) || left.length !== right.length) return false;
+  let from = 0;
+  while (left[from] === right[from]) from += 1;
+  let to = left.length;
+  while (left[to - 1] === right[to - 1]) to -= 1;
+  const [turned, back] = [left.slice(from, to), right.slice(from, to).join(' ')];
+  return turned.some((_, i) => i > 0 && [...turned.slice(i), ...turned.slice(0, i)].join(' ') === back);
 }
 
 /** The words with a meaning of their own, in base form. */

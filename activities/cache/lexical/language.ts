@@ -1,6 +1,6 @@
 import { composed, isPlain } from './text.js';
 import { type Token, tokensOf } from './tokens.js';
-import { ENGLISH, FOREIGN, MENTIONS } from './words.js';
+import { ENGLISH, FOREIGN, MENTIONS, WEAK_ENGLISH } from './words.js';
 
 const MAX_TOKENS = 128;
 
@@ -23,7 +23,8 @@ export function plainEnglish(text: string): readonly Token[] | NotPlain {
   if (tokens.length > MAX_TOKENS) return 'length';
   const english = tokens.filter(({ word }) => ENGLISH.has(word)).length;
   const foreign = tokens.filter(({ word }) => FOREIGN.has(word)).length;
-  if (english === 0 || 3 * foreign > english) return 'language';
+  const weak = tokens.filter(({ word }) => WEAK_ENGLISH.has(word)).length;
+  if (english === 0 ? weak < 2 || foreign > 0 : 3 * foreign > english) return 'language';
   return tokens.some(({ word }) => MENTIONS.has(word)) ? 'mention' : tokens;
 }
 

@@ -35,12 +35,11 @@ export const NEGATIONS = set(
 
 /** If one of these is in only one of the texts, or in another position, the texts ask about different times. */
 export const TIME_WORDS = set(
-  `today tomorrow yesterday tonight now currently recently soon later earlier before after since until till during ago
-   next last previous past future current recent morning afternoon evening night noon midnight am pm already yet still
+  `today tomorrow yesterday tonight now before after next last since until till during ago always never
+   morning afternoon evening night noon midnight am pm
    monday tuesday wednesday thursday friday saturday sunday weekend weekday
    january february march april may june july august september october november december
-   spring summer autumn winter daily weekly monthly yearly annual annually
-   always often sometimes usually ever once twice`,
+   spring summer autumn winter daily weekly monthly yearly annual annually once twice`,
 );
 
 export const UNITS = set(
@@ -96,6 +95,9 @@ export const ENGLISH = set(
   `the what which who whose how when where why does did should could would can are and you she they my your it this there
    that have has from with please than because into after before set turn tell many much good best way need want`,
 );
+
+/** As frequent in English, and words of other languages too. */
+export const WEAK_ENGLISH = set('is of to for in me a i an by at be on was do not my or so no am');
 
 /** Frequent in other languages with Latin letters, and no English words. */
 export const FOREIGN = set(

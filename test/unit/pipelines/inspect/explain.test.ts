@@ -65,7 +65,7 @@ describe('an explanation', () => {
       'stage fifth (code), within repeat again',
       'retry.attempts         2             author',
       'fallback 1   small (no pool serves it)',
-      'semantic, for 1h, similarity 0.85 by minilm; a hit calls no model',
+      'semantic, for 1h, similarity 0.7 by minilm; a hit calls no model',
       'worst case   8 calls, 10m',
       'child run    child: pipeline inner, deadline 1m, explained on its own',
     ]) {

@@ -1,0 +1,116 @@
+/**
+ * The semantic cache on labelled pairs: `a` is stored, `b` is asked. Every `*.jsonl` of a folder goes through the cache
+ * on real Redis and real embeddings, with the guard alone and with the verifier that half of the set's labels certified
+ * for each error rate; beside the best static cosine threshold in hindsight and the default thresholds of other caches,
+ * emulated on the same embeddings.
+ *
+ *   npm run bench:cache [-- --json] [--data FOLDER] [--splits N]
+ *   npm run bench:cache -- make     writes the developer's set and the training pairs
+ *   npm run bench:cache -- train    trains the verifier on the training pairs
+ */
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { type Embedder, SemanticCache } from '../../activities/cache/index.js';
+import { down, up } from '../../deploy/local/stack/index.js';
+import { createMetrics } from '../../telemetry/metrics.js';
+import { composeStages, embedderOf } from '../../workers/compose.js';
+import { readSettings } from '../../workers/settings.js';
+import { openStore } from '../../workers/stores.js';
+import { environmentOf } from '../own-stack.js';
+import { bestThreshold, byKind, type Figures, figuresOf, inSplits, scored } from './judge.js';
+import { askLive, REQUEST } from './live.js';
+import { makePairs } from './make-pairs.js';
+import { type Pair, readSets } from './pairs.js';
+import { train } from './train.js';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean' },
+    data: { type: 'string', default: 'bench/cache/sets' },
+    splits: { type: 'string', default: '100' },
+  },
+});
+
+const settings = readSettings(environmentOf({ name: 'bench-cache', portBase: 7780 }));
+const DELTAS = [0.02, 0.05, 0.1];
+/** Default thresholds on the cosine, from the documents of each; on their own models the figures differ. */
+const RIVALS = { 'GPTCache (0.8)': 0.8, 'RedisVL (distance 0.1)': 0.9, 'LangCache (0.9)': 0.9, 'cosine 0.95': 0.95 };
+
+/** An embedder that computes each text once. */
+function remembering(embedder: Embedder): Embedder {
+  const known = new Map<string, Promise<Float32Array>>();
+  return {
+    fingerprint: (signal) => embedder.fingerprint(signal),
+    embed(text, signal, caller) {
+      const vector = known.get(text) ?? embedder.embed(text, signal, caller);
+      known.set(text, vector);
+      return vector;
+    },
+  };
+}
+
+async function main(): Promise<unknown> {
+  if (positionals[0] === 'make') return makePairs();
+  await up({ settings, parts: ['redis', 'redis-index', 'redis-cache', 'triton'] });
+  const logger = pino({ level: 'warn' }, pino.destination(2));
+  const stages = await composeStages(settings, logger);
+  const redis = openStore(settings, 'cache', logger);
+  try {
+    const embedder = remembering(embedderOf(stages.pools, REQUEST.embedder));
+    const signal = new AbortController().signal;
+    const similarityOf = async (a: string, b: string) => {
+      const [one, other] = await Promise.all([a, b].map((text) => embedder.embed(text, signal, { tenant: 'bench' })));
+      return (one as Float32Array).reduce((sum, value, i) => sum + value * (other?.[i] ?? 0), 0);
+    };
+    if (positionals[0] === 'train') return await train(similarityOf);
+    const cache = new SemanticCache({ redis, embedderFor: () => embedder, metrics: createMetrics(), logger });
+    const sets: Record<string, unknown> = {};
+    const rivals: Record<string, Record<string, Figures>> = {};
+    for (const [name, pairs] of readSets(options.data)) {
+      const own = await judgeSet(cache, name, pairs, similarityOf);
+      sets[name] = own.set;
+      rivals[name] = own.rivals;
+    }
+    return { sets, rivals, load: Number((loadavg()[0] as number).toFixed(1)) };
+  } finally {
+    redis.disconnect();
+    await stages.close();
+    await down(settings);
+  }
+}
+
+async function judgeSet(
+  cache: SemanticCache,
+  name: string,
+  pairs: readonly Pair[],
+  similarityOf: (a: string, b: string) => Promise<number>,
+): Promise<{ set: unknown; rivals: Record<string, Figures> }> {
+  const tenant = `bench-${process.pid}-${name.replace(/\W/g, '-')}`;
+  const { judged } = await askLive(cache, pairs, { tenant });
+  const all = await Promise.all(
+    pairs.map(async (pair) => scored(pair, await similarityOf(pair.a, pair.b), REQUEST.minSimilarity)),
+  );
+  const certified: Record<string, unknown> = {};
+  for (const delta of DELTAS) {
+    const live = await askLive(cache, pairs, { tenant: `${tenant}-${delta}`, maxErrorRate: delta });
+    certified[`${delta}`] = {
+      live: { ...figuresOf(live.judged), tiers: live.tiers },
+      splits: inSplits(all, delta, Number(options.splits)),
+      bestThreshold: bestThreshold(all, delta),
+    };
+  }
+  const rivals = Object.fromEntries(
+    Object.entries(RIVALS).map(([rival, threshold]) => [
+      rival,
+      figuresOf(all.map((pair) => ({ ...pair, hit: pair.similarity >= threshold }))),
+    ]),
+  );
+  return { set: { ...figuresOf(judged), kinds: byKind(judged), certified }, rivals };
+}
+
+const result = await main();
+if (options.json || positionals.length > 0) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+else process.stdout.write(`${JSON.stringify(result, (key, value) => (key === 'kinds' ? undefined : value), 2)}\n`);
+process.exit(0);

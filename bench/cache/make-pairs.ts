@@ -1,0 +1,64 @@
+/**
+ * Makes the developer's set and the verifier's training pairs from `written/` and the templates below. All texts were
+ * written for this project; none is from Quora's pairs, MRPC, SICK or fow-cache. The same seed gives the same files.
+ *
+ *   npm run bench:cache -- make
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Pair } from './pairs.js';
+import { seeded, shuffled } from './seeded.js';
+import { templatePairs } from './templates.js';
+
+const FOLDER = 'bench/cache';
+const SEED = 17;
+/** Blocks of intents in the developer's set; the others are for training. */
+const DEVELOPER_BLOCKS = 18;
+
+const linesOf = (file: string): string[] =>
+  readFileSync(`${FOLDER}/written/${file}`, 'utf8')
+    .split('\n')
+    .filter((line) => !line.startsWith('#'));
+
+function written(file: string, same: boolean): Pair[] {
+  return linesOf(file).flatMap((line) => {
+    const [kind, a, b] = line.split('\t').map((part) => part.replaceAll('\\n', '\n'));
+    return kind && a !== undefined && b !== undefined ? [{ a, b, same, kind }] : [];
+  });
+}
+
+/** Every two wordings of a question are the same; every wording and each near question differ. */
+function intents(): Pair[][] {
+  const blocks = linesOf('intents.txt').join('\n').split(/\n\n+/);
+  return blocks
+    .filter((block) => block.includes('='))
+    .map((block) => {
+      const rows = (sign: string) =>
+        block
+          .split('\n')
+          .filter((line) => line.startsWith(`${sign} `))
+          .flatMap((line) => line.slice(2).split(' | '));
+      const [same, near] = [rows('='), rows('-')];
+      const pairs: Pair[] = [];
+      for (const [i, a] of same.entries()) {
+        for (const b of same.slice(i + 1)) pairs.push({ a, b, same: true, kind: 'rewording' });
+        for (const b of near) pairs.push({ a, b, same: false, kind: 'near-question' });
+      }
+      return pairs;
+    });
+}
+
+/** @returns the number of pairs of each file */
+export function makePairs(): Record<string, number> {
+  const random = seeded(SEED);
+  const blocks = shuffled(intents(), random);
+  const templates = shuffled(templatePairs(random), random);
+  const cut = Math.floor(templates.length / 3);
+  const hand = [...written('near-misses.txt', false), ...written('same.txt', true)];
+  const sets = {
+    'sets/developer.jsonl': [...hand, ...blocks.slice(0, DEVELOPER_BLOCKS).flat(), ...templates.slice(0, cut)],
+    'training/pairs.jsonl': [...blocks.slice(DEVELOPER_BLOCKS).flat(), ...templates.slice(cut)],
+  };
+  for (const [file, pairs] of Object.entries(sets))
+    writeFileSync(`${FOLDER}/${file}`, `${pairs.map((each) => JSON.stringify(each)).join('\n')}\n`);
+  return Object.fromEntries(Object.entries(sets).map(([file, pairs]) => [file, pairs.length]));
+}

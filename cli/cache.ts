@@ -1,0 +1,123 @@
+import type { Redis } from 'ioredis';
+import { inspectText } from '../activities/cache/index.js';
+import { Pools } from '../activities/pools/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { Evidence, STEPS } from '../stores/evidence/index.js';
+import { connected } from '../stores/redis/index.js';
+import { createMetrics } from '../telemetry/metrics.js';
+import { embedderOf } from '../workers/compose.js';
+import { connectorsOf } from '../workers/connectors.js';
+import { createLogger } from '../workers/logger.js';
+import { loadModels } from '../workers/models.js';
+import type { Settings } from '../workers/settings.js';
+import { openStore } from '../workers/stores.js';
+import { print, show, table } from './output.js';
+
+export interface CacheOptions {
+  readonly tenant: string;
+  readonly json?: boolean;
+}
+
+export interface InspectOptions extends CacheOptions {
+  readonly embedder: string;
+}
+
+/** Longest wait for the store or the embedder, in milliseconds. */
+const TIMEOUT_MS = 10_000;
+
+/** `millrace cache report`: what is known of the error rate of each stage's hits, and what it permits. */
+export async function reportCache(settings: Settings, { tenant, json }: CacheOptions): Promise<void> {
+  await withStore(settings, async (redis) => {
+    const stages = (await new Evidence(redis).all(tenant)).map(([, state]) => ({
+      stage: state.stage ?? '',
+      maxErrorRate: state.maxErrorRate,
+      labels: state.counts.labels,
+      wrong: state.counts.wrong,
+      interval: state.interval,
+      threshold: state.open === 0 ? null : (STEPS[state.open] ?? null),
+      hitRate: state.lookups === 0 ? null : state.hits / state.lookups,
+      reported: state.reported,
+      closed: state.closed,
+    }));
+    if (json) print(JSON.stringify({ tenant, stages }));
+    else if (stages.length === 0)
+      show(`No stage of tenant "${tenant}" has labels: semantic() with maxErrorRate gets them.`);
+    else
+      print(
+        table(
+          [
+            'stage',
+            'max error',
+            'labels',
+            'wrong',
+            'error rate (90 %)',
+            'verifier from',
+            'hit rate',
+            'reported',
+            'closed',
+          ],
+          stages.map((each) => [
+            each.stage,
+            percent(each.maxErrorRate),
+            each.labels,
+            each.wrong,
+            `${percent(each.interval[0])} to ${percent(each.interval[1])}`,
+            each.threshold === null ? 'closed' : each.threshold.toFixed(2),
+            each.hitRate === null ? '' : percent(each.hitRate),
+            each.reported,
+            each.closed,
+          ]),
+        ),
+      );
+  });
+}
+
+/** `millrace cache inspect`: the cached texts near a text, and why they are no hits. */
+export async function inspectCache(settings: Settings, text: string, options: InspectOptions): Promise<void> {
+  const { tenant, embedder, json } = options;
+  const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
+  const pools = new Pools({
+    models: await loadModels(settings),
+    connectors: connectorsOf(settings),
+    metrics: createMetrics(),
+    logger,
+    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
+  });
+  try {
+    await withStore(settings, async (redis) => {
+      const vector = await embedderOf(pools, embedder).embed(text, AbortSignal.timeout(TIMEOUT_MS), { tenant });
+      const near = await inspectText(redis, tenant, text, vector);
+      if (json) print(JSON.stringify({ tenant, text, near }));
+      else if (near.length === 0) show(`Tenant "${tenant}" has no cached texts.`);
+      else
+        print(
+          table(
+            ['similarity', 'cached text', 'difference', 'verifier'],
+            near.map((each) => [
+              each.similarity.toFixed(3),
+              each.text,
+              each.difference ?? 'none: the guard serves it',
+              each.score?.toFixed(2) ?? '',
+            ]),
+          ),
+        );
+    });
+  } finally {
+    pools.close();
+  }
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+async function withStore(settings: Settings, work: (redis: Redis) => Promise<void>): Promise<void> {
+  const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
+  const redis = openStore(settings, 'cache', logger);
+  try {
+    await connected(redis, TIMEOUT_MS).catch((cause: unknown) => {
+      throw new MillraceError('STORE_UNAVAILABLE', 'the cache cannot be reached: see REDIS_CACHE_URL', {}, { cause });
+    });
+    await work(redis);
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,148 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inspectText } from '../../activities/cache/index.js';
+import { differenceOf } from '../../activities/cache/lexical-guard.js';
+import { Evidence, labelsToOpen, reportWrong } from '../../stores/evidence/index.js';
+import { connected, createRedis } from '../../stores/redis/index.js';
+import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
+import { openEmbedder } from '../support/embedder.js';
+import { address } from '../support/runs.js';
+
+let redis: Redis;
+let embedder: ReturnType<typeof openEmbedder>;
+let test: TestCache;
+const tenant = () => `certified-${process.pid}-${Math.random().toString(36).slice(2)}`;
+
+beforeAll(async () => {
+  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 2_000, logger: recordingLogger().logger });
+  await connected(redis, 5_000);
+  embedder = openEmbedder();
+  test = openCache(redis, embedder);
+});
+afterAll(() => {
+  redis.disconnect();
+  embedder.close();
+});
+
+const through = (key: string, text: string, more: Parameters<typeof request>[1] = {}) =>
+  test.cache.through(request(key, { minSimilarity: 0.7, ...more }), model(text).ask, never());
+
+const THINGS = 'receipt badge locker permit voucher brochure ticket map stamp key'.split(' ');
+const KINDS = 'green blue yellow paper plastic wooden spare second-hand festival library'.split(' ');
+/** Two questions that differ softly and say the same, one for each number. */
+const softPair = (i: number): [string, string] => {
+  const thing = `a ${KINDS[Math.floor(i / 10) % 10]} ${THINGS[i % 10]}`;
+  return [`How do I get ${thing}?`, `How can I obtain ${thing}?`];
+};
+
+/** Asks pairs of a stage; each pair is out of the others' sight. */
+async function askPairs(own: Parameters<typeof request>[1], from: number, count: number, right: boolean) {
+  const outcomes: string[] = [];
+  for (let i = from; i < from + count; i += 1) {
+    const [a, b] = softPair(i);
+    const apart = { ...own, principal: `p${from}-${i}` };
+    await through(a, 'A', apart);
+    const found = await through(b, right ? 'A' : 'B', apart);
+    outcomes.push(found.by?.tier ?? found.outcome);
+  }
+  return outcomes;
+}
+
+describe('a semantic cache with a maximum error rate', () => {
+  it('starts closed, opens after enough right labels, and closes and evicts on a report', async () => {
+    const own = { tenant: tenant(), maxErrorRate: 0.1, reask: 0 };
+    expect(differenceOf(...softPair(0))?.soft).toBe(true);
+    const needed = labelsToOpen(0.1);
+    expect(await askPairs(own, 0, needed, true)).toEqual(Array(needed).fill('miss'));
+    // A worker reads the state anew each second.
+    test = openCache(redis, embedder);
+    const [a, b] = softPair(60);
+    await through(a, 'A', own);
+    const hit = await through(b, 'B', own);
+    expect(hit).toMatchObject({ output: { text: 'A' }, outcome: 'hit', by: { tier: 'verifier' } });
+    expect(hit.by?.bound).toBeLessThanOrEqual(0.1);
+    expect(hit.by?.score).toBeGreaterThanOrEqual(0.5);
+
+    if (!hit.by) throw new Error('no hit');
+    expect(await reportWrong(redis, tenant(), hit.by)).toBe(false);
+    expect(await reportWrong(redis, own.tenant, hit.by)).toBe(true);
+    expect(await reportWrong(redis, own.tenant, hit.by)).toBe(false);
+    test = openCache(redis, embedder);
+    expect(await through(a, 'new A', own)).toMatchObject({ output: { text: 'new A' }, outcome: 'miss' });
+    expect((await through(b, 'B', own)).by?.tier).not.toBe('verifier');
+    const [[, state] = []] = await new Evidence(redis).all(own.tenant);
+    expect(state).toMatchObject({ open: 0, reported: 1, closed: 1 });
+  });
+
+  it('stays closed while answers differ', async () => {
+    const own = { tenant: tenant(), maxErrorRate: 0.1, reask: 0 };
+    const needed = labelsToOpen(0.1);
+    await askPairs(own, 0, needed + 10, false);
+    test = openCache(redis, embedder);
+    expect(await askPairs(own, 80, 3, true)).toEqual(['miss', 'miss', 'miss']);
+  });
+
+  it('asks a share of its hits again and counts what the fresh answer says', async () => {
+    const own = { tenant: tenant(), maxErrorRate: 0.1, reask: 1 };
+    await through('What is the height of the tower?', 'A', own);
+    expect(await through('How tall is the tower?', 'B', own)).toMatchObject({ outcome: 'miss', output: { text: 'B' } });
+    const [[, state] = []] = await new Evidence(redis).all(own.tenant);
+    expect(state?.steps[0]).toEqual({ labels: 1, wrong: 1 });
+  });
+});
+
+describe('what a cache keeps apart and does not keep', () => {
+  it('serves no answer of another principal', async () => {
+    const own = { tenant: tenant() };
+    await through('What is the capital of France?', 'poison', { ...own, principal: 'chat/key:mallory' });
+    for (const principal of ['chat/key:alice', undefined])
+      expect(await through('What is the capital of France?', 'Paris', { ...own, principal })).toMatchObject({
+        outcome: 'miss',
+      });
+  });
+
+  it('removes the texts that share an answer with it', async () => {
+    const own = { tenant: tenant() };
+    await through('What is the height of the tower?', 'A', own);
+    const shared = await through('How tall is the tower?', 'B', own);
+    expect(shared.by).toMatchObject({ tier: 'guard' });
+    expect((await through('How tall is the tower?', 'B', own)).by).toMatchObject({ tier: 'guard' });
+    if (!shared.by) throw new Error('no hit');
+    expect(await reportWrong(redis, own.tenant, shared.by)).toBe(true);
+    expect(await through('How tall is the tower?', 'B', own)).toMatchObject({ outcome: 'miss', output: { text: 'B' } });
+  });
+
+  it('does not cache texts of the hour unless the author says so', async () => {
+    const own = { tenant: tenant() };
+    const key = 'What is the weather in Rome today?';
+    await through(key, 'sun', own);
+    expect(await through(key, 'rain', own)).toEqual({ output: { text: 'rain' }, outcome: 'off' });
+    await through(key, 'sun', { ...own, timely: true });
+    expect(await through(key, 'rain', { ...own, timely: true })).toMatchObject({ outcome: 'hit' });
+  });
+
+  it('stores a turn of a conversation only if its history has been asked about before', async () => {
+    const own = { tenant: tenant(), context: { input: { messages: [{ role: 'user', content: 'About my cat.' }] } } };
+    const stored = async () => (await redis.keys(`*${own.tenant}*:entry:*`)).length;
+    expect((await through('How old can it get?', '20', own)).outcome).toBe('miss');
+    expect(await stored()).toBe(0);
+    expect((await through('How old can it get?', '20', own)).outcome).toBe('miss');
+    expect(await stored()).toBe(1);
+    expect((await through('How old can it get?', '21', own)).outcome).toBe('hit');
+  });
+
+  it('inspects the neighbours of a text', async () => {
+    const own = { tenant: tenant() };
+    await through('What is the capital of France?', 'Paris', own);
+    await through('How do I get a red badge?', 'so', own);
+    const near = async (text: string) => {
+      const vector = await embedder.embed(text, never(), { tenant: own.tenant });
+      return inspectText(redis, own.tenant, text, vector);
+    };
+    const [france] = await near('What is the capital of Spain?');
+    expect(france).toMatchObject({ text: 'What is the capital of France?' });
+    expect(france?.difference).toMatch(/^name: .*\(final\)$/);
+    const [badge] = await near('How can I obtain a red badge?');
+    expect(badge?.score).toBeGreaterThan(0.5);
+  });
+});
