@@ -48,6 +48,7 @@ const WAITING = files([
   'contract/temporal-host',
   'integration/access',
   'integration/agents',
+  'integration/approvals',
   'integration/changed-workflows',
   'integration/client-retries',
   'integration/code-versions',

@@ -22,6 +22,16 @@ export interface DecisionBody {
   readonly stage?: string;
   /** The person who decides, for display. */
   readonly by?: string;
+  /** Why; the model of an agent is told. */
+  readonly reason?: string;
+}
+
+/** An approval, of a tool call also with changes. */
+export interface ApprovalBody extends DecisionBody {
+  /** Arguments in place of the model's, which the model is told. */
+  readonly arguments?: Readonly<Record<string, unknown>>;
+  /** `run`: approves later calls of the tool by the same agent in this run too. Default `call`. */
+  readonly scope?: 'call' | 'run';
 }
 
 export interface ClientOptions {
@@ -215,7 +225,7 @@ export class MillraceClient {
    * Accepts or rejects what a stage of the run waits for. `nonce` is that of the wait, from `waiting` of the run or
    * from the event `stage.waiting`. If the response is lost, repeating the call is idempotent.
    */
-  approve(id: string, decision: DecisionBody): Promise<RunDocument> {
+  approve(id: string, decision: ApprovalBody): Promise<RunDocument> {
     return this.#decide(id, 'approve', decision);
   }
 

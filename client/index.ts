@@ -8,6 +8,7 @@ export type {
   RunSummary,
 } from '../pipelines/run/document.js';
 export {
+  type ApprovalBody,
   type ClientEvent,
   type ClientOptions,
   type DecisionBody,

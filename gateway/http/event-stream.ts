@@ -59,6 +59,11 @@ export class EventStream {
     return this.#left.signal;
   }
 
+  /** A line that clients skip; without line breaks. */
+  comment(text: string): void {
+    if (!this.#left.signal.aborted) this.#reply.raw.write(`: ${text}\n\n`);
+  }
+
   async send({ id, event, data }: ServerEvent): Promise<void> {
     const { raw } = this.#reply;
     if (this.#left.signal.aborted) return;

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
@@ -10,7 +11,7 @@ import { readChatRequest } from './chat-request.js';
 import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
 import { errorBody } from './error-body.js';
-import { sendAsEvents } from './event-answer.js';
+import { opensAs, sendAsEvents } from './event-answer.js';
 import { runStreamed, runToEnd, type StreamedRun } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
 
@@ -34,7 +35,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
       return completionOf({ run, createdAt, model }, answerOf(document, model));
     }
     const events = chunks(await runStreamed(exchange, order, model), model, chatRequest.includeUsage);
-    await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
+    const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
+    await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
 }

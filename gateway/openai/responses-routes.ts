@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { launch } from '../../runs/launch.js';
-import { onLeaveOf } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
@@ -15,7 +14,7 @@ import { inputOf, type Turn } from './conversation.js';
 import type { Conversations } from './conversations.js';
 import { RESPOND } from './docs.js';
 import { errorBody } from './error-body.js';
-import { sendAsEvents } from './event-answer.js';
+import { opensAs, sendAsEvents } from './event-answer.js';
 import { interactive, note, runStreamed, runToEnd } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
 import { notesOfRequest } from './responses-notes.js';
@@ -46,11 +45,10 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
     const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo });
     if (wanted.stream) {
       const { run, pieces } = await runStreamed(exchange, order, model);
-      const outlives = onLeaveOf(order) === 'continue';
       const writer = new ResponseWriter(of(run.id, run.memo.createdAt));
-      const events = responseEvents({ writer, model, deferred: !outlives }, pieces);
+      const events = responseEvents({ writer, model, deferred: opensAs(order) === 'usual' }, pieces);
       const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
-      await sendAsEvents(reply, mapped(events, asEvent), failed);
+      await sendAsEvents(reply, mapped(events, asEvent), failed, opensAs(order));
       return reply;
     }
     if (echo.background) return await inBackground(exchange, order, of);

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { GivenDecision } from '../../pipelines/run/index.js';
 import { actorOf } from '../../runs/caller.js';
 import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
@@ -12,8 +13,8 @@ import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
 
 type OfRun = { Params: { id: string } };
 
-/** Limit of a decision's body, which has three short fields. */
-const MOST_BYTES = 16_384;
+/** Limit of a body: of a decision with changed arguments of 16,000 characters and a reason. */
+const MOST_BYTES = 98_304;
 
 /** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
 export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -57,11 +58,12 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       request.notes.runId = id;
       const caller = callerOf(request);
       const { description, accepted } = await findRun(deps, id, caller);
-      const { nonce, stage, by } = decisionOf(request.body ?? {});
+      const { stage, ...decided } = decisionOf(request.body ?? {}, approved);
+      const { nonce } = decided;
       // Before its first workflow task a run has no waits.
       if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
       const actor = actorOf(caller);
-      const sent = { nonce, approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };
+      const sent = { ...decided, approved, ...(actor !== undefined && { actor }) } as GivenDecision;
       await decideOn(deps, id, sent, stage);
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });

@@ -5,6 +5,8 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 const LONGEST_PATH = 1_000;
 /** Longest name of a decider; it is stored in the run's history. */
 const LONGEST_NAME = 200;
+/** Longest reason, which the model is given. */
+const LONGEST_REASON = 2_000;
 /** A nonce is a UUID. */
 const LONGEST_NONCE = 100;
 
@@ -28,9 +30,22 @@ export const decision = z.strictObject({
     .refine((name) => name !== 'timeout', 'is reserved for the default decision; give another name')
     .optional()
     .describe('Name of the person who decides; it is not verified. The authenticated caller is recorded as `actor`'),
+  reason: z.string().max(LONGEST_REASON).optional().describe('Why; the model of an agent is told'),
 });
 
-type DecisionBody = z.output<typeof decision>;
+/** Body of `approve`. */
+export const approval = decision.extend({
+  arguments: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('For a call of a tool: arguments in place of the model’s, which the model is told'),
+  scope: z
+    .enum(['call', 'run'])
+    .optional()
+    .describe('For a call of a tool: `run` approves later calls of the tool by the same agent in this run too'),
+});
+
+type DecisionBody = z.output<typeof approval>;
 
 /** Body of `resume`. */
 export const resumption = z.strictObject({
@@ -54,7 +69,8 @@ export const wrongHit = z.strictObject({
 export const wrongHitOf = (body: unknown): z.output<typeof wrongHit> => read(wrongHit, body);
 
 /** Throws `INVALID_INPUT` naming the fields. */
-export const decisionOf = (body: unknown): DecisionBody => read(decision, body);
+export const decisionOf = (body: unknown, approved: boolean): DecisionBody =>
+  read(approved ? approval : decision, body);
 
 /** Throws `INVALID_INPUT` naming the fields. */
 export const resumptionWanted = (body: unknown): z.output<typeof resumption> => read(resumption, body);

@@ -16,7 +16,7 @@ import {
   type Schema,
 } from '../openapi/route-doc.js';
 import { component, json, schemaOf } from '../openapi/schemas.js';
-import { decision, resumption } from './decision.js';
+import { approval, decision, resumption } from './decision.js';
 
 const NAME = { name: { description: 'The pipeline’s name' } };
 export const ID = { id: { description: 'The run’s id' } };
@@ -224,7 +224,10 @@ export const decideDoc = (operation: string, summary: string): RouteDoc => ({
   summary,
   body: {
     required: true,
-    content: json(schemaOf(decision), { nonce: '3f1b8f0e-5a53-4c0f-9a43-0f1c2d3e4a5b', by: 'ada' }),
+    content: json(schemaOf(operation === 'approveRun' ? approval : decision), {
+      nonce: '3f1b8f0e-5a53-4c0f-9a43-0f1c2d3e4a5b',
+      by: 'ada',
+    }),
   },
   problems: [...OF_RUNS, 'RUN_ENDED', 'NOT_WAITING', 'ALREADY_DECIDED', 'INVALID_INPUT'],
 });

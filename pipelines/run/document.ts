@@ -44,13 +44,33 @@ export interface RunDocument {
 export type RunSummary = Pick<
   RunDocument,
   'id' | 'pipeline' | 'version' | 'tenant' | 'status' | 'createdAt' | 'endedAt' | 'resumedFrom' | 'links'
->;
+> &
+  Partial<Pick<RunDocument, 'waiting'>>;
+
+/** An open wait of a run or of one of its child runs. */
+export interface Approval extends Wait {
+  /** The run's id, under which it is decided. */
+  readonly run: string;
+  /** The run's pipeline. */
+  readonly pipeline: string;
+  readonly links: { readonly run: string; readonly approve: string; readonly reject: string };
+}
+
+/** A page of open waits. */
+export interface ApprovalPage {
+  readonly approvals: readonly Approval[];
+  /** Ids of runs that no worker could be asked about. */
+  readonly unknown: readonly string[];
+  readonly nextCursor?: string;
+}
 
 /** A page of the list of runs. */
 export interface RunPage {
   readonly runs: readonly RunSummary[];
   /** Continues the list; absent at its end. A page may have fewer runs than requested although more follow. */
   readonly nextCursor?: string;
+  /** With `waiting=true`: ids of runs that no worker could be asked about. */
+  readonly unknown?: readonly string[];
 }
 
 export interface RunError {

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../json.js';
 import type { Wait } from './waits.js';
 
 /**
@@ -86,4 +87,9 @@ export interface StageDecided extends OfStage {
   readonly by: string;
   /** Identity authenticated by the gateway (`StageDecision`). */
   readonly actor?: string;
+  readonly reason?: string;
+  /** Arguments in place of the model's. */
+  readonly arguments?: JsonObject;
+  /** Covers later calls of the tool too. */
+  readonly scope?: 'run';
 }

@@ -37,6 +37,12 @@ export type Decision = {
    * authentication, and for `timeout`.
    */
   readonly actor?: string;
+  /** Why, in the person's words; the model of an agent is told. */
+  readonly reason?: string;
+  /** For an approved tool call: its arguments as the person has changed them. */
+  readonly arguments?: JsonObject;
+  /** For an approved tool call: it covers every later call of the tool by this agent in the run. */
+  readonly scope?: 'run';
 };
 
 /** A decision with the position of its wait in the run. */
@@ -44,6 +50,8 @@ export type StageDecision = Decision & {
   readonly path: string;
   /** Hex sha256 of what was decided: the arguments of an agent’s call, else the subject. */
   readonly about?: string;
+  /** For a tool call of an agent: the tool. */
+  readonly tool?: string;
 };
 
 /** A person's decision, as sent to the run. */
@@ -54,6 +62,11 @@ export interface GivenDecision {
   readonly by?: string;
   /** Identity authenticated by the gateway. */
   readonly actor?: string;
+  readonly reason?: string;
+  /** For a tool call that is approved: arguments in place of the model's. */
+  readonly arguments?: JsonObject;
+  /** `run`: covers later calls of the tool too. Default: this call only. */
+  readonly scope?: 'call' | 'run';
   /** If given, the path of the wait: a nonce of another wait decides nothing. */
   readonly path?: string;
 }

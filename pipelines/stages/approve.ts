@@ -14,6 +14,8 @@ const output = z.object({
   by: z.string(),
   /** Identity authenticated by the gateway: `key:<id>` or `user:<name>`. Absent without authentication. */
   actor: z.string().optional(),
+  /** Why, as the person has put it. */
+  reason: z.string().optional(),
 });
 
 /**

@@ -24,6 +24,8 @@ export interface AgentToolCall {
   whole?: Artifact | undefined;
   code?: string | undefined;
   message?: string | undefined;
+  /** What a person said or changed when approving the call; the model was told. */
+  note?: string | undefined;
 }
 
 export const requestedCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
@@ -40,6 +42,7 @@ const executedCall = z.object({
   /** Why it is not `done`: a code of the error table, and the message given to the model. */
   code: z.string().optional(),
   message: z.string().optional(),
+  note: z.string().optional(),
 });
 
 /** What the caller must do with a list of calls. Protocol handlers decide by this mark, never by a field's name. */

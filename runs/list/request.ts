@@ -20,17 +20,26 @@ const LIMIT = /^[1-9]\d{0,2}$/;
 /** A date, which is its midnight in UTC, or a time with its offset. */
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
-const KNOWN = ['pipeline', 'status', 'version', 'from', 'to', 'id', 'limit', 'cursor'] as const;
+const KNOWN = ['pipeline', 'status', 'version', 'from', 'to', 'id', 'limit', 'cursor', 'waiting'] as const;
 type Given = Partial<Record<(typeof KNOWN)[number], string>>;
 
 /** Reads the query of `GET /v1/runs`. Throws `INVALID_INPUT` naming the parameter. */
-export function listRequestOf(query: unknown): ListRequest {
+export function listRequestOf(query: unknown): ListRequest & { readonly waiting?: true } {
   const given = givenIn(query);
+  const { waiting } = given;
+  if (waiting !== undefined && waiting !== 'true') throw invalid('waiting', 'must be true; leave it out for all runs');
+  if (waiting !== undefined && given.status !== undefined && given.status !== 'running')
+    throw invalid('status', 'must be "running" or left out: only running runs wait');
   const { cursor, limit = String(USUAL_ROWS) } = given;
   if (!LIMIT.test(limit) || Number(limit) > MOST_ROWS)
     throw invalid('limit', `must be a number from 1 to ${MOST_ROWS}`);
   if (cursor !== undefined && !PATTERNS.cursor.test(cursor)) throw foreignCursor();
-  return { filters: filtersOf(given), limit: Number(limit), ...(cursor !== undefined && { cursor }) };
+  return {
+    filters: filtersOf(given),
+    limit: Number(limit),
+    ...(cursor !== undefined && { cursor }),
+    ...(waiting !== undefined && { waiting: true }),
+  };
 }
 
 function givenIn(query: unknown): Given {

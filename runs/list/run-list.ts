@@ -5,6 +5,8 @@ import type { Caller } from '../caller.js';
 export interface RunFilters {
   /** The pipeline's name. */
   readonly pipeline?: string;
+  /** Names of pipelines, one of which it must be. */
+  readonly pipelines?: readonly string[];
   /** Version of the plan. */
   readonly version?: string;
   readonly status?: RunStatus;

@@ -26,11 +26,12 @@ interface Scope {
  * none either.
  */
 export function visibilityQuery({ tenant, pipelines }: Scope, filters: RunFilters): string {
-  const { pipeline, version, status, id, from, to } = filters;
+  const { pipeline, pipelines: some, version, status, id, from, to } = filters;
   return [
     equals(SEARCH_ATTRIBUTES.tenant, tenant),
     pipeline !== undefined && equals(SEARCH_ATTRIBUTES.pipeline, pipeline),
     pipelines !== undefined && oneOf(SEARCH_ATTRIBUTES.pipeline, pipelines),
+    some !== undefined && oneOf(SEARCH_ATTRIBUTES.pipeline, some),
     version !== undefined && equals(SEARCH_ATTRIBUTES.version, version),
     status === undefined
       ? `ExecutionStatus != ${quoted('ContinuedAsNew')}`

@@ -5,6 +5,7 @@ import { MillraceError, pipeline, pipelineTool, stageTool, tool } from '../../pi
 import type { ModelRequest, Said } from '../support/scripted-model.js';
 import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
+import { agentsAndPeople } from './agents-and-people.js';
 import { agentsHandingOver } from './agents-handing-over.js';
 import { agentsInContext } from './agents-in-context.js';
 import { agentsUsage } from './agents-usage.js';
@@ -282,6 +283,7 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
   });
   agentsAmongOthers(name, host);
+  agentsAndPeople(name, host);
   agentsInContext(name, host);
   agentsUsage(name, host);
   agentsHandingOver(name, host);

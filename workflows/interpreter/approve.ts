@@ -38,7 +38,7 @@ type Kept = { readonly nonce: string; readonly since: number };
 /** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
 export async function decide(run: Run, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
   const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
-  const before = decidedBefore(run, request);
+  const before = decidedBefore(run, request) ?? standing(run, request);
   if (before) return before;
   const kept = at.memo.below('wait');
   const now = at.host.now();
@@ -67,9 +67,20 @@ export async function decide(run: Run, at: At, request: ApprovalRequest): Promis
   const decision =
     at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
   if (decision) {
-    run.table.decided(stage, { path, ...decision, about: aboutOf(request) });
+    run.table.decided(stage, { path, ...decision, about: aboutOf(request), ...(call && { tool: call.tool }) });
     publish(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
   } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": no decision was made in time`, { stage });
+  return decision;
+}
+
+/** An earlier decision of the run that covers this call too. */
+function standing({ table }: Run, request: ApprovalRequest): Decision | undefined {
+  const { stage, path, call } = request;
+  const found = call && table.standing(stage, call.tool);
+  if (!found) return undefined;
+  const { by, actor } = found;
+  const decision = { approved: true, by, ...(actor !== undefined && { actor }) };
+  table.decided(stage, { path, ...decision, about: aboutOf(request), tool: call.tool });
   return decision;
 }
 

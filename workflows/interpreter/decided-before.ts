@@ -7,7 +7,7 @@ export function decidedBefore({ context, table }: Run, request: ApprovalRequest)
   const { stage, path } = request;
   const before = context.decisions?.[path];
   if (before === undefined || before.about !== aboutOf(request)) return undefined;
-  const { about, ...decision } = before;
-  table.decided(stage, { path, ...decision, about });
+  const { about, tool, ...decision } = before;
+  table.decided(stage, { path, ...decision, about, ...(tool !== undefined && { tool }) });
   return decision;
 }

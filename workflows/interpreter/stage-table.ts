@@ -91,7 +91,17 @@ export class StageTable {
   /** Adds the decision, or the timeout, of a wait of the stage or of one of its calls. The next change reports it. */
   decided(stage: string, decision: StageDecision): void {
     const row = this.#rows.get(stage);
-    if (row) this.#rows.set(stage, { ...row, decisions: [...(row.decisions ?? []), decision].slice(-MOST_DECISIONS) });
+    if (!row) return;
+    const all = [...(row.decisions ?? []), decision];
+    const latest = all.length - MOST_DECISIONS;
+    // Those that cover later calls stay.
+    this.#rows.set(stage, { ...row, decisions: all.filter(({ scope }, i) => i >= latest || scope === 'run') });
+  }
+
+  /** The decision of a person that covers every call of a tool by the stage's agent. */
+  standing(stage: string, tool: string): StageDecision | undefined {
+    const { decisions = [] } = this.#rows.get(stage) ?? {};
+    return decisions.find((decision) => decision.scope === 'run' && decision.tool === tool);
   }
 
   /** Adds calls that an agent has made. The next change reports them. */

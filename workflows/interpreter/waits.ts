@@ -1,4 +1,4 @@
-import { isJsonObject } from '../../pipelines/json.js';
+import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
 import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
@@ -6,6 +6,10 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 const MOST_CARRIED = 256;
 /** Maximum length of the name given with a decision, which is kept in the history. */
 const LONGEST_NAME = 200;
+/** Maximum length of a reason, in characters; the model is given it. */
+const LONGEST_REASON = 2_000;
+/** Maximum length of changed arguments, in characters of their JSON. */
+const LONGEST_ARGUMENTS = 16_000;
 /** Maximum length of an actor: a tenant's user, as named by a proxy, or a key's id. */
 const LONGEST_ACTOR = 1_000;
 
@@ -67,6 +71,12 @@ export class Waits {
       );
     }
     const open = this.#open.get(nonce)?.wait;
+    const { arguments: edited, scope } = given as GivenDecision;
+    if (open && !open.call && (edited !== undefined || scope === 'run')) {
+      const field = edited === undefined ? 'scope' : 'arguments';
+      const message = `${field}: the wait is not about a call of a tool`;
+      throw new StageError('INVALID_INPUT', message, { fields: [{ field, message }] });
+    }
     if (open && (path === undefined || path === open.path)) return;
     if (this.#over.has(nonce)) {
       const message = 'this wait is closed: its timeout has passed, or the run continued without it';
@@ -90,18 +100,25 @@ export class Waits {
   }
 }
 
-const decisionOf = ({ approved, by = 'person', actor }: GivenDecision): Decision => ({
-  approved,
-  by,
-  ...(actor !== undefined && { actor }),
-});
+const decisionOf = (given: GivenDecision): Decision => {
+  const { approved, by = 'person', actor, reason, arguments: edited, scope } = given;
+  return {
+    approved,
+    by,
+    ...(actor !== undefined && { actor }),
+    ...(reason !== undefined && { reason }),
+    ...(edited !== undefined && { arguments: edited }),
+    ...(scope === 'run' && { scope }),
+  };
+};
 
-const same = (a: Decision, b: Decision): boolean => a.approved === b.approved && a.by === b.by && a.actor === b.actor;
+const same = (a: Decision, b: Decision): boolean =>
+  canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 
 /** Validates a decision: one sent with Temporal's command line is unchecked. */
 function misfit(given: unknown): { readonly field: string; readonly message: string } | undefined {
   if (!isJsonObject(given)) return { field: 'decision', message: 'a decision is an object with nonce and approved' };
-  const { nonce, approved, by = '-', actor = '-' } = given;
+  const { nonce, approved, by = '-', actor = '-', reason = '', arguments: edited = {}, scope = 'call' } = given;
   if (typeof nonce !== 'string' || nonce === '')
     return { field: 'nonce', message: 'nonce must be that of a wait; the run lists its waits' };
   if (typeof approved !== 'boolean') return { field: 'approved', message: 'approved must be true or false' };
@@ -109,5 +126,12 @@ function misfit(given: unknown): { readonly field: string; readonly message: str
     return { field: 'by', message: `by must be a name of up to ${LONGEST_NAME} characters, and not "timeout"` };
   if (typeof actor !== 'string' || actor.length > LONGEST_ACTOR)
     return { field: 'actor', message: `actor must be a name of up to ${LONGEST_ACTOR} characters` };
+  if (typeof reason !== 'string' || reason.length > LONGEST_REASON)
+    return { field: 'reason', message: `reason must be a text of up to ${LONGEST_REASON} characters` };
+  if (!isJsonObject(edited) || canonicalJson(edited).length > LONGEST_ARGUMENTS)
+    return { field: 'arguments', message: `arguments must be an object of up to ${LONGEST_ARGUMENTS} characters` };
+  if (scope !== 'call' && scope !== 'run') return { field: 'scope', message: 'scope must be "call" or "run"' };
+  if (!approved && (given.arguments !== undefined || scope === 'run'))
+    return { field: 'approved', message: 'arguments and the scope "run" are for what is approved' };
   return undefined;
 }

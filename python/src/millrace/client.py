@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -193,14 +193,26 @@ class Client:
         return self._run("POST", f"{_path(run)}/resume", {"repeat": repeat})
 
     def decide(
-        self, run: str, nonce: str, approved: bool, *, by: str | None = None, stage: str | None = None
+        self,
+        run: str,
+        nonce: str,
+        approved: bool,
+        *,
+        by: str | None = None,
+        stage: str | None = None,
+        reason: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        scope: Literal["call", "run"] | None = None,
     ) -> Run:
         """Decides what a stage of the run waits for.
 
         `nonce`: of the wait, from `Run.waiting` or the event `stage.waiting`. `by`: the person, for display. `stage`:
-        its path, required only if the run has many child runs. If no answer arrives, call again: it counts once.
+        its path, required only if the run has many child runs. `reason`: why; the model of an agent is told. For an
+        approved call of a tool, `arguments` take the place of the model's, and the scope `run` approves later calls of
+        the tool by the same agent in this run. If no answer arrives, call again: it counts once.
         """
-        body = {"nonce": nonce, **({} if by is None else {"by": by}), **({} if stage is None else {"stage": stage})}
+        given = {"by": by, "stage": stage, "reason": reason, "arguments": arguments, "scope": scope}
+        body = {"nonce": nonce, **{name: value for name, value in given.items() if value is not None}}
         return self._run("POST", f"{_path(run)}/{'approve' if approved else 'reject'}", body)
 
     def list(

@@ -18,6 +18,8 @@ export interface ToolRecord {
   readonly whole?: Artifact;
   readonly code?: string;
   readonly message?: string;
+  /** What a person said or changed when approving the call. */
+  readonly note?: string;
 }
 
 /** State of an agent between two turns, carried into a new history. */
@@ -196,8 +198,8 @@ export function withResults(
 }
 
 /** Message to the model about an ended call. */
-function contentOf({ end, result, code, message }: ToolRecord): string {
-  if (end === 'done') return resultText(result ?? null);
+function contentOf({ end, result, code, message, note }: ToolRecord): string {
   if (end === 'refused') return message ?? '';
-  return `Error ${code}: ${message}`;
+  const text = end === 'done' ? resultText(result ?? null) : `Error ${code}: ${message}`;
+  return note === undefined ? text : `${note}\n${text}`;
 }

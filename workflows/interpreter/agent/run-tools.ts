@@ -10,6 +10,7 @@ import {
   toolRow,
 } from '../../../pipelines/plan/index.js';
 import {
+  type Decision,
   type RunContext,
   type RunResult,
   resultText,
@@ -160,8 +161,12 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const memo = at.memo.below(place.name);
   if (memo.value !== undefined) return memo.value as unknown as EndedCall;
   const tool = plan.tools.find(({ name }) => name === call.name);
+  let carried = call;
+  let edited = false;
+  let note: string | undefined;
   const end = (record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>, ms: number, used?: TokenUsage): EndedCall => {
-    const ended = { record: recordOf(place.turn, call, record), ms, ...(used && { used }) };
+    const told = { ...record, ...(note !== undefined && { note }) };
+    const ended = { record: recordOf(place.turn, carried, told), ms, ...(used && { used }) };
     memo.end(ended as unknown as Json);
     return ended;
   };
@@ -170,17 +175,23 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   }
   const own: At = { ...at, memo };
   const digest = sha256(canonicalJson(call.arguments));
-  const path = pathOf(agent, at, place, digest);
+  let path = pathOf(agent, at, place, digest);
   if (tool.approval) {
     const waiting = { tool: call.name, ...(isShort(call.arguments) && { arguments: call.arguments }), digest };
     const decision = await allowed(agent, own, tool.approval, { path, call, waiting, failing });
     if (decision === STOPPED || failing?.failure) return STOPPED;
-    if (decision !== undefined) return end({ end: 'refused', message: decision }, 0);
+    if (!decision.approved) return end({ end: 'refused', message: refusalOf(decision) }, 0);
+    if (decision.arguments) {
+      edited = true;
+      carried = { ...call, arguments: decision.arguments };
+      path = pathOf(agent, at, place, sha256(canonicalJson(decision.arguments)));
+    }
+    note = noteOf(decision);
   }
   const started = at.host.now();
   const ms = () => at.host.now() - started;
   try {
-    const { result, whole, used } = await carryOut(agent, own, tool, path, call);
+    const { result, whole, used } = await carryOut(agent, own, tool, path, carried);
     return end({ end: 'done', result, ...(whole && { whole }) }, ms(), used);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
@@ -188,7 +199,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     const { code, message } = failure;
     const isReported = !NOT_REPORTED.has(code) && run.deadline.leftMs > 0;
     // The tool rejects its arguments: reported to the model once.
-    if (isReported && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
+    if (isReported && code === 'INVALID_INPUT' && !edited)
+      return end({ end: 'wrong', code, message: bare(message) }, ms());
     // Also recorded when it ends the agent: the next candidate must not treat a started call as not started.
     const used = error.details.usage as TokenUsage | undefined;
     const failed = end({ end: 'failed', code, message: bare(message) }, ms(), used);
@@ -208,21 +220,32 @@ interface Allowance {
   readonly failing: Failing | undefined;
 }
 
-/** Undefined if a person approves the call; else the message to the model. */
+/** A person's decision on a call, or the default. */
 async function allowed(
   { run, stage }: Agent,
   at: At,
   approval: NonNullable<ToolPlan['approval']>,
   { path, call, waiting, failing }: Allowance,
-): Promise<string | undefined | Stopped> {
+): Promise<Decision | Stopped> {
   run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${path}`);
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
   const request = { ...approval, subject: spoken(call), call: waiting, stage: stage.id, path, limitMs };
   const decision = await decide(run, at, { ...request, ...(failing && { pointless: failing.pointless }) });
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
-  if (decision.approved) return undefined;
-  return decision.by === 'timeout' ? 'The call was not approved in time.' : 'A person rejected the call.';
+  return decision;
+}
+
+const because = ({ reason }: Decision): string => (reason === undefined || reason === '' ? '.' : `: ${reason}`);
+
+const refusalOf = (decision: Decision): string =>
+  decision.by === 'timeout' ? 'The call was not approved in time.' : `A person rejected the call${because(decision)}`;
+
+/** What the model is told of an approved call besides its result. */
+function noteOf(decision: Decision): string | undefined {
+  const { arguments: edited, reason = '' } = decision;
+  if (edited) return `A person changed the arguments to ${JSON.stringify(edited)}${because(decision)}`;
+  return reason === '' ? undefined : `A person approved the call${because(decision)}`;
 }
 
 /** A result, or the beginning of a long one. */

@@ -191,7 +191,10 @@ describe('a decision', () => {
     [{ nonce, approved: true }, 'INVALID_INPUT', 'approved'],
     [[], 'INVALID_INPUT', 'body'],
     ['{', 'INVALID_JSON', 'body'],
-    [{ by: 'x'.repeat(20_000) }, 'BODY_TOO_LARGE', 'body'],
+    [{ nonce, reason: 'x'.repeat(2_001) }, 'INVALID_INPUT', 'reason'],
+    [{ nonce, scope: 'tenant' }, 'INVALID_INPUT', 'scope'],
+    [{ nonce, arguments: 'A1' }, 'INVALID_INPUT', 'arguments'],
+    [{ by: 'x'.repeat(100_000) }, 'BODY_TOO_LARGE', 'body'],
   ])('%o is refused', async (payload, code, field) => {
     gateway.temporal.waitAt(['sign-off']);
     const problem = (await post('approve', payload)).json<Problem>();
