@@ -6,7 +6,12 @@ interface Entry {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly engines?: { readonly node?: string };
+  /** Systems for which npm installs it; absent: all. */
+  readonly os?: readonly string[];
 }
+
+/** Those that the package supports. */
+const SYSTEMS = ['linux', 'darwin'];
 
 const read = (file: string): unknown => JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'));
 
@@ -46,6 +51,8 @@ function installedWith(packages: Readonly<Record<string, Entry>>): readonly (rea
         .find((each) => each in packages);
       // An optional peer may be absent.
       if (at === undefined || all.has(at)) continue;
+      const { os = SYSTEMS } = packages[at] as Entry;
+      if (!os.some((system) => SYSTEMS.includes(system))) continue;
       all.set(at, packages[at] as Entry);
       add(at);
     }
