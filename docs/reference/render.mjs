@@ -120,5 +120,5 @@ const PLAN_BLOCK = /(<!-- plan of voice-assistant -->\n```json\n)[\s\S]*?(\n```)
 /** `plan.md` with its example replaced by this plan. */
 export function withPlan(page, plan) {
   if (!PLAN_BLOCK.test(page)) throw new Error('plan.md has no block marked as the plan of voice-assistant');
-  return page.replace(PLAN_BLOCK, (_, start, end) => `${start}${JSON.stringify(plan, null, 2)}${end}`);
+  return page.replace(PLAN_BLOCK, (_, start, end) => `${start}${renderJson(plan).trimEnd()}${end}`);
 }
