@@ -78,16 +78,33 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
 }
 
 async function ask(client: MillraceClient, audio: string): Promise<RunDocument> {
-  const { id } = await client.start(voiceAssistant, { speech: await fileOf(audio, '--audio') });
+  const speech = await fileOf(audio, '--audio');
+  const began = performance.now();
+  const { id } = await client.start(voiceAssistant, { speech });
+  const first = firstAudio(client, id, began);
   const news = changes();
   const run = await watch(client, id, ({ stages = [] }) => {
     for (const line of news(stages)) note(`  ${line}`);
   });
+  const firstMs = await first;
+  if (firstMs !== undefined)
+    show(`first audio after ${firstMs} ms, the whole after ${Math.round(performance.now() - began)} ms`);
   if (run.status === 'succeeded') return run;
   throw new MillraceError(
     'RUN_FAILED',
     `run ${id} ${run.status}: ${run.error?.code ?? ''} ${run.error?.message ?? ''}`,
   );
+}
+
+/** When the first sentence could be heard, in milliseconds; undefined if none was spoken piece by piece. */
+async function firstAudio(client: MillraceClient, id: string, began: number): Promise<number | undefined> {
+  try {
+    for await (const event of client.events(id))
+      if (event.type === 'stage.audio') return Math.round(performance.now() - began);
+  } catch {
+    // The demo goes on without the figure.
+  }
+  return undefined;
 }
 
 function showRun(run: RunDocument, wav: string): void {

@@ -4,6 +4,7 @@ import type { CachedBy } from '../pipelines/run/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
+import type { ChannelLog } from '../stores/channels/index.js';
 import type { SessionStore } from '../stores/sessions/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Door } from './doors/door.js';
@@ -17,6 +18,8 @@ export interface GatewayParts extends RunParts {
   /** Protocols from outside. Absent: none. */
   readonly doors?: readonly Door[];
   readonly artifacts: ArtifactStore;
+  /** Channels of runs under way, whose audio can be heard while it is made. Absent: only that of ended runs. */
+  readonly channels?: ChannelLog;
   /** Where conversations are kept. Absent: there are none. */
   readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'>;
   /** Takes reports of wrong cached answers; false if the answer had gone. Absent: such reports are refused. */

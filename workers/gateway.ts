@@ -8,6 +8,7 @@ import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
 import { TemporalRunList } from '../runs/list/index.js';
 import { Answers } from '../stores/answers/index.js';
+import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { reportWrong } from '../stores/evidence/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
@@ -102,6 +103,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     cache: { reportWrong: (tenant, by) => reportWrong(cached, tenant, by) },
     answers,
     events,
+    channels: new RedisChannelLog(redis, listener),
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
     latest: new RedisLatestRuns(redis),
     sessions: new SessionStore(redis, sessionQuota(settings)),

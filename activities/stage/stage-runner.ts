@@ -1,6 +1,7 @@
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { produceText, type SpeakingParts, speakStream } from '../streams/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
@@ -56,7 +57,7 @@ export class StageRunner {
       // The cache must not answer for a function body that this worker does not have.
       const lack = before ? undefined : this.lack(call);
       if (lack) throw lacking(lack);
-      const serve = () => this.#serve(input, call, attempt, report.events?.delta);
+      const serve = () => this.#serve(input, call, attempt, report.events);
       return await report.done(before?.outcome ?? (await serve()));
     } catch (error) {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
@@ -77,18 +78,22 @@ export class StageRunner {
     input: JsonObject,
     call: StageCall,
     attempt: Attempt,
-    onText: OnText = () => undefined,
+    events: AttemptEvents | undefined,
   ): Promise<Answered> {
     const parts = this.#parts;
     const { reads, writes } = call;
     const [field] = Object.keys(reads ?? {});
     if (field !== undefined) {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
-      return await speakStream(parts.streams, { call, attempt, field }, async (more, own) => ({
+      const serve = async (more: JsonObject, own: Attempt): Promise<Answered> => ({
         ...(await serveStage(parts, { ...input, ...more }, call, own)),
-        cache: 'off' as const,
-      }));
+        cache: 'off',
+      });
+      return await speakStream(parts.streams, { call, attempt, field }, serve, ({ text, at, audio }, number) =>
+        events?.audio({ number, text, at, audio }),
+      );
     }
+    const onText: OnText = (delta) => events?.delta(delta);
     const alone = (own: Attempt, onOwn: OnText) => () => serveStage(parts, input, call, own, onOwn);
     if (!writes || !parts.streams) return await throughCache(parts, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;

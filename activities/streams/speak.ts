@@ -39,7 +39,7 @@ interface Served {
  * in between. What is committed is not spoken again: a later attempt goes on with the next sentence. Limits, attempts
  * and patience of the policy apply to each sentence.
  *
- * @param onChunk called with each piece when it is committed, by its number
+ * @param onChunk called with each piece when it is committed, by its number; in a later attempt with the last one again
  */
 export async function speakStream<T extends Served>(
   { channels, join, clock = REAL_CLOCK }: SpeakingParts,
@@ -57,6 +57,8 @@ export async function speakStream<T extends Served>(
     if (over?.outcome !== undefined) return over.outcome as unknown as T;
     const chunks = values as unknown as SpokenChunk[];
     const last = chunks.at(-1);
+    // Its worker may have died between the commit and the event.
+    if (last) onChunk(last, chunks.length - 1);
     const after = last?.next ?? { number: 0 };
     let at = last === undefined ? 0 : last.at + last.text.length;
     let served: T | undefined;

@@ -153,6 +153,15 @@ const ofStage = {
 const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.started'), ...ofStage, kind: z.string(), model: z.string() }),
   z.object({ type: z.literal('stage.delta'), ...ofStage, text: z.string() }),
+  z.object({
+    type: z.literal('stage.audio'),
+    ...ofStage,
+    number: z.int().min(0).describe('Of the piece; one that comes again is the same piece'),
+    text: z.string().describe('What is spoken'),
+    at: z.int().min(0).describe('Where it begins in the whole text, in UTF-16 units'),
+    audio: artifact,
+    data: z.string().optional().describe('The file in base64, unless `audio=ref`'),
+  }),
   z.object({ type: z.literal('stage.finished'), ...ofStage, cache, runMs: z.number() }),
   z.object({ type: z.literal('stage.failed'), ...ofStage, code: z.string(), message: z.string() }),
   z.object({

@@ -4,6 +4,7 @@ import { extensionOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { artifactNamed } from '../../runs/document.js';
+import { liveAudioOf } from '../../runs/live-audio.js';
 import { readRun } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import { callerOf, TENANT_HEADER } from '../access/caller.js';
@@ -11,6 +12,7 @@ import type { GatewayDeps } from '../deps.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
 import { parseRange } from './byte-range.js';
+import { sendLive } from './live-artifact.js';
 import { ID } from './run-docs.js';
 
 const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
@@ -67,8 +69,12 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       const caller = callerOf(request);
       let run = await readRun(deps, id, caller);
       let artifact = artifactNamed(name, run);
+      const running = run.document.status === 'running';
+      const live = artifact === undefined && running && deps.channels && (await liveAudioOf(deps, id, name));
+      if (live && deps.channels)
+        return await sendLive(request, reply, deps, { channels: deps.channels, name: live, tenant: caller.tenant });
       // A caller may have a result before Temporal has recorded it.
-      if (artifact === undefined && run.document.status === 'running' && (await endsSoon(deps, id, caller.tenant))) {
+      if (artifact === undefined && running && (await endsSoon(deps, id, caller.tenant))) {
         run = await readRun(deps, id, caller);
         artifact = artifactNamed(name, run);
       }

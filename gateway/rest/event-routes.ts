@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { END, type Followed, followRun, isPosition } from '../../runs/follow.js';
 import { findRun } from '../../runs/read.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import { callerOf, invalidHeader } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { type AudioForm, audioFormOf, withData } from './audio-events.js';
 import { FOLLOW_RUN } from './run-docs.js';
 
 /**
@@ -20,13 +22,15 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
+      const { form } = audioFormOf(request.query);
       const after = positionOf(request.headers['last-event-id']);
       const leave = deps.streams.take(caller.tenant);
       try {
         await findRun(deps, id, caller);
         if (after === END) return await reply.code(204).send();
         const gone = new AbortController();
-        await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
+        const events = followRun(deps, { id, caller }, { after, gone: gone.signal });
+        await sendEvents(reply, events, { gone, form, tenant: caller.tenant, artifacts: deps.artifacts });
         return reply;
       } finally {
         leave();
@@ -35,11 +39,20 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
   );
 }
 
-/** Responds with a run's events. `gone` aborts when the client disconnects. */
+export interface Sending {
+  /** Aborts when the client disconnects. */
+  readonly gone: AbortController;
+  /** How the client wants audio. */
+  readonly form: AudioForm;
+  readonly tenant: string;
+  readonly artifacts: Pick<ArtifactStore, 'read'>;
+}
+
+/** Responds with a run's events. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncGenerator<Followed>,
-  gone: AbortController,
+  { gone, form, tenant, artifacts }: Sending,
 ): Promise<void> {
   const stream = new EventStream(reply);
   stream.left.addEventListener('abort', () => gone.abort(), { once: true });
@@ -47,7 +60,14 @@ export async function sendEvents(
   try {
     for await (const each of events) {
       if ('document' in each) await stream.send({ id: each.id, event: 'run', data: JSON.stringify(each.document) });
-      else await stream.send({ id: each.id, event: each.event.type, data: each.json });
+      else {
+        const { id, event, json } = each;
+        const data =
+          event.type === 'stage.audio' && form === 'inline'
+            ? JSON.stringify(await withData(artifacts, tenant, event))
+            : json;
+        await stream.send({ id, event: event.type, data });
+      }
     }
   } catch (error) {
     const problem = problemOf(asMillraceError(error), reply.request);

@@ -16,6 +16,7 @@ import {
   type Schema,
 } from '../openapi/route-doc.js';
 import { component, json, schemaOf } from '../openapi/schemas.js';
+import { AUDIO_PARAMETER } from './audio-events.js';
 import { approval, decision, resumption } from './decision.js';
 
 const NAME = { name: { description: 'The pipeline’s name' } };
@@ -28,6 +29,7 @@ const QUERY: Readonly<Record<string, ParameterDoc>> = {
     schema: { type: 'string', format: 'uri' },
   },
   priority: { description: 'Priority of the run’s calls in queues', schema: { type: 'string', enum: PRIORITIES } },
+  audio: AUDIO_PARAMETER,
 };
 const HEADERS: Readonly<Record<string, ParameterDoc>> = {
   Prefer: {
@@ -170,6 +172,7 @@ export const FOLLOW_RUN: RouteDoc = {
   operation: 'followRun',
   summary: 'Follow the events of a run',
   path: ID,
+  query: { audio: AUDIO_PARAMETER },
   headers: {
     'Last-Event-ID': {
       description: 'Id of the last received event; the stream continues after it',
@@ -180,7 +183,7 @@ export const FOLLOW_RUN: RouteDoc = {
     200: { description: 'The events', content: EVENTS_CONTENT },
     204: { description: 'The run has ended, and `Last-Event-ID` is its last event' },
   },
-  problems: [...OF_RUNS, 'TOO_MANY_STREAMS'],
+  problems: [...OF_RUNS, 'INVALID_INPUT', 'TOO_MANY_STREAMS'],
 };
 
 const onRun = (description: string): Omit<RouteDoc, 'operation' | 'summary'> => ({

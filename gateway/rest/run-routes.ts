@@ -20,6 +20,7 @@ import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
+import { type AudioForm, audioFormOf } from './audio-events.js';
 import { sendEvents } from './event-routes.js';
 import { type Preference, parsePrefer } from './prefer.js';
 import { GET_RUN, START_RUN } from './run-docs.js';
@@ -32,6 +33,7 @@ interface StartRequest {
   readonly preference: Preference;
   readonly idempotencyKey: string | undefined;
   readonly options: RunOptions;
+  readonly audio: AudioForm;
   readonly persistence: Persistence;
 }
 
@@ -61,7 +63,8 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       }
       const { headers } = request;
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
-      const options = runOptionsOf(request.query, found.pipeline.plan);
+      const audio = audioFormOf(request.query);
+      const options = runOptionsOf(audio.others, found.pipeline.plan);
       const { tenant } = caller;
       webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
       const persistence = persistenceOf(headers);
@@ -73,12 +76,13 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         preference,
         idempotencyKey: idempotencyKeyOf(headers),
         options,
+        audio: audio.form,
         persistence: { ...(waits && { retry: 0 }), ...persistence },
       });
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, caller, preference, idempotencyKey, options, persistence } = orders.get(
+      const { pipeline, form, caller, preference, idempotencyKey, options, persistence, audio } = orders.get(
         request,
       ) as StartRequest;
       const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
@@ -89,7 +93,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         note(request, reply, run);
         reply.header('location', runPath(run.id));
         if (endsWithCaller(order)) leaving(reply).addEventListener('abort', () => void cancelLeft(deps, run.id));
-        await sendEvents(reply, events, gone);
+        await sendEvents(reply, events, { gone, form: audio, tenant: caller.tenant, artifacts: deps.artifacts });
         return reply;
       }
       const left = leaving(reply);

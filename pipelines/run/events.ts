@@ -1,3 +1,4 @@
+import type { Artifact } from '../artifact.js';
 import type { JsonObject } from '../json.js';
 import type { Wait } from './waits.js';
 
@@ -13,6 +14,7 @@ export type RunEvent = StageEvent | EventsLost;
 export type StageEvent =
   | StageStarted
   | StageDelta
+  | StageAudio
   | StageFinished
   | StageFailed
   | StageWaitingFor
@@ -45,6 +47,24 @@ export interface StageStarted extends OfStage {
 export interface StageDelta extends OfStage {
   readonly type: 'stage.delta';
   readonly text: string;
+}
+
+/**
+ * A piece of the stage's audio, as soon as it is made: a sentence. Pieces of another attempt go on with the next number:
+ * none is void. After a worker was lost the last one may be sent again, with the same number.
+ */
+export interface StageAudio extends OfStage {
+  readonly type: 'stage.audio';
+  /** From 0. */
+  readonly number: number;
+  /** What is spoken, with the white space before it. */
+  readonly text: string;
+  /** Where it begins in the whole text, in UTF-16 units. */
+  readonly at: number;
+  /** The piece: a file with its format and length. */
+  readonly audio: Artifact;
+  /** The file in base64, where a follower gets it with the event. */
+  readonly data?: string;
 }
 
 export interface StageFinished extends OfStage {

@@ -1,2 +1,2 @@
-export { RunEventLog } from './run-event-log.js';
+export { type AttemptEvents, RunEventLog } from './run-event-log.js';
 export { RunEventReader } from './run-event-reader.js';

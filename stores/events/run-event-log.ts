@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { RunEvent, StageCall } from '../../pipelines/run/index.js';
+import type { RunEvent, StageAudio, StageCall } from '../../pipelines/run/index.js';
 import { script } from '../redis/index.js';
 import { FIELD, streamOf, textOf, unstored } from './stream.js';
 
@@ -65,6 +65,7 @@ export class RunEventLog {
         text = true;
         void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
       },
+      audio: (piece) => void this.publish(run, { type: 'stage.audio', ...of, ...piece }),
       finished: (cache, runMs) => this.publish(run, { type: 'stage.finished', ...of, cache, runMs }),
       failed: (code, message) => this.publish(run, { type: 'stage.failed', ...of, code, message }),
       waitingFor: (server, code, message) =>
@@ -98,6 +99,7 @@ export interface AttemptEvents {
   /** Whether any text has been published. */
   readonly hasText: boolean;
   delta(text: string): void;
+  audio(piece: Pick<StageAudio, 'number' | 'text' | 'at' | 'audio'>): void;
   /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;
   failed(code: string, message: string): Promise<void>;
