@@ -131,6 +131,20 @@ export class Entries {
     await copy(this.#redis, [at.entry, at.lease, at.entryOf(source)], owner, value);
   }
 
+  /** Ids of texts, the longest unused first: those without an answer, then by the time since their last reading. */
+  async leastUsed(at: CacheKeys, ids: readonly string[]): Promise<string[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.object('IDLETIME', at.entryOf(id));
+    const idle = (await pipeline.exec()) ?? [];
+    // A server that counts frequencies instead does not say: then the order is that of the sample, which is random.
+    const age = (i: number) =>
+      idle[i]?.[0] || idle[i]?.[1] === null ? Number.POSITIVE_INFINITY : Number(idle[i]?.[1]);
+    return ids
+      .map((id, i) => ({ id, age: age(i) }))
+      .sort((a, b) => (a.age === b.age ? 0 : b.age - a.age))
+      .map(({ id }) => id);
+  }
+
   /** Whether this is the first mark of a key within its time to live. */
   async mark(key: string, ttlMs: number): Promise<boolean> {
     return (await this.#redis.set(key, '1', 'PX', ttlMs, 'NX')) === 'OK';

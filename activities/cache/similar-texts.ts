@@ -14,10 +14,12 @@ const NEIGHBOURS = 10;
 const SAMPLE = 5;
 
 /**
- * Limit of a set's elements. At 384 dimensions 10 000 take about 11 MB and a search stays below 1 ms; beyond it a
- * random element is removed. Its answer is still found by exact text until it expires.
+ * Limit of a set's elements. At 384 dimensions 10 000 take about 11 MB and a search stays below 1 ms. Beyond it the one
+ * is removed, of a sample, that nobody has looked at for the longest time (as Redis' own LRU does). Its answer is still
+ * found by exact text until it expires.
  */
 const MAX_ELEMENTS = 10_000;
+const LRU_SAMPLE = 16;
 
 /** A cached answer to a similar text. */
 export interface Candidate {
@@ -36,9 +38,12 @@ export class SimilarTexts {
   readonly #vectors: VectorSets;
   readonly #entries: Entries;
 
-  constructor(vectors: VectorSets, entries: Entries) {
+  readonly #most: number;
+
+  constructor(vectors: VectorSets, entries: Entries, most = MAX_ELEMENTS) {
     this.#vectors = vectors;
     this.#entries = entries;
+    this.#most = most;
   }
 
   /** The matching in use, for the start-up log. */
@@ -72,9 +77,11 @@ export class SimilarTexts {
 
   async add(at: CacheKeys, request: CacheRequest, vector: Vector, ttlMs: number, signal: AbortSignal): Promise<void> {
     if (!(await this.#usable(request.key))) return;
-    const size = await this.#vectors.size(at.vectors);
-    const surplus = 1 + size - MAX_ELEMENTS;
-    if (surplus > 0) await this.#vectors.remove(at.vectors, await this.#vectors.sample(at.vectors, surplus));
+    const surplus = 1 + (await this.#vectors.size(at.vectors)) - this.#most;
+    if (surplus > 0) {
+      const ids = await this.#vectors.sample(at.vectors, surplus + LRU_SAMPLE);
+      await this.#vectors.remove(at.vectors, (await this.#entries.leastUsed(at, ids)).slice(0, surplus));
+    }
     await this.#vectors.add(at.vectors, at.id, await vector(signal), ttlMs);
     const sample = await this.#vectors.sample(at.vectors, SAMPLE);
     const entries = await this.#entries.read(at, sample);

@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keysOf } from '../../activities/cache/cache-key.js';
+import { Entries } from '../../activities/cache/entries.js';
 import { inspectText } from '../../activities/cache/index.js';
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
+import { SimilarTexts } from '../../activities/cache/similar-texts.js';
 import { Evidence, labelsToOpen, reportWrong } from '../../stores/evidence/index.js';
-import { connected, createRedis } from '../../stores/redis/index.js';
+import { connected, createRedis, VectorSets } from '../../stores/redis/index.js';
 import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { address } from '../support/runs.js';
@@ -88,6 +92,30 @@ describe('a semantic cache with a maximum error rate', () => {
     expect(await through('How tall is the tower?', 'B', own)).toMatchObject({ outcome: 'miss', output: { text: 'B' } });
     const [[, state] = []] = await new Evidence(redis).all(own.tenant);
     expect(state?.steps[0]).toEqual({ labels: 1, wrong: 1 });
+  });
+});
+
+describe('a full partition', () => {
+  it('loses the text that nobody has looked at for the longest time', async () => {
+    const own = request('x', { tenant: tenant() });
+    const entries = new Entries(redis);
+    const similar = new SimilarTexts(new VectorSets(redis), entries, 3);
+    const store = async (key: string) => {
+      const at = keysOf({ ...own, key }, 'weights');
+      await entries.store(at, 'nobody', { text: key, output: { text: key } }, 60_000);
+      const vector = () => embedder.embed(key, never(), { tenant: own.tenant });
+      await similar.add(at, { ...own, key }, vector, 60_000, never());
+      return at;
+    };
+    const kept = await store('What is a lake?');
+    await store('Who wrote Hamlet?');
+    await store('How far is the moon?');
+    // IDLETIME counts whole seconds.
+    await sleep(2_100);
+    await redis.get(kept.entry);
+    await store('Why is the sky blue?');
+    expect(await redis.call('VCARD', kept.vectors)).toBe(3);
+    expect(await redis.call('VEMB', kept.vectors, kept.id)).not.toBeNull();
   });
 });
 

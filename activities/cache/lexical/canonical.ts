@@ -71,7 +71,8 @@ function withoutGreetings(tokens: readonly Token[]): readonly Token[] {
     // `Well water`, `right angle`: a filler stands before a question, or a comma behind it.
     const known = comma || isOpening(follows) || greetings.some((greeting) => lengthAt(rest, greeting, next) > 0);
     const asked = known || frames.some((frame) => lengthAt(rest, frame, next) > 0) || wordAt(rest, 0) === 'please';
-    if (length === 0 || next >= rest.length || !asked) return rest;
+    const bare = length === 2 && !comma && wordAt(rest, 1) === 'there';
+    if (length === 0 || next + 1 >= rest.length || !asked || bare) return rest;
     const [first, ...others] = rest.slice(next);
     rest = first ? [{ ...first, start: true }, ...others] : rest;
   }
@@ -116,9 +117,7 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
   const subject = SUBJECTS.has(second);
   if (first === 'if' || first === 'whether')
     return subject && isHelper(third) ? withStart([at(rest, 2), at(rest, 1), ...rest.slice(3)]) : tokens;
-  const told = ['tell', 'show', 'give', 'name'].some((verb) =>
-    tokens.slice(0, length).some(({ word }) => word === verb),
-  );
+  const told = ['tell', 'name'].some((verb) => tokens.slice(0, length).some(({ word }) => word === verb));
   if (told && first === 'the') return definite(tokens, rest);
   if (!WH.has(first)) return tokens;
   return withStart(direct(rest));
@@ -133,7 +132,9 @@ const isHelper = (word: string): boolean => BE.has(word) || HAVE.has(word) || MO
 /** `Tell me the capital of …` is `what is the capital of …`. */
 function definite(tokens: readonly Token[], rest: readonly Token[]): readonly Token[] {
   const end = rest.findIndex(({ word }, i) => i > 0 && PREPOSITIONS.has(word));
-  const head = wordAt(rest, (end < 0 ? rest.length : end) - 1);
+  // `Tell me the number`, `name the dog`: without what it is of, a command may ask for more than its name.
+  if (end < 2) return tokens;
+  const head = wordAt(rest, end - 1);
   if (/^(?:story|truth|joke|news|answer|one|latest|rest|way|time)$/.test(head) || rest.some(({ word }) => WH.has(word)))
     return tokens;
   const verb = head.endsWith('s') && !/(?:ss|us|is)$/.test(head) ? 'are' : 'is';

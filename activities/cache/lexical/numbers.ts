@@ -28,12 +28,18 @@ export function withDigits(tokens: readonly Token[]): Token[] {
   const out: Token[] = [];
   for (let at = 0; at < parts.length; ) {
     const token = parts[at] as Token;
-    const read = readNumber(parts, at);
+    const found = readNumber(parts, at);
+    // `Nineteen ten` is 1910, `two thirty` a time: what follows says what a number is.
+    const alone = found && !isNumeral(parts[at + found.length]) && !isNumeral(parts[at - 1]);
+    const read = alone ? found : undefined;
     out.push(read ? tokenOf(read.digits, token.start) : plainDigits(token));
     at += read?.length ?? 1;
   }
   return out;
 }
+
+const isNumeral = (token: Token | undefined): boolean =>
+  token !== undefined && (VALUES.has(token.word) || SCALES.has(token.word) || isNumber(token.word));
 
 /** `1,000` is 1000. Anything else (`3,5`, `007`, `1.0`, `1.2.3`) equals only itself. */
 const plainDigits = (token: Token): Token =>

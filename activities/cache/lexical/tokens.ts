@@ -53,15 +53,15 @@ export function tokensOf(text: string, limit: number): Token[] {
   return withHas(tokens);
 }
 
-/** `What's happened` is `what has happened`, not `what is happened`; which one, the guard does not know. */
+/** `What's happened` is `what has happened`, not `what is happened`: before a participle the guard keeps it as it is. */
 function withHas(tokens: readonly Token[]): Token[] {
-  return tokens.map((token, i) =>
-    token.raw === CONTRACTED_IS.raw
-      ? /(?:ed|en|been|got|gone|done|come|made)$/.test(tokens[i + 1]?.word ?? '')
-        ? tokenOf(POSSESSIVE)
-        : tokenOf('is')
-      : token,
-  );
+  return tokens.map((token, i) => {
+    if (token.raw !== CONTRACTED_IS.raw) return token;
+    const participle = tokens
+      .slice(i + 1, i + 4)
+      .some(({ word }) => /(?:ed|en|been|got|gone|done|come|made)$/.test(word));
+    return tokenOf(participle ? POSSESSIVE : 'is');
+  });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
 

@@ -123,7 +123,7 @@ export const SAFE_NAMES = set(
 
 /** Abbreviations whose small letters are no word. */
 export const SAFE_ACRONYMS = set(
-  'uk usa tv pdf nhs atm gps usb hdmi sql html css vpn faq dvd cpu gpu ram wifi mri dna rna bbc nba nfl fifa nasa',
+  'uk usa tv pdf nhs atm gps usb hdmi sql html css vpn faq dvd cpu gpu wifi mri dna rna bbc nba nfl fifa nasa',
 );
 
 /** Written in two ways, or two words for one thing that have no second meaning apart. */
