@@ -19,6 +19,7 @@ const SLOW = files([
   'contract/openai',
   'contract/triton-texts',
   'integration/abuse',
+  'integration/agui',
   'integration/cached-runs',
   'integration/certified-cache',
   'integration/cancellation',

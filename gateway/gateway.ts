@@ -8,6 +8,7 @@ import { StreamSlots } from '../runs/stream-slots.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
+import { aguiRoutes } from './agui/agui-routes.js';
 import { anthropicErrors } from './anthropic/error-body.js';
 import { anthropicRoutes } from './anthropic/messages-routes.js';
 import type { GatewayDeps, GatewayParts } from './deps.js';
@@ -56,6 +57,7 @@ const ROUTES = [
   operationsRoutes,
   openAiRoutes,
   anthropicRoutes,
+  aguiRoutes,
   mcpRoutes,
   explorerRoutes,
 ] as const;

@@ -1,9 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { Wait } from '../../pipelines/run/index.js';
+import type { Asked } from '../waiting/follow-call.js';
 import type { PipelineTool } from './tool.js';
-
-/** What a form says of a wait. */
-export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'until'>;
 
 /** A request of the protocol that asks the client's user by a form. */
 export interface Elicitation {

@@ -7,9 +7,9 @@ import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
-import type { NeedsInput, ToolCall } from './call.js';
+import type { Followed, NeedsInput } from '../waiting/follow-call.js';
+import type { ToolCall } from './call.js';
 import { contentOf } from './content.js';
-import type { Followed } from './follow-call.js';
 
 /** What a call yields. */
 export type Answered = { readonly result: CallToolResult } | { readonly needs: NeedsInput };

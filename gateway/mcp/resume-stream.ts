@@ -6,9 +6,10 @@ import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
+import { resumeCall } from '../waiting/follow-call.js';
 import { answerOf } from './call-tool.js';
-import { resumeCall } from './follow-call.js';
 import { eventId, placeOf } from './place.js';
+import { messageOf } from './progress.js';
 
 /** `GET /mcp`: continues the stream of a call after `Last-Event-ID`. */
 export async function resumeStream(
@@ -49,7 +50,9 @@ export async function resumeStream(
           started: (id) => {
             request.notes.runId = id;
           },
-          progress: async (message, at) => {
+          event: async (event, at) => {
+            const message = messageOf(event);
+            if (message === undefined) return;
             progress += 1;
             if (token === undefined) return;
             const params = { progressToken: token, progress, message };

@@ -1,9 +1,10 @@
 import type { Result, ServerContext } from '@modelcontextprotocol/server';
 import { readRun } from '../../runs/read.js';
-import { type Asked, formOf } from './ask.js';
+import type { Asked } from '../waiting/follow-call.js';
+import { resumeCall } from '../waiting/follow-call.js';
+import { formOf } from './ask.js';
 import { askingId } from './asking-id.js';
 import { answerOf } from './call-tool.js';
-import { resumeCall } from './follow-call.js';
 import { canAsk, mayDecide, type Serving } from './serving.js';
 import { RELATED_TASK } from './task.js';
 import type { Sending } from './tools-call.js';

@@ -5,11 +5,13 @@ import { mayUse, ownerOf } from '../../runs/caller.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
-import { type Asked, type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
+import type { Asked, NeedsInput } from '../waiting/follow-call.js';
+import { resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
+import { type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
 import { askingId } from './asking-id.js';
-import type { NeedsInput, ToolCall } from './call.js';
+import type { ToolCall } from './call.js';
 import { answerOf, failed, inputOf } from './call-tool.js';
-import { resumeCall, startCall, type Watch } from './follow-call.js';
+import { messageOf } from './progress.js';
 import { sealed, unsealed } from './request-state.js';
 import { canAsk, type Era, mayDecide, type Serving, takesTasks } from './serving.js';
 import { oldTask, task } from './task.js';
@@ -52,6 +54,7 @@ export async function toolsCall(
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `no tool is named "${name}"; tools/list lists them`);
   const call: Call = {
     tool,
+    pipeline: tool.pipeline,
     caller,
     base,
     persistence: persistenceOf(request.headers),
@@ -142,7 +145,9 @@ async function followed(
           request.notes.runId = started;
           reached?.({ run, progress });
         },
-        progress: async (message, after) => {
+        event: async (event, after) => {
+          const message = messageOf(event);
+          if (message === undefined) return;
           progress += 1;
           if (progressToken !== undefined) {
             await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });

@@ -1,8 +1,8 @@
 import { actorOf } from '../../runs/caller.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
 import { findRun, isDelayed } from '../../runs/read.js';
+import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { type Caller, requirePermission } from './caller.js';
 
 /** A decision on a wait of a run. */
 export interface GivenAnswer {

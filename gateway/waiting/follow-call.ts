@@ -1,14 +1,34 @@
+import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunEvent } from '../../pipelines/run/index.js';
+import type { RunEvent, Wait } from '../../pipelines/run/index.js';
 import { followAttended } from '../../runs/attended.js';
 import { type RunDocument, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { readRun } from '../../runs/read.js';
+import type { Caller } from '../access/caller.js';
+import type { Persistence } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
-import type { Asked } from './ask.js';
-import type { NeedsInput, ToolCall } from './call.js';
+
+/** A call whose caller waits for the run. */
+export interface WaitedCall {
+  readonly pipeline: Pipeline;
+  readonly caller: Caller;
+  /** What the request's headers say about retries and about leaving. */
+  readonly persistence: Persistence;
+}
+
+/** What a person is told of a wait. */
+export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'until'>;
+
+/** A call that cannot go on before its client’s user has answered. */
+export interface NeedsInput {
+  readonly run: string;
+  /** Position in the run's events. */
+  readonly after: string;
+  readonly waits: readonly Asked[];
+}
 
 /** How a call is followed. */
 export interface Watch {
@@ -18,8 +38,8 @@ export interface Watch {
   readonly closing: AbortSignal;
   /** Called as soon as the run has started. */
   readonly started: (run: string) => void;
-  /** Gets a message for the caller with its position in the run's events. Absent: not wanted. */
-  readonly progress?: ((message: string, at: string) => Promise<void>) | undefined;
+  /** Gets each event with its position. Absent: not wanted. */
+  readonly event?: ((event: RunEvent, at: string) => Promise<void> | void) | undefined;
   /**
    * What happens when the run waits for a person: the call ends and says so, the caller is asked meanwhile, or, absent,
    * the call waits for a decision from elsewhere.
@@ -32,7 +52,7 @@ export type Followed = { readonly document: RunDocument } | NeedsInput;
 /** Starts a run and follows it to its end, or to a wait. Throws the run's error. */
 export async function startCall(
   deps: GatewayDeps,
-  { tool, caller, persistence }: ToolCall,
+  { pipeline, caller, persistence }: WaitedCall,
   input: JsonObject,
   watch: Watch & { readonly idempotencyKey?: string },
 ): Promise<Followed> {
@@ -43,7 +63,7 @@ export async function startCall(
   try {
     const { run, events } = await followAttended(
       deps,
-      { pipeline: tool.pipeline, caller, input, idempotencyKey, ...persistence },
+      { pipeline, caller, input, idempotencyKey, ...persistence },
       attendance,
     );
     return await toItsEnd(events, run.id, watch, async (wait, after) => {
@@ -58,7 +78,7 @@ export async function startCall(
 /** Follows a run that has been started before, from a position on. Throws the run's error, and `RUN_NOT_FOUND`. */
 export async function resumeCall(
   deps: GatewayDeps,
-  { caller }: Pick<ToolCall, 'caller'>,
+  { caller }: Pick<WaitedCall, 'caller'>,
   { run, after }: { readonly run: string; readonly after: string },
   watch: Watch,
 ): Promise<Followed> {
@@ -88,14 +108,13 @@ export async function resumeCall(
 async function toItsEnd(
   events: AsyncIterable<RunFollowed>,
   run: string,
-  { progress, onWait, closing }: Watch,
+  { event: tell, onWait, closing }: Watch,
   stop: (wait: Asked, at: string) => Promise<NeedsInput>,
 ): Promise<Followed> {
   for await (const each of events) {
     if ('document' in each) return ended(each.document);
     const { event, id: at } = each;
-    const message = messageOf(event);
-    if (message !== undefined) await progress?.(message, at);
+    await tell?.(event, at);
     if (event.type !== 'stage.waiting') continue;
     if (onWait === 'end') return await stop(event, at);
     await onWait?.(run, event);
@@ -108,7 +127,7 @@ async function toItsEnd(
 }
 
 /** All open waits, so that they are asked together; the one that is known where no worker can be asked. */
-async function openWaits(deps: GatewayDeps, { caller }: Pick<ToolCall, 'caller'>, run: string, known: Asked) {
+async function openWaits(deps: GatewayDeps, { caller }: Pick<WaitedCall, 'caller'>, run: string, known: Asked) {
   const { waiting = [] } = (await readRun(deps, run, caller).catch(() => undefined))?.document ?? {};
   return waiting.length > 0 ? waiting : [known];
 }
@@ -123,25 +142,3 @@ const cancelledCall = () => new MillraceError('RUN_CANCELLED', 'the call was can
 /** In this protocol a client that disconnects has cancelled its call. */
 const asCancelled = (error: unknown): unknown =>
   error instanceof MillraceError && error.code === 'REQUEST_ABORTED' ? cancelledCall() : error;
-
-/** The progress message of an event, if it has one. The total is unknown: a plan has branches and loops. */
-function messageOf(event: RunEvent): string | undefined {
-  if (event.type === 'events.lost') return undefined;
-  const { path } = event;
-  switch (event.type) {
-    case 'stage.started':
-      return `${path} started${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`;
-    case 'stage.finished':
-      return `${path} finished`;
-    case 'stage.failed':
-      return `${path} failed: ${event.code}`;
-    case 'stage.waiting_for':
-      return `${path} waits for ${event.model}`;
-    case 'stage.waiting':
-      return `${path} waits for a person: ${event.subject}`;
-    case 'stage.decided':
-      return `${path} was ${event.approved ? 'approved' : 'rejected'}`;
-    default:
-      return undefined;
-  }
-}

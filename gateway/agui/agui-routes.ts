@@ -1,0 +1,75 @@
+import type { FastifyInstance } from 'fastify';
+import type { Json } from '../../pipelines/json.js';
+import { callerOf, holds } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
+import type { GatewayDeps } from '../deps.js';
+import { EventStream } from '../http/event-stream.js';
+import { takeJson } from '../http/json-body.js';
+import { asMillraceError, problemOf } from '../http/problem.js';
+import { answerOf } from '../openai/chat-reply.js';
+import { inputOf } from '../openai/conversation.js';
+import { Models } from '../openai/models.js';
+import { decideAs } from '../waiting/decide-as.js';
+import { type Followed, resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
+import { RUN_AGENT } from './docs.js';
+import { resumptionOf } from './interrupt.js';
+import { RunEvents } from './run-events.js';
+import { conversationOf, readRunInput } from './run-input.js';
+
+/** `POST /v1/agui/{pipeline}`: AG-UI (https://docs.ag-ui.com) for every pipeline that is a chat model. */
+export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const models = new Models(deps.pipelines);
+  takeJson(app);
+  const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RUN_AGENT } };
+  app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
+    const caller = callerOf(request);
+    const given = readRunInput(request.body as Json);
+    const model = models.get('chat', request.params.pipeline, caller);
+    const persistence = persistenceOf(request.headers);
+    const resumption = resumptionOf(given);
+    const call = { pipeline: model.pipeline, caller, persistence };
+    let work: (watch: Watch) => Promise<Followed>;
+    if (resumption === undefined) {
+      const input = await inputOf(model, conversationOf(given), deps, caller.tenant);
+      work = (watch) => startCall(deps, call, input, watch);
+    } else {
+      const { run, answers } = resumption;
+      for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
+      work = (watch) => resumeCall(deps, call, resumption, watch);
+    }
+    const events = new RunEvents(given, model);
+    const stream = new EventStream(reply);
+    const send = async (written: Iterable<Parameters<typeof stream.send>[0]>) => {
+      for (const each of written) await stream.send(each);
+    };
+    // What a run does before its id is known to this function is told after its start.
+    let begun: Promise<void> = Promise.resolve();
+    try {
+      const followed = await work({
+        cancelled: stream.left,
+        closing: app.closing,
+        // Others decide elsewhere, and the call waits for that.
+        onWait: holds(caller, 'approve') ? 'end' : undefined,
+        started: (run) => {
+          request.notes.runId = run;
+          begun = send(events.start(run));
+        },
+        event: async (event) => {
+          await begun;
+          await send(events.of(event));
+        },
+      });
+      await begun;
+      if ('waits' in followed) await send(events.interrupt(followed));
+      else await send(events.end(answerOf(followed.document, model), followed.document.output ?? {}));
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      Object.assign(request.notes, { code: error.code, error });
+      await begun;
+      await stream.send(events.error(error, problemOf(error, request).detail));
+    } finally {
+      stream.end();
+    }
+    return reply;
+  });
+}

@@ -1,0 +1,54 @@
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import type { Asked, NeedsInput } from '../waiting/follow-call.js';
+import type { RunInput } from './run-input.js';
+
+const FORM = /^([a-z0-9-]{1,128}):(\d{1,19}-\d{1,19}):([\x21-\x39\x3b-\x7e]{1,100})$/;
+
+/** A wait as an interrupt. Its id names the run, the place in its events and the wait: any gateway can go on. */
+export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, until }: Asked) => ({
+  id: `${run}:${after}:${nonce}`,
+  reason: 'approval',
+  message: subject,
+  responseSchema: { type: 'object', properties: { approved: { type: 'boolean' } }, required: ['approved'] },
+  expiresAt: until,
+  ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),
+});
+
+/** Answers to a run's interrupts. */
+export interface Resumption {
+  readonly run: string;
+  readonly after: string;
+  readonly answers: readonly { readonly nonce: string; readonly approved: boolean }[];
+}
+
+/** What a client resumes; undefined if it starts a run. Throws `INVALID_INPUT` for ids that are not of this door. */
+export function resumptionOf({ resume }: RunInput): Resumption | undefined {
+  if (resume.length === 0) return undefined;
+  const read = resume.map(({ interruptId, status, payload }, i) => {
+    const [, run, after, nonce] = FORM.exec(interruptId) ?? [];
+    const field = `resume.${i}`;
+    if (run === undefined || after === undefined || nonce === undefined)
+      throw invalidFields('INVALID_INPUT', [
+        { field: `${field}.interruptId`, message: 'is not of an interrupt of this server' },
+      ]);
+    // A cancelled interrupt is a rejection: the client has no further way to answer it.
+    const approved =
+      status === 'resolved' && isJsonObject(payload as Json)
+        ? (payload as JsonObject).approved
+        : status !== 'cancelled'
+          ? undefined
+          : false;
+    if (typeof approved !== 'boolean')
+      throw invalidFields('INVALID_INPUT', [{ field: `${field}.payload.approved`, message: 'must be true or false' }]);
+    return { run, after, nonce, approved };
+  });
+  const [first] = read as [(typeof read)[number]];
+  const stray = read.findIndex(({ run }) => run !== first.run);
+  if (stray >= 0)
+    throw invalidFields('INVALID_INPUT', [
+      { field: `resume.${stray}`, message: 'is an interrupt of another run than the first' },
+    ]);
+  return { run: first.run, after: first.after, answers: read.map(({ nonce, approved }) => ({ nonce, approved })) };
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Json } from '../../pipelines/json.js';
+import { foreignSchemas } from '../../pipelines/json-schema/index.js';
+import { expectModest } from '../input/input-size.js';
+import { argumentsOf, toolOf } from '../openai/chat-request.js';
+import type { Conversation, Turn } from '../openai/conversation.js';
+import { invalidParam } from '../openai/error-body.js';
+
+const part = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('text'), text: z.string() }),
+    z.object({
+      type: z.literal('image'),
+      source: z.object({ type: z.enum(['data', 'url']), value: z.string(), mimeType: z.string().optional() }),
+    }),
+  ],
+  'must be text or an image',
+);
+const content = z.union([z.string(), z.array(part)]);
+
+const message = z.discriminatedUnion('role', [
+  z.object({ role: z.enum(['system', 'developer']), content: z.string() }),
+  z.object({ role: z.literal('user'), content }),
+  z.object({
+    role: z.literal('assistant'),
+    content: z.string().nullish(),
+    toolCalls: z
+      .array(z.object({ id: z.string(), function: z.object({ name: z.string(), arguments: z.string() }) }))
+      .nullish(),
+  }),
+  z.object({ role: z.literal('tool'), content, toolCallId: z.string() }),
+  // Shown by the client, not said.
+  z.looseObject({ role: z.enum(['activity', 'reasoning']) }),
+]);
+
+const runInput = z.looseObject({
+  threadId: z.string().min(1).max(256),
+  runId: z.string().min(1).max(256),
+  state: z.unknown().optional(),
+  messages: z.array(message),
+  tools: z
+    .array(z.object({ name: z.string(), description: z.string().optional(), parameters: z.looseObject({}).nullish() }))
+    .superRefine(foreignSchemas('parameters'))
+    .default([]),
+  context: z.array(z.object({ description: z.string(), value: z.string() })).default([]),
+  resume: z
+    .array(
+      z.object({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }),
+    )
+    .default([]),
+});
+
+export type RunInput = z.output<typeof runInput>;
+
+/** Reads a run's input in AG-UI's form. Throws `INVALID_INPUT` naming the fields. */
+export function readRunInput(body: Json): RunInput {
+  expectModest(body, 'body');
+  const { data, error } = runInput.safeParse(body);
+  if (!error) return data;
+  throw invalidFields(
+    'INVALID_INPUT',
+    error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', message })),
+  );
+}
+
+/** The conversation: the context that the client gives with a run is said by the system. */
+export function conversationOf({ messages, tools, context }: RunInput): Conversation {
+  const about = context.map(({ description, value }) => `${description}: ${value}`).join('\n');
+  const said = messages.flatMap((each, i) => turnOf(each, `messages[${i}]`));
+  return {
+    about: 'messages',
+    turns: about === '' ? said : [{ param: 'context', message: { role: 'system', content: about } }, ...said],
+    parameters: [
+      {
+        param: 'tools',
+        name: 'tools',
+        value: tools.map((tool) => toolOf(tool)) as unknown as Json,
+        neutral: tools.length === 0,
+      },
+    ].filter(({ neutral }) => !neutral),
+  };
+}
+
+function turnOf(given: z.output<typeof message>, param: string): Turn[] {
+  switch (given.role) {
+    case 'activity':
+    case 'reasoning':
+      return [];
+    case 'tool':
+      return [{ param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.toolCallId } }];
+    case 'assistant': {
+      const calls = (given.toolCalls ?? []).map(({ id, function: { name, arguments: text } }, i) => ({
+        id,
+        name,
+        arguments: argumentsOf(text, `${param}.toolCalls[${i}].function.arguments`),
+      }));
+      const spoken = { role: 'assistant' as const, content: given.content ?? '' };
+      return [{ param, message: { ...spoken, ...(calls.length > 0 && { toolCalls: calls }) } }];
+    }
+    case 'user': {
+      const parts = typeof given.content === 'string' ? [] : given.content;
+      const images = parts.flatMap((each) => (each.type === 'image' ? [urlOf(each.source, param)] : []));
+      return [
+        { param, message: { role: 'user', content: textOf(given.content) }, ...(images.length > 0 && { images }) },
+      ];
+    }
+    default:
+      return [{ param, message: { role: 'system', content: given.content } }];
+  }
+}
+
+const textOf = (given: z.output<typeof content>): string =>
+  typeof given === 'string' ? given : given.map((each) => (each.type === 'text' ? each.text : '')).join('');
+
+function urlOf(
+  { type, value, mimeType }: { type: string; value: string; mimeType?: string | undefined },
+  param: string,
+) {
+  if (type === 'url') return value;
+  if (mimeType === undefined) throw invalidParam(param, 'the data of an image need a mimeType');
+  return `data:${mimeType};base64,${value}`;
+}
