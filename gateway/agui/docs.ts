@@ -1,4 +1,3 @@
-import { TEXT } from '../openapi/example.js';
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import { eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
@@ -22,10 +21,6 @@ export const RUN_AGENT: RouteDoc = {
       required: ['threadId', 'runId', 'messages'],
     }),
   },
-  exampleFor: (pipelines) =>
-    pipelines.some(({ openai }) => openai.chat !== undefined)
-      ? { threadId: 'thread', runId: 'run', messages: [{ id: '1', role: 'user', content: TEXT }] }
-      : undefined,
   answers: {
     200: {
       description: 'The run',
