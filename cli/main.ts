@@ -12,6 +12,7 @@ import type { CacheOptions, InspectOptions } from './cache.js';
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
 import type { GraphOptions } from './graph.js';
+import { importCommands } from './import-command.js';
 import type { IndexOptions, SearchOptions } from './index-command.js';
 import type { InventoryCommandOptions } from './inventory.js';
 import type { CreateKeyOptions } from './keys.js';
@@ -207,7 +208,11 @@ function program(): Command {
   ).action(async (name: string, options: ProfileCommandOptions) =>
     (await import('./profile.js')).profilePipeline(await settings(), name, options),
   );
+<<<<<<< HEAD
   cacheCommands(cli.command('cache').description('what the semantic cache serves, and why not'));
+=======
+  importCommands(cli);
+>>>>>>> 423cba4 (Import traces and profiles of other tools, judge plans on public files by a second simulator, measure decode by context)
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
 }

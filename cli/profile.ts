@@ -205,7 +205,7 @@ class Backends {
 
 /** Medians and tails of a profile as a table. */
 function timesOf(profile: ProfileFile): string {
-  const ms = ({ p50Ms, p95Ms }: { readonly p50Ms: number; readonly p95Ms: number }) => [
+  const ms = ({ p50Ms, p95Ms = p50Ms }: { readonly p50Ms: number; readonly p95Ms?: number | undefined }) => [
     Number(p50Ms.toFixed(2)),
     Number(p95Ms.toFixed(2)),
   ];

@@ -3,10 +3,25 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { SequenceSamples } from '../../placement/profiles/index.js';
 import { prose, typicalOf } from './examples.js';
-import { Cells, leastSamples, median, rounds, type Subject, type Timed, timed, warmUp } from './sampling.js';
+import {
+  Cells,
+  freshSerial,
+  leastSamples,
+  median,
+  rounds,
+  type Subject,
+  steady,
+  type Timed,
+  timed,
+  warmUp,
+} from './sampling.js';
 
-/** Characters of the prompts whose processing is timed: a question, a paragraph, a page. */
-const PROMPTS = [60, 400, 1_600];
+/** Characters of the prompts whose processing is timed: a question, a paragraph, a page, several pages. */
+const PROMPTS = [60, 400, 1_600, 6_400];
+/** Refusals of a prompt that is too long for the model: it is not measured. */
+const TOO_LONG: ReadonlySet<string> = new Set(['CONTEXT_TOO_LONG', 'BACKEND_REJECTED']);
+/** Share of the time limit that one prompt may take; a longer one is not measured. */
+const MOST_SHARE = 0.1;
 /** Tokens generated while the rate is timed: dozens of steps in a call of about a second. */
 const WRITTEN = 40;
 /** Output length assumed for a load without sizes. */
@@ -16,23 +31,40 @@ const CHARACTERS_A_TOKEN = 4;
 
 /**
  * Times of an LLM: time to the first token by the length of a prompt that runs alone, and time per token by the number
- * of concurrent sequences, both from its stream. The number of sequences is doubled until the server no longer
+ * of concurrent sequences with short and with long prompts, both from its stream. The number of sequences is doubled until the server no longer
  * generates that many at once. Throws `PROFILE_UNMEASURED` if it does not stream.
  */
 export async function sampleSequences(subject: Subject, options: JsonObject): Promise<SequenceSamples> {
-  const lengths = subject.sizes ?? PROMPTS;
+  let lengths = subject.sizes ?? PROMPTS;
   const shortest = lengths[0] ?? 1;
   let calls = 0;
+  const salt = freshSerial();
   const ask = (characters: number, maxTokens: number) => {
     calls += 1;
     // The serial comes first, so that the server's prompt cache has no more of it than of any new question.
-    const input = { prompt: `${prose(characters, calls)}. Tell a long story about this.` };
+    const input = { prompt: `${prose(characters, salt + calls)}. Tell a long story about this.` };
     return timed(subject, { kind: 'chat', with: { ...shared(options), maxTokens }, input });
   };
   await warmUp(() => ask(shortest, 2));
+  for (const characters of lengths) {
+    const start = performance.now();
+    try {
+      await steady(() => ask(characters, 2));
+    } catch (error) {
+      if (characters === shortest || !(error instanceof MillraceError) || !TOO_LONG.has(error.code)) throw error;
+      lengths = lengths.filter((each) => each < characters);
+      break;
+    }
+    const tooSlow = subject.sizes === undefined && performance.now() - start > MOST_SHARE * subject.timeLimitMs;
+    if (tooSlow && subject.timeLimitMs > 0) {
+      lengths = lengths.filter((each) => each <= characters);
+      break;
+    }
+  }
+  const longest = lengths.at(-1) ?? shortest;
   const prefill = new Cells<number>();
   const tokens = new Cells<number>();
-  const decode = new Cells<number>();
+  const decode = new Cells<`${number}/${number}`>();
   let counts = subject.batches;
   await rounds(subject, async (round) => {
     for (const characters of lengths) {
@@ -43,7 +75,12 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
     for (const count of counts) {
       const all = await Promise.all(Array.from({ length: count }, () => ask(shortest, WRITTEN)));
       const gaps = pace(all);
-      decode.add(count, ...gaps);
+      decode.add(`${count}/${shortest}`, ...gaps);
+      if (longest > shortest && gaps.length > 0) {
+        // A step reads the cache of every sequence: with long prompts it takes longer.
+        const long = await Promise.all(Array.from({ length: count }, () => ask(longest, WRITTEN)));
+        decode.add(`${count}/${longest}`, ...pace(long));
+      }
       // At no time were all sequences generated together: the server's limit is lower.
       if (gaps.length === 0 && count > 1 && round === 0) {
         counts = counts.filter((each) => each < count);
@@ -51,8 +88,14 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
       }
     }
   });
-  const measured = decode.keys.filter((count) => decode.of(count).length >= leastSamples(subject));
-  if (!measured.includes(1)) {
+  const rows = decode.keys
+    .filter((key) => decode.of(key).length >= leastSamples(subject))
+    .map((key) => {
+      const [batch = 1, characters = shortest] = key.split('/').map(Number);
+      const cached = (median(tokens.of(characters)) ?? 1) + WRITTEN / 2;
+      return { batch, tokens: cached, ms: decode.of(key) };
+    });
+  if (!rows.some(({ batch }) => batch === 1)) {
     const message = 'it does not stream, or ends after a token: the time of a token cannot be measured';
     throw new MillraceError('PROFILE_UNMEASURED', `${subject.model}: ${message}`, {
       endpoint: subject.backend.endpoint,
@@ -65,7 +108,7 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
   }));
   return {
     prefill: prompts,
-    decode: measured.sort((a, b) => a - b).map((batch) => ({ batch, ms: decode.of(batch) })),
+    decode: rows.sort((a, b) => a.batch - b.batch || a.tokens - b.tokens),
     size: { typicalIn: typicalOf(prompts.map((row) => row.tokens)), typicalOut: TYPICAL_OUT },
     calls,
   };

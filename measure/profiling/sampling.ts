@@ -79,6 +79,24 @@ export async function warmUp(call: (serial: number) => Promise<unknown>): Promis
   for (let i = 0; i < WARM_UP; i += 1) await call(i);
 }
 
+/** Most warm-up calls of one shape, and by how much two in a row may differ: compilation takes many times a call. */
+const SHAPE = { most: 5, steady: 0.3 } as const;
+
+/** Calls of one shape, a batch size with an input size, until two take about as long: servers compile per shape. */
+export async function steady(call: () => Promise<unknown>): Promise<void> {
+  let before = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < SHAPE.most; i += 1) {
+    const start = performance.now();
+    await call();
+    const took = performance.now() - start;
+    if (Math.abs(took - before) <= SHAPE.steady * Math.max(took, before)) return;
+    before = took;
+  }
+}
+
+/** A number that no earlier measurement began its inputs with: servers cache the prefixes of prompts. */
+export const freshSerial = (): number => Math.floor(Math.random() * 1e9) * 1_000;
+
 /** Values of each cell by its key. */
 export class Cells<K extends string | number> {
   readonly #values = new Map<K, number[]>();

@@ -62,6 +62,8 @@ export function buildProblem(input: PlannerInput): Problem {
   const ground = { profiles, load, qualityFloor: input.qualityFloor };
   const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
   for (const [p, model] of models.entries()) {
+    if (drafts[p]?.some(({ profile }) => rowsOf(profile).some(({ p99Ms }) => p99Ms === undefined)))
+      assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
   }
@@ -281,6 +283,9 @@ function cacheOf(profile: Profile, maxBatch: number, tokens: number, cell: Cell 
     bytes: Math.ceil((weights + wanted * perToken) / width),
   };
 }
+
+const rowsOf = (profile: Profile): readonly { readonly p99Ms?: number | undefined }[] =>
+  profile.batching === 'dynamic' ? profile.latency : [...profile.prefill, ...profile.decode];
 
 /** A batch may be faster than its mean; one that exceeds the objective even at this share of it cannot meet it. */
 const LUCKY = 0.5;

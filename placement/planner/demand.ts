@@ -96,7 +96,7 @@ export function optionsOf(
     return ms <= slackMs ? [{ kind, ms, work }] : [];
   }
   const sizes = table.column === undefined ? undefined : load.sizes[table.column];
-  const smallest = sizes ? sizes.reduce((a, b) => (b < a ? b : a), table.typical) : table.typical;
+  const smallest = sizes ? sizes.reduce((a, b) => Math.min(a, b), table.typical) : table.typical;
   const grid = gridOf(maxBatch);
   // A larger batch is not faster: else the shortest of the larger ones counts.
   const known = new Map<number, number>();

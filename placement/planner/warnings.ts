@@ -18,8 +18,8 @@ export function rangeWarnings(
   load: Load,
 ): readonly string[] {
   const warnings = models.flatMap((model, p) =>
-    (drafts[p] ?? []).flatMap(({ profile, source }) => {
-      const where = `${model} (${source.file})`;
+    (drafts[p] ?? []).flatMap(({ profile }) => {
+      const where = model;
       if (profile.batching === 'dynamic') {
         const column = profile.size?.variable;
         const sizes = profile.latency.flatMap(({ size }) => size ?? []);

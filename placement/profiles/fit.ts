@@ -14,7 +14,7 @@ export interface BatchSamples {
 /** Times of an LLM: to the first token by prompt tokens, and per token by concurrent sequences. */
 export interface SequenceSamples {
   readonly prefill: readonly { readonly tokens: number; readonly ms: readonly number[] }[];
-  readonly decode: readonly { readonly batch: number; readonly ms: readonly number[] }[];
+  readonly decode: readonly { readonly batch: number; readonly tokens?: number; readonly ms: readonly number[] }[];
   readonly size: { readonly typicalIn: number; readonly typicalOut: number };
   readonly calls: number;
 }
@@ -50,7 +50,7 @@ export function profileOfSequences({ memory, ...of }: ProfileOf, samples: Sequen
     ...(memory !== undefined && { memory: { weights: memory } }),
     size: { in: 'tokens_in', out: 'tokens_out', ...samples.size },
     prefill: samples.prefill.map(({ tokens, ms }) => ({ tokens, ...measured(ms) })),
-    decode: samples.decode.map(({ batch, ms }) => ({ batch, ...measured(ms) })),
+    decode: samples.decode.map(({ ms, ...key }) => ({ ...key, ...measured(ms) })),
   };
 }
 
@@ -59,10 +59,13 @@ const LEAST_MS = 0.001;
 const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
 const time = (ms: number): number => Math.max(LEAST_MS, rounded(ms));
 
+/** Fewest samples of which one is beyond the percentile: of fewer it is not measured, and not written. */
+const SAMPLES_OF = { p95: 20, p99: 100 } as const;
+
 const measured = (ms: readonly number[]) => ({
   p50Ms: time(quantile(ms, 0.5)),
-  p95Ms: time(quantile(ms, 0.95)),
-  p99Ms: time(quantile(ms, 0.99)),
+  ...(ms.length >= SAMPLES_OF.p95 && { p95Ms: time(quantile(ms, 0.95)) }),
+  ...(ms.length >= SAMPLES_OF.p99 && { p99Ms: time(quantile(ms, 0.99)) }),
   meanMs: time(ms.reduce((sum, each) => sum + each, 0) / ms.length),
 });
 

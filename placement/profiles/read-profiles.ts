@@ -87,7 +87,7 @@ export function readProfiles(
 ): readonly ReadProfile[] {
   const read: ReadProfile[] = [];
   const mistakes: FieldError[] = [];
-  for (const { file, text } of files) {
+  for (const { file, text } of files.flatMap(profilesOf)) {
     try {
       read.push(readProfile(text, file));
     } catch (error) {
@@ -109,6 +109,20 @@ export function readProfiles(
   }
   if (mistakes.length > 0) throw invalidFields('INVALID_PROFILE', mistakes);
   return read;
+}
+
+/** The profiles of a file: one, or a list of them, each named by its place. */
+function profilesOf(source: { readonly file: string; readonly text: string }) {
+  if (!source.text.trimStart().startsWith('[')) return [source];
+  try {
+    const all: unknown = JSON.parse(source.text);
+    if (Array.isArray(all)) {
+      return all.map((each, i) => ({ file: `${source.file}[${i}]`, text: JSON.stringify(each, null, 2) }));
+    }
+  } catch {
+    // Reported with its line when it is read.
+  }
+  return [source];
 }
 
 function fieldsOf(error: unknown): readonly FieldError[] {

@@ -12,14 +12,22 @@ const column = z
 /** Percentiles of one measured cell of the table. */
 const measured = {
   p50Ms: ms('the median'),
-  p95Ms: ms('the 95th percentile'),
-  p99Ms: ms('the 99th percentile'),
+  /** Absent: the source has none; the largest known percentile stands for it, and the plan says so. */
+  p95Ms: ms('the 95th percentile').optional(),
+  p99Ms: ms('the 99th percentile').optional(),
   /** Absent: derived from the other percentiles, with a distribution that is symmetric below its 95th. */
   meanMs: ms('the mean').optional(),
 };
 const rising = { error: 'percentiles must not fall: p50Ms <= p95Ms <= p99Ms' };
-const rises = (row: { p50Ms: number; p95Ms: number; p99Ms: number }) =>
-  row.p50Ms <= row.p95Ms && row.p95Ms <= row.p99Ms;
+const rises = ({
+  p50Ms,
+  p95Ms = p50Ms,
+  p99Ms = p95Ms,
+}: {
+  p50Ms: number;
+  p95Ms?: number | undefined;
+  p99Ms?: number | undefined;
+}) => p50Ms <= p95Ms && p95Ms <= p99Ms;
 const batch = z.int({ error: 'give a whole number' }).min(1, 'at least 1').max(4096, 'at most 4096');
 
 const common = {

@@ -116,8 +116,8 @@ function withSlowdowns(input: PlannerInput, times: ReadonlyMap<string, number>):
 
 type Row = {
   readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
+  readonly p95Ms?: number | undefined;
+  readonly p99Ms?: number | undefined;
   readonly meanMs?: number | undefined;
 };
 
@@ -125,8 +125,8 @@ function slower(profile: Profile, factor: number): Profile {
   const scaled = <R extends Row>(row: R): R => ({
     ...row,
     p50Ms: row.p50Ms * factor,
-    p95Ms: row.p95Ms * factor,
-    p99Ms: row.p99Ms * factor,
+    ...(row.p95Ms !== undefined && { p95Ms: row.p95Ms * factor }),
+    ...(row.p99Ms !== undefined && { p99Ms: row.p99Ms * factor }),
     ...(row.meanMs !== undefined && { meanMs: row.meanMs * factor }),
   });
   return profile.batching === 'dynamic'

@@ -43,12 +43,12 @@ const LEAST_OF_MEDIAN = 0.2;
 
 interface Measured {
   readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
+  readonly p95Ms?: number | undefined;
+  readonly p99Ms?: number | undefined;
   readonly meanMs?: number | undefined;
 }
 
-function knotsOf({ p50Ms, p95Ms, p99Ms, meanMs }: Measured): readonly number[] {
+function knotsOf({ p50Ms, p95Ms = p50Ms, p99Ms = p95Ms, meanMs }: Measured): readonly number[] {
   const most = p99Ms + (p99Ms - p95Ms) / 2;
   const above = 0.45 * (p50Ms + p95Ms) + 0.04 * (p95Ms + p99Ms) + 0.01 * (p99Ms + most);
   const least = meanMs === undefined ? p50Ms - ((p95Ms - p50Ms) * 0.5) / 0.45 : (2 * meanMs - above) / 0.5 - p50Ms;

@@ -1,1 +1,1 @@
-export { readTrace, type Trace } from './read-trace.js';
+export { isoSeconds, readTrace, type Trace } from './read-trace.js';

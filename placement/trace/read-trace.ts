@@ -91,7 +91,7 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
 const numberIn = (cell: string): number => (cell.trim() === '' ? Number.NaN : Number(cell));
 
 /** Seconds since 1970 of an ISO 8601 time, with up to nine decimals, in UTC if it names no zone. */
-function isoSeconds(cell: string): number {
+export function isoSeconds(cell: string): number {
   const [, date, time, fraction = '', zone = 'Z'] =
     /^\s*(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?\s*(Z|UTC|[+-]\d{2}:?\d{2})?\s*$/i.exec(cell) ?? [];
   if (date === undefined) return Number.NaN;

@@ -34,7 +34,7 @@ const COMMANDS = [
     'keys revoke',
     'place',
   ])
-  .concat(['replan', 'inventory', 'profile', 'index put', 'index search']);
+  .concat(['replan', 'inventory', 'profile', 'trace import', 'profiles import', 'index put', 'index search']);
 
 /** Lines above 100 columns; a word alone stays whole. */
 const tooLong = (text: string): string[] =>

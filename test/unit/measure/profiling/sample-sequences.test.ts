@@ -58,11 +58,13 @@ describe('what an LLM takes', () => {
 
   it('is measured by prompts, and by sequences up to what it writes at once', async () => {
     const samples = await sampleSequences(subject(writing(2)), { system: 'Be brief.', schema: {} });
-    expect(samples.prefill).toHaveLength(3);
+    expect(samples.prefill).toHaveLength(4);
     expect(samples.size.typicalIn).toBe(samples.prefill[1]?.tokens);
     const tokens = samples.prefill.map((row) => row.tokens);
     expect(tokens).toEqual([...tokens].sort((a, b) => a - b));
-    expect(samples.decode.map(({ batch }) => batch)).toEqual([1, 2]);
+    // With the shortest prompts and with the longest.
+    expect(samples.decode.map(({ batch }) => batch)).toEqual([1, 1, 2, 2]);
+    expect((samples.decode[1]?.tokens ?? 0) - (samples.decode[0]?.tokens ?? 0)).toBeGreaterThan(6_000);
     for (const { ms } of samples.decode) for (const each of ms) expect(each).toBeGreaterThan(0);
   }, 60_000);
 

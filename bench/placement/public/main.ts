@@ -1,0 +1,132 @@
+import { parseArgs } from 'node:util';
+import { makeLoad, makePlacement } from '../../../placement/explain/index.js';
+import { readInventory } from '../../../placement/inventory/index.js';
+import { readProfiles } from '../../../placement/profiles/index.js';
+import { percentile } from '../../../placement/simulator/index.js';
+import { readTrace } from '../../../placement/trace/index.js';
+import { readPipelineShape } from '../../../placement/workload/index.js';
+import { judgedBy, type OracleProfile } from '../../../test/oracle/placement-oracle.js';
+import { type PublicCell, publicCells } from './cells.js';
+
+/**
+ * `npm run bench:placement-public -- --files FOLDER [--only TEXT] [--seconds 10] [--json]`: plans on public traces and
+ * profiles in a folder (it downloads nothing), and judges each plan by a second simulator. Files, as published:
+ * AzureLLMInferenceTrace_conv.csv and _code.csv, Mooncake's conversation_trace.jsonl, Proteus' aggregate_profiled.csv, MuxServe's
+ * llama.json.
+ */
+const { values } = parseArgs({
+  options: {
+    files: { type: 'string' },
+    only: { type: 'string', default: '' },
+    seconds: { type: 'string', default: '10' },
+    json: { type: 'boolean', default: false },
+  },
+});
+if (values.files === undefined) throw new Error('pass --files: the folder with the public files');
+const { cells, missing } = publicCells(values.files);
+if (missing.length > 0) process.stderr.write(`not in ${values.files}: ${missing.join(', ')}\n`);
+
+const rows = cells
+  .filter(({ name }) => name.includes(values.only))
+  .map((cell) => {
+    const row = judged(cell, 1000 * Number(values.seconds));
+    process.stderr.write(`${JSON.stringify(row)}\n`);
+    return row;
+  });
+if (values.json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
+else {
+  const head = [
+    'workload',
+    'objective ms',
+    'cost',
+    'bound',
+    'cost / bound',
+    'promised p99',
+    'judged p99',
+    'off',
+    'kept',
+    'refused',
+  ];
+  const line = (of: readonly unknown[]) => `| ${of.join(' | ')} |`;
+  const lines = rows.map((row) =>
+    'problem' in row
+      ? line([row.name, row.p99Ms, row.problem, '', '', '', '', '', '', ''])
+      : line([
+          row.name,
+          row.p99Ms,
+          row.cost,
+          row.bound,
+          row.ratio,
+          row.promised,
+          row.judged,
+          `${row.off} %`,
+          row.kept,
+          `${row.refused} %`,
+        ]),
+  );
+  process.stdout.write(`${[line(head), line(head.map(() => '---')), ...lines].join('\n')}\n`);
+}
+
+function judged(cell: PublicCell, timeLimitMs: number) {
+  const { name, p99Ms } = cell;
+  const start = process.cpuUsage();
+  try {
+    const trace = readTrace(cell.trace);
+    const load = makeLoad([{ trace }], p99Ms, 1);
+    const inventory = readInventory(cell.cluster);
+    const input = {
+      pipelines: [readPipelineShape(cell.pipeline, 'pipeline.json')],
+      inventory,
+      profiles: readProfiles(cell.profiles.map((each, i) => ({ file: `${i}.json`, text: JSON.stringify(each) }))),
+      load,
+      objective: { p99Ms },
+    };
+    const plan = makePlacement(input, { objective: 'cost', timeLimitMs, clock: () => performance.now() });
+    const { user, system } = process.cpuUsage(start);
+    // Runs that fit no device are not in the plan; the oracle's latency of them is infinite, and they are left out.
+    const latency = judgedBy({
+      stages: JSON.parse(cell.pipeline).stages,
+      pools: plan.pools,
+      profiles: readAsOracle(cell),
+      devices: inventory.devices,
+      timesMs: load.timesMs,
+      sizes: load.sizes,
+      seed: 1,
+    });
+    const gone = Math.round(plan.refusedShare * latency.length);
+    const sorted = latency
+      .slice()
+      .sort()
+      .slice(0, latency.length - gone);
+    const p99 = percentile(sorted, 0.99);
+    return {
+      name,
+      p99Ms,
+      cost: plan.costPerHour,
+      bound: Number(plan.bound.toFixed(2)),
+      ratio: Number((plan.costPerHour / plan.bound).toFixed(2)),
+      promised: Math.round(plan.predicted.p99Ms),
+      judged: Math.round(p99),
+      off: Number((100 * (plan.predicted.p99Ms / p99 - 1)).toFixed(1)),
+      kept: p99 <= p99Ms * 1.005 ? 'yes' : 'no',
+      refused: Number((100 * plan.refusedShare).toFixed(2)),
+      cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
+      warnings: plan.warnings,
+    };
+  } catch (error) {
+    return { name, p99Ms, problem: error instanceof Error ? error.message.slice(0, 160) : String(error) };
+  }
+}
+
+/** Profiles as the oracle reads them: percentiles that a source lacks are the largest known one. */
+function readAsOracle({ profiles }: PublicCell): readonly OracleProfile[] {
+  const whole = <R extends { p50Ms: number; p95Ms?: number | undefined; p99Ms?: number | undefined }>(row: R) => {
+    const p95Ms = row.p95Ms ?? row.p50Ms;
+    return { ...row, p95Ms, p99Ms: row.p99Ms ?? p95Ms };
+  };
+  return profiles.map((profile) =>
+    profile.batching === 'dynamic'
+      ? { ...profile, latency: profile.latency.map(whole) }
+      : { ...profile, prefill: profile.prefill.map(whole), decode: profile.decode.map(whole) },
+  ) as unknown as readonly OracleProfile[];
+}

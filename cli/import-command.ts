@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import {
+  importProfiles,
+  importTrace,
+  PROFILE_FORMATS,
+  type ProfileFormat,
+  TRACE_FORMATS,
+  type TraceFormat,
+} from '../placement/import/index.js';
+import { asCount, asPairs, asShare } from './arguments.js';
+import { note, print } from './output.js';
+
+interface TraceOptions {
+  readonly out: string;
+  readonly speed: number;
+  readonly sample: number;
+  readonly limit?: number;
+  readonly seed: number;
+}
+
+interface ProfilesOptions {
+  readonly out: string;
+  readonly kind: Readonly<Record<string, string>>;
+  readonly model?: string;
+  readonly deviceKind?: string;
+  readonly memory: Readonly<Record<string, string>>;
+  readonly perToken: Readonly<Record<string, string>>;
+}
+
+/** `millrace trace import` and `millrace profiles import`: foreign measurements as files of `millrace place`. */
+export function importCommands(cli: Command): void {
+  cli
+    .command('trace')
+    .description('traces of requests for "millrace place"')
+    .command('import')
+    .description('convert a trace: only times and sizes are kept, times begin at 0')
+    .argument('<format>', TRACE_FORMATS.join(', '), oneOf<TraceFormat>(TRACE_FORMATS))
+    .argument('<file>', 'the trace as it was published or exported')
+    .option('--out <file>', 'the new trace; "-" prints it', 'trace.csv')
+    .option('--speed <number>', 'replay it so many times as fast', asAbove0, 1)
+    .option('--sample <share>', 'keep this share of the requests, chosen at random', asShare, 1)
+    .option('--limit <number>', 'keep at most so many, from the start', asCount)
+    .option('--seed <number>', 'seed of the sample', asCount, 1)
+    .action((format: TraceFormat, file: string, options: TraceOptions) => {
+      const text = importTrace(format, textOf(file, 'INVALID_TRACE'), path.basename(file), options);
+      if (options.out === '-') {
+        print(text.trimEnd());
+        return;
+      }
+      writeFileSync(options.out, text);
+      note(`${options.out}: ${text.split('\n').length - 2} requests`);
+    });
+  cli
+    .command('profiles')
+    .description('profiles of models for "millrace place"')
+    .command('import')
+    .description('convert measurements of other tools to profiles')
+    .argument('<format>', PROFILE_FORMATS.join(', '), oneOf<ProfileFormat>(PROFILE_FORMATS))
+    .argument('<file>', 'the measurements')
+    .option('--out <folder>', 'folder of the profiles', 'profiles')
+    .option('--kind <name=kind>', 'device kind of the inventory for a name in the source; may be repeated', asPairs, {})
+    .option('--model <name>', 'the pool, if the source names no model')
+    .option('--device-kind <kind>', 'the device kind, if the source names none')
+    .option('--memory <model=amount>', 'memory of a model’s weights; may be repeated', asPairs, {})
+    .option('--per-token <model=amount>', 'key-value cache of a token of an LLM; may be repeated', asPairs, {})
+    .action((format: ProfileFormat, file: string, { out, kind, ...rest }: ProfilesOptions) => {
+      const text = textOf(file, 'INVALID_PROFILE');
+      const profiles = importProfiles(format, text, path.basename(file), { ...rest, kinds: kind });
+      mkdirSync(out, { recursive: true });
+      for (const profile of profiles) {
+        const name = [profile.model, profile.variant, profile.deviceKind]
+          .filter((part) => part !== undefined)
+          .join('-');
+        writeFileSync(
+          path.join(out, `${name.replace(/[^\w.-]+/g, '_')}.json`),
+          `${JSON.stringify(profile, null, 2)}\n`,
+        );
+      }
+      note(`${out}: ${profiles.length} profiles`);
+    });
+}
+
+const oneOf =
+  <T extends string>(known: readonly T[]) =>
+  (text: string): T => {
+    const found = known.find((each) => each === text);
+    if (found === undefined) throw new InvalidArgumentError(`It must be one of ${known.join(', ')}.`);
+    return found;
+  };
+
+function asAbove0(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function textOf(file: string, code: 'INVALID_TRACE' | 'INVALID_PROFILE'): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new MillraceError(code, `cannot read ${file}: ${messageOf(error)}`);
+  }
+}

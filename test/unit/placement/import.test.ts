@@ -1,0 +1,183 @@
+import { describe, expect, it, test } from 'vitest';
+import { importProfiles, importTrace, type TraceFormat } from '../../../placement/import/index.js';
+import { readProfiles } from '../../../placement/profiles/index.js';
+import { readTrace } from '../../../placement/trace/index.js';
+import { refusal } from './refusal.js';
+
+const AZURE = `TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:15:46.6805900,374,44
+2023-11-16 18:15:50.9951690,396,109
+`;
+const MOONCAKE = `{"timestamp": 1000, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1]}
+{"timestamp": 4000, "input_length": 7322, "output_length": 490, "hash_ids": [0, 14]}
+`;
+const BURST = `Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+5,ChatGPT,472,18,490,Conversation log
+45,ChatGPT,1087,0,1087,Conversation log
+50,GPT-4,417,276,693,"Conversation, log"
+`;
+const CSV = `arrived_at_ms,Prompt Tokens,completion_tokens,user
+1700000000000,10,5,alice
+1700000002500,20,6,bob
+`;
+const OTLP = JSON.stringify({
+  resourceSpans: [
+    {
+      scopeSpans: [
+        {
+          spans: [
+            { startTimeUnixNano: '1700000000000000000', parentSpanId: '', attributes: [] },
+            {
+              startTimeUnixNano: '1700000001500000000',
+              parentSpanId: 'a',
+              attributes: [
+                { key: 'gen_ai.usage.input_tokens', value: { intValue: '12' } },
+                { key: 'gen_ai.usage.output_tokens', value: { intValue: '3' } },
+              ],
+            },
+          ],
+        },
+      ],
+    },
+  ],
+});
+
+describe('a foreign trace', () => {
+  test.each<[TraceFormat, string, string]>([
+    ['azure', AZURE, 'timestamp_s,tokens_in,tokens_out\n0.000000,374,44\n4.314579,396,109\n'],
+    ['mooncake', MOONCAKE, 'timestamp_s,tokens_in,tokens_out\n0.000000,6758,500\n3.000000,7322,490\n'],
+    ['burstgpt', BURST, 'timestamp_s,tokens_in,tokens_out\n0.000000,472,18\n45.000000,417,276\n'],
+    ['csv', CSV, 'timestamp_s,tokens_in,tokens_out\n0.000000,10,5\n2.500000,20,6\n'],
+    ['otlp', OTLP, 'timestamp_s,tokens_in,tokens_out\n0.000000,12,3\n'],
+    [
+      'runs',
+      '[{"startedAt":"2026-01-01T00:00:01Z"},{"startedAt":"2026-01-01T00:00:00Z"}]',
+      'timestamp_s\n0.000000\n1.000000\n',
+    ],
+  ])('of %s becomes one of times and sizes', (format, text, expected) => {
+    const trace = importTrace(format, text, 'x');
+    expect(trace).toBe(expected);
+    expect(readTrace(trace).timesMs[0]).toBe(0);
+  });
+
+  it('is sped up, thinned out and cut', () => {
+    expect(importTrace('azure', AZURE, 'x', { speed: 2 })).toContain('\n2.157290,396,109\n');
+    expect(importTrace('azure', AZURE, 'x', { limit: 1 }).trim().split('\n')).toHaveLength(2);
+    const many = `timestamp_s\n${Array.from({ length: 1_000 }, (_, i) => i + 0.5).join('\n')}\n`;
+    const kept = importTrace('csv', many, 'x', { sample: 0.3 }).trim().split('\n').length - 1;
+    expect(kept).toBeGreaterThan(250);
+    expect(kept).toBeLessThan(350);
+  });
+
+  it('is refused with its line', () => {
+    expect(refusal(() => importTrace('azure', 'TIMESTAMP,ContextTokens\n1,2,3\n', 'a.csv')).fields[0]).toMatch(
+      /^a\.csv:2/,
+    );
+    expect(refusal(() => importTrace('mooncake', '{"timestamp": 1}\nnot json', 'm.jsonl')).fields[0]).toMatch(
+      /^m\.jsonl:2/,
+    );
+    expect(refusal(() => importTrace('csv', 'a,b\n1,2\n', 'c.csv')).fields[0]).toMatch(
+      /no column is named like a time/,
+    );
+  });
+});
+
+const none = { kinds: {}, memory: {}, perToken: {} };
+const read = (profiles: readonly unknown[]) =>
+  readProfiles(profiles.map((profile, i) => ({ file: `${i}.json`, text: JSON.stringify(profile) }))).map(
+    ({ value }) => value,
+  );
+
+describe('foreign measurements', () => {
+  it('of Proteus are one profile for each model and accelerator; the first of a key counts', () => {
+    const text = `Model,Accel,Trials,batchsize,50th_pct,90th_pct,avg_latency(ms),Min,Max
+r,gpu,9,1,10,12,11,9,20
+r,gpu,9,2,14,13,15,9,20
+r,gpu,9,2,99,99,99,9,20
+r,cpu,9,2,30,33,31,9,90
+`;
+    const profiles = read(importProfiles('proteus', text, 'p.csv', { ...none, kinds: { gpu: 'l4' } }));
+    expect(profiles).toMatchObject([
+      {
+        model: 'r',
+        deviceKind: 'l4',
+        latency: [
+          { batch: 1, p50Ms: 10, p95Ms: 12, meanMs: 11 },
+          { batch: 2, p50Ms: 14, p95Ms: 14 },
+        ],
+      },
+    ]);
+  });
+
+  it('of MuxServe are a variant for each number of GPUs, with decode by batch and context', () => {
+    const costs = (ms: number) => ({ prefill: ms, decoding: ms / 2 });
+    const table = {
+      '100': { '1': { '32': costs(20), '512': costs(30) }, '4': { '32': costs(24), '512': costs(60) } },
+      '50': {},
+    };
+    const [one, two] = read(
+      importProfiles('muxserve', JSON.stringify({ 'llama-7b': { '1': table, '2': table } }), 'm.json', {
+        ...none,
+        memory: { 'llama-7b': '13GiB' },
+        perToken: { 'llama-7b': '512KiB' },
+      }),
+    );
+    expect(one).toMatchObject({ variant: 'tp1', parallel: { tensor: 1 }, memory: { perToken: 512 * 1024 } });
+    expect(two).toMatchObject({ variant: 'tp2', parallel: { tensor: 2 } });
+    expect(one?.batching === 'continuous' && one.prefill.map(({ tokens }) => tokens)).toEqual([32, 512, 2048]);
+    expect(
+      one?.batching === 'continuous' && one.decode.map(({ batch, tokens, p50Ms }) => [batch, tokens, p50Ms]),
+    ).toEqual([
+      [1, 32, 10],
+      [1, 512, 15],
+      [4, 32, 12],
+      [4, 512, 30],
+    ]);
+  });
+
+  it('of vLLM’s benchmark have prompts and steps at the measured concurrencies', () => {
+    const run = (max_concurrency: number, ms: number) => ({
+      ...{ model_id: 'llm', max_concurrency, completed: 10, total_input_tokens: 5_000, total_output_tokens: 1_000 },
+      ...{
+        median_ttft_ms: 40,
+        p99_ttft_ms: 60,
+        mean_ttft_ms: 41,
+        median_tpot_ms: ms,
+        mean_tpot_ms: ms,
+        p99_tpot_ms: ms + 2,
+      },
+    });
+    const text = `${JSON.stringify(run(1, 10))}\n${JSON.stringify(run(8, 14))}\n`;
+    const [profile] = read(importProfiles('vllm-bench', text, 'v.jsonl', { ...none, deviceKind: 'h100' }));
+    expect(profile).toMatchObject({
+      model: 'llm',
+      deviceKind: 'h100',
+      prefill: [{ tokens: 500, p50Ms: 40, p99Ms: 60 }],
+      decode: [
+        { batch: 1, tokens: 550, p50Ms: 10, p99Ms: 12 },
+        { batch: 8, tokens: 550, p50Ms: 14, p99Ms: 16 },
+      ],
+    });
+    expect(refusal(() => importProfiles('vllm-bench', text, 'v.jsonl', none)).fields[0]).toMatch(/^--device-kind/);
+  });
+
+  it('of GenAI-Perf and of a table are read too', () => {
+    const metric = (p50: number) => ({ avg: p50, p50, p95: p50 + 1, p99: p50 + 2 });
+    const run = {
+      input_config: { model_names: ['llm'], perf_analyzer: { stimulus: { concurrency: 4 } } },
+      ...{ time_to_first_token: metric(50), inter_token_latency: metric(9) },
+      ...{ input_sequence_length: { avg: 300 }, output_sequence_length: { avg: 100 } },
+    };
+    const [llm] = read(importProfiles('genai-perf', JSON.stringify(run), 'g.json', { ...none, deviceKind: 'l4' }));
+    expect(llm).toMatchObject({ model: 'llm', decode: [{ batch: 1 }, { batch: 4, p50Ms: 9, p99Ms: 11 }] });
+    const [small] = read(
+      importProfiles('csv', 'model,device,batch,p50_ms,p99_ms\nm,l4,1,5,6\nm,l4,4,9,8\n', 'c.csv', none),
+    );
+    expect(small).toMatchObject({ model: 'm', latency: [{ p99Ms: 6 }, { batch: 4, p99Ms: 9 }] });
+  });
+
+  it('may all be in one file', () => {
+    const profiles = importProfiles('csv', 'model,device,batch,p50_ms\nm,a,1,5\nm,b,1,4\n', 'c.csv', none);
+    expect(readProfiles([{ file: 'all.json', text: JSON.stringify(profiles) }])).toHaveLength(2);
+  });
+});
