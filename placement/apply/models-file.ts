@@ -1,15 +1,8 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacementDocument } from '../document/index.js';
+import type { PoolBase } from './pool-base.js';
 import type { ModelServer } from './servers.js';
-
-/** A pool's entry in the models file without its endpoints. */
-export interface PoolBase {
-  readonly connector: string;
-  readonly model: string;
-  readonly kind: string;
-  readonly [more: string]: unknown;
-}
 
 /** Upper limit of an endpoint's concurrency in a models file. */
 const MOST_CONCURRENCY = 4_096;

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
-import type { PoolBase } from './models-file.js';
+import type { PoolBase } from './pool-base.js';
 
 /** A pool on a server. */
 export interface Hosted {

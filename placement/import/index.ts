@@ -1,2 +1,2 @@
-export { importProfiles, PROFILE_FORMATS, type ProfileFormat, type ProfileImport } from './profiles.js';
-export { importTrace, TRACE_FORMATS, type TraceFormat, type TraceImport } from './traces.js';
+export { importProfiles, PROFILE_FORMATS, type ProfileFormat } from './profiles.js';
+export { importTrace, TRACE_FORMATS, type TraceFormat } from './traces.js';

@@ -1,6 +1,7 @@
 import { mayBeLate } from '../simulator/index.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
-import { type Option, optionsOf, type StageDemand, stageDemand } from './demand.js';
+import { type Option, optionsOf, stageDemand } from './demand.js';
+import type { StageDemand } from './density.js';
 import { leastLate, leastSpeed } from './late-jobs.js';
 import { longestPaths } from './paths.js';
 import type { Problem } from './problem.js';

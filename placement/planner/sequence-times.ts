@@ -1,5 +1,5 @@
 import { type ContinuousTable, type Load, quantileAt, slopeAt, stepAt } from '../simulator/index.js';
-import { densest, type StageDemand } from './demand.js';
+import { densest, type StageDemand } from './density.js';
 
 /**
  * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, and for each further
