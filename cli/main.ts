@@ -208,11 +208,8 @@ function program(): Command {
   ).action(async (name: string, options: ProfileCommandOptions) =>
     (await import('./profile.js')).profilePipeline(await settings(), name, options),
   );
-<<<<<<< HEAD
-  cacheCommands(cli.command('cache').description('what the semantic cache serves, and why not'));
-=======
   importCommands(cli);
->>>>>>> 423cba4 (Import traces and profiles of other tools, judge plans on public files by a second simulator, measure decode by context)
+  cacheCommands(cli.command('cache').description('what the semantic cache serves, and why not'));
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
 }
