@@ -118,7 +118,18 @@ async function startAs(
 ): Promise<Started> {
   const { tenant } = caller;
   const owner = ownerOf(caller);
-  const prepared = prepareRun(deps, { id, pipeline, tenant, owner, input, idempotencyKey, options, notes, ...wanted });
+  const prepared = prepareRun(deps, {
+    id,
+    pipeline,
+    tenant,
+    owner,
+    input,
+    idempotencyKey,
+    repeated,
+    options,
+    notes,
+    ...wanted,
+  });
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);

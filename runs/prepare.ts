@@ -22,6 +22,8 @@ export interface RunRequest {
   readonly owner?: string | undefined;
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
+  /** Its id may be that of another run, which Temporal tells when it is started. */
+  readonly repeated?: boolean;
   readonly options?: RunOptions | undefined;
   /** What its door keeps with it. */
   readonly notes?: JsonObject | undefined;
@@ -81,7 +83,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     webhooks,
     answered,
     ...(guarded && { guarded }),
-    changesNothing: guarded !== undefined && request.idempotencyKey === undefined && changesNothing(plan),
+    changesNothing: guarded !== undefined && !mayExist(request) && changesNothing(plan),
   };
 }
 
@@ -106,6 +108,10 @@ function contextOf(
     ...(Object.keys(decisions).length > 0 && { decisions }),
   };
 }
+
+/** A run that may exist must not be executed before Temporal has told that it does not. */
+const mayExist = ({ idempotencyKey, repeated = false }: RunRequest): boolean =>
+  idempotencyKey !== undefined || repeated;
 
 /** A run with side effects is queued only after Temporal has confirmed its start. */
 const changesNothing = (plan: Plan): boolean =>

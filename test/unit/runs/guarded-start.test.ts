@@ -154,6 +154,7 @@ describe('a guarded start', () => {
   it.each([
     ['that changes something', requestOf(writes)],
     ['with an idempotency key', requestOf(asks, { idempotencyKey: 'k' })],
+    ['that may have the id of another', requestOf(asks, { repeated: true })],
   ])('hands a run %s out when Temporal has it', async (_, request) => {
     const { deps, calls, answer } = setUp();
     const starting = startGuarded(deps, prepareRun(deps, request));
