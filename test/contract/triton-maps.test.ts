@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Backend, CallContext } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
@@ -17,7 +17,7 @@ import { noAudio } from './connector-contract.js';
 const endpoint = address('TRITON_URL');
 const client = new TritonClient(endpoint);
 const limit = () => AbortSignal.timeout(60_000);
-const MODELS: TestModel[] = ['colours', 'scaler', 'colours-of-files', 'streaming-voice', 'chapters'];
+const MODELS: TestModel[] = ['colours', 'scaler', 'colours-of-files', 'streaming-voice', 'chapters', 'text-generator'];
 const opened: Backend[] = [];
 
 beforeAll(async () => {
@@ -250,6 +250,61 @@ describe('a decoupled voice', () => {
     const loud = await speak('loud');
     const peak = (of: Int16Array) => of.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     expect(peak(loud.written[0]?.samples ?? new Int16Array())).toBeGreaterThan(1.5 * peak(samples));
+  });
+});
+
+describe('a model with text_input and text_output, which stands for the vLLM and TensorRT-LLM backends', () => {
+  const backend = () => {
+    const found = createConnectors().get('triton')?.connect(endpoint, { kind: 'chat' });
+    if (!found) throw new Error('no connector');
+    opened.push(found);
+    return found;
+  };
+  const say = async (input: JsonObject, options: JsonObject = {}, parts: Partial<CallContext> = {}) => {
+    const deltas: (string | number)[] = [];
+    const call = { kind: 'chat', model: 'text-generator', with: { maxTokens: 16, temperature: 0, ...options }, input };
+    const { output } = await backend().invoke(call, context({ emit: (delta) => void deltas.push(delta), ...parts }));
+    return { text: output.text, finish: output.finish, deltas };
+  };
+
+  it('streams its words, without the prompt, by its sampling parameters', async () => {
+    expect(await say({ prompt: 'one two three' })).toEqual({
+      text: 'three two one',
+      finish: 'stop',
+      deltas: ['three', ' two', ' one'],
+    });
+    expect((await say({ prompt: 'one two three' }, { maxTokens: 2 })).text).toBe('three two');
+    expect((await say({ prompt: 'one two three' }, { stop: ['one'] })).text).toBe('three two');
+  });
+
+  it('gets a conversation as one text', async () => {
+    const history = [
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'b' },
+    ];
+    const { text } = await say({ prompt: 'c', history }, { system: 'be kind' });
+    expect(text).toBe('Assistant: c User: b Assistant: a User: kind be');
+  });
+
+  it('stops to generate when the run is cancelled', async () => {
+    const cancelled = async () => Number((await say({ prompt: 'cancelled?' })).text);
+    const before = await cancelled();
+    const stop = new AbortController();
+    const words = Array.from({ length: 16 }, (_, i) => `w${i}`).join(' ');
+    const slow = say(
+      { prompt: words },
+      { seed: 200 },
+      { signal: stop.signal, emit: () => stop.abort(new Error('enough')) },
+    );
+    await expect(slow).rejects.toThrow('enough');
+    await vi.waitFor(async () => expect(await cancelled()).toBe(before + 1), 20_000);
+  });
+
+  it('answers its canary, and refuses what text alone cannot carry', async () => {
+    await backend().probe('text-generator', 'chat', limit());
+    const tools = [{ name: 'f', description: '', schema: {} }];
+    await expect(say({ prompt: 'x' }, { tools })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+    await expect(say({ prompt: 'x', images: [artifact] })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
   });
 });
 

@@ -26,6 +26,8 @@ export interface BoundMap {
   readonly inputs: readonly BoundInput[];
   /** By what they are for the stage: `embedding`, `scores`. */
   readonly outputs: ReadonlyMap<string, BoundOutput>;
+  /** A request may have several responses. */
+  readonly decoupled: boolean;
 }
 
 /**
@@ -59,7 +61,7 @@ export function bind(map: TensorMap, model: ModelTensors): BoundMap {
   if (problems.length > 0) {
     throw new MillraceError('BACKEND_REJECTED', `the tensor map does not fit the model: ${problems.join('; ')}`);
   }
-  return { inputs, outputs: new Map(outputs) };
+  return { inputs, outputs: new Map(outputs), decoupled: model.decoupled ?? false };
 }
 
 /** Connects one image with an input, whatever the model's other tensors are. */

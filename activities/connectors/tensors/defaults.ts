@@ -18,6 +18,22 @@ const MAPS = {
     },
     outputs: { SCORES: { to: 'scores' } },
   },
+  // The tensors of Triton's vLLM backend and of TensorRT-LLM's ensemble; a request has those that the model has.
+  chat: {
+    inputs: {
+      text_input: { from: 'prompt' },
+      stream: { from: 'stream', optional: true },
+      sampling_parameters: { from: 'sampling', encoding: 'json', optional: true },
+      exclude_input_in_output: { value: true, optional: true },
+      max_tokens: { from: 'maxTokens', optional: true },
+      temperature: { from: 'temperature', optional: true },
+      top_p: { from: 'topP', optional: true },
+      top_k: { from: 'topK', optional: true },
+      random_seed: { from: 'seed', optional: true },
+      stop_words: { from: 'stop', optional: true },
+    },
+    outputs: { text_output: { to: 'text' } },
+  },
 } as const;
 
 /** By stage kind. */

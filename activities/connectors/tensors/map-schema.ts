@@ -19,6 +19,14 @@ const constant = z.union([z.number(), z.string(), z.boolean()]);
 
 const IMAGE_ONLY = ['layout', 'width', 'height', 'fit', 'pad', 'colors', 'mean', 'std'] as const;
 
+/** `{content}` stands for a turn's text; `start` begins the reply. */
+const turn = z.string().max(4_096).includes('{content}', 'must contain {content}');
+const promptTemplate = z.union([
+  z.enum(['plain', 'chatml']),
+  z.strictObject({ system: turn, user: turn, assistant: turn, start: z.string().max(4_096) }),
+]);
+export type PromptTemplate = z.output<typeof promptTemplate>;
+
 const inputEntry = z
   .strictObject({
     /** The field of the stage's input or options that it carries, or `length`, `imageSize`, `input`. */
@@ -53,6 +61,8 @@ const inputEntry = z
     seconds: z.number().min(0.1).max(600).optional(),
     /** Sent once for each of the passages. */
     each: z.boolean().optional(),
+    /** How a conversation becomes one text. Default `plain`. */
+    template: promptTemplate.optional(),
   })
   .superRefine((entry, context) => {
     const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
@@ -66,6 +76,7 @@ const inputEntry = z
         if (entry[key] !== undefined) wrong(key, 'is for audio: from must be "audio"');
       }
     }
+    if (entry.template && entry.from !== 'prompt') wrong('template', 'is for conversations: from must be "prompt"');
     for (const each of [entry.std].flat()) if (each === 0) wrong('std', 'must not be 0: values are divided by it');
   });
 

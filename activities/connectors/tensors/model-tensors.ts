@@ -20,6 +20,8 @@ export interface DescribedTensor extends TensorHeader {
 export interface ModelTensors {
   readonly inputs: readonly DescribedTensor[];
   readonly outputs: readonly DescribedTensor[];
+  /** A request may have several responses. Absent: no. */
+  readonly decoupled?: boolean;
 }
 
 /** A client of a server of the KServe v2 protocol, in any of its transports. */

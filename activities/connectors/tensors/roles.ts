@@ -23,5 +23,10 @@ export const ROLES: Readonly<Record<string, Roles>> = {
   },
   synthesize: { from: ['text', 'voice', INPUT], to: ['audio', 'sampleRate', OUTPUT], needs: [['audio']] },
   rerank: { from: ['query', 'passages', INPUT], to: ['scores', OUTPUT], needs: [['scores']] },
+  chat: {
+    from: ['prompt', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'stream', 'sampling', INPUT],
+    to: ['text', OUTPUT],
+    needs: [['text']],
+  },
   infer: { from: ['image'], to: [], needs: [] },
 };

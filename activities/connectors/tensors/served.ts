@@ -7,6 +7,7 @@ import { describeMap } from './describe.js';
 import { encode } from './encode.js';
 import { exampleOf } from './example.js';
 import type { TensorKind } from './kind.js';
+import { chat } from './kinds/chat.js';
 import { classify } from './kinds/classify.js';
 import { embed } from './kinds/embed.js';
 import { rerank } from './kinds/rerank.js';
@@ -19,6 +20,7 @@ import type { Requests } from './requests.js';
 
 /** The stage kinds that a tensor map serves. */
 export const TENSOR_KINDS: ReadonlyMap<string, TensorKind> = new Map([
+  ['chat', chat],
   ['transcribe', transcribe],
   ['embed', embed],
   ['synthesize', synthesize],
@@ -81,8 +83,8 @@ export class TensorModels {
     try {
       let bound = this.#bound.get(key);
       if (!bound) {
-        // The maps of Millrace's own models say everything: their calls wait for no metadata.
-        bound = bind(mapOf(kind, this.#map), this.#map ? await this.#client.tensors(model, signal) : UNKNOWN);
+        const map = mapOf(kind, this.#map);
+        bound = bind(map, this.#map || !isComplete(map) ? await this.#client.tensors(model, signal) : UNKNOWN);
         this.#bound.set(key, bound);
       }
       return await work(bound);
@@ -92,6 +94,10 @@ export class TensorModels {
     }
   }
 }
+
+/** The maps of Millrace's own models say everything: their calls wait for no metadata. */
+const isComplete = ({ inputs }: TensorMap): boolean =>
+  Object.values(inputs).every(({ dtype, shape, optional }) => dtype && shape && !optional);
 
 const IMAGE = { from: 'image', optional: false } as const;
 

@@ -185,6 +185,7 @@ export class TritonClient implements TensorClient {
     return {
       inputs: inputs.map((input) => ({ ...described(input), ...(optional.has(input.name) && { optional: true }) })),
       outputs: outputs.map(described),
+      decoupled: config?.model_transaction_policy?.decoupled ?? false,
     };
   }
 

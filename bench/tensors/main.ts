@@ -1,0 +1,162 @@
+/**
+ * Tensors of 150 kB to 20 MB to a model on Triton and back: an `infer` stage by reference, artifact to artifact, the connector
+ * alone, and NVIDIA's tritonclient in Python, in turn, on one server. Prints the MB/s of each side, both directions counted, as the
+ * median of its rounds. Copies of the bytes in the worker are counted in the text below the table.
+ *
+ *   npm run bench:tensors [-- --json] [--rounds N]
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Backend, Call } from '../../activities/connectors/connector.js';
+import { noAudio } from '../../activities/connectors/contract/index.js';
+import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
+import { down, up } from '../../deploy/local/stack/index.js';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { infer, tensor } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { readSettings } from '../../workers/settings.js';
+import { environmentOf } from '../own-stack.js';
+
+const { values: options } = parseArgs({
+  options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '7' } },
+});
+const ROUNDS = Number(options.rounds);
+const SIZES = [150_000, 1_000_000, 5_000_000, 20_000_000];
+/** Bytes that a side sends in a round, so that rounds of all sizes take about as long. */
+const ROUND_BYTES = 40_000_000;
+const FOLDER = fileURLToPath(new URL('../../../bench/tensors', import.meta.url));
+const settings = readSettings(environmentOf({ name: 'tensors', portBase: 7_740 }));
+
+/** Files in memory: the bench measures the way to the server, not a disk. */
+const files = new Map<string, Uint8Array>();
+const artifacts = {
+  read: async ({ uri }: Artifact) => files.get(uri) ?? new Uint8Array(),
+  async write(bytes: Uint8Array, { type }: { readonly type: string }): Promise<Artifact> {
+    const sha256 = String(files.size % 8).padStart(64, '0');
+    const uri = `artifact://bench/${sha256}`;
+    files.set(uri, bytes);
+    return { uri, sha256, mime: type, bytes: bytes.length };
+  },
+};
+
+const use = infer({
+  model: 'mirror',
+  inputs: { BYTES_IN: tensor({ dtype: 'UINT8', shape: [-1], file: 'raw' }) },
+  outputs: { BYTES_OUT: tensor({ dtype: 'UINT8', shape: [-1], file: 'raw' }) },
+});
+
+async function byReference(backend: Backend, size: number, calls: number): Promise<number> {
+  const given = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i));
+  const uri = `artifact://bench/${'f'.repeat(64)}`;
+  files.set(uri, given);
+  const file = { uri, sha256: 'f'.repeat(64), mime: 'application/octet-stream', bytes: size };
+  const call: Call = {
+    kind: 'infer',
+    model: 'mirror',
+    with: use.with,
+    input: { BYTES_IN: { dtype: 'UINT8', shape: [size], file } },
+  };
+  const started = performance.now();
+  let output: JsonObject = {};
+  for (let i = 0; i < calls; i++) {
+    ({ output } = await backend.invoke(call, {
+      signal: AbortSignal.timeout(60_000),
+      audio: noAudio,
+      artifacts,
+      emit: () => undefined,
+      checkpoint: () => undefined,
+    }));
+  }
+  const seconds = (performance.now() - started) / 1_000;
+  const { file: answer } = output.BYTES_OUT as unknown as { file: Artifact };
+  if (hash(files.get(answer.uri) ?? new Uint8Array()) !== hash(given)) throw new Error('the bytes came back changed');
+  return seconds;
+}
+
+const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+async function python(endpoint: string) {
+  const venv = await ensureVenv({
+    folder: path.join(settings.MILLRACE_HOME, 'tritonclient-venv'),
+    recipe: FOLDER,
+    explicitPython: settings.MILLRACE_PYTHON,
+    env: process.env,
+    onStep: (detail) => process.stderr.write(`tritonclient: ${detail}\n`),
+  });
+  const child = spawn(path.join(venv.folder, 'bin', 'python'), [path.join(FOLDER, 'client.py'), endpoint], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async call(size: number, calls: number) {
+      child.stdin.write(`${size} ${calls}\n`);
+      const { value } = (await lines.next()) as { value: string };
+      return Number(value);
+    },
+    async stop() {
+      child.stdin.end();
+      if (child.exitCode === null) await once(child, 'exit');
+    },
+  };
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+async function main() {
+  await down(settings);
+  const { triton } = await up({ settings, parts: ['triton'], onProgress: () => undefined });
+  const [endpoint = ''] = triton;
+  const client = new TritonClient(endpoint);
+  const read = (name: string) => readFileSync(path.join(FOLDER, 'mirror', name));
+  await client.load('mirror', AbortSignal.timeout(60_000), {
+    config: read('config.json').toString(),
+    files: { '1/model.py': read('1/model.py') },
+  });
+  client.close();
+  const backend = tritonConnector().connect(endpoint);
+  const other = await python(endpoint);
+  try {
+    const rows = [];
+    for (const size of SIZES) {
+      const calls = Math.max(2, Math.round(ROUND_BYTES / size));
+      const rate = (seconds: number) => (2 * size * calls) / seconds / 1e6;
+      const [ours, theirs]: [number[], number[]] = [[], []];
+      await byReference(backend, size, 2);
+      await other.call(size, 2);
+      for (let round = 0; round < ROUNDS; round++) {
+        ours.push(rate(await byReference(backend, size, calls)));
+        theirs.push(rate(await other.call(size, calls)));
+      }
+      const ratio = median(ours.map((each, i) => each / (theirs[i] ?? Number.NaN)));
+      rows.push({ bytes: size, millrace: Math.round(median(ours)), tritonclient: Math.round(median(theirs)), ratio });
+    }
+    print(rows);
+  } finally {
+    await other.stop();
+    backend.close();
+    await down(settings);
+  }
+}
+
+function print(rows: readonly { bytes: number; millrace: number; tritonclient: number; ratio: number }[]) {
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ load: loadavg()[0], rounds: ROUNDS, rows })}\n`);
+    return;
+  }
+  process.stdout.write(`MB/s there and back, median of ${ROUNDS} rounds (load ${loadavg()[0]?.toFixed(1)})\n`);
+  process.stdout.write('     bytes  millrace  tritonclient  ratio\n');
+  for (const { bytes, millrace, tritonclient, ratio } of rows) {
+    const cells = [String(bytes).padStart(10), String(millrace).padStart(9), String(tritonclient).padStart(13)];
+    process.stdout.write(`${cells.join(' ')}  ${ratio.toFixed(2)}\n`);
+  }
+}
+
+await main();
