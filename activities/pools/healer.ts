@@ -1,8 +1,10 @@
+import type { Redis } from 'ioredis';
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Endpoint } from './endpoint.js';
+import { turnToRepair } from './repair-turn.js';
 
 /** Longest canary: a model that is merely busy usually answers within it. */
 const PROBE_TIMEOUT_MS = 10_000;
@@ -19,6 +21,8 @@ export interface HealerParts {
   readonly kind: string;
   /** Others own the servers: a broken model is only kept out until they have repaired it. */
   readonly off: boolean;
+  /** Where workers agree on whose turn it is to repair. Absent: this one repairs alone. */
+  readonly redis?: Redis | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Aborted when the pool closes. */
@@ -64,7 +68,7 @@ export class Healer {
 
   /** Never rejects. */
   async #run(endpoint: Endpoint, codes: readonly ErrorCode[]): Promise<void> {
-    const { name, connector, model, off, metrics, logger, closing } = this.#parts;
+    const { name, connector, off, metrics, logger, closing } = this.#parts;
     const started = performance.now();
     const found = await this.#failure(endpoint);
     if (found === undefined || closing.aborted) return;
@@ -73,7 +77,8 @@ export class Healer {
     if (off) return this.#leave(endpoint, 'off', 'model is broken; its pool leaves repairs to others (heal: off)');
     logger.warn({ ...fields, code: found }, 'model is broken, repairing it');
     try {
-      await limited(HEAL_TIMEOUT_MS, closing, async (signal) => endpoint.backend.heal?.(model, signal));
+      const repaired = await limited(HEAL_TIMEOUT_MS, closing, (signal) => this.#repair(endpoint, signal));
+      if (!repaired) return;
       await this.probe(endpoint);
       endpoint.verified();
       this.#pauses.delete(endpoint);
@@ -89,6 +94,19 @@ export class Healer {
       this.#pauses.set(endpoint, { until: performance.now() + ms, ms });
       metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'failed' });
       logger.error({ ...fields, error: messageOf(error), nextInMs: ms }, 'model could not be repaired');
+    }
+  }
+
+  /** Repairs the model when it is this worker's turn. False: another worker has repaired it meanwhile. */
+  async #repair(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
+    const { connector, model, redis } = this.#parts;
+    const turn = await turnToRepair(redis, `${connector} ${endpoint.url} ${model}`, signal);
+    try {
+      if (turn.waited && (await this.#failure(endpoint)) === undefined) return false;
+      await endpoint.backend.heal?.(model, signal);
+      return true;
+    } finally {
+      turn.end();
     }
   }
 

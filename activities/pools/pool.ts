@@ -87,7 +87,7 @@ export class Pool {
     const probe = ({ backend }: Endpoint, ms: number) =>
       limited(ms, closing, (signal) => backend.fingerprint(model, signal));
     this.#recovery = new Recovery({ probe, closing, changed });
-    this.#healer = new Healer({ name, connector, model, kind, off, metrics, logger, closing, changed });
+    this.#healer = new Healer({ name, connector, model, kind, off, redis, metrics, logger, closing, changed });
     for (const endpoint of this.#endpoints) {
       // Without support for repairs a canary would have only costs, at some servers in money.
       if (endpoint.backend.heal === undefined) continue;

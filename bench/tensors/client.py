@@ -1,4 +1,5 @@
-"""The other side of bench:tensors: tritonclient. Reads lines "<bytes> <calls>", answers each with the seconds that the calls took."""
+"""The other side of bench:tensors: tritonclient. Reads lines "<bytes> <calls>", answers each with the seconds that each call took, as JSON."""
+import json
 import sys
 import time
 
@@ -18,9 +19,10 @@ def call(data):
 for line in sys.stdin:
     size, calls = (int(word) for word in line.split())
     data = np.arange(size, dtype=np.uint64).astype(np.uint8)
-    start = time.perf_counter()
+    seconds = []
     for _ in range(calls):
+        start = time.perf_counter()
         answer = call(data)
-    seconds = time.perf_counter() - start
+        seconds.append(time.perf_counter() - start)
     assert np.array_equal(answer, data)
-    print(seconds, flush=True)
+    print(json.dumps(seconds), flush=True)

@@ -135,6 +135,8 @@ export interface ModelConfig {
   /** Null unless requests of one sequence go to one instance of the model. */
   readonly sequence_batching: object | null;
   readonly parameters: Readonly<Record<string, { readonly string_value: string }>>;
+  /** The models of an ensemble, in their order. */
+  readonly ensemble_scheduling?: { readonly step: readonly { readonly model_name: string }[] } | null;
   /** `decoupled`: a request has any number of responses, and `ModelInfer` is rejected. */
   readonly model_transaction_policy: { readonly decoupled: boolean } | null;
 }

@@ -121,9 +121,13 @@ const PROTOCOL = {
     dynamic_batching: one('ModelDynamicBatching', 11),
     sequence_batching: one('Empty', 13),
     parameters: map('ModelParameter', 14),
+    ensemble_scheduling: one('ModelEnsembling', 15),
     backend: one('string', 17),
     model_transaction_policy: one('ModelTransactionPolicy', 19),
   }),
+  ModelEnsembling: message({ step: many('EnsembleStep', 1) }),
+  /** `ModelEnsembling.Step`. */
+  EnsembleStep: message({ model_name: one('string', 1) }),
   ModelInstanceGroup: message({ name: one('string', 1), count: one('int32', 2) }),
   ModelDynamicBatching: message({
     preferred_batch_size: many('int32', 1),

@@ -9,7 +9,7 @@ import { poolChecks } from '../../cli/doctor/pools-check.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
-import { loadTestModel, type TestModel } from '../support/triton-models.js';
+import { loadTestModel, stubOf, type TestModel } from '../support/triton-models.js';
 import { noAudio } from './connector-contract.js';
 
 /* Stage kinds served by models whose tensors are not Millrace's, through the tensor map of their pool, on a real Triton. */
@@ -208,6 +208,26 @@ describe('an ensemble', () => {
     const { output } = await backend.invoke(call, context({ bytes: async () => file }));
     expect(output.label).toBe('red');
     await backend.probe('colours-of-files', 'classify', limit());
+  });
+
+  it('is repaired by reloading what is broken of it, and nothing else', async () => {
+    const backend = pool('classify', {
+      inputs: { IMAGE_HWC: { from: 'image', colors: 'bgr' } },
+      outputs: { CLASS_SCORES: { to: 'scores', activation: 'softmax' } },
+    });
+    const [dead, other] = [stubOf('colours'), stubOf('scaler')];
+    process.kill(dead, 'SIGKILL');
+    await vi.waitFor(
+      () =>
+        expect(backend.probe('colours-of-files', 'classify', limit())).rejects.toMatchObject({
+          code: 'BACKEND_BROKEN',
+        }),
+      { timeout: 20_000, interval: 200 },
+    );
+    await backend.heal?.('colours-of-files', limit());
+    await backend.probe('colours-of-files', 'classify', limit());
+    expect(stubOf('colours')).not.toBe(dead);
+    expect(stubOf('scaler')).toBe(other);
   });
 });
 

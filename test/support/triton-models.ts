@@ -21,6 +21,26 @@ export type TestModel =
   | 'chapters'
   | 'text-generator';
 
+/** The folder of the tests' Triton. */
+const repository = () =>
+  process.env.TEST_TRITON_REPOSITORY ?? path.join(testSettings().MILLRACE_HOME, 'triton', 'models');
+
+/** The process that serves a model which lies in the repository. */
+export function stubOf(name: TestModel): number {
+  const file = path.resolve(repository(), name, '1', 'model.py');
+  const pid = readdirSync('/proc').find((each) => /^\d+$/.test(each) && commandOf(each).includes(`\0${file}\0`));
+  if (pid === undefined) throw new Error(`no process serves ${file}`);
+  return Number(pid);
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // the process has ended meanwhile
+  }
+}
+
 /**
  * Loads a model of test/fixtures/triton-models: one with a `config.json` over the wire, so that it need not lie in the
  * server's repository; one with a `config.pbtxt` from there, since the parts of an ensemble must.
@@ -29,9 +49,7 @@ export async function loadTestModel(client: TritonClient, name: TestModel): Prom
   const folder = path.join(FOLDER, name);
   const limit = AbortSignal.timeout(LOAD_MS);
   if (existsSync(path.join(folder, 'config.pbtxt'))) {
-    const repository =
-      process.env.TEST_TRITON_REPOSITORY ?? path.join(testSettings().MILLRACE_HOME, 'triton', 'models');
-    cpSync(folder, path.join(repository, name), { recursive: true });
+    cpSync(folder, path.join(repository(), name), { recursive: true });
     return client.load(name, limit);
   }
   const versions = readdirSync(path.join(folder, '1')).filter((file) => file.endsWith('.py'));

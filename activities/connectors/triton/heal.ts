@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { TritonClient } from './client.js';
+import { mapError } from './errors.js';
+import { probeWithZeros } from './zeros.js';
 
 /** State changes are not announced; this is the polling interval. */
 const POLL_MS = 50;
@@ -11,14 +13,59 @@ const POLL_MS = 50;
 const UNLOAD_MS = 500;
 
 /**
- * Unloads and loads a model, which starts a new Python process; a load alone leaves a dead one in place. A model that
- * is listed but not loaded, e.g. after an interrupted repair, is only loaded; for one that another client is loading
- * the function only waits. Bounded by the signal.
+ * Unloads and loads a model, which starts a new Python process; a load alone leaves a dead one in place. Of an ensemble
+ * the models that fail their own canary, then the ensemble itself if that has unloaded it. A model that is listed but
+ * not loaded, e.g. after an interrupted repair, is only loaded; for one that another client is loading the function
+ * only waits. Bounded by the signal.
  */
 export async function heal(client: TritonClient, model: string, signal: AbortSignal): Promise<void> {
+  const parts = await partsOf(client, model, signal);
+  if (parts.length === 0) return reload(client, model, signal);
+  for (const part of parts) if (await isBroken(client, part, signal)) await reload(client, part, signal);
+  // Triton unloads the ensembles of a model that is gone, and loads them with it again: usually this only waits.
+  if ((await settled(client, model, signal)) !== 'READY') await client.load(model, signal);
+}
+
+/** An ensemble may consist of ensembles. */
+const DEEPEST = 8;
+
+/** The models of an ensemble that are none themselves, each once; empty for any other model, and for one that is not loaded. */
+async function partsOf(
+  client: TritonClient,
+  model: string,
+  signal: AbortSignal,
+  depth = 0,
+): Promise<readonly string[]> {
+  let config: Awaited<ReturnType<TritonClient['config']>>;
+  try {
+    config = await client.config(model, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (depth === 0) return [];
+    throw error;
+  }
+  const steps = [...new Set((config?.ensemble_scheduling?.step ?? []).map(({ model_name }) => model_name))];
+  if (steps.length === 0 || depth >= DEEPEST) return depth === 0 ? [] : [model];
+  const all = await Promise.all(steps.map((step) => partsOf(client, step, signal, depth + 1)));
+  return [...new Set(all.flat())];
+}
+
+/** Whether the smallest call of a model shows that it works for no input, or that it is not loaded. */
+async function isBroken(client: TritonClient, model: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await probeWithZeros(model, client, signal);
+    return false;
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code } = error instanceof MillraceError ? error : mapError(error, { endpoint: '', model, signal });
+    return code === 'BACKEND_BROKEN' || code === 'MODEL_NOT_FOUND';
+  }
+}
+
+async function reload(client: TritonClient, model: string, signal: AbortSignal): Promise<void> {
   const state = await stateOf(client, model, signal);
   if (state === 'LOADING') {
-    while ((await stateOf(client, model, signal)) === 'LOADING') await sleep(POLL_MS, undefined, { signal });
+    await settled(client, model, signal);
     return;
   }
   if (state === 'READY') {
@@ -29,6 +76,15 @@ export async function heal(client: TritonClient, model: string, signal: AbortSig
     }
   }
   await client.load(model, signal);
+}
+
+/** The state of a model once it is not being loaded. */
+async function settled(client: TritonClient, model: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const state = await stateOf(client, model, signal);
+    if (state !== 'LOADING') return state;
+    await sleep(POLL_MS, undefined, { signal });
+  }
 }
 
 /** READY, LOADING, UNLOADING or UNAVAILABLE; of several versions the first that is not UNAVAILABLE. */

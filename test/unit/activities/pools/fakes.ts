@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Backend } from '../../../../activities/connectors/connector.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
@@ -65,12 +66,13 @@ interface FakePoolOptions {
   readonly canaryIntervalMs?: number;
   readonly rateLimit?: RateLimitConfig;
   readonly heal?: 'on' | 'off';
+  readonly redis?: Redis;
 }
 
 /** Pools of fake servers; one pool, `m`, over the given urls. */
 export function fakePools(
   urls: string[],
-  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal }: FakePoolOptions = {},
+  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
@@ -95,6 +97,7 @@ export function fakePools(
     metrics,
     logger: quiet,
     canaryIntervalMs,
+    ...(redis && { redis }),
   });
   const backend = (url: string): FakeBackend => {
     const found = backends.get(url);

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Pool } from '../../../../activities/pools/index.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -193,6 +194,42 @@ describe('a broken model met by calls', () => {
       await vi.advanceTimersByTimeAsync(1_000);
     }
     expect(fake.log.slice(before)).toContain('invoke');
+  });
+
+  it('is repaired by one of many workers at a time; the others find it repaired', async () => {
+    const held = new Map<string, string>();
+    const redis = {
+      set: async (key: string, owner: string) => (held.has(key) ? null : held.set(key, owner) && 'OK'),
+      eval: async (script: string, _: number, key: string, owner: string) =>
+        script.includes('del') && held.get(key) === owner ? held.delete(key) : 1,
+    } as unknown as Redis;
+    const workers = Array.from({ length: 3 }, () => fakePools(['a'], { redis }));
+    let [repairs, underWay, atOnce] = [0, 0, 0];
+    for (const { backend } of workers) {
+      backend('a').failing = 'BACKEND_BROKEN';
+      backend('a').onHeal = async () => {
+        repairs += 1;
+        underWay += 1;
+        atOnce = Math.max(atOnce, underWay);
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+        underWay -= 1;
+        for (const { backend: other } of workers) other('a').failing = undefined;
+      };
+    }
+    expect(await Promise.all(workers.map(({ pool }) => call(pool)))).toEqual(Array(3).fill('BACKEND_BROKEN'));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([repairs, atOnce]).toEqual([1, 1]);
+    expect(await Promise.all(workers.map(({ pool }) => call(pool)))).toEqual(Array(3).fill('ok'));
+    expect(held.size).toBe(0);
+  });
+
+  it('is repaired without the others where Redis does not answer', async () => {
+    const redis = { set: () => new Promise(() => undefined) } as unknown as Redis;
+    const { pool, backend } = fakePools(['a'], { redis });
+    backend('a').failing = 'BACKEND_BROKEN';
+    await call(pool);
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(backend('a').log).toContain('heal');
   });
 
   it('that is the only one gets every call where no repair is allowed: nobody waits for one', async () => {
