@@ -79,6 +79,10 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),
   }),
+  detect: z.looseObject({
+    labels: z.array(z.string().min(1, 'must not be empty')).min(1, 'is empty; leave it out').optional(),
+    threshold: z.number('must be a number').optional(),
+  }),
   infer: z.looseObject({ inputs: inputTensors, outputs: tensors }),
   rerank: z.looseObject({ top: count.optional() }),
   retrieve: z.looseObject({

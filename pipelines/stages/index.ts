@@ -4,6 +4,7 @@ import { approveKind } from './approve.js';
 import { chatKind } from './chat.js';
 import { classifyKind } from './classify.js';
 import { codeKind } from './code.js';
+import { detectKind } from './detect.js';
 import { embedKind } from './embed.js';
 import { httpKind } from './http.js';
 import { inferKind } from './infer.js';
@@ -24,6 +25,7 @@ export const STAGE_KINDS = {
   chat: chatKind,
   synthesize: synthesizeKind,
   classify: classifyKind,
+  detect: detectKind,
   infer: inferKind,
   rerank: rerankKind,
   http: httpKind,
@@ -87,6 +89,7 @@ export {
   type KindDefinition,
   kindsByName,
 } from './define-kind.js';
+export { type DetectInput, type Detection, type DetectOutput, detect } from './detect.js';
 export * from './embed.js';
 export { extraSchema } from './extra.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';

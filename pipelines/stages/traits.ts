@@ -29,6 +29,7 @@ export const TRAITS = {
   chat: { ...COMPUTES, streams: ['sentences', 'tokens'] },
   synthesize: { ...COMPUTES, takes: 'text' },
   classify: COMPUTES,
+  detect: COMPUTES,
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },
   http: { servedBy: 'pool', effects: 'intended' },

@@ -7,6 +7,7 @@ import { parseModels } from '../../activities/pools/index.js';
 import { carryOut } from '../../cli/doctor/examine.js';
 import { poolChecks } from '../../cli/doctor/pools-check.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { Detection } from '../../pipelines/stages/index.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { loadTestModel, stubOf, type TestModel } from '../support/triton-models.js';
@@ -17,7 +18,15 @@ import { noAudio } from './connector-contract.js';
 const endpoint = address('TRITON_URL');
 const client = new TritonClient(endpoint);
 const limit = () => AbortSignal.timeout(60_000);
-const MODELS: TestModel[] = ['colours', 'scaler', 'colours-of-files', 'streaming-voice', 'chapters', 'text-generator'];
+const MODELS: TestModel[] = [
+  'colours',
+  'scaler',
+  'colours-of-files',
+  'streaming-voice',
+  'chapters',
+  'text-generator',
+  'finder',
+];
 const opened: Backend[] = [];
 
 beforeAll(async () => {
@@ -228,6 +237,60 @@ describe('an ensemble', () => {
     await backend.probe('colours-of-files', 'classify', limit());
     expect(stubOf('colours')).not.toBe(dead);
     expect(stubOf('scaler')).toBe(other);
+  });
+});
+
+describe('a detector', () => {
+  const tensors = {
+    inputs: { images: { from: 'image', fit: 'contain', pad: 255 } },
+    outputs: {
+      det_boxes: { to: 'boxes', box: 'cxcywh', unit: 'share', nms: 0.5 },
+      det_scores: { to: 'scores', threshold: 0.3 },
+      det_classes: { to: 'classes', labels: ['red', 'blue'] },
+    },
+  };
+  const rectangle = (background: string, left: number, top: number, width: number, height: number) => ({
+    input: { create: { width, height, channels: 3 as const, background } },
+    left,
+    top,
+  });
+
+  it('gives boxes in the pixels of the image given, each thing once', async () => {
+    const backend = pool('detect', tensors);
+    // Twice as high as the model's input, and half as wide: it is seen at half its size, between margins.
+    const file = await sharp({ create: { width: 64, height: 128, channels: 3, background: '#ffffff' } })
+      .composite([rectangle('#ff0000', 10, 20, 20, 40), rectangle('#0000ff', 40, 100, 12, 8)])
+      .png()
+      .toBuffer();
+    const call = { kind: 'detect', model: 'finder', with: {}, input: { image: artifact } };
+    const detect = async (options: JsonObject = {}) =>
+      (await backend.invoke({ ...call, with: options }, context({ bytes: async () => file }))).output
+        .detections as unknown as Detection[];
+    const found = await detect();
+    expect(found.map(({ label, score }) => [label, score.toFixed(1)])).toEqual([
+      ['red', '0.9'],
+      ['blue', '0.8'],
+    ]);
+    const [red, blue] = found.map(({ box }) => box);
+    const near = (value: number | undefined, wanted: number) =>
+      expect(Math.abs((value ?? 0) - wanted)).toBeLessThanOrEqual(4);
+    for (const [value, wanted] of [
+      [red?.x, 10],
+      [red?.y, 20],
+      [red?.width, 20],
+      [red?.height, 40],
+    ] as const)
+      near(value, wanted);
+    for (const [value, wanted] of [
+      [blue?.x, 40],
+      [blue?.y, 100],
+      [blue?.width, 12],
+      [blue?.height, 8],
+    ] as const)
+      near(value, wanted);
+    expect((await detect({ labels: ['blue'] })).map(({ label }) => label)).toEqual(['blue']);
+    expect((await detect({ threshold: 0.85 })).map(({ label }) => label)).toEqual(['red']);
+    await backend.probe('finder', 'detect', limit());
   });
 });
 

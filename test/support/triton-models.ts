@@ -19,7 +19,8 @@ export type TestModel =
   | 'colours-of-files'
   | 'streaming-voice'
   | 'chapters'
-  | 'text-generator';
+  | 'text-generator'
+  | 'finder';
 
 /** The folder of the tests' Triton. */
 const repository = () =>

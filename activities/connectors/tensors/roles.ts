@@ -21,6 +21,11 @@ export const ROLES: Readonly<Record<string, Roles>> = {
     to: ['scores', 'label', OUTPUT],
     needs: [['scores'], ['label']],
   },
+  detect: {
+    from: ['image', 'audio', 'length', 'imageSize', INPUT],
+    to: ['boxes', 'scores', 'classes', 'texts', 'spans', 'predictions', OUTPUT],
+    needs: [['boxes'], ['spans'], ['texts'], ['predictions']],
+  },
   synthesize: { from: ['text', 'voice', INPUT], to: ['audio', 'sampleRate', OUTPUT], needs: [['audio']] },
   rerank: { from: ['query', 'passages', INPUT], to: ['scores', OUTPUT], needs: [['scores']] },
   chat: {

@@ -9,6 +9,7 @@ import { exampleOf } from './example.js';
 import type { TensorKind } from './kind.js';
 import { chat } from './kinds/chat.js';
 import { classify } from './kinds/classify.js';
+import { detect } from './kinds/detect.js';
 import { embed } from './kinds/embed.js';
 import { rerank } from './kinds/rerank.js';
 import { synthesize } from './kinds/synthesize.js';
@@ -26,6 +27,7 @@ export const TENSOR_KINDS: ReadonlyMap<string, TensorKind> = new Map([
   ['synthesize', synthesize],
   ['classify', classify],
   ['rerank', rerank],
+  ['detect', detect],
 ]);
 
 /** Models of one server, called through the tensor map of their pools. */

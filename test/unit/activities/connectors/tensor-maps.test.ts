@@ -353,6 +353,52 @@ describe('outputs', () => {
   });
 });
 
+describe('detections', () => {
+  const seen = (outputs: JsonObject) => ({ inputs: { t: { value: 1, dtype: 'INT32', shape: [1] } }, outputs });
+  const detect = async (outputs: JsonObject, tensors: Tensor[], options: JsonObject = {}) =>
+    (await run('detect', seen(outputs), () => tensors, { options })).output.detections as Record<string, unknown>[];
+
+  it('of raw predictions, either way round, with lesser boxes of one label dropped', async () => {
+    const rows = [
+      [10, 10, 4, 4, 0.9, 0.1],
+      [10.5, 10, 4, 4, 0.8, 0.1],
+      [10, 10, 4, 4, 0.2, 0.7],
+      [30, 30, 4, 4, 0.05, 0.1],
+    ];
+    const outputs = { p: { to: 'predictions', labels: ['cat', 'dog'], nms: 0.5, threshold: 0.5 } };
+    const found = [
+      { label: 'cat', score: 0.9, box: { x: 8, y: 8, width: 4, height: 4 } },
+      { label: 'dog', score: 0.7, box: { x: 8, y: 8, width: 4, height: 4 } },
+    ];
+    const columns = (rows[0] ?? []).flatMap((_, c) => rows.map((row) => row[c] ?? 0));
+    expect(await detect(outputs, [wire('p', 'FP64', [1, 6, 4], columns)])).toEqual(found);
+    expect(await detect(outputs, [wire('p', 'FP64', [1, 4, 6], rows.flat())])).toEqual(found);
+    await expect(detect(outputs, [wire('p', 'FP64', [1, 4, 4], Array(16).fill(0))])).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+    });
+  });
+
+  it('of text keep its order, with the box around four corners', async () => {
+    const outputs = { b: { to: 'boxes', unit: 'source' }, s: { to: 'scores' }, t: { to: 'texts' } };
+    const found = await detect(outputs, [
+      wire('b', 'FP32', [2, 4, 2], [1, 2, 9, 1, 9, 4, 1, 5, 0, 6, 8, 6, 8, 9, 0, 9]),
+      wire('s', 'FP64', [2], [0.7, 0.9]),
+      wire('t', 'BYTES', [2], ['Total', '9.50']),
+    ]);
+    expect(found).toEqual([
+      { label: 'text', score: 0.7, text: 'Total', box: { x: 1, y: 1, width: 8, height: 4 } },
+      { label: 'text', score: 0.9, text: '9.50', box: { x: 0, y: 6, width: 8, height: 3 } },
+    ]);
+  });
+
+  it('of sounds have spans, with the best of several classes', async () => {
+    const outputs = { w: { to: 'spans' }, s: { to: 'scores', activation: 'softmax', labels: ['ann', 'bob'] } };
+    const found = await detect(outputs, [wire('w', 'FP64', [1, 2], [0.5, 2.25]), wire('s', 'FP32', [1, 2], [0, 0])]);
+    expect(found).toEqual([{ label: 'ann', score: 0.5, span: { startMs: 500, endMs: 2_250 } }]);
+    expect(await detect(outputs, [wire('w', 'FP64', [0, 2], []), wire('s', 'FP32', [0, 2], [])])).toEqual([]);
+  });
+});
+
 describe('tensors in files', () => {
   it.each<[Dtype, number[], Element[]]>([
     ['FP32', [2, 3], [1, 2, 3, 4, 5, 6.5]],
