@@ -36,6 +36,15 @@ async function withExamplePools(): Promise<string> {
       model: 'minilm',
       endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
     },
+    'speech-finder': {
+      connector: 'triton',
+      kind: 'detect',
+      model: 'whisper',
+      endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
+      options: {
+        tensors: { inputs: { AUDIO: { from: 'audio', sampleRate: 16_000 } }, outputs: { TEXT: { to: 'texts' } } },
+      },
+    },
     words: {
       connector: 'acme',
       kind: 'acme/keywords',
