@@ -1,4 +1,5 @@
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
+import { isTimely } from '../../activities/cache/timely.js';
 import { scoreOf } from '../../activities/cache/verifier/verifier.js';
 import { type Counts, lowerBound, STEPS, stepOf, upperBound, verdictOf } from '../../stores/evidence/index.js';
 import type { Pair } from './pairs.js';
@@ -62,7 +63,7 @@ export interface Scored extends Pair {
 
 export function scored(pair: Pair, similarity: number, minSimilarity: number): Scored {
   const found = differenceOf(pair.a, pair.b);
-  const near = similarity >= minSimilarity;
+  const near = similarity >= minSimilarity && !isTimely(pair.a) && !isTimely(pair.b);
   const step = !near ? undefined : found === undefined ? 0 : stepOf(scoreOf(pair.a, pair.b, found, similarity));
   return { ...pair, similarity, step };
 }

@@ -140,7 +140,7 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map(
    |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|calender calendar|enviroment environment
    |goverment government|neccessary necessary|adn and|diffrence difference|diference difference|statment statement
    |vegitarian vegetarian|conection connection|bagage baggage|allowence allowance|emergancy emergency|acess access
-   |chnage change|invioce invoice|staion station|evenigns evenings|restaraunt restaurant|restarant restaurant|resturant restaurant
+   |restaraunt restaurant|restarant restaurant|resturant restaurant
    |appointement appointment|apointment appointment|reciept receipt|recipt receipt|refrigirator refrigerator|temprature temperature
    |libary library|febuary february|wensday wednesday|grammer grammar|knowlege knowledge|langauge language|maintainance maintenance
    |occassion occasion|priviledge privilege|publically publicly|succesful successful|suprise surprise|tomatos tomatoes|truely truly
