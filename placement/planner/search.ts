@@ -1,4 +1,4 @@
-import { fastest } from './bound.js';
+import { cheapest, fastest } from './bound.js';
 import { type Candidate, costOf } from './candidate.js';
 import { exhaust } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
@@ -53,9 +53,7 @@ export function searchCheapest(
   const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE, seeds = [] } = options;
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
-  judge.expired = () => !within(1)();
-  const lower = new LowerBound(problem);
-  if (lower.value === Number.POSITIVE_INFINITY) return undefined;
+  if (cheapest(problem).value === Number.POSITIVE_INFINITY) return undefined;
   let best = improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
@@ -63,6 +61,9 @@ export function searchCheapest(
     if (fastest === undefined || fastest.speed < 1) return undefined;
     best = improve(problem, judge, fastest.candidate, within(UNTIL.perturbed));
   }
+  // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
+  judge.expired = () => !within(1)();
+  const lower = new LowerBound(problem);
   lower.tighten(within(UNTIL.bound), costOf(problem, best));
   best = perturbed(problem, judge, best, lower.value, within(UNTIL.perturbed));
   best = improve(problem, judge, best, within(UNTIL.perturbed));
