@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { StageOptions } from '../../../pipelines/definition/stage-options.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { chat, pipeline, semantic, synthesize } from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
+import type { StageCall } from '../../../pipelines/run/index.js';
+import { type PoolDescription, place } from '../../../placement/place.js';
+import { runInProcess } from '../../../workers/hosts/in-process-host.js';
+
+interface Given {
+  readonly answer?: StageOptions;
+  readonly speak?: StageOptions;
+}
+
+const narrator = ({ answer = {}, speak = {} }: Given = {}) =>
+  pipeline('narrator', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+    const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, answer as object);
+    return {
+      speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, speak as object).audio,
+    };
+  });
+
+const stagesOf = (given?: Given) =>
+  Object.fromEntries([...allSteps(narrator(given).plan)].filter(isStage).map((stage) => [stage.id, stage])) as Record<
+    'answer' | 'speak',
+    StagePlan
+  >;
+
+describe('a streaming edge', () => {
+  it('marks both stages, beside the collected value', () => {
+    const { answer, speak } = stagesOf();
+    expect(answer.streamed).toEqual(['sentences']);
+    expect(speak.streams).toEqual({ text: { from: 'answer', of: 'sentences' } });
+    expect(speak.input).toEqual({ text: { $op: 'sentences', of: [{ $ref: 'answer.text' }] } });
+  });
+
+  it.each([['only one of the two is inline', { answer: { execution: 'inline' } }]] as const)(
+    'is collected where %s',
+    (_, given) => {
+      const { answer, speak } = stagesOf(given as Given);
+      expect(answer.streamed).toBeUndefined();
+      expect(speak.streams).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['answer.hedge', { answer: { hedge: { after: '1s' } } }],
+    ['answer.onCut', { answer: { onCut: 'maybe' } }],
+    ['speak.onCut', { speak: { onCut: 'end' } }],
+  ])('refuses %s', (field, given) => {
+    expect(() => narrator(given as Given)).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
+    expect(() => narrator(given as Given)).toThrow(field);
+  });
+
+  it('refuses a cache whose key is the unfinished text', () => {
+    const cached = () =>
+      pipeline('cached', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+        const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+        const options = { cache: semantic({ key: told.text, ttl: '1h' }) };
+        return { speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, options).audio };
+      });
+    expect(cached).toThrow('speak.cache');
+  });
+});
+
+const poolOf = (model: string): PoolDescription => ({
+  connector: 'scripted',
+  kind: model === 'llm' ? 'chat' : 'synthesize',
+  devices: ['cpu0'],
+  capabilities: new Set(['stream']),
+});
+
+describe('the interpreter', () => {
+  const context = () => {
+    const { plan } = narrator();
+    return { plan, placement: place(plan, poolOf, 'q'), tenant: 't' };
+  };
+  const served = (output: JsonObject) => ({
+    output,
+    ...{ endpoint: 'e', device: 'd', attempt: 1, cache: 'off' as const, queueMs: 0, runMs: 0 },
+  });
+
+  it('starts the reader when its producer begins, on a host with channels', async () => {
+    let began = (_: StageCall) => {};
+    const reader = new Promise<StageCall>((resolve) => {
+      began = resolve;
+    });
+    const run = async (input: JsonObject, call: StageCall) => {
+      if (call.stage === 'answer') {
+        expect(call.writes).toEqual(['sentences']);
+        const { reads, entryMs } = await reader;
+        expect(reads).toEqual({ text: { path: 'answer', of: 'sentences' } });
+        expect(entryMs).toBeGreaterThan(0);
+        return served({ text: 'One. Two.' });
+      }
+      expect(input).toEqual({});
+      began(call);
+      return served({ audio: 'spoken' });
+    };
+    const { output } = await runInProcess({ question: 'q' }, context(), { runner: { streams: true, run }, run: 'r' });
+    expect(output).toEqual({ speech: 'spoken' });
+  });
+
+  it.each([
+    ['on a host without channels', false],
+    ['when the channel is lost', true],
+  ])('gives the reader the collected text %s', async (_, streams) => {
+    const inputs: JsonObject[] = [];
+    const run = async (input: JsonObject, call: StageCall) => {
+      if (call.stage === 'answer') return served({ text: 'One. Two.' });
+      inputs.push(input);
+      if (call.reads) throw new MillraceError('STREAM_LOST', 'gone');
+      return served({ audio: 'spoken' });
+    };
+    const { output } = await runInProcess({ question: 'q' }, context(), { runner: { streams, run }, run: 'r' });
+    expect(output).toEqual({ speech: 'spoken' });
+    expect(inputs.at(-1)).toEqual({ text: ['One.', 'Two.'] });
+  });
+});
