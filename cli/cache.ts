@@ -113,8 +113,10 @@ async function withStore(settings: Settings, work: (redis: Redis) => Promise<voi
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
   const redis = openStore(settings, 'cache', logger);
   try {
-    await connected(redis, TIMEOUT_MS).catch((cause: unknown) => {
-      throw new MillraceError('STORE_UNAVAILABLE', 'the cache cannot be reached: see REDIS_CACHE_URL', {}, { cause });
+    await connected(redis, TIMEOUT_MS);
+    await redis.ping().catch((cause: unknown) => {
+      const message = 'the cache cannot be reached: start the stack (millrace up), or see REDIS_CACHE_URL';
+      throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause });
     });
     await work(redis);
   } finally {
