@@ -29,6 +29,8 @@ const ROOMS = {
       'runtime',
       'activities/stage',
       'activities/results',
+      'activities/tool-search',
+      'activities/cache/(index|embedder)\\.ts',
       'activities/connectors/(connector|json-schema)\\.ts',
       'placement',
       'workflows',

@@ -9,6 +9,7 @@ import {
   type PricePlan,
   resultRow,
   type StagePlan,
+  searchRow,
   serveAs,
   serverRow,
   sessionRow,
@@ -95,7 +96,7 @@ function placeAll(plan: Plan, ground: Ground): Placement {
 function placeTools(
   plan: Plan,
   stage: StagePlan,
-  { tools, servers = [], session, context }: AgentPlan,
+  { tools, servers = [], session, context, toolSearch }: AgentPlan,
   row: string,
   ground: Ground,
 ): Placement {
@@ -108,6 +109,10 @@ function placeTools(
       const called: StagePlan = { ...serveAs(stage, tool), policy: tool.policy };
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
+  }
+  if (toolSearch) {
+    describe(plan, ground.poolOf, toolSearch.embedder, `${stage.id}.toolSearch.embedder`, 'embed');
+    rows[searchRow(row)] = { ...TRAITS['tool-search'].local, queue: ground.queue };
   }
   if (context) rows[resultRow(row)] = { ...TRAITS.result.local, queue: ground.queue };
   if (session) rows[sessionRow(row)] = { ...TRAITS.session.local, queue: ground.queue };

@@ -4,6 +4,7 @@ import {
   type Graph,
   isStage,
   resultRow,
+  searchRow,
   serverRow,
   sessionRow,
   type ToolPlan,
@@ -27,7 +28,14 @@ const rowsOf = (graph: Graph): string[] =>
       if (by.kind !== 'agent') return [row];
       const { tools, servers = [] } = agentOf(by);
       const ofServers = servers.map(({ server }) => serverRow(row, server));
-      return [row, sessionRow(row), resultRow(row), ...ofServers, ...tools.flatMap((tool) => rowsOfTool(tool, row))];
+      return [
+        row,
+        sessionRow(row),
+        resultRow(row),
+        searchRow(row),
+        ...ofServers,
+        ...tools.flatMap((tool) => rowsOfTool(tool, row)),
+      ];
     });
   });
 

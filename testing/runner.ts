@@ -2,6 +2,7 @@ import type { Backend, CallContext } from '../activities/connectors/connector.js
 import { resultKind } from '../activities/results/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { type Attempt, type ServingParts, serveStage } from '../activities/stage/serve-stage.js';
+import { toolSearchKind } from '../activities/tool-search/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { durationMs } from '../pipelines/duration.js';
 import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
@@ -14,6 +15,10 @@ import { type Answer, Answers, Failure, Hang, type ScriptedCall, type ScriptFunc
 import { TestError } from './test-error.js';
 import { MemoryTexts } from './texts.js';
 import type { Idle, VirtualClock } from './virtual-clock.js';
+import { wordEmbedder } from './words.js';
+
+/** The agents' search of tools. */
+const searchByWords = toolSearchKind(() => wordEmbedder);
 
 /** A call of a run, in the order in which they were made. A retried stage makes several. */
 export interface TestCall {
@@ -118,7 +123,9 @@ export class ScriptedRunner {
         get: (kind) =>
           kind === 'result'
             ? resultKind((tenant) => this.#texts.of(tenant))
-            : async ({ input }, context) => (await answer({ input, ...context })).output,
+            : kind === 'tool-search'
+              ? searchByWords
+              : async ({ input }, context) => (await answer({ input, ...context })).output,
       },
       code: { get: (name, version) => this.#function(this.#code.get(name, version), call, script, answer) },
       kinds: pipeline.kinds,

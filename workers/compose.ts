@@ -11,6 +11,7 @@ import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-runner.js';
+import { toolSearchKind } from '../activities/tool-search/index.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import {
   conformInput,
@@ -152,6 +153,7 @@ export async function composeStages(
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp, ofOneCall),
+      ['tool-search', toolSearchKind((name) => embedderOf(pools, name))],
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
       ['split', createSplit({ store: artifacts, ffmpeg })],

@@ -3,7 +3,9 @@
  * tool calls (Qwen2.5-Coder-0.5B-Instruct, 4 bits) answers them on the embedded LLM server. Prints the calls of each
  * question, and the shares of the right tool and of valid arguments in the first call.
  *
- *   npm run bench:agent [-- --json]
+ *   npm run bench:agent [-- --json] [-- --many]
+ *
+ * `--many`: among 300 tools, of which the model sees the four whose descriptions are nearest to the question.
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -14,12 +16,12 @@ import { down, up } from '../../deploy/local/stack/index.js';
 import type { RunResult } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
-import { threeTools } from './pipeline.js';
+import { manyTools, threeTools } from './pipeline.js';
 import { PROMPTS, type Prompt } from './prompts.js';
 import { settingsWith } from './settings.js';
 import { toolCallingWeights } from './weights.js';
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean' } } });
+const { values: options } = parseArgs({ options: { json: { type: 'boolean' }, many: { type: 'boolean' } } });
 /** Requests that the embedded server decodes concurrently. */
 const IN_FLIGHT = 4;
 
@@ -43,10 +45,13 @@ async function main(): Promise<void> {
   await down(settings);
   note('starting Temporal, Redis, the LLM server and a worker');
   try {
-    const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'llm', 'worker'] });
+    const { temporal } = await up({
+      settings,
+      parts: ['temporal', 'redis', 'llm', ...(options.many ? (['triton'] as const) : []), 'worker'],
+    });
     const client = new Client({ connection: await Connection.connect({ address: temporal }) });
     const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
-    const { name, plan } = threeTools;
+    const { name, plan } = options.many ? manyTools : threeTools;
     const placement = place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
     const ask = async (prompt: Prompt, i: number): Promise<Measured> => {
       const startedAt = performance.now();

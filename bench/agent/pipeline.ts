@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agent, pipeline, tool } from '../../pipelines/index.js';
+import { distractors } from './distractors.js';
 
 const weather = tool({
   name: 'get_weather',
@@ -30,6 +31,31 @@ function computed(expression: string): number {
   if (operator !== undefined) return a * b;
   throw Object.assign(new Error(`cannot compute "${expression}"`), { code: 'INVALID_INPUT' });
 }
+
+/** The same questions over 300 tools, of which the model sees those that fit. */
+export const manyTools = pipeline(
+  'many-tools',
+  { input: z.object({ question: z.string() }), deadline: '5m' },
+  ({ input, stage }) => {
+    const use = agent({
+      model: 'assistant',
+      instructions: 'Answer with the help of the tools.',
+      tools: [
+        ...distractors.slice(0, 100),
+        weather,
+        ...distractors.slice(100, 200),
+        calculate,
+        ...distractors.slice(200),
+        timer,
+      ],
+      toolSearch: { embedder: 'minilm', shown: 4 },
+      maxTurns: 2,
+      maxTokens: 64,
+    });
+    const answer = stage('answer', use, { prompt: input.question });
+    return { text: answer.text, toolCalls: answer.toolCalls };
+  },
+);
 
 /** A question over three tools. Two model calls: one that chooses, and one that answers. */
 export const threeTools = pipeline(

@@ -19,6 +19,8 @@ const inputTensors = z.record(
 
 /** An agent that needs more turns is a program, not a stage. */
 const MOST_TURNS = 1_000;
+/** A model that sees more tools at once chooses worse than one that searches. */
+const MOST_SHOWN = 64;
 /** No agent works in a shorter context, and no part of a result is worth reading below. */
 const LEAST_CONTEXT = 512;
 const LEAST_RESULT = 200;
@@ -72,6 +74,12 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
       .looseObject({
         tokens: count.min(LEAST_CONTEXT, `must be ${LEAST_CONTEXT} or more`).optional(),
         resultCharacters: count.min(LEAST_RESULT, `must be ${LEAST_RESULT} or more`),
+      })
+      .optional(),
+    toolSearch: z
+      .looseObject({
+        embedder: z.string().min(1, 'must name a pool'),
+        shown: count.max(MOST_SHOWN, `must be ${MOST_SHOWN} or less`),
       })
       .optional(),
     wrongTurns: count,

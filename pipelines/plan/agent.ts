@@ -25,8 +25,17 @@ export interface AgentPlan {
   readonly session?: SessionPlan;
   /** How the conversation is kept within the model's context. Absent: it is not. */
   readonly context?: ContextPlan;
+  /** The model sees the tools that fit the prompt. Absent: all. */
+  readonly toolSearch?: ToolSearchPlan;
   /** Consecutive turns with an invalid tool call after which the agent ends as at a limit. Absent: 3. */
   readonly wrongTurns?: number;
+}
+
+export interface ToolSearchPlan {
+  /** An `embed` pool. */
+  readonly embedder: string;
+  /** Number of tools that one search finds. */
+  readonly shown: number;
 }
 
 export interface ContextPlan {
@@ -128,6 +137,9 @@ export const sessionRow = (placed: string): string => `${placed}/session:`;
 
 /** Placement key of the calls that keep long results and read parts of them. */
 export const resultRow = (placed: string): string => `${placed}/result:`;
+
+/** Placement key of the searches among the tools. */
+export const searchRow = (placed: string): string => `${placed}/search:`;
 
 /** Placement key of a server's tools. Tool names contain no colon. */
 export const serverRow = (placed: string, server: string): string => `${placed}/mcp:${server}`;

@@ -149,6 +149,7 @@ export const agentSchema = z.strictObject({
   schema: options.optional(),
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
   context: z.strictObject({ tokens: z.int().min(1).optional(), resultCharacters: z.int().min(1) }).optional(),
+  toolSearch: z.strictObject({ embedder: model, shown: z.int().min(1) }).optional(),
   wrongTurns: z.int().min(1).optional(),
 });
 

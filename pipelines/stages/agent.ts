@@ -26,6 +26,8 @@ const LIMITS = ['turns', 'tokens', 'time', 'cost', 'wrong-calls'] as const;
 
 /** Text of about 2,000 tokens: half of a short context, and enough of most results. */
 const RESULT_CHARACTERS = 8_000;
+/** Small models choose well among so many. */
+const SHOWN = 8;
 /** A model that is wrong three times in a row does not learn from the messages. */
 const WRONG_TURNS = 3;
 
@@ -98,6 +100,13 @@ export interface AgentContext {
   readonly resultCharacters?: number;
 }
 
+export interface AgentToolSearch {
+  /** Name of a pool that serves `embed`. */
+  readonly embedder: string;
+  /** Number of tools that the model sees at first, and that each further search adds. Default 8. */
+  readonly shown?: number;
+}
+
 export interface AgentOptions<Data = never> {
   /** Name of a pool that serves `chat`; with tools its server must support tool calling. */
   readonly model: string;
@@ -122,6 +131,11 @@ export interface AgentOptions<Data = never> {
    * a result can still be read by the model.
    */
   readonly context?: AgentContext;
+  /**
+   * For many tools, those of MCP servers included: the model sees those whose descriptions are nearest to the prompt,
+   * and `find_tools`, with which it looks for others. Default: it sees all.
+   */
+  readonly toolSearch?: AgentToolSearch;
   /**
    * Consecutive turns with an invalid tool call after which the agent ends as at a limit: `onLimit` applies, with
    * `INVALID_TOOL_CALL` for `fail`. Default 3. The model is told of each mistake, and each turn counts.
@@ -170,6 +184,9 @@ export const agent = <Data = never>(
       ...(context?.tokens !== undefined && { tokens: context.tokens }),
       resultCharacters: context?.resultCharacters ?? RESULT_CHARACTERS,
     },
+    ...(options.toolSearch && {
+      toolSearch: { embedder: options.toolSearch.embedder, shown: options.toolSearch.shown ?? SHOWN },
+    }),
     wrongTurns: options.wrongTurns ?? WRONG_TURNS,
   };
   return {

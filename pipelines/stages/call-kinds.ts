@@ -38,4 +38,10 @@ export const CALL_KINDS = {
       text: z.string().optional(),
     }),
   },
+  /** Finds the tools whose descriptions are nearest to a text. */
+  'tool-search': {
+    ...TRAITS['tool-search'],
+    input: z.object({ query: z.string(), tools: z.array(z.object({ name: z.string(), description: z.string() })) }),
+    output: z.object({ names: z.array(z.string()) }),
+  },
 } as const satisfies Record<string, StageKind>;

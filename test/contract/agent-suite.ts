@@ -8,6 +8,7 @@ import { agentsAmongOthers } from './agents-among-others.js';
 import { agentsAndPeople } from './agents-and-people.js';
 import { agentsHandingOver } from './agents-handing-over.js';
 import { agentsInContext } from './agents-in-context.js';
+import { agentsSearching } from './agents-searching.js';
 import { agentsUsage } from './agents-usage.js';
 import type { SuiteHost } from './host-suite.js';
 /** What every host has to do with an agent, and all do alike. */
@@ -286,5 +287,6 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
   agentsAndPeople(name, host);
   agentsInContext(name, host);
   agentsUsage(name, host);
+  agentsSearching(name, host);
   agentsHandingOver(name, host);
 }

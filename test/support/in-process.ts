@@ -1,5 +1,6 @@
 import { fitted, resultKind } from '../../activities/results/index.js';
 import type { Attempt } from '../../activities/stage/stage-runner.js';
+import { toolSearchKind } from '../../activities/tool-search/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
@@ -7,6 +8,7 @@ import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/in
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import { placedAt } from '../../testing/rows.js';
 import { MemoryTexts } from '../../testing/texts.js';
+import { wordEmbedder } from '../../testing/words.js';
 import { runScript } from './scripted-model.js';
 
 /** A run's second argument for a pipeline of `code` stages. */
@@ -23,7 +25,10 @@ const none = {} as CodeArtifacts;
 
 /** Long results of tools, which outlive a run here. */
 const texts = new MemoryTexts();
-const readResults = resultKind((tenant) => texts.of(tenant));
+const OF_WORKERS = new Map([
+  ['result', resultKind((tenant) => texts.of(tenant))],
+  ['tool-search', toolSearchKind(() => wordEmbedder)],
+]);
 
 function noMedia(): never {
   throw new Error('no stage here uses media');
@@ -41,9 +46,10 @@ export class CodeRunner {
   async run(input: JsonObject, call: StageCall, { attempt, signal }: Attempt): Promise<StageOutcome> {
     if (call.kind === 'chat')
       return { ...(await runScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
-    if (call.kind === 'result') {
+    const own = OF_WORKERS.get(call.kind);
+    if (own) {
       const context = { signal, idempotencyKey: '', audio: { read: noMedia, write: noMedia } };
-      const output = await readResults({ model: call.model, with: call.with, input, tenant: call.tenant }, context);
+      const output = await own({ model: call.model, with: call.with, input, tenant: call.tenant }, context);
       return { output, endpoint: 'worker', device: '', attempt, ...ENDED };
     }
     const code = this.#pipeline.code.get(call.model);

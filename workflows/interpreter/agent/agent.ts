@@ -14,6 +14,7 @@ import { reader, readerName } from './long-results.js';
 import { begin, type Limit, limitOf, type Progress, priced, spent, tokensOf, usedBy, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
+import { finder, isSearched, toolsFor, withFound } from './tool-search.js';
 import { toolsOfServers } from './tool-servers.js';
 
 /** Position of an agent among the candidates of its stage. */
@@ -52,6 +53,10 @@ export async function runAgent(
     kept.end((left ? goesOn(left, fresh) : fresh) as unknown as Json);
   }
   let progress = kept.value as unknown as Progress;
+  if (isSearched(plan) && progress.offered === undefined) {
+    progress = { ...progress, offered: await toolsFor(own, at, String(input.prompt)) };
+    kept.end(progress as unknown as Json);
+  }
   for (;;) {
     if (stops(run, at)) return STOPPED;
     const limit = limitOf(plan, progress);
@@ -82,6 +87,7 @@ export async function runAgent(
       if (ended === STOPPED) return STOPPED;
       run.table.called(stage.id, ended.records);
       progress = withResults(replied, reply, ended, readerName(plan.tools));
+      if (ended.found) progress = { ...progress, offered: withFound(plan, progress.offered ?? [], ended.found) };
     }
     at.memo.drop(name);
     kept.end(progress as unknown as Json);
@@ -123,11 +129,18 @@ function limitReached(stage: string, limit: Limit, { calls, wrongTurns }: Progre
   return new StageError('LIMIT_REACHED', message, { stage });
 }
 
+/** The plan with the tools that the model sees now. */
+function seenBy(agent: Agent, { offered }: Progress): AgentPlan {
+  const { plan } = agent;
+  if (!isSearched(plan) || !offered) return plan;
+  return { ...plan, tools: [...plan.tools.filter(({ name }) => offered.includes(name)), finder(agent)] };
+}
+
 /** The agent with what its conversation now has. */
 function ofTurn(agent: Agent, progress: Progress): Agent {
-  const { plan } = agent;
+  const plan = seenBy(agent, progress);
   const { wholes } = progress;
   const most = resultCharacters(agent, progress);
-  const own = { ...agent, ...(most !== undefined && { resultCharacters: most }) };
+  const own = { ...agent, plan, all: agent.plan.tools, ...(most !== undefined && { resultCharacters: most }) };
   return wholes ? { ...own, wholes, plan: { ...plan, tools: [...plan.tools, reader(agent)] } } : own;
 }

@@ -1,4 +1,4 @@
-import type { AgentPlan, StagePlan } from '../../../pipelines/plan/index.js';
+import type { AgentPlan, StagePlan, ToolPlan } from '../../../pipelines/plan/index.js';
 import type { Run } from '../state.js';
 import type { Wholes } from './kept.js';
 
@@ -13,6 +13,8 @@ export interface Agent {
   readonly row: string;
   /** No other candidate follows if it fails. */
   readonly last: boolean;
+  /** All tools, where the plan has those that the model sees. */
+  readonly all?: readonly ToolPlan[];
   /** Long results that the model can read. */
   readonly wholes?: Wholes;
   /** Maximum characters of a result in the conversation; absent where long results cannot be kept apart. */

@@ -42,6 +42,8 @@ export interface Progress {
   readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
   /** The model has answered, but the answer does not yet have the required form. */
   readonly shaping?: true;
+  /** Names of the tools that the model sees, where it does not see all. */
+  readonly offered?: readonly string[];
   /** Long results that are kept apart. */
   readonly wholes?: Wholes;
   /** In place of removed messages, a session's summary included. */

@@ -4,6 +4,7 @@ import {
   resultRow,
   type StagePlan,
   type StageTool,
+  searchRow,
   serveAs,
   serverRow,
   type ToolPlan,
@@ -37,6 +38,7 @@ import { httpInput } from './http-input.js';
 import type { Wholes } from './kept.js';
 import { beginningOf, keepTexts, readInput } from './long-results.js';
 import type { ToolRecord } from './progress.js';
+import { foundText, searchInput } from './tool-search.js';
 
 /** Maximum calls executed in one turn. A model that requests more is repeating itself. */
 const MOST_CALLS = 16;
@@ -70,6 +72,8 @@ export interface EndedCalls {
   readonly ms: number;
   /** Used by models that the tools call, and by their runs. */
   readonly used?: TokenUsage;
+  /** Names of tools that searches have found. */
+  readonly found?: readonly string[];
 }
 
 /** Runs a turn's tool calls concurrently; `STOPPED` if one waits for a person and the run takes a new history. */
@@ -94,7 +98,8 @@ export async function runTools(
   const ended = all as readonly EndedCall[];
   const used = ended.map((each) => each.used).reduce<TokenUsage | undefined>(usageSum, undefined);
   const ms = Math.max(0, ...ended.map((each) => each.ms));
-  return { records: ended.map(({ record }) => record), ms, ...(used && { used }) };
+  const found = ended.flatMap((each) => each.found ?? []);
+  return { records: ended.map(({ record }) => record), ms, ...(used && { used }), ...(found.length > 0 && { found }) };
 }
 
 /** Names that distinguish calls of the same tool in one turn. */
@@ -131,6 +136,7 @@ export interface EndedCall {
   readonly record: ToolRecord;
   readonly ms: number;
   readonly used?: TokenUsage;
+  readonly found?: readonly string[];
 }
 
 /** Position of a call: `name` distinguishes calls of the same tool in one turn. */
@@ -164,9 +170,14 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   let carried = call;
   let edited = false;
   let note: string | undefined;
-  const end = (record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>, ms: number, used?: TokenUsage): EndedCall => {
+  const end = (
+    record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>,
+    ms: number,
+    { used, found }: Pick<EndedCall, 'used' | 'found'> = {},
+  ): EndedCall => {
     const told = { ...record, ...(note !== undefined && { note }) };
-    const ended = { record: recordOf(place.turn, carried, told), ms, ...(used && { used }) };
+    const more = { ...(used && { used }), ...(found && { found }) };
+    const ended = { record: recordOf(place.turn, carried, told), ms, ...more };
     memo.end(ended as unknown as Json);
     return ended;
   };
@@ -191,8 +202,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const started = at.host.now();
   const ms = () => at.host.now() - started;
   try {
-    const { result, whole, used } = await carryOut(agent, own, tool, path, carried);
-    return end({ end: 'done', result, ...(whole && { whole }) }, ms(), used);
+    const { result, whole, ...more } = await carryOut(agent, own, tool, path, carried);
+    return end({ end: 'done', result, ...(whole && { whole }) }, ms(), more);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
@@ -203,7 +214,7 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
       return end({ end: 'wrong', code, message: bare(message) }, ms());
     // Also recorded when it ends the agent: the next candidate must not treat a started call as not started.
     const used = error.details.usage as TokenUsage | undefined;
-    const failed = end({ end: 'failed', code, message: bare(message) }, ms(), used);
+    const failed = end({ end: 'failed', code, message: bare(message) }, ms(), { ...(used && { used }) });
     if (!isReported || tool.onFailure === 'fail') throw failure;
     return failed;
   }
@@ -249,7 +260,7 @@ function noteOf(decision: Decision): string | undefined {
 }
 
 /** A result, or the beginning of a long one. */
-type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'> & Pick<EndedCall, 'used'>;
+type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'> & Pick<EndedCall, 'used' | 'found'>;
 
 async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Result> {
   if (tool.by === 'pipeline') {
@@ -258,6 +269,10 @@ async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call
   }
   const { output, whole, usage } = await runTool(agent, at, tool, path, call);
   const used = usedIn(withCost(usage, agent.run.context.placement[rowOf(agent.row, tool)]?.price));
+  if (tool.kind === 'tool-search') {
+    const found = output.names as readonly string[];
+    return { result: foundText(agent.all ?? [], found), found };
+  }
   if (whole) return { result: beginningOf(whole), whole: whole.artifact, ...used };
   const result = tool.result === undefined ? output : (output[tool.result] ?? null);
   return tool.kind === 'result' ? { result } : { ...(await fitting(agent, at, path, result)), ...used };
@@ -281,7 +296,7 @@ async function fitting(agent: Agent, at: At, path: string, result: Json): Promis
 
 /** A separate activity, typed by the tool's name. */
 async function runTool(
-  { run, stage, row, wholes = {}, resultCharacters }: Agent,
+  { run, stage, row, all = [], wholes = {}, resultCharacters }: Agent,
   at: At,
   tool: StageTool,
   path: string,
@@ -293,17 +308,24 @@ async function runTool(
     throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bareStage } = stage;
   const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
-  const input = inputOf(tool, call, wholes, resultCharacters);
+  const input =
+    tool.kind === 'tool-search'
+      ? searchInput(all, call.arguments.query)
+      : inputOf(tool, call, wholes, resultCharacters);
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
   const fit = resultCharacters !== undefined &&
-    tool.kind !== 'result' && {
+    !BUILT_IN.has(tool.kind) && {
       fit: { characters: resultCharacters, ...(tool.result !== undefined && { field: tool.result }) },
     };
   return await runCall(run, at, called, input, { ...callOf(run, called, path), ...fit }, placed, shown);
 }
 
+/** Kinds of the agent's own tools. */
+const BUILT_IN: ReadonlySet<string> = new Set(['result', 'tool-search']);
+
 function rowOf(row: string, { kind, model, name }: StageTool): string {
   if (kind === 'result') return resultRow(row);
+  if (kind === 'tool-search') return searchRow(row);
   return kind === 'mcp' ? serverRow(row, model) : toolRow(row, name);
 }
 

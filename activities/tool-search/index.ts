@@ -1,0 +1,1 @@
+export { toolSearchKind } from './worker-kind.js';

@@ -1,0 +1,56 @@
+import type { EmbedCaller, Embedder } from '../cache/index.js';
+
+/** Vectors kept: of 384 numbers they take 15 MB. */
+const MOST = 10_000;
+/** Texts that are embedded at once, so that a search does not take every place of the pool. */
+const AT_ONCE = 8;
+
+/** Vectors of texts by embedder, the last used ones; two searches of the same text share its call. */
+export class ToolVectors {
+  readonly #kept = new Map<string, Promise<Float32Array>>();
+
+  async of(
+    embedder: Embedder,
+    texts: readonly string[],
+    signal: AbortSignal,
+    caller: EmbedCaller,
+  ): Promise<readonly Float32Array[]> {
+    const fingerprint = await embedder.fingerprint(signal);
+    const vectors: Float32Array[] = [];
+    for (let from = 0; from < texts.length; from += AT_ONCE) {
+      const some = texts.slice(from, from + AT_ONCE);
+      vectors.push(
+        ...(await Promise.all(some.map((text) => this.#vector(embedder, fingerprint, text, signal, caller)))),
+      );
+    }
+    return vectors;
+  }
+
+  async #vector(
+    embedder: Embedder,
+    fingerprint: string,
+    text: string,
+    signal: AbortSignal,
+    caller: EmbedCaller,
+  ): Promise<Float32Array> {
+    const key = `${fingerprint} ${text}`;
+    const known = this.#kept.get(key);
+    // A shared call that another search has aborted is made again.
+    const vector = await known?.catch(() => undefined);
+    if (known !== undefined && vector !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+      return vector;
+    }
+    const made = embedder.embed(text, signal, caller);
+    this.#kept.set(key, made);
+    made.catch(() => {
+      if (this.#kept.get(key) === made) this.#kept.delete(key);
+    });
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MOST) break;
+      this.#kept.delete(oldest);
+    }
+    return made;
+  }
+}

@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest';
+import type { Embedder } from '../../../activities/cache/index.js';
+import { toolSearchKind } from '../../../activities/tool-search/index.js';
+import { wordEmbedder } from '../../../testing/words.js';
+
+const TOOLS = ['sing a song', 'print a letter', 'send a parcel', 'send a letter'].map((description, i) => ({
+  name: `tool_${i}`,
+  description,
+}));
+const noAudio = (): never => {
+  throw new Error('there is no audio');
+};
+const search = (embedder: Embedder, query: string, shown: number, signal = new AbortController().signal) =>
+  toolSearchKindOf(embedder)(
+    { model: 'tool-search', with: { embedder: 'minilm', shown }, input: { query, tools: TOOLS }, tenant: 'acme' },
+    { signal, audio: { read: noAudio, write: noAudio }, idempotencyKey: 'k' },
+  );
+const kinds = new Map<Embedder, ReturnType<typeof toolSearchKind>>();
+function toolSearchKindOf(embedder: Embedder) {
+  const known = kinds.get(embedder) ?? toolSearchKind(() => embedder);
+  kinds.set(embedder, known);
+  return known;
+}
+
+/** Counts its calls; fails as long as it is told to. */
+function counting() {
+  const state = { calls: 0, fails: false };
+  const embedder: Embedder = {
+    fingerprint: wordEmbedder.fingerprint,
+    async embed(text, signal, caller) {
+      state.calls += 1;
+      if (state.fails) throw new Error('away');
+      return wordEmbedder.embed(text, signal, caller);
+    },
+  };
+  return { state, embedder };
+}
+
+it('finds the nearest tools, in the order in which the agent has them', async () => {
+  expect(await search(wordEmbedder, 'send a parcel and a letter', 2)).toEqual({ names: ['tool_2', 'tool_3'] });
+  expect(await search(wordEmbedder, 'please print this letter', 1)).toEqual({ names: ['tool_1'] });
+});
+
+it('finds a tool by its name', async () => {
+  expect(await search(wordEmbedder, 'call tool_0', 1)).toEqual({ names: ['tool_0'] });
+});
+
+it('embeds each tool once, also when two searches come together', async () => {
+  const { state, embedder } = counting();
+  await Promise.all(['song', 'song'].map((query) => search(embedder, query, 1)));
+  expect(state.calls).toBe(TOOLS.length + 1);
+  await search(embedder, 'parcel', 1);
+  expect(state.calls).toBe(TOOLS.length + 2);
+});
+
+it('keeps no failure', async () => {
+  const { state, embedder } = counting();
+  state.fails = true;
+  await expect(search(embedder, 'song', 1)).rejects.toThrow('away');
+  state.fails = false;
+  expect(await search(embedder, 'song', 1)).toEqual({ names: ['tool_0'] });
+});
