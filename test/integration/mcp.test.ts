@@ -79,9 +79,9 @@ describe('the MCP door', () => {
     expect(audio).toMatchObject({ type: 'audio', mimeType: 'audio/wav' });
     const bytes = Buffer.from(await (await fetch(`${served.url}${speech.href}`)).arrayBuffer());
     expect(Buffer.from(audio.data, 'base64').equals(bytes)).toBe(true);
-    expect(progress.map(({ message }) => message)).toEqual(
-      ['transcribe', 'answer', 'speak'].flatMap((stage) => [`${stage} started`, `${stage} finished`]),
-    );
+    // The voice may begin before the answer is finished.
+    const messages = ['transcribe', 'answer', 'speak'].flatMap((stage) => [`${stage} started`, `${stage} finished`]);
+    expect(progress.map(({ message }) => message).sort()).toEqual(messages.sort());
     expect(progress.map((each) => each.progress)).toEqual([1, 2, 3, 4, 5, 6]);
     // What a tool has made is what another takes.
     const again = await call('voice_assistant', { speech: { uri: speech.uri } });
