@@ -38,7 +38,7 @@ function chosen(policy: readonly Valued[]): readonly Valued[] {
 }
 
 function stageText(stage: ExplainedStage, all: boolean): string[] {
-  const { id, kind, within, reads, candidates, cache, leavesMs, reserveMs, segment, worst } = stage;
+  const { id, kind, within, reads, streams = [], candidates, cache, leavesMs, reserveMs, segment, worst } = stage;
   const once = within.some((step) => /^(each|repeat) /.test(step)) ? ' for each item or round' : '';
   const policy = all ? stage.policy : chosen(stage.policy);
   const widest = Math.max(...policy.map(({ option }) => option.length), 0);
@@ -46,6 +46,10 @@ function stageText(stage: ExplainedStage, all: boolean): string[] {
   return [
     `stage ${id} (${kind})${within.length > 0 ? `, within ${within.join(' › ')}` : ''}`,
     `  reads        ${reads.join(', ') || 'nothing'}`,
+    ...streams.map(
+      ({ field, edge: { from, of }, collected }) =>
+        `  stream       ${field} from ${from}.${of}, ${collected === undefined ? 'while it is made' : `when it has ended: ${collected}`}`,
+    ),
     ...candidates.flatMap((each) => [candidateText(each), ...toolTexts(each)]),
     ...(policy.length > 0 ? ['  policy', ...values] : []),
     ...(cache || all ? [`  cache        ${cache ? cacheText(cache) : 'none'}`] : []),

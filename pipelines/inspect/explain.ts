@@ -4,6 +4,7 @@ import type { StageOptions } from '../definition/stage-options.js';
 import type { Json, JsonObject } from '../json.js';
 import { type Alternative, agentOf, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
 import { reservedAfter, reserveOf } from '../plan/reserve.js';
+import { type StreamedField, streamedFields } from '../plan/streams.js';
 import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
 import { readFieldsOf } from './reads.js';
 import { lanesOf, type Segments } from './steps.js';
@@ -43,6 +44,8 @@ export interface ExplainedStage {
   /** Enclosing steps, outer first: `each parts`. */
   readonly within: readonly string[];
   readonly reads: readonly string[];
+  /** Fields of its input that name a stream, and why one is read when it has ended. Absent: none. */
+  readonly streams?: readonly StreamedField[];
   readonly candidates: readonly Candidate[];
   readonly policy: readonly Valued[];
   readonly cache?: JsonObject;
@@ -88,7 +91,11 @@ export function explain({ plan, authored, kinds }: Inspected, segments: Segments
           if (own !== undefined) inSegments[own - 1]?.push(step.id);
           const leavesMs = reserved.get(step.id) ?? 0;
           stages.push(
-            stageOf(step, plan, { authored: authored?.get(step.id), kinds }, within, leavesMs, own, placedOf),
+            withStreams(
+              step,
+              graph,
+              stageOf(step, plan, { authored: authored?.get(step.id), kinds }, within, leavesMs, own, placedOf),
+            ),
           );
         }
         if (!isStage(step) && step.kind === 'pipeline' && step.run === 'child') {
@@ -143,6 +150,11 @@ function stageOf(
     ...(segment !== undefined && { segment }),
     worst: worstOf(stage, plan, leavesMs),
   };
+}
+
+function withStreams(stage: StagePlan, { stages }: Graph, explained: ExplainedStage): ExplainedStage {
+  const streams = streamedFields(stage, stages);
+  return streams.length === 0 ? explained : { ...explained, streams };
 }
 
 function candidatesOf({ kind, model, with: options, fallback = [], degrade = [] }: StagePlan): Candidate[] {

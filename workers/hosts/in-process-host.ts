@@ -311,8 +311,9 @@ class CallsUnderWay {
   readonly #calls = new Set<StageCall>();
   #waiting: (() => void)[] = [];
 
+  /** A stage that reads a stream waits for another one: that one counts, and it goes on elsewhere behind what it has made. */
   begun(call: StageCall): void {
-    this.#calls.add(call);
+    if (!call.reads) this.#calls.add(call);
   }
 
   left(call: StageCall): void {

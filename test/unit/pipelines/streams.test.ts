@@ -3,8 +3,10 @@ import { z } from 'zod';
 import type { StageOptions } from '../../../pipelines/definition/stage-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { chat, pipeline, semantic, synthesize } from '../../../pipelines/index.js';
+import { explain, explanationText } from '../../../pipelines/inspect/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
+import { groupsOf, isInline } from '../../../pipelines/plan/segments.js';
 import type { StageCall } from '../../../pipelines/run/index.js';
 import { type PoolDescription, place } from '../../../placement/place.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
@@ -34,6 +36,13 @@ describe('a streaming edge', () => {
     expect(answer.streamed).toEqual(['sentences']);
     expect(speak.streams).toEqual({ text: { from: 'answer', of: 'sentences' } });
     expect(speak.input).toEqual({ text: { $op: 'sentences', of: [{ $ref: 'answer.text' }] } });
+  });
+
+  it('is explained, with the reason where it is collected', () => {
+    const textOf = (given?: Given) =>
+      explanationText(explain(narrator(given), { groupsOf, isInline }, () => undefined));
+    expect(textOf()).toContain('stream       text from answer.sentences, while it is made');
+    expect(textOf({ answer: { execution: 'inline' } })).toContain('when it has ended: one of the two stages is inline');
   });
 
   it.each([['only one of the two is inline', { answer: { execution: 'inline' } }]] as const)(

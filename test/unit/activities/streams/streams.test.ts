@@ -274,7 +274,8 @@ describe('a speaking stage', () => {
       (_, number) => chunks.push(number),
     );
     expect(said).toEqual(PIECES.map((piece) => piece.trim()));
-    expect(chunks).toEqual([2]);
+    // The last committed one comes again: its event may have been lost.
+    expect(chunks).toEqual([1, 2]);
     expect((second.output.audio as JsonObject).uri).toBe(PIECES.map((piece) => `<${piece.trim()}>`).join('+'));
     const third = await speak(async (text) => void said.push(text));
     expect(third.output).toEqual(second.output);
