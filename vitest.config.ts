@@ -55,6 +55,7 @@ const WAITING = files([
   'integration/code-versions',
   'integration/control-flow',
   'integration/decisions',
+  'integration/discovery',
   'integration/fast-host-faults',
   'integration/faults-agent',
   'integration/faults-worker',

@@ -99,6 +99,7 @@ export {
   defineKind,
   detect,
   embed,
+  embedAll,
   type HttpInput,
   type HttpOutput,
   http,

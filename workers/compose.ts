@@ -34,9 +34,10 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { openArtifacts } from './artifacts.js';
 import { connectorsOf } from './connectors.js';
+import { discoverySettings } from './discovery.js';
 import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
-import { loadModels } from './models.js';
+import { loadModels, watchModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { fileOfPipelines, loadDeployment } from './pipelines.js';
 import { sessionQuota } from './session-quota.js';
@@ -83,7 +84,10 @@ export async function composeStages(
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
     redis,
+    discovery: discoverySettings(settings),
+    zone: settings.MILLRACE_ZONE,
   });
+  const models = watchModels(settings, pools, logger);
   const cache = new SemanticCache({
     redis: cached,
     embedderFor: (name) => embedderOf(pools, name),
@@ -174,6 +178,7 @@ export async function composeStages(
     stores,
     async close() {
       stores.stop();
+      models?.close();
       pools.close();
       redis.disconnect();
       subscriber.disconnect();
@@ -186,12 +191,14 @@ export async function composeStages(
 
 /** A pool of an `embed` model, as an embedder for the semantic cache and the vector index. */
 export function embedderOf(pools: Pools, name: string): Embedder {
-  const pool = pools.get(name);
+  // Looked up for every call: a changed models file replaces pools.
+  const pool = () => pools.get(name);
+  pool();
   const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
-    fingerprint: (signal) => pool.identity(signal),
+    fingerprint: (signal) => pool().identity(signal),
     async embed(text, signal, { tenant, priority, queueMs }) {
-      const { output } = await pool.use(
+      const { output } = await pool().use(
         (backend, { model }, own) =>
           backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal: own }),
         { signal, tenant, priority, queueMs },

@@ -1,5 +1,5 @@
 import { type Connector, type Connectors, createConnectors } from '../activities/connectors/index.js';
-import { keysOf } from './pool-keys.js';
+import { keysOf, linkOf } from './pool-keys.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -9,4 +9,4 @@ import type { Settings } from './settings.js';
 export const connectorsOf = (
   settings: Settings,
   outside: readonly Connector[] = settings.config.connectors,
-): Connectors => createConnectors({ keyOf: keysOf(settings), outside });
+): Connectors => createConnectors({ keyOf: keysOf(settings), linkOf, outside });

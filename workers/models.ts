@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Connectors } from '../activities/connectors/index.js';
-import { connectorOf, type ModelsConfig, parseModels } from '../activities/pools/index.js';
+import { connectorOf, type ModelsConfig, type Pools, parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { PoolDescription } from '../placement/place.js';
+import { WatchedFile } from '../runtime/watched-file.js';
+import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
@@ -25,6 +28,25 @@ export async function loadModels(settings: Settings): Promise<ModelsConfig> {
   }
 }
 
+/**
+ * Takes changes of the models file within a second: added, removed and changed pools and endpoints, in this worker. A
+ * file that is not valid changes nothing, and is logged. What pipelines may name is fixed at the start of each process.
+ */
+export function watchModels(settings: Settings, pools: Pools, logger: Logger): { close(): void } | undefined {
+  const { MILLRACE_MODELS: file } = settings;
+  if (file === undefined) return undefined;
+  let known = false;
+  const read = (name: string) => {
+    const models = parseModels(JSON.parse(readFileSync(name, 'utf8')), name);
+    if (known) {
+      pools.reload(models);
+      logger.info({ file: name, pools: Object.keys(models).length }, 'models file read again');
+    }
+    known = true;
+  };
+  return new WatchedFile(file, 'models', read, logger);
+}
+
 /** What placing needs to know about the pools. Throws `INVALID_SETTING` for a pool whose connector does not exist or fit. */
 export const poolDescriptions =
   (models: ModelsConfig, connectors: Connectors) =>
@@ -32,7 +54,9 @@ export const poolDescriptions =
     const pool = models[name];
     if (!pool) return undefined;
     const { connector, kind, endpoints, price, contextTokens } = pool;
-    const devices = [...new Set(endpoints.map(({ device }) => device))];
+    const named = [...new Set(endpoints.map(({ device }) => device))];
+    // Those of a file are known only to the workers.
+    const devices = named.length > 0 ? named : ['discovered'];
     const { capabilities } = connectorOf(name, pool, connectors);
     return {
       connector,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { KeyOf, KeyReference } from '../activities/connectors/index.js';
+import type { KeyOf, KeyReference, LinkOf } from '../activities/connectors/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
@@ -18,6 +18,31 @@ export function keysOf(settings: Settings): KeyOf {
     const own = llm.includes(endpoint.replace(/\/+$/, ''));
     return own && settings.LLM_API_KEY !== NONE ? settings.LLM_API_KEY : undefined;
   };
+}
+
+/** Reads a pool's certificates and the values of its headers. */
+export const linkOf: LinkOf = ({ tls, headers, serverName }) => {
+  if (!tls && !headers && serverName === undefined) return undefined;
+  return {
+    ...(serverName !== undefined && { serverName }),
+    ...(headers && {
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : read(value)]),
+      ),
+    }),
+    ...(tls && { tls: Object.fromEntries(Object.entries(tls).map(([name, file]) => [name, pem(name, file)])) }),
+  };
+};
+
+function pem(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const message = `cannot read ${file}: ${messageOf(error)}`;
+    throw new MillraceError('INVALID_SETTING', `models: tls.${name}: ${message}`, {
+      fields: [{ field: `tls.${name}`, message }],
+    });
+  }
 }
 
 /** Throws `INVALID_SETTING` if the reference cannot be resolved. Messages never contain the key. */

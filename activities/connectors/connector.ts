@@ -18,6 +18,13 @@ export interface Connector {
   readonly capabilities: ReadonlySet<Capability>;
   /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
+  /** Set if `connect` heeds a `Link`. Absent: pools must not have `tls` or `headers`. */
+  readonly takesLink?: true;
+  /**
+   * `server`: the models of one server share its capacity, as an LLM and its adapters do, and so do the pools of its
+   * URL. Default `model`: each model has its own.
+   */
+  readonly capacity?: 'server' | 'model';
   /**
    * Schema of the `options` that a pool of this kind may have: what the connector has to know of the model and its
    * calls beside the address. Best strict, so that a misspelt option is named. Absent: its pools have no options.
@@ -29,8 +36,19 @@ export interface Connector {
    * @param key the key of the endpoint's pool, with `takesKey` only. Never part of an error or a log line
    * @param options of the pool, as parsed by the schema `options`; absent without one. Pools with the same options
    *   share a client
+   * @param link with `takesLink` only
    */
-  connect(endpoint: string, key?: string, options?: PoolOptions): Backend;
+  connect(endpoint: string, key?: string, options?: PoolOptions, link?: Link): Backend;
+}
+
+/** How an endpoint is to be reached, besides its address. */
+export interface Link {
+  /** The server's name, where the endpoint has one of its addresses: for the certificate and the Host header. */
+  readonly serverName?: string;
+  /** Sent with every request. Values may be secrets: never part of an error or a log line. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** PEM texts: the authority that has signed the server's certificate, and the client's own certificate and key. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** A pool's options as its connector's schema gives them. */
@@ -56,6 +74,16 @@ export interface Backend {
    * Throws `BACKEND_REJECTED` if they do not fit. Absent for protocols without tensors.
    */
   tensors?(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Whether the server is ready, by its own report: true; false if it makes none. Throws `BACKEND_UNAVAILABLE` while it
+   * loads or after its engine has died. Absent if the protocol has no such report.
+   */
+  ready?(model: string, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Requests that the server works on and that wait there, whoever sent them; undefined if it does not report this.
+   * Absent if the protocol has no such report.
+   */
+  pressure?(signal: AbortSignal): Promise<Pressure | undefined>;
   /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
   /** Statistics of the model since it was loaded, as counted by the server. Absent if the server keeps none. */
@@ -67,6 +95,16 @@ export interface Backend {
   /** The server's name and release as reported: `triton 2.51.0`. Absent if the protocol has none. */
   server?(model: string, signal: AbortSignal): Promise<string>;
   close(): void;
+}
+
+/** A server's load, by its own count. */
+export interface Pressure {
+  /** Requests that it works on. */
+  readonly running: number;
+  /** Requests in its queue. */
+  readonly waiting: number;
+  /** Share of its cache of keys and values that is in use, from 0 to 1. */
+  readonly cacheUse?: number;
 }
 
 /** Counters; they only grow. */
@@ -155,6 +193,10 @@ export interface CallContext {
   readonly tenant?: string;
   /** Priority of the stage. */
   readonly priority?: Priority;
+  /** The same for calls whose prompts begin alike, as those of one conversation; it does not tell the prompt. */
+  readonly affinity?: string;
+  /** W3C trace context: one trace for the run, one span for the stage's call. */
+  readonly traceparent?: string;
   /** When the attempt ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
   readonly endsAt?: number;
 }

@@ -4,7 +4,7 @@ import { httpConnector } from './http/index.js';
 import { oipRestConnector } from './oip-rest/index.js';
 import { openAiConnector } from './openai/index.js';
 import { optionsOf } from './pool-options.js';
-import type { Connectors, KeyOf, RegisteredConnector } from './registered.js';
+import type { Connectors, KeyOf, LinkOf, RegisteredConnector } from './registered.js';
 import { tritonConnector } from './triton/index.js';
 
 /** Millrace's own connectors. To add one, add a folder here and a name below. */
@@ -16,31 +16,36 @@ const OWN: readonly (() => Connector)[] = [tritonConnector, oipRestConnector, op
  */
 export function createConnectors({
   keyOf = () => undefined,
+  linkOf = () => undefined,
   outside = [],
 }: {
   readonly keyOf?: KeyOf;
+  readonly linkOf?: LinkOf;
   readonly outside?: readonly Connector[];
 } = {}): Connectors {
   const all = new Map<string, RegisteredConnector>();
   for (const connector of [...OWN.map((make) => make()), ...outside]) {
     if (all.has(connector.name)) throw twice(connector.name);
-    all.set(connector.name, registered(connector, keyOf));
+    all.set(connector.name, registered(connector, keyOf, linkOf));
   }
   return all;
 }
 
 /** A connector without keys gets none, whatever the deployment has for its endpoint. */
-function registered(connector: Connector, keyOf: KeyOf): RegisteredConnector {
-  const { name, kinds, capabilities, takesKey } = connector;
+function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): RegisteredConnector {
+  const { name, kinds, capabilities, takesKey, takesLink, capacity } = connector;
   return {
     name,
     kinds,
     capabilities,
     ...(takesKey && { takesKey }),
+    ...(takesLink && { takesLink }),
+    ...(capacity && { capacity }),
     check: (pool, at) => void optionsOf(connector, pool, at),
     connect(endpoint, pool) {
       const key = takesKey ? keyOf(endpoint, pool?.apiKey) : undefined;
-      return connector.connect(endpoint, key, pool && optionsOf(connector, pool, 'options'));
+      const link = takesLink && pool ? linkOf(pool) : undefined;
+      return connector.connect(endpoint, key, pool && optionsOf(connector, pool, 'options'), link);
     },
   };
 }

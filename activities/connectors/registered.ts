@@ -1,9 +1,19 @@
-import type { Backend, Connector, PoolOptions } from './connector.js';
+import type { Backend, Connector, Link, PoolOptions } from './connector.js';
 
 /**
  * Where a pool's key is stored: never the key itself, because the models file is read, printed and stored elsewhere.
  */
 export type KeyReference = { readonly env: string } | { readonly file: string };
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** How the endpoints of a pool are reached; reads the files and the environment. Throws `INVALID_SETTING`. */
+export type LinkOf = (pool: Pick<PoolAccess, 'tls' | 'headers' | 'serverName'>) => Link | undefined;
 
 /** The key that is sent to an endpoint; undefined: none. */
 export type KeyOf = (endpoint: string, reference?: KeyReference) => string | undefined;
@@ -12,6 +22,11 @@ export type KeyOf = (endpoint: string, reference?: KeyReference) => string | und
 export interface PoolAccess {
   readonly kind: string;
   readonly apiKey?: KeyReference | undefined;
+  /** Files of TLS, and headers with where their values are. */
+  readonly tls?: TlsFiles | undefined;
+  readonly headers?: Readonly<Record<string, string | KeyReference>> | undefined;
+  /** Name of the server, where the endpoint is one of its addresses. */
+  readonly serverName?: string | undefined;
   /** As written in the models file. */
   readonly options?: PoolOptions | undefined;
 }
@@ -28,5 +43,5 @@ export interface RegisteredConnector extends Omit<Connector, 'connect' | 'option
 export type Connectors = ReadonlyMap<string, RegisteredConnector>;
 
 /** What two pools of a server must have in common to share a client; the kind matters only to options. */
-export const shared = ({ kind, apiKey, options }: PoolAccess): string =>
-  JSON.stringify([apiKey, options && { kind, options }]);
+export const shared = ({ kind, apiKey, serverName, tls, headers, options }: PoolAccess): string =>
+  JSON.stringify([apiKey, serverName, tls, headers, options && { kind, options }]);

@@ -35,8 +35,8 @@ interface Waiter {
   /** Sort key: arrival in ms plus the head start of higher classes. */
   readonly due: number;
   readonly affinity: string | undefined;
-  /** The eligible endpoints. Absent: any. */
-  readonly only: readonly Endpoint[] | undefined;
+  /** Devices of the eligible endpoints, if there are any on them. */
+  readonly devices: readonly string[] | undefined;
   readonly avoid: string | undefined;
   grant(slot: Slot): void;
   /** Leaves the queue without a slot. */
@@ -54,11 +54,19 @@ export class CallQueue {
   readonly #waiting: Waiter[] = [];
   #wakeUp: NodeJS.Timeout | undefined;
   readonly #noneThere: (away: MillraceError) => MillraceError;
+  readonly #zone: string | undefined;
+  /** Why there are no endpoints, once that is known; calls wait until then. */
+  empty: MillraceError | undefined;
 
-  /** @param noneThere builds the error of a call without a reachable endpoint from one endpoint's error */
-  constructor(endpoints: readonly Endpoint[], noneThere: (away: MillraceError) => MillraceError) {
+  /**
+   * @param endpoints may change; `next` is to be called then
+   * @param noneThere builds the error of a call without a reachable endpoint from one endpoint's error
+   * @param zone of this worker
+   */
+  constructor(endpoints: readonly Endpoint[], noneThere: (away: MillraceError) => MillraceError, zone?: string) {
     this.#endpoints = endpoints;
     this.#noneThere = noneThere;
+    this.#zone = zone;
   }
 
   /**
@@ -77,7 +85,7 @@ export class CallQueue {
       const waiter: Waiter = {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
         affinity,
-        only: this.#on(devices),
+        devices,
         avoid,
         grant(slot) {
           settled = true;
@@ -118,18 +126,20 @@ export class CallQueue {
   next(): void {
     clearTimeout(this.#wakeUp);
     for (const waiter of [...this.#waiting]) {
-      const away = awayAll(waiter.only ?? this.#endpoints);
+      const only = this.#on(waiter.devices);
+      const away = this.#endpoints.length === 0 ? this.empty : awayAll(only ?? this.#endpoints);
       if (away) {
         waiter.leave(this.#noneThere(away));
         continue;
       }
-      const endpoint = this.#choose(waiter);
+      const endpoint = this.#choose(waiter, only);
       // If a call without restrictions finds no slot, neither do those behind it.
-      if (!endpoint && waiter.only === undefined && waiter.avoid === undefined) break;
+      if (!endpoint && only === undefined && waiter.avoid === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
       waiter.grant({ endpoint, leave: endpoint.enter() });
     }
+    for (const { server } of this.#endpoints) server?.wanted(this.#waiting.length);
     if (this.#waiting.length === 0) return;
     const times = this.#endpoints.flatMap(({ changesAt }) => changesAt ?? []);
     if (times.length > 0) {
@@ -142,14 +152,20 @@ export class CallQueue {
     this.#waiting.splice(behind + 1, 0, waiter);
   }
 
-  #choose({ affinity, only, avoid }: Waiter): Endpoint | undefined {
+  #choose({ affinity, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
     const usable = this.#usable(only, avoid);
-    const free = usable.filter(({ full }) => !full);
+    const free = this.#near(usable.filter(({ full }) => !full));
     return affinity === undefined ? leastUsed(free) : byAffinity(affinity, usable, free);
   }
 
   #free(): Endpoint[] {
-    return this.#usable().filter(({ full }) => !full);
+    return this.#near(this.#usable().filter(({ full }) => !full));
+  }
+
+  /** Those of the worker's own zone, if any: a full or broken one is left out before, so that others take over. */
+  #near(free: Endpoint[]): Endpoint[] {
+    const near = this.#zone === undefined ? [] : free.filter(({ zone }) => zone === this.#zone);
+    return near.length > 0 ? near : free;
   }
 
   #on(devices: readonly string[] = []): readonly Endpoint[] | undefined {

@@ -4,6 +4,7 @@ import { Breaker } from './breaker.js';
 import { Congestion } from './congestion.js';
 import type { EndpointConfig } from './models.js';
 import { Outcomes } from './outcomes.js';
+import type { ServerLoad } from './server-load.js';
 
 /** How long a full endpoint gets no traffic; short, because it may have room as soon as one call ends. */
 const SHED_MS = 250;
@@ -59,7 +60,9 @@ export class Endpoint {
   readonly backend: Backend;
   readonly url: string;
   readonly device: string;
-  readonly concurrency: number;
+  #config: EndpointConfig;
+  #retired: (() => void) | undefined;
+  #starting: { since: number } | undefined;
   /** Calls in flight. */
   outstanding = 0;
   /** When a call was last sent here. */
@@ -83,16 +86,63 @@ export class Endpoint {
    */
   #broken = false;
 
-  constructor({ url, device, concurrency }: EndpointConfig, backend: Backend) {
+  /** @param server what its calls have in common with those of other pools at the same server */
+  constructor(
+    config: EndpointConfig,
+    backend: Backend,
+    readonly server?: ServerLoad,
+  ) {
+    const { url, device, concurrency } = config;
     this.backend = backend;
     this.url = url;
     this.device = device;
-    this.concurrency = concurrency;
+    this.#config = config;
     this.#congestion = new Congestion(concurrency);
   }
 
+  get concurrency(): number {
+    return this.#config.concurrency;
+  }
+
+  get zone(): string | undefined {
+    return this.#config.zone;
+  }
+
+  /** Takes a changed configuration of the same address. */
+  configure(config: EndpointConfig): void {
+    this.#config = config;
+  }
+
+  /** Leaves its pool; `idle` is called once its last call has ended. */
+  retire(idle: () => void): void {
+    if (this.outstanding === 0) idle();
+    else this.#retired = idle;
+  }
+
+  /**
+   * It gets no traffic until it has shown that it is ready: at first, and after it was away. From `awaitStart` on calls
+   * wait for it as for an endpoint under repair.
+   */
+  set starting(yes: boolean) {
+    this.#starting = yes ? { since: Number.NEGATIVE_INFINITY } : undefined;
+  }
+
+  get starting(): boolean {
+    return this.#starting !== undefined;
+  }
+
+  /** Its check has begun. */
+  awaitStart(): void {
+    if (this.#starting) this.#starting.since = performance.now();
+  }
+
+  /** The server answers that it is not ready: no failure, and no reason for a breaker. */
+  notReady(error: MillraceError): void {
+    this.#away = error;
+  }
+
   get full(): boolean {
-    return this.outstanding >= this.concurrency;
+    return this.outstanding >= this.concurrency || this.server?.full === true;
   }
 
   /**
@@ -101,7 +151,11 @@ export class Endpoint {
    */
   get room(): number {
     const { availability } = this;
-    return availability === 'up' ? this.#congestion.limit : availability === 'away' ? 1 : 0;
+    return availability === 'up'
+      ? Math.min(this.#congestion.limit, this.server?.limit ?? this.concurrency)
+      : availability === 'away'
+        ? 1
+        : 0;
   }
 
   /** Error of the last call, while the server cannot be reached. */
@@ -119,10 +173,10 @@ export class Endpoint {
    * few calls.
    */
   get load(): number {
-    const calls = this.outstanding + this.outcomes.fastFailures(FAILURE_WEIGHS_MS);
+    const calls = (this.server?.load ?? this.outstanding) + this.outcomes.fastFailures(FAILURE_WEIGHS_MS);
     const back = performance.now() - this.#out.until;
     const warmth = Math.min(1, Math.max(WARM_UP.from, back / WARM_UP.ms));
-    return (calls + 1) / warmth - 1;
+    return (calls + 1) / (warmth * (this.#config.weight ?? 1)) - 1;
   }
 
   /** Ejected: calls go to the other endpoints. */
@@ -171,7 +225,8 @@ export class Endpoint {
     const now = performance.now();
     if (this.#healWaitEnds > now) return 'healing';
     if (this.#away !== undefined) return 'away';
-    if (this.isOut) return 'avoided';
+    if (this.#startWaitEnds > now) return 'healing';
+    if (this.isOut || this.#config.draining) return 'avoided';
     if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
     return 'up';
   }
@@ -179,10 +234,18 @@ export class Endpoint {
   /** When its availability changes by itself; undefined if only the end of a call can change it. */
   get changesAt(): number | undefined {
     const now = performance.now();
-    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil, this.#out.until].filter(
-      (time) => time > now,
-    );
+    const times = [
+      this.#healWaitEnds,
+      this.#startWaitEnds,
+      this.#shedUntil,
+      this.#breaker.openUntil,
+      this.#out.until,
+    ].filter((time) => time > now);
     return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  get #startWaitEnds(): number {
+    return (this.#starting?.since ?? Number.NEGATIVE_INFINITY) + LONGEST_HEAL_WAIT_MS;
   }
 
   get #healWaitEnds(): number {
@@ -195,9 +258,14 @@ export class Endpoint {
     this.#peak = Math.max(this.#peak, this.outstanding);
     this.usedAt = performance.now();
     const probe = this.#breaker.startProbe();
+    const leave = this.server?.enter(this.backend);
     return () => {
       this.outstanding -= 1;
+      leave?.();
       if (probe) this.#breaker.endProbe();
+      if (this.outstanding > 0 || !this.#retired) return;
+      this.#retired();
+      this.#retired = undefined;
     };
   }
 

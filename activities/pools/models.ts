@@ -25,7 +25,31 @@ const endpoint = z.strictObject({
   device: z.string().min(1),
   /** Most calls in flight at once. */
   concurrency: z.int().min(1).max(MOST_CONCURRENCY).default(DEFAULT_CONCURRENCY),
+  /** Share of the calls, relative to the pool's other endpoints. Default 1. */
+  weight: z.number().gt(0).max(1_000).optional(),
+  /** Zone of the server. Workers of the same zone (`MILLRACE_ZONE`) prefer it while it has room. */
+  zone: z.string().min(1).optional(),
+  /** Takes calls only if no other endpoint can; those in flight end there. */
+  draining: z.boolean().optional(),
+  /** Name in the server's certificate and in the Host header, where the URL has an address. */
+  serverName: z.string().min(1).optional(),
 });
+
+/** The endpoints of a pool. */
+export const endpointsSchema = z
+  .array(endpoint)
+  .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url');
+
+/** Where a secret is stored. */
+const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
+  error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
+});
+
+/** Headers that describe the connection or the body. */
+const OF_TRANSPORT: ReadonlySet<string> = new Set([
+  ...['host', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'keep-alive', 'upgrade', 'te'],
+  ...['trailer', 'expect'],
+]);
 
 const pool = z.strictObject({
   /** Name of the connector for the servers' protocol. */
@@ -39,17 +63,36 @@ const pool = z.strictObject({
         ? 'is not the name of a kind made with defineKind, such as acme/segment'
         : `must be one of ${KINDS.join(', ')}, or a kind made with defineKind${didYouMean(String(input), KINDS)}`,
   }),
-  endpoints: z
-    .array(endpoint)
-    .min(1)
-    .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
+  /** At least one, except with `discover: { file }`. */
+  endpoints: endpointsSchema.default([]),
+  /**
+   * How the servers are found, again every few seconds. `dns`: at every address of each endpoint's name; `srv`: at the
+   * targets of that name's SRV record; `kubernetes`: at the pods of that service; a file: those that it lists. Absent:
+   * the endpoints are the servers.
+   */
+  discover: z.union([z.enum(['dns', 'srv', 'kubernetes']), z.strictObject({ file: z.string().min(1) })]).optional(),
   /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
   rateLimit: rateLimitSchema.optional(),
   /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
-  apiKey: z
-    .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
-      error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
+  apiKey: secret.optional(),
+  /** Sent with every request: values, or where they are. */
+  headers: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of a header')
+        .refine((name) => !OF_TRANSPORT.has(name.toLowerCase()), 'is a header that the connection sets'),
+      z.union([z.string().regex(/^[\x20-\x7e\t]*$/, 'must be printable ASCII'), secret]),
+    )
+    .optional(),
+  /** PEM files: the authority that has signed the servers' certificates, and the client's certificate and key. */
+  tls: z
+    .strictObject({
+      ca: z.string().min(1).optional(),
+      cert: z.string().min(1).optional(),
+      key: z.string().min(1).optional(),
     })
+    .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'needs both cert and key, or neither')
     .optional(),
   /** What the connector has to know of the model beside the address; each connector has a schema of its own. */
   options: z.record(z.string(), z.json()).optional(),
@@ -63,14 +106,20 @@ const pool = z.strictObject({
   /** Price of a million tokens in any currency; used to compute agents' cost. */
   price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
 });
-const modelsSchema = z.record(z.string().min(1), pool);
+const modelsSchema = z.record(
+  z.string().min(1),
+  pool.refine(({ endpoints, discover }) => endpoints.length > 0 || typeof discover === 'object', {
+    path: ['endpoints'],
+    message: 'has no endpoint',
+  }),
+);
 
 /** The models file as it is written. */
 export type ModelsFile = z.input<typeof modelsSchema>;
 /** The models file: pools by the name that pipelines use. */
 export type ModelsConfig = z.output<typeof modelsSchema>;
 export type PoolConfig = ModelsConfig[string];
-export type EndpointConfig = PoolConfig['endpoints'][number];
+export type EndpointConfig = z.output<typeof endpoint>;
 
 /** The key that was probably meant. */
 function suggestionFor(issue: z.core.$ZodIssue): string {
@@ -109,6 +158,9 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
     invalid(`${name}.kind`, `${wanted} serves ${kinds.join(', ')}, not ${kind}${didYouMean(kind, kinds)}`);
   }
   if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${wanted} sends no key`);
+  for (const field of ['tls', 'headers'] as const) {
+    if (pool[field] && !connector.takesLink) invalid(`${name}.${field}`, `${wanted} has no such option`);
+  }
   connector.check(pool, `${name}.options`);
   return connector;
 }

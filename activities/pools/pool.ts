@@ -1,22 +1,26 @@
 import type { Redis } from 'ioredis';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { canonicalJson, type Json } from '../../pipelines/json.js';
 import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
 import { CallQueue, type Slot, type SlotRequest } from './call-queue.js';
+import { Discoverer, type Discovery } from './discovery/index.js';
 import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { Latencies } from './latencies.js';
-import type { PoolConfig } from './models.js';
+import type { EndpointConfig, PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { ejectOutlier } from './outliers.js';
 import { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
 import { Recovery } from './recovery.js';
+import type { ServerLoad } from './server-load.js';
+import { WarmUp } from './warm-up.js';
 
 /** Where a call goes. */
 export interface CallTarget {
@@ -42,7 +46,17 @@ export interface PoolParts {
   readonly logger: Logger;
   /** Interval between canaries of an endpoint without traffic. */
   readonly canaryIntervalMs: number;
-  readonly backendOf: (url: string) => Backend;
+  readonly backendOf: (endpoint: EndpointConfig) => Backend;
+  /** The server of an endpoint, which other pools may share. Absent: endpoints share nothing. */
+  readonly serverOf?: (endpoint: EndpointConfig) => ServerLoad;
+  /** Called when an endpoint that is gone has ended its last call. */
+  readonly release?: (backend: Backend) => void;
+  /** Finds the endpoints; absent: those of the configuration. */
+  readonly discovery?: Discovery | undefined;
+  /** Interval of the discovery, in milliseconds. Default 5 s. */
+  readonly discoveryMs?: number | undefined;
+  /** Zone of this worker. */
+  readonly zone?: string | undefined;
   /** Counts rate limits over all workers; absent: each worker counts only its own calls. */
   readonly redis?: Redis | undefined;
 }
@@ -60,7 +74,13 @@ export class Pool {
   readonly #name: string;
   readonly #config: PoolConfig;
   readonly #metrics: Metrics;
-  readonly #endpoints: readonly Endpoint[];
+  /** Changed in place: the queue has the same list. */
+  readonly #endpoints: Endpoint[] = [];
+  readonly #parts: PoolParts;
+  /** A call has come: endpoints that are found get ready at once. */
+  #used = false;
+  readonly #gone = new Map<Endpoint, AbortController>();
+  readonly #warmUp: WarmUp;
   readonly #queue: CallQueue;
   readonly #healer: Healer;
   readonly #recovery: Recovery;
@@ -72,35 +92,110 @@ export class Pool {
   readonly #hedgeBudget = new HedgeBudget();
   #identity: { readonly value: string; readonly until: number } | undefined;
 
-  constructor(name: string, config: PoolConfig, { metrics, logger, canaryIntervalMs, backendOf, redis }: PoolParts) {
+  constructor(name: string, config: PoolConfig, parts: PoolParts) {
+    const { metrics, logger, redis, discovery, zone } = parts;
     this.#name = name;
     this.#config = config;
+    this.#parts = parts;
     this.#metrics = metrics;
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
-    this.#endpoints = config.endpoints.map((endpoint) => new Endpoint(endpoint, backendOf(endpoint.url)));
     this.#logger = logger;
-    this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away));
+    this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away), zone);
     const { connector, model, kind } = config;
     const off = config.heal === 'off';
     const closing = this.#closing.signal;
-    const changed = () => this.#queue.next();
-    const probe = ({ backend }: Endpoint, ms: number) =>
-      limited(ms, closing, (signal) => backend.fingerprint(model, signal));
-    this.#recovery = new Recovery({ probe, closing, changed });
+    const changed = this.#changed;
     this.#healer = new Healer({ name, connector, model, kind, off, redis, metrics, logger, closing, changed });
-    for (const endpoint of this.#endpoints) {
-      // Without support for repairs a canary would have only costs, at some servers in money.
-      if (endpoint.backend.heal === undefined) continue;
-      new Monitor(endpoint, {
-        name,
-        healer: this.#healer,
-        off,
-        intervalMs: canaryIntervalMs,
-        logger,
-        closing,
-        changed,
-      });
+    this.#warmUp = new WarmUp({ name, model, healer: this.#healer, logger, closing, changed });
+    const probe = ({ backend }: Endpoint, ms: number) =>
+      limited(ms, closing, async (signal) =>
+        backend.ready ? void (await backend.ready(model, signal)) : void (await backend.fingerprint(model, signal)),
+      );
+    const back = (endpoint: Endpoint) => this.#warmUp.start(endpoint);
+    this.#recovery = new Recovery({ probe, back, closing, changed });
+    if (!discovery) {
+      this.#set(config.endpoints);
+      return;
     }
+    new Discoverer({
+      name,
+      config,
+      discovery,
+      logger,
+      closing,
+      everyMs: parts.discoveryMs,
+      found: (endpoints) => {
+        this.#queue.empty = endpoints.length === 0 ? this.#undiscovered('no server has been found') : undefined;
+        this.#set(endpoints);
+      },
+      failed: (error) => {
+        this.#queue.empty = this.#undiscovered(messageOf(error));
+        changed();
+      },
+    });
+  }
+
+  readonly #changed = () => this.#queue.next();
+
+  #undiscovered = (why: string) => new MillraceError('BACKEND_UNAVAILABLE', `endpoints of ${this.#name}: ${why}`);
+
+  /** Whether only the endpoints differ: they can then be changed by `reconfigure`. */
+  sameBut({ endpoints: _, ...config }: PoolConfig): boolean {
+    const { endpoints: __, ...own } = this.#config;
+    return canonicalJson(own as Json) === canonicalJson(config as Json);
+  }
+
+  /** Takes other endpoints. Calls in flight at one that is gone end there. */
+  reconfigure(endpoints: readonly EndpointConfig[]): void {
+    if (!this.#parts.discovery) this.#set(endpoints);
+  }
+
+  #set(configs: readonly EndpointConfig[]): void {
+    const wanted = new Map(configs.map((config) => [config.url, config]));
+    for (const endpoint of [...this.#endpoints]) {
+      const config = wanted.get(endpoint.url);
+      if (config?.device === endpoint.device) endpoint.configure(config);
+      else this.#remove(endpoint);
+    }
+    for (const config of configs) {
+      if (!this.#endpoints.some(({ url }) => url === config.url)) this.#add(config);
+    }
+    if (this.#used) this.#warmUp.wanted(this.#endpoints);
+    this.#queue.next();
+  }
+
+  #add(config: EndpointConfig): void {
+    const { backendOf, canaryIntervalMs } = this.#parts;
+    const server = this.#parts.serverOf?.(config);
+    const endpoint = new Endpoint(config, backendOf(config), server);
+    server?.join(config.concurrency, this.#changed);
+    const gone = new AbortController();
+    this.#endpoints.push(endpoint);
+    this.#gone.set(endpoint, gone);
+    if (endpoint.backend.ready) endpoint.starting = true;
+    // Without support for repairs a canary would have only costs, at some servers in money.
+    if (endpoint.backend.heal === undefined) return;
+    new Monitor(endpoint, {
+      name: this.#name,
+      healer: this.#healer,
+      off: this.#config.heal === 'off',
+      intervalMs: canaryIntervalMs,
+      logger: this.#logger,
+      closing: AbortSignal.any([this.#closing.signal, gone.signal]),
+      changed: this.#changed,
+    });
+  }
+
+  #remove(endpoint: Endpoint): void {
+    this.#endpoints.splice(this.#endpoints.indexOf(endpoint), 1);
+    this.#gone.get(endpoint)?.abort(new Error('the endpoint is gone'));
+    this.#gone.delete(endpoint);
+    // Nothing waits for it any more, and it is not probed.
+    endpoint.reachable();
+    endpoint.starting = false;
+    endpoint.server?.leave(this.#changed);
+    endpoint.retire(() => this.#parts.release?.(endpoint.backend));
+    this.#logger.info({ model: this.#name, endpoint: endpoint.url, calls: endpoint.outstanding }, 'endpoint removed');
   }
 
   /**
@@ -113,6 +208,8 @@ export class Pool {
     const { signal, tenant = 'default', hedge } = options;
     signal.throwIfAborted();
     this.#recovery.wanted(this.#endpoints);
+    this.#warmUp.wanted(this.#endpoints);
+    this.#used = true;
     const slot = await this.#queue.acquire(options);
     await this.#admit(slot, tenant);
     this.#hedgeBudget.called();
@@ -141,7 +238,7 @@ export class Pool {
     if (this.#identity && performance.now() < this.#identity.until) return this.#identity.value;
     const { connector, model } = this.#config;
     let failure: unknown;
-    for (const { backend } of this.#endpoints) {
+    for (const { backend } of [...this.#endpoints]) {
       try {
         const print = await limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own));
         const value = `${connector}/${model}@${print}`;
@@ -153,19 +250,27 @@ export class Pool {
       }
     }
     if (this.#identity) return this.#identity.value;
+    if (failure === undefined && this.#queue.empty) throw this.#queue.empty;
     throw failure instanceof MillraceError
       ? failure
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
   }
 
-  /** Number of endpoints that do not answer a query that runs no model. */
+  /**
+   * Number of endpoints that do not answer a query that runs no model, or answer that they are not ready. The others get
+   * their first call, if they have had none.
+   */
   async reach(signal: AbortSignal): Promise<{ away: number; of: number }> {
     const { model } = this.#config;
-    const answers = this.#endpoints.map(({ backend }) =>
-      limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own)),
-    );
+    const answers = [...this.#endpoints].map((endpoint) => {
+      const { backend } = endpoint;
+      if (backend.ready) return this.#warmUp.check(endpoint, IDENTITY_TIMEOUT_MS, signal);
+      return limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own));
+    });
     const settled = await Promise.allSettled(answers);
-    return { away: settled.filter(({ status }) => status === 'rejected').length, of: settled.length };
+    const away = settled.filter(({ status }) => status === 'rejected').length;
+    // Without servers nothing answers.
+    return settled.length === 0 && this.#queue.empty ? { away: 1, of: 1 } : { away, of: settled.length };
   }
 
   /** Its endpoints on a device, with the model's name there. */
@@ -174,9 +279,16 @@ export class Pool {
     return this.#endpoints.filter((each) => each.device === device).map((endpoint) => ({ endpoint, model }));
   }
 
-  /** Ends canaries and repairs. Calls in flight continue. */
+  /** Ends canaries, repairs and searches. Calls in flight continue. */
   close(): void {
     this.#closing.abort(new Error(`pool ${this.#name} is closed`));
+  }
+
+  /** Closes it for good, once its calls in flight have ended. Waiting calls fail unsent, and find its successor. */
+  retire(): void {
+    this.close();
+    this.#queue.empty = this.#undiscovered('the pool’s configuration has changed');
+    this.#set([]);
   }
 
   /** When a call is late, in milliseconds; undefined with too few successful calls to decide. */

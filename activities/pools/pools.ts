@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -5,9 +6,12 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
 import { type Connectors, type PoolAccess, type RegisteredConnector, shared } from '../connectors/registered.js';
 import { Device } from './device.js';
-import { connectorOf, invalid, type ModelsConfig } from './models.js';
+import { type DiscoverySettings, discoveryOf } from './discovery/index.js';
+import { connectorOf, type EndpointConfig, invalid, type ModelsConfig, type PoolConfig } from './models.js';
 import { Pool } from './pool.js';
 import type { PoolReport } from './reports.js';
+import { ServerLoad } from './server-load.js';
+import { SharedSlots } from './shared-slots.js';
 
 export interface PoolsParts {
   readonly models: ModelsConfig;
@@ -17,23 +21,51 @@ export interface PoolsParts {
   readonly canaryIntervalMs: number;
   /** Counts the rate limits of pools over all workers; absent: each worker counts only its own calls. */
   readonly redis?: Redis;
+  /** How endpoints are searched for, where pools ask for it. */
+  readonly discovery?: DiscoverySettings | undefined;
+  readonly discoveryMs?: number | undefined;
+  /** Zone of this worker. */
+  readonly zone?: string | undefined;
 }
 
-/** A worker's pools by the name that pipelines use. Pools with the same server, key and options share a client. */
+/** A worker's pools by the name that pipelines use. Pools with the same server and key share a client. */
 export class Pools {
-  readonly #pools: ReadonlyMap<string, Pool>;
-  readonly #backends = new Map<string, Backend>();
+  readonly #parts: Omit<PoolsParts, 'models'>;
+  readonly #pools = new Map<string, Pool>();
+  readonly #servers = new Map<string, ServerLoad>();
+  readonly #closing = new AbortController();
+  /** Identifies this process to others that share servers with it. */
+  readonly worker = randomUUID();
+  readonly #backends = new Map<string, { readonly backend: Backend; users: number }>();
 
   /**
    * Opens no connection. Throws `INVALID_SETTING` for a pool whose connector does not exist or cannot serve its kind.
    */
-  constructor({ models, connectors, ...parts }: PoolsParts) {
-    this.#pools = new Map(
-      Object.entries(models).map(([name, config]) => {
-        const connector = connectorOf(name, config, connectors);
-        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url, config) })];
-      }),
-    );
+  constructor({ models, ...parts }: PoolsParts) {
+    this.#parts = parts;
+    for (const [name, config] of Object.entries(models)) this.#pools.set(name, this.#open(name, config));
+  }
+
+  /**
+   * Takes a changed models file: pools are added, removed and replaced; where only endpoints have changed, the pool and
+   * what it knows of the others stay. Calls in flight end where they are. Throws `INVALID_SETTING` before anything has
+   * changed.
+   */
+  reload(models: ModelsConfig): void {
+    for (const [name, config] of Object.entries(models)) connectorOf(name, config, this.#parts.connectors);
+    for (const [name, pool] of this.#pools) {
+      const config = models[name];
+      if (config && pool.sameBut(config)) pool.reconfigure(config.endpoints);
+      else {
+        // Its successor first: servers that both have keep their client.
+        if (config) this.#pools.set(name, this.#open(name, config));
+        else this.#pools.delete(name);
+        pool.retire();
+      }
+    }
+    for (const [name, config] of Object.entries(models)) {
+      if (!this.#pools.has(name)) this.#pools.set(name, this.#open(name, config));
+    }
   }
 
   /** Throws `MODEL_NOT_CONFIGURED`. */
@@ -58,16 +90,58 @@ export class Pools {
     return new Device(new Map(there));
   }
 
-  /** Ends canaries and repairs and closes every client; calls still in flight fail. */
+  /** Ends canaries, repairs and searches and closes every client; calls still in flight fail. */
   close(): void {
+    this.#closing.abort(new Error('the pools are closed'));
     for (const pool of this.#pools.values()) pool.close();
-    for (const backend of this.#backends.values()) backend.close();
+    for (const { slots } of this.#servers.values()) slots?.close();
+    for (const { backend } of this.#backends.values()) backend.close();
   }
 
-  #backend(connector: RegisteredConnector, url: string, pool: PoolAccess): Backend {
-    const id = `${connector.name} ${url} ${shared(pool)}`;
-    const backend = this.#backends.get(id) ?? connector.connect(url, pool);
-    this.#backends.set(id, backend);
-    return backend;
+  #open(name: string, config: PoolConfig): Pool {
+    const { connectors, discovery, ...parts } = this.#parts;
+    const connector = connectorOf(name, config, connectors);
+    return new Pool(name, config, {
+      ...parts,
+      discovery: discoveryOf(config, discovery),
+      backendOf: (endpoint) => this.#backend(connector, endpoint, config),
+      serverOf: ({ url }) =>
+        this.#server(`${connector.name} ${url}${connector.capacity === 'server' ? '' : ` ${config.model}`}`),
+      release: (backend) => this.#release(backend),
+    });
+  }
+
+  #backend(connector: RegisteredConnector, { url, serverName }: EndpointConfig, pool: PoolAccess): Backend {
+    const access = serverName === undefined ? pool : { ...pool, serverName };
+    const id = `${connector.name} ${url} ${shared(access)}`;
+    const shares = this.#backends.get(id) ?? { backend: connector.connect(url, access), users: 0 };
+    shares.users += 1;
+    this.#backends.set(id, shares);
+    return shares.backend;
+  }
+
+  /** Kept for good: a few numbers for every server that there ever was. */
+  #server(id: string): ServerLoad {
+    const known = this.#servers.get(id);
+    if (known) return known;
+    const server = new ServerLoad(this.#closing.signal);
+    const { redis } = this.#parts;
+    if (redis) {
+      const { worker } = this;
+      const [limit, changed] = [() => server.most, () => server.changed()];
+      server.slots = new SharedSlots({ redis, server: id, worker, limit, changed });
+    }
+    this.#servers.set(id, server);
+    return server;
+  }
+
+  #release(backend: Backend): void {
+    for (const [id, shares] of this.#backends) {
+      if (shares.backend !== backend) continue;
+      shares.users -= 1;
+      if (shares.users > 0) return;
+      this.#backends.delete(id);
+      backend.close();
+    }
   }
 }

@@ -12,6 +12,8 @@ const WANTED_MS = 30_000;
 export interface RecoveryParts {
   /** Queries the server's models without running one. Rejects with a `MillraceError`. */
   readonly probe: (endpoint: Endpoint, ms: number) => Promise<unknown>;
+  /** Called with an endpoint that answers again, before it gets traffic. */
+  readonly back: (endpoint: Endpoint) => void;
   readonly closing: AbortSignal;
   /** Called when an endpoint's state has changed. */
   readonly changed: () => void;
@@ -47,13 +49,14 @@ export class Recovery {
 
   /** Never rejects. */
   async #probe(pauseMs: number, endpoint: Endpoint): Promise<void> {
-    const { probe, closing, changed } = this.#parts;
+    const { probe, back, closing, changed } = this.#parts;
     const wanted = performance.now() - this.#wantedAt < WANTED_MS;
     // An endpoint's state without demand becomes stale: the next call tests it.
     const there =
       closing.aborted || !wanted || endpoint.away === undefined || (await answers(probe(endpoint, ANSWER_MS)));
     if (!there) return this.#probeIn(Math.min(pauseMs * 2, PAUSE_MS.longest), endpoint);
     this.#probing.delete(endpoint);
+    if (wanted && endpoint.away !== undefined) back(endpoint);
     endpoint.reachable();
     changed();
   }

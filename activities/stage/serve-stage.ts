@@ -20,6 +20,7 @@ import type { HeldSlot } from './held-slot.js';
 import { type Known, lacking } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
 import { jsonOf, keepable, unfit } from './stage-output.js';
+import { traceparentOf } from './trace.js';
 import type { WorkerKind } from './worker-kind.js';
 
 /** One attempt of a stage, as seen by its host. */
@@ -189,7 +190,7 @@ async function callPool(
       parts,
       kind,
       { prompt: transcript },
-      { ...call, with: { ...call.with, ...SUMMARY } },
+      { ...call, with: summaryOptions(call.with) },
       attempt,
       { ...own, onText: () => undefined },
     );
@@ -201,14 +202,15 @@ async function callPool(
   return { ...served, ...(usage && { usage }) };
 }
 
-/** Options of the call that summarizes a conversation. It offers no tools and is bound to no schema. */
-const SUMMARY: JsonObject = {
+/** Options of the call that summarizes a conversation: without tools, schema or constraint. */
+const summaryOptions = ({ extra, reasoningEffort, thinkingTokens }: JsonObject): JsonObject => ({
   system: 'Summarize the following conversation for its participants: facts, decisions and open questions, in short.',
   maxTokens: 256,
   temperature: 0,
-  tools: [],
-  bind: false,
-};
+  ...(extra !== undefined && { extra }),
+  ...(reasoningEffort !== undefined && { reasoningEffort }),
+  ...(thinkingTokens !== undefined && { thinkingTokens }),
+});
 
 function sumOf(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {
   if (!a || !b) return a ?? b;
@@ -225,12 +227,15 @@ async function callOnce(
   { audioFor, onText }: PoolCallParts,
 ): Promise<Served> {
   const { signal, resumeFrom } = attempt;
+  const affinity = affinityOf(call, input);
   const context = {
     bytes: bytesOf(call.tenant),
     checkpoint: attempt.checkpoint,
     idempotencyKey: idempotencyKeyOf(call, attempt.run),
     tenant: call.tenant,
     ...(call.priority && { priority: call.priority }),
+    traceparent: traceparentOf(attempt.run, idempotencyKeyOf(call, attempt.run)),
+    ...(affinity !== undefined && { affinity: jsonHash({ tenant: call.tenant, affinity }) }),
     ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),
     ...(attempt.continued && { continued: attempt.continued }),
@@ -261,7 +266,7 @@ async function callOnce(
       tenant: call.tenant,
       priority: call.priority,
       hedge: call.hedge,
-      affinity: affinityOf(call, input),
+      affinity,
       devices: attempt.devices,
       avoid: attempt.tried?.avoid,
       queueMs: queueLeft(call, attempt),

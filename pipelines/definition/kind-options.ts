@@ -84,6 +84,14 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
       .optional(),
     wrongTurns: count,
   }),
+  transcribe: z.looseObject({
+    language: z
+      .string()
+      .regex(/^[a-z]{2,3}(-[A-Za-z]{2,4})?$/, 'must be a language code such as de')
+      .optional(),
+    segments: z.enum(['segments', 'words'], 'must be "segments" or "words"').optional(),
+  }),
+  embed: z.looseObject({ as: z.enum(['query', 'passage'], 'must be "query" or "passage"').optional() }),
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),
   }),

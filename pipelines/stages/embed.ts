@@ -2,22 +2,59 @@ import { z } from 'zod';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
+/** Texts of one stage: what a worker holds as JSON numbers beside its other calls. */
+const MOST_TEXTS = 2_048;
+
 const input = z.object({ text: z.string() });
+const inputs = z.object({ texts: z.array(z.string()).max(MOST_TEXTS) });
+const vector = z.array(z.number());
 const output = z.object({
   /** The text's embedding, of length 1 (L2 norm). */
-  embedding: z.array(z.number()),
+  embedding: vector,
+});
+const outputs = z.object({
+  /** The texts' embeddings in their order, each of length 1 (L2 norm). */
+  embeddings: z.array(vector),
 });
 
 export type EmbedInput = z.output<typeof input>;
 export type EmbedOutput = z.output<typeof output>;
+export type EmbedAllInput = z.output<typeof inputs>;
+export type EmbedAllOutput = z.output<typeof outputs>;
+
+export interface EmbedOptions {
+  readonly model: string;
+  /**
+   * What the text is for, where the model embeds questions and passages differently; how it is told is an option of the
+   * pool (`as`). Without one there it has no effect.
+   */
+  readonly as?: EmbedRole;
+}
+
+export type EmbedRole = 'query' | 'passage';
+
+const asGiven = ({ as }: EmbedOptions) => ({ ...(as !== undefined && { as }) });
 
 /** Text to an embedding vector. */
-export const embed = (options: { model: string }): StageUse<EmbedInput, EmbedOutput> => ({
+export const embed = (options: EmbedOptions): StageUse<EmbedInput, EmbedOutput> => ({
   kind: 'embed',
   model: options.model,
-  with: {},
+  with: asGiven(options),
   input,
   output,
 });
 
-export const embedKind: StageKind = { input, output, ...TRAITS.embed };
+/** Up to 2,048 texts to their embeddings, in as few requests as the pool's batch size allows. */
+export const embedAll = (options: EmbedOptions): StageUse<EmbedAllInput, EmbedAllOutput> => ({
+  kind: 'embed',
+  model: options.model,
+  with: asGiven(options),
+  input: inputs,
+  output: outputs,
+});
+
+export const embedKind: StageKind = {
+  input: z.union([input, inputs]),
+  output: z.union([output, outputs]),
+  ...TRAITS.embed,
+};

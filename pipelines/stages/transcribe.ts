@@ -4,9 +4,21 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const input = z.object({ audio: audio() });
+const span = { start: z.number(), end: z.number() };
 const output = z.object({
   /** The spoken text, without leading or trailing white space; empty for silence. */
   text: z.string(),
+  /** Parts of the text with their times in seconds from the start of the audio, where `segments` requests them. */
+  segments: z
+    .array(
+      z.object({
+        ...span,
+        text: z.string(),
+        speaker: z.string().optional(),
+        words: z.array(z.object({ ...span, text: z.string() })).optional(),
+      }),
+    )
+    .optional(),
 });
 
 export type TranscribeInput = z.output<typeof input>;
@@ -20,10 +32,20 @@ export type TranscribeOutput = z.output<typeof output>;
  * heard.text;
  * ```
  */
-export const transcribe = (options: { model: string }): StageUse<TranscribeInput, TranscribeOutput> => ({
+export const transcribe = ({
+  model,
+  language,
+  segments,
+}: {
+  model: string;
+  /** Of the speech, as ISO 639-1: `de`. Default: the model finds out. */
+  language?: string;
+  /** Return times: of segments, or of their words too. Needs a server that reports them. */
+  segments?: 'segments' | 'words';
+}): StageUse<TranscribeInput, TranscribeOutput> => ({
   kind: 'transcribe',
-  model: options.model,
-  with: {},
+  model,
+  with: { ...(language !== undefined && { language }), ...(segments !== undefined && { segments }) },
   input,
   output,
 });

@@ -90,8 +90,8 @@ describe('a waiting caller of a pipeline that is one segment', () => {
       ...json,
       prefer: 'wait=60',
     });
-    expect(response.status).toBe(502);
-    expect(await response.json()).toMatchObject({ code: 'BACKEND_REJECTED', run: { status: 'failed' } });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'CONTEXT_TOO_LONG', run: { status: 'failed' } });
   });
 });
 

@@ -47,6 +47,28 @@ export const SERVER_SETTINGS = {
     .describe(
       'Bearer token, sent to LLM_BASE_URL only; other pools name theirs in the models file (apiKey). llama.cpp and vLLM need none by default.',
     ),
+  MILLRACE_ZONE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Zone of this worker: endpoints with the same `zone` are preferred while they have room.'),
+  MILLRACE_DNS_SERVERS: list(
+    'DNS servers (address or address:port), separated by commas, for pools with `discover`; default: the system’s resolver.',
+  ),
+  MILLRACE_KUBERNETES_API: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'Base URL of the Kubernetes API server, for pools with `discover: kubernetes`; in a cluster https://kubernetes.default.svc.',
+    ),
+  MILLRACE_KUBERNETES_TOKEN_FILE: z
+    .string()
+    .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
+    .describe('Bearer token for the Kubernetes API server; read again for every request.'),
+  MILLRACE_KUBERNETES_CA_FILE: z
+    .string()
+    .default('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt')
+    .describe('Certificate authority of the Kubernetes API server.'),
   MILLRACE_GATEWAY_URL: z
     .url()
     .optional()

@@ -5,26 +5,29 @@ import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { exchange, type Transport } from '../exchange.js';
 import { HttpFault } from '../http-fault.js';
 import { mapped } from '../mapped.js';
+import type { LinkedTransport } from '../transport.js';
 import { readBody } from './answer.js';
 import { mapError } from './errors.js';
 import { request } from './request.js';
 import { type Scalars, targetUrl } from './target.js';
 
-type Context = Pick<CallContext, 'signal' | 'idempotencyKey'>;
+type Context = Pick<CallContext, 'signal' | 'idempotencyKey' | 'traceparent'>;
 
 /** One API by its base URL. */
 export class HttpBackend implements Backend {
   readonly endpoint: string;
+  readonly close: () => void;
   readonly #base: string;
   readonly #transport: Transport;
 
-  constructor(endpoint: string, transport: Transport) {
+  constructor(endpoint: string, { fetch: transport, close }: LinkedTransport) {
+    this.close = close;
     this.endpoint = endpoint;
     this.#base = baseUrl(endpoint, 'http');
     this.#transport = transport;
   }
 
-  invoke(call: Call, { signal, idempotencyKey }: Context): Promise<Reply> {
+  invoke(call: Call, { signal, idempotencyKey, traceparent }: Context): Promise<Reply> {
     return this.#mapped(call.model, signal, async () => {
       if (call.kind !== 'http') {
         throw new MillraceError(
@@ -42,6 +45,7 @@ export class HttpBackend implements Backend {
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+        ...(traceparent !== undefined && { traceparent }),
       };
       const url = targetUrl(this.#base, path, values, query);
       const sent = { url, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
@@ -65,9 +69,6 @@ export class HttpBackend implements Backend {
       return model;
     });
   }
-
-  /** Nothing to close: connections belong to the transport and end when idle. */
-  close(): void {}
 
   async #answers(signal: AbortSignal): Promise<void> {
     const answer = await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);

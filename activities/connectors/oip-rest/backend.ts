@@ -1,8 +1,8 @@
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
-import type { Transport } from '../exchange.js';
 import { mapped } from '../mapped.js';
 import { PLAIN, TensorModels } from '../tensors/index.js';
+import type { LinkedTransport } from '../transport.js';
 import { OipRestClient } from './client.js';
 import { mapError } from './errors.js';
 import { hasNoRepository, heal } from './heal.js';
@@ -13,12 +13,14 @@ import { RestTensorClient } from './tensor-client.js';
 /** One server of the protocol. */
 export class OipRestBackend implements Backend {
   readonly endpoint: string;
+  readonly close: () => void;
   /** Removed once the server has answered that it has no repository API. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: OipRestClient;
   readonly #models: TensorModels;
 
-  constructor(endpoint: string, transport: Transport, options: OipRestOptions = {}) {
+  constructor(endpoint: string, { fetch: transport, close }: LinkedTransport, options: OipRestOptions = {}) {
+    this.close = close;
     this.endpoint = endpoint;
     this.#client = new OipRestClient(baseUrl(endpoint, 'oip-rest'), transport);
     this.#models = new TensorModels(new RestTensorClient(this.#client), options.tensors);
@@ -46,9 +48,6 @@ export class OipRestBackend implements Backend {
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
     return this.#mapped(model, signal, () => this.#client.fingerprint(model, signal));
   }
-
-  /** Nothing to close: connections belong to the transport and end when idle. */
-  close(): void {}
 
   async #heal(model: string, signal: AbortSignal): Promise<void> {
     try {

@@ -1,6 +1,7 @@
 import type { Connector } from '../connector.js';
 import type { Transport } from '../exchange.js';
 import { TENSOR_KINDS } from '../tensors/index.js';
+import { linked } from '../transport.js';
 import { OipRestBackend } from './backend.js';
 import { type OipRestOptions, oipRestOptions } from './options.js';
 
@@ -12,10 +13,12 @@ import { type OipRestOptions, oipRestOptions } from './options.js';
  * not). Node's fetch fails when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout
  * is.
  */
-export const oipRestConnector = ({ transport = fetch }: { readonly transport?: Transport } = {}): Connector => ({
+export const oipRestConnector = ({ transport }: { readonly transport?: Transport } = {}): Connector => ({
   name: 'oip-rest',
   kinds: new Set([...TENSOR_KINDS.keys(), 'infer']),
   capabilities: new Set(),
   options: oipRestOptions,
-  connect: (endpoint, _key, options) => new OipRestBackend(endpoint, transport, options as OipRestOptions | undefined),
+  takesLink: true,
+  connect: (endpoint, _key, options, link) =>
+    new OipRestBackend(endpoint, linked(endpoint, link, transport), options as OipRestOptions | undefined),
 });

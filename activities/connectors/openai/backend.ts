@@ -1,12 +1,16 @@
 import { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { Backend, Call, CallContext, MapError, Reply } from '../connector.js';
+import type { Backend, Call, CallContext, Link, MapError, Pressure, Reply } from '../connector.js';
 import { handlerOf, mapped } from '../mapped.js';
+import { type LinkedTransport, transportOf } from '../transport.js';
+import { callHeaders } from './call-headers.js';
 import { boundedFetch } from './error-bodies.js';
 import { errorMapper } from './errors.js';
+import { healthy } from './health.js';
 import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server } from './models.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
+import { pressure } from './pressure.js';
 
 /**
  * The longest time that a timer can hold: the client requires a limit, but the caller's signal is the only one that
@@ -18,25 +22,29 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
   readonly #client: OpenAI;
+  readonly #transport: LinkedTransport<typeof fetch>;
   readonly #options: OpenAiOptions;
+  readonly #headers: Readonly<Record<string, string | null>>;
   readonly #mapError: MapError;
   /** Models that the server is known to have, with its software. */
   readonly #present = new Map<string, ServerSoftware>();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
-  constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions) {
+  constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions, link?: Link) {
+    this.#transport = transportOf(endpoint, link);
     this.endpoint = endpoint;
     this.#options = options;
+    this.#headers = apiKey === undefined ? { authorization: null } : {};
     this.#mapError = errorMapper(apiKey ?? '');
     this.#client = new OpenAI({
       baseURL: endpoint,
       // The client requires a key; the header below removes it again.
       apiKey: apiKey ?? 'none',
-      ...(apiKey === undefined && { defaultHeaders: { authorization: null } }),
+      defaultHeaders: this.#headers,
       maxRetries: 0,
       timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
-      fetch: boundedFetch,
+      fetch: boundedFetch(this.#transport.fetch),
       // The client reads options that are not given from the environment.
       adminAPIKey: null,
       organization: null,
@@ -50,7 +58,7 @@ export class OpenAiBackend implements Backend {
       const { handler, software } = await this.#ready(call.kind, call.model, context.signal);
       return handler.invoke(call, {
         ...context,
-        client: this.#client,
+        client: this.#clientOf(context),
         software,
         options: this.#options,
       });
@@ -68,12 +76,33 @@ export class OpenAiBackend implements Backend {
     return this.#mapped(model, signal, () => fingerprint(this.#client, model, signal));
   }
 
+  /** By `GET /health`, which vLLM, SGLang, llama.cpp and TGI have beside `/v1`. */
+  ready(model: string, signal: AbortSignal): Promise<boolean> {
+    return this.#mapped(model, signal, async () => {
+      const known = await healthy(this.#client, signal);
+      return known && (this.#options.server ?? (await requireModel(this.#client, model, signal))) !== 'other';
+    });
+  }
+
+  pressure(signal: AbortSignal): Promise<Pressure | undefined> {
+    return this.#mapped('metrics', signal, () => pressure(this.#client, signal));
+  }
+
   server(model: string, signal: AbortSignal): Promise<string> {
     return this.#mapped(model, signal, () => server(this.#client, model, signal));
   }
 
-  /** Nothing to close: connections belong to Node's fetch and end when idle. */
-  close(): void {}
+  /** Connections without a link belong to Node's fetch and end when idle. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** The client with the headers of one call. */
+  #clientOf(context: CallContext): OpenAI {
+    const headers = callHeaders(this.#options, context);
+    if (Object.keys(headers).length === 0) return this.#client;
+    return this.#client.withOptions({ defaultHeaders: { ...this.#headers, ...headers } });
+  }
 
   async #ready(kind: string, model: string, signal: AbortSignal) {
     const handler = handlerOf(KIND_HANDLERS, kind, 'openai');

@@ -7,15 +7,17 @@ import { LONGEST_BODY, tooLong } from '../exchange.js';
  * form, `{ "error": { "message": … } }`, the only one that the client reads: older vLLM puts the fields at the top (`{
  * "object": "error", "message": … }`), FastAPI sends `{ "detail": … }`, Ollama `{ "error": "…" }`.
  */
-export const boundedFetch: typeof fetch = async (input, init) => {
-  const answer = await fetch(input, { ...init, redirect: 'manual' });
-  if (answer.status >= 300 && answer.status < 400) return redirected(answer);
-  const response = bounded(answer);
-  if (response.ok || !response.headers.get('content-type')?.includes('json')) return response;
-  const text = await response.text();
-  const { status, statusText, headers } = response;
-  return new Response(uniform(text) || null, { status, statusText, headers: withoutLength(headers) });
-};
+export const boundedFetch =
+  (transport: typeof fetch = fetch): typeof fetch =>
+  async (input, init) => {
+    const answer = await transport(input, { ...init, redirect: 'manual' });
+    if (answer.status >= 300 && answer.status < 400) return redirected(answer);
+    const response = bounded(answer);
+    if (response.ok || !response.headers.get('content-type')?.includes('json')) return response;
+    const text = await response.text();
+    const { status, statusText, headers } = response;
+    return new Response(uniform(text) || null, { status, statusText, headers: withoutLength(headers) });
+  };
 
 /** The answer; reading fails when the body exceeds the limit, so that it cannot exhaust memory. */
 function bounded(response: Response): Response {

@@ -14,5 +14,7 @@ export const openAiConnector = (): Connector => ({
   capabilities: new Set(['stream', 'tools', 'structured-output']),
   options: () => optionsSchema,
   takesKey: true,
-  connect: (endpoint, key, options) => new OpenAiBackend(endpoint, key, optionsSchema.parse(options ?? {})),
+  takesLink: true,
+  capacity: 'server',
+  connect: (endpoint, key, options, link) => new OpenAiBackend(endpoint, key, optionsSchema.parse(options ?? {}), link),
 });

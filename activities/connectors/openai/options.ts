@@ -5,6 +5,23 @@ import { extraSchema } from '../../../pipelines/stages/index.js';
 export const SOFTWARE = ['vllm', 'sglang', 'llama.cpp', 'other'] as const;
 export type ServerSoftware = (typeof SOFTWARE)[number];
 
+const role = z.strictObject({ prefix: z.string().optional(), extra: extraSchema.optional() });
+
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of a header');
+/** Names of the headers that tell a router what it chooses a server by. */
+const routerHeaders = z.strictObject({
+  /** `interactive`, `default` or `batch`. */
+  priority: headerName.default('x-request-priority'),
+  /** A hash: the same for calls whose prompts begin alike. */
+  session: headerName.default('x-session-id'),
+  tenant: headerName.default('x-tenant-id'),
+  /** What is left for the call, in milliseconds. */
+  timeoutMs: headerName.default('x-request-timeout-ms'),
+});
+const router = z
+  .union([z.literal('external'), z.strictObject({ headers: routerHeaders.prefault({}) })])
+  .transform((given) => (given === 'external' ? { headers: routerHeaders.parse({}) } : given));
+
 /** `options` of a pool of this connector. */
 export const optionsSchema = z.strictObject({
   /** Further members of each request's body, as the server names them. A stage's own `extra` replaces them by name. */
@@ -17,6 +34,17 @@ export const optionsSchema = z.strictObject({
   cacheSalt: z.enum(['tenant', 'off']).default('tenant'),
   /** The member of an assistant message in which the model wants its reasoning back. Absent: it is not sent. */
   reasoningInHistory: z.enum(['reasoning', 'reasoning_content']).optional(),
+  /**
+   * The pool's endpoints are routers (llm-d, Dynamo, Envoy AI Gateway, vLLM's own), which choose a server by these
+   * headers.
+   */
+  router: router.optional(),
+  /** `rerank`: the route, `/rerank` as Jina and Cohere have it, or vLLM's `/score`. */
+  rerankBy: z.enum(['rerank', 'score']).default('rerank'),
+  /** `embed`: most texts of one request. */
+  batch: z.int().min(1).max(2_048).default(64),
+  /** `embed`: what a stage's `as` adds, before the text and to the request. */
+  as: z.strictObject({ query: role.optional(), passage: role.optional() }).optional(),
 });
 
 export type OpenAiOptions = z.output<typeof optionsSchema>;

@@ -8,7 +8,8 @@ import type { KindHandler } from './kind-handler.js';
 type Passage = JsonObject & { readonly text: string };
 
 /**
- * `POST /v1/rerank`, which OpenAI does not have: the API of Jina and Cohere, also offered by vLLM and llama.cpp. Scores
+ * `POST /v1/rerank`, which OpenAI does not have: the API of Jina and Cohere, also offered by vLLM and llama.cpp; or
+ * vLLM's `POST /v1/score`, where the pool says so. Scores
  * are on the model's own scale; equal scores keep the server's order.
  */
 export const rerank: KindHandler = {
@@ -18,7 +19,11 @@ export const rerank: KindHandler = {
     const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);
     // Servers refuse an empty list.
     if (top === 0) return { output: { passages: [] } };
-    return ranked(client, { model, query: input.query as string, passages, top, extras: extrasOf(call, pool) }, signal);
+    return ranked(
+      client,
+      { model, query: input.query as string, passages, top, extras: extrasOf(call, pool), by: pool.rerankBy },
+      signal,
+    );
   },
   async probe(model, client, signal) {
     await ranked(client, { model, query: 'ok', passages: [{ text: 'ok' }], top: 1 }, signal);
@@ -31,21 +36,33 @@ interface Question {
   readonly passages: readonly Passage[];
   /** Number of results. */
   readonly top: number;
-  readonly extras?: ReturnType<typeof extrasOf>;
+  readonly extras?: readonly (JsonObject | undefined)[];
+  /** Default `rerank`. */
+  readonly by?: 'rerank' | 'score';
 }
 
 interface Answer {
+  /** Of `/score`. */
+  readonly data?: readonly { readonly index?: unknown; readonly score?: unknown }[] | null;
   readonly results?: readonly { readonly index?: unknown; readonly relevance_score?: unknown }[] | null;
   readonly usage?: { readonly prompt_tokens?: number; readonly total_tokens?: number } | null;
 }
 
+const asResult = (each: unknown) => {
+  const { index, score } = Object(each) as { readonly index?: unknown; readonly score?: unknown };
+  return { index, relevance_score: score };
+};
+
 async function ranked(
   client: OpenAI,
-  { model, query, passages, top, extras = [undefined, undefined] }: Question,
+  { model, query, passages, top, extras = [], by = 'rerank' }: Question,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const body = withExtra({ model, query, documents: passages.map(({ text }) => text), top_n: top }, ...extras);
-  const { results, usage } = await client.post<Answer>('/rerank', { body, signal });
+  const texts = passages.map(({ text }) => text);
+  const score = by === 'score';
+  const own = score ? { model, text_1: query, text_2: texts } : { model, query, documents: texts, top_n: top };
+  const answer = await client.post<Answer>(`/${by}`, { body: withExtra<object>(own, ...extras), signal });
+  const { results, usage } = score ? { results: answer.data?.map(asResult), usage: answer.usage } : answer;
   if (!Array.isArray(results)) throw new MillraceError('INVALID_OUTPUT', 'the answer has no results');
   const scored = new Map<number, number>();
   for (const { index, relevance_score: score } of results.map(Object) as NonNullable<Answer['results']>) {

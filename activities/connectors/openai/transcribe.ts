@@ -3,8 +3,9 @@ import { abortable } from '../../../media/abortable.js';
 import { writeWav } from '../../../media/write-wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { Json } from '../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
+import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
 /** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM accept per file. */
@@ -15,38 +16,119 @@ const LONGEST_PART = 600 * SAMPLE_RATE;
  * most 10 minutes that end at a quiet moment. Progress is checkpointed after every part.
  */
 export const transcribe: KindHandler = {
-  async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
+  async invoke(call, { client, signal, audio, emit, checkpoint, resumeFrom, options: pool }) {
+    const { model, with: options, input } = call;
+    const asked = { ...(options as Asked), extras: extrasOf(call, pool) };
     const start = progressOf(resumeFrom);
     let { sample, text } = start;
+    const segments = [...start.segments];
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
-      const transcript = await transcriptOf(client, model, part, signal);
+      const { text: transcript, segments: found } = await transcriptOf(
+        client,
+        { model, samples: part, ...asked },
+        signal,
+      );
+      segments.push(...found.map((each) => later(each, sample / SAMPLE_RATE)));
       const more = [text, transcript].every((each) => each !== '') ? ` ${transcript}` : transcript;
       text += more;
       sample += part.length;
       emit(more);
-      checkpoint({ sample, text });
+      checkpoint({ sample, text, ...(asked.segments && { segments }) });
     }
-    return { output: { text }, usage: { audioSeconds: (sample - start.sample) / SAMPLE_RATE } };
+    return {
+      output: { text, ...(asked.segments && { segments }) },
+      usage: { audioSeconds: (sample - start.sample) / SAMPLE_RATE },
+    };
   },
   /** A second of silence: OpenAI refuses less than a tenth of one. */
   async probe(model, client, signal) {
-    await transcriptOf(client, model, new Int16Array(SAMPLE_RATE), signal);
+    await transcriptOf(client, { model, samples: new Int16Array(SAMPLE_RATE) }, signal);
   },
 };
 
-async function transcriptOf(client: OpenAI, model: string, samples: Int16Array, signal: AbortSignal): Promise<string> {
+/** What a stage asks for. */
+interface Asked {
+  readonly language?: string;
+  readonly segments?: 'segments' | 'words';
+  readonly extras?: readonly (JsonObject | undefined)[];
+}
+
+interface Question extends Asked {
+  readonly model: string;
+  readonly samples: Int16Array;
+}
+
+type Span = { readonly start: number; readonly end: number; readonly text: string };
+type Segment = Span & { readonly words?: readonly Span[] };
+
+async function transcriptOf(
+  client: OpenAI,
+  { model, samples, language, segments, extras = [] }: Question,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly segments: readonly Segment[] }> {
   const wav = Buffer.concat([...writeWav(samples, { sampleRate: SAMPLE_RATE })]);
   const file = await toFile(wav, 'audio.wav', { type: 'audio/wav' });
-  const answer: unknown = await client.audio.transcriptions.create(
-    { model, file, response_format: 'json' },
-    { signal },
-  );
-  const text = (answer as { readonly text?: unknown } | null)?.text;
-  if (typeof text !== 'string') throw new MillraceError('INVALID_OUTPUT', 'the answer has no text');
-  return text.trim();
+  const body = {
+    model,
+    file,
+    response_format: segments ? ('verbose_json' as const) : ('json' as const),
+    ...(language !== undefined && { language }),
+    ...(segments && { timestamp_granularities: segments === 'words' ? ['segment', 'word'] : ['segment'] }),
+  };
+  const sent = withExtra(body, ...extras) as OpenAI.Audio.TranscriptionCreateParamsNonStreaming;
+  const answer = Object(await client.audio.transcriptions.create(sent, { signal })) as Answer;
+  if (typeof answer.text !== 'string') throw new MillraceError('INVALID_OUTPUT', 'the answer has no text');
+  return { text: answer.text.trim(), segments: segments ? segmentsIn(answer) : [] };
 }
+
+interface Answer {
+  readonly text?: unknown;
+  readonly segments?: unknown;
+  readonly words?: unknown;
+}
+
+/** The segments with their words, which servers list beside them. Throws `INVALID_OUTPUT` for a server without times. */
+function segmentsIn({ segments, words }: Answer): Segment[] {
+  const all = spansIn(segments, 'text');
+  if (!all) throw new MillraceError('INVALID_OUTPUT', 'the answer has no segments with times');
+  const spoken = spansIn(words, 'word');
+  if (!spoken) return all;
+  // A word belongs to the segment in which its middle is.
+  const middle = ({ start, end }: Span) => (start + end) / 2;
+  return all.map((segment, i) => ({
+    ...segment,
+    words: spoken.filter((word) => {
+      const at = middle(word);
+      return at >= (i === 0 ? 0 : segment.start) && at < (all[i + 1]?.start ?? Number.POSITIVE_INFINITY);
+    }),
+  }));
+}
+
+function spansIn(list: unknown, name: 'text' | 'word'): Span[] | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const spans = list.map((each: unknown) => {
+    const { start, end, [name]: text } = Object(each) as Record<string, unknown>;
+    return { start, end, text };
+  });
+  const fit = spans.every(
+    ({ start, end, text }) => Number.isFinite(start) && Number.isFinite(end) && typeof text === 'string',
+  );
+  return fit ? (spans as Span[]).map((each) => ({ ...each, text: each.text.trim() })) : undefined;
+}
+
+/** A segment of a part that begins so many seconds after the audio. */
+const later = ({ words, ...segment }: Segment, seconds: number): Segment => ({
+  ...shifted(segment, seconds),
+  ...(words && { words: words.map((word) => shifted(word, seconds)) }),
+});
+
+const shifted = ({ start, end, text }: Span, seconds: number): Span => ({
+  start: Math.round((start + seconds) * 1_000) / 1_000,
+  end: Math.round((end + seconds) * 1_000) / 1_000,
+  text,
+});
 
 /** Joins windows into parts of at most the maximum length, as 16-bit samples. */
 async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16Array, void> {
@@ -78,11 +160,12 @@ function joined(pieces: readonly Int16Array[], length: number): Int16Array {
 interface Progress {
   readonly sample: number;
   readonly text: string;
+  readonly segments: readonly Segment[];
 }
 
 function progressOf(resumeFrom: Json | undefined): Progress {
-  const { sample, text } = (resumeFrom ?? {}) as Partial<Progress>;
+  const { sample, text, segments = [] } = (resumeFrom ?? {}) as Partial<Progress>;
   return Number.isSafeInteger(sample) && typeof text === 'string'
-    ? { sample: sample as number, text }
-    : { sample: 0, text: '' };
+    ? { sample: sample as number, text, segments }
+    : { sample: 0, text: '', segments: [] };
 }

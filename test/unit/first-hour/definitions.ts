@@ -60,7 +60,7 @@ const REFERENCES: readonly Mistake[] = [
     body: "return { x: stage('a', ask, { promt: input.text }).text };",
     types: "'promt' does not exist in type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "a.input.promt" is not one of its fields: prompt, history, images, temperature, topP, maxTokens, stop, seed, presencePenalty, frequencyPenalty, tools, toolChoice, parallelToolCalls, output; did you mean "prompt"? (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "a.input.promt" is not one of its fields: prompt, history, images, temperature, topP, maxTokens, stop, seed, presencePenalty, frequencyPenalty, reasoningEffort, tools, toolChoice, parallelToolCalls, output; did you mean "prompt"? (pipelines.ts:3)',
   },
   {
     mistake: 'a number where text is needed',
@@ -411,7 +411,7 @@ const OPTIONS: readonly Mistake[] = [
     body: staged("{ timout: { attempt: '5s' } }"),
     types: "'timout' does not exist in type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "a.timout" is not an option; the options are cache, fallback, degrade, optional, reserve, retry, timeout, execution, priority, hedge, patience; did you mean "timeout"? (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "a.timout" is not an option; the options are cache, fallback, degrade, optional, reserve, onCut, retry, timeout, execution, priority, hedge, patience; did you mean "timeout"? (pipelines.ts:3)',
   },
   {
     mistake: 'a misspelled part of a policy',
@@ -425,7 +425,7 @@ const OPTIONS: readonly Mistake[] = [
     module: "export const p = pipeline('p', { input: z.object(INPUT), dedline: '1m' }, () => ({}));",
     types: "'dedline' does not exist in type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "dedline" is not an option; the options are input, description, deadline, record, openai; did you mean "deadline"? (pipelines.ts:2)',
+      'INVALID_PIPELINE: pipeline "p": "dedline" is not an option; the options are input, description, deadline, record, openai, onLeave; did you mean "deadline"? (pipelines.ts:2)',
   },
   {
     mistake: 'a hedge of a function',

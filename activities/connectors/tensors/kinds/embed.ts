@@ -1,3 +1,5 @@
+import pMap from 'p-map';
+import type { Reply } from '../../connector.js';
 import { unitVector } from '../../unit-vector.js';
 import type { BoundOutput } from '../bind.js';
 import { wrongOutput } from '../encode.js';
@@ -5,17 +7,31 @@ import { answer, sourcesOf, type TensorKind } from '../kind.js';
 import type { Numbers } from '../numbers.js';
 import { needed, numbers, wholeOutput } from '../read.js';
 
-/** Embedding of one text, image or sound; dynamic batching joins those that arrive together. */
+/** Embedding of one text, image or sound, or of a list of texts; dynamic batching joins those that arrive together. */
 export const embed: TensorKind = {
   async invoke(call, context) {
-    const { outputs } = await answer(call, context, await sourcesOf(call, context));
-    const whole = wholeOutput(context.map, outputs);
-    if (whole) return { output: whole };
-    const [bound, tensor] = needed(context.map, 'embedding', outputs);
-    return { output: { embedding: unitVector(pooled(numbers(bound, tensor), tensor.shape, bound)) } };
+    const { texts, ...one } = call.input;
+    if (texts === undefined) return single(call, context);
+    const embedded = await pMap(
+      texts as readonly string[],
+      (text) => single({ ...call, input: { ...one, text } }, context),
+      { concurrency: AT_ONCE, signal: context.signal },
+    );
+    return { output: { embeddings: embedded.map(({ output }) => output.embedding ?? []) } };
   },
   example: { text: 'ok' },
 };
+
+/** Texts of a list that are sent at once, for the server to batch. */
+const AT_ONCE = 8;
+
+async function single(...[call, context]: Parameters<TensorKind['invoke']>): Promise<Reply> {
+  const { outputs } = await answer(call, context, await sourcesOf(call, context));
+  const whole = wholeOutput(context.map, outputs);
+  if (whole) return { output: whole };
+  const [bound, tensor] = needed(context.map, 'embedding', outputs);
+  return { output: { embedding: unitVector(pooled(numbers(bound, tensor), tensor.shape, bound)) } };
+}
 
 /** One vector of a sentence's: [1, tokens, dimensions]. */
 function pooled(values: Numbers, shape: readonly number[], { name, pooling }: BoundOutput): Numbers {

@@ -12,7 +12,7 @@ describe('settings', () => {
     const { settings, findings } = await checkSettings({ LLM_API_KEY: 'sk-very-secret', LLM_MODEL: '', PATH: '/bin' });
     expect(settings?.LLM_API_KEY).toBe('sk-very-secret');
     expect(findings).toEqual([{ id: 'settings.valid', about: 'environment', state: 'ok', detail: expect.any(String) }]);
-    expect(findings[0]?.detail).toMatch(/^\d\d settings, given: LLM_API_KEY$/);
+    expect(findings[0]?.detail).toMatch(/^\d+ settings, given: LLM_API_KEY$/);
   });
 
   it('are all named where they are wrong, and nothing else is looked at', async () => {

@@ -1,0 +1,53 @@
+import { isIP, type LookupFunction } from 'node:net';
+import { Agent } from 'undici';
+import type { Link } from './connector.js';
+import type { Transport } from './exchange.js';
+
+export interface LinkedTransport<F = Transport> {
+  readonly fetch: F;
+  close(): void;
+}
+
+/**
+ * `fetch` over a link: with its headers, its certificates and its server's name. Without a link it is Node's own.
+ * @param endpoint the base URL; with a `serverName` its host is the address to connect to, and requests are made for the
+ *   name, so that the certificate and the Host header are those of the name
+ */
+export function transportOf(
+  endpoint: string,
+  { serverName, headers = {}, tls }: Link = {},
+): LinkedTransport<typeof fetch> {
+  const address = serverName === undefined ? undefined : addressIn(endpoint);
+  const agent = tls || address !== undefined ? new Agent({ connect: { ...tls, ...pinnedTo(address) } }) : undefined;
+  if (!agent && Object.keys(headers).length === 0) return { fetch, close: () => undefined };
+  return {
+    fetch: (input, init) => {
+      const url = new URL(input instanceof Request ? input.url : input);
+      if (address !== undefined && serverName !== undefined) url.hostname = serverName;
+      const all = new Headers(init?.headers);
+      for (const [name, value] of Object.entries(headers)) all.set(name, value);
+      // Node's types lack `dispatcher`, which its `fetch` has.
+      return fetch(url, { ...init, headers: all, ...(agent && { dispatcher: agent }) } as RequestInit);
+    },
+    // Calls in flight end first.
+    close: () => void agent?.close().catch(() => undefined),
+  };
+}
+
+function addressIn(endpoint: string): string | undefined {
+  const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) === 0 ? undefined : host;
+}
+
+/** Connects to the address whatever name a request has. */
+function pinnedTo(address: string | undefined): { lookup?: LookupFunction } {
+  if (address === undefined) return {};
+  const family = isIP(address);
+  return {
+    lookup: (_name, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family)),
+  };
+}
+
+/** The given transport, as in tests, else one over the link. */
+export const linked = (endpoint: string, link: Link | undefined, given: Transport | undefined): LinkedTransport =>
+  given ? { fetch: given, close: () => undefined } : transportOf(endpoint, link);

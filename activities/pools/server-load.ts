@@ -1,0 +1,126 @@
+import { limited } from '../../runtime/limited.js';
+import type { Backend, Pressure } from '../connectors/connector.js';
+import type { SharedSlots } from './shared-slots.js';
+
+/** Interval between two readings of a server's load, while it has calls; and the longest wait for one. */
+const POLL_MS = 250;
+const ANSWER_MS = 1_000;
+/** A server that reports nothing is asked again after this time. */
+const SILENT_MS = 60_000;
+/**
+ * Requests that may wait at the server, so that it has work when one ends: at least so many, or this share of those that
+ * it works on.
+ */
+const HEADROOM = { least: 2, share: 0.1 };
+/** With less of its cache free, the server would soon put requests back into its queue. */
+const FULL_CACHE = 0.95;
+
+/**
+ * Calls in flight at one server, of all pools that share its capacity, and how many there should be. Where requests wait
+ * in the server's own queue, out of reach of priorities and of other servers, the worker's limit falls to those that the
+ * server works on; it rises again while nothing waits.
+ */
+export class ServerLoad {
+  readonly #listeners = new Set<() => void>();
+  readonly #closing: AbortSignal;
+  #outstanding = 0;
+  #most = 0;
+  #limit = Number.POSITIVE_INFINITY;
+  #others = 0;
+  #waited = false;
+  #polling = false;
+  #silentUntil = Number.NEGATIVE_INFINITY;
+  /** Shares the limit with other workers. Absent: it is the worker's own. */
+  slots: SharedSlots | undefined;
+
+  constructor(closing: AbortSignal) {
+    this.#closing = closing;
+  }
+
+  /** An endpoint of a pool is at this server. The pools' highest concurrency is the server's. */
+  join(concurrency: number, changed: () => void): void {
+    this.#most = Math.max(this.#most, concurrency);
+    this.#listeners.add(changed);
+  }
+
+  leave(changed: () => void): void {
+    this.#listeners.delete(changed);
+  }
+
+  /** Most calls in flight of all workers together. */
+  get most(): number {
+    return this.#most;
+  }
+
+  /** Most calls in flight of this worker now. */
+  get limit(): number {
+    return Math.max(1, Math.min(this.#most, Math.floor(this.#limit)));
+  }
+
+  get full(): boolean {
+    const { slots } = this;
+    return this.#outstanding >= this.limit || (slots !== undefined && this.#outstanding >= slots.limit);
+  }
+
+  /** Requests that the server has, with those of other clients as last reported. */
+  get load(): number {
+    return this.#outstanding + this.#others;
+  }
+
+  /** This many calls wait for it. */
+  wanted(waiting: number): void {
+    this.slots?.wanted(waiting);
+  }
+
+  /** A call is sent. Returns a function to be called once, when it has ended. */
+  enter(backend: Backend): () => void {
+    this.#outstanding += 1;
+    this.slots?.taken();
+    if (backend.pressure && !this.#polling && this.#silentUntil < performance.now()) void this.#poll(backend);
+    return () => {
+      this.#outstanding -= 1;
+      this.slots?.left();
+      this.changed();
+    };
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  observe({ running, waiting, cacheUse = 0 }: Pressure): void {
+    const own = this.#outstanding;
+    const total = running + waiting;
+    this.#others = Math.max(0, total - own);
+    // A request waits for a moment between its arrival and the next step: only a queue that lasts counts.
+    if (waiting > 0 && this.#waited && own > 0) {
+      const share = Math.min(1, own / total);
+      const working = running * share;
+      this.#limit = Math.min(this.limit, Math.ceil(working + Math.max(HEADROOM.least, working * HEADROOM.share)));
+    } else if (waiting === 0 && own >= this.limit && cacheUse < FULL_CACHE) {
+      this.#limit = this.limit + Math.max(1, this.limit * HEADROOM.share);
+    }
+    this.#waited = waiting > 0;
+    this.changed();
+  }
+
+  /** Until nothing is in flight. Never rejects. */
+  async #poll(backend: Backend): Promise<void> {
+    this.#polling = true;
+    while (this.#outstanding > 0 && !this.#closing.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS).unref());
+      try {
+        const now = await limited(ANSWER_MS, this.#closing, async (signal) => backend.pressure?.(signal));
+        if (now) this.observe(now);
+        else {
+          this.#silentUntil = performance.now() + SILENT_MS;
+          break;
+        }
+      } catch {
+        // What does not answer now is handled by the endpoint's breaker.
+      }
+    }
+    this.#others = 0;
+    this.#polling = false;
+  }
+}

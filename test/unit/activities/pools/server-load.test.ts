@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Backend, Pressure } from '../../../../activities/connectors/connector.js';
+import { pressureIn } from '../../../../activities/connectors/openai/pressure.js';
+import { ServerLoad } from '../../../../activities/pools/server-load.js';
+
+/** A server that reports what `now` says, asked `asked` times. */
+function reporting(now: () => Pressure | undefined) {
+  const backend = {
+    asked: 0,
+    async pressure() {
+      backend.asked += 1;
+      return now();
+    },
+  };
+  return backend as unknown as Backend & { asked: number };
+}
+
+let closing: AbortController;
+beforeEach(() => {
+  vi.useFakeTimers();
+  closing = new AbortController();
+});
+afterEach(() => {
+  closing.abort();
+  vi.useRealTimers();
+});
+
+function loaded(concurrency: number, calls: number, backend: Backend) {
+  const load = new ServerLoad(closing.signal);
+  load.join(concurrency, () => undefined);
+  const leave = Array.from({ length: calls }, () => load.enter(backend));
+  return { load, leave };
+}
+
+describe('the limit of a server', () => {
+  it('falls to what the server works on once a queue lasts there, and rises again when nothing waits', async () => {
+    let now: Pressure = { running: 4, waiting: 12 };
+    const { load } = loaded(
+      32,
+      16,
+      reporting(() => now),
+    );
+    expect(load.limit).toBe(32);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(load.limit).toBe(32);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(load.limit).toBe(6);
+    expect(load.full).toBe(true);
+    now = { running: 6, waiting: 0 };
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(load.limit).toBeGreaterThan(12);
+  });
+
+  it('is this worker’s share where other clients have requests there, which count as load', async () => {
+    const { load } = loaded(
+      32,
+      8,
+      reporting(() => ({ running: 16, waiting: 16 })),
+    );
+    await vi.advanceTimersByTimeAsync(600);
+    expect(load.limit).toBe(6);
+    expect(load.load).toBe(32);
+  });
+
+  it('does not rise while its cache is full', async () => {
+    let now: Pressure = { running: 4, waiting: 4 };
+    const { load } = loaded(
+      32,
+      8,
+      reporting(() => now),
+    );
+    await vi.advanceTimersByTimeAsync(600);
+    now = { running: 8, waiting: 0, cacheUse: 0.97 };
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(load.limit).toBe(6);
+  });
+
+  it('is the configured one where the server reports nothing, which is asked for once', async () => {
+    const backend = reporting(() => undefined);
+    const { load } = loaded(4, 4, backend);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(load.limit).toBe(4);
+    expect(backend.asked).toBe(1);
+  });
+
+  it('is asked for only while there are calls', async () => {
+    const backend = reporting(() => ({ running: 1, waiting: 0 }));
+    const { leave } = loaded(4, 1, backend);
+    await vi.advanceTimersByTimeAsync(1_000);
+    for (const end of leave) end();
+    await vi.advanceTimersByTimeAsync(1_000);
+    const { asked } = backend;
+    expect(asked).toBeGreaterThan(2);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(backend.asked).toBe(asked);
+  });
+});
+
+/** Lines as the servers print them; those of SGLang from its documentation, the others also from real servers elsewhere. */
+describe('a report of load', () => {
+  it.each([
+    [
+      'vLLM, two engines',
+      '# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{engine="0",model_name="m"} 3.0\nvllm:num_requests_running{engine="1",model_name="m"} 1.0\nvllm:num_requests_waiting{engine="0",model_name="m"} 2.0\nvllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25\nvllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.5',
+      { running: 4, waiting: 2, cacheUse: 0.5 },
+    ],
+    [
+      'SGLang',
+      'sglang:num_running_reqs{model_name="m"} 7.0\nsglang:num_queue_reqs{model_name="m"} 1.0\nsglang:token_usage{model_name="m"} 0.9',
+      { running: 7, waiting: 1, cacheUse: 0.9 },
+    ],
+    ['llama.cpp', 'llamacpp:requests_processing 2\nllamacpp:requests_deferred 5', { running: 2, waiting: 5 }],
+    ['another', 'http_requests_total 5', undefined],
+    ['half of one', 'vllm:num_requests_running NaN', undefined],
+  ])('of %s', (_, text, expected) => {
+    expect(pressureIn(text)).toEqual(expected);
+  });
+});
