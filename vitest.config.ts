@@ -71,6 +71,7 @@ const WAITING = files([
   'integration/segments',
   'integration/server-away',
   'integration/stores',
+  'integration/streams',
   'integration/temporal-host',
   'integration/webhooks',
 ]);
