@@ -97,18 +97,25 @@ export class StageRunner {
     const alone = (own: Attempt, onOwn: OnText) => () => serveStage(parts, input, call, own, onOwn);
     if (!writes || !parts.streams) return await throughCache(parts, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;
-    return await produceText(
-      parts.streams,
-      { run, call, signal, onDelta: onText, onEntry: attempt.passed },
-      async (producing) => {
+    const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
+    let opened = false;
+    try {
+      return await produceText(parts.streams, about, async (producing) => {
+        opened = true;
         const { committed: text, continues } = producing;
         const own = { ...attempt, signal: producing.signal };
         if (text === '') return await throughCache(parts, call, own, alone(own, producing.onText));
         // A cached answer may be another one than the one that was begun.
         const begun = { ...own, continued: { text, continues } };
         return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };
-      },
-    );
+      });
+    } catch (error) {
+      if (opened || !(error instanceof MillraceError && error.code === 'STREAM_LOST')) throw error;
+      // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
+      const served = await throughCache(parts, call, attempt, alone(attempt, onText));
+      const silent = { ...about, onDelta: () => undefined };
+      return await produceText(parts.streams, silent, async () => served).catch(() => served);
+    }
   }
 }
 

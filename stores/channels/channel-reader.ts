@@ -39,7 +39,7 @@ const GONE_MS = 15_000;
 
 /**
  * The entries of a channel in order, as they are committed; returns its end. Waits for a channel that does not exist
- * yet, and for a store that cannot be reached, until the signal aborts. Throws `STREAM_LOST` if entries that a reader
+ * yet until the signal aborts, for a store that cannot be reached 15 s. Throws `STREAM_LOST` if entries that a reader
  * has seen, or needs, no longer exist, and the signal's reason.
  */
 export async function* readChannel(
@@ -62,8 +62,10 @@ export async function* readChannel(
       signal.throwIfAborted();
       changed = false;
       const held = await log.read(name, number, MOST_AT_ONCE).catch(() => 'away' as const);
-      if (held === 'away') missingSince = undefined;
-      else if (held === undefined || held.count < number) {
+      if (held === 'away') {
+        missingSince ??= performance.now();
+        if (performance.now() - missingSince > GONE_MS) throw lost(name);
+      } else if (held === undefined || held.count < number) {
         missingSince ??= performance.now();
         if (seen && performance.now() - missingSince > GONE_MS) throw lost(name);
       } else {

@@ -27,6 +27,9 @@ const BEAT_MS = 1_000;
 /** Pause before a store that cannot be reached, or is full, is tried again, in milliseconds. */
 const PAUSE_MS = 100;
 
+/** How long a store is waited for before anything is streamed, in milliseconds. */
+const AWAY_MS = 2_000;
+
 /** How long a writer waits for readers that lag, or for a store without room, in milliseconds. */
 const FULL_MS = 30_000;
 
@@ -80,14 +83,19 @@ export class ChannelWriter {
     if (options.signal.aborted) this.close();
   }
 
-  /** Opens a channel for writing: an earlier writer cannot write any more. Waits for the store until the signal aborts. */
+  /**
+   * Opens a channel for writing: an earlier writer cannot write any more. Throws `STREAM_LOST` if the store cannot be
+   * reached for two seconds: nothing is streamed then.
+   */
   static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
     const owner = randomUUID();
+    const began = performance.now();
     for (;;) {
       options.signal.throwIfAborted();
       try {
         return new ChannelWriter(log, name, owner, options, await log.open(name, owner, options.ttlMs));
       } catch {
+        if (performance.now() - began > AWAY_MS) throw lost(name);
         await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
       }
     }

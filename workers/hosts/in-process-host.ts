@@ -104,7 +104,8 @@ export class InProcessHost implements RunHost {
       journal?.end(call, { outcome });
       return outcome;
     } catch (error) {
-      if (error instanceof StageError && !interrupts(error)) {
+      // After a lost stream the call is made again, with the collected values.
+      if (error instanceof StageError && !interrupts(error) && error.code !== 'STREAM_LOST') {
         const { code, message, details } = error;
         journal?.end(call, { failure: { code, message, details } });
       }

@@ -302,6 +302,17 @@ describe('a speaking stage', () => {
     expect(calls).toBe(retry.attempts);
   });
 
+  it('gives up a store that cannot be reached, so that the collected text is spoken', async () => {
+    const away = new MemoryChannelLog();
+    away.open = async () => {
+      throw new Error('connection refused');
+    };
+    const about = { run: 'r', call: producer(), signal: signal(), onDelta: () => undefined };
+    const serve = vi.fn(whole());
+    await expect(produceText({ channels: away }, about, serve)).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    expect(serve).not.toHaveBeenCalled();
+  });
+
   it('has nothing to say without words', async () => {
     const { produce, speak } = run();
     await produce(whole(' \n '));
