@@ -34,10 +34,13 @@ export class ToolVectors {
     caller: EmbedCaller,
   ): Promise<Float32Array> {
     const key = `${fingerprint} ${text}`;
-    const known = this.#kept.get(key);
-    // A shared call that another search has aborted is made again.
-    const vector = await known?.catch(() => undefined);
-    if (known !== undefined && vector !== undefined) {
+    for (let known = this.#kept.get(key); known !== undefined; known = this.#kept.get(key)) {
+      const vector = await known.catch(() => undefined);
+      // A shared call that another search has aborted is made again, by the first search that comes.
+      if (vector === undefined) {
+        if (this.#kept.get(key) === known) this.#kept.delete(key);
+        continue;
+      }
       this.#kept.delete(key);
       this.#kept.set(key, known);
       return vector;

@@ -454,7 +454,7 @@ describe('a heal', () => {
       };
     };
   };
-  const acts = () => calls.filter((method) => method !== 'RepositoryIndex');
+  const acts = () => calls.filter((method) => method !== 'RepositoryIndex' && method !== 'ModelConfig');
 
   it('unloads, waits and loads', async () => {
     states('READY', 'UNLOADING', 'UNLOADING', 'UNAVAILABLE');
