@@ -40,6 +40,12 @@ export function scalarOf(config: string, field: string): string | undefined {
     .replace(/^["'](.*)["']$/, '$1');
 }
 
+/** The whole numbers of a repeated field, written as a list or one by one. */
+export const numbersOf = (config: string, field: string): readonly number[] =>
+  topLevel(config).flatMap(({ name, text }) =>
+    name === field ? (text.slice(field.length).match(/\d+/g) ?? []).map(Number) : [],
+  );
+
 interface Piece {
   /** Undefined for space and comments between fields. */
   readonly name?: string;

@@ -1,5 +1,5 @@
 import type { PlacedPool } from '../document/index.js';
-import { blocksOf, fieldNames, scalarOf, withFields } from './pbtxt.js';
+import { blocksOf, fieldNames, numbersOf, scalarOf, withFields } from './pbtxt.js';
 
 /**
  * Batches that may wait for each instance of a model. Further calls belong in Temporal's queue, where priority orders
@@ -35,14 +35,16 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
     return withFields(base, { instance_group: `${header}${group}` });
   }
   if (names.has('sequence_batching')) return withFields(base, { instance_group: `${header}${group}` });
-  const preferred = preferredBatchSizes.filter((size) => size <= maxBatch);
   const queued = Math.max(LEAST_QUEUED, QUEUED_BATCHES * maxBatch * instances);
   const before = blocksOf(base, 'dynamic_batching')[0] ?? '';
+  // Triton refuses a preferred size above the largest batch: the author's may be.
+  const sizes = preferredBatchSizes.length > 0 ? preferredBatchSizes : numbersOf(before, 'preferred_batch_size');
+  const preferred = sizes.filter((size) => size <= maxBatch);
   const policy = withFields(blocksOf(before, 'default_queue_policy')[0] ?? '', {
     max_queue_size: `max_queue_size: ${queued}`,
   });
   const batching = withFields(before, {
-    ...(preferred.length > 0 && { preferred_batch_size: `preferred_batch_size: [ ${preferred.join(', ')} ]` }),
+    preferred_batch_size: preferred.length > 0 ? `preferred_batch_size: [ ${preferred.join(', ')} ]` : null,
     max_queue_delay_microseconds: `max_queue_delay_microseconds: ${Math.round(maxQueueDelayMs * MICROSECONDS)}`,
     default_queue_policy: `default_queue_policy { ${policy.trim().replace(/\n/g, ' ')} }`,
   });

@@ -61,7 +61,7 @@ const READERS: Readonly<Record<ProfileFormat, Reader>> = {
     dynamicProfiles(
       rowsOf(text, file).map((row, i) => ({
         model: row.Model ?? options.model ?? '',
-        device: row['GPU'] ?? options.deviceKind ?? '',
+        device: row.GPU ?? options.deviceKind ?? '',
         // The largest batch that the configuration allows, as the run filled it: concurrency at batch 1.
         batch: filledBatch(row, file, i),
         ...latencies(row, file, i),

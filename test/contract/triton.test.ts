@@ -118,7 +118,11 @@ connectorContract({
       },
     },
   },
-  refused: {},
+  refused: {
+    // Models of these kinds are in triton-maps.test.ts.
+    chat: { call: { model: 'none', with: {}, input: { prompt: 'x' } }, code: 'MODEL_NOT_FOUND' },
+    detect: { call: { model: 'none', with: {}, input: { image: { ...spoken } } }, code: 'MODEL_NOT_FOUND' },
+  },
   longCall: { kind: 'synthesize', model: 'tts', with: {}, input: { text: long } },
   badCall: { kind: 'embed', model: 'whisper', with: {}, input: { text: 'whisper takes AUDIO' } },
 });

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { z } from 'zod';
-import { chatModel, supportAgent } from '../../pipelines/catalog/index.js';
-import { ingest } from '../../pipelines/catalog/rag-answer.js';
-import { agent, chatInput, converse, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
+import type { Pipeline } from '../../pipelines/index.js';
 import { runId } from '../../runs/prepare.js';
 import { decideOver } from '../support/deciding.js';
+import { both, chatModel, desk, ingest, supportAgent } from '../support/refunding.js';
 import { address } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -30,34 +29,8 @@ const llm = new ScriptedLlm(({ messages, tools }) => {
   return { text: `Refund: ${rest[0]}` };
 });
 
-/** The worker has the function of the `support-agent` under this name. */
-const refund = tool({
-  name: 'refund',
-  description: 'Pays back',
-  input: z.object({ order: z.string(), reason: z.string() }),
-  run: () => ({}),
-});
-const refunds = agent({ model: 'assistant', tools: [refund] });
-
-/** An agent that lets its caller name tools, and executes its own all the same. */
-const desk = pipeline(
-  'desk',
-  {
-    input: z.object({ message: z.string() }),
-    openai: { chat: { input: 'message', output: 'reply', ignore: ['tools', 'tool_choice'] } },
-  },
-  ({ input, stage }) => {
-    const answer = stage('answer', refunds, { prompt: input.message });
-    return { reply: answer.text, toolCalls: answer.toolCalls };
-  },
-);
-
-/** Pays by itself, and asks the caller to look something up. */
-const both = pipeline('both', { input: chatInput }, ({ input, stage }) => {
-  const requested = stage('ask', converse({ model: 'assistant' }), input);
-  const done = stage('pay', refunds, { prompt: 'Pay order 4711 back.' });
-  return { text: requested.text, toolCalls: requested.toolCalls, executed: done.toolCalls };
-});
+/** The worker loads it too, for the functions of its tools. */
+const module = fileURLToPath(new URL('../support/refunding.ts', import.meta.url));
 
 const tenant = `t-${randomUUID()}`;
 let served: ServedPipelines;
@@ -72,7 +45,7 @@ beforeAll(async () => {
     },
   });
   const pipelines = [supportAgent, chatModel, ingest, desk, both] as unknown as Pipeline<never>[];
-  served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models } });
+  served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models, MILLRACE_PIPELINES: module } });
   const defaultHeaders = { 'millrace-tenant': tenant };
   client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0, defaultHeaders });
   await served.run('ingest', { passages: [{ id: 'broken', text: HANDBOOK }] }, defaultHeaders);

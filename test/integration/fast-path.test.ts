@@ -122,9 +122,9 @@ describe('an interactive run of one segment', () => {
     await wentPast(async () => {
       const body = JSON.stringify({ question: 'Why? '.repeat(9_000) });
       const response = await served.post(fast, body, { ...json, prefer: 'wait=60' });
-      expect(response.status).toBe(502);
+      expect(response.status).toBe(400);
       const { code, run } = (await response.json()) as { code: string; run: RunDocument };
-      expect(code).toBe('BACKEND_REJECTED');
+      expect(code).toBe('CONTEXT_TOO_LONG');
       await recorded(served, run.id);
       return { id: run.id, value: undefined };
     });

@@ -99,7 +99,7 @@ dynamic_batching {
     const merged = configOf(
       'max_batch_size: 64\n' +
         'instance_group [ { count: 1 kind: KIND_GPU rate_limiter { resources [ { name: "R" count: 4 } ] } } ]\n' +
-        'dynamic_batching { preferred_batch_size: [ 3 ] preserve_ordering: true priority_levels: 2 ' +
+        'dynamic_batching { preferred_batch_size: [ 3, 4096 ] preserve_ordering: true priority_levels: 2 ' +
         'default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 } }\n' +
         'optimization { execution_accelerators { gpu_execution_accelerator [ { name: "tensorrt" } ] } }',
     );
