@@ -117,6 +117,11 @@ export class CallQueue {
     return endpoint && { endpoint, leave: endpoint.enter() };
   }
 
+  /** Whether `acquire` may soon find a slot although `spare` finds none: the server's slots are shared, and granted on request. */
+  get awaitsSlot(): boolean {
+    return this.#waiting.length === 0 && this.#usable().some((endpoint) => endpoint.awaitsSlot);
+  }
+
   release({ leave }: Slot): void {
     leave();
     this.next();

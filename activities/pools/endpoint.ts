@@ -145,6 +145,11 @@ export class Endpoint {
     return this.outstanding >= this.concurrency || this.server?.full === true;
   }
 
+  /** Whether all that is missing for a call is a slot of the server that workers share. */
+  get awaitsSlot(): boolean {
+    return this.outstanding < this.concurrency && this.server?.awaitsSlot === true;
+  }
+
   /**
    * Calls that should be in flight now: none while it fails, fewer while calls wait in the server's own queue. One
    * while it is away, so that arriving stages get the error and take their fallback or wait.

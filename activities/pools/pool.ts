@@ -69,6 +69,9 @@ const IDENTITY_MS = 10_000;
  */
 const IDENTITY_TIMEOUT_MS = 2_000;
 
+/** Longest wait of a hedge for a slot that workers share, in milliseconds; the store grants one within a few. */
+const GRANT_MS = 500;
+
 /** The endpoints that serve one model. */
 export class Pool {
   readonly #name: string;
@@ -298,13 +301,14 @@ export class Pool {
 
   /** The second call of a hedge, if there is a free slot, no call waits for it and the budget allows it. */
   #second<T>(late: Endpoint, work: Work<T>, tenant: string): ((signal: AbortSignal) => Promise<T>) | undefined {
-    const slot = this.#queue.spare(late);
-    if (slot === undefined) return undefined;
+    const spare = this.#queue.spare(late);
+    if (spare === undefined && !this.#queue.awaitsSlot) return undefined;
     if (!this.#hedgeBudget.take()) {
-      this.#queue.release(slot);
+      if (spare) this.#queue.release(spare);
       return undefined;
     }
     return async (signal) => {
+      const slot = spare ?? (await this.#queue.acquire({ signal, avoid: late.url, queueMs: GRANT_MS }));
       await this.#admit(slot, tenant);
       return this.#call(slot, work, signal, true);
     };

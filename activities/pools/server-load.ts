@@ -62,6 +62,11 @@ export class ServerLoad {
     return this.#outstanding >= this.limit || (slots !== undefined && this.#outstanding >= slots.limit);
   }
 
+  /** Whether all that is missing for a call is a slot that the store may grant. */
+  get awaitsSlot(): boolean {
+    return this.full && this.#outstanding < this.limit && this.slots?.mayGrow === true;
+  }
+
   /** Requests that the server has, with those of other clients as last reported. */
   get load(): number {
     return this.#outstanding + this.#others;

@@ -95,6 +95,11 @@ export class SharedSlots {
     return this.#fallbackUntil > performance.now() ? this.#parts.limit() : this.#granted;
   }
 
+  /** Whether the store may grant more slots than this worker has. */
+  get mayGrow(): boolean {
+    return this.limit < this.#parts.limit();
+  }
+
   /** A call has taken a slot. */
   taken(): void {
     this.#held += 1;

@@ -93,7 +93,8 @@ describe('a server killed with SIGKILL', () => {
     expect(part('triton').restarts).toBeGreaterThan(before.restarts);
     // A new Triton counts from nothing: the repeated stage once, the one after it once.
     expect(await inferences('whisper')).toBe(1);
-    expect(await inferences('tts')).toBe(1);
+    // A small call may come before it: a server that is back shows that it is ready.
+    expect([1, 2]).toContain(await inferences('tts'));
     await allUp();
   });
 
