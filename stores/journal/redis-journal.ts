@@ -34,7 +34,7 @@ export interface OpenOptions {
 }
 
 /**
- * The journal of one segment in Redis: a hash with a field for each call that has ended, a counter with a time for each
+ * The journal of one segment in Redis: a hash with a field for each call that has ended, a counter and a time limit for each
  * that has begun, a mark for each that is in progress, and the owner, which opened it last. A write is acknowledged before the
  * next step starts, so a worker that takes over sees every call that has ended; from then on the previous owner can
  * neither write nor begin a call. Otherwise a worker that lost its connection to Temporal, or was stopped for a while,
@@ -51,7 +51,9 @@ export class SegmentJournal {
   readonly #ttlMs: number;
   readonly #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
-  readonly #begun = new Map<string, Begun>();
+  readonly #begun = new Map<string, number>();
+  /** Until when each call may be tried, as its first attempt has recorded it. */
+  readonly #until = new Map<string, number>();
   /** Calls in progress, with the number of workers lost in a row during each. */
   readonly #underWay = new Map<string, number>();
   readonly #losses = new Map<string, number>();
@@ -94,7 +96,8 @@ export class SegmentJournal {
 
   #read(field: string, value: string): void {
     const call = field.slice(1);
-    if (field.startsWith(BEGUN)) this.#begun.set(call, begunOf(value));
+    if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
+    else if (field.startsWith(UNTIL)) this.#until.set(call, Number(value));
     // Its worker was lost during the call.
     else if (field.startsWith(UNDER_WAY)) this.#losses.set(call, Number(value) + 1);
     else if (!field.startsWith('@')) this.#ended.set(field, JSON.parse(value));
@@ -145,12 +148,12 @@ export class SegmentJournal {
 
   /** Number of attempts of a call that have begun, over all workers, as far as this one knows. */
   begun(call: string): number {
-    return this.#begun.get(call)?.count ?? 0;
+    return this.#begun.get(call) ?? 0;
   }
 
   /** Until when a call may be tried, as recorded by its first attempt, in milliseconds since 1970; undefined: none began. */
   until(call: string): number | undefined {
-    return this.#begun.get(call)?.until;
+    return this.#until.get(call);
   }
 
   /** Number of workers lost in a row during this call. */
@@ -169,21 +172,25 @@ export class SegmentJournal {
    */
   async begin(call: string, leftMs = Number.POSITIVE_INFINITY): Promise<number> {
     this.#mayBegin();
-    const before = this.#begun.get(call);
-    const begun = { count: this.begun(call) + 1, until: before?.until ?? Math.ceil(Date.now() + leftMs) };
-    this.#begun.set(call, begun);
+    const count = this.begun(call) + 1;
+    const until = this.#until.get(call) ?? Math.ceil(Date.now() + leftMs);
+    this.#begun.set(call, count);
+    this.#until.set(call, until);
     this.#underWay.set(call, this.losses(call));
     try {
-      const fields = { [`${BEGUN}${call}`]: begunText(begun), [`${UNDER_WAY}${call}`]: String(this.losses(call)) };
+      const fields = {
+        [`${BEGUN}${call}`]: String(count),
+        [`${UNTIL}${call}`]: String(until),
+        [`${UNDER_WAY}${call}`]: String(this.losses(call)),
+      };
       const standing = await this.#write(fields, this.#ttlMs);
       if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
       // Redis has acknowledged all earlier ends before this begin.
       this.#mayBegin();
-      return begun.count;
+      return count;
     } catch (error) {
       this.#lost = true;
-      if (before) this.#begun.set(call, before);
-      else this.#begun.delete(call);
+      this.#begun.set(call, count - 1);
       this.#underWay.delete(call);
       throw error;
     }
@@ -224,10 +231,9 @@ export class SegmentJournal {
   left(call: string, made = true): void {
     this.#losses.delete(call);
     if (!this.#underWay.delete(call)) return;
-    const before = this.#begun.get(call);
-    const begun = before && !made ? { ...before, count: before.count - 1 } : undefined;
-    if (begun) this.#begun.set(call, begun);
-    const fields = { [`${UNDER_WAY}${call}`]: '', ...(begun && { [`${BEGUN}${call}`]: begunText(begun) }) };
+    const count = this.begun(call) - 1;
+    if (!made) this.#begun.set(call, count);
+    const fields = { [`${UNDER_WAY}${call}`]: '', ...(!made && { [`${BEGUN}${call}`]: String(count) }) };
     this.#writing = this.#write(fields).then(
       () => undefined,
       () => undefined,
@@ -286,7 +292,8 @@ export class SegmentJournal {
     const sentAt = performance.now();
     const fields = [
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
-      ...[...this.#begun].flatMap(([call, begun]) => [`${BEGUN}${call}`, begunText(begun)]),
+      ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
+      ...[...this.#until].flatMap(([call, until]) => [`${UNTIL}${call}`, String(until)]),
       ...[...this.#underWay].flatMap(([call, losses]) => [`${UNDER_WAY}${call}`, String(losses)]),
     ];
     const said = await reached(() =>
@@ -341,22 +348,13 @@ export const segmentKey = (run: string, execution: string, path: string): string
 /** Key of the journal of a guarded run, which a fast host runs as one segment. */
 export const guardedKey = (run: string, guarded: string): string => segmentKey(run, guarded, 'run');
 
-/** Prefix of a call's attempts: their number, and until when it may be tried. */
+/** Prefix of a call's attempt counter. */
 const BEGUN = '#';
-
-interface Begun {
-  /** Attempts over all workers. */
-  readonly count: number;
-  /** By the clock of the worker that began the first, in milliseconds since 1970. */
-  readonly until: number;
-}
-
-const begunText = ({ count, until }: Begun): string => `${count} ${until}`;
-
-function begunOf(text: string): Begun {
-  const [count = 0, until = Number.POSITIVE_INFINITY] = text.split(' ').map(Number);
-  return { count, until };
-}
+/**
+ * Prefix of the time until which a call may be tried, by the clock of the worker that began its first attempt, in
+ * milliseconds since 1970. A field of its own: a worker of an earlier release passes it over.
+ */
+const UNTIL = '^';
 /** Prefix of a call's count of lost workers while it is in progress. */
 const UNDER_WAY = '~';
 
