@@ -80,7 +80,8 @@ function placeAll(plan: Plan, ground: Ground): Placement {
       for (const [id, placed] of Object.entries(placeAll(step.plan, ground))) placement[`${step.id}/${id}`] = placed;
     }
     if (!isStage(step)) continue;
-    if (step.cache) describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
+    if (step.cache?.kind === 'semantic')
+      describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
     const each = [step, ...alternativesOf(step)];
     for (const [i, by] of each.entries()) {
       const field = `${step.id}.${i === 0 ? 'model' : 'fallback'}`;

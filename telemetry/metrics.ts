@@ -52,13 +52,13 @@ export function createMetrics(registry = new Registry()) {
     }),
     cacheLookups: new Counter({
       name: 'millrace_cache_lookups_total',
-      help: 'Semantic cache lookups by outcome: hit, miss, shared, bypass',
+      help: 'Cache lookups by outcome: hit, miss, shared, bypass',
       labelNames: ['pipeline', 'stage', 'outcome'] as const,
       registers,
     }),
     cacheHits: new Counter({
       name: 'millrace_cache_hits_total',
-      help: 'Semantic cache hits by tier: exact (the same text), guard (another form of it), verifier',
+      help: 'Cache hits by tier: exact (the same text or input), guard (another form of it), verifier',
       labelNames: ['pipeline', 'stage', 'tier'] as const,
       registers,
     }),

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Embedder, SemanticCache } from '../activities/cache/index.js';
+import { type Embedder, ExactCache, SemanticCache, VectorCache, withVectorCache } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
@@ -88,14 +88,16 @@ export async function composeStages(
     zone: settings.MILLRACE_ZONE,
   });
   const models = watchModels(settings, pools, logger);
+  const vectors = new VectorCache(cached, logger);
+  const embedderFor = (name: string) => withVectorCache(embedderOf(pools, name), vectors);
   const cache = new SemanticCache({
     redis: cached,
-    embedderFor: (name) => embedderOf(pools, name),
+    embedderFor,
     metrics,
     logger,
     tenantBytesPerHour: settings.MILLRACE_TENANT_CACHE_BYTES || undefined,
   });
-  const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
+  const passages = openPassageIndex(settings, embedderFor, logger);
   const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openArtifacts(settings, {
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,
@@ -136,6 +138,13 @@ export async function composeStages(
     },
     pools,
     cache,
+    exact: new ExactCache({ redis: cached, metrics, logger }),
+    vectors,
+    hasArtifact: (tenant, uri) =>
+      artifacts.stat(tenant, uri).then(
+        () => true,
+        () => false,
+      ),
     audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
     bytesOf: (tenant) => createBytesPort(artifacts, tenant),
     artifactsOf,
@@ -157,7 +166,7 @@ export async function composeStages(
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp, ofOneCall),
-      ['tool-search', toolSearchKind((name) => embedderOf(pools, name))],
+      ['tool-search', toolSearchKind(embedderFor)],
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
       ['split', createSplit({ store: artifacts, ffmpeg })],

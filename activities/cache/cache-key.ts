@@ -1,4 +1,5 @@
-import type { Json } from '../../pipelines/json.js';
+import { isArtifact } from '../../pipelines/artifact.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import type { CacheAgreement, Priority } from '../../pipelines/plan/index.js';
 import { keySegment } from '../../stores/redis/index.js';
@@ -6,8 +7,31 @@ import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
 const FORMAT = 3;
+const EXACT_FORMAT = 1;
 
-/** A cache lookup. The fields down to `context`, `principal`, `ttlMs` and `embedder` determine the
+/** A lookup of the exact cache. */
+export interface ExactRequest {
+  readonly tenant: string;
+  /** The stage that asks; not part of the key. */
+  readonly pipeline: string;
+  readonly stage: string;
+  readonly kind: string;
+  /** Identity of the model, including its weights if known, or of a function's code. */
+  readonly model: string;
+  /** The stage's options. */
+  readonly with: JsonObject;
+  readonly input: JsonObject;
+  /** How long a result may be served, in milliseconds. */
+  readonly ttlMs: number;
+  /** How long a stable failure may be served, in milliseconds. Absent: it is not kept. */
+  readonly negativeMs?: number | undefined;
+  readonly principal?: string | undefined;
+  readonly untilMidnight?: string | undefined;
+  /** When this attempt ends, on the clock of `performance.now()`. */
+  readonly endsAt?: number | undefined;
+}
+
+/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs` and `embedder` determine the
  * partition. */
 export interface CacheRequest {
   readonly tenant: string;
@@ -85,8 +109,26 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
     principal,
     fingerprint,
   });
+  return keysIn(tenant, partition, sha256Hex(normaliseText(request.key)).slice(0, 32));
+}
+
+/** Keys of the exact cache's entry for a call: one for all stages of a tenant that make it. */
+export function exactKeysOf(request: ExactRequest): CacheKeys {
+  const { tenant, kind, model, with: options, input, ttlMs, principal = null } = request;
+  const partition = jsonHash({ exact: EXACT_FORMAT, tenant, kind, model, with: options, ttlMs, principal });
+  return keysIn(tenant, partition, jsonHash(contentOf(input)).slice(0, 32));
+}
+
+/** Media by what they are, without what is derived from that. */
+function contentOf(value: Json): Json {
+  if (Array.isArray(value)) return value.map((item) => contentOf(item as Json));
+  if (!isJsonObject(value)) return value;
+  if (isArtifact(value)) return { uri: value.uri, mime: value.mime };
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, contentOf(each)]));
+}
+
+function keysIn(tenant: string, partition: string, id: string): CacheKeys {
   const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
-  const id = sha256Hex(normaliseText(request.key)).slice(0, 32);
   const entryOf = (other: string) => `${prefix}:entry:${other}`;
   return {
     id,

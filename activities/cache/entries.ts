@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import { type ErrorCode, isErrorCode } from '../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { script } from '../../stores/redis/index.js';
 import type { CacheKeys } from './cache-key.js';
 
@@ -15,6 +16,15 @@ export interface Entry {
   readonly of?: string;
   /** How the text was matched to the one that the model was asked. */
   readonly match?: Match;
+  /** Of an exact cache: the call failed, and will fail again. The output is then empty. */
+  readonly failure?: Failure;
+}
+
+/** A failure that the same input causes again. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly fields?: Json;
 }
 
 /** How a text was matched to that of an answer. */
@@ -23,7 +33,8 @@ export interface Match {
 }
 
 /** As stored: an answer, or the id of the text that has it. */
-type Stored = { readonly text: string } & (
+export type Stored = { readonly text: string } & (
+  | { readonly failure: Failure }
   | {
       readonly output: JsonObject;
       /** Key of the evidence that a report of a wrong hit counts in. */
@@ -94,6 +105,7 @@ export class Entries {
   /** The answer that a stored entry has or points to. */
   async #whole(at: CacheKeys, stored: Stored): Promise<Entry | undefined> {
     if ('output' in stored) return stored;
+    if ('failure' in stored) return { ...stored, output: {} };
     const source = parse(await this.#redis.get(at.entryOf(stored.of)));
     if (!source || !('output' in source)) return undefined;
     return { ...stored, output: source.output };
@@ -151,12 +163,18 @@ export class Entries {
   }
 }
 
+function failureOf({ code, message, fields }: JsonObject): { readonly failure: Failure } {
+  const known = isErrorCode(code) ? code : 'BACKEND_REJECTED';
+  return { failure: { code: known, message: String(message), ...(fields !== undefined && { fields }) } };
+}
+
 function parse(value: unknown): Stored | undefined {
   if (typeof value !== 'string') return undefined;
   try {
     const entry: unknown = JSON.parse(value);
     if (!isJsonObject(entry) || typeof entry.text !== 'string') return undefined;
     if (isJsonObject(entry.output)) return { text: entry.text, output: entry.output };
+    if (isJsonObject(entry.failure)) return { text: entry.text, ...failureOf(entry.failure) };
     if (typeof entry.of !== 'string') return undefined;
     const similarity = isJsonObject(entry.match) ? Number(entry.match.similarity) : Number.NaN;
     return { text: entry.text, of: entry.of, ...(Number.isFinite(similarity) && { match: { similarity } }) };

@@ -1,5 +1,14 @@
 import type { Json } from '../../pipelines/json.js';
 
+interface Limits {
+  readonly ttlMs: number;
+  readonly untilMidnight?: string | undefined;
+}
+
+/** How long an answer stored now may be served, in milliseconds. */
+export const ttlOf = ({ ttlMs, untilMidnight: zone }: Limits): number =>
+  zone === undefined ? ttlMs : Math.min(ttlMs, untilMidnight(zone));
+
 const DAY_MS = 86_400_000;
 
 /** Milliseconds from `now` to the next midnight in a time zone, at most 25 hours (a day on which clocks go back). */

@@ -15,10 +15,10 @@ import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
-import { hasHistory, untilMidnight } from './freshness.js';
-import { Lease } from './lease.js';
-import { pause } from './pause.js';
+import { hasHistory, ttlOf } from './freshness.js';
+import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
+import { SingleFlight } from './single-flight.js';
 import { isTimely } from './timely.js';
 import { VERIFIER } from './verifier/verifier.js';
 
@@ -35,13 +35,6 @@ export interface CacheTimeouts {
 }
 
 const TIMEOUTS: CacheTimeouts = { embedMs: 2_000, leaseMs: 3_000, waitMs: 30_000 };
-
-/**
- * Delay between two polls for another worker's answer, in milliseconds, growing: short compared to a model call, rare
- * enough for 1000 waiters.
- */
-const LOOK_FIRST_MS = 15;
-const LOOK_MAX_MS = 100;
 
 export interface SemanticCacheParts {
   readonly redis: Redis;
@@ -70,7 +63,7 @@ const REASK = 0.02;
 type Produce = () => Promise<JsonObject>;
 
 /** Whether an earlier answer may still be served: stored answers outlive changes of schemas. */
-type Valid = (output: JsonObject) => boolean;
+type Valid = (output: JsonObject) => boolean | Promise<boolean>;
 const anything: Valid = () => true;
 
 /** The decision of a lookup. `lead` calls the model and stores the answer, for this caller and those that wait. */
@@ -98,6 +91,7 @@ interface Lead {
  */
 export class SemanticCache {
   readonly #entries: Entries;
+  readonly #flight: SingleFlight;
   readonly #similar: SimilarTexts;
   readonly #embedders: Embedders;
   readonly #metrics: Metrics;
@@ -113,6 +107,7 @@ export class SemanticCache {
     this.#random = random ?? Math.random;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
+    this.#flight = new SingleFlight(this.#entries, this.#timeouts.leaseMs);
     this.#similar = new SimilarTexts(new VectorSets(redis), this.#entries);
     this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
@@ -170,7 +165,7 @@ export class SemanticCache {
       const fingerprint = await this.#embedders.fingerprint(request.embedder, signal);
       const at = keysOf(request, fingerprint);
       const [same] = await this.#entries.read(at, [at.id]);
-      if (same && valid(same.output)) return this.#counted(request, same.output, 'hit', exactly(at, same));
+      if (same && (await valid(same.output))) return this.#counted(request, same.output, 'hit', exactly(at, same));
       const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
       const found = await this.#similar.find(at, request, vector, signal, valid);
       const by = found && (await this.#permitted(request, at, found, judgedOf(request, fingerprint), 0));
@@ -224,11 +219,13 @@ export class SemanticCache {
     const at = keysOf(request, fingerprint);
     const judged = judgedOf(request, fingerprint);
     const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
-    const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
+    const lease = this.#flight.lease(at);
+    const usable = ({ output }: Entry) => valid(output);
     try {
-      const claim = await this.#claim(lease, at, valid);
+      const claim = await this.#flight.claim(lease, at, usable);
       if (claim === 'taken') lookedUp();
-      const found = claim === 'taken' ? await this.#wait(lease, at, signal, valid) : claim;
+      const found =
+        claim === 'taken' ? await this.#flight.wait(lease, at, usable, this.#timeouts.waitMs, signal) : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
       if (found !== 'mine') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';
@@ -253,27 +250,6 @@ export class SemanticCache {
       lease.giveUp();
       throw error;
     }
-  }
-
-  /** As the lease's `claim`; an invalid answer is removed first. */
-  async #claim(lease: Lease, at: CacheKeys, valid: Valid): Promise<Entry | 'mine' | 'taken'> {
-    const claim = await lease.claim();
-    if (typeof claim === 'string' || valid(claim.output)) return claim;
-    await this.#entries.drop(at);
-    const second = await lease.claim();
-    // A worker of another release writes answers that this one cannot use: then each calls the model.
-    return typeof second === 'string' || valid(second.output) ? second : 'taken';
-  }
-
-  /** Until there is an answer, the lease is free because its owner failed or died, or the wait times out. */
-  async #wait(lease: Lease, at: CacheKeys, signal: AbortSignal, valid: Valid): Promise<Entry | 'mine' | 'impatient'> {
-    const until = performance.now() + this.#timeouts.waitMs;
-    for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
-      await pause(wait, signal);
-      const claim = await this.#claim(lease, at, valid);
-      if (claim !== 'taken') return claim;
-    }
-    return 'impatient';
   }
 
   /** How a candidate is served; undefined if it may not be, or if it is asked again to measure the error rate. */
@@ -356,10 +332,7 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      const ttlMs = Math.min(
-        request.ttlMs,
-        request.untilMidnight === undefined ? request.ttlMs : untilMidnight(request.untilMidnight),
-      );
+      const ttlMs = ttlOf(request);
       const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
       const stored = await this.#entries.store(at, lease.owner, entry, ttlMs);
       if (stored) await this.#similar.add(at, request, vector, ttlMs, signal);

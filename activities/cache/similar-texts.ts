@@ -61,11 +61,11 @@ export class SimilarTexts {
     request: CacheRequest,
     vector: Vector,
     signal: AbortSignal,
-    valid: (output: JsonObject) => boolean,
+    valid: (output: JsonObject) => boolean | Promise<boolean>,
   ): Promise<Candidate | undefined> {
     let best: Candidate | undefined;
     for (const { id, entry, similarity } of await this.#near(at, request, vector, signal)) {
-      if (!valid(entry.output)) continue;
+      if (!(await valid(entry.output))) continue;
       const found = differenceOf(entry.text, request.key);
       if (!found) return { id, entry, similarity, tier: 'guard', score: 1 };
       if (request.maxErrorRate === undefined || !found.soft) continue;

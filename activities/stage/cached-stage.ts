@@ -1,35 +1,41 @@
 import { z } from 'zod';
+import { isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import type { CachedBy, CacheOutcome, StageCall } from '../../pipelines/run/index.js';
+import type { ExactCacheCall, SemanticCacheCall, StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage, NamedCode } from '../../pipelines/stages/kind.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { Cached, CacheRequest, SemanticCache } from '../cache/index.js';
+import type { Cached, CacheRequest, ExactCache, ExactRequest, SemanticCache, VectorCache } from '../cache/index.js';
 import type { Pools } from '../pools/index.js';
+import type { CachedServed, Serve } from './cached-served.js';
+import { throughVectors } from './cached-vectors.js';
 import type { Known } from './lack.js';
 import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
 
 export interface CachingParts extends Known {
   readonly pools: Pools;
   readonly cache: SemanticCache;
+  readonly exact: ExactCache;
+  readonly vectors: VectorCache;
+  /** Whether an artifact of the tenant still exists: cached answers may refer to one that has been removed. */
+  readonly hasArtifact: (tenant: string, uri: string) => Promise<boolean>;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
 
-type CachedServed = Served & { readonly cache: CacheOutcome; readonly cachedBy?: CachedBy };
-
 /**
- * The answer to a stage's call, from the semantic cache if the stage has one, else from `serve`. A cached answer is
- * served only if it fits the stage's current output schema. Throws `NOT_CACHED` if only a cached answer is allowed and
+ * The answer to a stage's call, from its cache if it has one, else from `serve`. A cached answer is served only if it fits
+ * the stage's current output schema and the media that it refers to exist. Throws `NOT_CACHED` if only a cached answer is allowed and
  * there is none.
  */
 export async function throughCache(
   parts: CachingParts,
+  input: JsonObject,
   call: StageCall,
   attempt: Attempt,
-  serve: () => Promise<Served>,
+  serve: Serve,
 ): Promise<CachedServed> {
   if (!call.cache) return { ...(await serve()), cache: 'off' };
   const model = await identityOf(parts, call, attempt);
@@ -39,20 +45,34 @@ export async function throughCache(
     if (only) throw notCached(call);
     return { ...(await serve()), cache: 'bypass' };
   }
-  const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
+  if (call.cache.kind === 'exact' && call.kind === 'embed')
+    return throughVectors(parts.vectors, { call, cache: call.cache, input, model, signal: attempt.signal }, serve).then(
+      (found) => {
+        parts.metrics.cacheLookups.inc({ pipeline: call.pipeline, stage: call.stage, outcome: found.cache });
+        return found;
+      },
+    );
   const schema = outputSchema(parts, call);
-  const valid = (output: JsonObject) => schema.safeParse(output).success;
-  if (only) {
-    const found = await parts.cache.earlier(request, attempt.signal, valid);
-    if (found === undefined) throw notCached(call);
-    return fromCache(call, schema, found);
-  }
+  const valid = (output: JsonObject) => schema.safeParse(output).success && mediaExist(parts, call.tenant, output);
   let served: Served | undefined;
   const produce = async () => {
     served = await serve();
     return served.output;
   };
-  const found = await parts.cache.through(request, produce, attempt.signal, valid);
+  const { signal } = attempt;
+  let found: Cached | undefined;
+  if (call.cache.kind === 'exact') {
+    const request = exactRequestOf(call, call.cache, model, input, attempt.endsAt);
+    found = await (only
+      ? parts.exact.earlier(request, signal, valid)
+      : parts.exact.through(request, produce, signal, valid));
+  } else {
+    const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
+    found = await (only
+      ? parts.cache.earlier(request, signal, valid)
+      : parts.cache.through(request, produce, signal, valid));
+  }
+  if (found === undefined) throw notCached(call);
   return served ? { ...served, cache: found.outcome } : fromCache(call, schema, found);
 }
 
@@ -68,12 +88,24 @@ const fromCache = ({ kind }: StageCall, schema: z.ZodType, { output, outcome, by
   ...(by && { cachedBy: by }),
 });
 
+/** Whether the media that an answer refers to are there. */
+async function mediaExist(
+  { hasArtifact }: Pick<CachingParts, 'hasArtifact'>,
+  tenant: string,
+  value: Json,
+): Promise<boolean> {
+  if (value === null || typeof value !== 'object') return true;
+  if (isArtifact(value)) return hasArtifact(tenant, value.uri);
+  for (const each of Object.values(value)) if (!(await mediaExist({ hasArtifact }, tenant, each as Json))) return false;
+  return true;
+}
+
 const notCached = ({ stage }: StageCall) =>
   new MillraceError('NOT_CACHED', `the cache has no answer to the text of the stage "${stage}"`);
 
 const requestOf = (
   call: StageCall,
-  cache: NonNullable<StageCall['cache']>,
+  cache: SemanticCacheCall,
   model: string,
   queueMs: number | undefined,
 ): CacheRequest => ({
@@ -95,6 +127,27 @@ const requestOf = (
   untilMidnight: cache.untilMidnight,
   priority: call.priority,
   queueMs,
+});
+
+const exactRequestOf = (
+  call: StageCall,
+  cache: ExactCacheCall,
+  model: string,
+  input: JsonObject,
+  endsAt: number | undefined,
+): ExactRequest => ({
+  tenant: call.tenant,
+  pipeline: call.pipeline,
+  stage: call.stage,
+  kind: call.kind,
+  model,
+  with: call.with,
+  input,
+  ttlMs: cache.ttlMs,
+  negativeMs: cache.negativeMs,
+  principal: cache.principal,
+  untilMidnight: cache.untilMidnight,
+  endsAt,
 });
 
 /**

@@ -94,8 +94,11 @@ export class StageRunner {
       );
     }
     const onText: OnText = (delta) => events?.delta(delta);
-    const alone = (own: Attempt, onOwn: OnText) => () => serveStage(parts, input, call, own, onOwn);
-    if (!writes || !parts.streams) return await throughCache(parts, call, attempt, alone(attempt, onText));
+    const alone =
+      (own: Attempt, onOwn: OnText) =>
+      (instead = input) =>
+        serveStage(parts, instead, call, own, onOwn);
+    if (!writes || !parts.streams) return await throughCache(parts, input, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;
     const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
     let opened = false;
@@ -104,7 +107,7 @@ export class StageRunner {
         opened = true;
         const { committed: text, continues } = producing;
         const own = { ...attempt, signal: producing.signal };
-        if (text === '') return await throughCache(parts, call, own, alone(own, producing.onText));
+        if (text === '') return await throughCache(parts, input, call, own, alone(own, producing.onText));
         // A cached answer may be another one than the one that was begun.
         const begun = { ...own, continued: { text, continues } };
         return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };
@@ -112,7 +115,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || !(error instanceof MillraceError && error.code === 'STREAM_LOST')) throw error;
       // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
-      const served = await throughCache(parts, call, attempt, alone(attempt, onText));
+      const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
       const silent = { ...about, onDelta: () => undefined };
       return await produceText(parts.streams, silent, async () => served).catch(() => served);
     }

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pMap from 'p-map';
 import { pino } from 'pino';
-import type { SemanticCache } from '../../activities/cache/index.js';
+import type { ExactCache, SemanticCache, VectorCache } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
 import { StageRunner } from '../../activities/stage/stage-runner.js';
@@ -74,6 +74,9 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
     events: { attempt: () => undefined },
     pools,
     cache: { through: unused, earlier: unused } as unknown as SemanticCache,
+    exact: { through: unused, earlier: unused } as unknown as ExactCache,
+    vectors: { read: unused, write: unused } as unknown as VectorCache,
+    hasArtifact: unused,
     audioOf: () => ({ read: unused, write: unused }),
     bytesOf: () => unused,
     artifactsOf: unused,

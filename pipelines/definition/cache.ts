@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { type Duration, durationMs } from '../duration.js';
-import type { CacheAgreement, CachePlan } from '../plan/plan.js';
+import type { Duration } from '../duration.js';
+import type { CacheAgreement, SemanticCachePlan } from '../plan/plan.js';
 import { misfit } from './fits.js';
+import { type Freshness, resolveFreshness } from './freshness.js';
 import { invalid } from './invalid.js';
 import { type Assignable, toBinding } from './reference.js';
 import type { GraphScope } from './scope.js';
@@ -15,12 +16,7 @@ export interface SemanticCacheOptions {
   readonly reask?: number;
   readonly agree?: CacheAgreement;
   readonly shared?: boolean;
-  readonly freshness?: {
-    /** `serve`: cache texts with words such as `today`, `latest` or `weather` too. Default `refuse`. */
-    readonly timeWords?: 'refuse' | 'serve';
-    /** Answers end with the day in this time zone (IANA name, `Europe/Berlin`), if not before. */
-    readonly untilMidnight?: string;
-  };
+  readonly freshness?: Freshness;
 }
 
 export type SemanticCache = SemanticCacheOptions &
@@ -56,8 +52,8 @@ export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
   ...options,
 });
 
-export function resolveCache(cache: SemanticCache, where: string, scope: GraphScope): CachePlan {
-  const { maxErrorRate, reask, agree, shared, freshness } = cache;
+export function resolveCache(cache: SemanticCache, where: string, scope: GraphScope): SemanticCachePlan {
+  const { maxErrorRate, reask, agree, freshness } = cache;
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
     throw invalid(`${where}.minSimilarity`, `must be above 0 and at most 1, not ${cache.minSimilarity}`);
   }
@@ -71,19 +67,16 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
   if (reask !== undefined && !(reask >= 0 && reask <= 1))
     throw invalid(`${where}.reask`, `must be a share from 0 to 1, not ${reask}`);
   checkAgreement(agree, where);
-  if (freshness?.untilMidnight !== undefined) checkZone(freshness.untilMidnight, where);
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),
-    ttlMs: durationMs(cache.ttl, `${where}.ttl`),
+    ...resolveFreshness(cache, where),
     minSimilarity: cache.minSimilarity,
     embedder: cache.embedder,
     ...(maxErrorRate !== undefined && { maxErrorRate }),
     ...(reask !== undefined && { reask }),
     ...(agree !== undefined && { agree }),
-    ...(shared === true && { shared: true as const }),
     ...(freshness?.timeWords === 'serve' && { timely: true as const }),
-    ...(freshness?.untilMidnight !== undefined && { untilMidnight: freshness.untilMidnight }),
   };
 }
 
@@ -96,12 +89,4 @@ function checkAgreement(agree: CacheAgreement | undefined, where: string): void 
   if (agree.by !== 'similarity') throw invalid(`${where}.agree.by`, 'must be text, fields or similarity');
   if (!(agree.atLeast > 0 && agree.atLeast <= 1))
     throw invalid(`${where}.agree.atLeast`, `must be above 0 and at most 1, not ${agree.atLeast}`);
-}
-
-function checkZone(zone: string, where: string): void {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-  } catch {
-    throw invalid(`${where}.freshness.untilMidnight`, `must be an IANA time zone such as Europe/Berlin, not ${zone}`);
-  }
 }

@@ -3,6 +3,7 @@ import { type Alternative, type DegradePlan, type StagePlan, servedAs } from '..
 import { isDefinedKind, kindOfUse } from '../stages/index.js';
 import type { StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
+import { type ExactCache, resolveExact } from './exact-cache.js';
 import { checkForeign } from './foreign-options.js';
 import { invalid, unknownOption } from './invalid.js';
 import { checkUse, notShared } from './kind-options.js';
@@ -11,7 +12,7 @@ import type { GraphScope } from './scope.js';
 
 /** How a stage is executed. */
 export interface StageOptions<I = never, O = never> extends PolicyOptions {
-  readonly cache?: SemanticCache;
+  readonly cache?: SemanticCache | ExactCache;
   /** Alternatives, tried in order after the stage has failed for good, each under the stage's policy. */
   readonly fallback?: readonly StageUse<I, O>[];
   /**
@@ -86,17 +87,28 @@ export function resolveOptions(
       throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
   }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
+  const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
   const waits = (servedBy !== 'interpreter' || calls !== undefined) && use.kind !== 'workflow';
   const hasAlternative = waits && (optional || fallbacks.length > 0 || degrade.length > 0);
   return {
     policy: resolvePolicy(policy, usual, id, hasAlternative),
-    ...(cache !== undefined && { cache: resolveCache(cache, `${id}.cache`, scope) }),
+    ...(cache !== undefined && { cache: cacheOf(cache, `${id}.cache`, [use, ...others], scope) }),
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
     ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),
     ...(reserve !== undefined && { reserveMs: durationMs(reserve, `${id}.reserve`) }),
     ...(onCut === 'end' && { onCut }),
   };
 }
+
+const cacheOf = (
+  cache: SemanticCache | ExactCache,
+  where: string,
+  uses: readonly StageUse<never, never>[],
+  scope: GraphScope,
+) => {
+  if (typeof cache !== 'object' || cache === null) throw invalid(where, 'must be semantic({ key }) or exact()');
+  return 'kind' in cache ? resolveExact(cache, where, uses) : resolveCache(cache, where, scope);
+};
 
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
   if (onCut !== 'fail' && onCut !== 'end')
@@ -119,7 +131,7 @@ function ladder(id: string, use: StageUse<never, never>, options: StageOptions, 
       );
     }
     if (to === 'cached' && options.cache === undefined)
-      throw invalid(where, '"cached" needs a cache: add cache: semantic({ key })');
+      throw invalid(where, '"cached" needs a cache: add cache: semantic({ key }) or exact()');
     if (to === 'skip' && !options.optional)
       throw invalid(where, '"skip" needs `optional: true`: the output may be null');
     return { belowMs, to: typeof to === 'string' ? to : alternative(id, 'degrade', use, to) };

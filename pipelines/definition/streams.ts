@@ -1,5 +1,5 @@
 import { sourcesOf } from '../plan/binding.js';
-import { isStage, type StagePlan, type Step } from '../plan/plan.js';
+import { cacheKeyOf, isStage, type StagePlan, type Step } from '../plan/plan.js';
 import { streamedFields } from '../plan/streams.js';
 import { traitsOf } from '../stages/traits.js';
 import { invalid } from './invalid.js';
@@ -14,7 +14,7 @@ export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
     const { from, of } = edge;
     const producer = earlier.find(({ id }) => id === from) as StagePlan;
     const whole = `pass ${from}.text, which is read when the stage has ended`;
-    if (traitsOf(step)?.takes === field && step.cache && sourcesOf(step.cache.key).includes(from)) {
+    if (traitsOf(step)?.takes === field && sourcesOf(cacheKeyOf(step)).includes(from)) {
       throw invalid(`${step.id}.cache`, `its key is a text that is not finished when ${from}.${of} is read; ${whole}`);
     }
     if (collected !== undefined) continue;

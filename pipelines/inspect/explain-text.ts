@@ -104,6 +104,8 @@ function valueText({ option, value }: Valued): string {
 const hedgeText = ({ afterMs, percentile }: JsonObject): string =>
   typeof afterMs === 'number' ? `after ${spell(afterMs)}` : `after the ${String(percentile)}th percentile`;
 
-const cacheText = ({ ttlMs, minSimilarity, embedder }: JsonObject): string =>
-  `semantic, for ${spell(Number(ttlMs))}, similarity ${number(minSimilarity)} by ${String(embedder)}; a hit calls no model`;
+const cacheText = ({ kind, ttlMs, minSimilarity, embedder, negativeMs }: JsonObject): string =>
+  kind === 'exact'
+    ? `exact, for ${spell(Number(ttlMs))}${negativeMs === undefined ? '' : `, failures for ${spell(Number(negativeMs))}`}; a hit makes no call`
+    : `semantic, for ${spell(Number(ttlMs))}, similarity ${number(minSimilarity)} by ${String(embedder)}; a hit calls no model`;
 const number = (value: Json | undefined): string => String(value);

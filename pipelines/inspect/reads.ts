@@ -1,5 +1,5 @@
 import { isJsonObject } from '../json.js';
-import { type Binding, isStage, type Step } from '../plan/index.js';
+import { type Binding, cacheKeyOf, isStage, type Step } from '../plan/index.js';
 
 /** A field that a binding reads: `field` is its path below the source, empty for the whole value. */
 export interface FieldRead {
@@ -28,7 +28,7 @@ function visit(binding: Binding, add: (path: string) => void): void {
 }
 
 function bindingsOf(step: Step): readonly Binding[] {
-  if (isStage(step)) return [step.input, step.cache?.key ?? null];
+  if (isStage(step)) return [step.input, cacheKeyOf(step)];
   switch (step.kind) {
     case 'when':
       return [step.condition];

@@ -83,7 +83,7 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
   const { id, kind, policy, cache, fallback = [] } = stage;
   const { attemptMs, totalMs } = policy.timeout;
   const { attempts } = policy.retry;
-  if (cache && sourcesOf(cache.key).length === 0)
+  if (cache?.kind === 'semantic' && sourcesOf(cache.key).length === 0)
     warn(id, 'CONSTANT_CACHE_KEY', 'the cache’s key is the same in every run');
   if (authored?.timeout?.total !== undefined) {
     const most = longestMs(stage);

@@ -1,9 +1,7 @@
 import { changesElsewhere, type OfKind, traitsOf } from '../stages/traits.js';
 import { agentOf, type ToolPlan } from './agent.js';
+import { SAFE_METHODS } from './exact.js';
 import { type Alternative, allSteps, type Graph, isStage, type Step } from './plan.js';
-
-/** HTTP methods that change nothing (RFC 9110 §9.2.1). */
-const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD']);
 
 const known = new WeakMap<Graph, boolean>();
 

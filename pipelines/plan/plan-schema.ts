@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS } from '../stages/index.js';
+import type { Effects } from '../stages/traits.js';
+import { whyNotExact } from './exact.js';
 import { PLAN_VERSION } from './plan.js';
 
 /**
@@ -70,10 +72,21 @@ const policy = z
   })
   .meta({ id: 'StagePolicy' });
 
-const cache = z.strictObject({
+const freshness = {
+  ttlMs: ms('Time to live of an answer'),
+  shared: z.literal(true).optional(),
+  untilMidnight: z.string().min(1).optional(),
+};
+const exactCache = z.strictObject({
+  kind: z.literal('exact'),
+  ...freshness,
+  negativeMs: ms('Time to live of a failure that the same input causes again').optional(),
+  pure: z.literal(true).optional(),
+});
+const semanticCache = z.strictObject({
   kind: z.literal('semantic'),
   key: binding,
-  ttlMs: ms('Time to live of an answer'),
+  ...freshness,
   minSimilarity: z.number().gt(0).max(1),
   embedder: model,
   maxErrorRate: z.number().gt(0).max(0.5).optional(),
@@ -85,10 +98,9 @@ const cache = z.strictObject({
       z.strictObject({ by: z.literal('similarity'), atLeast: z.number().gt(0).max(1) }),
     ])
     .optional(),
-  shared: z.literal(true).optional(),
   timely: z.literal(true).optional(),
-  untilMidnight: z.string().min(1).optional(),
 });
+const cache = z.discriminatedUnion('kind', [semanticCache, exactCache]);
 
 const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });
 const ofTools = {
@@ -160,6 +172,18 @@ function checkEffects({ kind, effects }: { kind: string; effects?: unknown }, co
   context.addIssue({ code: 'custom', message, path: ['effects'] });
 }
 
+/** A hit must not skip an effect, whoever has written the plan. */
+function checkExact(
+  by: { kind: string; effects?: Effects | undefined; with: unknown },
+  cache: { kind: string; pure?: true | undefined } | undefined,
+  context: z.RefinementCtx,
+): void {
+  if (cache?.kind !== 'exact') return;
+  const { kind, effects } = by;
+  const why = whyNotExact({ kind, with: by.with, ...(effects && { effects }) }, cache.pure === true);
+  if (why !== undefined) context.addIssue({ code: 'custom', message: `cannot be exact: ${why}`, path: ['cache'] });
+}
+
 const ofForeign = {
   queue: z.string().min(1),
   input: options,
@@ -225,6 +249,7 @@ const stage = z
       if (typeof by !== 'object') continue;
       checkEffects(by, context);
       checkWith(by, context);
+      checkExact(by, given.cache, context);
     }
   })
   .meta({ id: 'Stage' });

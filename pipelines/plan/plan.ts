@@ -210,11 +210,31 @@ export interface HedgePolicy {
   readonly percentile?: number;
 }
 
-export interface CachePlan {
+export type CachePlan = SemanticCachePlan | ExactCachePlan;
+
+/** How long answers are served, and to whom. */
+interface CacheFreshness {
+  readonly ttlMs: number;
+  /** All principals of the tenant share the answers. */
+  readonly shared?: true;
+  /** Answers end with the day in this time zone (IANA name), if not before. */
+  readonly untilMidnight?: string;
+}
+
+/** The result of an earlier call with the same input. */
+export interface ExactCachePlan extends CacheFreshness {
+  readonly kind: 'exact';
+  /** How long a failure that the same input causes again is served. Absent: failures are not cached. */
+  readonly negativeMs?: number;
+  /** The author states that the stage has no effects and that its input alone determines its result. */
+  readonly pure?: true;
+}
+
+/** The answer to an earlier text with the same meaning. */
+export interface SemanticCachePlan extends CacheFreshness {
   readonly kind: 'semantic';
   /** The text whose meaning is looked up. */
   readonly key: Binding;
-  readonly ttlMs: number;
   /** Minimum cosine similarity of two keys' embeddings for a hit. */
   readonly minSimilarity: number;
   /** Pool that embeds the key. */
@@ -224,13 +244,13 @@ export interface CachePlan {
   /** Share of hits that are asked again to measure the error rate. Absent: 0.02. */
   readonly reask?: number;
   readonly agree?: CacheAgreement;
-  /** All principals of the tenant share the answers. */
-  readonly shared?: true;
   /** Texts whose answer depends on when they are asked are cached too. */
   readonly timely?: true;
-  /** Answers end with the day in this time zone (IANA name), if not before. */
-  readonly untilMidnight?: string;
 }
+
+/** What a stage's cache reads beside the stage's input. */
+export const cacheKeyOf = ({ cache }: Pick<StagePlan, 'cache'>): Binding =>
+  cache?.kind === 'semantic' ? cache.key : null;
 
 /**
  * When a fresh answer says the same as a cached one: `text` the same text, up to case, spaces and marks; `fields` equal

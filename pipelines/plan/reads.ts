@@ -1,5 +1,5 @@
 import { type Binding, sourcesOf } from './binding.js';
-import { type Graph, graphsOf, isStage, type Step } from './plan.js';
+import { cacheKeyOf, type Graph, graphsOf, isStage, type Step } from './plan.js';
 
 const known = new WeakMap<Step, readonly string[]>();
 
@@ -24,7 +24,7 @@ export function readsOfGraph({ stages, output }: Graph): string[] {
 }
 
 function ownBindings(step: Step): Binding {
-  if (isStage(step)) return [step.input, step.cache?.key ?? null];
+  if (isStage(step)) return [step.input, cacheKeyOf(step)];
   switch (step.kind) {
     case 'when':
       return step.condition;

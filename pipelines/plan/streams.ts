@@ -1,7 +1,7 @@
 import { isJsonObject, type Json } from '../json.js';
 import { traitsOf } from '../stages/traits.js';
 import { type Binding, sourcesOf } from './binding.js';
-import { isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
+import { cacheKeyOf, isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
 
 /** Why an edge that names a stream is read when the stream has ended. */
 export type WhyCollected =
@@ -9,7 +9,8 @@ export type WhyCollected =
   | 'the reading stage takes the whole only'
   | 'the stage may be skipped'
   | 'one of the two stages is inline, the other queued'
-  | 'the reading stage also reads the whole output';
+  | 'the reading stage also reads the whole output'
+  | 'the cache of the reading stage looks its whole input up';
 
 /** A field of a stage's input that names a stream; `collected`: why it is read when the stream has ended. */
 export interface StreamedField {
@@ -58,8 +59,8 @@ function whyCollected(
   if (alternatives.includes('skip')) return 'the stage may be skipped';
   if (producer.policy.execution !== stage.policy.execution) return 'one of the two stages is inline, the other queued';
   const { [field]: _, ...others } = stage.input as Readonly<Record<string, Json>>;
-  if (sourcesOf([others, stage.cache?.key ?? null]).includes(from))
-    return 'the reading stage also reads the whole output';
+  if (sourcesOf([others, cacheKeyOf(stage)]).includes(from)) return 'the reading stage also reads the whole output';
+  if (stage.cache?.kind === 'exact') return 'the cache of the reading stage looks its whole input up';
   return undefined;
 }
 

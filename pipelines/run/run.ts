@@ -3,7 +3,16 @@ import type { ErrorDetails } from '../errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { PricePlan } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
-import type { CachePlan, HedgePolicy, Plan, Priority, RecordLevel, RetryPolicy, Step } from '../plan/plan.js';
+import type {
+  ExactCachePlan,
+  HedgePolicy,
+  Plan,
+  Priority,
+  RecordLevel,
+  RetryPolicy,
+  SemanticCachePlan,
+  Step,
+} from '../plan/plan.js';
 import type { Tried } from '../retry.js';
 import type { Effects } from '../stages/traits.js';
 import type { Decision, StageDecision } from './waits.js';
@@ -92,15 +101,8 @@ export interface StageCall {
   readonly with: JsonObject;
   /** Version of a `code` stage's function; absent, any version matches. */
   readonly codeVersion?: string;
-  /** The semantic cache to query first, with its key resolved; `context` is the input without the key. */
-  readonly cache?: Omit<CachePlan, 'key'> & {
-    readonly key: string;
-    readonly context: Json;
-    /** Whose answers they are within the tenant: `<pipeline>/<owner>`. Absent: everybody's. */
-    readonly principal?: string;
-    /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
-    readonly only?: true;
-  };
+  /** The cache to query first. */
+  readonly cache?: SemanticCacheCall | ExactCacheCall;
   /**
    * Of a tool's call: maximum characters of the result. A longer one is stored as a text artifact, and the outcome has
    * its beginning. `field`: the output field that is the result; absent: the whole output.
@@ -134,6 +136,20 @@ export interface StageCall {
    */
   readonly runMs?: number;
 }
+
+interface CacheCall {
+  /** Whose answers they are within the tenant: `<pipeline>/<owner>`. Absent: everybody's. */
+  readonly principal?: string;
+  /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
+  readonly only?: true;
+}
+
+/** The semantic cache, with its key resolved; `context` is the input without the key. */
+export type SemanticCacheCall = CacheCall &
+  Omit<SemanticCachePlan, 'key'> & { readonly key: string; readonly context: Json };
+
+/** The exact cache; the call's input is the key. */
+export type ExactCacheCall = CacheCall & ExactCachePlan;
 
 /** A channel of the same run. */
 export interface ChannelRef {

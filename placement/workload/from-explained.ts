@@ -16,7 +16,7 @@ export const explainedSchema = z.object({
         candidates: z
           .array(z.object({ model: z.string(), with: z.record(z.string(), z.json()).default({}) }))
           .min(1, 'a stage without candidates: nothing serves it'),
-        cache: z.object({ embedder: z.string() }).optional(),
+        cache: z.object({ embedder: z.string().optional() }).optional(),
       }),
     )
     .min(1, 'no stages'),
@@ -46,13 +46,14 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       inside.set(step, [...(inside.get(step) ?? []), id]);
     }
     const [first] = candidates;
+    const caching = cache?.embedder;
     const embedder = isDefinedKind(kind) ? undefined : first?.with.embedder;
     builder.add({
       id,
       kind,
       model: first?.model ?? '',
       after: [...after],
-      embedders: [...(cache ? [cache.embedder] : []), ...(typeof embedder === 'string' ? [embedder] : [])],
+      embedders: [caching, embedder].filter((each) => typeof each === 'string'),
     });
     for (const [step, members] of inside) builder.define(step, builder.endsOf(members));
   }

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import {
+  cacheKeyOf,
   type Graph,
   graphsOf,
   isStage,
@@ -40,9 +41,9 @@ function addStage(stage: StagePlan, around: readonly string[], builder: ShapeBui
     id: `${prefix}${stage.id}`,
     kind: stage.kind,
     model: stage.model,
-    after: [...around, ...sourcesOf([stage.input, stage.cache?.key ?? null]).map((source) => `${prefix}${source}`)],
+    after: [...around, ...sourcesOf([stage.input, cacheKeyOf(stage)]).map((source) => `${prefix}${source}`)],
     embedders: [
-      ...(stage.cache ? [stage.cache.embedder] : []),
+      ...(stage.cache?.kind === 'semantic' ? [stage.cache.embedder] : []),
       ...(isDefinedKind(stage.kind) ? [] : embedderOf(stage.with)),
     ],
     attempts: stage.policy.retry.attempts,

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Embedder } from '../../activities/cache/index.js';
+import { exactKeysOf } from '../../activities/cache/cache-key.js';
+import { type Embedder, type ExactRequest, withVectorCache } from '../../activities/cache/index.js';
 import type { Pools } from '../../activities/pools/index.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
 import type { Attempt } from '../../activities/stage/serve-stage.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { StageCall } from '../../pipelines/run/index.js';
+import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage } from '../../pipelines/stages/kind.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
 import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
@@ -44,6 +46,12 @@ afterAll(() => {
   embedder.close();
 });
 
+const pools = { get: () => ({ identity: () => weights() }) } as unknown as Pools;
+
+/** The artifacts that have been removed. */
+const removed = new Set<string>();
+const hasArtifact = async (_: string, uri: string) => !removed.has(uri);
+
 const call = (tenant: string, key: string, more: Partial<StageCall> = {}, only?: true): StageCall => ({
   pipeline: 'p',
   version: 'v',
@@ -66,11 +74,15 @@ const call = (tenant: string, key: string, more: Partial<StageCall> = {}, only?:
 });
 
 /** Asks through the cache; `output` is what the model would say. */
-function ask(stage: StageCall, output: JsonObject, code: ReadonlyMap<string, CodeStage> = new Map()) {
-  const pools = { get: () => ({ identity: () => weights() }) } as unknown as Pools;
+function ask(
+  stage: StageCall,
+  output: JsonObject,
+  code: ReadonlyMap<string, CodeStage> = new Map(),
+  input: JsonObject = {},
+) {
   const { logger } = recordingLogger();
-  const parts = { pools, cache: test.cache, code, metrics: test.metrics, logger };
-  return throughCache(parts, stage, attempt, async () => ({ output, endpoint: 'e', device: 'd' }));
+  const parts = { ...test, pools, code, logger, hasArtifact };
+  return throughCache(parts, input, stage, attempt, async () => ({ output, endpoint: 'e', device: 'd' }));
 }
 const tenant = () => `t-${randomUUID()}`;
 
@@ -153,16 +165,16 @@ describe('a stage that wants an earlier answer only', () => {
     const request = { ...call(own, CAPITAL) };
     const parts = {
       pools: { get: () => ({ identity: weights }) } as unknown as Pools,
-      cache: test.cache,
+      ...test,
       code: new Map<string, CodeStage>(),
-      metrics: test.metrics,
       logger: recordingLogger().logger,
+      hasArtifact,
     };
     let called: () => void = () => undefined;
     const inCall = new Promise<void>((resolve) => {
       called = resolve;
     });
-    const slow = throughCache(parts, request, attempt, async () => {
+    const slow = throughCache(parts, {}, request, attempt, async () => {
       called();
       await new Promise<void>((resolve) => {
         answer = resolve;
@@ -188,5 +200,195 @@ describe('a stage that wants an earlier answer only', () => {
     } finally {
       weights = async () => 'weights-1';
     }
+  });
+});
+
+describe('an exact cache on real Redis', () => {
+  const exactly = (tenant: string, more: Partial<StageCall> = {}, cache: Partial<ExactCacheCall> = {}) =>
+    call(tenant, '', { kind: 'classify', cache: { kind: 'exact', ttlMs: 60_000, ...cache }, ...more });
+  const labelled = (label: string) => ({ label, score: 1, scores: { [label]: 1 } });
+  const ref = (sha: string, more: object = {}) => ({
+    uri: `artifact://t/${sha.repeat(64)}`,
+    sha256: sha.repeat(64),
+    mime: 'image/png',
+    bytes: 3,
+    ...more,
+  });
+
+  it('serves a result to the same input, of another pipeline too, and to no other', async () => {
+    const own = tenant();
+    const input = { text: 'a', nested: { list: [1, 2] } };
+    const other = (more: JsonObject) => ask(exactly(own), labelled('other'), undefined, { ...input, ...more });
+    expect(await ask(exactly(own), labelled('first'), undefined, input)).toMatchObject({ cache: 'miss' });
+    const again = await ask(exactly(own, { pipeline: 'q', stage: 's' }), labelled('x'), undefined, {
+      nested: { list: [1, 2] },
+      text: 'a',
+    });
+    expect(again).toMatchObject({ output: labelled('first'), cache: 'hit', endpoint: 'cache' });
+    expect(again.cachedBy).toMatchObject({ tier: 'exact' });
+    expect(await other({ text: 'A' })).toMatchObject({ cache: 'miss' });
+    expect(await other({ nested: { list: [2, 1] } })).toMatchObject({ cache: 'miss' });
+    for (const more of [
+      { with: { top: 2 } },
+      { tenant: tenant() },
+      { model: 'other' },
+      { cache: { kind: 'exact' as const, ttlMs: 60_000, principal: 'p/bob' } },
+    ]) {
+      const changed = exactly(own, more);
+      if (more.model !== undefined) weights = async () => 'weights-2';
+      try {
+        expect(await ask(changed, labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
+      } finally {
+        weights = async () => 'weights-1';
+      }
+    }
+  });
+
+  it('knows media by their content, and gives up an answer whose media are gone', async () => {
+    const own = tenant();
+    const stage = exactly(own, { kind: 'synthesize' });
+    const audio = { ...ref('c'), mime: 'audio/wav', durationMs: 1, sampleRate: 16_000, channels: 1 };
+    await ask(stage, { audio }, undefined, { image: ref('a') });
+    const same = () => ask(stage, { audio }, undefined, { image: ref('a', { durationMs: 7 }) });
+    expect(await same()).toMatchObject({ cache: 'hit', output: { audio: { uri: audio.uri } } });
+    expect(await ask(stage, { audio }, undefined, { image: ref('b') })).toMatchObject({ cache: 'miss' });
+    removed.add(audio.uri);
+    try {
+      expect(await same()).toMatchObject({ cache: 'miss' });
+    } finally {
+      removed.clear();
+    }
+  });
+
+  it('calls once for many at a time, and again when the caller dies', async () => {
+    const own = tenant();
+    let calls = 0;
+    const serve = async () => {
+      calls += 1;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return { output: labelled('one'), endpoint: 'e', device: 'd' };
+    };
+    const parts = { ...test, pools, code: new Map<string, CodeStage>(), logger: recordingLogger().logger, hasArtifact };
+    const others = openCache(redis, embedder);
+    const all = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        throughCache(i % 2 ? parts : { ...parts, ...others }, { text: 'x' }, exactly(own), attempt, serve),
+      ),
+    );
+    expect(calls).toBe(1);
+    expect(all.map(({ cache }) => cache).sort()).toEqual(['miss', ...Array<string>(19).fill('shared')]);
+
+    // A worker that is killed in its call renews its lease no more.
+    const request = { ...exactRequest(own), input: { text: 'killed' } };
+    const at = exactKeysOf(request);
+    await redis.set(at.lease, 'a dead worker', 'PX', 600);
+    const found = await test.exact.through(request, async () => labelled('mine'), attempt.signal);
+    expect(found).toMatchObject({ outcome: 'miss', output: labelled('mine') });
+  });
+
+  const exactRequest = (own: string): ExactRequest => ({
+    tenant: own,
+    pipeline: 'p',
+    stage: 's',
+    kind: 'classify',
+    model: 'm@w',
+    with: {},
+    input: {},
+    ttlMs: 60_000,
+  });
+
+  it('serves a failure that the input causes where asked, and no other', async () => {
+    const own = tenant();
+    const through = async (error: Error | undefined, more: Partial<ExactRequest> = {}) =>
+      test.exact
+        .through(
+          { ...exactRequest(own), ...more },
+          async () => (error ? Promise.reject(error) : labelled('fine')),
+          attempt.signal,
+        )
+        .then(
+          ({ outcome }) => outcome,
+          (thrown) => `${thrown.code}: ${thrown.message}`,
+        );
+    const negativeMs = 30_000;
+    const bad = new MillraceError('INVALID_MEDIA', 'no sound', { fields: [{ field: 'audio', message: 'none' }] });
+    expect(await through(bad, { negativeMs })).toBe('INVALID_MEDIA: no sound');
+    expect(await through(undefined, { negativeMs })).toBe('INVALID_MEDIA: no sound');
+    expect(await through(undefined)).toBe('miss');
+    expect(await through(undefined, { negativeMs })).toBe('hit');
+    const away = new MillraceError('BACKEND_UNAVAILABLE', 'away');
+    const elsewhere = { negativeMs, input: { text: 'z' } };
+    expect(await through(away, elsewhere)).toBe('BACKEND_UNAVAILABLE: away');
+    expect(await through(undefined, elsewhere)).toBe('miss');
+  });
+
+  it('misses while Redis is away, and never fails', async () => {
+    const away = createRedis({ url: 'redis://127.0.0.1:1', timeoutMs: 50, logger: recordingLogger().logger });
+    try {
+      const { exact, vectors } = openCache(away, embedder);
+      const made = await exact.through(exactRequest(tenant()), async () => labelled('a'), attempt.signal);
+      expect(made).toEqual({ output: labelled('a'), outcome: 'bypass' });
+      expect(await vectors.read({ tenant: 't', model: 'm', ttlMs: 1_000 }, ['a'])).toBeUndefined();
+    } finally {
+      away.disconnect();
+    }
+  });
+});
+
+describe('an embedding cache on real Redis', () => {
+  it('sends the model only the texts that no pipeline of the tenant has sent, in their order', async () => {
+    const own = tenant();
+    const sent: JsonObject[] = [];
+    const vectorOf = (text: string) => [text.length / 10, 1 / 3];
+    const embedding = (given: JsonObject, pipeline: string, cache: Partial<ExactCacheCall> = {}) => {
+      const parts = {
+        ...test,
+        pools,
+        code: new Map<string, CodeStage>(),
+        logger: recordingLogger().logger,
+        hasArtifact,
+      };
+      const stage = call(own, '', { kind: 'embed', pipeline, cache: { kind: 'exact', ttlMs: 60_000, ...cache } });
+      return throughCache(parts, given, stage, attempt, async (input = given) => {
+        sent.push(input);
+        const texts = input.texts as string[] | undefined;
+        const output: JsonObject = texts
+          ? { embeddings: texts.map(vectorOf) }
+          : { embedding: vectorOf(input.text as string) };
+        return { output, endpoint: 'e', device: 'd' };
+      });
+    };
+    expect(await embedding({ texts: ['one', 'three', 'one'] }, 'p')).toMatchObject({ cache: 'miss' });
+    expect(sent.pop()).toEqual({ texts: ['one', 'three'] });
+    const more = await embedding({ texts: ['three', 'seven', 'one', 'three'] }, 'q');
+    expect(sent.pop()).toEqual({ texts: ['seven'] });
+    expect(more.output.embeddings).toEqual(['three', 'seven', 'one', 'three'].map(vectorOf));
+    expect(await embedding({ text: 'seven' }, 'r')).toMatchObject({
+      cache: 'hit',
+      output: { embedding: vectorOf('seven') },
+    });
+    expect(sent).toEqual([]);
+    expect(await embedding({ text: 'seven' }, 'r', { principal: 'r/eve' })).toMatchObject({ cache: 'miss' });
+    await expect(embedding({ text: 'new' }, 'r', { only: true })).rejects.toMatchObject({ code: 'NOT_CACHED' });
+  });
+
+  it('keeps what Millrace itself embeds', async () => {
+    const own = tenant();
+    let calls = 0;
+    const counted = withVectorCache(
+      {
+        fingerprint: async () => 'w',
+        embed: async () => {
+          calls += 1;
+          return Float32Array.of(0.1, 0.2);
+        },
+      },
+      test.vectors,
+    );
+    for (let i = 0; i < 2; i += 1)
+      expect(await counted.embed('a question', attempt.signal, { tenant: own })).toEqual(Float32Array.of(0.1, 0.2));
+    expect(calls).toBe(1);
+    await counted.embed('a question', attempt.signal, { tenant: tenant() });
+    expect(calls).toBe(2);
   });
 });

@@ -1,5 +1,12 @@
 import type { Redis } from 'ioredis';
-import { type CacheRequest, type CacheTimeouts, type Embedder, SemanticCache } from '../../activities/cache/index.js';
+import {
+  type CacheRequest,
+  type CacheTimeouts,
+  type Embedder,
+  ExactCache,
+  SemanticCache,
+  VectorCache,
+} from '../../activities/cache/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
@@ -19,6 +26,8 @@ export function recordingLogger(): { logger: Logger; warnings: Warning[] } {
 
 export interface TestCache {
   readonly cache: SemanticCache;
+  readonly exact: ExactCache;
+  readonly vectors: VectorCache;
   readonly warnings: readonly Warning[];
   readonly metrics: Metrics;
 }
@@ -33,6 +42,13 @@ export function openCache(
   const metrics = createMetrics();
   return {
     cache: new SemanticCache({ redis, embedderFor: () => embedder, metrics, logger, timeouts, tenantBytesPerHour }),
+    exact: new ExactCache({
+      redis,
+      metrics,
+      logger,
+      ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }),
+    }),
+    vectors: new VectorCache(redis, logger),
     warnings,
     metrics,
   };

@@ -2,6 +2,7 @@ import { isJsonObject, type Json } from '../../pipelines/json.js';
 import {
   type Alternative,
   agentOf,
+  cacheKeyOf,
   type Graph,
   graphsOf,
   isStage,
@@ -61,7 +62,7 @@ function checkStep(step: Step, visible: ReadonlySet<string>, checked: Checked): 
   const { id } = step;
   if (isStage(step)) {
     if (step.kind !== 'approve' && !checked.placement[id]) throw invalid('the placement has no row for it', id);
-    checkOperators([step.input, step.cache?.key ?? null], id);
+    checkOperators([step.input, cacheKeyOf(step)], id);
     checkAgents(step, checked.placement);
   } else {
     checkControl(step);

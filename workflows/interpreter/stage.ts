@@ -82,7 +82,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
       const entry = deadline.limit(planned);
       const limited = reads ? forStream(entry, deadline.shareOf(stage.id)) : entry;
-      checkInput(input, stage.id, limited.cache ? 2 : 1);
+      checkInput(input, stage.id, limited.cache?.kind === 'semantic' ? 2 : 1);
       const outcome =
         planned.kind === 'agent'
           ? await runAgent(run, planned, candidacyOf(candidate, candidates.all.length === i + 1, left), input, {
@@ -189,20 +189,23 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
   ...(instead !== undefined && { instead }),
 });
 
-/** The cache to query first, with its key resolved. */
+/** The cache to query first; a semantic one with its key resolved. */
 function cacheOf(
   { context: { sessionsOf } }: Run,
   { input, cache }: StagePlan,
   { cachedOnly }: Candidate,
   scope: Scope,
 ): StageCall['cache'] {
-  return (
-    cache && {
-      ...cache,
-      key: String(resolve(cache.key, scope) ?? ''),
-      context: resolve(mask(input, cache.key), scope),
-      ...(sessionsOf !== undefined && !cache.shared && { principal: sessionsOf }),
-      ...(cachedOnly && { only: true as const }),
-    }
-  );
+  if (!cache) return undefined;
+  const own = {
+    ...(sessionsOf !== undefined && !cache.shared && { principal: sessionsOf }),
+    ...(cachedOnly && { only: true as const }),
+  };
+  if (cache.kind === 'exact') return { ...cache, ...own };
+  return {
+    ...cache,
+    key: String(resolve(cache.key, scope) ?? ''),
+    context: resolve(mask(input, cache.key), scope),
+    ...own,
+  };
 }

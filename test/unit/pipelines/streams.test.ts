@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { StageOptions } from '../../../pipelines/definition/stage-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { chat, pipeline, semantic, synthesize } from '../../../pipelines/index.js';
+import { chat, exact, pipeline, semantic, synthesize } from '../../../pipelines/index.js';
 import { explain, explanationText } from '../../../pipelines/inspect/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
@@ -71,6 +71,18 @@ describe('a streaming edge', () => {
         return { speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, options).audio };
       });
     expect(cached).toThrow('speak.cache');
+  });
+});
+
+describe('a stage with an exact cache', () => {
+  it('reads the text when it is finished: its input is the key', () => {
+    const cached = pipeline('cached', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+      const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+      return {
+        speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, { cache: exact() }).audio,
+      };
+    });
+    expect(cached.plan.stages.at(-1)).not.toHaveProperty('streams');
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { SemanticCache } from '../../../../activities/cache/index.js';
+import type { ExactCache, SemanticCache, VectorCache } from '../../../../activities/cache/index.js';
 import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
@@ -50,6 +50,9 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
     events: { attempt: () => undefined },
     pools,
     cache: {} as SemanticCache,
+    exact: {} as ExactCache,
+    vectors: {} as VectorCache,
+    hasArtifact: async () => true,
     audioOf: () => audio,
     bytesOf: () => never,
     artifactsOf: () => ({}) as CodeArtifacts,

@@ -1,6 +1,19 @@
 import { z } from 'zod';
-import { chat, classify, embed, infer, semantic, tensor } from '../../../../pipelines/index.js';
+import {
+  chat,
+  classify,
+  embed,
+  exact,
+  http,
+  infer,
+  retrieve,
+  semantic,
+  tensor,
+  upsert,
+} from '../../../../pipelines/index.js';
 import { type Anything, ask, type Case, define, one, PROMPT, policy, refuses, TEXT, upper } from './refusal.js';
+
+const written = (method: 'GET' | 'PUT' | 'POST') => http({ service: 's', method, path: '/x', output: z.json() });
 
 const POLICIES: readonly Case[] = [
   ['a misspelt option', 'a.retries', /the options are cache/, () => policy({ retries: 3 })],
@@ -99,6 +112,55 @@ const POLICIES: readonly Case[] = [
     'a.cache.embedder',
     /name a pool/,
     () => policy({ cache: semantic({ key: 'x' as Anything, embedder: '' }) }),
+  ],
+  ['a cache that is none', 'a.cache', /semantic\(\{ key \}\) or exact\(\)/, () => policy({ cache: 'exact' })],
+  [
+    'a misspelt option of a cache',
+    'a.cache.tll',
+    /known: kind, ttl/,
+    () => policy({ cache: exact({ tll: '1h' } as Anything) }),
+  ],
+  [
+    'an exact cache of a function that may have effects',
+    'a.cache',
+    /state pure: true/,
+    () => one(upper, TEXT, { cache: exact() }),
+  ],
+  [
+    'an exact cache of a write',
+    'a.cache',
+    /upsert has an effect, which a hit would skip/,
+    () => one(upsert({ index: 'i' }), { passages: [] }, { cache: exact({ pure: true }) }),
+  ],
+  [
+    'an exact cache of a request that writes',
+    'a.cache',
+    /POST has an effect/,
+    () => one(written('POST'), {}, { cache: exact({ pure: true }) }),
+  ],
+  [
+    'an exact cache whose alternative writes',
+    'a.cache',
+    /PUT has an effect/,
+    () => one(written('GET'), {}, { cache: exact({ pure: true }), fallback: [written('PUT')] }),
+  ],
+  [
+    'an exact cache of a request that nobody calls pure',
+    'a.cache',
+    /state pure: true/,
+    () => one(written('GET'), {}, { cache: exact() }),
+  ],
+  [
+    'an exact cache of a search',
+    'a.cache',
+    /changes with the index/,
+    () => one(retrieve({ index: 'i' }), { query: 'x' }, { cache: exact({ pure: true }) }),
+  ],
+  [
+    'time words of an exact cache',
+    'a.cache.freshness.timeWords',
+    /only to semantic/,
+    () => policy({ cache: exact({ freshness: { timeWords: 'serve' } }) }),
   ],
   [
     'a fallback of another kind',

@@ -1,0 +1,196 @@
+import type { Redis } from 'ioredis';
+import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
+import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
+import { Entries, type Entry, type Failure, type Stored } from './entries.js';
+import { ttlOf } from './freshness.js';
+import type { Lease } from './lease.js';
+import { SingleFlight, type Usable } from './single-flight.js';
+
+/** Failures that the same input causes again; others depend on a server, its load or its settings. */
+const STABLE: ReadonlySet<ErrorCode> = new Set([
+  'INVALID_INPUT',
+  'INVALID_MEDIA',
+  'CONTEXT_TOO_LONG',
+  'BACKEND_REJECTED',
+  'LENGTH',
+  'CHECK_TOO_COSTLY',
+]);
+
+/** Length of a lease without renewal, in milliseconds: how long others wait for a worker that died. */
+const LEASE_MS = 3_000;
+/** Longest wait for another worker's result where the end of the attempt is not known, in milliseconds. */
+const WAIT_MS = 30_000;
+/** Share of the attempt's time that may pass waiting: the rest is for a call of its own. */
+const WAIT_SHARE = 0.5;
+
+export interface ExactCacheParts {
+  readonly redis: Redis;
+  readonly metrics: Pick<Metrics, 'cacheLookups' | 'cacheHits' | 'cacheSeconds'>;
+  readonly logger: Logger;
+  readonly leaseMs?: number;
+}
+
+export interface ExactlyCached {
+  readonly output: JsonObject;
+  readonly outcome: CacheOutcome;
+  /** Of a hit. */
+  readonly by?: CachedBy;
+}
+
+type Lookup =
+  | { readonly do: 'serve'; readonly entry: Entry; readonly outcome: 'hit' | 'shared' }
+  | { readonly do: 'lead'; readonly lease: Lease }
+  | { readonly do: 'bypass' };
+
+/**
+ * Serves the result of an earlier call with the same input. Of concurrent calls, on any worker, one is made.
+ *
+ * Fails open: if Redis does not respond, the call is made as if there were no cache.
+ */
+export class ExactCache {
+  readonly #entries: Entries;
+  readonly #flight: SingleFlight;
+  readonly #metrics: ExactCacheParts['metrics'];
+  readonly #warnings: RationedWarnings;
+
+  constructor({ redis, metrics, logger, leaseMs = LEASE_MS }: ExactCacheParts) {
+    this.#entries = new Entries(redis);
+    this.#flight = new SingleFlight(this.#entries, leaseMs);
+    this.#metrics = metrics;
+    this.#warnings = new RationedWarnings(logger);
+  }
+
+  /**
+   * The result of the call, from the cache or from `produce`, which is called at most once and whose errors are rethrown.
+   * Throws a cached failure, and the signal's reason if that aborts during the lookup. Cached results that are not
+   * `valid` are ignored and overwritten.
+   */
+  async through(
+    request: ExactRequest,
+    produce: () => Promise<JsonObject>,
+    signal: AbortSignal,
+    valid: (output: JsonObject) => boolean | Promise<boolean> = () => true,
+  ): Promise<ExactlyCached> {
+    signal.throwIfAborted();
+    const at = exactKeysOf(request);
+    const found = await this.#look(request, at, signal, usableIf(request, valid));
+    if (found.do === 'serve') return this.#serve(request, at, found.entry, found.outcome);
+    if (found.do === 'bypass') {
+      this.#count(request, 'bypass');
+      return { output: await produce(), outcome: 'bypass' };
+    }
+    let output: JsonObject;
+    try {
+      output = await produce();
+    } catch (error) {
+      this.#count(request, 'miss');
+      await this.#keepFailure(request, at, found.lease, error);
+      throw error;
+    }
+    const ttlMs = ttlOf(request);
+    const kept = await this.#keep(request, at, found.lease, { text: '', output }, ttlMs);
+    const outcome = kept ? 'miss' : 'bypass';
+    this.#count(request, outcome);
+    return { output, outcome };
+  }
+
+  /** An earlier result, if there is one; neither makes a call nor waits for one. Throws as `through` does. */
+  async earlier(
+    request: ExactRequest,
+    signal: AbortSignal,
+    valid: (output: JsonObject) => boolean | Promise<boolean> = () => true,
+  ): Promise<ExactlyCached | undefined> {
+    signal.throwIfAborted();
+    const at = exactKeysOf(request);
+    let entry: Entry | undefined;
+    try {
+      [entry] = await this.#entries.read(at, [at.id]);
+    } catch (error) {
+      this.#bypassed(request, error);
+    }
+    signal.throwIfAborted();
+    if (entry && (await usableIf(request, valid)(entry))) return this.#serve(request, at, entry, 'hit');
+    this.#count(request, 'miss');
+    return undefined;
+  }
+
+  async #look(request: ExactRequest, at: CacheKeys, signal: AbortSignal, usable: Usable): Promise<Lookup> {
+    const end = this.#metrics.cacheSeconds.startTimer({ pipeline: request.pipeline, stage: request.stage });
+    const lease = this.#flight.lease(at);
+    try {
+      const claim = await this.#flight.claim(lease, at, usable);
+      end();
+      if (claim === 'mine') return { do: 'lead', lease };
+      if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
+      const found = await this.#flight.wait(lease, at, usable, patienceOf(request), signal);
+      if (found === 'mine' || found === 'impatient') return { do: 'lead', lease };
+      return { do: 'serve', entry: found, outcome: 'shared' };
+    } catch (error) {
+      // Redis may have granted the lease although its reply was lost.
+      lease.giveUp();
+      signal.throwIfAborted();
+      this.#bypassed(request, error);
+      return { do: 'bypass' };
+    }
+  }
+
+  #serve(request: ExactRequest, at: CacheKeys, { output, failure }: Entry, outcome: CacheOutcome): ExactlyCached {
+    this.#count(request, outcome);
+    this.#metrics.cacheHits.inc({ pipeline: request.pipeline, stage: request.stage, tier: 'exact' });
+    if (failure) {
+      const { code, message, fields } = failure;
+      throw new MillraceError(code, message, fields === undefined ? {} : { fields: fields as never });
+    }
+    return { output, outcome, by: { tier: 'exact', entry: `${at.partition}:${at.id}` } };
+  }
+
+  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown): Promise<void> {
+    const failure = stableFailure(error);
+    if (request.negativeMs === undefined || !failure) return lease.giveUp();
+    await this.#keep(request, at, lease, { text: '', failure }, Math.min(request.negativeMs, ttlOf(request)));
+  }
+
+  /** False if the cache was unavailable. */
+  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number): Promise<boolean> {
+    lease.end();
+    try {
+      await this.#entries.store(at, lease.owner, entry, ttlMs);
+      return true;
+    } catch (error) {
+      lease.giveUp();
+      this.#warnings.warn('store', aboutOf(request, error), 'result not stored in the exact cache');
+      return false;
+    }
+  }
+
+  #bypassed(request: ExactRequest, error: unknown): void {
+    this.#warnings.warn('lookup', aboutOf(request, error), 'exact cache bypassed');
+  }
+
+  #count({ pipeline, stage }: ExactRequest, outcome: CacheOutcome): void {
+    this.#metrics.cacheLookups.inc({ pipeline, stage, outcome });
+  }
+}
+
+/** Failures are served only to stages that ask for them. */
+const usableIf =
+  ({ negativeMs }: ExactRequest, valid: (output: JsonObject) => boolean | Promise<boolean>): Usable =>
+  ({ output, failure }) =>
+    failure ? negativeMs !== undefined : valid(output);
+
+const patienceOf = ({ endsAt }: ExactRequest): number =>
+  endsAt === undefined ? WAIT_MS : Math.max(0, (endsAt - performance.now()) * WAIT_SHARE);
+
+function stableFailure(error: unknown): Failure | undefined {
+  if (!(error instanceof MillraceError) || !STABLE.has(error.code)) return undefined;
+  const { code, message, details } = error;
+  if (details.elsewhere === true || details.unsent === true) return undefined;
+  return { code, message, ...(details.fields !== undefined && { fields: details.fields as never }) };
+}
+
+const aboutOf = ({ pipeline, stage }: ExactRequest, error: unknown) => ({ pipeline, stage, error: messageOf(error) });

@@ -1,0 +1,121 @@
+import type { Redis } from 'ioredis';
+import { messageOf } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
+import { keySegment } from '../../stores/redis/index.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
+import type { Embedder } from './embedder.js';
+
+/** What vectors depend on beside their text. */
+export interface VectorSpace {
+  readonly tenant: string;
+  /** Identity of the model, including its weights if known: other weights or dimensions are another space. */
+  readonly model: string;
+  /** Options of the call. */
+  readonly with?: JsonObject;
+  /** Whose vectors they are within the tenant. Absent: all callers of the tenant share them. */
+  readonly principal?: string | undefined;
+  readonly ttlMs: number;
+  /** How long vectors written now are kept, in milliseconds. Absent: `ttlMs`. */
+  readonly keptMs?: number;
+}
+
+/** Incremented when the meaning of stored data changes; older entries expire unread. */
+const FORMAT = 1;
+
+/** Vectors read or written in one request: 2,048 of 384 dimensions are 3 MB, 20 ms of Redis' time. */
+const MOST_AT_ONCE = 256;
+
+/**
+ * Embeddings by text, shared by all pipelines of a tenant. Fails open: without Redis every text is a miss.
+ */
+export class VectorCache {
+  readonly #redis: Redis;
+  readonly #warnings: RationedWarnings;
+
+  constructor(redis: Redis, logger: Logger) {
+    this.#redis = redis;
+    this.#warnings = new RationedWarnings(logger);
+  }
+
+  /** The vectors that are there, in the order of the texts. Undefined if the cache cannot be reached. */
+  async read(space: VectorSpace, texts: readonly string[]): Promise<(number[] | undefined)[] | undefined> {
+    try {
+      const found: (number[] | undefined)[] = [];
+      for (const some of chunks(texts)) {
+        const stored = await this.#redis.mgetBuffer(...some.map((text) => keyOf(space, text)));
+        found.push(...stored.map((bytes) => (bytes === null ? undefined : vectorIn(bytes))));
+      }
+      return found;
+    } catch (error) {
+      this.#warnings.warn('read', { error: messageOf(error) }, 'embedding cache bypassed');
+      return undefined;
+    }
+  }
+
+  /** Never throws. */
+  async write(space: VectorSpace, entries: readonly (readonly [text: string, vector: readonly number[]])[]) {
+    try {
+      for (const some of chunks(entries)) {
+        const pipeline = this.#redis.pipeline();
+        for (const [text, vector] of some)
+          pipeline.set(keyOf(space, text), bytesOf(vector), 'PX', space.keptMs ?? space.ttlMs);
+        await pipeline.exec();
+      }
+    } catch (error) {
+      this.#warnings.warn('write', { error: messageOf(error) }, 'embeddings not cached');
+    }
+  }
+}
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
+}
+
+/** The space's hash is in braces with the tenant, as in the other caches' keys. */
+function keyOf({ tenant, model, with: options = {}, principal, ttlMs }: VectorSpace, text: string): string {
+  const space = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal: principal ?? null, ttlMs });
+  return `millrace:cache:{${keySegment(tenant)}:${space}}:vector:${sha256Hex(text).slice(0, 32)}`;
+}
+
+const FLOAT32 = 4;
+const FLOAT64 = 8;
+
+/** Its width in a byte, then the numbers: of 32 bits where that loses nothing. */
+function bytesOf(vector: readonly number[]): Buffer {
+  const short = vector.every((value) => Math.fround(value) === value);
+  const numbers = short ? Float32Array.from(vector) : Float64Array.from(vector);
+  const bytes = Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  return Buffer.concat([Buffer.of(short ? FLOAT32 : FLOAT64), bytes]);
+}
+
+function vectorIn(bytes: Buffer): number[] | undefined {
+  const [width] = bytes;
+  const size = bytes.length - 1;
+  if ((width !== FLOAT32 && width !== FLOAT64) || size <= 0 || size % width !== 0) return undefined;
+  // A typed array needs an aligned buffer of its own.
+  const own = bytes.buffer.slice(bytes.byteOffset + 1, bytes.byteOffset + bytes.length) as ArrayBuffer;
+  return Array.from(width === FLOAT32 ? new Float32Array(own) : new Float64Array(own));
+}
+
+/** How long a vector that Millrace itself asks for is kept, in milliseconds: a day, as other answers. */
+const OWN_TTL_MS = 86_400_000;
+
+/** Asks the embedder only for texts whose vector the cache does not have. */
+export const withVectorCache = (embedder: Embedder, cache: VectorCache): Embedder => ({
+  fingerprint: (signal) => embedder.fingerprint(signal),
+  async embed(text, signal, caller) {
+    // A server that does not identify its model still embeds.
+    const model = await embedder.fingerprint(signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (model === undefined) return embedder.embed(text, signal, caller);
+    const space = { tenant: caller.tenant, model, ttlMs: OWN_TTL_MS };
+    const [known] = (await cache.read(space, [text])) ?? [];
+    signal.throwIfAborted();
+    if (known) return Float32Array.from(known);
+    const vector = await embedder.embed(text, signal, caller);
+    await cache.write(space, [[text, Array.from(vector)]]);
+    return vector;
+  },
+});

@@ -1,0 +1,60 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
+import { ttlOf, type VectorCache } from '../cache/index.js';
+import type { CachedServed, Serve } from './cached-served.js';
+
+interface Asked {
+  readonly call: StageCall;
+  readonly cache: ExactCacheCall;
+  readonly input: JsonObject;
+  /** Identity of the model. */
+  readonly model: string;
+  readonly signal: AbortSignal;
+}
+
+/** An `embed` stage: only the texts whose vector is not cached are sent to the model, each once. */
+export async function throughVectors(vectors: VectorCache, asked: Asked, serve: Serve): Promise<CachedServed> {
+  const { call, cache, input, model, signal } = asked;
+  const texts = textsOf(input);
+  // Not an input of this kind: the call refuses it.
+  if (texts === undefined || texts.length === 0) return { ...(await serve()), cache: 'bypass' };
+  const { tenant } = call;
+  const { principal } = cache;
+  const space = { tenant, model, with: call.with, principal, ttlMs: cache.ttlMs };
+  const found = await vectors.read(space, texts);
+  signal.throwIfAborted();
+  const known = new Map<string, readonly number[]>();
+  for (const [i, vector] of (found ?? []).entries()) if (vector) known.set(texts[i] as string, vector);
+  const missing = [...new Set(texts)].filter((text) => !known.has(text));
+  const outputOf = () => outputOfTexts(input, texts, known);
+  if (missing.length === 0) return { output: outputOf(), endpoint: 'cache', device: '', cache: 'hit' };
+  if (cache.only)
+    throw new MillraceError('NOT_CACHED', `the cache has not all embeddings of the stage "${call.stage}"`);
+  const served = await serve('texts' in input ? { ...input, texts: missing } : input);
+  if (found === undefined && missing.length === texts.length) return { ...served, cache: 'bypass' };
+  const made = vectorsIn(served.output);
+  for (const [i, text] of missing.entries()) if (made[i]) known.set(text, made[i]);
+  await vectors.write(
+    { ...space, keptMs: ttlOf(cache) },
+    missing.flatMap((text, i) => (made[i] ? [[text, made[i]] as const] : [])),
+  );
+  return { ...served, output: { ...served.output, ...outputOf() }, cache: 'miss' };
+}
+
+function textsOf({ text, texts }: JsonObject): readonly string[] | undefined {
+  if (typeof text === 'string') return [text];
+  return Array.isArray(texts) && texts.every((each) => typeof each === 'string') ? (texts as string[]) : undefined;
+}
+
+const vectorsIn = ({ embedding, embeddings }: JsonObject): readonly (readonly number[])[] =>
+  (Array.isArray(embeddings) ? embeddings : [embedding]) as readonly (readonly number[])[];
+
+const outputOfTexts = (
+  input: JsonObject,
+  texts: readonly string[],
+  known: ReadonlyMap<string, readonly number[]>,
+): JsonObject => {
+  const all = texts.map((text) => known.get(text) ?? []);
+  return 'texts' in input ? { embeddings: all as number[][] } : { embedding: (all[0] ?? []) as number[] };
+};

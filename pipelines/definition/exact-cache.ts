@@ -1,0 +1,61 @@
+import { type Duration, durationMs } from '../duration.js';
+import { whyNotExact } from '../plan/exact.js';
+import type { Alternative, ExactCachePlan } from '../plan/plan.js';
+import type { StageUse } from '../stages/kind.js';
+import { checkKeys, type Freshness, resolveFreshness } from './freshness.js';
+import { invalid } from './invalid.js';
+
+export interface ExactCacheOptions {
+  readonly ttl?: Duration;
+  readonly negative?: Duration;
+  readonly pure?: boolean;
+  readonly shared?: boolean;
+  readonly freshness?: Freshness;
+}
+
+export interface ExactCache extends ExactCacheOptions {
+  readonly ttl: Duration;
+  /** Tells it from a semantic cache. */
+  readonly kind: 'exact';
+}
+
+/**
+ * Serves the result of an earlier call that had the same input: of a stage whose input alone determines its result. What
+ * is the same: the input's JSON (media by their content), kind, model and its weights, options, and a function's code.
+ * Results are kept apart by tenant and caller, and shared by all stages of all pipelines that make the same call with the
+ * same time to live; the texts of an `embed` stage are looked up one by one. Of equal calls at the same time, on any
+ * worker, one is made. When the cache cannot be reached, the stage runs without it.
+ *
+ * A stage with effects is refused (`INVALID_PIPELINE`).
+ *
+ * @param options.ttl how long a result may be served; default one day
+ * @param options.negative how long a failure that the same input causes again is served (`INVALID_INPUT`,
+ *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `BACKEND_REJECTED`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not
+ *   cached
+ * @param options.pure states that the stage has no effects and reads nothing but its input. Required for functions
+ *   (`code`), `http` with GET or HEAD, `infer` and kinds of others whose effects are `possible`
+ * @param options.shared callers with different keys or users share results; default false
+ * @param options.freshness `untilMidnight`: results end with the day in this time zone
+ */
+export const exact = (options: ExactCacheOptions = {}): ExactCache => ({ ttl: '1d', ...options, kind: 'exact' });
+
+const KEYS = ['kind', 'ttl', 'negative', 'pure', 'shared', 'freshness'];
+
+/** @param uses the stage and its alternatives */
+export function resolveExact(cache: ExactCache, where: string, uses: readonly Served[]): ExactCachePlan {
+  checkKeys(cache, KEYS, where);
+  if (cache.freshness?.timeWords !== undefined)
+    throw invalid(`${where}.freshness.timeWords`, 'applies only to semantic(): an exact cache compares no texts');
+  for (const use of uses) {
+    const why = whyNotExact(use, cache.pure === true);
+    if (why !== undefined) throw invalid(where, `cannot be exact(): ${why}`);
+  }
+  return {
+    kind: 'exact',
+    ...resolveFreshness(cache, where),
+    ...(cache.negative !== undefined && { negativeMs: durationMs(cache.negative, `${where}.negative`) }),
+    ...(cache.pure === true && { pure: true as const }),
+  };
+}
+
+type Served = Pick<StageUse<never, never>, 'kind' | 'effects' | 'with'> | Alternative;
