@@ -57,7 +57,8 @@ export const poolDescriptions =
     const named = [...new Set(endpoints.map(({ device }) => device))];
     // Those of a file are known only to the workers.
     const devices = named.length > 0 ? named : ['discovered'];
-    const { capabilities } = connectorOf(name, pool, connectors);
+    const served = connectorOf(name, pool, connectors);
+    const capabilities = served.capabilitiesOf?.(pool) ?? served.capabilities;
     return {
       connector,
       kind,

@@ -6,6 +6,13 @@ const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set([
   'MODEL_NOT_FOUND',
   'BACKEND_REJECTED',
   'BACKEND_UNAVAILABLE',
+  'BACKEND_OVERLOADED',
+  'BACKEND_RATE_LIMITED',
+  'BACKEND_TIMEOUT',
+  'BACKEND_BROKEN',
+  'BACKEND_ERROR',
+  'BACKEND_UNAUTHORIZED',
+  'CONTEXT_TOO_LONG',
 ]);
 
 /** Adds the endpoint to the error if the error concerns it; an artifact-store error that passes through does not. */

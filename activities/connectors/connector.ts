@@ -14,8 +14,12 @@ export interface Connector {
   readonly name: string;
   /** The stage kinds it can serve, those made with `defineKind` by their names: `acme/segment`. */
   readonly kinds: ReadonlySet<string>;
+  /** Whether it can serve a kind that `kinds` does not have, as one whose options describe any kind's calls. */
+  readonly servesKind?: (kind: string) => boolean;
   /** Capabilities beyond a plain call; a stage that needs others is refused before anything runs. */
   readonly capabilities: ReadonlySet<Capability>;
+  /** Those of a pool, where its options decide. Default: `capabilities`. */
+  readonly capabilitiesOf?: (options: PoolOptions | undefined) => ReadonlySet<Capability>;
   /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
   /** Set if `connect` heeds a `Link`. Absent: pools must not have `tls` or `headers`. */

@@ -7,7 +7,7 @@ export interface Exchange {
   readonly url: string;
   readonly method: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer> | FormData;
 }
 
 /** A complete answer of any status. */
@@ -25,38 +25,50 @@ export const LONGEST_BODY = 64 * MEBIBYTE;
  * One request and its complete answer; redirects are returned, not followed. Throws transport errors as they are, the
  * signal's reason, or `BACKEND_REJECTED` for a body above 64 MiB, because a repeated call would return it again.
  */
-export async function exchange(
-  transport: Transport,
-  { url, ...request }: Exchange,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const response = await transport(url, { ...request, signal, redirect: 'manual' });
+export async function exchange(transport: Transport, sent: Exchange, signal: AbortSignal): Promise<Answer> {
+  const response = await opened(transport, sent, signal);
   const { status, headers } = response;
   return { status, headers, body: await bodyOf(response, signal) };
 }
 
-async function bodyOf({ body, headers }: Response, signal: AbortSignal): Promise<Buffer> {
-  if (body === null) return Buffer.alloc(0);
+/** The status and headers of an answer whose body is read as it arrives, by `chunksOf`. */
+export async function opened(
+  transport: Transport,
+  { url, ...request }: Exchange,
+  signal: AbortSignal,
+): Promise<Response> {
+  return transport(url, { ...request, signal, redirect: 'manual' });
+}
+
+/** The whole body of an answer. */
+export async function bodyOf(response: Response, signal: AbortSignal): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of chunksOf(response, signal)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** An answer's body as it arrives; leaving early closes the connection. Throws as `exchange` does. */
+export async function* chunksOf({ body, headers }: Response, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  if (body === null) return;
   const reader = body.getReader();
   // Cancelling also closes the connection of a transport that ignores the signal while the body arrives.
   const stop = () => void reader.cancel(signal.reason).catch(() => undefined);
   signal.addEventListener('abort', stop, { once: true });
+  let ended = false;
   try {
     if (Number(headers.get('content-length')) > LONGEST_BODY) throw tooLong();
-    const chunks: Uint8Array[] = [];
     let length = 0;
     for (;;) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
-      if (done) return Buffer.concat(chunks, length);
+      ended = done;
+      if (done) return;
       length += value.byteLength;
       if (length > LONGEST_BODY) throw tooLong();
-      chunks.push(value);
+      yield value;
     }
-  } catch (error) {
-    stop();
-    throw error;
   } finally {
+    if (!ended) stop();
     signal.removeEventListener('abort', stop);
   }
 }

@@ -33,11 +33,13 @@ export function createConnectors({
 
 /** A connector without keys gets none, whatever the deployment has for its endpoint. */
 function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): RegisteredConnector {
-  const { name, kinds, capabilities, takesKey, takesLink, capacity } = connector;
+  const { name, kinds, servesKind, capabilities, capabilitiesOf, takesKey, takesLink, capacity } = connector;
   return {
     name,
     kinds,
     capabilities,
+    ...(servesKind && { servesKind }),
+    ...(capabilitiesOf && { capabilitiesOf: (pool) => capabilitiesOf(optionsOf(connector, pool, 'options')) }),
     ...(takesKey && { takesKey }),
     ...(takesLink && { takesLink }),
     ...(capacity && { capacity }),

@@ -22,13 +22,19 @@ export function optionsOf(
   throw invalid(
     parsed.error.issues.map((issue) => {
       const meant = issue.code === 'unrecognized_keys' ? didYouMean(issue.keys[0] ?? '', keysOf(schema)) : '';
-      return { field: [at, ...issue.path.map(String)].join('.'), message: `${issue.message}${meant}` };
+      // The key of a record is wrong: its own issue says how.
+      const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+      return { field: [at, ...issue.path.map(String)].join('.'), message: `${message}${meant}` };
     }),
   );
 }
 
 /** The names of the options themselves; those of nested objects are not suggested. */
-const keysOf = (schema: object): string[] => ('shape' in schema && schema.shape ? Object.keys(schema.shape) : []);
+const keysOf = (schema: object): string[] => {
+  if ('shape' in schema && schema.shape) return Object.keys(schema.shape);
+  // A schema with a transformation is that of what goes in, and more.
+  return 'in' in schema && schema.in ? keysOf(schema.in) : [];
+};
 
 function invalid(fields: { field: string; message: string }[]): MillraceError {
   const text = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');

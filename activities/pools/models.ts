@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import { headerName } from '../connectors/header-name.js';
 import type { Connectors, RegisteredConnector } from '../connectors/registered.js';
 import { rateLimitSchema } from './rate-limit.js';
 
@@ -45,12 +46,6 @@ const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObje
   error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
 });
 
-/** Headers that describe the connection or the body. */
-const OF_TRANSPORT: ReadonlySet<string> = new Set([
-  ...['host', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'keep-alive', 'upgrade', 'te'],
-  ...['trailer', 'expect'],
-]);
-
 const pool = z.strictObject({
   /** Name of the connector for the servers' protocol. */
   connector: z.string().min(1),
@@ -77,13 +72,7 @@ const pool = z.strictObject({
   apiKey: secret.optional(),
   /** Sent with every request: values, or where they are. */
   headers: z
-    .record(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of a header')
-        .refine((name) => !OF_TRANSPORT.has(name.toLowerCase()), 'is a header that the connection sets'),
-      z.union([z.string().regex(/^[\x20-\x7e\t]*$/, 'must be printable ASCII'), secret]),
-    )
+    .record(headerName, z.union([z.string().regex(/^[\x20-\x7e\t]*$/, 'must be printable ASCII'), secret]))
     .optional(),
   /** PEM files: the authority that has signed the servers' certificates, and the client's certificate and key. */
   tls: z
@@ -154,7 +143,7 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
     invalid(`${name}.connector`, `no connector "${wanted}" (${listed})${didYouMean(wanted, known)}`);
   }
   const kinds = [...connector.kinds];
-  if (!connector.kinds.has(kind)) {
+  if (!connector.kinds.has(kind) && !connector.servesKind?.(kind)) {
     invalid(`${name}.kind`, `${wanted} serves ${kinds.join(', ')}, not ${kind}${didYouMean(kind, kinds)}`);
   }
   if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${wanted} sends no key`);

@@ -1,81 +1,197 @@
+import { createHash } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { JsonObject } from '../../../pipelines/json.js';
+import { canonicalJson, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { exchange, type Transport } from '../exchange.js';
 import { HttpFault } from '../http-fault.js';
+import { valueAt } from '../json-values.js';
 import { mapped } from '../mapped.js';
 import type { LinkedTransport } from '../transport.js';
-import { readBody } from './answer.js';
+import { type DescribedCall, success, whole } from './answered.js';
+import type { Api } from './api.js';
+import { canaryOf } from './canary.js';
+import { holds } from './condition.js';
+import { type Credential, credentialOf } from './credential.js';
+import { invoke } from './described-call.js';
 import { mapError } from './errors.js';
-import { request } from './request.js';
-import { type Scalars, targetUrl } from './target.js';
+import { loadFile } from './files.js';
+import { plainCall } from './plain-call.js';
+import { scopeOf } from './scope.js';
+import { requestBy, type Sender } from './send.js';
+import type { Scope } from './template.js';
 
-type Context = Pick<CallContext, 'signal' | 'idempotencyKey' | 'traceparent'>;
+/** A pool of the kind `http` without options. */
+const PLAIN: Api = { kind: 'http', values: {}, errors: [], response: {} };
 
 /** One API by its base URL. */
 export class HttpBackend implements Backend {
   readonly endpoint: string;
   readonly close: () => void;
+  /** Absent where the description has no health path. */
+  ready?: (model: string, signal: AbortSignal) => Promise<boolean>;
   readonly #base: string;
+  readonly #api: Api;
+  readonly #credential: Credential;
   readonly #transport: Transport;
 
-  constructor(endpoint: string, { fetch: transport, close }: LinkedTransport) {
+  constructor(
+    endpoint: string,
+    key: string | undefined,
+    api: Api = PLAIN,
+    { fetch: transport, close }: LinkedTransport,
+  ) {
     this.close = close;
     this.endpoint = endpoint;
     this.#base = baseUrl(endpoint, 'http');
+    this.#api = api;
+    this.#credential = credentialOf(key, api.credential);
     this.#transport = transport;
+    const { health } = api;
+    if (health) {
+      this.ready = (model, signal) => this.#mapped(model, signal, () => this.#healthy(model, health, signal));
+    }
   }
 
-  invoke(call: Call, { signal, idempotencyKey, traceparent }: Context): Promise<Reply> {
-    return this.#mapped(call.model, signal, async () => {
-      if (call.kind !== 'http') {
+  invoke(call: Call, context: CallContext): Promise<Reply> {
+    return this.#mapped(call.model, context.signal, async () => {
+      if (call.kind !== this.#api.kind) {
         throw new MillraceError(
           'BACKEND_REJECTED',
-          `http does not serve the stage kind "${call.kind}" (it serves: http)`,
+          `http does not serve the stage kind "${call.kind}" here (its pool serves: ${this.#api.kind})`,
         );
       }
-      const { method, path } = call.with as { method: string; path: string };
-      const { path: values, query, body } = call.input as { path?: Scalars; query?: Scalars; body?: JsonObject };
-      if (method === 'GET' && body !== undefined) {
-        const message = 'a GET has no body';
-        throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'body', message }] });
-      }
-      const headers = {
-        accept: 'application/json',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
-        ...(traceparent !== undefined && { traceparent }),
-      };
-      const url = targetUrl(this.#base, path, values, query);
-      const sent = { url, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
-      const answer = await request(this.#transport, sent, signal);
-      return { output: { status: answer.status, body: readBody(answer) } };
+      return this.#api.request ? this.#described(call, context) : this.#plain(call, context);
     });
   }
 
   /**
-   * `HEAD` of the base URL. The API's paths are unknown, so any answer counts, including an error, except a proxy's
-   * report that it has no upstream.
+   * The description's canary, or the smallest call of the kind; without one the health path, and without that `HEAD` of
+   * the base URL: the API's paths are unknown, so any answer counts, including an error, except a proxy's report that it
+   * has no upstream.
    */
-  probe(model: string, _kind: string, signal: AbortSignal): Promise<void> {
-    return this.#mapped(model, signal, () => this.#answers(signal));
-  }
-
-  /** The service's name, if the service answers: an API does not report what it computes or when that changes. */
-  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+  probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => {
+      const canary = this.#api.request && canaryOf(kind, this.#api);
+      if (canary) return this.#canary({ kind, model, ...canary }, signal);
+      const { health } = this.#api;
+      if (health) return void (await this.#healthy(model, health, signal));
       await this.#answers(signal);
-      return model;
     });
   }
 
+  /**
+   * A hash of what the server says of the model's weights, where the description knows where that is; else the service's
+   * name, if the service answers.
+   */
+  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, async () => {
+      const { identity } = this.#api;
+      if (!identity) {
+        await this.#answers(signal);
+        return model;
+      }
+      const scope = await this.#asked(model, identity.path, signal);
+      const found = identity.at.map((pointer) => valueAt(scope as JsonObject, pointer) ?? null);
+      return createHash('sha256')
+        .update(canonicalJson([model, ...found] as Json))
+        .digest('hex')
+        .slice(0, 16);
+    });
+  }
+
+  async #described(call: Call, context: CallContext): Promise<Reply> {
+    const { batch = 64 } = this.#api;
+    const { texts } = call.input;
+    if (call.kind !== 'embed' || !Array.isArray(texts)) return invoke(this.#callOf(call, context));
+    const embeddings: Json[] = [];
+    for (let at = 0; at < texts.length; at += batch) {
+      const some = texts.slice(at, at + batch) as Json[];
+      const input = { texts: some, ...(some.length === 1 && { text: some[0] }) } as JsonObject;
+      const { output } = await invoke(this.#callOf({ ...call, input }, context));
+      embeddings.push(...(output.embeddings as readonly Json[]));
+    }
+    return { output: { embeddings } };
+  }
+
+  #callOf(call: Call, context: CallContext): DescribedCall {
+    const scope = scopeOf(call, this.#api, context);
+    const sender = this.#sender(context);
+    return { api: this.#api, call, scope, sender, transport: this.#transport, context };
+  }
+
+  #sender(context: Pick<CallContext, 'signal'> & Partial<CallContext>): Sender {
+    const { idempotencyKey, traceparent, audio, bytes, signal } = context;
+    return {
+      base: this.#base,
+      headers: this.#api.headers ?? {},
+      fixed: {
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+        ...(traceparent !== undefined && { traceparent }),
+        ...this.#credential.headers,
+      },
+      load(source, scope) {
+        if (!audio) throw new MillraceError('INTERNAL', 'a canary has no files');
+        return loadFile(source, scope, { audio, signal, ...(bytes && { bytes }) });
+      },
+    };
+  }
+
+  #plain(call: Call, context: CallContext): Promise<Reply> {
+    return plainCall(call, context, {
+      base: this.#base,
+      api: this.#api,
+      credential: this.#credential.headers,
+      transport: this.#transport,
+    });
+  }
+
+  /** What the server makes of the smallest call: its answer is read, but not as a stage's output. */
+  async #canary(call: Call, signal: AbortSignal): Promise<void> {
+    const { request } = this.#api;
+    if (!request) return;
+    const scope = scopeOf(call, this.#api, { signal } as CallContext);
+    const response = await success(
+      this.#api,
+      this.#transport,
+      await requestBy(request, scope, this.#sender({ signal })),
+      signal,
+    );
+    if (this.#api.response.stream || this.#api.response.as === 'bytes') await response.body?.cancel();
+    else await whole(this.#api, response, signal);
+  }
+
+  async #healthy(model: string, { path, ready }: NonNullable<Api['health']>, signal: AbortSignal): Promise<boolean> {
+    const scope = await this.#asked(model, path, signal);
+    if (!ready || holds(ready, scope)) return true;
+    const state = String(scope.text ?? '').slice(0, 200);
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the server is not ready: ${state}`, { unsent: true });
+  }
+
+  async #asked(model: string, path: string, signal: AbortSignal): Promise<Scope> {
+    const scope: Scope = {
+      model,
+      kind: this.#api.kind,
+      input: {},
+      with: {},
+      given: {},
+      values: { ...this.#api.values },
+      call: {},
+    };
+    const sent = await requestBy({ method: 'GET', path }, scope, this.#sender({ signal }));
+    const response = await success(this.#api, this.#transport, sent, signal);
+    return whole({ ...this.#api, errors: [], response: {} }, response, signal);
+  }
+
   async #answers(signal: AbortSignal): Promise<void> {
-    const answer = await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);
+    const { headers } = this.#credential;
+    const answer = await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD', headers }, signal);
     if ([502, 503, 504].includes(answer.status)) throw new HttpFault(answer, '');
   }
 
+  /** Some servers repeat a refused key in their answer. */
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
+    const mapping: typeof mapError = (error, about) => this.#credential.withoutKey(mapError(error, about));
+    return mapped(mapping, { endpoint: this.endpoint, model, signal }, work);
   }
 }

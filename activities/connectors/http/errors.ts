@@ -1,4 +1,4 @@
 import { codeOfStatus, errorMapper } from '../http-fault.js';
 
-/** Maps a failed call of an API to a code by its status alone: the wording of the API's errors is unknown. */
+/** Maps what a call throws to a code; failed answers have one by the description's rules already. */
 export const mapError = errorMapper(codeOfStatus);

@@ -1,16 +1,33 @@
-import type { Connector } from '../connector.js';
+import { isDefinedKind, STAGE_KINDS, type StageKindName } from '../../../pipelines/stages/index.js';
+import type { Capability, Connector } from '../connector.js';
 import type { Transport } from '../exchange.js';
 import { linked } from '../transport.js';
+import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
+import { httpOptions } from './options.js';
+
+export { PRESETS } from './presets/index.js';
+
+/** Kinds that pools serve. */
+const KINDS = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => STAGE_KINDS[kind].servedBy === 'pool');
+
+const STREAMS: ReadonlySet<Capability> = new Set(['stream']);
+const NONE: ReadonlySet<Capability> = new Set();
 
 /**
- * JSON APIs. An endpoint is a base URL. Credentials are headers of the pool. Node's fetch fails when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's
- * timeout is.
+ * APIs over HTTP. An endpoint is a base URL. A pool of the kind `http` serves stages that describe their requests
+ * themselves; for other kinds the pool's options describe them, or name a preset of a serving system. Node's fetch fails
+ * when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout is.
  */
 export const httpConnector = ({ transport }: { readonly transport?: Transport } = {}): Connector => ({
   name: 'http',
-  kinds: new Set(['http'] as const),
-  capabilities: new Set(),
+  kinds: new Set(KINDS),
+  servesKind: isDefinedKind,
+  capabilities: NONE,
+  capabilitiesOf: (options) => ((options as unknown as Api | undefined)?.response.stream ? STREAMS : NONE),
+  options: httpOptions,
+  takesKey: true,
   takesLink: true,
-  connect: (endpoint, _key, _options, link) => new HttpBackend(endpoint, linked(endpoint, link, transport)),
+  connect: (endpoint, key, options, link) =>
+    new HttpBackend(endpoint, key, options as unknown as Api | undefined, linked(endpoint, link, transport)),
 });

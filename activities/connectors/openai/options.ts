@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { extraSchema } from '../../../pipelines/stages/index.js';
+import { headerName } from '../header-name.js';
 
 /** Server software whose own members of a request are known. */
 export const SOFTWARE = ['vllm', 'sglang', 'llama.cpp', 'other'] as const;
@@ -7,7 +8,6 @@ export type ServerSoftware = (typeof SOFTWARE)[number];
 
 const role = z.strictObject({ prefix: z.string().optional(), extra: extraSchema.optional() });
 
-const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of a header');
 /** Names of the headers that tell a router what it chooses a server by. */
 const routerHeaders = z.strictObject({
   /** `interactive`, `default` or `batch`. */

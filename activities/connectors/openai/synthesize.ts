@@ -2,8 +2,8 @@ import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { speakable } from '../speakable.js';
+import { readSpeech, type Speech } from '../speech.js';
 import type { KindHandler } from './kind-handler.js';
-import { readSpeech, type Speech } from './speech.js';
 
 /**
  * Speech synthesis by `POST /v1/audio/speech`. Long text is sent in calls of a few sentences, so that after a

@@ -1,7 +1,6 @@
-import { abortable } from '../../../media/abortable.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
-import { MillraceError } from '../../../pipelines/errors.js';
 import type { CallContext } from '../connector.js';
+import { wholeAudio } from '../whole-audio.js';
 import type { BoundInput } from './bind.js';
 import { roomOf } from './encode.js';
 
@@ -21,28 +20,9 @@ export function mostSamples({ shape, seconds, sampleRate = DEFAULT_RATE }: Bound
 }
 
 /** All samples of audio that goes into one request. Throws `INVALID_INPUT` if it is longer than the model takes. */
-export async function readSamples(
+export const readSamples = (
   artifact: Artifact,
   input: BoundInput,
-  { audio, signal }: Pick<CallContext, 'audio' | 'signal'>,
-): Promise<Float32Array> {
-  const { sampleRate = DEFAULT_RATE } = input;
-  const most = mostSamples(input);
-  const parts: Float32Array[] = [];
-  let length = 0;
-  for await (const part of abortable(audio.read(artifact, { sampleRate }), signal)) {
-    length += part.length;
-    if (length > most) {
-      const message = `longer than ${most / sampleRate} s, which the model takes at once; split it`;
-      throw new MillraceError('INVALID_INPUT', `audio: ${message}`, { fields: [{ field: 'audio', message }] });
-    }
-    parts.push(part);
-  }
-  const samples = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    samples.set(part, at);
-    at += part.length;
-  }
-  return samples;
-}
+  context: Pick<CallContext, 'audio' | 'signal'>,
+): Promise<Float32Array> =>
+  wholeAudio(artifact, { sampleRate: input.sampleRate ?? DEFAULT_RATE, most: mostSamples(input) }, context);

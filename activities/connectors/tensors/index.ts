@@ -2,6 +2,7 @@
  * Tensor maps: which tensor of a model carries which field of a stage, and how. Shared by the connectors of the KServe v2
  * protocol.
  */
+export { activated } from './activation.js';
 export { type TensorMap, tensorMap } from './map-schema.js';
 export type { DescribedTensor, ModelTensors, Outputs, RequestOptions, TensorClient } from './model-tensors.js';
 export { PLAIN, type Requests } from './requests.js';

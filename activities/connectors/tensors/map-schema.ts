@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DTYPES } from '../../../pipelines/media.js';
+import { promptTemplate } from '../conversation.js';
 import { ROLES } from './roles.js';
 
 /*
@@ -18,14 +19,6 @@ const side = z.int().min(1).max(8_192);
 const constant = z.union([z.number(), z.string(), z.boolean()]);
 
 const IMAGE_ONLY = ['layout', 'width', 'height', 'fit', 'pad', 'colors', 'mean', 'std'] as const;
-
-/** `{content}` stands for a turn's text; `start` begins the reply. */
-const turn = z.string().max(4_096).includes('{content}', 'must contain {content}');
-const promptTemplate = z.union([
-  z.enum(['plain', 'chatml']),
-  z.strictObject({ system: turn, user: turn, assistant: turn, start: z.string().max(4_096) }),
-]);
-export type PromptTemplate = z.output<typeof promptTemplate>;
 
 const inputEntry = z
   .strictObject({

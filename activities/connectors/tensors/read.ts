@@ -2,6 +2,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { isJsonObject } from '../../../pipelines/json.js';
 import { readBytes, readTexts, type Tensor } from '../../../protocols/open-inference/index.js';
+import { parseJson, valueAt } from '../json-values.js';
 import type { BoundMap, BoundOutput } from './bind.js';
 import { wrongOutput } from './encode.js';
 import type { Outputs } from './model-tensors.js';
@@ -56,44 +57,12 @@ export function texts(bound: BoundOutput, tensor: Tensor): string[] {
   return list as string[];
 }
 
-/** JSON nested deeper is refused: its readers are recursive. */
-const DEEPEST = 64;
-
 /** The value in a BYTES tensor of one element of JSON, at the entry's pointer. Throws `INVALID_OUTPUT`. */
 export function jsonOf({ name, pointer }: BoundOutput, tensor: Tensor): Json {
   const [element, ...more] = readBytes(tensor);
   if (!element || more.length > 0) throw wrongOutput(name, `shape [${tensor.shape}] instead of one element of JSON`);
-  let value: Json;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(element)) as Json;
-  } catch {
-    throw wrongOutput(name, 'its element is not JSON');
-  }
-  if (depth(value) > DEEPEST) throw wrongOutput(name, `its JSON is nested more than ${DEEPEST} deep`);
-  return pointer === undefined ? value : at(value, pointer, name);
-}
-
-/** Evaluates a JSON pointer: https://www.rfc-editor.org/rfc/rfc6901 */
-function at(value: Json, pointer: string, name: string): Json {
-  const keys = pointer
-    .slice(1)
-    .split('/')
-    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
-  return keys.reduce((within: Json, key) => {
-    const next =
-      typeof within === 'object' && within !== null && Object.hasOwn(within, key)
-        ? (within as JsonObject)[key]
-        : undefined;
-    if (next === undefined) throw wrongOutput(name, `its JSON has nothing at ${pointer}`);
-    return next;
-  }, value);
-}
-
-/** Level by level: recursion would overflow on the very values that this refuses. */
-function depth(value: Json): number {
-  let level: readonly Json[] = [value];
-  for (let deep = 0; ; deep++) {
-    if (level.length === 0 || deep > DEEPEST) return deep;
-    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? (Object.values(each) as Json[]) : []));
-  }
+  const value = parseJson(element, (problem) => wrongOutput(name, `its ${problem}`));
+  const found = valueAt(value, pointer ?? '');
+  if (found === undefined) throw wrongOutput(name, `its JSON has nothing at ${pointer}`);
+  return found;
 }

@@ -1,9 +1,8 @@
-import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
+import { type Conversation, promptOf, refuseMore } from '../../conversation.js';
 import type { BoundMap } from '../bind.js';
 import type { Sources } from '../encode.js';
 import { respond, type TensorKind } from '../kind.js';
-import type { PromptTemplate } from '../map-schema.js';
 import { needed, texts, wholeOutput } from '../read.js';
 
 /**
@@ -32,19 +31,7 @@ export const chat: TensorKind = {
   example: { prompt: 'ok', maxTokens: 1, sampling: { max_tokens: 1, temperature: 0 }, stream: false },
 };
 
-interface Turn {
-  readonly role: string;
-  readonly content: string;
-}
-
-interface Wanted {
-  readonly prompt?: string;
-  readonly system?: string;
-  readonly history?: readonly Turn[];
-  readonly images?: readonly unknown[];
-  readonly tools?: readonly unknown[];
-  readonly schema?: unknown;
-  readonly output?: unknown;
+interface Wanted extends Conversation {
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly topP?: number;
@@ -53,14 +40,6 @@ interface Wanted {
   readonly stop?: readonly string[];
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
-}
-
-function refuseMore({ tools = [], images = [], schema, output }: Wanted): void {
-  const wrong =
-    tools.length > 0 ? 'tools' : images.length > 0 ? 'images' : schema || output ? 'a bound reply' : undefined;
-  if (wrong === undefined) return;
-  const message = `${wrong} cannot be sent to a model that takes text alone: name a pool of a server of OpenAI's API`;
-  throw new MillraceError('CAPABILITY_MISSING', message);
 }
 
 function sourcesOf(wanted: Wanted, map: BoundMap): Sources {
@@ -87,35 +66,3 @@ function sourcesOf(wanted: Wanted, map: BoundMap): Sources {
 
 const given = (values: Readonly<Record<string, unknown>>): Sources =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Sources;
-
-const CHATML: Exclude<PromptTemplate, string> = {
-  system: '<|im_start|>system\n{content}<|im_end|>\n',
-  user: '<|im_start|>user\n{content}<|im_end|>\n',
-  assistant: '<|im_start|>assistant\n{content}<|im_end|>\n',
-  start: '<|im_start|>assistant\n',
-};
-/** For models without a template: a prompt alone is sent as it is. */
-const PLAIN: Exclude<PromptTemplate, string> = {
-  system: '{content}\n\n',
-  user: 'User: {content}\n',
-  assistant: 'Assistant: {content}\n',
-  start: 'Assistant:',
-};
-
-/** The conversation as one text. */
-function promptOf({ system, history = [], prompt }: Wanted, template: PromptTemplate): string {
-  const turns = [
-    ...(system === undefined ? [] : [{ role: 'system', content: system }]),
-    ...history,
-    ...(prompt === undefined ? [] : [{ role: 'user', content: prompt }]),
-  ];
-  const [only] = turns;
-  if (template === 'plain' && turns.length === 1 && only?.role === 'user') return only.content;
-  const forms = template === 'plain' ? PLAIN : template === 'chatml' ? CHATML : template;
-  const said = turns.map(({ role, content }) => {
-    const form = role === 'assistant' ? forms.assistant : role === 'system' ? forms.system : forms.user;
-    // Not `replace`: in a text, `$&` means something there.
-    return form.split('{content}').join(content);
-  });
-  return said.join('') + forms.start;
-}

@@ -1,7 +1,7 @@
-import { toMono } from '../../../media/samples.js';
-import { WavReader } from '../../../media/wav.js';
-import { isSampleRate, type WavFormat } from '../../../media/wav-format.js';
-import { MillraceError } from '../../../pipelines/errors.js';
+import { toMono } from '../../media/samples.js';
+import { WavReader } from '../../media/wav.js';
+import { isSampleRate, type WavFormat } from '../../media/wav-format.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 /** Mono, 16 bits per sample; the rate in Hz. */
 export interface Speech {

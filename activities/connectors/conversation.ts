@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { MillraceError } from '../../pipelines/errors.js';
+
+/** `{content}` stands for a turn's text; `start` begins the reply. */
+const turn = z.string().max(4_096).includes('{content}', 'must contain {content}');
+
+/** How a conversation becomes one text, for models that take text alone. */
+export const promptTemplate = z.union([
+  z.enum(['plain', 'chatml']),
+  z.strictObject({ system: turn, user: turn, assistant: turn, start: z.string().max(4_096) }),
+]);
+export type PromptTemplate = z.output<typeof promptTemplate>;
+
+export interface Turn {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** What a `chat` stage gives: its options, replaced by the call's own input. */
+export interface Conversation {
+  readonly prompt?: string;
+  readonly system?: string;
+  readonly history?: readonly Turn[];
+  readonly images?: readonly unknown[];
+  readonly tools?: readonly unknown[];
+  readonly schema?: unknown;
+  readonly output?: unknown;
+}
+
+/** Throws `CAPABILITY_MISSING` for what goes beyond text. */
+export function refuseMore({ tools = [], images = [], schema, output }: Conversation): void {
+  const wrong =
+    tools.length > 0 ? 'tools' : images.length > 0 ? 'images' : schema || output ? 'a bound reply' : undefined;
+  if (wrong === undefined) return;
+  const message = `${wrong} cannot be sent to a model that takes text alone: name a pool of a server of OpenAI's API`;
+  throw new MillraceError('CAPABILITY_MISSING', message);
+}
+
+/** The system message, the history and the prompt, in this order. */
+export const turnsOf = ({ system, history = [], prompt }: Conversation): readonly Turn[] => [
+  ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+  ...history,
+  ...(prompt === undefined ? [] : [{ role: 'user', content: prompt }]),
+];
+
+const CHATML: Exclude<PromptTemplate, string> = {
+  system: '<|im_start|>system\n{content}<|im_end|>\n',
+  user: '<|im_start|>user\n{content}<|im_end|>\n',
+  assistant: '<|im_start|>assistant\n{content}<|im_end|>\n',
+  start: '<|im_start|>assistant\n',
+};
+/** For models without a template: a prompt alone is sent as it is. */
+const PLAIN: Exclude<PromptTemplate, string> = {
+  system: '{content}\n\n',
+  user: 'User: {content}\n',
+  assistant: 'Assistant: {content}\n',
+  start: 'Assistant:',
+};
+
+/** The conversation as one text. */
+export function promptOf(conversation: Conversation, template: PromptTemplate): string {
+  const turns = turnsOf(conversation);
+  const [only] = turns;
+  if (template === 'plain' && turns.length === 1 && only?.role === 'user') return only.content;
+  const forms = template === 'plain' ? PLAIN : template === 'chatml' ? CHATML : template;
+  const said = turns.map(({ role, content }) => {
+    const form = role === 'assistant' ? forms.assistant : role === 'system' ? forms.system : forms.user;
+    // Not `replace`: in a text, `$&` means something there.
+    return form.split('{content}').join(content);
+  });
+  return said.join('') + forms.start;
+}

@@ -1,0 +1,66 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+
+/** Of a line, and of an event's data, in characters. */
+const LONGEST = 4 * 1_024 * 1_024;
+
+/** The lines of a stream of UTF-8, ended by LF, CRLF or CR. Throws `INVALID_OUTPUT` for a line that is too long. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
+  // Only what is new is searched: a long line in many chunks would be searched again with each.
+  let held: string[] = [];
+  let length = 0;
+  let afterReturn = false;
+  for await (const text of textsOf(chunks)) {
+    const lines = text.split(/\r\n|\n|\r/);
+    // The second half of a CRLF that two chunks share.
+    if (afterReturn && text.startsWith('\n')) lines.shift();
+    afterReturn = text.endsWith('\r');
+    const rest = lines.pop() ?? '';
+    for (const line of lines) {
+      yield held.join('') + line;
+      [held, length] = [[], 0];
+    }
+    held.push(rest);
+    length += rest.length;
+    if (length > LONGEST) throw tooLong('line');
+  }
+  const last = held.join('');
+  if (last !== '') yield last;
+}
+
+/** Text as it arrives: a character in two chunks is in one text. */
+export async function* textsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
+  const decoder = new TextDecoder('utf-8');
+  for await (const chunk of chunks) {
+    const text = decoder.decode(chunk, { stream: true });
+    if (text !== '') yield text;
+  }
+  const rest = decoder.decode();
+  if (rest !== '') yield rest;
+}
+
+/** Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+export async function* eventsOf(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ readonly event: string; readonly data: string }, void> {
+  let event = '';
+  let data: string[] = [];
+  let length = 0;
+  for await (const line of linesOf(chunks)) {
+    if (line === '') {
+      if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
+      [event, data, length] = ['', [], 0];
+      continue;
+    }
+    const [, name = '', value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
+    if (name === 'event') event = value;
+    if (name !== 'data') continue;
+    data.push(value);
+    length += value.length;
+    if (length > LONGEST) throw tooLong('event');
+  }
+  // Some servers end the last event with the connection.
+  if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
+}
+
+const tooLong = (what: string): MillraceError =>
+  new MillraceError('INVALID_OUTPUT', `a ${what} of the stream is longer than ${LONGEST / 1_024 / 1_024} MiB`);

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import { type DescribedCall, success, whole } from './answered.js';
+import type { Api, RequestTemplate } from './api.js';
+import { holds } from './condition.js';
+import { failureOf, failureWithin, waitOf } from './faults.js';
+import { settled } from './redirects.js';
+import { requestBy } from './send.js';
+import { render, type Scope } from './template.js';
+
+type Job = NonNullable<Api['job']>;
+
+/** What is kept of a job for the next attempt. */
+interface Kept {
+  readonly endpoint: string;
+  readonly job: Json;
+}
+
+/** The wait between two questions grows to so many times the first. */
+const MOST_GROWTH = 10;
+/** A cancelled call does not wait for its job's end. */
+const CANCEL_MS = 5_000;
+/** Questions in a row that may fail: the job goes on at the server while they do. */
+const MOST_FAILURES = 5;
+
+/**
+ * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
+ * server goes on with the job that it has, unless that is gone or has failed. A cancelled call cancels its job.
+ */
+export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
+  const kept = keptOf(described);
+  if (kept !== undefined) {
+    const result = await ended(described, job, kept, true);
+    if (result) return result;
+  }
+  const { api, scope, sender, transport, context } = described;
+  const response = await success(api, transport, await requestBy(submit, scope, sender), context.signal);
+  const submitted = await whole(api, response, context.signal);
+  const id = render(job.id, {
+    scope: { ...scope, ...submitted },
+    wrong: (pointer, problem) =>
+      new MillraceError('INVALID_OUTPUT', `the job has no identifier: ${pointer} ${problem}`),
+    spent: { made: 0 },
+  });
+  if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
+  context.checkpoint({ endpoint: sender.base, job: id });
+  const result = await ended(described, job, id, false);
+  if (result) return result;
+  throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
+}
+
+function keptOf({ sender, context: { resumeFrom } }: DescribedCall): Json | undefined {
+  const { endpoint, job } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
+  return endpoint === sender.base ? job : undefined;
+}
+
+/**
+ * Waits for the job's end and fetches its result. Undefined if the server does not have the job, or if one of an earlier
+ * attempt has failed there.
+ */
+async function ended(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
+  const { signal } = described.context;
+  try {
+    return await polled(described, job, id, earlier);
+  } catch (error) {
+    if (signal.aborted && job.cancel) cancel(described, job.cancel, id);
+    throw error;
+  }
+}
+
+async function polled(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
+  const { api, context } = described;
+  let waitMs = job.everyMs;
+  let failures = 0;
+  for (;;) {
+    const asked = await question(described, job.poll, id).catch((error: unknown) => {
+      failures++;
+      if (context.signal.aborted || failures === MOST_FAILURES || isFinal(error)) throw error;
+      return undefined;
+    });
+    if (asked === GONE) return undefined;
+    if (asked) {
+      failures = 0;
+      const { scope, headers } = asked;
+      if (holds(job.done, scope)) return job.result ? await resultOf(described, job.result, id) : scope;
+      if (job.failed && holds(job.failed, scope)) {
+        if (earlier) return undefined;
+        if (job.reason) await question(described, job.reason, id);
+        throw (
+          failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`)
+        );
+      }
+    }
+    await sleep((asked && waitOf(asked.headers)) ?? waitMs, undefined, { signal: context.signal });
+    waitMs = Math.min(waitMs * 1.5, job.everyMs * MOST_GROWTH);
+  }
+}
+
+async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
+  const asked = await question(described, template, id);
+  if (asked === GONE) return undefined;
+  const failure = failureWithin(described.api, asked.scope, asked.headers);
+  if (failure) throw failure;
+  return asked.scope;
+}
+
+/** Errors of a question that another one would get too. */
+const FINAL: ReadonlySet<string> = new Set([
+  'BACKEND_UNAUTHORIZED',
+  'BACKEND_REJECTED',
+  'INVALID_INPUT',
+  'INVALID_OUTPUT',
+]);
+const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
+
+/** The server has no such job, for instance since it was started again. */
+const GONE = null;
+
+async function question(
+  { api, scope, sender, transport, context: { signal } }: DescribedCall,
+  template: RequestTemplate,
+  job: Json,
+): Promise<{ readonly scope: Scope; readonly headers: Headers } | typeof GONE> {
+  const sent = await requestBy(template, { ...scope, job }, sender);
+  const { response, failed } = await settled(transport, sent, signal);
+  if (failed?.status === 404 || failed?.status === 410) return GONE;
+  if (failed) throw failureOf(api, failed);
+  // Rules about answers that look successful are about the job's end, not about a question.
+  return { scope: await whole({ ...api, errors: [] }, response, signal), headers: response.headers };
+}
+
+/** Without waiting: the call has ended. A server that cannot be told finishes the job in vain. */
+function cancel({ scope, sender, transport }: DescribedCall, template: RequestTemplate, job: Json): void {
+  const tell = async () => {
+    const sent = await requestBy(template, { ...scope, job }, sender);
+    const response = await transport(sent.url, { ...sent, signal: AbortSignal.timeout(CANCEL_MS), redirect: 'manual' });
+    await response.body?.cancel();
+  };
+  tell().catch(() => undefined);
+}
+
+const stateOf = ({ body }: Scope): string => JSON.stringify(body ?? null).slice(0, 500);

@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { didYouMean } from '../../../pipelines/did-you-mean.js';
+import type { PoolOptions } from '../connector.js';
+import { type Api, type Description, type OptionsShape, optionsShape } from './api.js';
+import { PRESETS, type PresetValues } from './presets/index.js';
+
+/** Kinds whose requests stages describe themselves. */
+const OWN_REQUESTS = 'http';
+
+/** Schema of the `options` of a pool; what it gives is the whole description. */
+export const httpOptions = (kind: string): z.ZodType<Api & PoolOptions> =>
+  optionsShape.transform((given, context) => {
+    const wrong = (path: string[], message: string) => {
+      context.addIssue({ code: 'custom', path, message });
+      return z.NEVER;
+    };
+    const { preset: name, values = {}, ...own } = given;
+    const preset = name === undefined ? undefined : PRESETS.get(name);
+    if (name !== undefined && !preset) {
+      const known = [...PRESETS.keys()];
+      return wrong(
+        ['preset'],
+        `there is no preset "${name}" (there are: ${known.join(', ')})${didYouMean(name, known)}`,
+      );
+    }
+    const of = preset && (preset.kinds[kind] ?? (kind === OWN_REQUESTS ? {} : undefined));
+    if (preset && !of && !own.request) {
+      const kinds = Object.keys(preset.kinds).join(', ');
+      return wrong(
+        ['request'],
+        `${name} has no request of a ${kind} stage (it has: ${kinds}): describe request and response`,
+      );
+    }
+    if (kind !== OWN_REQUESTS && !of && !own.request) {
+      return wrong(['request'], `a pool of the kind ${kind} needs a preset, or request and response`);
+    }
+    for (const { path, message } of valueFlaws(values, preset?.values, name)) wrong(path, message);
+    const whole = merged({ ...preset?.base, ...of }, own);
+    for (const { path, message } of requestFlaws(whole)) wrong(path, message);
+    return { ...whole, kind, preset: name, values } as Api & PoolOptions;
+  }) as unknown as z.ZodType<Api & PoolOptions>;
+
+/** The preset's description with what the pool's options say. Rules of the pool come first. */
+function merged(preset: Description, own: Omit<OptionsShape, 'preset' | 'values'>): Omit<Api, 'kind' | 'values'> {
+  const request =
+    own.request && preset.request ? requestOver(preset.request, own.request) : (own.request ?? preset.request);
+  return {
+    ...preset,
+    ...own,
+    ...(request && { request }),
+    response: { ...preset.response, ...own.response },
+    headers: { ...preset.headers, ...own.headers },
+    errors: [...(own.errors ?? []), ...(preset.errors ?? [])],
+  };
+}
+
+const BODIES = ['json', 'form', 'multipart', 'bytes'] as const;
+
+/** A pool's request over its preset's: a body replaces any other, and a path any other address. */
+function requestOver(preset: NonNullable<Description['request']>, own: NonNullable<Description['request']>) {
+  const bodies = BODIES.some((body) => own[body] !== undefined) ? withoutBody(preset) : preset;
+  const { path: _, url: __, ...rest } = bodies;
+  const placed = own.path === undefined && own.url === undefined ? bodies : rest;
+  return {
+    ...placed,
+    ...own,
+    headers: { ...preset.headers, ...own.headers },
+    query: { ...preset.query, ...own.query },
+  };
+}
+
+const withoutBody = (request: NonNullable<Description['request']>) => ({
+  ...request,
+  json: undefined,
+  form: undefined,
+  multipart: undefined,
+  bytes: undefined,
+  contentType: undefined,
+});
+
+type Flaws = readonly { readonly path: string[]; readonly message: string }[];
+
+function valueFlaws(values: Api['values'], known: PresetValues | undefined, preset: string | undefined): Flaws {
+  if (!known) return [];
+  const names = Object.keys(known);
+  const unknown = Object.keys(values).filter((each) => !Object.hasOwn(known, each));
+  const missing = names.filter((each) => known[each]?.required === true && values[each] === undefined);
+  return [
+    ...unknown.map((each) => ({
+      path: ['values', each],
+      message: `${preset} has no such value (it has: ${names.join(', ') || 'none'})${didYouMean(each, names)}`,
+    })),
+    ...missing.map((each) => ({ path: ['values', each], message: `is required: ${known[each]?.about}` })),
+  ];
+}
+
+/** What only the whole description shows. */
+function requestFlaws({ request, response, job }: Omit<Api, 'kind' | 'values'>): Flaws {
+  const all = [
+    ['request', request],
+    ['job.poll', job?.poll],
+    ['job.result', job?.result],
+    ['job.reason', job?.reason],
+    ['job.cancel', job?.cancel],
+  ] as const;
+  const flaws = all.flatMap(([name, each]) => {
+    if (!each) return [];
+    const bodies = BODIES.filter((body) => each[body] !== undefined);
+    return [
+      ...(bodies.length > 1
+        ? [{ path: name.split('.'), message: `has ${bodies.join(' and ')}: a request has one body` }]
+        : []),
+      ...(bodies.length > 0 && each.method === 'GET' ? [{ path: name.split('.'), message: 'a GET has no body' }] : []),
+      ...((each.path === undefined) === (each.url === undefined)
+        ? [{ path: name.split('.'), message: 'needs a path, or a url that the server has given' }]
+        : []),
+      ...(each.contentType !== undefined && each.bytes === undefined
+        ? [{ path: [...name.split('.'), 'contentType'], message: 'is for a body of bytes' }]
+        : []),
+    ];
+  });
+  const both =
+    job && response.stream ? [{ path: ['response', 'stream'], message: 'a job is polled, not streamed' }] : [];
+  return [...flaws, ...both];
+}

@@ -1,0 +1,39 @@
+import type { PresetInput } from './preset.js';
+
+/** https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol */
+export const kserveV1: PresetInput = {
+  name: 'kserve-v1',
+  title: 'KServe, protocol v1 (:predict)',
+  proof: 'server',
+  base: {
+    health: { path: '/v1/models/{model}', ready: { at: '/body/ready', is: [true, 'True', 'true'] } },
+    message: ['/body/error', '/body/detail', '/body'],
+    errors: [
+      { status: 503, when: { at: '/text', has: 'not ready' }, code: 'BACKEND_UNAVAILABLE', unsent: true },
+      { status: 404, when: { at: '/text', has: ['does not exist', 'not found'] }, code: 'MODEL_NOT_FOUND' },
+      // The server's own wording for an input that the model does not take.
+      { status: 500, when: { at: '/text', has: ['invalid input', 'expected "instances"'] }, code: 'BACKEND_REJECTED' },
+    ],
+  },
+  kinds: {
+    embed: {
+      request: { path: '/v1/models/{model}:predict', json: { instances: '$/texts' } },
+      response: { output: { embeddings: '$/body/predictions' } },
+    },
+    classify: {
+      request: { path: '/v1/models/{model}:predict', json: { instances: ['$/input/text'] } },
+      response: { output: { scores: '$/body/predictions/0' } },
+    },
+    rerank: {
+      request: {
+        path: '/v1/models/{model}:predict',
+        json: { instances: { $each: '/input/passages', as: { query: '$/input/query', text: '$/item/text' } } },
+      },
+      response: { output: { scores: '$/body/predictions' } },
+    },
+    infer: {
+      request: { path: '/v1/models/{model}:predict', json: { instances: { $nested: '/tensor' } } },
+      response: { output: '$/body/predictions' },
+    },
+  },
+};

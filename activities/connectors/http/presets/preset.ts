@@ -1,0 +1,33 @@
+import { type Description, type DescriptionInput, descriptionSchema } from '../api.js';
+
+/** Values that a preset's paths and templates take from the pool's `options.values`. */
+export type PresetValues = Readonly<Record<string, { readonly about: string; readonly required?: true }>>;
+
+/** A serving system as data: nothing that a pool's options could not say themselves. */
+export interface PresetInput {
+  readonly name: string;
+  /** What it is, for the table of servers. */
+  readonly title: string;
+  /** What its tests run against. */
+  readonly proof: 'server' | 'fixture';
+  readonly values?: PresetValues;
+  /** For stages of every kind, `http` included. */
+  readonly base?: DescriptionInput;
+  readonly kinds: Readonly<Record<string, DescriptionInput>>;
+}
+
+export interface Preset extends Omit<PresetInput, 'base' | 'kinds'> {
+  readonly values: PresetValues;
+  readonly base: Description;
+  readonly kinds: Readonly<Record<string, Description>>;
+}
+
+/** Reads a preset by the schema of pools. Throws for one that does not fit. */
+export const readPreset = ({ base = {}, kinds, values = {}, ...about }: PresetInput): Preset => ({
+  ...about,
+  values,
+  base: descriptionSchema.parse(base),
+  kinds: Object.fromEntries(
+    Object.entries(kinds).map(([kind, description]) => [kind, descriptionSchema.parse(description)]),
+  ),
+});

@@ -1,0 +1,61 @@
+import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import type { Call, CallContext } from '../connector.js';
+import { type Conversation, promptOf, refuseMore, turnsOf } from '../conversation.js';
+import type { Api } from './api.js';
+import type { Scope } from './template.js';
+
+/** What the templates of a call see. Throws `CAPABILITY_MISSING` for a conversation with more than text. */
+export function scopeOf(call: Call, api: Api, context: CallContext): Scope {
+  const { kind, model, input, with: options } = call;
+  const given: JsonObject = { ...options, ...input };
+  return {
+    model,
+    kind,
+    input,
+    with: options,
+    given,
+    values: { ...api.values },
+    call: callOf(context),
+    ...textsOf(call, given, api),
+  };
+}
+
+function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }: Api): Record<string, Json> {
+  switch (kind) {
+    case 'chat': {
+      const conversation = given as Conversation;
+      refuseMore(conversation);
+      const messages = turnsOf(conversation).map(({ role, content }) => ({ role, content }));
+      return { messages, prompt: promptOf(conversation, prompt) };
+    }
+    case 'embed':
+      return { texts: given.texts ?? [given.text ?? ''] };
+    case 'synthesize':
+      return { prompt: Array.isArray(given.text) ? given.text.join(' ') : (given.text ?? '') };
+    case 'rerank':
+      return {
+        texts: (given.passages as readonly Json[]).map((each) => (isJsonObject(each) ? (each.text ?? '') : '')),
+      };
+    case 'infer': {
+      const [only, ...more] = Object.values(input);
+      return only !== undefined && more.length === 0 ? { tensor: only } : {};
+    }
+    default:
+      return {};
+  }
+}
+
+/** What a server may want to know of a call; what is not known is absent. */
+function callOf({ idempotencyKey, tenant, priority, affinity, traceparent, endsAt }: CallContext): JsonObject {
+  const leftMs = endsAt === undefined ? undefined : Math.max(1, Math.floor(endsAt - performance.now()));
+  const all = {
+    idempotencyKey,
+    tenant,
+    priority,
+    affinity,
+    traceparent,
+    leftMs,
+    leftS: leftMs && Math.ceil(leftMs / 1_000),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as JsonObject;
+}

@@ -1,0 +1,95 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import type { CallContext } from '../connector.js';
+import { chunksOf, textOf } from '../exchange.js';
+import { parseJson, valueAt } from '../json-values.js';
+import type { Api } from './api.js';
+import { holds } from './condition.js';
+import { eventsOf, linesOf, textsOf } from './events.js';
+import { failureWithin } from './faults.js';
+import type { Scope } from './template.js';
+
+type Stream = NonNullable<Api['response']['stream']>;
+
+/**
+ * What templates see of a streamed answer: the last event as `/body`, all its text as `/text`. Text is emitted as it
+ * arrives. Throws the error that an event has inside, and `BACKEND_UNAVAILABLE` for a stream that breaks off.
+ */
+export async function streamed(api: Api, response: Response, scope: Scope, context: CallContext): Promise<Scope> {
+  const { stream } = api.response;
+  if (!stream) throw new MillraceError('INTERNAL', 'the pool’s answers are not streamed');
+  const { status, headers } = response;
+  const about = { ...scope, status, headers: Object.fromEntries(headers) };
+  const failed = (body: Json): void => {
+    const failure = failureWithin(api, { ...about, body, text: '' }, headers);
+    if (failure) throw failure;
+  };
+  const collected = new Collected(stream, context.emit);
+  if (stream.as === 'text') {
+    for await (const part of textsOf(chunksOf(response, context.signal))) collected.add(part);
+    return { ...about, body: collected.text, text: collected.text };
+  }
+  let last: Json = null;
+  let ended = false;
+  for await (const data of dataOf(response, stream, context.signal)) {
+    if (data === stream.endData) {
+      ended = true;
+      break;
+    }
+    last = parseJson(data, (problem) => new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`));
+    failed(last);
+    const counts = !stream.skip || !holds(stream.skip, { ...about, body: last });
+    collected.add(counts ? deltaIn(last, stream) : '');
+    if (stream.end && holds(stream.end, { ...about, body: last })) {
+      ended = true;
+      break;
+    }
+  }
+  context.signal.throwIfAborted();
+  if (stream.end && !ended) {
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the stream broke off after ${collected.text.length} characters`);
+  }
+  return { ...about, body: last, text: collected.text };
+}
+
+/** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
+async function* dataOf(response: Response, { as, events }: Stream, signal: AbortSignal): AsyncGenerator<string, void> {
+  const chunks = chunksOf(response, signal);
+  const type = response.headers.get('content-type') ?? '';
+  if (as === 'sse' && /^application\/([\w.-]+\+)?json/.test(type)) {
+    const parts: Uint8Array[] = [];
+    for await (const chunk of chunks) parts.push(chunk);
+    yield textOf({ status: response.status, headers: response.headers, body: Buffer.concat(parts) });
+  } else if (as === 'ndjson') {
+    for await (const line of linesOf(chunks)) if (line.trim() !== '') yield line;
+  } else {
+    for await (const { event, data } of eventsOf(chunks)) if (!events || events.includes(event)) yield data;
+  }
+}
+
+function deltaIn(event: Json, { delta }: Stream): string {
+  for (const pointer of [delta ?? []].flat()) {
+    const value = valueAt({ body: event } as JsonObject, pointer);
+    if (typeof value === 'string') return value;
+  }
+  return '';
+}
+
+/** The text of a stream. */
+class Collected {
+  readonly #whole: boolean;
+  readonly #emit: CallContext['emit'];
+  text = '';
+
+  constructor({ mode }: Stream, emit: CallContext['emit']) {
+    this.#whole = mode === 'whole';
+    this.#emit = emit;
+  }
+
+  add(part: string): void {
+    // An event without text is progress: a whole text that does not continue the one before is not its next part.
+    const more = !this.#whole ? part : part.startsWith(this.text) ? part.slice(this.text.length) : '';
+    this.text += more;
+    this.#emit(more);
+  }
+}

@@ -1,0 +1,36 @@
+import type { Backend, Connector } from '../../activities/connectors/connector.js';
+import { httpConnector, PRESETS } from '../../activities/connectors/http/index.js';
+import { optionsOf } from '../../activities/connectors/pool-options.js';
+
+/** Pools of the connector `http` with one preset, a pool for each kind, as one connector: what the contract suite takes. */
+export function presetConnector(preset: string, options: Readonly<Record<string, unknown>> = {}): Connector {
+  const http = httpConnector();
+  const kinds = Object.keys(PRESETS.get(preset)?.kinds ?? {});
+  const optionsFor = (kind: string) => optionsOf(http, { kind, options: { preset, ...options } }, 'options');
+  const streams = kinds.some((kind) => http.capabilitiesOf?.(optionsFor(kind)).has('stream'));
+  return {
+    name: preset,
+    kinds: new Set(kinds),
+    capabilities: new Set(streams ? (['stream'] as const) : []),
+    takesKey: true,
+    connect(endpoint, key) {
+      const pools = new Map<string, Backend>(
+        kinds.map((kind) => [kind, http.connect(endpoint, key, optionsFor(kind))]),
+      );
+      const some = pools.values().next().value as Backend;
+      const of = (kind: string) => pools.get(kind) ?? some;
+      return {
+        endpoint,
+        invoke: (call, context) => of(call.kind).invoke(call, context),
+        probe: (model, kind, signal) => of(kind).probe(model, kind, signal),
+        fingerprint: (model, signal) => some.fingerprint(model, signal),
+        ...(some.ready && {
+          ready: (model: string, signal: AbortSignal) => some.ready?.(model, signal) ?? Promise.resolve(false),
+        }),
+        close() {
+          for (const pool of pools.values()) pool.close();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,227 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
+import type { ContractCall } from '../../../../../activities/connectors/contract/index.js';
+import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
+import { freePort } from '../../../../support/free-port.js';
+import { presetConnector } from '../../../../support/preset-connector.js';
+import { type Asked, fixture, type Told } from './fixture-server.js';
+import { azureml, kserveV1, rayServe, tensorflowServing, tgi, torchserve } from './fixtures.js';
+
+/* The contract suite on presets, against fixtures. test/servers/ runs it against servers that install. */
+
+const artifact = (mime: string) => ({ uri: `artifact://t/${'0'.repeat(64)}`, sha256: '0'.repeat(64), mime, bytes: 3 });
+const audio: CallContext['audio'] = {
+  async *read() {
+    yield new Float32Array(160);
+  },
+  write: () => Promise.reject(new Error('no audio is written')),
+};
+const bytes = async () => Uint8Array.from([1, 2, 3]);
+
+const of = (input: Call['input'], options: Call['with'] = {}): Omit<Call, 'kind'> => ({
+  model: 'model',
+  with: options,
+  input,
+});
+const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
+const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
+const inferring = {
+  inputs: { X: { dtype: 'FP32', shape: [-1, 2] } },
+  outputs: { X: { dtype: 'FP32', shape: [-1, 2] } },
+};
+const labels = { labels: ['yes', 'no'] };
+
+const embed: ContractCall = { call: of({ text: 'embed' }), check: output({ embedding: [0.6, 0.8] }) };
+const classify: ContractCall = {
+  call: of({ text: 'text' }, labels),
+  check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }),
+};
+/** Two numbers that a model of any kind may give. */
+const classifyTwo: ContractCall = {
+  call: of({ text: 'text' }, labels),
+  check: output({ label: 'no', score: 4, scores: { yes: 3, no: 4 } }),
+};
+const infer: ContractCall = { call: of({ X: tensor }, inferring), check: output({ X: tensor }) };
+
+interface Row {
+  readonly preset: string;
+  readonly tell: (asked: Asked) => Told;
+  readonly key?: string;
+  readonly unknownModel?: null;
+  readonly calls: Readonly<Record<string, ContractCall>>;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    preset: 'kserve-v1',
+    tell: kserveV1,
+    calls: {
+      classify: classifyTwo,
+      embed,
+      infer,
+      rerank: {
+        call: of({
+          query: 'q',
+          passages: [
+            { id: 'a', text: 'A' },
+            { id: 'b', text: 'B' },
+          ],
+        }),
+        check: output({
+          passages: [
+            { id: 'b', text: 'B', score: 0.1 },
+            { id: 'a', text: 'A', score: 0 },
+          ],
+        }),
+      },
+    },
+  },
+  { preset: 'tensorflow-serving', tell: tensorflowServing, calls: { classify: classifyTwo, embed, infer } },
+  {
+    preset: 'torchserve',
+    tell: torchserve,
+    key: 'token-of-the-fixture',
+    calls: {
+      classify,
+      embed,
+      infer,
+      transcribe: { call: of({ audio: artifact('audio/wav') }), check: output({ text: 'RIFF of 364' }) },
+      detect: {
+        call: of({ image: artifact('image/png') }),
+        check: output({ detections: [{ label: 'cat', score: 0.9 }] }),
+      },
+    },
+  },
+  { preset: 'ray-serve', tell: rayServe, unknownModel: null, calls: { classify, embed, infer } },
+  {
+    preset: 'azureml',
+    tell: azureml,
+    key: 'key-of-the-endpoint',
+    unknownModel: null,
+    calls: { classify, embed, infer },
+  },
+  {
+    preset: 'tgi',
+    tell: tgi,
+    unknownModel: null,
+    calls: {
+      chat: {
+        call: of({ prompt: 'What is the capital of France?', history: [] }, { maxTokens: 16, temperature: 0 }),
+        check({ output: made, usage }) {
+          expect(made).toEqual({ text: 'Paris, of course', finish: 'stop' });
+          expect(usage).toEqual({ inputTokens: 7, outputTokens: 4 });
+        },
+      },
+    },
+  },
+];
+
+for (const { preset, tell, key, unknownModel, calls } of ROWS) {
+  describe(`${preset} (a fixture)`, async () => {
+    const server = await fixture(tell);
+    afterAll(() => server.close());
+    const [kind = '', some] = Object.entries(calls)[0] ?? [];
+    const field = kind === 'chat' ? 'prompt' : 'text';
+    const asking = (text: string): Call => ({
+      kind,
+      model: 'model',
+      with: some?.call.with ?? {},
+      input: { ...some?.call.input, [field]: text },
+    });
+    connectorContract({
+      connector: presetConnector(preset),
+      endpoint: server.url,
+      ...(key !== undefined && { key }),
+      deadEndpoint: `http://127.0.0.1:${await freePort()}`,
+      ...(unknownModel === null && { unknownModel }),
+      refused: {},
+      calls,
+      audio,
+      bytes,
+      longCall: asking('slow'),
+      badCall: asking('bad'),
+    });
+  });
+}
+
+describe('what presets do beyond the contract (fixtures)', () => {
+  const call = (text: string): Call => ({ kind: 'classify', model: 'model', with: labels, input: { text } });
+
+  it('TensorFlow Serving: versions, labels and signatures by values', async () => {
+    const server = await fixture(tensorflowServing);
+    try {
+      for (const [values, path, signature] of [
+        [{ version: 2 }, '/v1/models/model/versions/2:predict', undefined],
+        [{ label: 'stable', signature: 'score' }, '/v1/models/model/labels/stable:predict', 'score'],
+      ] as const) {
+        const backend = presetConnector('tensorflow-serving', { values }).connect(server.url);
+        await invoke(backend, call('text'));
+        const { path: asked, json } = server.asked.at(-1) as Asked;
+        expect([asked, json.signature_name]).toEqual([path, signature]);
+        backend.close();
+      }
+      const gone = presetConnector('tensorflow-serving', { values: { version: 9 } }).connect(server.url);
+      await expect(invoke(gone, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('Azure ML: pins a deployment, and maps the model’s own status inside a 424', async () => {
+    const server = await fixture(azureml);
+    try {
+      const pinned = presetConnector('azureml', { values: { deployment: 'blue' } }).connect(
+        server.url,
+        'key-of-the-endpoint',
+      );
+      await invoke(pinned, call('text'));
+      expect(server.asked.at(-1)?.headers['azureml-model-deployment']).toBe('blue');
+      const green = presetConnector('azureml', { values: { deployment: 'green' } }).connect(
+        server.url,
+        'key-of-the-endpoint',
+      );
+      await expect(invoke(green, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      const expired = presetConnector('azureml').connect(server.url, 'an-expired-key');
+      await expect(invoke(expired, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('TorchServe: an expired token is BACKEND_UNAUTHORIZED though the status is 400', async () => {
+    const server = await fixture(torchserve);
+    try {
+      const backend = presetConnector('torchserve').connect(server.url, 'an-old-token-of-it');
+      await expect(invoke(backend, call('text'))).rejects.toMatchObject({
+        code: 'BACKEND_UNAUTHORIZED',
+        message: expect.stringContaining('Token Authorization failed'),
+      });
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('Ray Serve: names a multiplexed model in its header', async () => {
+    const server = await fixture(rayServe);
+    try {
+      const backend = presetConnector('ray-serve', { values: { multiplexed: 'm7' } }).connect(server.url);
+      expect((await invoke(backend, call('multiplexed'))).output).toMatchObject({ label: 'yes', score: 1 });
+    } finally {
+      await server.close();
+    }
+  });
+
+  it.each([
+    ['fails', 'BACKEND_ERROR', 'CUDA out of memory'],
+    ['breaks', 'BACKEND_UNAVAILABLE', 'the stream broke off after 3 characters'],
+  ])('TGI: a stream that %s in its middle is %s', async (prompt, code, message) => {
+    const server = await fixture(tgi);
+    try {
+      const backend = presetConnector('tgi').connect(server.url);
+      const chat: Call = { kind: 'chat', model: 'model', with: { temperature: 0 }, input: { prompt, history: [] } };
+      await expect(invoke(backend, chat)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    } finally {
+      await server.close();
+    }
+  });
+});
