@@ -160,7 +160,13 @@ export class CallQueue {
   #choose({ affinity, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
     const usable = this.#usable(only, avoid);
     const free = this.#near(usable.filter(({ full }) => !full));
-    return affinity === undefined ? leastUsed(free) : byAffinity(affinity, usable, free);
+    const choose = (among: Endpoint[]) =>
+      affinity === undefined ? leastUsed(among) : byAffinity(affinity, usable, among);
+    const chosen = choose(free);
+    // A worker that has slots of one server only would call no other.
+    const best = chosen && choose(this.#near(usable.filter(({ full, awaitsSlot }) => !full || awaitsSlot)));
+    if (best !== chosen) best?.server?.prepare();
+    return chosen;
   }
 
   #free(): Endpoint[] {

@@ -77,6 +77,11 @@ export class ServerLoad {
     this.slots?.wanted(waiting);
   }
 
+  /** Has a slot granted for a next call, if that is all that is missing. */
+  prepare(): void {
+    if (this.awaitsSlot) this.slots?.prepare();
+  }
+
   /** A call is sent. Returns a function to be called once, when it has ended. */
   enter(backend: Backend): () => void {
     this.#outstanding += 1;

@@ -7,6 +7,8 @@ const LEASE_MS = 4_000;
 const RENEW_MS = 1_000;
 /** Interval of attempts by a worker without enough slots; half of it is randomised. */
 const RETRY_MS = 60;
+/** A server with fewer slots has none that a worker may hold without a call. */
+const LEAST_PREPARED = 2;
 /** How long the store is left alone after an error; until then the worker applies the limit to its own calls. */
 const FALLBACK_MS = 2_000;
 
@@ -104,7 +106,7 @@ export class SharedSlots {
   taken(): void {
     this.#held += 1;
     this.#peak = Math.max(this.#peak, this.#held);
-    this.#renewal ??= setInterval(() => void this.#ask(true), RENEW_MS).unref();
+    this.#renew();
   }
 
   /** A call has ended. Another worker that waits gets the slot at once. */
@@ -120,6 +122,18 @@ export class SharedSlots {
     const pause = this.#deniedAt + RETRY_MS - performance.now();
     if (pause > 0) this.#tryAgain(pause);
     else void this.#ask();
+  }
+
+  /**
+   * A call would have come here with a slot at hand: asks for one more than are in use, so that the next call need not
+   * go elsewhere. It is given back within two renewals if no call takes it. Not where workers compete for slots.
+   */
+  prepare(): void {
+    const contended = this.#fair !== Number.POSITIVE_INFINITY;
+    if (contended || this.#held < this.limit || !this.mayGrow || this.#parts.limit() < LEAST_PREPARED) return;
+    if (this.#deniedAt + RETRY_MS > performance.now()) return;
+    this.#peak = Math.max(this.#peak, this.#held + 1);
+    void this.#ask();
   }
 
   close(): void {
@@ -151,6 +165,8 @@ export class SharedSlots {
       this.#granted = granted;
       this.#fair = fair < limit() ? fair : Number.POSITIVE_INFINITY;
       if (want === 0 && this.#held === 0) this.#rest();
+      // Slots that no call takes are given back too.
+      else this.#renew();
       if (more) changed();
     } catch {
       this.#fallbackUntil = performance.now() + FALLBACK_MS;
@@ -164,6 +180,10 @@ export class SharedSlots {
       this.#again = false;
       void this.#ask();
     } else if (this.#waiting > 0 && this.#held >= this.limit) this.#tryAgain(RETRY_MS);
+  }
+
+  #renew(): void {
+    this.#renewal ??= setInterval(() => void this.#ask(true), RENEW_MS).unref();
   }
 
   /** Nothing has used the server since the last renewal. */

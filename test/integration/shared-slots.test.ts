@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CallQueue } from '../../activities/pools/call-queue.js';
+import { Endpoint } from '../../activities/pools/endpoint.js';
 import { ServerLoad } from '../../activities/pools/server-load.js';
 import { SharedSlots } from '../../activities/pools/shared-slots.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
@@ -110,6 +112,43 @@ it('the slots of a worker that is gone are free after some seconds', async () =>
   await until('the other has its slots', () => other.done === 10, 30_000);
   other.slots.close();
   gone.slots.close();
+});
+
+it('a server that had no calls for a while gets its part again, although another has room for all of them', async () => {
+  const closing = new AbortController();
+  const slots: SharedSlots[] = [];
+  const endpoints = ['http://one.test', 'http://two.test'].map((url, i) => {
+    const server = new ServerLoad(closing.signal);
+    server.join(8, () => queue.next());
+    const parts = {
+      redis,
+      server: randomUUID(),
+      worker: randomUUID(),
+      limit: () => 8,
+      changed: () => server.changed(),
+    };
+    server.slots = new SharedSlots(parts);
+    slots.push(server.slots);
+    return new Endpoint({ url, device: `cpu${i}`, concurrency: 8 } as never, { close() {} } as never, server);
+  });
+  const queue = new CallQueue(endpoints, (away) => away);
+  const calls = async (count: number, avoid?: string) => {
+    const urls: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const slot = await queue.acquire({ signal: closing.signal, avoid });
+      urls.push(slot.endpoint.url);
+      await sleep(50);
+      queue.release(slot);
+    }
+    return urls;
+  };
+  expect(new Set(await calls(10)).size).toBe(2);
+  const [away] = endpoints as [Endpoint, Endpoint];
+  // Longer than a worker keeps slots that it does not use.
+  expect(await calls(60, away.url)).not.toContain(away.url);
+  expect((await calls(40)).filter((url) => url === away.url).length).toBeGreaterThan(10);
+  closing.abort();
+  for (const each of slots) each.close();
 });
 
 it('without the store each worker applies the limit to its own calls', async () => {
