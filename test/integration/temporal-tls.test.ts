@@ -10,22 +10,17 @@ import { temporalCheck } from '../../cli/doctor/temporal-check.js';
 import type { RunDocument } from '../../runs/document.js';
 import { Authority, type Pair } from '../support/certificates.js';
 import { GatewayProcess } from '../support/gateway-process.js';
-import { hasNginx, startNginx } from '../support/nginx.js';
 import { address, CallLog, connect, until } from '../support/runs.js';
 import { testEnvironment, testSettings } from '../support/settings.js';
+import { startFronts } from '../support/tls-front.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
-/** Temporal behind TLS, with real processes on this side: nginx has the certificates and looks at keys, as a cloud’s door does. */
+/** Temporal behind TLS, with real processes on this side: a proxy has the certificates and looks at keys, as a cloud’s door does. */
 
 const CLI = 'dist/cli/main.js';
 const KEY = 'key-good-and-secret';
-const present = hasNginx();
-if (!present) process.stderr.write('temporal-tls: skipped, for nginx is not installed (Debian: nginx-light)\n');
-
 /** What a client of Temporal Cloud may not do: the operator service refuses it with PERMISSION_DENIED. */
-const NO_OPERATOR = `location /temporal.api.operatorservice.v1.OperatorService/ {
-      default_type application/grpc; add_header grpc-status 7; return 200;
-    }`;
+const OPERATOR = '/temporal.api.operatorservice.v1.OperatorService/';
 
 /** Starts a process that ends by itself: its exit code, and all that it has said. */
 async function startOf(role: 'worker' | 'gateway', more: Record<string, string>) {
@@ -44,25 +39,20 @@ let theirs: Authority;
 let client: Pair;
 let mutual: string;
 let keyed: string;
-let stop: () => Promise<void>;
+let stop: () => void;
 
-describe.skipIf(!present)('Temporal behind TLS', () => {
+describe('Temporal behind TLS', () => {
   beforeAll(async () => {
     ours = Authority.make(folder, 'ours');
     theirs = Authority.make(folder, 'theirs');
     client = ours.sign('client');
     const server = ours.sign('server', { names: 'DNS:localhost,DNS:temporal.test' });
-    const nginx = await startNginx(
-      folder,
-      address('TEMPORAL_ADDRESS'),
-      [
-        { ...server, server: `ssl_client_certificate ${ours.cert}; ssl_verify_client on;` },
-        { ...server, server: `if ($known = 0) { return 401; } ${NO_OPERATOR}` },
-      ],
-      `map $http_authorization $known { default 0; "Bearer ${KEY}" 1; }`,
-    );
-    [mutual, keyed] = nginx.ports.map((port) => `localhost:${port}`) as [string, string];
-    stop = nginx.stop;
+    const fronts = await startFronts(address('TEMPORAL_ADDRESS'), [
+      { ...server, clients: ours.cert },
+      { ...server, authorization: `Bearer ${KEY}`, denied: OPERATOR },
+    ]);
+    [mutual, keyed] = fronts.ports.map((port) => `localhost:${port}`) as [string, string];
+    stop = fronts.stop;
   });
   afterAll(() => stop());
 
