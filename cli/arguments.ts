@@ -33,3 +33,13 @@ export function asPairs(text: string, before: Readonly<Record<string, string>>):
   if (at < 1) throw new InvalidArgumentError('It must be <name>=<value>.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+/** Parses names separated by commas. */
+export function asList(text: string): readonly string[] {
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  if (names.length > 0) return names;
+  throw new InvalidArgumentError('It must name at least one.');
+}

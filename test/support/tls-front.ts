@@ -34,7 +34,7 @@ export async function startFronts(upstream: string, fronts: readonly Front[]) {
       stream.on('error', () => undefined);
       if (authorization !== undefined && headers.authorization !== authorization) {
         stream.respond({ [HTTP2_HEADER_STATUS]: 401 }, { endStream: true });
-      } else if (denied !== undefined && headers[HTTP2_HEADER_PATH]?.startsWith(denied)) {
+      } else if (denied !== undefined && String(headers[HTTP2_HEADER_PATH]).startsWith(denied)) {
         stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '7' }));
         stream.respond({ [HTTP2_HEADER_STATUS]: 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
         stream.end();

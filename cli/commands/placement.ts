@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import type { ApplyCommandOptions } from '../apply.js';
+import { asList, asMs, asPairs } from '../arguments.js';
+import { importCommands } from '../import-command.js';
+import type { InventoryCommandOptions } from '../inventory.js';
+import type { PlaceCommandOptions } from '../place.js';
+import { placeOptions, replanOptions } from '../place-options.js';
+import type { ProfileCommandOptions } from '../profile.js';
+import { profileOptions } from '../profile-options.js';
+import type { ReplanCommandOptions } from '../replan.js';
+import type { LoadSettings } from './load-settings.js';
+
+/** Commands that plan, measure and apply placements. */
+export function placementCommands(cli: Command, settings: LoadSettings): void {
+  applyCommand(cli.command('apply'), settings);
+  placeOptions(cli.command('place').description('decide where each stage runs, from files alone, and say why')).action(
+    async (options: PlaceCommandOptions) => (await import('../place.js')).placePipelines(await settings(), options),
+  );
+  replanOptions(
+    cli
+      .command('replan')
+      .description('measure the placement in force, report differences from its prediction, and propose another'),
+  ).action(async (options: ReplanCommandOptions) =>
+    (await import('../replan.js')).replanPlacement(await settings(), options),
+  );
+  cli
+    .command('inventory')
+    .description('write the devices of this machine, and the servers on it, to cluster.yaml')
+    .option('--out <file>', 'the inventory; entries of other nodes are kept. "-" prints this node’s', 'cluster.yaml')
+    .option('--node <name>', 'this machine’s name in it; default: its host name')
+    .option('--nvidia-smi <program>', 'the program that lists GPUs', 'nvidia-smi')
+    .option('--json', 'what was found as one JSON object')
+    .action(async (options: InventoryCommandOptions) =>
+      (await import('../inventory.js')).writeInventory(await settings(), options),
+    );
+  profileOptions(
+    cli.command('profile').description('measure the latency of a pipeline’s models at their endpoints'),
+  ).action(async (name: string, options: ProfileCommandOptions) =>
+    (await import('../profile.js')).profilePipeline(await settings(), name, options),
+  );
+  importCommands(cli);
+}
+
+function applyCommand(apply: Command, settings: LoadSettings): void {
+  apply
+    .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and make it that of new runs')
+    .argument('[placement]', 'the placement.json written by "millrace place"')
+    .option('--cluster <file>', 'the cluster.yaml that it was made for')
+    .option('--out <folder>', 'output folder, with a subfolder for each version', 'applied')
+    .option('--triton-repository <folder>', 'models whose configurations are completed; their other files are linked')
+    .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, separated by commas', asList, ['cpu'])
+    .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--tool-parser <model=name>',
+      'parser for the tool calls of a vLLM pool’s model; may be repeated',
+      asPairs,
+      {},
+    )
+    .option(
+      '--vllm-args <model=arguments>',
+      'further arguments of a vLLM pool, e.g. "--quantization fp8"; they replace generated ones; may be repeated',
+      asPairs,
+      {},
+    )
+    .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--image <server=image>',
+      'image of triton, vllm or millrace in the manifests; may be repeated',
+      asPairs,
+      {},
+    )
+    .option('--gpu-resource <name>', 'resource name of GPUs in the manifests', 'nvidia.com/gpu')
+    .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
+    .option('--weights-claim <name>', 'claim of the volume with vLLM’s weights in the manifests, mounted at /weights')
+    .option('--artifacts-claim <name>', 'claim of the volume with the artifact store in the manifests')
+    .option(
+      '--when-ready <time>',
+      'switch only when every server of it has answered calls, e.g. 10m; else change nothing',
+      asMs,
+    )
+    .option('--rollback', 'restore the placement applied before')
+    .option('--dry-run', 'write the files, change no placement')
+    .option('--json', 'as one JSON object')
+    .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
+      (await import('../apply.js')).applyPlacement(await settings(), placement, options),
+    );
+}

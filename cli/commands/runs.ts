@@ -1,0 +1,68 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { asCount, asMoment, asPairs } from '../arguments.js';
+import { listPipelines, resumeRun, runPipeline } from '../run.js';
+import type { ListOptions } from '../runs.js';
+import type { LoadSettings } from './load-settings.js';
+
+/** Commands that use a gateway: start, resume and list runs. */
+export function runCommands(cli: Command, settings: LoadSettings): void {
+  cli
+    .command('run')
+    .description('start a run at the gateway, watch it and print its result')
+    .argument('<pipeline>', 'a name listed by "millrace pipelines"')
+    .option('--input <json>', 'the input’s fields as a JSON object', asObject, {})
+    .option('--file <field=path>', 'a file for a field: media, a text or JSON; may be repeated', asPairs, {})
+    .option('--audio <file>', 'a file for the pipeline’s only audio field')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant to run as')
+    .option(
+      '--outputs <fields>',
+      'only these output fields, separated by commas; stages that only other fields need do not run',
+    )
+    .option('--priority <priority>', 'interactive, default or batch')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
+      runPipeline(await settings(), name, options),
+    );
+  cli
+    .command('resume')
+    .description('resume a run that failed, was cancelled or timed out; stages that had completed are not repeated')
+    .argument('<run>', 'the id of the ended run')
+    .option('--repeat', 'repeat steps that had ended if their results are not in the record')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant of the run')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(await settings(), id, options));
+  listCommand(cli.command('runs'), settings);
+  cli
+    .command('pipelines')
+    .description('list the pipelines that the gateway serves')
+    .option('--json', 'with their JSON Schemas')
+    .action(async (options: { json?: boolean }) => listPipelines(await settings(), options));
+}
+
+function listCommand(runs: Command, settings: LoadSettings): void {
+  runs
+    .description('list runs: running ones, latest start first, then ended ones, latest end first')
+    .option('--pipeline <name>', 'only runs of this pipeline')
+    .option('--status <status>', 'running, succeeded, failed or cancelled')
+    .option('--version <version>', 'only runs of this version of the plan')
+    .option('--from <time>', 'started at this time or later: ISO 8601, or how long ago, such as 2h', asMoment)
+    .option('--to <time>', 'started before this time, in the same form', asMoment)
+    .option('--id <text>', 'start of the run’s id')
+    .option('--limit <number>', 'number of runs, up to 100; default: 20', asCount)
+    .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
+    .option('--tenant <name>', 'the tenant of the runs')
+    .option('--json', 'one page as one JSON object')
+    .action(async (options: ListOptions) => (await import('../runs.js')).listRuns(await settings(), options));
+}
+
+function asObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Falls through to the common error.
+  }
+  throw new InvalidArgumentError('It must be a JSON object, e.g. --input \'{"question":"Why?"}\'.');
+}
