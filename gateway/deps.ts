@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { AudioEncoder } from '../media/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { CachedBy } from '../pipelines/run/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
@@ -44,6 +45,7 @@ export interface GatewayParts extends RunParts {
 export interface GatewayDeps extends GatewayParts, RunDeps {
   readonly ready: Readiness;
   readonly list: RunList;
+  readonly encoder: AudioEncoder;
   readonly limits: GatewayLimits;
   readonly logger: Logger;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
+import { AudioEncoder } from '../media/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { RunEnds } from '../runs/ends.js';
 import { TemporalRunList } from '../runs/list/index.js';
@@ -71,6 +72,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
     ...parts,
     ready: new Readiness(parts.readiness),
     list: parts.list ?? new TemporalRunList(parts),
+    encoder: new AudioEncoder(parts.artifacts, parts.ffmpeg),
     ends: new RunEnds(parts),
     streams: new StreamSlots(parts),
     starts: new RunStarts(parts.registry),

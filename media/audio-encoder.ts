@@ -6,7 +6,10 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
+import { LiveSlots } from './live-slots.js';
+import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
+import { decodeWav } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { Semaphore } from './semaphore.js';
 
@@ -26,7 +29,7 @@ interface FormatRow {
  */
 export const GIVEN_FORMATS: Readonly<Record<GivenFormat, FormatRow>> = {
   mp3: { mime: 'audio/mpeg', encoder: 'libmp3lame', options: ['-b:a', '96k', '-write_xing', '0', '-f', 'mp3'] },
-  opus: { mime: 'audio/opus', encoder: 'libopus', options: ['-b:a', '48k', '-f', 'ogg'] },
+  opus: { mime: 'audio/opus', encoder: 'libopus', options: ['-b:a', '48k', '-page_duration', '200000', '-f', 'ogg'] },
   aac: { mime: 'audio/aac', encoder: 'aac', options: ['-b:a', '96k', '-f', 'adts'] },
   flac: { mime: 'audio/flac', encoder: 'flac', options: ['-sample_fmt', 's16', '-f', 'flac'] },
   wav: { mime: 'audio/wav', encoder: 'pcm_s16le', options: ['-f', 'wav'] },
@@ -35,6 +38,20 @@ export const GIVEN_FORMATS: Readonly<Record<GivenFormat, FormatRow>> = {
 
 /** OpenAI's `pcm`: 16-bit signed little-endian, mono, without a header. */
 const PCM_HZ = 24_000;
+
+type Encoded = Exclude<GivenFormat, 'pcm'>;
+
+/** ffmpeg's options: reads a WAV file without waiting for more of it than its header, sends each packet at once. */
+const AT_ONCE = ['-f', 'wav', '-probesize', '32', '-analyzeduration', '0'];
+
+/** Without random numbers and versions, so that a client that returns gets the rest of the same file. */
+const SAME_BYTES = ['-fflags', '+bitexact', '-flags:a', '+bitexact', '-flush_packets', '1'];
+
+/**
+ * Most live encodings at once for each core, and of one tenant: a process of ffmpeg with some 20 MB each, which mostly
+ * waits for more audio.
+ */
+const LIVE_PER_CORE = { all: 16, tenant: 8 };
 
 /** Timeout of `ffmpeg -encoders`, in milliseconds; it normally takes a tenth of a second. */
 const LIST_MS = 5_000;
@@ -56,6 +73,10 @@ export class AudioEncoder {
   readonly #program: string;
   #encoders: ReadonlySet<string> | undefined;
   readonly #programs = new Semaphore(availableParallelism());
+  readonly #live = new LiveSlots(
+    LIVE_PER_CORE.all * availableParallelism(),
+    LIVE_PER_CORE.tenant * availableParallelism(),
+  );
 
   /** @param program ffmpeg: a path, or a name on PATH */
   constructor(store: ArtifactStore, program: string = DEFAULT_FFMPEG) {
@@ -74,6 +95,27 @@ export class AudioEncoder {
     if (!this.#encoders.has(encoder)) throw unavailable(format, `"${this.#program}" has no ${encoder}`);
   }
 
+  /**
+   * Encodes audio that is made while it is read: as soon as there is some of it. The same audio gives the same bytes,
+   * whenever it is read, and also when it is read from the whole. Undefined if the tenant has too many such streams open,
+   * or everyone together.
+   */
+  live(audio: LiveAudio, format: GivenFormat, signal: AbortSignal): GivenAudio | undefined {
+    const { mime } = GIVEN_FORMATS[format];
+    const wav = liveWav(this.#store, audio, { ffmpeg: this.#program, signal });
+    if (format === 'wav') return { mime, chunks: wav };
+    if (format === 'pcm') return { mime, chunks: samples(decodeWav(wav, { sampleRate: PCM_HZ })) };
+    const leave = this.#live.take(audio.tenant);
+    if (leave === undefined) return undefined;
+    // The chunks may never be read.
+    signal.addEventListener('abort', leave, { once: true });
+    const done = () => {
+      signal.removeEventListener('abort', leave);
+      leave();
+    };
+    return { mime, chunks: this.#throughProgram(wav, format, { signal, live: true }, done) };
+  }
+
   /** The chunks throw the errors of `require` and `AudioPort.read`, and the signal's reason. */
   async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
     const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
@@ -88,26 +130,35 @@ export class AudioEncoder {
   async *#encoded(
     tenant: string,
     artifact: Artifact,
-    format: Exclude<GivenFormat, 'pcm'>,
+    format: Encoded,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void> {
-    const { encoder = '', options = [] } = GIVEN_FORMATS[format];
-    const program = this.#program;
     await this.#programs.acquire(signal);
+    const wav = openAudio(this.#store, tenant, artifact, { program: this.#program, signal }).bytes;
+    yield* this.#throughProgram(wav, format, { signal }, () => this.#programs.release());
+  }
+
+  async *#throughProgram(
+    wav: AsyncIterable<Uint8Array>,
+    format: Encoded,
+    options: { readonly signal: AbortSignal; readonly live?: boolean },
+    done: () => void,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { encoder = '', options: own = [] } = GIVEN_FORMATS[format];
+    const program = this.#program;
     try {
-      const wav = openAudio(this.#store, tenant, artifact, { program, signal }).bytes;
-      const job = { input: ['-f', 'wav'], output: ['-c:a', encoder, ...options] };
-      const end = yield* throughFfmpeg(wav, job, { program, signal });
+      const job = { input: AT_ONCE, output: ['-c:a', encoder, ...own, ...SAME_BYTES] };
+      const end = yield* throughFfmpeg(wav, job, { program, ...options });
       if (end.kind === 'done') return;
       if (end.kind === 'absent')
         throw unavailable(format, `"${program}" cannot be started here (${codeOf(end.error)})`);
       const seconds = SILENCE_MS / 1_000;
       if (end.kind === 'silent' && end.starved)
-        throw new MillraceError('STORE_UNAVAILABLE', `the store sent no data of ${artifact.uri} for ${seconds} s`);
+        throw new MillraceError('STORE_UNAVAILABLE', `the store sent no data of the audio for ${seconds} s`);
       const why = end.kind === 'silent' ? `no output for ${seconds} s` : end.complaint || `it exited with ${end.exit}`;
-      throw new MillraceError('INTERNAL', `ffmpeg could not encode ${artifact.uri} as ${format}: ${why}`);
+      throw new MillraceError('INTERNAL', `ffmpeg could not encode the audio as ${format}: ${why}`);
     } finally {
-      this.#programs.release();
+      done();
     }
   }
 }

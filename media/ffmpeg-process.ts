@@ -8,6 +8,8 @@ export interface FfmpegOptions {
   readonly program: string;
   /** Kills the program; the reader gets the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** The source is made while it is read: it may pause for any time. */
+  readonly live?: boolean | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export type FfmpegEnd =
 export async function* throughFfmpeg(
   bytes: AsyncIterable<Uint8Array>,
   { input, output: wanted }: { readonly input: readonly string[]; readonly output: readonly string[] },
-  { program, signal }: FfmpegOptions,
+  { program, signal, live = false }: FfmpegOptions,
 ): AsyncGenerator<Uint8Array, FfmpegEnd> {
   signal?.throwIfAborted();
   const child = spawn(program, argumentsFor(input, wanted), { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -55,8 +57,10 @@ export async function* throughFfmpeg(
   try {
     let starved = false;
     const silent = yield* output(child.stdout, () => {
+      if (live && feeding.reading) return false;
       starved = feeding.reading;
       kill();
+      return true;
     });
     const end = await ended;
     signal?.throwIfAborted();
@@ -88,16 +92,22 @@ const endOf = (child: Child): Promise<number | string | Error> =>
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'no exit code'));
   });
 
-/** The program's output. Returns whether it was killed for sending none; time spent in the reader does not count. */
-async function* output(stdout: Readable, kill: () => void): AsyncGenerator<Uint8Array, boolean> {
+/**
+ * The program's output. Returns whether it was killed for sending none; time spent in the reader does not count.
+ * @param kill kills it, unless it may be silent
+ */
+async function* output(stdout: Readable, kill: () => boolean): AsyncGenerator<Uint8Array, boolean> {
   const chunks = stdout[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let silent = false;
-  const onSilence = () => {
-    silent = true;
-    kill();
+  let timer: NodeJS.Timeout | undefined;
+  const watch = () => {
+    timer = setTimeout(() => {
+      silent = kill();
+      if (!silent) watch();
+    }, SILENCE_MS);
   };
   for (;;) {
-    const timer = setTimeout(onSilence, SILENCE_MS);
+    watch();
     // The pipe breaks when the program is killed here or could not be started; `endOf` reports why.
     const next = await chunks
       .next()

@@ -10,7 +10,7 @@ export { decodeImage, type Pixels } from './decode-image.js';
 export { extensionOf } from './encodings.js';
 export { inspectorOf } from './inspectors.js';
 export { joinAudio } from './join-audio.js';
-export { liveWav } from './live-wav.js';
+export type { LiveAudio } from './live-wav.js';
 export { mapMedia, mediaFields, schemasAt, type TakeMedia } from './media-walk.js';
 export { decodeWav } from './pcm.js';
 export { clamp, toInt16 } from './samples.js';

@@ -1,41 +1,88 @@
 import type { Artifact } from '../pipelines/artifact.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { openAudio } from './open-audio.js';
+import { decodeWav } from './pcm.js';
+import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
-import { invalidMedia } from './wav-format.js';
+import { invalidMedia, type WavFormat } from './wav-format.js';
 import { wavHeader } from './write-wav.js';
 
 /** Size of the samples in the header of a file whose length is not known: a placeholder that players accept. */
 const UNKNOWN_BYTES = 0x7fff_f000;
 
+export interface LiveAudio {
+  readonly tenant: string;
+  /** Pieces of the audio as they are made. It ends, or throws `over`, when no more are to come. */
+  readonly pieces: AsyncIterable<Artifact>;
+  /**
+   * The whole audio, when the pieces have ended: what they lack is taken from it. Undefined: they lack nothing. Throws
+   * why there is none.
+   */
+  readonly whole: () => Promise<Artifact | undefined>;
+}
+
+interface LiveOptions {
+  readonly ffmpeg: string;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Pieces of 16-bit mono audio as one WAV file that is made while it is read: its header has no length. Behind the header
- * its bytes are those of the joined file.
+ * Audio that is made while it is read, as one 16-bit mono WAV file: its header has no length. Behind the header its bytes
+ * are those of the joined file.
  */
 export async function* liveWav(
-  store: Pick<ArtifactStore, 'read'>,
-  tenant: string,
-  pieces: AsyncIterable<Artifact>,
+  store: ArtifactStore,
+  { tenant, pieces, whole }: LiveAudio,
+  { ffmpeg, signal }: LiveOptions,
 ): AsyncGenerator<Uint8Array, void> {
   let sampleRate: number | undefined;
+  let given = 0;
+  function* begin(rate: number): Generator<Uint8Array> {
+    if (sampleRate !== undefined) return;
+    sampleRate = rate;
+    yield wavHeader({ sampleRate, channels: 1, frames: UNKNOWN_BYTES / 2 });
+  }
   for await (const { uri } of pieces) {
     const reader = new WavReader();
     for await (const chunk of store.read(tenant, uri)) {
       for (const samples of reader.push(chunk)) {
-        const format = reader.format;
-        if (
-          format?.encoding !== 's16' ||
-          format.channels !== 1 ||
-          format.sampleRate !== (sampleRate ?? format.sampleRate)
-        )
+        const format = reader.format as WavFormat;
+        if (!isPlain(format) || format.sampleRate !== (sampleRate ?? format.sampleRate))
           throw invalidMedia(
             'a piece of the audio has another format than the first; it can be had when the run has ended',
           );
-        if (sampleRate === undefined) {
-          sampleRate = format.sampleRate;
-          yield wavHeader({ sampleRate, channels: 1, frames: UNKNOWN_BYTES / 2 });
-        }
+        yield* begin(format.sampleRate);
+        given += samples.length;
         yield samples;
       }
     }
   }
+  const rest = await whole();
+  if (rest === undefined) return;
+  let skip = given;
+  const behind = (samples: Uint8Array): Uint8Array => {
+    const part = samples.subarray(Math.min(skip, samples.length));
+    skip -= samples.length - part.length;
+    return part;
+  };
+  const open = () => openAudio(store, tenant, rest, { program: ffmpeg, signal }).bytes;
+  const reader = new WavReader();
+  for await (const chunk of open()) {
+    for (const samples of reader.push(chunk)) {
+      const format = reader.format as WavFormat;
+      if (!isPlain(format)) {
+        yield* begin(format.sampleRate);
+        for await (const floats of decodeWav(open(), { sampleRate: sampleRate ?? format.sampleRate })) {
+          const { buffer, byteOffset, byteLength } = toInt16(floats);
+          yield behind(new Uint8Array(buffer, byteOffset, byteLength));
+        }
+        return;
+      }
+      yield* begin(format.sampleRate);
+      const part = behind(samples);
+      if (part.length > 0) yield part;
+    }
+  }
 }
+
+const isPlain = ({ encoding, channels }: WavFormat): boolean => encoding === 's16' && channels === 1;

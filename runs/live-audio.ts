@@ -1,6 +1,9 @@
+import { type Artifact, isArtifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject } from '../pipelines/json.js';
-import { isStage, type Plan } from '../pipelines/plan/index.js';
-import type { ChannelName } from '../stores/channels/index.js';
+import { type Plan, speakerOf } from '../pipelines/plan/index.js';
+import { linkedAbort } from '../runtime/limited.js';
+import { type ChannelLog, type ChannelName, type Position, readChannel } from '../stores/channels/index.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
 import { argumentsOf } from './read.js';
@@ -17,11 +20,48 @@ export async function liveAudioOf(
   const { runId } = await describeRun(temporal, id);
   const [, context] = await argumentsOf(temporal, id, runId, 2);
   const plan = isJsonObject(context) ? (context.plan as unknown as Plan | undefined) : undefined;
-  const output = isJsonObject(plan?.output) ? plan.output : {};
-  const source = Object.hasOwn(output, field) ? output[field] : undefined;
-  const path = isJsonObject(source) && typeof source.$ref === 'string' ? source.$ref : '';
-  const [stage = '', ...fields] = path.split('.');
-  const step = plan?.stages.find((each) => each.id === stage);
-  const speaks = step && isStage(step) && step.kind === 'synthesize' && step.streams !== undefined;
-  return speaks && fields.join('.') === 'audio' ? { run: id, path: stage, of: 'chunks' } : undefined;
+  const stage = plan && speakerOf(plan, field);
+  return stage && { run: id, path: stage.id, of: 'chunks' };
+}
+
+/** A piece of a run's audio. */
+export interface HeardPiece {
+  readonly audio: Artifact;
+  /** What is said, and where it begins in the whole text, in UTF-16 units. */
+  readonly text: string;
+  readonly at: number;
+  readonly number: number;
+  /** Hash of everything up to and including it: with the number the position of a client that comes back. */
+  readonly hash: string;
+}
+
+/**
+ * The pieces of a run's audio as they are made. It ends when there are no more, when `ended` aborts, because the whole can be had, or
+ * if the store has lost them; returns whether they are complete. Throws the reason of `signal`.
+ */
+export async function* heardPieces(
+  channels: ChannelLog,
+  name: ChannelName,
+  { signal, ended, after }: { readonly signal: AbortSignal; readonly ended: AbortSignal; readonly after?: Position },
+): AsyncGenerator<HeardPiece, boolean> {
+  const { own, release } = linkedAbort(signal);
+  const stop = () => own.abort();
+  ended.addEventListener('abort', stop, { once: true });
+  if (ended.aborted) stop();
+  try {
+    const entries = readChannel(channels, name, { signal: own.signal, ...(after && { after }) });
+    for (let next = await entries.next(); !next.done; next = await entries.next()) {
+      const { value, number, hash } = next.value;
+      if (!isJsonObject(value) || !isArtifact(value.audio)) continue;
+      yield { audio: value.audio, text: String(value.text ?? ''), at: Number(value.at ?? 0), number, hash };
+    }
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (ended.aborted || (error instanceof MillraceError && error.code === 'STREAM_LOST')) return false;
+    throw error;
+  } finally {
+    ended.removeEventListener('abort', stop);
+    release();
+  }
 }

@@ -1,9 +1,10 @@
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import { traitsOf } from '../../pipelines/stages/index.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
-import { produceText, type SpeakingParts, speakStream } from '../streams/index.js';
+import { produceText, type SpeakingParts, type SpokenChunk, speakStream, speakWhole } from '../streams/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Lack, lacking, lackOf } from './lack.js';
@@ -12,6 +13,7 @@ import { type Attempt, type Served, type ServingParts, serveStage } from './serv
 export type { Attempt } from './serve-stage.js';
 
 type OnText = (delta: string) => void;
+type OnChunk = (chunk: SpokenChunk, number: number) => void;
 type Answered = Served & { readonly cache: CacheOutcome };
 
 export type StageRunnerParts = ServingParts &
@@ -73,6 +75,28 @@ export class StageRunner {
     }
   }
 
+  /** Sentence by sentence, to be heard while it is made; undefined if it is not, or the store loses what was made. */
+  async #speakWhole(
+    input: JsonObject,
+    call: StageCall,
+    attempt: Attempt,
+    onChunk: OnChunk,
+  ): Promise<Answered | undefined> {
+    const parts = this.#parts;
+    const field = traitsOf(call)?.takes;
+    if (!parts.streams || field === undefined) return undefined;
+    const serve = async (sentence: JsonObject, own: Attempt): Promise<Answered> => ({
+      ...(await serveStage(parts, { ...input, ...sentence }, call, own)),
+      cache: 'off',
+    });
+    try {
+      return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serve, onChunk);
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'STREAM_LOST') return undefined;
+      throw error;
+    }
+  }
+
   /** By a stream between stages if the call has one. */
   async #serve(
     input: JsonObject,
@@ -82,6 +106,7 @@ export class StageRunner {
   ): Promise<Answered> {
     const parts = this.#parts;
     const { reads, writes } = call;
+    const onChunk: OnChunk = ({ text, at, audio }, number) => events?.audio({ number, text, at, audio });
     const [field] = Object.keys(reads ?? {});
     if (field !== undefined) {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
@@ -89,16 +114,19 @@ export class StageRunner {
         ...(await serveStage(parts, { ...input, ...more }, call, own)),
         cache: 'off',
       });
-      return await speakStream(parts.streams, { call, attempt, field }, serve, ({ text, at, audio }, number) =>
-        events?.audio({ number, text, at, audio }),
-      );
+      return await speakStream(parts.streams, { call, attempt, field }, serve, onChunk);
+    }
+    if (writes?.includes('chunks')) {
+      const whole = await this.#speakWhole(input, call, attempt, onChunk);
+      if (whole !== undefined) return whole;
     }
     const onText: OnText = (delta) => events?.delta(delta);
     const alone =
       (own: Attempt, onOwn: OnText) =>
       (instead = input) =>
         serveStage(parts, instead, call, own, onOwn);
-    if (!writes || !parts.streams) return await throughCache(parts, input, call, attempt, alone(attempt, onText));
+    if (!writes || writes.includes('chunks') || !parts.streams)
+      return await throughCache(parts, input, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;
     const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
     let opened = false;

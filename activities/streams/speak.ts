@@ -1,6 +1,7 @@
 import type { Artifact } from '../../pipelines/artifact.js';
 import { isAway, MillraceError } from '../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
@@ -32,6 +33,22 @@ interface Served {
   readonly output: JsonObject;
   readonly endpoint: string;
   readonly device: string;
+  readonly usage?: object | undefined;
+}
+
+/** A sentence to be spoken. */
+interface Sentence {
+  readonly text: string;
+  /** Where the source goes on behind it. */
+  readonly next: SpokenChunk['next'];
+}
+
+type Serve<T> = (input: JsonObject, attempt: Attempt) => Promise<T>;
+type OnChunk = (chunk: SpokenChunk, number: number) => void;
+
+interface Speaking {
+  readonly call: StageCall;
+  readonly attempt: Attempt;
 }
 
 /**
@@ -42,14 +59,62 @@ interface Served {
  * @param onChunk called with each piece when it is committed, by its number; in a later attempt with the last one again
  */
 export async function speakStream<T extends Served>(
-  { channels, join, clock = REAL_CLOCK }: SpeakingParts,
-  { call, attempt, field }: { readonly call: StageCall; readonly attempt: Attempt; readonly field: string },
-  serve: (input: JsonObject, attempt: Attempt) => Promise<T>,
-  onChunk: (chunk: SpokenChunk, number: number) => void = () => undefined,
+  parts: SpeakingParts,
+  { call, attempt, field }: Speaking & { readonly field: string },
+  serve: Serve<T>,
+  onChunk: OnChunk = () => undefined,
 ): Promise<T> {
   const { run, signal } = attempt;
   const source = call.reads?.[field];
   if (!source) throw new MillraceError('INTERNAL', `the call of "${call.stage}" names no channel of "${field}"`);
+  const reader = call.path ?? call.stage;
+  async function* sentences(after: SpokenChunk['next'] | { readonly number: number }): AsyncGenerator<Sentence> {
+    const entries = readChannel(parts.channels, { run, ...(source as ChannelSource) }, { signal, after, reader });
+    for (;;) {
+      attempt.slot?.leave();
+      const next = await entries.next().finally(() => attempt.slot?.take(signal));
+      if (next.done) return;
+      const { value, number, hash } = next.value;
+      yield { text: String(value), next: { number: number + 1, hash } };
+    }
+  }
+  const one = (text: string) => spoken(serve, { [field]: text }, call, attempt, parts.clock ?? REAL_CLOCK);
+  return await speak(parts, { call, attempt }, sentences, one, onChunk);
+}
+
+/**
+ * Runs a stage that speaks a whole text whose audio is heard while it is made: sentence by sentence, as `speakStream`, in
+ * the attempts and limits of the stage. Undefined for a text of a single sentence: there is nothing to hear before its end.
+ */
+export async function speakWhole<T extends Served>(
+  parts: SpeakingParts,
+  { call, attempt, field, text }: Speaking & { readonly field: string; readonly text: Json | undefined },
+  serve: Serve<T>,
+  onChunk: OnChunk = () => undefined,
+): Promise<T | undefined> {
+  const splitter = new SentenceSplitter();
+  const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
+  const pieces = [...splitter.push(whole), ...splitter.end()];
+  if (pieces.filter((piece) => piece.trim() !== '').length < 2) return undefined;
+  async function* sentences({ number }: { readonly number: number }): AsyncGenerator<Sentence> {
+    for (const [i, piece] of pieces.entries()) {
+      if (i >= number) yield { text: piece, next: { number: i + 1, hash: '' } };
+    }
+  }
+  const one = (sentence: string) => serve({ [field]: sentence }, attempt);
+  return await speak(parts, { call, attempt }, sentences, one, onChunk);
+}
+
+type ChannelSource = NonNullable<StageCall['reads']>[string];
+
+async function speak<T extends Served>(
+  { channels, join }: SpeakingParts,
+  { call, attempt }: Speaking,
+  sentences: (after: SpokenChunk['next'] | { readonly number: number }) => AsyncGenerator<Sentence>,
+  serve: (text: string) => Promise<T>,
+  onChunk: OnChunk,
+): Promise<T> {
+  const { run, signal } = attempt;
   const path = call.path ?? call.stage;
   const writer = await ChannelWriter.open(channels, { run, path, of: 'chunks' }, { signal, ttlMs: channelTtlMs(call) });
   try {
@@ -59,23 +124,18 @@ export async function speakStream<T extends Served>(
     const last = chunks.at(-1);
     // Its worker may have died between the commit and the event.
     if (last) onChunk(last, chunks.length - 1);
-    const after = last?.next ?? { number: 0 };
     let at = last === undefined ? 0 : last.at + last.text.length;
     let served: T | undefined;
-    const entries = readChannel(channels, { run, ...source }, { signal, after, reader: path });
-    for (;;) {
-      attempt.slot?.leave();
-      const next = await entries.next().finally(() => attempt.slot?.take(signal));
-      if (next.done) break;
-      const { value, number, hash } = next.value;
-      const text = String(value);
+    for await (const { text, next } of sentences(last?.next ?? { number: 0 })) {
       if (text.trim() !== '') {
-        served = await spoken(serve, { [field]: text.trim() }, call, attempt, clock);
+        served = await serve(text.trim());
+        const { output, usage } = served;
         const chunk: SpokenChunk = {
-          audio: served.output.audio as unknown as Artifact,
+          audio: output.audio as unknown as Artifact,
           text,
           at,
-          next: { number: number + 1, hash },
+          next,
+          ...(usage !== undefined && { usage: usage as unknown as Json }),
         };
         writer.add(chunk as unknown as Json);
         await writer.settled();
@@ -88,17 +148,29 @@ export async function speakStream<T extends Served>(
     const [first, ...others] = chunks.map(({ audio }) => audio);
     if (first === undefined) {
       throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
-        fields: [{ field, message: 'empty' }],
+        fields: [{ field: 'text', message: 'empty' }],
       });
     }
     const audio = await join(call.tenant, [first, ...others], signal);
-    const { output: _, ...by } = served ?? ({ endpoint: '', device: '', cache: 'off' } as unknown as T);
-    const outcome = { ...by, output: { audio: { ...audio } as unknown as JsonObject } } as unknown as T;
+    const { output: _, usage: __, ...by } = served ?? ({ endpoint: '', device: '', cache: 'off' } as unknown as T);
+    const usage = usageOf(chunks);
+    const output = { audio: { ...audio } as unknown as JsonObject };
+    const outcome = { ...by, output, ...(usage && { usage }) } as unknown as T;
     await writer.end({ as: 'done', outcome: outcome as unknown as Json });
     return outcome;
   } finally {
     writer.close();
   }
+}
+
+/** What all pieces have used together; undefined if none says. */
+function usageOf(chunks: readonly SpokenChunk[]): Record<string, number> | undefined {
+  const sums: Record<string, number> = {};
+  for (const { usage } of chunks) {
+    for (const [unit, amount] of Object.entries(isJsonObject(usage) ? usage : {}))
+      if (typeof amount === 'number') sums[unit] = (sums[unit] ?? 0) + amount;
+  }
+  return Object.keys(sums).length > 0 ? sums : undefined;
 }
 
 /** One sentence, with the attempts and within the limits of the policy. The failure of the last one is the stage's. */

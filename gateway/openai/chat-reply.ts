@@ -116,7 +116,11 @@ const extensionOf = ({ executed }: Answer): Extension =>
   executed.length > 0 ? { millrace: { executed_tool_calls: executed } } : {};
 
 /** The completion of a run that is not streamed. */
-export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatCompletion & Extension => {
+export const completionOf = (
+  of: Completion,
+  answer: Answer,
+  audio?: OpenAI.ChatCompletionAudio,
+): OpenAI.ChatCompletion & Extension => {
   const { text, finish, toolCalls, usage } = answer;
   return {
     ...identity(of),
@@ -126,7 +130,8 @@ export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatComplet
         index: 0,
         message: {
           role: 'assistant',
-          content: text === '' && toolCalls.length > 0 ? null : text,
+          content: audio || (text === '' && toolCalls.length > 0) ? null : text,
+          ...(audio && { audio }),
           refusal: null,
           ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
         },
@@ -140,7 +145,18 @@ export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatComplet
 };
 
 type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
-type Delta = OpenAI.ChatCompletionChunk.Choice.Delta;
+/** OpenAI's specification leaves out the audio that its clients read. */
+type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & { readonly audio?: AudioDelta };
+
+/** Part of an audio answer. Clients join the parts of `data` and `transcript`; `id` comes once. */
+export interface AudioDelta {
+  readonly id?: string;
+  /** Base64 of a multiple of three bytes, except for the last part. */
+  readonly data?: string;
+  readonly transcript?: string;
+  /** Seconds since 1970. */
+  readonly expires_at?: number;
+}
 
 /** Writes the chunks of a streamed completion. */
 export class ChunkWriter {
@@ -155,6 +171,10 @@ export class ChunkWriter {
 
   text(text: string): Chunk {
     return this.#chunk({ content: text });
+  }
+
+  audio(part: AudioDelta): Chunk {
+    return this.#chunk({ audio: part });
   }
 
   /** The remaining chunks after the text. */

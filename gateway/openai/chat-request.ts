@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
+import type { SpokenWish } from './chat-audio.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 
@@ -37,7 +38,7 @@ const message = z.discriminatedUnion('role', [
       .nullish(),
     refusal: z.string().nullish(),
     name: nothing,
-    audio: nothing,
+    audio: z.object({ id: z.string() }).nullish(),
     function_call: nothing,
   }),
   z.object({ role: z.literal('tool'), content: texts, tool_call_id: z.string() }),
@@ -91,6 +92,13 @@ const chatBody = z.object({
     ])
     .nullish(),
   parallel_tool_calls: z.boolean().nullish(),
+  modalities: z.array(z.enum(['text', 'audio'])).nullish(),
+  audio: z
+    .object({
+      voice: z.union([z.string(), z.object({ id: z.string() })]).nullish(),
+      format: z.enum(['wav', 'mp3', 'flac', 'opus', 'aac', 'pcm16']),
+    })
+    .nullish(),
   response_format: z
     .discriminatedUnion('type', [
       z.object({ type: z.literal('text') }),
@@ -106,7 +114,6 @@ const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   logprobs: (value) => value === false,
   top_logprobs: (value) => value === 0,
   logit_bias: (value) => isJsonObject(value) && Object.keys(value).length === 0,
-  modalities: (value) => Array.isArray(value) && value.every((each) => each === 'text'),
   functions: (value) => Array.isArray(value) && value.length === 0,
 };
 
@@ -128,6 +135,8 @@ export interface ChatRequest {
   /** Whether the last chunk of the stream has the token usage. */
   readonly includeUsage: boolean;
   readonly conversation: Conversation;
+  /** The answer is wanted as audio, in this format. */
+  readonly spoken?: SpokenWish;
 }
 
 /** Reads the body of `POST /v1/chat/completions`. Throws `INVALID_INPUT` with the parameter. */
@@ -135,9 +144,11 @@ export function readChatRequest(given: Json): ChatRequest {
   const request = checked(chatBody, given, { neutral: NEUTRAL, harmless: HARMLESS });
   const { model, stream, stream_options, messages } = request;
   if (stream_options && !stream) throw invalidParam('stream_options', 'requires "stream": true');
+  const spoken = spokenOf(request);
   return {
     model,
     stream: stream ?? false,
+    ...(spoken && { spoken }),
     includeUsage: stream_options?.include_usage ?? false,
     conversation: {
       about: 'messages',
@@ -145,6 +156,16 @@ export function readChatRequest(given: Json): ChatRequest {
       parameters: parametersOf(request),
     },
   };
+}
+
+function spokenOf({ modalities, audio }: z.output<typeof chatBody>): SpokenWish | undefined {
+  const wanted = modalities?.includes('audio') ?? false;
+  if (audio && !wanted) throw invalidParam('audio', 'requires "modalities": ["text", "audio"]');
+  if (!wanted) return undefined;
+  if (!audio) throw invalidParam('audio', 'is required with the modality "audio": { "voice": …, "format": "wav" }');
+  const { voice, format } = audio;
+  const named = typeof voice === 'object' ? voice?.id : voice;
+  return { format: format === 'pcm16' ? 'pcm' : format, ...(named !== undefined && { voice: named }) };
 }
 
 function turnOf(given: z.output<typeof message>, param: string): Turn {
@@ -158,7 +179,8 @@ function turnOf(given: z.output<typeof message>, param: string): Turn {
         arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`),
       }));
       const content = textOf(given.content ?? '') || (given.refusal ?? '');
-      return { param, message: { role: 'assistant', content, ...(calls.length > 0 && { toolCalls: calls }) } };
+      const message = { role: 'assistant' as const, content, ...(calls.length > 0 && { toolCalls: calls }) };
+      return { param, message, ...(given.audio && content === '' && { spoken: given.audio.id }) };
     }
     case 'user': {
       const parts = typeof given.content === 'string' ? [] : given.content;

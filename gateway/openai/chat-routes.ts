@@ -6,6 +6,8 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
+import { audioMessage, spokenAnswer, spokenChunks, withSpokenTurns } from './chat-audio.js';
 import { answerFields, answerOf, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
 import { inputOf } from './conversation.js';
@@ -25,24 +27,38 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const persistence = persistenceOf(request.headers);
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
-    const input = await inputOf(model, chatRequest.conversation, deps, caller.tenant);
-    const options = onlyOutputs(model, answerFields(model));
+    const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
+    const conversation = await withSpokenTurns(deps, models, caller, chatRequest.conversation);
+    const fields = { ...conversation.fields, ...spoken?.input };
+    const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
+    const options = onlyOutputs(model, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
     const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
     const exchange = { deps, request, reply };
     if (!chatRequest.stream) {
       const document = await runToEnd(exchange, order);
       const { id: run, createdAt } = document;
-      return completionOf({ run, createdAt, model }, answerOf(document, model));
+      const answer = answerOf(document, model);
+      const { tenant } = caller;
+      const { text } = answer;
+      const signal = leaving(reply);
+      const audio = spoken && (await audioMessage(deps, { document, spoken, text, tenant, signal }));
+      return completionOf({ run, createdAt, model }, answer, audio);
     }
-    const events = chunks(await runStreamed(exchange, order, model), model, chatRequest.includeUsage);
+    const streamed = await runStreamed(exchange, order, model);
+    const { id: run, memo } = streamed.run;
+    const writer = new ChunkWriter({ run, createdAt: memo.createdAt, model }, chatRequest.includeUsage);
+    const of = { model, writer, tenant: caller.tenant, signal: leaving(reply) };
+    const events = spoken ? spokenChunks(deps, streamed, { ...of, spoken }) : chunks(streamed, of);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
 }
 
-async function* chunks({ run, pieces }: StreamedRun, model: Model, includeUsage: boolean): AsyncGenerator<ServerEvent> {
-  const writer = new ChunkWriter({ run: run.id, createdAt: run.memo.createdAt, model }, includeUsage);
+async function* chunks(
+  { pieces }: StreamedRun,
+  { model, writer }: { readonly model: Model; readonly writer: ChunkWriter },
+): AsyncGenerator<ServerEvent> {
   for await (const piece of pieces) {
     if ('text' in piece) yield { data: JSON.stringify(writer.text(piece.text)) };
     else for (const chunk of writer.end(answerOf(piece.document, model))) yield { data: JSON.stringify(chunk) };

@@ -13,6 +13,8 @@ export interface Turn {
   readonly param: string;
   /** Data URLs of its images. */
   readonly images?: readonly string[];
+  /** Id of an audio answer whose text it is. */
+  readonly spoken?: string;
 }
 
 /** A parameter that affects the answer. */

@@ -10,7 +10,7 @@ import { leaving } from '../http/leaving.js';
 import type { Model } from './models.js';
 import { SentText } from './sent-text.js';
 
-interface Exchange {
+export interface Exchange {
   readonly deps: GatewayDeps;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;

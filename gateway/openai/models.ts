@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ModelFace, OpenAiSurface, Pipeline } from '../../pipelines/definition/index.js';
+import { type ModelFace, type OpenAiSurface, type Pipeline, spokenField } from '../../pipelines/definition/index.js';
 import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
@@ -27,6 +27,8 @@ export interface Model {
   readonly outputs: ReadonlySet<string>;
   /** Stages whose text is the answer unchanged, so that it can be streamed. */
   readonly textStages: ReadonlySet<string>;
+  /** The field of the output with the answer as audio. */
+  readonly spoken?: string;
 }
 
 /** The models by name. */
@@ -95,7 +97,9 @@ export class Models {
 
 function modelOf(pipeline: Pipeline, face: ModelFace, form: InputForm): Model {
   const { plan, output } = pipeline;
+  const spoken = spokenField(pipeline);
   return {
+    ...(spoken !== undefined && { spoken }),
     pipeline,
     face,
     form,

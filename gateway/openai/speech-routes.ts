@@ -1,24 +1,25 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { AudioEncoder, type GivenAudio, type GivenFormat } from '../../media/index.js';
-import { isArtifact } from '../../pipelines/artifact.js';
+import type { GivenAudio, GivenFormat } from '../../media/index.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
-import { MillraceError } from '../../pipelines/errors.js';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
+import type { Order } from '../../runs/order.js';
+import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
-import { asMillraceError } from '../http/problem.js';
 import { checked } from './body.js';
 import { SPEAK } from './docs.js';
-import { errorBody, invalidParam } from './error-body.js';
+import { errorBody } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
-import { runToEnd, usageOf } from './model-run.js';
+import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
+import { type Exchange, runToEnd, usageOf } from './model-run.js';
 import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
 
 const body = z.object({
@@ -40,10 +41,9 @@ const DEFAULT_FORMAT = 'mp3';
  */
 const MOST_WAITING_BYTES = 24 * 1024 * 1024;
 
-/** `POST /v1/audio/speech`: synthesizes a text, in the requested format. */
+/** `POST /v1/audio/speech`: synthesizes a text, in the requested format, and sends it as it is made. */
 export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
-  const encoder = new AudioEncoder(deps.artifacts, deps.ffmpeg);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: SPEAK } };
   app.post('/v1/audio/speech', options, async (request, reply) => {
     const caller = callerOf(request);
@@ -55,7 +55,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     const format = checkedBody.response_format ?? DEFAULT_FORMAT;
     const named = typeof voice === 'object' ? voice?.id : voice;
     const parameters = {
-      voice: voiceFor(model, named),
+      voice: voiceFor(model, named, 'voice'),
       speed: checkedBody.speed === 1 && !form.fields.has('speed') ? undefined : checkedBody.speed,
       instructions: checkedBody.instructions || undefined,
     };
@@ -68,11 +68,8 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       ...persistence,
       options: onlyOutputs(model, [face.output]),
     };
-    await canGive(encoder, format);
-    const document = await runToEnd({ deps, request, reply }, order);
-    const speech: unknown = document.output?.[face.output];
-    if (!isArtifact(speech)) throw new MillraceError('INVALID_OUTPUT', 'the run returned no audio');
-    const given = await encoder.encode(caller.tenant, speech, format, leaving(reply));
+    await canGive(deps.encoder, format, 'response_format');
+    const { given, document } = await spoken({ deps, request, reply }, order, model, format);
     if (checkedBody.stream_format !== 'sse') return await sendAudio(reply, given);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, asEvents(given, document), failed);
@@ -81,22 +78,23 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
 }
 
 /**
- * The value of the field `voice`. OpenAI's clients must name a voice, also for a pipeline that has a single one: any name
- * stands for that one. Throws `INVALID_INPUT` for a name that is none of several.
+ * Runs the pipeline. The audio begins with the first sentence where the pipeline's audio is made sentence by sentence,
+ * and when the run has ended otherwise.
  */
-function voiceFor({ face: { voices }, pipeline: { name } }: Model, named: string | undefined): string | undefined {
-  if (voices === undefined || named === undefined) return named;
-  if (voices.length <= 1) return voices[0];
-  if (voices.includes(named)) return named;
-  throw invalidParam('voice', `"${named}" is not a voice of "${name}"; its voices are ${voices.join(', ')}`);
-}
-
-/** Checked before the run starts. */
-async function canGive(encoder: AudioEncoder, format: GivenFormat): Promise<void> {
-  await encoder.require(format).catch((error: unknown) => {
-    const { code, message } = asMillraceError(error);
-    throw new MillraceError(code, message, { fields: [{ field: 'response_format', message }] });
+async function spoken(exchange: Exchange, order: Order, model: Model, format: GivenFormat) {
+  const { deps, reply } = exchange;
+  let begin: (run: StartedRun) => void = () => undefined;
+  const begun = new Promise<StartedRun>((resolve) => {
+    begin = resolve;
   });
+  const document = runToEnd({ ...exchange, started: async (run) => begin(run) }, order);
+  const { output: field } = model.face;
+  const ended = document.then((run) => audioOf(run, field));
+  ended.catch(() => undefined);
+  const run = await Promise.race([begun, ended.then(() => undefined)]);
+  const { tenant } = order.caller;
+  const of = { model, field, run: run?.id, tenant, ended, format, signal: leaving(reply) };
+  return { given: await givenAudio(deps, of), document };
 }
 
 /** Streams the audio. An error before the first chunk has a status of its own. */
@@ -117,12 +115,12 @@ async function sendAudio(reply: FastifyReply, { mime, bytes, chunks }: GivenAudi
   return await reply.send(Readable.from(all(), { objectMode: false }));
 }
 
-async function* asEvents({ chunks }: GivenAudio, document: RunDocument): AsyncGenerator<ServerEvent> {
+async function* asEvents({ chunks }: GivenAudio, document: Promise<RunDocument>): AsyncGenerator<ServerEvent> {
   for await (const chunk of chunks) {
     const audio = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('base64');
     yield { data: JSON.stringify({ type: 'speech.audio.delta', audio }) };
   }
-  const { input = 0, output = 0 } = usageOf(document) ?? {};
+  const { input = 0, output = 0 } = usageOf(await document) ?? {};
   const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
   yield { data: JSON.stringify({ type: 'speech.audio.done', usage }) };
 }

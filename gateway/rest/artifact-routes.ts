@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { extensionOf } from '../../media/index.js';
+import { extensionOf, GIVEN_FORMATS } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { artifactNamed } from '../../runs/document.js';
@@ -9,10 +9,12 @@ import { readRun } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import { callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { leaving } from '../http/leaving.js';
+import { audioAsMade } from '../http/live-audio.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
 import { parseRange } from './byte-range.js';
-import { sendLive } from './live-artifact.js';
+import { artifactAtEnd, formatOf, sendLive } from './live-artifact.js';
 import { ID } from './run-docs.js';
 
 const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
@@ -27,6 +29,13 @@ const DOC: RouteDoc = {
   operation: 'getArtifact',
   summary: 'Get the bytes of a media field of a run',
   path: { ...ID, name: { description: 'Path of the field: `speech`, `parts.0`, or `input.speech`' } },
+  query: {
+    format: {
+      description:
+        'Of audio: the format in which it is sent. Without it audio of a run under way is sent as WAV, other media as they are stored',
+      schema: { type: 'string', enum: Object.keys(GIVEN_FORMATS) },
+    },
+  },
   headers: {
     Range: { description: 'One range of bytes (RFC 9110 §14)', example: 'bytes=0-1023' },
     'If-Range': { description: 'Applies `Range` only if the ETag matches' },
@@ -43,6 +52,8 @@ const DOC: RouteDoc = {
   },
   problems: [
     ...OF_RUNS,
+    'INVALID_INPUT',
+    'CONVERSION_UNAVAILABLE',
     'TOO_MANY_STREAMS',
     'ARTIFACT_NOT_FOUND',
     'RANGE_NOT_SATISFIABLE',
@@ -66,13 +77,21 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
     handler: async (request, reply) => {
       const { id, name } = request.params;
       request.notes.runId = id;
+      const format = formatOf(request.query);
       const caller = callerOf(request);
       let run = await readRun(deps, id, caller);
       let artifact = artifactNamed(name, run);
       const running = run.document.status === 'running';
+      const signal = leaving(reply);
       const live = artifact === undefined && running && deps.channels && (await liveAudioOf(deps, id, name));
-      if (live && deps.channels)
-        return await sendLive(request, reply, deps, { channels: deps.channels, name: live, tenant: caller.tenant });
+      if (live && deps.channels) {
+        const { channels } = deps;
+        const { tenant } = caller;
+        const ended = artifactAtEnd(deps, { id, name, caller, signal });
+        ended.catch(() => undefined);
+        const audio = audioAsMade({ channels, name: live, tenant, ended, signal });
+        return await sendLive(request, reply, deps, { audio, format: format ?? 'wav', signal });
+      }
       // A caller may have a result before Temporal has recorded it.
       if (artifact === undefined && running && (await endsSoon(deps, id, caller.tenant))) {
         run = await readRun(deps, id, caller);
@@ -80,9 +99,22 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       }
       if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
       const { mime, bytes } = await deps.artifacts.stat(caller.tenant, artifact.uri);
+      if (format !== undefined && mime !== GIVEN_FORMATS[format].mime) {
+        if (!mime.startsWith('audio/')) throw noAudio(name, mime);
+        const whole = { ...artifact, mime, bytes };
+        const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => whole };
+        return await sendLive(request, reply, deps, { audio, format, signal });
+      }
       return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));
     },
   });
+}
+
+async function* nothing(): AsyncGenerator<never, void> {}
+
+function noAudio(name: string, mime: string): MillraceError {
+  const message = `"${name}" is ${mime}: only audio is converted`;
+  return new MillraceError('INVALID_INPUT', `format: ${message}`, { fields: [{ field: 'format', message }] });
 }
 
 /** Longest time between a result that a worker has sent and Temporal's record of it, in milliseconds. */

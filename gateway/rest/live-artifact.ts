@@ -1,66 +1,100 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { liveWav } from '../../media/index.js';
-import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
-import { isJsonObject } from '../../pipelines/json.js';
+import { GIVEN_FORMATS, type GivenFormat, type LiveAudio } from '../../media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Caller } from '../../runs/caller.js';
+import { artifactNamed, withoutPlace } from '../../runs/document.js';
+import { failureOf } from '../../runs/failed.js';
+import { readRun } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
-import { type ChannelLog, type ChannelName, readChannel } from '../../stores/channels/index.js';
 import type { GatewayDeps } from '../deps.js';
-import { leaving } from '../http/leaving.js';
 
 /** Longest duration of one response, in milliseconds: a day. */
 const LONGEST_MS = 24 * 3_600_000;
 
-/** How long the rest of a run's audio is waited for when the run has ended, in milliseconds. */
-const REST_MS = 2_000;
-
-/** Last byte of a range whose end is not known: beyond any WAV file. */
+/** Last byte of a range whose end is not known: beyond any file that is made live. */
 const LAST_BYTE = 2 ** 32 - 1;
+
+/** Most audio that waits for a slow client, in bytes: up to this it occupies no process of ffmpeg when the run has ended. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+
+const isFormat = (format: unknown): format is GivenFormat =>
+  typeof format === 'string' && Object.hasOwn(GIVEN_FORMATS, format);
+
+/** The `format` of a query. Throws `INVALID_INPUT`. */
+export function formatOf(query: unknown): GivenFormat | undefined {
+  const { format } = (query ?? {}) as { readonly format?: unknown };
+  if (format === undefined || isFormat(format)) return format;
+  const message = `must be one of ${Object.keys(GIVEN_FORMATS).join(', ')}, not ${JSON.stringify(format)}`;
+  throw new MillraceError('INVALID_INPUT', `format: ${message}`, { fields: [{ field: 'format', message }] });
+}
 
 /** Parses `bytes=N-`: audio that is being made has no other ranges. */
 const startOf = (header: string | undefined): number => Number(/^bytes=(\d{1,10})-$/.exec(header ?? '')?.[1] ?? 0);
 
 /**
- * Sends audio of a run that is under way while it is made, as a WAV file of unknown length. `Range: bytes=N-` goes on
- * behind what was received; behind the header its bytes are those of the artifact that the run ends with.
+ * Sends audio while it is made, or in another format than it is stored in: a file of unknown length. `Range: bytes=N-`
+ * goes on behind what was received: the same audio gives the same bytes, whether it is still being made or not, but for
+ * the header of a WAV file, which states the length as soon as there is one.
  */
 export async function sendLive(
   request: FastifyRequest,
   reply: FastifyReply,
   deps: GatewayDeps,
-  { channels, name, tenant }: { readonly channels: ChannelLog; readonly name: ChannelName; readonly tenant: string },
+  { audio, format, signal }: { readonly audio: LiveAudio; readonly format: GivenFormat; readonly signal: AbortSignal },
 ): Promise<FastifyReply> {
   const start = startOf(request.headers.range);
-  reply.type('audio/wav').headers({ 'cache-control': 'no-store', 'accept-ranges': 'bytes' });
-  if (start > 0) reply.code(206).header('content-range', `bytes ${start}-${LAST_BYTE}/*`);
-  if (request.method === 'HEAD') return reply.send();
-  const leave = deps.streams.take(tenant);
-  const over = new AbortController();
-  const left = leaving(reply);
-  left.addEventListener('abort', () => over.abort(), { once: true });
-  const pieces = piecesOf(channels, name, over.signal);
-  // A run that fails, or is cancelled, ends no stream.
-  void waitForRun(deps, { id: name.run, tenant }, LONGEST_MS, over.signal).then(() =>
-    setTimeout(() => over.abort(new Error('the run has ended')), REST_MS).unref(),
-  );
-  async function* bytes(): AsyncGenerator<Uint8Array, void> {
+  reply
+    .type(GIVEN_FORMATS[format].mime)
+    .headers({ 'cache-control': 'no-store', 'accept-ranges': 'bytes', 'x-content-type-options': 'nosniff' });
+  const partly = () => {
+    if (start > 0) reply.code(206).header('content-range', `bytes ${start}-${LAST_BYTE}/*`);
+  };
+  if (request.method === 'HEAD') {
+    partly();
+    return reply.send();
+  }
+  await deps.encoder.require(format);
+  const leave = deps.streams.take(audio.tenant);
+  const given = deps.encoder.live(audio, format, signal);
+  if (given === undefined) {
+    leave();
+    throw new MillraceError('TOO_MANY_STREAMS', `too much audio is being encoded as ${format} at once`, {
+      retryAfterMs: 1_000,
+    });
+  }
+  partly();
+  async function* bytes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     let skip = start;
     try {
-      for await (const chunk of liveWav(deps.artifacts, tenant, pieces)) {
+      for await (const chunk of chunks) {
         const part = chunk.subarray(Math.min(skip, chunk.length));
         skip -= chunk.length - part.length;
         if (part.length > 0) yield part;
       }
     } finally {
-      over.abort();
       leave();
     }
   }
-  return reply.send(Readable.from(bytes(), { objectMode: false }));
+  return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark: MOST_WAITING_BYTES }));
 }
 
-async function* piecesOf(channels: ChannelLog, name: ChannelName, signal: AbortSignal): AsyncGenerator<Artifact, void> {
-  for await (const { value } of readChannel(channels, name, { signal })) {
-    if (isJsonObject(value) && isArtifact(value.audio)) yield value.audio;
-  }
+/** An artifact of a run when it has ended. Throws the run's failure, and `ARTIFACT_NOT_FOUND`. */
+export async function artifactAtEnd(
+  deps: GatewayDeps,
+  {
+    id,
+    name,
+    caller,
+    signal,
+  }: { readonly id: string; readonly name: string; readonly caller: Caller; readonly signal: AbortSignal },
+): Promise<Artifact> {
+  await waitForRun(deps, { id, tenant: caller.tenant }, LONGEST_MS, signal);
+  signal.throwIfAborted();
+  const run = await readRun(deps, id, caller);
+  const artifact = artifactNamed(name, run);
+  if (artifact !== undefined) return artifact;
+  if (run.document.status !== 'succeeded') throw failureOf(withoutPlace(run.document));
+  throw new MillraceError('ARTIFACT_NOT_FOUND', `the run has no artifact "${name}"`);
 }

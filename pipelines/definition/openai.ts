@@ -37,7 +37,7 @@ export interface ModelFace {
   readonly ignore: ReadonlySet<string>;
   /** `chat` only: the input field for the text of system messages. */
   readonly system?: string;
-  /** `speech` only: the voices that the pipeline has; with one or none any name is accepted. Absent: any text. */
+  /** The voices that a pipeline that speaks has; with one or none any name is accepted. Absent: any text. */
   readonly voices?: readonly string[];
   /** `chat` only: output fields with calls for the caller to execute, and with executed calls, found by schema. */
   readonly calls: readonly string[];
@@ -68,6 +68,14 @@ const shapesOf = (input: z.ZodObject, output: z.ZodType): Shapes => ({
   input: input.shape as Fields,
   output: (bare(output) as z.ZodObject).shape as Fields,
 });
+
+/** The field of a chat model's output with its answer as audio; undefined if it has none. */
+export const spokenField = ({ output }: { readonly output: z.ZodType }): string | undefined => {
+  const inner = bare(output);
+  return inner instanceof z.ZodObject
+    ? find('speech', 'output', { input: {}, output: inner.shape as Fields })
+    : undefined;
+};
 
 /** Why a pipeline without surfaces has none, and what to change, in one line. */
 export function whyNoModel(input: z.ZodObject, output: z.ZodType, option: OpenAiOption | undefined): string {
@@ -158,7 +166,7 @@ function face(
     optional: schema.isOptional(),
     output,
     ignore: new Set(ignore),
-    ...(kind === 'speech' && voicesOf(shapes.input.voice)),
+    ...((kind === 'speech' || kind === 'chat') && voicesOf(shapes.input.voice)),
     calls: fieldsWith('execute'),
     executed: fieldsWith('none'),
   };

@@ -5,6 +5,7 @@ import type { Binding } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
 import { allSteps, isStage, PLAN_VERSION, type RecordLevel } from '../plan/plan.js';
 import { reserveOf } from '../plan/reserve.js';
+import { withHeard } from '../plan/streams.js';
 import type { StageUse } from '../stages/kind.js';
 import { broken } from './broken.js';
 import type { Control } from './control.js';
@@ -134,7 +135,7 @@ function define<Shape extends z.ZodRawShape, B>(
       name,
       deadlineMs,
       ...(record !== 'full' && { record }),
-      stages: scope.steps,
+      stages: withHeard({ stages: scope.steps, output }),
       output,
     }),
     input: input as unknown as z.ZodType<unknown, z.input<z.ZodObject<Shape>>>,

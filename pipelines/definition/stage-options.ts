@@ -113,7 +113,7 @@ const cacheOf = (
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
   if (onCut !== 'fail' && onCut !== 'end')
     throw invalid(`${id}.onCut`, `must be "fail" or "end", not "${String(onCut)}"`);
-  if (!kindOfUse(use)?.streams)
+  if (!kindOfUse(use)?.streams?.includes('tokens'))
     throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }
 

@@ -237,7 +237,11 @@ const stage = z
       .record(z.string(), z.strictObject({ from: id, of: streamName }))
       .optional()
       .meta({ description: 'Fields of the input that are read while another stage makes them' }),
-    streamed: z.array(streamName).min(1).optional().meta({ description: 'Its streams that other stages read' }),
+    streamed: z
+      .array(z.enum([...streamName.options, 'chunks']))
+      .min(1)
+      .optional()
+      .meta({ description: 'Its streams that other stages read; `chunks`: of audio, which callers hear' }),
     onCut: z
       .literal('end')
       .optional()

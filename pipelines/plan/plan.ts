@@ -52,7 +52,7 @@ export interface StagePlan extends Alternative {
    * same value, collected: a host without streams uses it.
    */
   readonly streams?: Readonly<Record<string, StreamPlan>>;
-  /** Its streams that other stages read. */
+  /** Its streams that other stages read; `chunks`: pieces of its audio, which callers hear while it is made. */
   readonly streamed?: readonly string[];
   /**
    * If a streamed answer breaks off and no attempt can continue it: the stage fails, or ends with what there is. Absent:

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json } from '../json.js';
 import { traitsOf } from '../stages/traits.js';
 import { type Binding, sourcesOf } from './binding.js';
-import { cacheKeyOf, isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
+import { cacheKeyOf, type Graph, isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
 
 /** Why an edge that names a stream is read when the stream has ended. */
 export type WhyCollected =
@@ -62,6 +62,25 @@ function whyCollected(
   if (sourcesOf([others, cacheKeyOf(stage)]).includes(from)) return 'the reading stage also reads the whole output';
   if (stage.cache?.kind === 'exact') return 'the cache of the reading stage looks its whole input up';
   return undefined;
+}
+
+/** The stage of a graph whose audio is a field of its output, unchanged: it can be heard while it is made. */
+export function speakerOf({ stages, output }: Graph, field: string): StagePlan | undefined {
+  const binding = isJsonObject(output) && Object.hasOwn(output, field) ? output[field] : undefined;
+  if (!isJsonObject(binding) || typeof binding.$ref !== 'string') return undefined;
+  const [from, ...path] = binding.$ref.split('.');
+  const step = stages.find(({ id }) => id === from);
+  const speaks = step && isStage(step) && traitsOf(step)?.streams?.includes('chunks') && !step.cache;
+  return speaks && path.join('.') === 'audio' ? step : undefined;
+}
+
+/** The steps of a graph, with a mark on those whose audio callers can hear while it is made. */
+export function withHeard(graph: Graph): readonly Step[] {
+  const fields = isJsonObject(graph.output) ? Object.keys(graph.output) : [];
+  const heard = new Set(fields.map((field) => speakerOf(graph, field)?.id));
+  return graph.stages.map((step) =>
+    isStage(step) && heard.has(step.id) ? { ...step, streamed: ['chunks', ...(step.streamed ?? [])] } : step,
+  );
 }
 
 /** The streams of a step that are read while it runs. */

@@ -98,13 +98,13 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
   return graph;
 }
 
-/** Streams that no step reads are not written. */
+/** Streams that no step reads are not written, but audio, which callers hear. */
 function withoutUnread(steps: readonly Step[]): readonly Step[] {
   const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
   return steps.map((step) => {
     if (!isStage(step) || step.streamed === undefined || read.has(step.id)) return step;
-    const { streamed: _, ...whole } = step;
-    return whole;
+    const { streamed, ...whole } = step;
+    return streamed.includes('chunks') ? { ...whole, streamed: ['chunks'] } : whole;
   });
 }
 

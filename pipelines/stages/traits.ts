@@ -27,7 +27,7 @@ export const TRAITS = {
   transcribe: COMPUTES,
   embed: COMPUTES,
   chat: { ...COMPUTES, streams: ['sentences', 'tokens'] },
-  synthesize: { ...COMPUTES, takes: 'text' },
+  synthesize: { ...COMPUTES, takes: 'text', streams: ['chunks'] },
   classify: COMPUTES,
   detect: COMPUTES,
   rerank: COMPUTES,

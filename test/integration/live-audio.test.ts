@@ -57,6 +57,21 @@ describe('audio of a run that is under way', () => {
     expect(heard.subarray(HEADER).equals(whole.subarray(HEADER, heard.length))).toBe(true);
   });
 
+  it.each(['pcm', 'mp3', 'opus', 'flac'])(
+    'comes as %s as it is made, and goes on at any byte, also when the run has ended',
+    async (format) => {
+      const { id } = await client.start('narrator', QUESTION);
+      const url = urlOf(id, `artifacts/speech?format=${format}`);
+      let heard = Buffer.alloc(0);
+      for (let i = 0; i < 5; i++) heard = Buffer.concat([heard, await readSome(url, heard.length, 3_001)]);
+      const rest = await bytesOf(await fetch(url, { headers: { range: `bytes=${heard.length}-` } }));
+      expect((await client.wait(id)).status).toBe('succeeded');
+      const whole = await bytesOf(await fetch(url));
+      expect(whole.equals(Buffer.concat([heard, rest]))).toBe(true);
+      expect((await fetch(urlOf(id, 'artifacts/speech?format=tape'))).status).toBe(422);
+    },
+  );
+
   it('comes in events too, sentence by sentence with its text', async () => {
     const { id } = await client.start('narrator', QUESTION);
     const pieces: { number: number; text: string; at: number; data: Buffer }[] = [];

@@ -8,6 +8,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import {
+  assistant,
   chatModel,
   embedModel,
   ragAnswer,
@@ -29,7 +30,7 @@ const SPEECH = fileURLToPath(new URL('../../deploy/local/audio/question.wav', im
 const PYTHON = fileURLToPath(new URL('../fixtures/openai-python', import.meta.url));
 
 beforeAll(async () => {
-  const pipelines = [chatModel, embedModel, transcribeModel, speakModel, voiceAssistant, ragAnswer];
+  const pipelines = [chatModel, embedModel, transcribeModel, speakModel, voiceAssistant, ragAnswer, assistant];
   served = await servePipelines(pipelines as unknown as Pipeline<never>[]);
   client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
 });
@@ -43,7 +44,7 @@ describe('for Node', () => {
   test('models', async () => {
     const models = await client.models.list();
     const ids = models.data.map(({ id }) => id);
-    expect(ids).toEqual(['chat', 'embed', 'transcribe', 'speak', 'voice-assistant', 'rag-answer']);
+    expect(ids).toEqual(['chat', 'embed', 'transcribe', 'speak', 'voice-assistant', 'rag-answer', 'assistant']);
     expect(await client.models.retrieve('chat')).toMatchObject({ id: 'chat', object: 'model', owned_by: 'millrace' });
   });
 
@@ -175,6 +176,88 @@ describe('for Node', () => {
     const file = new File([Buffer.from(await spoken.arrayBuffer())], 'speech.mp3');
     const transcription = await client.audio.transcriptions.create({ model: 'transcribe', file });
     expect(wordAccuracy(QUESTION, transcription.text)).toBe(1);
+  });
+
+  test('speech from the first sentence on, in each format, and as events', async () => {
+    const input = 'The mill turns. The water falls on the wheel. The miller sleeps until the morning comes.';
+    const formats = ['mp3', 'opus', 'flac', 'wav', 'pcm'] as const;
+    for (const response_format of formats) {
+      const spoken = await client.audio.speech.create({ model: 'speak', input, voice: 'alloy', response_format });
+      const parts: Uint8Array[] = [];
+      let whenFirst: string | undefined;
+      for await (const part of spoken.body as unknown as AsyncIterable<Uint8Array>) {
+        whenFirst ??= (await served.get(spoken.headers.get('millrace-run') ?? '')).status;
+        parts.push(part);
+      }
+      expect(spoken.headers.get('content-length')).toBeNull();
+      expect(whenFirst).toBe('running');
+      const file = new File([Buffer.concat(parts)], `speech.${response_format}`);
+      if (response_format === 'pcm' || response_format === 'wav') continue;
+      const { text } = await client.audio.transcriptions.create({ model: 'transcribe', file });
+      expect(wordAccuracy(input, text)).toBeGreaterThan(0.85);
+    }
+    const events = await client.audio.speech
+      .create({ model: 'speak', input, voice: 'alloy', response_format: 'pcm', stream_format: 'sse' })
+      .then((response) => response.text());
+    const types = [...events.matchAll(/"type":"([^"]+)"/g)].map(([, type]) => type);
+    expect(new Set(types.slice(0, -1))).toEqual(new Set(['speech.audio.delta']));
+    expect(types.at(-1)).toBe('speech.audio.done');
+  });
+
+  test('an answer as text and audio, whole and streamed', async () => {
+    const spoken = {
+      model: 'assistant',
+      messages: [question],
+      modalities: ['text' as const, 'audio' as const],
+      audio: { voice: 'alloy', format: 'wav' as const },
+    };
+    const whole = await client.chat.completions.create(spoken);
+    const message = whole.choices[0]?.message;
+    expect(message?.content).toBeNull();
+    expect(message?.audio).toMatchObject({ id: expect.stringMatching(/^audio_/), expires_at: expect.any(Number) });
+    expect(message?.audio?.transcript).toContain('Paris');
+    const wav = Buffer.from(message?.audio?.data ?? '', 'base64');
+    expect(wav.subarray(0, 4).toString()).toBe('RIFF');
+    const heard = await client.audio.transcriptions.create({ model: 'transcribe', file: new File([wav], 'a.wav') });
+    expect(wordAccuracy(message?.audio?.transcript ?? '', heard.text)).toBeGreaterThan(0.85);
+
+    const streamed = client.chat.completions.stream({ ...spoken, audio: { voice: 'alloy', format: 'pcm16' } });
+    const order: string[] = [];
+    for await (const { choices } of streamed) {
+      const delta = choices[0]?.delta as { audio?: Record<string, unknown> } | undefined;
+      order.push(...Object.keys(delta?.audio ?? {}));
+    }
+    expect(order[0]).toBe('id');
+    expect(order.filter((key) => key === 'id')).toHaveLength(1);
+    expect(order.at(-1)).toBe('expires_at');
+    const final = (await streamed.finalChatCompletion()).choices[0];
+    expect(final?.finish_reason).toBe('stop');
+    expect(final?.message.audio?.transcript).toBe(message?.audio?.transcript);
+    // The samples of the WAV file, whose header has 44 bytes.
+    expect(Buffer.from(final?.message.audio?.data ?? '', 'base64').equals(wav.subarray(44))).toBe(true);
+
+    const again = client.chat.completions.create({
+      ...spoken,
+      messages: [question, { role: 'assistant', audio: { id: 'audio_nobodys' } }, question],
+    });
+    await expect(again).rejects.toMatchObject({ status: 400, param: 'messages[1].audio.id' });
+    const silent = client.chat.completions.create({ ...spoken, model: 'chat' });
+    await expect(silent).rejects.toMatchObject({ status: 400, param: 'modalities' });
+    const loud = client.chat.completions.create({ ...spoken, modalities: ['text'] });
+    await expect(loud).rejects.toMatchObject({ status: 400, param: 'audio' });
+    // A conversation refers to an audio answer by its id.
+    const chat = await client.chat.completions.create({
+      model: 'chat',
+      messages: [
+        question,
+        { role: 'assistant', audio: { id: message?.audio?.id ?? '' } },
+        { role: 'user', content: 'Repeat the name of the city only.' },
+      ],
+      max_completion_tokens: 12,
+      temperature: 0,
+    });
+    const run = await served.get(chat.id.replace('chatcmpl-', ''));
+    expect(JSON.stringify(run.input)).toContain(message?.audio?.transcript.slice(0, 20));
   });
 
   test('errors as its exceptions', async () => {

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../pipelines/json.js';
-import { isStage, type StagePlan, type Step, streamsInto } from '../../pipelines/plan/index.js';
+import { type StagePlan, type Step, streamsInto } from '../../pipelines/plan/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import type { StageHost } from './host.js';
 import type { At, Begun } from './state.js';
@@ -16,10 +16,10 @@ const NONE: readonly string[] = [];
 /** When each of the steps has begun whose streams others of them read; undefined if there are none. */
 export function beginningsOf(steps: readonly Step[], host: StageHost): ReadonlyMap<string, Begun> | undefined {
   if (host.streams !== true) return undefined;
-  const streamed = steps.filter((step) => isStage(step) && step.streamed !== undefined);
-  if (streamed.length === 0) return undefined;
+  const streamed = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
+  if (streamed.size === 0) return undefined;
   return new Map(
-    streamed.map(({ id }) => {
+    [...streamed].map((id) => {
       let begin: Begun['begin'] = () => undefined;
       const promise = new Promise<boolean>((resolve) => {
         begin = resolve;

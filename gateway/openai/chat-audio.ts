@@ -1,0 +1,179 @@
+import type { OpenAI } from 'openai';
+import type { GivenFormat } from '../../media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunDocument } from '../../runs/document.js';
+import { readRun } from '../../runs/read.js';
+import type { Caller } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import type { ServerEvent } from '../http/event-stream.js';
+import { type AudioDelta, answerOf, type ChunkWriter } from './chat-reply.js';
+import type { Conversation, Turn } from './conversation.js';
+import { invalidParam } from './error-body.js';
+import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
+import { merged } from './merged.js';
+import type { Piece, StreamedRun } from './model-run.js';
+import type { Model, Models } from './models.js';
+
+/** The answer is wanted as audio too: `modalities: ["text", "audio"]`. */
+export interface SpokenWish {
+  readonly format: GivenFormat;
+  readonly voice?: string;
+}
+
+/** The audio of an answer. */
+export interface SpokenAnswer {
+  /** The field of the output. */
+  readonly field: string;
+  readonly format: GivenFormat;
+  /** Fields of the input. */
+  readonly input: JsonObject;
+}
+
+/** Checks that a model can speak as is wished. Throws `INVALID_INPUT`, and `CONVERSION_UNAVAILABLE`. */
+export async function spokenAnswer({ encoder }: GatewayDeps, model: Model, wish: SpokenWish): Promise<SpokenAnswer> {
+  const { spoken: field, form, pipeline } = model;
+  if (field === undefined)
+    throw invalidParam('modalities', `"${pipeline.name}" has no audio: its output has no field "audio" or "speech"`);
+  await canGive(encoder, wish.format, 'audio.format');
+  const voice = voiceFor(model, wish.voice, 'audio.voice');
+  const takesVoice = form.fields.has('voice') && voice !== undefined;
+  return { field, format: wish.format, input: takesVoice ? { voice } : {} };
+}
+
+const PREFIX = 'audio_';
+
+/** How long an answer can be referred to by its id at least, in seconds: as long as its run is kept, which is not less. */
+const KEPT_S = 3_600;
+const expiresAt = (): number => Math.floor(Date.now() / 1_000) + KEPT_S;
+
+/** Most bytes of audio within one response. */
+const MOST_BYTES = 24 * 1024 * 1024;
+
+/** The audio of a run that has ended, in a message. Throws `BODY_TOO_LARGE`. */
+export async function audioMessage(
+  { encoder }: GatewayDeps,
+  { document, spoken, text, tenant, signal }: Ended,
+): Promise<OpenAI.ChatCompletionAudio> {
+  const { chunks } = await encoder.encode(tenant, audioOf(document, spoken.field), spoken.format, signal);
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) {
+      const message = `the audio has more than ${MOST_BYTES} bytes: request it with "stream": true, or in another format`;
+      throw new MillraceError('BODY_TOO_LARGE', message, { fields: [{ field: 'audio.format', message }] });
+    }
+    parts.push(chunk);
+  }
+  const data = Buffer.concat(parts).toString('base64');
+  return { id: `${PREFIX}${document.id}`, data, expires_at: expiresAt(), transcript: text };
+}
+
+interface Ended {
+  readonly document: RunDocument;
+  readonly spoken: SpokenAnswer;
+  readonly text: string;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The chunks of an answer that is streamed as text and audio: the text as transcript, the audio of each sentence as soon
+ * as it is spoken, its end and the end of the answer.
+ */
+export async function* spokenChunks(
+  deps: GatewayDeps,
+  { run, pieces }: StreamedRun,
+  { model, spoken, writer, tenant, signal }: Streamed,
+): AsyncGenerator<ServerEvent> {
+  let end: (audio: Artifact) => void = () => undefined;
+  let fail: (error: unknown) => void = () => undefined;
+  const ended = new Promise<Artifact>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+  ended.catch(() => undefined);
+  let last: RunDocument | undefined;
+  async function* said(all: AsyncGenerator<Piece>): AsyncGenerator<AudioDelta> {
+    try {
+      for await (const piece of all) {
+        if ('text' in piece) yield { transcript: piece.text };
+        else {
+          last = piece.document;
+          end(audioOf(last, spoken.field));
+        }
+      }
+    } catch (error) {
+      fail(error);
+      throw error;
+    } finally {
+      fail(new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended'));
+    }
+  }
+  async function* heard(): AsyncGenerator<AudioDelta> {
+    const { field, format } = spoken;
+    const { chunks } = await givenAudio(deps, { model, field, run: run.id, tenant, ended, format, signal });
+    for await (const part of inThrees(chunks)) yield { data: Buffer.from(part).toString('base64') };
+  }
+  const event = (part: AudioDelta): ServerEvent => ({ data: JSON.stringify(writer.audio(part)) });
+  yield event({ id: `${PREFIX}${run.id}` });
+  for await (const part of merged(said(pieces), heard())) yield event(part);
+  yield event({ expires_at: expiresAt() });
+  if (last) for (const chunk of writer.end(answerOf(last, model))) yield { data: JSON.stringify(chunk) };
+  yield { data: '[DONE]' };
+}
+
+interface Streamed {
+  readonly model: Model;
+  readonly spoken: SpokenAnswer;
+  readonly writer: ChunkWriter;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
+
+/** Bytes in parts of which each has whole groups of base64 and whole samples: clients join the texts of the parts. */
+async function* inThrees(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let held: Uint8Array = new Uint8Array();
+  for await (const chunk of chunks) {
+    const all = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    const whole = all.length - (all.length % 6);
+    held = all.slice(whole);
+    if (whole > 0) yield all.subarray(0, whole);
+  }
+  if (held.length > 0) yield held;
+}
+
+/** The conversation with the texts of earlier audio answers, which clients refer to by id. Throws `INVALID_INPUT`. */
+export async function withSpokenTurns(
+  deps: GatewayDeps,
+  models: Models,
+  caller: Caller,
+  conversation: Conversation,
+): Promise<Conversation> {
+  if (conversation.turns.every(({ spoken }) => spoken === undefined)) return conversation;
+  const turns: Turn[] = [];
+  for (const turn of conversation.turns) {
+    const { spoken, message } = turn;
+    turns.push(
+      spoken === undefined
+        ? turn
+        : { ...turn, message: { ...message, content: await textSpoken(deps, models, caller, turn.param, spoken) } },
+    );
+  }
+  return { ...conversation, turns };
+}
+
+async function textSpoken(deps: GatewayDeps, models: Models, caller: Caller, param: string, id: string) {
+  const known = id.startsWith(PREFIX)
+    ? await readRun(deps, id.slice(PREFIX.length), caller).catch((error: unknown) => {
+        if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;
+        throw error;
+      })
+    : undefined;
+  const model = known && models.find('chat', known.document.pipeline, caller);
+  const text = model && known.output?.[model.face.output];
+  if (typeof text === 'string') return text;
+  throw invalidParam(`${param}.audio.id`, `"${id}" is no audio answer of this gateway`);
+}
