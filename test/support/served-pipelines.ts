@@ -10,6 +10,7 @@ import { place } from '../../placement/place.js';
 import type { RunDocument } from '../../runs/document.js';
 import { Answers } from '../../stores/answers/index.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
+import { RedisChannelLog } from '../../stores/channels/index.js';
 import { RunEventReader } from '../../stores/events/index.js';
 import { FastJobs } from '../../stores/jobs/index.js';
 import { RedisRecords } from '../../stores/records/index.js';
@@ -117,6 +118,7 @@ export async function servePipelines(
     sessions: new SessionStore(reading),
     records: new RedisRecords({ redis: reading, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     events,
+    channels: new RedisChannelLog(reading, listener),
     readiness: {},
     limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },
     uiUrl: (id) => `http://127.0.0.1:${settings.MILLRACE_TEMPORAL_UI_PORT}/namespaces/default/workflows/${id}`,

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { Attempt } from '../../../../activities/stage/serve-stage.js';
 import { type Producing, produceText } from '../../../../activities/streams/produce.js';
-import { type SpokenChunk, speakStream } from '../../../../activities/streams/speak.js';
+import { type SpokenChunk, speakStream, speakWhole } from '../../../../activities/streams/speak.js';
+import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
@@ -317,5 +318,53 @@ describe('a speaking stage', () => {
     const { produce, speak } = run();
     await produce(whole(' \n '));
     await expect(speak(async () => undefined)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});
+
+describe('a whole text that is heard while it is spoken', () => {
+  const attemptOf = (id: string, own: AbortSignal) =>
+    ({ signal: own, attempt: 1, queueMs: 0, run: id, resumeFrom: null, checkpoint: () => undefined }) as Attempt;
+  const parts = (channels: MemoryChannelLog) => ({
+    channels,
+    join: async (_: string, pieces: readonly [Artifact, ...Artifact[]]) =>
+      ({ uri: pieces.map(({ uri }) => uri).join('+') }) as Artifact,
+  });
+  const call = { ...speaker, reads: undefined, entryMs: undefined, writes: ['chunks'] } as unknown as StageCall;
+  const reply = (text: unknown) => ({
+    output: { audio: { uri: `<${String(text)}>` } },
+    endpoint: 'e',
+    device: 'd',
+    usage: { audioSeconds: 2 },
+  });
+
+  it('is spoken sentence by sentence; another attempt goes on with the next one', async () => {
+    const channels = new MemoryChannelLog();
+    const said: string[] = [];
+    const speak = (failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call, attempt: attemptOf('r1', signal()), field: 'text', text: ANSWER },
+        async ({ text }) => {
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(String(text));
+          return reply(text);
+        },
+      );
+    await expect(speak('And a third one ends it.')).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    const outcome = await speak();
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
+    expect(outcome?.output).toEqual({ audio: { uri: PIECES.map((piece) => `<${piece.trim()}>`).join('+') } });
+    expect(outcome?.usage).toEqual({ audioSeconds: 6 });
+    // What has ended is not made again.
+    expect(await speak()).toEqual(outcome);
+    expect(said).toHaveLength(3);
+  });
+
+  it('is left to a single call if it is a single sentence', async () => {
+    const never = async () => Promise.reject(new Error('called'));
+    for (const text of ['One sentence.', ['One sentence.'], '', '  ', undefined]) {
+      const given = { call, attempt: attemptOf('r2', signal()), field: 'text', text };
+      expect(await speakWhole(parts(new MemoryChannelLog()), given, never)).toBeUndefined();
+    }
   });
 });
