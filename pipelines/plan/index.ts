@@ -3,4 +3,4 @@ export * from './binding.js';
 export { OPERATORS } from './expression.js';
 export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
-export { speakerOf, streamsInto, withHeard } from './streams.js';
+export { speakerOf, streamsInto } from './streams.js';
