@@ -7,7 +7,7 @@ const SLOW_MS = 120_000;
  * Unit tests share the modules of their thread: loaded anew for each file they take most of the time. A test that changes what
  * is shared restores it. The limit is for a machine that does much else.
  */
-const quick = { testTimeout: 30_000, pool: 'threads', isolate: false } as const;
+const quick = { testTimeout: 30_000, pool: 'threads', isolate: false, maxWorkers: 2 } as const;
 
 const files = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`);
 
@@ -32,6 +32,7 @@ const SLOW = files([
   'integration/foreign-stages',
   'integration/guides',
   'integration/large-audio',
+  'integration/live-audio',
   'integration/mcp',
   'integration/mcp-people',
   'integration/openai-clients',
@@ -39,11 +40,12 @@ const SLOW = files([
   'integration/random-plans',
   'integration/run-list',
   'integration/temporal-tls',
+  'integration/voice-round-trip',
 ]);
 
 /**
- * Slow tests that wait for most of their time: for leases and timeouts, for backoff, for workers of their own that start. Two
- * of them at a time take little more than half as long.
+ * Slow tests that wait for most of their time: for leases and timeouts, for backoff, for workers of their own that start.
+ * Three of them at a time take half as long.
  */
 const WAITING = files([
   'contract/temporal-host',
@@ -87,24 +89,27 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...quick } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 4 } } },
       {
         test: {
           name: 'integration',
           include: ['test/contract/**/*.test.ts', 'test/integration/**/*.test.ts'],
           exclude: [...SLOW, ...WAITING],
           ...onServers,
+          fileParallelism: true,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
-      { test: { name: 'slow', include: SLOW, ...onServers } },
+      { test: { name: 'slow', include: SLOW, ...onServers, sequence: { groupOrder: 2 } } },
       {
         test: {
           name: 'waiting',
           include: WAITING,
           ...onServers,
           fileParallelism: true,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          maxWorkers: 3,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

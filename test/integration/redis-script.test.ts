@@ -31,7 +31,8 @@ it('a script is sent in full once, by its hash from then on, and again to a serv
   expect([await calls('eval'), await calls('evalsha')]).toEqual([1, 1]);
   await redis.script('FLUSH');
   expect(await Promise.all([join(redis, ['a'], '-'), join(redis, ['b'], '-')])).toEqual(['a-', 'b-']);
-  expect(await calls('eval')).toBe(2);
+  // A call that was sent before the first one's refusal came is refused too, and sends the text once more.
+  expect([2, 3]).toContain(await calls('eval'));
 });
 
 it('a connection that is made anew sends it in full: its order to the commands behind it stays', async () => {
