@@ -1,6 +1,7 @@
 import { exampleOf } from '../gateway/openapi/example.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { isJsonObject, type Json } from '../pipelines/json.js';
+import { isMediaKind, type MediaKind } from '../pipelines/media.js';
 import { properties } from './run-input.js';
 
 /** A command that runs one of the pipelines: if possible one that needs no file. */
@@ -26,8 +27,15 @@ function runCommand({ name, inputSchema }: Runnable): string {
 }
 
 const hasDefault = (schema: Json): boolean => isJsonObject(schema) && 'default' in schema;
-const mediaOf = (schema: Json): Json | undefined => (isJsonObject(schema) ? schema.media : undefined);
-const fileFor = (schema: Json): string => (mediaOf(schema) === 'image' ? 'picture.png' : 'speech.wav');
+const mediaOf = (schema: Json): MediaKind | undefined =>
+  isJsonObject(schema) && isMediaKind(schema.media) ? schema.media : undefined;
+const FILES: Readonly<Record<MediaKind, string>> = {
+  audio: 'speech.wav',
+  image: 'picture.png',
+  video: 'clip.mp4',
+  file: 'document.pdf',
+};
+const fileFor = (schema: Json): string => FILES[mediaOf(schema) ?? 'file'];
 /** A value that is valid where one can be told from the schema. */
 const valueFor = (schema: Json): Json => exampleOf(schema) ?? '…';
 /** Within single quotes of a shell. */

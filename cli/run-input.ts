@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { PipelineDocument } from '../client/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import { isMediaKind } from '../pipelines/media.js';
 
 export interface InputOptions {
   readonly input: JsonObject;
@@ -82,7 +83,7 @@ function schemaAt(schema: Json | undefined, path: readonly string[], root: JsonO
   return schemaAt(next, rest, root);
 }
 
-const isMedia = ({ media }: JsonObject): boolean => media === 'audio' || media === 'image';
+const isMedia = ({ media }: JsonObject): boolean => isMediaKind(media);
 
 /** The only audio field of a pipeline's input. */
 export function audioField(pipeline: Described): string {

@@ -74,11 +74,12 @@ async function readSamples(
 /** RFC 6838 §4.2, in lower case and without parameters. */
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}$/;
 
-/** Admits bytes of the stated type: audio and images by their content, anything else as it is. */
+/** Admits bytes of the stated type: audio, images and videos by their content, anything else as it is. */
 function inspectorFor(type: string): Inspector {
   if (!MEDIA_TYPE.test(type)) throw invalidMedia(`"${type}" is not a media type in lower case, such as image/png`);
   const [kind] = type.split('/');
-  if (kind !== 'audio' && kind !== 'image') return { push: () => undefined, end: () => ({ mime: type }) };
+  if (kind !== 'audio' && kind !== 'image' && kind !== 'video')
+    return { push: () => undefined, end: () => ({ mime: type }) };
   const inspector = inspectorOf(kind);
   return {
     push: (chunk) => inspector.push(chunk),

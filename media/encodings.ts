@@ -20,22 +20,28 @@ export const ENCODINGS: Readonly<Record<AudioEncoding, EncodingRow>> = {
   mp4: { mime: 'audio/mp4', extension: '.m4a', demuxer: 'mov' },
 };
 
-const IMAGE_EXTENSIONS: Readonly<Record<string, string>> = {
+const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/png': '.png',
   'image/jpeg': '.jpg',
   'image/webp': '.webp',
   'image/gif': '.gif',
+  'video/x-matroska': '.mkv',
+  'video/x-msvideo': '.avi',
+  'application/pdf': '.pdf',
+  'application/zip': '.zip',
+  'text/plain': '.txt',
 };
 
 const BY_MIME: ReadonlyMap<string, AudioEncoding> = new Map(
   (Object.keys(ENCODINGS) as AudioEncoding[]).map((encoding) => [ENCODINGS[encoding].mime, encoding]),
 );
 
-/** The encoding of stored audio; undefined for a media type that no inspector returns. */
-export const encodingOf = (mime: string): AudioEncoding | undefined => BY_MIME.get(mime);
+/** The encoding of stored audio, or of the container of a video; undefined for a media type without audio. */
+export const encodingOf = (mime: string): AudioEncoding | undefined => BY_MIME.get(mime.replace(/^video\//, 'audio/'));
 
 /** The file name extension of a media type, with its dot; empty if unknown. */
 export function extensionOf(mime: string): string {
   const encoding = encodingOf(mime);
-  return encoding === undefined ? (IMAGE_EXTENSIONS[mime] ?? '') : ENCODINGS[encoding].extension;
+  if (encoding === undefined) return EXTENSIONS[mime] ?? '';
+  return mime.startsWith('video/') ? `.${encoding}` : ENCODINGS[encoding].extension;
 }

@@ -1,13 +1,12 @@
 import type { MediaKind } from '../pipelines/media.js';
 import type { ArtifactInfo, Inspector } from '../stores/artifacts/store.js';
 import { infoOfHead } from './audio-head.js';
-import { audioEncodingOf, describeBytes, HEAD_BYTES, imageTypeOf } from './sniff.js';
+import { audioEncodingOf, describeBytes, HEAD_BYTES, imageTypeOf, videoTypeOf } from './sniff.js';
 import { invalidMedia } from './wav-format.js';
 import { WavInspector } from './wav-inspector.js';
 
 /** Admits only files of one kind of media into the store. Throws `INVALID_MEDIA` with the reason. */
-export const inspectorOf = (kind: MediaKind): Inspector =>
-  new HeadInspector(kind === 'audio' ? audioInspector : imageInspector);
+export const inspectorOf = (kind: MediaKind): Inspector => new HeadInspector(CHOICES[kind]);
 
 /** Chooses the inspector by the file's first bytes, which it receives too. */
 class HeadInspector implements Inspector {
@@ -56,6 +55,57 @@ function imageInspector(head: Uint8Array): Inspector {
     throw invalidMedia(`the file is not a PNG, JPEG, WebP or GIF image: it ${describeBytes(head)}`);
   return known({ mime });
 }
+
+function videoInspector(head: Uint8Array): Inspector {
+  const mime = videoTypeOf(head);
+  if (mime === undefined)
+    throw invalidMedia(`the file is not MP4, WebM, Matroska or AVI video: it ${describeBytes(head)}`);
+  return known({ mime });
+}
+
+/** Any file: one that looks like media is inspected as such. */
+function fileInspector(head: Uint8Array): Inspector {
+  if (head.length === 0) throw invalidMedia('the file is empty');
+  const video = videoTypeOf(head);
+  if (video !== undefined) return known({ mime: video });
+  if (audioEncodingOf(head) !== undefined && head.length >= HEAD_BYTES) return audioInspector(head);
+  const start = Buffer.from(head.subarray(0, 5)).toString('latin1');
+  const mime =
+    imageTypeOf(head) ??
+    (start === '%PDF-' ? 'application/pdf' : start.startsWith('PK\x03\x04') ? 'application/zip' : undefined);
+  return mime === undefined ? new TextInspector() : known({ mime });
+}
+
+/** Text if all of the file is UTF-8 without NUL characters. */
+class TextInspector implements Inspector {
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true });
+  #text = true;
+
+  push(chunk: Uint8Array): void {
+    this.#text &&= !chunk.includes(0) && this.#decodes(chunk);
+  }
+
+  end(): ArtifactInfo {
+    return { mime: this.#text && this.#decodes() ? 'text/plain' : 'application/octet-stream' };
+  }
+
+  /** Without a chunk: whether the text is complete. */
+  #decodes(chunk?: Uint8Array): boolean {
+    try {
+      this.#decoder.decode(chunk, { stream: chunk !== undefined });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+const CHOICES: Readonly<Record<MediaKind, (head: Uint8Array) => Inspector>> = {
+  audio: audioInspector,
+  image: imageInspector,
+  video: videoInspector,
+  file: fileInspector,
+};
 
 /**
  * Whether the file is a WAV cut inside its first word, or an unsupported RIFF file: the WAV reader reports the reason.

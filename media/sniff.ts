@@ -57,6 +57,20 @@ export function audioEncodingOf(head: Uint8Array): AudioEncoding | undefined {
   return undefined;
 }
 
+/** Brands of MP4 files that hold audio only. */
+const AUDIO_BRANDS: ReadonlySet<string> = new Set(['M4A ', 'M4B ', 'M4P ']);
+
+/** The media type of an MP4 (also QuickTime), WebM, Matroska or AVI file by its first `HEAD_BYTES` bytes. */
+export function videoTypeOf(head: Uint8Array): string | undefined {
+  const text = latin1(head, HEAD_BYTES);
+  if (text.startsWith('RIFF') && text.startsWith('AVI ', 8)) return 'video/x-msvideo';
+  if (text.startsWith('\x1aE\xdf\xa3'))
+    return text.includes('webm') ? 'video/webm' : text.includes('matroska') ? 'video/x-matroska' : undefined;
+  if (!text.startsWith('ftyp', 4)) return undefined;
+  const brand = text.slice(8, 12);
+  return IMAGE_BRANDS.has(brand) || AUDIO_BRANDS.has(brand) ? undefined : 'video/mp4';
+}
+
 /** The media type of a PNG, JPEG, WebP or GIF by its first bytes. */
 export function imageTypeOf(head: Uint8Array): string | undefined {
   const text = latin1(head, SNIFF_BYTES);

@@ -57,12 +57,16 @@ export {
   type AudioFormat,
   audio,
   type Dtype,
+  file,
   type Image,
   image,
   json,
+  type MediaFile,
   type Stream,
   type Tensor,
   tensor,
+  type Video,
+  video,
 } from './media.js';
 export type { Plan, StagePlan } from './plan/index.js';
 export type { StageRecord } from './run/index.js';
@@ -89,6 +93,7 @@ export {
   type CodeContext,
   type CodeFunction,
   type Constraint,
+  type ContentPart,
   type ConversationInput,
   chat,
   chatInput,

@@ -28,12 +28,17 @@ export type Audio<Format extends AudioFormat = AudioFormat> = Artifact & {
   };
 };
 
+/** Containers that hold audio as well as video: which of the two a file was stored as says nothing about its tracks. */
+const CONTAINER = /^(?:audio|video)\/(?:mp4|webm)$/;
+const isMedia = (value: unknown, kind: 'audio' | 'image' | 'video'): boolean =>
+  isArtifact(value) && (value.mime.startsWith(`${kind}/`) || (kind !== 'image' && CONTAINER.test(value.mime)));
+
 /** Schema of an audio value. Over HTTP the caller may send the file itself; inside a run it is an artifact. */
 export const audio = <const Format extends AudioFormat = AudioFormat>(
   format?: Format,
 ): z.ZodType<Audio<Format>, Audio<Format>> =>
   z
-    .custom<Audio<Format>>((value) => isArtifact(value) && value.mime.startsWith('audio/'), 'not an audio artifact')
+    .custom<Audio<Format>>((value) => isMedia(value, 'audio'), 'not an audio artifact')
     .meta({ media: 'audio', description: 'Audio by reference', ...format });
 
 /** An image on an edge, by reference. */
@@ -42,8 +47,33 @@ export type Image = Artifact & { readonly [FORMAT]?: 'image' };
 /** Schema of an image: PNG, JPEG, WebP or GIF. */
 export const image = (): z.ZodType<Image, Image> =>
   z
-    .custom<Image>((value) => isArtifact(value) && value.mime.startsWith('image/'), 'not an image artifact')
+    .custom<Image>((value) => isMedia(value, 'image'), 'not an image artifact')
     .meta({ media: 'image', description: 'An image by reference' });
+
+/** A video on an edge, by reference. */
+export type Video = Artifact & { readonly [FORMAT]?: 'video' };
+
+/** Schema of a video: MP4 (also QuickTime), WebM, Matroska or AVI. */
+export const video = (): z.ZodType<Video, Video> =>
+  z
+    .custom<Video>((value) => isMedia(value, 'video'), 'not a video artifact')
+    .meta({ media: 'video', description: 'A video by reference' });
+
+/** A file of any type on an edge, by reference: a document, or media whose kind does not matter. */
+export type MediaFile = Artifact;
+
+/**
+ * Schema of a file of any type. Its media type is told from its first bytes: that of audio, images and video,
+ * `application/pdf`, `application/zip` (also office documents), `text/plain` for UTF-8, else `application/octet-stream`.
+ * `types`: only these.
+ */
+export const file = (options: { readonly types?: readonly string[] } = {}): z.ZodType<MediaFile, MediaFile> => {
+  const { types } = options;
+  const fits = (value: unknown) => isArtifact(value) && (types === undefined || types.includes(value.mime));
+  return z
+    .custom<MediaFile>(fits, types === undefined ? 'not an artifact' : `not an artifact of ${types.join(' or ')}`)
+    .meta({ media: 'file', description: 'A file by reference', ...(types && { types: [...types] }) });
+};
 
 /** Tensor element types of the KServe v2 protocol, and Triton’s `BF16`. */
 export const DTYPES = [
@@ -133,12 +163,15 @@ export type Stream<T> = readonly T[] & { readonly [STREAM]?: true };
 export const stream = (of: 'sentences' | 'tokens', from: string): z.ZodType<Stream<string>> =>
   z.array(z.string()).meta({ derived: { of, from } }) as unknown as z.ZodType<Stream<string>>;
 
-export type MediaKind = 'audio' | 'image';
+export const MEDIA_KINDS = ['audio', 'image', 'video', 'file'] as const;
+export type MediaKind = (typeof MEDIA_KINDS)[number];
+
+export const isMediaKind = (value: unknown): value is MediaKind => (MEDIA_KINDS as readonly unknown[]).includes(value);
 
 /** The kind of media that a schema requires, if any. */
 export function mediaOf(schema: z.ZodType): MediaKind | undefined {
   const media = bare(schema).meta()?.media;
-  return media === 'audio' || media === 'image' ? media : undefined;
+  return isMediaKind(media) ? media : undefined;
 }
 
 /** The schema without optional, nullable and default wrappers. */

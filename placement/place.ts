@@ -5,6 +5,8 @@ import {
   agentOf,
   allSteps,
   isStage,
+  type Modality,
+  mediaUses,
   type Plan,
   type PricePlan,
   resultRow,
@@ -32,6 +34,8 @@ export interface PoolDescription {
   readonly price?: PricePlan;
   /** The model's context, in tokens. */
   readonly contextTokens?: number;
+  /** What its model takes beside text. Absent: unknown. */
+  readonly modalities?: readonly Modality[];
 }
 
 /** Capability that an option of a stage requires; an empty list requires none. */
@@ -107,7 +111,8 @@ function placeTools(
     if (tool.by === 'pipeline') {
       for (const [id, placed] of Object.entries(placeAll(tool.plan, ground))) rows[`${own}/${id}`] = placed;
     } else {
-      const called: StagePlan = { ...serveAs(stage, tool), policy: tool.policy };
+      // Its input is made by the model.
+      const called: StagePlan = { ...serveAs(stage, tool), policy: tool.policy, input: null };
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
@@ -131,12 +136,18 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   if (local) return { ...local, queue };
   // An agent's calls have a kind of their own.
   const calls = kindNamed(by.kind)?.calls ?? by.kind;
-  const { connector, devices, capabilities, price, contextTokens } = describe(plan, poolOf, by.model, field, calls);
+  const pool = describe(plan, poolOf, by.model, field, calls);
+  const { connector, devices, capabilities, price, contextTokens } = pool;
   const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (usesOption(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');
   const missing = needed.find((capability) => !capabilities.has(capability));
   if (missing !== undefined) {
     const message = `the pool "${by.model}" (${connector}) has no ${missing}`;
+    throw wrong('CAPABILITY_MISSING', plan, field, message);
+  }
+  const untaken = [...mediaUses(stage.input)].find(({ modality }) => pool.modalities?.includes(modality) === false);
+  if (untaken) {
+    const message = `${untaken.field}: the pool "${by.model}" takes no ${untaken.modality} (its modalities: ${pool.modalities?.join(', ') || 'none'})`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
   }
   const budget = by.kind === 'agent' ? agentOf(by).budget : undefined;

@@ -53,7 +53,7 @@ export const poolDescriptions =
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
-    const { connector, kind, endpoints, price, contextTokens } = pool;
+    const { connector, kind, endpoints, price, contextTokens, modalities } = pool;
     const named = [...new Set(endpoints.map(({ device }) => device))];
     // Those of a file are known only to the workers.
     const devices = named.length > 0 ? named : ['discovered'];
@@ -66,6 +66,7 @@ export const poolDescriptions =
       capabilities,
       ...(price && { price }),
       ...(contextTokens !== undefined && { contextTokens }),
+      ...(modalities && { modalities }),
     };
   };
 
@@ -84,7 +85,7 @@ function embeddedModels(settings: Settings): unknown {
       model: settings.LLM_MODEL,
       kind: 'chat',
       endpoints: on(llm),
-      ...(settings.LLM_BASE_URL === undefined && { contextTokens: settings.MILLRACE_LLM_CONTEXT }),
+      ...(settings.LLM_BASE_URL === undefined && { contextTokens: settings.MILLRACE_LLM_CONTEXT, modalities: [] }),
     },
   };
 }

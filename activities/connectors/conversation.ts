@@ -14,6 +14,7 @@ export type PromptTemplate = z.output<typeof promptTemplate>;
 export interface Turn {
   readonly role: string;
   readonly content: string;
+  readonly parts?: readonly unknown[];
 }
 
 /** What a `chat` stage gives: its options, replaced by the call's own input. */
@@ -22,15 +23,17 @@ export interface Conversation {
   readonly system?: string;
   readonly history?: readonly Turn[];
   readonly images?: readonly unknown[];
+  readonly parts?: readonly unknown[];
   readonly tools?: readonly unknown[];
   readonly schema?: unknown;
   readonly output?: unknown;
 }
 
 /** Throws `CAPABILITY_MISSING` for what goes beyond text. */
-export function refuseMore({ tools = [], images = [], schema, output }: Conversation): void {
-  const wrong =
-    tools.length > 0 ? 'tools' : images.length > 0 ? 'images' : schema || output ? 'a bound reply' : undefined;
+export function refuseMore({ tools = [], images = [], parts = [], history = [], schema, output }: Conversation): void {
+  const more = [...parts, ...history.flatMap((said) => said.parts ?? [])];
+  const shown = images.length > 0 ? 'images' : more.length > 0 ? 'parts of messages' : undefined;
+  const wrong = tools.length > 0 ? 'tools' : (shown ?? (schema || output ? 'a bound reply' : undefined));
   if (wrong === undefined) return;
   const message = `${wrong} cannot be sent to a model that takes text alone: name a pool of a server of OpenAI's API`;
   throw new MillraceError('CAPABILITY_MISSING', message);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { MODALITIES } from '../../pipelines/plan/index.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
 import { headerName } from '../connectors/header-name.js';
 import type { Connectors, RegisteredConnector } from '../connectors/registered.js';
@@ -92,6 +93,11 @@ const pool = z.strictObject({
   heal: z.enum(['on', 'off']).default('on'),
   /** The model's context in tokens, prompt and reply together; agents keep their conversations below it. */
   contextTokens: z.int().min(1).optional(),
+  /**
+   * What the model takes beside text: `image`, `audio`, `video`, `file`. A stage with other media is refused. Absent:
+   * unknown; the server decides.
+   */
+  modalities: z.array(z.enum(MODALITIES)).optional(),
   /** Price of a million tokens in any currency; used to compute agents' cost. */
   price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
 });

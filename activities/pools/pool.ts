@@ -138,6 +138,11 @@ export class Pool {
     });
   }
 
+  /** What its model takes beside text. Undefined: unknown. */
+  get modalities(): PoolConfig['modalities'] {
+    return this.#config.modalities;
+  }
+
   readonly #changed = () => this.#queue.next();
 
   #undiscovered = (why: string) => new MillraceError('BACKEND_UNAVAILABLE', `endpoints of ${this.#name}: ${why}`);

@@ -1,6 +1,6 @@
 import { type ErrorDetails, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { AgentMessage } from '../../pipelines/plan/index.js';
+import { type AgentMessage, saidIn } from '../../pipelines/plan/index.js';
 
 /** A conversation to be answered. */
 export interface Conversation {
@@ -112,8 +112,8 @@ function turnsOf(history: readonly AgentMessage[]): AgentMessage[][] {
 const lengthOf = (values: readonly unknown[]): number =>
   values.reduce<number>((sum, value) => sum + (typeof value === 'string' ? value : JSON.stringify(value)).length, 0);
 
-const lineOf = ({ role, content, toolCalls = [] }: AgentMessage): string =>
-  `${role}: ${content}${toolCalls.length > 0 ? ` ${JSON.stringify(toolCalls)}` : ''}`;
+const lineOf = ({ role, toolCalls = [], ...said }: AgentMessage): string =>
+  `${role}: ${saidIn(said)}${toolCalls.length > 0 ? ` ${JSON.stringify(toolCalls)}` : ''}`;
 
 /** Of a transcript that does not fit either, the newest part is summarized. */
 async function summaryOf(

@@ -6,6 +6,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { notJson } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
+import { mediaUses } from '../../pipelines/plan/index.js';
 import type { Tried } from '../../pipelines/retry.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
 import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
@@ -71,7 +72,7 @@ export interface ServingParts extends Known {
 /** The pools as stages use them. */
 export interface ModelPools {
   /** Throws `MODEL_NOT_CONFIGURED`. */
-  get(model: string): Pick<Pool, 'use'>;
+  get(model: string): Pick<Pool, 'use'> & Partial<Pick<Pool, 'modalities'>>;
 }
 
 /** Counts what calls use. */
@@ -240,7 +241,9 @@ async function callOnce(
     ...(resumeFrom !== null && { resumeFrom }),
     ...(attempt.continued && { continued: attempt.continued }),
   };
-  const { reply, at, output } = await pools.get(call.model).use(
+  const pool = pools.get(call.model);
+  expectTaken(input, call, pool.modalities);
+  const { reply, at, output } = await pool.use(
     async (backend, at, own) => {
       const request = { kind: call.kind, model: at.model, with: call.with, input };
       // A call's audio is released when the call ends, also for a hedge's loser and a stalled call, not only at the
@@ -281,6 +284,16 @@ async function callOnce(
     ...(at.hedge && { hedged: true }),
     ...(usage && { usage }),
   };
+}
+
+/** Throws `INVALID_INPUT` naming the first medium that the pool's model does not take. */
+function expectTaken(input: JsonObject, { stage, model }: StageCall, taken: Pool['modalities']): void {
+  if (taken === undefined) return;
+  for (const { modality, field } of mediaUses(input)) {
+    if (taken.includes(modality)) continue;
+    const message = `the model of the pool "${model}" takes no ${modality}`;
+    throw invalidFields('INVALID_INPUT', [{ field, message }], { stage });
+  }
 }
 
 /** What remains of a stage's queue timeout, in milliseconds; the wait in Temporal's queue is part of it. */

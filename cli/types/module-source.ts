@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../pipelines/json.js';
+import { MEDIA_KINDS } from '../../pipelines/media.js';
 import { type Manifest, wrong } from './manifest.js';
 import { block, comment, quoted } from './source-text.js';
 import { type Needed, ZodSource } from './zod-source.js';
@@ -47,7 +48,7 @@ export function moduleSource({ queue, stages }: Manifest): string {
     const said = description === undefined ? '' : comment(description);
     return `${said}export const ${name} = activity(${block('{', options, '}', '')});\n`;
   });
-  const imported = ['activity', ...(['audio', 'image'] as const).filter((kind) => needed.has(kind))];
+  const imported = ['activity', ...MEDIA_KINDS.filter((kind) => needed.has(kind))];
   return [
     `// Made by \`millrace types\` from the manifest of the Python stages on the task queue ${quoted(queue)}. Do not edit by hand.\n` +
       `import { ${imported.join(', ')} } from 'millrace';\nimport { z } from 'zod';\n`,

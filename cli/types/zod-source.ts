@@ -1,9 +1,10 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { isMediaKind, type MediaKind } from '../../pipelines/media.js';
 import { wrong } from './manifest.js';
 import { block, propertyName, quoted } from './source-text.js';
 
 /** What a generated module has to import or declare for its schemas. */
-export type Needed = 'audio' | 'image' | 'artifact';
+export type Needed = MediaKind | 'artifact';
 
 /** References are written out where they stand; this bounds what a small manifest can unfold to. */
 const MOST_SCHEMAS = 10_000;
@@ -18,6 +19,7 @@ const CHECKED_FORMATS: ReadonlySet<Json> = new Set(['date', 'uuid', 'ipv4', 'ipv
 const OWN_DESCRIPTIONS: ReadonlySet<Json> = new Set([
   'Audio by reference',
   'An image by reference',
+  'A video by reference',
   'A file by reference',
 ]);
 
@@ -99,7 +101,7 @@ export class ZodSource {
   #media(schema: JsonObject, at: string): string {
     this.#only(schema, ['media'], at);
     const { media } = schema;
-    if (media !== 'audio' && media !== 'image' && media !== 'artifact')
+    if (media !== 'artifact' && !isMediaKind(media))
       throw this.#refused(`${at}/media`, `${JSON.stringify(media)} is not a kind of media that is supported`);
     this.needed.add(media);
     return media === 'artifact' ? 'artifact' : `${media}()`;

@@ -23,6 +23,7 @@ const SECTIONS = [
       'docs/guides/your-models.md': 'your Triton, vLLM, Ollama or hosted models as pools; your Temporal and Redis',
       'docs/guides/voice.md':
         'spoken questions, live text, long recordings, what to put in front of a live conversation',
+      'docs/guides/multimodal.md': 'images, audio, video and files in conversations, and what works on them',
       'docs/guides/agents.md': 'tools, approval by a person, budgets, conversations',
       'docs/guides/caches.md': 'a semantic cache whose error rate you state, what it knows and how to measure it',
       'docs/guides/rag.md': 'answers from your own passages, with the passages',

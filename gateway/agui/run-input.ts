@@ -6,17 +6,18 @@ import { expectModest } from '../input/input-size.js';
 import { argumentsOf, toolOf } from '../openai/chat-request.js';
 import type { Conversation, Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
+import { contentOf, type SentPart } from '../openai/sent-parts.js';
 
 const part = z.discriminatedUnion(
   'type',
   [
     z.object({ type: z.literal('text'), text: z.string() }),
     z.object({
-      type: z.literal('image'),
+      type: z.enum(['image', 'audio', 'video', 'document']),
       source: z.object({ type: z.enum(['data', 'url']), value: z.string(), mimeType: z.string().optional() }),
     }),
   ],
-  'must be text or an image',
+  'must be text, an image, audio, a video or a document',
 );
 const content = z.union([z.string(), z.array(part)]);
 
@@ -100,11 +101,10 @@ function turnOf(given: z.output<typeof message>, param: string): Turn[] {
       return [{ param, message: { ...spoken, ...(calls.length > 0 && { toolCalls: calls }) } }];
     }
     case 'user': {
-      const parts = typeof given.content === 'string' ? [] : given.content;
-      const images = parts.flatMap((each) => (each.type === 'image' ? [urlOf(each.source, param)] : []));
-      return [
-        { param, message: { role: 'user', content: textOf(given.content) }, ...(images.length > 0 && { images }) },
-      ];
+      const { content: said } = given;
+      if (typeof said === 'string') return [{ param, message: { role: 'user', content: said } }];
+      const sent = said.map((each) => sentPart(each, param));
+      return [{ param, message: { role: 'user', ...contentOf(sent, param) } }];
     }
     default:
       return [{ param, message: { role: 'system', content: given.content } }];
@@ -114,11 +114,16 @@ function turnOf(given: z.output<typeof message>, param: string): Turn[] {
 const textOf = (given: z.output<typeof content>): string =>
   typeof given === 'string' ? given : given.map((each) => (each.type === 'text' ? each.text : '')).join('');
 
+function sentPart(each: z.output<typeof part>, param: string): SentPart {
+  if (each.type === 'text') return each;
+  return { type: each.type === 'document' ? 'file' : each.type, url: urlOf(each.source, param) };
+}
+
 function urlOf(
   { type, value, mimeType }: { type: string; value: string; mimeType?: string | undefined },
   param: string,
 ) {
   if (type === 'url') return value;
-  if (mimeType === undefined) throw invalidParam(param, 'the data of an image need a mimeType');
+  if (mimeType === undefined) throw invalidParam(param, 'data need a mimeType');
   return `data:${mimeType};base64,${value}`;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
+import { contentOf, type SentPart } from '../openai/sent-parts.js';
 
 const textBlock = z.object({ type: z.literal('text'), text: z.string() });
 const imageBlock = z.object({
@@ -10,6 +11,15 @@ const imageBlock = z.object({
     z.object({ type: z.literal('base64'), media_type: z.string(), data: z.string() }),
     z.object({ type: z.literal('url'), url: z.string() }),
   ]),
+});
+const documentBlock = z.object({
+  type: z.literal('document'),
+  source: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('base64'), media_type: z.string(), data: z.string() }),
+    z.object({ type: z.literal('text'), media_type: z.string(), data: z.string() }),
+    z.object({ type: z.literal('url'), url: z.string() }),
+  ]),
+  title: z.string().min(1).max(255).nullish(),
 });
 const toolUse = z.object({
   type: z.literal('tool_use'),
@@ -31,7 +41,10 @@ export const texts = z.union([z.string(), z.array(textBlock)]);
 export const message = z.discriminatedUnion('role', [
   z.object({
     role: z.literal('user'),
-    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, imageBlock, toolResult]))]),
+    content: z.union([
+      z.string(),
+      z.array(z.discriminatedUnion('type', [textBlock, imageBlock, documentBlock, toolResult])),
+    ]),
   }),
   z.object({
     role: z.literal('assistant'),
@@ -60,8 +73,7 @@ export function turnsOf(given: Message, param: string): Turn[] {
   );
   const own = content.filter((block) => block.type !== 'tool_result');
   if (own.length === 0 && results.length > 0) return results;
-  const images = own.filter((block) => block.type === 'image').map(urlOf);
-  return [...results, { param, message: { role, content: textOf(own) }, ...(images.length > 0 && { images }) }];
+  return [...results, { param, message: { role, ...contentOf(own.map(sentPart), param) } }];
 }
 
 function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof toolResult>, param: string): Turn {
@@ -72,9 +84,21 @@ function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof too
   return { param, message: { role: 'tool', content: is_error ? `Error: ${text}` : text, toolCallId: tool_use_id } };
 }
 
-/** Other addresses than data URLs are rejected where images are read. */
-const urlOf = ({ source }: Images[number]): string =>
-  source.type === 'url' ? source.url : `data:${source.media_type};base64,${source.data}`;
+type UserBlock = z.output<typeof textBlock> | z.output<typeof imageBlock> | z.output<typeof documentBlock>;
+
+function sentPart(block: UserBlock): SentPart {
+  if (block.type === 'text') return block;
+  return { type: block.type === 'image' ? 'image' : 'file', url: urlOf(block.source), ...nameOf(block) };
+}
+
+const nameOf = (block: UserBlock) => (block.type === 'document' && block.title ? { name: block.title } : {});
+
+/** Other addresses than data URLs and artifacts are rejected where parts are read. */
+function urlOf(source: z.output<typeof documentBlock>['source']): string {
+  if (source.type === 'url') return source.url;
+  const data = source.type === 'text' ? Buffer.from(source.data, 'utf8').toString('base64') : source.data;
+  return `data:${source.media_type};base64,${data}`;
+}
 
 export const textOf = (content: string | readonly { readonly type: string; readonly text?: unknown }[]): string =>
   typeof content === 'string'

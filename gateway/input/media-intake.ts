@@ -9,6 +9,12 @@ import { tooLarge, type Upload } from './upload.js';
 
 const FORMS = 'a file, an artifact object, {"uri": "artifact://…"} or {"base64": "…"}';
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+const EXAMPLES: Readonly<Record<MediaKind, string>> = {
+  audio: 'an audio type such as audio/wav',
+  image: 'an image type such as image/png',
+  video: 'a video type such as video/mp4',
+  file: 'a media type such as application/pdf',
+};
 /** Characters decoded at a time; a multiple of 4, so that no piece splits a base64 group. */
 const BASE64_STEP = 64 * 1024;
 /** Most media of an input: each takes a lookup in the store, and 8 MiB of JSON could contain 80,000 addresses. */
@@ -73,9 +79,8 @@ export class MediaIntake {
   }
 
   async #fromBase64(field: string, text: string, mime: Json | undefined, kind: MediaKind): Promise<Artifact> {
-    if (mime !== undefined && !(typeof mime === 'string' && mime.startsWith(`${kind}/`))) {
-      const example = kind === 'audio' ? 'an audio type such as audio/wav' : 'an image type such as image/png';
-      throw invalidInput([{ field: `${field}.mime`, message: `must be ${example}` }]);
+    if (mime !== undefined && !(typeof mime === 'string' && mime.startsWith(kind === 'file' ? '' : `${kind}/`))) {
+      throw invalidInput([{ field: `${field}.mime`, message: `must be ${EXAMPLES[kind]}` }]);
     }
     const base64 = text.replace(/\s+/g, '');
     if (!BASE64.test(base64) || base64.replace(/=+$/, '').length % 4 === 1) {

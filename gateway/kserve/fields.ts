@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { Dtype, MediaKind } from '../../pipelines/media.js';
+import { type Dtype, isMediaKind, type MediaKind } from '../../pipelines/media.js';
 
 /** Content of a field of a pipeline's input or output, or of its items if it is a list. */
 export type Holds = 'text' | 'number' | 'integer' | 'boolean' | 'json' | 'tensor' | MediaKind;
@@ -26,6 +26,8 @@ const DATATYPES: Readonly<Record<Exclude<Holds, 'tensor'>, Dtype>> = {
   json: 'BYTES',
   audio: 'BYTES',
   image: 'BYTES',
+  video: 'BYTES',
+  file: 'BYTES',
 };
 
 /**
@@ -78,7 +80,7 @@ function holdsItem(given: Json): Exclude<Holds, 'tensor'> {
 
 function holdsOf(schema: JsonObject): Exclude<Holds, 'tensor'> {
   const { media, type } = schema;
-  if (media === 'audio' || media === 'image') return media;
+  if (isMediaKind(media)) return media;
   if (Array.isArray(schema.anyOf)) {
     const members = new Set(schema.anyOf.map((member) => holdsItem(member as Json)));
     return members.size === 1 ? ([...members][0] ?? 'json') : 'json';

@@ -2,7 +2,7 @@ import type { TakeMedia } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { MediaKind } from '../../pipelines/media.js';
+import { isMediaKind, type MediaKind } from '../../pipelines/media.js';
 import {
   badInput,
   invalidInput as faultyInput,
@@ -94,10 +94,9 @@ async function inputOf(
   if (sizeOf(shape) > MOST_VALUES) throw badInput(field.name, `shape [${shape}] has more than ${MOST_VALUES} elements`);
   const fitting = { ...tensor, shape };
   if (holds === 'tensor') return fromWire(fitting, faultyInput) as unknown as Json;
-  const items: Json[] =
-    holds === 'audio' || holds === 'image'
-      ? await media(field, holds, fitting, intake)
-      : elements(fitting).map((element, i) => (holds === 'json' ? parsed(field, element as string, i) : element));
+  const items: Json[] = isMediaKind(holds)
+    ? await media(field, holds, fitting, intake)
+    : elements(fitting).map((element, i) => (holds === 'json' ? parsed(field, element as string, i) : element));
   if (list) return items;
   if (items.length > 0 || !optional) return items[0];
   return undefined;

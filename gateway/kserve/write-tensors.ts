@@ -2,7 +2,7 @@ import { createAudioPort } from '../../media/index.js';
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { Tensor as TensorValue } from '../../pipelines/media.js';
+import { isMediaKind, type Tensor as TensorValue } from '../../pipelines/media.js';
 import { badInput, bytesTensor, fp32Tensor, type Tensor, toWire } from '../../protocols/open-inference/index.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { TensorField } from './fields.js';
@@ -55,7 +55,7 @@ async function tensorOf(field: TensorField, value: Json, budget: Budget, options
   if (value === null) return plain({ name, datatype, shape: [0], raw: Buffer.alloc(0) });
   if (holds === 'tensor') return plain(toWire(name, value as unknown as TensorValue));
   const items = list ? (value as readonly Json[]) : [value];
-  if (holds === 'audio' || holds === 'image') {
+  if (isMediaKind(holds)) {
     const rate = options.requested.get(name)?.[RATE] ?? options.parameters[OUTPUT_RATE];
     if (holds === 'audio' && !list && rate !== undefined) return samplesOf(field, value, rate, budget, options);
     const files: Buffer[] = [];

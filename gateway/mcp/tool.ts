@@ -43,13 +43,23 @@ function toolOf(pipeline: Pipeline): PipelineTool {
 /** Inputs and outputs of pipelines are objects, as MCP requires. */
 const ofTool = (schema: JsonObject) => ({ $schema: DIALECT, ...schema }) as unknown as Tool['inputSchema'];
 
+const NAMES: Readonly<Record<MediaKind, string>> = {
+  audio: 'An audio file',
+  image: 'An image',
+  video: 'A video',
+  file: 'A file',
+};
+
 /** One object with the alternatives in its description: not every model's tool interface supports `oneOf`. */
 const mediaInput = (_: JsonObject, kind: MediaKind): JsonObject => ({
   type: 'object',
-  description: `${kind === 'audio' ? 'An audio file' : 'An image'}: its bytes as base64, or the uri of an artifact`,
+  description: `${NAMES[kind]}: its bytes as base64, or the uri of an artifact`,
   properties: {
     base64: { type: 'string', contentEncoding: 'base64' },
-    mime: { type: 'string', description: `With base64: ${kind}/…; the bytes determine the type` },
+    mime: {
+      type: 'string',
+      description: `With base64: ${kind === 'file' ? '' : kind}/…; the bytes determine the type`,
+    },
     uri: { type: 'string', description: 'artifact://<tenant>/<sha256>, from an earlier result' },
   },
   minProperties: 1,
@@ -57,7 +67,7 @@ const mediaInput = (_: JsonObject, kind: MediaKind): JsonObject => ({
 
 const mediaOutput = (_: JsonObject, kind: MediaKind): JsonObject => ({
   type: 'object',
-  description: `${kind === 'audio' ? 'An audio file' : 'An image'} by reference; its bytes are at href`,
+  description: `${NAMES[kind]} by reference; its bytes are at href`,
   properties: {
     uri: { type: 'string' },
     sha256: { type: 'string' },

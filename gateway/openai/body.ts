@@ -28,8 +28,19 @@ export function checked<Shape extends z.ZodRawShape>(
   if (!error) return data;
   throw invalidFields(
     'INVALID_INPUT',
-    error.issues.map(({ path, message }) => ({ field: paramAt(path) || 'body', message })),
+    error.issues.map(closestOf).map(({ path, message }) => ({ field: paramAt(path) || 'body', message })),
   );
+}
+
+type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>;
+
+/** Of a union, what is wrong within the alternative that fits best: the one whose first mistake lies deepest. */
+function closestOf(issue: z.core.$ZodIssue): Issue {
+  if (issue.code !== 'invalid_union') return issue;
+  const [best] = issue.errors
+    .flatMap(([first]) => (first && first.path.length > 1 ? [first] : []))
+    .sort((a, b) => b.path.length - a.path.length);
+  return best ? closestOf({ ...best, path: [...issue.path, ...best.path] }) : issue;
 }
 
 const paramAt = (path: readonly PropertyKey[]): string =>

@@ -6,12 +6,28 @@ import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
+import { contentOf, type SentPart } from './sent-parts.js';
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
   type: z.literal('image_url'),
   image_url: z.object({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
 });
+const audioPart = z.object({
+  type: z.literal('input_audio'),
+  input_audio: z.object({ data: z.string(), format: z.string().regex(/^[a-z0-9]{1,16}$/) }),
+});
+const filePart = z.object({
+  type: z.literal('file'),
+  file: z.object({
+    file_data: z.string('is required: files are not kept under ids here'),
+    filename: z.string().min(1).max(255).nullish(),
+    file_id: z.null('is not supported: send the file in file_data').optional(),
+  }),
+});
+/** Of vLLM and SGLang: OpenAI's API has no videos. */
+const videoPart = z.object({ type: z.literal('video_url'), video_url: z.object({ url: z.string() }) });
+const userPart = z.discriminatedUnion('type', [textPart, imagePart, audioPart, filePart, videoPart]);
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
 const texts = z.union([z.string(), z.array(textPart)]);
 const nothing = z.null().optional();
@@ -21,7 +37,7 @@ const message = z.discriminatedUnion('role', [
   z.object({ role: z.enum(['system', 'developer']), content: texts, name: nothing }),
   z.object({
     role: z.literal('user'),
-    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart]))]),
+    content: z.union([z.string(), z.array(userPart)]),
     name: nothing,
   }),
   z.object({
@@ -183,14 +199,36 @@ function turnOf(given: z.output<typeof message>, param: string): Turn {
       return { param, message, ...(given.audio && content === '' && { spoken: given.audio.id }) };
     }
     case 'user': {
-      const parts = typeof given.content === 'string' ? [] : given.content;
-      const images = parts.flatMap((part) => (part.type === 'image_url' ? [part.image_url.url] : []));
-      return { param, message: { role: 'user', content: textOf(given.content) }, ...(images.length > 0 && { images }) };
+      const { content } = given;
+      if (typeof content === 'string') return { param, message: { role: 'user', content } };
+      return { param, message: { role: 'user', ...contentOf(content.map(sentPart), param) } };
     }
     default:
       return { param, message: { role: 'system', content: textOf(given.content) } };
   }
 }
+
+function sentPart(part: z.output<typeof userPart>): SentPart {
+  switch (part.type) {
+    case 'text':
+      return part;
+    case 'image_url': {
+      // `auto` says nothing: it is the default.
+      const { detail } = part.image_url;
+      return { type: 'image', url: part.image_url.url, ...(detail !== 'auto' && { detail }) };
+    }
+    case 'input_audio':
+      return { type: 'audio', url: audioUrl(part.input_audio) };
+    case 'file':
+      return { type: 'file', url: part.file.file_data, name: part.file.filename ?? undefined };
+    case 'video_url':
+      return { type: 'video', url: part.video_url.url };
+  }
+}
+
+/** Audio comes as bare base64, or as the address of an artifact. */
+export const audioUrl = ({ data, format }: { readonly data: string; readonly format: string }): string =>
+  data.startsWith('artifact://') ? data : `data:audio/${format};base64,${data}`;
 
 type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
 

@@ -1,18 +1,18 @@
 import type { TakeMedia } from '../../media/index.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
 import { type Model, parsed } from './models.js';
+import { wholeText } from './sent-parts.js';
 
 /** A message with its path in the request: `messages[2]`. */
 export interface Turn {
   readonly message: ChatMessage;
   readonly param: string;
-  /** Data URLs of its images. */
-  readonly images?: readonly string[];
   /** Id of an audio answer whose text it is. */
   readonly spoken?: string;
 }
@@ -41,22 +41,24 @@ export interface Conversation {
 
 /**
  * Converts a conversation to a pipeline's input: all messages if it takes `messages`, the last one if it takes a text,
- * earlier ones as `history` and images as `images` if it has these fields. Anything without a field is rejected unless
- * the pipeline's author has listed it as ignored: no part of a request is dropped silently.
+ * earlier ones as `history`, and media as `parts` or `images` if it has these fields. Anything without a field is
+ * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const { turns, fields } = systemFor(model, conversation.turns);
-  const given = {
+  const given: JsonObject = {
     ...conversation.fields,
     ...fields,
     ...messagesFor(model, turns),
     ...parametersFor(model, conversation.parameters),
   };
-  const images = await imagesFor(model, conversation.turns, deps, tenant);
-  return parsed(model.form, { ...given, ...images }, (field) => {
+  const stored = await withMedia(model, given, deps, tenant).catch((error: unknown) => {
+    throw aboutTurns(error, conversation.about);
+  });
+  return parsed(model.form, stored, (field) => {
     const found = conversation.parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === field);
     if (found !== undefined) return found.param;
-    const fromTurns = [model.face.input, model.face.system, 'history', 'images'];
+    const fromTurns = [model.face.input, model.face.system, 'history', 'images', 'parts'];
     return fromTurns.includes(field) ? conversation.about : field;
   });
 }
@@ -69,11 +71,14 @@ function systemFor({ face: { system } }: Model, turns: readonly Turn[]) {
   return { turns: turns.filter((turn) => !said.includes(turn)), fields: { [system]: text } };
 }
 
-function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly Turn[]): JsonObject {
-  if (face.list) return { [face.input]: asJson(turns) };
+function messagesFor(model: Model, turns: readonly Turn[]): JsonObject {
+  const { face, form } = model;
+  const { name } = model.pipeline;
+  if (face.list) return { [face.input]: listed(model, face.input, turns) };
   const takesHistory = form.fields.has('history');
   const last = turns.at(-1);
-  if (takesHistory && last?.message.role !== 'user' && face.optional) return { history: asJson(turns) };
+  if (takesHistory && last?.message.role !== 'user' && face.optional)
+    return { history: listed(model, 'history', turns) };
   if (last === undefined || last.message.role !== 'user')
     throw invalidParam(last?.param ?? 'messages', `the last message must be the user’s: "${name}" takes a single text`);
   const before = turns.slice(0, -1);
@@ -84,22 +89,53 @@ function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly 
     const takes = what === 'system' ? 'no system messages' : 'no earlier turns';
     throw invalidParam(param, `"${name}" takes ${takes}: it gets the user’s last message only`);
   });
-  return { [face.input]: last.message.content, ...(kept.length > 0 && { history: asJson(kept) }) };
+  return { ...promptFor(model, last), ...(kept.length > 0 && { history: listed(model, 'history', kept) }) };
 }
 
+/** Whether the messages of a list have `parts`. */
+const takesParts = ({ form }: Pick<Model, 'form'>, list: string): boolean => form.has(`${list}.0.parts.0`);
+
+function listed(model: Model, list: string, turns: readonly Turn[]): Json {
+  const stray = takesParts(model, list) ? undefined : turns.find(({ message }) => message.parts);
+  if (stray === undefined) return turns.map(({ message }) => message as unknown as JsonObject);
+  const what = named(stray);
+  const where = model.face.list ? '' : ' in earlier messages';
+  throw invalidParam(stray.param, `"${model.pipeline.name}" does not accept ${what}${where}`);
+}
+
+/** The last message: its media as `images` where these are all that it has behind its text, otherwise as `parts`. */
+function promptFor({ face, form, pipeline: { name } }: Model, last: Turn): JsonObject {
+  const { content, parts = [] } = last.message;
+  if (parts.length === 0) return { [face.input]: content };
+  const images = parts.flatMap((part) => (part.type === 'image' ? [part.image as unknown as Json] : []));
+  const takesImages = form.has('images.0') && form.kindAt('images.0') === 'image';
+  const plain = parts.every((part) => part.type === 'image' && part.detail === undefined);
+  if (takesImages && plain && (content !== '' || !form.has('parts.0'))) return { [face.input]: content, images };
+  if (form.has('parts.0')) return { [face.input]: content, parts: parts as unknown as Json };
+  const onlyImages = parts.every(({ type }) => type === 'image' || type === 'text');
+  if (takesImages && onlyImages) return { [face.input]: wholeText(last.message), images };
+  throw invalidParam(last.param, `"${name}" does not accept ${named(last)}`);
+}
+
+const KINDS = { image: 'images', audio: 'audio', video: 'videos', file: 'files' } as const;
+const named = ({ message: { parts = [] } }: Turn): string =>
+  [...new Set(parts.flatMap(({ type }) => (type === 'text' ? [] : [KINDS[type]])))].join(' and ');
+
 /**
- * The turns that an input of the model was made of, except those that the author has it ignore. Images of earlier turns
- * are not part of it.
+ * The turns that an input of the model was made of, except those that the author has it ignore. Media are part of it if
+ * the model takes them in earlier turns.
  * @param instructions text of a system message before all others, which is left out
  */
 export function turnsOfInput({ face, form }: Model, input: JsonObject, instructions: string, param: string): Turn[] {
   const said = input[face.input];
   const system = face.system === undefined ? undefined : input[face.system];
   const history = form.fields.has('history') ? input.history : undefined;
+  const media = takesParts({ form }, 'history') ? mediaOf(input) : [];
+  const parts = media.length > 0 ? { parts: media } : {};
   const messages = [
     ...(typeof system === 'string' && system !== '' ? [{ role: 'system', content: system }] : []),
     ...(Array.isArray(history) ? history : []),
-    ...(Array.isArray(said) ? said : typeof said === 'string' ? [{ role: 'user', content: said }] : []),
+    ...(Array.isArray(said) ? said : typeof said === 'string' ? [{ role: 'user', content: said, ...parts }] : []),
   ] as unknown as ChatMessage[];
   const [first, ...others] = messages;
   if (first?.role !== 'system' || !first.content.startsWith(instructions) || instructions === '')
@@ -109,7 +145,11 @@ export function turnsOfInput({ face, form }: Model, input: JsonObject, instructi
   return [...kept, ...others].map((message) => ({ message, param }));
 }
 
-const asJson = (turns: readonly Turn[]): Json => turns.map(({ message }) => message as unknown as JsonObject);
+/** The media of a prompt, as parts of its message. */
+const mediaOf = ({ images, parts }: JsonObject): Json[] => [
+  ...(Array.isArray(images) ? images.map((image): Json => ({ type: 'image', image })) : []),
+  ...(Array.isArray(parts) ? parts : []),
+];
 
 function parametersFor({ face, form, pipeline: { name } }: Model, parameters: readonly Parameter[]): JsonObject {
   const given = parameters.flatMap(({ param, name: parameter, value, neutral }): [string, Json][] => {
@@ -121,33 +161,22 @@ function parametersFor({ face, form, pipeline: { name } }: Model, parameters: re
   return Object.fromEntries(given);
 }
 
-const DATA_URL = /^data:(image\/[\w.+-]+);base64,/;
+/** Media come with the messages, whatever field of the pipeline they are for; the message says which of them it is. */
+function aboutTurns(error: unknown, about: string): unknown {
+  if (!(error instanceof MillraceError) || !error.details.fields) return error;
+  const fields = error.details.fields.map(({ message }) => ({ field: about, message }));
+  return new MillraceError(error.code, error.message, { ...error.details, fields }, { cause: error });
+}
 
-async function imagesFor(
-  { form, pipeline: { name } }: Model,
-  turns: readonly Turn[],
-  deps: GatewayDeps,
-  tenant: string,
-): Promise<JsonObject> {
-  const showing = turns.filter(({ images = [] }) => images.length > 0);
-  if (showing.length === 0) return {};
-  const [first] = showing;
-  if (!form.has('images.0') || form.kindAt('images.0') !== 'image')
-    throw invalidParam(first?.param ?? 'messages', `"${name}" does not accept images`);
-  const last = turns.at(-1);
-  const stray = showing.find((turn) => turn !== last);
-  if (stray !== undefined) throw invalidParam(stray.param, 'images are accepted in the last message only');
-  const values = (last?.images ?? []).map((url) => {
-    const [prefix, mime] = DATA_URL.exec(url) ?? [];
-    if (prefix === undefined || mime === undefined)
-      throw invalidParam(
-        last?.param ?? 'messages',
-        'an image must be a data URL in base64: other addresses are not fetched',
-      );
-    return { base64: url.slice(prefix.length), mime };
-  });
+/** The input with its media stored, for the caller's tenant. */
+async function withMedia({ face, form }: Model, given: JsonObject, deps: GatewayDeps, tenant: string) {
   const intake = new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes);
   const take: TakeMedia = async (value, { path, kind }) =>
     ({ ...(await intake.fromJson(path, value, kind)) }) as unknown as Json;
-  return { images: await form.withMedia('images', values, take) };
+  const stored: Record<string, Json> = { ...given };
+  for (const field of new Set([face.input, 'history', 'images', 'parts'])) {
+    const value = given[field];
+    if (typeof value === 'object' && value !== null) stored[field] = await form.withMedia(field, value, take);
+  }
+  return stored;
 }

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { checked } from './body.js';
-import { argumentsOf, toolOf } from './chat-request.js';
+import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
 import type { Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
+import { contentOf, type SentPart } from './sent-parts.js';
 
 /** Limits of OpenAI's. */
 const MOST_METADATA = 16;
@@ -14,12 +15,25 @@ const LONGEST_ID = 300;
 
 const textPart = z.object({ type: z.enum(['input_text', 'output_text']), text: z.string() });
 const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() });
+const filePart = z.object({
+  type: z.literal('input_file'),
+  file_data: z.string('is required: files are not kept under ids here, and addresses are not fetched'),
+  filename: z.string().min(1).max(255).nullish(),
+  file_id: z.null('is not supported: send the file in file_data').optional(),
+  file_url: z.null('is not supported: addresses are not fetched').optional(),
+});
+const audioPart = z.object({
+  type: z.literal('input_audio'),
+  input_audio: z.object({ data: z.string(), format: z.string().regex(/^[a-z0-9]{1,16}$/) }),
+});
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+
+const part = z.discriminatedUnion('type', [textPart, imagePart, filePart, audioPart, refusalPart]);
 
 const message = z.object({
   type: z.literal('message').optional(),
   role: z.enum(['user', 'assistant', 'system', 'developer']),
-  content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart, refusalPart]))]),
+  content: z.union([z.string(), z.array(part)]),
 });
 const functionCall = z.object({
   type: z.literal('function_call'),
@@ -238,15 +252,27 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
 }
 
 function messageTurn({ role, content }: z.output<typeof message>, param: string): Turn {
-  const images = (typeof content === 'string' ? [] : content).flatMap((part) =>
-    part.type === 'input_image' ? [part.image_url] : [],
-  );
-  return {
-    param,
-    message: { role: role === 'developer' ? 'system' : role, content: textOf(content) },
-    ...(images.length > 0 && { images }),
-  };
+  const said = typeof content === 'string' ? { content } : contentOf(content.map(sentPart), param);
+  return { param, message: { role: role === 'developer' ? 'system' : role, ...said } };
 }
+
+function sentPart(sent: z.output<typeof part>): SentPart {
+  switch (sent.type) {
+    case 'input_image':
+      return { type: 'image', url: sent.image_url, ...(isDetail(sent.detail) && { detail: sent.detail }) };
+    case 'input_file':
+      return { type: 'file', url: sent.file_data, name: sent.filename ?? undefined };
+    case 'input_audio':
+      return { type: 'audio', url: audioUrl(sent.input_audio) };
+    case 'refusal':
+      return { type: 'text', text: sent.refusal };
+    default:
+      return { type: 'text', text: sent.text };
+  }
+}
+
+/** `auto` says nothing: it is the default. */
+const isDetail = (detail: string | null | undefined): detail is string => detail === 'low' || detail === 'high';
 
 type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
 const textOf = (content: Content): string =>

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { ContentPart } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { notesOf } from '../../runs/notes.js';
 import { type RunRecord, readRun } from '../../runs/read.js';
@@ -144,6 +145,22 @@ export function notFound(id: string): MillraceError {
   return new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'response_id', message }] });
 }
 
+/** A part of a user's message; media by the address of their artifact, which a later request may send again. */
+function partItem(part: ContentPart): JsonObject {
+  switch (part.type) {
+    case 'text':
+      return { type: 'input_text', text: part.text };
+    case 'image':
+      return { type: 'input_image', image_url: part.image.uri, detail: part.detail ?? 'auto' };
+    case 'audio':
+      return { type: 'input_file', file_data: part.audio.uri };
+    case 'video':
+      return { type: 'input_file', file_data: part.video.uri };
+    case 'file':
+      return { type: 'input_file', file_data: part.file.uri, ...(part.name && { filename: part.name }) };
+  }
+}
+
 type ListedItem = Readonly<Record<string, unknown>> & { readonly id: string };
 
 /** Turns as items of the protocol, for lists. */
@@ -159,7 +176,7 @@ export function messageItemsOf(turns: readonly Turn[], run: string): ListedItem[
       type: 'message',
       role: message.role,
       status: 'completed',
-      content: [{ type, text: message.content }],
+      content: [{ type, text: message.content }, ...(message.parts ?? []).map(partItem)],
     };
     const calls = (message.toolCalls ?? []).map(({ id: call_id, name, arguments: given }) => ({
       id: id(),

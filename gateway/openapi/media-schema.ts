@@ -1,16 +1,17 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { mapSubschemas } from '../../pipelines/json-schema/map-subschemas.js';
+import { isMediaKind, type MediaKind } from '../../pipelines/media.js';
 import type { Schema } from './route-doc.js';
 
 /** Replaces media and tensors in a pipeline's schema, which are validated by code, by their wire form. */
-export function withMedia(schema: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Schema {
+export function withMedia(schema: Json, as: (node: JsonObject, kind: MediaKind) => Schema): Schema {
   return walk(schema, as) as Schema;
 }
 
-function walk(node: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Json {
+function walk(node: Json, as: (node: JsonObject, kind: MediaKind) => Schema): Json {
   if (!isJsonObject(node)) return node;
   const { media, tensor } = node;
-  if (media === 'audio' || media === 'image') return as(node, media);
+  if (isMediaKind(media)) return as(node, media);
   if (isJsonObject(tensor)) return tensorSchema(tensor);
   return mapSubschemas(node, (schema) => walk(schema, as));
 }
@@ -30,9 +31,15 @@ function tensorSchema({ dtype = '', shape }: JsonObject): Schema {
 }
 
 /** A media field of a JSON input. */
-export const mediaInput = (_: JsonObject, kind: 'audio' | 'image'): Schema => ({
-  $ref: `#/components/schemas/${kind === 'audio' ? 'AudioInput' : 'ImageInput'}`,
+export const mediaInput = (_: JsonObject, kind: MediaKind): Schema => ({
+  $ref: `#/components/schemas/${INPUTS[kind]}`,
 });
+const INPUTS: Readonly<Record<MediaKind, string>> = {
+  audio: 'AudioInput',
+  image: 'ImageInput',
+  video: 'VideoInput',
+  file: 'FileInput',
+};
 
 /** A media field of an output. */
 export const mediaOutput = (): Schema => ({ $ref: '#/components/schemas/Artifact' });

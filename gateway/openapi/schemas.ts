@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { jsonSchema } from '../../pipelines/definition/schema.js';
 import { ERRORS } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
+import type { MediaKind } from '../../pipelines/media.js';
 import type { Schema } from './route-doc.js';
 
 /** The gateway's responses as zod schemas; each becomes the component of the same name. */
@@ -177,13 +178,13 @@ const runEvent = z.discriminatedUnion('type', [
 ]);
 
 /** The JSON forms of a media field of an input. */
-const mediaForms = (kind: 'audio' | 'image') =>
+const mediaForms = (kind: MediaKind) =>
   z.union([
     z.object({
       base64: z.string().describe('The file (RFC 4648)'),
       mime: z
         .string()
-        .regex(new RegExp(`^${kind}/`))
+        .regex(kind === 'file' ? /^[^/]+\/[^/]+$/ : new RegExp(`^${kind}/`))
         .optional(),
     }),
     z
@@ -202,6 +203,8 @@ export const COMPONENTS = {
   Artifact: artifact,
   AudioInput: mediaForms('audio'),
   ImageInput: mediaForms('image'),
+  VideoInput: mediaForms('video'),
+  FileInput: mediaForms('file'),
   Pipeline: pipelineDocument,
   Problem: problem,
   Readiness: z.object({

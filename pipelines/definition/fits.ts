@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject } from '../json.js';
-import { bare, mediaOf } from '../media.js';
+import { bare, isMediaKind, type MediaKind, mediaOf } from '../media.js';
 import { isReference, schemaOf } from './reference.js';
 import { itemOf, mayBeAbsent } from './schema.js';
 
@@ -119,7 +119,7 @@ const BASES = {
   undefined: 'nothing',
   void: 'nothing',
 } as const;
-type Base = (typeof BASES)[keyof typeof BASES] | 'audio' | 'image' | 'tensor' | 'any';
+type Base = (typeof BASES)[keyof typeof BASES] | MediaKind | 'tensor' | 'any';
 
 /** Base types of a schema's values, as far as the schema determines them. */
 function basesOf(schema: z.ZodType): readonly Base[] {
@@ -146,9 +146,15 @@ const baseOfValue = (value: unknown): Base =>
 function overlap(given: readonly Base[], want: z.ZodType): boolean {
   const taken = basesOf(want);
   // A loosely declared object schema accepts tensors and media.
-  const wide = (base: Base): boolean => base === 'tensor' || base === 'audio' || base === 'image';
+  const wide = (base: Base): boolean => base === 'tensor' || isMediaKind(base);
   const meets = (a: Base, b: Base) =>
-    a === b || a === 'any' || b === 'any' || (a === 'object' && b === 'tensor') || (wide(a) && b === 'object');
+    a === b ||
+    a === 'any' ||
+    b === 'any' ||
+    (a === 'object' && b === 'tensor') ||
+    (wide(a) && b === 'object') ||
+    isOfFile(a, b);
+  const isOfFile = (a: Base, b: Base) => (a === 'file' && isMediaKind(b)) || (b === 'file' && isMediaKind(a));
   return given.some((a) => taken.some((b) => meets(a, b)));
 }
 
@@ -190,6 +196,8 @@ const ARTICLES: Readonly<Record<Base, string>> = {
   object: 'an object',
   audio: 'audio',
   image: 'an image',
+  video: 'a video',
+  file: 'a file',
   tensor: 'a tensor',
   nothing: 'null',
   any: 'any value',

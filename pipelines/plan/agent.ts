@@ -118,6 +118,8 @@ export interface ToolServerPlan extends Pick<Offered, 'policy' | 'approval' | 'o
 export interface AgentMessage {
   readonly role: 'user' | 'assistant' | 'system' | 'tool';
   readonly content: string;
+  /** What it says after its text: `ContentPart` of `pipelines/stages/content.ts`. */
+  readonly parts?: readonly JsonObject[];
   /** Assistant messages: the requested calls. */
   readonly toolCalls?: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
   /** Tool messages: id of the call that this answers. */

@@ -8,6 +8,7 @@ import type { AgentPlan, BudgetPlan } from '../plan/agent.js';
 import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
+import { type ContentPart, contentParts } from './content.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
 import { type AgentToolCall, executedCalls } from './tool-calls.js';
@@ -15,6 +16,8 @@ import { TRAITS } from './traits.js';
 
 const input = z.object({
   prompt: z.string(),
+  /** What the prompt's message says after its text, in order. */
+  parts: contentParts.optional(),
   /** The conversation before the prompt, oldest first. */
   history: z.array(chatMessage).optional(),
 });
@@ -45,6 +48,8 @@ const output = z.object({
 
 export interface AgentInput {
   prompt: string;
+  /** What the prompt's message says after its text, in order. */
+  parts?: ContentPart[] | undefined;
   history?: ChatMessage[] | undefined;
   /**
    * Name of the conversation to continue, for an agent with `session`. Scoped to the called pipeline and the owner.

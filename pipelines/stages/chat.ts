@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Json, JsonObject } from '../json.js';
 import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
 import { type Image, image, type Stream, stream } from '../media.js';
+import { type ContentPart, contentParts } from './content.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
 import { markedForCaller, requestedCall, type ToolCall } from './tool-calls.js';
@@ -11,6 +12,8 @@ import { TRAITS } from './traits.js';
 export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
   content: z.string(),
+  /** What it says after its text, in order; of users and tools. */
+  parts: contentParts.optional(),
   /** Assistant messages: the tool calls that it requested. */
   toolCalls: z.array(requestedCall).optional(),
   /** Tool messages: id of the call that this answers. */
@@ -64,8 +67,10 @@ const input = z.object({
   prompt: z.string(),
   /** Turns before the prompt, oldest first. */
   history: z.array(chatMessage).optional(),
-  /** For vision models. */
+  /** Images after the prompt: the same as parts of the type `image`. */
   images: z.array(image()).optional(),
+  /** What the prompt's message says after its text and images, in order. */
+  parts: contentParts.optional(),
   ...parameters,
 });
 
@@ -86,6 +91,10 @@ export const chatInput = z
   .refine(({ prompt, images = [] }) => prompt !== undefined || images.length === 0, {
     path: ['images'],
     message: 'require a prompt',
+  })
+  .refine(({ prompt, parts = [] }) => prompt !== undefined || parts.length === 0, {
+    path: ['parts'],
+    message: 'require a prompt; it may be an empty text',
   });
 
 const tokenProbability = z.object({
@@ -111,6 +120,8 @@ const output = z.object({
 export interface ChatMessage {
   role: 'user' | 'assistant' | 'system' | 'tool';
   content: string;
+  /** What it says after its text, in order; of users and tools. */
+  parts?: ContentPart[] | undefined;
   /** Assistant messages: the tool calls that it requested. */
   toolCalls?: ToolCall[] | undefined;
   /** Tool messages: id of the call that this answers. */
@@ -125,7 +136,10 @@ export type ChatParameters = Pick<z.output<typeof chatInput>, keyof typeof param
 export interface ChatInput extends ChatParameters {
   prompt: string;
   history?: ChatMessage[] | undefined;
+  /** Images after the prompt: the same as parts of the type `image`. */
   images?: Image[] | undefined;
+  /** What the prompt's message says after its text and images, in order. */
+  parts?: ContentPart[] | undefined;
 }
 
 /** A prompt after a history, or a history that ends with the message to answer. */
@@ -133,6 +147,7 @@ export interface ConversationInput extends ChatParameters {
   prompt?: string | undefined;
   history: ChatMessage[];
   images?: Image[] | undefined;
+  parts?: ContentPart[] | undefined;
 }
 
 /** A token of a reply, with the likeliest tokens at its place. */

@@ -3,7 +3,7 @@ import { invalid } from '../definition/invalid.js';
 import { messageOf } from '../errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { readSchema } from '../json-schema/index.js';
-import type { Tensor } from '../media.js';
+import type { MediaKind, Tensor } from '../media.js';
 import { ARTIFACT_URI } from '../tenant.js';
 
 /** Options common to the kinds that other workers of Temporal serve. */
@@ -135,7 +135,7 @@ function byReference(schema: z.ZodType): JsonObject | undefined {
       properties: {
         uri: { type: 'string', pattern: ARTIFACT_URI.source },
         sha256: { type: 'string' },
-        mime: { type: 'string', pattern: `^${media}/` },
+        mime: { type: 'string', pattern: MIME_TYPES[media] },
         bytes: { type: 'integer', minimum: 0 },
         durationMs: { type: 'number' },
         // Nothing converts media on the way to another worker.
@@ -157,8 +157,16 @@ function byReference(schema: z.ZodType): JsonObject | undefined {
   };
 }
 
+/** Of containers either name may be stored. */
+const MIME_TYPES: Readonly<Record<MediaKind, string>> = {
+  audio: '^(audio/|video/(mp4|webm)$)',
+  image: '^image/',
+  video: '^(video/|audio/(mp4|webm)$)',
+  file: '/',
+};
+
 interface MediaMeta {
-  readonly media?: 'audio' | 'image';
+  readonly media?: MediaKind;
   readonly rate?: number;
   readonly channels?: number;
   readonly tensor?: Pick<Tensor, 'dtype'>;

@@ -81,6 +81,7 @@ export {
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code, codeName, codeOf } from './code.js';
+export type { ContentPart } from './content.js';
 export {
   defineKind,
   isKindBuilder,

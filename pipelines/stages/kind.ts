@@ -78,7 +78,7 @@ export interface CodeArtifacts {
    */
   read(artifact: Artifact): Promise<Uint8Array>;
   /**
-   * Stores bytes under an IANA media type, `image/png`. Bytes of audio and images are checked: `INVALID_MEDIA`. Throws
+   * Stores bytes under an IANA media type, `image/png`. Bytes of audio, images and videos are checked: `INVALID_MEDIA`. Throws
    * `QUOTA_EXCEEDED`, `STORE_FULL` and `STORE_UNAVAILABLE`.
    */
   write(bytes: Uint8Array, options: { readonly type: string }): Promise<Artifact>;

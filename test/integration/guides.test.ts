@@ -30,8 +30,8 @@ import { testSettings } from '../support/settings.js';
  * embedded servers, called over HTTP, and by the programs of the pages.
  */
 
-/** Pages whose model is scripted, since the embedded one calls no tool by itself. */
-const SCRIPTED: ReadonlySet<string> = new Set(['docs/guides/agents.md']);
+/** Pages whose model is scripted, since the embedded one calls no tool by itself and takes text alone. */
+const SCRIPTED: ReadonlySet<string> = new Set(['docs/guides/agents.md', 'docs/guides/multimodal.md']);
 
 /** Calls the tool that it is offered for what the user says, then says what the tool gave. */
 const llm = new ScriptedLlm(({ messages, tools }) => {

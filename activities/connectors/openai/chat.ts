@@ -42,7 +42,10 @@ export const chat: KindHandler = {
 };
 
 /** A call's own parameters override the definition's. Throws `INVALID_INPUT` if both set the reply's format. */
-function wantedOf(options: JsonObject, { prompt: _, history: __, images: ___, ...given }: JsonObject): ChatWith {
+function wantedOf(
+  options: JsonObject,
+  { prompt: _, history: __, images: ___, parts: ____, ...given }: JsonObject,
+): ChatWith {
   if (options.schema === undefined || given.output === undefined) return { ...options, ...given };
   const message = 'the definition already sets a schema for the reply';
   throw new MillraceError('INVALID_INPUT', `output: ${message}`, { fields: [{ field: 'output', message }] });

@@ -115,7 +115,7 @@ describe('millrace types', () => {
     [{ enum: [{}] }, '#/properties/field/enum/0: only texts, numbers, booleans and null'],
     [{ const: [] }, '#/properties/field/const: only texts'],
     [{ allOf: [{}, {}] }, '#/properties/field/allOf: only one schema'],
-    [{ media: 'video' }, '#/properties/field/media: "video" is not a kind of media'],
+    [{ media: 'smell' }, '#/properties/field/media: "smell" is not a kind of media'],
     [{ $ref: '#/$defs/Gone' }, '#/properties/field/$ref: refers to "#/$defs/Gone", which is not in $defs'],
     [{ $ref: 'https://example.com' }, 'which is not in $defs'],
     [true, '#/properties/field: must be a JSON Schema that is an object'],

@@ -70,6 +70,52 @@ describe('audio', () => {
   });
 });
 
+describe('a video', () => {
+  test.each([
+    ['\0\0\0\x20ftypisom', 'video/mp4'],
+    ['\0\0\0\x14ftypqt  ', 'video/mp4'],
+    ['\x1aE\xdf\xa3\x9f\x42\x82\x84webm', 'video/webm'],
+    ['\x1aE\xdf\xa3\xa3\x42\x82\x88matroska', 'video/x-matroska'],
+    ['RIFF\0\0\0\0AVI LIST', 'video/x-msvideo'],
+  ])('%j is %s', (start, mime) => {
+    expect(inspect('video', head(start))).toEqual({ mime });
+    expect(inspect('video', head(start), 1)).toEqual({ mime });
+  });
+
+  test.each([
+    ['nothing', Buffer.alloc(0), /it is empty/],
+    ['a playlist', head('#EXTM3U\nhttp://169.254.169.254/'), /is plain text/],
+    ['a list of files', head("ffconcat version 1.0\nfile '/etc/passwd'"), /is plain text/],
+    ['audio in the container of videos', head('\0\0\0\x20ftypM4A '), /not MP4/],
+    ['a picture in it', head('\0\0\0\x20ftypavif'), /not MP4/],
+  ])('%s is refused', (_, file, message) => {
+    expect(() => inspect('video', file)).toThrow(refused(message));
+  });
+});
+
+describe('a file', () => {
+  const bytes = (...values: number[]) => Buffer.from(values);
+  test.each([
+    ['a PDF', Buffer.from('%PDF-1.7'), 'application/pdf'],
+    ['an office document', Buffer.from('PK\x03\x04…'), 'application/zip'],
+    ['a picture', head('\x89PNG\r\n\x1a\n'), 'image/png'],
+    ['a video', head('\0\0\0\x20ftypisom'), 'video/mp4'],
+    ['text', Buffer.from('Grüße <b>an alle</b>'), 'text/plain'],
+    ['text that ends inside a character', Buffer.from('Grüße').subarray(0, 3), 'application/octet-stream'],
+    ['bytes', bytes(0x80, 0x81), 'application/octet-stream'],
+    ['text with a NUL', bytes(0x61, 0, 0x62), 'application/octet-stream'],
+  ])('%s is told by its bytes', (_, file, mime) => {
+    expect(inspect('file', file)).toEqual({ mime });
+    expect(inspect('file', file, 1)).toEqual({ mime });
+  });
+
+  test('a recording keeps what is known of it', () => {
+    expect(inspect('file', wavFile())).toMatchObject({ mime: 'audio/wav', channels: 1 });
+  });
+
+  test('must not be empty', () => expect(() => inspect('file', Buffer.alloc(0))).toThrow(refused(/empty/)));
+});
+
 describe('an image', () => {
   test.each([
     ['\x89PNG\r\n\x1a\n', 'image/png'],

@@ -1,3 +1,4 @@
+import { saidIn } from '../../../pipelines/plan/index.js';
 import type { KeptMessage } from './kept.js';
 
 /**
@@ -42,7 +43,7 @@ export function readSummary(summary: string | undefined): Summary {
 export function notesOf(messages: readonly KeptMessage[]): string[] {
   return messages.flatMap((message, i) => {
     const { role, content, toolCalls = [] } = message;
-    if (role === 'user') return [`user: ${short(content, LONG.said)}`];
+    if (role === 'user') return [`user: ${short(saidIn(message), LONG.said)}`];
     if (role !== 'assistant') return [];
     const said = content === '' ? [] : [`assistant: ${short(content, LONG.result)}`];
     const results = messages.slice(i + 1, i + 1 + toolCalls.length);
@@ -78,9 +79,10 @@ export function notesWithin(notes: readonly string[], characters: number): strin
 /** Messages as one text, for a model to sum up: a conversation with calls is not accepted without its tools. */
 export const transcriptOf = (messages: readonly KeptMessage[]): string =>
   messages
-    .map(({ role, content, toolCalls = [] }) => {
+    .map((message) => {
+      const { role, toolCalls = [] } = message;
       const calls = toolCalls.map(({ name, arguments: given }) => `calls ${name}(${JSON.stringify(given)})`);
-      return `${role}: ${[content, ...calls].filter((part) => part !== '').join('; ')}`;
+      return `${role}: ${[saidIn(message), ...calls].filter((part) => part !== '').join('; ')}`;
     })
     .join('\n');
 

@@ -59,7 +59,7 @@ export interface Progress {
 /** Throws `INVALID_INPUT` for input that a typed definition cannot produce. */
 export function begin(
   stage: string,
-  { prompt, history = [] }: JsonObject,
+  { prompt, parts, history = [] }: JsonObject,
   before: readonly AgentMessage[] = [],
 ): Progress {
   if (typeof prompt !== 'string')
@@ -69,7 +69,7 @@ export function begin(
   const messages: AgentMessage[] = [
     ...before,
     ...(history as readonly AgentMessage[]),
-    { role: 'user', content: prompt },
+    { role: 'user', content: prompt, ...(Array.isArray(parts) && { parts: parts as readonly JsonObject[] }) },
   ];
   return {
     messages,

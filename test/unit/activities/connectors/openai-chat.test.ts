@@ -1,8 +1,9 @@
 import { OpenAI } from 'openai';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { Backend } from '../../../../activities/connectors/connector.js';
+import type { Backend, CallContext } from '../../../../activities/connectors/connector.js';
 import { tokenLimit } from '../../../../activities/connectors/openai/completion.js';
+import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { chat as chatStage, STAGE_KINDS } from '../../../../pipelines/stages/index.js';
 import { API_KEY, chunk, failure, fixture, invoke, SimulatedServer } from './openai-server.js';
@@ -200,6 +201,111 @@ describe('images', () => {
 
   it('need a host that can read them', async () => {
     expect((await failure(see(3))).message).toContain('cannot read images');
+  });
+});
+
+describe('parts of messages', () => {
+  const file = (mime: string, nth: number, bytes = 3) => ({
+    uri: `artifact://t/${String(nth).padStart(64, '0')}`,
+    sha256: String(nth).padStart(64, '0'),
+    mime,
+    bytes,
+  });
+  const read = async ({ sha256 }: Artifact) => Uint8Array.of(Number(sha256));
+  const ask = (input: object, own: Partial<CallContext> = { bytes: read }) =>
+    invoke(backend, { kind: 'chat', input: input as JsonObject }, own);
+
+  it('go in order, of earlier turns too, each as the protocol names it', async () => {
+    server.events([chunk({ content: 'So.' }, 'stop')]);
+    await ask({
+      prompt: 'And here?',
+      images: [file('image/png', 1)],
+      parts: [
+        { type: 'text', text: 'or here:' },
+        { type: 'audio', audio: file('audio/mpeg', 2) },
+        { type: 'video', video: file('video/mp4', 3) },
+        { type: 'file', file: file('application/pdf', 4), name: 'bill.pdf' },
+      ],
+      history: [
+        {
+          role: 'user',
+          content: '',
+          parts: [
+            { type: 'image', image: file('image/jpeg', 5), detail: 'low' },
+            { type: 'text', text: 'What is this?' },
+          ],
+        },
+        { role: 'assistant', content: 'A dot.' },
+        { role: 'user', content: 'And that?', parts: [{ type: 'file', file: file('text/plain', 6) }] },
+      ],
+    });
+    expect(sent().messages).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url: 'data:image/jpeg;base64,BQ==', detail: 'low' } },
+          { type: 'text', text: 'What is this?' },
+        ],
+      },
+      { role: 'assistant', content: 'A dot.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'And that?' },
+          { type: 'file', file: { filename: 'file.txt', file_data: 'data:text/plain;base64,Bg==' } },
+        ],
+      },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'And here?' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,AQ==' } },
+          { type: 'text', text: 'or here:' },
+          { type: 'input_audio', input_audio: { data: 'Ag==', format: 'mp3' } },
+          { type: 'video_url', video_url: { url: 'data:video/mp4;base64,Aw==' } },
+          { type: 'file', file: { filename: 'bill.pdf', file_data: 'data:application/pdf;base64,BA==' } },
+        ],
+      },
+    ]);
+  });
+
+  it('of audio that the protocol has no name for become WAV', async () => {
+    server.events([chunk({ content: 'So.' }, 'stop')]);
+    const spoken = { ...file('audio/ogg', 1), sampleRate: 8_000 };
+    const audio: CallContext['audio'] = {
+      async *read(_, { sampleRate }) {
+        yield Float32Array.of(sampleRate / 16_000, -2);
+      },
+      write: () => Promise.reject(new Error('was written')),
+    };
+    await ask({ prompt: 'Hear:', parts: [{ type: 'audio', audio: spoken }] }, { audio });
+    const [, { input_audio: heard }] = sent().messages[0].content;
+    const wav = Buffer.from(heard.data, 'base64');
+    expect(heard.format).toBe('wav');
+    expect([wav.readUInt32LE(24), wav.readInt16LE(44), wav.readInt16LE(46)]).toEqual([8_000, 16_384, -32_768]);
+  });
+
+  const LARGE = 20 * 1024 * 1024;
+  const part = (nth: number, bytes: number) => ({ type: 'file', file: file('application/pdf', nth, bytes) });
+  it.each([
+    ['too large alone', { prompt: '', parts: [part(1, LARGE + 1)] }, 'parts.0'],
+    [
+      'too large in all, turns together',
+      {
+        prompt: '',
+        parts: [part(1, LARGE)],
+        history: [{ role: 'user', content: '', parts: [part(2, LARGE), part(3, LARGE)] }],
+      },
+      'history.0.parts.0',
+    ],
+  ])('%s are refused by their field before anything is read', async (_, input, field) => {
+    const bytes = vi.fn(() => Promise.reject(new Error('was read')));
+    expect(await failure(ask(input, { bytes }))).toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { fields: [{ field }] },
+    });
+    expect(bytes).not.toHaveBeenCalled();
+    expect(server.received).toHaveLength(0);
   });
 });
 

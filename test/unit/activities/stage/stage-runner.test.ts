@@ -17,7 +17,7 @@ import { recordingLogger } from '../../../support/caches.js';
 type Invoke = (call: Call, context: CallContext, endpoint: string) => Promise<JsonObject>;
 
 /** A runner over one pool `assistant` of two endpoints of one place each, whose calls `invoke` answers. */
-function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
+function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}, pool: object = {}) {
   const calls: { call: Call; context: CallContext; endpoint: string }[] = [];
   const connector: RegisteredConnector = {
     name: 'fake',
@@ -39,7 +39,7 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
   const metrics = createMetrics();
   const { logger } = recordingLogger();
   const pools = new Pools({
-    models: parseModels({ assistant: { connector: 'fake', model: 'm', kind: 'chat', endpoints } }, 'test'),
+    models: parseModels({ assistant: { connector: 'fake', model: 'm', kind: 'chat', endpoints, ...pool } }, 'test'),
     connectors: new Map([['fake', connector]]),
     metrics,
     logger,
@@ -105,6 +105,38 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+});
+
+describe('media of a call', () => {
+  const picture = {
+    uri: `artifact://acme/${'0'.repeat(64)}`,
+    sha256: '0'.repeat(64),
+    mime: 'image/png',
+    bytes: 3,
+  };
+  const image = { type: 'image', image: picture };
+  const seen = { prompt: 'What?', history: [{ role: 'user', content: '', parts: [image] }] };
+
+  it('that the model does not take are refused by their field, before any server is asked', async () => {
+    const { runner, calls } = runnerOf(reply, {}, { modalities: ['audio'] });
+    await expect(runner.run(seen, stage, attempt())).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { fields: [{ field: 'history.0.parts.0.image' }] },
+    });
+    expect(calls).toHaveLength(0);
+    // What a tool's schema or a text says of images is no image.
+    const tools = [{ name: 'look', description: '', schema: { properties: { image: { type: 'string' } } } }];
+    await expect(runner.run({ prompt: 'image', tools }, stage, attempt())).resolves.toBeTruthy();
+  });
+
+  it.each([{ modalities: ['image'] }, {}])(
+    'reach a model that takes them, or of which nothing is said: %j',
+    async (pool) => {
+      const { runner, calls } = runnerOf(reply, {}, pool);
+      await runner.run(seen, stage, attempt());
+      expect(calls).toHaveLength(1);
+    },
+  );
 });
 
 describe('the record of a run', () => {

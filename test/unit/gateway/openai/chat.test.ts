@@ -1,11 +1,14 @@
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { inspectorOf } from '../../../../media/index.js';
 import { assistant, chatModel, ragAnswer } from '../../../../pipelines/catalog/index.js';
 import { chat, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
 
 /** A pipeline whose author lets go what it does not take. */
 const tolerant = pipeline(
@@ -165,6 +168,64 @@ describe('a conversation', () => {
     expect(inputGiven()).toMatchObject({ prompt: 'What is it?', images: [{ mime: 'image/png' }] });
   });
 
+  const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+  const picture = { type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } };
+  const said = (text: string) => ({ type: 'text', text });
+
+  test('brings media of every turn, in their order', async () => {
+    answers({ text: 'So.' });
+    const pdf = Buffer.from('%PDF-1.7').toString('base64');
+    const wav = wavFile({ sampleRate: 8_000 }).toString('base64');
+    const mp4 = Buffer.concat([Buffer.from('\0\0\0\x20ftypisom'), Buffer.alloc(64)]).toString('base64');
+    const messages = [
+      { role: 'user', content: [picture, said('What is it?')] },
+      { role: 'assistant', content: 'A pixel.' },
+      {
+        role: 'user',
+        content: [
+          said('And '),
+          said('these?'),
+          { type: 'file', file: { filename: 'a.pdf', file_data: `data:application/pdf;base64,${pdf}` } },
+          { type: 'input_audio', input_audio: { data: wav, format: 'wav' } },
+          said('Or this?'),
+          { type: 'video_url', video_url: { url: `data:video/mp4;base64,${mp4}` } },
+        ],
+      },
+    ];
+    const response = await post({ model: 'chat', messages });
+    expect(response.json()).toMatchObject({ choices: [{ message: { content: 'So.' } }] });
+    expect(inputGiven()).toMatchObject({
+      prompt: 'And these?',
+      parts: [
+        { type: 'file', file: { mime: 'application/pdf' }, name: 'a.pdf' },
+        { type: 'audio', audio: { mime: 'audio/wav', sampleRate: 8_000 } },
+        { type: 'text', text: 'Or this?' },
+        { type: 'video', video: { mime: 'video/mp4' } },
+      ],
+      history: [
+        { role: 'user', content: '', parts: [{ type: 'image', image: { mime: 'image/png' } }, said('What is it?')] },
+        { role: 'assistant', content: 'A pixel.' },
+      ],
+    });
+    expect(JSON.stringify(inputGiven())).not.toContain(PNG);
+  });
+
+  test('brings a file that the gateway has, of the caller’s tenant only', async () => {
+    answers({ text: 'So.' });
+    const { uri } = await gateway.deps.artifacts.put(
+      'default',
+      Readable.from([Buffer.from('Hi')]),
+      inspectorOf('file'),
+    );
+    const ask = (address: string) =>
+      post({ model: 'chat', messages: [{ role: 'user', content: [{ type: 'file', file: { file_data: address } }] }] });
+    expect((await ask(uri)).statusCode).toBe(200);
+    expect(inputGiven()).toMatchObject({ prompt: '', parts: [{ type: 'file', file: { uri, mime: 'text/plain' } }] });
+    expect((await ask(uri.replace('//default/', '//rival/'))).json()).toMatchObject({
+      error: { code: 'ARTIFACT_NOT_FOUND' },
+    });
+  });
+
   test('loses in silence only what the author lets go', async () => {
     answers({ a: 'So.' });
     const messages = [{ role: 'system', content: 'Be brief.' }, user];
@@ -177,7 +238,7 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
   const system = { role: 'system', content: 'Be brief.' };
   const image = { type: 'image_url', image_url: { url: 'https://example.org/a.png' } };
   const tool = { type: 'function', function: { name: 'look' } };
-  const cases: [string, object, string][] = [
+  const cases: [string, object, string, string?][] = [
     ['several choices', { model: 'chat', n: 2 }, 'n'],
     ['log probabilities', { model: 'chat', logprobs: true }, 'logprobs'],
     ['an unknown parameter', { model: 'chat', top_k: 3 }, 'top_k'],
@@ -187,6 +248,30 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
     ['a wrong message', { model: 'chat', messages: [user, { role: 'user' }] }, 'messages[1].content'],
     ['no messages', { model: 'chat', messages: [] }, 'messages'],
     ['an image by its address', { model: 'chat', messages: [{ role: 'user', content: [image] }] }, 'messages[0]'],
+    [
+      'bytes that are not what they are called',
+      {
+        model: 'chat',
+        messages: [
+          { role: 'user', content: [{ type: 'video_url', video_url: { url: 'data:video/mp4;base64,I0VYVE0zVQ==' } }] },
+        ],
+      },
+      'messages',
+      'INVALID_MEDIA',
+    ],
+    [
+      'media that the pipeline has no place for',
+      {
+        model: 'rag-answer',
+        messages: [{ role: 'user', content: [{ ...image, image_url: { url: 'data:image/png;base64,AA==' } }] }],
+      },
+      'messages[0]',
+    ],
+    [
+      'a file by an id',
+      { model: 'chat', messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'file-1' } }] }] },
+      'messages[0].content[0].file.file_data',
+    ],
     ['usage without a stream', { model: 'chat', stream_options: { include_usage: true } }, 'stream_options'],
     ['a temperature that is not taken', { model: 'rag-answer', temperature: 0.5 }, 'temperature'],
     ['a system message that is not taken', { model: 'rag-answer', messages: [system, user] }, 'messages[0]'],
@@ -199,10 +284,10 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
       'tools',
     ],
   ];
-  test.each(cases)('%s', async (_, body, param) => {
+  test.each(cases)('%s', async (_, body, param, code = 'INVALID_INPUT') => {
     const response = await post(body);
     expect(response.statusCode).toBe(400);
-    expect(response.json()).toMatchObject({ error: { type: 'invalid_request_error', param, code: 'INVALID_INPUT' } });
+    expect(response.json()).toMatchObject({ error: { type: 'invalid_request_error', param, code } });
     expect(response.headers['x-should-retry']).toBe('false');
     expect(gateway.temporal.runs.size).toBe(0);
   });

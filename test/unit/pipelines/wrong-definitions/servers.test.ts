@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
   chat,
+  image,
   type Pipeline,
   pipeline,
   type Ref,
@@ -17,6 +18,7 @@ const POOLS: Readonly<Record<string, PoolDescription>> = {
   whisper: { connector: 'triton', kind: 'transcribe', devices: ['cpu0'], capabilities: new Set(['stream']) },
   minilm: { connector: 'triton', kind: 'embed', devices: ['cpu0'], capabilities: new Set(['stream']) },
   assistant: { connector: 'plain', kind: 'chat', devices: ['cpu0'], capabilities: new Set() },
+  hears: { connector: 'plain', kind: 'chat', devices: ['cpu0'], capabilities: new Set(), modalities: ['audio'] },
 };
 const known = (
   use: Anything,
@@ -102,7 +104,22 @@ const MISPLACED: readonly Misplaced[] = [
     /stream/,
     () => lacking(ask, { timeout: { firstChunk: '5s' } }),
   ],
+  ...(['images', 'parts', 'history'] as const).map(
+    (field): Misplaced => [
+      `media that the model does not take, in its ${field}`,
+      'a.model',
+      /(images|parts\.0\.image|history\.0\.parts\.0\.image): the pool "hears" takes no image \(its modalities: audio\)/,
+      () => ['CAPABILITY_MISSING', seeing(field)],
+    ],
+  ),
 ];
+
+const seeing = (field: 'images' | 'parts' | 'history') =>
+  pipeline('p', { input: z.object({ photo: image() }) }, ({ input, stage }) => {
+    const parts = [{ type: 'image' as const, image: input.photo }];
+    const shown = { images: [input.photo], parts, history: [{ role: 'user' as const, content: '', parts }] };
+    return { x: stage('a', chat({ model: 'hears' }), { ...PROMPT, [field]: shown[field] }).text };
+  }) as unknown as Pipeline;
 
 describe('a definition that the servers cannot carry out', () => {
   it.each(MISPLACED)('%s', (_, field, text, make) => {

@@ -1,0 +1,52 @@
+import type { JsonObject } from '../../pipelines/json.js';
+import type { ChatMessage, ContentPart } from '../../pipelines/stages/index.js';
+import { invalidParam } from './error-body.js';
+
+/** A part of a message as a client sends it. */
+export type SentPart =
+  | { readonly type: 'text'; readonly text: string }
+  | {
+      readonly type: 'image' | 'audio' | 'video' | 'file';
+      /** A data URL in base64, or the address of an artifact of the caller's tenant. */
+      readonly url: string;
+      readonly detail?: string | undefined;
+      readonly name?: string | undefined;
+    };
+
+type Content = Pick<ChatMessage, 'content' | 'parts'>;
+
+/**
+ * A message's text up to its first medium, then its parts; of a message without media the whole text. Media are in the
+ * forms of a JSON input, for `MediaIntake`. Throws `INVALID_INPUT` for an address that is neither of the two.
+ */
+export function contentOf(sent: readonly SentPart[], param: string): Content {
+  const first = sent.findIndex(({ type }) => type !== 'text');
+  const leading = first < 0 ? sent : sent.slice(0, first);
+  const content = leading.map((part) => ('text' in part ? part.text : '')).join('');
+  if (first < 0) return { content };
+  const parts = sent.slice(first).map((part): JsonObject => {
+    if (part.type === 'text') return { type: 'text', text: part.text };
+    const { type, url, detail, name } = part;
+    return { type, [type]: mediaOf(url, type, param), ...optional({ detail, name }) };
+  });
+  return { content, parts: parts as unknown as ContentPart[] };
+}
+
+const optional = (fields: Readonly<Record<string, string | undefined>>): JsonObject =>
+  Object.fromEntries(Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined));
+
+const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[\w.+"-]*)*;base64,/;
+
+function mediaOf(url: string, type: Exclude<SentPart['type'], 'text'>, param: string): JsonObject {
+  if (url.startsWith('artifact://')) return { uri: url };
+  // Only the beginning is matched: the rest may be megabytes.
+  const [prefix, mime] = DATA_URL.exec(url.slice(0, LONGEST_PREFIX)) ?? [];
+  if (prefix !== undefined && mime !== undefined) return { base64: url.slice(prefix.length), mime };
+  const article = type === 'image' || type === 'audio' ? 'an' : 'a';
+  throw invalidParam(param, `${article} ${type} must be a data URL in base64: other addresses are not fetched`);
+}
+const LONGEST_PREFIX = 500;
+
+/** All texts of a message: for a pipeline that takes text alone beside its images. */
+export const wholeText = ({ content, parts = [] }: Content): string =>
+  [content, ...parts.map((part) => (part.type === 'text' ? part.text : ''))].join('');
