@@ -1,7 +1,7 @@
 export * from './agent.js';
 export * from './binding.js';
 export { OPERATORS } from './expression.js';
-export { type MediaUse, MODALITIES, type Modality, mediaUses } from './modalities.js';
+export { MODALITIES, type Modality, mediaUses } from './modalities.js';
 export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
 export { saidIn } from './said.js';

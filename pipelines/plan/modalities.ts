@@ -6,7 +6,7 @@ export const MODALITIES = ['image', 'audio', 'video', 'file'] as const;
 export type Modality = (typeof MODALITIES)[number];
 
 /** A medium in a stage's input. */
-export interface MediaUse {
+interface MediaUse {
   readonly modality: Modality;
   /** Path of the field: `parts.0.image`. */
   readonly field: string;
