@@ -458,7 +458,7 @@ const OPTIONS: readonly Mistake[] = [
     mistake: 'a cached rung without a cache',
     body: staged("{ degrade: [{ below: '5s', to: 'cached' }] }"),
     definition:
-      'INVALID_PIPELINE: pipeline "p": "a.degrade" "cached" needs a cache: add cache: semantic({ key }) (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "a.degrade" "cached" needs a cache: add cache: semantic({ key }) or exact() (pipelines.ts:3)',
   },
   {
     mistake: 'a retry of an unknown code',

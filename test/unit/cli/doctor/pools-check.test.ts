@@ -145,8 +145,8 @@ describe('a pool', () => {
     expect(await check(['x'], { connector: 'nobody' })).toMatchObject([
       { id: 'settings.models', state: 'fail', about: 'assistant', detail: expect.stringContaining('known: triton') },
     ]);
-    expect(await check(['x'], { kind: 'synthesize', connector: 'http' })).toMatchObject([
-      { id: 'settings.models', state: 'fail', detail: expect.stringContaining('not synthesize') },
+    expect(await check(['x'], { kind: 'detect', connector: 'openai' })).toMatchObject([
+      { id: 'settings.models', state: 'fail', detail: expect.stringContaining('not detect') },
     ]);
   });
 });
