@@ -1,7 +1,14 @@
 import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Embedder, ExactCache, SemanticCache, VectorCache, withVectorCache } from '../activities/cache/index.js';
+import {
+  Budget,
+  type Embedder,
+  ExactCache,
+  SemanticCache,
+  VectorCache,
+  withVectorCache,
+} from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
@@ -88,15 +95,18 @@ export async function composeStages(
     zone: settings.MILLRACE_ZONE,
   });
   const models = watchModels(settings, pools, logger);
-  const vectors = new VectorCache(cached, logger);
-  const embedderFor = (name: string) => withVectorCache(embedderOf(pools, name), vectors);
-  const cache = new SemanticCache({
+  const budget = new Budget(cached, settings.MILLRACE_TENANT_CACHE_HELD_BYTES);
+  const caching = {
     redis: cached,
-    embedderFor,
     metrics,
     logger,
+    budget,
     tenantBytesPerHour: settings.MILLRACE_TENANT_CACHE_BYTES || undefined,
-  });
+    principalBytesPerHour: settings.MILLRACE_CALLER_CACHE_BYTES || undefined,
+  };
+  const vectors = new VectorCache(cached, logger, budget);
+  const embedderFor = (name: string) => withVectorCache(embedderOf(pools, name), vectors);
+  const cache = new SemanticCache({ ...caching, embedderFor });
   const passages = openPassageIndex(settings, embedderFor, logger);
   const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openArtifacts(settings, {
@@ -138,7 +148,7 @@ export async function composeStages(
     },
     pools,
     cache,
-    exact: new ExactCache({ redis: cached, metrics, logger }),
+    exact: new ExactCache(caching),
     vectors,
     hasArtifact: (tenant, uri) =>
       artifacts.stat(tenant, uri).then(

@@ -26,6 +26,8 @@ export interface ExactRequest {
   /** How long a stable failure may be served, in milliseconds. Absent: it is not kept. */
   readonly negativeMs?: number | undefined;
   readonly principal?: string | undefined;
+  /** Who stores a result, for the allowance of each caller. */
+  readonly insertedBy?: string | undefined;
   readonly untilMidnight?: string | undefined;
   /** When this attempt ends, on the clock of `performance.now()`. */
   readonly endsAt?: number | undefined;
@@ -52,6 +54,8 @@ export interface CacheRequest {
   readonly embedder: string;
   /** Whose answers they are within the tenant. Absent: all callers of the tenant share them. */
   readonly principal?: string | undefined;
+  /** Who stores an answer, for the allowance of each caller. */
+  readonly insertedBy?: string | undefined;
   /**
    * Greatest share of wrong answers among hits on texts that are not the same. Absent: only texts that the guard takes
    * for the same hit.

@@ -5,6 +5,8 @@ import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
+import { Allowance, type AllowanceLimits } from './allowance.js';
+import { Budget } from './budget.js';
 import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
 import { Entries, type Entry, type Failure, type Stored } from './entries.js';
 import { ttlOf } from './freshness.js';
@@ -28,11 +30,13 @@ const WAIT_MS = 30_000;
 /** Share of the attempt's time that may pass waiting: the rest is for a call of its own. */
 const WAIT_SHARE = 0.5;
 
-export interface ExactCacheParts {
+export interface ExactCacheParts extends AllowanceLimits {
   readonly redis: Redis;
   readonly metrics: Pick<Metrics, 'cacheLookups' | 'cacheHits' | 'cacheSeconds'>;
   readonly logger: Logger;
   readonly leaseMs?: number;
+  /** What the answers of a tenant may take. Default: no limit but the store's. */
+  readonly budget?: Budget;
 }
 
 export interface ExactlyCached {
@@ -55,12 +59,17 @@ type Lookup =
 export class ExactCache {
   readonly #entries: Entries;
   readonly #flight: SingleFlight;
+  readonly #allowance: Allowance;
+  readonly #budget: Budget;
   readonly #metrics: ExactCacheParts['metrics'];
   readonly #warnings: RationedWarnings;
 
-  constructor({ redis, metrics, logger, leaseMs = LEASE_MS }: ExactCacheParts) {
+  constructor(parts: ExactCacheParts) {
+    const { redis, metrics, logger, leaseMs = LEASE_MS, budget } = parts;
     this.#entries = new Entries(redis);
     this.#flight = new SingleFlight(this.#entries, leaseMs);
+    this.#allowance = new Allowance(redis, parts);
+    this.#budget = budget ?? new Budget(redis, 0);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);
   }
@@ -85,15 +94,17 @@ export class ExactCache {
       return { output: await produce(), outcome: 'bypass' };
     }
     let output: JsonObject;
+    const started = performance.now();
+    const costOf = () => performance.now() - started;
     try {
       output = await produce();
     } catch (error) {
       this.#count(request, 'miss');
-      await this.#keepFailure(request, at, found.lease, error);
+      await this.#keepFailure(request, at, found.lease, error, costOf());
       throw error;
     }
     const ttlMs = ttlOf(request);
-    const kept = await this.#keep(request, at, found.lease, { text: '', output }, ttlMs);
+    const kept = await this.#keep(request, at, found.lease, { text: '', output }, ttlMs, costOf());
     const outcome = kept ? 'miss' : 'bypass';
     this.#count(request, outcome);
     return { output, outcome };
@@ -141,6 +152,8 @@ export class ExactCache {
 
   #serve(request: ExactRequest, at: CacheKeys, { output, failure }: Entry, outcome: CacheOutcome): ExactlyCached {
     this.#count(request, outcome);
+    const { partition, id } = at;
+    this.#budget.used({ tenant: request.tenant, partition, id }).catch(() => undefined);
     this.#metrics.cacheHits.inc({ pipeline: request.pipeline, stage: request.stage, tier: 'exact' });
     if (failure) {
       const { code, message, fields } = failure;
@@ -149,17 +162,29 @@ export class ExactCache {
     return { output, outcome, by: { tier: 'exact', entry: `${at.partition}:${at.id}` } };
   }
 
-  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown): Promise<void> {
+  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown, costMs: number) {
     const failure = stableFailure(error);
     if (request.negativeMs === undefined || !failure) return lease.giveUp();
-    await this.#keep(request, at, lease, { text: '', failure }, Math.min(request.negativeMs, ttlOf(request)));
+    await this.#keep(request, at, lease, { text: '', failure }, Math.min(request.negativeMs, ttlOf(request)), costMs);
   }
 
   /** False if the cache was unavailable. */
-  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number): Promise<boolean> {
+  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number, costMs: number) {
     lease.end();
     try {
-      await this.#entries.store(at, lease.owner, entry, ttlMs);
+      const { tenant, insertedBy, pipeline, stage } = request;
+      const bytes = Buffer.byteLength(JSON.stringify(entry));
+      const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
+      if (exceeded !== undefined) {
+        lease.giveUp();
+        const message = `result not stored: the ${exceeded} has used up its hourly allowance of the exact cache`;
+        this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
+        return true;
+      }
+      if (await this.#entries.store(at, lease.owner, entry, ttlMs))
+        this.#budget
+          .stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs)
+          .catch(() => undefined);
       return true;
     } catch (error) {
       lease.giveUp();

@@ -1,3 +1,4 @@
+export { Budget } from './budget.js';
 export type { CacheRequest, ExactRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
 export { ExactCache } from './exact-cache.js';

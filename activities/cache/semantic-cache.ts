@@ -1,16 +1,16 @@
 import type { Redis } from 'ioredis';
-import { RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
 import { Evidence, type EvidenceState, type Judged, stepOf } from '../../stores/evidence/index.js';
-import { type RateCounter, rateCounter } from '../../stores/rates/index.js';
 import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import { agrees } from './agreement.js';
+import { Allowance, type AllowanceLimits } from './allowance.js';
+import { Budget } from './budget.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
@@ -36,7 +36,7 @@ export interface CacheTimeouts {
 
 const TIMEOUTS: CacheTimeouts = { embedMs: 2_000, leaseMs: 3_000, waitMs: 30_000 };
 
-export interface SemanticCacheParts {
+export interface SemanticCacheParts extends AllowanceLimits {
   readonly redis: Redis;
   /** May throw if there is no such pool; the stage then runs without a cache. */
   readonly embedderFor: (name: string) => Embedder;
@@ -45,8 +45,8 @@ export interface SemanticCacheParts {
   readonly timeouts?: Partial<CacheTimeouts>;
   /** Numbers from 0 to 1 that choose the hits to ask again. Default: random. */
   readonly random?: () => number;
-  /** Bytes of answers stored per tenant and hour, over all workers that share the Redis. Default: no limit. */
-  readonly tenantBytesPerHour?: number | undefined;
+  /** What the answers of a tenant may take. Default: no limit but the store's. */
+  readonly budget?: Budget;
 }
 
 export interface Cached {
@@ -59,6 +59,8 @@ export interface Cached {
 /** How long the state of a stage's evidence is used before it is read again, in milliseconds. */
 const STATE_MS = 1_000;
 const REASK = 0.02;
+/** What a pointer to an answer saves: an embedding and a search, in milliseconds. */
+const SEARCH_MS = 10;
 
 type Produce = () => Promise<JsonObject>;
 
@@ -97,12 +99,14 @@ export class SemanticCache {
   readonly #metrics: Metrics;
   readonly #warnings: RationedWarnings;
   readonly #timeouts: CacheTimeouts;
-  readonly #allowance: RateCounter | undefined;
+  readonly #allowance: Allowance;
+  readonly #budget: Budget;
   readonly #evidence: Evidence;
   readonly #states = new Map<string, { readonly state: EvidenceState; readonly until: number }>();
   readonly #random: () => number;
 
-  constructor({ redis, embedderFor, metrics, logger, timeouts, tenantBytesPerHour, random }: SemanticCacheParts) {
+  constructor(parts: SemanticCacheParts) {
+    const { redis, embedderFor, metrics, logger, timeouts, random, budget } = parts;
     this.#evidence = new Evidence(redis);
     this.#random = random ?? Math.random;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
@@ -112,10 +116,8 @@ export class SemanticCache {
     this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);
-    if (tenantBytesPerHour !== undefined) {
-      const rate = { perSecond: tenantBytesPerHour / HOUR_S, burst: tenantBytesPerHour };
-      this.#allowance = rateCounter('millrace:cache-bytes', rate, redis);
-    }
+    this.#allowance = new Allowance(redis, parts);
+    this.#budget = budget ?? new Budget(redis, 0);
   }
 
   /** The matching in use, for the start-up log. Never throws; ends within Redis' command timeout. */
@@ -139,12 +141,16 @@ export class SemanticCache {
     if (request.key.trim() === '' || (!request.timely && isTimely(request.key)))
       return { output: await produce(), outcome: 'off' };
     const decision = await this.#decide(request, signal, valid);
-    if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome, decision.by);
+    if (decision.do === 'serve') {
+      this.#used(request, decision.by);
+      return this.#counted(request, decision.output, decision.outcome, decision.by);
+    }
     if (decision.do === 'bypass') {
       this.#count(request, 'bypass');
       return { output: await produce(), outcome: 'bypass' };
     }
     let output: JsonObject;
+    const started = performance.now();
     try {
       output = await produce();
     } catch (error) {
@@ -152,7 +158,7 @@ export class SemanticCache {
       this.#count(request, 'miss');
       throw error;
     }
-    const kept = await this.#keep(request, decision, output, signal);
+    const kept = await this.#keep(request, decision, output, performance.now() - started, signal);
     await this.#judge(request, decision, output, signal);
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
@@ -178,6 +184,12 @@ export class SemanticCache {
       this.#count(request, 'bypass');
       return undefined;
     }
+  }
+
+  /** A hit's answer is worth more. Not awaited: it costs the caller nothing. */
+  #used({ tenant }: CacheRequest, by: CachedBy | undefined): void {
+    const [partition = '', id = ''] = by?.entry.split(':') ?? [];
+    if (id !== '') this.#budget.used({ tenant, partition, id }).catch(() => undefined);
   }
 
   #counted(request: CacheRequest, output: JsonObject, outcome: CacheOutcome, by?: CachedBy): Cached {
@@ -240,9 +252,7 @@ export class SemanticCache {
       lease.end();
       // What the verifier permits now it may not permit later: only the guard's matches are kept.
       const kept =
-        candidate.tier === 'guard'
-          ? this.#entries.copy(at, lease.owner, request.key, candidate.id, { similarity: candidate.similarity })
-          : this.#entries.release(at, lease.owner);
+        candidate.tier === 'guard' ? this.#copy(request, at, lease, candidate) : this.#entries.release(at, lease.owner);
       await kept.catch(() => lease.giveUp());
       return { do: 'serve', output: candidate.entry.output, outcome: 'hit', by };
     } catch (error) {
@@ -250,6 +260,13 @@ export class SemanticCache {
       lease.giveUp();
       throw error;
     }
+  }
+
+  /** Serves the guard's match to this text too, without a search. */
+  async #copy({ tenant, key, ttlMs }: CacheRequest, at: CacheKeys, lease: Lease, { id, similarity }: Candidate) {
+    await this.#entries.copy(at, lease.owner, key, id, { similarity });
+    const pointer = { tenant, partition: at.partition, id: at.id };
+    this.#budget.stored(pointer, Buffer.byteLength(key), SEARCH_MS, ttlMs).catch(() => undefined);
   }
 
   /** How a candidate is served; undefined if it may not be, or if it is asked again to measure the error rate. */
@@ -315,6 +332,7 @@ export class SemanticCache {
     request: CacheRequest,
     { at, lease, vector, judged }: Lead,
     output: JsonObject,
+    costMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
     lease.end();
@@ -323,7 +341,11 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      if (!(await this.#mayKeep(request, output))) {
+      const { tenant, insertedBy, pipeline, stage } = request;
+      const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytesOf(request, output));
+      if (exceeded !== undefined) {
+        const message = `answer not stored: the ${exceeded} has used up its hourly allowance of the semantic cache`;
+        this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         await this.#entries.release(at, lease.owner);
         return true;
       }
@@ -335,7 +357,10 @@ export class SemanticCache {
       const ttlMs = ttlOf(request);
       const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
       const stored = await this.#entries.store(at, lease.owner, entry, ttlMs);
-      if (stored) await this.#similar.add(at, request, vector, ttlMs, signal);
+      if (!stored) return true;
+      const dimensions = await this.#similar.add(at, request, vector, signal);
+      const answer = { tenant: request.tenant, partition: at.partition, id: at.id };
+      this.#budget.stored(answer, bytesOf(request, output) + 2 * dimensions, costMs, ttlMs).catch(() => undefined);
       return true;
     } catch (error) {
       if (!signal.aborted)
@@ -343,28 +368,12 @@ export class SemanticCache {
       return false;
     }
   }
-
-  /** Whether the tenant's allowance of this hour has room for the answer. */
-  async #mayKeep(request: CacheRequest, output: JsonObject): Promise<boolean> {
-    if (this.#allowance === undefined) return true;
-    const bytes = Buffer.byteLength(request.key) + Buffer.byteLength(JSON.stringify(output));
-    try {
-      await this.#allowance.consume(request.tenant, bytes);
-      return true;
-    } catch (refused) {
-      if (!(refused instanceof RateLimiterRes)) throw refused;
-      const { tenant, pipeline, stage } = request;
-      this.#warnings.warn(
-        'allowance',
-        { tenant, pipeline, stage },
-        'answer not stored: the tenant has used up its hourly allowance of the semantic cache',
-      );
-      return false;
-    }
-  }
 }
 
-const HOUR_S = 3_600;
+/** Bytes of an answer with its text. */
+const bytesOf = ({ key }: CacheRequest, output: JsonObject): number =>
+  Buffer.byteLength(key) + Buffer.byteLength(JSON.stringify(output));
+
 /** Stages whose evidence a worker remembers for a second. */
 const MOST_STATES = 10_000;
 

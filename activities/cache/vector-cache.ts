@@ -5,6 +5,7 @@ import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import { keySegment } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
+import type { Budget, Counted } from './budget.js';
 import type { Embedder } from './embedder.js';
 
 /** What vectors depend on beside their text. */
@@ -33,9 +34,11 @@ const MOST_AT_ONCE = 256;
 export class VectorCache {
   readonly #redis: Redis;
   readonly #warnings: RationedWarnings;
+  readonly #budget: Budget;
 
-  constructor(redis: Redis, logger: Logger) {
+  constructor(redis: Redis, logger: Logger, budget: Budget) {
     this.#redis = redis;
+    this.#budget = budget;
     this.#warnings = new RationedWarnings(logger);
   }
 
@@ -44,7 +47,10 @@ export class VectorCache {
     try {
       const found: (number[] | undefined)[] = [];
       for (const some of chunks(texts)) {
-        const stored = await this.#redis.mgetBuffer(...some.map((text) => keyOf(space, text)));
+        const keys = some.map((text) => placeOf(space, text));
+        const stored = await this.#redis.mgetBuffer(...keys.map(keyOf));
+        for (const [i, bytes] of stored.entries())
+          if (bytes !== null) this.#budget.used(keys[i] as Counted).catch(() => undefined);
         found.push(...stored.map((bytes) => (bytes === null ? undefined : vectorIn(bytes))));
       }
       return found;
@@ -54,14 +60,24 @@ export class VectorCache {
     }
   }
 
-  /** Never throws. */
-  async write(space: VectorSpace, entries: readonly (readonly [text: string, vector: readonly number[]])[]) {
+  /**
+   * Never throws.
+   *
+   * @param costMs time that one of the vectors took
+   */
+  async write(
+    space: VectorSpace,
+    entries: readonly (readonly [text: string, vector: readonly number[]])[],
+    costMs: number,
+  ): Promise<void> {
     try {
       for (const some of chunks(entries)) {
+        const ttlMs = space.keptMs ?? space.ttlMs;
         const pipeline = this.#redis.pipeline();
-        for (const [text, vector] of some)
-          pipeline.set(keyOf(space, text), bytesOf(vector), 'PX', space.keptMs ?? space.ttlMs);
+        for (const [text, vector] of some) pipeline.set(keyOf(placeOf(space, text)), bytesOf(vector), 'PX', ttlMs);
         await pipeline.exec();
+        for (const [text, vector] of some)
+          this.#budget.stored(placeOf(space, text), FLOAT32 * vector.length, costMs, ttlMs).catch(() => undefined);
       }
     } catch (error) {
       this.#warnings.warn('write', { error: messageOf(error) }, 'embeddings not cached');
@@ -73,11 +89,13 @@ function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
 }
 
-/** The space's hash is in braces with the tenant, as in the other caches' keys. */
-function keyOf({ tenant, model, with: options = {}, principal, ttlMs }: VectorSpace, text: string): string {
-  const space = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal: principal ?? null, ttlMs });
-  return `millrace:cache:{${keySegment(tenant)}:${space}}:vector:${sha256Hex(text).slice(0, 32)}`;
+function placeOf({ tenant, model, with: options = {}, principal, ttlMs }: VectorSpace, text: string): Counted {
+  const partition = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal: principal ?? null, ttlMs });
+  return { tenant, partition, id: sha256Hex(text).slice(0, 32) };
 }
+
+const keyOf = ({ tenant, partition, id }: Counted): string =>
+  `millrace:cache:{${keySegment(tenant)}:${partition}}:vector:${id}`;
 
 const FLOAT32 = 4;
 const FLOAT64 = 8;
@@ -114,8 +132,9 @@ export const withVectorCache = (embedder: Embedder, cache: VectorCache): Embedde
     const [known] = (await cache.read(space, [text])) ?? [];
     signal.throwIfAborted();
     if (known) return Float32Array.from(known);
+    const started = performance.now();
     const vector = await embedder.embed(text, signal, caller);
-    await cache.write(space, [[text, Array.from(vector)]]);
+    await cache.write(space, [[text, Array.from(vector)]], performance.now() - started);
     return vector;
   },
 });

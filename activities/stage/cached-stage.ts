@@ -120,6 +120,7 @@ const requestOf = (
   minSimilarity: cache.minSimilarity,
   embedder: cache.embedder,
   principal: cache.principal,
+  insertedBy: cache.insertedBy,
   maxErrorRate: cache.maxErrorRate,
   reask: cache.reask,
   agree: cache.agree,
@@ -146,6 +147,7 @@ const exactRequestOf = (
   ttlMs: cache.ttlMs,
   negativeMs: cache.negativeMs,
   principal: cache.principal,
+  insertedBy: cache.insertedBy,
   untilMidnight: cache.untilMidnight,
   endsAt,
 });

@@ -31,6 +31,7 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   if (missing.length === 0) return { output: outputOf(), endpoint: 'cache', device: '', cache: 'hit' };
   if (cache.only)
     throw new MillraceError('NOT_CACHED', `the cache has not all embeddings of the stage "${call.stage}"`);
+  const started = performance.now();
   const served = await serve('texts' in input ? { ...input, texts: missing } : input);
   if (found === undefined && missing.length === texts.length) return { ...served, cache: 'bypass' };
   const made = vectorsIn(served.output);
@@ -38,6 +39,7 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   await vectors.write(
     { ...space, keptMs: ttlOf(cache) },
     missing.flatMap((text, i) => (made[i] ? [[text, made[i]] as const] : [])),
+    (performance.now() - started) / missing.length,
   );
   return { ...served, output: { ...served.output, ...outputOf() }, cache: 'miss' };
 }

@@ -1,10 +1,11 @@
 /**
- * Makes the developer's set and the verifier's training pairs from `written/` and the templates below. All texts were
+ * Makes the developer's set, the attacks and the verifier's training pairs from `written/` and the templates below. All texts were
  * written for this project; none is from Quora's pairs, MRPC, SICK or fow-cache. The same seed gives the same files.
  *
  *   npm run bench:cache -- make
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { attackPairs } from './attacks.js';
 import type { Pair } from './pairs.js';
 import { seeded, shuffled } from './seeded.js';
 import { templatePairs } from './templates.js';
@@ -56,6 +57,7 @@ export function makePairs(): Record<string, number> {
   const hand = [...written('near-misses.txt', false), ...written('same.txt', true)];
   const sets = {
     'sets/developer.jsonl': [...hand, ...blocks.slice(0, DEVELOPER_BLOCKS).flat(), ...templates.slice(0, cut)],
+    'attacks/attacks.jsonl': attackPairs(),
     'training/pairs.jsonl': [...blocks.slice(DEVELOPER_BLOCKS).flat(), ...templates.slice(cut)],
   };
   for (const [file, pairs] of Object.entries(sets))

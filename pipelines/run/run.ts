@@ -138,8 +138,10 @@ export interface StageCall {
 }
 
 interface CacheCall {
-  /** Whose answers they are within the tenant: `<pipeline>/<owner>`. Absent: everybody's. */
+  /** Whose answers they are within the tenant: `<pipeline>/<owner>`, of an exact cache `<owner>`. Absent: everybody's. */
   readonly principal?: string;
+  /** Who stores an answer: `<pipeline>/<owner>`. Absent: the pipeline. */
+  readonly insertedBy?: string;
   /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
   readonly only?: true;
 }

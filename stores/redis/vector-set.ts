@@ -50,13 +50,15 @@ export class VectorSets {
     return Number(await this.#redis.call('VCARD', set));
   }
 
-  /** Adds or replaces an element; the set expires `ttlMs` from now at the earliest. */
-  async add(set: string, id: string, vector: Float32Array, ttlMs: number): Promise<void> {
+  /**
+   * Adds or replaces an element. The set has no time to live: a store that is full evicts keys that have one, and a set
+   * would be lost as a whole.
+   */
+  async add(set: string, id: string, vector: Float32Array): Promise<void> {
     const pipeline = this.#redis.pipeline();
     pipeline.call('VADD', set, 'FP32', vectorBytes(vector), id, QUANTISATION);
-    // GT alone sets no expiry on a key without one; NX alone never extends it.
-    pipeline.pexpire(set, ttlMs, 'NX');
-    pipeline.pexpire(set, ttlMs, 'GT');
+    // Sets of earlier releases have one.
+    pipeline.persist(set);
     const results = (await pipeline.exec()) ?? [];
     for (const [error] of results) if (error) throw error;
   }

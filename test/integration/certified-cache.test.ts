@@ -3,9 +3,11 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keysOf } from '../../activities/cache/cache-key.js';
 import { Entries } from '../../activities/cache/entries.js';
-import { inspectText } from '../../activities/cache/index.js';
+import { Budget, inspectText } from '../../activities/cache/index.js';
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
 import { SimilarTexts } from '../../activities/cache/similar-texts.js';
+import { attackPairs } from '../../bench/cache/attacks.js';
+import { type Pair, readPairs } from '../../bench/cache/pairs.js';
 import { Evidence, labelsToOpen, reportWrong } from '../../stores/evidence/index.js';
 import { connected, createRedis, VectorSets } from '../../stores/redis/index.js';
 import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
@@ -104,7 +106,7 @@ describe('a full partition', () => {
       const at = keysOf({ ...own, key }, 'weights');
       await entries.store(at, 'nobody', { text: key, output: { text: key } }, 60_000);
       const vector = () => embedder.embed(key, never(), { tenant: own.tenant });
-      await similar.add(at, { ...own, key }, vector, 60_000, never());
+      await similar.add(at, { ...own, key }, vector, never());
       return at;
     };
     const kept = await store('What is a lake?');
@@ -172,5 +174,130 @@ describe('what a cache keeps apart and does not keep', () => {
     expect(france?.difference).toMatch(/^name: .*\(final\)$/);
     const [badge] = await near('How can I obtain a red badge?');
     expect(badge?.score).toBeGreaterThan(0.5);
+  });
+});
+
+describe('the budget of a tenant', () => {
+  const answerOf = (tenant: string, n: number) => ({
+    tenant,
+    partition: 'ab'.repeat(32),
+    id: n.toString(16).padStart(32, '0'),
+  });
+  const keyOf = (tenant: string, n: number) =>
+    `millrace:cache:{${tenant}:${'ab'.repeat(32)}}:entry:${answerOf(tenant, n).id}`;
+  const put = async (budget: Budget, tenant: string, n: number, costMs: number, ttlMs = 60_000) => {
+    await redis.set(keyOf(tenant, n), '{}', 'PX', ttlMs);
+    await budget.stored(answerOf(tenant, n), 300, costMs, ttlMs);
+  };
+  const left = async (tenant: string, count: number) => {
+    const all = await Promise.all(Array.from({ length: count }, (_, n) => redis.exists(keyOf(tenant, n))));
+    return all.flatMap((exists, n) => (exists ? [n] : []));
+  };
+
+  it('loses what saves least for its size, and keeps what is used, dear or another tenant’s', async () => {
+    const [own, other] = [tenant(), tenant()];
+    const budget = new Budget(redis, 10_000, () => 1);
+    await put(budget, other, 0, 1);
+    for (let n = 0; n < 10; n += 1) await put(budget, own, n, n === 3 ? 5_000 : 100);
+    for (let i = 0; i < 5; i += 1) await budget.used(answerOf(own, 7));
+    for (let n = 10; n < 16; n += 1) await put(budget, own, n, 200);
+    const kept = await left(own, 16);
+    expect(kept).toHaveLength(10);
+    expect(kept).toEqual(expect.arrayContaining([3, 7, 15]));
+    expect(await left(other, 1)).toEqual([0]);
+    expect(await budget.held(own)).toMatchObject({ entries: 10, bytes: 10_000, evicted: 6, hits: 5, savedMs: 500 });
+    // What was used once does not stay for ever: newer answers reach its value.
+    for (let n = 16; n < 200; n += 1) await put(budget, own, n, 200);
+    expect(await left(own, 16)).toEqual([3]);
+  });
+
+  it('forgets what has expired, with its vector', async () => {
+    const own = tenant();
+    const budget = new Budget(redis, 0, () => 1);
+    await put(budget, own, 0, 100, 50);
+    const set = `millrace:cache:{${own}:${'ab'.repeat(32)}}:vectors`;
+    await new VectorSets(redis).add(set, answerOf(own, 0).id, Float32Array.of(1, 0));
+    await sleep(80);
+    await put(budget, own, 1, 100);
+    expect(await budget.held(own)).toMatchObject({ entries: 1, bytes: 1_000, evicted: 0 });
+    expect(await redis.exists(set)).toBe(0);
+  });
+
+  it('bounds what all caches of a tenant store, with their vectors', async () => {
+    const own = { tenant: tenant() };
+    const small = openCache(redis, embedder, {}, undefined, { heldBytes: 20_000 });
+    for (let i = 0; i < 20; i += 1)
+      await small.cache.through(request(`Who is number ${i}?`, own), model('A').ask, never());
+    const [vectors = ''] = await redis.keys(`*${own.tenant}*:vectors`);
+    const bounded = async () => {
+      const { entries, bytes } = await small.budget.held(own.tenant);
+      return { within: bytes <= 20_000 && entries > 5, same: Number(await redis.call('VCARD', vectors)) === entries };
+    };
+    await expect.poll(bounded, { timeout: 5_000 }).toEqual({ within: true, same: true });
+  });
+
+  it('lets one caller store no more in an hour than its share of what all share', async () => {
+    const own = { tenant: tenant() };
+    const { cache } = openCache(redis, embedder, {}, undefined, { principalBytesPerHour: 1_000 });
+    const ask = (key: string, insertedBy: string) =>
+      cache.through(request(key, { ...own, insertedBy }), model('x'.repeat(600)).ask, never());
+    await ask('Who wrote Hamlet?', 'p/mallory');
+    await ask('How far is the moon?', 'p/mallory');
+    expect(await ask('How far is the moon?', 'p/alice')).toMatchObject({ outcome: 'miss' });
+    expect(await ask('How far is the moon?', 'p/mallory')).toMatchObject({ outcome: 'hit' });
+  });
+});
+
+describe('500 attacks by another caller, on an embedder that finds all texts alike', () => {
+  const attacks = readPairs('bench/cache/attacks/attacks.jsonl');
+  /** The strongest attack on an embedding: every text has the victim's. */
+  const alike = { fingerprint: async () => 'alike', embed: async () => Float32Array.of(1, 0) };
+  const each = async (work: (pair: Pair, i: number) => Promise<void>) => {
+    for (let from = 0; from < attacks.length; from += 20)
+      await Promise.all(attacks.slice(from, from + 20).map((pair, i) => work(pair, from + i)));
+  };
+
+  it('are the ones that the script makes', () => {
+    expect(attacks).toHaveLength(500);
+    expect(attackPairs()).toEqual(attacks);
+  });
+
+  it('reach nobody: no answer of another principal, whatever the texts', async () => {
+    const { cache, exact } = openCache(redis, alike);
+    const own = { tenant: tenant(), maxErrorRate: 0.5, reask: 0 };
+    const wrong: string[] = [];
+    await each(async ({ a, b }, i) => {
+      const at = { ...own, pipeline: `p${i}` };
+      const bad = model('poison').ask;
+      for (const key of [a, b]) await cache.through(request(key, { ...at, principal: 'p/key:mallory' }), bad, never());
+      const call = { tenant: own.tenant, pipeline: 'p', stage: 's', kind: 'chat', model: 'm', with: {}, ttlMs: 60_000 };
+      await exact.through({ ...call, input: { prompt: b }, principal: 'key:mallory' }, bad, never());
+      for (const principal of ['p/key:alice', undefined]) {
+        const asked = await cache.through(request(b, { ...at, principal }), model('good').ask, never());
+        const called = await exact.through(
+          { ...call, input: { prompt: b, i }, principal: principal?.slice(2) },
+          model('good').ask,
+          never(),
+        );
+        if (asked.output.text !== 'good' || called.output.text !== 'good') wrong.push(`${a} | ${b}`);
+      }
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('get no hit on the victim’s text where callers share, and would on the same text', async () => {
+    const { cache } = openCache(redis, alike);
+    const own = { tenant: tenant(), maxErrorRate: 0.05, reask: 0 };
+    const wrong: string[] = [];
+    let same = 0;
+    await each(async ({ a, b }, i) => {
+      const at = { ...own, pipeline: `p${i}` };
+      await cache.through(request(a, at), model('poison').ask, never());
+      const asked = await cache.through(request(b, at), model('good').ask, never());
+      if (asked.output.text !== 'good') wrong.push(`${a} | ${b}`);
+      if ((await cache.through(request(a, at), model('good').ask, never())).outcome === 'hit') same += 1;
+    });
+    expect(wrong).toEqual([]);
+    expect(same).toBe(500);
   });
 });

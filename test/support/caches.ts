@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import {
+  Budget,
   type CacheRequest,
   type CacheTimeouts,
   type Embedder,
@@ -28,6 +29,7 @@ export interface TestCache {
   readonly cache: SemanticCache;
   readonly exact: ExactCache;
   readonly vectors: VectorCache;
+  readonly budget: Budget;
   readonly warnings: readonly Warning[];
   readonly metrics: Metrics;
 }
@@ -37,18 +39,18 @@ export function openCache(
   embedder: Embedder,
   timeouts: Partial<CacheTimeouts> = {},
   tenantBytesPerHour?: number,
+  more: { heldBytes?: number; principalBytesPerHour?: number } = {},
 ): TestCache {
   const { logger, warnings } = recordingLogger();
   const metrics = createMetrics();
+  const budget = new Budget(redis, more.heldBytes ?? 0);
+  const { principalBytesPerHour } = more;
+  const parts = { redis, metrics, logger, tenantBytesPerHour, principalBytesPerHour, budget };
   return {
-    cache: new SemanticCache({ redis, embedderFor: () => embedder, metrics, logger, timeouts, tenantBytesPerHour }),
-    exact: new ExactCache({
-      redis,
-      metrics,
-      logger,
-      ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }),
-    }),
-    vectors: new VectorCache(redis, logger),
+    cache: new SemanticCache({ ...parts, embedderFor: () => embedder, timeouts }),
+    exact: new ExactCache({ ...parts, ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }) }),
+    vectors: new VectorCache(redis, logger, budget),
+    budget,
     warnings,
     metrics,
   };

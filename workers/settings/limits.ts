@@ -76,7 +76,23 @@ export const LIMIT_SETTINGS = {
     .min(0)
     .default(256 * 1024 ** 2)
     .describe(
-      'Bytes of a tenant’s answers that the semantic cache stores per hour; further answers are returned but not cached, so that one tenant does not evict the entries of others. 0: no limit.',
+      'Bytes of a tenant’s answers that the caches store per hour; further answers are returned but not cached, so that one tenant does not evict the entries of others. 0: no limit.',
+    ),
+  MILLRACE_CALLER_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(64 * 1024 ** 2)
+    .describe(
+      'The same for each API key or user: a quarter of what its tenant may, so that one caller does not fill what all callers share. 0: no limit.',
+    ),
+  MILLRACE_TENANT_CACHE_HELD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(128 * 1024 ** 2)
+    .describe(
+      'Bytes that all cached answers and embeddings of a tenant may take at once, half of the embedded store’s; beyond it those worth least are removed. 0: no limit but the store’s.',
     ),
   MILLRACE_DISK_RESERVE_BYTES: z.coerce
     .number()

@@ -26,7 +26,7 @@ export const SERVER_SETTINGS = {
     .string()
     .optional()
     .describe(
-      'URL of your Redis (8 or later) for the semantic cache: a separate server that may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
+      'URL of your Redis (8 or later) for the caches: a separate server that may evict (`volatile-lru`, which keeps vector sets, or `allkeys-lru`); default: the embedded one.',
     ),
   MILLRACE_RECORD_KEPT_MS: ms(
     'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',

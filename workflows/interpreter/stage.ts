@@ -198,14 +198,21 @@ function cacheOf(
 ): StageCall['cache'] {
   if (!cache) return undefined;
   const own = {
-    ...(sessionsOf !== undefined && !cache.shared && { principal: sessionsOf }),
+    ...(sessionsOf !== undefined && { insertedBy: sessionsOf }),
     ...(cachedOnly && { only: true as const }),
   };
-  if (cache.kind === 'exact') return { ...cache, ...own };
+  const principal = cache.shared ? undefined : sessionsOf;
+  // All pipelines share the results of equal calls.
+  if (cache.kind === 'exact')
+    return { ...cache, ...own, ...(principal !== undefined && { principal: ownerOf(principal) }) };
   return {
     ...cache,
     key: String(resolve(cache.key, scope) ?? ''),
     context: resolve(mask(input, cache.key), scope),
     ...own,
+    ...(principal !== undefined && { principal }),
   };
 }
+
+/** Names of pipelines have no slash. */
+const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);

@@ -1,0 +1,207 @@
+import type { Redis } from 'ioredis';
+import { keySegment, script } from '../../stores/redis/index.js';
+
+/**
+ * What the cached answers of a tenant take, and which of them are worth least. The value of an answer is
+ * `clock + uses × cost / bytes`: the time that it saves, how often it has been used, and its size; `clock` is the value of
+ * the last one evicted, so that answers which were once used much age (GreedyDual-Size with frequency: Cherkasova,
+ * "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching policy", HPL-98-69, 1998).
+ *
+ * Members are named in 65 characters: partition and id. The ledger has no time to live: a store that evicts only keys with
+ * one keeps it. If it is lost, counting starts anew and answers end by their own time to live.
+ */
+const KEYS = ['value', 'until', 'of', 'sum'] as const;
+type Keys = [value: string, until: string, of: string, sum: string];
+
+/** Answers removed by one script: a millisecond of Redis' time. */
+const MOST_AT_ONCE = 64;
+
+const DROP = `
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local gone = {}
+local function drop(member)
+  local bytes = string.match(redis.call('HGET', KEYS[3], member) or '0', '^%d+')
+  redis.call('ZREM', KEYS[1], member)
+  redis.call('ZREM', KEYS[2], member)
+  redis.call('HDEL', KEYS[3], member)
+  redis.call('HINCRBY', KEYS[4], 'bytes', -bytes)
+  gone[#gone + 1] = member
+end
+local most = ${MOST_AT_ONCE}
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)) do drop(member) end`;
+
+const EVICT = `
+local evicted = 0
+while #gone < 2 * most do
+  local total = tonumber(redis.call('HGET', KEYS[4], 'bytes') or '0')
+  if total <= budget then break end
+  local least = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  if #least == 0 then break end
+  redis.call('HSET', KEYS[4], 'clock', least[2])
+  drop(least[1])
+  evicted = evicted + 1
+end
+if evicted > 0 then redis.call('HINCRBY', KEYS[4], 'evicted', evicted) end
+return { redis.call('HGET', KEYS[4], 'bytes') or '0', gone }`;
+
+type Reply = [bytes: string, gone: string[]];
+
+const admit = script<Keys, [member: string, bytes: number, cost: number, ttlMs: number, budget: number], Reply>(`${DROP}
+local budget = tonumber(ARGV[5])
+local uses = 1
+local old = redis.call('HGET', KEYS[3], ARGV[1])
+if old then
+  local bytes, _, before = string.match(old, '^(%d+) (%d+) (%d+)')
+  redis.call('HINCRBY', KEYS[4], 'bytes', -bytes)
+  uses = tonumber(before)
+end
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. uses)
+redis.call('HINCRBY', KEYS[4], 'bytes', ARGV[2])
+local clock = tonumber(redis.call('HGET', KEYS[4], 'clock') or '0')
+redis.call('ZADD', KEYS[1], clock + uses * ARGV[3] / ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
+${EVICT}`);
+
+const shrink = script<Keys, [bytes: number], Reply>(`${DROP}
+local budget = tonumber(redis.call('HGET', KEYS[4], 'bytes') or '0') - tonumber(ARGV[1])
+${EVICT}`);
+
+const use = script<Keys, [member: string], number>(`
+local bytes, cost, uses = string.match(redis.call('HGET', KEYS[3], ARGV[1]) or '', '^(%d+) (%d+) (%d+)')
+if not bytes then return 0 end
+redis.call('HSET', KEYS[3], ARGV[1], bytes .. ' ' .. cost .. ' ' .. (uses + 1))
+local clock = tonumber(redis.call('HGET', KEYS[4], 'clock') or '0')
+redis.call('ZADD', KEYS[1], clock + (uses + 1) * cost / bytes, ARGV[1])
+redis.call('HINCRBY', KEYS[4], 'hits', 1)
+redis.call('HINCRBY', KEYS[4], 'savedMs', cost)
+return 1`);
+
+/** Tenants by the bytes that their caches take. */
+const TENANTS = 'millrace:cache-tenants';
+/** Share of the store's memory above which answers are evicted before the store does it, whole keys at random. */
+const FULL = 0.9;
+/** How long the store's memory is taken for known, in milliseconds. */
+const MEMORY_MS = 1_000;
+/** Bytes of keys, ledger and index beside an answer's own. */
+const OVERHEAD = 700;
+/** One insert in so many also removes what has expired of another tenant. */
+const SWEEP = 32;
+
+/** An answer, as the ledger counts it. */
+export interface Counted {
+  readonly tenant: string;
+  readonly partition: string;
+  readonly id: string;
+}
+
+interface Held {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly evicted: number;
+  readonly hits: number;
+  /** Time that calls would have taken, in milliseconds. */
+  readonly savedMs: number;
+}
+
+/** One budget for all cached answers of a tenant. Every call rejects if Redis does not respond. */
+export class Budget {
+  readonly #redis: Redis;
+  readonly #bytes: number;
+  readonly #random: () => number;
+  #memory: { readonly surplus: number; readonly until: number } | undefined;
+
+  /** @param bytes that a tenant's answers may take; 0: no limit but the store's */
+  constructor(redis: Redis, bytes: number, random = Math.random) {
+    this.#redis = redis;
+    this.#bytes = bytes;
+    this.#random = random;
+  }
+
+  /**
+   * Counts a stored answer and removes what has expired or is worth least, the answer itself if that is. Not awaited by
+   * the caches: an answer that the ledger misses ends by its own time to live.
+   *
+   * @param bytes of the answer with its vector
+   * @param costMs time of the call that it saves
+   */
+  async stored(answer: Counted, bytes: number, costMs: number, ttlMs: number): Promise<void> {
+    const { tenant } = answer;
+    const size = Math.ceil(bytes) + OVERHEAD;
+    const most = this.#bytes > 0 ? this.#bytes : Number.MAX_SAFE_INTEGER;
+    const cost = Math.max(1, Math.round(costMs));
+    await this.#removed(tenant, await admit(this.#redis, keysFor(tenant), memberOf(answer), size, cost, ttlMs, most));
+    const surplus = await this.#surplus();
+    if (surplus > 0) await this.#relieve(surplus);
+    if (this.#random() < 1 / SWEEP) await this.#sweep();
+  }
+
+  /** Counts a hit: its answer is worth more. */
+  async used(answer: Counted): Promise<void> {
+    await use(this.#redis, keysFor(answer.tenant), memberOf(answer));
+  }
+
+  async held(tenant: string): Promise<Held> {
+    const [value, , , sum] = keysFor(tenant);
+    const [entries, counts] = await Promise.all([this.#redis.zcard(value), this.#redis.hgetall(sum)]);
+    const number = (field: string) => Number(counts[field] ?? 0);
+    return {
+      entries,
+      bytes: number('bytes'),
+      evicted: number('evicted'),
+      hits: number('hits'),
+      savedMs: number('savedMs'),
+    };
+  }
+
+  /** The tenant that takes most gives up what is worth least to it. */
+  async #relieve(surplus: number): Promise<void> {
+    const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
+    if (tenant !== undefined) await this.#removed(tenant, await shrink(this.#redis, keysFor(tenant), surplus));
+  }
+
+  async #sweep(): Promise<void> {
+    const tenant = await this.#redis.zrandmember(TENANTS);
+    if (typeof tenant === 'string') await this.#removed(tenant, await shrink(this.#redis, keysFor(tenant), 0));
+  }
+
+  async #removed(tenant: string, [bytes, gone]: Reply): Promise<void> {
+    const pipeline = this.#redis.pipeline();
+    if (Number(bytes) > 0) pipeline.zadd(TENANTS, bytes, tenant);
+    else pipeline.zrem(TENANTS, tenant);
+    for (const member of gone) {
+      const [partition, id] = partsOf(member);
+      const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
+      pipeline.unlink(`${prefix}:entry:${id}`, `${prefix}:vector:${id}`);
+      pipeline.call('VREM', `${prefix}:vectors`, id);
+    }
+    // A store without vector sets rejects VREM; the answers are gone all the same.
+    await pipeline.exec();
+  }
+
+  /** Bytes above what the store should hold. */
+  async #surplus(): Promise<number> {
+    if (this.#memory && performance.now() < this.#memory.until) return this.#memory.surplus;
+    const info = await this.#redis.info('memory');
+    const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+    const most = field('maxmemory');
+    const surplus = most > 0 ? Math.max(0, field('used_memory') - FULL * most) : 0;
+    // While it is full each insert makes room for more than itself.
+    this.#memory = { surplus: Math.min(surplus, MOST_RELIEF), until: performance.now() + MEMORY_MS };
+    return this.#memory.surplus;
+  }
+}
+
+/** Bytes removed after one insert at most. */
+const MOST_RELIEF = 256 * 1024;
+
+const keysFor = (tenant: string): Keys =>
+  KEYS.map((name) => `millrace:cache-budget:{${keySegment(tenant)}}:${name}`) as Keys;
+
+const memberOf = ({ partition, id }: Counted): string =>
+  `${Buffer.from(partition, 'hex').toString('base64url')}.${Buffer.from(id, 'hex').toString('base64url')}`;
+
+const partsOf = (member: string): readonly [partition: string, id: string] => {
+  const [partition = '', id = ''] = member.split('.');
+  return [Buffer.from(partition, 'base64url').toString('hex'), Buffer.from(id, 'base64url').toString('hex')];
+};
