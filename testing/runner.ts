@@ -7,7 +7,13 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import { durationMs } from '../pipelines/duration.js';
 import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
-import type { RunEvent, StageCall, StageOutcome } from '../pipelines/run/index.js';
+import {
+  eventWithin,
+  type RunEvent,
+  type StageCall,
+  type StageEvent,
+  type StageOutcome,
+} from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/index.js';
 import type { NamedCode } from '../pipelines/stages/kind.js';
 import { type Answered, serveForeign } from './foreign.js';
@@ -73,13 +79,15 @@ export class ScriptedRunner {
     const made = { kind, model, ...(tool !== undefined && { tool }), with: call.with, input };
     this.calls.push({ ...of, ...made });
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
-    if (!waited) onEvent({ type: 'stage.started', ...of, kind, model });
+    const publish = (event: StageEvent) =>
+      onEvent(typeof call.events === 'object' ? eventWithin(event, call.events) : event);
+    if (!waited) publish({ type: 'stage.started', ...of, kind, model });
     const started = clock.now();
     let hasText = false;
-    const publish = (text: string) => {
+    const onText = (text: string) => {
       if (text === '') return;
       hasText = true;
-      onEvent({ type: 'stage.delta', ...of, text });
+      publish({ type: 'stage.delta', ...of, text });
     };
     try {
       if (call.cache?.only) throw new MillraceError('NOT_CACHED', 'the cache of a test is empty');
@@ -88,17 +96,17 @@ export class ScriptedRunner {
           ? await serveForeign(input, call, (given) =>
               this.#answer(call, attempt, this.#scriptOf(call), { input: given, signal: attempt.signal }),
             )
-          : await serveStage(this.#serving(call, attempt), input, call, attempt, publish);
-      if (!hasText && typeof served.output.text === 'string') publish(served.output.text);
+          : await serveStage(this.#serving(call, attempt), input, call, attempt, onText);
+      if (!hasText && typeof served.output.text === 'string') onText(served.output.text);
       const runMs = clock.now() - started;
       const cache = call.cache ? 'miss' : 'off';
-      onEvent({ type: 'stage.finished', ...of, cache, runMs });
+      publish({ type: 'stage.finished', ...of, cache, runMs });
       return { ...served, attempt: attempt.attempt, cache, queueMs: 0, runMs };
     } catch (error) {
       const { code, message } = publicFailure(error, attempt.signal);
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
-        if (!waited) onEvent({ type: 'stage.waiting_for', ...of, model, code, message });
-      } else onEvent({ type: 'stage.failed', ...of, code, message });
+        if (!waited) publish({ type: 'stage.waiting_for', ...of, model, code, message });
+      } else publish({ type: 'stage.failed', ...of, code, message });
       throw error;
     }
   }

@@ -19,8 +19,8 @@ import {
   type ForeignStart,
   foreignActivityId,
   idempotencyKeyOf,
-  type RunEvent,
   type StageCall,
+  type StageEvent,
   type StageOutcome,
   type StagePlacement,
 } from '../pipelines/run/index.js';
@@ -36,7 +36,7 @@ export interface ForeignHost {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
-  publish(event: RunEvent): void;
+  publish(event: StageEvent): void;
 }
 
 type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
@@ -98,7 +98,7 @@ export async function callForeign(
 const isOwnCancellation = (error: unknown): boolean =>
   isCancellation(error) && CancellationScope.current().consideredCancelled;
 
-const cancelled = ({ stage }: StageCall, path: string): RunEvent => ({
+const cancelled = ({ stage }: StageCall, path: string): StageEvent => ({
   type: 'stage.failed',
   stage,
   path,

@@ -20,10 +20,12 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { allSteps, PRIORITY_KEYS, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
+  childEvents,
   type Decision,
+  type EventsTo,
+  eventWithin,
   OUTCOME_SIGNAL,
   type RunContext,
-  type RunEvent,
   type RunResult,
   SEARCH_ATTRIBUTES,
   type Segment,
@@ -31,6 +33,7 @@ import {
   type SegmentOutcome,
   type ServingCall,
   type StageCall,
+  type StageEvent,
   type StageOutcome,
   type StagePlacement,
   type StageRecord,
@@ -63,7 +66,10 @@ const SMALL_BYTES = 4_000;
 
 /** Sink by which the worker receives events of its workflows for clients that follow a run. */
 export interface EventSinks extends Sinks {
-  events: { publish(event: RunEvent): void };
+  events: {
+    /** @param to the run whose event it is, where that is the parent of the workflow's run */
+    publish(event: StageEvent, to?: string): void;
+  };
 }
 
 const { events } = proxySinks<EventSinks>();
@@ -117,7 +123,7 @@ export class TemporalHost implements RunHost {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),
         room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
-        publish: (event) => this.publish(event),
+        publish: (event) => this.publish(event, call.events ?? true),
       });
     const begin = () =>
       placed.elsewhere && placed.patienceMs !== undefined
@@ -205,7 +211,7 @@ export class TemporalHost implements RunHost {
     try {
       return (await executeChild(plan.name, {
         workflowId: `${workflowId}/${path}`,
-        args: [input, context],
+        args: [input, { ...context, ...childEvents(context, workflowId, path) }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
         staticSummary: `${path} of ${workflowId}`,
@@ -285,8 +291,9 @@ export class TemporalHost implements RunHost {
   }
 
   /** Sent through the worker, without a record in the history; sent twice if a worker dies. */
-  publish(event: RunEvent): void {
-    events.publish(event);
+  publish(event: StageEvent, to: true | EventsTo): void {
+    if (to === true) events.publish(event);
+    else events.publish(eventWithin(event, to), to.run);
   }
 
   #show(): void {

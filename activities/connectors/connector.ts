@@ -172,6 +172,8 @@ export interface CallContext {
    * progress outside the answer's text: reasoning, or a tool call's arguments.
    */
   emit(chunk: string | number): void;
+  /** More of the reasoning before the answer, for those who watch; `emit` gets an empty text besides. Absent: nobody does. */
+  think?(text: string): void;
   /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
   /**

@@ -113,6 +113,7 @@ export async function serveStage(
   call: StageCall,
   attempt: Attempt,
   onText: OnText = () => undefined,
+  onReasoning: OnText = () => undefined,
 ): Promise<Served> {
   const kind = kindOf(parts.kinds, call);
   const conversions = new Set<string>();
@@ -136,7 +137,12 @@ export async function serveStage(
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
         })
-      : await callPool(parts, kind, checked, call, attempt, { audioFor, onText, onShortened: onConversion });
+      : await callPool(parts, kind, checked, call, attempt, {
+          audioFor,
+          onText,
+          onReasoning,
+          onShortened: onConversion,
+        });
   return {
     ...served,
     ...(await kept(served.output)),
@@ -170,6 +176,7 @@ export function kindOf(kinds: DefinedKinds | undefined, { kind }: Pick<StageCall
 interface PoolCallParts {
   readonly audioFor: (signal: AbortSignal) => AudioPort;
   readonly onText: OnText;
+  readonly onReasoning: OnText;
   /** Describes what of a conversation was left out. */
   readonly onShortened: (what: string) => void;
 }
@@ -193,7 +200,7 @@ async function callPool(
       { prompt: transcript },
       { ...call, with: summaryOptions(call.with) },
       attempt,
-      { ...own, onText: () => undefined },
+      { ...own, onText: () => undefined, onReasoning: () => undefined },
     );
     spent.push(usage);
     return output.text as string;
@@ -225,7 +232,7 @@ async function callOnce(
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
-  { audioFor, onText }: PoolCallParts,
+  { audioFor, onText, onReasoning }: PoolCallParts,
 ): Promise<Served> {
   const { signal, resumeFrom } = attempt;
   const affinity = affinityOf(call, input);
@@ -254,6 +261,9 @@ async function callOnce(
           audio: audioFor(signal),
           artifacts: artifactsOf(call.tenant, () => undefined, signal),
           signal,
+          think(text) {
+            if (!call.hedge) onReasoning(text);
+          },
           emit(chunk) {
             emit(chunk);
             // Of a hedge's two calls it is not yet known whose text counts.

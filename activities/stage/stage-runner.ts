@@ -121,10 +121,11 @@ export class StageRunner {
       if (whole !== undefined) return whole;
     }
     const onText: OnText = (delta) => events?.delta(delta);
+    const onReasoning: OnText = (more) => events?.reasoning(more);
     const alone =
       (own: Attempt, onOwn: OnText) =>
       (instead = input) =>
-        serveStage(parts, instead, call, own, onOwn);
+        serveStage(parts, instead, call, own, onOwn, onReasoning);
     if (!writes || writes.includes('chunks') || !parts.streams)
       return await throughCache(parts, input, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;

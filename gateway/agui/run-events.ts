@@ -3,125 +3,171 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import type { RunEvent } from '../../pipelines/run/index.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import type { Answer } from '../openai/chat-reply.js';
+import type { ExecutedCall } from '../openai/executed-calls.js';
 import type { Model } from '../openai/models.js';
-import { SentText } from '../openai/sent-text.js';
+import { type CallBegun, RunTeller, type Told } from '../openai/told.js';
 import type { NeedsInput } from '../waiting/follow-call.js';
 import { interruptOf } from './interrupt.js';
 import type { RunInput } from './run-input.js';
 
-const event = (data: { readonly type: string }): ServerEvent => ({ data: JSON.stringify(data) });
+type Event = { readonly type: string; readonly [key: string]: unknown };
+type Events = Generator<ServerEvent>;
+const event = (data: Event): ServerEvent => ({ data: JSON.stringify(data) });
 
-/** Writes a run as AG-UI's events: steps are stages, and the state has the run's id and the status of each step. */
+/**
+ * Writes a run as AG-UI's events: steps are stages, and the state has the run's id and the status of each step. Each text of an agent is a
+ * message. One that is void is named by a custom event, and comes again as another message.
+ */
 export class RunEvents {
   readonly #input: RunInput;
-  readonly #model: Pick<Model, 'textStages'>;
-  readonly #text = new SentText();
+  readonly #model: Model;
+  #teller: RunTeller | undefined;
   readonly #steps = new Set<string>();
-  readonly #messageId: string;
-  #writing = false;
+  /** Ids of the calls and of the results that the client has. */
+  readonly #calls: Set<string>;
+  readonly #results: Set<string>;
+  #messages = 0;
+  /** The message that is being written. */
+  #writing: { readonly id: string; readonly thinks: boolean } | undefined;
+  /** The message that a turn's calls belong to. */
+  #parent: string | undefined;
 
-  constructor(input: RunInput, model: Pick<Model, 'textStages'>) {
+  constructor(input: RunInput, model: Model) {
     this.#input = input;
     this.#model = model;
-    this.#messageId = `msg_${input.runId}`;
+    const { messages } = input;
+    this.#calls = new Set(
+      messages.flatMap((each) => (each.role === 'assistant' ? (each.toolCalls ?? []).map(({ id }) => id) : [])),
+    );
+    this.#results = new Set(messages.flatMap((each) => (each.role === 'tool' ? [each.toolCallId] : [])));
   }
 
-  *start(run: string): Generator<ServerEvent> {
+  *start(run: string): Events {
     const { threadId, runId, state } = this.#input;
-    yield event({ type: 'RUN_STARTED', threadId, runId } as { type: string });
+    this.#teller = new RunTeller(this.#model, run);
+    yield event({ type: 'RUN_STARTED', threadId, runId });
     const given = isJsonObject(state as Json) ? (state as JsonObject) : {};
-    yield event({ type: 'STATE_SNAPSHOT', snapshot: { ...given, millrace: { run, steps: {} } } } as { type: string });
+    yield event({ type: 'STATE_SNAPSHOT', snapshot: { ...given, millrace: { run, steps: {} } } });
   }
 
-  *of(each: RunEvent): Generator<ServerEvent> {
+  *of(each: RunEvent): Events {
     if (each.type === 'events.lost') return;
-    const { path, stage } = each;
-    const isText = this.#model.textStages.has(stage);
+    const { path } = each;
     switch (each.type) {
       case 'stage.started':
-        if (isText) this.#text.begin();
         yield this.#status(path, 'running');
-        if (this.#steps.has(path)) return;
+        if (!this.#steps.has(path)) yield event({ type: 'STEP_STARTED', stepName: path });
         this.#steps.add(path);
-        yield event({ type: 'STEP_STARTED', stepName: path } as { type: string });
-        return;
-      case 'stage.delta':
-        if (isText) yield* this.#say(this.#text.add(each.text));
-        return;
+        break;
       case 'stage.finished':
         yield this.#status(path, 'done');
         yield* this.#finish(path);
-        return;
+        break;
       case 'stage.failed':
         yield this.#status(path, 'failed');
-        return;
+        break;
       case 'stage.waiting':
         yield this.#status(path, 'waiting');
-        return;
+        break;
       case 'stage.decided':
         yield this.#status(path, each.approved ? 'approved' : 'rejected');
-        return;
-      default:
-        return;
+        break;
     }
+    for (const piece of this.#teller?.of(each) ?? []) yield* this.#tell(piece);
   }
 
   /** The rest of a run that has succeeded. */
-  *end(answer: Answer, output: JsonObject): Generator<ServerEvent> {
-    const { text, executed, toolCalls } = answer;
-    yield* this.#say(this.#text.end(text));
-    if (this.#writing) yield event({ type: 'TEXT_MESSAGE_END', messageId: this.#messageId } as { type: string });
-    for (const { id, name, arguments: given, output: result, error } of executed) {
-      yield* this.#call(id, name, given);
-      const content = result ?? `Error: ${error ?? 'unknown'}`;
-      yield event({ type: 'TOOL_CALL_RESULT', messageId: `res_${id}`, toolCallId: id, content, role: 'tool' } as {
-        type: string;
-      });
-    }
-    for (const { id, name, arguments: given } of toolCalls) yield* this.#call(id, name, JSON.stringify(given));
+  *end(answer: Answer, output: JsonObject): Events {
+    const { executed, toolCalls } = answer;
+    for (const call of executed) yield* this.#result(call);
+    for (const piece of this.#teller?.end({ output }) ?? []) yield* this.#tell(piece);
+    yield* this.#close();
+    for (const { id, name, arguments: given } of toolCalls)
+      yield* this.#call({ id, name, arguments: JSON.stringify(given) });
     const pending = toolCalls.map(({ id }) => id);
     yield* this.#closed({ type: 'success', ...(pending.length > 0 && { pendingToolCallIds: pending }) }, output);
   }
 
   /** The run waits for a person: the client answers with its next run. */
-  *interrupt(needs: NeedsInput): Generator<ServerEvent> {
-    if (this.#writing) yield event({ type: 'TEXT_MESSAGE_END', messageId: this.#messageId } as { type: string });
+  *interrupt(needs: NeedsInput): Events {
     yield* this.#closed({ type: 'interrupt', interrupts: needs.waits.map((wait) => interruptOf(needs, wait)) });
   }
 
   error({ code }: MillraceError, message: string): ServerEvent {
-    return event({ type: 'RUN_ERROR', message, code } as { type: string });
+    return event({ type: 'RUN_ERROR', message, code });
   }
 
-  *#say(delta: string): Generator<ServerEvent> {
-    if (delta === '') return;
-    const messageId = this.#messageId;
-    if (!this.#writing) yield event({ type: 'TEXT_MESSAGE_START', messageId, role: 'assistant' } as { type: string });
-    this.#writing = true;
-    yield event({ type: 'TEXT_MESSAGE_CONTENT', messageId, delta } as { type: string });
+  *#tell(piece: Told): Events {
+    if ('text' in piece) yield* this.#write(false, piece.text);
+    else if ('reasoning' in piece) yield* this.#write(true, piece.reasoning);
+    else if ('called' in piece) yield* this.#call(piece.called);
+    else if ('executed' in piece) yield* this.#result(piece.executed);
+    else {
+      const messageId = this.#writing?.id;
+      yield* this.#close();
+      if (piece.ended === 'whole') this.#parent = messageId;
+      else if (messageId !== undefined) yield event({ type: 'CUSTOM', name: 'millrace.void', value: { messageId } });
+    }
   }
 
-  *#call(toolCallId: string, toolCallName: string, delta: string): Generator<ServerEvent> {
-    const parentMessageId = this.#messageId;
-    yield event({ type: 'TOOL_CALL_START', toolCallId, toolCallName, parentMessageId } as { type: string });
-    yield event({ type: 'TOOL_CALL_ARGS', toolCallId, delta } as { type: string });
-    yield event({ type: 'TOOL_CALL_END', toolCallId } as { type: string });
+  *#write(thinks: boolean, delta: string): Events {
+    if (this.#writing?.thinks !== thinks) yield* this.#close();
+    const role = thinks ? 'reasoning' : 'assistant';
+    const kind = thinks ? 'REASONING_MESSAGE' : 'TEXT_MESSAGE';
+    if (!this.#writing) {
+      const id = this.#messages === 0 ? `msg_${this.#input.runId}` : `msg_${this.#input.runId}_${this.#messages}`;
+      this.#messages += 1;
+      this.#writing = { id, thinks };
+      this.#parent = undefined;
+      if (thinks) yield event({ type: 'REASONING_START', messageId: id });
+      yield event({ type: `${kind}_START`, messageId: id, role });
+    }
+    yield event({ type: `${kind}_CONTENT`, messageId: this.#writing.id, delta });
+  }
+
+  *#close(): Events {
+    const writing = this.#writing;
+    if (!writing) return;
+    this.#writing = undefined;
+    const messageId = writing.id;
+    yield event({ type: writing.thinks ? 'REASONING_MESSAGE_END' : 'TEXT_MESSAGE_END', messageId });
+    if (writing.thinks) yield event({ type: 'REASONING_END', messageId });
+  }
+
+  *#call({ id: toolCallId, name: toolCallName, arguments: delta }: CallBegun): Events {
+    if (this.#calls.has(toolCallId)) return;
+    this.#calls.add(toolCallId);
+    if (this.#writing?.thinks) yield* this.#close();
+    const parentMessageId = this.#parent;
+    yield event({ type: 'TOOL_CALL_START', toolCallId, toolCallName, ...(parentMessageId && { parentMessageId }) });
+    yield event({ type: 'TOOL_CALL_ARGS', toolCallId, delta });
+    yield event({ type: 'TOOL_CALL_END', toolCallId });
+  }
+
+  *#result(call: ExecutedCall): Events {
+    const { id: toolCallId, output, error } = call;
+    if (this.#results.has(toolCallId)) return;
+    this.#results.add(toolCallId);
+    yield* this.#call(call);
+    const content = output ?? `Error: ${error ?? 'unknown'}`;
+    yield event({ type: 'TOOL_CALL_RESULT', messageId: `res_${toolCallId}`, toolCallId, content, role: 'tool' });
   }
 
   /** Every step that has begun must be finished before the run is. */
-  *#closed(outcome: object, result?: JsonObject): Generator<ServerEvent> {
+  *#closed(outcome: object, result?: JsonObject): Events {
+    yield* this.#close();
     for (const path of [...this.#steps]) yield* this.#finish(path);
     const { threadId, runId } = this.#input;
-    yield event({ type: 'RUN_FINISHED', threadId, runId, outcome, ...(result && { result }) } as { type: string });
+    yield event({ type: 'RUN_FINISHED', threadId, runId, outcome, ...(result && { result }) });
   }
 
-  *#finish(path: string): Generator<ServerEvent> {
-    if (this.#steps.delete(path)) yield event({ type: 'STEP_FINISHED', stepName: path } as { type: string });
+  *#finish(path: string): Events {
+    if (this.#steps.delete(path)) yield event({ type: 'STEP_FINISHED', stepName: path });
   }
 
   /** A change of the state, as JSON Patch (RFC 6902). */
   #status(path: string, value: string): ServerEvent {
     const at = `/millrace/steps/${path.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    return event({ type: 'STATE_DELTA', delta: [{ op: 'add', path: at, value }] } as { type: string });
+    return event({ type: 'STATE_DELTA', delta: [{ op: 'add', path: at, value }] });
   }
 }

@@ -1,5 +1,7 @@
 import type { ServerEvent } from '../http/event-stream.js';
-import type { Answer, ExecutedCall } from '../openai/chat-reply.js';
+import type { Answer } from '../openai/chat-reply.js';
+import type { ExecutedCall } from '../openai/executed-calls.js';
+import type { CallBegun, Told } from '../openai/told.js';
 
 /** Identity of the message of a run. */
 export interface Identity {
@@ -53,7 +55,17 @@ export function messageOf(of: Identity, answer: Answer) {
 
 const event = (data: { readonly type: string }): ServerEvent => ({ event: data.type, data: JSON.stringify(data) });
 
-/** Writes the events of a streamed message. */
+/**
+ * An event beyond the protocol, which clients skip: a call that the run executes has begun or ended, or the text of a block is void,
+ * because its model call was repeated with another text, which follows as the next block.
+ */
+const extension = (
+  data:
+    | { readonly type: 'millrace_void'; readonly index: number }
+    | ({ readonly type: 'millrace_tool_call' } & CallBegun),
+): ServerEvent => event(data);
+
+/** Writes the events of a streamed message. Each message of an agent is a block. */
 export class EventWriter {
   readonly #of: Identity;
   #blocks = 0;
@@ -74,10 +86,19 @@ export class EventWriter {
     yield event({ type: 'message_start', message } as { type: string });
   }
 
-  *text(text: string): Generator<ServerEvent> {
-    if (!this.#inText) yield this.#open(textBlock(''));
-    this.#inText = true;
-    yield this.#delta({ type: 'text_delta', text });
+  *told(piece: Told): Generator<ServerEvent> {
+    if ('text' in piece) {
+      if (!this.#inText) yield this.#open(textBlock(''));
+      this.#inText = true;
+      yield this.#delta({ type: 'text_delta', text: piece.text });
+    } else if ('ended' in piece) {
+      if (piece.ended === 'void') yield extension({ type: 'millrace_void', index: this.#blocks });
+      if (this.#inText) yield this.#close();
+      this.#inText = false;
+    } else if ('called' in piece) {
+      const begun = { ...piece.called, status: 'in_progress' };
+      yield extension({ type: 'millrace_tool_call', ...begun });
+    } else if ('executed' in piece) yield extension({ type: 'millrace_tool_call', ...piece.executed });
   }
 
   /** The remaining events after the text. */

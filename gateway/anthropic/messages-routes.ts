@@ -51,7 +51,6 @@ async function* eventsOf({ run, pieces }: StreamedRun, model: Model): AsyncGener
     // Not before there is something to send: an error until then has a status of its own.
     if (!begun) yield* writer.start();
     begun = true;
-    if ('text' in piece) yield* writer.text(piece.text);
-    else yield* writer.end(answerOf(piece.document, model));
+    yield* 'document' in piece ? writer.end(answerOf(piece.document, model)) : writer.told(piece);
   }
 }

@@ -9,7 +9,7 @@ import { baseUrlOf } from '../http/public-url.js';
 import { resumeCall } from '../waiting/follow-call.js';
 import { answerOf } from './call-tool.js';
 import { eventId, placeOf } from './place.js';
-import { messageOf } from './progress.js';
+import { ProgressMessages } from './progress.js';
 
 /** `GET /mcp`: continues the stream of a call after `Last-Event-ID`. */
 export async function resumeStream(
@@ -37,6 +37,7 @@ export async function resumeStream(
   const write = (message: object, at?: string) =>
     raw.write(`event: message\n${at === undefined ? '' : `id: ${at}\n`}data: ${JSON.stringify(message)}\n\n`);
   let progress = sent;
+  const messages = new ProgressMessages();
   const base = baseUrlOf(deps.publicUrl, request);
   try {
     const answer = await answerOf(deps, { caller, base }, () =>
@@ -51,13 +52,13 @@ export async function resumeStream(
             request.notes.runId = id;
           },
           event: async (event, at) => {
-            const message = messageOf(event);
-            if (message === undefined) return;
-            progress += 1;
-            if (token === undefined) return;
-            const params = { progressToken: token, progress, message };
-            const place = eventId({ request: id, token, run, after: at, progress });
-            write({ jsonrpc: '2.0', method: 'notifications/progress', params }, place);
+            for (const message of messages.of(event)) {
+              progress += 1;
+              if (token === undefined) continue;
+              const params = { progressToken: token, progress, message };
+              const place = eventId({ request: id, token, run, after: at, progress });
+              write({ jsonrpc: '2.0', method: 'notifications/progress', params }, place);
+            }
           },
         },
       ),

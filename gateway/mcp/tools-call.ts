@@ -11,7 +11,7 @@ import { type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
 import { askingId } from './asking-id.js';
 import type { ToolCall } from './call.js';
 import { answerOf, failed, inputOf } from './call-tool.js';
-import { messageOf } from './progress.js';
+import { ProgressMessages } from './progress.js';
 import { sealed, unsealed } from './request-state.js';
 import { canAsk, type Era, mayDecide, type Serving, takesTasks } from './serving.js';
 import { oldTask, task } from './task.js';
@@ -134,6 +134,14 @@ async function followed(
   const progressToken = _meta?.progressToken;
   let progress = 0;
   let run = '';
+  const messages = new ProgressMessages();
+  let begun: Promise<void> = Promise.resolve();
+  const tell = async (message: string, meta?: JsonObject) => {
+    progress += 1;
+    if (progressToken === undefined) return;
+    const params = { progressToken, progress, message, ...(meta && { _meta: meta }) };
+    await notify({ method: 'notifications/progress', params });
+  };
   try {
     const answer = await answerOf(deps, call, () =>
       work({
@@ -144,18 +152,20 @@ async function followed(
           run = started;
           request.notes.runId = started;
           reached?.({ run, progress });
+          // At once: whoever loses the connection can look for the run.
+          begun = tell(`run ${started}`, { 'millrace/run': started });
+          begun.catch(() => undefined);
         },
         event: async (event, after) => {
-          const message = messageOf(event);
-          if (message === undefined) return;
-          progress += 1;
-          if (progressToken !== undefined) {
-            await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });
+          await begun;
+          for (const message of messages.of(event)) {
+            await tell(message);
+            reached?.({ run, after, progress });
           }
-          reached?.({ run, after, progress });
         },
       }),
     );
+    await begun;
     return 'needs' in answer ? needed(answer.needs) : answer.result;
   } finally {
     open.end();

@@ -1,8 +1,10 @@
 import type { OpenAI } from 'openai';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
+import { type ExecutedCall, executedCallOf, executedId } from './executed-calls.js';
 import { usageOf } from './model-run.js';
 import type { Model } from './models.js';
+import type { Told } from './told.js';
 
 /** The answer of a run. */
 export interface Answer {
@@ -12,19 +14,9 @@ export interface Answer {
   readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
   /** Calls that the run has executed. */
   readonly executed: readonly ExecutedCall[];
+  /** What an agent's model wrote before calls of a turn, by the id of their first. */
+  readonly said: ReadonlyMap<string, string>;
   readonly usage: { readonly input: number; readonly output: number } | undefined;
-}
-
-/** In OpenAI's form: the arguments are JSON, the output is text. */
-export interface ExecutedCall {
-  readonly id: string;
-  readonly name: string;
-  readonly arguments: string;
-  readonly status: 'completed' | 'failed';
-  /** The output as it was returned to the model. */
-  readonly output: string | null;
-  /** Why the call was not executed, or failed. */
-  readonly error: string | null;
 }
 
 /** The fields of a pipeline's output that are used. */
@@ -35,17 +27,24 @@ export const answerFields = ({ face }: Model): readonly string[] => [
   ...face.executed,
 ];
 
-export function answerOf(document: RunDocument, { face }: Model): Answer {
+export function answerOf(document: RunDocument, { face, agents, callers }: Model): Answer {
   const output = (document.output ?? {}) as JsonObject;
   const { [face.output]: text, finish } = output;
-  const listed = (fields: readonly string[]) =>
-    fields.flatMap((field) => (Array.isArray(output[field]) ? (output[field] as readonly JsonObject[]) : []));
-  const calls = withIds(listed(face.calls), document.id);
+  const listed = (field: string) => (Array.isArray(output[field]) ? (output[field] as readonly JsonObject[]) : []);
+  const calls = withIds(face.calls.flatMap(listed), document.id);
+  const lists = face.executed.map((field, at) =>
+    listed(field).map((call, i) => [executedId(document.id, at, i), call] as const),
+  );
+  const executed = lists.flat();
+  // Of agents whose text is the answer.
+  const speakers = new Set([...agents].map((stage) => callers.get(stage)));
+  const spoken = lists.filter((_, at) => speakers.has(at)).flat();
   return {
     text: typeof text === 'string' ? text : '',
     finish: calls.length > 0 ? 'tools' : finish === 'length' ? 'length' : 'stop',
     toolCalls: calls,
-    executed: listed(face.executed).map((call, i) => executedOf(call, `exec_${document.id}_${i}`)),
+    executed: executed.map(([id, call]) => executedCallOf(id, call)),
+    said: new Map(spoken.flatMap(([id, { said }]) => (typeof said === 'string' ? [[id, said] as const] : []))),
     usage: usageOf(document),
   };
 }
@@ -58,19 +57,6 @@ function withIds(calls: readonly JsonObject[], run: string): Answer['toolCalls']
     seen.add(own);
     return { id: own, name: String(name), arguments: (given ?? {}) as JsonObject };
   });
-}
-
-function executedOf({ name, arguments: given, end, result, code, message }: JsonObject, id: string): ExecutedCall {
-  const done = end === 'done';
-  const text = typeof result === 'string' ? result : JSON.stringify(result ?? null);
-  return {
-    id,
-    name: String(name),
-    arguments: JSON.stringify(given ?? {}),
-    status: done ? 'completed' : 'failed',
-    output: done ? text : null,
-    error: done ? null : [code, message].filter((part) => part !== undefined).join(': ') || String(end),
-  };
 }
 
 /** Identity of the completion of a run. */
@@ -105,11 +91,20 @@ const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => 
 });
 
 /**
- * Millrace's extension of the protocol: `tool_calls` are calls for the client to execute; those that the run has
- * executed are listed here.
+ * Millrace's extension of the protocol: `tool_calls` are calls for the client to execute; those that the run executes
+ * are told here.
  */
 interface Extension {
-  readonly millrace?: { readonly executed_tool_calls: readonly ExecutedCall[] };
+  readonly millrace?: {
+    /** All of them, with the end of the completion. */
+    readonly executed_tool_calls?: readonly ExecutedCall[];
+    /** One that has begun, or ended, while the completion is streamed. */
+    readonly tool_call?: Omit<ExecutedCall, 'status'> & { readonly status: ExecutedCall['status'] | 'in_progress' };
+    /** Where the answer begins in the streamed content, in UTF-16 units: what is before it was written before calls of tools. */
+    readonly answer_from?: number;
+    /** The streamed content is void from here on: a model call was repeated, and another text follows. */
+    readonly void_from?: number;
+  };
 }
 
 const extensionOf = ({ executed }: Answer): Extension =>
@@ -146,7 +141,11 @@ export const completionOf = (
 
 type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 /** OpenAI's specification leaves out the audio that its clients read. */
-type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & { readonly audio?: AudioDelta };
+type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
+  readonly audio?: AudioDelta;
+  /** What a reasoning model thinks, under the name that the servers of such models use. */
+  readonly reasoning_content?: string;
+};
 
 /** Part of an audio answer. Clients join the parts of `data` and `transcript`; `id` comes once. */
 export interface AudioDelta {
@@ -158,19 +157,46 @@ export interface AudioDelta {
   readonly expires_at?: number;
 }
 
+/** Between two messages of an agent in one completion: what it wrote before calls of tools, and its answer. */
+const BREAK = '\n\n';
+
 /** Writes the chunks of a streamed completion. */
 export class ChunkWriter {
   readonly #of: Completion;
   readonly #includeUsage: boolean;
   #begun = false;
+  /** Length of the content so far, of its last message, and whether the next text is another message. */
+  #length = 0;
+  #from = 0;
+  #ended = false;
 
   constructor(of: Completion, includeUsage: boolean) {
     this.#of = of;
     this.#includeUsage = includeUsage;
   }
 
-  text(text: string): Chunk {
-    return this.#chunk({ content: text });
+  *told(piece: Told): Generator<Chunk> {
+    if ('text' in piece) yield this.#text(piece.text);
+    else if ('reasoning' in piece) yield this.#chunk({ reasoning_content: piece.reasoning });
+    else if ('called' in piece)
+      yield this.#extended({ tool_call: { ...piece.called, status: 'in_progress', output: null, error: null } });
+    else if ('executed' in piece) yield this.#extended({ tool_call: piece.executed });
+    else {
+      this.#ended = true;
+      if (piece.ended === 'void') yield this.#extended({ void_from: this.#from });
+    }
+  }
+
+  #text(text: string): Chunk {
+    const between = this.#ended ? BREAK : '';
+    if (this.#ended) this.#from = this.#length + between.length;
+    this.#ended = false;
+    this.#length += between.length + text.length;
+    return this.#chunk({ content: `${between}${text}` });
+  }
+
+  #extended(millrace: NonNullable<Extension['millrace']>): Chunk {
+    return { ...this.#chunk({}), millrace };
   }
 
   audio(part: AudioDelta): Chunk {
@@ -179,11 +205,18 @@ export class ChunkWriter {
 
   /** The remaining chunks after the text. */
   *end(answer: Answer): Generator<Chunk> {
-    const { finish, toolCalls, usage } = answer;
+    const { finish, toolCalls, usage, executed } = answer;
     if (toolCalls.length > 0)
       yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call) })) });
     else if (!this.#begun) yield this.#chunk({ content: '' });
-    yield { ...this.#chunk({}, REASONS[finish]), ...extensionOf(answer) };
+    const extension = {
+      ...(executed.length > 0 && { executed_tool_calls: executed }),
+      ...(this.#from > 0 && { answer_from: this.#from }),
+    };
+    yield {
+      ...this.#chunk({}, REASONS[finish]),
+      ...(Object.keys(extension).length > 0 && { millrace: extension }),
+    };
     if (!this.#includeUsage) return;
     yield {
       ...identity(this.#of),

@@ -60,8 +60,8 @@ async function* chunks(
   { model, writer }: { readonly model: Model; readonly writer: ChunkWriter },
 ): AsyncGenerator<ServerEvent> {
   for await (const piece of pieces) {
-    if ('text' in piece) yield { data: JSON.stringify(writer.text(piece.text)) };
-    else for (const chunk of writer.end(answerOf(piece.document, model))) yield { data: JSON.stringify(chunk) };
+    const written = 'document' in piece ? writer.end(answerOf(piece.document, model)) : writer.told(piece);
+    for (const chunk of written) yield { data: JSON.stringify(chunk) };
   }
   yield { data: '[DONE]' };
 }

@@ -8,7 +8,7 @@ import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import type { Model } from './models.js';
-import { SentText } from './sent-text.js';
+import { RunTeller, type Told } from './told.js';
 
 export interface Exchange {
   readonly deps: GatewayDeps;
@@ -41,8 +41,8 @@ export const interactive = (order: Order): Order => ({
   options: { priority: 'interactive', ...order.options },
 });
 
-/** A piece of the answer's text, or the document of the run. */
-export type Piece = { readonly text: string } | { readonly document: RunDocument };
+/** What is told of a run while it runs, or the document of the run. */
+export type Piece = Told | { readonly document: RunDocument };
 
 export interface StreamedRun {
   readonly run: StartedRun;
@@ -58,31 +58,20 @@ export async function runStreamed(
   const started = (run: StartedRun) => note(request, reply, run);
   const { run, events } = await followAttended(deps, interactive(order), { gone: leaving(reply), started });
   await begun?.(run);
-  return { run, pieces: piecesOf(events, model) };
+  return { run, pieces: piecesOf(events, model, run.id) };
 }
 
-/** The text of a run's events as it is produced, then its document, whatever its end. */
-export async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }: Model): AsyncGenerator<Piece> {
-  const sentText = new SentText();
+/** What a run's events tell as they arrive, then its document, whatever its end. */
+export async function* piecesOf(events: AsyncGenerator<Followed>, model: Model, run: string): AsyncGenerator<Piece> {
+  const teller = new RunTeller(model, run);
   for await (const each of events) {
     if ('document' in each) {
       const { document } = each;
-      if (document.status !== 'succeeded') {
-        yield { document };
-        return;
-      }
-      const text = document.output?.[face.output];
-      const rest = sentText.end(typeof text === 'string' ? text : '');
-      if (rest !== '') yield { text: rest };
+      if (document.status === 'succeeded') yield* teller.end(document);
       yield { document };
       return;
     }
-    const { event } = each;
-    if (event.type === 'events.lost' || !textStages.has(event.stage)) continue;
-    if (event.type === 'stage.started') sentText.begin();
-    if (event.type !== 'stage.delta') continue;
-    const text = sentText.add(event.text);
-    if (text !== '') yield { text };
+    yield* teller.of(each.event);
   }
 }
 

@@ -8,7 +8,7 @@ import type { RunOptions } from '../../runs/options.js';
 import type { Caller } from '../access/caller.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { invalidParam } from './error-body.js';
-import { textStages } from './text-stages.js';
+import { agentsAmong, callingAgents, textStages } from './text-stages.js';
 
 /** The endpoints of each kind of model. */
 const ENDPOINTS: Readonly<Record<OpenAiSurface, readonly string[]>> = {
@@ -29,6 +29,10 @@ export interface Model {
   readonly textStages: ReadonlySet<string>;
   /** The field of the output with the answer as audio. */
   readonly spoken?: string;
+  /** Those of them that are agents: each turn has a text, and the answer is the last. */
+  readonly agents: ReadonlySet<string>;
+  /** Agents whose calls are listed in the output, with the position of the field among `face.executed`. */
+  readonly callers: ReadonlyMap<string, number>;
 }
 
 /** The models by name. */
@@ -98,13 +102,16 @@ export class Models {
 function modelOf(pipeline: Pipeline, face: ModelFace, form: InputForm): Model {
   const { plan, output } = pipeline;
   const spoken = spokenField(pipeline);
+  const stages = textStages(plan, face.output);
   return {
     ...(spoken !== undefined && { spoken }),
     pipeline,
     face,
     form,
     outputs: new Set(output instanceof z.ZodObject ? Object.keys(output.shape) : []),
-    textStages: textStages(plan, face.output),
+    textStages: stages,
+    agents: agentsAmong(plan, stages),
+    callers: callingAgents(plan, face.executed),
   };
 }
 

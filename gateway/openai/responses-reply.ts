@@ -1,12 +1,6 @@
-import type { Answer, Completion, ExecutedCall } from './chat-reply.js';
-import type { ErrorBody } from './error-body.js';
+import type { Answer, Completion } from './chat-reply.js';
+import type { ExecutedCall } from './executed-calls.js';
 import type { ResponsesRequest } from './responses-request.js';
-
-export type ResponsesEvent = {
-  readonly type: string;
-  readonly sequence_number: number;
-  readonly [key: string]: unknown;
-};
 
 /** Identity of a response, and the parameters of its request that it repeats. */
 export interface ResponseOf extends Completion {
@@ -14,7 +8,7 @@ export interface ResponseOf extends Completion {
 }
 
 type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
-type Item = Readonly<Record<string, unknown>>;
+export type Item = Readonly<Record<string, unknown>>;
 
 export const responseId = (run: string): string => `resp_${run}`;
 
@@ -46,14 +40,18 @@ function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status:
   };
 }
 
-const messageItem = (run: string, status: Status, text?: string): Item => ({
-  id: `msg_${run}`,
+/** @param number of the message in the response, from 0 */
+export const messageItem = (run: string, number: number, status: Status, text?: string): Item => ({
+  id: number === 0 ? `msg_${run}` : `msg_${run}_${number}`,
   type: 'message',
   role: 'assistant',
   status,
-  content: text === undefined ? [] : [part(text)],
+  content: text === undefined ? [] : [textPart(text)],
 });
-const part = (text: string) => ({ type: 'output_text', text, annotations: [] });
+export const textPart = (text: string) => ({ type: 'output_text', text, annotations: [] });
+
+/** A message that an agent's model wrote before it called tools. */
+export const commentary = (message: Item): Item => ({ ...message, phase: 'commentary' });
 
 const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls'][number], i: number): Item => ({
   id: `fc_${run}_${i}`,
@@ -68,7 +66,7 @@ const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls
  * An executed call with its output, as the protocol's item of a call that a server has executed. Clients execute only
  * `function_call` items.
  */
-const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => ({
+export const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => ({
   id: `mcp_${id}`,
   type: 'mcp_call',
   server_label: pipeline,
@@ -77,23 +75,33 @@ const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => 
 });
 
 /**
- * Executed calls, then a message if there is text or nothing else, then function calls. With streaming, the message
- * comes before any calls are known.
+ * Executed calls with what an agent said before them, then a message if there is text or nothing else, then function calls. If the text
+ * is another stage's and streamed, the message comes before any calls are known.
  */
-export function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish }: Answer): readonly Item[] {
+export function itemsOf({ run, model }: ResponseOf, answer: Answer): readonly Item[] {
+  const { text, toolCalls, executed, said, finish } = answer;
+  let messages = 0;
+  const done = executed.flatMap((call) => {
+    const before = said.get(call.id);
+    const item = executedItem(model.pipeline.name, call);
+    return before === undefined ? [item] : [commentary(messageItem(run, messages++, 'completed', before)), item];
+  });
   const hasMessage = text !== '' || toolCalls.length === 0;
   const status = finish === 'length' ? 'incomplete' : 'completed';
-  const done = executed.map((call) => executedItem(model.pipeline.name, call));
-  const message = hasMessage ? [messageItem(run, status, text)] : [];
-  const both = model.textStages.size > 0 ? [...message, ...done] : [...done, ...message];
+  const message = hasMessage ? [messageItem(run, messages, status, text)] : [];
+  const isFirst = model.textStages.size > 0 && model.agents.size === 0;
+  const both = isFirst ? [...message, ...done] : [...done, ...message];
   return [...both, ...toolCalls.map((call, i) => callItem(run, call, i))];
 }
 
-/** The response of a run that is not streamed. */
-export function responseOf(of: ResponseOf, answer: Answer) {
+/**
+ * The response of a run.
+ * @param items of one that was streamed
+ */
+export function responseOf(of: ResponseOf, answer: Answer, items = itemsOf(of, answer)) {
   const { finish, usage } = answer;
   return {
-    ...base(of, finish === 'length' ? 'incomplete' : 'completed', itemsOf(of, answer)),
+    ...base(of, finish === 'length' ? 'incomplete' : 'completed', items),
     ...(usage && {
       usage: {
         input_tokens: usage.input,
@@ -111,97 +119,3 @@ export const unansweredOf = (of: ResponseOf, status: Status, error: object | nul
   ...base(of, status, []),
   error,
 });
-
-/** Writes the events of a streamed response. */
-export class ResponseWriter {
-  readonly #of: ResponseOf;
-  #number = 0;
-  #text = '';
-  #inMessage = false;
-
-  constructor(of: ResponseOf) {
-    this.#of = of;
-  }
-
-  *begin(): Generator<ResponsesEvent> {
-    const response = base(this.#of, 'in_progress', []);
-    yield this.#event('response.created', { response });
-    yield this.#event('response.in_progress', { response });
-  }
-
-  *text(delta: string): Generator<ResponsesEvent> {
-    if (!this.#of.model.textStages.size) {
-      // The text is sent as a whole, after the executed calls.
-      this.#text += delta;
-      return;
-    }
-    if (!this.#inMessage) yield* this.#openMessage(0);
-    this.#text += delta;
-    yield this.#event('response.output_text.delta', { ...this.#place(0), delta, logprobs: [] });
-  }
-
-  *end(answer: Answer): Generator<ResponsesEvent> {
-    const items = itemsOf(this.#of, answer);
-    for (const [output_index, item] of items.entries()) {
-      if (item.type === 'message') yield* this.#closeMessage(item, output_index);
-      else if (item.type === 'mcp_call') yield* this.#executed(item, output_index);
-      else {
-        const { id: item_id, name } = item;
-        yield this.#event('response.output_item.added', {
-          output_index,
-          item: { ...item, arguments: '', status: 'in_progress' },
-        });
-        const at = { item_id, output_index };
-        yield this.#event('response.function_call_arguments.delta', { ...at, delta: item.arguments });
-        yield this.#event('response.function_call_arguments.done', { ...at, name, arguments: item.arguments });
-        yield this.#event('response.output_item.done', { output_index, item });
-      }
-    }
-    const response = responseOf(this.#of, answer);
-    yield this.#event(`response.${response.status}`, { response });
-  }
-
-  failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
-    return this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
-  }
-
-  *#openMessage(output_index: number): Generator<ResponsesEvent> {
-    this.#inMessage = true;
-    yield this.#event('response.output_item.added', {
-      output_index,
-      item: messageItem(this.#of.run, 'in_progress'),
-    });
-    yield this.#event('response.content_part.added', { ...this.#place(output_index), part: part('') });
-  }
-
-  *#closeMessage(item: Item, output_index: number): Generator<ResponsesEvent> {
-    const place = this.#place(output_index);
-    if (!this.#inMessage) {
-      yield* this.#openMessage(output_index);
-      if (this.#text !== '')
-        yield this.#event('response.output_text.delta', { ...place, delta: this.#text, logprobs: [] });
-    }
-    yield this.#event('response.output_text.done', { ...place, text: this.#text, logprobs: [] });
-    yield this.#event('response.content_part.done', { ...place, part: part(this.#text) });
-    yield this.#event('response.output_item.done', { output_index, item });
-  }
-
-  *#executed(item: Item, output_index: number): Generator<ResponsesEvent> {
-    const at = { item_id: item.id, output_index };
-    const begun = { ...item, arguments: '', output: null, error: null, status: 'in_progress' };
-    yield this.#event('response.output_item.added', { output_index, item: begun });
-    yield this.#event('response.mcp_call.in_progress', at);
-    yield this.#event('response.mcp_call_arguments.delta', { ...at, delta: item.arguments });
-    yield this.#event('response.mcp_call_arguments.done', { ...at, arguments: item.arguments });
-    yield this.#event(`response.mcp_call.${item.status}`, at);
-    yield this.#event('response.output_item.done', { output_index, item });
-  }
-
-  #place(output_index: number) {
-    return { item_id: `msg_${this.#of.run}`, output_index, content_index: 0 };
-  }
-
-  #event(type: string, body: object): ResponsesEvent {
-    return { type, sequence_number: this.#number++, ...body };
-  }
-}

@@ -18,9 +18,10 @@ import { opensAs, sendAsEvents } from './event-answer.js';
 import { interactive, note, runStreamed, runToEnd } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
 import { notesOfRequest } from './responses-notes.js';
-import { ResponseWriter, responseId, responseOf, unansweredOf } from './responses-reply.js';
+import { responseId, responseOf, unansweredOf } from './responses-reply.js';
 import { type Item, type ResponsesRequest, readResponsesRequest, turnsOf } from './responses-request.js';
 import { asEvent, responseEvents } from './responses-stream.js';
+import { ResponseWriter } from './responses-writer.js';
 import type { StoredResponses } from './stored-responses.js';
 
 /** What the routes of responses share. */

@@ -4,7 +4,7 @@ import type { ServerEvent } from '../http/event-stream.js';
 import { answerOf } from './chat-reply.js';
 import type { Piece } from './model-run.js';
 import type { Model } from './models.js';
-import type { ResponsesEvent, ResponseWriter } from './responses-reply.js';
+import type { ResponsesEvent, ResponseWriter } from './responses-writer.js';
 
 export const asEvent = (event: ResponsesEvent): ServerEvent => ({ event: event.type, data: JSON.stringify(event) });
 
@@ -30,6 +30,6 @@ export async function* responseEvents(
     if (!begun) yield* writer.begin();
     begun = true;
     if ('document' in piece) yield* writer.end(answerOf(piece.document, model));
-    else yield* writer.text(piece.text);
+    else yield* writer.told(piece);
   }
 }

@@ -12,9 +12,9 @@ import { errorBody, invalidParam } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
 import { pageOf } from './list-page.js';
 import { piecesOf } from './model-run.js';
-import { type ResponsesEvent, ResponseWriter } from './responses-reply.js';
 import type { ResponsesDoor } from './responses-routes.js';
 import { asEvent, responseEvents } from './responses-stream.js';
+import { type ResponsesEvent, ResponseWriter } from './responses-writer.js';
 import { messageItemsOf, type StoredResponse } from './stored-responses.js';
 
 /** How long the response to a cancellation waits for the run's end, in milliseconds; a stage stops within a second. */
@@ -109,7 +109,7 @@ async function sendFrom(
   const writer = new ResponseWriter(of);
   const caller = callerOf(request);
   const events = followRun(deps, { id: of.run, caller }, { gone: leaving(reply) });
-  const all = responseEvents({ writer, model, deferred: false }, piecesOf(events, model));
+  const all = responseEvents({ writer, model, deferred: false }, piecesOf(events, model, of.run));
   async function* wanted() {
     for await (const event of all) {
       if (event.sequence_number > after) yield asEvent(event);

@@ -116,7 +116,7 @@ async function* transcript({ pieces }: StreamedRun, model: Model): AsyncGenerato
   });
   for await (const piece of pieces) {
     if ('text' in piece) yield event({ type: 'transcript.text.delta', delta: piece.text });
-    else {
+    else if ('document' in piece) {
       const text = textOf(piece.document, model);
       yield event({ type: 'transcript.text.done', text, ...usageBody(piece.document) });
     }

@@ -151,9 +151,15 @@ const ofStage = {
   path: z.string().describe('The stage with the items and rounds that contain it: chunks[3]/transcribe'),
   attempt: z.int().min(1),
 };
+const ofCall = {
+  ...ofStage,
+  tool: z.string(),
+  number: z.int().min(0).describe('Position of the call in the agent’s toolCalls'),
+};
 const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.started'), ...ofStage, kind: z.string(), model: z.string() }),
   z.object({ type: z.literal('stage.delta'), ...ofStage, text: z.string() }),
+  z.object({ type: z.literal('stage.reasoning'), ...ofStage, text: z.string() }),
   z.object({
     type: z.literal('stage.audio'),
     ...ofStage,
@@ -174,6 +180,16 @@ const runEvent = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
   z.object({ type: z.literal('stage.decided'), ...ofStage, ...decided }),
+  z.object({ type: z.literal('tool.called'), ...ofCall, arguments: anyObject.optional() }),
+  z.object({
+    type: z.literal('tool.ended'),
+    ...ofCall,
+    end: z.enum(['done', 'failed', 'refused', 'wrong']),
+    arguments: anyObject.optional().describe('Where a person has changed them'),
+    result: z.unknown().optional(),
+    code: z.string().optional(),
+    message: z.string().optional(),
+  }),
   z.object({ type: z.literal('events.lost'), count: z.int().optional() }),
 ]);
 

@@ -1,10 +1,12 @@
 import type { Artifact } from '../artifact.js';
-import type { JsonObject } from '../json.js';
+import type { Json, JsonObject } from '../json.js';
+import type { AgentToolCall } from '../stages/tool-calls.js';
 import type { Wait } from './waits.js';
 
 /**
  * Observable events of a run in progress. `stage` is the stage's id, `path` its position in the run
- * (`chunks[3]/transcribe`, `answer/turn-2`).
+ * (`chunks[3]/transcribe`, `answer/turn-2`). In those of a child run both begin with its position in the run:
+ * `answer/turn-1/research:9f86d081884c/summary`.
  *
  * A retried stage starts again with the next attempt: discard the text of the attempt before.
  */
@@ -14,12 +16,15 @@ export type RunEvent = StageEvent | EventsLost;
 export type StageEvent =
   | StageStarted
   | StageDelta
+  | StageReasoning
   | StageAudio
   | StageFinished
   | StageFailed
   | StageWaitingFor
   | StageWaiting
-  | StageDecided;
+  | StageDecided
+  | ToolCalled
+  | ToolEnded;
 
 /**
  * Events are missing here: the store could not be reached, or was full. The run's document is complete nevertheless.
@@ -46,6 +51,12 @@ export interface StageStarted extends OfStage {
 /** More of the stage's text: tokens of a reply, words from a window of speech. */
 export interface StageDelta extends OfStage {
   readonly type: 'stage.delta';
+  readonly text: string;
+}
+
+/** More of what a reasoning model thinks before its text, where the server separates it. */
+export interface StageReasoning extends OfStage {
+  readonly type: 'stage.reasoning';
   readonly text: string;
 }
 
@@ -112,4 +123,60 @@ export interface StageDecided extends OfStage {
   readonly arguments?: JsonObject;
   /** Covers later calls of the tool too. */
   readonly scope?: 'run';
+}
+
+interface OfToolCall extends OfStage {
+  readonly tool: string;
+  /** Position in the agent's `toolCalls`, from 0. */
+  readonly number: number;
+}
+
+/**
+ * An agent's model has called a tool, which is executed now or after a person has decided. The text of the turn, if any, came before it.
+ * `path` is that of the call: `answer/turn-1/refund:9f86d081884c`. May be sent twice if a worker dies.
+ */
+export interface ToolCalled extends OfToolCall {
+  readonly type: 'tool.called';
+  /** Absent if their JSON has more than 16,000 characters. */
+  readonly arguments?: JsonObject;
+}
+
+/** The call has ended, in whatever way. May be sent twice if a worker dies. */
+export interface ToolEnded extends OfToolCall {
+  readonly type: 'tool.ended';
+  readonly end: AgentToolCall['end'];
+  /** The arguments, where a person has changed them. */
+  readonly arguments?: JsonObject;
+  /** Of a call that is `done`; absent if its text has more than 16,000 characters. */
+  readonly result?: Json;
+  /** Why it is not `done`, as the model is told: a code of the error table, and a message. */
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** The run whose followers get the events of a child run, and the position of the child in it. */
+export interface EventsTo {
+  readonly run: string;
+  readonly at: string;
+}
+
+/** An event of a child run as its parent's followers get it. */
+export const eventWithin = <E extends StageEvent>(event: E, { at }: Pick<EventsTo, 'at'>): E => ({
+  ...event,
+  stage: `${at}/${event.stage}`,
+  path: `${at}/${event.path}`,
+});
+
+/**
+ * Where the events of a child run go: to the followers of the run that the caller has started.
+ * @param context of the child run, with its parent's `events`
+ * @param run the parent's id
+ */
+export function childEvents(
+  { events: own }: { readonly events?: true | EventsTo },
+  run: string,
+  path: string,
+): { readonly events?: EventsTo } {
+  if (own === undefined) return {};
+  return { events: own === true ? { run, at: path } : { run: own.run, at: `${own.at}/${path}` } };
 }

@@ -15,6 +15,7 @@ import type {
 } from '../plan/plan.js';
 import type { Tried } from '../retry.js';
 import type { Effects } from '../stages/traits.js';
+import type { EventsTo } from './events.js';
 import type { Decision, StageDecision } from './waits.js';
 
 /** Where a stage runs; decided before the run starts and stored in the run with the plan. */
@@ -62,8 +63,8 @@ export interface RunContext {
    * the journal, before Temporal records the end.
    */
   readonly answerTo?: string;
-  /** The run may be followed: its stages emit events (`RunEvent`). */
-  readonly events?: true;
+  /** The run may be followed: its stages emit events (`RunEvent`). Of a child run: to whom. */
+  readonly events?: true | EventsTo;
   /**
    * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
    * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.
@@ -128,7 +129,7 @@ export interface StageCall {
   readonly entryMs?: number;
   readonly priority?: Priority;
   /** The stage emits events. */
-  readonly events?: true;
+  readonly events?: true | EventsTo;
   /** What the run's record keeps of the call. Absent: its input and output. */
   readonly record?: RecordLevel;
   /**

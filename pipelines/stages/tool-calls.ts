@@ -15,6 +15,8 @@ const ENDS = ['done', 'failed', 'refused', 'wrong'] as const;
 /** A tool call executed by an agent; calls are listed in the order in which the model requested them. */
 export interface AgentToolCall {
   turn: number;
+  /** At the first call of a turn: what the model wrote before its calls. */
+  said?: string | undefined;
   name: string;
   arguments: Record<string, unknown>;
   end: (typeof ENDS)[number];
@@ -33,6 +35,8 @@ export const requestedCall = z.object({ id: z.string(), name: z.string(), argume
 const executedCall = z.object({
   /** Number of the model call that requested it, from 1. */
   turn: z.int(),
+  /** At the first call of a turn: what the model wrote before its calls. */
+  said: z.string().optional(),
   name: z.string(),
   arguments: z.looseObject({}),
   end: z.enum(ENDS),

@@ -15,6 +15,9 @@ const MOST_EVENTS = 20_000;
  */
 const KEPT_MS = 3_600_000;
 
+/** Characters of reasoning in one event. */
+const REASONING_PIECE = 200;
+
 /** Runs for which lost events are counted: more than a worker runs at once. */
 const MOST_GAPS = 10_000;
 
@@ -50,11 +53,22 @@ export class RunEventLog {
    * Events of one attempt; undefined if the run has no events.
    * @param again its start has been published, and it has waited for a server since
    */
-  attempt(run: string, call: StageCall, attempt: number, again = false): AttemptEvents | undefined {
+  attempt(ofRun: string, call: StageCall, attempt: number, again = false): AttemptEvents | undefined {
     if (!call.events) return undefined;
-    const { stage, path = stage, kind, model } = call;
-    const of = { stage, path, attempt };
+    const { stage: own, path: place = own, kind, model, events: to } = call;
+    const of =
+      to === true
+        ? { stage: own, path: place, attempt }
+        : { stage: `${to.at}/${own}`, path: `${to.at}/${place}`, attempt };
+    const run = to === true ? ofRun : to.run;
     let text = false;
+    let thought = '';
+    // A reasoning model sends thousands of tokens, and only so many events of a run are kept.
+    const think = () => {
+      if (thought === '') return;
+      void this.#add(run, { type: 'stage.reasoning', ...of, text: thought }, false);
+      thought = '';
+    };
     if (!again) void this.publish(run, { type: 'stage.started', ...of, kind, model });
     return {
       get hasText() {
@@ -62,11 +76,19 @@ export class RunEventLog {
       },
       delta: (delta) => {
         if (delta === '') return;
+        think();
         text = true;
         void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
       },
+      reasoning: (more) => {
+        thought += more;
+        if (thought.length >= REASONING_PIECE) think();
+      },
       audio: (piece) => void this.publish(run, { type: 'stage.audio', ...of, ...piece }),
-      finished: (cache, runMs) => this.publish(run, { type: 'stage.finished', ...of, cache, runMs }),
+      finished: (cache, runMs) => {
+        think();
+        return this.publish(run, { type: 'stage.finished', ...of, cache, runMs });
+      },
       failed: (code, message) => this.publish(run, { type: 'stage.failed', ...of, code, message }),
       waitingFor: (server, code, message) =>
         this.publish(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
@@ -99,6 +121,8 @@ export interface AttemptEvents {
   /** Whether any text has been published. */
   readonly hasText: boolean;
   delta(text: string): void;
+  /** More of the reasoning; published in pieces. */
+  reasoning(text: string): void;
   audio(piece: Pick<StageAudio, 'number' | 'text' | 'at' | 'audio'>): void;
   /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;

@@ -7,11 +7,15 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import {
+  childEvents,
   type Decision,
+  type EventsTo,
+  eventWithin,
   type RunContext,
   type RunEvent,
   type RunResult,
   type StageCall,
+  type StageEvent,
   type StageOutcome,
   type StageRecord,
   usageOfRows,
@@ -201,7 +205,7 @@ export class InProcessHost implements RunHost {
         ...(onEvent && { onEvent }),
         ...(clock && { clock }),
       });
-      return (await interpret(input, context, child)) as RunResult;
+      return (await interpret(input, { ...context, ...childEvents(context, run, path) }, child)) as RunResult;
     } catch (error) {
       if (!(error instanceof StageError)) throw error;
       const { stages = [], ...details } = error.details;
@@ -264,8 +268,8 @@ export class InProcessHost implements RunHost {
     this.#options.onReport?.(stages);
   }
 
-  publish(event: RunEvent): void {
-    this.#options.onEvent?.(event);
+  publish(event: StageEvent, to: true | EventsTo): void {
+    this.#options.onEvent?.(to === true ? event : eventWithin(event, to));
   }
 }
 

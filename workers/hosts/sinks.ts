@@ -22,6 +22,6 @@ export function workerSinks({ events, metrics }: Takers): InjectedSinks<SegmentS
   return {
     ...segmentSinks,
     ...runSinks(metrics),
-    events: { publish: { fn: ({ workflowId }, event) => events?.publish(workflowId, event) } },
+    events: { publish: { fn: ({ workflowId }, event, to) => events?.publish(to ?? workflowId, event) } },
   };
 }

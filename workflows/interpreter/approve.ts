@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
-import type { Decision, RunEvent, Wait } from '../../pipelines/run/index.js';
+import type { Decision, Wait } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import { decidedBefore } from './decided-before.js';
+import { publish } from './publish.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Waits for a person's decision, or applies the default after the timeout. */
@@ -85,7 +86,3 @@ function standing({ table }: Run, request: ApprovalRequest): Decision | undefine
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
-
-function publish({ context }: Run, { host }: At, event: RunEvent): void {
-  if (context.events) host.publish?.(event);
-}

@@ -39,7 +39,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
     ...(streams && stage.streamed && { writes: stage.streamed, ...(onCut && { onCut }) }),
     ...(priority !== undefined && { priority }),
-    ...(run.context.events && { events: true as const }),
+    ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),
     ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
   };

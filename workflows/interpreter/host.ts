@@ -2,12 +2,13 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import type {
   Decision,
+  EventsTo,
   RunContext,
-  RunEvent,
   RunResult,
   Segment,
   SegmentOutcome,
   StageCall,
+  StageEvent,
   StageOutcome,
   StagePlacement,
   StageRecord,
@@ -53,7 +54,7 @@ export interface RunHost extends StageHost {
   /** Receives the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
   /** Receives events that only the interpreter sees, of a run that may be followed. Absent where none can be. */
-  publish?(event: RunEvent): void;
+  publish?(event: StageEvent, to: true | EventsTo): void;
 }
 
 /** What one stage needs from its host. */

@@ -4,6 +4,7 @@ import { type Completion, complete, type Question, tokenLimit } from './completi
 import { requireChoice } from './constrain.js';
 import { continued } from './continued.js';
 import { extrasOf, ofCaller, withExtra } from './extra.js';
+import { HeldText } from './held-text.js';
 import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
 import { type ChatWith, parametersOf } from './parameters.js';
@@ -23,9 +24,13 @@ export const chat: KindHandler = {
       ...ofCaller(context.software, pool, context),
     };
     const question = withExtra(own, ...extrasOf(call, pool));
+    const held = mayCall(wanted) ? new HeldText(context.emit) : undefined;
+    const { signal, think, emit } = context;
+    const watched = { signal, ...(think && { think: think.bind(context) }), emit: held?.emit ?? emit.bind(context) };
     const completion =
-      (await continued(question, wanted, context)) ?? (await complete(context.client, question, context));
+      (await continued(question, wanted, context)) ?? (await complete(context.client, question, watched));
     const output = outputOf(completion, wanted);
+    if (output.text !== '') held?.release();
     const { reasoning, logprobs } = completion;
     // An agent's conversation keeps the reasoning only where its model wants it back.
     const kept = reasoning !== '' && (wanted.wrongCalls === undefined || pool.reasoningInHistory !== undefined);
@@ -40,6 +45,8 @@ export const chat: KindHandler = {
     await complete(client, { model, messages, ...tokenLimit(client, 1) }, { signal, emit: () => undefined });
   },
 };
+
+const mayCall = ({ tools = [], toolChoice }: ChatWith): boolean => tools.length > 0 && toolChoice !== 'none';
 
 /** A call's own parameters override the definition's. Throws `INVALID_INPUT` if both set the reply's format. */
 function wantedOf(

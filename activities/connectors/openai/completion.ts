@@ -28,12 +28,12 @@ export interface Completion {
 export async function complete(
   client: OpenAI,
   question: Question,
-  { signal, emit }: Pick<CallContext, 'signal' | 'emit'>,
+  { signal, emit, think }: Pick<CallContext, 'signal' | 'emit' | 'think'>,
 ): Promise<Completion> {
   const { data: chunks, response } = await client.chat.completions
     .create({ ...question, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
     .withResponse();
-  const collected = new Collected(emit);
+  const collected = new Collected(emit, think);
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) {
     collected.addWhole(await response.json(), response.headers);
@@ -88,6 +88,7 @@ const MOST_REASONING = 65_536;
 /** Assembles a reply from its chunks. */
 class Collected {
   readonly #emit: CallContext['emit'];
+  readonly #think: CallContext['think'];
   readonly #toolCalls = new ToolCalls();
   #text = '';
   #refusal = '';
@@ -97,8 +98,9 @@ class Collected {
   #usage: Usage = {};
   #chunks = 0;
 
-  constructor(emit: CallContext['emit']) {
+  constructor(emit: CallContext['emit'], think: CallContext['think']) {
     this.#emit = emit;
+    this.#think = think;
   }
 
   /** The last chunk has the usage and no choice; some servers send usage with every chunk, of which the last counts. */
@@ -150,6 +152,7 @@ class Collected {
     if (typeof thought === 'string' && thought !== '') {
       this.#reasoning += thought;
       if (this.#reasoning.length > 2 * MOST_REASONING) this.#reasoning = this.#reasoning.slice(-MOST_REASONING);
+      this.#think?.(thought);
       this.#emit('');
     }
     if (Array.isArray(logprobs?.content)) {

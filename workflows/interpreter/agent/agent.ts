@@ -83,7 +83,7 @@ export async function runAgent(
         messages: [...replied.messages, { role: 'assistant', content: reply.text }],
       };
     } else {
-      const ended = await runTools(agent, inTurn, turn, reply.toolCalls);
+      const ended = await runTools(agent, inTurn, turn, reply.toolCalls, progress.calls.length);
       if (ended === STOPPED) return STOPPED;
       run.table.called(stage.id, ended.records);
       progress = withResults(replied, reply, ended, readerName(plan.tools));

@@ -10,6 +10,8 @@ import { howToRead } from './long-results.js';
 /** A tool call as listed in the agent's output. */
 export interface ToolRecord {
   readonly turn: number;
+  /** At the first call of a turn: what the model wrote before its calls. */
+  readonly said?: string;
   readonly name: string;
   readonly arguments: JsonObject;
   readonly end: 'done' | 'failed' | 'refused' | 'wrong';
@@ -191,13 +193,16 @@ export function withResults(
   return {
     ...progress,
     messages: [...progress.messages, request, ...answers],
-    calls: [...progress.calls, ...records],
+    calls: [...progress.calls, ...records.map((record, i) => (i === 0 ? withSaid(record, text) : record))],
     ms: progress.ms + ms,
     wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
     ...(Object.keys(wholes).length > 0 && { wholes }),
     ...(tools && { tools }),
   };
 }
+
+const withSaid = (record: ToolRecord, text: string): ToolRecord =>
+  text.trim() === '' ? record : { ...record, said: text };
 
 /** Message to the model about an ended call. */
 function contentOf({ end, result, code, message, note }: ToolRecord): string {

@@ -28,6 +28,7 @@ import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
 import { sha256 } from '../digest.js';
 import type { Shown } from '../host.js';
+import { publish } from '../publish.js';
 import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
@@ -76,20 +77,25 @@ export interface EndedCalls {
   readonly found?: readonly string[];
 }
 
-/** Runs a turn's tool calls concurrently; `STOPPED` if one waits for a person and the run takes a new history. */
+/**
+ * Runs a turn's tool calls concurrently; `STOPPED` if one waits for a person and the run takes a new history.
+ * @param from number of calls of the turns before
+ */
 export async function runTools(
   agent: Agent,
   at: At,
   turn: number,
   calls: readonly RequestedCall[],
+  from: number,
 ): Promise<EndedCalls | Stopped> {
   const names = placesOf(calls);
   agent.run.table.doing(agent.stage.id, `turn ${turn}: ${calls.map(spoken).join(', ')}`);
   const failing = agent.last ? undefined : new Failing();
   const all = await Promise.all(
     calls.map(async (call, i) => {
-      if (i >= MOST_CALLS) return tooMany(turn, call);
-      const ended = toolCall(agent, at, { turn, name: names[i] as string, failing }, call);
+      const place: Place = { turn, name: names[i] as string, number: from + i, failing };
+      if (i >= MOST_CALLS) return tooMany(agent, at, place, call);
+      const ended = toolCall(agent, at, place, call);
       return failing ? ended.catch((error: unknown) => failing.take(error)) : ended;
     }),
   );
@@ -143,6 +149,8 @@ export interface EndedCall {
 interface Place {
   readonly turn: number;
   readonly name: string;
+  /** Among the agent's calls, from 0. */
+  readonly number: number;
   readonly failing: Failing | undefined;
 }
 
@@ -156,10 +164,33 @@ const DIGEST_LENGTH = 12;
 const pathOf = ({ row }: Agent, at: At, { turn, name }: Place, digest: string): string =>
   `${at.prefix}${row}/turn-${turn}/${name}:${digest.slice(0, DIGEST_LENGTH)}`;
 
-const tooMany = (turn: number, call: RequestedCall): EndedCall => {
+function tooMany(agent: Agent, at: At, place: Place, call: RequestedCall): EndedCall {
   const message = `at most ${MOST_CALLS} tools can be called at once`;
-  return { record: recordOf(turn, call, { end: 'wrong', code: 'INVALID_TOOL_CALL', message }), ms: 0 };
-};
+  const record = recordOf(place.turn, call, { end: 'wrong', code: 'INVALID_TOOL_CALL', message });
+  const told = toldCall(agent, at, place, call);
+  told.ended(record);
+  return { record, ms: 0 };
+}
+
+/** Publishes that a call is made; its end is published by `ended`. */
+function toldCall(agent: Agent, at: At, place: Place, { name: tool, arguments: given }: RequestedCall) {
+  const path = pathOf(agent, at, place, sha256(canonicalJson(given)));
+  const of = { stage: agent.stage.id, path, attempt: 1, tool, number: place.number };
+  publish(agent.run, at, { type: 'tool.called', ...of, ...(isShort(given) && { arguments: given }) });
+  return {
+    path,
+    ended: ({ end, arguments: made, result, code, message }: ToolRecord) =>
+      publish(agent.run, at, {
+        type: 'tool.ended',
+        ...of,
+        end,
+        ...(made !== given && isShort(made) && { arguments: made }),
+        ...(result !== undefined && isShort(result) && { result }),
+        ...(code !== undefined && { code }),
+        ...(message !== undefined && { message }),
+      }),
+  };
+}
 
 async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall): Promise<EndedCall | Stopped> {
   const { run, stage, plan } = agent;
@@ -167,6 +198,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const memo = at.memo.below(place.name);
   if (memo.value !== undefined) return memo.value as unknown as EndedCall;
   const tool = plan.tools.find(({ name }) => name === call.name);
+  const told = toldCall(agent, at, place, call);
+  let { path } = told;
   let carried = call;
   let edited = false;
   let note: string | undefined;
@@ -175,9 +208,10 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     ms: number,
     { used, found }: Pick<EndedCall, 'used' | 'found'> = {},
   ): EndedCall => {
-    const told = { ...record, ...(note !== undefined && { note }) };
+    const all = { ...record, ...(note !== undefined && { note }) };
     const more = { ...(used && { used }), ...(found && { found }) };
-    const ended = { record: recordOf(place.turn, carried, told), ms, ...more };
+    const ended = { record: recordOf(place.turn, carried, all), ms, ...more };
+    told.ended(ended.record);
     memo.end(ended as unknown as Json);
     return ended;
   };
@@ -185,9 +219,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     return end({ end: 'wrong', code: 'INVALID_TOOL_CALL', message: call.wrong ?? 'there is no such tool' }, 0);
   }
   const own: At = { ...at, memo };
-  const digest = sha256(canonicalJson(call.arguments));
-  let path = pathOf(agent, at, place, digest);
   if (tool.approval) {
+    const digest = sha256(canonicalJson(call.arguments));
     const waiting = { tool: call.name, ...(isShort(call.arguments) && { arguments: call.arguments }), digest };
     const decision = await allowed(agent, own, tool.approval, { path, call, waiting, failing });
     if (decision === STOPPED || failing?.failure) return STOPPED;
@@ -220,9 +253,9 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   }
 }
 
-/** Maximum length of the arguments shown in a wait, in characters of their JSON. */
-const LONGEST_ARGUMENTS = 16_000;
-const isShort = (given: RequestedCall['arguments']): boolean => JSON.stringify(given).length <= LONGEST_ARGUMENTS;
+/** Maximum length of arguments and results shown in waits and events, in characters of their JSON. */
+const LONGEST_SHOWN = 16_000;
+const isShort = (shown: Json): boolean => JSON.stringify(shown).length <= LONGEST_SHOWN;
 
 interface Allowance {
   readonly path: string;
@@ -360,6 +393,7 @@ function runPipeline(
     tenant,
     sessionsOf: sessionsOf(run.context),
     ...(priority && { priority }),
+    ...(run.context.events && { events: run.context.events }),
   };
   const step = { id: stage.id, kind: 'pipeline', input: null, run: 'child', plan } as const;
   return at.host.runChild(step, call.arguments, child, path);

@@ -204,7 +204,13 @@ describe('a stage of a pool', () => {
           attempt: (_run, _call, _attempt, again) => {
             if (!again) published.push(['started']);
             return {
-              ...{ hasText: false, delta: () => undefined, audio: () => undefined, finished: publish('finished') },
+              ...{
+                hasText: false,
+                delta: () => undefined,
+                reasoning: () => undefined,
+                audio: () => undefined,
+                finished: publish('finished'),
+              },
               ...{ failed: publish('failed'), waitingFor: publish('waiting for') },
             };
           },

@@ -1,0 +1,227 @@
+import type { Answer } from './chat-reply.js';
+import type { ErrorBody } from './error-body.js';
+import type { ExecutedCall } from './executed-calls.js';
+import {
+  commentary,
+  executedItem,
+  type Item,
+  itemsOf,
+  messageItem,
+  type ResponseOf,
+  responseOf,
+  textPart,
+  unansweredOf,
+} from './responses-reply.js';
+import type { CallBegun, Told } from './told.js';
+
+export type ResponsesEvent = {
+  readonly type: string;
+  readonly sequence_number: number;
+  readonly [key: string]: unknown;
+};
+
+type Events = Generator<ResponsesEvent>;
+
+/** An item whose text arrives. */
+interface OpenItem {
+  readonly type: 'message' | 'reasoning';
+  readonly item: Item;
+  readonly output_index: number;
+  text: string;
+}
+
+/** Writes the events of a streamed response. A message that is void ends as `incomplete` and comes again, with its id. */
+export class ResponseWriter {
+  readonly #of: ResponseOf;
+  #number = 0;
+  #open: OpenItem | undefined;
+  /** By `output_index`; undefined: void, or not yet done. */
+  readonly #items: (Item | undefined)[] = [];
+  /** Indexes of calls that have begun, by their ids. */
+  readonly #begun = new Map<string, number>();
+  #messages = 0;
+  #thoughts = 0;
+  /** Text of a pipeline that does not stream it: it comes after the executed calls. */
+  #isLate: boolean;
+
+  constructor(of: ResponseOf) {
+    this.#of = of;
+    this.#isLate = of.model.textStages.size === 0;
+  }
+
+  *begin(): Events {
+    const response = unansweredOf(this.#of, 'in_progress');
+    yield this.#event('response.created', { response });
+    yield this.#event('response.in_progress', { response });
+  }
+
+  *told(piece: Told): Events {
+    if ('text' in piece) yield* this.#isLate ? [] : this.#text(piece.text);
+    else if ('reasoning' in piece) yield* this.#reasoning(piece.reasoning);
+    else if ('called' in piece) yield* this.#called(piece.called);
+    else if ('executed' in piece) yield* this.#executed(piece.executed);
+    else if (piece.ended === 'whole') {
+      if (this.#open?.type === 'message') yield* this.#closeMessage(commentary(this.#messageOf('completed')));
+    } else if (this.#open?.type === 'message') yield* this.#closeVoid();
+  }
+
+  *end(answer: Answer): Events {
+    const items = itemsOf(this.#of, answer);
+    yield* this.#closeReasoning();
+    const open = this.#open;
+    const own = open && items.find(({ id }) => id === open.item.id);
+    if (open && own && textOf(own) === open.text) yield* this.#closeMessage(own);
+    else if (open) yield* this.#closeVoid();
+    const done = new Set(this.#items.map((item) => item && keyOf(item)));
+    for (const item of items) {
+      if (done.has(keyOf(item))) continue;
+      if (item.type === 'message') {
+        yield* this.#openMessage(item);
+        yield* this.#delta(textOf(item));
+        yield* this.#closeMessage(item);
+      } else if (item.type === 'mcp_call') yield* this.#endCall(item);
+      else yield* this.#functionCall(item);
+    }
+    const all = this.#items.filter((item) => item !== undefined);
+    const response = responseOf(this.#of, answer, all);
+    yield this.#event(`response.${response.status}`, { response });
+  }
+
+  failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
+    return this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
+  }
+
+  *#text(delta: string): Events {
+    yield* this.#closeReasoning();
+    if (!this.#open) yield* this.#openMessage(messageItem(this.#of.run, this.#messages, 'in_progress'));
+    yield* this.#delta(delta);
+  }
+
+  *#openMessage(item: Item): Events {
+    const output_index = this.#take();
+    this.#open = { type: 'message', item, output_index, text: '' };
+    yield this.#event('response.output_item.added', {
+      output_index,
+      item: { ...item, status: 'in_progress', content: [] },
+    });
+    yield this.#event('response.content_part.added', { ...this.#place(this.#open), part: textPart('') });
+  }
+
+  *#delta(delta: string): Events {
+    const open = this.#open;
+    if (!open || delta === '') return;
+    open.text += delta;
+    yield this.#event('response.output_text.delta', { ...this.#place(open), delta, logprobs: [] });
+  }
+
+  #messageOf(status: 'completed' | 'incomplete'): Item {
+    return messageItem(this.#of.run, this.#messages, status, this.#open?.text ?? '');
+  }
+
+  *#closeMessage(item: Item): Events {
+    const open = this.#open;
+    if (!open) return;
+    this.#items[open.output_index] = item;
+    this.#messages += 1;
+    yield* this.#close(open, item);
+  }
+
+  *#closeVoid(): Events {
+    if (this.#open) yield* this.#close(this.#open, this.#messageOf('incomplete'));
+  }
+
+  *#close(open: OpenItem, item: Item): Events {
+    const { output_index, text } = open;
+    const place = this.#place(open);
+    this.#open = undefined;
+    yield this.#event('response.output_text.done', { ...place, text, logprobs: [] });
+    yield this.#event('response.content_part.done', { ...place, part: textPart(text) });
+    yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  *#reasoning(delta: string): Events {
+    // Of another attempt of the turn whose message is open.
+    if (this.#open?.type === 'message') return;
+    if (!this.#open) {
+      const id = `rs_${this.#of.run}_${this.#thoughts++}`;
+      const output_index = this.#take();
+      const item = { id, type: 'reasoning', status: 'in_progress', summary: [], content: [] };
+      this.#open = { type: 'reasoning', item, output_index, text: '' };
+      yield this.#event('response.output_item.added', { output_index, item });
+    }
+    const open = this.#open as OpenItem;
+    open.text += delta;
+    yield this.#event('response.reasoning_text.delta', { ...this.#place(open), delta });
+  }
+
+  *#closeReasoning(): Events {
+    const open = this.#open;
+    if (open?.type !== 'reasoning') return;
+    this.#open = undefined;
+    const { output_index, text } = open;
+    const item = { ...open.item, status: 'completed', content: [{ type: 'reasoning_text', text }] };
+    this.#items[output_index] = item;
+    yield this.#event('response.reasoning_text.done', { ...this.#place(open), text });
+    yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  *#called({ id, ...call }: CallBegun): Events {
+    yield* this.#closeReasoning();
+    const begun = { id, ...call, status: 'completed', output: null, error: null } as const;
+    yield* this.#beginCall(executedItem(this.#of.model.pipeline.name, begun));
+  }
+
+  *#executed(call: ExecutedCall): Events {
+    yield* this.#endCall(executedItem(this.#of.model.pipeline.name, call));
+  }
+
+  *#beginCall(item: Item): Events {
+    const output_index = this.#take();
+    this.#begun.set(keyOf(item), output_index);
+    const at = { item_id: item.id, output_index };
+    const begun = { ...item, arguments: '', output: null, error: null, status: 'in_progress' };
+    yield this.#event('response.output_item.added', { output_index, item: begun });
+    yield this.#event('response.mcp_call.in_progress', at);
+    yield this.#event('response.mcp_call_arguments.delta', { ...at, delta: item.arguments });
+    yield this.#event('response.mcp_call_arguments.done', { ...at, arguments: item.arguments });
+  }
+
+  *#endCall(item: Item): Events {
+    if (!this.#begun.has(keyOf(item))) yield* this.#beginCall(item);
+    const output_index = this.#begun.get(keyOf(item)) as number;
+    this.#items[output_index] = item;
+    yield this.#event(`response.mcp_call.${item.status}`, { item_id: item.id, output_index });
+    yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  *#functionCall(item: Item): Events {
+    const output_index = this.#take();
+    this.#items[output_index] = item;
+    yield this.#event('response.output_item.added', {
+      output_index,
+      item: { ...item, arguments: '', status: 'in_progress' },
+    });
+    const { id: item_id, name } = item;
+    const at = { item_id, output_index };
+    yield this.#event('response.function_call_arguments.delta', { ...at, delta: item.arguments });
+    yield this.#event('response.function_call_arguments.done', { ...at, name, arguments: item.arguments });
+    yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  /** The next index. */
+  #take(): number {
+    return this.#items.push(undefined) - 1;
+  }
+
+  #place({ item, output_index }: OpenItem) {
+    return { item_id: item.id, output_index, content_index: 0 };
+  }
+
+  #event(type: string, body: object): ResponsesEvent {
+    return { type, sequence_number: this.#number++, ...body };
+  }
+}
+
+const keyOf = ({ id }: Item): string => String(id);
+
+const textOf = ({ content }: Item): string => (content as readonly { readonly text?: string }[])[0]?.text ?? '';

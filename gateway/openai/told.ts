@@ -1,0 +1,180 @@
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunEvent, StageEvent, ToolCalled, ToolEnded } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
+import { type ExecutedCall, executedCallOf, executedId } from './executed-calls.js';
+import type { Model } from './models.js';
+import { SentText } from './sent-text.js';
+
+/** A call that an agent of the run is making. */
+export type CallBegun = Pick<ExecutedCall, 'id' | 'name' | 'arguments'>;
+
+/**
+ * What is told of a run while it runs. `text` is more of the current message. `ended`: the message is whole, and calls or another message
+ * follow; or it is void, because its model call was repeated with another text, which follows.
+ */
+export type Told =
+  | { readonly text: string }
+  | { readonly reasoning: string }
+  | { readonly ended: 'whole' | 'void' }
+  | { readonly called: CallBegun }
+  | { readonly executed: ExecutedCall };
+
+type ToldModel = Pick<Model, 'textStages' | 'agents' | 'callers' | 'face'>;
+
+/** Model calls of an agent that are turns: `answer/turn-2`, `answer~1/turn-3-again`. */
+const TURN = /^([^/]+?)(~\d+)?\/turn-\d+(-again)?$/;
+
+/**
+ * Reads the events of a run as its client is told them: each text once, however often a model call was made. A text that differs from what
+ * was sent before is void in an agent's turn, whose run may have had effects and goes on; elsewhere it is an error (`BACKEND_ERROR`).
+ */
+export class RunTeller {
+  readonly #model: ToldModel;
+  readonly #run: string;
+  #text = new SentText();
+  /** The model call whose text is told, by its path. */
+  #telling: { readonly path: string; done: boolean } | undefined;
+  /** White space at the beginning of a turn: it is no message if calls follow. */
+  #blank = '';
+  #shown = false;
+  readonly #calls = new Map<string, CallBegun>();
+  readonly #ended = new Set<string>();
+
+  constructor(model: ToldModel, run: string) {
+    this.#model = model;
+    this.#run = run;
+  }
+
+  *of(event: RunEvent): Generator<Told> {
+    if (event.type === 'events.lost') return;
+    switch (event.type) {
+      case 'tool.called':
+        yield* this.#called(event);
+        return;
+      case 'tool.ended':
+        yield* this.#executed(event);
+        return;
+      case 'stage.started':
+        if (this.#isText(event)) this.#begin(event);
+        return;
+      case 'stage.delta':
+        if (this.#isText(event)) yield* this.#add(event, event.text);
+        return;
+      case 'stage.reasoning':
+        if (this.#isText(event)) yield { reasoning: event.text };
+        return;
+      case 'stage.finished':
+        if (this.#isText(event)) yield* this.#finish(event);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The rest of the answer's text. */
+  *end({ output }: Pick<RunDocument, 'output'>): Generator<Told> {
+    const given = output?.[this.#model.face.output];
+    const whole = typeof given === 'string' ? given : '';
+    if (this.#model.agents.size === 0) {
+      const rest = this.#text.end(whole);
+      if (rest !== '') yield { text: rest };
+      return;
+    }
+    const rest = this.#text.rest(whole);
+    if (rest === undefined) yield* this.#instead(whole);
+    else yield* this.#show(rest);
+    if (this.#blank !== '') yield { text: this.#blank };
+  }
+
+  #isText({ stage, path }: StageEvent): boolean {
+    if (!this.#model.textStages.has(stage)) return false;
+    return !this.#model.agents.has(stage) || TURN.exec(path)?.[1] === stage;
+  }
+
+  /** The first attempt of a turn, or another of the turn before that did not end. */
+  #begin({ path }: StageEvent): void {
+    const before = this.#telling;
+    if (before === undefined || (before.done && before.path !== path)) this.#next();
+    else this.#text.begin();
+    this.#telling = { path, done: false };
+  }
+
+  #next(): void {
+    this.#text = new SentText();
+    this.#telling = undefined;
+    this.#blank = '';
+    this.#shown = false;
+  }
+
+  *#add({ stage }: StageEvent, delta: string): Generator<Told> {
+    if (!this.#model.agents.has(stage)) {
+      const text = this.#text.add(delta);
+      if (text !== '') yield { text };
+      return;
+    }
+    const text = this.#text.next(delta);
+    if (text === undefined) yield* this.#instead(`${this.#text.attempt}${delta}`);
+    else yield* this.#show(text);
+  }
+
+  *#finish({ stage, path }: StageEvent): Generator<Told> {
+    if (this.#telling?.path === path) this.#telling.done = true;
+    const { sent, attempt } = this.#text;
+    // A shorter text than that of the attempt before.
+    if (this.#model.agents.has(stage) && attempt !== '' && attempt.length < sent.length) yield* this.#instead(attempt);
+  }
+
+  /** Another text in place of what was told of this message. */
+  *#instead(text: string): Generator<Told> {
+    const telling = this.#telling;
+    if (this.#shown) yield { ended: 'void' };
+    this.#next();
+    this.#telling = telling;
+    yield* this.#show(this.#text.add(text));
+  }
+
+  *#show(text: string): Generator<Told> {
+    if (text === '') return;
+    if (!this.#shown && text.trim() === '') {
+      this.#blank += text;
+      return;
+    }
+    yield { text: `${this.#blank}${text}` };
+    this.#blank = '';
+    this.#shown = true;
+  }
+
+  *#called({ stage, number, tool: name, arguments: given }: ToolCalled): Generator<Told> {
+    const field = this.#model.callers.get(stage);
+    if (this.#model.agents.has(stage)) {
+      if (this.#shown) yield { ended: 'whole' };
+      this.#next();
+    }
+    if (field === undefined || given === undefined) return;
+    const id = executedId(this.#run, field, number);
+    if (this.#calls.has(id)) return;
+    const call = { id, name, arguments: JSON.stringify(given) };
+    this.#calls.set(id, call);
+    yield { called: call };
+  }
+
+  *#executed({ stage, number, end, arguments: changed, ...event }: ToolEnded): Generator<Told> {
+    const field = this.#model.callers.get(stage);
+    if (field === undefined) return;
+    const id = executedId(this.#run, field, number);
+    const call = this.#calls.get(id);
+    // Long ones, and those whose events were lost, are told from the document.
+    if (!call || this.#ended.has(id) || (end === 'done' && event.result === undefined)) return;
+    this.#ended.add(id);
+    const made = changed ?? (JSON.parse(call.arguments) as JsonObject);
+    const { result, code, message } = event;
+    yield {
+      executed: executedCallOf(id, {
+        ...{ name: call.name, arguments: made, end },
+        ...(result !== undefined && { result }),
+        ...(code !== undefined && { code }),
+        ...(message !== undefined && { message }),
+      }),
+    };
+  }
+}
