@@ -61,8 +61,8 @@ const event = (data: { readonly type: string }): ServerEvent => ({ event: data.t
  */
 const extension = (
   data:
-    | { readonly type: 'millrace_void'; readonly index: number }
-    | ({ readonly type: 'millrace_tool_call' } & CallBegun),
+    | { readonly type: 'millrace.void'; readonly index: number }
+    | ({ readonly type: 'millrace.tool_call' } & CallBegun),
 ): ServerEvent => event(data);
 
 /** Writes the events of a streamed message. Each message of an agent is a block. */
@@ -92,13 +92,13 @@ export class EventWriter {
       this.#inText = true;
       yield this.#delta({ type: 'text_delta', text: piece.text });
     } else if ('ended' in piece) {
-      if (piece.ended === 'void') yield extension({ type: 'millrace_void', index: this.#blocks });
+      if (piece.ended === 'void') yield extension({ type: 'millrace.void', index: this.#blocks });
       if (this.#inText) yield this.#close();
       this.#inText = false;
     } else if ('called' in piece) {
       const begun = { ...piece.called, status: 'in_progress' };
-      yield extension({ type: 'millrace_tool_call', ...begun });
-    } else if ('executed' in piece) yield extension({ type: 'millrace_tool_call', ...piece.executed });
+      yield extension({ type: 'millrace.tool_call', ...begun });
+    } else if ('executed' in piece) yield extension({ type: 'millrace.tool_call', ...piece.executed });
   }
 
   /** The remaining events after the text. */

@@ -41,12 +41,9 @@ export class ResponseWriter {
   readonly #begun = new Map<string, number>();
   #messages = 0;
   #thoughts = 0;
-  /** Text of a pipeline that does not stream it: it comes after the executed calls. */
-  #isLate: boolean;
 
   constructor(of: ResponseOf) {
     this.#of = of;
-    this.#isLate = of.model.textStages.size === 0;
   }
 
   *begin(): Events {
@@ -56,8 +53,11 @@ export class ResponseWriter {
   }
 
   *told(piece: Told): Events {
-    if ('text' in piece) yield* this.#isLate ? [] : this.#text(piece.text);
-    else if ('reasoning' in piece) yield* this.#reasoning(piece.reasoning);
+    if ('text' in piece) {
+      // The executed calls come before it, where none of it has been streamed.
+      const isLate = piece.last === true && this.#open?.type !== 'message';
+      if (!isLate) yield* this.#text(piece.text);
+    } else if ('reasoning' in piece) yield* this.#reasoning(piece.reasoning);
     else if ('called' in piece) yield* this.#called(piece.called);
     else if ('executed' in piece) yield* this.#executed(piece.executed);
     else if (piece.ended === 'whole') {
@@ -148,6 +148,7 @@ export class ResponseWriter {
       const item = { id, type: 'reasoning', status: 'in_progress', summary: [], content: [] };
       this.#open = { type: 'reasoning', item, output_index, text: '' };
       yield this.#event('response.output_item.added', { output_index, item });
+      yield this.#event('response.content_part.added', { ...this.#place(this.#open), part: reasoningPart('') });
     }
     const open = this.#open as OpenItem;
     open.text += delta;
@@ -159,9 +160,10 @@ export class ResponseWriter {
     if (open?.type !== 'reasoning') return;
     this.#open = undefined;
     const { output_index, text } = open;
-    const item = { ...open.item, status: 'completed', content: [{ type: 'reasoning_text', text }] };
+    const item = { ...open.item, status: 'completed', content: [reasoningPart(text)] };
     this.#items[output_index] = item;
     yield this.#event('response.reasoning_text.done', { ...this.#place(open), text });
+    yield this.#event('response.content_part.done', { ...this.#place(open), part: reasoningPart(text) });
     yield this.#event('response.output_item.done', { output_index, item });
   }
 
@@ -221,6 +223,8 @@ export class ResponseWriter {
     return { type, sequence_number: this.#number++, ...body };
   }
 }
+
+const reasoningPart = (text: string) => ({ type: 'reasoning_text', text });
 
 const keyOf = ({ id }: Item): string => String(id);
 

@@ -9,11 +9,11 @@ import { SentText } from './sent-text.js';
 export type CallBegun = Pick<ExecutedCall, 'id' | 'name' | 'arguments'>;
 
 /**
- * What is told of a run while it runs. `text` is more of the current message. `ended`: the message is whole, and calls or another message
+ * What is told of a run while it runs. `text` is more of the current message; `last`: the rest of the answer, or all of it. `ended`: the message is whole, and calls or another message
  * follow; or it is void, because its model call was repeated with another text, which follows.
  */
 export type Told =
-  | { readonly text: string }
+  | { readonly text: string; readonly last?: true }
   | { readonly reasoning: string }
   | { readonly ended: 'whole' | 'void' }
   | { readonly called: CallBegun }
@@ -77,13 +77,13 @@ export class RunTeller {
     const whole = typeof given === 'string' ? given : '';
     if (this.#model.agents.size === 0) {
       const rest = this.#text.end(whole);
-      if (rest !== '') yield { text: rest };
+      if (rest !== '') yield { text: rest, last: true };
       return;
     }
     const rest = this.#text.rest(whole);
-    if (rest === undefined) yield* this.#instead(whole);
-    else yield* this.#show(rest);
-    if (this.#blank !== '') yield { text: this.#blank };
+    if (rest === undefined && this.#shown) yield { ended: 'void' };
+    const text = rest === undefined ? whole : `${this.#blank}${rest}`;
+    if (text !== '') yield { text, last: true };
   }
 
   #isText({ stage, path }: StageEvent): boolean {

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { HeldText } from '../../../../activities/connectors/openai/held-text.js';
+
+const emitted = (chunks: readonly string[]): string[] => {
+  const all: string[] = [];
+  const held = new HeldText((chunk) => void all.push(String(chunk)));
+  for (const chunk of chunks) held.emit(chunk);
+  return all;
+};
+
+test.each([
+  [
+    ['It', ' is'],
+    ['It', ' is'],
+  ],
+  [
+    [' ', '\n', 'It'],
+    ['', '', ' \nIt'],
+  ],
+  [
+    ['`x', '` is'],
+    ['`x', '` is'],
+  ],
+])('text that is no call passes at once: %j', (chunks, all) => {
+  expect(emitted(chunks)).toEqual(all);
+});
+
+test.each([[['{"na', 'me"']], [['[', '{']], [['`', '``json\n', '{']], [['\n{"a"']]])(
+  'text that may be a call is only a sign of life: %j',
+  (chunks) => {
+    expect(emitted(chunks).join('')).toBe('');
+    expect(emitted(chunks)).toHaveLength(chunks.length);
+  },
+);
+
+test('what turns out to be an answer passes whole', () => {
+  const all: string[] = [];
+  const held = new HeldText((chunk) => void all.push(String(chunk)));
+  held.emit('{"a"');
+  held.emit(':1}');
+  held.release();
+  held.release();
+  expect(all).toEqual(['', '', '{"a":1}']);
+});
