@@ -3,20 +3,21 @@ import type { GivenDecision } from '../../pipelines/run/index.js';
 import { actorOf } from '../../runs/caller.js';
 import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
+import { eraseRun } from '../../runs/erase.js';
 import { documentOfStarted, findRun, isDelayed, readRun } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { decisionOf, resumptionWanted } from './decision.js';
-import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
+import { CANCEL_RUN, decideDoc, ERASE_RUN, RESUME_RUN } from './run-docs.js';
 
 type OfRun = { Params: { id: string } };
 
 /** Limit of a body: of a decision with changed arguments of 16,000 characters and a reason. */
 const MOST_BYTES = 98_304;
 
-/** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
+/** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`; `DELETE /v1/runs/{id}`. */
 export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   takeJson(app, { mayBeEmpty: true });
 
@@ -32,6 +33,13 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     },
   );
+
+  app.delete<OfRun>('/v1/runs/:id', { bodyLimit: MOST_BYTES, config: { doc: ERASE_RUN } }, async (request, reply) => {
+    const { id } = request.params;
+    request.notes.runId = id;
+    await eraseRun(deps, id, callerOf(request));
+    return await reply.code(204).send();
+  });
 
   app.post<OfRun>(
     '/v1/runs/:id/resume',

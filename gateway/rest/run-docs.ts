@@ -200,6 +200,16 @@ export const CANCEL_RUN: RouteDoc = {
   problems: [...OF_RUNS, 'RUN_ENDED'],
 };
 
+export const ERASE_RUN: RouteDoc = {
+  tag: 'runs',
+  operation: 'eraseRun',
+  summary: 'Erase a run that has ended: its history, those of its child runs, its events and its record',
+  description: 'Artifacts stay until their own retention ends. Temporal removes the history some seconds later.',
+  path: ID,
+  answers: { 204: { description: 'The run is erased' } },
+  problems: [...OF_RUNS, 'RUN_NOT_ENDED', 'STORE_UNAVAILABLE'],
+};
+
 export const RESUME_RUN: RouteDoc = {
   ...onRun('The new run, with `resumedFrom`'),
   operation: 'resumeRun',

@@ -3,12 +3,15 @@ import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Pipeline } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { StageEvent } from '../../pipelines/run/index.js';
 import { runId } from '../../runs/prepare.js';
 import { decideOver } from '../support/deciding.js';
-import { both, chatModel, desk, ingest, supportAgent } from '../support/refunding.js';
+import { both, chatModel, clerk, desk, ingest, supportAgent } from '../support/refunding.js';
 import { address } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { readEvents } from '../support/sse.js';
 
 /**
  * What OpenAI's own client makes of agents whose tools have been executed, on real servers but for the language model, which
@@ -22,6 +25,11 @@ const llm = new ScriptedLlm(({ messages, tools }) => {
   const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
   if (tools.includes('look_up')) {
     return results.length > 0 ? { text: `It is ${results[0]}.` } : { calls: [['look_up', { order: '4711' }]] };
+  }
+  if (tools.includes('desk')) {
+    const [first] = results;
+    if (first !== undefined) return { text: `The desk: ${first}` };
+    return { text: 'I ask the desk.', calls: [['desk', { message: 'Pay order 4711 back.' }]] };
   }
   if (tools.includes('search') && results.length === 0) return { calls: [['search', { query: 'broken' }]] };
   const rest = tools.includes('search') ? results.slice(1) : results;
@@ -44,7 +52,7 @@ beforeAll(async () => {
       endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
     },
   });
-  const pipelines = [supportAgent, chatModel, ingest, desk, both] as unknown as Pipeline<never>[];
+  const pipelines = [supportAgent, chatModel, ingest, desk, both, clerk] as unknown as Pipeline<never>[];
   served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models, MILLRACE_PIPELINES: module } });
   const defaultHeaders = { 'millrace-tenant': tenant };
   client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0, defaultHeaders });
@@ -136,6 +144,83 @@ describe('a refund that a person has approved', () => {
       { type: 'message' },
     ]);
     expect(response.output_text).toContain('refunded');
+  });
+});
+
+describe('an agent that is watched', () => {
+  test('shows its call before a person has decided on it', async () => {
+    const idempotencyKey = randomUUID();
+    const id = runId({ pipeline: supportAgent as unknown as Pipeline, tenant, idempotencyKey });
+    const options = { headers: { 'idempotency-key': idempotencyKey } };
+    const stream = client.responses.stream({ model: 'support-agent', input: MESSAGE }, options);
+    let shown: string | undefined;
+    for await (const event of stream) {
+      if (event.type !== 'response.mcp_call_arguments.done' || !event.arguments.includes('4711')) continue;
+      shown = event.arguments;
+      const decided = await decideOver(`${served.url}/v1/runs/${id}`, 'approve', {
+        path: 'answer/turn-2/refund',
+        headers: { 'millrace-tenant': tenant },
+      });
+      expect(decided.status).toBe(202);
+    }
+    expect(shown).toBe(REFUNDED.arguments);
+    expect((await stream.finalResponse()).output).toMatchObject([SEARCHED, REFUNDED, { type: 'message' }]);
+  });
+
+  test('says what it does, and what the run does that it has started', async () => {
+    const response = await served.post('clerk', JSON.stringify({ message: MESSAGE }), {
+      'content-type': 'application/json',
+      'millrace-tenant': tenant,
+      prefer: 'respond-async',
+    });
+    const { id } = (await response.json()) as { id: string };
+    const events: StageEvent[] = [];
+    const followed = await fetch(`${served.url}/v1/runs/${id}/events`, { headers: { 'millrace-tenant': tenant } });
+    for await (const { event, data } of readEvents(followed))
+      if (event !== 'run') events.push(JSON.parse(data) as StageEvent);
+    const calls = events.filter(({ type }) => type === 'tool.called' || type === 'tool.ended');
+    const desk = expect.stringMatching(/^ask\/turn-1\/desk:[0-9a-f]{12}$/);
+    const inDesk = expect.stringMatching(/^ask\/turn-1\/desk:[0-9a-f]{12}\/answer\/turn-1\/refund:[0-9a-f]{12}$/);
+    expect(calls).toMatchObject([
+      {
+        type: 'tool.called',
+        path: desk,
+        stage: 'ask',
+        tool: 'desk',
+        number: 0,
+        arguments: { message: expect.any(String) },
+      },
+      { type: 'tool.called', path: inDesk, tool: 'refund', arguments: { order: '4711' } },
+      { type: 'tool.ended', path: inDesk, end: 'done', result: { status: 'refunded' } },
+      { type: 'tool.ended', path: desk, end: 'done', result: { reply: expect.stringContaining('refunded') } },
+    ]);
+    const textOf = (stage: string | RegExp) =>
+      events
+        .flatMap((event) => (event.type === 'stage.delta' && event.stage.match(stage) ? [event.text] : []))
+        .join('');
+    expect(textOf(/^ask$/)).toMatch(/^I ask the desk\.The desk: /);
+    expect(textOf(/^ask\/turn-1\/desk:[0-9a-f]{12}\/answer$/)).toMatch(/^Refund: .*refunded/);
+
+    const one = `${served.url}/v1/runs/${id}`;
+    const headers = { 'millrace-tenant': tenant };
+    expect((await fetch(one, { method: 'DELETE', headers })).status).toBe(204);
+    await expect.poll(async () => (await fetch(one, { headers })).status, { timeout: 30_000 }).toBe(404);
+  });
+
+  test('has each text once in the clients of chats, with its calls beside it', async () => {
+    const stream = client.chat.completions.stream({ model: 'clerk', messages });
+    const more: JsonObject[] = [];
+    for await (const chunk of stream) {
+      const { millrace } = chunk as { millrace?: JsonObject };
+      if (millrace) more.push(millrace);
+    }
+    const content = await stream.finalContent();
+    expect(content).toMatch(/^I ask the desk\.\n\nThe desk: .*refunded/);
+    expect(more).toMatchObject([
+      { tool_call: { name: 'desk', status: 'in_progress' } },
+      { tool_call: { name: 'desk', status: 'completed' } },
+      { executed_tool_calls: [{ name: 'desk' }], answer_from: 'I ask the desk.\n\n'.length },
+    ]);
   });
 });
 

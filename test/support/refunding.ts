@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { chatModel, supportAgent } from '../../pipelines/catalog/index.js';
 import { ingest } from '../../pipelines/catalog/rag-answer.js';
-import { agent, chatInput, converse, pipeline, tool } from '../../pipelines/index.js';
+import { agent, chatInput, converse, pipeline, pipelineTool, tool } from '../../pipelines/index.js';
 
 /** Pipelines whose agents pay by themselves, for the worker too. */
 
@@ -34,3 +34,14 @@ export const both = pipeline('both', { input: chatInput }, ({ input, stage }) =>
   const done = stage('pay', refunds, { prompt: 'Pay order 4711 back.' });
   return { text: requested.text, toolCalls: requested.toolCalls, executed: done.toolCalls };
 });
+
+/** Has the desk pay, in a run of its own. */
+export const clerk = pipeline(
+  'clerk',
+  { input: z.object({ message: z.string() }), openai: { chat: { input: 'message', output: 'reply' } } },
+  ({ input, stage }) => {
+    const hands = agent({ model: 'assistant', tools: [pipelineTool(desk, { description: 'Pays back' })] });
+    const answer = stage('ask', hands, { prompt: input.message });
+    return { reply: answer.text, toolCalls: answer.toolCalls };
+  },
+);

@@ -26,6 +26,22 @@ const post = (what: string, payload?: object | string, headers: Record<string, s
   });
 const codeOf = (response: { json<T>(): T }) => response.json<Problem>().code;
 
+describe('erasing', () => {
+  const erase = (headers: Record<string, string> = {}) =>
+    gateway.app.inject({ method: 'DELETE', url: `/v1/runs/${id}`, headers });
+
+  test('is for runs that have ended', async () => {
+    const response = await erase();
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+  });
+
+  test('is not for another tenant’s runs', async () => {
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const response = await erase({ 'millrace-tenant': 'other' });
+    expect([response.statusCode, codeOf(response)]).toEqual([404, 'RUN_NOT_FOUND']);
+  });
+});
+
 describe('cancel', () => {
   test('reaches Temporal and answers with the run', async () => {
     const response = await post('cancel');
