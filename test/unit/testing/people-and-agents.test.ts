@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, approve, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
-import { testPipeline, toolCalls, used } from '../../../testing/index.js';
+import { failure, testPipeline, toolCalls, used } from '../../../testing/index.js';
 
 const question = z.object({ text: z.string() });
 
@@ -143,6 +143,36 @@ describe('agents', () => {
     expect(run.output).toEqual({ text: 'noted' });
     expect(run.calls.map(({ kind }) => kind)).toEqual(['mcp-tools', 'session', 'chat', 'mcp', 'chat', 'session']);
   });
+
+  it.each(['TOOL_SERVER_UNAVAILABLE', 'TOOLS_REFUSED', 'TOOL_FAILED'] as const)(
+    'go on without a server whose list fails with %s, and are told; unless the author says otherwise',
+    async (code) => {
+      const clerk = (onFailure: 'tell' | 'fail') =>
+        pipeline('clerk', { input: question }, ({ input, stage }) => {
+          const server = mcpTools({ server: 'notes', onFailure });
+          return {
+            text: stage('talk', agent({ model: 'm', tools: [server, mcpTools({ server: 'ok' })] }), {
+              prompt: input.text,
+            }).text,
+          };
+        });
+      const add = { name: 'add', description: 'Adds a note', schema: { type: 'object' } };
+      const stages = {
+        'talk/tools/notes': failure(code, 'nobody is there'),
+        'talk/tools/ok': { tools: [add] },
+        talk: { text: 'I cannot.' },
+      };
+      const run = await testPipeline(clerk('tell'), { text: 'x' }, { stages });
+      expect(run.output).toEqual({ text: 'I cannot.' });
+      const asked = run.calls.find(({ kind }) => kind === 'chat')?.with;
+      expect(asked).toMatchObject({
+        system: expect.stringContaining(`"notes" are not available now (${code}`),
+        tools: [{ name: 'add' }],
+      });
+      const failed = await testPipeline(clerk('fail'), { text: 'x' }, { stages });
+      expect(failed.error).toMatchObject({ code, stage: 'talk' });
+    },
+  );
 
   it('name a tool without a script or a function', async () => {
     const { stageTool, retrieve } = await import('../../../pipelines/index.js');

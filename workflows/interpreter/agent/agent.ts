@@ -15,7 +15,7 @@ import { begin, type Limit, limitOf, type Progress, priced, spent, tokensOf, use
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { finder, isSearched, toolsFor, withFound } from './tool-search.js';
-import { toolsOfServers } from './tool-servers.js';
+import { withServers } from './tool-servers.js';
 
 /** Position of an agent among the candidates of its stage. */
 interface Candidacy {
@@ -43,8 +43,7 @@ export async function runAgent(
   at: At,
 ): Promise<StageOutcome | Stopped> {
   const planned = priced(agentOf(stage), run.context.placement[row]?.price);
-  const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row, last }, at) : planned.tools;
-  const plan: AgentPlan = { ...planned, tools };
+  const plan = planned.servers ? await withServers({ run, stage, plan: planned, row, last }, at) : planned;
   const own: Agent = { run, stage, plan, row, last };
   const kept = at.memo.below('progress');
   const session = planned.session ? await openSession(own, at, input) : undefined;

@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import {
+  type AgentPlan,
   type StagePlan,
   type StageTool,
   serverRow,
-  type ToolPlan,
   type ToolServerPlan,
 } from '../../../pipelines/plan/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
@@ -11,24 +11,44 @@ import { callOf } from '../call.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
+/** Failures of a list that concern its server alone. */
+const OF_SERVER: ReadonlySet<string> = new Set([
+  'TOOL_SERVER_UNAVAILABLE',
+  'TOOLS_REFUSED',
+  'TOOL_FAILED',
+  'INVALID_INPUT',
+  'INVALID_OUTPUT',
+  'STAGE_TIMEOUT',
+]);
+
 /**
- * The tools of the agent's servers, listed once: an agent keeps this list until it ends, also in a new history. Throws
+ * The plan with the tools of the agent's servers, listed once: an agent keeps this list until it ends, also in a new history. The model is
+ * told of a server that cannot be asked, and goes on without it, unless its `onFailure` is `fail`. Throws
  * `INVALID_PIPELINE` for a requested tool that the server lacks, and for duplicate names.
  */
-export async function toolsOfServers(agent: Agent, at: At): Promise<readonly ToolPlan[]> {
+export async function withServers(agent: Agent, at: At): Promise<AgentPlan> {
   const { plan, stage } = agent;
   const { servers = [], tools } = plan;
-  if (servers.length === 0) return tools;
+  if (servers.length === 0) return plan;
   const kept = at.memo.below('tools');
+  const away = at.memo.below('tools-away');
   if (kept.value === undefined) {
-    const found = await Promise.all(servers.map((server) => listed(agent, at, server)));
+    const lacking: string[] = [];
+    const found = await Promise.all(servers.map((server) => listed(agent, at, server, lacking)));
     kept.end(found.flat() as unknown as Json);
+    if (lacking.length > 0) away.end(lacking);
   }
   const all = [...tools, ...(kept.value as unknown as readonly StageTool[])];
   const twice = all.find(({ name }, i) => all.findIndex((other) => other.name === name) !== i);
   if (twice) throw wrong(stage.id, `two of its tools are named "${twice.name}"; give the tools of a server a prefix`);
-  return all;
+  const lacking = (away.value ?? []) as readonly string[];
+  if (lacking.length === 0) return { ...plan, tools: all };
+  return { ...plan, tools: all, instructions: [plan.instructions ?? '', ...lacking].join('\n\n').trim() };
 }
+
+/** What the model is told of tools that it does not have. */
+const lackOf = ({ server }: ToolServerPlan, { code, message }: StageError): string =>
+  `The tools of "${server}" are not available now (${code}: ${message}). What would need them cannot be done: say so.`;
 
 interface Listed {
   readonly name: string;
@@ -36,7 +56,12 @@ interface Listed {
   readonly schema: JsonObject;
 }
 
-async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan): Promise<StageTool[]> {
+async function listed(
+  { run, stage, row }: Agent,
+  at: At,
+  from: ToolServerPlan,
+  lacking: string[],
+): Promise<StageTool[]> {
   const { server, only, prefix = '', policy, approval, onFailure } = from;
   const placed = run.context.placement[serverRow(row, server)];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
@@ -46,7 +71,15 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: options });
   const path = `${at.prefix}${row}/tools/${server}`;
   const shown = { type: stage.id, summary: `${at.prefix}${row} · tools of ${server}` };
-  const { output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown);
+  let output: JsonObject;
+  try {
+    ({ output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown));
+  } catch (error) {
+    const isOwn = error instanceof StageError && OF_SERVER.has(error.code) && !run.deadline.isOver(error);
+    if (!isOwn || onFailure === 'fail') throw error;
+    lacking.push(lackOf(from, error));
+    return [];
+  }
   const found = output.tools as unknown as readonly Listed[];
   const missing = only?.find((name) => !found.some((tool) => tool.name === name));
   if (missing !== undefined) throw wrong(stage.id, `the MCP server "${server}" has no tool "${missing}"`);
