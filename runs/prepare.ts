@@ -5,7 +5,7 @@ import { jsonHash } from '../pipelines/plan/hash.js';
 import { allSteps, isStage, type Plan } from '../pipelines/plan/index.js';
 import { isOneSegment } from '../pipelines/plan/segments.js';
 import { wantedGraph, wholeRun } from '../pipelines/run/build-segment.js';
-import type { RunContext, Segment, WebhookTarget } from '../pipelines/run/index.js';
+import { deliveryId, type RunContext, type Segment, type WebhookTarget } from '../pipelines/run/index.js';
 import { changesElsewhere } from '../pipelines/stages/index.js';
 import type { RunDeps } from './deps.js';
 import type { RunMemo } from './memo.js';
@@ -64,7 +64,8 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
   const answered = channel !== undefined && isOneSegment(wantedGraph(plan, options.outputs));
   // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.
   const fast = answered && deps.fast !== undefined && options.priority === 'interactive' && webhooks.length === 0;
-  const context = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
+  const own = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
+  const context = webhooks.length > 0 ? { ...own, waitsTo: deliveryId(request.id) } : own;
   refuseTooLarge(input, context, request.notes);
   const guarded = fast ? wholeRun(input, context) : undefined;
   const memo: RunMemo = {

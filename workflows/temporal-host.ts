@@ -3,6 +3,7 @@ import {
   CancellationScope,
   condition,
   executeChild,
+  getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
   proxyActivities,
@@ -27,6 +28,7 @@ import {
   OUTCOME_SIGNAL,
   type RunContext,
   type RunResult,
+  runOfDelivery,
   SEARCH_ATTRIBUTES,
   type Segment,
   type SegmentCall,
@@ -37,6 +39,7 @@ import {
   type StageOutcome,
   type StagePlacement,
   type StageRecord,
+  WAITING_SIGNAL,
   type Wait,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
@@ -294,6 +297,17 @@ export class TemporalHost implements RunHost {
   publish(event: StageEvent, to: true | EventsTo): void {
     if (to === true) events.publish(event);
     else events.publish(eventWithin(event, to), to.run);
+  }
+
+  /** A delivery that has been stopped is no reason for the run to fail. */
+  announce(wait: Wait, to: string): void {
+    const { workflowId } = workflowInfo();
+    const parent = runOfDelivery(to);
+    const prefix = workflowId === parent ? '' : `${workflowId.slice(parent.length + 1)}/`;
+    const told: Wait = { ...wait, path: `${prefix}${wait.path}` };
+    getExternalWorkflowHandle(to)
+      .signal(WAITING_SIGNAL, told)
+      .catch(() => undefined);
   }
 
   #show(): void {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { WEBHOOK_TYPES, type WebhookType } from '../../pipelines/run/index.js';
 import { WatchedFile } from '../../runtime/watched-file.js';
 import { isTenant } from '../../stores/artifacts/index.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -26,6 +27,8 @@ export interface Endpoint {
   readonly secrets?: readonly string[] | undefined;
   /** Absent: all. */
   readonly pipelines?: readonly string[] | undefined;
+  /** Absent: all. */
+  readonly events?: readonly WebhookType[] | undefined;
 }
 
 type Tenants = Readonly<Record<string, TenantWebhooks>>;
@@ -57,6 +60,7 @@ const schemaOf = (allowPrivate: boolean) =>
               }),
               secrets: secrets.optional(),
               pipelines: z.array(z.string()).min(1).optional(),
+              events: z.array(z.enum(WEBHOOK_TYPES)).min(1).optional(),
             }),
           )
           .refine((all) => Object.keys(all).length <= MOST_ENDPOINTS, `has more than ${MOST_ENDPOINTS} endpoints`)

@@ -65,6 +65,8 @@ export interface RunContext {
   readonly answerTo?: string;
   /** The run may be followed: its stages emit events (`RunEvent`). Of a child run: to whom. */
   readonly events?: true | EventsTo;
+  /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
+  readonly waitsTo?: string;
   /**
    * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
    * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.

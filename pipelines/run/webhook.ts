@@ -1,16 +1,21 @@
 import type { Json, JsonObject } from '../json.js';
 
 /** Receiver of an event: the name of a tenant's endpoint configured by the operator, or a URL given in a request. */
-export type WebhookTarget = { readonly endpoint: string } | { readonly url: string };
+export type WebhookTarget =
+  | { readonly endpoint: string; /** Absent: all. */ readonly events?: readonly WebhookType[] | undefined }
+  | { readonly url: string };
 
-/** The event sent when a run has ended; every attempt sends the same bytes. */
+export const WEBHOOK_TYPES = ['run.succeeded', 'run.failed', 'run.cancelled', 'run.waiting'] as const;
+export type WebhookType = (typeof WEBHOOK_TYPES)[number];
+
+/** The event sent when a run has ended, or waits for a person; every attempt sends the same bytes. */
 export interface WebhookEvent {
-  /** Header `webhook-id`: unique per run, so that a receiver can drop duplicates. */
+  /** Header `webhook-id`: unique per run or wait, so that a receiver can drop duplicates. */
   readonly id: string;
-  readonly type: 'run.succeeded' | 'run.failed' | 'run.cancelled';
-  /** When the run ended: ISO 8601, UTC. */
+  readonly type: WebhookType;
+  /** When the run ended, or the wait began: ISO 8601, UTC. */
   readonly timestamp: string;
-  /** The run's document without `input` and `stages`. */
+  /** The run's document without `input` and `stages`; of a wait the part that the run's start has, with `waiting`. */
   readonly data: JsonObject;
 }
 
@@ -81,6 +86,10 @@ export const WEBHOOK_WORKFLOW = 'webhookDelivery';
 
 /** Id of the workflow that delivers a run's end. Ids of runs contain no slash. */
 export const deliveryId = (run: string): string => `webhook/${run}`;
+export const runOfDelivery = (id: string): string => id.slice('webhook/'.length);
+
+/** Signal to the delivery of a run: a wait for a person has begun, in the run or in a child run. Argument: `Wait`. */
+export const WAITING_SIGNAL = 'waiting';
 
 /** Task queue of delivery attempts, separate so that deliveries and runs do not delay each other. */
 export const webhookQueue = (taskQueue: string): string => `${taskQueue}.webhooks`;

@@ -21,7 +21,7 @@ export function webhookTargets(
   const { secrets, endpoints = {} } = config?.of(tenant) ?? {};
   const configured = Object.entries(endpoints)
     .filter(([, { pipelines }]) => pipelines?.includes(pipeline) ?? true)
-    .map(([endpoint]) => ({ endpoint }));
+    .map(([endpoint, { events }]) => ({ endpoint, ...(events && { events }) }));
   if (webhook === undefined) return configured;
   if (!config || !secrets) {
     const message = `the tenant "${tenant}" has no webhook secrets (MILLRACE_WEBHOOKS), so nothing could be signed`;

@@ -151,7 +151,13 @@ describe('what can be seen of an agent', () => {
     const answer = await fetch(at(`/v1/runs/${id}/events`), { headers: { accept: 'text/event-stream' } });
     const lines = (await answer.text()).split('\n').filter((line) => line.startsWith('data: '));
     const events = lines.map((line) => JSON.parse(line.slice('data: '.length)) as StageEvent);
-    const seen = events.filter(({ type }) => type === 'stage.started' || type === 'stage.finished');
+    const all = events.filter(({ type }) => type === 'stage.started' || type === 'stage.finished');
+    const seen = all.filter(({ stage }) => stage === 'answer');
+    // Those of the run that a tool is come with its position.
+    const inChild = `answer/turn-1/doubled:${digestOf({ n: 2 })}/`;
+    const others = all.filter((event) => !seen.includes(event));
+    expect(others.length).toBeGreaterThan(0);
+    expect(others.every(({ stage, path }) => stage.startsWith(inChild) && path.startsWith(inChild))).toBe(true);
     const pathsOf = (type: StageEvent['type']) =>
       seen
         .filter((event) => event.type === type)

@@ -52,6 +52,7 @@ export async function decide(run: Run, at: At, request: ApprovalRequest): Promis
   const wait: Wait = { ...what, stage, path };
   const of = { stage, path, attempt: 1 };
   if (begins) publish(run, at, { type: 'stage.waiting', ...of, ...what });
+  if (begins && run.context.waitsTo !== undefined) at.host.announce?.(wait, run.context.waitsTo);
   let isOver = false;
   const stops = () => run.continuing && at.mayStop;
   const raced = await at.host.race<Decision | undefined>([

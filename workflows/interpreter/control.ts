@@ -106,6 +106,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       sessionsOf: sessionsOf(context),
       ...(context.priority && { priority: context.priority }),
       ...(context.events && { events: context.events }),
+      ...(context.waitsTo !== undefined && { waitsTo: context.waitsTo }),
     };
     const { output, stages } = await at.host.runChild(step, input, child, `${at.prefix}${id}`);
     const runMs = Math.round(at.host.now() - started);

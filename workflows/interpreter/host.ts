@@ -53,6 +53,8 @@ export interface RunHost extends StageHost {
   full(): boolean;
   /** Receives the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
+  /** Tells the workflow `to` that a wait for a person has begun. Absent where there is none. */
+  announce?(wait: Wait, to: string): void;
   /** Receives events that only the interpreter sees, of a run that may be followed. Absent where none can be. */
   publish?(event: StageEvent, to: true | EventsTo): void;
 }

@@ -6,17 +6,23 @@ import {
 import {
   ApplicationFailure,
   CancellationScope,
+  condition,
+  defineSignal,
   executeChild,
   ParentClosePolicy,
   proxyActivities,
   setCurrentDetails,
+  setHandler,
   sleep,
 } from '@temporalio/workflow';
+import type { JsonObject } from '../../pipelines/json.js';
 import {
   type AttemptOutcome,
   type Delivery,
   type RunToStart,
   SEARCH_ATTRIBUTES,
+  WAITING_SIGNAL,
+  type Wait,
   type WebhookActivities,
   type WebhookEvent,
   type WebhookOrder,
@@ -32,28 +38,42 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 /** A worker's death or an outage of Temporal is not an attempt: it is retried until it succeeds. */
 const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 };
 
+/** Waits of a run that are told. One that waits more often asks nobody any more. */
+const MOST_WAITS = 500;
+
 /**
- * Sends the end of a run to every target. It starts the run as its child, so that one start creates both or neither,
- * and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was terminated.
- * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event.
+ * Sends the end of a run to every target, and before it the waits for a person that the run signals. It starts the run as its child, so that
+ * one start creates both or neither, and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was
+ * terminated. Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event of the end; those
+ * of waits are attempted until the run has ended.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
-  if ('run' in of && !(await toItsEnd(of.run, tenant))) return [];
-  const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
-  const rows: Delivery[] = targets.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
-  const deliveries = await Promise.all(
-    targets.map((target, i) =>
-      deliver(
-        (summary) => activities(queue, summary).webhookAttempt(tenant, target, event),
-        nameOf(target),
-        event,
-        (row) => {
+  const waits: Promise<unknown>[] = [];
+  let over = false;
+  const send = (event: WebhookEvent, report: (rows: readonly Delivery[]) => void, isOver?: () => boolean) => {
+    const wanted = targets.filter((target) => !('events' in target) || (target.events?.includes(event.type) ?? true));
+    const rows: Delivery[] = wanted.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
+    return Promise.all(
+      wanted.map((target, i) => {
+        const attempt = (summary: string) => activities(queue, summary).webhookAttempt(tenant, target, event);
+        const onRow = (row: Delivery) => {
           rows[i] = row;
-          setCurrentDetails(table(event, rows));
-        },
-      ),
-    ),
-  );
+          report(rows);
+        };
+        return deliver(attempt, nameOf(target), event, onRow, isOver);
+      }),
+    );
+  };
+  if ('run' in of) {
+    setHandler(waitingSignal, (wait) => {
+      if (waits.length < MOST_WAITS) waits.push(send(waitingEvent(of.run, tenant, wait), () => undefined, () => over));
+    });
+    if (!(await toItsEnd(of.run, tenant))) return [];
+  }
+  over = true;
+  const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
+  const deliveries = await send(event, (rows) => setCurrentDetails(table(event, rows)));
+  await Promise.all(waits);
   const undelivered = deliveries.filter(({ state }) => state === 'undelivered');
   if (undelivered.length === 0) return deliveries;
   throw ApplicationFailure.create({
@@ -63,6 +83,21 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
     details: [deliveries],
   });
 }
+
+const waitingSignal = defineSignal<[Wait]>(WAITING_SIGNAL);
+
+/** The event of a wait: what the start of its run has, and the wait. */
+const waitingEvent = ({ id, pipeline, version, memo }: RunToStart, tenant: string, wait: Wait): WebhookEvent => ({
+  id: `msg_${id}_${wait.nonce}`,
+  type: 'run.waiting',
+  timestamp: wait.since,
+  data: {
+    ...{ id, pipeline, version, tenant, status: 'running' },
+    ...(memo.createdAt !== undefined && { createdAt: memo.createdAt }),
+    waiting: [wait as unknown as JsonObject],
+    links: { self: `/v1/runs/${id}` },
+  },
+});
 
 /** Starts the run and waits for its end. False if the run had already been started without this delivery. */
 async function toItsEnd(order: RunToStart, tenant: string) {
@@ -96,18 +131,23 @@ async function toItsEnd(order: RunToStart, tenant: string) {
   return true;
 }
 
-/** Makes attempts on schedule until the target accepts the event. */
+/**
+ * Makes attempts on schedule until the target accepts the event.
+ * @param isOver no further attempt is worth it
+ */
 async function deliver(
   attempt: (summary: string) => Promise<AttemptOutcome>,
   target: string,
   event: WebhookEvent,
   report: (row: Delivery) => void,
+  isOver?: () => boolean,
 ): Promise<Delivery> {
   let row: Delivery = { target, state: 'waiting', attempts: 0 };
   let requestedMs: number | undefined;
   for (const [i, scheduledMs] of SCHEDULE_MS.entries()) {
     const pauseMs = waitMs(scheduledMs, requestedMs, Math.random());
-    if (pauseMs > 0) await sleep(pauseMs, { summary: `${target} · attempt ${i + 1}` });
+    if (pauseMs > 0 && isOver && (await condition(isOver, pauseMs))) break;
+    if (pauseMs > 0 && !isOver) await sleep(pauseMs, { summary: `${target} · attempt ${i + 1}` });
     const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target);
     const { outcome, ...seen } = done;
     const state = outcome === 'delivered' ? outcome : outcome === 'refused' ? 'undelivered' : 'waiting';

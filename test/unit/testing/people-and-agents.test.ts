@@ -158,7 +158,7 @@ describe('agents', () => {
         });
       const add = { name: 'add', description: 'Adds a note', schema: { type: 'object' } };
       const stages = {
-        'talk/tools/notes': failure(code, 'nobody is there'),
+        'talk/tools/notes': failure(code),
         'talk/tools/ok': { tools: [add] },
         talk: { text: 'I cannot.' },
       };

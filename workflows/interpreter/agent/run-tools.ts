@@ -394,6 +394,7 @@ function runPipeline(
     sessionsOf: sessionsOf(run.context),
     ...(priority && { priority }),
     ...(run.context.events && { events: run.context.events }),
+    ...(run.context.waitsTo !== undefined && { waitsTo: run.context.waitsTo }),
   };
   const step = { id: stage.id, kind: 'pipeline', input: null, run: 'child', plan } as const;
   return at.host.runChild(step, call.arguments, child, path);
