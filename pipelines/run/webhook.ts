@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../json.js';
 
-/** Receiver of an event: the name of a tenant's endpoint configured by the operator, or a URL given in a request. */
+/** Receiver of an event: the name of a tenant's endpoint configured by the operator, or a URL given in a request. Without `events`: all. */
 export type WebhookTarget =
-  | { readonly endpoint: string; /** Absent: all. */ readonly events?: readonly WebhookType[] | undefined }
+  | { readonly endpoint: string; readonly events?: readonly WebhookType[] | undefined }
   | { readonly url: string };
 
 export const WEBHOOK_TYPES = ['run.succeeded', 'run.failed', 'run.cancelled', 'run.waiting'] as const;

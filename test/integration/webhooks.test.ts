@@ -8,7 +8,6 @@ import type { Problem } from '../../pipelines/run/document.js';
 import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import type { RunDocument } from '../../runs/document.js';
-import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
 import { WebhookReceiver, webhookSecret, webhookSettings } from '../support/webhook-receiver.js';
@@ -186,14 +185,33 @@ describe('webhooks', () => {
       return { status: response.status, body: (await response.json()) as Problem & { targets: string[] } };
     };
     expect(await replay()).toMatchObject({ status: 409, body: { code: 'RUN_NOT_ENDED' } });
-    expect((await decideOver(`${gateway.url}/v1/runs/${id}`, 'approve', {})).status).toBe(202);
+    // The receiver knows from the webhook alone what is to be decided.
     await delivered(id);
+    const [asked] = receiver.about(id);
+    expect(asked?.event).toMatchObject({
+      type: 'run.waiting',
+      data: {
+        status: 'running',
+        pipeline: 'gated',
+        waiting: [{ path: expect.any(String), subject: expect.any(String) }],
+      },
+    });
+    const [{ nonce = '' } = {}] = (asked?.event.data.waiting ?? []) as { nonce?: string }[];
+    expect(asked?.id).toBe(`msg_${id}_${nonce}`);
+    const decision = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ nonce }),
+    };
+    expect((await fetch(`${gateway.url}/v1/runs/${id}/approve`, decision)).status).toBe(202);
+    const ends = () => receiver.about(id).filter(({ event }) => event.type !== 'run.waiting');
+    await until('the end is told', () => ends().length > 0);
     expect(await replay()).toMatchObject({
       status: 202,
       body: { event: `msg_${id}`, type: 'run.succeeded', targets: [`localhost:${receiver.port}`] },
     });
-    await until('the event has come twice', () => receiver.about(id).length === 2);
-    const [first, second] = receiver.about(id);
+    await until('the event has come twice', () => ends().length === 2);
+    const [first, second] = ends();
     expect(second).toMatchObject({ id: first?.id, body: first?.body });
     for (const key of [secret, retiring]) new Webhook(key).verify(second?.body ?? '', second?.headers ?? {});
     const unsubscribed = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=20' } });

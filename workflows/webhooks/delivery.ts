@@ -66,7 +66,9 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
   };
   if ('run' in of) {
     setHandler(waitingSignal, (wait) => {
-      if (waits.length < MOST_WAITS) waits.push(send(waitingEvent(of.run, tenant, wait), () => undefined, () => over));
+      if (waits.length >= MOST_WAITS) return;
+      const event = waitingEvent(of.run, tenant, wait);
+      waits.push(send(event, ignored, () => over));
     });
     if (!(await toItsEnd(of.run, tenant))) return [];
   }
@@ -83,6 +85,8 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
     details: [deliveries],
   });
 }
+
+const ignored = (): undefined => undefined;
 
 const waitingSignal = defineSignal<[Wait]>(WAITING_SIGNAL);
 
