@@ -136,12 +136,7 @@ const responsesBody = z.object({
   include: z
     .array(z.string().refine((name) => INCLUDABLE.has(name), 'is not known, or not available from pipelines'))
     .nullish(),
-  truncation: z
-    .literal(
-      'disabled',
-      'must be "disabled": a pipeline or its agent says what happens to a conversation that is too long',
-    )
-    .nullish(),
+  truncation: z.enum(['auto', 'disabled']).nullish(),
   metadata: withMetadata,
 });
 type Body = z.output<typeof responsesBody>;

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { launch } from '../../runs/launch.js';
 import type { Order } from '../../runs/order.js';
@@ -13,7 +14,7 @@ import { answerFields, answerOf } from './chat-reply.js';
 import { inputOf, type Turn } from './conversation.js';
 import type { Conversations } from './conversations.js';
 import { RESPOND } from './docs.js';
-import { errorBody } from './error-body.js';
+import { errorBody, invalidParam } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
 import { interactive, note, runStreamed, runToEnd } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
@@ -58,6 +59,14 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
   });
 }
 
+/** Whether a conversation that is too long for a model is shortened. */
+const shortens = (plan: Plan): boolean =>
+  [...allSteps(plan)].some(
+    (step) =>
+      isStage(step) &&
+      (step.kind === 'agent' ? step.with.context !== undefined : step.kind === 'chat' && step.with.onOverflow !== undefined),
+  );
+
 interface Exchange {
   readonly deps: GatewayDeps;
   readonly request: FastifyRequest;
@@ -88,6 +97,10 @@ async function orderFor(
   const idempotencyKey = idempotencyKeyOf(request.headers);
   const persistence = { retry: 0, ...persistenceOf(request.headers) };
   const { echo, parameters } = wanted;
+  if (echo.truncation === 'auto' && !shortens(model.pipeline.plan)) {
+    const name = `"${model.pipeline.name}"`;
+    throw invalidParam('truncation', `${name} rejects a conversation that is too long; "auto" needs onOverflow or an agent`);
+  }
   const items = await responses.resolved(wanted.items, caller);
   const own = turnsOf(items, (i) => `input[${i}]`);
   const { instructions, background, previous_response_id: previous } = echo;

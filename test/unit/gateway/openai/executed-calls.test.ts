@@ -128,6 +128,15 @@ describe('what an agent has executed', () => {
   });
 });
 
+test('a conversation may be cut by pipelines that do so, and by no others', async () => {
+  answers({ reply: 'So.', text: 'So.', toolCalls: [] });
+  const cut = await respond('support-agent', { truncation: 'auto' });
+  expect([cut.statusCode, cut.json().truncation]).toEqual([200, 'auto']);
+  const refused = await respond('chat', { truncation: 'auto' });
+  expect([refused.statusCode, refused.json().error.param]).toEqual([400, 'truncation']);
+  expect((await respond('chat', { truncation: 'sometimes' })).statusCode).toBe(400);
+});
+
 describe('a call that the caller is to make', () => {
   test('is told by the schema of its field, not by its name', async () => {
     answers({ text: '', toolCalls: [REFUND], log: [{ id: 'c1', name: 'look', arguments: { at: 1 } }] });
