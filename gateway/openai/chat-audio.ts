@@ -100,7 +100,7 @@ export async function* spokenChunks(
     try {
       for await (const piece of all) {
         if ('text' in piece) yield { transcript: piece.text };
-        else {
+        else if ('document' in piece) {
           last = piece.document;
           end(audioOf(last, spoken.field));
         }

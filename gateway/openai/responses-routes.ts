@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
+import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import { launch } from '../../runs/launch.js';
 import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
@@ -64,7 +64,9 @@ const shortens = (plan: Plan): boolean =>
   [...allSteps(plan)].some(
     (step) =>
       isStage(step) &&
-      (step.kind === 'agent' ? step.with.context !== undefined : step.kind === 'chat' && step.with.onOverflow !== undefined),
+      (step.kind === 'agent'
+        ? step.with.context !== undefined
+        : step.kind === 'chat' && step.with.onOverflow !== undefined),
   );
 
 interface Exchange {
@@ -99,7 +101,10 @@ async function orderFor(
   const { echo, parameters } = wanted;
   if (echo.truncation === 'auto' && !shortens(model.pipeline.plan)) {
     const name = `"${model.pipeline.name}"`;
-    throw invalidParam('truncation', `${name} rejects a conversation that is too long; "auto" needs onOverflow or an agent`);
+    throw invalidParam(
+      'truncation',
+      `${name} rejects a conversation that is too long; "auto" needs onOverflow or an agent`,
+    );
   }
   const items = await responses.resolved(wanted.items, caller);
   const own = turnsOf(items, (i) => `input[${i}]`);

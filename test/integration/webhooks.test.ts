@@ -67,8 +67,9 @@ async function accepted(pipeline: string, input: object, request: Request = {}):
 const get = async (id: string) =>
   (await (await fetch(`${gateway.url}/v1/runs/${encodeURIComponent(id)}`)).json()) as RunDocument;
 const ended = (id: string) => until(`${id} has ended`, async () => (await get(id)).status !== 'running');
-const delivered = (id: string, ms?: number) =>
-  until(`the receiver is told of ${id}`, () => receiver.about(id).length > 0, ms);
+/** Events of a run's end. */
+const endsOf = (id: string) => receiver.about(id).filter(({ event }) => event.type !== 'run.waiting');
+const delivered = (id: string, ms?: number) => until(`the receiver is told of ${id}`, () => endsOf(id).length > 0, ms);
 const quick = (log = new CallLog()) => ({ log: log.file, ms: 1 });
 
 describe('webhooks', () => {
@@ -164,7 +165,7 @@ describe('webhooks', () => {
       args: [order],
     });
     for (const id of [failed, cancelled, terminated, timedOut]) await delivered(id);
-    const seen = (id: string) => receiver.about(id).map(({ event: { type, data } }) => ({ type, error: data.error }));
+    const seen = (id: string) => endsOf(id).map(({ event: { type, data } }) => ({ type, error: data.error }));
     expect(seen(failed)).toEqual([{ type: 'run.failed', error: expect.objectContaining({ code: 'INVALID_INPUT' }) }]);
     expect(seen(cancelled)).toEqual([
       { type: 'run.cancelled', error: expect.objectContaining({ code: 'RUN_CANCELLED' }) },
@@ -186,7 +187,7 @@ describe('webhooks', () => {
     };
     expect(await replay()).toMatchObject({ status: 409, body: { code: 'RUN_NOT_ENDED' } });
     // The receiver knows from the webhook alone what is to be decided.
-    await delivered(id);
+    await until('the wait is told', () => receiver.about(id).length > 0);
     const [asked] = receiver.about(id);
     expect(asked?.event).toMatchObject({
       type: 'run.waiting',
@@ -204,14 +205,13 @@ describe('webhooks', () => {
       body: JSON.stringify({ nonce }),
     };
     expect((await fetch(`${gateway.url}/v1/runs/${id}/approve`, decision)).status).toBe(202);
-    const ends = () => receiver.about(id).filter(({ event }) => event.type !== 'run.waiting');
-    await until('the end is told', () => ends().length > 0);
+    await delivered(id);
     expect(await replay()).toMatchObject({
       status: 202,
       body: { event: `msg_${id}`, type: 'run.succeeded', targets: [`localhost:${receiver.port}`] },
     });
-    await until('the event has come twice', () => ends().length === 2);
-    const [first, second] = ends();
+    await until('the event has come twice', () => endsOf(id).length === 2);
+    const [first, second] = endsOf(id);
     expect(second).toMatchObject({ id: first?.id, body: first?.body });
     for (const key of [secret, retiring]) new Webhook(key).verify(second?.body ?? '', second?.headers ?? {});
     const unsubscribed = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=20' } });
