@@ -43,3 +43,6 @@ export function asList(text: string): readonly string[] {
   if (names.length > 0) return names;
   throw new InvalidArgumentError('It must name at least one.');
 }
+
+/** A name of an option that may be repeated. */
+export const asNames = (text: string, before: readonly string[]): readonly string[] => [...before, text];

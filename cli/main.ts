@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { loadSettings } from '../workers/config/load.js';
 import { keyCommands } from './commands/keys.js';
+import { modelCommands } from './commands/models.js';
 import { pipelineCommands } from './commands/pipelines.js';
 import { placementCommands } from './commands/placement.js';
 import { runCommands } from './commands/runs.js';
@@ -41,6 +42,7 @@ function program(): Command {
     });
   const settings = () => loadSettings(process.env, cli.opts<{ config?: string }>().config);
   serverCommands(cli, settings);
+  modelCommands(cli, settings);
   runCommands(cli, settings);
   pipelineCommands(cli, settings);
   placementCommands(cli, settings);

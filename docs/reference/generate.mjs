@@ -3,6 +3,8 @@
 //   node docs/reference/generate.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { PRESETS } from '../../dist/activities/connectors/http/index.js';
+import { createConnectors } from '../../dist/activities/connectors/index.js';
 import { SEGMENTS } from '../../dist/cli/graph.js';
 import { voiceAssistant } from '../../dist/pipelines/catalog/index.js';
 import { ERRORS } from '../../dist/pipelines/errors.js';
@@ -11,10 +13,11 @@ import { planJsonSchema } from '../../dist/pipelines/plan/plan-schema.js';
 import { settingsSchema } from '../../dist/workers/settings.js';
 import { ADVICE } from './advice.mjs';
 import { renderIndex, renderLlms } from './pages.mjs';
-import { renderErrors, renderJson, renderSettings, withPlan, withWarnings } from './render.mjs';
+import { renderCapabilities, renderErrors, renderJson, renderSettings, withPlan, withWarnings } from './render.mjs';
 
 const page = (name) => new URL(name, import.meta.url);
 writeFileSync(page('errors.md'), renderErrors(ERRORS, ADVICE));
+writeFileSync(page('servers/capabilities.md'), renderCapabilities(createConnectors(), PRESETS));
 writeFileSync(page('settings.md'), renderSettings(settingsSchema));
 writeFileSync(page('dsl.md'), withWarnings(readFileSync(page('dsl.md'), 'utf8'), WARNINGS));
 writeFileSync(page('plan.schema.json'), renderJson(planJsonSchema()));

@@ -49,6 +49,53 @@ ${table(['code', 'HTTP', 'retry', 'title', 'what to do'], rows)}
 }
 
 /** `settings.md`, from the settings schema as a function of the first port. */
+/**
+ * The table of servers: connectors, and presets of the connector `http`.
+ * @param connectors by name
+ * @param presets by name
+ */
+export function renderCapabilities(connectors, presets) {
+  const ownKinds = (kinds) => [...kinds].filter((kind) => !kind.includes('/'));
+  const rows = [
+    ...[...connectors.values()].map(({ name, kinds, servesKind, capabilities, takesKey }) => [
+      `\`${name}\``,
+      CONNECTORS[name] ?? '',
+      ownKinds(kinds).join(', ') + (servesKind ? ', kinds of `defineKind`' : ''),
+      name === 'http' ? 'as described' : [...capabilities].join(', ') || 'none',
+      takesKey ? 'yes' : 'no',
+    ]),
+    ...[...presets.values()].map(({ name, title, kinds, base, proof }) => [
+      `\`http\`, preset \`${name}\``,
+      `${title}; tested with ${proof === 'server' ? 'the server' : 'a fixture'}`,
+      Object.keys(kinds).join(', '),
+      [
+        ...(Object.values(kinds).some(({ response }) => response?.stream) ? ['stream'] : []),
+        ...(base.job ? ['jobs'] : []),
+        ...(base.health ? ['health'] : []),
+        ...(base.identity ? ['version'] : []),
+      ].join(', '),
+      'yes',
+    ]),
+  ];
+  return `${GENERATED}
+
+# Servers and what they can do
+
+Pages: [Triton and KServe v2](triton.md), [vLLM and OpenAI’s API](vllm.md), [any server over HTTP](http.md), [KServe](kserve.md), [Seldon Core](seldon.md), [BentoML](bentoml.md),
+[TorchServe](torchserve.md), [TensorFlow Serving](tensorflow-serving.md), [TGI](tgi.md), [Ray Serve and LitServe](ray-serve.md), [Azure ML](azureml.md).
+
+${table(['connector', 'servers', 'stage kinds', 'beyond a plain call', 'key'], rows)}
+`;
+}
+
+/** What each connector speaks. */
+const CONNECTORS = {
+  triton: 'Triton and others of the KServe v2 gRPC protocol',
+  'oip-rest': 'KServe v2 over REST: KServe, MLServer, Seldon Core, Triton’s HTTP port',
+  openai: 'OpenAI’s API: vLLM, SGLang, llama.cpp, Ollama, LiteLLM, Dynamo, TGI, OpenAI',
+  http: 'any server over HTTP, described in the models file',
+};
+
 export function renderSettings(settingsSchema) {
   const schema = settingsSchema();
   const defaults = schema.parse({});

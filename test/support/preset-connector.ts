@@ -2,11 +2,18 @@ import type { Backend, Connector } from '../../activities/connectors/connector.j
 import { httpConnector, PRESETS } from '../../activities/connectors/http/index.js';
 import { optionsOf } from '../../activities/connectors/pool-options.js';
 
+type Options = Readonly<Record<string, unknown>>;
+
 /** Pools of the connector `http` with one preset, a pool for each kind, as one connector: what the contract suite takes. */
-export function presetConnector(preset: string, options: Readonly<Record<string, unknown>> = {}): Connector {
+export function presetConnector(preset: string, options: Options | ((kind: string) => Options) = {}): Connector {
   const http = httpConnector();
   const kinds = Object.keys(PRESETS.get(preset)?.kinds ?? {});
-  const optionsFor = (kind: string) => optionsOf(http, { kind, options: { preset, ...options } }, 'options');
+  const optionsFor = (kind: string) =>
+    optionsOf(
+      http,
+      { kind, options: { preset, ...(typeof options === 'function' ? options(kind) : options) } },
+      'options',
+    );
   const streams = kinds.some((kind) => http.capabilitiesOf?.(optionsFor(kind)).has('stream'));
   return {
     name: preset,

@@ -6,7 +6,10 @@ import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
 import { httpOptions } from './options.js';
 
+export { type Condition, holds } from './condition.js';
+export { answerScope } from './faults.js';
 export { PRESETS } from './presets/index.js';
+export type { Scope } from './template.js';
 
 /** Kinds that pools serve. */
 const KINDS = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => STAGE_KINDS[kind].servedBy === 'pool');

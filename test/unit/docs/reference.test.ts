@@ -2,8 +2,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { PRESETS } from '../../../activities/connectors/http/index.js';
+import { createConnectors } from '../../../activities/connectors/index.js';
 import { ADVICE } from '../../../docs/reference/advice.mjs';
-import { renderErrors, renderJson, renderSettings, withPlan, withWarnings } from '../../../docs/reference/render.mjs';
+import {
+  renderCapabilities,
+  renderErrors,
+  renderJson,
+  renderSettings,
+  withPlan,
+  withWarnings,
+} from '../../../docs/reference/render.mjs';
 import { voiceAssistant } from '../../../pipelines/catalog/index.js';
 import { ERRORS } from '../../../pipelines/errors.js';
 import { WARNINGS } from '../../../pipelines/inspect/index.js';
@@ -37,6 +46,11 @@ describe('the reference', () => {
     const { INTERNAL: _, ...incomplete } = ADVICE;
     expect(() => renderErrors(ERRORS, incomplete)).toThrow('codes without advice: INTERNAL');
     expect(() => renderErrors(ERRORS, { ...ADVICE, GONE: 'Nothing.' })).toThrow('advice without code: GONE');
+  });
+
+  it('lists what connectors and presets can do', () => {
+    const made = renderCapabilities(createConnectors(), PRESETS);
+    expect(page('servers/capabilities.md'), STALE).toBe(made);
   });
 
   it('lists the settings as they are', () => {

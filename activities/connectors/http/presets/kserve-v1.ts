@@ -11,8 +11,6 @@ export const kserveV1: PresetInput = {
     errors: [
       { status: 503, when: { at: '/text', has: 'not ready' }, code: 'BACKEND_UNAVAILABLE', unsent: true },
       { status: 404, when: { at: '/text', has: ['does not exist', 'not found'] }, code: 'MODEL_NOT_FOUND' },
-      // The server's own wording for an input that the model does not take.
-      { status: 500, when: { at: '/text', has: ['invalid input', 'expected "instances"'] }, code: 'BACKEND_REJECTED' },
     ],
   },
   kinds: {

@@ -9,7 +9,7 @@ export const tgi: PresetInput = {
   proof: 'fixture',
   base: {
     health: { path: '/health' },
-    identity: { path: '/info', at: ['/body/model_id', '/body/model_sha', '/body/model_dtype'] },
+    identity: { path: '/info', at: ['/body/model_id', '/body/model_sha'] },
     message: ['/body/error', '/body'],
     errors: [
       {

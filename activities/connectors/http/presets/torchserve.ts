@@ -19,7 +19,7 @@ export const torchserve: PresetInput = {
         when: { at: '/body/type', has: ['ModelNotFound', 'ModelVersionNotFound'] },
         code: 'MODEL_NOT_FOUND',
       },
-      // A model without workers: none has been started, or all have died.
+      // A model without workers, and, in the same words, one whose queue is full: no model has received the call.
       { status: 503, when: { at: '/body/message', has: 'no worker' }, code: 'BACKEND_UNAVAILABLE', unsent: true },
       { status: 503, when: { at: '/body/message', has: ['queue', 'capacity'] }, code: 'BACKEND_OVERLOADED' },
       // The handler has thrown.

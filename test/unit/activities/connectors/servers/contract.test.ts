@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
 import type { ContractCall } from '../../../../../activities/connectors/contract/index.js';
+import { oipRestConnector } from '../../../../../activities/connectors/oip-rest/index.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
@@ -143,6 +144,28 @@ for (const { preset, tell, key, unknownModel, calls } of ROWS) {
     });
   });
 }
+
+describe('Seldon Core (a fixture of its mesh)', () => {
+  it('gets the headers that choose a model, a pipeline or an experiment’s branch with every request', async () => {
+    const seldon = ({ path, headers, json }: Asked): Told => {
+      if (headers['seldon-model'] !== 'income.pipeline') return { status: 404, text: '' };
+      if (path.endsWith('/infer')) return { json: { outputs: json.inputs } };
+      return { json: { name: 'income', versions: ['1'], inputs: [], outputs: [] } };
+    };
+    const server = await fixture(seldon);
+    try {
+      const headers = { 'seldon-model': 'income.pipeline', 'x-seldon-route': ':income_1:' };
+      const backend = oipRestConnector().connect(server.url, undefined, undefined, { headers });
+      const { call } = infer;
+      expect((await invoke(backend, { ...call, kind: 'infer' })).output).toEqual({ X: tensor });
+      await backend.probe('model', 'infer', AbortSignal.timeout(5_000));
+      expect(server.asked.length).toBeGreaterThan(1);
+      for (const asked of server.asked) expect(asked.headers).toMatchObject(headers);
+    } finally {
+      await server.close();
+    }
+  });
+});
 
 describe('what presets do beyond the contract (fixtures)', () => {
   const call = (text: string): Call => ({ kind: 'classify', model: 'model', with: labels, input: { text } });

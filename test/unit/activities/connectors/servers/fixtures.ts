@@ -103,7 +103,7 @@ export function azureml({ path, json, headers }: Asked): Told {
 
 export function tgi({ path, json }: Asked): Told {
   if (path === '/health') return { text: '' };
-  if (path === '/info') return { json: { model_id: 'm', model_sha: 'abc', model_dtype: 'float16' } };
+  if (path === '/info') return { json: { model_id: 'm', model_sha: 'abc', max_total_tokens: 4096, version: '3.0.0' } };
   if (path !== '/generate_stream') return { status: 404, text: 'Not Found' };
   if (json.parameters.temperature === 0) {
     return {

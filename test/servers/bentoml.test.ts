@@ -1,0 +1,63 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { discover } from '../../activities/connectors/discover/index.js';
+import { connectorContract, invoke } from '../contract/connector-contract.js';
+import { freePort } from '../support/free-port.js';
+import { presetConnector } from '../support/preset-connector.js';
+import { asking, callsOf, silence } from './calls.js';
+import { start, venvOf } from './install.js';
+
+const server = await start('bentoml', await venvOf('bentoml', ['bentoml==1.4.40']), {
+  command: 'bentoml',
+  args: (port, services) => [
+    ...['serve', 'bentoml_service:Anything', '--working-dir', services],
+    ...['--host', '127.0.0.1', '--port', String(port)],
+  ],
+  env: { BENTOML_DO_NOT_TRACK: 'True' },
+  ready: '/readyz',
+});
+afterAll(() => server.stop());
+const dead = `http://127.0.0.1:${await freePort()}`;
+
+describe('bentoml', () => {
+  it('is discovered', async () => {
+    const found = await discover(server.url, { signal: AbortSignal.timeout(20_000) });
+    expect(found).toMatchObject({ server: 'BentoML' });
+  });
+
+  const connector = presetConnector('bentoml');
+  connectorContract({
+    connector,
+    endpoint: server.url,
+    deadEndpoint: dead,
+    refused: {},
+    calls: callsOf((kind) => kind, [...connector.kinds]),
+    audio: silence,
+    longCall: asking('classify', 'slow'),
+    badCall: asking('classify', 5),
+  });
+
+  it('hides what went wrong in a service', async () => {
+    const backend = connector.connect(server.url);
+    await expect(invoke(backend, asking('classify', 'broken'))).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+  });
+});
+
+describe('bentoml-task', () => {
+  const connector = presetConnector('bentoml-task');
+  connectorContract({
+    connector,
+    endpoint: server.url,
+    deadEndpoint: dead,
+    refused: {},
+    // A canary that submits a task would leave work that nobody fetches, so it asks the server alone; the call is below.
+    unknownModel: null,
+    calls: callsOf((kind) => `${kind}_task`, [...connector.kinds]),
+    longCall: asking('classify_task', 'slow'),
+    badCall: asking('classify_task', 5),
+  });
+
+  it('a route that is not there is MODEL_NOT_FOUND', async () => {
+    const backend = connector.connect(server.url);
+    await expect(invoke(backend, asking('no_such_task', 'text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+});
