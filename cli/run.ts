@@ -1,11 +1,14 @@
 import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { MillraceClient, type PipelineDocument, type RunDocument } from '../client/index.js';
+import { audioFields } from '../client/live-run.js';
 import { didYouMean } from '../pipelines/did-you-mean.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Priority } from '../pipelines/plan/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
 import { bold, EXIT, note, print, red, show, table } from './output.js';
+import { playOrWrite } from './play.js';
 import { type InputOptions, inputOf, properties } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
 
@@ -15,11 +18,13 @@ interface RunOptions extends InputOptions {
   readonly outputs?: string;
   readonly priority?: string;
   readonly json?: boolean;
+  readonly play?: boolean;
 }
 
 /** `millrace run`: exit 0 if the run succeeded, 1 if it failed. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
+  const field = options.play ? await spokenBy(client, name) : undefined;
   const input = await inputOf(options, () => find(client, name));
   const { outputs, priority } = options;
   const started = await client.start(name, input, {
@@ -27,7 +32,21 @@ export async function runPipeline(settings: Settings, name: string, options: Run
     ...(priority && { priority: priority as Priority }),
     retries: 0,
   });
+  if (field === undefined) return await finish(client, started, options);
+  await mkdir(options.out, { recursive: true });
+  const audio = client.audio(started.id, field, { format: 'wav' });
+  const file = path.join(options.out, `${started.id}-${field}-live.wav`);
+  // A run that fails says why itself.
+  const heard = playOrWrite(audio, file, note).catch((error: unknown) => note(`not played: ${messageOf(error)}`));
   await finish(client, started, options);
+  await heard;
+}
+
+/** The field of a pipeline's output that is played. Throws `INVALID_INPUT` unless it has exactly one with audio. */
+async function spokenBy(client: MillraceClient, name: string): Promise<string> {
+  const fields = audioFields(await find(client, name));
+  if (fields.length === 1) return fields[0] as string;
+  throw new MillraceError('INVALID_INPUT', `--play: the output of "${name}" has ${fields.length} fields with audio`);
 }
 
 interface ResumeOptions extends Pick<RunOptions, 'out' | 'tenant' | 'json'> {

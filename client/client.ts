@@ -4,8 +4,11 @@ import type { Priority } from '../pipelines/plan/index.js';
 import type { PipelineDocument, RunDocument, RunPage, RunStatus, RunSummary } from '../pipelines/run/document.js';
 import type { RunEvent } from '../pipelines/run/index.js';
 import { ClientError, errorOf, failureOf, unreachable } from './error.js';
+import { LiveRun } from './live-run.js';
+import { resumedBytes } from './resumed-bytes.js';
+import type { AudioOptions, ClientEvent, Run, SucceededRun } from './runs.js';
 import { serverEvents } from './sse.js';
-import { bodyOf, type Received, type Sent } from './values.js';
+import { bodyOf, type Sent } from './values.js';
 
 /** Longest wait requested with a start, in seconds; the gateway reduces it to its own limit. */
 const WAIT_S = 50;
@@ -73,14 +76,6 @@ export interface RunFilters {
   /** Start of the id. */
   readonly id?: string;
 }
-
-/** A run whose output has the type of its pipeline. */
-export type Run<O = JsonObject> = Omit<RunDocument, 'output'> & { readonly output?: Received<O> };
-/** A run that has succeeded. */
-export type SucceededRun<O = JsonObject> = Run<O> & { readonly status: 'succeeded'; readonly output: Received<O> };
-
-/** An event of a run; the last one is the run itself. */
-export type ClientEvent<O = JsonObject> = RunEvent | { readonly type: 'run'; readonly run: Run<O> };
 
 /** A pipeline: its definition, with the types of input and output, or its name. */
 type Of<I, O> = Pipeline<I, O>;
@@ -215,6 +210,38 @@ export class MillraceClient {
       await pause(requestedMs ?? pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs);
     }
+  }
+
+  /**
+   * The audio in a field of a run's output while it is made, or when the run has ended. A lost connection is reopened: no byte
+   * is missed or repeated. It fails with a `ClientError` if the run fails.
+   */
+  audio(id: string, field: string | (() => Promise<string>), options: AudioOptions = {}): ReadableStream<Uint8Array> {
+    const { format, signal } = options;
+    let name: Promise<string> | undefined;
+    const open = async (from: number): Promise<Response | undefined> => {
+      name ??= typeof field === 'string' ? Promise.resolve(field) : field();
+      const route = `${runPath(id)}/artifacts/${encodeURIComponent(await name)}${format ? `?format=${format}` : ''}`;
+      for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
+        try {
+          const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
+          return await this.#request(route, { headers, ...(signal && { signal }) });
+        } catch (error) {
+          if (error instanceof ClientError && error.code === 'RANGE_NOT_SATISFIABLE') return undefined;
+          if (signal?.aborted || !(error instanceof ClientError) || !isPassing(error)) throw error;
+          await pause(error.retryAfterMs ?? pauseMs, signal);
+        }
+      }
+    };
+    return resumedBytes(open, (again) => pause(Math.min(PAUSE.firstMs * 2 ** again, PAUSE.longestMs), signal));
+  }
+
+  /** Starts a run that is followed while it goes on: its events, its audio, its result. `signal` ends all of these. */
+  live<I, O>(pipeline: Of<I, O>, input: Sent<NoInfer<I>>, options?: StartOptions): Promise<LiveRun<O>>;
+  live(pipeline: string, input: object, options?: StartOptions): Promise<LiveRun<JsonObject>>;
+  async live(pipeline: string | { name: string }, input: object, options: StartOptions = {}) {
+    const { id } = await this.#start(pipeline, input, options);
+    return new LiveRun(this, id, typeof pipeline === 'string' ? pipeline : pipeline.name, options.signal);
   }
 
   cancel(id: string): Promise<RunDocument> {

@@ -9,15 +9,14 @@ export type {
 } from '../pipelines/run/document.js';
 export {
   type ApprovalBody,
-  type ClientEvent,
   type ClientOptions,
   type DecisionBody,
   MillraceClient,
   named,
-  type Run,
   type RunFilters,
   type StartOptions,
-  type SucceededRun,
 } from './client.js';
 export { ClientError } from './error.js';
+export { LiveRun } from './live-run.js';
+export type { AudioOptions, ClientEvent, Run, SucceededRun } from './runs.js';
 export type { MediaInput, Received, Sent, ServedArtifact } from './values.js';

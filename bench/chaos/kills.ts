@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '../../deploy/local/stack/index.js';
+import type { Settings } from '../../workers/settings.js';
 import type { Incident } from './incidents.js';
 import type { ChaosProcess } from './process.js';
 import { settings } from './settings.js';
@@ -11,19 +12,21 @@ export const PARTS = ['triton', 'llm', 'redis'] as const;
 const PAUSE_MS = 1_000;
 const POLL_MS = 50;
 
-const partOf = (name: string) => status(settings).parts.find((part) => part.name === name);
+type Part = (typeof PARTS)[number];
 
-export const isReady = (name: (typeof PARTS)[number]): boolean => partOf(name)?.state === 'ready';
+const partOf = (name: Part, of: Settings) => status(of).parts.find((part) => part.name === name);
+
+export const isReady = (name: Part, of = settings): boolean => partOf(name, of)?.state === 'ready';
 
 /** Sends SIGKILL to a part of the stack. */
-export const killPart = (name: (typeof PARTS)[number]): Incident => ({
-  mayHappen: () => isReady(name),
+export const killPart = (name: Part, of = settings): Incident => ({
+  mayHappen: () => isReady(name, of),
   async happen() {
-    const pid = partOf(name)?.pid;
+    const pid = partOf(name, of)?.pid;
     if (pid === undefined) throw new Error(`${name} does not run`);
     process.kill(pid, 'SIGKILL');
     // Until the supervisor has noticed, its record still reports a healthy part.
-    while (partOf(name)?.pid === pid) await sleep(POLL_MS);
+    while (partOf(name, of)?.pid === pid) await sleep(POLL_MS);
   },
 });
 

@@ -21,12 +21,15 @@ export interface ChaosProcessOptions {
   readonly probe: string;
   /** Called with each failed attempt of a stage in its log. */
   readonly onFailedAttempt?: (stage: string, code: string) => void;
+  /** The stack that it belongs to. Default: that of the chaos suite. */
+  readonly stack?: { readonly home: string; readonly environment: Readonly<Record<string, string>> };
 }
 
 /** A worker or a gateway in a process of its own, to be killed and restarted. */
 export class ChaosProcess {
   readonly name: string;
   readonly #options: ChaosProcessOptions;
+  readonly #stack: { readonly home: string; readonly environment: Readonly<Record<string, string>> };
   #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #ready = false;
@@ -37,6 +40,12 @@ export class ChaosProcess {
     this.name = options.name;
     this.#options = options;
     this.#env = options.env;
+    this.#stack = options.stack ?? { home: settings.MILLRACE_HOME, environment };
+  }
+
+  /** Undefined before its start. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   get ready(): boolean {
@@ -58,10 +67,10 @@ export class ChaosProcess {
     const child = spawn(process.execPath, ['--enable-source-maps', CLI_MAIN, role], {
       env: {
         ...process.env,
-        ...environment,
+        ...this.#stack.environment,
         ...this.#env,
         // `millrace down` also ends it if this process is gone.
-        [STACK_MARK]: settings.MILLRACE_HOME,
+        [STACK_MARK]: this.#stack.home,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -103,7 +112,7 @@ export class ChaosProcess {
   }
 
   get #logFile(): string {
-    return path.join(settings.MILLRACE_HOME, 'logs', `${this.name}.log`);
+    return path.join(this.#stack.home, 'logs', `${this.name}.log`);
   }
 
   #follow(child: ChildProcess): void {

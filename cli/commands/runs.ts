@@ -19,6 +19,7 @@ export function runCommands(cli: Command, settings: LoadSettings): void {
       '--outputs <fields>',
       'only these output fields, separated by commas; stages that only other fields need do not run',
     )
+    .option('--play', 'play the audio of the output while it is made; write it to a file if no player is here')
     .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>

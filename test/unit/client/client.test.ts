@@ -234,3 +234,67 @@ describe('the list of runs', () => {
     await expect(all(client.runs())).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 });
+
+describe('audio of a run', () => {
+  const bytes = (...parts: (string | Error)[]) =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const part = parts.shift();
+          if (part === undefined) controller.close();
+          else if (part instanceof Error) controller.error(part);
+          else controller.enqueue(Buffer.from(part));
+        },
+      }),
+      { status: parts[0] === 'first ' ? 200 : 206 },
+    );
+  const read = async (stream: ReadableStream<Uint8Array>) => Buffer.concat(await all(stream)).toString();
+
+  test('goes on behind the last byte when the connection is lost or no gateway is there', async () => {
+    const { client, requests } = answered(
+      bytes('first ', 'second ', new Error('reset')),
+      down,
+      json({ code: 'ORCHESTRATOR_UNAVAILABLE' }, 503),
+      bytes('third ', new Error('reset')),
+      json({ code: 'RANGE_NOT_SATISFIABLE' }, 416),
+    );
+    expect(await read(client.audio('r', 'speech', { format: 'mp3' }))).toBe('first second third ');
+    expect(requests.map(({ headers }) => headers.range)).toEqual([
+      undefined,
+      ...Array(3).fill('bytes=13-'),
+      'bytes=19-',
+    ]);
+    expect(requests[0]?.url).toBe('http://gateway/v1/runs/r/artifacts/speech?format=mp3');
+  });
+
+  test('fails with the run, and where a proxy forgets the range', async () => {
+    const failed = answered(bytes('first ', new Error('reset')), json({ code: 'ARTIFACT_NOT_FOUND' }, 404));
+    await expect(read(failed.client.audio('r', 'speech'))).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+    const other = answered(bytes('first ', new Error('reset')), bytes('first '));
+    await expect(read(other.client.audio('r', 'speech'))).rejects.toThrow('cannot be resumed');
+  });
+
+  test('of a run that is followed: the only audio of its output, with its events and its result', async () => {
+    const output = { properties: { reply: { type: 'string' }, speech: { media: 'audio' } } };
+    const { client, requests } = answered(
+      json({ id: 'r', status: 'running' }, 202),
+      sse(event(1) + end),
+      json({ pipelines: [{ name: 'p', output }] }),
+      bytes('first '),
+      sse(end),
+    );
+    const run = await client.live('p', { question: 'Why?' });
+    expect(texts(await all(run))).toEqual(['1', 'run']);
+    expect(await read(run.audio())).toBe('first ');
+    expect(await run.result()).toMatchObject({ status: 'succeeded' });
+    expect(requests.map(({ url }) => url.replace('http://gateway/v1', ''))).toEqual([
+      '/pipelines/p/runs',
+      '/runs/r/events',
+      '/pipelines',
+      '/runs/r/artifacts/speech',
+      '/runs/r/events',
+    ]);
+    const several = answered(json({ id: 'r' }, 202), json({ pipelines: [] }));
+    await expect(read((await several.client.live('p', {})).audio())).rejects.toThrow('name the field');
+  });
+});

@@ -1,0 +1,113 @@
+/**
+ * Stories that are spoken while they are told, and a kill in each: of a worker, the gateway, Triton, the LLM server or
+ * the state store, at a seeded point. An observer outside the run reads both channels, a client hears the audio while it
+ * is made, and taps in front of the models note every call.
+ *
+ *   npm run chaos:streams -- [--kills 50] [--victims worker,gateway,triton,llm,redis] [--seed 1] [--json]
+ *
+ * `kills` of each victim. Every sentence's samples must be in the final audio once and in order: those that the voice
+ * makes of it when it is asked outside the run, if it is found to be deterministic. What a client received must be the
+ * beginning of the final audio, the text that of the channel, and no call may begin after its result was committed.
+ * `resumeMs`: from the kill to the next entry of either channel. Exit status 1 if any of this does not hold, or a run
+ * fails.
+ */
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Seeded } from '../chaos/seeded.js';
+import { round } from '../overhead/contest.js';
+import { storyWithKill } from './run.js';
+import { Scene, type Victim } from './scene.js';
+import { judge, type Verdict } from './verdict.js';
+
+const { values: options } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '50' },
+    victims: { type: 'string', default: 'worker,gateway,triton,llm,redis' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean' },
+  },
+});
+const KILLS = Number(options.kills);
+const SEED = Number(options.seed);
+const KNOWN: readonly Victim[] = ['worker', 'gateway', 'triton', 'llm', 'redis'];
+const VICTIMS = options.victims.split(',').map((name) => {
+  const victim = KNOWN.find((known) => known === name);
+  if (!victim) throw new Error(`--victims: "${name}" is none of ${KNOWN.join(', ')}`);
+  return victim;
+});
+if (!Number.isInteger(KILLS) || KILLS < 1) throw new Error('--kills is a whole number of at least 1');
+
+const note = (text: string) => void process.stderr.write(`${text}\n`);
+const percentile = (values: readonly number[], share: number): number | undefined =>
+  values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)];
+const rounded = (value: number | undefined) => (value === undefined ? undefined : round(value, 0));
+
+interface Tried {
+  readonly victim: Victim;
+  readonly verdict: Verdict;
+  readonly killed: boolean;
+}
+
+async function main(scene: Scene): Promise<number> {
+  const sentence = 'A fox once found a lantern in the wood.';
+  const deterministic = (await scene.speak(sentence)).equals(await scene.speak(sentence));
+  note(`the voice is ${deterministic ? '' : 'not '}deterministic`);
+  const tried: Tried[] = [];
+  let failed = 0;
+  for (const victim of VICTIMS) {
+    const random = new Seeded(SEED, victim);
+    for (let number = 0; number < KILLS; number++) {
+      await scene.whole();
+      try {
+        const evidence = await storyWithKill(scene, victim, { number, random, deterministic });
+        const verdict = judge(evidence);
+        tried.push({ victim, verdict, killed: evidence.killedAt !== undefined });
+        const { way, run, point } = evidence;
+        const at = `${point.entries} ${point.of} + ${Math.round(point.afterMs)} ms${victim === 'worker' ? ` (${point.stage})` : ''}`;
+        note(`${victim} ${number}, ${way}, ${run}, ${at}: ${JSON.stringify(verdict)}`);
+      } catch (error) {
+        failed += 1;
+        note(`${victim} ${number} failed: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+  const sum = (of: (verdict: Verdict) => number) => tried.reduce((all, { verdict }) => all + of(verdict), 0);
+  const by = (of: (verdict: Verdict) => number | undefined) =>
+    Object.fromEntries(
+      VICTIMS.map((victim) => {
+        const values = tried.flatMap((each) => (each.victim === victim && each.killed ? (of(each.verdict) ?? []) : []));
+        return [
+          victim,
+          { p50: rounded(percentile(values, 0.5)), p95: rounded(percentile(values, 0.95)), n: values.length },
+        ];
+      }),
+    );
+  const report = {
+    kills: tried.filter(({ killed }) => killed).length,
+    afterTheEnd: tried.filter(({ killed }) => !killed).length,
+    failed,
+    lostSentences: sum(({ lostSentences }) => lostSentences),
+    twice: sum(({ twice }) => twice),
+    prefixBroken: sum(({ prefixBroken }) => Number(prefixBroken)),
+    repeatedCalls: sum(({ repeatedCalls }) => repeatedCalls),
+    textDiffers: sum(({ textDiffers }) => Number(textDiffers)),
+    deterministicVoice: deterministic,
+    resumeMs: by(({ resumeMs }) => resumeMs),
+    longestGapMs: by(({ longestGapMs }) => longestGapMs),
+    seed: SEED,
+    load: round(loadavg()[0] ?? 0, 1),
+  };
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${JSON.stringify(report, undefined, 2)}\n`);
+  const { lostSentences, twice, prefixBroken, repeatedCalls, textDiffers } = report;
+  return failed + lostSentences + twice + prefixBroken + repeatedCalls + textDiffers > 0 ? 1 : 0;
+}
+
+const scene = await Scene.open();
+let status = 1;
+try {
+  status = await main(scene);
+} finally {
+  await scene.close();
+  process.exitCode = status;
+  setImmediate(() => process.exit());
+}
