@@ -9,10 +9,10 @@ const narrator = (execution: 'queued' | 'inline') =>
       const told = chat({
         model: 'assistant',
         system: 'You tell short stories of five sentences.',
-        maxTokens: 120,
+        maxTokens: 80,
         temperature: 0,
       });
-      const options = { execution, retry: { attempts: 5 } } as const;
+      const options = { execution, retry: { attempts: 5 }, timeout: { attempt: '2m' } } as const;
       const answer = stage('answer', told, { prompt: input.question }, options);
       const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.sentences }, options);
       return { reply: answer.text, speech: spoken.audio };

@@ -16,6 +16,8 @@ export const environment = environmentOf({
     // Temporal keeps its database: runs left open by an earlier suite are not taken up.
     MILLRACE_TASK_QUEUE: `streams-${Date.now().toString(36)}`,
     MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
+    // Threads that wait for each other lose most where the machine does other work too.
+    MILLRACE_MODEL_THREADS: process.env.MILLRACE_MODEL_THREADS ?? '1',
   },
 });
 
