@@ -36,6 +36,9 @@ const message = z.discriminatedUnion('role', [
   z.looseObject({ role: z.enum(['activity', 'reasoning']) }),
 ]);
 
+/** Most interrupts that one request answers: each is a call to Temporal. A run rarely waits for more than a few. */
+const MOST_ANSWERS = 64;
+
 const runInput = z.looseObject({
   threadId: z.string().min(1).max(256),
   runId: z.string().min(1).max(256),
@@ -50,6 +53,7 @@ const runInput = z.looseObject({
     .array(
       z.object({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }),
     )
+    .max(MOST_ANSWERS)
     .default([]),
 });
 

@@ -66,6 +66,8 @@ describe('AG-UI', () => {
     };
     const resume = (interruptId: string) => ({ resume: [{ interruptId, status: 'cancelled' }] });
     expect(await post(resume('x'))).toMatchObject([422, { errors: [{ field: 'resume.0.interruptId' }] }]);
+    const many = Array.from({ length: 65 }, (_, i) => ({ interruptId: `order-0:1-0:${i}`, status: 'cancelled' }));
+    expect(await post({ resume: many })).toMatchObject([422, { errors: [{ field: 'resume' }] }]);
     expect(await post(resume('order-0:1-0:x'))).toMatchObject([404, { code: 'RUN_NOT_FOUND' }]);
     expect(await post({ messages: [{ id: '1', role: 'user', content: [{ type: 'video' }] }] })).toMatchObject([
       422,
