@@ -16,14 +16,9 @@ const REPLAN = { window: '5m', look: '10s' } as const;
 export function placeOptions(command: Command): Command {
   const collect = (text: string, all: readonly string[]) => [...all, text];
   return command
-    .requiredOption(
-      '--pipeline <name>',
-      'file with a plan or short form, or a pipeline’s name; repeatable',
-      collect,
-      [],
-    )
-    .requiredOption('--cluster <file>', 'the inventory, cluster.yaml')
-    .requiredOption('--profiles <folder>', 'profiles, one JSON file each')
+    .option('--pipeline <name>', 'file with a plan or short form, or a pipeline’s name; repeatable', collect, [])
+    .option('--cluster <file>', 'the inventory, cluster.yaml')
+    .option('--profiles <folder>', 'profiles, one JSON file each')
     .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', collect, [])
     .option(
       '--rate <number>',

@@ -21,8 +21,8 @@ import { read, readCluster, readProfileFolder, readShape, wrongOption } from './
 
 export interface PlaceCommandOptions {
   readonly pipeline: readonly string[];
-  readonly cluster: string;
-  readonly profiles: string;
+  readonly cluster?: string;
+  readonly profiles?: string;
   readonly trace: readonly string[];
   readonly rate: readonly number[];
   readonly cv: number;
@@ -79,13 +79,16 @@ function answered(make: () => PlacementDocument): {
 }
 
 async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
-  const { sloP95, sloP99, qualityFloor } = options;
+  const { sloP95, sloP99, qualityFloor, cluster, profiles: folder } = options;
+  if (options.pipeline.length === 0) throw wrongOption('--pipeline', 'pass a plan, a short form or a pipeline’s name');
+  if (cluster === undefined) throw wrongOption('--cluster', 'pass the inventory, e.g. cluster.yaml');
+  if (folder === undefined) throw wrongOption('--profiles', 'pass the folder of the profiles');
   if (sloP95 === undefined && sloP99 === undefined)
     throw wrongOption('--slo-p99', 'pass --slo-p99 or --slo-p95, e.g. 800ms');
   const pipelines: PipelineShape[] = [];
   for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
-  const inventory = await readCluster(options.cluster);
-  const profiles = await readProfileFolder(options.profiles);
+  const inventory = await readCluster(cluster);
+  const profiles = await readProfileFolder(folder);
   const old = tooOld(profiles, new Date(), options.maxProfileAge);
   if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
   const arriving = await arrivingOf(options);

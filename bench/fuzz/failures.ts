@@ -1,6 +1,6 @@
 /** The failures of a JUnit report of Schemathesis, each with its operation. */
 export function failuresIn(report: string): string[] {
-  return [...report.matchAll(/<testcase\b[^>]*\bname="([^"]*)"[^>]*>([\s\S]*?)<\/testcase>/g)].flatMap(
+  return [...report.matchAll(/<testcase\b[^>]*\bname="([^"]*)"[^>]*(?<!\/)>([\s\S]*?)<\/testcase>/g)].flatMap(
     ([, operation = '', body = '']) =>
       [...body.matchAll(/<(?:failure|error)\b[^>]*message="([^"]*)"/g)].map(
         ([, message = '']) => `${plain(operation)}: ${plain(message).trim()}`,

@@ -4,6 +4,7 @@ import { asList, asMs, asPairs } from '../arguments.js';
 import { importCommands } from '../import-command.js';
 import type { InventoryCommandOptions } from '../inventory.js';
 import type { PlaceCommandOptions } from '../place.js';
+import type { ExplainPlacementOptions } from '../place-explain.js';
 import { placeOptions, replanOptions } from '../place-options.js';
 import type { ProfileCommandOptions } from '../profile.js';
 import { profileOptions } from '../profile-options.js';
@@ -13,9 +14,18 @@ import type { LoadSettings } from './load-settings.js';
 /** Commands that plan, measure and apply placements. */
 export function placementCommands(cli: Command, settings: LoadSettings): void {
   applyCommand(cli.command('apply'), settings);
-  placeOptions(cli.command('place').description('decide where each stage runs, from files alone, and say why')).action(
-    async (options: PlaceCommandOptions) => (await import('../place.js')).placePipelines(await settings(), options),
+  const place = cli.command('place').description('decide where each stage runs, from files alone, and say why');
+  placeOptions(place).action(async (options: PlaceCommandOptions) =>
+    (await import('../place.js')).placePipelines(await settings(), options),
   );
+  place
+    .command('explain')
+    .description('why a placement is as it is, on one screen: what binds, and what the next device would do')
+    .argument('<placement>', 'the placement.json written by "millrace place --json"')
+    .option('--cluster <file>', 'the inventory it was made for: adds prices and memory')
+    .action(async (file: string, _: unknown, command: Command) =>
+      (await import('../place-explain.js')).explainPlacement(file, command.optsWithGlobals<ExplainPlacementOptions>()),
+    );
   replanOptions(
     cli
       .command('replan')

@@ -56,5 +56,5 @@ export const RESUME_MCP: RouteDoc = {
   headers: { 'Last-Event-ID': { description: 'The id of the last event that the client has got' } },
   answers: { 200: { description: 'The progress of the call and its response', content: asEvents } },
   problemContent: rpcError,
-  problems: ['INVALID_HEADER', 'RUN_NOT_FOUND'],
+  problems: ['INVALID_HEADER', 'METHOD_NOT_ALLOWED', 'RUN_NOT_FOUND'],
 };

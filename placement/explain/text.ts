@@ -1,17 +1,13 @@
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
 import { spellBytes } from '../source/index.js';
+import { bar, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
 
 /** Devices drawn one by one; beyond that, the first of each group of equal ones. */
 const MOST_DRAWN = 32;
-/** Characters of a bar. */
-const BAR = 10;
-
-type Table = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]) => string;
-
 /** A placement as text: the decision, the picture, the predictions, and the next step. `table` lays out columns. */
 export function placementText(placement: PlacementDocument, inventory: Inventory, table: Table): string {
-  const { pools, predicted, bottleneck, degraded, robustness, next, assumptions, stages } = placement;
+  const { pools, predicted, bottleneck, degraded, robustness, assumptions, stages } = placement;
   const blocks = [
     summary(placement),
     table(
@@ -41,9 +37,7 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
     ['Why', ...pools.map(({ model, reason }) => `  ${model}: ${reason}`)].join('\n'),
     [
       `Bottleneck  ${bottleneck.model}: ${bottleneck.reason}`,
-      next
-        ? `Next euro   one ${next.add} more for ${next.for} (${money(next.pricePerHour, placement)}): p99 ${round(predicted.p99Ms)} -> ${round(next.p99Ms)} ms`
-        : 'Next euro   no device more lowers the 99th percentile',
+      `Next euro   ${nextEuro(placement)}`,
       `50 % slower ${robustLine(robustness.slowerBy50Percent)}`,
       `Twice the rate ${robustLine(robustness.twiceTheRate)}`,
     ].join('\n'),
@@ -62,10 +56,6 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
   ];
   return blocks.join('\n\n');
 }
-
-const round = (value: number): number => Number(value.toFixed(value < 10 ? 1 : 0));
-const percent = (share: number): string => `${round(100 * share)} %`;
-const money = (value: number, { currency }: PlacementDocument): string => `${value.toFixed(2)} ${currency} an hour`;
 
 function summary(placement: PlacementDocument): string {
   const { predicted, slo, objective, ratePerSecond, bound, gap, optimal, version, costPerHour } = placement;
@@ -122,18 +112,6 @@ function picture({ pools, predicted }: PlacementDocument, { devices }: Inventory
     '\n',
   );
 }
-
-function bar(share: number): string {
-  const filled = Math.max(0, Math.min(BAR, Math.round(share * BAR)));
-  return '█'.repeat(filled) + '░'.repeat(BAR - filled);
-}
-
-const robustLine = ({ holds, p99Ms, shedShare }: PlacementDocument['robustness']['twiceTheRate']): string =>
-  holds
-    ? `holds: p99 ${round(p99Ms)} ms`
-    : shedShare >= 1
-      ? `does not hold: p99 ${round(p99Ms)} ms, and refusing runs does not help`
-      : `does not hold: p99 ${round(p99Ms)} ms; refuse ${percent(shedShare)} of the runs to keep the objective`;
 
 /** One line that compares a placement with another, as the answer to a what-if question. */
 export function comparisonLine(name: string, other: PlacementDocument, base: PlacementDocument): string {

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import stringWidth from 'string-width';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type PlaceCommandOptions, placePipelines } from '../../../cli/place.js';
+import { explainPlacement } from '../../../cli/place-explain.js';
 import { placeOptions } from '../../../cli/place-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
@@ -41,7 +42,7 @@ async function placed(folder: string, ...args: readonly string[]): Promise<strin
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
     .action(async (options: PlaceCommandOptions) => placePipelines(settings, options));
-  const common = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`, '--time-limit', '2s'];
+  const common = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`, '--time-limit', '30s'];
   await command.parseAsync([...common, ...args], { from: 'user' });
   return out;
 }
@@ -85,6 +86,33 @@ describe('millrace place', { timeout: 120_000 }, () => {
     expect(out).toMatch(/^Next euro {3}one (l4|a100) more for (whisper|tts)/m);
     expect(out).toMatch(/^What if rate 2x: 10 runs a second for \d+\.\d\d EUR an hour/m);
     expect(out).toMatch(/^What if add 1×A100: 5 runs a second for 1\.40 EUR an hour \(\+0\.00\)/m);
+  });
+
+  it('explain says on one screen what binds, where money and time go, and what the next device would do', async () => {
+    const file = path.join(folder, 'placement.json');
+    writeFileSync(file, await placed(folder, ...pipeline, ...slo, '--rate', '5', '--json'));
+    const explained = async (cluster?: string) => {
+      let out = '';
+      vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+        out += String(text);
+        return true;
+      });
+      await explainPlacement(file, cluster === undefined ? {} : { cluster });
+      return out;
+    };
+    const out = await explained(`${folder}/cluster.yaml`);
+    expect(out.split('\n').length).toBeLessThanOrEqual(48);
+    expect(out.split('\n').filter((line) => stringWidth(line) > 100)).toEqual([]);
+    expect(out).toMatch(/^Placement [0-9a-f]{12}: 5 runs a second for 1\.40 EUR an hour$/m);
+    expect(out).toMatch(/^What binds: /m);
+    expect(out).toMatch(/^p99 objective +[█░]{10} \d+(\.\d)? % +\d+ of 400 ms$/m);
+    expect(out).toMatch(/^fullest memory +[█░]{10}/m);
+    expect(out).toMatch(/^whisper +\d x l4 +\d\.\d\d +\d+(\.\d)? %$/m);
+    expect(out).toMatch(/^Next euro: one (l4|a100) more for (whisper|tts)/m);
+    expect(out).toMatch(/^Worst loss: without /m);
+    expect(await explained()).not.toContain('fullest memory');
+    writeFileSync(file, '{"format":1}');
+    await expect(explained()).rejects.toMatchObject({ code: 'INVALID_PLACEMENT' });
   });
 
   it('takes a pipeline of the catalogue by its name, and says what it takes for granted', async () => {

@@ -205,7 +205,8 @@ function check(program: Command, words: readonly string[]): void {
     if (!next) break;
     [command, rest] = [next, rest.slice(1)];
   }
-  if (command.commands.length > 0) {
+  // A command with options of its own does something without a subcommand too.
+  if (command.commands.length > 0 && (command === program || command.options.length === 0)) {
     if (rest.every((word) => ['--help', '--version'].includes(word))) return;
     throw new Error(`unknown command '${rest[0]}'`);
   }

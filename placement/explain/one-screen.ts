@@ -1,0 +1,138 @@
+import type { PlacementDocument } from '../document/index.js';
+import type { Inventory } from '../inventory/index.js';
+import { bar, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+
+/** Rows of each part: with more of them the text would not fit on one screen. */
+const MOST_ROWS = 6;
+/** A limit of which so much is used leaves room for no cheaper step. */
+const TIGHT = 0.85;
+
+/** A limit of the plan and the share of it that is used. */
+interface Limit {
+  readonly name: string;
+  readonly used: number;
+  readonly detail: string;
+}
+
+/**
+ * Why a placement is as it is, on one screen: what it promises, which limits it uses up, where money and time go, and
+ * what one device more would do.
+ *
+ * @param inventory of its devices: without it, prices and memory are left out
+ */
+export function explanation(placement: PlacementDocument, inventory: Inventory | undefined, table: Table): string {
+  const { version, ratePerSecond, costPerHour, bottleneck, robustness, warnings, optimal, gap, bound } = placement;
+  const limits = limitsOf(placement, inventory).toSorted((a, b) => b.used - a.used);
+  const binding = limits.filter(({ used }) => used >= TIGHT).map(({ name }) => name);
+  const unit = placement.objective === 'cost' ? money(bound, placement) : `${round(bound)} runs a second`;
+  const tight = binding.length === 0 ? [] : [`: ${binding.join(', ')}`];
+  return [
+    `Placement ${version}: ${round(ratePerSecond)} runs a second for ${money(costPerHour, placement)}`,
+    optimal ? `Optimal: the bound is ${unit}` : `Within ${percent(gap)} of the bound, ${unit}`,
+    '',
+    `What binds${tight.join('') || ': nothing is used to more than 85 %; devices come in whole numbers'}`,
+    table(
+      ['limit', 'used', ''],
+      limits.slice(0, MOST_ROWS).map(({ name, used, detail }) => [name, `${bar(used)} ${percent(used)}`, detail]),
+    ),
+    '',
+    `Bottleneck: ${bottleneck.model}, ${bottleneck.reason}`,
+    '',
+    ...(inventory ? [costs(placement, inventory, table), ''] : []),
+    times(placement, table),
+    '',
+    'Why',
+    ...placement.pools.slice(0, MOST_ROWS).map(({ model, reason }) => `  ${model}: ${reason}`),
+    ...more(placement.pools.length),
+    '',
+    `Next euro: ${nextEuro(placement)}`,
+    `Twice the rate: ${robustLine(robustness.twiceTheRate)}`,
+    `Worst loss: ${worstLoss(placement)}`,
+    ...(warnings.length > 0 ? [`Warnings: ${warnings.length}; "millrace place" prints them`] : []),
+  ].join('\n');
+}
+
+const more = (count: number): string[] => (count > MOST_ROWS ? [`  … and ${count - MOST_ROWS} more`] : []);
+
+function limitsOf({ slo, predicted, pools }: PlacementDocument, inventory: Inventory | undefined): Limit[] {
+  const objective = (name: string, limit: number | undefined, ms: number): Limit[] =>
+    limit === undefined || limit === 0
+      ? []
+      : [{ name: `${name} objective`, used: ms / limit, detail: `${round(ms)} of ${round(limit)} ms` }];
+  const devices = Object.entries(predicted.devices);
+  const busiest = devices.toSorted(([, a], [, b]) => b.utilisation - a.utilisation)[0];
+  const floor = slo.qualityFloor ?? 0;
+  const worst = Math.min(...pools.map(({ quality }) => quality));
+  const full = devices.flatMap(([id, { memoryBytes }]) => {
+    const memory = inventory?.devices.find((device) => device.id === id)?.memoryBytes;
+    return memory ? [{ id, share: memoryBytes / memory }] : [];
+  });
+  const fullest = full.toSorted((a, b) => b.share - a.share)[0];
+  return [
+    ...objective('p99', slo.p99Ms, predicted.p99Ms),
+    ...objective('p95', slo.p95Ms, predicted.p95Ms),
+    ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: `${busiest[0]} is busy` }] : []),
+    ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
+    ...(floor > 0 && worst > 0
+      ? [{ name: 'quality floor', used: floor / worst, detail: `${worst} where ${floor} is the least` }]
+      : []),
+  ];
+}
+
+/** Prices of the devices in use. A device that several pools share is split evenly between them. */
+function costs(placement: PlacementDocument, { devices }: Inventory, table: Table): string {
+  const users = new Map<string, Set<string>>();
+  for (const { model, replicas } of placement.pools) {
+    for (const id of replicas.flatMap((replica) => replica.devices)) {
+      users.set(id, (users.get(id) ?? new Set()).add(model));
+    }
+  }
+  const rows = placement.pools.map(({ model }) => {
+    const own = devices.filter(({ id }) => users.get(id)?.has(model));
+    const price = own.reduce((sum, { id, pricePerHour }) => sum + pricePerHour / (users.get(id)?.size ?? 1), 0);
+    const kinds = [...new Set(own.map(({ kind }) => kind))];
+    const where = kinds.map((kind) => `${own.filter((device) => device.kind === kind).length} x ${kind}`);
+    return { model, price, where: where.join(', ') };
+  });
+  const all = rows.reduce((sum, { price }) => sum + price, 0) || 1;
+  return table(
+    ['cost of', 'devices', 'an hour', 'share'],
+    rows
+      .toSorted((a, b) => b.price - a.price)
+      .slice(0, MOST_ROWS)
+      .map(({ model, price, where }) => [model, where, price.toFixed(2), percent(price / all)]),
+  );
+}
+
+/** Mean times of the slowest stages. They add up only where stages follow each other. */
+function times({ predicted, stages }: PlacementDocument, table: Table): string {
+  const rows = Object.entries(predicted.stages).toSorted(
+    ([, a], [, b]) => b.waitMs + b.serviceMs - a.waitMs - a.serviceMs,
+  );
+  const longest = Math.max(1e-9, ...rows.map(([, { waitMs, serviceMs }]) => waitMs + serviceMs));
+  return table(
+    ['time in', 'served by', 'wait ms', 'service ms', ''],
+    rows
+      .slice(0, MOST_ROWS)
+      .map(([stage, { waitMs, serviceMs }]) => [
+        stage,
+        stages[stage] ?? '',
+        round(waitMs),
+        round(serviceMs),
+        bar((waitMs + serviceMs) / longest),
+      ]),
+  );
+}
+
+function worstLoss({ degraded }: PlacementDocument): string {
+  const late = (each: PlacementDocument['degraded'][number]) => each.predicted?.p99Ms ?? Number.POSITIVE_INFINITY;
+  const worst = degraded.toSorted((a, b) => late(b) - late(a))[0];
+  if (!worst) return 'none was computed';
+  const { without, predicted, shedShare, lost } = worst;
+  if (predicted === null) return `without ${without} no replica of ${lost.join(', ')} is left`;
+  const shed =
+    shedShare > 0
+      ? `, with ${percent(shedShare)} of the runs refused the objective holds`
+      : ', which keeps the objective';
+  return `without ${without} p99 is ${round(predicted.p99Ms)} ms${shed}`;
+}
