@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { inspectText } from '../activities/cache/index.js';
+import { Budget, inspectText } from '../activities/cache/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { Evidence, STEPS } from '../stores/evidence/index.js';
@@ -25,7 +25,10 @@ export interface InspectOptions extends CacheOptions {
 /** Longest wait for the store or the embedder, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** `millrace cache report`: what is known of the error rate of each stage's hits, and what it permits. */
+/**
+ * `millrace cache report`: what the caches of a tenant take and have saved, what is known of the error rate of each
+ * stage's hits, and what it permits.
+ */
 export async function reportCache(settings: Settings, { tenant, json }: CacheOptions): Promise<void> {
   await withStore(settings, async (redis) => {
     const stages = (await new Evidence(redis).all(tenant)).map(([, state]) => ({
@@ -39,9 +42,17 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
       reported: state.reported,
       closed: state.closed,
     }));
-    if (json) print(JSON.stringify({ tenant, stages }));
-    else if (stages.length === 0)
-      show(`No stage of tenant "${tenant}" has labels: semantic() with maxErrorRate gets them.`);
+    const most = settings.MILLRACE_TENANT_CACHE_HELD_BYTES;
+    const held = await new Budget(redis, most).held(tenant);
+    if (json) {
+      print(JSON.stringify({ tenant, held: { ...held, mostBytes: most }, stages }));
+      return;
+    }
+    show(
+      `Tenant "${tenant}": ${held.entries} cached answers and embeddings, ${megabytes(held.bytes)} of ${most === 0 ? 'no limit' : megabytes(most)}; ` +
+        `${held.hits} hits have saved ${Math.round(held.savedMs / 1_000)} s of calls; ${held.evicted} evicted.`,
+    );
+    if (stages.length === 0) show(`No stage of tenant "${tenant}" has labels: semantic() with maxErrorRate gets them.`);
     else
       print(
         table(
@@ -107,6 +118,7 @@ export async function inspectCache(settings: Settings, text: string, options: In
   }
 }
 
+const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 async function withStore(settings: Settings, work: (redis: Redis) => Promise<void>): Promise<void> {

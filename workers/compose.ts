@@ -150,6 +150,7 @@ export async function composeStages(
     cache,
     exact: new ExactCache(caching),
     vectors,
+    indexVersion: (tenant, index) => passages.index.version({ tenant, index }),
     hasArtifact: (tenant, uri) =>
       artifacts.stat(tenant, uri).then(
         () => true,

@@ -21,6 +21,8 @@ export interface CachingParts extends Known {
   readonly vectors: VectorCache;
   /** Whether an artifact of the tenant still exists: cached answers may refer to one that has been removed. */
   readonly hasArtifact: (tenant: string, uri: string) => Promise<boolean>;
+  /** Changes with every write to a vector index of the tenant. */
+  readonly indexVersion: (tenant: string, index: string) => Promise<string>;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -157,15 +159,17 @@ const exactRequestOf = (
  * the run.
  */
 async function identityOf(
-  { pools, code, kinds, logger }: CachingParts,
+  { pools, code, kinds, logger, indexVersion }: CachingParts,
   call: StageCall,
   { signal, run }: Attempt,
 ): Promise<string | undefined> {
   const { kind, model, stage } = call;
   if (kind === 'code') return codeIdentity(model, code.get(model, call.codeVersion));
-  if (kindOf(kinds, call).servedBy === 'worker') return model;
-  const pool = pools.get(model);
+  const inWorker = kindOf(kinds, call).servedBy === 'worker';
+  if (inWorker && kind !== 'retrieve') return model;
   try {
+    if (inWorker) return `${model}@${await indexVersion(call.tenant, model)}`;
+    const pool = pools.get(model);
     return await pool.identity(signal);
   } catch (error) {
     signal.throwIfAborted();

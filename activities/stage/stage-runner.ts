@@ -75,6 +75,21 @@ export class StageRunner {
     }
   }
 
+  /** Speaks one sentence at a time; an exact cache keeps them one by one. */
+  #sentences(input: JsonObject, call: StageCall): (sentence: JsonObject, own: Attempt) => Promise<Answered> {
+    let made = false;
+    return async (sentence, own) => {
+      const whole = { ...input, ...sentence };
+      const serve = (instead = whole) => serveStage(this.#parts, instead, call, own);
+      if (call.cache?.kind !== 'exact') return { ...(await serve()), cache: 'off' };
+      const { cachedBy: _, ...served } = await throughCache(this.#parts, whole, call, own, serve);
+      const found = served.cache === 'hit' || served.cache === 'shared';
+      made ||= !found;
+      // The last sentence's outcome is the stage's: a hit only if all were.
+      return found && made ? { ...served, cache: 'miss' } : served;
+    };
+  }
+
   /** Sentence by sentence, to be heard while it is made; undefined if it is not, or the store loses what was made. */
   async #speakWhole(
     input: JsonObject,
@@ -85,10 +100,7 @@ export class StageRunner {
     const parts = this.#parts;
     const field = traitsOf(call)?.takes;
     if (!parts.streams || field === undefined) return undefined;
-    const serve = async (sentence: JsonObject, own: Attempt): Promise<Answered> => ({
-      ...(await serveStage(parts, { ...input, ...sentence }, call, own)),
-      cache: 'off',
-    });
+    const serve = this.#sentences(input, call);
     try {
       return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serve, onChunk);
     } catch (error) {
@@ -110,13 +122,11 @@ export class StageRunner {
     const [field] = Object.keys(reads ?? {});
     if (field !== undefined) {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
-      const serve = async (more: JsonObject, own: Attempt): Promise<Answered> => ({
-        ...(await serveStage(parts, { ...input, ...more }, call, own)),
-        cache: 'off',
-      });
-      return await speakStream(parts.streams, { call, attempt, field }, serve, onChunk);
+      return await speakStream(parts.streams, { call, attempt, field }, this.#sentences(input, call), onChunk);
     }
-    if (writes?.includes('chunks')) {
+    // A semantic cache answers the whole text, as does an exact one that must not call.
+    const cachedWhole = call.cache?.kind === 'semantic' || call.cache?.only === true;
+    if (writes?.includes('chunks') && !cachedWhole) {
       const whole = await this.#speakWhole(input, call, attempt, onChunk);
       if (whole !== undefined) return whole;
     }

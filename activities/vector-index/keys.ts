@@ -16,7 +16,9 @@ export interface IndexKeys {
   readonly meta: string;
   /** Hash of the tenant: the size of each of its indexes, `<passages> <bytes>` by the index's segment. */
   readonly use: string;
-  /** The index's field in `use`. */
+  /** Hash of the tenant: how often each of its indexes has been written to, by the index's segment. */
+  readonly writes: string;
+  /** The index's field in `use` and `writes`. */
   readonly segment: string;
   /** Keys of the data of one embedder. */
   of(fingerprint: string): PassageKeys;
@@ -42,6 +44,7 @@ export function keysOf({ tenant, index }: IndexName): IndexKeys {
   return {
     meta: `${prefix}:meta`,
     use: `${ofTenant}::use`,
+    writes: `${ofTenant}::writes`,
     segment: own,
     of(fingerprint) {
       const print = sha256Hex(fingerprint).slice(0, FINGERPRINT_DIGITS);

@@ -88,6 +88,11 @@ export class PassageIndex {
     });
   }
 
+  /** Changes with every write to an index: what was found before may not be found again. Throws `STORE_UNAVAILABLE`. */
+  async version(name: IndexName): Promise<string> {
+    return this.#store.version(keysOf(name));
+  }
+
   /**
    * Adds or replaces passages; of several with the same id the last one counts. Returns the number of distinct ids.
    * Throws as `search` does except for `INDEX_NOT_FOUND`, `QUOTA_EXCEEDED` if the tenant's quota would be exceeded, and

@@ -55,7 +55,7 @@ return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
  * The last arguments are id, JSON and vector of each passage.
  */
 const write = script<
-  [vectors: string, passages: string, use: string],
+  [vectors: string, passages: string, use: string, writes: string],
   [segment: string, mostPassages: number, mostBytes: number, ...written: (string | Buffer)[]],
   null | readonly ['passages' | 'bytes', number]
 >(`
@@ -83,6 +83,7 @@ for i = 4, #ARGV, 3 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
+redis.call('HINCRBY', KEYS[4], own, 1)
 return false`);
 
 /** Indexes in Redis: vector sets for vectors, a hash for texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
@@ -125,9 +126,29 @@ export class RedisPassages {
       vectorBytes(vector),
     ]);
     const reply = await this.#query(() =>
-      write(this.#redis, [at.vectors, at.passages, index.use], index.segment, passages, bytes, ...written),
+      write(
+        this.#redis,
+        [at.vectors, at.passages, index.use, index.writes],
+        index.segment,
+        passages,
+        bytes,
+        ...written,
+      ),
     );
     if (reply) throw exceeded(...reply, this.#quota);
+  }
+
+  /** Changes with every write to the index. */
+  async version(index: IndexKeys): Promise<string> {
+    const parts = await this.#query(() =>
+      Promise.all([
+        this.#redis.hget(index.meta, 'fingerprint'),
+        this.#redis.hget(index.writes, index.segment),
+        // Workers of earlier releases count no writes.
+        this.#redis.hget(index.use, index.segment),
+      ]),
+    );
+    return parts.map((part) => part ?? '-').join(' ');
   }
 
   /** Ids of the nearest passages with their cosine similarity, nearest first. */

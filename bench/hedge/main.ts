@@ -77,6 +77,7 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
     exact: { through: unused, earlier: unused } as unknown as ExactCache,
     vectors: { read: unused, write: unused } as unknown as VectorCache,
     hasArtifact: unused,
+    indexVersion: unused,
     audioOf: () => ({ read: unused, write: unused }),
     bytesOf: () => unused,
     artifactsOf: unused,

@@ -28,7 +28,9 @@ function artifactCommands(artifacts: Command, settings: LoadSettings): void {
 function cacheCommands(cache: Command, settings: LoadSettings): void {
   cache
     .command('report')
-    .description('error rates, thresholds and hit rates of the stages with a maxErrorRate')
+    .description(
+      'what the caches of a tenant take and save; error rates and thresholds of its stages with a maxErrorRate',
+    )
     .option('--tenant <name>', 'tenant of the stages', 'default')
     .option('--json', 'print one JSON object')
     .action(async (options: CacheOptions) => (await import('../cache.js')).reportCache(await settings(), options));

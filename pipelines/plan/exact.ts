@@ -5,7 +5,6 @@ export const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD']);
 
 /** Kinds whose results change although their input does not, and why. */
 const CHANGING: Readonly<Record<string, string>> = {
-  retrieve: 'its result changes with the index',
   session: 'its result changes with the conversation',
   mcp: 'a tool may have effects',
   'mcp-tools': 'its result changes with the server',

@@ -9,8 +9,7 @@ export type WhyCollected =
   | 'the reading stage takes the whole only'
   | 'the stage may be skipped'
   | 'one of the two stages is inline, the other queued'
-  | 'the reading stage also reads the whole output'
-  | 'the cache of the reading stage looks its whole input up';
+  | 'the reading stage also reads the whole output';
 
 /** A field of a stage's input that names a stream; `collected`: why it is read when the stream has ended. */
 export interface StreamedField {
@@ -60,7 +59,6 @@ function whyCollected(
   if (producer.policy.execution !== stage.policy.execution) return 'one of the two stages is inline, the other queued';
   const { [field]: _, ...others } = stage.input as Readonly<Record<string, Json>>;
   if (sourcesOf([others, cacheKeyOf(stage)]).includes(from)) return 'the reading stage also reads the whole output';
-  if (stage.cache?.kind === 'exact') return 'the cache of the reading stage looks its whole input up';
   return undefined;
 }
 

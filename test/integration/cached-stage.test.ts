@@ -7,6 +7,7 @@ import { type Embedder, type ExactRequest, withVectorCache } from '../../activit
 import type { Pools } from '../../activities/pools/index.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
 import type { Attempt } from '../../activities/stage/serve-stage.js';
+import { PassageIndex } from '../../activities/vector-index/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
@@ -29,6 +30,8 @@ const attempt: Attempt = {
 };
 
 let redis: Redis;
+let index: Redis;
+let passages: PassageIndex;
 let embedder: Embedder & { close(): void };
 let test: TestCache;
 /** The model's weights, as its server tells. */
@@ -39,10 +42,14 @@ beforeAll(async () => {
   redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 250, logger });
   expect(await connected(redis, 5_000)).toBe(true);
   embedder = openEmbedder();
+  index = createRedis({ url: address('REDIS_INDEX_URL'), timeoutMs: 1_000, logger });
+  expect(await connected(index, 5_000)).toBe(true);
+  passages = new PassageIndex({ redis: index, embedderFor: () => embedder });
   test = openCache(redis, embedder);
 });
 afterAll(() => {
   redis.disconnect();
+  index.disconnect();
   embedder.close();
 });
 
@@ -51,6 +58,8 @@ const pools = { get: () => ({ identity: () => weights() }) } as unknown as Pools
 /** The artifacts that have been removed. */
 const removed = new Set<string>();
 const hasArtifact = async (_: string, uri: string) => !removed.has(uri);
+const indexVersion = (tenant: string, index: string) => passages.version({ tenant, index });
+const media = { hasArtifact, indexVersion };
 
 const call = (tenant: string, key: string, more: Partial<StageCall> = {}, only?: true): StageCall => ({
   pipeline: 'p',
@@ -81,7 +90,7 @@ function ask(
   input: JsonObject = {},
 ) {
   const { logger } = recordingLogger();
-  const parts = { ...test, pools, code, logger, hasArtifact };
+  const parts = { ...test, pools, code, logger, ...media };
   return throughCache(parts, input, stage, attempt, async () => ({ output, endpoint: 'e', device: 'd' }));
 }
 const tenant = () => `t-${randomUUID()}`;
@@ -168,7 +177,7 @@ describe('a stage that wants an earlier answer only', () => {
       ...test,
       code: new Map<string, CodeStage>(),
       logger: recordingLogger().logger,
-      hasArtifact,
+      ...media,
     };
     let called: () => void = () => undefined;
     const inCall = new Promise<void>((resolve) => {
@@ -268,7 +277,7 @@ describe('an exact cache on real Redis', () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
       return { output: labelled('one'), endpoint: 'e', device: 'd' };
     };
-    const parts = { ...test, pools, code: new Map<string, CodeStage>(), logger: recordingLogger().logger, hasArtifact };
+    const parts = { ...test, pools, code: new Map<string, CodeStage>(), logger: recordingLogger().logger, ...media };
     const others = openCache(redis, embedder);
     const all = await Promise.all(
       Array.from({ length: 20 }, (_, i) =>
@@ -346,7 +355,7 @@ describe('an embedding cache on real Redis', () => {
         pools,
         code: new Map<string, CodeStage>(),
         logger: recordingLogger().logger,
-        hasArtifact,
+        ...media,
       };
       const stage = call(own, '', { kind: 'embed', pipeline, cache: { kind: 'exact', ttlMs: 60_000, ...cache } });
       return throughCache(parts, given, stage, attempt, async (input = given) => {
@@ -390,5 +399,29 @@ describe('an embedding cache on real Redis', () => {
     expect(calls).toBe(1);
     await counted.embed('a question', attempt.signal, { tenant: tenant() });
     expect(calls).toBe(2);
+  });
+});
+
+describe('what is found in an index', () => {
+  it.each([
+    ['exact', (own: string) => call(own, '', { cache: { kind: 'exact', ttlMs: 60_000 } })],
+    ['semantic', (own: string) => call(own, CAPITAL)],
+  ] as const)('is not served from before a document was ingested again (%s)', async (_, stageOf) => {
+    const own = tenant();
+    const stage = { ...stageOf(own), kind: 'retrieve', model: 'docs' };
+    const ingest = (text: string) =>
+      passages.upsert(
+        { tenant: own, index: 'docs', embedder: 'minilm', passages: [{ id: 'doc#1', text }] },
+        attempt.signal,
+      );
+    const found = (text: string) => ({ passages: [{ id: 'doc#1', text, score: 1 }] });
+    const search = (text: string) => ask(stage, found(text), undefined, { query: CAPITAL });
+    await ingest('old');
+    expect(await search('old')).toMatchObject({ cache: 'miss' });
+    expect(await search('unused')).toMatchObject({ cache: 'hit', output: found('old') });
+    // As long as the text before: the index is no larger.
+    await ingest('new');
+    expect(await search('new')).toMatchObject({ cache: 'miss' });
+    expect(await search('unused')).toMatchObject({ cache: 'hit', output: found('new') });
   });
 });

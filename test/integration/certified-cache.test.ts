@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keysOf } from '../../activities/cache/cache-key.js';
@@ -13,6 +16,9 @@ import { connected, createRedis, VectorSets } from '../../stores/redis/index.js'
 import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { address } from '../support/runs.js';
+import { testEnvironment } from '../support/settings.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 let redis: Redis;
 let embedder: ReturnType<typeof openEmbedder>;
@@ -299,5 +305,44 @@ describe('500 attacks by another caller, on an embedder that finds all texts ali
     });
     expect(wrong).toEqual([]);
     expect(same).toBe(500);
+  });
+});
+
+describe('millrace cache', () => {
+  const millrace = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [MAIN, 'cache', ...args], {
+      env: { ...process.env, ...testEnvironment({}), NO_COLOR: '1' },
+    });
+
+  it('reports what caches take and what hits are worth, and says why a near text is no hit', async () => {
+    const own = tenant();
+    const empty = JSON.parse((await millrace('report', '--tenant', own, '--json')).stdout);
+    expect(empty).toMatchObject({ tenant: own, held: { entries: 0, bytes: 0, hits: 0 }, stages: [] });
+    expect((await millrace('inspect', 'Who?', '--tenant', own)).stdout).toContain('has no cached texts');
+
+    await askPairs({ tenant: own, maxErrorRate: 0.1, reask: 0 }, 0, 3, true);
+    await through('How high is the tower?', 'A', { tenant: own });
+    await through('How high is the tower?', 'A', { tenant: own });
+    const read = async () => JSON.parse((await millrace('report', '--tenant', own, '--json')).stdout);
+    await expect.poll(async () => (await read()).held, { timeout: 20_000 }).toMatchObject({ entries: 7, hits: 1 });
+    const { held, stages } = await read();
+    expect(held.bytes).toBeGreaterThan(7_000);
+    expect(held.mostBytes).toBe(128 * 1024 ** 2);
+    expect(stages).toEqual([
+      expect.objectContaining({ stage: 'test/answer', labels: 3, wrong: 0, threshold: null, reported: 0 }),
+    ]);
+    expect(stages[0].interval[1]).toBeLessThanOrEqual(1);
+    const text = (await millrace('report', '--tenant', own)).stdout;
+    expect(text).toMatch(/7 cached answers and embeddings, 0\.0 MiB of 128\.0 MiB; 1 hits/);
+    expect(text).toMatch(/test\/answer +10\.0 % +3 +0 /);
+
+    const asked = ['inspect', 'How high is the bridge?', '--tenant', own];
+    const { near } = JSON.parse((await millrace(...asked, '--json')).stdout);
+    expect(near[0]).toMatchObject({ text: 'How high is the tower?', difference: expect.stringMatching(/^word/) });
+    expect(near[0].similarity).toBeGreaterThan(near.at(-1).similarity);
+    expect((await millrace(...asked)).stdout).toMatch(
+      /^similarity +cached text +difference +verifier\n0\.\d{3} +How high is the tower\?/,
+    );
+    await expect(millrace('report', '--tenant', own, '--tenants')).rejects.toMatchObject({ code: 2 });
   });
 });

@@ -75,14 +75,17 @@ describe('a streaming edge', () => {
 });
 
 describe('a stage with an exact cache', () => {
-  it('reads the text when it is finished: its input is the key', () => {
+  it('speaks sentence by sentence all the same: each has an entry of its own', () => {
     const cached = pipeline('cached', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
       const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
       return {
         speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, { cache: exact() }).audio,
       };
     });
-    expect(cached.plan.stages.at(-1)).not.toHaveProperty('streams');
+    expect(cached.plan.stages.at(-1)).toMatchObject({
+      cache: { kind: 'exact' },
+      streams: { text: { from: 'answer' } },
+    });
   });
 });
 

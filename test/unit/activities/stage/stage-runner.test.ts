@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { ExactCache, SemanticCache, VectorCache } from '../../../../activities/cache/index.js';
+import type { ExactCache, ExactRequest, SemanticCache, VectorCache } from '../../../../activities/cache/index.js';
 import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
@@ -8,8 +8,10 @@ import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import { sha256Hex } from '../../../../pipelines/plan/hash.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import type { CodeArtifacts } from '../../../../pipelines/stages/kind.js';
+import { MemoryChannelLog } from '../../../../stores/channels/index.js';
 import type { EndedCall, KeptEnd } from '../../../../stores/records/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
 import { recordingLogger } from '../../../support/caches.js';
@@ -53,6 +55,7 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}, pool: ob
     exact: {} as ExactCache,
     vectors: {} as VectorCache,
     hasArtifact: async () => true,
+    indexVersion: async () => '',
     audioOf: () => audio,
     bytesOf: () => never,
     artifactsOf: () => ({}) as CodeArtifacts,
@@ -514,3 +517,47 @@ describe('a value that does not fit', () => {
 function never(): never {
   throw new Error('not to be called');
 }
+
+describe('speech with an exact cache', () => {
+  it('is kept by sentence: what has been said before is not made again', async () => {
+    const audioOf = (text: Json | undefined) => {
+      const sha256 = sha256Hex(String(text));
+      const about = { mime: 'audio/wav', bytes: 44, durationMs: 1, sampleRate: 16_000, channels: 1 };
+      return { uri: `artifact://acme/${sha256}`, sha256, ...about };
+    };
+    const kept = new Map<string, JsonObject>();
+    const exact = {
+      through: async ({ input }: ExactRequest, produce: () => Promise<JsonObject>) => {
+        const key = JSON.stringify(input);
+        const before = kept.get(key);
+        const output = before ?? (await produce());
+        kept.set(key, output);
+        return { output, outcome: before ? 'hit' : 'miss' };
+      },
+    } as unknown as ExactCache;
+    const { runner, calls } = runnerOf(async ({ input }) => ({ audio: audioOf(input.text) }), {
+      exact,
+      streams: { channels: new MemoryChannelLog(), join: async (_, [first]) => first },
+    });
+    const speak = (text: string, run: string) =>
+      runner.run(
+        { text },
+        {
+          ...stage,
+          stage: 'speak',
+          kind: 'synthesize',
+          writes: ['chunks'],
+          cache: { kind: 'exact', ttlMs: 60_000 },
+        },
+        attempt({ run }),
+      );
+    expect(await speak('Good morning, dear guests. The shop is open.', 'r1')).toMatchObject({ cache: 'miss' });
+    expect(await speak('Good morning, dear guests. The shop is closed.', 'r2')).toMatchObject({ cache: 'miss' });
+    expect(await speak('The shop is closed. The shop is open.', 'r3')).toMatchObject({ cache: 'hit' });
+    expect(calls.map(({ call }) => call.input.text)).toEqual([
+      'Good morning, dear guests.',
+      'The shop is open.',
+      'The shop is closed.',
+    ]);
+  });
+});

@@ -1,16 +1,5 @@
 import { z } from 'zod';
-import {
-  chat,
-  classify,
-  embed,
-  exact,
-  http,
-  infer,
-  retrieve,
-  semantic,
-  tensor,
-  upsert,
-} from '../../../../pipelines/index.js';
+import { chat, classify, embed, exact, http, infer, semantic, tensor, upsert } from '../../../../pipelines/index.js';
 import { type Anything, ask, type Case, define, one, PROMPT, policy, refuses, TEXT, upper } from './refusal.js';
 
 const written = (method: 'GET' | 'PUT' | 'POST') => http({ service: 's', method, path: '/x', output: z.json() });
@@ -149,12 +138,6 @@ const POLICIES: readonly Case[] = [
     'a.cache',
     /state pure: true/,
     () => one(written('GET'), {}, { cache: exact() }),
-  ],
-  [
-    'an exact cache of a search',
-    'a.cache',
-    /changes with the index/,
-    () => one(retrieve({ index: 'i' }), { query: 'x' }, { cache: exact({ pure: true }) }),
   ],
   [
     'time words of an exact cache',
