@@ -73,6 +73,7 @@ export type { StageRecord } from './run/index.js';
 export {
   type ActivityOptions,
   type AgentBudget,
+  type AgentHandoff,
   type AgentInput,
   type AgentOptions,
   type AgentOutput,

@@ -25,10 +25,25 @@ export interface AgentPlan {
   readonly session?: SessionPlan;
   /** How the conversation is kept within the model's context. Absent: it is not. */
   readonly context?: ContextPlan;
+  /** Agents that hand the conversation over to each other, the first one at the beginning. Absent: there is one. */
+  readonly team?: readonly TeamMember[];
   /** The model sees the tools that fit the prompt. Absent: all. */
   readonly toolSearch?: ToolSearchPlan;
   /** Consecutive turns with an invalid tool call after which the agent ends as at a limit. Absent: 3. */
   readonly wrongTurns?: number;
+}
+
+/** One of the agents of a stage. They share its model, limits and conversation. */
+export interface TeamMember {
+  readonly name: string;
+  /** When to hand over to it, for the models of the others. */
+  readonly description: string;
+  readonly instructions?: string;
+  /** Names of its tools, and of the servers whose tools it has. */
+  readonly tools: readonly string[];
+  readonly servers: readonly string[];
+  /** Names of those that it can hand over to. */
+  readonly to: readonly string[];
 }
 
 export interface ToolSearchPlan {

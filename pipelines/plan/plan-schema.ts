@@ -161,6 +161,19 @@ export const agentSchema = z.strictObject({
   schema: options.optional(),
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
   context: z.strictObject({ tokens: z.int().min(1).optional(), resultCharacters: z.int().min(1) }).optional(),
+  team: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        description: z.string(),
+        instructions: z.string().optional(),
+        tools: names,
+        servers: names,
+        to: names,
+      }),
+    )
+    .min(2)
+    .optional(),
   toolSearch: z.strictObject({ embedder: model, shown: z.int().min(1) }).optional(),
   wrongTurns: z.int().min(1).optional(),
 });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
 import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
 import type { Stream } from '../media.js';
 import { stream } from '../media.js';
-import type { AgentPlan, BudgetPlan } from '../plan/agent.js';
+import type { AgentPlan, BudgetPlan, TeamMember } from '../plan/agent.js';
 import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
@@ -42,6 +43,8 @@ const output = z.object({
   turns: z.int(),
   toolCalls: executedCalls,
   usage: z.object({ inputTokens: z.int(), outputTokens: z.int(), cost: z.number().optional() }),
+  /** Of several agents: the one that has answered, unless it is the first. */
+  agent: z.string().optional(),
   /** `answer`: the model requested no more tools. Otherwise the limit that forced the answer. */
   stoppedBy: z.enum(['answer', ...LIMITS]),
 });
@@ -69,6 +72,8 @@ export interface AgentOutput<Data = never> {
   toolCalls: AgentToolCall[];
   usage: { inputTokens: number; outputTokens: number; cost?: number | undefined };
   stoppedBy: 'answer' | (typeof LIMITS)[number];
+  /** Of several agents (`handoffs`): the one that has answered; absent if it is the first. */
+  agent?: string | undefined;
 }
 
 export interface AgentBudget {
@@ -105,6 +110,20 @@ export interface AgentContext {
   readonly resultCharacters?: number;
 }
 
+/** An agent that another one can hand the conversation over to. It goes on with the same model, conversation and limits. */
+export interface AgentHandoff {
+  /** Lower-case letters, digits and `_`; not `main`, which is the first agent. The tool is `transfer_to_<name>`. */
+  readonly name: string;
+  /** When to hand over to it, for the models of the others. */
+  readonly description: string;
+  /** System message in place of the first agent's. */
+  readonly instructions?: string;
+  /** In place of the first agent's. */
+  readonly tools?: readonly (Tool | ToolServer)[];
+  /** Names of agents that it can hand over to; `main` is the first. Default: none. */
+  readonly to?: readonly string[];
+}
+
 export interface AgentToolSearch {
   /** Name of a pool that serves `embed`. */
   readonly embedder: string;
@@ -118,6 +137,11 @@ export interface AgentOptions<Data = never> {
   /** System message. */
   readonly instructions?: string;
   readonly tools?: readonly (Tool | ToolServer)[];
+  /**
+   * Agents with instructions and tools of their own that the conversation can be handed over to, with all that was said and done. The
+   * model does so by calling `transfer_to_<name>`, which is seen in events and in `toolCalls`.
+   */
+  readonly handoffs?: readonly AgentHandoff[];
   /** Maximum model calls, including that of the final answer. Default 8: seven rounds of tools. */
   readonly maxTurns?: number;
   readonly budget?: AgentBudget;
@@ -167,8 +191,11 @@ export const agent = <Data = never>(
   options: AgentOptions<Data>,
 ): StageUse<AgentInput, AgentOutput<Data>> & OfKind<'agent'> => {
   const { model, instructions, output: schema, budget, session, context } = options;
-  const tools = (options.tools ?? []).filter((each) => 'plan' in each);
-  const servers = (options.tools ?? []).filter((each) => 'server' in each);
+  const { handoffs = [] } = options;
+  // A tool of several of them is one tool.
+  const all = new Set([options, ...handoffs].flatMap((each) => each.tools ?? []));
+  const tools = [...all].filter((each) => 'plan' in each);
+  const servers = [...all].filter((each) => 'server' in each);
   const plan: AgentPlan = {
     ...(instructions !== undefined && { instructions }),
     maxTokens: options.maxTokens ?? 512,
@@ -189,6 +216,9 @@ export const agent = <Data = never>(
       ...(context?.tokens !== undefined && { tokens: context.tokens }),
       resultCharacters: context?.resultCharacters ?? RESULT_CHARACTERS,
     },
+    ...(handoffs.length > 0 && {
+      team: teamOf({ ...(instructions !== undefined && { instructions }), tools: options.tools ?? [] }, handoffs),
+    }),
     ...(options.toolSearch && {
       toolSearch: { embedder: options.toolSearch.embedder, shown: options.toolSearch.shown ?? SHOWN },
     }),
@@ -208,6 +238,44 @@ export const agent = <Data = never>(
     definitions: tools.flatMap(({ definitions = [] }) => definitions),
   };
 };
+
+const HANDOFF_NAME = /^[a-z][a-z0-9_]{0,40}$/;
+const MAIN = 'main';
+
+/** Throws `INVALID_PIPELINE` for names that are no names, are taken, or are of nobody. */
+function teamOf(
+  main: Pick<AgentHandoff, 'instructions' | 'tools'>,
+  handoffs: readonly AgentHandoff[],
+): readonly TeamMember[] {
+  const names = handoffs.map(({ name }) => name);
+  for (const [i, { name, description, to = [] }] of handoffs.entries()) {
+    const where = `agent.handoffs[${i}]`;
+    if (!HANDOFF_NAME.test(name)) throw invalid(`${where}.name`, 'must be lower-case letters, digits and _');
+    if (name === MAIN || names.indexOf(name) !== i)
+      throw invalid(`${where}.name`, `"${name}" is the name of another agent`);
+    if (typeof description !== 'string' || description.trim() === '')
+      throw invalid(`${where}.description`, 'is missing: the model hands over by it');
+    const stray = to.find((other) => other !== MAIN && !names.includes(other));
+    if (stray !== undefined) throw invalid(`${where}.to`, `no agent is named "${stray}"`);
+  }
+  const memberOf = (each: Pick<AgentHandoff, 'instructions' | 'tools'>) => ({
+    ...(each.instructions !== undefined && { instructions: each.instructions }),
+    tools: (each.tools ?? []).flatMap((tool) => ('plan' in tool ? [tool.plan.name] : [])),
+    servers: (each.tools ?? []).flatMap((tool) => ('server' in tool ? [tool.server.server] : [])),
+  });
+  const taken = handoffs.flatMap((each) => memberOf(each).tools).concat(memberOf(main).tools);
+  const clash = names.find((name) => taken.includes(`transfer_to_${name}`));
+  if (clash !== undefined) throw invalid('agent.tools', `"transfer_to_${clash}" is the name of a handoff`);
+  return [
+    { name: MAIN, description: 'The agent that began the conversation.', ...memberOf(main), to: names },
+    ...handoffs.map((each) => ({
+      name: each.name,
+      description: each.description,
+      ...memberOf(each),
+      to: each.to ?? [],
+    })),
+  ];
+}
 
 const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
   ...(tokens !== undefined && { tokens }),

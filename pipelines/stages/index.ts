@@ -55,6 +55,7 @@ export const kindOfUse = ({ kind, definitions = [] }: StageUse<never, never>): S
 export { type ActivityOptions, activity } from './activity.js';
 export {
   type AgentBudget,
+  type AgentHandoff,
   type AgentInput,
   type AgentOptions,
   type AgentOutput,

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { StageEvent } from '../../pipelines/run/index.js';
 import { runId } from '../../runs/prepare.js';
 import { decideOver } from '../support/deciding.js';
-import { both, chatModel, clerk, desk, ingest, supportAgent } from '../support/refunding.js';
+import { both, chatModel, clerk, desk, ingest, reception, supportAgent } from '../support/refunding.js';
 import { address } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -26,13 +26,14 @@ const llm = new ScriptedLlm(({ messages, tools }) => {
   if (tools.includes('look_up')) {
     return results.length > 0 ? { text: `It is ${results[0]}.` } : { calls: [['look_up', { order: '4711' }]] };
   }
+  if (tools.includes('transfer_to_payer')) return { text: 'One moment.', calls: [['transfer_to_payer', {}]] };
   if (tools.includes('desk')) {
     const [first] = results;
     if (first !== undefined) return { text: `The desk: ${first}` };
     return { text: 'I ask the desk.', calls: [['desk', { message: 'Pay order 4711 back.' }]] };
   }
   if (tools.includes('search') && results.length === 0) return { calls: [['search', { query: 'broken' }]] };
-  const rest = tools.includes('search') ? results.slice(1) : results;
+  const rest = results.filter((each, i) => !(tools.includes('search') && i === 0) && !each?.includes('is now with'));
   if (rest.length === 0) return { calls: [['refund', { order: '4711', reason: 'broken' }]] };
   return { text: `Refund: ${rest[0]}` };
 });
@@ -52,7 +53,7 @@ beforeAll(async () => {
       endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
     },
   });
-  const pipelines = [supportAgent, chatModel, ingest, desk, both, clerk] as unknown as Pipeline<never>[];
+  const pipelines = [supportAgent, chatModel, ingest, desk, both, clerk, reception] as unknown as Pipeline<never>[];
   served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models, MILLRACE_PIPELINES: module } });
   const defaultHeaders = { 'millrace-tenant': tenant };
   client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0, defaultHeaders });
@@ -205,6 +206,16 @@ describe('an agent that is watched', () => {
     const headers = { 'millrace-tenant': tenant };
     expect((await fetch(one, { method: 'DELETE', headers })).status).toBe(204);
     await expect.poll(async () => (await fetch(one, { headers })).status, { timeout: 30_000 }).toBe(404);
+  });
+
+  test('shows that it hands over, and what the other agent does', async () => {
+    const response = await client.responses.create({ model: 'reception', input: MESSAGE });
+    expect(response.output).toMatchObject([
+      { type: 'message', phase: 'commentary', content: [{ text: 'One moment.' }] },
+      { type: 'mcp_call', name: 'transfer_to_payer', output: 'The conversation is now with payer.' },
+      { type: 'mcp_call', ...REFUNDED },
+      { type: 'message', content: [{ text: expect.stringContaining('refunded') }] },
+    ]);
   });
 
   test('has each text once in the clients of chats, with its calls beside it', async () => {

@@ -45,3 +45,14 @@ export const clerk = pipeline(
     return { reply: answer.text, toolCalls: answer.toolCalls };
   },
 );
+
+/** Hands over to an agent that pays. */
+export const reception = pipeline(
+  'reception',
+  { input: z.object({ message: z.string() }), openai: { chat: { input: 'message', output: 'reply' } } },
+  ({ input, stage }) => {
+    const payer = { name: 'payer', description: 'Refunds', tools: [refund] };
+    const answer = stage('greet', agent({ model: 'assistant', handoffs: [payer] }), { prompt: input.message });
+    return { reply: answer.text, by: answer.agent, toolCalls: answer.toolCalls };
+  },
+);

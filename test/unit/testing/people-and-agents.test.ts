@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, approve, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
-import { failure, testPipeline, toolCalls, used } from '../../../testing/index.js';
+import { type AgentOptions, agent, approve, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { failure, type TestCall, testPipeline, toolCalls, used } from '../../../testing/index.js';
 
 const question = z.object({ text: z.string() });
 
@@ -173,6 +174,104 @@ describe('agents', () => {
       expect(failed.error).toMatchObject({ code, stage: 'talk' });
     },
   );
+
+  describe('that hand over', () => {
+    const named = (name: string) => tool({ name, description: name, input: z.object({}), run: () => `${name} done` });
+    const [look, pay] = [named('look'), named('pay')];
+    const team = (options: Partial<AgentOptions> = {}) =>
+      pipeline('team', { input: question }, ({ input, stage }) => {
+        const billing = {
+          name: 'billing',
+          description: 'Invoices',
+          instructions: 'You are billing.',
+          tools: [pay, look],
+          to: ['main'],
+        };
+        const main = agent({
+          model: 'm',
+          instructions: 'You are first.',
+          tools: [look],
+          handoffs: [billing],
+          ...options,
+        });
+        const answer = stage('talk', main, { prompt: input.text });
+        return { text: answer.text, by: answer.agent, calls: answer.toolCalls };
+      });
+    const seen = (call: TestCall) => ({
+      system: call.with.system,
+      tools: (call.with.tools as { name: string }[] | undefined)?.map(({ name }) => name),
+    });
+
+    it('give the other one the conversation, its instructions and its tools', async () => {
+      const talk = [
+        toolCalls(['look', {}], ['transfer_to_billing', { reason: 'an invoice' }]),
+        toolCalls(['pay', {}]),
+        { text: 'Paid.' },
+      ];
+      const run = await testPipeline(team(), { text: 'x' }, { stages: { talk } });
+      expect(run.output).toMatchObject({ text: 'Paid.', by: 'billing' });
+      const chats = run.calls.filter(({ kind }) => kind === 'chat');
+      expect(chats.map(seen)).toEqual([
+        { system: 'You are first.', tools: ['look', 'transfer_to_billing'] },
+        { system: 'You are billing.', tools: ['look', 'pay', 'transfer_to_main'] },
+        { system: 'You are billing.', tools: ['look', 'pay', 'transfer_to_main'] },
+      ]);
+      const history = chats[2]?.input.history as { role: string; content: string }[];
+      expect(history.filter(({ role }) => role === 'tool').map(({ content }) => content)).toEqual([
+        'look done',
+        'The conversation is now with billing.',
+        'pay done',
+      ]);
+      // It is a call like others for those who watch, and no activity.
+      expect(run.events.flatMap((event) => (event.type === 'tool.ended' ? [[event.tool, event.end]] : []))).toEqual(
+        expect.arrayContaining([['transfer_to_billing', 'done']]),
+      );
+      expect(run.calls.map(({ kind }) => kind).sort()).toEqual(['chat', 'chat', 'chat', 'code', 'code']);
+    });
+
+    it('may get it back, and cannot call tools of the others', async () => {
+      const talk = [
+        toolCalls(['pay', {}]),
+        toolCalls(['transfer_to_billing', {}]),
+        toolCalls(['transfer_to_main', {}]),
+        { text: 'So.' },
+      ];
+      const run = await testPipeline(team(), { text: 'x' }, { stages: { talk } });
+      expect(run.output).toMatchObject({
+        text: 'So.',
+        calls: [{ name: 'pay', end: 'wrong' }, { end: 'done' }, { end: 'done' }],
+      });
+      expect(run.output.by).toBeUndefined();
+      expect(seen(run.calls.filter(({ kind }) => kind === 'chat')[3] as TestCall).system).toBe('You are first.');
+    });
+
+    it('go back and forth no longer than the limit of turns', async () => {
+      const talk = (_: JsonObject, { with: { tools } }: { with: JsonObject }) => {
+        const transfer = (tools as { name: string }[] | undefined)?.find(({ name }) => name.startsWith('transfer_to_'));
+        return transfer ? toolCalls([transfer.name, {}]) : { text: 'Enough.' };
+      };
+      const run = await testPipeline(team({ maxTurns: 5 }), { text: 'x' }, { stages: { talk: talk as never } });
+      expect(run.output).toMatchObject({ text: 'Enough.' });
+      expect(run.calls).toHaveLength(5);
+    });
+
+    it.each([
+      [[{ name: 'main', description: 'x' }], 'handoffs[0].name'],
+      [[{ name: 'Big', description: 'x' }], 'handoffs[0].name'],
+      [
+        [
+          { name: 'a', description: 'x' },
+          { name: 'a', description: 'x' },
+        ],
+        'handoffs[1].name',
+      ],
+      [[{ name: 'a', description: ' ' }], 'handoffs[0].description'],
+      [[{ name: 'a', description: 'x', to: ['b'] }], 'handoffs[0].to'],
+      [[{ name: 'a', description: 'x', tools: [named('transfer_to_a')] }], 'transfer_to_a'],
+    ])('are refused where the definition is wrong: %j', (handoffs, where) => {
+      expect(() => team({ handoffs })).toThrow(where);
+    });
+  });
 
   it('name a tool without a script or a function', async () => {
     const { stageTool, retrieve } = await import('../../../pipelines/index.js');

@@ -9,6 +9,7 @@ import type { Agent } from './candidate.js';
 import { resultCharacters } from './conversation.js';
 import { callWithin } from './fit.js';
 import { goesOn } from './hand-over.js';
+import { ofMember, transfers } from './handoffs.js';
 import { sent } from './kept.js';
 import { reader, readerName } from './long-results.js';
 import { begin, type Limit, limitOf, type Progress, priced, spent, tokensOf, usedBy, withResults } from './progress.js';
@@ -63,9 +64,10 @@ export async function runAgent(
     const agent = ofTurn(own, progress);
     const turn = progress.turns + 1;
     const name = `turn-${turn}`;
+    const { active } = progress;
     const inTurn: At = { ...at, memo: at.memo.below(name) };
-    run.table.doing(stage.id, `turn ${turn}`);
-    const final = limit !== undefined || progress.shaping === true || plan.tools.length === 0;
+    run.table.doing(stage.id, active === undefined ? `turn ${turn}` : `turn ${turn}, ${active}`);
+    const final = limit !== undefined || progress.shaping === true || agent.plan.tools.length === 0;
     const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
     const asked = { turn, final, nudge };
     const summary = session?.summary;
@@ -86,6 +88,7 @@ export async function runAgent(
       if (ended === STOPPED) return STOPPED;
       run.table.called(stage.id, ended.records);
       progress = withResults(replied, reply, ended, readerName(plan.tools));
+      if (ended.handoff !== undefined) progress = { ...progress, active: ended.handoff };
       if (ended.found) progress = { ...progress, offered: withFound(plan, progress.offered ?? [], ended.found) };
     }
     at.memo.drop(name);
@@ -113,6 +116,7 @@ function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Lim
     toolCalls: calls as unknown as Json,
     usage: usage as Json,
     stoppedBy: limit ?? 'answer',
+    ...(progress.active !== undefined && progress.active !== plan.team?.[0]?.name && { agent: progress.active }),
   };
   const { endpoint, device } = reply;
   return { output, endpoint, device, attempt: 1, cache: 'off', queueMs: 0, runMs: Math.round(ms), usage };
@@ -129,10 +133,12 @@ function limitReached(stage: string, limit: Limit, { calls, wrongTurns }: Progre
 }
 
 /** The plan with the tools that the model sees now. */
-function seenBy(agent: Agent, { offered }: Progress): AgentPlan {
-  const { plan } = agent;
-  if (!isSearched(plan) || !offered) return plan;
-  return { ...plan, tools: [...plan.tools.filter(({ name }) => offered.includes(name)), finder(agent)] };
+function seenBy(agent: Agent, { offered, active }: Progress): AgentPlan {
+  const plan = ofMember(agent.plan, active);
+  const more = transfers(agent, active);
+  if (!isSearched(plan) || !offered) return more.length === 0 ? plan : { ...plan, tools: [...plan.tools, ...more] };
+  const found = plan.tools.filter(({ name }) => offered.includes(name));
+  return { ...plan, tools: [...found, finder({ ...agent, plan }), ...more] };
 }
 
 /** The agent with what its conversation now has. */
@@ -140,6 +146,11 @@ function ofTurn(agent: Agent, progress: Progress): Agent {
   const plan = seenBy(agent, progress);
   const { wholes } = progress;
   const most = resultCharacters(agent, progress);
-  const own = { ...agent, plan, all: agent.plan.tools, ...(most !== undefined && { resultCharacters: most }) };
+  const own = {
+    ...agent,
+    plan,
+    all: ofMember(agent.plan, progress.active).tools,
+    ...(most !== undefined && { resultCharacters: most }),
+  };
   return wholes ? { ...own, wholes, plan: { ...plan, tools: [...plan.tools, reader(agent)] } } : own;
 }

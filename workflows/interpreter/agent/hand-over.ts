@@ -31,7 +31,9 @@ function withTurn(before: Progress, reply: Reply, inTurn: Memo, tools: readonly 
   const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
   const ms = Math.max(0, ...ended.map((end) => end?.ms ?? 0));
   const used = ended.map((end) => end?.used).reduce<TokenUsage | undefined>(usageSum, undefined);
-  return withResults(replied, reply, { records, ms, ...(used && { used }) }, readerName(tools));
+  const handoff = ended.find((end) => end?.handoff !== undefined)?.handoff;
+  const after = withResults(replied, reply, { records, ms, ...(used && { used }) }, readerName(tools));
+  return handoff === undefined ? after : { ...after, active: handoff };
 }
 
 const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefined): ToolRecord => ({

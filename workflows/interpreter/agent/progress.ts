@@ -42,6 +42,8 @@ export interface Progress {
   readonly calls: readonly ToolRecord[];
   /** Tokens used by earlier candidates, and their cost if a price is known. */
   readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
+  /** The member of the team that has the conversation. Absent: the first. */
+  readonly active?: string;
   /** The model has answered, but the answer does not yet have the required form. */
   readonly shaping?: true;
   /** Names of the tools that the model sees, where it does not see all. */

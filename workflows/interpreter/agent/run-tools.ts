@@ -35,6 +35,7 @@ import { type At, STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
 import type { RequestedCall } from './call-model.js';
 import type { Agent } from './candidate.js';
+import { handedOver } from './handoffs.js';
 import { httpInput } from './http-input.js';
 import type { Wholes } from './kept.js';
 import { beginningOf, keepTexts, readInput } from './long-results.js';
@@ -75,6 +76,8 @@ export interface EndedCalls {
   readonly used?: TokenUsage;
   /** Names of tools that searches have found. */
   readonly found?: readonly string[];
+  /** The member of the team that the conversation is handed over to. */
+  readonly handoff?: string;
 }
 
 /**
@@ -105,7 +108,14 @@ export async function runTools(
   const used = ended.map((each) => each.used).reduce<TokenUsage | undefined>(usageSum, undefined);
   const ms = Math.max(0, ...ended.map((each) => each.ms));
   const found = ended.flatMap((each) => each.found ?? []);
-  return { records: ended.map(({ record }) => record), ms, ...(used && { used }), ...(found.length > 0 && { found }) };
+  const handoff = ended.find((each) => each.handoff !== undefined)?.handoff;
+  return {
+    records: ended.map(({ record }) => record),
+    ms,
+    ...(used && { used }),
+    ...(found.length > 0 && { found }),
+    ...(handoff !== undefined && { handoff }),
+  };
 }
 
 /** Names that distinguish calls of the same tool in one turn. */
@@ -143,6 +153,7 @@ export interface EndedCall {
   readonly ms: number;
   readonly used?: TokenUsage;
   readonly found?: readonly string[];
+  readonly handoff?: string;
 }
 
 /** Position of a call: `name` distinguishes calls of the same tool in one turn. */
@@ -206,10 +217,10 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const end = (
     record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>,
     ms: number,
-    { used, found }: Pick<EndedCall, 'used' | 'found'> = {},
+    { used, found, handoff }: Pick<EndedCall, 'used' | 'found' | 'handoff'> = {},
   ): EndedCall => {
     const all = { ...record, ...(note !== undefined && { note }) };
-    const more = { ...(used && { used }), ...(found && { found }) };
+    const more = { ...(used && { used }), ...(found && { found }), ...(handoff !== undefined && { handoff }) };
     const ended = { record: recordOf(place.turn, carried, all), ms, ...more };
     told.ended(ended.record);
     memo.end(ended as unknown as Json);
@@ -293,9 +304,12 @@ function noteOf(decision: Decision): string | undefined {
 }
 
 /** A result, or the beginning of a long one. */
-type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'> & Pick<EndedCall, 'used' | 'found'>;
+type Result = Required<Pick<ToolRecord, 'result'>> &
+  Pick<ToolRecord, 'whole'> &
+  Pick<EndedCall, 'used' | 'found' | 'handoff'>;
 
 async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Result> {
+  if (tool.by === 'stage' && tool.kind === 'handoff') return { result: handedOver(tool.model), handoff: tool.model };
   if (tool.by === 'pipeline') {
     const { output, stages } = await runPipeline(agent, at, tool, path, call);
     return { ...(await fitting(agent, at, path, output)), ...usedIn(usageOfRows(stages)) };

@@ -43,7 +43,9 @@ export async function withServers(agent: Agent, at: At): Promise<AgentPlan> {
   if (twice) throw wrong(stage.id, `two of its tools are named "${twice.name}"; give the tools of a server a prefix`);
   const lacking = (away.value ?? []) as readonly string[];
   if (lacking.length === 0) return { ...plan, tools: all };
-  return { ...plan, tools: all, instructions: [plan.instructions ?? '', ...lacking].join('\n\n').trim() };
+  const told = (instructions = '') => [instructions, ...lacking].join('\n\n').trim();
+  const team = plan.team?.map((member) => ({ ...member, instructions: told(member.instructions) }));
+  return { ...plan, tools: all, instructions: told(plan.instructions), ...(team && { team }) };
 }
 
 /** What the model is told of tools that it does not have. */
