@@ -45,6 +45,9 @@ export function judge(evidence: Evidence): Verdict {
   const missing = Math.max(0, spoken.length - chunks.length);
   const seen = [...sentences, ...chunks].map(({ at }) => at).filter((at) => killedAt !== undefined && at > killedAt);
   const late = (times: readonly number[], at: number) => times.filter((time) => time > at).length;
+  // Small models say the same sentence twice, or one within another: its calls look the same.
+  const lastCommitOf = (text: string) =>
+    Math.max(...chunks.filter((other) => other.text.includes(text.trim())).map(({ at }) => at));
   const gaps = heardAt.slice(1).map((at, i) => at - (heardAt[i] as number));
   return {
     lostSentences: missing + counts.filter((count) => count === 0).length,
@@ -55,7 +58,7 @@ export function judge(evidence: Evidence): Verdict {
     prefixBroken: !final.equals(heard),
     repeatedCalls:
       late(evidence.llmCalls, answeredAt) +
-      chunks.reduce((sum, { at }, i) => sum + late(evidence.voiceCalls[i] ?? [], at), 0),
+      chunks.reduce((sum, { text }, i) => sum + late(evidence.voiceCalls[i] ?? [], lastCommitOf(text)), 0),
     textDiffers:
       sentences.map(({ text }) => text).join('') !== reply.trimEnd() ||
       chunks.map(({ text }) => text).join('') !== spoken.map(({ text }) => text).join(''),

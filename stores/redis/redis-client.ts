@@ -32,6 +32,9 @@ export function createRedis(options: { url: string; timeoutMs: number; logger: L
     socketTimeout: SILENT_TIMEOUTS * timeoutMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
+    // ioredis ignores whether its own subscriptions are answered: a server that is slow when it is back would end the process
+    // by an unhandled rejection. Subscribers subscribe again themselves.
+    autoResubscribe: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: RECONNECT_MAX_MS,
     retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(times - 1, 10), RECONNECT_MAX_MS),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Evidence, judge } from '../../../../bench/streams-chaos/verdict.js';
 
+type Chunk = Evidence['chunks'][number];
 const samples = ['aaaa', 'bbbb', 'cccc'].map((text) => Buffer.from(text));
 const texts = ['One.', ' Two.', ' Three.'];
 
@@ -34,6 +35,12 @@ describe('the verdict on a story with a kill', () => {
     // Two equal sentences have equal samples.
     const same = [samples[0], samples[0], samples[2]] as Buffer[];
     expect(judge(evidence({ expected: same, final: Buffer.concat(same), heard: Buffer.concat(same) }))).toEqual(GOOD);
+    // The calls of two equal sentences cannot be told apart.
+    const twoCalls = [1_500, 2_500];
+    const chunks = ['One.', ' One.', ' Three.'].map((text, i) => ({ ...(evidence().chunks[i] as Chunk), text }));
+    const sentences = chunks.map(({ text }, i) => ({ text, at: 1_000 * (i + 1) }));
+    const repeated = { reply: 'One. One. Three.', chunks, sentences, voiceCalls: [twoCalls, twoCalls, [3_500]] };
+    expect(judge(evidence(repeated))).toEqual(GOOD);
   });
 
   it.each<[string, Partial<Evidence>, Partial<typeof GOOD>]>([
