@@ -68,6 +68,7 @@ const SECTIONS = [
         'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
       'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',
       'docs/reference/servers/http.md': 'any server over HTTP as data: requests, answers, streams, jobs, errors',
+      'docs/reference/servers/openai-compatible.md': 'Ollama, LiteLLM, Dynamo, SGLang router, llm-d',
       'docs/reference/servers/kserve.md': 'KServe: v1, v2, InferenceGraph',
       'docs/reference/servers/seldon.md': 'Seldon Core 2: routing headers, pipelines, experiments',
       'docs/reference/servers/bentoml.md': 'BentoML: JSON, multipart, streams, tasks',

@@ -106,13 +106,15 @@ export class HttpBackend implements Backend {
     const { texts } = call.input;
     if (call.kind !== 'embed' || !Array.isArray(texts)) return invoke(this.#callOf(call, context));
     const embeddings: Json[] = [];
+    let inputTokens: number | undefined;
     for (let at = 0; at < texts.length; at += batch) {
       const some = texts.slice(at, at + batch) as Json[];
       const input = { texts: some, ...(some.length === 1 && { text: some[0] }) } as JsonObject;
-      const { output } = await invoke(this.#callOf({ ...call, input }, context));
+      const { output, usage } = await invoke(this.#callOf({ ...call, input }, context));
+      if (usage?.inputTokens !== undefined) inputTokens = (inputTokens ?? 0) + usage.inputTokens;
       embeddings.push(...(output.embeddings as readonly Json[]));
     }
-    return { output: { embeddings } };
+    return { output: { embeddings }, ...(inputTokens !== undefined && { usage: { inputTokens } }) };
   }
 
   #callOf(call: Call, context: CallContext): DescribedCall {

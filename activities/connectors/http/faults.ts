@@ -2,7 +2,7 @@ import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { Answer } from '../exchange.js';
 import { codeOfStatus, HttpFault, shortened } from '../http-fault.js';
-import { valueAt } from '../json-values.js';
+import { parseJson, valueAt } from '../json-values.js';
 import { retryAfterMs } from '../retry-after.js';
 import { isNotReady } from '../unsent.js';
 import type { Api, Rule } from './api.js';
@@ -22,15 +22,19 @@ const MESSAGES = [
   ...['/body/errors/0/message', '/body/errors/0', '/body/msg', '/body/reason', '/body'],
 ];
 
+/** Of an answer that rules look into, in characters: what a server says of itself, or of a failure, is shorter. */
+const LONGEST_FAILURE = 1_024 * 1_024;
+
 /** What rules and templates see of an answer. A body that is no JSON is a text. */
 export function answerScope({ status, headers }: Pick<Answer, 'status' | 'headers'>, text: string): Scope {
+  const shown = text.slice(0, LONGEST_FAILURE);
   let body: Json;
   try {
-    body = JSON.parse(text) as Json;
+    body = parseJson(shown, (problem) => new MillraceError('INVALID_OUTPUT', problem));
   } catch {
-    body = text;
+    body = shown;
   }
-  return { status, headers: Object.fromEntries(headers), body, text };
+  return { status, headers: Object.fromEntries(headers), body, text: shown };
 }
 
 /** The first rule that fits an answer. */

@@ -27,6 +27,8 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   const collected = new Collected(stream, context.emit);
   if (stream.as === 'text') {
     for await (const part of textsOf(chunksOf(response, context.signal))) collected.add(part);
+    // A server that fails before its first text can only close the stream.
+    if (collected.text === '') throw new MillraceError('INVALID_OUTPUT', 'the stream has no text');
     return { ...about, body: collected.text, text: collected.text };
   }
   let last: Json = null;

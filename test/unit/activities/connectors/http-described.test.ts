@@ -392,6 +392,16 @@ describe('answers', () => {
     });
   });
 
+  it('looks into failures of any depth and length', async () => {
+    const options = { ...posts({}), errors: [{ when: { at: '/body', has: 'x' }, code: 'MODEL_NOT_FOUND' }] };
+    for (const body of [`${'['.repeat(100_000)}"x"${']'.repeat(100_000)}`, `["x","${'y'.repeat(3_000_000)}"]`]) {
+      server.gives(500, body, json);
+      await expect(call(options)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(MODEL_NOT_FOUND|BACKEND_ERROR)$/),
+      });
+    }
+  });
+
   it('does not follow a redirect to another origin with the key', async () => {
     server.gives(307, '', { location: server.url.replace('127.0.0.1', 'localhost') });
     await expect(call(posts({}), { key: 'secret-key' })).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
@@ -445,6 +455,7 @@ describe('streams', () => {
     expect(
       (await streaming(plain, [Buffer.from('é').subarray(0, 1), Buffer.from('é').subarray(1), 'b'], 'text/plain')).text,
     ).toBe('éb');
+    await expect(streaming(plain, [], 'text/plain')).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
     expect((await streaming(sse, ['data: {"t":"a"}\n\ndata: [DONE]\n\ndata: {"t":"b"}\n\n'])).text).toBe('a');
   });
 

@@ -1,9 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
 import type { ContractCall } from '../../../../../activities/connectors/contract/index.js';
+import { httpConnector } from '../../../../../activities/connectors/http/index.js';
 import { oipRestConnector } from '../../../../../activities/connectors/oip-rest/index.js';
+import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
+import { blocksOf } from '../../../../support/pages.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { type Asked, fixture, type Told } from './fixture-server.js';
 import { azureml, kserveV1, rayServe, tensorflowServing, tgi, torchserve } from './fixtures.js';
@@ -161,6 +164,52 @@ describe('Seldon Core (a fixture of its mesh)', () => {
       await backend.probe('model', 'infer', AbortSignal.timeout(5_000));
       expect(server.asked.length).toBeGreaterThan(1);
       for (const asked of server.asked) expect(asked.headers).toMatchObject(headers);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('Ollama’s native API, as its page describes it (a fixture)', () => {
+  const page = blocksOf('docs/reference/servers/openai-compatible.md', 'json').map(({ text }) => JSON.parse(text));
+  const { options } = page.find(({ local }) => local.connector === 'http').local;
+  const lines = (...events: object[]) => ({
+    headers: { 'content-type': 'application/x-ndjson' },
+    parts: events.map((event) => `${JSON.stringify(event)}\n`),
+  });
+  const said = (content: string) => ({ model: 'm', message: { role: 'assistant', content }, done: false });
+  const ollama = ({ json }: Asked): Told => {
+    if (json.model !== 'model') return { status: 404, json: { error: `model '${json.model}' not found` } };
+    if (json.messages[0].content === 'fails')
+      return lines(said('Par'), { error: 'llama runner process has terminated' });
+    const end = { ...said(''), done: true, done_reason: 'length', prompt_eval_count: 7, eval_count: 2 };
+    return lines(said('Paris'), said(', of course'), end);
+  };
+  const chat = (prompt: string, model = 'model'): Call => ({
+    kind: 'chat',
+    model,
+    with: { maxTokens: 2 },
+    input: { prompt, history: [] },
+  });
+
+  it('streams lines of JSON, and says what went wrong in the middle', async () => {
+    const server = await fixture(ollama);
+    try {
+      const http = httpConnector();
+      const backend = http.connect(server.url, undefined, optionsOf(http, { kind: 'chat', options }, 'options'));
+      const chunks: unknown[] = [];
+      const reply = await invoke(backend, chat('hi'), undefined, (chunk) => void chunks.push(chunk));
+      expect(reply).toEqual({
+        output: { text: 'Paris, of course', finish: 'length' },
+        usage: { inputTokens: 7, outputTokens: 2 },
+      });
+      expect(chunks.slice(0, 2)).toEqual(['Paris', ', of course']);
+      expect(server.asked[0]?.json.options).toEqual({ num_ctx: 8192, num_predict: 2 });
+      await expect(invoke(backend, chat('fails'))).rejects.toMatchObject({
+        code: 'BACKEND_ERROR',
+        message: expect.stringContaining('llama runner'),
+      });
+      await expect(invoke(backend, chat('hi', 'other'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     } finally {
       await server.close();
     }
