@@ -5,7 +5,11 @@ import { freePort } from '../support/free-port.js';
 import { tritonHttp } from '../support/triton.js';
 import { connectorContract, invoke, noAudio } from './connector-contract.js';
 
-const connector = httpConnector();
+/**
+ * Pools without a description, which serve stages of the kind `http` alone. Descriptions of other kinds are in
+ * test/unit/activities/connectors/servers and, against the servers themselves, in test/servers.
+ */
+const connector = { ...httpConnector(), kinds: new Set(['http']) };
 /** Triton's HTTP port and the LLM server, as any JSON API. */
 const triton = tritonHttp();
 const llm = (process.env.TEST_LLM_BASE_URL ?? '').replace(/\/v1\/?$/, '');
