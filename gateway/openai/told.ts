@@ -55,7 +55,7 @@ export class RunTeller {
         yield* this.#executed(event);
         return;
       case 'stage.started':
-        if (this.#isText(event)) this.#begin(event);
+        if (this.#isText(event)) yield* this.#begin(event);
         return;
       case 'stage.delta':
         if (this.#isText(event)) yield* this.#add(event, event.text);
@@ -92,10 +92,13 @@ export class RunTeller {
   }
 
   /** The first attempt of a turn, or another of the turn before that did not end. */
-  #begin({ path }: StageEvent): void {
+  *#begin({ path }: StageEvent): Generator<Told> {
     const before = this.#telling;
-    if (before === undefined || (before.done && before.path !== path)) this.#next();
-    else this.#text.begin();
+    if (before === undefined || (before.done && before.path !== path)) {
+      // The events of the calls between were lost, or are those of a worker that tells none.
+      if (this.#shown) yield { ended: 'whole' };
+      this.#next();
+    } else this.#text.begin();
     this.#telling = { path, done: false };
   }
 

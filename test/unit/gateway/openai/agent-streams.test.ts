@@ -162,6 +162,14 @@ describe('a streamed completion', () => {
     expect((await streamed()).message?.content).toBe('One two three');
   });
 
+  test('keeps turns apart though the events of the calls between them were lost', async () => {
+    events = turns().filter(({ type }) => !type.startsWith('tool.'));
+    answers('It is paid.', 'I look.');
+    const { message, more } = await streamed();
+    expect(message?.content).toBe('I look.\n\nIt is paid.');
+    expect(more).toMatchObject([{ executed_tool_calls: [{ name: 'refund' }], answer_from: 9 }]);
+  });
+
   test('is whole though events were lost', async () => {
     events = [{ type: 'events.lost' }, ended, started('answer/turn-2'), ...said('answer/turn-2', ' ')];
     answers(' It is paid.', 'I look.');
