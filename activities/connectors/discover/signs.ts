@@ -53,7 +53,7 @@ export const SIGNS: readonly Sign[] = [
   openai('vLLM', ['vllm']),
   openai('SGLang', ['sglang']),
   openai('llama.cpp', ['llamacpp']),
-  openai('NVIDIA Dynamo', ['nvidia']),
+  openai('NVIDIA Dynamo or NIM', ['nvidia']),
   {
     server: 'a server of OpenAI’s API',
     path: '/v1/models',
