@@ -105,7 +105,8 @@ export async function composeStages(
     principalBytesPerHour: settings.MILLRACE_CALLER_CACHE_BYTES || undefined,
   };
   const vectors = new VectorCache(cached, logger, budget);
-  const embedderFor = (name: string) => withVectorCache(embedderOf(pools, name), vectors);
+  const embedderFor = (name: string) =>
+    withVectorCache(embedderOf(pools, name), vectors, async (signal) => pools.get(name).answersAs(signal));
   const cache = new SemanticCache({ ...caching, embedderFor });
   const passages = openPassageIndex(settings, embedderFor, logger);
   const mcp = new McpServers(await loadMcpServers(settings));

@@ -120,12 +120,20 @@ function vectorIn(bytes: Buffer): number[] | undefined {
 /** How long a vector that Millrace itself asks for is kept, in milliseconds: a day, as other answers. */
 const OWN_TTL_MS = 86_400_000;
 
-/** Asks the embedder only for texts whose vector the cache does not have. */
-export const withVectorCache = (embedder: Embedder, cache: VectorCache): Embedder => ({
+/**
+ * Asks the embedder only for texts whose vector the cache does not have.
+ *
+ * @param identityOf what its vectors depend on beside the text
+ */
+export const withVectorCache = (
+  embedder: Embedder,
+  cache: VectorCache,
+  identityOf: (signal: AbortSignal) => Promise<string> = (signal) => embedder.fingerprint(signal),
+): Embedder => ({
   fingerprint: (signal) => embedder.fingerprint(signal),
   async embed(text, signal, caller) {
     // A server that does not identify its model still embeds.
-    const model = await embedder.fingerprint(signal).catch(() => undefined);
+    const model = await identityOf(signal).catch(() => undefined);
     signal.throwIfAborted();
     if (model === undefined) return embedder.embed(text, signal, caller);
     const space = { tenant: caller.tenant, model, ttlMs: OWN_TTL_MS };

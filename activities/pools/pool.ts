@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -262,6 +263,13 @@ export class Pool {
     throw failure instanceof MillraceError
       ? failure
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
+  }
+
+  /** As `identity`, with the pool's options: where they change, the model answers something else. */
+  async answersAs(signal: AbortSignal): Promise<string> {
+    const { options } = this.#config;
+    const identity = await this.identity(signal);
+    return options === undefined ? identity : `${identity}+${jsonHash(options).slice(0, 16)}`;
   }
 
   /**

@@ -170,7 +170,7 @@ async function identityOf(
   try {
     if (inWorker) return `${model}@${await indexVersion(call.tenant, model)}`;
     const pool = pools.get(model);
-    return await pool.identity(signal);
+    return await pool.answersAs(signal);
   } catch (error) {
     signal.throwIfAborted();
     logger.warn(

@@ -53,7 +53,7 @@ afterAll(() => {
   embedder.close();
 });
 
-const pools = { get: () => ({ identity: () => weights() }) } as unknown as Pools;
+const pools = { get: () => ({ answersAs: () => weights() }) } as unknown as Pools;
 
 /** The artifacts that have been removed. */
 const removed = new Set<string>();
@@ -173,7 +173,7 @@ describe('a stage that wants an earlier answer only', () => {
     let answer: () => void = () => undefined;
     const request = { ...call(own, CAPITAL) };
     const parts = {
-      pools: { get: () => ({ identity: weights }) } as unknown as Pools,
+      pools: { get: () => ({ answersAs: weights }) } as unknown as Pools,
       ...test,
       code: new Map<string, CodeStage>(),
       logger: recordingLogger().logger,

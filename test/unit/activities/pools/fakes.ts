@@ -4,6 +4,7 @@ import type { RegisteredConnector } from '../../../../activities/connectors/regi
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
 import type { RateLimitConfig } from '../../../../activities/pools/rate-limit.js';
 import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
 import { createMetrics, type Metrics } from '../../../../telemetry/metrics.js';
 
 /** A model server whose calls fail while `failing` says so; calls stay open until `finish` unless `instant`. */
@@ -67,12 +68,13 @@ interface FakePoolOptions {
   readonly rateLimit?: RateLimitConfig;
   readonly heal?: 'on' | 'off';
   readonly redis?: Redis;
+  options?: JsonObject;
 }
 
 /** Pools of fake servers; one pool, `m`, over the given urls. */
 export function fakePools(
   urls: string[],
-  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis }: FakePoolOptions = {},
+  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis, options }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
@@ -90,7 +92,7 @@ export function fakePools(
   const metrics: Metrics = createMetrics();
   const pools = new Pools({
     models: parseModels(
-      { m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal } },
+      { m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal, options } },
       'test',
     ),
     connectors: new Map([['fake', connector]]),

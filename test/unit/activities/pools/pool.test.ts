@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CallTarget, Pool } from '../../../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
 import { counts, fakePools, openCall, settle } from './fakes.js';
 
 const patient = () => ({ signal: new AbortController().signal });
@@ -220,6 +221,16 @@ describe('the identity of a pool', () => {
     expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-1');
     await vi.advanceTimersByTimeAsync(10_001);
     expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-2');
+  });
+
+  it('has the pool’s options where answers are cached, so that a changed prompt or tensor is another model', async () => {
+    const answersAs = (options?: JsonObject) =>
+      fakePools(['a'], options && { options }).pool.answersAs(patient().signal);
+    expect(await answersAs()).toBe('fake/real-m@weights-1');
+    const [one, same, other] = [await answersAs({ as: 1 }), await answersAs({ as: 1 }), await answersAs({ as: 2 })];
+    expect(one).toMatch(/^fake\/real-m@weights-1\+[0-9a-f]{16}$/);
+    expect(same).toBe(one);
+    expect(other).not.toBe(one);
   });
 
   it('comes from an endpoint that is up', async () => {
