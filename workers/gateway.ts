@@ -29,6 +29,7 @@ import { chooseFfmpeg } from './ffmpeg.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
+import { outliveRejections } from './outlive-rejections.js';
 import { loadDeployment, requirePlaced } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
@@ -42,11 +43,12 @@ import { openWebhooks } from './webhooks.js';
 const CURSOR_SECRET = 'millrace:cursors';
 
 /**
- * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `end` aborts, then lets requests in progress
+ * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `given` aborts, then lets requests in progress
  * finish.
  */
-export async function runGateway(settings: Settings, end: AbortSignal = new AbortController().signal): Promise<void> {
+export async function runGateway(settings: Settings, given?: AbortSignal): Promise<void> {
   requireOneTemporal();
+  const end = given ?? new AbortController().signal;
   const logger = createLogger(settings, 'gateway');
   const { temporalUi } = endpointsOf(settings);
   const temporal = temporalServer(settings);
@@ -70,6 +72,8 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
   const events = new RunEventReader(redis, listener);
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
+  // A program that runs this as a part of it decides for itself.
+  const stopOutliving = given === undefined ? outliveRejections(logger, registry) : undefined;
   const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
   const uiUrl = runPages(temporalUi, namespace);
@@ -162,6 +166,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     redis.disconnect();
     subscriber.disconnect();
     await connection.close();
+    stopOutliving?.();
   }
 }
 

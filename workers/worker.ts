@@ -17,6 +17,7 @@ import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
+import { outliveRejections } from './outlive-rejections.js';
 import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
 import { logMistakes } from './scan/index.js';
@@ -38,14 +39,17 @@ const WORKFLOW_TASKS = 256;
 const STICKY_MS = 2_000;
 
 /**
- * `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, or until `end` aborts, then lets running stages
+ * `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, or until `given` aborts, then lets running stages
  * finish.
  */
-export async function runWorker(settings: Settings, end: AbortSignal = new AbortController().signal): Promise<void> {
+export async function runWorker(settings: Settings, given?: AbortSignal): Promise<void> {
   requireOneTemporal();
+  const end = given ?? new AbortController().signal;
   const logger = createLogger(settings, 'worker');
   installRuntime(logger);
   const stages = await composeStages(settings, logger);
+  // A program that runs this as a part of it decides for itself.
+  const stopOutliving = given === undefined ? outliveRejections(logger, stages.metrics.registry) : undefined;
   void logMistakes(fileOfPipelines(settings), logger);
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);
@@ -104,6 +108,7 @@ export async function runWorker(settings: Settings, end: AbortSignal = new Abort
     server.close();
     await connection.close();
     await stages.close();
+    stopOutliving?.();
     logger.info({}, 'worker ended');
   }
 }

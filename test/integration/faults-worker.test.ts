@@ -29,6 +29,23 @@ async function completed(handle: WorkflowHandle): Promise<string[]> {
   });
 }
 
+it('a promise that a function of an author leaves behind, rejected, ends no worker', async () => {
+  const queue = 'forgotten-promise';
+  const client = await connect();
+  const worker = await WorkerProcess.start(queue);
+  try {
+    for (const name of ['one', 'two']) {
+      const { output } = await resultOf(await start(client, fixtures.forgets, { name }, queue));
+      expect(output).toEqual({ name });
+    }
+    await until('both are counted', async () => (await worker.metric('millrace_unhandled_rejections_total')) === 2);
+    expect(readFileSync(worker.logFile, 'utf8')).toContain('nobody awaits this: two');
+  } finally {
+    await worker.kill('SIGTERM');
+    await client.connection.close();
+  }
+});
+
 describe('a worker killed with SIGKILL', () => {
   let client: Client;
   beforeAll(async () => {

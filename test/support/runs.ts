@@ -110,6 +110,7 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'threeInlineSteps'
   | 'gated'
   | 'flakyRun'
+  | 'forgets'
   | 'ask'
   | 'askCached'
   | 'askBriefly'
