@@ -10,6 +10,25 @@ export interface FfmpegOptions {
   readonly signal?: AbortSignal | undefined;
   /** The source is made while it is read: it may pause for any time. */
   readonly live?: boolean | undefined;
+  /** Longest time without output while the reader waits, in milliseconds. Default `SILENCE_MS`. */
+  readonly silenceMs?: number | undefined;
+}
+
+/** A file for the program: its bytes, and ffmpeg's options for it. */
+export interface FfmpegInput {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly options: readonly string[];
+}
+
+export interface FfmpegJob {
+  /** ffmpeg's options for `pipe:0`. */
+  readonly input: readonly string[];
+  /** Those for `pipe:1`. */
+  readonly output: readonly string[];
+  /** Streams of the output, as `-map` names them. Default: the first audio track. */
+  readonly maps?: readonly string[];
+  /** Further files. */
+  readonly others?: readonly FfmpegInput[];
 }
 
 /**
@@ -36,18 +55,20 @@ export type FfmpegEnd =
  * Streams bytes through ffmpeg with one thread and only pipes: `-protocol_whitelist pipe` keeps a hostile file from
  * opening other files or the network. The process has ended when the generator has, in every case; the generator
  * returns how it ended. Throws the errors of `bytes` and the signal's reason.
- * @param input ffmpeg's options for `pipe:0`; `output`: those for `pipe:1`
  */
 export async function* throughFfmpeg(
   bytes: AsyncIterable<Uint8Array>,
-  { input, output: wanted }: { readonly input: readonly string[]; readonly output: readonly string[] },
-  { program, signal, live = false }: FfmpegOptions,
+  job: FfmpegJob,
+  { program, signal, live = false, silenceMs = SILENCE_MS }: FfmpegOptions,
 ): AsyncGenerator<Uint8Array, FfmpegEnd> {
   signal?.throwIfAborted();
-  const child = spawn(program, argumentsFor(input, wanted), { stdio: ['pipe', 'pipe', 'pipe'] });
+  const { others = [] } = job;
+  const stdio = ['pipe' as const, 'pipe' as const, 'pipe' as const, ...others.map(() => 'pipe' as const)];
+  const child = spawn(program, argumentsFor(job), { stdio }) as Child;
   const ended = endOf(child);
   const complaint = complaintOf(child.stderr);
-  const feeding = feed(bytes, child.stdin);
+  const further = others.map((other, i) => feed(other.bytes, child.stdio[FIRST_OTHER + i] as Writable));
+  const feeding = feedAll([feed(bytes, child.stdin), ...further]);
   // The children of a wrapper script may keep the pipes open; they are no longer read.
   const kill = () => {
     child.kill('SIGKILL');
@@ -56,7 +77,7 @@ export async function* throughFfmpeg(
   signal?.addEventListener('abort', kill, { once: true });
   try {
     let starved = false;
-    const silent = yield* output(child.stdout, () => {
+    const silent = yield* output(child.stdout, silenceMs, () => {
       if (live && feeding.reading) return false;
       starved = feeding.reading;
       kill();
@@ -77,10 +98,17 @@ export async function* throughFfmpeg(
   }
 }
 
-const argumentsFor = (input: readonly string[], wanted: readonly string[]): string[] => [
-  ...['-nostdin', '-hide_banner', '-loglevel', 'error', '-threads', '1'],
+/** Further files come behind standard output and error. */
+const FIRST_OTHER = 3;
+
+const argumentsFor = ({ input, output: wanted, maps = ['0:a:0'], others = [] }: FfmpegJob): string[] => [
+  ...['-nostdin', '-hide_banner', '-loglevel', 'error', '-filter_threads', '1', '-threads', '1'],
   ...['-protocol_whitelist', 'pipe', ...input, '-i', 'pipe:0'],
-  ...['-map', '0:a:0', '-map_metadata', '-1', ...wanted, 'pipe:1'],
+  ...others.flatMap(({ options }, i) => [
+    ...['-threads', '1', '-protocol_whitelist', 'pipe', ...options, '-i', `pipe:${FIRST_OTHER + i}`],
+  ]),
+  ...maps.flatMap((map) => ['-map', map]),
+  ...['-map_metadata', '-1', ...wanted, 'pipe:1'],
 ];
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -96,7 +124,7 @@ const endOf = (child: Child): Promise<number | string | Error> =>
  * The program's output. Returns whether it was killed for sending none; time spent in the reader does not count.
  * @param kill kills it, unless it may be silent
  */
-async function* output(stdout: Readable, kill: () => boolean): AsyncGenerator<Uint8Array, boolean> {
+async function* output(stdout: Readable, silenceMs: number, kill: () => boolean): AsyncGenerator<Uint8Array, boolean> {
   const chunks = stdout[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let silent = false;
   let timer: NodeJS.Timeout | undefined;
@@ -104,7 +132,7 @@ async function* output(stdout: Readable, kill: () => boolean): AsyncGenerator<Ui
     timer = setTimeout(() => {
       silent = kill();
       if (!silent) watch();
-    }, SILENCE_MS);
+    }, silenceMs);
   };
   for (;;) {
     watch();
@@ -126,6 +154,18 @@ interface Feeding {
   /** Resolves when the source has ended, or after `SOURCE_END_MS`. */
   end(): Promise<void>;
 }
+
+const feedAll = (all: readonly Feeding[]): Feeding => ({
+  get reading() {
+    return all.some(({ reading }) => reading);
+  },
+  get failed() {
+    return all.map(({ failed }) => failed).find((each) => each !== undefined);
+  },
+  async end() {
+    await Promise.all(all.map((each) => each.end()));
+  },
+});
 
 /** Writes the bytes to the program. */
 function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {

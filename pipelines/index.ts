@@ -114,6 +114,7 @@ export {
   infer,
   type KindBuilder,
   type KindDefinition,
+  media,
   type OnOverflow,
   type Passage,
   type ReasoningEffort,

@@ -11,10 +11,10 @@ import {
 } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
+import { mediaKinds } from '../activities/media/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { resultKind } from '../activities/results/index.js';
 import { sessionKind } from '../activities/sessions/index.js';
-import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-runner.js';
@@ -181,7 +181,7 @@ export async function composeStages(
       ['tool-search', toolSearchKind(embedderFor)],
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
-      ['split', createSplit({ store: artifacts, ffmpeg })],
+      ...mediaKinds({ storeOf: ofOneCall, ffmpeg }),
     ]),
     metrics,
     logger,

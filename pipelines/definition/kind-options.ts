@@ -8,6 +8,8 @@ import { invalid } from './invalid.js';
 
 const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
 const count = z.int('must be a whole number').min(1, 'must be 1 or more');
+/** Of an image or a video, in pixels. */
+const side = count.max(8_192, 'must be 8192 or less');
 const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a name of letters, digits, _ and -') });
 /** A format is null where the schema was not made with `tensor()`. */
 const described = z.looseObject({ dtype: z.string() }, 'must be described with tensor()');
@@ -98,6 +100,16 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   detect: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(1, 'is empty; leave it out').optional(),
     threshold: z.number('must be a number').optional(),
+  }),
+  media: z.looseObject({
+    everyMs: count.optional(),
+    most: count.max(100, 'must be 100 or less').optional(),
+    width: side.optional(),
+    height: side.optional(),
+    size: side.min(16, 'must be 16 or more').optional(),
+    overlap: z.int('must be a whole number').min(0, 'must be 0 or more').optional(),
+    margin: z.int('must be a whole number').min(0, 'must be 0 or more').optional(),
+    fit: z.enum(['inside', 'cover', 'fill'], 'must be "inside", "cover" or "fill"').optional(),
   }),
   infer: z.looseObject({ inputs: inputTensors, outputs: tensors }),
   rerank: z.looseObject({ top: count.optional() }),

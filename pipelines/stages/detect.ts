@@ -10,7 +10,7 @@ const input = z
     message: 'give either an image or audio',
   });
 
-const detection = z.object({
+export const detection = z.object({
   /** What it is: one of the model's labels; `text` for what a reader of text has found. */
   label: z.string(),
   score: z.number(),

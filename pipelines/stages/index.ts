@@ -9,6 +9,7 @@ import { embedKind } from './embed.js';
 import { httpKind } from './http.js';
 import { inferKind } from './infer.js';
 import type { DefinedKind, StageKind, StageUse } from './kind.js';
+import { mediaKind } from './media-work.js';
 import { rerankKind, retrieveKind, upsertKind } from './retrieve.js';
 import { splitKind } from './split.js';
 import { synthesizeKind } from './synthesize.js';
@@ -31,6 +32,7 @@ export const STAGE_KINDS = {
   http: httpKind,
   retrieve: retrieveKind,
   upsert: upsertKind,
+  media: mediaKind,
   split: splitKind,
   code: codeKind,
   approve: approveKind,
@@ -105,6 +107,7 @@ export type {
   StageKind,
   StageUse,
 } from './kind.js';
+export { MEDIA_WORK, type MediaWork, media, type Probed } from './media-work.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';

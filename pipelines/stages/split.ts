@@ -5,8 +5,8 @@ import { type Audio, audio } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
-const input = z.object({ audio: audio() });
-const output = z.object({
+export const splitInput = z.object({ audio: audio() });
+export const splitOutput = z.object({
   parts: z.array(z.object({ audio: audio({ encoding: 'wav', channels: 1 }), startMs: z.number() })),
 });
 
@@ -24,8 +24,8 @@ export const split = (
   kind: 'split',
   model: 'audio',
   with: { longestMs: durationMs(options.longest ?? '30s', 'split.longest') },
-  input,
-  output: output as unknown as z.ZodType<SplitOutput>,
+  input: splitInput,
+  output: splitOutput as unknown as z.ZodType<SplitOutput>,
 });
 
-export const splitKind: StageKind = { input, output, ...TRAITS.split };
+export const splitKind: StageKind = { input: splitInput, output: splitOutput, ...TRAITS.split };

@@ -35,6 +35,7 @@ export const TRAITS = {
   http: { servedBy: 'pool', effects: 'intended' },
   retrieve: { servedBy: 'worker', effects: 'none', local: at('redis') },
   upsert: { servedBy: 'worker', effects: 'intended', local: at('redis') },
+  media: { servedBy: 'worker', effects: 'none', local: at('media') },
   split: { servedBy: 'worker', effects: 'none', local: at('media') },
   code: { servedBy: 'worker', effects: 'intended', local: at('code') },
   approve: { servedBy: 'interpreter', effects: 'none', local: at('workflow', 'person') },

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { createSplit } from '../../activities/split/worker-kind.js';
+import { createSplit } from '../../activities/media/split.js';
 import { inspectorOf } from '../../media/index.js';
 import { toInt16 } from '../../media/samples.js';
 import type { Artifact } from '../../pipelines/artifact.js';

@@ -51,3 +51,30 @@ export function encoded(wav: Buffer, as: string): Buffer {
     rmSync(folder, { recursive: true });
   }
 }
+
+/**
+ * A video of a test picture of 320 × 240 at 10 frames a second, with a tone unless `silent`; its container is told by `as`.
+ * `picture`: another source of pictures, and its size.
+ */
+export function video(as: 'mp4' | 'webm' | 'matroska' | 'avi', seconds: number, more: VideoOptions = {}): Buffer {
+  const { silent = false, picture = 'testsrc=s=320x240:r=10', codec } = more;
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-video-'));
+  try {
+    const file = path.join(folder, 'file');
+    const encoders =
+      codec ?? (as === 'webm' ? ['-c:v', 'libvpx', '-c:a', 'libopus'] : ['-c:v', 'libx264', '-c:a', 'aac']);
+    const sound = silent ? [] : ['-f', 'lavfi', '-i', `sine=f=440:d=${seconds}`];
+    const options = ['-loglevel', 'error', '-y', '-f', 'lavfi', '-i', `${picture}:d=${seconds}`, ...sound];
+    const { status, stderr } = spawnSync(ffmpeg, [...options, ...encoders, '-f', as, file]);
+    if (status !== 0) throw new Error(`ffmpeg cannot write ${as}: ${stderr}`);
+    return readFileSync(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export interface VideoOptions {
+  readonly silent?: boolean;
+  readonly picture?: string;
+  readonly codec?: readonly string[];
+}

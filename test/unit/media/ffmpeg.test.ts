@@ -1,18 +1,22 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decodeByFfmpeg } from '../../../media/ffmpeg.js';
 import { createAudioPort, inspectorOf } from '../../../media/index.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
-import { encoded, ffmpeg } from '../../support/ffmpeg.js';
+import { encoded, ffmpeg as installed } from '../../support/ffmpeg.js';
 import { collect, pieces, wavFile } from '../../support/wav-samples.js';
 
 let root: string;
 let store: ArtifactStore;
+/** Under a name of its own: other files of this process run ffmpeg too. */
+let ffmpeg: string;
 beforeAll(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'millrace-ffmpeg-'));
+  ffmpeg = path.join(root, 'own-ffmpeg');
+  await symlink(onPath(installed), ffmpeg);
   store = await openFileStore(root);
 });
 afterAll(() => rm(root, { recursive: true }));
@@ -23,12 +27,15 @@ const stereo = wavFile({ sampleRate: 44_100, channels: 2, seconds: 2, hz: 440, a
 /** Up to STREAMINFO's rate and channels: 44.1 kHz stereo. */
 const FLAC_HEAD = Buffer.from('fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x42\xf0', 'latin1');
 
-/** Processes of ffmpeg that this process has. */
+const onPath = (program: string): string =>
+  program.includes('/') ? path.resolve(program) : execFileSync('which', [program]).toString().trim();
+
+/** Processes of this file's ffmpeg that this process has. */
 const children = (): string[] =>
   execFileSync('ps', ['--ppid', String(process.pid), '-o', 'comm=,stat='])
     .toString()
     .split('\n')
-    .filter((line) => line.startsWith('ffmpeg'));
+    .filter((line) => line.startsWith('own-ffmpeg'));
 
 /** Share of the samples' energy that is a sine of `hz`. */
 function purity(samples: Float32Array, sampleRate: number, hz: number): number {

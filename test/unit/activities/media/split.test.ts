@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSplit } from '../../../../activities/split/worker-kind.js';
+import { createSplit } from '../../../../activities/media/split.js';
 import { createAudioPort, inspectorOf } from '../../../../media/index.js';
 import { quietestCut } from '../../../../media/quietest-cut.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
