@@ -24,6 +24,7 @@ interface Unsuited {
   code: NoPool;
   retrieve: NoPool;
   upsert: NoPool;
+  media: NoPool;
   split: NoPool;
   agent: {
     cache: Refusal<'An agent has no cache, because its tools may have effects: remove it'>;

@@ -107,7 +107,7 @@ export type {
   StageKind,
   StageUse,
 } from './kind.js';
-export { MEDIA_WORK, type MediaWork, media, type Probed } from './media-work.js';
+export { MEDIA_WORK, type MediaWork, media } from './media-work.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';

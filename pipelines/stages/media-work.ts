@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import { type Audio, audio, type Image, image, type Video, video } from '../media.js';
 import { detection } from './detect.js';
@@ -80,10 +81,9 @@ export interface Probed {
   audio?: z.output<typeof soundOf> | undefined;
 }
 
-const use = <I, O>(
-  work: MediaWork,
-  options: Readonly<Record<string, number | string | undefined>>,
-): StageUse<I, O> => ({
+type Use<I, O> = StageUse<I, O> & OfKind<'media'>;
+
+const use = <I, O>(work: MediaWork, options: Readonly<Record<string, number | string | undefined>>): Use<I, O> => ({
   kind: 'media',
   model: 'media',
   with: {
@@ -109,52 +109,57 @@ interface Size {
  */
 export const media = {
   /** What a file holds: its length, its picture, its sound. */
-  probe: (): StageUse<{ media: Audio | Video | Image }, Probed> => use('probe', {}),
+  probe: (): Use<{ media: Audio | Video | Image }, Probed> => use('probe', {}),
   /**
    * Frames as JPEG, from the beginning, `every` so often (default `'2s'`): at most `most` (default 16, at most 100),
    * farther apart in a longer video. `width`: at most that many pixels wide (default 1,280).
    */
   frames: (
     options: { readonly every?: Duration; readonly most?: number; readonly width?: number } = {},
-  ): StageUse<{ video: Video }, { frames: { image: Image; atMs: number }[] }> =>
+  ): Use<{ video: Video }, { frames: { image: Image; atMs: number }[] }> =>
     use('frames', {
       everyMs: durationMs(options.every ?? '2s', 'media.frames.every'),
       most: options.most ?? 16,
       width: options.width ?? 1_280,
     }),
   /** The first audio track of a video. */
-  sound: (): StageUse<{ video: Video }, { audio: Wav }> => use('sound', {}),
+  sound: (): Use<{ video: Video }, { audio: Wav }> => use('sound', {}),
   /** The part of a video from `startMs` (default: its beginning) to `endMs` (default: its end), encoded anew. */
-  clip: (): StageUse<{ video: Video; startMs?: number | undefined; endMs?: number | undefined }, { video: Video }> =>
+  clip: (): Use<{ video: Video; startMs?: number | undefined; endMs?: number | undefined }, { video: Video }> =>
     use('clip', {}),
   /** The part of a recording from `startMs` (default: its beginning) to `endMs` (default: its end). */
-  clipAudio: (): StageUse<{ audio: Audio; startMs?: number | undefined; endMs?: number | undefined }, { audio: Wav }> =>
+  clipAudio: (): Use<{ audio: Audio; startMs?: number | undefined; endMs?: number | undefined }, { audio: Wav }> =>
     use('clip-audio', {}),
   /** An image of another size. `fit`: `inside` (default) keeps the whole, `cover` cuts off what does not fit. */
-  resize: (
-    options: Size & { readonly fit?: 'inside' | 'cover' | 'fill' },
-  ): StageUse<{ image: Image }, { image: Image }> => use('resize', { ...options }),
+  resize: (options: Size & { readonly fit?: 'inside' | 'cover' | 'fill' }): Use<{ image: Image }, { image: Image }> =>
+    use('resize', { ...options }),
   /** A video of another size, encoded anew; both sides are rounded to even numbers. */
-  resizeVideo: (options: Size): StageUse<{ video: Video }, { video: Video }> => use('resize-video', { ...options }),
+  resizeVideo: (options: Size): Use<{ video: Video }, { video: Video }> => use('resize-video', { ...options }),
   /** A rectangle of an image, as far as it lies within it. `margin`: added on each side, in pixels. */
-  crop: (options: { readonly margin?: number } = {}): StageUse<{ image: Image; box: Box }, { image: Image }> =>
+  crop: (options: { readonly margin?: number } = {}): Use<{ image: Image; box: Box }, { image: Image }> =>
     use('crop', { ...options }),
   /** Squares of `size` pixels that cover an image, each `overlap` (default 0) pixels within its neighbours. */
   tile: (options: {
     readonly size: number;
     readonly overlap?: number;
-  }): StageUse<{ image: Image }, { tiles: { image: Image; x: number; y: number }[] }> => use('tile', { ...options }),
+  }): Use<{ image: Image }, { tiles: { image: Image; x: number; y: number }[] }> => use('tile', { ...options }),
   /** An image with the boxes of detections, their labels and scores. */
-  boxes: (): StageUse<{ image: Image; detections: readonly z.output<typeof detection>[] }, { image: Image }> =>
+  boxes: (): Use<{ image: Image; detections: readonly z.output<typeof detection>[] }, { image: Image }> =>
     use('boxes', {}),
   /** The sum of recordings that begin together, as long as the longest; louder than full scale is clipped. */
-  mix: (): StageUse<{ audios: readonly Audio[] }, { audio: Wav }> => use('mix', {}),
+  mix: (): Use<{ audios: readonly Audio[] }, { audio: Wav }> => use('mix', {}),
   /** A video with another sound; it ends with the shorter of the two. */
-  mux: (): StageUse<{ video: Video; audio: Audio }, { video: Video }> => use('mux', {}),
+  mux: (): Use<{ video: Video; audio: Audio }, { video: Video }> => use('mux', {}),
   /** The same as `split()`. */
-  split: (options: { readonly longest?: Duration } = {}): StageUse<{ audio: Audio }, SplitOutput> =>
+  split: (options: { readonly longest?: Duration } = {}): Use<{ audio: Audio }, SplitOutput> =>
     use('split', { longestMs: durationMs(options.longest ?? '30s', 'media.split.longest') }),
 } as const;
 
 /** Which operation it is, is in the options: each checks its own input and output. */
-export const mediaKind: StageKind = { input: z.looseObject({}), output: z.looseObject({}), ...TRAITS.media };
+export const mediaKind: StageKind = {
+  input: z.looseObject({}),
+  output: z.looseObject({}),
+  ...TRAITS.media,
+  // A video of an hour is encoded in many minutes.
+  policy: { timeout: { attempt: '10m', total: '30m' } },
+};
