@@ -28,8 +28,23 @@ export const frames: Operation = async ({ input, options, bench }) => {
   const wanted = wholeNumber(options, 'everyMs', { least: 1, most: 24 * 3_600_000 }) ?? 2_000;
   const { durationMs } = await pictured(video, bench);
   const everyMs = Math.max(wanted, Math.ceil(durationMs / most));
-  const filter = `setpts=PTS-STARTPTS,fps=1000/${everyMs}:round=near,scale='min(${width},iw)':-2:flags=bilinear`;
-  const output = ['-vf', filter, '-frames:v', String(most), '-c:v', 'mjpeg', '-q:v', '3', '-pix_fmt', 'yuvj420p'];
+  // The first frame at or after each time: the filter `fps` would show one from up to half an interval later.
+  const chosen = `select='gte(t,selected_n*${(everyMs / 1_000).toFixed(3)})'`;
+  const filter = `setpts=PTS-STARTPTS,${chosen},scale='min(${width},iw)':-2:flags=bilinear`;
+  const output = [
+    '-vf',
+    filter,
+    '-frames:v',
+    String(most),
+    '-c:v',
+    'mjpeg',
+    '-q:v',
+    '3',
+    '-pix_fmt',
+    'yuvj420p',
+    '-fps_mode',
+    'passthrough',
+  ];
   const made = ffmpegOver(
     [video],
     { maps: ['0:v:0'], output: [...output, '-threads', '1', '-f', 'image2pipe'] },

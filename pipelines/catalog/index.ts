@@ -1,5 +1,6 @@
 import type { Pipeline } from '../definition/index.js';
 import { assistant } from './assistant.js';
+import { captionedVideo } from './captioned-video.js';
 import { meetingMinutes } from './meeting-minutes.js';
 import { chatModel, embedModel, speakModel, transcribeModel } from './model-pipelines.js';
 import { moderatedChat } from './moderated-chat.js';
@@ -10,6 +11,7 @@ import { voiceAssistant } from './voice-assistant.js';
 
 export {
   assistant,
+  captionedVideo,
   chatModel,
   embedModel,
   ingest,
@@ -28,6 +30,7 @@ export const pipelines: readonly Pipeline[] = [
   voiceAssistant,
   assistant,
   meetingMinutes,
+  captionedVideo,
   moderatedChat,
   ragAnswer,
   ingest,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -217,6 +218,26 @@ describe('rag-answer', () => {
     expect(best?.id).toBe('tide');
     expect(text(run.output?.answer)).not.toBe('');
     expect(statuses(run)).toEqual({ retrieve: 'done', rerank: 'done', answer: 'done' });
+  });
+});
+
+describe('captioned-video', () => {
+  it('has frames with their times, captions of what Whisper hears, and a summary', async () => {
+    const clip = {
+      base64: readFileSync(new URL('../fixtures/media/question.mp4', import.meta.url)).toString('base64'),
+    };
+    const body = JSON.stringify({ clip });
+    const { id } = (await (await served.post('captioned-video', body, json)).json()) as RunDocument;
+    const run = await ended(id, DEADLINE_MS);
+    expect(run.error).toBeUndefined();
+    const { frames, captions, summary } = run.output as Record<string, Json>;
+    const shown = frames as unknown as { image: Artifact; atMs: number }[];
+    expect(shown[0]).toMatchObject({ atMs: 0, image: { mime: 'image/jpeg' } });
+    expect((await bytesOf(shown[0]?.image as Artifact)).subarray(0, 2).toString('hex')).toBe('ffd8');
+    const [first] = captions as unknown as { startMs: number; text: string }[];
+    expect(first?.startMs).toBe(0);
+    expect(text(first?.text).toLowerCase()).toContain('capital of france');
+    expect(text(summary)).not.toBe('');
   });
 });
 

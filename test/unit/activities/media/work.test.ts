@@ -84,6 +84,9 @@ describe('a video', () => {
     const { frames } = await run(media.frames({ every: '1s', width: 160 }), { video: clip });
     expect(frames.map(({ atMs }) => atMs)).toEqual([0, 1_000, 2_000]);
     expect(frames[0]?.image).toMatchObject({ mime: 'image/jpeg' });
+    // Of a video that is shorter than the interval, the first.
+    const one = await run(media.frames({ every: '5s', width: 160 }), { video: clip });
+    expect(one.frames).toEqual(frames.slice(0, 1));
     const few = await run(media.frames({ every: '100ms', most: 2 }), { video: clip });
     expect(few.frames).toHaveLength(2);
     expect(few.frames[1]?.atMs).toBeGreaterThanOrEqual(1_500);
@@ -91,6 +94,11 @@ describe('a video', () => {
     expect(seen.map(({ width, height }) => [width, height])).toEqual(Array(3).fill([160, 120]));
     // Another picture each time: the source counts the seconds.
     expect(new Set(frames.map(({ image }) => image.sha256)).size).toBe(3);
+  });
+
+  test.each(['webm', 'avi'] as const)('%s gives frames too', async (as) => {
+    const { frames } = await run(media.frames({ every: '1s' }), { video: await put('video', video(as, 2)) });
+    expect(frames.map(({ atMs }) => atMs)).toEqual([0, 1_000]);
   });
 
   test('gives its sound', async () => {
