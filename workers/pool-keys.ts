@@ -48,9 +48,9 @@ function pem(name: string, file: string): string {
 /** Throws `INVALID_SETTING` if the reference cannot be resolved. Messages never contain the key. */
 function read(reference: KeyReference): string {
   if ('env' in reference) {
-    const key = process.env[reference.env]?.trim();
-    if (!key) throw invalid('env', `the environment has no ${reference.env}`);
-    return key;
+    const { env } = reference;
+    if (typeof env === 'string') return variable(env);
+    return JSON.stringify(Object.fromEntries(Object.entries(env).map(([part, name]) => [part, variable(name)])));
   }
   let key: string;
   try {
@@ -58,9 +58,26 @@ function read(reference: KeyReference): string {
   } catch (error) {
     throw invalid('file', `cannot read ${reference.file}: ${messageOf(error)}`);
   }
+  const json = key.startsWith('{') ? onOneLine(key) : undefined;
+  if (json !== undefined) return json;
   if (key === '' || /[\r\n]/.test(key))
-    throw invalid('file', `${reference.file} must contain the key on a single line`);
+    throw invalid('file', `${reference.file} must contain the key on a single line, or as JSON`);
   return key;
+}
+
+function variable(name: string): string {
+  const value = process.env[name]?.trim();
+  if (!value) throw invalid('env', `the environment has no ${name}`);
+  return value;
+}
+
+/** A key of several parts, such as a service account's; undefined for what is no JSON. */
+function onOneLine(text: string): string | undefined {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 function invalid(field: 'env' | 'file', message: string): MillraceError {

@@ -1,9 +1,12 @@
 import type { Backend, Capability, Connector, Link, PoolOptions } from './connector.js';
 
 /**
- * Where a pool's key is stored: never the key itself, because the models file is read, printed and stored elsewhere.
+ * Where a secret is stored: never the secret itself, because the models file is read, printed and stored elsewhere.
  */
-export type KeyReference = { readonly env: string } | { readonly file: string };
+export type SecretReference = { readonly env: string } | { readonly file: string };
+
+/** Where a pool's key is. A key of several parts is JSON: in a file, or each part in a variable of its own. */
+export type KeyReference = SecretReference | { readonly env: Readonly<Record<string, string>> };
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -24,7 +27,7 @@ export interface PoolAccess {
   readonly apiKey?: KeyReference | undefined;
   /** Files of TLS, and headers with where their values are. */
   readonly tls?: TlsFiles | undefined;
-  readonly headers?: Readonly<Record<string, string | KeyReference>> | undefined;
+  readonly headers?: Readonly<Record<string, string | SecretReference>> | undefined;
   /** Name of the server, where the endpoint is one of its addresses. */
   readonly serverName?: string | undefined;
   /** As written in the models file. */

@@ -12,14 +12,17 @@ export interface LinkedTransport<F = Transport> {
  * `fetch` over a link: with its headers, its certificates and its server's name. Without a link it is Node's own.
  * @param endpoint the base URL; with a `serverName` its host is the address to connect to, and requests are made for the
  *   name, so that the certificate and the Host header are those of the name
+ * @param through what each request goes through as it leaves: with its headers, and the name of its server
  */
 export function transportOf(
   endpoint: string,
   { serverName, headers = {}, tls }: Link = {},
+  through?: (send: Transport) => Transport,
 ): LinkedTransport<typeof fetch> {
+  const send = through?.(fetch) ?? fetch;
   const address = serverName === undefined ? undefined : addressIn(endpoint);
   const agent = tls || address !== undefined ? new Agent({ connect: { ...tls, ...pinnedTo(address) } }) : undefined;
-  if (!agent && Object.keys(headers).length === 0) return { fetch, close: () => undefined };
+  if (!agent && Object.keys(headers).length === 0 && !through) return { fetch, close: () => undefined };
   return {
     fetch: (input, init) => {
       const url = new URL(input instanceof Request ? input.url : input);
@@ -27,7 +30,7 @@ export function transportOf(
       const all = new Headers(init?.headers);
       for (const [name, value] of Object.entries(headers)) all.set(name, value);
       // Node's types lack `dispatcher`, which its `fetch` has.
-      return fetch(url, { ...init, headers: all, ...(agent && { dispatcher: agent }) } as RequestInit);
+      return send(url.href, { ...init, headers: all, ...(agent && { dispatcher: agent }) } as RequestInit);
     },
     // Calls in flight end first.
     close: () => void agent?.close().catch(() => undefined),
@@ -48,6 +51,11 @@ function pinnedTo(address: string | undefined): { lookup?: LookupFunction } {
   };
 }
 
-/** The given transport, as in tests, else one over the link. */
-export const linked = (endpoint: string, link: Link | undefined, given: Transport | undefined): LinkedTransport =>
-  given ? { fetch: given, close: () => undefined } : transportOf(endpoint, link);
+/** The given transport, as in tests, else one over the link; `through` as of `transportOf`. */
+export const linked = (
+  endpoint: string,
+  link: Link | undefined,
+  given: Transport | undefined,
+  through?: (send: Transport) => Transport,
+): LinkedTransport =>
+  given ? { fetch: through?.(given) ?? given, close: () => undefined } : transportOf(endpoint, link, through);

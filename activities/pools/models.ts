@@ -47,6 +47,11 @@ const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObje
   error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
 });
 
+/** Where a key is; one of several parts has each in a variable of its own. */
+const key = z.union([...secret.options, z.strictObject({ env: z.record(z.string().min(1), z.string().min(1)) })], {
+  error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
+});
+
 const pool = z.strictObject({
   /** Name of the connector for the servers' protocol. */
   connector: z.string().min(1),
@@ -70,7 +75,7 @@ const pool = z.strictObject({
   /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
   rateLimit: rateLimitSchema.optional(),
   /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
-  apiKey: secret.optional(),
+  apiKey: key.optional(),
   /** Sent with every request: values, or where they are. */
   headers: z
     .record(headerName, z.union([z.string().regex(/^[\x20-\x7e\t]*$/, 'must be printable ASCII'), secret]))

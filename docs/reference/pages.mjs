@@ -77,6 +77,8 @@ const SECTIONS = [
       'docs/reference/servers/tgi.md': 'Text Generation Inference: generate_stream and messages',
       'docs/reference/servers/ray-serve.md': 'Ray Serve and LitServe',
       'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424',
+      'docs/reference/servers/sagemaker.md':
+        'Amazon SageMaker: signatures, variants, inference components, errors inside 424',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',

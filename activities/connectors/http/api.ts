@@ -157,6 +157,15 @@ export type Rule = z.output<typeof rule>;
 
 const value = z.union([z.string().max(1_024), z.number(), z.boolean()]);
 
+const scopeName = z.string().regex(/^[a-z0-9-]{1,64}$/, 'is not a name of AWS');
+
+/** AWS Signature Version 4, by a key of several parts. The region is the value `region` where it is absent. */
+const signature = z.strictObject({
+  sign: z.literal('aws-v4'),
+  region: scopeName.optional(),
+  service: scopeName.default('sagemaker'),
+});
+
 /** Members of a description, each of which a pool's options may set. */
 const members = {
   request: requestOf(REQUEST_ROOTS).optional(),
@@ -164,11 +173,12 @@ const members = {
   job: job.optional(),
   /** Sent with every request. */
   headers: z.record(headerName, template(REQUEST_ROOTS)).optional(),
-  /** How the pool's key is sent: as a bearer token, as user and password, or in a header. Default `bearer`. */
+  /** How the pool's key is sent: as a bearer token, as user and password, in a header, or as a signature. Default `bearer`. */
   credential: z
     .union([
       z.enum(['bearer', 'basic']),
       z.strictObject({ header: headerName, prefix: z.string().max(64).default('') }),
+      signature,
     ])
     .optional(),
   /** Rules about failed answers; the first that fits counts, else the status alone. */

@@ -12,7 +12,7 @@ import { type DescribedCall, success, whole } from './answered.js';
 import type { Api } from './api.js';
 import { canaryOf } from './canary.js';
 import { holds } from './condition.js';
-import { type Credential, credentialOf } from './credential.js';
+import type { Credential } from './credentials/credential.js';
 import { invoke } from './described-call.js';
 import { mapError } from './errors.js';
 import { answerScope } from './faults.js';
@@ -38,7 +38,7 @@ export class HttpBackend implements Backend {
 
   constructor(
     endpoint: string,
-    key: string | undefined,
+    credential: Credential,
     api: Api = PLAIN,
     { fetch: transport, close }: LinkedTransport,
   ) {
@@ -46,7 +46,7 @@ export class HttpBackend implements Backend {
     this.endpoint = endpoint;
     this.#base = baseUrl(endpoint, 'http');
     this.#api = api;
-    this.#credential = credentialOf(key, api.credential);
+    this.#credential = credential;
     this.#transport = transport;
     const { health } = api;
     if (health) {

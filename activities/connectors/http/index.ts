@@ -4,6 +4,7 @@ import type { Transport } from '../exchange.js';
 import { linked } from '../transport.js';
 import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
+import { credentialOf } from './credentials/credential.js';
 import { httpOptions } from './options.js';
 
 export { type Condition, holds } from './condition.js';
@@ -31,6 +32,9 @@ export const httpConnector = ({ transport }: { readonly transport?: Transport } 
   options: httpOptions,
   takesKey: true,
   takesLink: true,
-  connect: (endpoint, key, options, link) =>
-    new HttpBackend(endpoint, key, options as unknown as Api | undefined, linked(endpoint, link, transport)),
+  connect(endpoint, key, options, link) {
+    const api = options as unknown as Api | undefined;
+    const credential = credentialOf(key, api?.credential, api?.values);
+    return new HttpBackend(endpoint, credential, api, linked(endpoint, link, transport, credential.through));
+  },
 });

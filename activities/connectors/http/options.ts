@@ -36,7 +36,7 @@ export const httpOptions = (kind: string): z.ZodType<Api & PoolOptions> =>
     }
     for (const { path, message } of valueFlaws(values, preset?.values, name)) wrong(path, message);
     const whole = merged({ ...preset?.base, ...of }, own);
-    for (const { path, message } of requestFlaws(whole)) wrong(path, message);
+    for (const { path, message } of [...requestFlaws(whole), ...credentialFlaws(whole, values)]) wrong(path, message);
     return { ...whole, kind, preset: name, values } as Api & PoolOptions;
   }) as unknown as z.ZodType<Api & PoolOptions>;
 
@@ -92,6 +92,12 @@ function valueFlaws(values: Api['values'], known: PresetValues | undefined, pres
     })),
     ...missing.map((each) => ({ path: ['values', each], message: `is required: ${known[each]?.about}` })),
   ];
+}
+
+function credentialFlaws({ credential }: Omit<Api, 'kind' | 'values'>, { region }: Api['values']): Flaws {
+  if (typeof credential !== 'object' || !('sign' in credential)) return [];
+  if (credential.region !== undefined || (typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region))) return [];
+  return [{ path: ['credential', 'region'], message: 'is required: the region of AWS, here or as the value region' }];
 }
 
 /** What only the whole description shows. */

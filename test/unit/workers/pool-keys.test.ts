@@ -35,6 +35,19 @@ describe('the key of an endpoint', () => {
     expect(keyOf('http://llm:8000/v1', { env: 'KEY_A' })).toBe('sk-of-pool-a');
   });
 
+  it('of several parts is JSON, of variables or of a file', () => {
+    const parts = { accessKeyId: 'KEY_A', secretAccessKey: 'KEY_B' };
+    expect(JSON.parse(keyOf('http://x', { env: parts }) ?? '')).toEqual({
+      accessKeyId: 'sk-of-pool-a',
+      secretAccessKey: 'sk-of-pool-b',
+    });
+    const account = { type: 'service_account', private_key: 'line\nline' };
+    const written = file('account.json', JSON.stringify(account, null, 2));
+    expect(JSON.parse(keyOf('http://x', { file: written }) ?? '')).toEqual(account);
+    expect(() => keyOf('http://x', { env: { ...parts, sessionToken: 'KEY_OF_NOBODY' } })).toThrow(/KEY_OF_NOBODY/);
+    expect(() => keyOf('http://x', { file: file('broken', '{ "a":\n') })).toThrow(/single line, or as JSON/);
+  });
+
   it('is LLM_API_KEY at the addresses of LLM_BASE_URL, and at no other', () => {
     expect([keyOf('http://llm:8000/v1'), keyOf('http://llm:8000/v1/')]).toEqual(['sk-of-all', 'sk-of-all']);
     for (const other of ['http://llm:8001/v1', 'https://llm:8000/v1', 'http://llm:8000/v2', 'http://llm:8000/v1/x']) {

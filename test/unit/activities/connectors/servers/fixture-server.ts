@@ -8,6 +8,7 @@ export interface Asked {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
   /** The body as JSON; undefined if it is none. */
   readonly json: Body | undefined;
 }
@@ -42,13 +43,15 @@ export async function fixture(tell: (asked: Asked) => Told): Promise<Fixture> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://fixture');
-    const text = Buffer.concat(chunks).toString('utf8');
+    const bytes = Buffer.concat(chunks);
+    const text = bytes.toString('utf8');
     const one: Asked = {
       method: request.method ?? '',
       path: pathname,
       query: searchParams,
       headers: request.headers,
       text,
+      bytes,
       json: jsonOf(text),
     };
     asked.push(one);

@@ -28,6 +28,9 @@ const RECORDED = JSON.parse(
   readFileSync(new URL('../../../../fixtures/servers/errors.json', import.meta.url), 'utf8'),
 ) as Recorded[];
 
+/** What the options of a preset must have. */
+const VALUES: Readonly<Record<string, object>> = { sagemaker: { values: { region: 'eu-central-1' } } };
+
 const server = loopbackServer();
 
 describe('error answers of serving systems', () => {
@@ -44,7 +47,9 @@ describe('error answers of serving systems', () => {
       with: kind === 'chat' ? {} : { labels: ['a'] },
       input: kind === 'chat' ? { prompt: 'p', history: [] } : { text: 't' },
     };
-    const error: unknown = await invoke(presetConnector(preset).connect(server.url), call).catch((thrown) => thrown);
+    const error: unknown = await invoke(presetConnector(preset, VALUES[preset] ?? {}).connect(server.url), call).catch(
+      (thrown) => thrown,
+    );
     expect(error).toMatchObject({ code, message: expect.stringContaining(message ?? `HTTP ${status}`) });
     const { details } = error as { details: object };
     expect(details).toEqual({

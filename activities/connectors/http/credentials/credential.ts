@@ -1,0 +1,53 @@
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { Transport } from '../../exchange.js';
+import type { Api } from '../api.js';
+import { type Authorizer, authorizing } from './authorizer.js';
+import { awsAuthorizer } from './aws.js';
+
+/** The key of a pool as its requests carry it. */
+export interface Credential {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sends requests with what depends on each of them, or on the time. Absent: `headers` are all. */
+  readonly through?: (send: Transport) => Transport;
+  /** The error without the key, which a server may have repeated. */
+  withoutKey(error: MillraceError): MillraceError;
+}
+
+/** How a pool's key is sent. */
+export type CredentialKind = NonNullable<Api['credential']>;
+
+/** Shorter keys are placeholders that occur in ordinary text. */
+const SHORTEST_SECRET = 8;
+
+/** Throws `INVALID_SETTING` for a key that is not of its kind. */
+export function credentialOf(
+  key: string | undefined,
+  as: Api['credential'] = 'bearer',
+  values: Api['values'] = {},
+): Credential {
+  if (key === undefined) return { headers: {}, withoutKey: (error) => error };
+  const by = authorizerOf(key, as, values);
+  if (by) return { headers: {}, through: authorizing(by), withoutKey: (error) => without(by.secrets(), error) };
+  const basic = Buffer.from(key, 'utf8').toString('base64');
+  const secrets = [key, basic, ...key.split(':').slice(1)];
+  return { headers: headersOf(key, basic, as), withoutKey: (error) => without(secrets, error) };
+}
+
+function without(all: readonly string[], error: MillraceError): MillraceError {
+  const secrets = all.filter((each) => each.length >= SHORTEST_SECRET);
+  if (!secrets.some((secret) => error.message.includes(secret))) return error;
+  const message = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), error.message);
+  // The cause holds the answer, and so the key.
+  return new MillraceError(error.code, message, error.details);
+}
+
+function authorizerOf(key: string, as: CredentialKind, values: Api['values']): Authorizer | undefined {
+  if (typeof as === 'string' || !('sign' in as)) return undefined;
+  return awsAuthorizer(key, { region: as.region ?? String(values.region ?? ''), service: as.service });
+}
+
+function headersOf(key: string, basic: string, as: CredentialKind): Record<string, string> {
+  if (as === 'bearer') return { authorization: `Bearer ${key}` };
+  if (as === 'basic') return { authorization: `Basic ${basic}` };
+  return 'header' in as ? { [as.header.toLowerCase()]: `${as.prefix}${key}` } : {};
+}

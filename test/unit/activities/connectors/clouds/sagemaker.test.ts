@@ -1,0 +1,122 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
+import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
+import { freePort } from '../../../../support/free-port.js';
+import { presetConnector } from '../../../../support/preset-connector.js';
+import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
+import { AWS_KEYS, sagemaker, signatureFault } from './sagemaker-fixture.js';
+
+const key = JSON.stringify(AWS_KEYS);
+const values = { region: 'eu-central-1' };
+const labels = { labels: ['yes', 'no'] };
+const call = (text: string, model = 'model'): Call => ({ kind: 'classify', model, with: labels, input: { text } });
+const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
+const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
+const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
+const audio: CallContext['audio'] = {
+  async *read() {
+    yield new Float32Array(160);
+  },
+  write: () => Promise.reject(new Error('no audio is written')),
+};
+const artifact = { uri: `artifact://t/${'0'.repeat(64)}`, sha256: '0'.repeat(64), mime: 'audio/wav', bytes: 3 };
+
+describe('sagemaker (a fixture that checks signatures)', async () => {
+  const server = await fixture(sagemaker);
+  afterAll(() => server.close());
+  connectorContract({
+    connector: presetConnector('sagemaker', { values }),
+    endpoint: server.url,
+    key,
+    deadEndpoint: `http://127.0.0.1:${await freePort()}`,
+    refused: {},
+    calls: {
+      classify: {
+        call: call('text'),
+        check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }),
+      },
+      embed: { call: { model: 'model', with: {}, input: { text: 'a' } }, check: output({ embedding: [0.6, 0.8] }) },
+      transcribe: {
+        call: { model: 'model', with: {}, input: { audio: artifact } },
+        check: output({ text: 'RIFF heard' }),
+      },
+      infer: {
+        call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
+        check: output({ X: tensor }),
+      },
+    },
+    audio,
+    bytes: async () => Uint8Array.from([1, 2, 3]),
+    longCall: call('slow'),
+    badCall: call('bad'),
+  });
+});
+
+describe('sagemaker beyond the contract (a fixture that checks signatures)', () => {
+  const at = async (
+    tell: (asked: Asked) => Told,
+    run: (server: Awaited<ReturnType<typeof fixture>>) => Promise<void>,
+  ) => {
+    const server = await fixture(tell);
+    try {
+      await run(server);
+    } finally {
+      await server.close();
+    }
+  };
+
+  it('names a variant, an inference component, a model, a container and a session in signed headers', () =>
+    at(sagemaker, async (server) => {
+      const more = { variant: 'blue', component: 'ic-1', targetModel: 'a.tar.gz', container: 'c1', session: 's-1' };
+      const backend = presetConnector('sagemaker', { values: { ...values, ...more } }).connect(server.url, key);
+      await invoke(backend, call('text'));
+      expect(server.asked[0]?.headers).toMatchObject({
+        accept: 'application/json',
+        'x-amzn-sagemaker-target-variant': 'blue',
+        'x-amzn-sagemaker-inference-component': 'ic-1',
+        'x-amzn-sagemaker-target-model': 'a.tar.gz',
+        'x-amzn-sagemaker-target-container-hostname': 'c1',
+        'x-amzn-sagemaker-session-id': 's-1',
+      });
+      const green = presetConnector('sagemaker', { values: { ...values, variant: 'green' } }).connect(server.url, key);
+      await expect(invoke(green, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    }));
+
+  it('refused keys are BACKEND_UNAUTHORIZED, and no secret is in the message, though the answer repeats the request', () =>
+    at(sagemaker, async (server) => {
+      const wrong = { ...AWS_KEYS, secretAccessKey: 'another-secret-of-the-pool' };
+      for (const [given, text] of [
+        [wrong, 'does not match'],
+        [{ ...AWS_KEYS, sessionToken: 'an-expired-session-token' }, 'security token'],
+      ] as const) {
+        const backend = presetConnector('sagemaker', { values }).connect(server.url, JSON.stringify(given));
+        const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+        expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED', message: expect.stringContaining(text) });
+        const shown = `${(error as Error).message} ${String((error as Error).cause ?? '')}`;
+        for (const secret of [given.secretAccessKey, given.sessionToken]) expect(shown).not.toContain(secret);
+      }
+      expect(server.asked).toHaveLength(2);
+      const region = presetConnector('sagemaker', { values: { region: 'us-east-1' } }).connect(server.url, key);
+      await expect(invoke(region, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+    }));
+
+  it('a clock that is wrong is corrected by the answer, once', () =>
+    at(
+      (asked) => signatureFault(asked, Date.now() + 3_600_000) ?? { json: { label: 'yes' } },
+      async (server) => {
+        const backend = presetConnector('sagemaker', { values }).connect(server.url, key);
+        await invoke(backend, call('text'));
+        await invoke(backend, call('text'));
+        expect(server.asked).toHaveLength(3);
+      },
+    ));
+
+  it('a key that is none, and a pool without a region, are INVALID_SETTING', () => {
+    const connector = presetConnector('sagemaker', { values });
+    for (const bad of ['AKIDEXAMPLE', '{"accessKeyId":"AKIDEXAMPLE"}', '{"accessKeyId":"a","secretAccessKey":"b c"}'])
+      expect(() => connector.connect('http://x', bad)).toThrow(/apiKey/);
+    expect(() => presetConnector('sagemaker', { values: {} })).toThrow(/region/);
+    const options = { values, credential: { sign: 'aws-v4', region: 'EU Central' } };
+    expect(() => presetConnector('sagemaker', options)).toThrow(/region/);
+  });
+});
