@@ -45,7 +45,7 @@ describe('the key of an endpoint', () => {
     const written = file('account.json', JSON.stringify(account, null, 2));
     expect(JSON.parse(keyOf('http://x', { file: written }) ?? '')).toEqual(account);
     expect(() => keyOf('http://x', { env: { ...parts, sessionToken: 'KEY_OF_NOBODY' } })).toThrow(/KEY_OF_NOBODY/);
-    expect(() => keyOf('http://x', { file: file('broken', '{ "a":\n') })).toThrow(/single line, or as JSON/);
+    expect(() => keyOf('http://x', { file: file('broken', '{ "a":\n1') })).toThrow(/single line, or as JSON/);
   });
 
   it('is LLM_API_KEY at the addresses of LLM_BASE_URL, and at no other', () => {

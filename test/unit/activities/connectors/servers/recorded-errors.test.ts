@@ -29,7 +29,9 @@ const RECORDED = JSON.parse(
 ) as Recorded[];
 
 /** What the options of a preset must have. */
-const VALUES: Readonly<Record<string, object>> = { sagemaker: { values: { region: 'eu-central-1' } } };
+const VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  sagemaker: { values: { region: 'eu-central-1' } },
+};
 
 const server = loopbackServer();
 
