@@ -8,7 +8,7 @@ import { readRun } from '../../runs/read.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
-import { type AudioDelta, answerOf, type ChunkWriter } from './chat-reply.js';
+import { answerOf, type Chunk, type ChunkWriter } from './chat-reply.js';
 import type { Conversation, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
@@ -80,8 +80,8 @@ interface Ended {
 }
 
 /**
- * The chunks of an answer that is streamed as text and audio: the text as transcript, the audio of each sentence as soon
- * as it is spoken, its end and the end of the answer.
+ * The chunks of an answer that is streamed as text and audio: the text as transcript, with what else is told of the
+ * run, the audio of each sentence as soon as it is spoken, its end and the end of the answer.
  */
 export async function* spokenChunks(
   deps: GatewayDeps,
@@ -96,14 +96,13 @@ export async function* spokenChunks(
   });
   ended.catch(() => undefined);
   let last: RunDocument | undefined;
-  async function* said(all: AsyncGenerator<Piece>): AsyncGenerator<AudioDelta> {
+  async function* said(all: AsyncGenerator<Piece>): AsyncGenerator<Chunk> {
     try {
       for await (const piece of all) {
-        if ('text' in piece) yield { transcript: piece.text };
-        else if ('document' in piece) {
+        if ('document' in piece) {
           last = piece.document;
           end(audioOf(last, spoken.field));
-        }
+        } else yield* writer.told(piece);
       }
     } catch (error) {
       fail(error);
@@ -112,16 +111,18 @@ export async function* spokenChunks(
       fail(new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended'));
     }
   }
-  async function* heard(): AsyncGenerator<AudioDelta> {
+  async function* heard(): AsyncGenerator<Chunk> {
     const { field, format } = spoken;
     const { chunks } = await givenAudio(deps, { model, field, run: run.id, tenant, ended, format, signal });
-    for await (const part of inThrees(chunks)) yield { data: Buffer.from(part).toString('base64') };
+    for await (const part of inThrees(chunks)) {
+      yield writer.audio({ data: Buffer.from(part).toString('base64') });
+    }
   }
-  const event = (part: AudioDelta): ServerEvent => ({ data: JSON.stringify(writer.audio(part)) });
-  yield event({ id: `${PREFIX}${run.id}` });
-  for await (const part of merged(said(pieces), heard())) yield event(part);
-  yield event({ expires_at: expiresAt() });
-  if (last) for (const chunk of writer.end(answerOf(last, model))) yield { data: JSON.stringify(chunk) };
+  const event = (chunk: Chunk): ServerEvent => ({ data: JSON.stringify(chunk) });
+  yield event(writer.audio({ id: `${PREFIX}${run.id}` }));
+  for await (const chunk of merged(said(pieces), heard())) yield event(chunk);
+  yield event(writer.audio({ expires_at: expiresAt() }));
+  if (last) for (const chunk of writer.end(answerOf(last, model))) yield event(chunk);
   yield { data: '[DONE]' };
 }
 

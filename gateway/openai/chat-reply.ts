@@ -100,9 +100,9 @@ interface Extension {
     readonly executed_tool_calls?: readonly ExecutedCall[];
     /** One that has begun, or ended, while the completion is streamed. */
     readonly tool_call?: Omit<ExecutedCall, 'status'> & { readonly status: ExecutedCall['status'] | 'in_progress' };
-    /** Where the answer begins in the streamed content, in UTF-16 units: what is before it was written before calls of tools. */
+    /** Where the answer begins in the streamed content or transcript, in UTF-16 units: what is before it was written before calls of tools. */
     readonly answer_from?: number;
-    /** The streamed content is void from here on: a model call was repeated, and another text follows. */
+    /** The streamed content or transcript is void from here on: a model call was repeated, and another text follows. */
     readonly void_from?: number;
   };
 }
@@ -139,7 +139,7 @@ export const completionOf = (
   };
 };
 
-type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
+export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 /** OpenAI's specification leaves out the audio that its clients read. */
 type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
   readonly audio?: AudioDelta;
@@ -160,19 +160,25 @@ export interface AudioDelta {
 /** Between two messages of an agent in one completion: what it wrote before calls of tools, and its answer. */
 const BREAK = '\n\n';
 
+export interface WriterOptions {
+  readonly includeUsage: boolean;
+  /** The text is the transcript of an audio answer instead of content. */
+  readonly spoken?: boolean;
+}
+
 /** Writes the chunks of a streamed completion. */
 export class ChunkWriter {
   readonly #of: Completion;
-  readonly #includeUsage: boolean;
+  readonly #options: WriterOptions;
   #begun = false;
-  /** Length of the content so far, of its last message, and whether the next text is another message. */
+  /** Length of the content or transcript so far, of its last message, and whether the next text is another message. */
   #length = 0;
   #from = 0;
   #ended = false;
 
-  constructor(of: Completion, includeUsage: boolean) {
+  constructor(of: Completion, options: WriterOptions) {
     this.#of = of;
-    this.#includeUsage = includeUsage;
+    this.#options = options;
   }
 
   *told(piece: Told): Generator<Chunk> {
@@ -192,7 +198,8 @@ export class ChunkWriter {
     if (this.#ended) this.#from = this.#length + between.length;
     this.#ended = false;
     this.#length += between.length + text.length;
-    return this.#chunk({ content: `${between}${text}` });
+    const all = `${between}${text}`;
+    return this.#options.spoken ? this.audio({ transcript: all }) : this.#chunk({ content: all });
   }
 
   #extended(millrace: NonNullable<Extension['millrace']>): Chunk {
@@ -217,7 +224,7 @@ export class ChunkWriter {
       ...this.#chunk({}, REASONS[finish]),
       ...(Object.keys(extension).length > 0 && { millrace: extension }),
     };
-    if (!this.#includeUsage) return;
+    if (!this.#options.includeUsage) return;
     yield {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
@@ -233,7 +240,7 @@ export class ChunkWriter {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
       choices: [{ index: 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs: null }],
-      ...(this.#includeUsage && { usage: null }),
+      ...(this.#options.includeUsage && { usage: null }),
     };
   }
 }

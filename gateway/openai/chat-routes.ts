@@ -46,7 +46,9 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     }
     const streamed = await runStreamed(exchange, order, model);
     const { id: run, memo } = streamed.run;
-    const writer = new ChunkWriter({ run, createdAt: memo.createdAt, model }, chatRequest.includeUsage);
+    const { includeUsage } = chatRequest;
+    const writing = { includeUsage, spoken: spoken !== undefined };
+    const writer = new ChunkWriter({ run, createdAt: memo.createdAt, model }, writing);
     const of = { model, writer, tenant: caller.tenant, signal: leaving(reply) };
     const events = spoken ? spokenChunks(deps, streamed, { ...of, spoken }) : chunks(streamed, of);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { type BaseEvent, HttpAgent } from '@ag-ui/client';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { agent, type Pipeline, pipeline, tool } from '../../../../pipelines/index.js';
+import { inspectorOf } from '../../../../media/index.js';
+import { agent, type Pipeline, pipeline, synthesize, tool } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
 
 /** The official clients, unchanged, at a gateway whose runs are scripted: what they make of an agent that streams. */
 
@@ -19,6 +22,12 @@ const desk = pipeline('desk', { input: question }, ({ input, stage }) => {
   return { reply: answer.text, toolCalls: answer.toolCalls };
 });
 
+const voice = pipeline('voice', { input: question }, ({ input, stage }) => {
+  const answer = stage('answer', agent({ model: 'assistant', tools: [refund] }), { prompt: input.question });
+  const { audio } = stage('speak', synthesize({ model: 'tts' }), { text: answer.text });
+  return { reply: answer.text, toolCalls: answer.toolCalls, audio };
+});
+
 let gateway: TestGateway;
 let url: string;
 let events: RunEvent[];
@@ -27,7 +36,7 @@ beforeEach(async () => {
   gateway = await testGateway(
     {},
     {
-      pipelines: [desk] as unknown as Pipeline[],
+      pipelines: [desk, voice] as unknown as Pipeline[],
       placementOf: () => ({}),
       events: {
         async *follow() {
@@ -56,8 +65,8 @@ const called: RunEvent = { type: 'tool.called', ...call, arguments: { order: '1'
 const ended: RunEvent = { type: 'tool.ended', ...call, end: 'done', result: 'paid' };
 const record = { turn: 1, name: 'refund', arguments: { order: '1' }, end: 'done', result: 'paid' };
 
-const answers = (reply: string, said?: string) => {
-  const output: JsonObject = { reply, toolCalls: [{ ...record, ...(said !== undefined && { said }) }] };
+const answers = (reply: string, said?: string, more: JsonObject = {}) => {
+  const output: JsonObject = { reply, toolCalls: [{ ...record, ...(said !== undefined && { said }) }], ...more };
   gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
 };
 
@@ -176,6 +185,41 @@ describe('a streamed completion', () => {
     const { message, more } = await streamed();
     expect(message?.content).toBe(' It is paid.');
     expect(more).toMatchObject([{ executed_tool_calls: [{ name: 'refund' }] }]);
+  });
+});
+
+describe('a streamed completion with audio', () => {
+  const wav = wavFile();
+  async function heard() {
+    const { artifacts } = gateway.deps;
+    const audio = await artifacts.put('default', Readable.from([wav]), inspectorOf('audio'));
+    answers('It is done.', 'I look.', { audio: { ...audio } });
+    const stream = openai().chat.completions.stream({
+      ...{ model: 'voice', modalities: ['text', 'audio'], audio: { voice: 'any', format: 'wav' } },
+      messages: [{ role: 'user', content: 'Pay!' }],
+    });
+    const chunks: (OpenAI.ChatCompletionChunk & { millrace?: JsonObject })[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    const message = (await stream.finalChatCompletion()).choices[0]?.message;
+    expect(Buffer.from(message?.audio?.data ?? '', 'base64').equals(wav)).toBe(true);
+    return { chunks, message, more: chunks.flatMap(({ millrace }) => (millrace ? [millrace] : [])) };
+  }
+
+  test('has the turns of an agent apart in its transcript, says which is void, and tells of calls and thoughts', async () => {
+    events = torn();
+    const { chunks, message, more } = await heard();
+    const transcript = message?.audio?.transcript ?? '';
+    expect(transcript).toBe('I look.\n\nIt is paid.\n\nIt is done.');
+    expect(message?.content).toBeNull();
+    const from = more.find((each) => 'void_from' in each)?.void_from as number;
+    expect(transcript.slice(from)).toBe('It is paid.\n\nIt is done.');
+    expect(transcript.slice(more.at(-1)?.answer_from as number)).toBe('It is done.');
+    expect(more.flatMap(({ tool_call }) => (tool_call ? [(tool_call as JsonObject).status] : []))).toEqual([
+      'in_progress',
+      'completed',
+    ]);
+    const deltas = chunks.map(({ choices }) => choices[0]?.delta as { reasoning_content?: string } | undefined);
+    expect(deltas.flatMap((delta) => delta?.reasoning_content ?? [])).toEqual(['Hm.']);
   });
 });
 
