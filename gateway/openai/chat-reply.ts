@@ -139,7 +139,8 @@ export const completionOf = (
   };
 };
 
-export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
+export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> &
+  Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 /** OpenAI's specification leaves out the audio that its clients read. */
 type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
   readonly audio?: AudioDelta;
