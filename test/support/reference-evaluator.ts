@@ -2,7 +2,7 @@ import { ERRORS, type ErrorCode } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { Alternative, Binding, Graph, StagePlan, Step } from '../../pipelines/plan/index.js';
 import type { RandomRun } from './random-plans/plan-of.js';
-import { callName, type Script, scriptedOutput } from './random-plans/script.js';
+import { callName, type Script, scriptedOutput, scriptedSpeech, scriptedText } from './random-plans/script.js';
 
 /**
  * What a plan of scripted stages means, told without the interpreter: one step after the other, recursively. Steps that
@@ -69,6 +69,10 @@ function graph({ stages, output }: Graph, around: Names, place: Place): Value {
   const waits = new Set<string>();
   for (const one of stages) {
     if ([...failed.keys(), ...waits].some((id) => reads(one, id))) {
+      // A voice that reads an LLM that fails may have failed before it.
+      const sources = streamsOf(one);
+      const others = [...failed.keys(), ...waits].some((id) => !sources.includes(id) && reads(one, id));
+      if (!others && sources.some((id) => failed.has(id))) failed.set(one.id, mayFail(one as StagePlan, place));
       waits.add(one.id);
       continue;
     }
@@ -77,6 +81,16 @@ function graph({ stages, output }: Graph, around: Names, place: Place): Value {
     else failed.set(one.id, value.codes);
   }
   return failed.size > 0 ? union([...failed.values()]) : { ok: resolve(output, names) };
+}
+
+const streamsOf = (one: Step): readonly string[] =>
+  'policy' in one ? Object.values(one.streams ?? {}).map(({ from }) => from) : [];
+
+/** How a stage may end before what it reads has failed; its calls are counted as ones that may be made. */
+function mayFail(one: StagePlan, { book, prefix }: Place): ReadonlySet<string> {
+  const ways = [one, ...(one.fallback ?? [])].filter((way) => way !== 'skip');
+  for (const { model } of ways) book.call(callName(`${prefix}${one.id}`, model), one.policy.retry.attempts, 0);
+  return new Set(ways.flatMap((way) => (way.with as Script).code ?? []));
 }
 
 function step(one: Step, names: Names, place: Place): Value {
@@ -142,17 +156,25 @@ function stage(one: StagePlan, names: Names, { book, prefix }: Place): Value {
       return { ok: null };
     }
     if (code === 'INVALID_INPUT') break;
+    if (way.kind === 'synthesize' && scriptedSpeech(input) === undefined) {
+      code = 'INVALID_INPUT';
+      book.call(callName(`${prefix}${one.id}`, way.model), 0);
+      continue;
+    }
     const { failures = 0, never, ...script } = way.with as Script;
     const { attempts, on } = one.policy.retry;
     const retried =
       script.code !== undefined && ERRORS[script.code].retry !== 'never' && (on?.includes(script.code) ?? true);
     const most = retried ? attempts : 1;
     const fails = failures >= most;
-    book.call(callName(`${prefix}${one.id}`, way.model), fails ? most : failures + 1);
+    const calls = fails ? most : failures + 1;
+    // The sentence that fails may not be there.
+    book.call(callName(`${prefix}${one.id}`, way.model), calls, one.streams && !fails ? 1 : calls);
     if (never) return failure('never' as ErrorCode);
     if (!fails) {
       book.end(one.id, true);
-      return { ok: scriptedOutput(script, input) };
+      if (way.kind === 'chat') return { ok: { text: scriptedText(script, input) } };
+      return { ok: way.kind === 'synthesize' ? (scriptedSpeech(input) ?? null) : scriptedOutput(script, input) };
     }
     code = script.code ?? 'INTERNAL';
   }
@@ -169,9 +191,9 @@ class Book {
   readonly ends = new Map<string, { started: number; done: number }>();
   readonly #cut = new Set<string>();
 
-  call(name: string, count: number): void {
+  call(name: string, count: number, atLeast = count): void {
     const { least, most } = this.calls.get(name) ?? { least: 0, most: 0 };
-    this.calls.set(name, { least: least + count, most: most + count });
+    this.calls.set(name, { least: least + atLeast, most: most + count });
   }
 
   end(stage: string, done: boolean): void {
@@ -259,6 +281,8 @@ function operate(name: string, values: readonly Json[]): Json {
       return a ?? b;
     case 'at':
       return Array.isArray(a) && typeof b === 'number' ? ((a as readonly Json[]).at(b) ?? null) : null;
+    case 'sentences':
+      return text(a).match(/\S.*?[.!?](?=\s|$)/g) ?? [];
     case 'join': {
       const items = Array.isArray(a) ? (a as readonly Json[]).filter((item) => item !== null) : [];
       return items.map(text).join(text(b));

@@ -80,6 +80,6 @@ async function runReader(
   } catch (error) {
     if (!isLost(error)) throw error;
     for (const { from } of streamsInto(step)) if (!(await ended.get(from))) return STOPPED;
-    return await runStage(run, step, scope, at);
+    return await runStage(run, step, scope, { ...at, lost: true });
   }
 }

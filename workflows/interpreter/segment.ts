@@ -68,6 +68,7 @@ export async function runSegment(
       const { code, message, details } = outcome.failure;
       throw new StageError(code, message, details);
     }
+    for (const { id } of steps) at.begun?.get(id)?.begin(true);
     if (outcome.tried) host = afterTries(host, outcome.tried);
   }
   const values = steps.map(({ id }) => [id, at.memo.below(id).value] as const);

@@ -20,7 +20,7 @@ import { concernsAll } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { forStream, withoutStreams } from './streams.js';
+import { forStream, isLost, withoutStreams } from './streams.js';
 
 /** One way to serve a stage: the stage itself, an alternative, or nothing. */
 interface Candidate extends Alternative {
@@ -46,7 +46,7 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
 export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
   const stage = step as StagePlan;
   const { table, deadline, context } = run;
-  const { reads = false } = at;
+  const { reads = false, lost = false } = at;
   const resolved = resolve(stage.input, scope);
   const input = reads && isJsonObject(resolved) ? withoutStreams(stage, resolved) : resolved;
   if (!isJsonObject(input)) {
@@ -73,8 +73,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     if (!placed)
       throw new StageError('INTERNAL', `the placement has no row "${candidate.placed}"`, { stage: stage.id });
     if (before?.i !== i) {
-      if (i === 0 && instead === undefined) table.start(stage.id);
-      else table[i === 0 ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
+      if (i === 0 && instead === undefined && !lost) table.start(stage.id);
+      else table[i === 0 && !lost ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
       kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
     }
     try {
@@ -110,6 +110,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         table.cancel(stage.id);
         throw error;
       }
+      // No server has failed, so no other one is tried: the caller has the collected values.
+      if (reads && isLost(error) && deadline.leftMs > 0) throw error;
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       // A next agent goes on with what this one has used, and reports it at its end.
       const rest =

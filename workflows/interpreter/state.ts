@@ -50,6 +50,8 @@ export interface At {
   readonly begun?: ReadonlyMap<string, Begun> | undefined;
   /** The step reads its streams from channels. Absent: their collected values. */
   readonly reads?: true;
+  /** The step has started with streams, which were lost: it runs again with their collected values. */
+  readonly lost?: true;
 }
 
 /** Whether a step has begun; false if it stopped before. */

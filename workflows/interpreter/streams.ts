@@ -16,10 +16,12 @@ const NONE: readonly string[] = [];
 /** When each of the steps has begun whose streams others of them read; undefined if there are none. */
 export function beginningsOf(steps: readonly Step[], host: StageHost): ReadonlyMap<string, Begun> | undefined {
   if (host.streams !== true) return undefined;
-  const streamed = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
-  if (streamed.size === 0) return undefined;
+  const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
+  // One that has ended before a segment begins is none of its steps.
+  const streamed = steps.flatMap(({ id }) => (read.has(id) ? [id] : []));
+  if (streamed.length === 0) return undefined;
   return new Map(
-    [...streamed].map((id) => {
+    streamed.map((id) => {
       let begin: Begun['begin'] = () => undefined;
       const promise = new Promise<boolean>((resolve) => {
         begin = resolve;

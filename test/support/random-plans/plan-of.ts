@@ -1,3 +1,4 @@
+import { withStreams } from '../../../pipelines/definition/streams.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { seal } from '../../../pipelines/plan/hash.js';
 import {
@@ -46,8 +47,13 @@ interface Around {
 const INPUT: readonly Readable[] = ['n', 'list', 'text', 'ok'].map((field) => ({ path: `input.${field}`, field }));
 
 /** A valid plan made of what `choose` says: scripted stages under all control flow, read by random bindings. */
-export function planOf(choose: Chooser): RandomRun {
-  const maker = new PlanMaker(choose);
+export const planOf = (choose: Chooser): RandomRun => made(choose, false);
+
+/** The same with LLMs and voices among the stages, whose edges stream where they can. */
+export const streamingPlanOf = (choose: Chooser): RandomRun => made(choose, true);
+
+function made(choose: Chooser, streams: boolean): RandomRun {
+  const maker = new PlanMaker(choose, streams);
   const around: Around = { readable: INPUT, prefix: '', depth: 0, turns: 1, safe: choose.chance(0.5) };
   const { stages, output } = maker.graph(around, 4, true);
   const plan = seal({ planVersion: PLAN_VERSION, name: 'random', deadlineMs: AMPLE_MS, stages, output });
@@ -61,10 +67,12 @@ class PlanMaker {
   readonly #choose: Chooser;
   /** Stages all on queues, all inline, or each by itself. */
   readonly #executions: readonly ('queued' | 'inline')[];
+  readonly #streams: boolean;
   #steps = 0;
 
-  constructor(choose: Chooser) {
+  constructor(choose: Chooser, streams: boolean) {
     this.#choose = choose;
+    this.#streams = streams;
     this.#executions = choose.pick([['queued'], ['inline'], ['queued', 'inline']]);
   }
 
@@ -73,7 +81,7 @@ class PlanMaker {
     let { readable } = around;
     for (let i = this.#choose.int(1, most); i > 0 && (this.#steps < MOST_STEPS || stages.length === 0); i--) {
       const step = this.#step({ ...around, readable });
-      stages.push(step);
+      stages.push('policy' in step ? withStreams(step, stages) : step);
       readable = [...readable, ...readableOf(step)];
     }
     const fields = ['a', 'b', 'c'].slice(0, this.#choose.int(1, 3));
@@ -86,6 +94,7 @@ class PlanMaker {
 
   #step(around: Around): Step {
     this.#steps += 1;
+    if (this.#streams && this.#choose.chance(0.6)) return this.#streaming(around);
     if (around.depth >= DEEPEST || this.#choose.chance(0.5)) return this.#stage(around, this.#script(around.safe));
     const inner: Around = { ...around, depth: around.depth + 1 };
     const kind = this.#choose.pick(['when', 'each', 'repeat', 'race', 'pipeline'] as const);
@@ -113,14 +122,40 @@ class PlanMaker {
     };
   }
 
+  /** An LLM, or a voice that says the sentences of one. */
+  #streaming(around: Around): StagePlan {
+    const choose = this.#choose;
+    const { fallback = [], ...stage } = this.#stage(around, this.#script(around.safe));
+    const told = around.readable.filter(({ field }) => field === 'told');
+    const speaks = told.length > 0 && choose.chance(0.6);
+    const { salt } = stage.with as Script;
+    // A fallback says the same, as another server of the same model: else a stream could not go on.
+    const more = (): Partial<Script> =>
+      speaks
+        ? { sentence: choose.int(0, 2) }
+        : { salt, breaksAt: choose.int(0, 80), ...(choose.chance(0.5) && { continues: true }) };
+    const kind = speaks ? 'synthesize' : 'chat';
+    const own = <T extends Alternative>(way: T): T => ({
+      ...way,
+      kind,
+      with: { ...way.with, ...more() } as JsonObject,
+    });
+    const ways = fallback.map((way) => (way === 'skip' ? way : own(way)));
+    const text: Binding = { $op: 'sentences', of: [{ $ref: choose.pick(told.length > 0 ? told : INPUT).path }] };
+    const [[, other] = []] = Object.entries(stage.input as JsonObject);
+    const input = speaks ? { text, ...(choose.chance(0.4) && { p: other as Json }) } : stage.input;
+    const all = own(stage);
+    const lost = speaks && choose.chance(0.1) && { with: { ...all.with, lost: true } };
+    return { ...all, ...lost, input, ...(ways.length > 0 && { fallback: ways }) };
+  }
+
   #each(id: string, around: Around): Step {
     const length = this.#choose.int(0, 3);
-    const lists = around.readable.filter(({ field }) => field === 'list').map(({ path }) => ({ $ref: path }));
-    const over: Binding = this.#choose.chance(0.5)
-      ? Array.from({ length }, () => binding(this.#choose, around.readable, 1))
-      : lists.length > 0
-        ? this.#choose.pick(lists)
-        : [];
+    const lists = around.readable.flatMap(({ path, field }): Binding[] =>
+      field === 'list' ? [{ $ref: path }] : field === 'told' ? [{ $op: 'sentences', of: [{ $ref: path }] }] : [],
+    );
+    const made = () => Array.from({ length }, () => binding(this.#choose, around.readable, 1));
+    const over: Binding = this.#choose.chance(0.5) ? made() : lists.length > 0 ? this.#choose.pick(lists) : [];
     const own: Readable[] = [
       { path: `${id}/item`, field: 'any' },
       { path: `${id}/item.n`, field: 'n' },
@@ -236,6 +271,8 @@ const failing = (choose: Chooser): Script => ({
 
 /** What can be read of a step that has ended; some of it is not there, which is null. */
 function readableOf({ id, ...step }: Step): Readable[] {
+  if ('policy' in step && step.kind === 'chat') return [{ path: `${id}.text`, field: 'told' }];
+  if ('policy' in step && step.kind === 'synthesize') return [{ path: `${id}.audio.uri`, field: 'text' }];
   if ('policy' in step)
     return ['n', 'list', 'text', 'ok', 'missing'].map((field) => ({ path: `${id}.${field}`, field }));
   const whole: Readable = { path: id, field: step.kind === 'each' ? 'list' : 'any' };

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt } from '../../../activities/stage/stage-runner.js';
+import { produceText, speakStream } from '../../../activities/streams/index.js';
+import type { Producing } from '../../../activities/streams/produce.js';
+import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { jsonHash } from '../../../pipelines/plan/hash.js';
 import type { StageCall, StageOutcome } from '../../../pipelines/run/index.js';
+import type { ChannelLog } from '../../../stores/channels/index.js';
 
 /** What a scripted stage does; it stands in the stage's options. */
 export type Script = {
@@ -16,6 +20,14 @@ export type Script = {
   readonly ms?: number;
   /** A call lasts until it is cancelled. */
   readonly never?: true;
+  /** Of an LLM: how many characters of its answer a call that fails has given before. */
+  readonly breaksAt?: number;
+  /** Of an LLM: it continues what is given to it, instead of giving the whole answer again. */
+  readonly continues?: true;
+  /** Of a voice: which sentence the failures are of, counted from 0 and around. */
+  readonly sentence?: number;
+  /** Of a voice: the store loses the stream before it is read. */
+  readonly lost?: true;
 };
 
 /** A scripted stage's output. */
@@ -25,29 +37,122 @@ export function scriptedOutput({ salt }: Pick<Script, 'salt'>, input: JsonObject
   return { n: digits % 10, list, text: `t${digits % 5}`, ok: digits % 2 === 0 };
 }
 
+const SENTENCES = ['It rains.', 'Nobody came!', 'Is it 3.5 km?', 'The end of it is near, and far.'];
+
+/** What a scripted LLM says: no sentence, or some. */
+export function scriptedText({ salt }: Pick<Script, 'salt'>, input: JsonObject): string {
+  const digits = Number.parseInt(jsonHash([salt, input]).slice(0, 6), 16);
+  return Array.from({ length: digits % 5 }, (_, i) => SENTENCES[(digits >> (i + 3)) % 4]).join(' ');
+}
+
+/** What a scripted voice makes of sentences. Undefined where there is nothing to say. */
+export function scriptedSpeech({ text }: JsonObject): JsonObject | undefined {
+  const spoken = Array.isArray(text) ? text.filter((each) => String(each).trim() !== '') : [];
+  return spoken.length === 0 ? undefined : { audio: { uri: spoken.map((each) => `<${String(each)}>`).join('') } };
+}
+
 /** The name under which calls of a stage, or of one of its alternatives, are counted. */
 export const callName = (path: string, model: string): string => `${path} ${model}`;
 
 /** Carries out scripts, as a worker's stage runner carries out stages, and counts calls for each run. */
 export class ScriptedRunner {
   readonly #runs = new Map<string, Map<string, number>>();
+  readonly #lost = new Set<string>();
+  readonly #channels: ChannelLog | undefined;
+
+  /** @param channels absent: streams are collected */
+  constructor(channels?: ChannelLog) {
+    this.#channels = channels;
+  }
+
+  get streams(): boolean {
+    return this.#channels !== undefined;
+  }
 
   callsOf(run: string): ReadonlyMap<string, number> {
     return this.#runs.get(run) ?? new Map();
   }
 
-  async run(input: JsonObject, call: StageCall, { attempt, run, signal }: Attempt): Promise<StageOutcome> {
-    const calls = this.#runs.get(run) ?? new Map<string, number>();
-    this.#runs.set(run, calls);
-    const name = callName(call.path ?? call.stage, call.model);
-    const count = (calls.get(name) ?? 0) + 1;
-    calls.set(name, count);
+  async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
+    const channels = this.#channels;
+    const done = { endpoint: 'script', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 } as const;
+    if (channels && call.reads) return { ...done, ...(await this.#speak(channels, call, attempt)) };
+    if (call.kind === 'synthesize' && scriptedSpeech(input) === undefined)
+      throw new MillraceError('INVALID_INPUT', 'nothing to say');
+    if (call.kind === 'chat') {
+      const text = scriptedText(call.with as Script, input);
+      if (!channels || !call.writes) {
+        await this.#called(call, attempt);
+        return { ...done, output: { text } };
+      }
+      const about = { run: attempt.run, call, signal: attempt.signal, onDelta: () => undefined };
+      const say = (producing: Producing) => this.#say(text, producing, call, attempt);
+      return { ...done, ...(await produceText({ channels }, about, say)) };
+    }
+    await this.#called(call, attempt);
+    const output =
+      call.kind === 'synthesize' ? scriptedSpeech(input) : scriptedOutput(call.with as unknown as Script, input);
+    return { ...done, output: output as JsonObject, attempt: attempt.attempt };
+  }
+
+  /** Counts a call, and fails as its script says. */
+  async #called(call: StageCall, { attempt, run, signal }: Attempt, beforeFailure?: () => void): Promise<void> {
+    const { failures = 0, code = 'INTERNAL', ms, never } = call.with as Script;
+    const { name, count } = this.#count(call, run);
     if (count !== attempt) throw new MillraceError('INTERNAL', `call ${count} of ${name} is attempt ${attempt}`);
-    const { failures = 0, code = 'INTERNAL', ms, never, salt } = call.with as Script;
+    if (count <= failures) beforeFailure?.();
     if (never) await sleep(600_000, undefined, { signal });
     if (ms !== undefined) await sleep(ms, undefined, { signal });
     if (count <= failures) throw new MillraceError(code, `failure ${count} of ${name}`);
-    const output = scriptedOutput({ salt }, input);
-    return { output, endpoint: 'script', device: '', attempt, cache: 'off', queueMs: 0, runMs: ms ?? 0 };
+  }
+
+  #count({ path, stage, model }: StageCall, run: string): { readonly name: string; readonly count: number } {
+    const calls = this.#runs.get(run) ?? new Map<string, number>();
+    this.#runs.set(run, calls);
+    const name = callName(path ?? stage, model);
+    const count = (calls.get(name) ?? 0) + 1;
+    calls.set(name, count);
+    return { name, count };
+  }
+
+  /** The answer in small parts; an attempt that fails breaks off. */
+  async #say(text: string, { committed, continues, onText }: Producing, call: StageCall, attempt: Attempt) {
+    const { breaksAt = 0, continues: may } = call.with as Script;
+    const begun = may ? committed : '';
+    if (begun !== '') continues();
+    const rest = text.slice(begun.length);
+    const emit = (to: number) => {
+      for (let at = 0; at < to; at += 7) onText(rest.slice(at, Math.min(at + 7, to)));
+    };
+    await this.#called(call, attempt, () => emit(Math.min(breaksAt, rest.length)));
+    emit(rest.length);
+    return { output: { text: rest } };
+  }
+
+  /** Counts the call that ends as one, as if all sentences were spoken by it. */
+  async #speak(channels: ChannelLog, call: StageCall, attempt: Attempt) {
+    const { sentence: wrong = 0, failures = 0, code = 'INTERNAL', lost, ms, never } = call.with as Script;
+    const key = `${attempt.run} ${callName(call.path ?? call.stage, call.model)}`;
+    if (lost && !this.#lost.has(key)) {
+      this.#lost.add(key);
+      throw new MillraceError('STREAM_LOST', 'the store has lost it');
+    }
+    const join = async (_: string, pieces: readonly Artifact[]) =>
+      ({ uri: pieces.map(({ uri }) => uri).join('') }) as Artifact;
+    let spoken = 0;
+    const outcome = await speakStream({ channels, join }, { call, attempt, field: 'text' }, async ({ text }, own) => {
+      if (never) await sleep(600_000, undefined, { signal: own.signal });
+      if (ms !== undefined) await sleep(ms, undefined, { signal: own.signal });
+      // A sentence that fails for good is the first one: another voice may follow, and speaks all.
+      const at = failures >= call.retry.attempts || call.retry.on ? 0 : wrong;
+      if (spoken === at && own.attempt <= failures) {
+        this.#count(call, attempt.run);
+        throw new MillraceError(code, `failure ${own.attempt} of sentence ${spoken}`);
+      }
+      spoken += 1;
+      return { output: scriptedSpeech({ text: [String(text)] }) as JsonObject, endpoint: 'script', device: '' };
+    });
+    this.#count(call, attempt.run);
+    return outcome;
   }
 }

@@ -7,9 +7,10 @@ import { explain, explanationText } from '../../../pipelines/inspect/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
 import { groupsOf, isInline } from '../../../pipelines/plan/segments.js';
-import type { StageCall } from '../../../pipelines/run/index.js';
+import type { Segment, StageCall } from '../../../pipelines/run/index.js';
 import { type PoolDescription, place } from '../../../placement/place.js';
-import { runInProcess } from '../../../workers/hosts/in-process-host.js';
+import { InProcessHost, runInProcess } from '../../../workers/hosts/in-process-host.js';
+import { interpretSegment } from '../../../workflows/interpreter/index.js';
 
 interface Given {
   readonly answer?: StageOptions;
@@ -141,5 +142,39 @@ describe('the interpreter', () => {
     const { output } = await runInProcess({ question: 'q' }, context(), { runner: { streams, run }, run: 'r' });
     expect(output).toEqual({ speech: 'spoken' });
     expect(inputs.at(-1)).toEqual({ text: ['One.', 'Two.'] });
+  });
+
+  it('counts a reader whose channel is lost once, and tries no other server', async () => {
+    const { plan } = narrator({ speak: { fallback: [synthesize({ model: 'other' })] } });
+    const models: string[] = [];
+    const run = async (_: JsonObject, call: StageCall) => {
+      if (call.stage === 'answer') return served({ text: 'One. Two.' });
+      models.push(call.model);
+      if (call.reads) throw new MillraceError('STREAM_LOST', 'gone');
+      return served({ audio: 'spoken' });
+    };
+    const own = { plan, placement: place(plan, poolOf, 'q'), tenant: 't' };
+    const { stages } = await runInProcess({ question: 'q' }, own, { runner: { streams: true, run }, run: 'r' });
+    expect(models).toEqual(['tts', 'tts']);
+    const row = stages.find(({ stage }) => stage === 'speak');
+    expect(row).toMatchObject({ status: 'done', model: 'tts' });
+    expect(row).not.toHaveProperty('count');
+  });
+
+  it('runs a reader in a segment that its producer is no part of', async () => {
+    const inline = { execution: 'inline' } as const;
+    const { plan } = narrator({ answer: inline, speak: inline });
+    const steps = plan.stages.slice(1) as unknown as Segment['steps'];
+    const { placement } = context();
+    const segment: Segment = {
+      ...{ path: 'speak', prefix: '', steps, leftMs: 5_000, reserved: {} },
+      scope: { answer: { text: 'One. Two.' } },
+      context: { plan, placement, tenant: 't' },
+    };
+    const run = async (input: JsonObject) => served({ audio: input.text as JsonObject });
+    const host = new InProcessHost({ runner: { streams: true, run }, run: 'r' });
+    expect((await interpretSegment(segment, host)).done).toMatchObject({
+      below: { speak: { value: { audio: ['One.', 'Two.'] } } },
+    });
   });
 });

@@ -3,16 +3,18 @@ import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../pipelines/json.js';
 import type { RunContext, RunResult, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
+import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
 import { contextOfRun, differences, type Seen } from '../../support/random-plans/check.js';
-import { chosen } from '../../support/random-plans/chooser.js';
-import { planOf, type RandomRun } from '../../support/random-plans/plan-of.js';
+import { type Chooser, chosen } from '../../support/random-plans/chooser.js';
+import { planOf, type RandomRun, streamingPlanOf } from '../../support/random-plans/plan-of.js';
 import { ScriptedRunner } from '../../support/random-plans/script.js';
 import { evaluate } from '../../support/reference-evaluator.js';
 
 /** Plans a property is tried with: a thousand as they are, fewer of each other way to run them. Each takes some 10 ms. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 1_000);
+const STREAMED_RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 60);
 const OTHER_RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 300);
 const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
 const LIMIT_MS = 120_000;
@@ -24,8 +26,8 @@ async function runOn(
   host: (runner: ScriptedRunner) => RunHost,
   random: RandomRun,
   again?: (carried: Json) => void,
+  runner = new ScriptedRunner(),
 ): Promise<Seen> {
-  const runner = new ScriptedRunner();
   let context: RunContext = contextOfRun(random, 'test');
   let stages: readonly StageRecord[] = [];
   try {
@@ -46,9 +48,14 @@ async function runOn(
   }
 }
 
-const holds = (numRuns: number, seen: (random: RandomRun) => Promise<Seen>, endOnFailure = false) =>
+const holds = (
+  numRuns: number,
+  seen: (random: RandomRun) => Promise<Seen>,
+  endOnFailure = false,
+  make: (choose: Chooser) => RandomRun = planOf,
+) =>
   fc.assert(
-    fc.asyncProperty(chosen(planOf), async (random) => {
+    fc.asyncProperty(chosen(make), async (random) => {
       expect(differences(evaluate(random), await seen(random))).toEqual([]);
     }),
     { numRuns, seed: SEED, endOnFailure, interruptAfterTimeLimit: LIMIT_MS - 10_000, markInterruptAsFailure: true },
@@ -75,49 +82,41 @@ const changed = (host: RunHost, change: (inner: RunHost) => Partial<RunHost>): R
   nonce: () => host.nonce(),
   decision: (...args) => host.decision(...args),
   close: (nonce) => host.close(nonce),
+  ...(host.streams && { streams: true }),
   race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(changed(inner, change)))),
   full: () => host.full(),
   report: (stages) => host.report(stages),
   ...change(host),
 });
 
+const inSegments = (runner: ScriptedRunner): RunHost =>
+  changed(inProcess(runner), (inner) => ({
+    runSegment: async (segment) => copy(await interpretSegment(copy(segment), inner)),
+  }));
+
+/** Runs over several histories: each looks a few times whether it is full. */
+function inHistories(random: RandomRun, runner?: ScriptedRunner): Promise<Seen> {
+  let histories = 1;
+  return runOn(
+    (own) => {
+      // Enough looks for the loops around one another to start; more each time, so that the run goes on.
+      let checks = 4 * histories;
+      return changed(inProcess(own), () => ({ full: () => checks-- <= 0 }));
+    },
+    random,
+    () => {
+      histories += 1;
+    },
+    runner,
+  );
+}
+
 describe('a random plan means what the reference says', () => {
   it('in one process', () => holds(RUNS, (random) => runOn(inProcess, random)), LIMIT_MS);
 
-  it(
-    'with its inline steps in segments',
-    () =>
-      holds(OTHER_RUNS, (random) =>
-        runOn(
-          (runner) =>
-            changed(inProcess(runner), (inner) => ({
-              runSegment: async (segment) => copy(await interpretSegment(copy(segment), inner)),
-            })),
-          random,
-        ),
-      ),
-    LIMIT_MS,
-  );
+  it('with its inline steps in segments', () => holds(OTHER_RUNS, (random) => runOn(inSegments, random)), LIMIT_MS);
 
-  it(
-    'over several histories',
-    () =>
-      holds(OTHER_RUNS, (random) => {
-        let histories = 1;
-        return runOn(
-          (runner) => {
-            // Enough looks for the loops around one another to start; more each time, so that the run goes on.
-            let checks = 4 * histories;
-            return changed(inProcess(runner), () => ({ full: () => checks-- <= 0 }));
-          },
-          random,
-          () => {
-            histories += 1;
-          },
-        );
-      }),
-    LIMIT_MS,
-  );
+  it('over several histories', () => holds(OTHER_RUNS, (random) => inHistories(random)), LIMIT_MS);
 
   it.each<[string, (inner: RunHost) => Partial<RunHost>]>([
     [
@@ -142,4 +141,16 @@ describe('a random plan means what the reference says', () => {
     },
     LIMIT_MS,
   );
+});
+
+/** MILLRACE_PROPERTY_RUNS=1000 tries a thousand of each. */
+describe('a random plan whose stages stream means what the reference says, which collects', () => {
+  const streaming = () => new ScriptedRunner(new MemoryChannelLog());
+
+  it.each<[string, (random: RandomRun) => Promise<Seen>]>([
+    ['on a host without channels', (random) => runOn(inProcess, random)],
+    ['in one process', (random) => runOn(inProcess, random, undefined, streaming())],
+    ['with its inline steps in segments', (random) => runOn(inSegments, random, undefined, streaming())],
+    ['over several histories', (random) => inHistories(random, streaming())],
+  ])('%s', (_, seen) => holds(STREAMED_RUNS, seen, false, streamingPlanOf), LIMIT_MS);
 });
