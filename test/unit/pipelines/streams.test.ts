@@ -145,7 +145,7 @@ describe('the interpreter', () => {
   });
 
   it('counts a reader whose channel is lost once, and tries no other server', async () => {
-    const { plan } = narrator({ speak: { fallback: [synthesize({ model: 'other' })] } });
+    const { plan } = narrator({ speak: { fallback: [synthesize({ model: 'other' })] } as unknown as StageOptions });
     const models: string[] = [];
     const run = async (_: JsonObject, call: StageCall) => {
       if (call.stage === 'answer') return served({ text: 'One. Two.' });
