@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isGrpcServiceError } from '@temporalio/client';
 import { Gauge } from 'prom-client';
 import type { RunParts } from './deps.js';
@@ -92,6 +93,8 @@ export class RunEnds {
 
   #watch({ id, tenant }: EndingRun): Watched {
     const watched: Watched = { id, tenant, waiters: new Set(), left: new AbortController(), describedAt: 0 };
+    // The client adds a listener for each of its polls of a long run, and Node warns of the eleventh.
+    setMaxListeners(0, watched.left.signal);
     this.#watched.set(id, watched);
     if (this.#mayPoll(tenant)) void this.#poll(watched);
     else this.#queue(watched);
