@@ -1,10 +1,15 @@
+import type { Pipeline } from '../../pipelines/definition/index.js';
 import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
 import { DTYPES } from '../../pipelines/media.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { exampleInput } from '../openapi/example-input.js';
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import type { RouteDoc, Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
+import { tensorFields } from './fields.js';
+import { MODEL_VERSION } from './models.js';
 
 /** 422 of the error table is 400 in this protocol. */
 const UNPROCESSABLE = 422;
@@ -71,6 +76,18 @@ export const ALL_STATISTICS = door(
   okAnswers('Counts', statistics),
 );
 
+/** The first pipeline with an example of texts only, and those fields as tensors with their texts. */
+function textPipeline(pipelines: readonly Pipeline[]) {
+  for (const pipeline of pipelines) {
+    const example = exampleInput(pipeline) ?? {};
+    const fields = tensorFields(pipeline.inputSchema as Json).filter(({ name }) => Object.hasOwn(example, name));
+    if (fields.length > 0 && fields.every(({ holds, list: many }) => holds === 'text' && !many)) {
+      return { pipeline, fields: fields.map((field) => ({ ...field, text: example[field.name] as string })) };
+    }
+  }
+  return undefined;
+}
+
 /** The routes of a model. Operations of the routes with a version have names of their own. */
 export function modelDocs(ofVersion: boolean) {
   const model = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc =>
@@ -116,6 +133,23 @@ export function modelDocs(ofVersion: boolean) {
           ),
           'application/octet-stream': { schema: BINARY },
         },
+      },
+      exampleFor: (pipelines) => {
+        const fields = textPipeline(pipelines)?.fields;
+        return (
+          fields && {
+            inputs: fields.map(({ name, datatype: type, shape, text: value }) => ({
+              name,
+              datatype: type,
+              shape: [...shape],
+              data: [value],
+            })),
+          }
+        );
+      },
+      pathFor: (pipelines) => {
+        const name = textPipeline(pipelines)?.pipeline.name;
+        return name === undefined ? undefined : { name, ...(ofVersion && { version: MODEL_VERSION }) };
       },
       answers: {
         200: {

@@ -88,7 +88,8 @@ function operation(
   pipelines: readonly Pipeline[],
 ): Json {
   const suffix = method === 'HEAD' ? 'Head' : '';
-  const { summary, description, tag, body, path, query, headers } = doc;
+  const { summary, description, tag, body, query, headers } = doc;
+  const path = withExamples(doc.path, doc.pathFor?.(pipelines));
   return {
     operationId: `${doc.operation}${suffix}`,
     tags: [tag],
@@ -135,6 +136,18 @@ function answerOf({ description, content, headers = {} }: AnswerDoc): Json {
     ...(content && { content: contentOf(content) }),
   };
 }
+
+/** Parameters with an example of those that have a value. */
+const withExamples = (
+  parameters: RouteDoc['path'] = {},
+  values: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, ParameterDoc>> =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, doc]) => {
+      const example = values[name];
+      return [name, example === undefined ? doc : { ...doc, example }];
+    }),
+  );
 
 /** The content with an example of its JSON form. */
 function withExample(content: ContentDoc, example: JsonObject | undefined): ContentDoc {

@@ -3,13 +3,24 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 /** A text for fields without further information. */
 export const TEXT = 'What is the capital of France?';
 
-/** The smallest files of each kind: 10 ms of silence, and one pixel. */
+/** A WebM file with one black picture of 16 by 16 pixels (VP8), made by ffmpeg 7. */
+const VIDEO =
+  'GkXfo59ChoEBQveBAULygQRC84EIQoKEd2VibUKHgQJChYECGFOAZwEAAAAAAAG6EU2bdLpNu4tTq4QVSalmU6yBoU27i1OrhBZUrmtTrIHGTb' +
+  'uMU6uEElTDZ1OsggEiTbuMU6uEHFO7a1OsggGk7AEAAAAAAABZAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' +
+  'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAVSalmoCrXsYMPQkBNgIRMYXZmV0GETGF2ZkSJiECPQAAAAAAAFl' +
+  'Sua9euAQAAAAAAAE7XgQFzxYgAAAAAAAAAAZyBACK1nIN1bmSIgQCGhVZfVlA4g4EBI+ODhDuaygDgkLCBELqBEJqBAlWwhFW5gQFV7oEA7AEA' +
+  'AAAAAAACAAASVMNn0HNzzWPAi2PFiAAAAAAAAAABZ8iYRaOHRU5DT0RFUkSHi0xhdmMgbGlidnB4Z8ihRaOIRFVSQVRJT05Eh5MwMDowMDowMS' +
+  '4wMDAwMDAwMDAAH0O2dajngQCjo4EAAIAQAgCdASoQABAAAEcIhYWImYSIAgIADA1gAP7/q1CAHFO7a5G7j7OBALeK94EB8YIBd/CBAw==';
+
+/** Small files of each kind: 10 ms of silence, one pixel, one picture, and a text. */
 const MEDIA: Readonly<Record<string, JsonObject>> = {
   '#/components/schemas/AudioInput': { base64: silence(), mime: 'audio/wav' },
   '#/components/schemas/ImageInput': {
     base64: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
     mime: 'image/png',
   },
+  '#/components/schemas/VideoInput': { base64: VIDEO, mime: 'video/webm' },
+  '#/components/schemas/FileInput': { base64: Buffer.from(TEXT).toString('base64'), mime: 'text/plain' },
 };
 
 /** Values of formats that callers can send. */

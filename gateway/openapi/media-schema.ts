@@ -50,3 +50,12 @@ export const mediaPart = (node: JsonObject): Schema => ({
   format: 'binary',
   ...(typeof node.description === 'string' && { description: 'A file' }),
 });
+
+export function mediaCount(schema: Json): number {
+  let count = 0;
+  withMedia(schema, (node) => {
+    count++;
+    return node;
+  });
+  return count;
+}

@@ -50,6 +50,8 @@ export interface RouteDoc {
   readonly problemStatus?: (code: ErrorCode) => number;
   /** A JSON body that can be sent as it is, which depends on the pipelines; absent if none of them suits. */
   readonly exampleFor?: (pipelines: readonly Pipeline[]) => JsonObject | undefined;
+  /** Values of the path's parameters with which `exampleFor` can be sent, by name. */
+  readonly pathFor?: (pipelines: readonly Pipeline[]) => Readonly<Record<string, string>> | undefined;
   /** The same route for one pipeline, at its own path with its own schemas. */
   readonly ofPipeline?: (pipeline: Pipeline) => { readonly url: string; readonly doc: RouteDoc };
 }

@@ -1,10 +1,10 @@
 import type { Pipeline } from '../../pipelines/definition/index.js';
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { PRIORITIES } from '../../pipelines/plan/index.js';
 import { LAST_EVENT_ID } from '../../runs/follow.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
-import { exampleOf } from '../openapi/example.js';
-import { mediaInput, mediaOutput, mediaPart, withMedia } from '../openapi/media-schema.js';
+import { exampleInput } from '../openapi/example-input.js';
+import { mediaCount, mediaInput, mediaOutput, mediaPart, withMedia } from '../openapi/media-schema.js';
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_RUNS, OF_WAITED_RUNS } from '../openapi/problems.js';
 import {
@@ -98,13 +98,6 @@ export const START_RUN: RouteDoc = {
   ofPipeline: (pipeline) => ({ url: `/v1/pipelines/${pipeline.name}/runs`, doc: startOf(pipeline) }),
 };
 
-/** An input that can be sent as JSON; without media only if the pipeline accepts it, refinements included. */
-export function exampleInput({ input, inputSchema }: Pipeline): JsonObject | undefined {
-  const example = exampleOf(withMedia(inputSchema, mediaInput));
-  if (!isJsonObject(example)) return undefined;
-  return mediaCount(inputSchema) > 0 || input.safeParse(example).success ? example : undefined;
-}
-
 function startOf(pipeline: Pipeline): RouteDoc {
   const { name, description, inputSchema, outputSchema } = pipeline;
   const media = mediaCount(inputSchema);
@@ -141,15 +134,6 @@ const anyOf = (schema: Json): Json => {
   const { required: _, ...rest } = schema;
   return rest;
 };
-
-function mediaCount(schema: Json): number {
-  let count = 0;
-  withMedia(schema, (node) => {
-    count++;
-    return node;
-  });
-  return count;
-}
 
 function outputsOf(schema: Json): Partial<ParameterDoc> {
   const fields = isJsonObject(schema) && isJsonObject(schema.properties) ? Object.keys(schema.properties) : [];

@@ -19,6 +19,9 @@ export type OpenApiPaths = Readonly<Record<string, Readonly<Record<string, Opera
 /** Whether a response says that its request has a wrong form, and not that it comes at a wrong time. */
 export const isRefused = (status: number): boolean => status >= 400 && status < 500 && status !== 409;
 
+const inPath = (path: string, values: Readonly<Record<string, string>>): string =>
+  path.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
+
 /**
  * The requests of all operations with an example of a body, and what a client of the document adds by itself.
  * @param run id of a run, for the routes of one
@@ -42,7 +45,7 @@ export function exampleRequests(paths: OpenApiPaths, run = 'none'): readonly Exa
       return [
         {
           method: method.toUpperCase(),
-          path: `${path.replace('{id}', run)}${query === '' ? '' : `?${query}`}`,
+          path: `${inPath(path.replace('{id}', run), Object.fromEntries(given('path')))}${query === '' ? '' : `?${query}`}`,
           headers,
           body,
         },

@@ -162,8 +162,8 @@ test('unknown routes and methods', async () => {
     instance: '/v3/pipelines',
     requestId: expect.any(String),
   });
-  const wrong = await send('DELETE', '/v1/runs/listen-1');
-  expect(wrong.headers.allow).toBe('GET');
+  const wrong = await send('PUT', '/v1/runs/listen-1');
+  expect(wrong.headers.allow).toBe('GET, DELETE');
   expect(wrong.json()).toMatchObject({ status: 405, code: 'METHOD_NOT_ALLOWED', errors: [{ field: 'method' }] });
   expect((await send('GET', '/v1/pipelines/listen/runs')).headers.allow).toBe('POST');
   expect((await send('PUT', '/v1/runs/a/artifacts/b')).headers.allow).toBe('GET, HEAD');
