@@ -205,7 +205,7 @@ describe('an agent that is watched', () => {
     const one = `${served.url}/v1/runs/${id}`;
     const headers = { 'millrace-tenant': tenant };
     expect((await fetch(one, { method: 'DELETE', headers })).status).toBe(204);
-    await expect.poll(async () => (await fetch(one, { headers })).status, { timeout: 30_000 }).toBe(404);
+    await expect.poll(async () => (await fetch(one, { headers })).status, { timeout: 100_000 }).toBe(404);
   });
 
   test('shows that it hands over, and what the other agent does', async () => {
