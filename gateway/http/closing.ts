@@ -11,7 +11,8 @@ declare module 'fastify' {
 
 /**
  * Lets the gateway shut down while clients keep connections open: streams end by `closing`, and connections without a
- * request yet, which browsers open in advance, are destroyed. Node closes those that are idle between two requests.
+ * request yet, which browsers open in advance, are destroyed. Node closes those that are idle between two requests at
+ * that moment; those that become idle later are closed here, else they would be kept alive for the next request.
  */
 export function endConnectionsOnClose(app: FastifyInstance): void {
   const closing = new AbortController();
@@ -21,7 +22,10 @@ export function endConnectionsOnClose(app: FastifyInstance): void {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
-  app.server.on('request', ({ socket }) => unused.delete(socket));
+  app.server.on('request', ({ socket }, response) => {
+    unused.delete(socket);
+    response.once('finish', () => closing.signal.aborted && socket.destroySoon());
+  });
   app.decorate('closing', closing.signal);
   app.addHook('preClose', (done) => {
     closing.abort();

@@ -83,10 +83,6 @@ export class EventStream {
 
   end(): void {
     clearInterval(this.#keepAlive);
-    const { raw, server } = this.#reply;
-    const { socket } = raw;
-    // A connection kept alive for the client's next request would delay the shutdown.
-    raw.once('finish', () => server.closing.aborted && socket?.destroySoon());
-    raw.end();
+    this.#reply.raw.end();
   }
 }
