@@ -15,7 +15,8 @@ test('every example of the OpenAPI document can be sent as it is', async () => {
   const { id } = await served.run('speak', { text: 'So.' });
   const requests = exampleRequests(paths, id);
   expect(requests.length).toBeGreaterThan(pipelines.length);
-  for (const path of ['/v2/models/', '/versions/1/infer']) expect(requests.some((each) => each.path.includes(path))).toBe(true);
+  for (const path of ['/v2/models/', '/versions/1/infer'])
+    expect(requests.some((each) => each.path.includes(path))).toBe(true);
   const refused: string[] = [];
   for (const { method, path, headers, body } of requests) {
     // Without a wait: what the models make of the examples is not asserted here.
