@@ -79,6 +79,9 @@ const SECTIONS = [
       'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424',
       'docs/reference/servers/sagemaker.md':
         'Amazon SageMaker: signatures, variants, inference components, errors inside 424',
+      'docs/reference/servers/vertex.md':
+        'Vertex AI: service accounts, predict, rawPredict, streams, dedicated endpoints',
+      'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',

@@ -76,6 +76,8 @@ export type RequestTemplate = z.output<ReturnType<typeof requestOf>>;
 const stream = z.strictObject({
   /** Server-sent events, lines of JSON, or text as it arrives. */
   as: z.enum(['sse', 'ndjson', 'text']),
+  /** What the stream is in: frames of AWS' event streams, whose payloads are its bytes. */
+  framing: z.literal('aws-event-stream').optional(),
   /** Names of the server-sent events that count. Default: all. */
   events: z.array(z.string()).min(1).max(32).optional(),
   /** Where an event has text: the first of these that is one. */
@@ -166,6 +168,12 @@ const signature = z.strictObject({
   service: scopeName.default('sagemaker'),
 });
 
+/** Access tokens of a Google service account, whose JSON is the key. */
+const googleToken = z.strictObject({
+  token: z.literal('google'),
+  scope: z.string().min(1).max(1_024).default('https://www.googleapis.com/auth/cloud-platform'),
+});
+
 /** Members of a description, each of which a pool's options may set. */
 const members = {
   request: requestOf(REQUEST_ROOTS).optional(),
@@ -173,12 +181,14 @@ const members = {
   job: job.optional(),
   /** Sent with every request. */
   headers: z.record(headerName, template(REQUEST_ROOTS)).optional(),
-  /** How the pool's key is sent: as a bearer token, as user and password, in a header, or as a signature. Default `bearer`. */
+  /** How the pool's key is sent: as a bearer token, as user and password, in a header, as a signature or for a token. Default `bearer`. */
   credential: z
     .union([
       z.enum(['bearer', 'basic']),
       z.strictObject({ header: headerName, prefix: z.string().max(64).default('') }),
       signature,
+      z.strictObject({ sign: z.literal('pai-eas') }),
+      googleToken,
     ])
     .optional(),
   /** Rules about failed answers; the first that fits counts, else the status alone. */

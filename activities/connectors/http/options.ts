@@ -95,7 +95,7 @@ function valueFlaws(values: Api['values'], known: PresetValues | undefined, pres
 }
 
 function credentialFlaws({ credential }: Omit<Api, 'kind' | 'values'>, { region }: Api['values']): Flaws {
-  if (typeof credential !== 'object' || !('sign' in credential)) return [];
+  if (typeof credential !== 'object' || !('sign' in credential) || credential.sign !== 'aws-v4') return [];
   if (credential.region !== undefined || (typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region))) return [];
   return [{ path: ['credential', 'region'], message: 'is required: the region of AWS, here or as the value region' }];
 }

@@ -5,6 +5,7 @@ import { chunksOf, textOf } from '../exchange.js';
 import { parseJson, valueAt } from '../json-values.js';
 import type { Api } from './api.js';
 import { holds } from './condition.js';
+import { payloadsOf } from './event-stream.js';
 import { eventsOf, linesOf, textsOf } from './events.js';
 import { failureWithin } from './faults.js';
 import type { Scope } from './template.js';
@@ -26,7 +27,7 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   };
   const collected = new Collected(stream, context.emit);
   if (stream.as === 'text') {
-    for await (const part of textsOf(chunksOf(response, context.signal))) collected.add(part);
+    for await (const part of textsOf(bytesOf(response, stream, context.signal))) collected.add(part);
     // A server that fails before its first text can only close the stream.
     if (collected.text === '') throw new MillraceError('INVALID_OUTPUT', 'the stream has no text');
     return { ...about, body: collected.text, text: collected.text };
@@ -54,14 +55,23 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   return { ...about, body: last, text: collected.text };
 }
 
+const bytesOf = (response: Response, { framing }: Stream, signal: AbortSignal): AsyncIterable<Uint8Array> =>
+  framing ? payloadsOf(chunksOf(response, signal)) : chunksOf(response, signal);
+
 /** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
-async function* dataOf(response: Response, { as, events }: Stream, signal: AbortSignal): AsyncGenerator<string, void> {
-  const chunks = chunksOf(response, signal);
-  const type = response.headers.get('content-type') ?? '';
+async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<string, void> {
+  const { as, events, framing } = stream;
+  const chunks = bytesOf(response, stream, signal);
+  // In frames the type of the model's own answer is beside that of the frames.
+  const type = response.headers.get(framing ? 'x-amzn-sagemaker-content-type' : 'content-type') ?? '';
   if (as === 'sse' && /^application\/([\w.-]+\+)?json/.test(type)) {
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks) parts.push(chunk);
-    yield textOf({ status: response.status, headers: response.headers, body: Buffer.concat(parts) });
+    yield textOf({
+      status: response.status,
+      headers: new Headers({ 'content-type': type }),
+      body: Buffer.concat(parts),
+    });
   } else if (as === 'ndjson') {
     for await (const line of linesOf(chunks)) if (line.trim() !== '') yield line;
   } else {

@@ -13,8 +13,8 @@ export interface Outgoing {
 export interface Authorizer {
   /** What is added to a request. Throws the error of a token that cannot be had. */
   headers(request: Outgoing, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
-  /** Whether a refusal would be another with what is known now. Asked once for a request. */
-  again(refused: Pick<Response, 'status' | 'headers'>): boolean;
+  /** Whether a refusal would be another with what is known now; `sent` are the headers of `headers`. Asked once for a request. */
+  again(refused: Pick<Response, 'status' | 'headers'>, sent: Readonly<Record<string, string>>): boolean;
   /** What must be in no message. */
   secrets(): readonly string[];
 }
@@ -28,14 +28,13 @@ export const authorizing =
     const { method = 'GET' } = init;
     const signal = init.signal ?? new AbortController().signal;
     const request: Outgoing = { method, url: new URL(url), headers, body: body ?? new Uint8Array() };
-    const sent = async () => {
-      const added = await by.headers(request, signal);
-      return send(url, { ...init, headers: { ...headers, ...added }, ...(body && { body }) });
-    };
-    const response = await sent();
-    if (![400, 401, 403].includes(response.status) || !by.again(response)) return response;
+    const sent = (added: Readonly<Record<string, string>>) =>
+      send(url, { ...init, headers: { ...headers, ...added }, ...(body && { body }) });
+    const added = await by.headers(request, signal);
+    const response = await sent(added);
+    if (![400, 401, 403].includes(response.status) || !by.again(response, added)) return response;
     await response.body?.cancel();
-    return sent();
+    return sent(await by.headers(request, signal));
   };
 
 /** The bytes of a body: of a form those with its boundary. */

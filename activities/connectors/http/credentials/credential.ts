@@ -3,6 +3,8 @@ import type { Transport } from '../../exchange.js';
 import type { Api } from '../api.js';
 import { type Authorizer, authorizing } from './authorizer.js';
 import { awsAuthorizer } from './aws.js';
+import { googleAuthorizer } from './google.js';
+import { easAuthorizer } from './pai-eas.js';
 
 /** The key of a pool as its requests carry it. */
 export interface Credential {
@@ -42,7 +44,10 @@ function without(all: readonly string[], error: MillraceError): MillraceError {
 }
 
 function authorizerOf(key: string, as: CredentialKind, values: Api['values']): Authorizer | undefined {
-  if (typeof as === 'string' || !('sign' in as)) return undefined;
+  if (typeof as === 'string') return undefined;
+  if ('token' in as) return googleAuthorizer(key, as.scope);
+  if (!('sign' in as)) return undefined;
+  if (as.sign === 'pai-eas') return easAuthorizer(key);
   return awsAuthorizer(key, { region: as.region ?? String(values.region ?? ''), service: as.service });
 }
 

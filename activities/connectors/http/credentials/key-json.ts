@@ -7,14 +7,15 @@ export function keyOf<T>(key: string, schema: z.ZodType<T>, what: string): T {
   try {
     value = JSON.parse(key);
   } catch {
-    throw wrong(`must be ${what}`);
+    throw wrongKey(`must be ${what}`);
   }
   const read = schema.safeParse(value);
   if (read.success) return read.data;
   const names = read.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
-  throw wrong(`must be ${what}: ${names.join('; ')}`);
+  throw wrongKey(`must be ${what}: ${names.join('; ')}`);
 }
 
-function wrong(message: string): MillraceError {
+/** For a key that is not of its kind; the message must not contain it. */
+export function wrongKey(message: string): MillraceError {
   return new MillraceError('INVALID_SETTING', `models: apiKey: ${message}`, { fields: [{ field: 'apiKey', message }] });
 }

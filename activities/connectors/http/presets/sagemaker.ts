@@ -1,3 +1,4 @@
+import { chatCompletions } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
 const path = '/endpoints/{model}/invocations';
@@ -94,6 +95,11 @@ export const sagemaker: PresetInput = {
     ],
   },
   kinds: {
+    // InvokeEndpointWithResponseStream, with the body of chat completions as the containers of vLLM, LMI and TGI take it.
+    chat: chatCompletions(
+      { path: `${path}-response-stream`, headers: { 'x-amzn-sagemaker-accept': 'text/event-stream' } },
+      'aws-event-stream',
+    ),
     embed: { request: { path, json: { inputs: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
     classify: { request: { path, json: { inputs: '$/input/text' } }, response: { output: { scores: '$/body' } } },
     transcribe: {

@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Asked, Told } from '../servers/fixture-server.js';
+import { exception, part } from './frames.js';
 
 export const AWS_KEYS = {
   accessKeyId: 'AKIDEXAMPLE',
@@ -60,6 +61,35 @@ export function signatureFault({ method, path, query, headers, bytes }: Asked, a
   return undefined;
 }
 
+const said = (content: string, finish: string | null = null) =>
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
+
+/** InvokeEndpointWithResponseStream, in front of a container with chat completions. */
+function streamed({ json }: Asked): Told {
+  const prompt = json.messages.at(-1).content;
+  if (prompt === 'slow') return { never: true };
+  const headers = {
+    'content-type': 'application/vnd.amazon.eventstream',
+    'x-amzn-sagemaker-content-type': prompt === 'whole' ? 'application/json' : 'text/event-stream',
+  };
+  const [first, second] = [said('Paris,'), said(' of course')];
+  switch (prompt) {
+    case 'whole': {
+      const choices = [{ message: { content: 'Paris, of course' }, finish_reason: 'stop' }];
+      return { headers, parts: [part(JSON.stringify({ choices }))] };
+    }
+    case 'fails': {
+      const body = { ErrorCode: 'ModelInvocationTimeExceeded', Message: 'the model is too slow' };
+      return { headers, parts: [part(first), exception('ModelStreamError', body)] };
+    }
+    case 'breaks':
+      return { headers, parts: [part(first)] };
+    default:
+      // An event in two frames, as the container's chunks fall.
+      return { headers, parts: [part(first + second.slice(0, 20)), part(second.slice(20)), part(said('', 'length'))] };
+  }
+}
+
 const validation = (Message: string): Told => ({
   status: 400,
   headers: { 'x-amzn-errortype': 'ValidationError' },
@@ -71,13 +101,14 @@ export function sagemaker(asked: Asked): Told {
   const fault = signatureFault(asked);
   if (fault) return fault;
   const { path, headers, json } = asked;
-  const [, endpoint] = /^\/endpoints\/([\w-]+)\/invocations$/.exec(path) ?? [];
+  const [, endpoint] = /^\/endpoints\/([\w-]+)\/invocations(?:-response-stream)?$/.exec(path) ?? [];
   if (endpoint === undefined) return { status: 404, json: { message: 'UnknownOperationException' } };
   if (endpoint !== 'model') return validation(`Endpoint ${endpoint} of account 111122223333 not found.`);
   const variant = headers['x-amzn-sagemaker-target-variant'];
   if (variant !== undefined && variant !== 'blue') return validation(`Variant ${variant} not found for model.`);
   if (headers['content-type'] === 'audio/x-wav') return { json: { text: `${asked.text.slice(0, 4)} heard` } };
   if (json?.instances) return { json: { predictions: json.instances } };
+  if (path.endsWith('-stream')) return streamed(asked);
   const text = [json?.inputs].flat()[0];
   if (text === 'slow') return { never: true };
   if (text === 'bad') {

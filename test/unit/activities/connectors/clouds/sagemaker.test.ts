@@ -31,6 +31,10 @@ describe('sagemaker (a fixture that checks signatures)', async () => {
     deadEndpoint: `http://127.0.0.1:${await freePort()}`,
     refused: {},
     calls: {
+      chat: {
+        call: { model: 'model', with: { maxTokens: 4 }, input: { prompt: 'capital', history: [] } },
+        check: output({ text: 'Paris, of course', finish: 'length' }),
+      },
       classify: {
         call: call('text'),
         check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }),
@@ -98,6 +102,24 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       expect(server.asked).toHaveLength(2);
       const region = presetConnector('sagemaker', { values: { region: 'us-east-1' } }).connect(server.url, key);
       await expect(invoke(region, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+    }));
+
+  it('streams in frames; a whole answer, an exception and a broken stream are what they are', () =>
+    at(sagemaker, async (server) => {
+      const backend = presetConnector('sagemaker', { values }).connect(server.url, key);
+      const chat = (prompt: string): Call => ({
+        kind: 'chat',
+        model: 'model',
+        with: {},
+        input: { prompt, history: [] },
+      });
+      const chunks: unknown[] = [];
+      await invoke(backend, chat('capital'), undefined, (chunk) => void chunks.push(chunk));
+      expect(chunks.slice(0, 2)).toEqual(['Paris,', ' of course']);
+      expect(server.asked[0]?.headers['x-amzn-sagemaker-accept']).toBe('text/event-stream');
+      expect((await invoke(backend, chat('whole'))).output).toEqual({ text: 'Paris, of course', finish: 'stop' });
+      await expect(invoke(backend, chat('fails'))).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
+      await expect(invoke(backend, chat('breaks'))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
     }));
 
   it('a clock that is wrong is corrected by the answer, once', () =>

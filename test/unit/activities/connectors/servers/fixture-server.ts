@@ -22,7 +22,7 @@ export interface Told {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
-  readonly parts?: readonly string[];
+  readonly parts?: readonly (string | Uint8Array)[];
   /** Nothing is answered until the client leaves. */
   readonly never?: true;
 }

@@ -31,6 +31,7 @@ const RECORDED = JSON.parse(
 /** What the options of a preset must have. */
 const VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   sagemaker: { values: { region: 'eu-central-1' } },
+  vertex: { values: { project: 'p', location: 'europe-west4' } },
 };
 
 const server = loopbackServer();

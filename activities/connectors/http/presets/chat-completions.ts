@@ -1,0 +1,35 @@
+import type { DescriptionInput } from '../api.js';
+
+const optional = (pointer: string) => ({ $from: pointer, optional: true });
+
+/** Streamed chat completions of OpenAI's API behind a cloud's own address; `request` says where. */
+export const chatCompletions = (
+  request: NonNullable<DescriptionInput['request']>,
+  framing?: 'aws-event-stream',
+): DescriptionInput => ({
+  request: {
+    ...request,
+    json: {
+      messages: '$/messages',
+      max_tokens: optional('/given/maxTokens'),
+      temperature: optional('/given/temperature'),
+      top_p: optional('/given/topP'),
+      seed: optional('/given/seed'),
+      stop: optional('/given/stop'),
+      stream: true,
+      ...(typeof request.json === 'object' && request.json),
+    },
+  },
+  response: {
+    stream: {
+      as: 'sse',
+      ...(framing && { framing }),
+      delta: ['/body/choices/0/delta/content', '/body/choices/0/message/content'],
+      end: { at: '/body/choices/0/finish_reason', exists: true },
+    },
+    output: {
+      text: '$/text',
+      finish: { $case: '/body/choices/0/finish_reason', of: { length: 'length' }, default: 'stop' },
+    },
+  },
+});

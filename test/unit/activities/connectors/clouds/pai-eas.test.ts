@@ -1,0 +1,102 @@
+import { createHash, createHmac } from 'node:crypto';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Call, Reply } from '../../../../../activities/connectors/connector.js';
+import { easAuthorizer } from '../../../../../activities/connectors/http/credentials/pai-eas.js';
+import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
+import { freePort } from '../../../../support/free-port.js';
+import { presetConnector } from '../../../../support/preset-connector.js';
+import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
+
+const TOKEN = 'NWMyN2UzNjBiZmI2YT';
+
+/** A gateway that takes the token or a signature with it, in front of a service. */
+function eas({ method, path, headers, bytes, json }: Asked): Told {
+  const { authorization = '', date = '', 'content-type': type } = headers;
+  const md5 = createHash('md5').update(bytes).digest('hex');
+  const toSign = `${method}\n${md5}\n${type}\n${date}\n${path}`;
+  const signature = `EAS ${createHmac('sha1', TOKEN).update(toSign).digest('base64')}`;
+  const signed =
+    authorization === signature && headers['content-md5'] === md5 && Math.abs(Date.parse(date) - Date.now()) < 60_000;
+  if (authorization !== TOKEN && !signed) return { status: 401, text: `Unauthorized: ${authorization}` };
+  const [, service, below = ''] = /^\/api\/predict\/([^/]+)(.*)$/.exec(path) ?? [];
+  if (service !== 'model') return { status: 404, text: 'service not found' };
+  if (below !== '') {
+    const said = (content: string, finish: string | null = null) =>
+      `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: finish }] })}\n\n`;
+    return {
+      headers: { 'content-type': 'text/event-stream' },
+      parts: [said(`${json.model}:`), said(' Paris', 'stop')],
+    };
+  }
+  const asks = json?.text ?? json?.texts?.[0];
+  if (asks === 'slow') return { never: true };
+  if (asks === 'bad') return { status: 400, text: 'text must not be bad' };
+  if (json?.texts) return { json: json.texts.map(() => [3, 4]) };
+  return { json: json?.data ?? { yes: 0.75, no: 0.25 } };
+}
+
+const call = (text: string): Call => ({
+  kind: 'classify',
+  model: 'model',
+  with: { labels: ['yes', 'no'] },
+  input: { text },
+});
+const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
+const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
+const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
+
+for (const [how, options] of [
+  ['the token', {}],
+  ['signatures', { credential: { sign: 'pai-eas' } }],
+] as const) {
+  describe(`pai-eas with ${how} (a fixture that checks them)`, async () => {
+    const server = await fixture(eas);
+    afterAll(() => server.close());
+    connectorContract({
+      connector: presetConnector('pai-eas', { ...options, values: { model: 'llm' } }),
+      endpoint: server.url,
+      key: TOKEN,
+      deadEndpoint: `http://127.0.0.1:${await freePort()}`,
+      refused: {},
+      calls: {
+        chat: {
+          call: { model: 'model', with: {}, input: { prompt: 'capital', history: [] } },
+          check: output({ text: 'llm: Paris', finish: 'stop' }),
+        },
+        classify: { call: call('text'), check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }) },
+        embed: { call: { model: 'model', with: {}, input: { text: 'a' } }, check: output({ embedding: [0.6, 0.8] }) },
+        infer: {
+          call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
+          check: output({ X: tensor }),
+        },
+      },
+      longCall: call('slow'),
+      badCall: call('bad'),
+    });
+
+    it('another token is BACKEND_UNAUTHORIZED, and not in the message', async () => {
+      const backend = presetConnector('pai-eas', options).connect(server.url, 'another-token-of-eas');
+      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+      expect((error as Error).message).not.toContain('another-token-of-eas');
+    });
+  });
+}
+
+describe('signatures of PAI-EAS', () => {
+  it('are those of the vendor’s Python client', async () => {
+    const by = easAuthorizer(TOKEN, () => Date.UTC(2026, 10, 26, 12));
+    const request = {
+      method: 'POST',
+      url: new URL('http://1234.cn-shanghai.pai-eas.aliyuncs.com/api/predict/echo'),
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from('{"text":"Grüße"}'),
+    };
+    expect(await by.headers(request, new AbortController().signal)).toEqual({
+      'content-md5': 'f2d4cccefa3a56df165d6d776722b345',
+      'content-type': 'application/json',
+      date: 'Thu, 26 Nov 2026 12:00:00 GMT',
+      authorization: 'EAS MJ2V7/8o1/AoxD/1og3FUWKcvNA=',
+    });
+  });
+});

@@ -1,0 +1,256 @@
+import { createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Call, Reply } from '../../../../../activities/connectors/connector.js';
+import { googleAuthorizer } from '../../../../../activities/connectors/http/credentials/google.js';
+import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
+import { freePort } from '../../../../support/free-port.js';
+import { presetConnector } from '../../../../support/preset-connector.js';
+import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const PEM = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+const PUBLIC = createPublicKey(PEM);
+const EMAIL = 'caller@project.iam.gserviceaccount.com';
+
+/** Google's token endpoint, which checks the assertion, and an endpoint of Vertex AI that takes its tokens only. */
+class Google {
+  issued = 0;
+  expiresIn = 3_600;
+  /** The token that is taken. */
+  good = () => `ya29.token-${this.issued}`;
+  down = false;
+  tell = (asked: Asked): Told => (asked.path === '/token' ? this.#token(asked) : this.#vertex(asked));
+
+  #token({ text }: Asked): Told {
+    if (this.down) return { status: 503, text: 'try later' };
+    const form = new URLSearchParams(text);
+    const [head = '', claims = '', signature = ''] = form.get('assertion')?.split('.') ?? [];
+    const { iss, aud, scope, iat, exp } = JSON.parse(Buffer.from(claims, 'base64url').toString());
+    const signed = createVerify('RSA-SHA256').update(`${head}.${claims}`);
+    const now = Date.now() / 1_000;
+    const fits =
+      form.get('grant_type') === 'urn:ietf:params:oauth:grant-type:jwt-bearer' &&
+      JSON.parse(Buffer.from(head, 'base64url').toString()).alg === 'RS256' &&
+      signed.verify(PUBLIC, signature, 'base64url') &&
+      iss === EMAIL &&
+      aud.endsWith('/token') &&
+      scope === 'https://www.googleapis.com/auth/cloud-platform' &&
+      Math.abs(iat - now) < 60 &&
+      exp - iat === 3_600;
+    if (!fits) return { status: 400, json: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } };
+    this.issued++;
+    return { json: { access_token: `ya29.token-${this.issued}`, expires_in: this.expiresIn, token_type: 'Bearer' } };
+  }
+
+  #vertex({ path, json, headers }: Asked): Told {
+    const failed = (code: number, status: string, message: string) => ({
+      status: code,
+      json: { error: { code, message, status } },
+    });
+    if (headers.authorization !== `Bearer ${this.good()}`)
+      return failed(401, 'UNAUTHENTICATED', `Request had invalid authentication credentials: ${headers.authorization}`);
+    const [, model, method] = /^\/v1\/projects\/p-1\/locations\/europe-west4\/endpoints\/(\w+):(\w+)$/.exec(path) ?? [];
+    if (model !== 'model')
+      return failed(404, 'NOT_FOUND', `Endpoint \`projects/1/locations/europe-west4/endpoints/${model}\` not found.`);
+    if (method === 'streamRawPredict') {
+      const said = (content: string, finish: string | null = null) =>
+        `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: finish }] })}\n\n`;
+      return {
+        headers: { 'content-type': 'text/event-stream' },
+        parts: [said('Paris,'), said(' of course', 'stop'), 'data: [DONE]\n\n'],
+      };
+    }
+    if (method === 'rawPredict') return { json: { predictions: [{ raw: 1, no: 0 }] } };
+    const [first] = json.instances;
+    if (first === 'slow') return { never: true };
+    if (first === 'bad') return failed(400, 'INVALID_ARGUMENT', 'text must not be bad');
+    if (first === 'cold')
+      return failed(
+        429,
+        'RESOURCE_EXHAUSTED',
+        'Model is not yet ready for inference. Please wait and then try your request again.',
+      );
+    if (first === 'busy')
+      return failed(
+        429,
+        'RESOURCE_EXHAUSTED',
+        'Quota exceeded for aiplatform.googleapis.com/online_prediction_requests',
+      );
+    if (first === 'embed') return { json: { predictions: json.instances.map(() => [3, 4]) } };
+    return { json: { predictions: typeof first === 'string' ? [{ yes: 0.75, no: 0.25 }] : json.instances } };
+  }
+}
+
+const account = (url: string, more: object = {}) =>
+  JSON.stringify({
+    type: 'service_account',
+    client_email: EMAIL,
+    private_key: PEM,
+    private_key_id: 'k1',
+    token_uri: `${url}/token`,
+    project_id: 'p-1',
+    ...more,
+  });
+const values = { project: 'p-1', location: 'europe-west4' };
+const call = (text: string): Call => ({
+  kind: 'classify',
+  model: 'model',
+  with: { labels: ['yes', 'no'] },
+  input: { text },
+});
+const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
+const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
+const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
+
+async function vertex(run: (google: Google, server: Awaited<ReturnType<typeof fixture>>) => Promise<void>) {
+  const google = new Google();
+  const server = await fixture(google.tell);
+  try {
+    await run(google, server);
+  } finally {
+    await server.close();
+  }
+}
+
+describe('vertex (a fixture that checks tokens and gives them for signed assertions)', async () => {
+  const google = new Google();
+  // Two clients of the suite each have a token of their own.
+  google.good = () => 'any';
+  const server = await fixture((asked) => {
+    const given = asked.headers.authorization?.slice('Bearer '.length);
+    google.good = () => (given?.startsWith('ya29.token-') ? given : 'none');
+    return google.tell(asked);
+  });
+  afterAll(() => server.close());
+  connectorContract({
+    connector: presetConnector('vertex', { values }),
+    endpoint: server.url,
+    key: account(server.url),
+    deadEndpoint: `http://127.0.0.1:${await freePort()}`,
+    refused: {},
+    calls: {
+      chat: {
+        call: { model: 'model', with: {}, input: { prompt: 'capital', history: [] } },
+        check: output({ text: 'Paris, of course', finish: 'stop' }),
+      },
+      classify: { call: call('text'), check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }) },
+      embed: { call: { model: 'model', with: {}, input: { text: 'embed' } }, check: output({ embedding: [0.6, 0.8] }) },
+      infer: {
+        call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
+        check: output({ X: tensor }),
+      },
+    },
+    longCall: call('slow'),
+    badCall: call('bad'),
+  });
+});
+
+describe('vertex beyond the contract (a fixture that checks tokens)', () => {
+  it('many calls at once share one exchange, and rawPredict is a value', () =>
+    vertex(async (google, server) => {
+      const backend = presetConnector('vertex', { values }).connect(server.url, account(server.url));
+      await Promise.all(Array.from({ length: 8 }, () => invoke(backend, call('text'))));
+      expect(google.issued).toBe(1);
+      const raw = presetConnector('vertex', { values: { ...values, method: 'rawPredict' } }).connect(
+        server.url,
+        account(server.url),
+      );
+      const reply = await invoke(raw, { ...call('text'), with: { labels: ['raw', 'no'] } });
+      expect(reply.output).toMatchObject({ label: 'raw' });
+    }));
+
+  it('quota, cold start and refused tokens have their codes, and no token or key is in a message', () =>
+    vertex(async (google, server) => {
+      const backend = presetConnector('vertex', { values }).connect(server.url, account(server.url));
+      await expect(invoke(backend, call('busy'))).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED' });
+      await expect(invoke(backend, call('cold'))).rejects.toMatchObject({
+        code: 'BACKEND_UNAVAILABLE',
+        details: { unsent: true },
+      });
+      google.good = () => 'revoked';
+      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+      expect((error as Error).message).not.toContain('ya29');
+      // A token that is new is not replaced: the next would be refused too.
+      expect(google.issued).toBe(1);
+    }));
+
+  it('a token server that is down is waited for; one that refuses the account is BACKEND_UNAUTHORIZED', () =>
+    vertex(async (google, server) => {
+      const connector = presetConnector('vertex', { values });
+      google.down = true;
+      await expect(invoke(connector.connect(server.url, account(server.url)), call('text'))).rejects.toMatchObject({
+        code: 'BACKEND_UNAVAILABLE',
+        details: { unsent: true },
+      });
+      google.down = false;
+      const other = connector.connect(server.url, account(server.url, { client_email: 'other@x' }));
+      await expect(invoke(other, call('text'))).rejects.toMatchObject({
+        code: 'BACKEND_UNAUTHORIZED',
+        message: expect.stringContaining('invalid_grant'),
+      });
+    }));
+
+  it('what is no service account is INVALID_SETTING, and the message has no part of it', () => {
+    const connector = presetConnector('vertex', { values });
+    for (const bad of [
+      'ya29.a-token',
+      '{"type":"authorized_user"}',
+      account('http://tokens.example.com'),
+      account('https://x', { private_key: 'secret-text' }),
+    ]) {
+      expect(() => connector.connect('http://x', bad)).toThrow(/apiKey/);
+      expect(() => connector.connect('http://x', bad)).not.toThrow(/secret-text|BEGIN/);
+    }
+  });
+});
+
+describe('tokens of a Google service account (a fixture of the token server)', () => {
+  const request = { method: 'POST', url: new URL('https://x'), headers: {}, body: new Uint8Array() };
+  const unending = new AbortController().signal;
+
+  it('are replaced before they expire, and an old one serves while its server is down', () =>
+    vertex(async (google, server) => {
+      let now = 0;
+      const by = googleAuthorizer(account(server.url), 'https://www.googleapis.com/auth/cloud-platform', () => now);
+      const token = async () => (await by.headers(request, unending)).authorization;
+      expect(await token()).toBe('Bearer ya29.token-1');
+      now = 54 * 60_000;
+      expect(await token()).toBe('Bearer ya29.token-1');
+      now = 56 * 60_000;
+      google.down = true;
+      expect(await token()).toBe('Bearer ya29.token-1');
+      google.down = false;
+      expect(await token()).toBe('Bearer ya29.token-2');
+      expect(by.secrets()).toContain('ya29.token-2');
+    }));
+
+  it('a refused one is replaced once, if it is not new', () =>
+    vertex(async (_, server) => {
+      let now = 0;
+      const by = googleAuthorizer(account(server.url), 'https://www.googleapis.com/auth/cloud-platform', () => now);
+      const sent = await by.headers(request, unending);
+      const refused = { status: 401, headers: new Headers() };
+      expect(by.again(refused, sent)).toBe(false);
+      now = 120_000;
+      expect(by.again({ ...refused, status: 403 }, sent)).toBe(false);
+      expect(by.again(refused, sent)).toBe(true);
+      const next = await by.headers(request, unending);
+      expect(next.authorization).toBe('Bearer ya29.token-2');
+      // Another call was refused with the token before: it has only to use the new one.
+      expect(by.again(refused, sent)).toBe(true);
+      expect(await by.headers(request, unending)).toEqual(next);
+    }));
+
+  it('a caller that ends does not wait, nor end the exchange of the others', () =>
+    vertex(async (google, server) => {
+      const by = googleAuthorizer(account(server.url), 'https://www.googleapis.com/auth/cloud-platform');
+      const one = new AbortController();
+      const first = by.headers(request, one.signal);
+      const second = by.headers(request, unending);
+      one.abort(new Error('left'));
+      await expect(first).rejects.toThrow('left');
+      expect((await second).authorization).toBe('Bearer ya29.token-1');
+      expect(google.issued).toBe(1);
+    }));
+});
