@@ -25,7 +25,10 @@ export const paiEas: PresetInput = {
     ],
   },
   kinds: {
-    chat: chatCompletions({ path: `${path}/v1/chat/completions`, json: { model: { $from: ['/values/model', '/model'] } } }),
+    chat: chatCompletions({
+      path: `${path}/v1/chat/completions`,
+      json: { model: { $from: ['/values/model', '/model'] } },
+    }),
     embed: { request: { path, json: { texts: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
     classify: { request: { path, json: { text: '$/input/text' } }, response: { output: { scores: '$/body' } } },
     infer: { request: { path, json: { data: { $nested: '/tensor' } } }, response: { output: '$/body' } },

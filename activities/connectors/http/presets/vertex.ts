@@ -33,7 +33,10 @@ export const vertex: PresetInput = {
     ],
   },
   kinds: {
-    chat: chatCompletions({ path: `${endpoint}:streamRawPredict`, json: { model: { $from: ['/values/model', '/model'] } } }),
+    chat: chatCompletions({
+      path: `${endpoint}:streamRawPredict`,
+      json: { model: { $from: ['/values/model', '/model'] } },
+    }),
     embed: {
       request: { path, json: { instances: '$/texts' } },
       response: { output: { embeddings: '$/body/predictions' } },
