@@ -36,11 +36,21 @@ export function credentialOf(
 }
 
 function without(all: readonly string[], error: MillraceError): MillraceError {
-  const secrets = all.filter((each) => each.length >= SHORTEST_SECRET);
-  if (!secrets.some((secret) => error.message.includes(secret))) return error;
-  const message = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), error.message);
+  const message = all
+    .filter((each) => each.length >= SHORTEST_SECRET)
+    .reduce((text, secret) => cutOff(text.replaceAll(secret, '***'), secret), error.message);
+  if (message === error.message) return error;
   // The cause holds the answer, and so the key.
   return new MillraceError(error.code, message, error.details);
+}
+
+/** A message that was shortened within a secret ends with the secret's beginning. */
+function cutOff(text: string, secret: string): string {
+  if (!text.endsWith('…')) return text;
+  const kept = text.slice(0, -1);
+  for (let length = Math.min(secret.length - 1, kept.length); length >= SHORTEST_SECRET; length--)
+    if (kept.endsWith(secret.slice(0, length))) return `${kept.slice(0, -length)}***…`;
+  return text;
 }
 
 function authorizerOf(key: string, as: CredentialKind, values: Api['values']): Authorizer | undefined {

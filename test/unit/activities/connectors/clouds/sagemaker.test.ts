@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
+import { httpConnector } from '../../../../../activities/connectors/http/index.js';
+import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
@@ -102,6 +104,36 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       expect(server.asked).toHaveLength(2);
       const region = presetConnector('sagemaker', { values: { region: 'us-east-1' } }).connect(server.url, key);
       await expect(invoke(region, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+    }));
+
+  it('a message that is shortened within a secret has no part of it', () => {
+    const long = { ...AWS_KEYS, sessionToken: `token-${'0123456789abcdef'.repeat(60)}` };
+    const told = (asked: Asked): Told => ({
+      status: 403,
+      json: { message: `The Canonical String was '${JSON.stringify(asked.headers)}'` },
+    });
+    return at(told, async (repeating) => {
+      const backend = presetConnector('sagemaker', { values }).connect(repeating.url, JSON.stringify(long));
+      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      expect((error as Error).message).toMatch(/\*\*\*…$/);
+      expect((error as Error).message).not.toContain('token-0123');
+    });
+  });
+
+  it('signs for the name of the server and with the headers of the pool, where the endpoint is an address', () =>
+    at(sagemaker, async (server) => {
+      const http = httpConnector();
+      const options = optionsOf(http, { kind: 'classify', options: { preset: 'sagemaker', values } }, 'options');
+      const link = { serverName: 'runtime.example.com', headers: { 'x-amz-extra': 'of the pool' } };
+      const backend = http.connect(server.url, key, options, link);
+      try {
+        await invoke(backend, call('text'));
+        const { headers } = server.asked[0] as Asked;
+        expect(headers.host).toBe(`runtime.example.com:${new URL(server.url).port}`);
+        expect(headers.authorization).toContain(';x-amz-extra;');
+      } finally {
+        backend.close();
+      }
     }));
 
   it('streams in frames; a whole answer, an exception and a broken stream are what they are', () =>
