@@ -21,6 +21,7 @@ const SLOW = files([
   'integration/abuse',
   'integration/agui',
   'integration/cached-runs',
+  'integration/catalogue',
   'integration/certified-cache',
   'integration/cancellation',
   'integration/config',
