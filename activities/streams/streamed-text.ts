@@ -19,12 +19,16 @@ export class StreamedText {
   #echo: { readonly of: string; sent: string } | undefined;
   /** White space at the end of the beginning, which the continuation may repeat. */
   #space = '';
+  /** Length of the white space at the end of the text, and the part of it that is held back. */
+  #run = 0;
+  #held = '';
 
   /** @param emit receives new text, in order; never what readers have */
   constructor(committed: string, emit: (text: string) => void) {
     this.#committed = committed;
     this.#text = committed;
     this.#emit = emit;
+    if (committed.trim() === '') this.#run = MOST_SPACE;
   }
 
   /** Everything so far: the beginning and what follows it. */
@@ -60,6 +64,7 @@ export class StreamedText {
     this.push(own.slice(pushed));
     if (this.#echo) this.#follow(this.#echo.sent);
     if (!this.#continues && this.#repeated.length < this.#committed.length) throw new Diverged();
+    this.#pass(this.#held);
   }
 
   #addAfterEcho(delta: string): void {
@@ -85,9 +90,30 @@ export class StreamedText {
   #add(text: string): void {
     if (text === '') return;
     this.#text += text;
-    this.#emit(text);
+    const words = text.trimEnd();
+    if (words === '') {
+      this.#run += text.length;
+      if (this.#run > MOST_SPACE) this.#held += text;
+      else this.#pass(text);
+      return;
+    }
+    this.#run = text.length - words.length;
+    const whole = this.#run <= MOST_SPACE;
+    const held = this.#held;
+    this.#held = whole ? '' : text.slice(words.length);
+    this.#pass(`${held}${whole ? text : words}`);
+  }
+
+  #pass(text: string): void {
+    if (text !== '') this.#emit(text);
   }
 }
+
+/**
+ * Longest white space that is passed on before the word behind it, in UTF-16 units; before the first word none is. A server that
+ * sends nothing else any more has not gone on, and the attempt after it need not repeat that.
+ */
+const MOST_SPACE = 64;
 
 function commonPrefix(a: string, b: string): number {
   let at = 0;
