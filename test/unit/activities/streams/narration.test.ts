@@ -58,7 +58,7 @@ it('keeps half an hour of speech in little of the state store, and of a history 
     if (call.reads) {
       const outcome = await speakStream(speaking, { call, attempt, field: 'text' }, async ({ text }) => {
         spoken.push(String(text));
-        return { ...by, output: { audio: artifactOf(String(text)) }, usage: { audioSeconds: 3.6 } };
+        return { ...by, output: { audio: artifactOf(String(text)) }, usage: { inputTokens: 14 } };
       });
       return counted({ ...whole, ...outcome });
     }
