@@ -141,6 +141,8 @@ class PlanMaker {
       with: { ...way.with, ...more() } as JsonObject,
     });
     const ways = fallback.map((way) => (way === 'skip' ? way : own(way)));
+    // A voice that gets no text fails.
+    if (speaks && around.safe && !ways.includes('skip')) ways.push('skip');
     const text: Binding = { $op: 'sentences', of: [{ $ref: choose.pick(told.length > 0 ? told : INPUT).path }] };
     const [[, other] = []] = Object.entries(stage.input as JsonObject);
     const input = speaks ? { text, ...(choose.chance(0.4) && { p: other as Json }) } : stage.input;
