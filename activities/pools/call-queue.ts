@@ -164,8 +164,10 @@ export class CallQueue {
       affinity === undefined ? leastUsed(among) : byAffinity(affinity, usable, among);
     const chosen = choose(free);
     // A worker that has slots of one server only would call no other.
-    const best = chosen && choose(this.#near(usable.filter(({ full, awaitsSlot }) => !full || awaitsSlot)));
-    if (best !== chosen) best?.server?.prepare();
+    if (chosen && usable.some(({ awaitsSlot }) => awaitsSlot)) {
+      const best = choose(this.#near(usable.filter(({ full, awaitsSlot }) => !full || awaitsSlot)));
+      if (best !== chosen) best?.server?.prepare();
+    }
     return chosen;
   }
 
