@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { asMs, asShare } from './arguments.js';
+import { asMs, asNames, asShare } from './arguments.js';
 
 /** Default time limit of the search: an acceptable wait at a terminal. */
 const TIME_LIMIT = '10s';
@@ -14,12 +14,11 @@ const REPLAN = { window: '5m', look: '10s' } as const;
 
 /** The options of `millrace place`. */
 export function placeOptions(command: Command): Command {
-  const collect = (text: string, all: readonly string[]) => [...all, text];
   return command
-    .option('--pipeline <name>', 'file with a plan or short form, or a pipeline’s name; repeatable', collect, [])
+    .option('--pipeline <name>', 'file with a plan or short form, or a pipeline’s name; repeatable', asNames, [])
     .option('--cluster <file>', 'the inventory, cluster.yaml')
     .option('--profiles <folder>', 'profiles, one JSON file each')
-    .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', collect, [])
+    .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', asNames, [])
     .option(
       '--rate <number>',
       'runs per second instead of a trace',
@@ -39,7 +38,7 @@ export function placeOptions(command: Command): Command {
     .option(
       '--assume <stage.figure=number>',
       'a value missing from the plan, e.g. answer.cacheHitRate=0.4; repeatable',
-      collect,
+      asNames,
       [],
     )
     .option(
@@ -48,7 +47,7 @@ export function placeOptions(command: Command): Command {
       (text: string, all: Readonly<Record<string, number>>) => ({ ...all, ...asSize(text) }),
       {},
     )
-    .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', collect, [])
+    .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', asNames, [])
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))
     .option('--max-profile-age <time>', 'older profiles are rejected', asMs, asMs(PROFILE_AGE))
     .option('--seed <number>', 'seed of the simulation', asPositive, 1)
@@ -58,13 +57,12 @@ export function placeOptions(command: Command): Command {
 
 /** The options of `millrace replan`. */
 export function replanOptions(command: Command): Command {
-  const collect = (text: string, all: readonly string[]) => [...all, text];
   return command
     .option('--placement <file>', 'the placement in force; default: MILLRACE_PLACEMENT')
     .requiredOption('--cluster <file>', 'the inventory, cluster.yaml')
     .requiredOption('--profiles <folder>', 'profiles, one JSON file each')
-    .option('--pipeline <name>', 'as for place; default: the placement’s pipelines, by name; repeatable', collect, [])
-    .option('--assume <stage.figure=number>', 'as for place; repeatable', collect, [])
+    .option('--pipeline <name>', 'as for place; default: the placement’s pipelines, by name; repeatable', asNames, [])
+    .option('--assume <stage.figure=number>', 'as for place; repeatable', asNames, [])
     .option('--window <time>', 'how far to look back, at most until it was applied', asMs, asMs(REPLAN.window))
     .option('--look <time>', 'how long to sample the servers’ own counters', asMs, asMs(REPLAN.look))
     .option('--tolerance <share>', 'share that a figure may differ from its prediction by; default: 0.2', asShare)

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { asCount, asMs, asPairs, asShare } from './arguments.js';
+import { asCount, asMs, asNames, asPairs, asShare } from './arguments.js';
 
 /** With twenty samples the 95th percentile is between the two largest. */
 const SAMPLES = 20;
@@ -15,12 +15,7 @@ export function profileOptions(command: Command): Command {
     .option('--profiles <folder>', 'folder of the profiles', 'profiles')
     .option('--cluster <file>', 'the inventory, with the device kind of each endpoint')
     .option('--device-kind <kind>', 'instead of an inventory: the device kind of all endpoints')
-    .option(
-      '--stage <stage>',
-      'only the model of this stage; repeatable',
-      (text, all: readonly string[]) => [...all, text],
-      [],
-    )
+    .option('--stage <stage>', 'only the model of this stage; repeatable', asNames, [])
     .option('--samples <number>', 'samples per cell, if time permits', asCount, SAMPLES)
     .option('--time-limit <time>', 'limit per model; at least five samples per cell are taken', asMs, asMs(TIME_LIMIT))
     .option('--batches <sizes>', 'batch sizes, or concurrent sequences, separated by commas', asBatches, BATCHES)

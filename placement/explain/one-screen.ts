@@ -71,7 +71,7 @@ function limitsOf({ slo, predicted, pools }: PlacementDocument, inventory: Inven
   return [
     ...objective('p99', slo.p99Ms, predicted.p99Ms),
     ...objective('p95', slo.p95Ms, predicted.p95Ms),
-    ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: `${busiest[0]} is busy` }] : []),
+    ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: busiest[0] }] : []),
     ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
     ...(floor > 0 && worst > 0
       ? [{ name: 'quality floor', used: floor / worst, detail: `${worst} where ${floor} is the least` }]
