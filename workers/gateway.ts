@@ -29,7 +29,6 @@ import { chooseFfmpeg } from './ffmpeg.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
-import { outliveRejections } from './outlive-rejections.js';
 import { loadDeployment, requirePlaced } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
@@ -37,18 +36,18 @@ import { sessionQuota } from './session-quota.js';
 import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
 import { requireOneTemporal } from './temporal-packages.js';
+import { logUnhandledRejections } from './unhandled-rejections.js';
 import { openWebhooks } from './webhooks.js';
 
 /** Key of the secret with which gateways seal the cursors of lists. */
 const CURSOR_SECRET = 'millrace:cursors';
 
 /**
- * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `given` aborts, then lets requests in progress
+ * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `end` aborts, then lets requests in progress
  * finish.
  */
-export async function runGateway(settings: Settings, given?: AbortSignal): Promise<void> {
+export async function runGateway(settings: Settings, end?: AbortSignal): Promise<void> {
   requireOneTemporal();
-  const end = given ?? new AbortController().signal;
   const logger = createLogger(settings, 'gateway');
   const { temporalUi } = endpointsOf(settings);
   const temporal = temporalServer(settings);
@@ -73,7 +72,7 @@ export async function runGateway(settings: Settings, given?: AbortSignal): Promi
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
   // A program that runs this as a part of it decides for itself.
-  const stopOutliving = given === undefined ? outliveRejections(logger, registry) : undefined;
+  const stopLogging = end === undefined ? logUnhandledRejections(logger, registry) : undefined;
   const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
   const uiUrl = runPages(temporalUi, namespace);
@@ -153,7 +152,8 @@ export async function runGateway(settings: Settings, given?: AbortSignal): Promi
   });
   try {
     await app.listen({ host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_GATEWAY_PORT });
-    if (!end.aborted) await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT'), once(end, 'abort')]);
+    const ends = [once(process, 'SIGTERM'), once(process, 'SIGINT'), ...(end ? [once(end, 'abort')] : [])];
+    if (!end?.aborted) await Promise.race(ends);
   } finally {
     access.close();
     applied.close();
@@ -166,7 +166,7 @@ export async function runGateway(settings: Settings, given?: AbortSignal): Promi
     redis.disconnect();
     subscriber.disconnect();
     await connection.close();
-    stopOutliving?.();
+    stopLogging?.();
   }
 }
 

@@ -17,12 +17,12 @@ import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
-import { outliveRejections } from './outlive-rejections.js';
 import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
 import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
 import { requireOneTemporal } from './temporal-packages.js';
+import { logUnhandledRejections } from './unhandled-rejections.js';
 import { createWebhookWorker } from './webhooks.js';
 
 /**
@@ -39,17 +39,16 @@ const WORKFLOW_TASKS = 256;
 const STICKY_MS = 2_000;
 
 /**
- * `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, or until `given` aborts, then lets running stages
+ * `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, or until `end` aborts, then lets running stages
  * finish.
  */
-export async function runWorker(settings: Settings, given?: AbortSignal): Promise<void> {
+export async function runWorker(settings: Settings, end?: AbortSignal): Promise<void> {
   requireOneTemporal();
-  const end = given ?? new AbortController().signal;
   const logger = createLogger(settings, 'worker');
   installRuntime(logger);
   const stages = await composeStages(settings, logger);
   // A program that runs this as a part of it decides for itself.
-  const stopOutliving = given === undefined ? outliveRejections(logger, stages.metrics.registry) : undefined;
+  const stopLogging = end === undefined ? logUnhandledRejections(logger, stages.metrics.registry) : undefined;
   void logMistakes(fileOfPipelines(settings), logger);
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);
@@ -98,8 +97,8 @@ export async function runWorker(settings: Settings, given?: AbortSignal): Promis
   try {
     // A signal ends all workers; if one fails the others are of no use.
     const all = [worker, webhooks, ...code, ...(devices ? [devices] : [])];
-    end.addEventListener('abort', () => all.forEach(stop), { once: true });
-    if (end.aborted) all.forEach(stop);
+    end?.addEventListener('abort', () => all.forEach(stop), { once: true });
+    if (end?.aborted) all.forEach(stop);
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
     await watch.stop();
@@ -108,17 +107,17 @@ export async function runWorker(settings: Settings, given?: AbortSignal): Promis
     server.close();
     await connection.close();
     await stages.close();
-    stopOutliving?.();
+    stopLogging?.();
     logger.info({}, 'worker ended');
   }
 }
 
 /** Aborts `graceMs` after the process receives a signal to end, or `end` aborts. */
-function ending(end: AbortSignal, graceMs: number): AbortSignal {
+function ending(end: AbortSignal | undefined, graceMs: number): AbortSignal {
   const over = new AbortController();
   const later = () => setTimeout(() => over.abort(), graceMs).unref();
   for (const signal of ['SIGTERM', 'SIGINT']) void once(process, signal).then(later);
-  end.addEventListener('abort', later, { once: true });
+  end?.addEventListener('abort', later, { once: true });
   return over.signal;
 }
 

@@ -2,10 +2,10 @@ import { Counter, type Registry } from 'prom-client';
 import type { Logger } from '../telemetry/logger.js';
 
 /**
- * Logs and counts rejections that nobody handles, such as of a promise that a stage's function does not await: Node would
- * end the process, and with it the stages and requests of others. Returns a function that ends this.
+ * Logs and counts rejections that no code handles, such as of a promise that a stage's function does not await. Without it
+ * Node ends the process, and with it the stages and requests of others. Returns a function that undoes this.
  */
-export function outliveRejections(logger: Logger, registry: Registry): () => void {
+export function logUnhandledRejections(logger: Logger, registry: Registry): () => void {
   const count = new Counter({
     name: 'millrace_unhandled_rejections_total',
     help: 'Rejected promises that no code handled',
