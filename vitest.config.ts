@@ -1,4 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+/** What tests and the processes that they kill leave behind is removed when all have ended. */
+const TEMPORARY = mkdtempSync(path.join(tmpdir(), 'millrace-tests-'));
+process.env.TMPDIR = TEMPORARY;
+process.on('exit', () => rmSync(TEMPORARY, { recursive: true, force: true }));
 
 /** Real servers answer within seconds; a loaded two-core machine makes that many of them. */
 const SLOW_MS = 120_000;
