@@ -60,25 +60,31 @@ export class ResponseWriter {
     } else if ('reasoning' in piece) yield* this.#reasoning(piece.reasoning);
     else if ('called' in piece) yield* this.#called(piece.called);
     else if ('executed' in piece) yield* this.#executed(piece.executed);
-    else if (piece.ended === 'whole') {
-      if (this.#open?.type === 'message') yield* this.#closeMessage(commentary(this.#messageOf('completed')));
-    } else if (this.#open?.type === 'message') yield* this.#closeVoid();
+    else if (this.#open?.type === 'message') {
+      // The response has no message that the run's output does not list.
+      const stays = piece.ended === 'whole' && piece.listed;
+      yield* stays ? this.#closeMessage(commentary(this.#messageOf('completed'))) : this.#closeVoid();
+    }
   }
 
   *end(answer: Answer): Events {
     const items = itemsOf(this.#of, answer);
     yield* this.#closeReasoning();
     const open = this.#open;
-    const own = open && items.find(({ id }) => id === open.item.id);
-    if (open && own && textOf(own) === open.text) yield* this.#closeMessage(own);
-    else if (open) yield* this.#closeVoid();
+    const last = items.find(isAnswer);
+    const isWhole = open !== undefined && last !== undefined && textOf(last) === open.text;
+    if (isWhole) yield* this.#closeMessage({ ...last, id: open.item.id });
+    else yield* this.#closeVoid();
     const done = new Set(this.#items.map((item) => item && keyOf(item)));
     for (const item of items) {
-      if (done.has(keyOf(item))) continue;
+      if (isAnswer(item) ? isWhole : done.has(keyOf(item))) continue;
       if (item.type === 'message') {
-        yield* this.#openMessage(item);
-        yield* this.#delta(textOf(item));
-        yield* this.#closeMessage(item);
+        // A message that the output does not list may have its id.
+        const { id } = done.has(keyOf(item)) ? this.#messageOf('completed') : item;
+        const message = { ...item, id };
+        yield* this.#openMessage(message);
+        yield* this.#delta(textOf(message));
+        yield* this.#closeMessage(message);
       } else if (item.type === 'mcp_call') yield* this.#endCall(item);
       else yield* this.#functionCall(item);
     }
@@ -225,6 +231,8 @@ export class ResponseWriter {
 }
 
 const reasoningPart = (text: string) => ({ type: 'reasoning_text', text });
+
+const isAnswer = ({ type, phase }: Item): boolean => type === 'message' && phase === undefined;
 
 const keyOf = ({ id }: Item): string => String(id);
 

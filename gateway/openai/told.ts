@@ -10,12 +10,13 @@ export type CallBegun = Pick<ExecutedCall, 'id' | 'name' | 'arguments'>;
 
 /**
  * What is told of a run while it runs. `text` is more of the current message; `last`: the rest of the answer, or all of it. `ended`: the message is whole, and calls or another message
- * follow; or it is void, because its model call was repeated with another text, which follows.
+ * follow, which the run's output lists with the message or does not; or it is void, because its model call was repeated with another text, which follows.
  */
 export type Told =
   | { readonly text: string; readonly last?: true }
   | { readonly reasoning: string }
-  | { readonly ended: 'whole' | 'void' }
+  | { readonly ended: 'whole'; readonly listed: boolean }
+  | { readonly ended: 'void' }
   | { readonly called: CallBegun }
   | { readonly executed: ExecutedCall };
 
@@ -92,11 +93,11 @@ export class RunTeller {
   }
 
   /** The first attempt of a turn, or another of the turn before that did not end. */
-  *#begin({ path }: StageEvent): Generator<Told> {
+  *#begin({ stage, path }: StageEvent): Generator<Told> {
     const before = this.#telling;
     if (before === undefined || (before.done && before.path !== path)) {
       // The events of the calls between were lost, or are those of a worker that tells none.
-      if (this.#shown) yield { ended: 'whole' };
+      if (this.#shown) yield { ended: 'whole', listed: this.#model.callers.has(stage) };
       this.#next();
     } else this.#text.begin();
     this.#telling = { path, done: false };
@@ -150,7 +151,7 @@ export class RunTeller {
   *#called({ stage, number, tool: name, arguments: given }: ToolCalled): Generator<Told> {
     const field = this.#model.callers.get(stage);
     if (this.#model.agents.has(stage)) {
-      if (this.#shown) yield { ended: 'whole' };
+      if (this.#shown) yield { ended: 'whole', listed: this.#model.callers.has(stage) };
       this.#next();
     }
     if (field === undefined || given === undefined) return;

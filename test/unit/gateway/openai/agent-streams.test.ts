@@ -27,6 +27,11 @@ const voice = pipeline('voice', { input: question }, ({ input, stage }) => {
   const { audio } = stage('speak', synthesize({ model: 'tts' }), { text: answer.text });
   return { reply: answer.text, toolCalls: answer.toolCalls, audio };
 });
+/** Its output has the agent's text, and not its calls. */
+const terse = pipeline('terse', { input: question }, ({ input, stage }) => {
+  const answer = stage('answer', agent({ model: 'assistant', tools: [refund] }), { prompt: input.question });
+  return { reply: answer.text };
+});
 
 let gateway: TestGateway;
 let url: string;
@@ -36,7 +41,7 @@ beforeEach(async () => {
   gateway = await testGateway(
     {},
     {
-      pipelines: [desk, voice] as unknown as Pipeline[],
+      pipelines: [desk, voice, terse] as unknown as Pipeline[],
       placementOf: () => ({}),
       events: {
         async *follow() {
@@ -224,9 +229,9 @@ describe('a streamed completion with audio', () => {
 });
 
 describe('a streamed response', () => {
-  async function streamed() {
+  async function streamed(model = 'desk') {
     const all: OpenAI.Responses.ResponseStreamEvent[] = [];
-    const stream = openai().responses.stream({ model: 'desk', input: 'Pay!' });
+    const stream = openai().responses.stream({ model, input: 'Pay!' });
     for await (const event of stream) all.push(event);
     const done = all.flatMap((event) => (event.type === 'response.output_item.done' ? [event.item] : []));
     return { all, done, response: await stream.finalResponse() };
@@ -270,6 +275,24 @@ describe('a streamed response', () => {
     ]);
     expect(response.output).toHaveLength(4);
     expect(response.output.at(-1)).toMatchObject({ content: [{ text: 'It is done.' }] });
+  });
+
+  test.each([
+    ['an output does not list', 'terse', ['incomplete', 'completed']],
+    ['a record of calls lacks', 'desk', ['completed', 'completed']],
+  ])('has its answer behind a message that %s', async (_, model, statuses) => {
+    events = turns();
+    if (model === 'terse')
+      gateway.temporal.onStart = (run) => run.end({ output: { reply: 'It is paid.' }, stages: [] });
+    else answers('It is paid.');
+    const { all, done, response } = await streamed(model);
+    const messages = done.filter(({ type }) => type === 'message');
+    expect(messages).toMatchObject([{ content: [{ text: 'I look.' }] }, { content: [{ text: 'It is paid.' }] }]);
+    expect(messages.map((item) => 'status' in item && item.status)).toEqual(statuses);
+    expect(response.output_text).toBe(model === 'terse' ? 'It is paid.' : 'I look.It is paid.');
+    expect(response.output.at(-1)).toMatchObject({ status: 'completed', content: [{ text: 'It is paid.' }] });
+    const deltas = all.flatMap((event) => (event.type === 'response.output_text.delta' ? [event.delta] : []));
+    expect(deltas).toEqual(['I ', 'look.', 'It is', ' paid.']);
   });
 });
 
