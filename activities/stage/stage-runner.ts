@@ -124,9 +124,8 @@ export class StageRunner {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
       return await speakStream(parts.streams, { call, attempt, field }, this.#sentences(input, call), onChunk);
     }
-    // A semantic cache answers the whole text, as does an exact one that must not call.
-    const cachedWhole = call.cache?.kind === 'semantic' || call.cache?.only === true;
-    if (writes?.includes('chunks') && !cachedWhole) {
+    // A semantic cache answers the whole text.
+    if (writes?.includes('chunks') && call.cache?.kind !== 'semantic') {
       const whole = await this.#speakWhole(input, call, attempt, onChunk);
       if (whole !== undefined) return whole;
     }

@@ -95,13 +95,17 @@ export async function speakWhole<T extends Served>(
   const splitter = new SentenceSplitter();
   const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
   const pieces = [...splitter.push(whole), ...splitter.end()];
-  if (pieces.filter((piece) => piece.trim() !== '').length < 2) return undefined;
+  const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
+  if (texts.length < 2) return undefined;
   async function* sentences({ number }: { readonly number: number }): AsyncGenerator<Sentence> {
     for (const [i, piece] of pieces.entries()) {
       if (i >= number) yield { text: piece, next: { number: i + 1, hash: '' } };
     }
   }
-  const one = (sentence: string) => serve({ [field]: sentence }, attempt);
+  const found = new Map<string, T>();
+  const one = async (text: string) => found.get(text) ?? (await serve({ [field]: text }, attempt));
+  // If only cached answers are allowed, nothing is heard unless all are there.
+  if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
   return await speak(parts, { call, attempt }, sentences, one, onChunk);
 }
 

@@ -68,8 +68,9 @@ export function speakerOf({ stages, output }: Graph, field: string): StagePlan |
   if (!isJsonObject(binding) || typeof binding.$ref !== 'string') return undefined;
   const [from, ...path] = binding.$ref.split('.');
   const step = stages.find(({ id }) => id === from);
-  const speaks = step && isStage(step) && traitsOf(step)?.streams?.includes('chunks') && !step.cache;
-  return speaks && path.join('.') === 'audio' ? step : undefined;
+  const speaks = step && isStage(step) && traitsOf(step)?.streams?.includes('chunks');
+  // A semantic cache has the whole text's audio, an exact one each sentence's.
+  return speaks && step.cache?.kind !== 'semantic' && path.join('.') === 'audio' ? step : undefined;
 }
 
 /** The steps of a graph, with a mark on those whose audio callers can hear while it is made. */

@@ -88,6 +88,24 @@ describe('a stage with an exact cache', () => {
       streams: { text: { from: 'answer' } },
     });
   });
+
+  it('speaks a whole text sentence by sentence as well, unlike one with a semantic cache', () => {
+    const { plan } = pipeline('saying', { input: z.object({ text: z.string() }) }, ({ input, stage }) => {
+      const saying = (id: string, cache?: StageOptions['cache']) =>
+        stage(id, synthesize({ model: 'tts' }), { text: input.text }, cache ? { cache } : {}).audio;
+      return {
+        bare: saying('bare'),
+        exact: saying('exact', exact()),
+        semantic: saying('semantic', semantic({ key: input.text, ttl: '1h' })),
+      };
+    });
+    const streamed = plan.stages.map((step) => [step.id, isStage(step) && step.streamed]);
+    expect(streamed).toEqual([
+      ['bare', ['chunks']],
+      ['exact', ['chunks']],
+      ['semantic', undefined],
+    ]);
+  });
 });
 
 const poolOf = (model: string): PoolDescription => ({

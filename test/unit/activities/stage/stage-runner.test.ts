@@ -519,27 +519,32 @@ function never(): never {
 }
 
 describe('speech with an exact cache', () => {
-  it('is kept by sentence: what has been said before is not made again', async () => {
+  const exactRunner = () => {
     const audioOf = (text: Json | undefined) => {
       const sha256 = sha256Hex(String(text));
       const about = { mime: 'audio/wav', bytes: 44, durationMs: 1, sampleRate: 16_000, channels: 1 };
       return { uri: `artifact://acme/${sha256}`, sha256, ...about };
     };
     const kept = new Map<string, JsonObject>();
+    const earlier = async ({ input }: ExactRequest) => {
+      const output = kept.get(JSON.stringify(input));
+      return output && { output, outcome: 'hit' };
+    };
     const exact = {
-      through: async ({ input }: ExactRequest, produce: () => Promise<JsonObject>) => {
-        const key = JSON.stringify(input);
-        const before = kept.get(key);
-        const output = before ?? (await produce());
-        kept.set(key, output);
+      earlier,
+      through: async (request: ExactRequest, produce: () => Promise<JsonObject>) => {
+        const before = await earlier(request);
+        const output = before?.output ?? (await produce());
+        kept.set(JSON.stringify(request.input), output);
         return { output, outcome: before ? 'hit' : 'miss' };
       },
     } as unknown as ExactCache;
+    const channels = new MemoryChannelLog();
     const { runner, calls } = runnerOf(async ({ input }) => ({ audio: audioOf(input.text) }), {
       exact,
-      streams: { channels: new MemoryChannelLog(), join: async (_, [first]) => first },
+      streams: { channels, join: async (_, [first]) => first },
     });
-    const speak = (text: string, run: string) =>
+    const speak = (text: string, run: string, only?: true) =>
       runner.run(
         { text },
         {
@@ -547,10 +552,15 @@ describe('speech with an exact cache', () => {
           stage: 'speak',
           kind: 'synthesize',
           writes: ['chunks'],
-          cache: { kind: 'exact', ttlMs: 60_000 },
+          cache: { kind: 'exact', ttlMs: 60_000, ...(only && { only }) },
         },
         attempt({ run }),
       );
+    return { calls, channels, speak };
+  };
+
+  it('is kept by sentence: what has been said before is not made again', async () => {
+    const { calls, speak } = exactRunner();
     expect(await speak('Good morning, dear guests. The shop is open.', 'r1')).toMatchObject({ cache: 'miss' });
     expect(await speak('Good morning, dear guests. The shop is closed.', 'r2')).toMatchObject({ cache: 'miss' });
     expect(await speak('The shop is closed. The shop is open.', 'r3')).toMatchObject({ cache: 'hit' });
@@ -559,5 +569,18 @@ describe('speech with an exact cache', () => {
       'The shop is open.',
       'The shop is closed.',
     ]);
+  });
+
+  it('is found by sentence where it must not be made, and is heard only if all of it is there', async () => {
+    const { calls, channels, speak } = exactRunner();
+    const open = vi.spyOn(channels, 'open');
+    await speak('Good morning, dear guests. The shop is open.', 'r1');
+    open.mockClear();
+    await expect(speak('The shop is open. The shop is closed.', 'r2', true)).rejects.toMatchObject({
+      code: 'NOT_CACHED',
+    });
+    expect(open).not.toHaveBeenCalled();
+    expect(await speak('The shop is open. Good morning, dear guests.', 'r3', true)).toMatchObject({ cache: 'hit' });
+    expect(calls).toHaveLength(2);
   });
 });
