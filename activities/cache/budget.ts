@@ -47,7 +47,10 @@ return { redis.call('HGET', KEYS[4], 'bytes') or '0', gone }`;
 
 type Reply = [bytes: string, gone: string[]];
 
-const admit = script<Keys, [member: string, bytes: number, cost: number, ttlMs: number, budget: number], Reply>(`${DROP}
+/** The answer's earlier copy may have expired. It is not removed as such: the new one has been stored under its key. */
+const admit = script<Keys, [member: string, bytes: number, cost: number, ttlMs: number, budget: number], Reply>(`
+redis.call('ZREM', KEYS[2], ARGV[1])
+${DROP}
 local budget = tonumber(ARGV[5])
 local uses = 1
 local old = redis.call('HGET', KEYS[3], ARGV[1])
@@ -120,7 +123,8 @@ export class Budget {
 
   /**
    * Counts a stored answer and removes what has expired or is worth least, the answer itself if that is. Not awaited by
-   * the caches: an answer that the ledger misses ends by its own time to live.
+   * the caches: an answer that the ledger misses ends by its own time to live. One that another worker stores while its
+   * earlier copy is being removed is lost, and the next call misses: ledger and answers are in different slots of a cluster.
    *
    * @param bytes of the answer with its vector
    * @param costMs time of the call that it saves

@@ -229,6 +229,20 @@ describe('the budget of a tenant', () => {
     expect(await redis.exists(set)).toBe(0);
   });
 
+  it('keeps an answer whose earlier copy has expired, and what it was worth', async () => {
+    const own = tenant();
+    const budget = new Budget(redis, 0, () => 1);
+    await put(budget, own, 0, 100, 50);
+    await budget.used(answerOf(own, 0));
+    await sleep(80);
+    await put(budget, own, 0, 100);
+    expect(await left(own, 1)).toEqual([0]);
+    expect(await budget.held(own)).toMatchObject({ entries: 1, bytes: 1_000, evicted: 0 });
+    const [value] = await redis.keys(`*{${own}}:value`);
+    // Used twice before: 2 × 100 ms / 1,000 bytes.
+    expect(Number(await redis.zscore(value ?? '', (await redis.zrange(value ?? '', 0, 0))[0] ?? ''))).toBeCloseTo(0.2);
+  });
+
   it('bounds what all caches of a tenant store, with their vectors', async () => {
     const own = { tenant: tenant() };
     const small = openCache(redis, embedder, {}, undefined, { heldBytes: 20_000 });
