@@ -16,7 +16,7 @@ export interface ExactRequest {
   readonly pipeline: string;
   readonly stage: string;
   readonly kind: string;
-  /** Identity of the model, including its weights if known, or of a function's code. */
+  /** Identity of the model, of its pool and of its weights if known, or of a function's code. */
   readonly model: string;
   /** The stage's options. */
   readonly with: JsonObject;

@@ -265,10 +265,13 @@ export class Pool {
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
   }
 
-  /** As `identity`, with the pool's options: where they change, the model answers something else. */
+  /**
+   * As `identity`, with the pool's name, since servers of two pools may report the same, and its options: where they change,
+   * the model answers something else.
+   */
   async answersAs(signal: AbortSignal): Promise<string> {
     const { options } = this.#config;
-    const identity = await this.identity(signal);
+    const identity = `${this.#name}=${await this.identity(signal)}`;
     return options === undefined ? identity : `${identity}+${jsonHash(options).slice(0, 16)}`;
   }
 

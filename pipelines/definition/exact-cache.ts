@@ -21,7 +21,7 @@ export interface ExactCache extends ExactCacheOptions {
 
 /**
  * Serves the result of an earlier call that had the same input: of a stage whose input alone determines its result. What
- * is the same: the input's JSON (media by their content), kind, model and its weights, options, and a function's code.
+ * is the same: the input's JSON (media by their content), kind, pool and its weights, options, and a function's code.
  * Results are kept apart by tenant and caller, and shared by all stages of all pipelines that make the same call with the
  * same time to live; the texts of an `embed` stage are looked up one by one. Of equal calls at the same time, on any
  * worker, one is made. When the cache cannot be reached, the stage runs without it.

@@ -16,6 +16,7 @@ import { connected, createRedis } from '../../stores/redis/index.js';
 import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { address } from '../support/runs.js';
+import { fakePools } from '../unit/activities/pools/fakes.js';
 
 const CAPITAL = 'What is the capital of France?';
 const SAME = 'Which city is the capital of France?';
@@ -88,9 +89,10 @@ function ask(
   output: JsonObject,
   code: ReadonlyMap<string, CodeStage> = new Map(),
   input: JsonObject = {},
+  of: Pools = pools,
 ) {
   const { logger } = recordingLogger();
-  const parts = { ...test, pools, code, logger, ...media };
+  const parts = { ...test, pools: of, code, logger, ...media };
   return throughCache(parts, input, stage, attempt, async () => ({ output, endpoint: 'e', device: 'd' }));
 }
 const tenant = () => `t-${randomUUID()}`;
@@ -240,16 +242,34 @@ describe('an exact cache on real Redis', () => {
     for (const more of [
       { with: { top: 2 } },
       { tenant: tenant() },
-      { model: 'other' },
       { cache: { kind: 'exact' as const, ttlMs: 60_000, principal: 'p/bob' } },
     ]) {
-      const changed = exactly(own, more);
-      if (more.model !== undefined) weights = async () => 'weights-2';
-      try {
-        expect(await ask(changed, labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
-      } finally {
-        weights = async () => 'weights-1';
+      expect(await ask(exactly(own, more), labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
+    }
+    weights = async () => 'weights-2';
+    try {
+      expect(await ask(exactly(own), labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
+    } finally {
+      weights = async () => 'weights-1';
+    }
+  });
+
+  it('tells pools apart whose servers report the same model', async () => {
+    const { pools: alike } = fakePools(['a'], { names: ['one', 'other'] });
+    try {
+      const own = tenant();
+      const asked = (model: string, kind: string, output: JsonObject) =>
+        ask(exactly(own, { model, kind }), output, undefined, { text: 'a' }, alike);
+      for (const [kind, output] of [
+        ['classify', labelled('a')],
+        ['embed', { embedding: [1, 2] }],
+      ] as const) {
+        expect(await asked('one', kind, output)).toMatchObject({ cache: 'miss' });
+        expect(await asked('one', kind, output)).toMatchObject({ cache: 'hit' });
+        expect(await asked('other', kind, output)).toMatchObject({ cache: 'miss' });
       }
+    } finally {
+      alike.close();
     }
   });
 

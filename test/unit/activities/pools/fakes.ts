@@ -69,12 +69,14 @@ interface FakePoolOptions {
   readonly heal?: 'on' | 'off';
   readonly redis?: Redis;
   options?: JsonObject;
+  /** Names of the pools. Default: one, `m`. */
+  readonly names?: readonly [string, ...string[]];
 }
 
-/** Pools of fake servers; one pool, `m`, over the given urls. */
+/** Pools of fake servers, each over the given urls. */
 export function fakePools(
   urls: string[],
-  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis, options }: FakePoolOptions = {},
+  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis, options, names = ['m'] }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
@@ -89,12 +91,10 @@ export function fakePools(
     },
   };
   const endpoints = urls.map((url) => ({ url, device: `gpu-${url}`, concurrency }));
+  const model = { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal, options };
   const metrics: Metrics = createMetrics();
   const pools = new Pools({
-    models: parseModels(
-      { m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal, options } },
-      'test',
-    ),
+    models: parseModels(Object.fromEntries(names.map((name) => [name, model])), 'test'),
     connectors: new Map([['fake', connector]]),
     metrics,
     logger: quiet,
@@ -106,7 +106,7 @@ export function fakePools(
     if (!found) throw new Error(`no backend ${url}`);
     return found;
   };
-  return { pools, pool: pools.get('m'), backend, metrics };
+  return { pools, pool: pools.get(names[0]), backend, metrics };
 }
 
 /** A call that stays open until told to end. */

@@ -226,9 +226,9 @@ describe('the identity of a pool', () => {
   it('has the pool’s options where answers are cached, so that a changed prompt or tensor is another model', async () => {
     const answersAs = (options?: JsonObject) =>
       fakePools(['a'], options && { options }).pool.answersAs(patient().signal);
-    expect(await answersAs()).toBe('fake/real-m@weights-1');
+    expect(await answersAs()).toBe('m=fake/real-m@weights-1');
     const [one, same, other] = [await answersAs({ as: 1 }), await answersAs({ as: 1 }), await answersAs({ as: 2 })];
-    expect(one).toMatch(/^fake\/real-m@weights-1\+[0-9a-f]{16}$/);
+    expect(one).toMatch(/^m=fake\/real-m@weights-1\+[0-9a-f]{16}$/);
     expect(same).toBe(one);
     expect(other).not.toBe(one);
   });
