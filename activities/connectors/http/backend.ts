@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { canonicalJson, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { bodyOf, exchange, type Transport } from '../exchange.js';
@@ -110,7 +110,7 @@ export class HttpBackend implements Backend {
     for (let at = 0; at < texts.length; at += batch) {
       const some = texts.slice(at, at + batch) as Json[];
       const input = { texts: some, ...(some.length === 1 && { text: some[0] }) } as JsonObject;
-      const { output, usage } = await invoke(this.#callOf({ ...call, input }, context));
+      const { output, usage } = await invoke(this.#callOf({ ...call, input }, ofBatch(context, at)));
       if (usage?.inputTokens !== undefined) inputTokens = (inputTokens ?? 0) + usage.inputTokens;
       embeddings.push(...(output.embeddings as readonly Json[]));
     }
@@ -198,4 +198,19 @@ export class HttpBackend implements Backend {
     const mapping: typeof mapError = (error, about) => this.#credential.withoutKey(mapError(error, about));
     return mapped(mapping, { endpoint: this.endpoint, model, signal }, work);
   }
+}
+
+/**
+ * The context of the batch that begins with the text `at`: it goes on with a job of its own alone, and has a key of its
+ * own, under which a server keeps its answer.
+ */
+function ofBatch(context: CallContext, at: number): CallContext {
+  const { resumeFrom, idempotencyKey, ...rest } = context;
+  const kept = isJsonObject(resumeFrom) && resumeFrom.batch === at ? resumeFrom.of : undefined;
+  return {
+    ...rest,
+    ...(idempotencyKey !== undefined && { idempotencyKey: at > 0 ? `${idempotencyKey}-${at}` : idempotencyKey }),
+    ...(kept !== undefined && { resumeFrom: kept }),
+    checkpoint: (of) => context.checkpoint({ batch: at, of }),
+  };
 }

@@ -6,7 +6,7 @@ import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
 import { settled } from './redirects.js';
-import { requestBy } from './send.js';
+import { requestBy, type Sender } from './send.js';
 import { render, type Scope } from './template.js';
 
 type Job = NonNullable<Api['job']>;
@@ -30,8 +30,9 @@ const MOST_FAILURES = 5;
  */
 export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
   const kept = keptOf(described);
+  const asking = { ...described, sender: withoutKey(described.sender) };
   if (kept !== undefined) {
-    const result = await ended(described, job, kept, true);
+    const result = await ended(asking, job, kept, true);
     if (result) return result;
   }
   const { api, scope, sender, transport, context } = described;
@@ -45,9 +46,15 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
   });
   if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
   context.checkpoint({ endpoint: sender.base, job: id });
-  const result = await ended(described, job, id, false);
+  const result = await ended(asking, job, id, false);
   if (result) return result;
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
+}
+
+/** The key is the submission's: a server that keeps answers by their keys would give its answer to every question. */
+function withoutKey(sender: Sender): Sender {
+  const { 'idempotency-key': _, ...fixed } = sender.fixed;
+  return { ...sender, fixed };
 }
 
 function keptOf({ sender, context: { resumeFrom } }: DescribedCall): Json | undefined {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
-import type { JsonObject } from '../../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { loopbackServer } from './loopback-server.js';
 
 /* APIs described by a pool's options. The presets' own tests are in servers/. */
@@ -247,6 +247,22 @@ describe('options that do not fit are named when they are read', () => {
     const { output } = await call(options, { kind: 'classify', with: { labels: ['yes', 'no'] }, input: { text: 't' } });
     expect([last()?.url, sentJson()]).toEqual(['/v1/models/m%2F1:predict', { text: 't' }]);
     expect(output).toEqual({ label: 'yes', score: 1, scores: { yes: 1, no: 0 } });
+  });
+});
+
+describe('many texts', () => {
+  it('go in batches, each with an idempotency key of its own that every attempt has', async () => {
+    server.answer = (response, { body }) =>
+      void response.writeHead(200, json).end(JSON.stringify(JSON.parse(body).map(() => [1, 2])));
+    const asked = {
+      kind: 'embed',
+      input: { texts: Array.from({ length: 5 }, () => 't') },
+      context: { idempotencyKey: 'run/embed' },
+    };
+    const options = { ...posts('$/texts'), response: { output: { embeddings: '$/body' } }, batch: 2 };
+    for (const _ of [1, 2]) await call(options, asked);
+    const keys = ['run/embed', 'run/embed-2', 'run/embed-4'];
+    expect(server.received.map(({ headers }) => headers['idempotency-key'])).toEqual([...keys, ...keys]);
   });
 });
 
@@ -544,6 +560,46 @@ describe('jobs', () => {
     jobs(['done']);
     await call(api, { context: { resumeFrom: { endpoint: 'http://another', job: 'j 1' } } });
     expect(lines()[0]).toBe('POST /jobs');
+  });
+
+  it('of the batches of many texts are told apart by a repeated attempt, and each has a key of its own', async () => {
+    const made = new Map<string, string[]>();
+    let refused = '';
+    server.answer = (response, { url, body }) => {
+      const { pathname, searchParams } = new URL(url, server.url);
+      const task = searchParams.get('task_id') ?? `task-${made.size + 1}`;
+      if (pathname.endsWith('/submit')) made.set(task, JSON.parse(body).texts);
+      else if (task === refused) return void response.writeHead(401, json).end('{}');
+      const vectors = pathname.endsWith('/get') && made.get(task)?.map((text) => [Number(text), 1]);
+      response.writeHead(200, json).end(JSON.stringify(vectors || { task_id: task, status: 'completed' }));
+    };
+    const asked = {
+      kind: 'embed',
+      input: { texts: Array.from({ length: 128 }, (_, i) => String(i)) },
+      context: { idempotencyKey: 'run/embed' },
+    };
+    const kept: Json[] = [];
+    const checkpoint = (progress: Json) => void kept.push(progress);
+    refused = 'task-2';
+    await expect(
+      call({ preset: 'bentoml-task' }, { ...asked, context: { ...asked.context, checkpoint } }),
+    ).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+    refused = '';
+    const resumeFrom = kept.at(-1) as Json;
+    server.received = [];
+    const { output } = await call({ preset: 'bentoml-task' }, { ...asked, context: { ...asked.context, resumeFrom } });
+    const ratios = (output.embeddings as number[][]).map(([x = 0, y = 1]) => Math.round(x / y));
+    expect(ratios).toEqual(Array.from({ length: 128 }, (_, i) => i));
+    // The second batch's job was there already.
+    expect(made.size).toBe(3);
+    expect([kept.length, (resumeFrom as JsonObject).batch]).toEqual([2, 64]);
+  });
+
+  it('have the key of their call in their submission alone', async () => {
+    jobs(['waiting', 'done']);
+    await call(api, { context: { idempotencyKey: 'run/a' } });
+    const keys = server.received.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toEqual(['run/a', undefined, undefined, undefined]);
   });
 
   it('a call that is cancelled ends within a second and cancels its job', async () => {
