@@ -86,9 +86,9 @@ const stream = z.strictObject({
   mode: z.enum(['delta', 'whole']).default('delta'),
   /** Events whose text is no part of the answer. */
   skip: condition.optional(),
-  /** The last event. A stream that ends without one is broken. Absent: the connection's end. */
+  /** The last event. A stream that ends without one is broken. Absent: `endData`, or the connection's end. */
   end: condition.optional(),
-  /** Data of a last event that is no JSON. */
+  /** Data of a last event that is no JSON: nothing is read after it. */
   endData: z.string().max(64).default('[DONE]'),
 });
 

@@ -35,10 +35,8 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   let last: Json = null;
   let ended = false;
   for await (const data of dataOf(response, stream, context.signal)) {
-    if (data === stream.endData) {
-      ended = true;
-      break;
-    }
+    // Servers send it after a failure too: it does not stand for the event that ends an answer.
+    if (data === stream.endData) break;
     last = parseJson(data, (problem) => new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`));
     failed(last);
     const counts = !stream.skip || !holds(stream.skip, { ...about, body: last });

@@ -2,8 +2,14 @@ import type { DescriptionInput } from '../api.js';
 
 const optional = (pointer: string) => ({ $from: pointer, optional: true });
 
-/** Streamed chat completions of OpenAI's API behind a cloud's own address; `request` says where. */
+type Rules = NonNullable<DescriptionInput['errors']>;
+
+/**
+ * Streamed chat completions of OpenAI's API behind a cloud's own address; `request` says where, `errors` has the cloud's
+ * own rules.
+ */
 export const chatCompletions = (
+  errors: Rules,
   request: NonNullable<DescriptionInput['request']>,
   framing?: 'aws-event-stream',
 ): DescriptionInput => ({
@@ -20,6 +26,8 @@ export const chatCompletions = (
       ...(typeof request.json === 'object' && request.json),
     },
   },
+  // A failure in the middle of an answer is an event; vLLM sends [DONE] after it.
+  errors: [...errors, { status: '2xx', when: { at: '/body/error', exists: true }, code: 'BACKEND_ERROR' }],
   response: {
     stream: {
       as: 'sse',

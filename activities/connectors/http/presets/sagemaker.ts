@@ -1,3 +1,4 @@
+import type { DescriptionInput } from '../api.js';
 import { chatCompletions } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
@@ -7,6 +8,59 @@ const optional = (pointer: string) => ({ $from: pointer, optional: true });
 /** The status of the model's own answer, inside a 424. */
 const inside = '/body/OriginalStatusCode';
 const type = '/headers/x-amzn-errortype';
+
+const errors: NonNullable<DescriptionInput['errors']> = [
+  // Status 0: the platform has ended the wait for the container, after 60 s, or the container has died.
+  {
+    status: 424,
+    when: [
+      { at: inside, is: 0 },
+      { at: '/text', has: 'invocation timed out' },
+    ],
+    code: 'BACKEND_TIMEOUT',
+  },
+  {
+    status: 424,
+    when: [
+      { at: inside, is: 0 },
+      { at: '/text', has: 'utilization is high' },
+    ],
+    code: 'BACKEND_OVERLOADED',
+    retryAfterMs: 1_000,
+  },
+  { status: 424, when: { at: inside, is: [408, 504] }, code: 'BACKEND_TIMEOUT' },
+  { status: 424, when: { at: inside, is: [429, 503, 529] }, code: 'BACKEND_OVERLOADED', retryAfterMs: 1_000 },
+  { status: 424, when: { at: inside, is: [400, 404, 405, 413, 415, 422] }, code: 'BACKEND_REJECTED' },
+  { status: 424, code: 'BACKEND_ERROR' },
+  // A serverless variant starts, or a multi-model endpoint loads the model: no model has received the call.
+  {
+    status: 429,
+    when: { at: type, has: 'ModelNotReady' },
+    code: 'BACKEND_UNAVAILABLE',
+    unsent: true,
+    retryAfterMs: 2_000,
+  },
+  { status: [400, 429], when: { at: type, has: 'Throttling' }, code: 'BACKEND_RATE_LIMITED', retryAfterMs: 1_000 },
+  // Keys or tokens that are wrong or have expired, and a clock that is wrong.
+  {
+    status: 400,
+    when: {
+      at: type,
+      has: ['ExpiredToken', 'UnrecognizedClient', 'InvalidSignature', 'IncompleteSignature', 'MissingAuthentication'],
+    },
+    code: 'BACKEND_UNAUTHORIZED',
+  },
+  // https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
+  {
+    status: 400,
+    when: { at: '/text', has: ['no capacity to process', 'has no copies'] },
+    code: 'BACKEND_UNAVAILABLE',
+    unsent: true,
+    retryAfterMs: 10_000,
+  },
+  { status: 400, when: { at: '/text', has: 'not found' }, code: 'MODEL_NOT_FOUND' },
+  { status: 503, code: 'BACKEND_UNAVAILABLE' },
+];
 
 /**
  * https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html. Bodies are the container's:
@@ -34,69 +88,13 @@ export const sagemaker: PresetInput = {
       'x-amzn-sagemaker-target-container-hostname': optional('/values/container'),
       'x-amzn-sagemaker-session-id': optional('/values/session'),
     },
-    message: ['/body/OriginalMessage', '/body/Message', '/body/message', '/body'],
-    errors: [
-      // Status 0: the platform has ended the wait for the container, after 60 s, or the container has died.
-      {
-        status: 424,
-        when: [
-          { at: inside, is: 0 },
-          { at: '/text', has: 'invocation timed out' },
-        ],
-        code: 'BACKEND_TIMEOUT',
-      },
-      {
-        status: 424,
-        when: [
-          { at: inside, is: 0 },
-          { at: '/text', has: 'utilization is high' },
-        ],
-        code: 'BACKEND_OVERLOADED',
-        retryAfterMs: 1_000,
-      },
-      { status: 424, when: { at: inside, is: [408, 504] }, code: 'BACKEND_TIMEOUT' },
-      { status: 424, when: { at: inside, is: [429, 503, 529] }, code: 'BACKEND_OVERLOADED', retryAfterMs: 1_000 },
-      { status: 424, when: { at: inside, is: [400, 404, 405, 413, 415, 422] }, code: 'BACKEND_REJECTED' },
-      { status: 424, code: 'BACKEND_ERROR' },
-      // A serverless variant starts, or a multi-model endpoint loads the model: no model has received the call.
-      {
-        status: 429,
-        when: { at: type, has: 'ModelNotReady' },
-        code: 'BACKEND_UNAVAILABLE',
-        unsent: true,
-        retryAfterMs: 2_000,
-      },
-      { status: [400, 429], when: { at: type, has: 'Throttling' }, code: 'BACKEND_RATE_LIMITED', retryAfterMs: 1_000 },
-      // Keys or tokens that are wrong or have expired, and a clock that is wrong.
-      {
-        status: 400,
-        when: {
-          at: type,
-          has: [
-            'ExpiredToken',
-            'UnrecognizedClient',
-            'InvalidSignature',
-            'IncompleteSignature',
-            'MissingAuthentication',
-          ],
-        },
-        code: 'BACKEND_UNAUTHORIZED',
-      },
-      // https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
-      {
-        status: 400,
-        when: { at: '/text', has: ['no capacity to process', 'has no copies'] },
-        code: 'BACKEND_UNAVAILABLE',
-        unsent: true,
-        retryAfterMs: 10_000,
-      },
-      { status: 400, when: { at: '/text', has: 'not found' }, code: 'MODEL_NOT_FOUND' },
-      { status: 503, code: 'BACKEND_UNAVAILABLE' },
-    ],
+    message: ['/body/OriginalMessage', '/body/Message', '/body/message', '/body/error/message', '/body'],
+    errors,
   },
   kinds: {
     // InvokeEndpointWithResponseStream, with the body of chat completions as the containers of vLLM, LMI and TGI take it.
     chat: chatCompletions(
+      errors,
       { path: `${path}-response-stream`, headers: { 'x-amzn-sagemaker-accept': 'text/event-stream' } },
       'aws-event-stream',
     ),

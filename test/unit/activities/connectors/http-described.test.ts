@@ -472,8 +472,28 @@ describe('streams', () => {
       (await streaming(plain, [Buffer.from('é').subarray(0, 1), Buffer.from('é').subarray(1), 'b'], 'text/plain')).text,
     ).toBe('éb');
     await expect(streaming(plain, [], 'text/plain')).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
-    expect((await streaming(sse, ['data: {"t":"a"}\n\ndata: [DONE]\n\ndata: {"t":"b"}\n\n'])).text).toBe('a');
+    const done = ['data: {"t":"a"}\n\ndata: [DONE]\n\ndata: {"t":"b"}\n\n'];
+    const { end: _, ...unended } = sse.response.stream;
+    expect((await streaming({ ...sse, response: { ...sse.response, stream: unended } }, done)).text).toBe('a');
+    await expect(streaming(sse, done)).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('broke off after 1 characters'),
+    });
   });
+
+  it.each(['vertex', 'pai-eas'])(
+    'of %s that fails in the middle is no answer, though [DONE] follows',
+    async (preset) => {
+      const said = { choices: [{ delta: { content: 'The answer is' }, finish_reason: null }] };
+      const failed = { error: { message: 'EngineCore died', type: 'InternalServerError', param: null, code: 500 } };
+      const values = preset === 'vertex' ? { project: 'p', location: 'l' } : {};
+      const events = [JSON.stringify(said), JSON.stringify(failed), '[DONE]'].map((data) => `data: ${data}\n\n`);
+      await expect(streaming({ preset, values }, events)).rejects.toMatchObject({
+        code: 'BACKEND_ERROR',
+        message: expect.stringContaining('EngineCore died'),
+      });
+    },
+  );
 
   it('a server that does not stream', async () => {
     expect((await streaming(sse, ['{"t":"whole","end":true}'], 'application/json')).text).toBe('whole');

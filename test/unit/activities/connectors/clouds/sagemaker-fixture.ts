@@ -82,6 +82,10 @@ function streamed({ json }: Asked): Told {
       const body = { ErrorCode: 'ModelInvocationTimeExceeded', Message: 'the model is too slow' };
       return { headers, parts: [part(first), exception('ModelStreamError', body)] };
     }
+    case 'dies': {
+      const error = { message: 'EngineCore died', type: 'InternalServerError', param: null, code: 500 };
+      return { headers, parts: [part(first), part(`data: ${JSON.stringify({ error })}\n\ndata: [DONE]\n\n`)] };
+    }
     case 'breaks':
       return { headers, parts: [part(first)] };
     default:
