@@ -286,16 +286,20 @@ describe('500 attacks by another caller, on an embedder that finds all texts ali
     const { cache, exact } = openCache(redis, alike);
     const own = { tenant: tenant(), maxErrorRate: 0.5, reask: 0 };
     const wrong: string[] = [];
+    let kept = 0;
     await each(async ({ a, b }, i) => {
       const at = { ...own, pipeline: `p${i}` };
       const bad = model('poison').ask;
       for (const key of [a, b]) await cache.through(request(key, { ...at, principal: 'p/key:mallory' }), bad, never());
       const call = { tenant: own.tenant, pipeline: 'p', stage: 's', kind: 'chat', model: 'm', with: {}, ttlMs: 60_000 };
-      await exact.through({ ...call, input: { prompt: b }, principal: 'key:mallory' }, bad, never());
+      const input = { prompt: b, i };
+      const poison = { ...call, input, principal: 'key:mallory' };
+      await exact.through(poison, bad, never());
+      if ((await exact.through(poison, bad, never())).outcome === 'hit') kept += 1;
       for (const principal of ['p/key:alice', undefined]) {
         const asked = await cache.through(request(b, { ...at, principal }), model('good').ask, never());
         const called = await exact.through(
-          { ...call, input: { prompt: b, i }, principal: principal?.slice(2) },
+          { ...call, input, principal: principal?.slice(2) },
           model('good').ask,
           never(),
         );
@@ -303,6 +307,7 @@ describe('500 attacks by another caller, on an embedder that finds all texts ali
       }
     });
     expect(wrong).toEqual([]);
+    expect(kept).toBe(500);
   });
 
   it('get no hit on the victim’s text where callers share, and would on the same text', async () => {
