@@ -10,7 +10,7 @@ import { place } from '../../placement/place.js';
 import type { RunDocument } from '../../runs/document.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
-import { WebhookReceiver, webhookSecret, webhookSettings } from '../support/webhook-receiver.js';
+import { type Received, WebhookReceiver, webhookSecret, webhookSettings } from '../support/webhook-receiver.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 const queue = `webhooks-${randomUUID()}`;
@@ -26,7 +26,16 @@ beforeAll(async () => {
   receiver = await WebhookReceiver.at(secret);
   settings = await webhookSettings({
     default: { secrets: [secret, retiring] },
-    acme: { endpoints: { audit: { url: `${receiver.url}/audit`, secrets: [secret], pipelines: ['flaky-run'] } } },
+    acme: {
+      endpoints: {
+        audit: { url: `${receiver.url}/audit`, secrets: [secret], pipelines: ['flaky-run'] },
+        every: { url: `${receiver.url}/every`, secrets: [secret], pipelines: ['gated'] },
+        billing: {
+          ...{ url: `${receiver.url}/billing`, secrets: [secret], pipelines: ['gated'] },
+          events: ['run.succeeded'],
+        },
+      },
+    },
   });
   [client, worker, gateway] = await Promise.all([
     connect(),
@@ -70,6 +79,17 @@ const ended = (id: string) => until(`${id} has ended`, async () => (await get(id
 /** Events of a run's end. */
 const endsOf = (id: string) => receiver.about(id).filter(({ event }) => event.type !== 'run.waiting');
 const delivered = (id: string, ms?: number) => until(`the receiver is told of ${id}`, () => endsOf(id).length > 0, ms);
+const nonceOf = (asked?: Received) =>
+  ((asked?.event.data.waiting ?? []) as { nonce: string }[]).map(({ nonce }) => nonce).join();
+/** Approves what an event says is waiting. */
+async function approve(asked?: Received, headers = {}): Promise<void> {
+  const { status } = await fetch(`${gateway.url}/v1/runs/${asked?.event.data.id}/approve`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ nonce: nonceOf(asked) }),
+  });
+  expect(status).toBe(202);
+}
 const quick = (log = new CallLog()) => ({ log: log.file, ms: 1 });
 
 describe('webhooks', () => {
@@ -197,14 +217,8 @@ describe('webhooks', () => {
         waiting: [{ path: expect.any(String), subject: expect.any(String) }],
       },
     });
-    const [{ nonce = '' } = {}] = (asked?.event.data.waiting ?? []) as { nonce?: string }[];
-    expect(asked?.id).toBe(`msg_${id}_${nonce}`);
-    const decision = {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ nonce }),
-    };
-    expect((await fetch(`${gateway.url}/v1/runs/${id}/approve`, decision)).status).toBe(202);
+    expect(asked?.id).toBe(`msg_${id}_${nonceOf(asked)}`);
+    await approve(asked);
     await delivered(id);
     expect(await replay()).toMatchObject({
       status: 202,
@@ -231,6 +245,16 @@ describe('webhooks', () => {
     expect(await again.json()).toMatchObject({ id, status: 'succeeded' });
     await delivered(id);
     expect(receiver.about(id)).toMatchObject([{ path: '/audit', event: { data: { tenant: 'acme' } } }]);
+  });
+
+  it('tell an endpoint of the events that it names, and no other', async () => {
+    const tenant = { 'millrace-tenant': 'acme' };
+    const id = await accepted('gated', { log: new CallLog().file }, { url: '', headers: tenant });
+    await until('the wait is told', () => receiver.about(id).length > 0);
+    await approve(receiver.about(id)[0], tenant);
+    await until('both are told of the end', () => endsOf(id).length === 2);
+    const told = receiver.about(id).map(({ path, event: { type } }) => `${path} ${type}`);
+    expect(told.sort()).toEqual(['/billing run.succeeded', '/every run.succeeded', '/every run.waiting']);
   });
 
   it('are refused at the door where nothing could be signed or sent', async () => {

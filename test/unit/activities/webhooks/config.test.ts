@@ -24,6 +24,11 @@ describe('the file of webhooks', () => {
       { acme: { secrets: [first], endpoints: { billing: { url: 'https://10.0.0.1/' } } } },
       /acme\.endpoints\.billing\.url: must be a host of the public/,
     ],
+    [
+      'an event that there is not',
+      { acme: { secrets: [first], endpoints: { billing: { url, events: ['run.started'] } } } },
+      /acme\.endpoints\.billing\.events\.0: .*run\.succeeded/,
+    ],
     ['a list', [], /the file/],
   ];
   it.each(refused)('refuses %s, naming the place', (_, file, message) => {
@@ -82,12 +87,16 @@ describe('the webhooks of a tenant', () => {
   });
 
   it('are its endpoints for the pipeline, and the URL of the request', async () => {
-    const endpoints = { billing: { url }, audit: { url, pipelines: ['other'] } };
+    const endpoints = { billing: { url }, audit: { url, pipelines: ['other'], events: ['run.failed'] } };
     const { config } = await open({ acme: { secrets: [first], endpoints } });
     const targetsOf = (pipeline: string, webhook?: string) =>
       webhookTargets(config, { tenant: 'acme', pipeline, webhook });
     expect(targetsOf('listen')).toEqual([{ endpoint: 'billing' }]);
-    expect(targetsOf('other', url)).toEqual([{ endpoint: 'billing' }, { endpoint: 'audit' }, { url }]);
+    expect(targetsOf('other', url)).toEqual([
+      { endpoint: 'billing' },
+      { endpoint: 'audit', events: ['run.failed'] },
+      { url },
+    ]);
     const refusal = (code: string) =>
       expect.objectContaining({
         code,
