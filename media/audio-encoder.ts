@@ -98,9 +98,10 @@ export class AudioEncoder {
   /**
    * Encodes audio that is made while it is read: as soon as there is some of it. The same audio gives the same bytes,
    * whenever it is read, and also when it is read from the whole. Undefined if the tenant has too many such streams open,
-   * or everyone together.
+   * or everyone together. Throws the signal's reason.
    */
   live(audio: LiveAudio, format: GivenFormat, signal: AbortSignal): GivenAudio | undefined {
+    signal.throwIfAborted();
     const { mime } = GIVEN_FORMATS[format];
     const wav = liveWav(this.#store, audio, { ffmpeg: this.#program, signal });
     if (format === 'wav') return { mime, chunks: wav };

@@ -56,7 +56,11 @@ export async function sendLive(
     return reply.send();
   }
   await deps.encoder.require(format);
+  // The bytes for a client that has disconnected are never begun, so their end releases no slot: the signal does, and a
+  // signal that has aborted tells no one.
+  if (signal.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client disconnected before the audio was sent');
   const leave = deps.streams.take(audio.tenant);
+  signal.addEventListener('abort', leave, { once: true });
   const given = deps.encoder.live(audio, format, signal);
   if (given === undefined) {
     leave();

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AudioEncoder, type GivenFormat, inspectorOf, joinAudio, type LiveAudio } from '../../../media/index.js';
@@ -93,6 +93,15 @@ describe('audio that is made while it is read', () => {
       );
       await expect(bytesOf(given?.chunks)).rejects.toThrow('the run failed');
     }
+  });
+
+  test('holds no slot for a reader that has left before it began', async () => {
+    const encoder = new AudioEncoder(store, ffmpeg);
+    for (let i = 0; i < 100 * availableParallelism(); i++) {
+      const begin = async () => encoder.live(live(made([])), 'mp3', AbortSignal.abort(new Error('left')));
+      await expect(begin()).rejects.toThrow('left');
+    }
+    expect(encoder.live(live(made([])), 'mp3', never)).toBeDefined();
   });
 
   test('is refused where a tenant has too many open, and not to others', () => {
