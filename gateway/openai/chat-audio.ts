@@ -1,4 +1,5 @@
 import type { OpenAI } from 'openai';
+import pMap from 'p-map';
 import type { GivenFormat } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -146,23 +147,41 @@ async function* inThrees(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   if (held.length > 0) yield held;
 }
 
-/** The conversation with the texts of earlier audio answers, which clients refer to by id. Throws `INVALID_INPUT`. */
+/** Most earlier audio answers that one request refers to, and how many are read at once: each takes calls to Temporal. */
+const MOST_SPOKEN = 64;
+const AT_ONCE = 8;
+
+/**
+ * The conversation with the texts of earlier audio answers, which clients refer to by id. Throws `INVALID_INPUT`, and
+ * `REQUEST_ABORTED` when the client leaves.
+ */
 export async function withSpokenTurns(
   deps: GatewayDeps,
   models: Models,
-  caller: Caller,
+  { caller, signal }: { readonly caller: Caller; readonly signal: AbortSignal },
   conversation: Conversation,
 ): Promise<Conversation> {
-  if (conversation.turns.every(({ spoken }) => spoken === undefined)) return conversation;
-  const turns: Turn[] = [];
-  for (const turn of conversation.turns) {
-    const { spoken, message } = turn;
-    turns.push(
-      spoken === undefined
-        ? turn
-        : { ...turn, message: { ...message, content: await textSpoken(deps, models, caller, turn.param, spoken) } },
-    );
+  // By id, where it is referred to first.
+  const params = new Map<string, string>();
+  for (const { spoken, param } of conversation.turns) {
+    if (spoken === undefined || params.has(spoken)) continue;
+    params.set(spoken, `${param}.audio.id`);
+    if (params.size > MOST_SPOKEN)
+      throw invalidParam(
+        `${param}.audio.id`,
+        `is one of more than ${MOST_SPOKEN} audio answers; send older ones as text`,
+      );
   }
+  if (params.size === 0) return conversation;
+  const read = async ([id, param]: [string, string]) => {
+    if (signal.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before its conversation was read');
+    return [id, await textSpoken(deps, models, caller, param, id)] as const;
+  };
+  const texts = new Map(await pMap(params, read, { concurrency: AT_ONCE }));
+  const turns = conversation.turns.map((turn): Turn => {
+    const { spoken, message } = turn;
+    return spoken === undefined ? turn : { ...turn, message: { ...message, content: texts.get(spoken) ?? '' } };
+  });
   return { ...conversation, turns };
 }
 
@@ -176,5 +195,5 @@ async function textSpoken(deps: GatewayDeps, models: Models, caller: Caller, par
   const model = known && models.find('chat', known.document.pipeline, caller);
   const text = model && known.output?.[model.face.output];
   if (typeof text === 'string') return text;
-  throw invalidParam(`${param}.audio.id`, `"${id}" is no audio answer of this gateway`);
+  throw invalidParam(param, `"${id}" is no audio answer of this gateway`);
 }

@@ -54,7 +54,7 @@ const message = z.discriminatedUnion('role', [
       .nullish(),
     refusal: z.string().nullish(),
     name: nothing,
-    audio: z.object({ id: z.string() }).nullish(),
+    audio: z.object({ id: z.string().max(256) }).nullish(),
     function_call: nothing,
   }),
   z.object({ role: z.literal('tool'), content: texts, tool_call_id: z.string() }),

@@ -28,7 +28,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
     const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
-    const conversation = await withSpokenTurns(deps, models, caller, chatRequest.conversation);
+    const signal = leaving(reply);
+    const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
     const fields = { ...conversation.fields, ...spoken?.input };
     const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
     const options = onlyOutputs(model, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
@@ -40,7 +41,6 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
       const answer = answerOf(document, model);
       const { tenant } = caller;
       const { text } = answer;
-      const signal = leaving(reply);
       const audio = spoken && (await audioMessage(deps, { document, spoken, text, tenant, signal }));
       return completionOf({ run, createdAt, model }, answer, audio);
     }
@@ -49,7 +49,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const { includeUsage } = chatRequest;
     const writing = { includeUsage, spoken: spoken !== undefined };
     const writer = new ChunkWriter({ run, createdAt: memo.createdAt, model }, writing);
-    const of = { model, writer, tenant: caller.tenant, signal: leaving(reply) };
+    const of = { model, writer, tenant: caller.tenant, signal };
     const events = spoken ? spokenChunks(deps, streamed, { ...of, spoken }) : chunks(streamed, of);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, events, failed, opensAs(order));
