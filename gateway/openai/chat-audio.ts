@@ -9,7 +9,7 @@ import { readRun } from '../../runs/read.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
-import { answerOf, type Chunk, type ChunkWriter } from './chat-reply.js';
+import { answerOf, type Chunk, type ChunkWriter, type Delta } from './chat-reply.js';
 import type { Conversation, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
@@ -119,13 +119,26 @@ export async function* spokenChunks(
       yield writer.audio({ data: Buffer.from(part).toString('base64') });
     }
   }
-  const event = (chunk: Chunk): ServerEvent => ({ data: JSON.stringify(chunk) });
-  yield event(writer.audio({ id: `${PREFIX}${run.id}` }));
+  let named = false;
+  const event = (chunk: Chunk): ServerEvent => {
+    const data = JSON.stringify(named ? chunk : withAudioId(chunk, `${PREFIX}${run.id}`));
+    named = true;
+    return { data };
+  };
   for await (const chunk of merged(said(pieces), heard())) yield event(chunk);
   yield event(writer.audio({ expires_at: expiresAt() }));
   if (last) for (const chunk of writer.end(answerOf(last, model))) yield event(chunk);
   yield { data: '[DONE]' };
 }
+
+/** The id comes with the first chunk and not ahead of it: an error until then has a status of its own. */
+const withAudioId = (chunk: Chunk, id: string): Chunk => ({
+  ...chunk,
+  choices: chunk.choices.map((choice) => {
+    const delta: Delta = choice.delta;
+    return { ...choice, delta: { ...delta, audio: { id, ...delta.audio } } };
+  }),
+});
 
 interface Streamed {
   readonly model: Model;

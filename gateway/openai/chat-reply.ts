@@ -142,7 +142,7 @@ export const completionOf = (
 export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> &
   Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 /** OpenAI's specification leaves out the audio that its clients read. */
-type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
+export type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
   readonly audio?: AudioDelta;
   /** What a reasoning model thinks, under the name that the servers of such models use. */
   readonly reasoning_content?: string;

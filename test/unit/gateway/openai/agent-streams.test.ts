@@ -15,6 +15,7 @@ import { inspectorOf } from '../../../../media/index.js';
 import { agent, chatInput, converse, type Pipeline, pipeline, synthesize, tool } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
+import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
@@ -226,6 +227,9 @@ describe('a streamed completion with audio', () => {
     const transcript = message?.audio?.transcript ?? '';
     expect(transcript).toBe('I look.\n\nIt is paid.\n\nIt is done.');
     expect(message?.content).toBeNull();
+    const ids = chunks.flatMap(({ choices }) => (choices[0]?.delta as { audio?: { id?: string } })?.audio?.id ?? []);
+    expect(ids).toEqual([expect.stringMatching(/^audio_voice-/)]);
+    expect(message?.audio?.id).toBe(ids[0]);
     const from = more.find((each) => 'void_from' in each)?.void_from as number;
     expect(transcript.slice(from)).toBe('It is paid.\n\nIt is done.');
     expect(transcript.slice(more.at(-1)?.answer_from as number)).toBe('It is done.');
@@ -236,6 +240,20 @@ describe('a streamed completion with audio', () => {
     const deltas = chunks.map(({ choices }) => choices[0]?.delta as { reasoning_content?: string } | undefined);
     expect(deltas.flatMap((delta) => delta?.reasoning_content ?? [])).toEqual(['Hm.']);
   });
+});
+
+test('a streamed completion with audio whose run fails before its first word has an error status', async () => {
+  const error = failure('BACKEND_UNAVAILABLE', 'gone', { stages: [] });
+  gateway.temporal.onStart = (run) => run.end(error);
+  const refused = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/chat/completions',
+    payload: {
+      ...{ model: 'voice', stream: true, modalities: ['text', 'audio'], audio: { voice: 'any', format: 'wav' } },
+      messages: [{ role: 'user', content: 'Pay!' }],
+    },
+  });
+  expect([refused.statusCode, refused.json().error.code]).toEqual([503, 'BACKEND_UNAVAILABLE']);
 });
 
 describe('earlier audio answers of a conversation', () => {
