@@ -50,7 +50,7 @@ export class Models {
       this.#pipelines.flatMap((pipeline) => {
         const form = inputForm(pipeline);
         const faces = Object.entries(pipeline.openai) as [OpenAiSurface, ModelFace][];
-        return faces.map(([kind, face]) => [`${kind} ${pipeline.name}`, modelOf(pipeline, face, form)] as const);
+        return faces.map(([kind, face]) => [`${kind} ${pipeline.name}`, modelOf(pipeline, kind, face, form)] as const);
       }),
     );
   }
@@ -99,10 +99,14 @@ export class Models {
   }
 }
 
-function modelOf(pipeline: Pipeline, face: ModelFace, form: InputForm): Model {
+function modelOf(pipeline: Pipeline, kind: OpenAiSurface, face: ModelFace, form: InputForm): Model {
   const { plan, output } = pipeline;
   const spoken = spokenField(pipeline);
-  const stages = textStages(plan, face.output);
+  const found = textStages(plan, face.output);
+  const among = agentsAmong(plan, found);
+  // Elsewhere a stream has one text, so turns, and texts that are void, cannot be told.
+  const tellsTurns = kind === 'chat';
+  const stages = tellsTurns ? found : new Set([...found].filter((stage) => !among.has(stage)));
   return {
     ...(spoken !== undefined && { spoken }),
     pipeline,
@@ -110,7 +114,7 @@ function modelOf(pipeline: Pipeline, face: ModelFace, form: InputForm): Model {
     form,
     outputs: new Set(output instanceof z.ZodObject ? Object.keys(output.shape) : []),
     textStages: stages,
-    agents: agentsAmong(plan, stages),
+    agents: tellsTurns ? among : new Set(),
     callers: callingAgents(plan, face.executed),
   };
 }

@@ -12,11 +12,21 @@ import { withSpokenTurns } from '../../../../gateway/openai/chat-audio.js';
 import type { Conversation } from '../../../../gateway/openai/conversation.js';
 import { Models } from '../../../../gateway/openai/models.js';
 import { inspectorOf } from '../../../../media/index.js';
-import { agent, chatInput, converse, type Pipeline, pipeline, synthesize, tool } from '../../../../pipelines/index.js';
+import {
+  agent,
+  audio,
+  chatInput,
+  converse,
+  type Pipeline,
+  pipeline,
+  synthesize,
+  tool,
+  transcribe,
+} from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
-import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
 /** The official clients, unchanged, at a gateway whose runs are scripted: what they make of an agent that streams. */
@@ -43,6 +53,12 @@ const talk = pipeline('talk', { input: chatInput }, ({ input, stage }) => {
   const answer = stage('answer', converse({ model: 'assistant' }), input);
   return { reply: answer.text };
 });
+/** A transcription whose text an agent edits. */
+const minutes = pipeline('minutes', { input: z.object({ audio: audio() }) }, ({ input, stage }) => {
+  const heard = stage('hear', transcribe({ model: 'whisper' }), { audio: input.audio });
+  const answer = stage('answer', agent({ model: 'assistant', tools: [refund] }), { prompt: heard.text });
+  return { text: answer.text };
+});
 
 let gateway: TestGateway;
 let url: string;
@@ -52,7 +68,7 @@ beforeEach(async () => {
   gateway = await testGateway(
     {},
     {
-      pipelines: [desk, voice, terse, talk] as unknown as Pipeline[],
+      pipelines: [desk, voice, terse, talk, minutes] as unknown as Pipeline[],
       placementOf: () => ({}),
       events: {
         async *follow() {
@@ -254,6 +270,23 @@ test('a streamed completion with audio whose run fails before its first word has
     },
   });
   expect([refused.statusCode, refused.json().error.code]).toEqual([503, 'BACKEND_UNAVAILABLE']);
+});
+
+test('the deltas of a streamed transcription are its text, also where an agent writes it', async () => {
+  events = torn();
+  gateway.temporal.onStart = (run) => run.end({ output: { text: 'It is done.' }, stages: [] });
+  const { body } = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/audio/transcriptions',
+    ...multipartBody([
+      ['file', wavFile(), 'audio/wav'],
+      ['model', 'minutes'],
+      ['stream', 'true'],
+    ]),
+  });
+  const told = body.split('\n').flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6))] : []));
+  expect(told.at(-1)).toMatchObject({ type: 'transcript.text.done', text: 'It is done.' });
+  expect(told.map(({ delta }) => delta ?? '').join('')).toBe('It is done.');
 });
 
 describe('earlier audio answers of a conversation', () => {
