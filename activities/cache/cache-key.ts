@@ -33,8 +33,8 @@ export interface ExactRequest {
   readonly endsAt?: number | undefined;
 }
 
-/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs` and `embedder` determine the
- * partition. */
+/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight` and `embedder`
+ * determine the partition. */
 export interface CacheRequest {
   readonly tenant: string;
   readonly pipeline: string;
@@ -95,11 +95,11 @@ export interface CacheKeys {
  * tenant's data. The braces put the partition into one slot of a Redis Cluster, which scripts with several keys
  * require.
  *
- * The time to live is part of the partition too: an answer stored with a longer one must not be served beyond a shorter
- * one.
+ * How long answers are served is part of the partition too: an answer stored with a longer limit must not be served beyond
+ * a shorter one.
  */
 export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
-  const { tenant, pipeline, stage, kind, model, context, ttlMs, embedder, principal = null } = request;
+  const { tenant, pipeline, stage, kind, model, context, embedder, principal = null } = request;
   const partition = jsonHash({
     format: FORMAT,
     tenant,
@@ -108,7 +108,7 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
     kind,
     model,
     context,
-    ttlMs,
+    ...servedFor(request),
     embedder,
     principal,
     fingerprint,
@@ -116,10 +116,17 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
   return keysIn(tenant, partition, sha256Hex(normaliseText(request.key)).slice(0, 32));
 }
 
+/** A stage's limits of how long answers are served, for the name of a partition. */
+export const servedFor = ({ ttlMs, untilMidnight }: Pick<CacheRequest, 'ttlMs' | 'untilMidnight'>) => ({
+  ttlMs,
+  ...(untilMidnight !== undefined && { untilMidnight }),
+});
+
 /** Keys of the exact cache's entry for a call: one for all stages of a tenant that make it. */
 export function exactKeysOf(request: ExactRequest): CacheKeys {
-  const { tenant, kind, model, with: options, input, ttlMs, principal = null } = request;
-  const partition = jsonHash({ exact: EXACT_FORMAT, tenant, kind, model, with: options, ttlMs, principal });
+  const { tenant, kind, model, with: options, input, principal = null } = request;
+  const limits = servedFor(request);
+  const partition = jsonHash({ exact: EXACT_FORMAT, tenant, kind, model, with: options, ...limits, principal });
   return keysIn(tenant, partition, jsonHash(contentOf(input)).slice(0, 32));
 }
 

@@ -25,6 +25,8 @@ export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
   readonly fields?: Json;
+  /** When the call failed, in milliseconds since 1970. Each stage states how long it serves a failure. */
+  readonly at: number;
 }
 
 /** How a text was matched to that of an answer. */
@@ -163,9 +165,11 @@ export class Entries {
   }
 }
 
-function failureOf({ code, message, fields }: JsonObject): { readonly failure: Failure } {
+function failureOf({ code, message, fields, at }: JsonObject): { readonly failure: Failure } {
   const known = isErrorCode(code) ? code : 'BACKEND_REJECTED';
-  return { failure: { code: known, message: String(message), ...(fields !== undefined && { fields }) } };
+  // Earlier releases wrote no time: such a failure counts as expired.
+  const since = typeof at === 'number' ? at : 0;
+  return { failure: { code: known, message: String(message), at: since, ...(fields !== undefined && { fields }) } };
 }
 
 function parse(value: unknown): Stored | undefined {

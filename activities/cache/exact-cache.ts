@@ -202,11 +202,11 @@ export class ExactCache {
   }
 }
 
-/** Failures are served only to stages that ask for them. */
+/** Failures are served only to stages that ask for them, and as long as each asks. */
 const usableIf =
-  ({ negativeMs }: ExactRequest, valid: (output: JsonObject) => boolean | Promise<boolean>): Usable =>
+  ({ negativeMs = 0 }: ExactRequest, valid: (output: JsonObject) => boolean | Promise<boolean>): Usable =>
   ({ output, failure }) =>
-    failure ? negativeMs !== undefined : valid(output);
+    failure ? Date.now() - failure.at < negativeMs : valid(output);
 
 const patienceOf = ({ endsAt }: ExactRequest): number =>
   endsAt === undefined ? WAIT_MS : Math.max(0, (endsAt - performance.now()) * WAIT_SHARE);
@@ -215,7 +215,7 @@ function stableFailure(error: unknown): Failure | undefined {
   if (!(error instanceof MillraceError) || !STABLE.has(error.code)) return undefined;
   const { code, message, details } = error;
   if (details.elsewhere === true || details.unsent === true) return undefined;
-  return { code, message, ...(details.fields !== undefined && { fields: details.fields as never }) };
+  return { code, message, at: Date.now(), ...(details.fields !== undefined && { fields: details.fields as never }) };
 }
 
 const aboutOf = ({ pipeline, stage }: ExactRequest, error: unknown) => ({ pipeline, stage, error: messageOf(error) });

@@ -2,7 +2,6 @@ export { Budget } from './budget.js';
 export type { CacheRequest, ExactRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
 export { ExactCache } from './exact-cache.js';
-export { ttlOf } from './freshness.js';
 export { inspectText } from './inspect.js';
 export { type Cached, type CacheTimeouts, SemanticCache } from './semantic-cache.js';
 export { VectorCache, withVectorCache } from './vector-cache.js';

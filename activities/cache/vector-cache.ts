@@ -6,7 +6,9 @@ import { keySegment } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Budget, Counted } from './budget.js';
+import { servedFor } from './cache-key.js';
 import type { Embedder } from './embedder.js';
+import { ttlOf } from './freshness.js';
 
 /** What vectors depend on beside their text. */
 export interface VectorSpace {
@@ -18,8 +20,8 @@ export interface VectorSpace {
   /** Whose vectors they are within the tenant. Absent: all callers of the tenant share them. */
   readonly principal?: string | undefined;
   readonly ttlMs: number;
-  /** How long vectors written now are kept, in milliseconds. Absent: `ttlMs`. */
-  readonly keptMs?: number;
+  /** They end with the day in this time zone. */
+  readonly untilMidnight?: string | undefined;
 }
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
@@ -72,7 +74,7 @@ export class VectorCache {
   ): Promise<void> {
     try {
       for (const some of chunks(entries)) {
-        const ttlMs = space.keptMs ?? space.ttlMs;
+        const ttlMs = ttlOf(space);
         const pipeline = this.#redis.pipeline();
         for (const [text, vector] of some) pipeline.set(keyOf(placeOf(space, text)), bytesOf(vector), 'PX', ttlMs);
         await pipeline.exec();
@@ -89,8 +91,9 @@ function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
 }
 
-function placeOf({ tenant, model, with: options = {}, principal, ttlMs }: VectorSpace, text: string): Counted {
-  const partition = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal: principal ?? null, ttlMs });
+function placeOf(space: VectorSpace, text: string): Counted {
+  const { tenant, model, with: options = {}, principal = null } = space;
+  const partition = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal, ...servedFor(space) });
   return { tenant, partition, id: sha256Hex(text).slice(0, 32) };
 }
 

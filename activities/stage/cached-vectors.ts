@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
-import { ttlOf, type VectorCache } from '../cache/index.js';
+import type { VectorCache } from '../cache/index.js';
 import type { CachedServed, Serve } from './cached-served.js';
 
 interface Asked {
@@ -20,8 +20,8 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   // Not an input of this kind: the call refuses it.
   if (texts === undefined || texts.length === 0) return { ...(await serve()), cache: 'bypass' };
   const { tenant } = call;
-  const { principal } = cache;
-  const space = { tenant, model, with: call.with, principal, ttlMs: cache.ttlMs };
+  const { principal, ttlMs, untilMidnight } = cache;
+  const space = { tenant, model, with: call.with, principal, ttlMs, untilMidnight };
   const found = await vectors.read(space, texts);
   signal.throwIfAborted();
   const known = new Map<string, readonly number[]>();
@@ -37,7 +37,7 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   const made = vectorsIn(served.output);
   for (const [i, text] of missing.entries()) if (made[i]) known.set(text, made[i]);
   await vectors.write(
-    { ...space, keptMs: ttlOf(cache) },
+    space,
     missing.flatMap((text, i) => (made[i] ? [[text, made[i]] as const] : [])),
     (performance.now() - started) / missing.length,
   );

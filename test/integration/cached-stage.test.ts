@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -243,6 +244,8 @@ describe('an exact cache on real Redis', () => {
       { with: { top: 2 } },
       { tenant: tenant() },
       { cache: { kind: 'exact' as const, ttlMs: 60_000, principal: 'p/bob' } },
+      // A stage whose results end with the day must not get one that does not.
+      { cache: { kind: 'exact' as const, ttlMs: 60_000, untilMidnight: 'Europe/Berlin' } },
     ]) {
       expect(await ask(exactly(own, more), labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
     }
@@ -345,6 +348,12 @@ describe('an exact cache on real Redis', () => {
     expect(await through(undefined, { negativeMs })).toBe('INVALID_MEDIA: no sound');
     expect(await through(undefined)).toBe('miss');
     expect(await through(undefined, { negativeMs })).toBe('hit');
+    // Somebody else's stage keeps failures for longer than this one serves them.
+    const old = { input: { text: 'old' } };
+    expect(await through(bad, { ...old, negativeMs })).toBe('INVALID_MEDIA: no sound');
+    await sleep(20);
+    expect(await through(undefined, { ...old, negativeMs })).toBe('INVALID_MEDIA: no sound');
+    expect(await through(undefined, { ...old, negativeMs: 10 })).toBe('miss');
     const away = new MillraceError('BACKEND_UNAVAILABLE', 'away');
     const elsewhere = { negativeMs, input: { text: 'z' } };
     expect(await through(away, elsewhere)).toBe('BACKEND_UNAVAILABLE: away');
@@ -397,7 +406,8 @@ describe('an embedding cache on real Redis', () => {
       output: { embedding: vectorOf('seven') },
     });
     expect(sent).toEqual([]);
-    expect(await embedding({ text: 'seven' }, 'r', { principal: 'r/eve' })).toMatchObject({ cache: 'miss' });
+    for (const other of [{ principal: 'r/eve' }, { untilMidnight: 'Europe/Berlin' }])
+      expect(await embedding({ text: 'seven' }, 'r', other)).toMatchObject({ cache: 'miss' });
     await expect(embedding({ text: 'new' }, 'r', { only: true })).rejects.toMatchObject({ code: 'NOT_CACHED' });
   });
 
