@@ -165,11 +165,10 @@ export class Entries {
   }
 }
 
-function failureOf({ code, message, fields, at }: JsonObject): { readonly failure: Failure } {
-  const known = isErrorCode(code) ? code : 'BACKEND_REJECTED';
-  // Earlier releases wrote no time: such a failure counts as expired.
-  const since = typeof at === 'number' ? at : 0;
-  return { failure: { code: known, message: String(message), at: since, ...(fields !== undefined && { fields }) } };
+function failureOf({ code, message, fields, at }: JsonObject): { readonly failure: Failure } | undefined {
+  // Of an earlier release, which wrote no time, or a later one, which has codes of its own.
+  if (!isErrorCode(code) || typeof at !== 'number') return undefined;
+  return { failure: { code, message: String(message), at, ...(fields !== undefined && { fields }) } };
 }
 
 function parse(value: unknown): Stored | undefined {
@@ -178,7 +177,8 @@ function parse(value: unknown): Stored | undefined {
     const entry: unknown = JSON.parse(value);
     if (!isJsonObject(entry) || typeof entry.text !== 'string') return undefined;
     if (isJsonObject(entry.output)) return { text: entry.text, output: entry.output };
-    if (isJsonObject(entry.failure)) return { text: entry.text, ...failureOf(entry.failure) };
+    const failed = isJsonObject(entry.failure) ? failureOf(entry.failure) : undefined;
+    if (failed) return { text: entry.text, ...failed };
     if (typeof entry.of !== 'string') return undefined;
     const similarity = isJsonObject(entry.match) ? Number(entry.match.similarity) : Number.NaN;
     return { text: entry.text, of: entry.of, ...(Number.isFinite(similarity) && { match: { similarity } }) };

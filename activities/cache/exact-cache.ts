@@ -13,12 +13,14 @@ import { ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
 import { SingleFlight, type Usable } from './single-flight.js';
 
-/** Failures that the same input causes again; others depend on a server, its load or its settings. */
+/**
+ * Failures that the same input causes again; others depend on a server, its load or its settings. A server also rejects calls
+ * (`BACKEND_REJECTED`) for its own reasons: a route that is not there, an account without credit.
+ */
 const STABLE: ReadonlySet<ErrorCode> = new Set([
   'INVALID_INPUT',
   'INVALID_MEDIA',
   'CONTEXT_TOO_LONG',
-  'BACKEND_REJECTED',
   'LENGTH',
   'CHECK_TOO_COSTLY',
 ]);

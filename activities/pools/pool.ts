@@ -266,13 +266,14 @@ export class Pool {
   }
 
   /**
-   * As `identity`, with the pool's name, since servers of two pools may report the same, and its options: where they change,
-   * the model answers something else.
+   * As `identity`, with the pool's name, since servers of two pools may report the same, and its options and modalities:
+   * where they change, the model answers or refuses something else.
    */
   async answersAs(signal: AbortSignal): Promise<string> {
-    const { options } = this.#config;
+    const { options, modalities } = this.#config;
     const identity = `${this.#name}=${await this.identity(signal)}`;
-    return options === undefined ? identity : `${identity}+${jsonHash(options).slice(0, 16)}`;
+    const settings = { ...(options && { options }), ...(modalities && { modalities }) };
+    return Object.keys(settings).length === 0 ? identity : `${identity}+${jsonHash(settings).slice(0, 16)}`;
   }
 
   /**

@@ -30,8 +30,7 @@ export interface ExactCache extends ExactCacheOptions {
  *
  * @param options.ttl how long a result may be served; default one day
  * @param options.negative how long a failure that the same input causes again is served (`INVALID_INPUT`,
- *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `BACKEND_REJECTED`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not
- *   cached
+ *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not cached
  * @param options.pure states that the stage has no effects and reads nothing but its input. Required for functions
  *   (`code`), `http` with GET or HEAD, `infer` and kinds of others whose effects are `possible`
  * @param options.shared callers with different keys or users share results; default false

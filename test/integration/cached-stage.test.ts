@@ -354,10 +354,11 @@ describe('an exact cache on real Redis', () => {
     await sleep(20);
     expect(await through(undefined, { ...old, negativeMs })).toBe('INVALID_MEDIA: no sound');
     expect(await through(undefined, { ...old, negativeMs: 10 })).toBe('miss');
-    const away = new MillraceError('BACKEND_UNAVAILABLE', 'away');
-    const elsewhere = { negativeMs, input: { text: 'z' } };
-    expect(await through(away, elsewhere)).toBe('BACKEND_UNAVAILABLE: away');
-    expect(await through(undefined, elsewhere)).toBe('miss');
+    for (const code of ['BACKEND_UNAVAILABLE', 'BACKEND_REJECTED'] as const) {
+      const elsewhere = { negativeMs, input: { text: code } };
+      expect(await through(new MillraceError(code, 'away'), elsewhere)).toBe(`${code}: away`);
+      expect(await through(undefined, elsewhere)).toBe('miss');
+    }
   });
 
   it('misses while Redis is away, and never fails', async () => {

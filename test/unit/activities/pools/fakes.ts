@@ -69,6 +69,7 @@ interface FakePoolOptions {
   readonly heal?: 'on' | 'off';
   readonly redis?: Redis;
   options?: JsonObject;
+  readonly modalities?: readonly string[];
   /** Names of the pools. Default: one, `m`. */
   readonly names?: readonly [string, ...string[]];
 }
@@ -76,7 +77,15 @@ interface FakePoolOptions {
 /** Pools of fake servers, each over the given urls. */
 export function fakePools(
   urls: string[],
-  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal, redis, options, names = ['m'] }: FakePoolOptions = {},
+  {
+    concurrency = 32,
+    canaryIntervalMs = 15_000,
+    rateLimit,
+    heal,
+    redis,
+    names = ['m'],
+    ...settings
+  }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
@@ -91,7 +100,7 @@ export function fakePools(
     },
   };
   const endpoints = urls.map((url) => ({ url, device: `gpu-${url}`, concurrency }));
-  const model = { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal, options };
+  const model = { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal, ...settings };
   const metrics: Metrics = createMetrics();
   const pools = new Pools({
     models: parseModels(Object.fromEntries(names.map((name) => [name, model])), 'test'),

@@ -223,14 +223,18 @@ describe('the identity of a pool', () => {
     expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-2');
   });
 
-  it('has the pool’s options where answers are cached, so that a changed prompt or tensor is another model', async () => {
-    const answersAs = (options?: JsonObject) =>
-      fakePools(['a'], options && { options }).pool.answersAs(patient().signal);
+  it('has the pool’s options and modalities where answers are cached: a changed prompt or tensor is another model', async () => {
+    const answersAs = (options?: JsonObject, modalities?: readonly string[]) =>
+      fakePools(['a'], { ...(options && { options }), ...(modalities && { modalities }) }).pool.answersAs(
+        patient().signal,
+      );
     expect(await answersAs()).toBe('m=fake/real-m@weights-1');
     const [one, same, other] = [await answersAs({ as: 1 }), await answersAs({ as: 1 }), await answersAs({ as: 2 })];
     expect(one).toMatch(/^m=fake\/real-m@weights-1\+[0-9a-f]{16}$/);
     expect(same).toBe(one);
     expect(other).not.toBe(one);
+    const taking = [await answersAs({ as: 1 }, ['image']), await answersAs({ as: 1 }, ['image', 'audio'])];
+    expect(new Set([one, ...taking]).size).toBe(3);
   });
 
   it('comes from an endpoint that is up', async () => {
