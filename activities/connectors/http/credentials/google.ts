@@ -27,6 +27,8 @@ const AHEAD = 5 * 60_000;
 /** A token that is younger is not replaced when it is refused: another would be refused too. */
 const YOUNG = 60_000;
 const LONGEST_FETCH = 30_000;
+/** After an exchange that failed, none is begun for so long while the old token is good, in milliseconds. */
+const PAUSE = 10_000;
 
 /**
  * Access tokens of a Google service account: a JWT signed with its key is exchanged for a token, which is replaced before
@@ -42,14 +44,21 @@ export function googleAuthorizer(
   const tokens = tokensOf(own);
   let held: Token | undefined;
   let next: Promise<Token> | undefined;
+  let failedAt = Number.NEGATIVE_INFINITY;
 
   /** One exchange at a time, which no caller's end stops. */
   function renewed(): Promise<Token> {
     next ??= exchanged(tokens, assertion(own, signing, scope), clock)
-      .then((token) => {
-        held = token;
-        return token;
-      })
+      .then(
+        (token) => {
+          held = token;
+          return token;
+        },
+        (error: unknown) => {
+          failedAt = clock();
+          throw error;
+        },
+      )
       .finally(() => {
         next = undefined;
       });
@@ -59,10 +68,10 @@ export function googleAuthorizer(
   async function token(signal: AbortSignal): Promise<Token> {
     const now = clock();
     if (held && now < held.until - Math.min(AHEAD, (held.until - held.since) / 2)) return held;
-    const valid = held && now < held.until ? held : undefined;
-    const waits = until(renewed(), signal);
-    // A token server that is down harms nobody while the old token is good.
-    return valid ? waits.catch((error: unknown) => (signal.aborted ? Promise.reject(error) : valid)) : waits;
+    if (!held || now >= held.until) return until(renewed(), signal);
+    // A token server that is down, or does not answer, harms nobody while the old token is good.
+    if (now - failedAt >= PAUSE) renewed().catch(() => undefined);
+    return held;
   }
 
   return {

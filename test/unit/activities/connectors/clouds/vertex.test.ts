@@ -1,5 +1,5 @@
 import { createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Call, Reply } from '../../../../../activities/connectors/connector.js';
 import { googleAuthorizer } from '../../../../../activities/connectors/http/credentials/google.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
@@ -19,9 +19,15 @@ class Google {
   /** The token that is taken. */
   good = () => `ya29.token-${this.issued}`;
   down = false;
+  /** No exchange is answered. */
+  hangs = false;
+  /** Exchanges that were asked for. */
+  asked = 0;
   tell = (asked: Asked): Told => (asked.path === '/token' ? this.#token(asked) : this.#vertex(asked));
 
   #token({ text }: Asked): Told {
+    this.asked++;
+    if (this.hangs) return { never: true };
     if (this.down) return { status: 503, text: 'try later' };
     const form = new URLSearchParams(text);
     const [head = '', claims = '', signature = ''] = form.get('assertion')?.split('.') ?? [];
@@ -209,7 +215,7 @@ describe('tokens of a Google service account (a fixture of the token server)', (
   const request = { method: 'POST', url: new URL('https://x'), headers: {}, body: new Uint8Array() };
   const unending = new AbortController().signal;
 
-  it('are replaced before they expire, and an old one serves while its server is down', () =>
+  it('are replaced before they expire, and an old one serves while its server is down or does not answer', () =>
     vertex(async (google, server) => {
       let now = 0;
       const by = googleAuthorizer(account(server.url), 'https://www.googleapis.com/auth/cloud-platform', () => now);
@@ -220,9 +226,38 @@ describe('tokens of a Google service account (a fixture of the token server)', (
       now = 56 * 60_000;
       google.down = true;
       expect(await token()).toBe('Bearer ya29.token-1');
+      await vi.waitFor(() => expect(google.asked).toBe(2));
       google.down = false;
-      expect(await token()).toBe('Bearer ya29.token-2');
+      await vi.waitFor(async () => {
+        // After a pause another exchange is begun.
+        now += 10_000;
+        expect(await token()).toBe('Bearer ya29.token-2');
+      });
       expect(by.secrets()).toContain('ya29.token-2');
+      now += 56 * 60_000;
+      google.hangs = true;
+      const asked = google.asked;
+      for (const _ of [1, 2, 3]) expect(await token()).toBe('Bearer ya29.token-2');
+      await vi.waitFor(() => expect(google.asked).toBe(asked + 1));
+    }));
+
+  it('an exchange that failed is not repeated at once while the old token is good', () =>
+    vertex(async (google, server) => {
+      let now = 0;
+      const by = googleAuthorizer(account(server.url), 'https://www.googleapis.com/auth/cloud-platform', () => now);
+      await by.headers(request, unending);
+      now = 56 * 60_000;
+      google.down = true;
+      await by.headers(request, unending);
+      await vi.waitFor(() => expect(google.asked).toBe(2));
+      google.down = false;
+      now += 9_000;
+      for (const _ of [1, 2, 3]) {
+        await by.headers(request, unending);
+        // By then the refusal has arrived.
+        await fetch(`${server.url}/other`, { method: 'POST', body: '{}' });
+      }
+      expect([google.asked, google.issued]).toEqual([2, 1]);
     }));
 
   it('a refused one is replaced once, if it is not new', () =>
