@@ -63,6 +63,10 @@ function scoresOf(scores: Json | undefined, names: readonly string[]): number[] 
   const byLabel = Array.isArray(scores)
     ? Object.fromEntries(scores.filter(isJsonObject).map(({ label, score }) => [String(label), score ?? null]))
     : objectOf(scores ?? null);
+  if (!names.some((name) => Object.hasOwn(byLabel, name))) {
+    const found = JSON.stringify(Object.keys(byLabel)).slice(0, 200);
+    throw wrong(`the scores are of other labels than the stage’s: ${found} instead of ${JSON.stringify(names)}`);
+  }
   return numbersOf(names.map((name) => (Object.hasOwn(byLabel, name) ? (byLabel[name] ?? null) : 0)));
 }
 

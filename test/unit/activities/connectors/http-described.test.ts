@@ -317,6 +317,18 @@ describe('answers', () => {
     expect((await call(answers(output), { kind, input, with: given })).output).toEqual(expected);
   });
 
+  it.each(['[{"label":"LABEL_1","score":0.99}]', '{"LABEL_0":0.1,"LABEL_1":0.9}', '{}'])(
+    'scores of labels that the stage does not have are no answer: %s',
+    async (body) => {
+      server.gives(200, body, json);
+      const given = { kind: 'classify', input: { text: 't' }, with: { labels: ['negative', 'positive'] } };
+      await expect(call(answers({ scores: '$/body' }), given)).rejects.toMatchObject({
+        code: 'INVALID_OUTPUT',
+        message: expect.stringMatching(/other labels than the stage’s: .* instead of \["negative","positive"\]/),
+      });
+    },
+  );
+
   it.each<[string, string, unknown, RegExp]>([
     ['acme/any', '{}', { a: '$/body/a' }, /\/body\/a is missing/],
     ['acme/any', '[1]', '$/body', /makes no object/],

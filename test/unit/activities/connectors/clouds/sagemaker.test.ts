@@ -160,7 +160,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
 
   it('a clock that is wrong is corrected by the answer, once', () =>
     at(
-      (asked) => signatureFault(asked, Date.now() + 3_600_000) ?? { json: { label: 'yes' } },
+      (asked) => signatureFault(asked, Date.now() + 3_600_000) ?? { json: [{ label: 'yes', score: 1 }] },
       async (server) => {
         const backend = presetConnector('sagemaker', { values }).connect(server.url, key);
         await invoke(backend, call('text'));
