@@ -32,7 +32,10 @@ export const azureml: PresetInput = {
       { status: 429, code: 'BACKEND_RATE_LIMITED', retryAfterMs: 1_000 },
       // A token of Microsoft Entra has expired, or the key was regenerated.
       { status: [401, 403], code: 'BACKEND_UNAUTHORIZED' },
-      { status: [409, 502], code: 'BACKEND_UNAVAILABLE', unsent: true },
+      // Of a Kubernetes endpoint: run() has thrown or crashed, so the container had the call.
+      { status: 502, code: 'BACKEND_ERROR' },
+      // Another operation on the endpoint is under way.
+      { status: 409, code: 'BACKEND_UNAVAILABLE' },
     ],
   },
   kinds: {
