@@ -99,7 +99,9 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
         );
       }
     }
-    await sleep((asked && waitOf(asked.headers)) ?? waitMs, undefined, { signal: context.signal });
+    // A server that names no time, or none at all, is not asked more often than the pool says.
+    const wait = Math.max(job.everyMs, (asked && waitOf(asked.headers)) ?? waitMs);
+    await sleep(wait, undefined, { signal: context.signal });
     waitMs = Math.min(waitMs * 1.5, job.everyMs * MOST_GROWTH);
   }
 }

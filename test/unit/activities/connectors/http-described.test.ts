@@ -627,6 +627,18 @@ describe('jobs', () => {
     expect([kept.length, (resumeFrom as JsonObject).batch]).toEqual([2, 64]);
   });
 
+  it('are asked for no more often than the pool says, even where the server says at once', async () => {
+    const times: number[] = [];
+    server.answer = (response, { method, url }) => {
+      if (method === 'POST') return void response.writeHead(202, json).end('{"id":"j"}');
+      if (!url.endsWith('/result')) times.push(performance.now());
+      const state = times.length < 4 ? 'waiting' : 'done';
+      response.writeHead(200, { ...json, 'retry-after': '0' }).end(JSON.stringify({ state, answer: 1 }));
+    };
+    await call({ ...api, job: { ...api.job, everyMs: 50 } });
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(140);
+  });
+
   it('have the key of their call in their submission alone', async () => {
     jobs(['waiting', 'done']);
     await call(api, { context: { idempotencyKey: 'run/a' } });
