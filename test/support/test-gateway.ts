@@ -80,7 +80,11 @@ export async function testGateway(
     registry: new Registry(),
     ...change,
   };
-  const app = await createGateway(deps);
+  const remove = () => rm(root, { recursive: true });
+  const app = await createGateway(deps).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return {
     app,
     temporal,
@@ -89,7 +93,7 @@ export async function testGateway(
     incoming: () => readdir(path.join(root, '.incoming')),
     close: async () => {
       await app.close();
-      await rm(root, { recursive: true });
+      await remove();
     },
   };
 }

@@ -22,7 +22,9 @@ async function reported(stages: StageRecord[], payload: object, cache?: { report
   gateway.temporal.onStart = (run) => run.end({ output: { name: 'x' }, stages: stages as never });
   const started = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'x' } });
   const { id } = started.json<{ id: string }>();
-  return gateway.app.inject({ method: 'POST', url: `/v1/runs/${id}/cache/wrong`, payload });
+  const response = await gateway.app.inject({ method: 'POST', url: `/v1/runs/${id}/cache/wrong`, payload });
+  await gateway.close();
+  return response;
 }
 
 test('a wrong hit is reported with the caller’s tenant, and shown in the run before', async () => {
