@@ -20,8 +20,8 @@ export interface FfmpegBench {
 const LONGEST_MS = 30 * 60_000;
 /** Longest time without output, in milliseconds: of a long video, frames may be minutes of decoding apart. */
 const SILENCE_MS = 5 * 60_000;
-/** 4096 × 2304: DCI 4K and UHD. A decoder may hold 17 frames, at 14 MB each. */
-const MOST_PIXELS = 9_437_184;
+/** Most pixels of a frame that is read or made, 4096 × 2304: DCI 4K and UHD. A decoder may hold 17 frames, at 14 MB each. */
+export const MOST_PIXELS = 9_437_184;
 /** ffmpeg processes of this kind at once. */
 const AT_ONCE = new Semaphore(availableParallelism());
 

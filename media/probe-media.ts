@@ -41,15 +41,7 @@ interface Track {
  * claims. Throws `INVALID_MEDIA` for more than four hours and as `ffmpegOver` does.
  */
 export async function probeMedia(file: Artifact, bench: FfmpegBench): Promise<MediaFacts> {
-  const tracks = new Map<string, Track>();
-  const job = { maps: ['0:v:0?', '0:a:0?'], output: ['-c', 'copy', '-f', 'framecrc'] };
-  let rest = '';
-  for await (const chunk of ffmpegOver([file], job, bench)) {
-    const lines = (rest + Buffer.from(chunk).toString('latin1')).split('\n');
-    rest = (lines.pop() ?? '').slice(-LONGEST_LINE);
-    for (const line of lines) take(line, tracks);
-  }
-  const all = [...tracks.values()].filter(({ packets }) => packets > 0);
+  const all = await tracksOf(file, { maps: ['0:v:0?', '0:a:0?'], output: ['-c', 'copy'] }, bench);
   if (all.length === 0) throw invalidMedia('the file has neither a video nor an audio track');
   const timed = all.filter(({ end }) => Number.isFinite(end));
   if (timed.length === 0) throw invalidMedia('the packets of the file have no times');
@@ -64,6 +56,36 @@ export async function probeMedia(file: Artifact, bench: FfmpegBench): Promise<Me
     ...(video && { video: pictureOf(video) }),
     ...(audio && { audio: soundOf(audio) }),
   };
+}
+
+/**
+ * The size in pixels at which a video's first frame is decoded. The container may name another, and videos of telephones
+ * are stored lying on their side. Throws `INVALID_MEDIA` without a frame that can be decoded and as `ffmpegOver` does.
+ */
+export async function decodedSize(
+  file: Artifact,
+  bench: FfmpegBench,
+): Promise<{ readonly width: number; readonly height: number }> {
+  const one = ['-frames:v', '1', '-c:v', 'rawvideo'];
+  const [frame] = await tracksOf(file, { maps: ['0:v:0'], output: one }, bench);
+  if (!frame) throw invalidMedia('the video has no frame that can be decoded');
+  return { width: frame.width, height: frame.height };
+}
+
+/** The tracks of what ffmpeg makes of a file, those without packets excepted. */
+async function tracksOf(
+  file: Artifact,
+  { maps, output }: { readonly maps: readonly string[]; readonly output: readonly string[] },
+  bench: FfmpegBench,
+): Promise<Track[]> {
+  const tracks = new Map<string, Track>();
+  let rest = '';
+  for await (const chunk of ffmpegOver([file], { maps, output: [...output, '-f', 'framecrc'] }, bench)) {
+    const lines = (rest + Buffer.from(chunk).toString('latin1')).split('\n');
+    rest = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) take(line, tracks);
+  }
+  return [...tracks.values()].filter(({ packets }) => packets > 0);
 }
 
 function pictureOf({ codec, width, height, packets, start, end, unit }: Track): NonNullable<MediaFacts['video']> {

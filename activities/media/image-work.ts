@@ -3,7 +3,7 @@ import { type FfmpegBench, readWhole, withImage } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { artifactIn, type Operation, store, whole, wholeNumber } from './operation.js';
+import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
 /** Largest image file that is read. */
 const MOST_BYTES = 64 * 1024 * 1024;
@@ -41,12 +41,7 @@ export const resize: Operation = async ({ input, options, bench }) => {
   const size = { ...(width !== undefined && { width }), ...(height !== undefined && { height }) };
   return {
     image: await imageOf(artifactIn(input, 'image'), bench, (image, source) => {
-      // With one side the other follows: of a very thin image it would have millions of pixels.
-      const [w, h] = [
-        width ?? (source.width * (height ?? 0)) / source.height,
-        height ?? (source.height * (width ?? 0)) / source.width,
-      ];
-      if (Math.max(w, h) > LARGEST_SIDE) throw wrong('image', `would have a side of more than ${LARGEST_SIDE} pixels`);
+      refuseLarge('image', { width, height }, source, { side: LARGEST_SIDE });
       return image.resize({ ...size, fit });
     }),
   };

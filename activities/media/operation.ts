@@ -41,3 +41,29 @@ export function wholeNumber(
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw invalidFields('INVALID_INPUT', [{ field: name, message: `must be a whole number from ${least} to ${most}` }]);
 }
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Refuses to make a picture that is too large. With one side wanted, the other follows from the proportions of the source:
+ * of a very thin one it would have millions of pixels. Throws `INVALID_INPUT` naming the field.
+ */
+export function refuseLarge(
+  field: string,
+  { width, height }: { readonly width: number | undefined; readonly height: number | undefined },
+  source: Size,
+  { side, pixels = Number.POSITIVE_INFINITY }: { readonly side: number; readonly pixels?: number },
+): void {
+  const w = width ?? (source.width * (height ?? 0)) / source.height;
+  const h = height ?? (source.height * (width ?? 0)) / source.width;
+  const message =
+    Math.max(w, h) > side
+      ? `would have a side of more than ${side} pixels`
+      : w * h > pixels
+        ? `would have more than ${pixels} pixels`
+        : undefined;
+  if (message !== undefined) throw invalidFields('INVALID_INPUT', [{ field, message }]);
+}

@@ -1,11 +1,19 @@
-import { type FfmpegBench, ffmpegOver, type MediaFacts, probeMedia, withImage } from '../../media/index.js';
+import {
+  decodedSize,
+  type FfmpegBench,
+  ffmpegOver,
+  type MediaFacts,
+  MOST_PIXELS,
+  probeMedia,
+  withImage,
+} from '../../media/index.js';
 import { invalidMedia } from '../../media/wav-format.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { imageBytes } from './image-work.js';
 import { jpegsOf } from './jpegs.js';
-import { artifactIn, type Operation, store, whole, wholeNumber } from './operation.js';
+import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
 /** Most pixels on a side of a video that is made. */
 const LARGEST_SIDE = 4_096;
@@ -90,9 +98,24 @@ export const resizeVideo: Operation = async ({ input, options, bench }) => {
   if (width === undefined && height === undefined)
     throw invalidFields('INVALID_INPUT', [{ field: 'width', message: 'or height must be given' }]);
   await pictured(video, bench);
-  const even = (side: number | undefined) => (side === undefined ? -2 : side - (side % 2));
-  return { video: await encoded([video], ['-vf', `scale=${even(width)}:${even(height)}`], bench) };
+  const both = width !== undefined && height !== undefined;
+  const source = both ? { width, height } : await decodedSize(video, bench);
+  refuseLarge('video', { width, height }, source, { side: LARGEST_SIDE, pixels: MOST_PIXELS });
+  const scale = `scale=${sideOf(width, 'iw', height, 'ih')}:${sideOf(height, 'ih', width, 'iw')}`;
+  return { video: await encoded([video], ['-vf', scale], bench) };
 };
+
+/**
+ * A side for ffmpeg's `scale`: even, as H.264 with 4:2:0 colour needs it. One that is not wanted follows from the other by
+ * the proportions of each frame. It is bounded here too: the size of the frames may change within a video.
+ */
+function sideOf(wanted: number | undefined, own: 'iw' | 'ih', other = 0, otherOwn: 'iw' | 'ih'): string {
+  if (wanted !== undefined) return String(even(wanted));
+  const most = even(Math.min(LARGEST_SIDE, Math.floor(MOST_PIXELS / even(other))));
+  return `'clip(2*round(${even(other)}*${own}/${otherOwn}/2),2,${most})'`;
+}
+
+const even = (side: number): number => side - (side % 2);
 
 export const mux: Operation = async ({ input, bench }) => {
   const files = [artifactIn(input, 'video'), artifactIn(input, 'audio')] as const;

@@ -39,13 +39,16 @@ const ENCODE: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** A WAV file in another encoding, a key of `ENCODE`. */
-export function encoded(wav: Buffer, as: string): Buffer {
-  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-encoded-'));
+export const encoded = (wav: Buffer, as: string): Buffer =>
+  remade(wav, ['-f', 'wav', '-i', 'pipe:0', ...(ENCODE[as] ?? [])]);
+
+/** A file that ffmpeg writes from its standard input. `options`: those of the input, then `-i pipe:0`, then those of the output. */
+export function remade(bytes: Buffer, options: readonly string[]): Buffer {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-remade-'));
   try {
     const file = path.join(folder, 'file'); // MP4 cannot be written to a pipe
-    const options = ['-loglevel', 'error', '-y', '-f', 'wav', '-i', 'pipe:0', ...(ENCODE[as] ?? []), file];
-    const { status, stderr } = spawnSync(ffmpeg, options, { input: wav });
-    if (status !== 0) throw new Error(`ffmpeg cannot write ${as}: ${stderr}`);
+    const { status, stderr } = spawnSync(ffmpeg, ['-loglevel', 'error', '-y', ...options, file], { input: bytes });
+    if (status !== 0) throw new Error(`ffmpeg cannot write with ${options.join(' ')}: ${stderr}`);
     return readFileSync(file);
   } finally {
     rmSync(folder, { recursive: true });

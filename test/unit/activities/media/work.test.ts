@@ -14,7 +14,7 @@ import type { JsonObject } from '../../../../pipelines/json.js';
 import type { MediaKind } from '../../../../pipelines/media.js';
 import { MEDIA_WORK, type MediaWork } from '../../../../pipelines/stages/index.js';
 import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
-import { ffmpeg, video } from '../../../support/ffmpeg.js';
+import { ffmpeg, remade, video } from '../../../support/ffmpeg.js';
 import { collect, pieces, wavFile } from '../../../support/wav-samples.js';
 
 let root: string;
@@ -122,6 +122,39 @@ describe('a video', () => {
     await expect(run(media.clip(), { video: clip, startMs: 9_000 })).rejects.toEqual(
       refused('INVALID_INPUT', /no part/),
     );
+  });
+
+  test('lying on its side is resized by the side that is seen', async () => {
+    const turned = remade(video('mp4', 1, { silent: true }), [
+      ...['-f', 'mov', '-display_rotation', '90', '-i', 'pipe:0', '-c', 'copy', '-f', 'mp4'],
+    ]);
+    const { video: narrow } = await run(media.resizeVideo({ width: 120 }), { video: await put('video', turned) });
+    expect((await run(media.probe(), { media: narrow })).video).toMatchObject({ width: 120, height: 160 });
+  });
+
+  test.each([
+    ['a side', { width: 4_096 }, /video.*would have a side of more than 4096 pixels/],
+    ['all its pixels', { height: 4_096, width: 4_096 }, /would have more than 9437184 pixels/],
+  ] as const)('is not made larger than 4K by %s', async (_, size, message) => {
+    const tall = await put('video', video('mp4', 0.2, { silent: true, picture: 'color=s=256x1024:r=10' }));
+    await expect(run(media.resizeVideo(size), { video: tall })).rejects.toEqual(refused('INVALID_INPUT', message));
+  });
+
+  test('whose frames change their size is not made larger by the later ones', async () => {
+    const jpegs = [
+      { width: 64, height: 36 },
+      { width: 16, height: 4_096 },
+    ].map((size) =>
+      sharp({ create: { ...size, channels: 3, background: '#808080' } })
+        .jpeg()
+        .toBuffer(),
+    );
+    const changing = remade(Buffer.concat(await Promise.all(jpegs)), [
+      ...['-f', 'image2pipe', '-c:v', 'mjpeg', '-i', 'pipe:0', '-c', 'copy', '-f', 'avi'],
+    ]);
+    // By its proportions the second one would have 4 billion pixels.
+    const made = await run(media.resizeVideo({ width: 4_096 }), { video: await put('video', changing) });
+    expect((await run(media.probe(), { media: made.video })).video).toMatchObject({ width: 4_096, height: 2_304 });
   });
 });
 
