@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../pipelines/errors.js';
+import { GUARDED } from './decoders.js';
 
 export interface FfmpegOptions {
   /** The program: a path, or a name on PATH. */
@@ -52,8 +53,7 @@ export type FfmpegEnd =
   | { readonly kind: 'silent'; readonly starved: boolean };
 
 /**
- * Streams bytes through ffmpeg with one thread and only pipes: `-protocol_whitelist pipe` keeps a hostile file from
- * opening other files or the network. The process has ended when the generator has, in every case; the generator
+ * Streams bytes through ffmpeg with one thread and with what `GUARDED` allows. The process has ended when the generator has, in every case; the generator
  * returns how it ended. Throws the errors of `bytes` and the signal's reason.
  */
 export async function* throughFfmpeg(
@@ -103,10 +103,8 @@ const FIRST_OTHER = 3;
 
 const argumentsFor = ({ input, output: wanted, maps = ['0:a:0'], others = [] }: FfmpegJob): string[] => [
   ...['-nostdin', '-hide_banner', '-loglevel', 'error', '-filter_threads', '1', '-threads', '1'],
-  ...['-protocol_whitelist', 'pipe', ...input, '-i', 'pipe:0'],
-  ...others.flatMap(({ options }, i) => [
-    ...['-threads', '1', '-protocol_whitelist', 'pipe', ...options, '-i', `pipe:${FIRST_OTHER + i}`],
-  ]),
+  ...[...GUARDED, ...input, '-i', 'pipe:0'],
+  ...others.flatMap(({ options }, i) => ['-threads', '1', ...GUARDED, ...options, '-i', `pipe:${FIRST_OTHER + i}`]),
   ...maps.flatMap((map) => ['-map', map]),
   ...['-map_metadata', '-1', ...wanted, 'pipe:1'],
 ];

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { ENCODINGS, encodingOf } from './encodings.js';
 import { codeOf, type FfmpegInput, throughFfmpeg } from './ffmpeg-process.js';
 import { indexFirst } from './mp4-order.js';
 import { Semaphore } from './semaphore.js';
@@ -20,46 +21,19 @@ export interface FfmpegBench {
 const LONGEST_MS = 30 * 60_000;
 /** Longest time without output, in milliseconds: of a long video, frames may be minutes of decoding apart. */
 const SILENCE_MS = 5 * 60_000;
-/** Most pixels of a frame that is read or made, 4096 × 2304: DCI 4K and UHD. A decoder may hold 17 frames, at 14 MB each. */
-export const MOST_PIXELS = 9_437_184;
 /** ffmpeg processes of this kind at once. */
 const AT_ONCE = new Semaphore(availableParallelism());
 
-/** ffmpeg's demuxer by media type. Always set: with detection, a playlist could pass for a video. */
-const DEMUXERS: Readonly<Record<string, string>> = {
-  'video/mp4': 'mov',
-  'audio/mp4': 'mov',
-  'video/webm': 'matroska',
-  'audio/webm': 'matroska',
-  'video/x-matroska': 'matroska',
-  'video/x-msvideo': 'avi',
-  'audio/wav': 'wav',
-  'audio/mpeg': 'mp3',
-  'audio/flac': 'flac',
-  'audio/ogg': 'ogg',
+/** ffmpeg's demuxer by media type: those of audio, and of the containers that hold videos only. */
+const DEMUXERS: Readonly<Record<string, string>> = { 'video/x-matroska': 'matroska', 'video/x-msvideo': 'avi' };
+
+const demuxerOf = (mime: string): string | undefined => {
+  const encoding = encodingOf(mime);
+  return encoding === undefined ? DEMUXERS[mime] : (ENCODINGS[encoding].demuxer ?? encoding);
 };
 
-/** Decoders of files that people have. ffmpeg has hundreds more, for formats that only an attacker would send. */
-const DECODERS = [
-  ...['h264', 'hevc', 'av1', 'libdav1d', 'libaom-av1', 'vp8', 'vp9', 'libvpx', 'libvpx-vp9', 'mpeg4', 'mpeg1video'],
-  ...['mpeg2video', 'mjpeg', 'prores', 'theora', 'h263', 'png'],
-  ...['aac', 'mp3', 'mp3float', 'opus', 'libopus', 'vorbis', 'libvorbis', 'flac', 'alac', 'ac3', 'eac3', 'pcm_u8'],
-  ...[
-    'pcm_s16le',
-    'pcm_s16be',
-    'pcm_s24le',
-    'pcm_s24be',
-    'pcm_s32le',
-    'pcm_f32le',
-    'pcm_f64le',
-    'pcm_alaw',
-    'pcm_mulaw',
-  ],
-].join(',');
-
 /**
- * Runs ffmpeg over artifacts and streams its output. Files reach it by pipes only, with a fixed demuxer and known decoders: no
- * file can make it open another one or the network. Throws `INVALID_MEDIA` for what it cannot decode, for pictures of
+ * Runs ffmpeg over artifacts and streams its output. Files reach it by pipes only, with a fixed demuxer. Throws `INVALID_MEDIA` for what it cannot decode, for pictures of
  * more pixels than 4K has and after half an hour of work, `CONVERSION_UNAVAILABLE` without ffmpeg or an encoder,
  * `STORE_UNAVAILABLE` and the signal's reason. The process has ended when the generator has.
  *
@@ -75,11 +49,10 @@ export async function* ffmpegOver(
   for (const file of files) {
     // The store's own account: what the run says of the file is not trusted.
     const { uri, mime, bytes } = await store.stat(tenant, file.uri);
-    const demuxer = DEMUXERS[mime];
+    const demuxer = demuxerOf(mime);
     if (demuxer === undefined) throw invalidMedia(`${uri} is ${mime}, which is no audio or video that Millrace reads`);
-    const options = ['-f', demuxer, '-codec_whitelist', DECODERS, '-max_pixels', String(MOST_PIXELS)];
     const read = (range?: { readonly start: number; readonly end: number }) => store.read(tenant, uri, range);
-    inputs.push({ bytes: demuxer === 'mov' ? indexFirst(read, bytes) : read(), options });
+    inputs.push({ bytes: demuxer === 'mov' ? indexFirst(read, bytes) : read(), options: ['-f', demuxer] });
   }
   const [first, ...others] = inputs as [FfmpegInput, ...FfmpegInput[]];
   const late = AbortSignal.timeout(LONGEST_MS);

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { decodeByFfmpeg } from '../../../media/ffmpeg.js';
 import { createAudioPort, inspectorOf } from '../../../media/index.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
-import { encoded, ffmpeg as installed } from '../../support/ffmpeg.js';
+import { encoded, ffmpeg as installed, remade } from '../../support/ffmpeg.js';
 import { collect, pieces, wavFile } from '../../support/wav-samples.js';
 
 let root: string;
@@ -72,6 +72,31 @@ describe('ffmpeg', () => {
     const rate = /Opus|webm/.test(as) ? 48_000 : 44_100;
     expect(conversions).toEqual([`${name} decoded by ffmpeg, ${rate} Hz stereo → 16000 Hz mono`]);
     expect(children()).toEqual([]);
+  });
+
+  test.each([
+    ['alac', ['-ar', '44100', '-c:a', 'alac', '-f', 'mp4']],
+    ['amr of a telephone', ['-ar', '8000', '-ac', '1', '-c:a', 'libopencore_amrnb', '-f', '3gp']],
+    ['ac3', ['-ar', '48000', '-c:a', 'ac3', '-f', 'mp4']],
+    ['mp3 in an MP4', ['-ar', '44100', '-c:a', 'libmp3lame', '-f', 'mp4']],
+  ])('%s is decoded', async (_, options) => {
+    const file = await put(remade(stereo, ['-f', 'wav', '-i', 'pipe:0', ...options]));
+    const samples = await collect(createAudioPort(store, 'acme', { ffmpeg }).read(file, { sampleRate: 16_000 }));
+    expect(samples.length).toBeGreaterThan(31_000);
+  });
+
+  test('a codec that nobody uses is not decoded', async () => {
+    const file = await put(remade(stereo, ['-f', 'wav', '-i', 'pipe:0', '-c:a', 'dca', '-strict', '-2', '-f', 'mp4']));
+    const read = collect(createAudioPort(store, 'acme', { ffmpeg }).read(file, { sampleRate: 16_000 }));
+    await expect(read).rejects.toMatchObject({ code: 'INVALID_MEDIA', message: expect.stringMatching(/whitelist/i) });
+  });
+
+  test('a cover of any size is passed over: the sound is read', async () => {
+    const cover = ['-f', 'lavfi', '-i', 'color=s=5000x4000:r=0.5:d=2', '-map', '0:a', '-map', '1:v'];
+    const as = ['-c:a', 'aac', '-c:v', 'png', '-disposition:v:0', 'attached_pic', '-f', 'mp4'];
+    const file = await put(remade(stereo, ['-f', 'wav', '-i', 'pipe:0', ...cover, ...as]));
+    const samples = await collect(createAudioPort(store, 'acme', { ffmpeg }).read(file, { sampleRate: 16_000 }));
+    expect(samples.length).toBeGreaterThan(31_900);
   });
 
   test('an MP4 is the same with its index behind as before', async () => {
