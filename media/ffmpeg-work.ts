@@ -55,8 +55,9 @@ export async function* ffmpegOver(
     inputs.push({ bytes: demuxer === 'mov' ? indexFirst(read, bytes) : read(), options: ['-f', demuxer] });
   }
   const [first, ...others] = inputs as [FfmpegInput, ...FfmpegInput[]];
-  const late = AbortSignal.timeout(LONGEST_MS);
   await AT_ONCE.acquire(signal);
+  // Begins with the work: waiting for other files is not this one's fault.
+  const late = AbortSignal.timeout(LONGEST_MS);
   try {
     const job = { input: first.options, maps, output, others };
     const options = { program, signal: AbortSignal.any([signal, late]), silenceMs: SILENCE_MS };
