@@ -1,3 +1,4 @@
+import { MillraceError } from '../pipelines/errors.js';
 import type { MediaKind } from '../pipelines/media.js';
 import type { ArtifactInfo, Inspector } from '../stores/artifacts/store.js';
 import { infoOfHead } from './audio-head.js';
@@ -63,17 +64,47 @@ function videoInspector(head: Uint8Array): Inspector {
   return known({ mime });
 }
 
-/** Any file: one that looks like media is inspected as such. */
+/** Any file: one that looks like media is inspected as such, and what is wrong with it is no reason to refuse it. */
 function fileInspector(head: Uint8Array): Inspector {
   if (head.length === 0) throw invalidMedia('the file is empty');
   const video = videoTypeOf(head);
   if (video !== undefined) return known({ mime: video });
-  if (audioEncodingOf(head) !== undefined && head.length >= HEAD_BYTES) return audioInspector(head);
+  if (audioEncodingOf(head) !== undefined && head.length >= HEAD_BYTES) return new Tolerant(() => audioInspector(head));
   const start = Buffer.from(head.subarray(0, 5)).toString('latin1');
   const mime =
     imageTypeOf(head) ??
     (start === '%PDF-' ? 'application/pdf' : start.startsWith('PK\x03\x04') ? 'application/zip' : undefined);
   return mime === undefined ? new TextInspector() : known({ mime });
+}
+
+/** What a file is that no inspector knows. */
+const BYTES: ArtifactInfo = { mime: 'application/octet-stream' };
+
+/** The inspector of another kind, whose refusal makes the file one of bytes. */
+class Tolerant implements Inspector {
+  #inspector: Inspector | undefined;
+
+  constructor(choose: () => Inspector) {
+    this.#inspector = this.#attempt(choose);
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#attempt(() => this.#inspector?.push(chunk));
+  }
+
+  end(): ArtifactInfo {
+    return this.#attempt(() => this.#inspector?.end()) ?? BYTES;
+  }
+
+  #attempt<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.code === 'INVALID_MEDIA')) throw error;
+      this.#inspector = undefined;
+      return undefined;
+    }
+  }
 }
 
 /** Text if all of the file is UTF-8 without NUL characters. */
@@ -86,7 +117,7 @@ class TextInspector implements Inspector {
   }
 
   end(): ArtifactInfo {
-    return { mime: this.#text && this.#decodes() ? 'text/plain' : 'application/octet-stream' };
+    return this.#text && this.#decodes() ? { mime: 'text/plain' } : BYTES;
   }
 
   /** Without a chunk: whether the text is complete. */

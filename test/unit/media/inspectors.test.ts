@@ -113,6 +113,19 @@ describe('a file', () => {
     expect(inspect('file', wavFile())).toMatchObject({ mime: 'audio/wav', channels: 1 });
   });
 
+  const cut = wavFile();
+  const odd = wavFile();
+  odd.writeUInt16LE(2, 20); // ADPCM
+  test.each([
+    ['a WAV of an unsupported coding', odd],
+    ['a WAV that is cut inside a sample', cut.subarray(0, cut.length - 1)],
+    ['FLAC of a rate beyond any', head(`fLaC\0\0\0\x22${'\0'.repeat(10)}\xff\xff\xf2\xf0`)],
+  ])('%s is one of bytes', (_, file) => {
+    for (const piece of [file.length, 1])
+      expect(inspect('file', file, piece)).toEqual({ mime: 'application/octet-stream' });
+    expect(() => inspect('audio', file)).toThrow(refused(/./));
+  });
+
   test('must not be empty', () => expect(() => inspect('file', Buffer.alloc(0))).toThrow(refused(/empty/)));
 });
 
