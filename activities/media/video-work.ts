@@ -36,8 +36,8 @@ export const frames: Operation = async ({ input, options, bench }) => {
   const wanted = wholeNumber(options, 'everyMs', { least: 1, most: 24 * 3_600_000 }) ?? 2_000;
   const { durationMs } = await pictured(video, bench);
   const everyMs = Math.max(wanted, Math.ceil(durationMs / most));
-  // The first frame at or after each time: the filter `fps` would show one from up to half an interval later.
-  const chosen = `select='gte(t,selected_n*${(everyMs / 1_000).toFixed(3)})'`;
+  // What is on the screen at each time. By default, `fps` shows what comes up to half an interval later.
+  const chosen = `fps=fps=1000/${everyMs}:round=up`;
   const filter = `setpts=PTS-STARTPTS,${chosen},scale='min(${width},iw)':-2:flags=bilinear`;
   const output = [
     '-vf',

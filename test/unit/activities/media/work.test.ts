@@ -101,6 +101,24 @@ describe('a video', () => {
     expect(frames.map(({ atMs }) => atMs)).toEqual([0, 1_000]);
   });
 
+  test('whose frames come irregularly gives what is on the screen at each time', async () => {
+    // Pictures for the first second and from the tenth on, black first, then white.
+    const paused = video('matroska', 12, {
+      silent: true,
+      picture: 'color=s=64x48:r=10',
+      codec: [
+        ...['-vf', "drawbox=t=fill:c=white:enable='gte(t,5)',select='lt(t,1)+gte(t,10)'"],
+        ...['-c:v', 'libx264', '-fps_mode', 'vfr'],
+      ],
+    });
+    const { frames } = await run(media.frames({ every: '2s' }), { video: await put('video', paused) });
+    expect(frames.map(({ atMs }) => atMs)).toEqual([0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+    const lights = await Promise.all(
+      frames.map(async ({ image }) => (await sharp(await bytesOf(image)).stats()).channels[0]?.mean ?? 0),
+    );
+    expect(lights.map((light) => light > 128)).toEqual([false, false, false, false, false, true]);
+  });
+
   test('gives its sound', async () => {
     const { audio } = await run(media.sound(), { video: clip });
     expect(audio).toMatchObject({ mime: 'audio/wav', channels: 1, sampleRate: 44_100 });
