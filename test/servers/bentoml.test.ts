@@ -2,8 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { discover } from '../../activities/connectors/discover/index.js';
 import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
+import { asking, callsOf, silence } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { asking, callsOf, silence } from './calls.js';
 import { start, venvOf } from './install.js';
 
 const server = await start('bentoml', await venvOf('bentoml', ['bentoml==1.4.40']), {
@@ -30,15 +30,15 @@ describe('bentoml', () => {
     endpoint: server.url,
     deadEndpoint: dead,
     refused: {},
-    calls: callsOf((kind) => kind, [...connector.kinds]),
+    calls: callsOf(connector.kinds, {}, (kind) => kind),
     audio: silence,
-    longCall: asking('classify', 'slow'),
-    badCall: asking('classify', 5),
+    longCall: asking('slow', 'classify'),
+    badCall: asking(5, 'classify'),
   });
 
   it('hides what went wrong in a service', async () => {
     const backend = connector.connect(server.url);
-    await expect(invoke(backend, asking('classify', 'broken'))).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await expect(invoke(backend, asking('broken', 'classify'))).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
   });
 });
 
@@ -51,13 +51,13 @@ describe('bentoml-task', () => {
     refused: {},
     // A canary that submits a task would leave work that nobody fetches, so it asks the server alone; the call is below.
     unknownModel: null,
-    calls: callsOf((kind) => `${kind}_task`, [...connector.kinds]),
-    longCall: asking('classify_task', 'slow'),
-    badCall: asking('classify_task', 5),
+    calls: callsOf(connector.kinds, {}, (kind) => `${kind}_task`),
+    longCall: asking('slow', 'classify_task'),
+    badCall: asking(5, 'classify_task'),
   });
 
   it('a route that is not there is MODEL_NOT_FOUND', async () => {
     const backend = connector.connect(server.url);
-    await expect(invoke(backend, asking('no_such_task', 'text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+    await expect(invoke(backend, asking('text', 'no_such_task'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   });
 });

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { discover } from '../../activities/connectors/discover/index.js';
 import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
+import { asking, callsOf, TWO_NUMBERS } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { asking, callsOf } from './calls.js';
 import { start, venvOf } from './install.js';
 
 describe('kserve-v1: KServe’s own model server', async () => {
@@ -19,15 +19,15 @@ describe('kserve-v1: KServe’s own model server', async () => {
     endpoint: server.url,
     deadEndpoint: `http://127.0.0.1:${await freePort()}`,
     refused: {},
-    calls: callsOf(() => 'model', [...connector.kinds], 'numbers'),
-    longCall: asking('model', 'slow'),
-    badCall: asking('model', 'bad'),
+    calls: callsOf(connector.kinds, { classify: TWO_NUMBERS }),
+    longCall: asking('slow'),
+    badCall: asking('bad'),
   });
 
   it('says that it is ready, and what went wrong in the model', async () => {
     const backend = connector.connect(server.url);
     expect(await backend.ready?.('model', AbortSignal.timeout(5_000))).toBe(true);
-    await expect(invoke(backend, asking('model', 'broken'))).rejects.toMatchObject({
+    await expect(invoke(backend, asking('broken'))).rejects.toMatchObject({
       code: 'BACKEND_ERROR',
       message: expect.stringContaining('the weights are gone'),
     });

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { discover } from '../../activities/connectors/discover/index.js';
 import { connectorContract } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
+import { asking, callsOf } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { asking, callsOf } from './calls.js';
 import { start, venvOf } from './install.js';
 
 describe('litserve', async () => {
@@ -21,9 +21,9 @@ describe('litserve', async () => {
     refused: {},
     // The protocol has a route, and names no model.
     unknownModel: null,
-    calls: callsOf(() => 'model', [...connector.kinds]),
-    longCall: asking('model', 'slow'),
-    badCall: asking('model', 'bad'),
+    calls: callsOf(connector.kinds),
+    longCall: asking('slow'),
+    badCall: asking('bad'),
   });
 
   it('is discovered', async () => {

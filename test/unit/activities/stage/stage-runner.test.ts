@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { ExactCache, ExactRequest, SemanticCache, VectorCache } from '../../../../activities/cache/index.js';
+import type { ExactCache, ExactRequest } from '../../../../activities/cache/index.js';
 import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
@@ -10,11 +10,11 @@ import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { sha256Hex } from '../../../../pipelines/plan/hash.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
-import type { CodeArtifacts } from '../../../../pipelines/stages/kind.js';
 import { MemoryChannelLog } from '../../../../stores/channels/index.js';
 import type { EndedCall, KeptEnd } from '../../../../stores/records/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
 import { recordingLogger } from '../../../support/caches.js';
+import { idleParts } from '../../../support/runner-parts.js';
 
 type Invoke = (call: Call, context: CallContext, endpoint: string) => Promise<JsonObject>;
 
@@ -47,21 +47,9 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}, pool: ob
     logger,
     canaryIntervalMs: 60_000,
   });
-  const audio = { read: () => never(), write: () => never() };
   const runner = new StageRunner({
-    events: { attempt: () => undefined },
+    ...idleParts(),
     pools,
-    cache: {} as SemanticCache,
-    exact: {} as ExactCache,
-    vectors: {} as VectorCache,
-    hasArtifact: async () => true,
-    indexVersion: async () => '',
-    audioOf: () => audio,
-    bytesOf: () => never,
-    artifactsOf: () => ({}) as CodeArtifacts,
-    conform: async (_, input) => input,
-    code: new Map(),
-    workerKinds: new Map(),
     metrics,
     logger,
     ...more,

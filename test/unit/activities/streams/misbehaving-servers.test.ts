@@ -3,7 +3,6 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { ExactCache, SemanticCache, VectorCache } from '../../../../activities/cache/index.js';
 import type { Backend } from '../../../../activities/connectors/connector.js';
 import { createConnectors } from '../../../../activities/connectors/index.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
@@ -13,12 +12,13 @@ import type { Artifact } from '../../../../pipelines/artifact.js';
 import { chat, pipeline, synthesize } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { sha256Hex } from '../../../../pipelines/plan/hash.js';
-import type { CodeArtifacts } from '../../../../pipelines/stages/kind.js';
 import { place } from '../../../../placement/place.js';
 import { MemoryChannelLog } from '../../../../stores/channels/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 import { recordingLogger } from '../../../support/caches.js';
+import { idleParts } from '../../../support/runner-parts.js';
+import { chatDelta } from '../connectors/servers/fixture-server.js';
 
 /**
  * An LLM server whose faults no real one can be made to have, behind the connector, a pool, channels and the interpreter as they are. Only
@@ -34,13 +34,11 @@ const LIMIT = { timeout: 60_000 };
 type Behaviour = (response: ServerResponse, given: string) => void | Promise<void>;
 
 const events = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/event-stream' });
-const event = (content: string, finish: string | null = null) =>
-  `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
-const tell = (text: string) => (text.match(/.{1,6}/gs) ?? []).map((part) => event(part)).join('');
+const tell = (text: string) => (text.match(/.{1,6}/gs) ?? []).map((part) => chatDelta(part)).join('');
 const says =
   (text: string): Behaviour =>
   (response) => {
-    events(response).end(`${tell(text)}${event('', 'stop')}data: [DONE]\n\n`);
+    events(response).end(`${tell(text)}${chatDelta('', 'stop')}data: [DONE]\n\n`);
   };
 /** As vLLM does with `continue_final_message`. */
 const continues: Behaviour = (response, given) => says(ANSWER.slice(given.length))(response, given);
@@ -120,23 +118,9 @@ async function ask(server: 'vllm' | 'other', options: object, ...behaviours: rea
     // An endpoint that has failed is asked soon whether it answers.
     canaryIntervalMs: 100,
   });
-  const never = () => {
-    throw new Error('not used here');
-  };
   const runner = new StageRunner({
-    events: { attempt: () => undefined },
+    ...idleParts(),
     pools,
-    cache: {} as SemanticCache,
-    exact: {} as ExactCache,
-    vectors: {} as VectorCache,
-    hasArtifact: async () => true,
-    indexVersion: async () => '',
-    audioOf: () => ({ read: never, write: never }),
-    bytesOf: () => never,
-    artifactsOf: () => ({}) as CodeArtifacts,
-    conform: async (_, input) => input,
-    code: new Map(),
-    workerKinds: new Map(),
     streams: {
       channels: new MemoryChannelLog(),
       join: async (_, pieces) => audioOf(pieces.map(textOf).join(' ')) as unknown as Artifact,
@@ -186,9 +170,9 @@ const FAULTS: readonly [string, Behaviour][] = [
     thenResets(Buffer.concat([Buffer.from(`${tell(HALF)}data: {"x":"`), Buffer.of(0xc3)])),
   ],
   ['the end of the stream without its reason', (response) => void events(response).end(tell(HALF))],
-  ['spaces only', endless('', event(' '.repeat(50)))],
+  ['spaces only', endless('', chatDelta(' '.repeat(50)))],
   ['roles and nothing else', endless('', 'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n')],
-  ['a sentence, then spaces, then a reset', thenResets(`${tell(HALF)}${event(' '.repeat(900))}`)],
+  ['a sentence, then spaces, then a reset', thenResets(`${tell(HALF)}${chatDelta(' '.repeat(900))}`)],
   ['429 in mid-stream', limited],
   [
     'an error that is no JSON',

@@ -1,11 +1,11 @@
 import { createHash, createHmac } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Call, Reply } from '../../../../../activities/connectors/connector.js';
 import { easAuthorizer } from '../../../../../activities/connectors/http/credentials/pai-eas.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
+import { asking, callsOf } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
-import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
+import { type Asked, chatDelta, fixture, type Told } from '../servers/fixture-server.js';
 
 const TOKEN = 'NWMyN2UzNjBiZmI2YT';
 
@@ -21,11 +21,9 @@ function eas({ method, path, headers, bytes, json }: Asked): Told {
   const [, service, below = ''] = /^\/api\/predict\/([^/]+)(.*)$/.exec(path) ?? [];
   if (service !== 'model') return { status: 404, text: 'service not found' };
   if (below !== '') {
-    const said = (content: string, finish: string | null = null) =>
-      `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: finish }] })}\n\n`;
     return {
       headers: { 'content-type': 'text/event-stream' },
-      parts: [said(`${json.model}:`), said(' Paris', 'stop')],
+      parts: [chatDelta(`${json.model}:`), chatDelta(' Paris', 'stop')],
     };
   }
   const asks = json?.text ?? json?.texts?.[0];
@@ -34,16 +32,6 @@ function eas({ method, path, headers, bytes, json }: Asked): Told {
   if (json?.texts) return { json: json.texts.map(() => [3, 4]) };
   return { json: json?.data ?? { yes: 0.75, no: 0.25 } };
 }
-
-const call = (text: string): Call => ({
-  kind: 'classify',
-  model: 'model',
-  with: { labels: ['yes', 'no'] },
-  input: { text },
-});
-const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
-const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
-const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
 
 for (const [how, options] of [
   ['the token', {}],
@@ -58,25 +46,14 @@ for (const [how, options] of [
       key: TOKEN,
       deadEndpoint: `http://127.0.0.1:${await freePort()}`,
       refused: {},
-      calls: {
-        chat: {
-          call: { model: 'model', with: {}, input: { prompt: 'capital', history: [] } },
-          check: output({ text: 'llm: Paris', finish: 'stop' }),
-        },
-        classify: { call: call('text'), check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }) },
-        embed: { call: { model: 'model', with: {}, input: { text: 'a' } }, check: output({ embedding: [0.6, 0.8] }) },
-        infer: {
-          call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
-          check: output({ X: tensor }),
-        },
-      },
-      longCall: call('slow'),
-      badCall: call('bad'),
+      calls: callsOf(['chat', 'classify', 'embed', 'infer'], { chat: { text: 'llm: Paris', finish: 'stop' } }),
+      longCall: asking('slow'),
+      badCall: asking('bad'),
     });
 
     it('another token is BACKEND_UNAUTHORIZED, and not in the message', async () => {
       const backend = presetConnector('pai-eas', options).connect(server.url, 'another-token-of-eas');
-      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      const error = await invoke(backend, asking('text')).catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
       expect((error as Error).message).not.toContain('another-token-of-eas');
     });

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import type { Asked, Told } from '../servers/fixture-server.js';
+import { type Asked, chatDelta, type Told } from '../servers/fixture-server.js';
 import { exception, part } from './frames.js';
 
 export const AWS_KEYS = {
@@ -61,9 +61,6 @@ export function signatureFault({ method, path, query, headers, bytes }: Asked, a
   return undefined;
 }
 
-const said = (content: string, finish: string | null = null) =>
-  `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
-
 /** InvokeEndpointWithResponseStream, in front of a container with chat completions. */
 function streamed({ json }: Asked): Told {
   const prompt = json.messages.at(-1).content;
@@ -72,7 +69,7 @@ function streamed({ json }: Asked): Told {
     'content-type': 'application/vnd.amazon.eventstream',
     'x-amzn-sagemaker-content-type': prompt === 'whole' ? 'application/json' : 'text/event-stream',
   };
-  const [first, second] = [said('Paris,'), said(' of course')];
+  const [first, second] = [chatDelta('Paris,'), chatDelta(' of course')];
   switch (prompt) {
     case 'whole': {
       const choices = [{ message: { content: 'Paris, of course' }, finish_reason: 'stop' }];
@@ -90,7 +87,10 @@ function streamed({ json }: Asked): Told {
       return { headers, parts: [part(first)] };
     default:
       // An event in two frames, as the container's chunks fall.
-      return { headers, parts: [part(first + second.slice(0, 20)), part(second.slice(20)), part(said('', 'length'))] };
+      return {
+        headers,
+        parts: [part(first + second.slice(0, 20)), part(second.slice(20)), part(chatDelta('', 'length'))],
+      };
   }
 }
 

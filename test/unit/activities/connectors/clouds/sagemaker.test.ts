@@ -1,27 +1,16 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
+import type { Call } from '../../../../../activities/connectors/connector.js';
 import { httpConnector } from '../../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
+import { asking, bytes, callsOf, silence } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
 import { AWS_KEYS, sagemaker, signatureFault } from './sagemaker-fixture.js';
 
 const key = JSON.stringify(AWS_KEYS);
 const values = { region: 'eu-central-1' };
-const labels = { labels: ['yes', 'no'] };
-const call = (text: string, model = 'model'): Call => ({ kind: 'classify', model, with: labels, input: { text } });
-const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
-const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
-const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
-const audio: CallContext['audio'] = {
-  async *read() {
-    yield new Float32Array(160);
-  },
-  write: () => Promise.reject(new Error('no audio is written')),
-};
-const artifact = { uri: `artifact://t/${'0'.repeat(64)}`, sha256: '0'.repeat(64), mime: 'audio/wav', bytes: 3 };
 
 describe('sagemaker (a fixture that checks signatures)', async () => {
   const server = await fixture(sagemaker);
@@ -32,29 +21,14 @@ describe('sagemaker (a fixture that checks signatures)', async () => {
     key,
     deadEndpoint: `http://127.0.0.1:${await freePort()}`,
     refused: {},
-    calls: {
-      chat: {
-        call: { model: 'model', with: { maxTokens: 4 }, input: { prompt: 'capital', history: [] } },
-        check: output({ text: 'Paris, of course', finish: 'length' }),
-      },
-      classify: {
-        call: call('text'),
-        check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }),
-      },
-      embed: { call: { model: 'model', with: {}, input: { text: 'a' } }, check: output({ embedding: [0.6, 0.8] }) },
-      transcribe: {
-        call: { model: 'model', with: {}, input: { audio: artifact } },
-        check: output({ text: 'RIFF heard' }),
-      },
-      infer: {
-        call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
-        check: output({ X: tensor }),
-      },
-    },
-    audio,
-    bytes: async () => Uint8Array.from([1, 2, 3]),
-    longCall: call('slow'),
-    badCall: call('bad'),
+    calls: callsOf(['chat', 'classify', 'embed', 'transcribe', 'infer'], {
+      chat: { text: 'Paris, of course', finish: 'length' },
+      transcribe: { text: 'RIFF heard' },
+    }),
+    audio: silence,
+    bytes,
+    longCall: asking('slow'),
+    badCall: asking('bad'),
   });
 });
 
@@ -75,7 +49,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
     at(sagemaker, async (server) => {
       const more = { variant: 'blue', component: 'ic-1', targetModel: 'a.tar.gz', container: 'c1', session: 's-1' };
       const backend = presetConnector('sagemaker', { values: { ...values, ...more } }).connect(server.url, key);
-      await invoke(backend, call('text'));
+      await invoke(backend, asking('text'));
       expect(server.asked[0]?.headers).toMatchObject({
         accept: 'application/json',
         'x-amzn-sagemaker-target-variant': 'blue',
@@ -85,7 +59,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
         'x-amzn-sagemaker-session-id': 's-1',
       });
       const green = presetConnector('sagemaker', { values: { ...values, variant: 'green' } }).connect(server.url, key);
-      await expect(invoke(green, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      await expect(invoke(green, asking('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     }));
 
   it('refused keys are BACKEND_UNAUTHORIZED, and no secret is in the message, though the answer repeats the request', () =>
@@ -96,14 +70,14 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
         [{ ...AWS_KEYS, sessionToken: 'an-expired-session-token' }, 'security token'],
       ] as const) {
         const backend = presetConnector('sagemaker', { values }).connect(server.url, JSON.stringify(given));
-        const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+        const error = await invoke(backend, asking('text')).catch((thrown: unknown) => thrown);
         expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED', message: expect.stringContaining(text) });
         const shown = `${(error as Error).message} ${String((error as Error).cause ?? '')}`;
         for (const secret of [given.secretAccessKey, given.sessionToken]) expect(shown).not.toContain(secret);
       }
       expect(server.asked).toHaveLength(2);
       const region = presetConnector('sagemaker', { values: { region: 'us-east-1' } }).connect(server.url, key);
-      await expect(invoke(region, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+      await expect(invoke(region, asking('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
     }));
 
   it('a message that is shortened within a secret has no part of it', () => {
@@ -114,7 +88,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
     });
     return at(told, async (repeating) => {
       const backend = presetConnector('sagemaker', { values }).connect(repeating.url, JSON.stringify(long));
-      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      const error = await invoke(backend, asking('text')).catch((thrown: unknown) => thrown);
       expect((error as Error).message).toMatch(/\*\*\*…$/);
       expect((error as Error).message).not.toContain('token-0123');
     });
@@ -127,7 +101,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       const link = { serverName: 'runtime.example.com', headers: { 'x-amz-extra': 'of the pool' } };
       const backend = http.connect(server.url, key, options, link);
       try {
-        await invoke(backend, call('text'));
+        await invoke(backend, asking('text'));
         const { headers } = server.asked[0] as Asked;
         expect(headers.host).toBe(`runtime.example.com:${new URL(server.url).port}`);
         expect(headers.authorization).toContain(';x-amz-extra;');
@@ -163,8 +137,8 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       (asked) => signatureFault(asked, Date.now() + 3_600_000) ?? { json: [{ label: 'yes', score: 1 }] },
       async (server) => {
         const backend = presetConnector('sagemaker', { values }).connect(server.url, key);
-        await invoke(backend, call('text'));
-        await invoke(backend, call('text'));
+        await invoke(backend, asking('text'));
+        await invoke(backend, asking('text'));
         expect(server.asked).toHaveLength(3);
       },
     ));

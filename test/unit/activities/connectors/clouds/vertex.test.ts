@@ -1,11 +1,11 @@
 import { createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import type { Call, Reply } from '../../../../../activities/connectors/connector.js';
 import { googleAuthorizer } from '../../../../../activities/connectors/http/credentials/google.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
+import { asking, callsOf } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
-import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
+import { type Asked, chatDelta, fixture, type Told } from '../servers/fixture-server.js';
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const PEM = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
@@ -59,11 +59,9 @@ class Google {
     if (model !== 'model')
       return failed(404, 'NOT_FOUND', `Endpoint \`projects/1/locations/europe-west4/endpoints/${model}\` not found.`);
     if (method === 'streamRawPredict') {
-      const said = (content: string, finish: string | null = null) =>
-        `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: finish }] })}\n\n`;
       return {
         headers: { 'content-type': 'text/event-stream' },
-        parts: [said('Paris,'), said(' of course', 'stop'), 'data: [DONE]\n\n'],
+        parts: [chatDelta('Paris,'), chatDelta(' of course', 'stop'), 'data: [DONE]\n\n'],
       };
     }
     if (method === 'rawPredict') return { json: { predictions: [{ raw: 1, no: 0 }] } };
@@ -98,15 +96,6 @@ const account = (url: string, more: object = {}) =>
     ...more,
   });
 const values = { project: 'p-1', location: 'europe-west4' };
-const call = (text: string): Call => ({
-  kind: 'classify',
-  model: 'model',
-  with: { labels: ['yes', 'no'] },
-  input: { text },
-});
-const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
-const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
-const format = { X: { dtype: 'FP32', shape: [-1, 2] } };
 
 async function vertex(run: (google: Google, server: Awaited<ReturnType<typeof fixture>>) => Promise<void>) {
   const google = new Google();
@@ -134,20 +123,9 @@ describe('vertex (a fixture that checks tokens and gives them for signed asserti
     key: account(server.url),
     deadEndpoint: `http://127.0.0.1:${await freePort()}`,
     refused: {},
-    calls: {
-      chat: {
-        call: { model: 'model', with: {}, input: { prompt: 'capital', history: [] } },
-        check: output({ text: 'Paris, of course', finish: 'stop' }),
-      },
-      classify: { call: call('text'), check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }) },
-      embed: { call: { model: 'model', with: {}, input: { text: 'embed' } }, check: output({ embedding: [0.6, 0.8] }) },
-      infer: {
-        call: { model: 'model', with: { inputs: format, outputs: format }, input: { X: tensor } },
-        check: output({ X: tensor }),
-      },
-    },
-    longCall: call('slow'),
-    badCall: call('bad'),
+    calls: callsOf(['chat', 'classify', 'embed', 'infer'], { chat: { text: 'Paris, of course', finish: 'stop' } }),
+    longCall: asking('slow'),
+    badCall: asking('bad'),
   });
 });
 
@@ -155,26 +133,26 @@ describe('vertex beyond the contract (a fixture that checks tokens)', () => {
   it('many calls at once share one exchange, and rawPredict is a value', () =>
     vertex(async (google, server) => {
       const backend = presetConnector('vertex', { values }).connect(server.url, account(server.url));
-      await Promise.all(Array.from({ length: 8 }, () => invoke(backend, call('text'))));
+      await Promise.all(Array.from({ length: 8 }, () => invoke(backend, asking('text'))));
       expect(google.issued).toBe(1);
       const raw = presetConnector('vertex', { values: { ...values, method: 'rawPredict' } }).connect(
         server.url,
         account(server.url),
       );
-      const reply = await invoke(raw, { ...call('text'), with: { labels: ['raw', 'no'] } });
+      const reply = await invoke(raw, { ...asking('text'), with: { labels: ['raw', 'no'] } });
       expect(reply.output).toMatchObject({ label: 'raw' });
     }));
 
   it('quota, cold start and refused tokens have their codes, and no token or key is in a message', () =>
     vertex(async (google, server) => {
       const backend = presetConnector('vertex', { values }).connect(server.url, account(server.url));
-      await expect(invoke(backend, call('busy'))).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED' });
-      await expect(invoke(backend, call('cold'))).rejects.toMatchObject({
+      await expect(invoke(backend, asking('busy'))).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED' });
+      await expect(invoke(backend, asking('cold'))).rejects.toMatchObject({
         code: 'BACKEND_UNAVAILABLE',
         details: { unsent: true },
       });
       google.good = () => 'revoked';
-      const error = await invoke(backend, call('text')).catch((thrown: unknown) => thrown);
+      const error = await invoke(backend, asking('text')).catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
       expect((error as Error).message).not.toContain('ya29');
       // A token that is new is not replaced: the next would be refused too.
@@ -185,13 +163,13 @@ describe('vertex beyond the contract (a fixture that checks tokens)', () => {
     vertex(async (google, server) => {
       const connector = presetConnector('vertex', { values });
       google.down = true;
-      await expect(invoke(connector.connect(server.url, account(server.url)), call('text'))).rejects.toMatchObject({
+      await expect(invoke(connector.connect(server.url, account(server.url)), asking('text'))).rejects.toMatchObject({
         code: 'BACKEND_UNAVAILABLE',
         details: { unsent: true },
       });
       google.down = false;
       const other = connector.connect(server.url, account(server.url, { client_email: 'other@x' }));
-      await expect(invoke(other, call('text'))).rejects.toMatchObject({
+      await expect(invoke(other, asking('text'))).rejects.toMatchObject({
         code: 'BACKEND_UNAUTHORIZED',
         message: expect.stringContaining('invalid_grant'),
       });

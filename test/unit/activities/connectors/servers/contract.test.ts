@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Call, CallContext, Reply } from '../../../../../activities/connectors/connector.js';
+import type { Call } from '../../../../../activities/connectors/connector.js';
 import type { ContractCall } from '../../../../../activities/connectors/contract/index.js';
 import { httpConnector } from '../../../../../activities/connectors/http/index.js';
 import { oipRestConnector } from '../../../../../activities/connectors/oip-rest/index.js';
@@ -7,45 +7,12 @@ import { optionsOf } from '../../../../../activities/connectors/pool-options.js'
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { blocksOf } from '../../../../support/pages.js';
+import { asking, bytes, callsOf, silence, TWO_NUMBERS } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { type Asked, fixture, type Told } from './fixture-server.js';
 import { azureml, kserveV1, rayServe, tensorflowServing, tgi, torchserve } from './fixtures.js';
 
 /* The contract suite on presets, against fixtures. test/servers/ runs it against servers that install. */
-
-const artifact = (mime: string) => ({ uri: `artifact://t/${'0'.repeat(64)}`, sha256: '0'.repeat(64), mime, bytes: 3 });
-const audio: CallContext['audio'] = {
-  async *read() {
-    yield new Float32Array(160);
-  },
-  write: () => Promise.reject(new Error('no audio is written')),
-};
-const bytes = async () => Uint8Array.from([1, 2, 3]);
-
-const of = (input: Call['input'], options: Call['with'] = {}): Omit<Call, 'kind'> => ({
-  model: 'model',
-  with: options,
-  input,
-});
-const output = (expected: object) => (reply: Reply) => expect(reply.output).toEqual(expected);
-const tensor = { dtype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] } as const;
-const inferring = {
-  inputs: { X: { dtype: 'FP32', shape: [-1, 2] } },
-  outputs: { X: { dtype: 'FP32', shape: [-1, 2] } },
-};
-const labels = { labels: ['yes', 'no'] };
-
-const embed: ContractCall = { call: of({ text: 'embed' }), check: output({ embedding: [0.6, 0.8] }) };
-const classify: ContractCall = {
-  call: of({ text: 'text' }, labels),
-  check: output({ label: 'yes', score: 0.75, scores: { yes: 0.75, no: 0.25 } }),
-};
-/** Two numbers that a model of any kind may give. */
-const classifyTwo: ContractCall = {
-  call: of({ text: 'text' }, labels),
-  check: output({ label: 'no', score: 4, scores: { yes: 3, no: 4 } }),
-};
-const infer: ContractCall = { call: of({ X: tensor }, inferring), check: output({ X: tensor }) };
 
 interface Row {
   readonly preset: string;
@@ -59,50 +26,26 @@ const ROWS: readonly Row[] = [
   {
     preset: 'kserve-v1',
     tell: kserveV1,
-    calls: {
-      classify: classifyTwo,
-      embed,
-      infer,
-      rerank: {
-        call: of({
-          query: 'q',
-          passages: [
-            { id: 'a', text: 'A' },
-            { id: 'b', text: 'B' },
-          ],
-        }),
-        check: output({
-          passages: [
-            { id: 'b', text: 'B', score: 0.1 },
-            { id: 'a', text: 'A', score: 0 },
-          ],
-        }),
-      },
-    },
+    calls: callsOf(['classify', 'embed', 'infer', 'rerank'], { classify: TWO_NUMBERS }),
   },
-  { preset: 'tensorflow-serving', tell: tensorflowServing, calls: { classify: classifyTwo, embed, infer } },
+  {
+    preset: 'tensorflow-serving',
+    tell: tensorflowServing,
+    calls: callsOf(['classify', 'embed', 'infer'], { classify: TWO_NUMBERS }),
+  },
   {
     preset: 'torchserve',
     tell: torchserve,
     key: 'token-of-the-fixture',
-    calls: {
-      classify,
-      embed,
-      infer,
-      transcribe: { call: of({ audio: artifact('audio/wav') }), check: output({ text: 'RIFF of 364' }) },
-      detect: {
-        call: of({ image: artifact('image/png') }),
-        check: output({ detections: [{ label: 'cat', score: 0.9 }] }),
-      },
-    },
+    calls: callsOf(['classify', 'embed', 'infer', 'transcribe', 'detect']),
   },
-  { preset: 'ray-serve', tell: rayServe, unknownModel: null, calls: { classify, embed, infer } },
+  { preset: 'ray-serve', tell: rayServe, unknownModel: null, calls: callsOf(['classify', 'embed', 'infer']) },
   {
     preset: 'azureml',
     tell: azureml,
     key: 'key-of-the-endpoint',
     unknownModel: null,
-    calls: { classify, embed, infer },
+    calls: callsOf(['classify', 'embed', 'infer']),
   },
   {
     preset: 'tgi',
@@ -110,7 +53,11 @@ const ROWS: readonly Row[] = [
     unknownModel: null,
     calls: {
       chat: {
-        call: of({ prompt: 'What is the capital of France?', history: [] }, { maxTokens: 16, temperature: 0 }),
+        call: {
+          model: 'model',
+          with: { maxTokens: 16, temperature: 0 },
+          input: { prompt: 'What is the capital of France?', history: [] },
+        },
         check({ output: made, usage }) {
           expect(made).toEqual({ text: 'Paris, of course', finish: 'stop' });
           expect(usage).toEqual({ inputTokens: 7, outputTokens: 4 });
@@ -126,7 +73,7 @@ for (const { preset, tell, key, unknownModel, calls } of ROWS) {
     afterAll(() => server.close());
     const [kind = '', some] = Object.entries(calls)[0] ?? [];
     const field = kind === 'chat' ? 'prompt' : 'text';
-    const asking = (text: string): Call => ({
+    const askingIts = (text: string): Call => ({
       kind,
       model: 'model',
       with: some?.call.with ?? {},
@@ -140,10 +87,10 @@ for (const { preset, tell, key, unknownModel, calls } of ROWS) {
       ...(unknownModel === null && { unknownModel }),
       refused: {},
       calls,
-      audio,
+      audio: silence,
       bytes,
-      longCall: asking('slow'),
-      badCall: asking('bad'),
+      longCall: askingIts('slow'),
+      badCall: askingIts('bad'),
     });
   });
 }
@@ -159,8 +106,9 @@ describe('Seldon Core (a fixture of its mesh)', () => {
     try {
       const headers = { 'seldon-model': 'income.pipeline', 'x-seldon-route': ':income_1:' };
       const backend = oipRestConnector().connect(server.url, undefined, undefined, { headers });
-      const { call } = infer;
-      expect((await invoke(backend, { ...call, kind: 'infer' })).output).toEqual({ X: tensor });
+      const { infer } = callsOf(['infer']);
+      const { call, check } = infer as Required<ContractCall>;
+      await check(await invoke(backend, { ...call, kind: 'infer' }), []);
       await backend.probe('model', 'infer', AbortSignal.timeout(5_000));
       expect(server.asked.length).toBeGreaterThan(1);
       for (const asked of server.asked) expect(asked.headers).toMatchObject(headers);
@@ -217,8 +165,6 @@ describe('Ollama’s native API, as its page describes it (a fixture)', () => {
 });
 
 describe('what presets do beyond the contract (fixtures)', () => {
-  const call = (text: string): Call => ({ kind: 'classify', model: 'model', with: labels, input: { text } });
-
   it('TensorFlow Serving: versions, labels and signatures by values', async () => {
     const server = await fixture(tensorflowServing);
     try {
@@ -227,13 +173,13 @@ describe('what presets do beyond the contract (fixtures)', () => {
         [{ label: 'stable', signature: 'score' }, '/v1/models/model/labels/stable:predict', 'score'],
       ] as const) {
         const backend = presetConnector('tensorflow-serving', { values }).connect(server.url);
-        await invoke(backend, call('text'));
+        await invoke(backend, asking('text'));
         const { path: asked, json } = server.asked.at(-1) as Asked;
         expect([asked, json.signature_name]).toEqual([path, signature]);
         backend.close();
       }
       const gone = presetConnector('tensorflow-serving', { values: { version: 9 } }).connect(server.url);
-      await expect(invoke(gone, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      await expect(invoke(gone, asking('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     } finally {
       await server.close();
     }
@@ -246,15 +192,15 @@ describe('what presets do beyond the contract (fixtures)', () => {
         server.url,
         'key-of-the-endpoint',
       );
-      await invoke(pinned, call('text'));
+      await invoke(pinned, asking('text'));
       expect(server.asked.at(-1)?.headers['azureml-model-deployment']).toBe('blue');
       const green = presetConnector('azureml', { values: { deployment: 'green' } }).connect(
         server.url,
         'key-of-the-endpoint',
       );
-      await expect(invoke(green, call('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      await expect(invoke(green, asking('text'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
       const expired = presetConnector('azureml').connect(server.url, 'an-expired-key');
-      await expect(invoke(expired, call('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
+      await expect(invoke(expired, asking('text'))).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
     } finally {
       await server.close();
     }
@@ -264,7 +210,7 @@ describe('what presets do beyond the contract (fixtures)', () => {
     const server = await fixture(torchserve);
     try {
       const backend = presetConnector('torchserve').connect(server.url, 'an-old-token-of-it');
-      await expect(invoke(backend, call('text'))).rejects.toMatchObject({
+      await expect(invoke(backend, asking('text'))).rejects.toMatchObject({
         code: 'BACKEND_UNAUTHORIZED',
         message: expect.stringContaining('Token Authorization failed'),
       });
@@ -277,7 +223,7 @@ describe('what presets do beyond the contract (fixtures)', () => {
     const server = await fixture(rayServe);
     try {
       const backend = presetConnector('ray-serve', { values: { multiplexed: 'm7' } }).connect(server.url);
-      expect((await invoke(backend, call('multiplexed'))).output).toMatchObject({ label: 'yes', score: 1 });
+      expect((await invoke(backend, asking('multiplexed'))).output).toMatchObject({ label: 'yes', score: 1 });
     } finally {
       await server.close();
     }

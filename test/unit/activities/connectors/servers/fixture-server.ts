@@ -33,6 +33,10 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
+/** An event of a streamed chat completion. */
+export const chatDelta = (content: string, finish: string | null = null): string =>
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
+
 /** Between the parts of a streamed answer: each arrives alone. */
 const PAUSE_MS = 15;
 
