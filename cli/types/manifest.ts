@@ -11,6 +11,8 @@ const manifest = z.object({
       z.object({
         type: z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'is not the name of a stage'),
         version: z.string().optional(),
+        /** Task queue of this version; without one, the common queue. */
+        queue: z.string().min(1).optional(),
         heartbeat: z
           .string()
           .regex(/^[1-9]\d*(s|m)$/, 'is not a time such as 30s')

@@ -21,10 +21,10 @@ const artifact = z.object({
 `;
 
 /** The TypeScript module of a manifest: each stage as an `activity`. The same manifest gives the same text. */
-export function moduleSource({ queue, stages }: Manifest): string {
+export function moduleSource({ queue: common, stages }: Manifest): string {
   const needed = new Set<Needed>();
   const names = new Map<string, string>();
-  const parts = stages.map(({ type, version, heartbeat = HEARTBEAT, description, ...schemas }) => {
+  const parts = stages.map(({ type, version, queue = common, heartbeat = HEARTBEAT, description, ...schemas }) => {
     const name = exportName(type);
     const other = names.get(name);
     if (other !== undefined)
@@ -50,7 +50,7 @@ export function moduleSource({ queue, stages }: Manifest): string {
   });
   const imported = ['activity', ...MEDIA_KINDS.filter((kind) => needed.has(kind))];
   return [
-    `// Made by \`millrace types\` from the manifest of the Python stages on the task queue ${quoted(queue)}. Do not edit by hand.\n` +
+    `// Made by \`millrace types\` from the manifest of the Python stages on the task queue ${quoted(common)}. Do not edit by hand.\n` +
       `import { ${imported.join(', ')} } from 'millrace';\nimport { z } from 'zod';\n`,
     ...(needed.has('artifact') ? [ARTIFACT] : []),
     ...parts,

@@ -90,6 +90,22 @@ def test_names_that_cannot_be_used(options: dict[str, str]) -> None:
         millrace.stage(heartbeat="30")(fine)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"compatible": ["1"]}, "compatible needs a version of its own"),
+        ({"version": "2", "compatible": "1"}, "compatible must be a list of versions"),
+        ({"version": "2", "compatible": ["a@b"]}, "'a@b' has not"),
+        ({"version": "2", "compatible": [1]}, "1 has not"),
+    ],
+)
+def test_versions_that_cannot_be_compatible(options: dict[str, Any], said: str) -> None:
+    def fine(input: Given) -> Made: ...  # type: ignore[empty-body]
+
+    with pytest.raises(SettingError, match=said):
+        millrace.stage(**options)(fine)
+
+
 def module_of(*stages: Stage[Any, Any]) -> types.ModuleType:
     module = types.ModuleType("audio")
     vars(module).update({f"stage_{i}": stage for i, stage in enumerate(stages)}, other=1)
@@ -117,9 +133,10 @@ def test_the_manifest() -> None:
     made = millrace.manifest([louder], "gpu")
     [entry] = made["stages"]
     assert {**made, "stages": []} == {"protocol": 1, "queue": "gpu", "stages": []}
-    assert {key: entry[key] for key in ("type", "version", "heartbeat", "description")} == {
+    assert {key: entry[key] for key in ("type", "version", "queue", "heartbeat", "description")} == {
         "type": "louder",
         "version": "1",
+        "queue": "gpu.louder@1",
         "heartbeat": "30s",
         "description": "Makes it louder.",
     }

@@ -189,6 +189,26 @@ if (typeof sdk === 'string') {
       worker = await startWorker();
     });
 
+    it('wait for a worker of their version, or of one that takes its place', async () => {
+      const startOf = (telling: string) =>
+        PythonWorker.start(sdk, FIXTURES, 'work_stages', QUEUE, { TELLING: telling });
+      await worker.kill('SIGTERM');
+      const next = await startOf('2');
+      const { id } = await client.start('python-told', {});
+      // The next version serves what has no version, and leaves this run alone.
+      expect(await ended('python-answered', { what: 'fine', log: new CallLog().file })).toMatchObject({
+        status: 'succeeded',
+      });
+      expect(await client.get(id)).toMatchObject({ status: 'running' });
+      worker = await startWorker();
+      expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { version: '1' } });
+      await Promise.all([worker.kill('SIGTERM'), next.kill('SIGTERM')]);
+      const compatible = await startOf('3 2 1');
+      expect(await ended('python-told', {})).toMatchObject({ status: 'succeeded', output: { version: '3' } });
+      await compatible.kill('SIGTERM');
+      worker = await startWorker();
+    });
+
     it.each([
       ['text', 2, 'INVALID_OUTPUT'],
       ['nothing', 2, 'INVALID_OUTPUT'],
@@ -232,7 +252,7 @@ if (typeof sdk === 'string') {
       const { code, stdout, stderr } = await runPython(sdk, ['drive.py', served.url, randomUUID()], { cwd: FIXTURES });
       expect(code, stderr).toBe(0);
       expect(JSON.parse(stdout)).toEqual({
-        pipelines: ['python-answered', 'python-asked', 'python-both', 'python-jobs'],
+        pipelines: ['python-answered', 'python-asked', 'python-both', 'python-jobs', 'python-told'],
         again: true,
         reused: ['IDEMPOTENCY_KEY_REUSED', 422, expect.any(Array)],
         rival: ['RUN_NOT_FOUND', 404, expect.any(Array)],

@@ -97,10 +97,16 @@ export class PythonWorker {
   }
 
   /** Resolves when it takes work. */
-  static async start(sdk: PythonSdk, folder: string, module: string, queue: string): Promise<PythonWorker> {
+  static async start(
+    sdk: PythonSdk,
+    folder: string,
+    module: string,
+    queue: string,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<PythonWorker> {
     const args = ['-m', 'millrace', 'worker', module, '--queue', queue, '--concurrency', '4'];
     const home = path.resolve(testSettings().MILLRACE_HOME);
-    const env = { ...sdk.env, TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), MILLRACE_HOME: home };
+    const env = { ...sdk.env, TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), MILLRACE_HOME: home, ...more };
     const child = spawn(sdk.python, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const worker = new PythonWorker(child);
     const until = Date.now() + START_MS;

@@ -18,14 +18,20 @@ PROTOCOL = 1
 
 def manifest(stages: Iterable[Stage[Any, Any]], queue: str) -> dict[str, Any]:
     """Queue, names and JSON Schemas of stages, as JSON. Raises `SettingError` for a type without a JSON Schema."""
-    return {"protocol": PROTOCOL, "queue": queue, "stages": [_entry(stage) for stage in stages]}
+    return {"protocol": PROTOCOL, "queue": queue, "stages": [_entry(stage, queue) for stage in stages]}
 
 
-def _entry(stage: Stage[Any, Any]) -> dict[str, Any]:
+def queue_of(queue: str, stage: str, version: str) -> str:
+    """Task queue of one version of a stage, such as `python.embed@2`."""
+    return f"{queue}.{stage}@{version}"
+
+
+def _entry(stage: Stage[Any, Any], queue: str) -> dict[str, Any]:
+    version = stage.version
     try:
         return {
             "type": stage.name,
-            **({} if stage.version is None else {"version": stage.version}),
+            **({} if version is None else {"version": version, "queue": queue_of(queue, stage.name, version)}),
             **({} if stage.heartbeat is None else {"heartbeat": stage.heartbeat}),
             **({"description": stage.description} if stage.description else {}),
             "input": stage.input.model_json_schema(mode="validation"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import ModuleType
 from typing import Any, Generic, TypeVar, get_origin, overload
 
@@ -35,12 +35,15 @@ class Stage(Generic[I, O]):
         *,
         name: str | None = None,
         version: str | None = None,
+        compatible: Sequence[str] = (),
         heartbeat: str | None = None,
     ) -> None:
         self.function = function
         self.name: str = function.__name__ if name is None else name
         """Type of the Temporal activity."""
         self.version = version
+        self.compatible = tuple(compatible)
+        """Earlier versions whose calls it takes too."""
         self.heartbeat = heartbeat
         self.description = inspect.getdoc(function) or ""
         self.is_async = inspect.iscoroutinefunction(function)
@@ -48,11 +51,16 @@ class Stage(Generic[I, O]):
             raise SettingError(
                 f'stage "{self.name}": the name must have letters, digits, ".", "_" and "-", a letter first, 63 at most'
             )
-        if version is not None and not _VERSION.fullmatch(version):
-            raise SettingError(
-                f'stage "{self.name}": the version must have letters, digits, ".", "_" and "-", '
-                "a letter or digit first, 63 at most"
-            )
+        if isinstance(compatible, str):
+            raise SettingError(f'stage "{self.name}": compatible must be a list of versions, such as ["1"]')
+        if self.compatible and version is None:
+            raise SettingError(f'stage "{self.name}": compatible needs a version of its own beside it')
+        for each in (*(() if version is None else (version,)), *self.compatible):
+            if not isinstance(each, str) or not _VERSION.fullmatch(each):
+                raise SettingError(
+                    f'stage "{self.name}": a version must have letters, digits, ".", "_" and "-", '
+                    f"a letter or digit first, 63 at most; {each!r} has not"
+                )
         if heartbeat is not None and not _DURATION.fullmatch(heartbeat):
             raise SettingError(f'stage "{self.name}": heartbeat must be a time such as 30s or 2m, not "{heartbeat}"')
         self.input: type[I]
@@ -74,7 +82,11 @@ def stage(function: Function[I, O], /) -> Stage[I, O]: ...
 
 @overload
 def stage(
-    *, name: str | None = None, version: str | None = None, heartbeat: str | None = None
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    compatible: Sequence[str] = (),
+    heartbeat: str | None = None,
 ) -> Callable[[Function[I, O]], Stage[I, O]]: ...
 
 
@@ -84,6 +96,7 @@ def stage(
     *,
     name: str | None = None,
     version: str | None = None,
+    compatible: Sequence[str] = (),
     heartbeat: str | None = None,
 ) -> Any:
     """Turns a function into a stage: `@stage`, or `@stage(name="denoise", version="2")`.
@@ -92,15 +105,16 @@ def stage(
     It may be `async`. Other functions run in a thread, one for each call. It may run again after a crash, so it must be
     idempotent.
 
-    `name`: the activity's type, by default the function's name. `version`: is part of the version of the pipelines that
-    use it; change it when the function's behaviour changes. `heartbeat`: after this time without a sign of life its
+    `name`: the activity's type, by default the function's name. `version`: change it when the function's behaviour
+    changes. Each version has a task queue of its own, so a run goes on with the version that it began with, and waits
+    while no worker serves that. `compatible`: earlier versions whose calls this one takes too. `heartbeat`: after this time without a sign of life its
     worker counts as lost, by default `5s`; longer for native code that holds Python's global lock for longer.
 
     Raises `SettingError` for a function whose parameters or result have no such types.
     """
     if function is not None:
         return Stage(function)
-    return lambda given: Stage(given, name=name, version=version, heartbeat=heartbeat)
+    return lambda given: Stage(given, name=name, version=version, compatible=compatible, heartbeat=heartbeat)
 
 
 def stages_of(module: ModuleType) -> list[Stage[Any, Any]]:

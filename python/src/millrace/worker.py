@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -19,22 +20,29 @@ from temporalio.service import RPCError
 
 from ._serve import HEARTBEAT_S, Server
 from ._settings import read_settings
+from ._slots import Slots
 from .errors import SettingError, TemporalUnavailable
+from .manifest import queue_of
 from .stage import Stage, stages_of
 from .store import ArtifactStore
 
 logger = logging.getLogger("millrace")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
+_MOST_QUEUES = 64
+"""For each, Temporal holds open polls of every worker process."""
+_POLLS = 2
+"""Concurrent polls of one queue: one takes the next task while the other delivers one."""
 
 
 class Worker:
-    """Serves stages on a task queue until it is stopped.
+    """Serves stages on a task queue until it is stopped, and each version of a stage on a queue of its own.
 
     The address of Temporal, its namespace, TLS and API key come from the arguments, else from the variables and
     profiles of Temporal's own tools (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS…`,
     `TEMPORAL_PROFILE`), else it is the embedded server of `millrace up`. `home` is the deployment's `MILLRACE_HOME`,
-    whose artifact store the worker shares. `concurrency`: calls at a time, by default the number of processors.
+    whose artifact store the worker shares. `concurrency`: calls at a time, of all queues together, by default the number
+    of processors.
     `connect_timeout`: how long to try to reach Temporal, in seconds.
     """
 
@@ -53,6 +61,7 @@ class Worker:
     ) -> None:
         self.stages = list(stages)
         self.task_queue = task_queue
+        self._queues = _queues(self.stages, task_queue)
         self._given = {"target_host": address, "namespace": namespace, "api_key": api_key, "tls": tls}
         self._settings = read_settings(home=home)
         self._concurrency = concurrency or os.cpu_count() or 1
@@ -74,19 +83,15 @@ class Worker:
             return
         executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix="stage")
         server = Server(store, executor, most_media_bytes=settings.most_media_bytes)
-        worker = temporalio.worker.Worker(
-            client,
-            task_queue=self.task_queue,
-            activities=[server.activity_of(stage) for stage in self.stages],
-            max_concurrent_activities=self._concurrency,
-            graceful_shutdown_timeout=timedelta(seconds=settings.grace_s),
-            # Cancellations arrive with heartbeats, so these must not be held back.
-            max_heartbeat_throttle_interval=timedelta(seconds=0.9 * HEARTBEAT_S),
-        )
-        names = ", ".join(stage.name for stage in self.stages)
+        slots = Slots(self._concurrency)
         try:
-            async with worker:
-                logger.info("serving %s on task queue %s of %s", names, self.task_queue, options["target_host"])
+            async with AsyncExitStack() as workers:
+                for queue, stages in self._queues.items():
+                    activities = [server.activity_of(stage) for stage in stages]
+                    await workers.enter_async_context(self._worker(client, queue, activities, slots))
+                for queue, stages in self._queues.items():
+                    names = ", ".join(stage.name for stage in stages)
+                    logger.info("serving %s on task queue %s of %s", names, queue, options["target_host"])
                 await self._stopping.wait()
                 logger.info("stopping: calls in progress have %g s to end", settings.grace_s)
         except RuntimeError as error:
@@ -98,6 +103,24 @@ class Worker:
             ) from error
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+    def _worker(self, client: Client, queue: str, activities: list[Any], slots: Slots) -> temporalio.worker.Worker:
+        fixed = temporalio.worker.FixedSizeSlotSupplier(1)
+        return temporalio.worker.Worker(
+            client,
+            task_queue=queue,
+            activities=activities,
+            max_concurrent_activity_task_polls=_POLLS,
+            tuner=temporalio.worker.WorkerTuner.create_composite(
+                workflow_supplier=fixed,
+                activity_supplier=slots.supplier(),
+                local_activity_supplier=fixed,
+                nexus_supplier=fixed,
+            ),
+            graceful_shutdown_timeout=timedelta(seconds=self._settings.grace_s),
+            # Cancellations arrive with heartbeats, so these must not be held back.
+            max_heartbeat_throttle_interval=timedelta(seconds=0.9 * HEARTBEAT_S),
+        )
 
     def stop(self) -> None:
         """Ends `run`."""
@@ -149,6 +172,20 @@ class Worker:
                 pass
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return None
+
+
+def _queues(stages: list[Stage[Any, Any]], queue: str) -> dict[str, list[Stage[Any, Any]]]:
+    """The stages of each task queue: all on the common one, and each on those of the versions that it serves."""
+    found = {queue: stages}
+    for stage in stages:
+        for version in (*(() if stage.version is None else (stage.version,)), *stage.compatible):
+            found[queue_of(queue, stage.name, version)] = [stage]
+    if len(found) > _MOST_QUEUES:
+        raise SettingError(
+            f"the versions of the stages need {len(found)} task queues, more than {_MOST_QUEUES}; "
+            "remove old ones from `compatible`, or serve the stages by several workers with queues of their own"
+        )
+    return found
 
 
 async def serve(module: ModuleType, **options: Any) -> None:

@@ -35,9 +35,9 @@ describe('millrace types', () => {
     expect(everythingElse).toMatchObject({
       kind: 'activity',
       model: 'everything-else',
-      with: { queue: 'python', protocol: 'millrace', heartbeatMs: 120_000, version: '2' },
+      with: { queue: 'python.everything-else@2', protocol: 'millrace', heartbeatMs: 120_000, version: '2' },
     });
-    expect(deleteStage).toMatchObject({ model: 'delete', with: { heartbeatMs: 5_000 } });
+    expect(deleteStage).toMatchObject({ model: 'delete', with: { queue: 'python', heartbeatMs: 5_000 } });
   });
 
   const sha256 = '0'.repeat(64);
