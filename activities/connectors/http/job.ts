@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
@@ -26,7 +27,8 @@ const MOST_FAILURES = 5;
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
- * server goes on with the job that it has, unless that is gone or has failed. A cancelled call cancels its job.
+ * server goes on with the job that it has, unless that is gone or has failed. A cancelled call cancels its job, one that is
+ * handed over to another worker does not.
  */
 export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
   const kept = keptOf(described);
@@ -71,7 +73,8 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
   try {
     return await polled(described, job, id, earlier);
   } catch (error) {
-    if (signal.aborted && job.cancel) cancel(described, job.cancel, id);
+    // The next attempt goes on with the job of a call that its worker hands over.
+    if (signal.aborted && job.cancel && !(signal.reason instanceof HandedOver)) cancel(described, job.cancel, id);
     throw error;
   }
 }

@@ -18,6 +18,7 @@ export type {
 } from '../connector.js';
 export { type Contract, type ContractCall, connectorContract, noAudio, type TestRunner } from '../contract/index.js';
 export { type Answer, type Exchange, exchange, LONGEST_BODY, type Transport, textOf } from '../exchange.js';
+export { HandedOver } from '../handed-over.js';
 export { readBody } from '../http/answer.js';
 export { codeOfStatus, errorMapper, HttpFault, shortened } from '../http-fault.js';
 export { handlerOf, mapped } from '../mapped.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
+import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
@@ -663,6 +664,24 @@ describe('jobs', () => {
     });
     await expect(call(api, { context: { signal: controller.signal } })).rejects.toBe(reason);
     await cancelled;
+  });
+
+  it('a call whose worker stops leaves its job to the next attempt', async () => {
+    const kept: Json[] = [];
+    jobs(['waiting']);
+    const { answer } = server;
+    const controller = new AbortController();
+    server.answer = (response, request) => {
+      if (request.method === 'GET') controller.abort(new HandedOver());
+      answer(response, request);
+    };
+    const stopped = { signal: controller.signal, checkpoint: (progress: Json) => void kept.push(progress) };
+    await expect(call(api, { context: stopped })).rejects.toBeInstanceOf(HandedOver);
+    jobs(['waiting', 'waiting', 'done']);
+    const { output } = await call(api, { context: { resumeFrom: kept[0] as Json } });
+    expect(output).toEqual({ a: 42 });
+    const methods = server.received.map(({ method }) => method);
+    expect(methods.filter((method) => method !== 'GET')).toEqual(['POST']);
   });
 
   it('are not asked for at another origin', async () => {

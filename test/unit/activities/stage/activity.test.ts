@@ -3,6 +3,7 @@ import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
+import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -22,6 +23,39 @@ it('an attempt may have more time than a timer of Node’s can be set for', asyn
   const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
   const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
   await expect(run).resolves.toBe('done');
+});
+
+describe('an attempt that Temporal cancels', () => {
+  const ends = async (reason: string) => {
+    const cancellation = new AbortController();
+    const failure = new CancelledFailure(reason);
+    let given: unknown;
+    const runner = {
+      run: async (_input: unknown, _call: unknown, { signal }: { signal: AbortSignal }) => {
+        cancellation.abort(failure);
+        given = signal.reason;
+        throw signal.reason;
+      },
+    } as unknown as StageRunner;
+    const context = {
+      info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
+      cancellationSignal: cancellation.signal,
+      heartbeat: () => undefined,
+    } as unknown as Context;
+    const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
+    const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+    await expect(run).rejects.toBeInstanceOf(CancelledFailure);
+    return { given, failure };
+  };
+
+  it('is handed over if only its worker stops', async () => {
+    expect((await ends('WORKER_SHUTDOWN')).given).toBeInstanceOf(HandedOver);
+  });
+
+  it.each(['CANCELLED', 'NOT_FOUND', 'TIMED_OUT'])('has Temporal’s reason otherwise: %s', async (reason) => {
+    const { given, failure } = await ends(reason);
+    expect(given).toBe(failure);
+  });
 });
 
 describe('what an attempt leaves for the next one', () => {
