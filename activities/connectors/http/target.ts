@@ -19,9 +19,18 @@ export function targetUrl(base: string, template: string, values: Scalars = {}, 
   for (const name of Object.keys(query)) {
     if (url.searchParams.has(name)) throw invalid(`query.${name}`, `the path ${template} sets "${name}" itself`);
   }
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  setQuery(url, query);
   url.hash = '';
   return url.href;
+}
+
+/**
+ * Sets fields of a URL's query. A space is sent as %20, which every reader takes for one and which signatures are of;
+ * URLSearchParams writes "+".
+ */
+export function setQuery(url: URL, query: Scalars): void {
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  url.search = url.search.replaceAll('+', '%20');
 }
 
 function encoded(name: string, value: string): string {

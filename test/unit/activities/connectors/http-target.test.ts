@@ -15,6 +15,7 @@ describe('the URL of a call', () => {
     ['/{a}', { a: '{b}', b: 'no' }, {}, '/%7Bb%7D'],
     ['/search', {}, { q: 'a&b=c', page: 2, exact: false }, '/search?q=a%26b%3Dc&page=2&exact=false'],
     ['/search?lang=en', {}, { q: 'é' }, '/search?lang=en&q=%C3%A9'],
+    ['/search?of=a+b', {}, { q: 'a b+c' }, '/search?of=a%20b&q=a%20b%2Bc'],
     ['//other.example/x', {}, {}, '//other.example/x'],
     ['/x', { unused: 1 }, {}, '/x'],
   ])('%s', (template, values, query, expected) => {
