@@ -47,14 +47,23 @@ export async function bodyOf(response: Response, signal: AbortSignal): Promise<B
   return Buffer.concat(chunks);
 }
 
-/** An answer's body as it arrives; leaving early closes the connection. Throws as `exchange` does. */
-export async function* chunksOf({ body, headers }: Response, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+/**
+ * An answer's body as it arrives. Throws as `exchange` does. Leaving early closes the connection, after an error at once.
+ * @param tailMs how long what is left is awaited, unused, once the reader has left, since a connection serves another call
+ *   only if its answer has been read to the end. Nobody waits for this
+ */
+export async function* chunksOf(
+  { body, headers }: Response,
+  signal: AbortSignal,
+  tailMs = 0,
+): AsyncGenerator<Uint8Array, void> {
   if (body === null) return;
   const reader = body.getReader();
   // Cancelling also closes the connection of a transport that ignores the signal while the body arrives.
   const stop = () => void reader.cancel(signal.reason).catch(() => undefined);
   signal.addEventListener('abort', stop, { once: true });
   let ended = false;
+  let left = false;
   try {
     if (Number(headers.get('content-length')) > LONGEST_BODY) throw tooLong();
     let length = 0;
@@ -65,11 +74,34 @@ export async function* chunksOf({ body, headers }: Response, signal: AbortSignal
       if (done) return;
       length += value.byteLength;
       if (length > LONGEST_BODY) throw tooLong();
+      left = true;
       yield value;
+      left = false;
     }
   } finally {
-    if (!ended) stop();
     signal.removeEventListener('abort', stop);
+    if (left && tailMs > 0 && !signal.aborted) void readTail(reader, tailMs);
+    else if (!ended) stop();
+  }
+}
+
+/** More than this is not the end of an answer. */
+const LONGEST_TAIL = 64 * 1_024;
+
+async function readTail(reader: ReadableStreamDefaultReader<Uint8Array>, tailMs: number): Promise<void> {
+  const stop = () => void reader.cancel().catch(() => undefined);
+  const timer = setTimeout(stop, tailMs).unref();
+  try {
+    for (let length = 0; length <= LONGEST_TAIL; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      length += value.byteLength;
+    }
+    stop();
+  } catch {
+    // The connection is lost: nobody reads from it.
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -41,11 +41,17 @@ export const tokensOf = (pointer: string): string[] =>
         .split('/')
         .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 
-/** Level by level: recursion would overflow on the very values that this refuses. */
+/**
+ * Level by level: recursion would overflow on the very values that this refuses. Only objects and lists are kept: a vector
+ * of numbers costs one pass over it.
+ */
 function depth(value: Json): number {
-  let level: readonly Json[] = [value];
+  let level = containersOf([value]);
   for (let deep = 0; ; deep++) {
     if (level.length === 0 || deep > DEEPEST) return deep;
-    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? (Object.values(each) as Json[]) : []));
+    level = level.flatMap((each) => containersOf(Array.isArray(each) ? each : (Object.values(each) as Json[])));
   }
 }
+
+const containersOf = (values: readonly Json[]): (JsonObject | Json[])[] =>
+  values.filter((each) => typeof each === 'object' && each !== null) as (JsonObject | Json[])[];

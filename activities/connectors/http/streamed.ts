@@ -53,8 +53,13 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   return { ...about, body: last, text: collected.text };
 }
 
-const bytesOf = (response: Response, { framing }: Stream, signal: AbortSignal): AsyncIterable<Uint8Array> =>
-  framing ? payloadsOf(chunksOf(response, signal)) : chunksOf(response, signal);
+/** Servers send more after the event that ends an answer: the tokens used, `[DONE]`. */
+const TAIL_MS = 1_000;
+
+function bytesOf(response: Response, { framing }: Stream, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const chunks = chunksOf(response, signal, TAIL_MS);
+  return framing ? payloadsOf(chunks) : chunks;
+}
 
 /** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
 async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<string, void> {

@@ -511,6 +511,37 @@ describe('streams', () => {
     },
   );
 
+  it('leaves the connection to the next call, though more follows the event that ends the answer', async () => {
+    const sockets = new Set<unknown>();
+    let calls = 0;
+    let finish = () => {};
+    server.answer = (response) => {
+      calls++;
+      sockets.add(response.socket);
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: {"t":"a","end":true}\n\n');
+      finish = () => void response.end('data: {"usage":1}\n\ndata: [DONE]\n\n');
+    };
+    const again = async () => {
+      await call(sse, { kind: 'chat', input: { prompt: 'p', history: [] } });
+      finish();
+      return calls - sockets.size;
+    };
+    await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(0);
+  });
+
+  it('closes the connection of an answer whose server goes on after its end', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    server.answer = (response) => {
+      closed = new Promise((resolve) => response.once('close', resolve));
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: {"t":"a","end":true}\n\n');
+    };
+    const { output } = await call(sse, { kind: 'chat', input: { prompt: 'p', history: [] } });
+    expect(output.text).toBe('a');
+    await closed;
+  });
+
   it('a server that does not stream', async () => {
     expect((await streaming(sse, ['{"t":"whole","end":true}'], 'application/json')).text).toBe('whole');
   });
