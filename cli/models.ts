@@ -43,11 +43,10 @@ export async function discoverModels(settings: Settings, url: string, options: D
   const connectors = connectorsOf(settings);
   for (const [name, pool] of Object.entries(parseModels(pools, 'discovered'))) connectorOf(name, pool, connectors);
   if (write !== undefined) add(write, pools);
-  const notes = keyEnv === undefined ? found.notes : found.notes.filter((each) => !each.includes('apiKey'));
-  if (options.json) return print(JSON.stringify({ url, ...found, pools, notes }));
+  if (options.json) return print(JSON.stringify({ url, ...found, pools }));
   show(`${url} is ${found.server}`);
   if (write === undefined) print(JSON.stringify(pools, null, 2));
-  for (const each of notes) note(`note: ${each}`);
+  for (const each of found.notes) note(`note: ${each}`);
 }
 
 /** Adds pools to a models file. Those that it has are not changed. */

@@ -31,7 +31,7 @@ export interface DiscoverOptions {
 }
 
 /**
- * What serves at a URL: the first sign that fits, by GET requests alone. Undefined if nothing is known of it. Throws
+ * What serves at a URL: the first sign that fits, by its questions alone (`SIGNS`). Undefined if nothing is known of it. Throws
  * `BACKEND_UNAVAILABLE` if nothing answers, `INVALID_SETTING` for what is no base URL.
  */
 export async function discover(url: string, options: DiscoverOptions): Promise<Discovered | undefined> {
@@ -86,8 +86,9 @@ function found(
   const listed = [...new Set([...models, ...modelsIn(sign, scope)])];
   const { connector, preset, kind, base: below = '' } = sign.pool;
   const names = listed.length > 0 ? listed.slice(0, MOST_MODELS) : ['model'];
-  const pools = names.map((model) => [
-    poolName(model),
+  const poolNames = namesOf(names);
+  const pools = names.map((model, i) => [
+    poolNames[i],
     {
       connector,
       kind: connector === 'openai' ? kindOf(model) : kind,
@@ -107,10 +108,13 @@ function found(
       ...(preset !== undefined && kind === 'infer'
         ? ['the kind is "infer" unless you know better: an answer does not tell what a model is for']
         : []),
-      ...(key !== undefined ? ['the servers need a key: add "apiKey": { "env": … }'] : []),
-      ...(String(scope.status) !== '200'
-        ? ['the server wants a key that it did not get: add "apiKey": { "env": … }']
-        : []),
+      ...(String(scope.status) === '200'
+        ? []
+        : [
+            key === undefined
+              ? 'the server wants a key that it did not get: add "apiKey": { "env": … }'
+              : 'the server refuses the key that it got',
+          ]),
     ],
   };
 }
@@ -124,17 +128,29 @@ function modelsIn({ models }: Sign, scope: Scope): string[] {
 
 /** Of an OpenAI server's model: its name is all that tells. */
 function kindOf(model: string): string {
-  if (/embed|minilm|bge-(?!rerank)|e5-|gte-/i.test(model)) return 'embed';
   if (/rerank/i.test(model)) return 'rerank';
+  if (/embed|minilm|bge-|e5-|gte-/i.test(model)) return 'embed';
   if (/whisper|transcri/i.test(model)) return 'transcribe';
   return /\btts\b|speech/i.test(model) ? 'synthesize' : 'chat';
 }
 
+/** Names of pools, one for each model: its own, with its owner's if another model has the same, numbered if that is taken. */
+function namesOf(models: readonly string[]): string[] {
+  const short = models.map((model) => poolName(model.split('/').at(-1) ?? ''));
+  const shared = new Set(short.filter((name, i) => short.indexOf(name) !== i));
+  const taken = new Set(short.filter((name) => !shared.has(name)));
+  return short.map((name, i) => {
+    if (!shared.has(name)) return name;
+    const long = poolName(models[i] ?? '');
+    let free = long;
+    for (let number = 2; taken.has(free); number++) free = `${long}-${number}`;
+    taken.add(free);
+    return free;
+  });
+}
+
 const poolName = (model: string): string =>
   model
-    .split('/')
-    .slice(-1)
-    .join('')
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, '-')
     .replace(/^-+|-+$/g, '') || 'model';

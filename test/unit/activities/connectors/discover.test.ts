@@ -34,9 +34,21 @@ describe('servers by their answers', () => {
     ['vLLM', listed('vllm', 'Qwen/Qwen3-8B'), 'openai', { 'qwen3-8b': { kind: 'chat', model: 'Qwen/Qwen3-8B' } }],
     [
       'a server of OpenAI’s API',
-      listed('me', 'bge-reranker', 'e5-large'),
+      listed('me', 'bge-reranker', 'e5-large', 'jina-embed-rerank'),
       'openai',
-      { 'bge-reranker': { kind: 'rerank' }, 'e5-large': { kind: 'embed' } },
+      { 'bge-reranker': { kind: 'rerank' }, 'e5-large': { kind: 'embed' }, 'jina-embed-rerank': { kind: 'rerank' } },
+    ],
+    [
+      'vLLM',
+      listed('vllm', 'a/llama', 'b/llama', 'b/Llama', 'a-llama', 'a/other'),
+      'openai',
+      {
+        'a-llama-2': { model: 'a/llama' },
+        'b-llama': { model: 'b/llama' },
+        'b-llama-2': { model: 'b/Llama' },
+        'a-llama': { model: 'a-llama' },
+        other: { model: 'a/other' },
+      },
     ],
     [
       'Ollama',
@@ -86,6 +98,16 @@ describe('servers by their answers', () => {
     } finally {
       await one.close();
     }
+  });
+
+  it('says what to do about a key, once it knows', async () => {
+    server.answer = (response) => void response.writeHead(400).end('{"type":"InvalidKeyException"}');
+    const notes = async (key?: string) =>
+      (await discover(server.url, { signal: signal(), ...(key && { key }) }))?.notes.join('\n');
+    expect(await notes()).toContain('wants a key that it did not get: add "apiKey"');
+    expect(await notes('wrong')).toContain('refuses the key that it got');
+    answers(listed('vllm', 'a'));
+    expect(await notes('right')).toBe('');
   });
 
   it('does not guess, and says when nothing answers', async () => {
