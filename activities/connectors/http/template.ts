@@ -236,8 +236,14 @@ export function flawsOf(template: Json, roots: readonly string[], path: (string 
         ...(template.default === undefined ? [] : within(template.default, 'default')),
       ];
     case '$base64':
-    case '$dataUrl':
-      return [...pointer(given, name), ...fileFlaws(template, wrong)];
+    case '$dataUrl': {
+      const ofItem = typeof given === 'string' && /^\/(item|index)(\/|$)/.test(given);
+      return [
+        ...(ofItem ? [wrong('cannot be of an item: a file is named by its place, "/input/images/0"', name)] : []),
+        ...(ofItem ? [] : pointer(given, name)),
+        ...fileFlaws(template, wrong),
+      ];
+    }
     default:
       return pointer(given, name);
   }

@@ -208,6 +208,11 @@ describe('options that do not fit are named when they are read', () => {
     [posts({ $from: '/input/a', optinal: true }), 'options.request.json.optinal', /may not stand beside \$from/],
     [posts({ $each: '/input/a' }), 'options.request.json.as', /is required/],
     [posts({ $from: 'input/a' }), 'options.request.json.$from', /must be a JSON pointer/],
+    [
+      posts({ $each: '/input/l', as: { $base64: '/item' } }),
+      'options.request.json.as.$base64',
+      /cannot be of an item: a file is named by its place/,
+    ],
     [posts('$/body/a'), 'options.request.json', /has nothing at \/body/],
     [{ request: { path: '/x', json: 1, form: {} } }, 'options.request', /json and form: a request has one body/],
     [{ request: { path: '/x', method: 'GET', json: 1 } }, 'options.request', /a GET has no body/],
