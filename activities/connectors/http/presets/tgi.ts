@@ -43,7 +43,8 @@ export const tgi: PresetInput = {
               default: optional('/given/temperature'),
             },
             do_sample: { $case: '/given/temperature', of: { '0': false }, default: true },
-            top_p: optional('/given/topP'),
+            // The whole distribution without one: the server refuses 1.
+            top_p: { $case: '/given/topP', of: { '1': { $omit: true } }, default: optional('/given/topP') },
             top_k: optional('/given/topK'),
             seed: optional('/given/seed'),
             stop: optional('/given/stop'),

@@ -55,7 +55,7 @@ const ROWS: readonly Row[] = [
       chat: {
         call: {
           model: 'model',
-          with: { maxTokens: 16, temperature: 0 },
+          with: { maxTokens: 16, temperature: 0, topP: 1 },
           input: { prompt: 'What is the capital of France?', history: [] },
         },
         check({ output: made, usage }) {

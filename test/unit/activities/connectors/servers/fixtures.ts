@@ -111,6 +111,12 @@ export function tgi({ path, json }: Asked): Told {
       json: { error: 'Input validation error: `temperature` must be strictly positive', error_type: 'validation' },
     };
   }
+  if (json.parameters.top_p >= 1) {
+    return {
+      status: 422,
+      json: { error: 'Input validation error: `top_p` must be > 0.0 and < 1.0', error_type: 'validation' },
+    };
+  }
   const inputs = String(json.inputs);
   if (inputs === 'slow') return { never: true };
   if (inputs === 'bad') {
