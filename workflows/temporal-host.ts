@@ -21,6 +21,7 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { allSteps, PRIORITY_KEYS, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
+  type Change,
   childEvents,
   type Decision,
   type EventsTo,
@@ -44,6 +45,7 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
+import { takes } from './changes.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { callForeign } from './foreign.js';
@@ -232,6 +234,10 @@ export class TemporalHost implements RunHost {
     }
   }
 
+  since(change: Change): boolean {
+    return takes(change);
+  }
+
   now(): number {
     return Date.now();
   }
@@ -301,6 +307,7 @@ export class TemporalHost implements RunHost {
 
   /** A delivery that has been stopped is no reason for the run to fail. */
   announce(wait: Wait, to: string): void {
+    if (!takes('waits-are-told')) return;
     const { workflowId } = workflowInfo();
     const parent = runOfDelivery(to);
     const prefix = workflowId === parent ? '' : `${workflowId.slice(parent.length + 1)}/`;

@@ -1,3 +1,4 @@
+export type { Change } from './changes.js';
 export * from './events.js';
 export * from './foreign.js';
 export { resultText } from './result-text.js';

@@ -50,6 +50,13 @@ const FOUR_STEPS_DONE = {
   })),
 };
 
+/** Its waits are told to a delivery that was stopped. */
+const TOLD = { waitsTo: 'webhook/recorded' };
+const WAIT = {
+  ...{ nonce: 'recorded', stage: 'sign-off', path: 'sign-off', subject: 'one step', otherwise: false },
+  ...{ since: '2026-11-26T20:00:00.000Z', until: '2026-11-26T21:00:00.000Z' },
+};
+
 const FEATURES = {
   'queued-stages': [fixtures.threeSteps, () => ({ log: log(), ms: 1 })],
   'inline-stages': [fixtures.threeInlineSteps, () => ({ log: log(), ms: 1 })],
@@ -57,6 +64,21 @@ const FEATURES = {
   'failed-stage': [fixtures.flakyRun, () => ({ log: log(), failures: 9, code: 'BACKEND_REJECTED' })],
   'parallel-stages': [fixtures.fanOut, () => ({ log: log(), ms: 20 })],
   approval: [fixtures.gated, () => ({ log: log() }), (run) => decided(run)],
+  'approval-told': [fixtures.gated, () => ({ log: log() }), (run) => decided(run), { context: TOLD }],
+  'delivery-of-waits': [
+    fixtures.gated,
+    () => ({ log: log() }),
+    async (delivery, _wake, run) => {
+      await delivery.signal('waiting', WAIT);
+      await decided(run);
+      await run.result();
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      // Attempts take three days.
+      await delivery.terminate();
+    },
+    { delivered: true },
+  ],
+  'lost-stream': [fixtures.mutedNarrator, () => ({ question: 'Why?' }), undefined, { queue: WITHOUT_REDIS }],
   deadline: [fixtures.tooLate, () => ({ log: log(), ms: 60_000 })],
   cancelled: [fixtures.gated, () => ({ log: log() }), (run) => run.cancel()],
   'cached-answer': [fixtures.askCached, () => ({ question: 'What is the capital of France?' })],
@@ -90,6 +112,7 @@ const FEATURES = {
   ],
   'new-history': [fixtures.heavyLoop, () => ({ n: 0 })],
   agent: [agents.manyTools, () => ({ task: 'all' }), undefined, AGENTS],
+  'agent-without-tools': [agents.desertedAgent, () => ({ task: 'sum' }), undefined, AGENTS],
   'agent-approval': [agents.refundDesk, () => ({ task: 'refund' }), (run) => decided(run), AGENTS],
   'agent-approval-by-default': [agents.hastyDesk, () => ({ task: 'refund' }), undefined, AGENTS],
   'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
@@ -117,6 +140,18 @@ async function decided(run) {
   }
 }
 
+/** Starts a delivery that starts the run `of`. No attempt at its only target succeeds. */
+function deliveryOf(pipeline, { version }, of) {
+  const { workflowId: id, args, taskQueue } = of;
+  const run = { id, pipeline, version, args, memo: {}, timeoutMs: 60_000, summary: 'recorded' };
+  const targets = [{ endpoint: 'nobody' }];
+  return {
+    taskQueue,
+    workflowId: `webhook/${id}`,
+    args: [{ tenant: 'default', targets, queue: settings.MILLRACE_TASK_QUEUE, of: { run } }],
+  };
+}
+
 /** The servers of a stack that is up; none for 0. */
 function serversAt(first) {
   if (first === 0) return {};
@@ -136,7 +171,12 @@ function serversAt(first) {
 /** Longer histories are kept compressed, in characters. */
 const COMPRESSED_FROM = 200_000;
 
-const POOLS = { assistant: ['openai', 'chat'], scripted: ['openai', 'chat'], minilm: ['triton', 'embed'] };
+const POOLS = {
+  assistant: ['openai', 'chat'],
+  scripted: ['openai', 'chat'],
+  minilm: ['triton', 'embed'],
+  tts: ['triton', 'synthesize'],
+};
 const poolOf = (model) => {
   const [connector, kind] = POOLS[model];
   return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream', 'tools', 'structured-output']) };
@@ -183,7 +223,10 @@ function agentSettings(url) {
   return {
     MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
     MILLRACE_MODELS: file('models.json', { scripted: pool }),
-    MILLRACE_MCP_SERVERS: file('mcp.json', { files: server }),
+    MILLRACE_MCP_SERVERS: file('mcp.json', {
+      files: server,
+      gone: { command: process.execPath, args: ['-e', 'process.exit(1)'] },
+    }),
   };
 }
 
@@ -218,7 +261,7 @@ try {
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
     // Alone: started without a context, as other clients start runs.
-    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false } = more;
+    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false, delivered = false } = more;
     const wanted = {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
@@ -227,11 +270,15 @@ try {
         ...(alone ? [] : [{ plan, placement: place(plan, poolOf, queue), tenant: 'default', ...context }]),
       ],
     };
-    const run = await client.workflow.start(name, { ...wanted, ...more.options });
+    const run = delivered
+      ? await client.workflow.start('webhookDelivery', deliveryOf(name, plan, wanted))
+      : await client.workflow.start(name, { ...wanted, ...more.options });
     if (act) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      await act(run, (signal, ...signalArgs) =>
-        client.workflow.signalWithStart(name, { ...wanted, signal, signalArgs }),
+      await act(
+        run,
+        (signal, ...signalArgs) => client.workflow.signalWithStart(name, { ...wanted, signal, signalArgs }),
+        client.workflow.getHandle(wanted.workflowId),
       );
     }
     const end = await run.result().then(

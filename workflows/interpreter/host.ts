@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import type {
+  Change,
   Decision,
   EventsTo,
   RunContext,
@@ -76,6 +77,11 @@ export interface StageHost {
    * which case `code` is recorded as missing. Absent where there are no queues.
    */
   serving?(queues: readonly string[], code: string): Promise<string | undefined>;
+  /**
+   * Whether a change of what the interpreter commands holds in this run; false where its history was made without it. Asked only where
+   * the commands differ. Absent where nothing is replayed: every change holds.
+   */
+  since?(change: Change): boolean;
   /** The run's clock, in milliseconds; the same on replay. */
   now(): number;
   /** Resolves after `ms` milliseconds. `what` is displayed meanwhile. */
@@ -101,3 +107,6 @@ export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
  */
 export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
   interrupts(error) || error.code === 'RECORD_GONE';
+
+/** Whether a change holds in a run on this host. */
+export const holds = (host: Pick<StageHost, 'since'>, change: Change): boolean => host.since?.(change) ?? true;

@@ -3,7 +3,7 @@ import { allSteps, type Graph, graphsOf, isStage, type Step } from '../../pipeli
 import { buildSegment, readsOfAll } from '../../pipelines/run/build-segment.js';
 import { callName, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { RunHost } from './host.js';
+import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';

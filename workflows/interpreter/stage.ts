@@ -16,7 +16,7 @@ import { runAgent } from './agent/agent.js';
 import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
-import { concernsAll } from './host.js';
+import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
@@ -111,7 +111,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         throw error;
       }
       // No server has failed, so no other one is tried: the caller has the collected values.
-      if (reads && isLost(error) && deadline.leftMs > 0) throw error;
+      if (reads && isLost(error) && deadline.leftMs > 0 && holds(at.host, 'lost-streams-are-collected')) throw error;
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       // A next agent goes on with what this one has used, and reports it at its end.
       const rest =

@@ -8,6 +8,7 @@ import {
 } from '../../../pipelines/plan/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
+import { holds } from '../host.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
@@ -78,7 +79,7 @@ async function listed(
     ({ output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown));
   } catch (error) {
     const isOwn = error instanceof StageError && OF_SERVER.has(error.code) && !run.deadline.isOver(error);
-    if (!isOwn || onFailure === 'fail') throw error;
+    if (!isOwn || onFailure === 'fail' || !holds(at.host, 'tools-may-lack')) throw error;
     lacking.push(lackOf(from, error));
     return [];
   }

@@ -1,0 +1,10 @@
+/**
+ * Changes of what a workflow commands in a given place, since release 0.3.0 (decision 0120). Each is a patch of Temporal: its id stands in
+ * the histories of the runs that took it, so it is neither renamed nor used for another change, and removed only when no run from
+ * before it can be open.
+ *
+ * - `waits-are-told`: a run signals its delivery that a wait for a person has begun, and the delivery sends an event. 0.3.0 did neither.
+ * - `tools-may-lack`: an agent goes on without an MCP server whose tools cannot be listed. In 0.3.0 its candidate failed.
+ * - `lost-streams-are-collected`: a stage whose stream was lost goes on with the collected value. In 0.3.0 its next candidate began at once.
+ */
+export type Change = 'waits-are-told' | 'tools-may-lack' | 'lost-streams-are-collected';
