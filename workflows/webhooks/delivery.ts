@@ -29,7 +29,8 @@ import {
   type WebhookTarget,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/run/index.js';
-import { crowdedMs, SCHEDULE_MS, waitMs } from './schedule.js';
+import { takes } from '../changes.js';
+import { crowdedMs, MOST_WAIT_ATTEMPTS, MOST_WAITS, SCHEDULE_MS, waitMs } from './schedule.js';
 
 /** An attempt ends itself within 15 s (`ATTEMPT_MS`); Temporal's timeout is for a worker that hangs. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
@@ -38,24 +39,25 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 /** A worker's death or an outage of Temporal is not an attempt: it is retried until it succeeds. */
 const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 };
 
-/** Waits of a run that are told. One that waits more often asks nobody any more. */
-const MOST_WAITS = 500;
-
 /**
  * Sends the end of a run to every target, and before it the waits for a person that the run signals. It starts the run as its child, so that
  * one start creates both or neither, and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was
  * terminated. Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event of the end; those
- * of waits are attempted until the run has ended.
+ * of waits are attempted until the wait or the run has ended, within `MOST_WAIT_ATTEMPTS`.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   const waits: Promise<unknown>[] = [];
   let over = false;
+  let attempts = 0;
   const send = (event: WebhookEvent, report: (rows: readonly Delivery[]) => void, isOver?: () => boolean) => {
     const wanted = targets.filter((target) => !('events' in target) || (target.events?.includes(event.type) ?? true));
     const rows: Delivery[] = wanted.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
     return Promise.all(
       wanted.map((target, i) => {
-        const attempt = (summary: string) => activities(queue, summary).webhookAttempt(tenant, target, event);
+        const attempt = (summary: string) => {
+          if (isOver) attempts += 1;
+          return activities(queue, summary).webhookAttempt(tenant, target, event);
+        };
         const onRow = (row: Delivery) => {
           rows[i] = row;
           report(rows);
@@ -66,9 +68,11 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
   };
   if ('run' in of) {
     setHandler(waitingSignal, (wait) => {
-      if (waits.length >= MOST_WAITS) return;
+      if (waits.length >= MOST_WAITS || !takes('waits-are-told')) return;
       const event = waitingEvent(of.run, tenant, wait);
-      waits.push(send(event, ignored, () => over));
+      const untilMs = Date.parse(wait.until);
+      const isOver = () => over || attempts >= MOST_WAIT_ATTEMPTS || Date.now() >= untilMs;
+      waits.push(send(event, ignored, isOver));
     });
     if (!(await toItsEnd(of.run, tenant))) return [];
   }
@@ -152,7 +156,8 @@ async function deliver(
     const pauseMs = waitMs(scheduledMs, requestedMs, Math.random());
     if (pauseMs > 0 && isOver && (await condition(isOver, pauseMs))) break;
     if (pauseMs > 0 && !isOver) await sleep(pauseMs, { summary: `${target} · attempt ${i + 1}` });
-    const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target);
+    if (isOver?.()) break;
+    const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target, isOver);
     const { outcome, ...seen } = done;
     const state = outcome === 'delivered' ? outcome : outcome === 'refused' ? 'undelivered' : 'waiting';
     row = { target, state, attempts: i + 1, ...seen };
@@ -166,10 +171,10 @@ async function deliver(
 }
 
 /** A crowded target has not failed: it costs time, not an attempt. */
-async function withRoom(attempt: () => Promise<AttemptOutcome>, target: string) {
+async function withRoom(attempt: () => Promise<AttemptOutcome>, target: string, isOver?: () => boolean) {
   for (let times = 0; ; times++) {
     const done = await attempt();
-    if (done.outcome !== 'busy') return done;
+    if (done.outcome !== 'busy' || isOver?.()) return done;
     await sleep(crowdedMs(times, Math.random()), { summary: `${target} · waits for room` });
   }
 }

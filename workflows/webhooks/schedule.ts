@@ -37,3 +37,12 @@ const CROWDED_MS = { first: SECOND, most: MINUTE };
 
 export const crowdedMs = (times: number, random: number): number =>
   Math.round(Math.min(CROWDED_MS.first * 2 ** times, CROWDED_MS.most) * (0.5 + random / 2));
+
+/** Waits of a run that are told. One that waits more often asks nobody any more. */
+export const MOST_WAITS = 500;
+
+/**
+ * Attempts of all waits of a run together. Each takes up to eight events, and a told wait four; Temporal ends a history of more than
+ * 51,200 events, and the end of the run must still be told.
+ */
+export const MOST_WAIT_ATTEMPTS = 4_000;

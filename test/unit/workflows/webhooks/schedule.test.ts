@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { Crowd } from '../../../../activities/webhooks/crowd.js';
-import { crowdedMs, SCHEDULE_MS, waitMs } from '../../../../workflows/webhooks/schedule.js';
+import {
+  crowdedMs,
+  MOST_WAIT_ATTEMPTS,
+  MOST_WAITS,
+  SCHEDULE_MS,
+  waitMs,
+} from '../../../../workflows/webhooks/schedule.js';
 
 const HOUR = 3_600_000;
 
@@ -24,6 +30,11 @@ describe('the schedule of attempts', () => {
     expect([0, 1, 2, 9].map((times) => crowdedMs(times, 1))).toEqual([1_000, 2_000, 4_000, 60_000]);
     expect(crowdedMs(0, 0)).toBe(500);
   });
+});
+
+it('a delivery that tells as many waits as it may fits into a history, with the end of its run to ten targets', () => {
+  const [attempt, wait] = [8, 4];
+  expect(MOST_WAIT_ATTEMPTS * attempt + MOST_WAITS * wait + 10 * SCHEDULE_MS.length * attempt).toBeLessThan(40_000);
 });
 
 describe('a crowd', () => {
