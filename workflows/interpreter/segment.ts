@@ -68,12 +68,15 @@ export async function runSegment(
       const { code, message, details } = outcome.failure;
       throw new StageError(code, message, details);
     }
-    for (const { id } of steps) at.begun?.get(id)?.begin(true);
     if (outcome.tried) host = afterTries(host, outcome.tried);
   }
   const values = steps.map(({ id }) => [id, at.memo.below(id).value] as const);
   if (values.every((entry): entry is [string, Json] => entry[1] !== undefined)) {
-    for (const [id, value] of values) scope.set(id, value);
+    for (const [id, value] of values) {
+      scope.set(id, value);
+      // Of a segment that was interrupted, each step begins itself below.
+      at.begun?.get(id)?.begin(true);
+    }
     return true;
   }
   return host.race([
@@ -133,6 +136,7 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
     ...(host.serving && { serving: (...args) => host.serving?.(...args) ?? Promise.resolve(undefined) }),
     ...(host.streams && { streams: true }),
     runChild: (...args) => host.runChild(...args),
+    since: (change) => holds(host, change),
     now: () => host.now(),
     wait: (...args) => host.wait(...args),
     nonce: () => host.nonce(),

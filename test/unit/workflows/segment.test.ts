@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, eq, MillraceError, type Pipeline, pipeline } from '../../../pipelines/index.js';
+import { chat, code, eq, MillraceError, type Pipeline, pipeline, synthesize, text } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import {
   callName,
@@ -146,6 +146,28 @@ describe('a segment that is interrupted', () => {
     expect(output).toEqual({ n: 1 });
     expect(stages).toMatchObject([{ status: 'done', instead: 'BACKEND_UNAVAILABLE' }]);
     expect(runner.events).toEqual(['a starts', 'a ends']);
+  });
+
+  it('lets a stage read the stream of a step when that step begins, not before', async () => {
+    const spoken = pipeline('spoken', { input: one }, ({ input, stage }) => {
+      const a = stage('a', add, { n: input.n }, inline);
+      const told = stage('tell', chat({ model: 'm' }), { prompt: text`Say ${a.n}` }, inline);
+      return { audio: stage('speak', synthesize({ model: 'v' }), { text: told.sentences }, inline).audio };
+    }) as unknown as Pipeline;
+    const begun: string[] = [];
+    const outputs: Record<string, JsonObject> = { a: { n: 1 }, tell: { text: 'One.' }, speak: { audio: {} } };
+    const host: RunHost = {
+      ...handing(new InProcessHost({ runner: new CodeRunner(spoken), run: 'r' }), async () => interrupted()),
+      streams: true,
+      race: (contenders) => (contenders[0] as (host: RunHost) => Promise<never>)(host),
+      runStage: async ({ id }) => {
+        begun.push(id);
+        await sleep(1);
+        return { output: outputs[id] ?? {}, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
+      },
+    };
+    await interpret({ n: 0 }, contextOf(spoken), host);
+    expect(begun).toEqual(['a', 'tell', 'speak']);
   });
 
   it('keeps the policies of the stages in its loops', async () => {
