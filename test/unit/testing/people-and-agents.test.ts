@@ -255,6 +255,27 @@ describe('agents', () => {
       expect(run.calls).toHaveLength(5);
     });
 
+    it('and one without this team that takes the failed one’s place answers in its own name', async () => {
+      const alone = pipeline('alone', { input: question }, ({ input, stage }) => {
+        const billing = { name: 'billing', description: 'Invoices', to: ['main'] };
+        const options = { fallback: [agent({ model: 'other', tools: [look] })], retry: { attempts: 1 } };
+        const use = agent({ model: 'm', tools: [look], handoffs: [billing] });
+        const answer = stage('talk', use, { prompt: input.text }, options);
+        return { text: answer.text, by: answer.agent, calls: answer.toolCalls };
+      });
+      const talk = (_: JsonObject, { model }: { model: string }, n: number) =>
+        model === 'other'
+          ? { text: 'Here.' }
+          : n === 0
+            ? toolCalls(['transfer_to_billing', {}])
+            : failure('BACKEND_REJECTED');
+      let asked = 0;
+      const script = ((input: JsonObject, call: { model: string }) => talk(input, call, asked++)) as never;
+      const run = await testPipeline(alone, { text: 'x' }, { stages: { talk: script } });
+      expect(run.output).toMatchObject({ text: 'Here.', calls: [{ name: 'transfer_to_billing', end: 'done' }] });
+      expect(run.output.by).toBeUndefined();
+    });
+
     it.each([
       [[{ name: 'main', description: 'x' }], 'handoffs[0].name'],
       [[{ name: 'Big', description: 'x' }], 'handoffs[0].name'],

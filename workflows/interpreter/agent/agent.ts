@@ -50,7 +50,7 @@ export async function runAgent(
   const session = planned.session ? await openSession(own, at, input) : undefined;
   if (kept.value === undefined) {
     const fresh = begin(stage.id, input, session?.messages);
-    kept.end((left ? goesOn(left, fresh) : fresh) as unknown as Json);
+    kept.end((left ? goesOn(left, fresh, plan) : fresh) as unknown as Json);
   }
   let progress = kept.value as unknown as Progress;
   if (isSearched(plan) && progress.offered === undefined) {

@@ -1,4 +1,10 @@
-import { agentOf, type PricePlan, type StagePlan, type ToolPlan } from '../../../pipelines/plan/index.js';
+import {
+  type AgentPlan,
+  agentOf,
+  type PricePlan,
+  type StagePlan,
+  type ToolPlan,
+} from '../../../pipelines/plan/index.js';
 import { type TokenUsage, usageSum } from '../../../pipelines/run/index.js';
 import type { Memo } from '../memo.js';
 import type { Reply } from './call-model.js';
@@ -52,9 +58,11 @@ export const usageOf = ({ inputTokens, outputTokens, earlier, tools }: Progress)
  * Initial progress of the next candidate: it continues after what has been done, as if it had done it itself, but
  * without the conversation if nothing was done. Used tokens, turns and time stay used.
  */
-export function goesOn(left: Progress, fresh: Progress): Progress {
+export function goesOn({ active, ...left }: Progress, fresh: Progress, { team = [] }: AgentPlan): Progress {
   // An answer that was not accepted is dropped: the model must give a new one.
   const end = left.messages.findLastIndex(({ role }) => role === 'tool') + 1;
   const added = left.calls.length === 0 ? [] : left.messages.slice(left.given, end);
-  return { ...left, given: fresh.given, messages: [...fresh.messages, ...added] };
+  // A member of the failed candidate's team answers only if the next candidate has it too.
+  const stays = active !== undefined && team.some(({ name }) => name === active);
+  return { ...left, ...(stays && { active }), given: fresh.given, messages: [...fresh.messages, ...added] };
 }
