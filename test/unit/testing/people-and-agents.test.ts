@@ -167,7 +167,7 @@ describe('agents', () => {
       expect(run.output).toEqual({ text: 'I cannot.' });
       const asked = run.calls.find(({ kind }) => kind === 'chat')?.with;
       expect(asked).toMatchObject({
-        system: expect.stringContaining(`"notes" are not available now (${code}`),
+        system: expect.stringContaining(`"notes" are not available now (${code}).`),
         tools: [{ name: 'add' }],
       });
       const failed = await testPipeline(clerk('fail'), { text: 'x' }, { stages });

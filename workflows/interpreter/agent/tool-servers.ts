@@ -49,9 +49,9 @@ export async function withServers(agent: Agent, at: At): Promise<AgentPlan> {
   return { ...plan, tools: all, instructions: told(plan.instructions), ...(team && { team }) };
 }
 
-/** What the model is told of tools that it does not have. */
-const lackOf = ({ server }: ToolServerPlan, { code, message }: StageError): string =>
-  `The tools of "${server}" are not available now (${code}: ${message}). What would need them cannot be done: say so.`;
+/** What the model is told of tools that it does not have. The failure's message may be text of the server: it instructs no model. */
+const lackOf = ({ server }: ToolServerPlan, { code }: StageError): string =>
+  `The tools of "${server}" are not available now (${code}). What would need them cannot be done: say so.`;
 
 interface Listed {
   readonly name: string;
