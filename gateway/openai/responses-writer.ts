@@ -146,8 +146,6 @@ export class ResponseWriter {
   }
 
   *#reasoning(delta: string): Events {
-    // Of another attempt of the turn whose message is open.
-    if (this.#open?.type === 'message') return;
     if (!this.#open) {
       const id = `rs_${this.#of.run}_${this.#thoughts++}`;
       const output_index = this.#take();

@@ -26,7 +26,7 @@ type ToldModel = Pick<Model, 'textStages' | 'agents' | 'callers' | 'face'>;
 const TURN = /^([^/]+?)(~\d+)?\/turn-\d+(-again)?$/;
 
 /**
- * Reads the events of a run as its client is told them: each text once, however often a model call was made. A text that differs from what
+ * Reads the events of a run as its client is told them: each text once, however often a model call was made, and thoughts before it. A text that differs from what
  * was sent before is void in an agent's turn, whose run may have had effects and goes on; elsewhere it is an error (`BACKEND_ERROR`).
  */
 export class RunTeller {
@@ -62,7 +62,8 @@ export class RunTeller {
         if (this.#isText(event)) yield* this.#add(event, event.text);
         return;
       case 'stage.reasoning':
-        if (this.#isText(event)) yield { reasoning: event.text };
+        // Of another attempt of a call whose text has begun: it would part one message in two.
+        if (this.#isText(event) && this.#text.sent === '') yield { reasoning: event.text };
         return;
       case 'stage.finished':
         if (this.#isText(event)) yield* this.#finish(event);

@@ -131,6 +131,18 @@ const torn = (): RunEvent[] => [
   ...said('answer/turn-2', 'It is', ' done.'),
   finished('answer/turn-2'),
 ];
+/** The same of a model that thinks before each attempt. */
+const rethought = (): RunEvent[] => [
+  ...turns().slice(0, -3),
+  started('answer/turn-2'),
+  { type: 'stage.reasoning', ...of('answer/turn-2'), text: 'So.' },
+  ...said('answer/turn-2', 'It is'),
+  { type: 'stage.failed', ...of('answer/turn-2'), code: 'BACKEND_UNAVAILABLE', message: 'gone' },
+  started('answer/turn-2', 2),
+  { type: 'stage.reasoning', ...of('answer/turn-2', 2), text: 'Again.' },
+  ...said('answer/turn-2', 'It', ' is paid.'),
+  finished('answer/turn-2'),
+];
 
 const openai = () => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 
@@ -169,6 +181,15 @@ describe('a streamed completion', () => {
     events = [...turns().slice(0, -1), started('answer/turn-2', 2), ...said('answer/turn-2', 'It', ' is paid.')];
     answers('It is paid.', 'I look.');
     const { message } = await streamed();
+    expect(message?.content).toBe('I look.\n\nIt is paid.');
+  });
+
+  test('has no thoughts of another attempt behind its text', async () => {
+    events = rethought();
+    answers('It is paid.', 'I look.');
+    const { chunks, message } = await streamed();
+    const deltas = chunks.map(({ choices }) => choices[0]?.delta as { reasoning_content?: string } | undefined);
+    expect(deltas.flatMap((delta) => delta?.reasoning_content ?? [])).toEqual(['Hm.', 'So.']);
     expect(message?.content).toBe('I look.\n\nIt is paid.');
   });
 
@@ -387,6 +408,19 @@ describe('a streamed response', () => {
     expect(withoutRun(again.output)).toEqual(withoutRun(response.output.slice(1)));
   });
 
+  test('has one message where its model thinks again before another attempt', async () => {
+    events = rethought();
+    answers('It is paid.', 'I look.');
+    const { response } = await streamed();
+    expect(response.output).toMatchObject([
+      { content: [{ type: 'reasoning_text', text: 'Hm.' }] },
+      { content: [{ text: 'I look.' }] },
+      { name: 'refund' },
+      { content: [{ type: 'reasoning_text', text: 'So.' }] },
+      { content: [{ text: 'It is paid.' }] },
+    ]);
+  });
+
   test('ends a void message as incomplete, and sends it again', async () => {
     events = torn();
     answers('It is done.', 'I look.');
@@ -468,6 +502,30 @@ describe('AG-UI', () => {
       { role: 'tool', content: 'paid' },
       { role: 'assistant', content: 'It is paid.' },
     ]);
+  });
+
+  test('has one message where its model thinks again before another attempt', async () => {
+    events = rethought();
+    answers('It is paid.', 'I look.');
+    const { newMessages } = await run();
+    expect(newMessages.slice(-2)).toMatchObject([
+      { role: 'reasoning', content: 'So.' },
+      { role: 'assistant', content: 'It is paid.' },
+    ]);
+  });
+
+  test('names a message that is void, though its model thinks again', async () => {
+    events = [
+      ...rethought().slice(0, -3),
+      { type: 'stage.reasoning', ...of('answer/turn-2', 2), text: 'Again.' },
+      ...said('answer/turn-2', 'Done.'),
+    ];
+    answers('Done.', 'I look.');
+    const { all, newMessages } = await run();
+    const [voided] = all.flatMap(({ type, value }) => (type === 'CUSTOM' ? [value as { messageId: string }] : []));
+    const broken = newMessages.find(({ id }) => id === voided?.messageId);
+    expect(broken).toMatchObject({ role: 'assistant', content: 'It is' });
+    expect(newMessages.at(-1)).toMatchObject({ content: 'Done.' });
   });
 
   test('names a message that is void', async () => {
