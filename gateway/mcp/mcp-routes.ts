@@ -61,9 +61,6 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const legacy = await isLegacyRequest(web, body);
     const leave = methodOf(body) === SUBSCRIBE ? deps.streams.take(caller.tenant) : () => undefined;
     const answer = new Answer(reply);
-    const { socket } = request.raw;
-    // A connection kept alive for the client's next request would delay the shutdown.
-    reply.raw.once('finish', () => app.closing.aborted && socket.destroySoon());
     try {
       const extra = { serving };
       await answer.send(
