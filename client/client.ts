@@ -217,23 +217,26 @@ export class MillraceClient {
    * is missed or repeated. It fails with a `ClientError` if the run fails.
    */
   audio(id: string, field: string | (() => Promise<string>), options: AudioOptions = {}): ReadableStream<Uint8Array> {
-    const { format, signal } = options;
+    const { format } = options;
     let name: Promise<string> | undefined;
-    const open = async (from: number): Promise<Response | undefined> => {
+    const open = async (from: number, signal: AbortSignal): Promise<Response | undefined> => {
       name ??= typeof field === 'string' ? Promise.resolve(field) : field();
       const route = `${runPath(id)}/artifacts/${encodeURIComponent(await name)}${format ? `?format=${format}` : ''}`;
       for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
         try {
           const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
-          return await this.#request(route, { headers, ...(signal && { signal }) });
+          return await this.#request(route, { headers, signal });
         } catch (error) {
           if (error instanceof ClientError && error.code === 'RANGE_NOT_SATISFIABLE') return undefined;
-          if (signal?.aborted || !(error instanceof ClientError) || !isPassing(error)) throw error;
+          if (signal.aborted || !(error instanceof ClientError) || !isPassing(error)) throw error;
           await pause(error.retryAfterMs ?? pauseMs, signal);
+          signal.throwIfAborted();
         }
       }
     };
-    return resumedBytes(open, (again) => pause(Math.min(PAUSE.firstMs * 2 ** again, PAUSE.longestMs), signal));
+    const before = (again: number, signal: AbortSignal) =>
+      pause(Math.min(PAUSE.firstMs * 2 ** again, PAUSE.longestMs), signal);
+    return resumedBytes(open, before, options.signal);
   }
 
   /** Starts a run that is followed while it goes on: its events, its audio, its result. `signal` ends all of these. */

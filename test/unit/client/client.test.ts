@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ClientError, type ClientEvent, MillraceClient } from '../../../client/index.js';
 import { serverEvents } from '../../../client/sse.js';
 
@@ -272,6 +272,59 @@ describe('audio of a run', () => {
     await expect(read(failed.client.audio('r', 'speech'))).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
     const other = answered(bytes('first ', new Error('reset')), bytes('first '));
     await expect(read(other.client.audio('r', 'speech'))).rejects.toThrow('cannot be resumed');
+  });
+
+  test('is not asked for again when its reader has cancelled while no gateway is there', async () => {
+    vi.useFakeTimers();
+    try {
+      let requests = 0;
+      const own = async () => {
+        requests += 1;
+        throw down;
+      };
+      const audio = new MillraceClient({ baseUrl: 'http://gateway', fetch: own }).audio('r', 'speech').getReader();
+      const first = audio.read();
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(requests).toBeGreaterThan(0);
+      const asked = requests;
+      await audio.cancel();
+      expect((await first).done).toBe(true);
+      await vi.advanceTimersByTimeAsync(600_000);
+      expect(requests).toBe(asked);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('lets go of a response that comes after its reader has cancelled', async () => {
+    let arrive: (response: Response) => void = () => undefined;
+    let sent: AbortSignal | null | undefined;
+    const own = async (_: unknown, init?: RequestInit) => {
+      sent = init?.signal;
+      return await new Promise<Response>((resolve) => {
+        arrive = resolve;
+      });
+    };
+    const audio = new MillraceClient({ baseUrl: 'http://gateway', fetch: own }).audio('r', 'speech').getReader();
+    const first = audio.read();
+    await vi.waitFor(() => expect(sent).toBeDefined());
+    await audio.cancel();
+    expect((await first).done).toBe(true);
+    expect(sent?.aborted).toBe(true);
+    const cancelled = new Promise<void>((resolve) => {
+      arrive(new Response(new ReadableStream({ cancel: () => resolve() })));
+    });
+    await cancelled;
+  });
+
+  test('ends with the signal’s reason', async () => {
+    const leave = new AbortController();
+    const { client } = answered(bytes('first ', new Error('reset')), down);
+    const audio = client.audio('r', 'speech', { signal: leave.signal }).getReader();
+    expect(Buffer.from((await audio.read()).value ?? []).toString()).toBe('first ');
+    const next = audio.read();
+    leave.abort(new Error('left'));
+    await expect(next).rejects.toThrow();
   });
 
   test('of a run that is followed: the only audio of its output, with its events and its result', async () => {
