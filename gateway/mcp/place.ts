@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { isPosition } from '../../runs/follow.js';
+import { END, isPosition } from '../../runs/follow.js';
 import type { Reached } from './serving.js';
 
 const id = z.union([z.string().max(256), z.number().int()]);
@@ -10,7 +10,11 @@ const place = z.strictObject({
   request: id,
   token: id.optional(),
   run: z.string().min(1).max(256),
-  after: z.string().refine(isPosition).optional(),
+  after: z
+    .string()
+    .refine((given) => isPosition(given) && given !== END)
+    .optional(),
+  part: z.number().int().min(1).optional(),
   progress: z.number().int().min(0),
 });
 

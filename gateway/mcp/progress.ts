@@ -1,4 +1,4 @@
-import type { Json } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
 import { SentText } from '../openai/sent-text.js';
@@ -73,6 +73,9 @@ function* said(path: string, sentences: readonly string[]): Generator<string> {
 
 /** `answer/turn-1` of `answer/turn-1/refund:9f86d081884c`. */
 const turnOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+
+/** The first message of a call, with its `_meta`: where its run can be found. */
+export const runMessage = (run: string): [message: string, meta: JsonObject] => [`run ${run}`, { 'millrace/run': run }];
 
 /** Maximum length of arguments and results in a message, in characters. */
 const LONGEST = 500;

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import { findRun } from '../../runs/read.js';
+import { START } from '../../stores/events/index.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
@@ -8,8 +10,9 @@ import { asMillraceError, problemOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { resumeCall } from '../waiting/follow-call.js';
 import { answerOf } from './call-tool.js';
+import { NumberedMessages, type Told } from './numbered-messages.js';
 import { eventId, placeOf } from './place.js';
-import { ProgressMessages } from './progress.js';
+import { runMessage } from './progress.js';
 
 /** `GET /mcp`: continues the stream of a call after `Last-Event-ID`. */
 export async function resumeStream(
@@ -25,7 +28,7 @@ export async function resumeStream(
     void reply.header('allow', 'POST');
     throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'Last-Event-ID', message }] });
   }
-  const { request: id, token, run, after = '0-0', progress: sent } = placeOf(last);
+  const { request: id, token, run, ...sent } = placeOf(last);
   const caller = callerOf(request);
   await findRun(deps, run, caller);
   const gone = leaving(reply);
@@ -36,30 +39,30 @@ export async function resumeStream(
   raw.flushHeaders();
   const write = (message: object, at?: string) =>
     raw.write(`event: message\n${at === undefined ? '' : `id: ${at}\n`}data: ${JSON.stringify(message)}\n\n`);
-  let progress = sent;
-  const messages = new ProgressMessages();
+  const messages = new NumberedMessages(sent);
+  const tell = (told: Told, message: string, meta?: JsonObject) => {
+    if (token === undefined) return;
+    const params = { progressToken: token, progress: told.progress, message, ...(meta && { _meta: meta }) };
+    write({ jsonrpc: '2.0', method: 'notifications/progress', params }, eventId({ request: id, token, run, ...told }));
+  };
   const base = baseUrlOf(deps.publicUrl, request);
   try {
     const answer = await answerOf(deps, { caller, base }, () =>
       resumeCall(
         deps,
         { caller },
-        { run, after },
+        { run, after: sent.after ?? START },
         {
           cancelled: gone,
           closing,
           started: (id) => {
             request.notes.runId = id;
+            if (sent.progress === 0) tell(messages.count(), ...runMessage(id));
           },
           event: async (event, at) => {
-            for (const message of messages.of(event)) {
-              progress += 1;
-              if (token === undefined) continue;
-              const params = { progressToken: token, progress, message };
-              const place = eventId({ request: id, token, run, after: at, progress });
-              write({ jsonrpc: '2.0', method: 'notifications/progress', params }, place);
-            }
+            for (const { message, told } of messages.of(event, at)) tell(told, message);
           },
+          replay: true,
         },
       ),
     );

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { Calls } from './calls.js';
+import type { Told } from './numbered-messages.js';
 import { asksForms, type Capabilities, elicits } from './session.js';
 import { TASKS } from './task.js';
 import type { PipelineTool } from './tool.js';
@@ -27,13 +28,9 @@ export interface Serving {
   readonly reached?: ((place: Reached) => void) | undefined;
 }
 
-/** A place in the events of a call's run. */
-export interface Reached {
+/** A place in the progress messages of a call. */
+export interface Reached extends Told {
   readonly run: string;
-  /** Position in the run's events. Absent: before the first. */
-  readonly after?: string;
-  /** Progress messages sent so far. */
-  readonly progress: number;
 }
 
 /** What the client of a request can do. */

@@ -1,5 +1,6 @@
 import type { Result, ServerContext } from '@modelcontextprotocol/server';
 import { readRun } from '../../runs/read.js';
+import { START } from '../../stores/events/index.js';
 import type { Asked } from '../waiting/follow-call.js';
 import { resumeCall } from '../waiting/follow-call.js';
 import { formOf } from './ask.js';
@@ -8,9 +9,6 @@ import { answerOf } from './call-tool.js';
 import { canAsk, mayDecide, type Serving } from './serving.js';
 import { RELATED_TASK } from './task.js';
 import type { Sending } from './tools-call.js';
-
-/** Before a run's first event. */
-const START = '0-0';
 
 /** `tasks/result` of version 2025-11-25: waits for the run’s end, and asks the client’s user meanwhile. */
 export async function oldResult(

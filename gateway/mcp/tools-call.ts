@@ -11,7 +11,8 @@ import { type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
 import { askingId } from './asking-id.js';
 import type { ToolCall } from './call.js';
 import { answerOf, failed, inputOf } from './call-tool.js';
-import { ProgressMessages } from './progress.js';
+import { NumberedMessages, type Told } from './numbered-messages.js';
+import { runMessage } from './progress.js';
 import { sealed, unsealed } from './request-state.js';
 import { canAsk, type Era, mayDecide, type Serving, takesTasks } from './serving.js';
 import { oldTask, task } from './task.js';
@@ -105,7 +106,7 @@ async function modernCall(serving: Serving, call: Call): Promise<Result> {
     const place = unsealed(state);
     await answerWaits(deps, { caller }, place.run, inputResponses);
     const onWait = asks && mayDecide(serving) ? 'end' : undefined;
-    return await followed(serving, call, onWait, (watch) => resumeCall(deps, call, place, watch));
+    return await followed(serving, call, onWait, (watch) => resumeCall(deps, call, place, watch), place.after);
   }
   const args = fieldsIn((inputResponses[FIELDS] ?? {}) as Elicited, call.args);
   const missing = asks && !declined(inputResponses[FIELDS]) ? formOfMissing(call.tool, args) : undefined;
@@ -121,26 +122,30 @@ const declined = (answer: unknown): boolean =>
   isJsonObject(answer as Json) &&
   ((answer as Elicited).action === 'decline' || (answer as Elicited).action === 'cancel');
 
-/** The result of a call, or what it needs. */
+/**
+ * The result of a call, or what it needs.
+ * @param after position in the run's events up to which an earlier call has told of them
+ */
 async function followed(
   serving: Serving,
   call: Call,
   onWait: Watch['onWait'],
   work: (watch: Watch) => ReturnType<typeof startCall>,
+  after?: string,
 ): Promise<Result> {
   const { deps, caller, session, calls, request, closing, reached } = serving;
   const { id, signal, notify, _meta } = call.context.mcpReq;
   const open = calls.open({ tenant: caller.tenant, owner: ownerOf(caller), session, id }, signal);
   const progressToken = _meta?.progressToken;
-  let progress = 0;
   let run = '';
-  const messages = new ProgressMessages();
+  const messages = new NumberedMessages({ after, progress: 0 });
   let begun: Promise<void> = Promise.resolve();
-  const tell = async (message: string, meta?: JsonObject) => {
-    progress += 1;
-    if (progressToken === undefined) return;
-    const params = { progressToken, progress, message, ...(meta && { _meta: meta }) };
-    await notify({ method: 'notifications/progress', params });
+  const tell = async (told: Told, message: string, meta?: JsonObject) => {
+    if (progressToken !== undefined) {
+      const params = { progressToken, progress: told.progress, message, ...(meta && { _meta: meta }) };
+      await notify({ method: 'notifications/progress', params });
+    }
+    reached?.({ run, ...told });
   };
   try {
     const answer = await answerOf(deps, call, () =>
@@ -151,18 +156,16 @@ async function followed(
         started: (started) => {
           run = started;
           request.notes.runId = started;
-          reached?.({ run, progress });
+          reached?.({ run, ...messages.told });
           // At once: whoever loses the connection can look for the run.
-          begun = tell(`run ${started}`, { 'millrace/run': started });
+          begun = tell(messages.count(), ...runMessage(started));
           begun.catch(() => undefined);
         },
-        event: async (event, after) => {
+        event: async (event, at) => {
           await begun;
-          for (const message of messages.of(event)) {
-            await tell(message);
-            reached?.({ run, after, progress });
-          }
+          for (const { message, told } of messages.of(event, at)) await tell(told, message);
         },
+        replay: true,
       }),
     );
     await begun;

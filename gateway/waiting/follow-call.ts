@@ -7,6 +7,7 @@ import { type RunDocument, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { readRun } from '../../runs/read.js';
+import { isBehind, START } from '../../stores/events/index.js';
 import type { Caller } from '../access/caller.js';
 import type { Persistence } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
@@ -40,6 +41,8 @@ export interface Watch {
   readonly started: (run: string) => void;
   /** Gets each event with its position. Absent: not wanted. */
   readonly event?: ((event: RunEvent, at: string) => Promise<void> | void) | undefined;
+  /** Of a call that is resumed from a position, `event` gets the events up to it too. */
+  readonly replay?: boolean;
   /**
    * What happens when the run waits for a person: the call ends and says so, the caller is asked meanwhile, or, absent,
    * the call waits for a decision from elsewhere.
@@ -93,8 +96,9 @@ export async function resumeCall(
   const signals = [watch.cancelled, watch.closing];
   for (const signal of signals) signal.aborted ? end() : signal.addEventListener('abort', end, { once: true });
   try {
-    const events = followRun(deps, { id: run, caller }, { after, gone: over.signal });
-    return await toItsEnd(events, run, watch, async (wait, at) => ({
+    const { replay = false } = watch;
+    const events = followRun(deps, { id: run, caller }, { after: replay ? START : after, gone: over.signal });
+    return await toItsEnd(events, run, { ...watch, ...(replay && { after }) }, async (wait, at) => ({
       run,
       after: at,
       waits: await openWaits(deps, { caller }, run, wait),
@@ -108,14 +112,14 @@ export async function resumeCall(
 async function toItsEnd(
   events: AsyncIterable<RunFollowed>,
   run: string,
-  { event: tell, onWait, closing }: Watch,
+  { event: tell, onWait, closing, after }: Watch & { readonly after?: string },
   stop: (wait: Asked, at: string) => Promise<NeedsInput>,
 ): Promise<Followed> {
   for await (const each of events) {
     if ('document' in each) return ended(each.document);
     const { event, id: at } = each;
     await tell?.(event, at);
-    if (event.type !== 'stage.waiting') continue;
+    if (event.type !== 'stage.waiting' || (after !== undefined && !isBehind(at, after))) continue;
     if (onWait === 'end') return await stop(event, at);
     await onWait?.(run, event);
   }

@@ -2,7 +2,11 @@ import type { AddressInfo } from 'node:net';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { serverEvents } from '../../../../client/sse.js';
+import type { GatewayDeps } from '../../../../gateway/deps.js';
 import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
+import { isBehind, START } from '../../../../stores/events/index.js';
 import { grpcError } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
@@ -34,6 +38,25 @@ async function ask(url: string, method: string, params: object = {}, headers: Re
   const response = await post(url, { jsonrpc: '2.0', id: 1, method, params }, headers);
   const [data = ''] = /(?<=^data: )\{.*\}$/m.exec(await response.text()) ?? [];
   return JSON.parse(data) as { id: number; result: Record<string, never> & CallToolResult; error?: { code: number } };
+}
+
+/** Reads the progress messages of a stream up to and including the last, each with the place behind it, and leaves. */
+async function progressOf({ body }: Response, last: string): Promise<{ message: string; place: string }[]> {
+  const found: { message: string; place: string }[] = [];
+  let message = '';
+  let before = '';
+  for await (const { id, data } of serverEvents(body as ReadableStream<Uint8Array>)) {
+    if (data !== '') {
+      const { params } = JSON.parse(data) as { params: { progress: number; message: string } };
+      message = `${params.progress} ${params.message}`;
+    }
+    // The place comes with its message, or in an event of its own behind it.
+    if (id === before) continue;
+    before = id;
+    if (message !== '') found.push({ message, place: id });
+    if (message.endsWith(last)) break;
+  }
+  return found;
 }
 
 const initialize = (protocolVersion: string) => ({
@@ -151,6 +174,34 @@ describe('the MCP door', () => {
       _meta: { 'millrace/code': 'GATEWAY_UNAVAILABLE' },
     });
     expect(temporal.only().status).toBe('RUNNING');
+  });
+
+  it('continues the stream of a call behind each of its messages, within the sentence that a model writes', async () => {
+    const events = [
+      { type: 'stage.started', path: 'a', kind: 'chat', attempt: 1, at: '' },
+      { type: 'stage.delta', path: 'a', text: 'It is' },
+      { type: 'stage.delta', path: 'a', text: ' five. Or six.' },
+      { type: 'stage.finished', path: 'a' },
+    ].map((event, i) => ({ id: `${i + 1}-0`, event: event as unknown as RunEvent, json: JSON.stringify(event) }));
+    const follow: GatewayDeps['events']['follow'] = async function* (_run, after = START, signal) {
+      for (const each of events) if (isBehind(each.id, after)) yield each;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    };
+    const { url, temporal } = await start({}, { events: { follow } });
+    const headers = { ...HEADERS, 'mcp-protocol-version': '2025-11-25' };
+    const params = { name: 'greet', arguments: { name: 'Ada' }, _meta: { progressToken: 't' } };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    const calling = fetch(url, { method: 'POST', headers, body });
+    await vi.waitFor(() => expect(temporal.runs.size).toBe(1));
+    const all = await progressOf(await calling, 'finished');
+    const { workflowId } = temporal.only().options;
+    const told = [`run ${workflowId}`, 'a started', 'a: It is five.', 'a: Or six.', 'a finished'];
+    expect(all.map(({ message }) => message)).toEqual(told.map((message, i) => `${i + 1} ${message}`));
+    for (const [i, { place }] of all.slice(0, -1).entries()) {
+      const again = await fetch(url, { headers: { ...headers, 'last-event-id': place } });
+      const rest = await progressOf(again, 'finished');
+      expect(rest.map(({ message }) => message)).toEqual(told.slice(i + 1).map((each, n) => `${i + n + 2} ${each}`));
+    }
   });
 
   it('answers what is no request of the protocol in the protocol’s form', async () => {

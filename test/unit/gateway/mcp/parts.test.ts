@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Calls } from '../../../../gateway/mcp/calls.js';
 import { contentOf } from '../../../../gateway/mcp/content.js';
+import { NumberedMessages, type Told } from '../../../../gateway/mcp/numbered-messages.js';
+import { eventId, placeOf } from '../../../../gateway/mcp/place.js';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
 import type { ArtifactStore } from '../../../../stores/artifacts/index.js';
 
 describe('a run’s output as content', () => {
@@ -93,5 +96,30 @@ describe('calls under way', () => {
     expect([first.cancelled.aborted, second.cancelled.aborted]).toEqual([false, true]);
     second.end();
     calls.cancel(key);
+  });
+});
+
+describe('the progress messages of a call', () => {
+  const chat = { path: 'a', kind: 'chat', attempt: 1, at: '' } as const;
+  const events = [
+    ['1-0', { type: 'stage.started', ...chat }],
+    ['2-0', { type: 'stage.delta', path: 'a', text: 'It is' }],
+    ['3-0', { type: 'stage.delta', path: 'a', text: ' five. Or six. Or' }],
+    ['4-0', { type: 'stage.delta', path: 'a', text: ' seven' }],
+    ['5-0', { type: 'stage.finished', path: 'a' }],
+  ] as unknown as readonly (readonly [at: string, event: RunEvent])[];
+  const all = ['a started', 'a: It is five.', 'a: Or six.', 'a: Or seven', 'a finished'];
+  const read = (told: Told) => {
+    const messages = new NumberedMessages(told);
+    return events.flatMap(([at, event]) => [...messages.of(event, at)]);
+  };
+
+  it('go on behind each place with those that follow, also within an event and within a sentence', () => {
+    const whole = read({ progress: 1 });
+    expect(whole.map(({ message, told }) => [told.progress, message])).toEqual(all.map((each, i) => [i + 2, each]));
+    for (const [i, { told }] of whole.entries()) {
+      const place = placeOf(eventId({ request: 1, run: 'r', ...told }));
+      expect(read(place)).toEqual(whole.slice(i + 1));
+    }
   });
 });
