@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GIVEN_FORMATS, type GivenFormat, type LiveAudio } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
@@ -6,7 +7,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../../runs/caller.js';
 import { artifactNamed, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
-import { readRun } from '../../runs/read.js';
+import { type RunRecord, readRun } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import type { GatewayDeps } from '../deps.js';
 
@@ -84,7 +85,13 @@ export async function sendLive(
   return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark: MOST_WAITING_BYTES }));
 }
 
-/** An artifact of a run when it has ended. Throws the run's failure, and `ARTIFACT_NOT_FOUND`. */
+/** Pause before a run whose end Temporal did not report is waited for again, in milliseconds. */
+const AGAIN_MS = 1_000;
+
+/**
+ * An artifact of a run when it has ended. While Temporal is unavailable it waits on: the audio that is being made is independent of it.
+ * Throws the run's failure, `ARTIFACT_NOT_FOUND`, and `ORCHESTRATOR_UNAVAILABLE` after a day.
+ */
 export async function artifactAtEnd(
   deps: GatewayDeps,
   {
@@ -94,11 +101,25 @@ export async function artifactAtEnd(
     signal,
   }: { readonly id: string; readonly name: string; readonly caller: Caller; readonly signal: AbortSignal },
 ): Promise<Artifact> {
-  await waitForRun(deps, { id, tenant: caller.tenant }, LONGEST_MS, signal);
-  signal.throwIfAborted();
-  const run = await readRun(deps, id, caller);
+  const run = await endedRun(deps, id, caller, signal);
   const artifact = artifactNamed(name, run);
   if (artifact !== undefined) return artifact;
   if (run.document.status !== 'succeeded') throw failureOf(withoutPlace(run.document));
   throw new MillraceError('ARTIFACT_NOT_FOUND', `the run has no artifact "${name}"`);
+}
+
+async function endedRun(deps: GatewayDeps, id: string, caller: Caller, signal: AbortSignal): Promise<RunRecord> {
+  const until = performance.now() + LONGEST_MS;
+  for (;;) {
+    const left = until - performance.now();
+    if (left <= 0) throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal did not report the end of the run');
+    await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
+    signal.throwIfAborted();
+    const run = await readRun(deps, id, caller).catch((error: unknown) => {
+      if (error instanceof MillraceError && error.code === 'ORCHESTRATOR_UNAVAILABLE') return undefined;
+      throw error;
+    });
+    if (run && run.document.status !== 'running') return run;
+    await sleep(AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
 }
