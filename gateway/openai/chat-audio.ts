@@ -1,7 +1,7 @@
 import type { OpenAI } from 'openai';
 import pMap from 'p-map';
 import type { GivenFormat } from '../../media/index.js';
-import type { Artifact } from '../../pipelines/artifact.js';
+import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
@@ -9,7 +9,7 @@ import { readRun } from '../../runs/read.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
-import { answerOf, type Chunk, type ChunkWriter, type Delta } from './chat-reply.js';
+import { type Answer, answerOf, type Chunk, type ChunkWriter, type Delta } from './chat-reply.js';
 import type { Conversation, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
@@ -52,11 +52,16 @@ const expiresAt = (): number => Math.floor(Date.now() / 1_000) + KEPT_S;
 /** Most bytes of audio within one response. */
 const MOST_BYTES = 24 * 1024 * 1024;
 
-/** The audio of a run that has ended, in a message. Throws `BODY_TOO_LARGE`. */
+/** Whether there is nothing to hear yet: the client is to execute calls first. */
+const isUnspoken = ({ output }: RunDocument, { field }: SpokenAnswer, { toolCalls }: Answer): boolean =>
+  toolCalls.length > 0 && !isArtifact(output?.[field]);
+
+/** The audio of a run that has ended, in a message; undefined for calls without audio. Throws `BODY_TOO_LARGE`. */
 export async function audioMessage(
   { encoder }: GatewayDeps,
-  { document, spoken, text, tenant, signal }: Ended,
-): Promise<OpenAI.ChatCompletionAudio> {
+  { document, spoken, answer, tenant, signal }: Ended,
+): Promise<OpenAI.ChatCompletionAudio | undefined> {
+  if (isUnspoken(document, spoken, answer)) return undefined;
   const { chunks } = await encoder.encode(tenant, audioOf(document, spoken.field), spoken.format, signal);
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -69,13 +74,13 @@ export async function audioMessage(
     parts.push(chunk);
   }
   const data = Buffer.concat(parts).toString('base64');
-  return { id: `${PREFIX}${document.id}`, data, expires_at: expiresAt(), transcript: text };
+  return { id: `${PREFIX}${document.id}`, data, expires_at: expiresAt(), transcript: answer.text };
 }
 
 interface Ended {
   readonly document: RunDocument;
   readonly spoken: SpokenAnswer;
-  readonly text: string;
+  readonly answer: Answer;
   readonly tenant: string;
   readonly signal: AbortSignal;
 }
@@ -96,13 +101,17 @@ export async function* spokenChunks(
     fail = reject;
   });
   ended.catch(() => undefined);
-  let last: RunDocument | undefined;
+  let answer: Answer | undefined;
+  let unspoken = false;
   async function* said(all: AsyncGenerator<Piece>): AsyncGenerator<Chunk> {
     try {
       for await (const piece of all) {
         if ('document' in piece) {
-          last = piece.document;
-          end(audioOf(last, spoken.field));
+          const { document } = piece;
+          answer = answerOf(document, model);
+          unspoken = isUnspoken(document, spoken, answer);
+          if (unspoken) fail(new Error('the run returned calls in place of audio'));
+          else end(audioOf(document, spoken.field));
         } else yield* writer.told(piece);
       }
     } catch (error) {
@@ -114,9 +123,13 @@ export async function* spokenChunks(
   }
   async function* heard(): AsyncGenerator<Chunk> {
     const { field, format } = spoken;
-    const { chunks } = await givenAudio(deps, { model, field, run: run.id, tenant, ended, format, signal });
-    for await (const part of inThrees(chunks)) {
-      yield writer.audio({ data: Buffer.from(part).toString('base64') });
+    try {
+      const { chunks } = await givenAudio(deps, { model, field, run: run.id, tenant, ended, format, signal });
+      for await (const part of inThrees(chunks)) {
+        yield writer.audio({ data: Buffer.from(part).toString('base64') });
+      }
+    } catch (error) {
+      if (!unspoken) throw error;
     }
   }
   let named = false;
@@ -126,8 +139,9 @@ export async function* spokenChunks(
     return { data };
   };
   for await (const chunk of merged(said(pieces), heard())) yield event(chunk);
-  yield event(writer.audio({ expires_at: expiresAt() }));
-  if (last) for (const chunk of writer.end(answerOf(last, model))) yield event(chunk);
+  if (unspoken) named = true;
+  else yield event(writer.audio({ expires_at: expiresAt() }));
+  if (answer) for (const chunk of writer.end(answer)) yield event(chunk);
   yield { data: '[DONE]' };
 }
 

@@ -40,8 +40,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
       const { id: run, createdAt } = document;
       const answer = answerOf(document, model);
       const { tenant } = caller;
-      const { text } = answer;
-      const audio = spoken && (await audioMessage(deps, { document, spoken, text, tenant, signal }));
+      const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal }));
       return completionOf({ run, createdAt, model }, answer, audio);
     }
     const streamed = await runStreamed(exchange, order, model);

@@ -4,25 +4,10 @@ import { Readable } from 'node:stream';
 import { type BaseEvent, HttpAgent } from '@ag-ui/client';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Caller } from '../../../../gateway/access/caller.js';
-import type { GatewayDeps } from '../../../../gateway/deps.js';
-import { withSpokenTurns } from '../../../../gateway/openai/chat-audio.js';
-import type { Conversation } from '../../../../gateway/openai/conversation.js';
-import { Models } from '../../../../gateway/openai/models.js';
 import { inspectorOf } from '../../../../media/index.js';
-import {
-  agent,
-  audio,
-  chatInput,
-  converse,
-  type Pipeline,
-  pipeline,
-  synthesize,
-  tool,
-  transcribe,
-} from '../../../../pipelines/index.js';
+import { agent, audio, type Pipeline, pipeline, synthesize, tool, transcribe } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
@@ -48,11 +33,6 @@ const terse = pipeline('terse', { input: question }, ({ input, stage }) => {
   const answer = stage('answer', agent({ model: 'assistant', tools: [refund] }), { prompt: input.question });
   return { reply: answer.text };
 });
-/** Takes the conversation. */
-const talk = pipeline('talk', { input: chatInput }, ({ input, stage }) => {
-  const answer = stage('answer', converse({ model: 'assistant' }), input);
-  return { reply: answer.text };
-});
 /** A transcription whose text an agent edits. */
 const minutes = pipeline('minutes', { input: z.object({ audio: audio() }) }, ({ input, stage }) => {
   const heard = stage('hear', transcribe({ model: 'whisper' }), { audio: input.audio });
@@ -68,7 +48,7 @@ beforeEach(async () => {
   gateway = await testGateway(
     {},
     {
-      pipelines: [desk, voice, terse, talk, minutes] as unknown as Pipeline[],
+      pipelines: [desk, voice, terse, minutes] as unknown as Pipeline[],
       placementOf: () => ({}),
       events: {
         async *follow() {
@@ -308,67 +288,6 @@ test('the deltas of a streamed transcription are its text, also where an agent w
   const told = body.split('\n').flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6))] : []));
   expect(told.at(-1)).toMatchObject({ type: 'transcript.text.done', text: 'It is done.' });
   expect(told.map(({ delta }) => delta ?? '').join('')).toBe('It is done.');
-});
-
-describe('earlier audio answers of a conversation', () => {
-  const ask = (ids: readonly string[]) => {
-    const turns = ids.map((id) => ({ role: 'assistant', audio: { id } }));
-    const messages = [...turns, { role: 'user', content: 'Pay!' }];
-    return gateway.app.inject({ method: 'POST', url: '/v1/chat/completions', payload: { model: 'talk', messages } });
-  };
-  /** Ids of answers, and the reads of runs from then on. */
-  async function answered(count: number) {
-    const reads: string[] = [];
-    answers('It is paid.');
-    const ids: string[] = [];
-    while (ids.length < count) {
-      const { headers } = await ask([]);
-      ids.push(`audio_${headers['millrace-run']}`);
-    }
-    const { workflow } = gateway.temporal.client;
-    const handle = workflow.getHandle.bind(workflow);
-    vi.spyOn(workflow, 'getHandle').mockImplementation((id, ...more) => {
-      reads.push(id);
-      return handle(id, ...more);
-    });
-    return { ids, reads };
-  }
-
-  test('are read once each, though they are named often', async () => {
-    const { ids, reads } = await answered(2);
-    const { statusCode } = await ask([...ids, ...Array(200).fill(ids[0])]);
-    expect(statusCode).toBe(200);
-    const last = [...gateway.temporal.runs.values()].at(-1)?.options.args[0];
-    const turn = { role: 'assistant', content: 'It is paid.' };
-    expect(last?.history).toEqual(Array(202).fill(turn));
-    const [often = 0, once = 0] = ids.map((id) => reads.filter((run) => id.endsWith(run)).length);
-    expect(once).toBeGreaterThan(0);
-    expect(often).toBe(once);
-  });
-
-  test('are limited, and named where they are too many or too long, before any is read', async () => {
-    const { reads } = await answered(0);
-    const many = await ask(Array.from({ length: 65 }, (_, i) => `audio_talk-${i}`));
-    expect([many.statusCode, many.json().error.param]).toEqual([400, 'messages[64].audio.id']);
-    const long = await ask([`audio_${'x'.repeat(1_000)}`]);
-    expect([long.statusCode, long.json().error.param]).toEqual([400, 'messages[0].audio.id']);
-    expect(reads).toEqual([]);
-  });
-
-  test('are no longer read when the client has left', async () => {
-    const { reads } = await answered(0);
-    const conversation = {
-      turns: Array.from({ length: 64 }, (_, i) => ({
-        ...{ param: `messages[${i}]`, spoken: `audio_talk-${i}` },
-        message: { role: 'assistant' as const, content: '' },
-      })),
-    } as unknown as Conversation;
-    const who = { caller: { tenant: 'default' } as Caller, signal: AbortSignal.abort() };
-    const models = new Models(gateway.deps.pipelines);
-    const read = withSpokenTurns(gateway.deps as unknown as GatewayDeps, models, who, conversation);
-    await expect(read).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
-    expect(reads).toEqual([]);
-  });
 });
 
 describe('a streamed response', () => {
