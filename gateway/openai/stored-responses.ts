@@ -1,3 +1,4 @@
+import { extensionOf } from '../../media/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ContentPart } from '../../pipelines/stages/index.js';
@@ -153,13 +154,16 @@ function partItem(part: ContentPart): JsonObject {
     case 'image':
       return { type: 'input_image', image_url: part.image.uri, detail: part.detail ?? 'auto' };
     case 'audio':
-      return { type: 'input_file', file_data: part.audio.uri };
+      return { type: 'input_audio', input_audio: { data: part.audio.uri, format: formatOf(part.audio.mime) } };
     case 'video':
       return { type: 'input_file', file_data: part.video.uri };
     case 'file':
       return { type: 'input_file', file_data: part.file.uri, ...(part.name && { filename: part.name }) };
   }
 }
+
+const formatOf = (mime: string): string =>
+  (extensionOf(mime) || mime.slice(mime.indexOf('/'))).replace(/[^a-z0-9]/g, '').slice(0, 16);
 
 type ListedItem = Readonly<Record<string, unknown>> & { readonly id: string };
 

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { items, turnsOf } from '../../../../gateway/openai/responses-request.js';
+import { messageItemsOf } from '../../../../gateway/openai/stored-responses.js';
 import { textStages } from '../../../../gateway/openai/text-stages.js';
 import { audio, chat, MillraceError, type Pipeline, pipeline, text } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
+import type { ContentPart } from '../../../../pipelines/stages/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 const model = chat({ model: 'assistant' });
@@ -199,4 +202,39 @@ test('a request for a pipeline that is no model says why it is none', async () =
   expect(refused.json().error.message).toMatch(
     /the pipeline of this name is none, since for chat the output field "text"/,
   );
+});
+
+test('the listed turns of a conversation can be sent again: each medium stays what it is', () => {
+  const medium = (mime: string) => ({
+    uri: `artifact://acme/${'a'.repeat(64)}`,
+    sha256: 'a'.repeat(64),
+    mime,
+    bytes: 3,
+  });
+  const parts: ContentPart[] = [
+    { type: 'audio', audio: medium('audio/mpeg') },
+    { type: 'image', image: medium('image/png') },
+    { type: 'file', file: medium('application/pdf'), name: 'a.pdf' },
+  ];
+  const turn = { param: 'input[0]', message: { role: 'user' as const, content: 'Hear:', parts } };
+  const listed = messageItemsOf([turn], 'r');
+  expect(listed[0]?.content).toContainEqual({
+    type: 'input_audio',
+    input_audio: { data: medium('').uri, format: 'mp3' },
+  });
+  const { uri } = medium('');
+  expect(turnsOf(items.parse(listed), () => 'input[0]')).toEqual([
+    {
+      param: 'input[0]',
+      message: {
+        role: 'user',
+        content: 'Hear:',
+        parts: [
+          { type: 'audio', audio: { uri } },
+          { type: 'image', image: { uri } },
+          { type: 'file', file: { uri }, name: 'a.pdf' },
+        ],
+      },
+    },
+  ]);
 });
