@@ -137,9 +137,10 @@ export class InProcessHost implements RunHost {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
           throw new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt');
-        return await withinAttempt(this.#clock, stage, end - this.now(), this.#signal, (signal) =>
+        return await withinAttempt(this.#clock, stage, end - this.now(), this.#signal, (signal, endsAt) =>
           this.#options.runner.run(input, call, {
             signal,
+            endsAt,
             attempt,
             tried,
             queueMs: 0,
@@ -293,17 +294,18 @@ async function withinAttempt<T>(
   { policy: { timeout } }: StagePlan,
   leftMs: number,
   signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, endsAt: number) => Promise<T>,
 ): Promise<T> {
   const { attemptMs, totalMs } = timeout;
+  const limitMs = Math.min(attemptMs, Math.max(0, leftMs));
   const { own, release } = linkedAbort(signal);
   const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
   const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
-  const expiring = clock.timer(Math.min(attemptMs, Math.max(0, leftMs)), expire);
+  const expiring = clock.timer(limitMs, expire);
   try {
     return await new Promise<T>((resolve, reject) => {
       own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
-      work(own.signal).then(resolve, reject);
+      work(own.signal, performance.now() + limitMs).then(resolve, reject);
     });
   } finally {
     expiring.clear();

@@ -113,6 +113,22 @@ describe('an attempt in this process', () => {
     expect(Date.now() - before).toBeLessThan(20_000);
   });
 
+  it('tells its call when it ends: the timeout of the attempt, or what is left of the stage’s', async () => {
+    const left: number[] = [];
+    const run: Run = async ({ endsAt = Number.NaN }) => {
+      left.push(endsAt - performance.now());
+      return OUTCOME;
+    };
+    const stage = stageOf(600_000);
+    const limited = { ...stage, policy: { ...stage.policy, timeout: { attemptMs: 600_000, totalMs: 300_000 } } };
+    await hostOf(run).runStage(stage, {}, callOf('a'));
+    await hostOf(run).runStage(limited, {}, callOf('a'));
+    const [attempt = Number.NaN, total = Number.NaN] = left;
+    expect(attempt).toBeGreaterThan(300_000);
+    expect(attempt).toBeLessThanOrEqual(600_000);
+    expect(total).toBeLessThanOrEqual(300_000);
+  });
+
   it('may have more time than a timer of Node’s can be set for', async () => {
     const host = hostOf(async ({ signal }) => {
       await sleep(20, undefined, { signal });
