@@ -96,15 +96,12 @@ export async function composeStages(
   });
   const models = watchModels(settings, pools, logger);
   const budget = new Budget(cached, settings.MILLRACE_TENANT_CACHE_HELD_BYTES);
-  const caching = {
-    redis: cached,
-    metrics,
-    logger,
-    budget,
+  const allowances = {
     tenantBytesPerHour: settings.MILLRACE_TENANT_CACHE_BYTES || undefined,
     principalBytesPerHour: settings.MILLRACE_CALLER_CACHE_BYTES || undefined,
   };
-  const vectors = new VectorCache(cached, logger, budget);
+  const caching = { redis: cached, metrics, logger, budget, ...allowances };
+  const vectors = new VectorCache(cached, logger, budget, allowances);
   const embedderFor = (name: string) =>
     withVectorCache(embedderOf(pools, name), vectors, async (signal) => pools.get(name).answersAs(signal));
   const cache = new SemanticCache({ ...caching, embedderFor });

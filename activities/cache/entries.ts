@@ -51,6 +51,9 @@ export type Stored = { readonly text: string } & (
  */
 const MAX_ENTRY_CHARS = 256 * 1024;
 
+/** Whether an answer is small enough to be stored. */
+export const fits = (entry: Stored): boolean => JSON.stringify(entry).length <= MAX_ENTRY_CHARS;
+
 /**
  * The lease identifies the worker that calls the model for a text; it expires unless its owner renews it. Each script
  * is atomic, so that no answer is missed between check and claim.
@@ -126,15 +129,9 @@ export class Entries {
     await release(this.#redis, [at.lease], owner);
   }
 
-  /** Stores an answer and releases its lease atomically. False if the answer is too large. */
-  async store(at: CacheKeys, owner: string, entry: Stored, ttlMs: number): Promise<boolean> {
-    const value = JSON.stringify(entry);
-    if (value.length > MAX_ENTRY_CHARS) {
-      await this.release(at, owner);
-      return false;
-    }
-    await store(this.#redis, [at.entry, at.lease], owner, value, ttlMs);
-    return true;
+  /** Stores an answer that `fits` and releases its lease atomically. */
+  async store(at: CacheKeys, owner: string, entry: Stored, ttlMs: number): Promise<void> {
+    await store(this.#redis, [at.entry, at.lease], owner, JSON.stringify(entry), ttlMs);
   }
 
   /**

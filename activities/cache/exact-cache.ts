@@ -8,7 +8,7 @@ import { RationedWarnings } from '../../telemetry/warnings.js';
 import { Allowance, type AllowanceLimits } from './allowance.js';
 import { Budget } from './budget.js';
 import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
-import { Entries, type Entry, type Failure, type Stored } from './entries.js';
+import { Entries, type Entry, type Failure, fits, type Stored } from './entries.js';
 import { ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
 import { SingleFlight, type Usable } from './single-flight.js';
@@ -174,6 +174,10 @@ export class ExactCache {
   async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number, costMs: number) {
     lease.end();
     try {
+      if (!fits(entry)) {
+        lease.giveUp();
+        return true;
+      }
       const { tenant, insertedBy, pipeline, stage } = request;
       const bytes = Buffer.byteLength(JSON.stringify(entry));
       const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
@@ -183,10 +187,8 @@ export class ExactCache {
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;
       }
-      if (await this.#entries.store(at, lease.owner, entry, ttlMs))
-        this.#budget
-          .stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs)
-          .catch(() => undefined);
+      await this.#entries.store(at, lease.owner, entry, ttlMs);
+      this.#budget.stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs).catch(() => undefined);
       return true;
     } catch (error) {
       lease.giveUp();

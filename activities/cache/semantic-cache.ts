@@ -14,7 +14,7 @@ import { Budget } from './budget.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
-import { Entries, type Entry } from './entries.js';
+import { Entries, type Entry, fits } from './entries.js';
 import { hasHistory, ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
@@ -337,7 +337,13 @@ export class SemanticCache {
   ): Promise<boolean> {
     lease.end();
     try {
-      if (!worthKeeping(output)) {
+      const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
+      if (!worthKeeping(output) || !fits(entry)) {
+        await this.#entries.release(at, lease.owner);
+        return true;
+      }
+      if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
+        // The first turn with this history: most conversations are nobody else's.
         await this.#entries.release(at, lease.owner);
         return true;
       }
@@ -349,15 +355,8 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
-        // The first turn with this history: most conversations are nobody else's.
-        await this.#entries.release(at, lease.owner);
-        return true;
-      }
       const ttlMs = ttlOf(request);
-      const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
-      const stored = await this.#entries.store(at, lease.owner, entry, ttlMs);
-      if (!stored) return true;
+      await this.#entries.store(at, lease.owner, entry, ttlMs);
       const dimensions = await this.#similar.add(at, request, vector, signal);
       const answer = { tenant: request.tenant, partition: at.partition, id: at.id };
       this.#budget.stored(answer, bytesOf(request, output) + 2 * dimensions, costMs, ttlMs).catch(() => undefined);

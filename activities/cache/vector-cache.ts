@@ -5,6 +5,7 @@ import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import { keySegment } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
+import { Allowance, type AllowanceLimits } from './allowance.js';
 import type { Budget, Counted } from './budget.js';
 import { servedFor } from './cache-key.js';
 import type { Embedder } from './embedder.js';
@@ -19,6 +20,8 @@ export interface VectorSpace {
   readonly with?: JsonObject;
   /** Whose vectors they are within the tenant. Absent: all callers of the tenant share them. */
   readonly principal?: string | undefined;
+  /** Who stores vectors, for the allowance of each caller. */
+  readonly insertedBy?: string | undefined;
   readonly ttlMs: number;
   /** They end with the day in this time zone. */
   readonly untilMidnight?: string | undefined;
@@ -37,9 +40,11 @@ export class VectorCache {
   readonly #redis: Redis;
   readonly #warnings: RationedWarnings;
   readonly #budget: Budget;
+  readonly #allowance: Allowance;
 
-  constructor(redis: Redis, logger: Logger, budget: Budget) {
+  constructor(redis: Redis, logger: Logger, budget: Budget, limits: AllowanceLimits = {}) {
     this.#redis = redis;
+    this.#allowance = new Allowance(redis, limits);
     this.#budget = budget;
     this.#warnings = new RationedWarnings(logger);
   }
@@ -73,13 +78,23 @@ export class VectorCache {
     costMs: number,
   ): Promise<void> {
     try {
+      const ttlMs = ttlOf(space);
+      const { tenant, insertedBy } = space;
       for (const some of chunks(entries)) {
-        const ttlMs = ttlOf(space);
+        const made = some.map(([text, vector]) => ({ at: placeOf(space, text), bytes: bytesOf(vector) }));
+        const size = made.reduce((sum, { bytes }) => sum + bytes.length, 0);
+        const exceeded = await this.#allowance.exceeded(tenant, insertedBy, size);
+        if (exceeded !== undefined) {
+          const message = `embeddings not cached: the ${exceeded} has used up its hourly allowance`;
+          this.#warnings.warn('allowance', { tenant }, message);
+          return;
+        }
         const pipeline = this.#redis.pipeline();
-        for (const [text, vector] of some) pipeline.set(keyOf(placeOf(space, text)), bytesOf(vector), 'PX', ttlMs);
-        await pipeline.exec();
-        for (const [text, vector] of some)
-          this.#budget.stored(placeOf(space, text), FLOAT32 * vector.length, costMs, ttlMs).catch(() => undefined);
+        for (const { at, bytes } of made) pipeline.set(keyOf(at), bytes, 'PX', ttlMs);
+        const results = (await pipeline.exec()) ?? [];
+        for (const [i, { at, bytes }] of made.entries())
+          if (results[i]?.[0] === null) this.#budget.stored(at, bytes.length, costMs, ttlMs).catch(() => undefined);
+        for (const [error] of results) if (error) throw error;
       }
     } catch (error) {
       this.#warnings.warn('write', { error: messageOf(error) }, 'embeddings not cached');

@@ -20,8 +20,8 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   // Not an input of this kind: the call refuses it.
   if (texts === undefined || texts.length === 0) return { ...(await serve()), cache: 'bypass' };
   const { tenant } = call;
-  const { principal, ttlMs, untilMidnight } = cache;
-  const space = { tenant, model, with: call.with, principal, ttlMs, untilMidnight };
+  const { principal, insertedBy, ttlMs, untilMidnight } = cache;
+  const space = { tenant, model, with: call.with, principal, insertedBy, ttlMs, untilMidnight };
   const found = await vectors.read(space, texts);
   signal.throwIfAborted();
   const known = new Map<string, readonly number[]>();

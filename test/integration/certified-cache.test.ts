@@ -266,6 +266,22 @@ describe('the budget of a tenant', () => {
     expect(await ask('How far is the moon?', 'p/alice')).toMatchObject({ outcome: 'miss' });
     expect(await ask('How far is the moon?', 'p/mallory')).toMatchObject({ outcome: 'hit' });
   });
+
+  it('counts embeddings in that share, and nothing that is too large to be stored', async () => {
+    const own = { tenant: tenant(), insertedBy: 'mallory' };
+    const { exact, vectors } = openCache(redis, embedder, {}, undefined, { principalBytesPerHour: 300_000 });
+    const call = { ...own, pipeline: 'p', stage: 's', kind: 'classify', model: 'm', with: {}, ttlMs: 60_000 };
+    const large = async () => ({ text: 'x'.repeat(270_000) });
+    for (let i = 0; i < 2; i += 1) await exact.through({ ...call, input: { text: 'large' } }, large, never());
+    const space = { ...own, model: 'm', ttlMs: 60_000 };
+    const vector = Array<number>(25_000).fill(1);
+    const kept = async (text: string) => {
+      await vectors.write(space, [[text, vector]], 1);
+      const [found] = (await vectors.read(space, [text])) ?? [];
+      return found !== undefined;
+    };
+    expect([await kept('a'), await kept('b'), await kept('c')]).toEqual([true, true, false]);
+  });
 });
 
 describe('500 attacks by another caller, on an embedder that finds all texts alike', () => {

@@ -45,11 +45,12 @@ export function openCache(
   const metrics = createMetrics();
   const budget = new Budget(redis, more.heldBytes ?? 0);
   const { principalBytesPerHour } = more;
-  const parts = { redis, metrics, logger, tenantBytesPerHour, principalBytesPerHour, budget };
+  const allowances = { tenantBytesPerHour, principalBytesPerHour };
+  const parts = { redis, metrics, logger, ...allowances, budget };
   return {
     cache: new SemanticCache({ ...parts, embedderFor: () => embedder, timeouts }),
     exact: new ExactCache({ ...parts, ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }) }),
-    vectors: new VectorCache(redis, logger, budget),
+    vectors: new VectorCache(redis, logger, budget, allowances),
     budget,
     warnings,
     metrics,

@@ -200,7 +200,7 @@ function cacheOf(
 ): StageCall['cache'] {
   if (!cache) return undefined;
   const own = {
-    ...(sessionsOf !== undefined && { insertedBy: sessionsOf }),
+    ...(sessionsOf !== undefined && { insertedBy: ownerOf(sessionsOf) }),
     ...(cachedOnly && { only: true as const }),
   };
   const principal = cache.shared ? undefined : sessionsOf;
@@ -216,5 +216,5 @@ function cacheOf(
   };
 }
 
-/** Names of pipelines have no slash. */
+/** The caller, whichever pipeline it runs. Names of pipelines have no slash. */
 const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);

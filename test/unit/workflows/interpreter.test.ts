@@ -181,8 +181,11 @@ describe('interpret', () => {
         return inner.run(input, call, attempt);
       },
     };
-    await runInProcess({ q: 'why?', who: 'ada' }, contextOf(cached), { runner, run: 'r' });
-    expect(calls[0]?.cache).toMatchObject({ key: 'why?', context: { q: null, who: 'ada' } });
+    const context = { ...contextOf(cached), sessionsOf: 'cached/key-1' };
+    await runInProcess({ q: 'why?', who: 'ada' }, context, { runner, run: 'r' });
+    expect(calls[0]?.cache).toMatchObject({ key: 'why?', context: { q: null, who: 'ada' }, principal: 'cached/key-1' });
+    // The caller's allowance is one for all pipelines.
+    expect(calls[0]?.cache?.insertedBy).toBe('key-1');
   });
 
   describe('approve', () => {
