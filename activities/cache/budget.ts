@@ -13,13 +13,13 @@ import { keySegment, script } from '../../stores/redis/index.js';
 const KEYS = ['value', 'until', 'of', 'sum'] as const;
 type Keys = [value: string, until: string, of: string, sum: string];
 
-/** Answers removed by one script: a millisecond of Redis' time. */
+/** Answers counted or removed by one script: a millisecond of Redis' time. */
 const MOST_AT_ONCE = 64;
 
 const DROP = `
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local gone = {}
+local gone, freed = {}, 0
 local function drop(member)
   local bytes = string.match(redis.call('HGET', KEYS[3], member) or '0', '^%d+')
   redis.call('ZREM', KEYS[1], member)
@@ -27,6 +27,7 @@ local function drop(member)
   redis.call('HDEL', KEYS[3], member)
   redis.call('HINCRBY', KEYS[4], 'bytes', -bytes)
   gone[#gone + 1] = member
+  freed = freed + bytes
 end
 local most = ${MOST_AT_ONCE}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)) do drop(member) end`;
@@ -43,41 +44,49 @@ while #gone < 2 * most do
   evicted = evicted + 1
 end
 if evicted > 0 then redis.call('HINCRBY', KEYS[4], 'evicted', evicted) end
-return { redis.call('HGET', KEYS[4], 'bytes') or '0', gone }`;
+return { redis.call('HGET', KEYS[4], 'bytes') or '0', gone, freed }`;
 
-type Reply = [bytes: string, gone: string[]];
+type Reply = [bytes: string, gone: string[], freed: number];
 
-/** The answer's earlier copy may have expired. It is not removed as such: the new one has been stored under its key. */
-const admit = script<Keys, [member: string, bytes: number, cost: number, ttlMs: number, budget: number], Reply>(`
-redis.call('ZREM', KEYS[2], ARGV[1])
+type Admitted = [cost: number, ttlMs: number, budget: number, ...membersAndBytes: (string | number)[]];
+
+/** An answer's earlier copy may have expired. It is not removed as such: the new one has been stored under its key. */
+const admit = script<Keys, Admitted, Reply>(`
+for i = 4, #ARGV, 2 do redis.call('ZREM', KEYS[2], ARGV[i]) end
 ${DROP}
-local budget = tonumber(ARGV[5])
-local uses = 1
-local old = redis.call('HGET', KEYS[3], ARGV[1])
-if old then
-  local bytes, _, before = string.match(old, '^(%d+) (%d+) (%d+)')
-  redis.call('HINCRBY', KEYS[4], 'bytes', -bytes)
-  uses = tonumber(before)
-end
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. uses)
-redis.call('HINCRBY', KEYS[4], 'bytes', ARGV[2])
+local cost = tonumber(ARGV[1])
+local budget = tonumber(ARGV[3])
 local clock = tonumber(redis.call('HGET', KEYS[4], 'clock') or '0')
-redis.call('ZADD', KEYS[1], clock + uses * ARGV[3] / ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])
+for i = 4, #ARGV, 2 do
+  local member, bytes, uses = ARGV[i], tonumber(ARGV[i + 1]), 1
+  local old = redis.call('HGET', KEYS[3], member)
+  if old then
+    local held, _, before = string.match(old, '^(%d+) (%d+) (%d+)')
+    redis.call('HINCRBY', KEYS[4], 'bytes', -held)
+    uses = tonumber(before)
+  end
+  redis.call('HSET', KEYS[3], member, ARGV[i + 1] .. ' ' .. ARGV[1] .. ' ' .. uses)
+  redis.call('HINCRBY', KEYS[4], 'bytes', bytes)
+  redis.call('ZADD', KEYS[1], clock + uses * cost / bytes, member)
+  redis.call('ZADD', KEYS[2], now + ARGV[2], member)
+end
 ${EVICT}`);
 
 const shrink = script<Keys, [bytes: number], Reply>(`${DROP}
 local budget = tonumber(redis.call('HGET', KEYS[4], 'bytes') or '0') - tonumber(ARGV[1])
 ${EVICT}`);
 
-const use = script<Keys, [member: string], number>(`
-local bytes, cost, uses = string.match(redis.call('HGET', KEYS[3], ARGV[1]) or '', '^(%d+) (%d+) (%d+)')
-if not bytes then return 0 end
-redis.call('HSET', KEYS[3], ARGV[1], bytes .. ' ' .. cost .. ' ' .. (uses + 1))
+const use = script<Keys, string[], number>(`
 local clock = tonumber(redis.call('HGET', KEYS[4], 'clock') or '0')
-redis.call('ZADD', KEYS[1], clock + (uses + 1) * cost / bytes, ARGV[1])
-redis.call('HINCRBY', KEYS[4], 'hits', 1)
-redis.call('HINCRBY', KEYS[4], 'savedMs', cost)
+for _, member in ipairs(ARGV) do
+  local bytes, cost, uses = string.match(redis.call('HGET', KEYS[3], member) or '', '^(%d+) (%d+) (%d+)')
+  if bytes then
+    redis.call('HSET', KEYS[3], member, bytes .. ' ' .. cost .. ' ' .. (uses + 1))
+    redis.call('ZADD', KEYS[1], clock + (uses + 1) * cost / bytes, member)
+    redis.call('HINCRBY', KEYS[4], 'hits', 1)
+    redis.call('HINCRBY', KEYS[4], 'savedMs', cost)
+  end
+end
 return 1`);
 
 /** Tenants by the bytes that their caches take. */
@@ -98,6 +107,16 @@ export interface Counted {
   readonly id: string;
 }
 
+/** An answer and its bytes, with its vector. */
+export interface Sized extends Counted {
+  readonly bytes: number;
+}
+
+/** Bytes above what the store should hold that are still to be removed. */
+interface Surplus {
+  bytes: number;
+}
+
 interface Held {
   readonly entries: number;
   readonly bytes: number;
@@ -112,7 +131,7 @@ export class Budget {
   readonly #redis: Redis;
   readonly #bytes: number;
   readonly #random: () => number;
-  #memory: { readonly surplus: number; readonly until: number } | undefined;
+  #memory: { readonly surplus: Promise<Surplus>; readonly until: number } | undefined;
 
   /** @param bytes that a tenant's answers may take; 0: no limit but the store's */
   constructor(redis: Redis, bytes: number, random = Math.random) {
@@ -130,19 +149,27 @@ export class Budget {
    * @param costMs time of the call that it saves
    */
   async stored(answer: Counted, bytes: number, costMs: number, ttlMs: number): Promise<void> {
-    const { tenant } = answer;
-    const size = Math.ceil(bytes) + OVERHEAD;
-    const most = this.#bytes > 0 ? this.#bytes : Number.MAX_SAFE_INTEGER;
-    const cost = Math.max(1, Math.round(costMs));
-    await this.#removed(tenant, await admit(this.#redis, keysFor(tenant), memberOf(answer), size, cost, ttlMs, most));
-    const surplus = await this.#surplus();
-    if (surplus > 0) await this.#relieve(surplus);
-    if (this.#random() < 1 / SWEEP) await this.#sweep();
+    await this.storedAll([{ ...answer, bytes }], costMs, ttlMs);
   }
 
-  /** Counts a hit: its answer is worth more. */
-  async used(answer: Counted): Promise<void> {
-    await use(this.#redis, keysFor(answer.tenant), memberOf(answer));
+  /** The same for answers of one tenant that have been stored together. */
+  async storedAll(answers: readonly Sized[], costMs: number, ttlMs: number): Promise<void> {
+    const most = this.#bytes > 0 ? this.#bytes : Number.MAX_SAFE_INTEGER;
+    const cost = Math.max(1, Math.round(costMs));
+    for (const some of chunks(answers)) {
+      const { tenant } = some[0] as Sized;
+      const sizes = some.map(({ bytes }) => Math.ceil(bytes) + OVERHEAD);
+      const sized = some.flatMap((answer, i) => [memberOf(answer), sizes[i] as number]);
+      await this.#removed(tenant, await admit(this.#redis, keysFor(tenant), cost, ttlMs, most, ...sized));
+      await this.#relieve(sizes.reduce((sum, size) => sum + size, 0));
+      if (this.#random() < 1 / SWEEP) await this.#sweep();
+    }
+  }
+
+  /** Counts hits, of one tenant: their answers are worth more. */
+  async used(...answers: readonly Counted[]): Promise<void> {
+    for (const some of chunks(answers))
+      await use(this.#redis, keysFor((some[0] as Counted).tenant), ...some.map(memberOf));
   }
 
   async held(tenant: string): Promise<Held> {
@@ -158,10 +185,22 @@ export class Budget {
     };
   }
 
-  /** The tenant that takes most gives up what is worth least to it. */
-  async #relieve(surplus: number): Promise<void> {
+  /**
+   * While the store is full, the tenant that takes most gives up what is worth least to it: after an insert of so many bytes
+   * more than these, in all never more than the store's surplus. Workers do not know what others remove within a second.
+   */
+  async #relieve(inserted: number): Promise<void> {
+    if (!this.#memory || performance.now() >= this.#memory.until)
+      this.#memory = { surplus: this.#surplus(), until: performance.now() + MEMORY_MS };
+    const surplus = await this.#memory.surplus;
+    const share = Math.min(surplus.bytes, Math.max(LEAST_RELIEF, 2 * inserted));
+    if (share === 0) return;
+    surplus.bytes -= share;
     const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
-    if (tenant !== undefined) await this.#removed(tenant, await shrink(this.#redis, keysFor(tenant), surplus));
+    if (tenant === undefined) return;
+    const reply = await shrink(this.#redis, keysFor(tenant), share);
+    await this.#removed(tenant, reply);
+    surplus.bytes += Math.max(0, share - reply[2]);
   }
 
   async #sweep(): Promise<void> {
@@ -183,21 +222,20 @@ export class Budget {
     await pipeline.exec();
   }
 
-  /** Bytes above what the store should hold. */
-  async #surplus(): Promise<number> {
-    if (this.#memory && performance.now() < this.#memory.until) return this.#memory.surplus;
+  async #surplus(): Promise<Surplus> {
     const info = await this.#redis.info('memory');
     const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
     const most = field('maxmemory');
-    const surplus = most > 0 ? Math.max(0, field('used_memory') - FULL * most) : 0;
-    // While it is full each insert makes room for more than itself.
-    this.#memory = { surplus: Math.min(surplus, MOST_RELIEF), until: performance.now() + MEMORY_MS };
-    return this.#memory.surplus;
+    return { bytes: most > 0 ? Math.max(0, Math.ceil(field('used_memory') - FULL * most)) : 0 };
   }
 }
 
-/** Bytes removed after one insert at most. */
-const MOST_RELIEF = 256 * 1024;
+/** Bytes removed after one insert at least, while the store is full. */
+const LEAST_RELIEF = 256 * 1024;
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
+}
 
 const keysFor = (tenant: string): Keys =>
   KEYS.map((name) => `millrace:cache-budget:{${keySegment(tenant)}}:${name}`) as Keys;

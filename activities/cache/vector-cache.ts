@@ -53,11 +53,11 @@ export class VectorCache {
   async read(space: VectorSpace, texts: readonly string[]): Promise<(number[] | undefined)[] | undefined> {
     try {
       const found: (number[] | undefined)[] = [];
+      const placeOf = placesOf(space);
       for (const some of chunks(texts)) {
-        const keys = some.map((text) => placeOf(space, text));
-        const stored = await this.#redis.mgetBuffer(...keys.map(keyOf));
-        for (const [i, bytes] of stored.entries())
-          if (bytes !== null) this.#budget.used(keys[i] as Counted).catch(() => undefined);
+        const places = some.map(placeOf);
+        const stored = await this.#redis.mgetBuffer(...places.map(keyOf));
+        this.#budget.used(...places.filter((_, i) => stored[i] !== null)).catch(() => undefined);
         found.push(...stored.map((bytes) => (bytes === null ? undefined : vectorIn(bytes))));
       }
       return found;
@@ -80,9 +80,13 @@ export class VectorCache {
     try {
       const ttlMs = ttlOf(space);
       const { tenant, insertedBy } = space;
+      const placeOf = placesOf(space);
       for (const some of chunks(entries)) {
-        const made = some.map(([text, vector]) => ({ at: placeOf(space, text), bytes: bytesOf(vector) }));
-        const size = made.reduce((sum, { bytes }) => sum + bytes.length, 0);
+        const made = some.map(([text, vector]) => {
+          const value = bytesOf(vector);
+          return { ...placeOf(text), value, bytes: value.length };
+        });
+        const size = made.reduce((sum, { bytes }) => sum + bytes, 0);
         const exceeded = await this.#allowance.exceeded(tenant, insertedBy, size);
         if (exceeded !== undefined) {
           const message = `embeddings not cached: the ${exceeded} has used up its hourly allowance`;
@@ -90,10 +94,11 @@ export class VectorCache {
           return;
         }
         const pipeline = this.#redis.pipeline();
-        for (const { at, bytes } of made) pipeline.set(keyOf(at), bytes, 'PX', ttlMs);
+        for (const each of made) pipeline.set(keyOf(each), each.value, 'PX', ttlMs);
         const results = (await pipeline.exec()) ?? [];
-        for (const [i, { at, bytes }] of made.entries())
-          if (results[i]?.[0] === null) this.#budget.stored(at, bytes.length, costMs, ttlMs).catch(() => undefined);
+        // Of a store that is full some are refused.
+        const stored = made.filter((_, i) => results[i]?.[0] === null);
+        this.#budget.storedAll(stored, costMs, ttlMs).catch(() => undefined);
         for (const [error] of results) if (error) throw error;
       }
     } catch (error) {
@@ -106,10 +111,11 @@ function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
 }
 
-function placeOf(space: VectorSpace, text: string): Counted {
+/** Where vectors of a space are, by text. */
+function placesOf(space: VectorSpace): (text: string) => Counted {
   const { tenant, model, with: options = {}, principal = null } = space;
   const partition = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal, ...servedFor(space) });
-  return { tenant, partition, id: sha256Hex(text).slice(0, 32) };
+  return (text) => ({ tenant, partition, id: sha256Hex(text).slice(0, 32) });
 }
 
 const keyOf = ({ tenant, partition, id }: Counted): string =>
