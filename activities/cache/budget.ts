@@ -39,8 +39,9 @@ while #gone < 2 * most do
   if total <= budget then break end
   local least = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
   if #least == 0 then break end
-  redis.call('HSET', KEYS[4], 'clock', least[2])
+  -- The removal first: a store that is full permits others then.
   drop(least[1])
+  redis.call('HSET', KEYS[4], 'clock', least[2])
   evicted = evicted + 1
 end
 if evicted > 0 then redis.call('HINCRBY', KEYS[4], 'evicted', evicted) end
@@ -141,29 +142,60 @@ export class Budget {
   }
 
   /**
-   * Counts a stored answer and removes what has expired or is worth least, the answer itself if that is. Not awaited by
-   * the caches: an answer that the ledger misses ends by its own time to live. One that another worker stores while its
+   * Before so many bytes are stored: while the store is full, the tenant that takes most gives up what is worth least to
+   * it, more than these bytes, in all never more than the store has too much. Workers do not know what others remove within a
+   * second. Never throws.
+   */
+  async makeRoom(bytes: number): Promise<void> {
+    if (!this.#memory || performance.now() >= this.#memory.until)
+      this.#memory = { surplus: this.#surplus(), until: performance.now() + MEMORY_MS };
+    try {
+      const surplus = await this.#memory.surplus;
+      const share = Math.min(surplus.bytes, Math.max(LEAST_RELIEF, 2 * bytes));
+      if (share === 0) return;
+      surplus.bytes -= share;
+      const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
+      if (tenant === undefined) return;
+      let left = share;
+      for (let freed = 1; left > 0 && freed > 0; left -= freed) {
+        const reply = await shrink(this.#redis, keysFor(tenant), left);
+        freed = reply[2];
+        await this.#removed(tenant, reply);
+      }
+      surplus.bytes += Math.max(0, left);
+    } catch {
+      // Without room the store refuses, or evicts by itself.
+    }
+  }
+
+  /**
+   * Counts a stored answer and removes what has expired or is worth least, the answer itself if that is. Awaited only before
+   * a vector is added: an answer that the ledger misses ends by its own time to live. One that another worker stores while its
    * earlier copy is being removed is lost, and the next call misses: ledger and answers are in different slots of a cluster.
    *
    * @param bytes of the answer with its vector
    * @param costMs time of the call that it saves
+   * @returns false if it is worth least itself and has been removed
    */
-  async stored(answer: Counted, bytes: number, costMs: number, ttlMs: number): Promise<void> {
-    await this.storedAll([{ ...answer, bytes }], costMs, ttlMs);
+  async stored(answer: Counted, bytes: number, costMs: number, ttlMs: number): Promise<boolean> {
+    return (await this.storedAll([{ ...answer, bytes }], costMs, ttlMs)) === 1;
   }
 
-  /** The same for answers of one tenant that have been stored together. */
-  async storedAll(answers: readonly Sized[], costMs: number, ttlMs: number): Promise<void> {
+  /** The same for answers of one tenant that have been stored together; returns how many are left of them. */
+  async storedAll(answers: readonly Sized[], costMs: number, ttlMs: number): Promise<number> {
+    let left = answers.length;
     const most = this.#bytes > 0 ? this.#bytes : Number.MAX_SAFE_INTEGER;
     const cost = Math.max(1, Math.round(costMs));
     for (const some of chunks(answers)) {
       const { tenant } = some[0] as Sized;
       const sizes = some.map(({ bytes }) => Math.ceil(bytes) + OVERHEAD);
       const sized = some.flatMap((answer, i) => [memberOf(answer), sizes[i] as number]);
-      await this.#removed(tenant, await admit(this.#redis, keysFor(tenant), cost, ttlMs, most, ...sized));
-      await this.#relieve(sizes.reduce((sum, size) => sum + size, 0));
-      if (this.#random() < 1 / SWEEP) await this.#sweep();
+      const reply = await admit(this.#redis, keysFor(tenant), cost, ttlMs, most, ...sized);
+      await this.#removed(tenant, reply);
+      left -= reply[1].filter((member) => sized.includes(member)).length;
+      if (this.#random() < 1 / SWEEP) await this.#sweep().catch(() => undefined);
     }
+    return left;
   }
 
   /** Counts hits, of one tenant: their answers are worth more. */
@@ -183,24 +215,6 @@ export class Budget {
       hits: number('hits'),
       savedMs: number('savedMs'),
     };
-  }
-
-  /**
-   * While the store is full, the tenant that takes most gives up what is worth least to it: after an insert of so many bytes
-   * more than these, in all never more than the store's surplus. Workers do not know what others remove within a second.
-   */
-  async #relieve(inserted: number): Promise<void> {
-    if (!this.#memory || performance.now() >= this.#memory.until)
-      this.#memory = { surplus: this.#surplus(), until: performance.now() + MEMORY_MS };
-    const surplus = await this.#memory.surplus;
-    const share = Math.min(surplus.bytes, Math.max(LEAST_RELIEF, 2 * inserted));
-    if (share === 0) return;
-    surplus.bytes -= share;
-    const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
-    if (tenant === undefined) return;
-    const reply = await shrink(this.#redis, keysFor(tenant), share);
-    await this.#removed(tenant, reply);
-    surplus.bytes += Math.max(0, share - reply[2]);
   }
 
   async #sweep(): Promise<void> {
@@ -230,7 +244,7 @@ export class Budget {
   }
 }
 
-/** Bytes removed after one insert at least, while the store is full. */
+/** Bytes removed before an insert at least, while the store is full. */
 const LEAST_RELIEF = 256 * 1024;
 
 function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {

@@ -54,6 +54,15 @@ const MAX_ENTRY_CHARS = 256 * 1024;
 /** Whether an answer is small enough to be stored. */
 export const fits = (entry: Stored): boolean => JSON.stringify(entry).length <= MAX_ENTRY_CHARS;
 
+/** An answer without any text, number or reference is an unreported failure. */
+export function worthKeeping(output: JsonObject): boolean {
+  if (typeof output.text === 'string' && output.text.trim() === '') return false;
+  return Object.values(output).some((value) => {
+    if (typeof value === 'string') return value.trim() !== '';
+    return typeof value === 'object' ? value !== null && Object.keys(value).length > 0 : true;
+  });
+}
+
 /**
  * The lease identifies the worker that calls the model for a text; it expires unless its owner renews it. Each script
  * is atomic, so that no answer is missed between check and claim.

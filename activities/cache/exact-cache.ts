@@ -187,6 +187,7 @@ export class ExactCache {
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;
       }
+      await this.#budget.makeRoom(bytes);
       await this.#entries.store(at, lease.owner, entry, ttlMs);
       this.#budget.stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs).catch(() => undefined);
       return true;

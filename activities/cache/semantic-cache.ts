@@ -14,7 +14,7 @@ import { Budget } from './budget.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
-import { Entries, type Entry, fits } from './entries.js';
+import { Entries, type Entry, fits, worthKeeping } from './entries.js';
 import { hasHistory, ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
@@ -356,10 +356,12 @@ export class SemanticCache {
         return true;
       }
       const ttlMs = ttlOf(request);
+      await this.#budget.makeRoom(bytesOf(request, output));
       await this.#entries.store(at, lease.owner, entry, ttlMs);
-      const dimensions = await this.#similar.add(at, request, vector, signal);
       const answer = { tenant: request.tenant, partition: at.partition, id: at.id };
-      this.#budget.stored(answer, bytesOf(request, output) + 2 * dimensions, costMs, ttlMs).catch(() => undefined);
+      const bytes = bytesOf(request, output) + (await this.#similar.bytesOf(request, vector, signal));
+      // Sets have no time to live: a vector that the ledger does not know, because the worker stops here, could stay for ever.
+      if (await this.#budget.stored(answer, bytes, costMs, ttlMs)) await this.#similar.add(at, request, vector, signal);
       return true;
     } catch (error) {
       if (!signal.aborted)
@@ -395,12 +397,3 @@ const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) =>
   embedder,
   error: messageOf(error),
 });
-
-/** An answer without any text, number or reference is an unreported failure. */
-function worthKeeping(output: JsonObject): boolean {
-  if (typeof output.text === 'string' && output.text.trim() === '') return false;
-  return Object.values(output).some((value) => {
-    if (typeof value === 'string') return value.trim() !== '';
-    return typeof value === 'object' ? value !== null && Object.keys(value).length > 0 : true;
-  });
-}

@@ -21,6 +21,9 @@ const SAMPLE = 5;
 const MAX_ELEMENTS = 200_000;
 const LRU_SAMPLE = 16;
 
+/** Its own eight bits, and its share of the index. */
+const BYTES_A_DIMENSION = 2;
+
 /** A cached answer to a similar text. */
 export interface Candidate {
   readonly id: string;
@@ -75,23 +78,26 @@ export class SimilarTexts {
     return best;
   }
 
-  /** Adds a text's vector; returns its number of dimensions, 0 if there are no vector sets or the text is too long. */
-  async add(at: CacheKeys, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<number> {
-    if (!(await this.#usable(request.key))) return 0;
+  /** Bytes that a text's vector takes in its set; 0 if there are no vector sets or the text is too long. */
+  async bytesOf({ key }: CacheRequest, vector: Vector, signal: AbortSignal): Promise<number> {
+    return (await this.#usable(key)) ? BYTES_A_DIMENSION * (await vector(signal)).length : 0;
+  }
+
+  /** Adds a text's vector, if there are vector sets and the text is not too long. */
+  async add(at: CacheKeys, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
+    if (!(await this.#usable(request.key))) return;
     const surplus = 1 + (await this.#vectors.size(at.vectors)) - this.#most;
     if (surplus > 0) {
       const ids = await this.#vectors.sample(at.vectors, surplus + LRU_SAMPLE);
       await this.#vectors.remove(at.vectors, (await this.#entries.leastUsed(at, ids)).slice(0, surplus));
     }
-    const own = await vector(signal);
-    await this.#vectors.add(at.vectors, at.id, own);
+    await this.#vectors.add(at.vectors, at.id, await vector(signal));
     const sample = await this.#vectors.sample(at.vectors, SAMPLE);
     const entries = await this.#entries.read(at, sample);
     await this.#vectors.remove(
       at.vectors,
       sample.filter((_, i) => !entries[i]),
     );
-    return own.length;
   }
 
   async #near(

@@ -93,6 +93,7 @@ export class VectorCache {
           this.#warnings.warn('allowance', { tenant }, message);
           return;
         }
+        await this.#budget.makeRoom(size);
         const pipeline = this.#redis.pipeline();
         for (const each of made) pipeline.set(keyOf(each), each.value, 'PX', ttlMs);
         const results = (await pipeline.exec()) ?? [];

@@ -55,12 +55,7 @@ export class VectorSets {
    * would be lost as a whole.
    */
   async add(set: string, id: string, vector: Float32Array): Promise<void> {
-    const pipeline = this.#redis.pipeline();
-    pipeline.call('VADD', set, 'FP32', vectorBytes(vector), id, QUANTISATION);
-    // Sets of earlier releases have one.
-    pipeline.persist(set);
-    const results = (await pipeline.exec()) ?? [];
-    for (const [error] of results) if (error) throw error;
+    await this.#redis.call('VADD', set, 'FP32', vectorBytes(vector), id, QUANTISATION);
   }
 
   /**

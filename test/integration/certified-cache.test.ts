@@ -256,6 +256,18 @@ describe('the budget of a tenant', () => {
     await expect.poll(bounded, { timeout: 5_000 }).toEqual({ within: true, same: true });
   });
 
+  it('keeps no vector that it does not count: nothing would remove it', async () => {
+    const own = { tenant: tenant() };
+    // The ledger cannot be written.
+    await redis.set(`millrace:cache-budget:{${own.tenant}}:value`, 'of another type');
+    await through('How far is the moon?', 'A', own);
+    expect(await redis.keys(`*${own.tenant}*:vectors`)).toEqual([]);
+    expect(await through('How far is the moon?', 'unused', own)).toMatchObject({ outcome: 'hit' });
+    await redis.del(`millrace:cache-budget:{${own.tenant}}:value`);
+    await through('How far is the sun?', 'B', own);
+    expect(await redis.keys(`*${own.tenant}*:vectors`)).toHaveLength(1);
+  });
+
   it('lets one caller store no more in an hour than its share of what all share', async () => {
     const own = { tenant: tenant() };
     const { cache } = openCache(redis, embedder, {}, undefined, { principalBytesPerHour: 1_000 });
