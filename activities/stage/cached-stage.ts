@@ -48,12 +48,16 @@ export async function throughCache(
     return { ...(await serve()), cache: 'bypass' };
   }
   if (call.cache.kind === 'exact' && call.kind === 'embed')
-    return throughVectors(parts.vectors, { call, cache: call.cache, input, model, signal: attempt.signal }, serve).then(
-      (found) => {
-        parts.metrics.cacheLookups.inc({ pipeline: call.pipeline, stage: call.stage, outcome: found.cache });
-        return found;
-      },
-    );
+    return throughVectors(
+      parts.vectors,
+      { call, cache: call.cache, kind: kindOf(parts.kinds, call), input, model, signal: attempt.signal },
+      serve,
+    ).then((found) => {
+      const { pipeline, stage } = call;
+      parts.metrics.cacheLookups.inc({ pipeline, stage, outcome: found.cache });
+      if (found.cache === 'hit') parts.metrics.cacheHits.inc({ pipeline, stage, tier: 'exact' });
+      return found;
+    });
   const schema = outputSchema(parts, call);
   const valid = (output: JsonObject) => schema.safeParse(output).success && mediaExist(parts, call.tenant, output);
   let served: Served | undefined;

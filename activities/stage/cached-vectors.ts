@@ -1,12 +1,15 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
+import type { EmbedAllInput, EmbedInput } from '../../pipelines/stages/embed.js';
+import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { VectorCache } from '../cache/index.js';
 import type { CachedServed, Serve } from './cached-served.js';
 
 interface Asked {
   readonly call: StageCall;
   readonly cache: ExactCacheCall;
+  readonly kind: Pick<StageKind, 'input'>;
   readonly input: JsonObject;
   /** Identity of the model. */
   readonly model: string;
@@ -15,10 +18,13 @@ interface Asked {
 
 /** An `embed` stage: only the texts whose vector is not cached are sent to the model, each once. */
 export async function throughVectors(vectors: VectorCache, asked: Asked, serve: Serve): Promise<CachedServed> {
-  const { call, cache, input, model, signal } = asked;
-  const texts = textsOf(input);
+  const { call, cache, kind, model, signal } = asked;
+  const checked = kind.input.safeParse(asked.input);
   // Not an input of this kind: the call refuses it.
-  if (texts === undefined || texts.length === 0) return { ...(await serve()), cache: 'bypass' };
+  if (!checked.success) return { ...(await serve()), cache: 'bypass' };
+  const input = checked.data as EmbedInput | EmbedAllInput;
+  const texts = 'texts' in input ? input.texts : [input.text];
+  if (texts.length === 0) return { ...(await serve()), cache: 'bypass' };
   const { tenant } = call;
   const { principal, insertedBy, ttlMs, untilMidnight } = cache;
   const space = { tenant, model, with: call.with, principal, insertedBy, ttlMs, untilMidnight };
@@ -44,16 +50,11 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   return { ...served, output: { ...served.output, ...outputOf() }, cache: 'miss' };
 }
 
-function textsOf({ text, texts }: JsonObject): readonly string[] | undefined {
-  if (typeof text === 'string') return [text];
-  return Array.isArray(texts) && texts.every((each) => typeof each === 'string') ? (texts as string[]) : undefined;
-}
-
 const vectorsIn = ({ embedding, embeddings }: JsonObject): readonly (readonly number[])[] =>
   (Array.isArray(embeddings) ? embeddings : [embedding]) as readonly (readonly number[])[];
 
 const outputOfTexts = (
-  input: JsonObject,
+  input: EmbedInput | EmbedAllInput,
   texts: readonly string[],
   known: ReadonlyMap<string, readonly number[]>,
 ): JsonObject => {

@@ -1,5 +1,5 @@
 import { type Duration, durationMs } from '../duration.js';
-import { whyNotExact } from '../plan/exact.js';
+import { whyNoFailures, whyNotExact } from '../plan/exact.js';
 import type { Alternative, ExactCachePlan } from '../plan/plan.js';
 import type { StageUse } from '../stages/kind.js';
 import { checkKeys, type Freshness, resolveFreshness } from './freshness.js';
@@ -23,14 +23,15 @@ export interface ExactCache extends ExactCacheOptions {
  * Serves the result of an earlier call that had the same input: of a stage whose input alone determines its result. What
  * is the same: the input's JSON (media by their content), kind, pool and its weights, options, and a function's code.
  * Results are kept apart by tenant and caller, and shared by all stages of all pipelines that make the same call with the
- * same time to live; the texts of an `embed` stage are looked up one by one. Of equal calls at the same time, on any
- * worker, one is made. When the cache cannot be reached, the stage runs without it.
+ * same time to live. Of equal calls at the same time, on any worker, one is made. The texts of an `embed` stage are looked up
+ * one by one; stages that embed the same text at the same time all do. When the cache cannot be reached, the stage runs
+ * without it.
  *
  * A stage with effects is refused (`INVALID_PIPELINE`).
  *
  * @param options.ttl how long a result may be served; default one day
  * @param options.negative how long a failure that the same input causes again is served (`INVALID_INPUT`,
- *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not cached
+ *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not cached. Not for `embed`
  * @param options.pure states that the stage has no effects and reads nothing but its input. Required for functions
  *   (`code`), `http` with GET or HEAD, `infer` and kinds of others whose effects are `possible`
  * @param options.shared callers with different keys or users share results; default false
@@ -48,6 +49,8 @@ export function resolveExact(cache: ExactCache, where: string, uses: readonly Se
   for (const use of uses) {
     const why = whyNotExact(use, cache.pure === true);
     if (why !== undefined) throw invalid(where, `cannot be exact(): ${why}`);
+    const none = cache.negative === undefined ? undefined : whyNoFailures(use);
+    if (none !== undefined) throw invalid(`${where}.negative`, none);
   }
   return {
     kind: 'exact',

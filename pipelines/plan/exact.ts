@@ -31,3 +31,7 @@ export function whyNotExact(call: OfKind & { readonly with?: unknown }, pure: bo
   if (pure) return undefined;
   return 'it may have effects, or read more than its input; state pure: true if neither is so';
 }
+
+/** Why failures of a stage cannot be kept; undefined if they can. */
+export const whyNoFailures = ({ kind }: Pick<OfKind, 'kind'>): string | undefined =>
+  kind === 'embed' ? 'does not apply to a stage of the kind "embed": its texts are cached one by one' : undefined;

@@ -3,7 +3,7 @@ import { ERRORS, type ErrorCode } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS } from '../stages/index.js';
 import type { Effects } from '../stages/traits.js';
-import { whyNotExact } from './exact.js';
+import { whyNoFailures, whyNotExact } from './exact.js';
 import { PLAN_VERSION } from './plan.js';
 
 /**
@@ -188,13 +188,15 @@ function checkEffects({ kind, effects }: { kind: string; effects?: unknown }, co
 /** A hit must not skip an effect, whoever has written the plan. */
 function checkExact(
   by: { kind: string; effects?: Effects | undefined; with: unknown },
-  cache: { kind: string; pure?: true | undefined } | undefined,
+  cache: { kind: string; pure?: true | undefined; negativeMs?: number | undefined } | undefined,
   context: z.RefinementCtx,
 ): void {
   if (cache?.kind !== 'exact') return;
   const { kind, effects } = by;
   const why = whyNotExact({ kind, with: by.with, ...(effects && { effects }) }, cache.pure === true);
   if (why !== undefined) context.addIssue({ code: 'custom', message: `cannot be exact: ${why}`, path: ['cache'] });
+  const none = cache.negativeMs === undefined ? undefined : whyNoFailures(by);
+  if (none !== undefined) context.addIssue({ code: 'custom', message: none, path: ['cache', 'negativeMs'] });
 }
 
 const ofForeign = {

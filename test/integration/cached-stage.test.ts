@@ -410,6 +410,12 @@ describe('an embedding cache on real Redis', () => {
     for (const other of [{ principal: 'r/eve' }, { untilMidnight: 'Europe/Berlin' }])
       expect(await embedding({ text: 'seven' }, 'r', other)).toMatchObject({ cache: 'miss' });
     await expect(embedding({ text: 'new' }, 'r', { only: true })).rejects.toMatchObject({ code: 'NOT_CACHED' });
+    // What is no input of the kind is left to the call, which refuses it.
+    const given = { texts: ['one', 3] };
+    expect(await embedding(given, 'r')).toMatchObject({ cache: 'bypass' });
+    expect(sent.pop()).toEqual(given);
+    const { values } = await test.metrics.cacheHits.get();
+    expect(values).toContainEqual({ labels: { pipeline: 'r', stage: 'answer', tier: 'exact' }, value: 1 });
   });
 
   it('keeps what Millrace itself embeds', async () => {

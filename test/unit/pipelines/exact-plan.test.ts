@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, exact, pipeline } from '../../../pipelines/index.js';
+import { code, embed, exact, pipeline } from '../../../pipelines/index.js';
 import { planSchema } from '../../../pipelines/plan/plan-schema.js';
 
 const one = z.object({ n: z.number() });
@@ -23,5 +23,23 @@ describe('an exact cache in a plan', () => {
     expect(planSchema.safeParse(plan).error?.issues.map(({ message }) => message)).toEqual([
       expect.stringContaining('state pure: true'),
     ]);
+  });
+
+  it('keeps no failures of embeddings, whoever has written the plan', () => {
+    const embedded = (negative: '1m' | undefined) =>
+      pipeline('embedded', { input: z.object({ text: z.string() }) }, ({ input, stage }) => ({
+        vector: stage(
+          'e',
+          embed({ model: 'm' }),
+          { text: input.text },
+          { cache: exact({ ...(negative && { negative }) }) },
+        ).embedding,
+      }));
+    expect(() => embedded('1m')).toThrow(/"e\.cache\.negative" does not apply to a stage of the kind "embed"/);
+    const plan = structuredClone(embedded(undefined).plan) as unknown as {
+      stages: { cache: { negativeMs?: number } }[];
+    };
+    for (const { cache } of plan.stages) cache.negativeMs = 60_000;
+    expect(planSchema.safeParse(plan).error?.issues).toMatchObject([{ path: ['stages', 0, 'cache', 'negativeMs'] }]);
   });
 });
