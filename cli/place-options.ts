@@ -29,6 +29,12 @@ export function placeOptions(command: Command): Command {
     .option('--slo-p99 <time>', '99 % of the runs finish within it, e.g. 800ms', asMs)
     .option('--slo-p95 <time>', '95 % of the runs finish within it', asMs)
     .option(
+      '--slo <stage.metric.percentile=time>',
+      'objective of a stage: ttft, ttfa, tpot or latency at p95 or p99, e.g. answer.ttft.p99=400ms; repeatable',
+      asNames,
+      [],
+    )
+    .option(
       '--objective <objective>',
       'cost: the cheapest placement for the load; rate: the highest rate on the devices',
       asObjective,

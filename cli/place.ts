@@ -10,11 +10,11 @@ import {
   placementText,
   whatIf,
 } from '../placement/explain/index.js';
-import type { PlannerInput } from '../placement/planner/index.js';
+import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
 import type { Load } from '../placement/simulator/index.js';
 import { readTrace } from '../placement/trace/index.js';
-import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
+import { type PipelineShape, stageObjectives, withAssumptions } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
 import { print, show, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
@@ -28,6 +28,7 @@ export interface PlaceCommandOptions {
   readonly cv: number;
   readonly sloP95?: number;
   readonly sloP99?: number;
+  readonly slo: readonly string[];
   readonly objective: 'cost' | 'rate';
   readonly qualityFloor?: number;
   readonly assume: readonly string[];
@@ -83,8 +84,8 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
   if (options.pipeline.length === 0) throw wrongOption('--pipeline', 'pass a plan, a short form or a pipeline’s name');
   if (cluster === undefined) throw wrongOption('--cluster', 'pass the inventory, e.g. cluster.yaml');
   if (folder === undefined) throw wrongOption('--profiles', 'pass the folder of the profiles');
-  if (sloP95 === undefined && sloP99 === undefined)
-    throw wrongOption('--slo-p99', 'pass --slo-p99 or --slo-p95, e.g. 800ms');
+  if (sloP95 === undefined && sloP99 === undefined && options.slo.length === 0)
+    throw wrongOption('--slo-p99', 'pass --slo-p99 or --slo-p95, e.g. 800ms, or --slo for a stage');
   const pipelines: PipelineShape[] = [];
   for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
   const inventory = await readCluster(cluster);
@@ -92,14 +93,15 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
   const old = tooOld(profiles, new Date(), options.maxProfileAge);
   if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
   const arriving = await arrivingOf(options);
-  const slo = Math.min(sloP95 ?? Number.POSITIVE_INFINITY, sloP99 ?? Number.POSITIVE_INFINITY);
+  const stages = stageObjectives(pipelines, options.slo);
+  const objective = { p95Ms: sloP95, p99Ms: sloP99, ...(stages.length > 0 && { stages }) };
   return {
     pipelines: withAssumptions(pipelines, options.assume),
     inventory,
     profiles,
-    load: withSizes(makeLoad(arriving, slo, options.seed), options.size),
+    load: withSizes(makeLoad(arriving, horizonMs(objective), options.seed), options.size),
     seed: options.seed,
-    objective: { p95Ms: sloP95, p99Ms: sloP99 },
+    objective,
     qualityFloor,
   };
 }

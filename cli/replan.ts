@@ -6,10 +6,11 @@ import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
 import { makeLoad, placementText } from '../placement/explain/index.js';
-import type { PlannerInput } from '../placement/planner/index.js';
+import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import {
   type Measured,
   measuredRate,
+  objectiveOf,
   type Replanned,
   replan,
   replanText,
@@ -186,12 +187,12 @@ async function filesOf(
   if (unknown !== undefined) {
     throw wrongOption('--cluster', `it has no device "${unknown}", which the placement uses${nearest(unknown, ids)}`);
   }
-  const { p95Ms, p99Ms, qualityFloor } = placement.slo;
+  const { qualityFloor } = placement.slo;
   return {
     pipelines: withAssumptions(pipelines, assume),
     inventory,
     profiles: await readProfileFolder(profiles),
-    objective: { p95Ms, p99Ms },
+    objective: objectiveOf(placement),
     qualityFloor,
   };
 }
@@ -200,19 +201,18 @@ async function filesOf(
  * Arrivals at the measured rates; for pipelines with hardly any runs, at the rate that the placement was computed for.
  */
 function loadOf(
-  { slo, ratePerSecond }: PlacementDocument,
+  placement: PlacementDocument,
   measured: Measured,
   { pipelines }: Pick<PlannerInput, 'pipelines'>,
   { cv, seed }: ReplanCommandOptions,
 ) {
   const began = Object.values(measured.started).reduce((sum, count) => sum + count, 0);
-  const rate = began >= LEAST_RUNS ? measuredRate(measured) : ratePerSecond;
-  const sloMs = Math.min(slo.p95Ms ?? Number.POSITIVE_INFINITY, slo.p99Ms ?? Number.POSITIVE_INFINITY);
+  const rate = began >= LEAST_RUNS ? measuredRate(measured) : placement.ratePerSecond;
   const arriving = pipelines.map(({ name }) => {
     const share = began >= LEAST_RUNS ? (measured.started[name] ?? 0) / began : 1 / pipelines.length;
     return { rate: rate * Math.max(share, LEAST_SHARE), cv };
   });
-  return makeLoad(arriving, sloMs, seed);
+  return makeLoad(arriving, horizonMs(objectiveOf(placement)), seed);
 }
 
 function report(

@@ -1,2 +1,2 @@
 export { deviceQueue, poolQueue, readPlacement, sealPlacement } from './document.js';
-export type { Degraded, PlacedPool, PlacementDocument, Predicted } from './schema.js';
+export type { Degraded, PlacedPool, PlacementDocument, Predicted, StageFigure } from './schema.js';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { METRICS } from '../workload/index.js';
 
 /** `placement.json`: what `millrace place` decides and `millrace apply` carries out; see docs/reference/placement.md. */
 
@@ -6,6 +7,14 @@ const ms = z.number().min(0);
 const share = z.number().min(0);
 
 const latencies = z.strictObject({ p50Ms: ms, p95Ms: ms, p99Ms: ms });
+
+/** A figure of a stage, at the 95th or 99th percentile; the names are those of serving, see docs/reference/placement.md. */
+const stageFigure = z.strictObject({
+  stage: z.string(),
+  metric: z.enum(METRICS),
+  percentile: z.union([z.literal(95), z.literal(99)]),
+  ms,
+});
 
 export const predictedSchema = z.strictObject({
   /** Of whole runs, from arrival to the end. */
@@ -19,6 +28,8 @@ export const predictedSchema = z.strictObject({
   oversizedShare: share.default(0),
   /** Sequences that lose their place in a full key-value cache, per run. */
   preemptionsPerRun: share.default(0),
+  /** The figures that the objective names, in its order. */
+  figures: z.array(stageFigure).optional(),
   /** Time of each stage by its key, `<pipeline>/<stage>`. */
   stages: z.record(z.string(), z.strictObject({ waitMs: ms, waitP99Ms: ms, serviceMs: ms, batch: z.number().min(0) })),
   /** Share of the time that each device is busy, and memory used by its models, in bytes. */
@@ -76,6 +87,8 @@ const nextStep = z.strictObject({
   for: z.string(),
   pricePerHour: z.number().min(0),
   p99Ms: ms,
+  /** The figures that the objective names, with it. */
+  figures: z.array(stageFigure).optional(),
 });
 
 const robust = z.strictObject({ holds: z.boolean(), p95Ms: ms, p99Ms: ms, shedShare: share });
@@ -85,7 +98,13 @@ export const placementSchema = z.strictObject({
   /** First 12 hex digits of the sha256 of the canonical JSON of pools and stages. */
   version: z.string().regex(/^[0-9a-f]{12}$/),
   objective: z.enum(['cost', 'rate']),
-  slo: z.strictObject({ p95Ms: ms.optional(), p99Ms: ms.optional(), qualityFloor: share.optional() }),
+  slo: z.strictObject({
+    p95Ms: ms.optional(),
+    p99Ms: ms.optional(),
+    qualityFloor: share.optional(),
+    /** Objectives of stages. */
+    stages: z.array(stageFigure).optional(),
+  }),
   /** Runs per second that it is made for; with objective `rate` the most that it can serve. */
   ratePerSecond: z.number().min(0),
   currency: z.string(),
@@ -103,7 +122,7 @@ export const placementSchema = z.strictObject({
   gap: share,
   optimal: z.boolean(),
   degraded: z.array(degradedSchema),
-  /** The most useful additional device; null if none lowers the 99th percentile. */
+  /** The most useful additional device; null if none lowers the 99th percentile, or the figure that binds. */
   next: nextStep.nullable(),
   robustness: z.strictObject({ slowerBy50Percent: robust, twiceTheRate: robust }),
   assumptions: z.array(z.string()),
@@ -116,4 +135,5 @@ export const placementSchema = z.strictObject({
 export type PlacementDocument = z.output<typeof placementSchema>;
 export type PlacedPool = z.output<typeof placedPoolSchema>;
 export type Predicted = z.output<typeof predictedSchema>;
+export type StageFigure = z.output<typeof stageFigure>;
 export type Degraded = z.output<typeof degradedSchema>;

@@ -5,6 +5,7 @@ import {
   type PlacementDocument,
   type Predicted,
   poolQueue,
+  type StageFigure,
   sealPlacement,
 } from '../document/index.js';
 import {
@@ -58,6 +59,12 @@ export function describe(
       ...(problem.objective.p95Ms !== undefined && { p95Ms: problem.objective.p95Ms }),
       ...(problem.objective.p99Ms !== undefined && { p99Ms: problem.objective.p99Ms }),
       ...(input.qualityFloor !== undefined && { qualityFloor: input.qualityFloor }),
+      ...(problem.targets.length > 0 && {
+        stages: figuresOf(
+          problem,
+          problem.targets.map((target) => target.ms),
+        ),
+      }),
     },
     ratePerSecond: round(rate, 3),
     currency: problem.inventory.currency,
@@ -72,7 +79,7 @@ export function describe(
     gap: bound > 0 && value > 0 ? round(objective === 'cost' ? value / bound - 1 : bound / value - 1, 6) : 0,
     optimal: searched.optimal,
     degraded: degradedOf(problem, judge, candidate, speed, rate, goOn),
-    next: nextOf(input, candidate, speed, seen.p99Ms, goOn),
+    next: nextOf(input, candidate, speed, seen, goOn),
     robustness: {
       slowerBy50Percent: robust(judge, candidate, { speed, slowdown: 1.5 }, goOn),
       twiceTheRate: robust(judge, candidate, { speed: 2 * speed }, goOn),
@@ -150,7 +157,7 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
     };
   }
   return {
-    ...shortOf(seen, rate),
+    ...shortOf(problem, seen, rate),
     stages: Object.fromEntries(
       result.stages.map((stage, v) => [
         problem.stageNames[v] ?? '',
@@ -166,7 +173,15 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
   };
 }
 
-function shortOf({ p50Ms, p95Ms, p99Ms, result }: Seen, rate: number) {
+const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure[] =>
+  targets.map(({ stage, metric, share }, i) => ({
+    stage,
+    metric,
+    percentile: share === 0.95 ? 95 : 99,
+    ms: ms(values[i] ?? 0),
+  }));
+
+function shortOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, result }: Seen, rate: number) {
   const count = result.completed + result.failed + result.refused + result.oversized;
   return {
     p50Ms: ms(p50Ms),
@@ -177,6 +192,7 @@ function shortOf({ p50Ms, p95Ms, p99Ms, result }: Seen, rate: number) {
     failedShare: round(result.failed / Math.max(1, count), 6),
     oversizedShare: round(result.oversized / Math.max(1, count), 6),
     preemptionsPerRun: round(result.preemptions / Math.max(1, count), 4),
+    ...(targets.length > 0 && { figures: figuresOf(problem, targets) }),
   };
 }
 
@@ -224,7 +240,7 @@ function degradedOf(
       continue;
     }
     const rest = { configs: candidate.configs, replicas: left };
-    const seen = shortOf(judge.see(rest, { speed }), rate);
+    const seen = shortOf(problem, judge.see(rest, { speed }), rate);
     degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }, goOn), 4), lost });
   }
   return degraded;
@@ -241,15 +257,22 @@ function robust(
   return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
 }
 
-/**
- * Tries one additional device of each kind for each pool, and returns the one that lowers the 99th percentile most for
- * its price.
- */
+/** How late runs are: by the 99th percentile, or by the objective that is used up most if it names stages. */
+function lateness({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values }: Seen): number {
+  if (targets.length === 0) return p99Ms;
+  return Math.max(
+    p99Ms / (objective.p99Ms ?? Number.POSITIVE_INFINITY),
+    p95Ms / (objective.p95Ms ?? Number.POSITIVE_INFINITY),
+    ...targets.map((target, i) => (values[i] ?? 0) / target.ms),
+  );
+}
+
+/** Tries one additional device of each kind for each pool, and returns the one that gains most for its price. */
 function nextOf(
   input: PlannerInput,
   candidate: Candidate,
   speed: number,
-  p99Ms: number,
+  before: Seen,
   goOn: () => boolean,
 ): PlacementDocument['next'] {
   let best: { readonly step: NonNullable<PlacementDocument['next']>; readonly gain: number } | undefined;
@@ -258,17 +281,19 @@ function nextOf(
     if (first === undefined || !goOn()) continue;
     const problem = buildProblem({ ...input, inventory: first });
     const judge = new Judge(problem);
+    const late = lateness(problem, before);
     const device = problem.devices.length - 1;
-    const price = problem.devices[device]?.pricePerHour ?? 0;
+    const pricePerHour = problem.devices[device]?.pricePerHour ?? 0;
     for (const [p, { model }] of problem.pools.entries()) {
       if (useOn(problem, candidate, p, device)?.width !== 1 || !goOn()) continue;
       const added: Replica = { pool: p, devices: [device] };
-      const after = judge.see({ ...candidate, replicas: [...candidate.replicas, added] }, { speed }).p99Ms;
+      const seen = judge.see({ ...candidate, replicas: [...candidate.replicas, added] }, { speed });
+      const after = lateness(problem, seen);
       // A free device is counted as a cent, so that of two free ones the more useful is reported.
-      const gain = (p99Ms - after) / Math.max(price, 0.01);
-      if (after < p99Ms * 0.99 && gain > (best?.gain ?? 0)) {
-        best = { step: { add: kind, for: model, pricePerHour: price, p99Ms: ms(after) }, gain };
-      }
+      const gain = (late - after) / Math.max(pricePerHour, 0.01);
+      if (after >= late * 0.99 || gain <= (best?.gain ?? 0)) continue;
+      const figures = seen.targets.length > 0 && { figures: figuresOf(problem, seen.targets) };
+      best = { step: { add: kind, for: model, pricePerHour, p99Ms: ms(seen.p99Ms), ...figures }, gain };
     }
   }
   return best?.step ?? null;

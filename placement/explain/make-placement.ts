@@ -9,6 +9,7 @@ import {
   waysOut,
 } from '../planner/index.js';
 import { rateOf } from '../simulator/index.js';
+import { spellObjective } from '../workload/index.js';
 import { describe } from './describe.js';
 import { naivePlacements } from './naive.js';
 
@@ -45,13 +46,19 @@ export function makePlacement(input: PlannerInput, options: PlannerOptions): Pla
 
 function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
-  const { p95Ms, p99Ms } = objective;
-  const limit = p99Ms === undefined ? `p95 of ${ms(p95Ms ?? 0)}` : `p99 of ${ms(p99Ms)}`;
+  const { p95Ms, p99Ms, stages = [] } = objective;
+  const limit = [
+    ...(p99Ms === undefined ? [] : [`p99 of ${ms(p99Ms)}`]),
+    ...(p95Ms === undefined ? [] : [`p95 of ${ms(p95Ms)}`]),
+    ...stages.map((each) => `${spellObjective(each)} of ${each.ms} ms`),
+  ].join(', a ');
   const ways = [
     found.ratePerSecond > 0
       ? `a rate of at most ${found.ratePerSecond.toFixed(2)} runs a second`
       : 'no rate is low enough on these devices',
-    ...(found.p99Ms === undefined ? [] : [`a p99 objective of ${ms(found.p99Ms)} for a short burst of this load`]),
+    ...(found.p99Ms === undefined || (p99Ms ?? p95Ms) === undefined
+      ? []
+      : [`a p99 objective of ${ms(found.p99Ms)} for a short burst of this load`]),
     ...(found.shedShare < 1 ? [`refusing ${(100 * found.shedShare).toFixed(1)} % of the runs`] : []),
     ...found.devices.map(
       ({ kind, count, pricePerHour }) =>

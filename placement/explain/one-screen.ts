@@ -1,6 +1,6 @@
 import type { PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
-import { bar, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import { bar, figureName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
 
 /** Rows of each part: with more of them the text would not fit on one screen. */
 const MOST_ROWS = 6;
@@ -71,6 +71,9 @@ function limitsOf({ slo, predicted, pools }: PlacementDocument, inventory: Inven
   return [
     ...objective('p99', slo.p99Ms, predicted.p99Ms),
     ...objective('p95', slo.p95Ms, predicted.p95Ms),
+    ...(slo.stages ?? []).flatMap((limit, i) =>
+      objective(figureName(limit), limit.ms, predicted.figures?.[i]?.ms ?? 0),
+    ),
     ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: busiest[0] }] : []),
     ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
     ...(floor > 0 && worst > 0

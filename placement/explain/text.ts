@@ -1,7 +1,7 @@
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
 import { spellBytes } from '../source/index.js';
-import { bar, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import { bar, figureName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
 
 /** Devices drawn one by one; beyond that, the first of each group of equal ones. */
 const MOST_DRAWN = 32;
@@ -62,15 +62,19 @@ function summary(placement: PlacementDocument): string {
   const objectives = [
     ...(slo.p95Ms === undefined ? [] : [`p95 <= ${slo.p95Ms} ms`]),
     ...(slo.p99Ms === undefined ? [] : [`p99 <= ${slo.p99Ms} ms`]),
-  ].join(', ');
+  ].map((each) => `, ${each}`);
   const rate = `${round(ratePerSecond)} runs a second`;
   const limit =
     objective === 'cost'
       ? `no placement costs less than ${money(bound, placement)}`
       : `no placement on these devices holds more than ${round(bound)} a second`;
   return [
-    `Placement ${version}: ${rate} for ${money(costPerHour, placement)}, ${objectives}`,
+    `Placement ${version}: ${rate} for ${money(costPerHour, placement)}${objectives.join('')}`,
     `Predicted   p50 ${round(predicted.p50Ms)} ms, p95 ${round(predicted.p95Ms)} ms, p99 ${round(predicted.p99Ms)} ms, ${round(predicted.throughputPerSecond)} of ${round(predicted.arrivedPerSecond)} runs a second end`,
+    ...(slo.stages ?? []).map((limit, i) => {
+      const { ms = 0 } = predicted.figures?.[i] ?? {};
+      return `            ${figureName(limit)} ${round(ms)} ms, at most ${round(limit.ms)} ms`;
+    }),
     ...(placement.refusedShare > 0
       ? [`Refused     ${percent(placement.refusedShare)} of the runs fit no device's memory; see Warnings`]
       : []),

@@ -18,8 +18,9 @@ export function whatIf(input: PlannerInput, question: string): PlannerInput {
   const [, amount, unit] = /^slo\s+(\d+(?:\.\d+)?)(ms|s)$/i.exec(text) ?? [];
   if (amount !== undefined && Number(amount) > 0) {
     const ms = Number(amount) * (unit?.toLowerCase() === 's' ? 1000 : 1);
-    const { p99Ms } = input.objective;
-    return { ...input, objective: p99Ms === undefined ? { p95Ms: ms } : { ...input.objective, p99Ms: ms } };
+    const { p95Ms, p99Ms } = input.objective;
+    const changed = p99Ms === undefined && p95Ms !== undefined ? { p95Ms: ms } : { p99Ms: ms };
+    return { ...input, objective: { ...input.objective, ...changed } };
   }
   throw wrong(question, 'ask "add 1×a100", "without gpu1/0", "rate 2x" or "slo 600ms"');
 }

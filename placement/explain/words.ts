@@ -1,4 +1,4 @@
-import type { PlacementDocument } from '../document/index.js';
+import type { PlacementDocument, StageFigure } from '../document/index.js';
 
 /** Lays out columns. */
 export type Table = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]) => string;
@@ -23,10 +23,21 @@ export const robustLine = ({ holds, p99Ms, shedShare }: PlacementDocument['robus
       ? `does not hold: p99 ${round(p99Ms)} ms, and refusing runs does not help`
       : `does not hold: p99 ${round(p99Ms)} ms; refuse ${percent(shedShare)} of the runs to keep the objective`;
 
-/** What one device more would do. */
+/** `voice/answer ttft p99`. */
+export const figureName = ({ stage, metric, percentile }: StageFigure): string => `${stage} ${metric} p${percentile}`;
+
+/** What one device more would do: to the objective that is used up most. */
 export function nextEuro(placement: PlacementDocument): string {
-  const { next, predicted } = placement;
+  const { next, predicted, slo } = placement;
   if (!next) return 'no device more lowers the 99th percentile';
   const price = money(next.pricePerHour, placement);
-  return `one ${next.add} more for ${next.for} (${price}): p99 ${round(predicted.p99Ms)} -> ${round(next.p99Ms)} ms`;
+  const figures = (slo.stages ?? []).map((limit, i) => {
+    const before = predicted.figures?.[i]?.ms ?? 0;
+    return { name: figureName(limit), used: before / limit.ms, before, after: next.figures?.[i]?.ms ?? before };
+  });
+  const p99 = { name: 'p99', used: predicted.p99Ms / (slo.p99Ms ?? Number.POSITIVE_INFINITY) };
+  const all = [{ ...p99, before: predicted.p99Ms, after: next.p99Ms }, ...figures];
+  const [most = all[0]] = all.toSorted((a, b) => b.used - a.used);
+  const change = most ? `${most.name} ${round(most.before)} -> ${round(most.after)} ms` : '';
+  return `one ${next.add} more for ${next.for} (${price}): ${change}`;
 }

@@ -17,6 +17,7 @@ import {
   type Problem,
   type Use,
 } from './problem.js';
+import { checkTargets, targetsOf } from './targets.js';
 import { rangeWarnings } from './warnings.js';
 
 export interface PlannerInput {
@@ -50,11 +51,16 @@ export function buildProblem(input: PlannerInput): Problem {
   const models = [...new Set(named.map(({ stage }) => stage.model))];
   const firstOf = pipelines.map((_, p) => pipelines.slice(0, p).reduce((sum, { stages }) => sum + stages.length, 0));
   const stages = named.map(
-    ({ stage, p }): SimulatedStage => ({
+    ({ stage: { streamFrom, ...stage }, pipeline, p }): SimulatedStage => ({
       ...stage,
       pipeline: p,
       pool: models.indexOf(stage.model),
       after: stage.after.map((i) => i + (firstOf[p] ?? 0)),
+      // Several calls of a stage in a run have no order in which their pieces could be read.
+      ...(streamFrom !== undefined &&
+        stage.calls * (pipeline.stages[streamFrom]?.calls ?? 0) === 1 && {
+          streamFrom: streamFrom + (firstOf[p] ?? 0),
+        }),
     }),
   );
   const { cells, cellOf } = cellsOf(devices, kinds);
@@ -67,15 +73,23 @@ export function buildProblem(input: PlannerInput): Problem {
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
   }
+  const stageNames = named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`);
+  // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
   const aloneMs = stages.map((stage, v) => {
     const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
-    return (1 - stage.cacheHitRate) * stage.share < RARELY_RUN ? 0 : least + stage.overheadMs;
+    if ((1 - stage.cacheHitRate) * stage.share < RARELY_RUN) return 0;
+    return stage.streamFrom === undefined ? least + stage.overheadMs : least;
   });
   const paths = longestPaths(stages, aloneMs);
   checkReach(objective, aloneMs, paths, named, drafts, input);
+  const targets = targetsOf(objective, stageNames, stages, drafts);
+  checkTargets(targets, stages, drafts, aloneMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
-  const slackMs = stages.map((_, v) => sloMs - ((paths[v] ?? 0) - (aloneMs[v] ?? 0)));
+  const slackMs = stages.map(({ streamFrom }, v) =>
+    // The first pieces of a stream are read while it is made.
+    streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (aloneMs[v] ?? 0)) : sloMs,
+  );
   return {
     inventory,
     devices,
@@ -88,10 +102,11 @@ export function buildProblem(input: PlannerInput): Problem {
     cellOf,
     kinds,
     stages,
-    stageNames: named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`),
+    stageNames,
     pools: models.map((model, p) => poolOf(model, drafts[p] ?? [], kinds.length, stages, rates, slackMs, cells)),
     load,
     objective,
+    targets,
     seed: input.seed ?? 1,
     assumptions,
     warnings: [...warnings, ...rangeWarnings(models, drafts, load)],
@@ -116,7 +131,9 @@ function withoutUnprofiled(pipelines: readonly PipelineShape[], profiles: readon
         assumptions.push(`${stage.id} (${stage.model}) has no profile; it is assumed to cost nothing`);
         behind[i] = after;
       } else {
-        places[i] = stages.push({ ...stage, after }) - 1;
+        const { streamFrom, ...others } = stage;
+        const from = streamFrom === undefined ? undefined : places[streamFrom];
+        places[i] = stages.push({ ...others, after, ...(from !== undefined && { streamFrom: from }) }) - 1;
         behind[i] = [places[i] ?? 0];
       }
     }

@@ -1,4 +1,4 @@
-import { type Load, meanAt, quantileAt, stepAt, type Table } from '../simulator/index.js';
+import { type DynamicTable, type Load, meanAt, quantileAt, stepAt, type Table } from '../simulator/index.js';
 
 /** Number of quantiles of the load's sizes that represent all. */
 const SAMPLES = 256;
@@ -25,6 +25,10 @@ const average = (values: readonly number[]): number => values.reduce((sum, value
 export interface CallTimes {
   /** Minimum time of a single call: the median on an idle device, for the load's median size. */
   readonly aloneMs: number;
+  /** The same until its first output: an LLM's first token, else the end of the call. */
+  readonly firstMs: number;
+  /** Time of a token of one sequence alone with an empty cache; absent: it generates none. */
+  readonly tokenMs?: number;
   /** Mean time of a batch by its size, from 1; for sequences, the time of one when that many run. */
   readonly batchMs: readonly number[];
   /** Replica time used by one call of a batch of this size. */
@@ -33,15 +37,21 @@ export interface CallTimes {
   readonly tokens: number;
 }
 
-/** Times of a load's calls by one table, up to a maximum batch size. */
-export function callTimes(table: Table, load: Load, maxBatch: number): CallTimes {
+/**
+ * Times of a load's calls by one table, up to a maximum batch size. `pieces`: in how many calls a run reads a stream, by
+ * its tokens; the work is then that of all its pieces, `aloneMs` and `firstMs` the time of one.
+ */
+export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: Pieces): CallTimes {
+  if (pieces && table.batching === 'dynamic') return piecewise(table, load, maxBatch, pieces);
   const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
   if (table.batching === 'dynamic') {
     const sizes = sampled(load, table.column, table.typical);
     const batchMs = batches.map((batch) => average(sizes.map((size) => meanAt(table.call, batch, size))));
     const alone = sizes.map((size) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
+    const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
     return {
-      aloneMs: table.overheadMs + (alone[alone.length >> 1] ?? 0),
+      aloneMs,
+      firstMs: aloneMs,
       batchMs,
       workMs: batchMs.map((ms, i) => ms / (i + 1)),
       tokens: 0,
@@ -57,11 +67,49 @@ export function callTimes(table: Table, load: Load, maxBatch: number): CallTimes
   const context = tokensIn + (more > 0 ? squares / more / 2 : 0);
   const step = (batch: number) => stepAt(table.steps, batch, context);
   const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
+  const firstMs = table.overheadMs + quantileAt(table.prefill, 1, median, 0.5);
   return {
-    aloneMs: table.overheadMs + quantileAt(table.prefill, 1, median, 0.5) + more * stepAt(table.steps, 1, median),
+    aloneMs: firstMs + more * stepAt(table.steps, 1, median),
+    firstMs,
+    tokenMs: stepAt(table.steps, 1, 0),
     // The other sequences' prompts are processed while it generates.
     batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
     workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
     tokens: tokensIn + average(sizesOut),
+  };
+}
+
+/** How a stage reads a stream: its maker's tokens, and those of a piece. */
+export interface Pieces {
+  readonly column: string;
+  readonly typical: number;
+  readonly pieceTokens: number;
+}
+
+/** Of a stage that is called for each piece of a stream, by an even sample of the runs. */
+function piecewise(table: DynamicTable, load: Load, maxBatch: number, pieces: Pieces): CallTimes {
+  const { column, typical, pieceTokens } = pieces;
+  const count = Math.min(SAMPLES, load.timesMs.length);
+  const stated = (values: Float64Array | undefined, run: number, otherwise: number) => {
+    const value = values?.[run] ?? Number.NaN;
+    return Number.isNaN(value) ? otherwise : value;
+  };
+  const sampled = Array.from({ length: count }, (_, i) => {
+    const run = Math.floor(((i + 0.5) * load.timesMs.length) / count);
+    const all = Math.max(1, Math.ceil(stated(load.sizes[column], run, typical) / pieceTokens));
+    const size = stated(table.column === undefined ? undefined : load.sizes[table.column], run, table.typical);
+    return { all, size: size / all };
+  });
+  const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
+  const alone = sampled.map(({ size }) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
+  const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
+  return {
+    aloneMs,
+    firstMs: aloneMs,
+    batchMs: batches.map((batch) => average(sampled.map(({ size }) => meanAt(table.call, batch, size)))),
+    workMs: batches.map((batch) =>
+      average(sampled.map(({ all, size }) => (all * meanAt(table.call, batch, size)) / batch)),
+    ),
+    tokens: 0,
   };
 }

@@ -1,5 +1,6 @@
 import { type Candidate, cellAt } from './candidate.js';
 import type { Problem, Use } from './problem.js';
+import { horizonMs } from './targets.js';
 import { Workbench } from './workbench.js';
 
 /** How full the first draft of a placement makes its devices. */
@@ -24,8 +25,7 @@ function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste
   const time = (use.reachableErlangs * speed * use.width) / (busy * concurrency);
   const room = (use.memoryBytes * use.width) / memoryBytes;
   // Without prices fewer devices are preferred.
-  const { p95Ms, p99Ms } = problem.objective;
-  return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / (p99Ms ?? p95Ms ?? 1);
+  return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / horizonMs(problem.objective);
 }
 
 interface Offer {

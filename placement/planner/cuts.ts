@@ -96,6 +96,8 @@ export class Cuts {
    */
   cut(weights: readonly number[], group: readonly number[], sum: number): Cut | undefined {
     const { load } = this.#problem;
+    // Without an objective for whole runs none is late.
+    if (this.#limitMs === Number.POSITIVE_INFINITY) return undefined;
     const key = group.join();
     const known = this.#groups.get(key) ?? this.#prepared(group);
     this.#groups.set(key, known);
@@ -124,7 +126,7 @@ export class Cuts {
     const { upMs, downMs } = this.#around(group);
     const allowedMs = this.#limitMs - upMs - downMs;
     const own = group.map((v) => this.#options[v] ?? []);
-    const overheadMs = group.reduce((sum, v) => sum + (stages[v]?.overheadMs ?? 0), 0);
+    const overheadMs = group.reduce((sum, v) => sum + overheadOf(stages[v]), 0);
     const chained = group.length <= MOST_STAGES && isChain(stages, group);
     const limitMs = chained ? allowedMs - overheadMs : undefined;
     return { own, allowedMs, limitMs, classes: classesOfRuns(own, load.timesMs.length) };
@@ -164,6 +166,10 @@ export class Cuts {
     return [...(pipelines.length > 1 ? pipelines : []), all, ...stretches];
   }
 }
+
+/** A stage that reads a stream has its overhead while the stream is made. */
+const overheadOf = (stage: Problem['stages'][number] | undefined): number =>
+  stage === undefined || stage.streamFrom !== undefined ? 0 : stage.overheadMs;
 
 /** Whether each stage waits for the one before it alone, so that their times add up. */
 function isChain(stages: Problem['stages'], group: readonly number[]): boolean {

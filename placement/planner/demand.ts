@@ -26,8 +26,8 @@ export function stageDemand(load: Load, stages: readonly SimulatedStage[], v: nu
   );
   const needed = new Uint8Array(load.timesMs.length);
   for (const run of runs) {
-    // A cache may answer any call: such a stage counts for nothing.
-    if (stage.cacheHitRate > 0) continue;
+    // A cache may answer any call, and a stream is read while it is made: such a stage counts for nothing.
+    if (stage.cacheHitRate > 0 || stage.streamFrom !== undefined) continue;
     const taken = stage.share >= 1 || drawOf(seed, run * stages.length + v, BRANCH) <= stage.share;
     if (taken) needed[run] = 1;
   }
@@ -56,6 +56,7 @@ export function optionsOf(
 ): readonly Option[] {
   const count = load.timesMs.length;
   const { stage, runs, needed } = demand;
+  if (runs.every((run) => needed[run] === 0)) return [{ kind, ms: 0, work: new Float64Array(count) }];
   if (table.batching === 'continuous') {
     const { ms, work } = sequenceOf(load, demand, table, maxBatch, slackMs);
     for (let i = 0; i < count; i += 1) work[i] = (work[i] as number) * stage.calls * width;
@@ -78,7 +79,7 @@ export function optionsOf(
     const upTo = (grid[g + 1] ?? maxBatch + 1) - 1;
     const together = densest(load.timesMs, runs, slackMs - ms);
     const work = new Float64Array(count);
-    for (const run of runs) work[run] = Number.POSITIVE_INFINITY;
+    for (const run of runs) work[run] = needed[run] === 0 ? 0 : Number.POSITIVE_INFINITY;
     let any = false;
     for (const [i, run] of runs.entries()) {
       const members = (together[i] as number) * stage.calls;

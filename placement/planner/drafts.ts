@@ -4,7 +4,7 @@ import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type Re
 import { type Load, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
 import { nearest, spellBytes } from '../source/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
-import { type CallTimes, callTimes } from './call-times.js';
+import { type CallTimes, callTimes, type Pieces } from './call-times.js';
 import { roomOf, tokensAlone } from './memory.js';
 import type { Cell } from './problem.js';
 
@@ -58,7 +58,7 @@ export function draftsOf(
         const table = tableOf(profile);
         checkSizes(profile, chosen[i] ?? first, load, own[i]?.names[1] ?? model);
         tables[v] = table;
-        times[v] = callTimes(table, load, largestBatch(profile));
+        times[v] = callTimes(table, load, largestBatch(profile), piecesOf(named, stages, v, profiles));
       }
       return [{ kind: k, profile: first.value, source: first, tables, times }];
     }),
@@ -80,6 +80,23 @@ export function draftsOf(
   const fitting = good.filter(({ profile, kind, times }) => fits(profile, kind, cells, meanTokens(times)));
   if (fitting.length === 0) throw fitsNowhere(model, good, kinds, cells);
   return fitting;
+}
+
+/** How a stage reads a stream; undefined if it reads none, or if its maker may have no tokens to count pieces by. */
+function piecesOf(
+  named: readonly NamedStage[],
+  stages: readonly SimulatedStage[],
+  v: number,
+  profiles: readonly ReadProfile[],
+): Pieces | undefined {
+  const { streamFrom, pieceTokens = 1 } = stages[v] ?? {};
+  if (streamFrom === undefined) return undefined;
+  const made = profiles.filter(({ value }) => value.model === named[streamFrom]?.stage.model);
+  const [first] = made;
+  if (first === undefined || made.some(({ value }) => value.batching === 'dynamic')) return undefined;
+  if (first.value.batching === 'dynamic') return undefined;
+  const { out, typicalOut = Number.NaN } = first.value.size;
+  return { column: out, typical: typicalOut, pieceTokens };
 }
 
 /** Average tokens of a sequence of the pool's longest stage. */

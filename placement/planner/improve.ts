@@ -78,7 +78,8 @@ function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): C
 
 /** How late a candidate's runs are, and where: by pool, waits and services of its calls. */
 function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
-  const { p95Ms, p99Ms, result } = judge.see(candidate);
+  const seen = judge.see(candidate);
+  const { p95Ms, p99Ms, result } = seen;
   const waits = problem.pools.map((_, p) =>
     problem.stages.reduce((sum, { pool }, v) => {
       const stage = result.stages[v];
@@ -86,7 +87,12 @@ function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
     }, 0),
   );
   const peak = balance(problem, candidate).peak;
-  const score = problem.objective.p99Ms === undefined ? p95Ms : p99Ms;
+  const { objective, targets } = problem;
+  const time = objective.p99Ms === undefined ? p95Ms : p99Ms;
+  // With objectives of stages, the one that is missed most counts, as a multiple of its limit.
+  const limit = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
+  const missed = targets.map(({ ms }, i) => (seen.targets[i] ?? 0) / ms);
+  const score = targets.length === 0 ? time : Math.max(time / limit, ...missed);
   return { score: peak >= 1 ? score * (1 + peak) : score, waits };
 }
 

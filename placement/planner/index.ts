@@ -15,9 +15,10 @@ export {
 export { Judge, type Seen } from './judge.js';
 export { LowerBound } from './lower-bound.js';
 export { withMoreDevices } from './more-devices.js';
-export type { Problem } from './problem.js';
+export type { Objective, Problem } from './problem.js';
 export { attainable } from './rate.js';
 export { type Searched, searchCheapest, searchFastest } from './search.js';
 export { shedShare } from './shed.js';
 export { balance } from './stability.js';
+export { horizonMs } from './targets.js';
 export { type WaysOut, waysOut } from './ways-out.js';

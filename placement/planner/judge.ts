@@ -2,6 +2,7 @@ import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers 
 import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
 import type { Objective, Problem } from './problem.js';
 import { balance } from './stability.js';
+import { attained, limitsOf } from './targets.js';
 
 /** Latencies of whole runs, in milliseconds. */
 export interface Latencies {
@@ -24,6 +25,8 @@ export interface Trial {
 /** Result of simulating a candidate to its end. */
 export interface Seen extends Latencies {
   readonly holds: boolean;
+  /** By target of the problem: the value at its percentile. */
+  readonly targets: readonly number[];
   readonly result: SimulationResult;
 }
 
@@ -39,7 +42,8 @@ export class Judge {
 
   constructor(problem: Problem) {
     this.problem = problem;
-    this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load);
+    const observed = problem.targets.map((target) => target.observed);
+    this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load, observed);
   }
 
   /** Whether a candidate meets the objective; the simulation stops as soon as it cannot. */
@@ -71,11 +75,20 @@ export class Judge {
     const { expired } = this;
     const result = this.#simulator.run(simulatedPlacement(problem, candidate), {
       giveUp,
+      limits: limitsOf(problem.targets, count, share),
       speed,
       seed: problem.seed,
       ...(expired && { expired }),
     });
-    return !result.gaveUp && meets(latenciesOf(result), objective);
+    return (
+      !result.gaveUp &&
+      meets(latenciesOf(result), objective) &&
+      this.#hits(attained(problem.targets, result.observed), share)
+    );
+  }
+
+  #hits(values: readonly number[], share = 1): boolean {
+    return this.problem.targets.every(({ ms }, i) => (values[i] ?? 0) <= ms * share);
   }
 
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
@@ -89,10 +102,11 @@ export class Judge {
       ...(admit !== undefined && { admit }),
     });
     const latencies = latenciesOf(result);
+    const targets = attained(this.problem.targets, result.observed);
     const peak = balance(this.problem, candidate).peak * speed * slowdown;
     // Requests refused beyond `admit` are no load.
-    const holds = meets(latencies, this.problem.objective) && (admit !== undefined || peak < 1);
-    return { ...latencies, holds, result };
+    const inTime = meets(latencies, this.problem.objective) && this.#hits(targets);
+    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, result };
   }
 }
 

@@ -1,11 +1,18 @@
 import type { Device, Inventory } from '../inventory/index.js';
 import type { Profile } from '../profiles/index.js';
-import type { Load, SimulatedDevices, SimulatedStage, Table } from '../simulator/index.js';
+import type { Load, Observed, SimulatedDevices, SimulatedStage, Table } from '../simulator/index.js';
+import type { StageObjective } from '../workload/index.js';
 
-/** The time that runs must meet at the named percentile. */
+/** The time that whole runs must meet at the named percentile, and figures of their stages. */
 export interface Objective {
   readonly p95Ms?: number | undefined;
   readonly p99Ms?: number | undefined;
+  readonly stages?: readonly StageObjective[] | undefined;
+}
+
+/** A stage's objective, resolved. */
+export interface Target extends StageObjective {
+  readonly observed: Observed;
 }
 
 /** The planner's problem in numbers: kinds, pools and stages by index. */
@@ -23,6 +30,8 @@ export interface Problem {
   readonly pools: readonly PoolProblem[];
   readonly load: Load;
   readonly objective: Objective;
+  /** The objective's stages, resolved. */
+  readonly targets: readonly Target[];
   /** Seed of the simulations. */
   readonly seed: number;
   readonly assumptions: readonly string[];

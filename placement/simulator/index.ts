@@ -4,6 +4,7 @@ export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
 export { evenSteps, slopeAt, stepAt } from './steps.js';
 export type {
+  Observed,
   SimulatedDevices,
   SimulatedPlacement,
   SimulatedPool,
@@ -11,4 +12,13 @@ export type {
   SimulationOptions,
   SimulationResult,
 } from './system.js';
-export { type ContinuousTable, type Curve, leastTimeAt, meanAt, quantileAt, type Table, tableOf } from './table.js';
+export {
+  type ContinuousTable,
+  type Curve,
+  type DynamicTable,
+  leastTimeAt,
+  meanAt,
+  quantileAt,
+  type Table,
+  tableOf,
+} from './table.js';

@@ -8,6 +8,10 @@ export interface Sequence {
   readonly promptTokens: number;
   /** Tokens to generate after the first. */
   readonly more: number;
+  /** Tokens after which a reader of its stream has another piece; infinite: nobody reads it. */
+  readonly every: number;
+  /** Tokens generated after the first before a preemption. */
+  readonly had: number;
 }
 
 /** What a replica's device time brings next. */
@@ -30,9 +34,12 @@ export class Sequences {
   readonly #memory: Float64Array;
   readonly #chunk: Float64Array;
   readonly #steps: readonly StepTimes[];
-  // By place: the running ones first, sorted by end, the earliest last; the prompts in order at the other end.
+  // By place: the running ones first, sorted by when they are due, the earliest last; the prompts in order at the other end.
   readonly #call: Int32Array;
+  readonly #dueAt: Float64Array;
   readonly #endAt: Float64Array;
+  readonly #every: Float64Array;
+  readonly #had: Float64Array;
   readonly #begunAt: Float64Array;
   readonly #prompt: Float64Array;
   readonly #stamp: Float64Array;
@@ -46,6 +53,8 @@ export class Sequences {
   readonly #readTokens: Float64Array;
   readonly #readLeftTokens: Float64Array;
   readonly #readMore: Float64Array;
+  readonly #readEvery: Float64Array;
+  readonly #readHad: Float64Array;
   readonly #readStamp: Float64Array;
   readonly #counter: Float64Array;
   readonly #readAt: Float64Array;
@@ -67,7 +76,10 @@ export class Sequences {
       total += each;
     }
     this.#call = new Int32Array(total);
+    this.#dueAt = new Float64Array(total);
     this.#endAt = new Float64Array(total);
+    this.#every = new Float64Array(total);
+    this.#had = new Float64Array(total);
     this.#begunAt = new Float64Array(total);
     this.#prompt = new Float64Array(total);
     this.#stamp = new Float64Array(total);
@@ -76,6 +88,8 @@ export class Sequences {
     this.#readTokens = new Float64Array(total);
     this.#readLeftTokens = new Float64Array(total);
     this.#readMore = new Float64Array(total);
+    this.#readEvery = new Float64Array(total);
+    this.#readHad = new Float64Array(total);
     this.#readStamp = new Float64Array(total);
     this.#running = new Int32Array(most.length);
     this.#reading = new Int32Array(most.length);
@@ -100,7 +114,7 @@ export class Sequences {
   }
 
   /** Admits a sequence: its prompt is processed after those admitted before. */
-  join(replica: number, { call, promptMs, promptTokens, more }: Sequence): void {
+  join(replica: number, { call, promptMs, promptTokens, more, every, had }: Sequence): void {
     const at = this.#readPlace(replica, this.#reading[replica] as number);
     this.#reading[replica] = (this.#reading[replica] as number) + 1;
     this.#readCall[at] = call;
@@ -108,6 +122,8 @@ export class Sequences {
     this.#readTokens[at] = promptTokens;
     this.#readLeftTokens[at] = promptTokens;
     this.#readMore[at] = more;
+    this.#readEvery[at] = every;
+    this.#readHad[at] = had;
     this.#readStamp[at] = this.#admitted++;
     this.#reserved[replica] = (this.#reserved[replica] as number) + promptTokens;
   }
@@ -161,8 +177,8 @@ export class Sequences {
     if (running === 0 && !reading) return;
     let steps = Number.POSITIVE_INFINITY;
     if (running > 0) {
-      const endAt = this.#endAt[(this.#first[replica] as number) + running - 1] as number;
-      steps = Math.max(0, endAt - (this.#counter[replica] as number));
+      const dueAt = this.#dueAt[(this.#first[replica] as number) + running - 1] as number;
+      steps = Math.max(0, dueAt - (this.#counter[replica] as number));
       this.#kind = NEXT.end;
       const held = (this.#cached[replica] as number) + (this.#reserved[replica] as number);
       const room = ((this.#memory[replica] as number) - held) / running;
@@ -202,16 +218,63 @@ export class Sequences {
     this.#reading[replica] = (this.#reading[replica] as number) - 1;
     this.#reserved[replica] = (this.#reserved[replica] as number) - tokens;
     this.#cached[replica] = (this.#cached[replica] as number) + tokens;
-    const first = this.#first[replica] as number;
-    const endAt = (this.#counter[replica] as number) + more;
-    let i = this.#running[replica] as number;
+    const i = this.#running[replica] as number;
     this.#running[replica] = i + 1;
-    for (; i > 0 && (this.#endAt[first + i - 1] as number) <= endAt; i -= 1) this.#copy(first + i - 1, first + i);
-    this.#call[first + i] = call;
-    this.#endAt[first + i] = endAt;
-    this.#begunAt[first + i] = this.#counter[replica] as number;
-    this.#prompt[first + i] = tokens;
-    this.#stamp[first + i] = stamp;
+    const counter = this.#counter[replica] as number;
+    const endAt = counter + more;
+    const every = this.#readEvery[at] as number;
+    const had = this.#readHad[at] as number;
+    const place = this.#insert(replica, i, dueAfter(counter, counter, had, every, endAt));
+    this.#call[place] = call;
+    this.#endAt[place] = endAt;
+    this.#every[place] = every;
+    this.#had[place] = had;
+    this.#begunAt[place] = counter;
+    this.#prompt[place] = tokens;
+    this.#stamp[place] = stamp;
+    return call;
+  }
+
+  /** Makes room for a running sequence, of `count`, that is due then; returns its place. */
+  #insert(replica: number, count: number, dueAt: number): number {
+    const first = this.#first[replica] as number;
+    let i = count;
+    for (; i > 0 && (this.#dueAt[first + i - 1] as number) <= dueAt; i -= 1) this.#copy(first + i - 1, first + i);
+    this.#dueAt[first + i] = dueAt;
+    return first + i;
+  }
+
+  /** Whether the sequence that is due has ended; else it has another piece. */
+  hasEnded(replica: number): boolean {
+    const at = (this.#first[replica] as number) + (this.#running[replica] as number) - 1;
+    return (this.#dueAt[at] as number) >= (this.#endAt[at] as number);
+  }
+
+  /** The sequence that is due goes on to its next piece. Returns its call; `generated` is its tokens so far. */
+  passPiece(replica: number): number {
+    const last = (this.#running[replica] as number) - 1;
+    const at = (this.#first[replica] as number) + last;
+    const counter = Math.max(this.#counter[replica] as number, this.#dueAt[at] as number);
+    // Discards what rounding left of the step.
+    this.#cached[replica] =
+      (this.#cached[replica] as number) + (counter - (this.#counter[replica] as number)) * (last + 1);
+    this.#counter[replica] = counter;
+    const call = this.#call[at] as number;
+    const endAt = this.#endAt[at] as number;
+    const every = this.#every[at] as number;
+    const had = this.#had[at] as number;
+    const begunAt = this.#begunAt[at] as number;
+    const prompt = this.#prompt[at] as number;
+    const stamp = this.#stamp[at] as number;
+    this.generated = Math.round(1 + had + counter - begunAt);
+    const place = this.#insert(replica, last, dueAfter(counter, begunAt, had, every, endAt));
+    this.#call[place] = call;
+    this.#endAt[place] = endAt;
+    this.#every[place] = every;
+    this.#had[place] = had;
+    this.#begunAt[place] = begunAt;
+    this.#prompt[place] = prompt;
+    this.#stamp[place] = stamp;
     return call;
   }
 
@@ -253,7 +316,7 @@ export class Sequences {
     return call;
   }
 
-  /** Tokens that the last preempted sequence had generated after its first. */
+  /** Tokens that the last preempted sequence had generated after its first; of one with another piece, all so far. */
   generated = 0;
 
   #context(replica: number): number {
@@ -275,9 +338,19 @@ export class Sequences {
 
   #copy(from: number, to: number): void {
     this.#call[to] = this.#call[from] as number;
+    this.#dueAt[to] = this.#dueAt[from] as number;
+    this.#every[to] = this.#every[from] as number;
+    this.#had[to] = this.#had[from] as number;
     this.#endAt[to] = this.#endAt[from] as number;
     this.#begunAt[to] = this.#begunAt[from] as number;
     this.#prompt[to] = this.#prompt[from] as number;
     this.#stamp[to] = this.#stamp[from] as number;
   }
+}
+
+/** When a sequence is due next: at the end of its next piece, at the latest at its own. */
+function dueAfter(counter: number, begunAt: number, had: number, every: number, endAt: number): number {
+  if (every === Number.POSITIVE_INFINITY) return endAt;
+  const tokens = Math.round(1 + had + counter - begunAt);
+  return Math.min(endAt, counter + every * (Math.floor(tokens / every) + 1) - tokens);
 }

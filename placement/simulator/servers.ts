@@ -19,6 +19,8 @@ export interface Calls {
   readonly tries: Uint8Array;
   /** Tokens generated after the first before a preemption, by call. */
   readonly generated: Float64Array;
+  /** By stage: tokens after which a reader of its stream has another piece; infinite: nobody reads it. */
+  readonly every: Float64Array;
   readonly queues: Queues;
   readonly times: StageTimes;
   readonly events: Events;
@@ -27,6 +29,10 @@ export interface Calls {
 /** What the servers report to the simulator. */
 export interface Reports {
   ended(replica: number, call: number, now: number): void;
+  /** A sequence has its first token, or another piece of its stream; `tokens`: all so far. */
+  generated(replica: number, call: number, tokens: number, now: number): void;
+  /** Share of a whole input that a call works on: less than 1 for a piece of a stream. */
+  shareOf(call: number): number;
   /** A call that fits the memory of no replica of its pool. */
   oversized(call: number, now: number): void;
   /** Time until all inputs of a call have arrived at a replica. */
@@ -130,6 +136,12 @@ export class Servers {
     return this.#tables[replica * this.#calls.stages + v]?.overheadMs ?? 0;
   }
 
+  /** Tokens that a call of a pool generates; NaN: the pool generates none. */
+  outputTokens(p: number, v: number, call: number): number {
+    const at = (this.firstReplica[p] as number) * this.#calls.stages + v;
+    return this.#tables[at]?.batching === 'continuous' ? this.#tokensOut(at, call) : Number.NaN;
+  }
+
   enqueue(pool: number, call: number, now: number): void {
     this.#queues.add(pool, call, now);
     this.tryStart(pool, now);
@@ -195,7 +207,8 @@ export class Servers {
       const at = replica * this.#calls.stages + (this.#stageOfCall[call % this.#perRequest] as number);
       const table = this.#tables[at] as DynamicTable;
       const known = this.#columns[at]?.[(call / this.#perRequest) | 0] ?? Number.NaN;
-      const ms = quantileAt(table.call, size, Number.isNaN(known) ? table.typical : known, draw);
+      const whole = Number.isNaN(known) ? table.typical : known;
+      const ms = quantileAt(table.call, size, whole * this.#reports.shareOf(call), draw);
       if (ms > longest) longest = ms;
       call = this.#queues.after(call);
     }
@@ -232,7 +245,8 @@ export class Servers {
       const promptMs = quantileAt(table.prefill, 1, promptTokens, draw);
       const more = Math.max(0, this.#tokensOut(at, call) - 1 - generated);
       this.#advance(replica, now);
-      this.#sequences.join(replica, { call, promptMs, promptTokens, more });
+      const every = this.#calls.every[v] as number;
+      this.#sequences.join(replica, { call, promptMs, promptTokens, more, every, had: generated });
       this.#queues.take(p, replica, 1, now, this.#times, this.#stageOfCall, this.#sequences.count(replica));
       this.#plan(replica, now);
     }
@@ -294,15 +308,24 @@ export class Servers {
     this.#advance(replica, now);
     const planned = this.#planned[replica];
     let ended = -1;
-    if (planned === NEXT.prompt) this.#times.firstToken(this.#sequences.read(replica), now);
-    else if (planned === NEXT.end) ended = this.#sequences.leave(replica);
-    else if (planned === NEXT.full) {
+    let makes = -1;
+    let tokens = 0;
+    if (planned === NEXT.prompt) {
+      makes = this.#sequences.read(replica);
+      tokens = 1 + (this.#calls.generated[makes] as number);
+      this.#times.firstToken(makes, now);
+    } else if (planned === NEXT.end && this.#sequences.hasEnded(replica)) ended = this.#sequences.leave(replica);
+    else if (planned === NEXT.end) {
+      makes = this.#sequences.passPiece(replica);
+      tokens = this.#sequences.generated;
+    } else if (planned === NEXT.full) {
       const call = this.#sequences.preempt(replica);
       this.preemptions += 1;
       this.#calls.generated[call] = (this.#calls.generated[call] as number) + this.#sequences.generated;
       this.#queues.addFirst(p, call, now);
     }
     this.#plan(replica, now);
+    if (makes >= 0) this.#reports.generated(replica, makes, tokens, now);
     if (ended >= 0) this.#reports.ended(replica, ended, now);
   }
 }

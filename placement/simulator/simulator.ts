@@ -1,16 +1,22 @@
 import { EVENT, Events } from './events.js';
 import type { Load } from './load.js';
+import { type Numbering, numbered } from './numbering.js';
+import { Observations } from './observations.js';
+import { Pieces } from './pieces.js';
 import { Queues } from './queues.js';
 import { DRAW, drawOf } from './random.js';
 import { ATTEMPT, type Calls, Servers } from './servers.js';
 import { StageTimes } from './stage-times.js';
 import type {
+  Observed,
   SimulatedDevices,
   SimulatedPlacement,
   SimulatedStage,
   SimulationOptions,
   SimulationResult,
 } from './system.js';
+import { Tally } from './tally.js';
+import { Travel } from './travel.js';
 
 /** Events between two looks at the clock. */
 const CHECKED_EVERY = 4096;
@@ -18,9 +24,7 @@ const CHECKED_EVERY = 4096;
 /**
  * A discrete-event model of pipelines on pools: arrivals, queues, batches, shared devices, transfers, caches, retries.
  * The same load, placement and seed give bit-identical results. One object simulates many placements of one load; events
- * allocate nothing.
- *
- * Numbering of calls: request x calls per request + the call's index in it.
+ * allocate nothing. `numbered` says how calls are numbered.
  */
 export class Simulator {
   readonly #load: Load;
@@ -31,18 +35,16 @@ export class Simulator {
   /** Arrival times at this simulation's speed. */
   readonly #timesMs: Float64Array;
   #speed = 1;
-  /** Calls of a request, the stage of each, and the first index of each stage. */
+  readonly #numbering: Numbering;
   readonly #perRequest: number;
   readonly #stageOfCall: Int32Array;
-  readonly #firstCall: Int32Array;
-  readonly #successors: readonly Int32Array[];
-  readonly #firstStages: readonly Int32Array[];
-  readonly #stagesOf: Int32Array;
+  readonly #pieces: Pieces;
+  readonly #observations: Observations;
+  readonly #travel: Travel;
   // By request and stage.
   readonly #waitsFor: Int32Array;
   readonly #open: Int32Array;
-  readonly #endedAt: Float64Array;
-  readonly #endedOn: Int32Array;
+  readonly #begunAt: Float64Array;
   // By call.
   readonly #tries: Uint8Array;
   readonly #generated: Float64Array;
@@ -53,40 +55,32 @@ export class Simulator {
   readonly #calls: Calls;
   #servers: Servers;
   #seed = 1;
-  #inFlight = 0;
-  #completed = 0;
-  #failed = 0;
-  #refused = 0;
-  #oversized = 0;
-  #lastEnd = 0;
+  readonly #tally = new Tally();
 
-  constructor(stages: readonly SimulatedStage[], devices: SimulatedDevices, load: Load) {
+  /** `observed`: figures of stages to record for each run. */
+  constructor(
+    stages: readonly SimulatedStage[],
+    devices: SimulatedDevices,
+    load: Load,
+    observed: readonly Observed[] = [],
+  ) {
     this.#load = load;
     this.#timesMs = load.timesMs.slice();
     this.#stages = stages;
     this.#devices = devices;
     const count = load.timesMs.length;
     this.#count = count;
-    this.#firstCall = new Int32Array(stages.length);
-    let calls = 0;
-    for (const [v, stage] of stages.entries()) {
-      this.#firstCall[v] = calls;
-      calls += stage.calls;
-    }
+    this.#numbering = numbered(stages);
+    const { perRequest: calls, stageOfCall } = this.#numbering;
     this.#perRequest = calls;
-    this.#stageOfCall = Int32Array.from(stages.flatMap((stage, v) => new Array<number>(stage.calls).fill(v)));
-    this.#successors = stages.map((_, v) =>
-      Int32Array.from(stages.flatMap((stage, s) => (stage.after.includes(v) ? [s] : []))),
-    );
-    const pipelines = 1 + Math.max(...stages.map(({ pipeline }) => pipeline));
-    const own = Array.from({ length: pipelines }, (_, p) => stages.flatMap((s, v) => (s.pipeline === p ? [v] : [])));
-    this.#firstStages = own.map((list) => Int32Array.from(list.filter((v) => stages[v]?.after.length === 0)));
-    this.#stagesOf = Int32Array.from(own, (list) => list.length);
+    this.#stageOfCall = stageOfCall;
+    this.#pieces = new Pieces(stages, count);
+    this.#observations = new Observations(observed, stages.length, count);
     const items = count * stages.length;
     this.#waitsFor = new Int32Array(items);
     this.#open = new Int32Array(items);
-    this.#endedAt = new Float64Array(items);
-    this.#endedOn = new Int32Array(items);
+    this.#travel = new Travel(stages, devices, count);
+    this.#begunAt = new Float64Array(observed.length > 0 ? items : 0);
     this.#tries = new Uint8Array(count * calls);
     this.#generated = new Float64Array(count * calls);
     this.#left = new Int32Array(count);
@@ -97,6 +91,7 @@ export class Simulator {
       stageOf: this.#stageOfCall,
       tries: this.#tries,
       generated: this.#generated,
+      every: this.#pieces.every,
       queues: new Queues(count * calls),
       times: new StageTimes(stages, count),
       events: this.#events,
@@ -108,6 +103,7 @@ export class Simulator {
     const {
       seed = 1,
       giveUp,
+      limits,
       admit = Number.POSITIVE_INFINITY,
       slowdown = 1,
       speed = 1,
@@ -115,47 +111,44 @@ export class Simulator {
       expired,
     } = options;
     this.#reset(placement, seed, slowdown);
+    this.#observations.reset(limits);
     const { devices } = this.#servers;
     if (speed !== this.#speed) this.#setSpeed(speed);
     const timesMs = this.#timesMs;
     const events = this.#events;
     let arrived = 0;
-    let due = 0;
-    let late = 0;
     let gaveUp = false;
     for (let turn = 1; ; turn += 1) {
       if (expired && turn % CHECKED_EVERY === 0 && expired()) {
         gaveUp = true;
         break;
       }
+      if (this.#observations.hopeless) {
+        gaveUp = true;
+        break;
+      }
       const arrival = arrived < this.#count ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
       const now = Math.min(arrival, events.next);
       if (now === Number.POSITIVE_INFINITY) break;
-      if (giveUp) {
-        while (due < arrived && (timesMs[due] as number) + giveUp.afterMs < now) {
-          const took = this.#latency[due] as number;
-          // NaN here means not ended, unless failed or refused; of those none remain.
-          if (took > giveUp.afterMs || (Number.isNaN(took) && (this.#left[due] as number) > 0)) late += 1;
-          due += 1;
-        }
-        if (late > giveUp.late) {
-          gaveUp = true;
-          break;
-        }
+      if (giveUp && this.#tally.isHopeless(giveUp, arrived, now, timesMs, this.#latency, this.#left)) {
+        gaveUp = true;
+        break;
       }
       if (arrival <= events.next) {
         this.#arrive(arrived, now, admit);
         arrived += 1;
       } else this.#happen(now);
     }
-    const spanMs = Math.max(this.#lastEnd - (timesMs[0] ?? 0), 1e-9);
-    for (const [d] of devices.busyMs.entries()) devices.read(d, this.#lastEnd);
+    const { completed, failed, refused, oversized, lastEnd } = this.#tally;
+    const spanMs = Math.max(lastEnd - (timesMs[0] ?? 0), 1e-9);
+    for (const [d] of devices.busyMs.entries()) devices.read(d, lastEnd);
     return {
       latencyMs: this.#latency,
-      completed: this.#completed,
-      failed: this.#failed,
-      refused: this.#refused,
-      oversized: this.#oversized,
+      observed: this.#observations.values,
+      completed,
+      failed,
+      refused,
+      oversized,
       preemptions: this.#servers.preemptions,
       gaveUp,
       spanMs,
@@ -174,17 +167,13 @@ export class Simulator {
     this.#events.clear();
     this.#servers = this.#serversOf(placement, seed, slowdown);
     this.#calls.times.reset();
+    this.#pieces.reset();
     this.#tries.fill(0);
     this.#generated.fill(0);
     this.#latency.fill(Number.NaN);
     this.#left.fill(0);
     this.#seed = seed;
-    this.#inFlight = 0;
-    this.#completed = 0;
-    this.#failed = 0;
-    this.#refused = 0;
-    this.#oversized = 0;
-    this.#lastEnd = this.#timesMs[0] ?? 0;
+    this.#tally.reset(this.#timesMs[0] ?? 0);
   }
 
   #serversOf(placement: SimulatedPlacement, seed: number, slowdown: number): Servers {
@@ -195,6 +184,8 @@ export class Simulator {
       { seed, slowdown },
       {
         ended: (replica, call, now) => this.#endOn(replica, call, now),
+        generated: (replica, call, tokens, now) => this.#generates(replica, call, tokens, now),
+        shareOf: (call) => this.#shareOf(call),
         oversized: (call, now) => this.#outgrow((call / this.#perRequest) | 0, now),
         travelMs: (replica, call, now) => this.#travelMs(replica, call, now),
       },
@@ -202,16 +193,19 @@ export class Simulator {
   }
 
   #arrive(request: number, now: number, admit: number): void {
-    if (this.#inFlight >= admit) {
-      this.#refused += 1;
+    if (this.#tally.inFlight >= admit) {
+      this.#tally.refused += 1;
       return;
     }
-    this.#inFlight += 1;
+    this.#tally.inFlight += 1;
     const pipeline = this.#load.pipelines[request] as number;
-    this.#left[request] = this.#stagesOf[pipeline] as number;
+    this.#left[request] = (this.#numbering.stagesOf[pipeline] as readonly number[]).length;
     const first = request * this.#stages.length;
-    for (const [v, stage] of this.#stages.entries()) this.#waitsFor[first + v] = stage.after.length;
-    for (const v of this.#firstStages[pipeline] ?? []) this.#startStage(request, v, now);
+    for (const [v, stage] of this.#stages.entries()) {
+      this.#waitsFor[first + v] = stage.after.length;
+      this.#open[first + v] = 0;
+    }
+    for (const v of this.#numbering.firstStages[pipeline] ?? []) this.#startStage(request, v, now);
   }
 
   #happen(now: number): void {
@@ -237,8 +231,11 @@ export class Simulator {
       this.#endStage(request, v, now, -1);
       return;
     }
-    this.#open[request * this.#stages.length + v] = stage.calls;
-    const first = request * this.#perRequest + (this.#firstCall[v] as number);
+    const item = request * this.#stages.length + v;
+    this.#open[item] = stage.calls;
+    if (this.#observations.has(v)) this.#begunAt[item] = now;
+    if (stage.streamFrom !== undefined) this.#pieces.begin(item);
+    const first = request * this.#perRequest + (this.#numbering.firstCall[v] as number);
     for (let call = first; call < first + stage.calls; call += 1) {
       if (stage.cacheHitRate > 0 && drawOf(this.#seed, call, DRAW.cache) <= stage.cacheHitRate) {
         if (stage.cacheHitMs > 0) this.#events.push(now + stage.cacheHitMs, EVENT.answered, call);
@@ -259,21 +256,9 @@ export class Simulator {
     this.#servers.enqueue(pool, call, now);
   }
 
-  /** Time until all inputs of a call have arrived at a replica. */
   #travelMs(replica: number, call: number, now: number): number {
-    const { after } = this.#stages[this.#stageOfCall[call % this.#perRequest] as number] as SimulatedStage;
-    const to = this.#servers.deviceOf[replica] as number;
-    const first = ((call / this.#perRequest) | 0) * this.#stages.length;
-    let there = now;
-    for (let i = 0; i < after.length; i += 1) {
-      const before = after[i] as number;
-      const from = this.#endedOn[first + before] as number;
-      if (from < 0 || from === to) continue;
-      const bytes = this.#stages[before]?.outputBytes ?? 0;
-      const at = (this.#endedAt[first + before] as number) + this.#devices.transferMs(from, to, bytes);
-      if (at > there) there = at;
-    }
-    return there - now;
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    return this.#travel.msTo(this.#servers.deviceOf[replica] as number, (call / this.#perRequest) | 0, v, now);
   }
 
   /** Ends a call that ran on a replica: with success, or with a failure that is retried or ends the run. */
@@ -294,6 +279,7 @@ export class Simulator {
     // The way of its inputs to the replica and the time outside the device: they occupy neither queue nor device.
     const begun = this.#calls.times.startOf(call);
     const delay = this.#travelMs(replica, call, begun) + this.#servers.overheadMs(replica, v);
+    if (this.#observations.has(v)) this.#observeTokens(call, v, now);
     if (delay > 0) this.#events.push(now + delay, EVENT.delivered, call, device);
     else this.#endCall(call, now, device);
   }
@@ -302,32 +288,92 @@ export class Simulator {
     const request = (call / this.#perRequest) | 0;
     const v = this.#stageOfCall[call % this.#perRequest] as number;
     const item = request * this.#stages.length + v;
+    const observed = this.#observations.has(v) && (this.#left[request] as number) > 0;
+    if (observed) this.#observations.record(v, 'first', request, now - (this.#timesMs[request] as number));
+    // Of a stream's reader, unless a cache had the whole answer, only a piece has ended.
+    if (this.#stages[v]?.streamFrom !== undefined && device >= 0 && !this.#pieces.end(item)) {
+      this.#readPiece(request, v, now);
+      return;
+    }
     const open = (this.#open[item] as number) - 1;
     this.#open[item] = open;
-    if (open === 0) this.#endStage(request, v, now, device);
+    if (open !== 0) return;
+    if (observed) this.#observations.record(v, 'whole', request, now - (this.#begunAt[item] as number));
+    this.#endStage(request, v, now, device);
+  }
+
+  /** A sequence has its first token, or another piece of its stream. */
+  #generates(replica: number, call: number, tokens: number, now: number): void {
+    const request = (call / this.#perRequest) | 0;
+    if ((this.#left[request] as number) <= 0) return;
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    if (this.#observations.has(v)) {
+      const begun = this.#calls.times.startOf(call);
+      const delay = this.#travelMs(replica, call, begun) + this.#servers.overheadMs(replica, v);
+      this.#observations.record(v, 'first', request, now + delay - (this.#timesMs[request] as number));
+    }
+    for (const reader of this.#pieces.readers[v] as readonly number[]) this.#offer(request, v, reader, tokens, now);
+  }
+
+  /** Time for each token after the first of a sequence that has ended. */
+  #observeTokens(call: number, v: number, now: number): void {
+    const { pool } = this.#stages[v] as SimulatedStage;
+    const more = this.#servers.outputTokens(pool, v, call) - 1;
+    if (!(more > 0)) return;
+    const request = (call / this.#perRequest) | 0;
+    this.#observations.record(v, 'token', request, (now - this.#calls.times.firstTokenOf(call)) / more);
+  }
+
+  /** A reader of a stage's stream can read what so many tokens hold; infinite: all of it. */
+  #offer(request: number, from: number, reader: number, tokens: number, now: number): void {
+    const first = request * this.#stages.length;
+    const item = first + reader;
+    if (!this.#pieces.isCounted(item)) {
+      const { pool } = this.#stages[from] as SimulatedStage;
+      const call = request * this.#perRequest + (this.#numbering.firstCall[from] as number);
+      this.#pieces.count(item, reader, this.#servers.outputTokens(pool, from, call));
+    }
+    if (this.#pieces.offer(item, reader, tokens)) this.#release(request, reader, now);
+    else if ((this.#open[item] as number) > 0) this.#readPiece(request, reader, now);
+  }
+
+  #readPiece(request: number, v: number, now: number): void {
+    if ((this.#left[request] as number) <= 0) return;
+    if (!this.#pieces.begin(request * this.#stages.length + v)) return;
+    // The stage's own overhead was paid with the first piece.
+    this.#enqueue(request * this.#perRequest + (this.#numbering.firstCall[v] as number), now);
+  }
+
+  #shareOf(call: number): number {
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    if (this.#stages[v]?.streamFrom === undefined) return 1;
+    return this.#pieces.share(((call / this.#perRequest) | 0) * this.#stages.length + v, v);
+  }
+
+  /** A stage waits for one input less. */
+  #release(request: number, v: number, now: number): void {
+    const item = request * this.#stages.length + v;
+    const waits = (this.#waitsFor[item] as number) - 1;
+    this.#waitsFor[item] = waits;
+    if (waits === 0) this.#startStage(request, v, now);
   }
 
   #endStage(request: number, v: number, now: number, device: number): void {
     const left = (this.#left[request] as number) - 1;
     // Below: the run has failed, and calls in progress end without effect.
     if (left < 0) return;
-    const first = request * this.#stages.length;
-    this.#endedAt[first + v] = now;
-    this.#endedOn[first + v] = device;
+    this.#travel.ended(request, v, now, device);
     this.#left[request] = left;
     if (left === 0) {
       this.#latency[request] = now - (this.#timesMs[request] as number);
-      this.#completed += 1;
-      this.#inFlight -= 1;
-      if (now > this.#lastEnd) this.#lastEnd = now;
+      this.#tally.end('completed', now);
       return;
     }
-    const successors = this.#successors[v] as Int32Array;
+    const successors = this.#numbering.successors[v] as Int32Array;
     for (let i = 0; i < successors.length; i += 1) {
       const next = successors[i] as number;
-      const waits = (this.#waitsFor[first + next] as number) - 1;
-      this.#waitsFor[first + next] = waits;
-      if (waits === 0) this.#startStage(request, next, now);
+      if (this.#stages[next]?.streamFrom === v) this.#offer(request, v, next, Number.POSITIVE_INFINITY, now);
+      else this.#release(request, next, now);
     }
   }
 
@@ -336,16 +382,14 @@ export class Simulator {
     if ((this.#left[request] as number) <= 0) return;
     this.#left[request] = 0;
     this.#latency[request] = Number.POSITIVE_INFINITY;
-    this.#oversized += 1;
-    this.#inFlight -= 1;
-    if (now > this.#lastEnd) this.#lastEnd = now;
+    const pipeline = this.#load.pipelines[request] as number;
+    this.#observations.outgrown(this.#numbering.stagesOf[pipeline] as readonly number[], request);
+    this.#tally.end('oversized', now);
   }
 
   #fail(request: number, now: number): void {
     if ((this.#left[request] as number) <= 0) return;
     this.#left[request] = 0;
-    this.#failed += 1;
-    this.#inFlight -= 1;
-    if (now > this.#lastEnd) this.#lastEnd = now;
+    this.#tally.end('failed', now);
   }
 }

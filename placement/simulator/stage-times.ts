@@ -63,6 +63,11 @@ export class StageTimes {
     if (Number.isNaN(this.#firstAt[call] as number)) this.#firstAt[call] = now;
   }
 
+  /** When a call had its first token; NaN: it has none. */
+  firstTokenOf(call: number): number {
+    return this.#firstAt[call] as number;
+  }
+
   served(call: number, v: number, now: number): void {
     this.#ended[v] = (this.#ended[v] as number) + 1;
     this.#served[v] = (this.#served[v] as number) + (now - (this.#startedAt[call] as number));

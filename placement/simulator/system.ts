@@ -9,6 +9,18 @@ export interface SimulatedStage extends StageFigures {
   readonly pool: number;
   /** Indexes, among all stages, of its predecessors. */
   readonly after: readonly number[];
+  /** The predecessor whose output it reads piece by piece while it is made; both have one call a run. Absent: none. */
+  readonly streamFrom?: number;
+}
+
+/**
+ * A figure of a stage to record for each run, in milliseconds. `first`: from the run's arrival to the stage's first output,
+ * the first token of an LLM, else the end of its first call. `token`: from its first token to its last, for each token
+ * after the first. `whole`: from when its inputs were there to its end.
+ */
+export interface Observed {
+  readonly stage: number;
+  readonly metric: 'first' | 'token' | 'whole';
 }
 
 /** A pool in a placement. */
@@ -48,6 +60,8 @@ export interface SimulationOptions {
   readonly seed?: number;
   /** Stop as soon as more runs than this are too slow: the objective can no longer be met. */
   readonly giveUp?: { readonly afterMs: number; readonly late: number };
+  /** The same for each observed figure: stop as soon as more runs than this are above it. */
+  readonly limits?: readonly { readonly afterMs: number; readonly late: number }[];
   /** Runs in flight above which arrivals are refused. */
   readonly admit?: number;
   /** Speed of the load: it arrives this many times as fast. */
@@ -63,6 +77,8 @@ export interface SimulationOptions {
 export interface SimulationResult {
   /** Of each request in milliseconds; infinite: it fits no replica; NaN: it failed, was refused, or had not ended when the simulation stopped. */
   readonly latencyMs: Float64Array;
+  /** By observed figure, of each request; NaN: it has none; infinite: it fits no replica. */
+  readonly observed: readonly Float64Array[];
   readonly completed: number;
   readonly failed: number;
   readonly refused: number;

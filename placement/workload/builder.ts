@@ -11,6 +11,8 @@ export interface AddedStage {
   /** Pools of embedders that it calls first: of its cache, of its index. */
   readonly embedders: readonly string[];
   readonly attempts?: number;
+  /** The stage whose stream it reads while it is made. */
+  readonly streamFrom?: string | undefined;
 }
 
 /**
@@ -45,16 +47,38 @@ export class ShapeBuilder {
     return this.#stages.length;
   }
 
-  add({ id, kind, model, after, embedders, attempts }: AddedStage): void {
+  add({ id, kind, model, after, embedders, attempts, streamFrom }: AddedStage): void {
     let waits = this.endsOf(after);
     for (const embedder of embedders) {
       // The embedding call of a cache or an index is a pool call like any other.
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
     }
     if (traitsOf({ kind })?.servedBy === 'pool' && kind !== 'http') {
-      waits = [this.#push({ ...UNSTATED, id, model, after: waits, ...(attempts !== undefined && { attempts }) })];
+      const from = this.#makerOf(streamFrom, waits);
+      if (from !== undefined) {
+        const { pieceTokens } = UNSTATED;
+        this.assume(
+          `${id} reads ${streamFrom} in pieces of ${pieceTokens} tokens, sentences (--assume ${id}.pieceTokens=${pieceTokens})`,
+        );
+      }
+      waits = [
+        this.#push({
+          ...UNSTATED,
+          id,
+          model,
+          after: waits,
+          ...(attempts !== undefined && { attempts }),
+          ...(from !== undefined && { streamFrom: from }),
+        }),
+      ];
     } else this.assume(`${id} (${kind}) runs outside the devices and takes no time`);
     this.define(id, waits);
+  }
+
+  /** The placed stage that makes a stream, if the reader waits for it itself: not for an embedding of the whole. */
+  #makerOf(source: string | undefined, waits: readonly number[]): number | undefined {
+    const [maker, ...others] = source === undefined ? [] : (this.#endsOf.get(source) ?? []);
+    return maker !== undefined && others.length === 0 && waits.includes(maker) ? maker : undefined;
   }
 
   #push(stage: StageShape): number {

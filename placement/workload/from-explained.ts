@@ -16,6 +16,9 @@ export const explainedSchema = z.object({
         candidates: z
           .array(z.object({ model: z.string(), with: z.record(z.string(), z.json()).default({}) }))
           .min(1, 'a stage without candidates: nothing serves it'),
+        streams: z
+          .array(z.object({ edge: z.object({ from: z.string() }), collected: z.string().optional() }))
+          .default([]),
         cache: z.object({ embedder: z.string().optional() }).optional(),
       }),
     )
@@ -31,7 +34,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
   const outside = new Map<string, readonly string[]>();
   const inside = new Map<string, string[]>();
   const ids = stages.map(({ id }) => id);
-  for (const [i, { id, kind, within, reads, candidates, cache }] of stages.entries()) {
+  for (const [i, { id, kind, within, reads, streams, candidates, cache }] of stages.entries()) {
     const after = new Set(reads.map((path) => path.split('.', 1)[0] as string));
     // A step without stages, such as an `each` that only reshapes, is not listed: its readers wait for all earlier
     // stages.
@@ -54,6 +57,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       model: first?.model ?? '',
       after: [...after],
       embedders: [caching, embedder].filter((each) => typeof each === 'string'),
+      streamFrom: streams.find(({ collected }) => collected === undefined)?.edge.from,
     });
     for (const [step, members] of inside) builder.define(step, builder.endsOf(members));
   }

@@ -8,6 +8,7 @@ import {
   type StagePlan,
   type Step,
   sourcesOf,
+  streamsInto,
 } from '../../pipelines/plan/index.js';
 import { isDefinedKind } from '../../pipelines/stages/index.js';
 import { ShapeBuilder } from './builder.js';
@@ -47,6 +48,7 @@ function addStage(stage: StagePlan, around: readonly string[], builder: ShapeBui
       ...(isDefinedKind(stage.kind) ? [] : embedderOf(stage.with)),
     ],
     attempts: stage.policy.retry.attempts,
+    streamFrom: streamsInto(stage).map(({ from }) => `${prefix}${from}`)[0],
   });
 }
 

@@ -55,9 +55,13 @@ function shapeOfShort({ value, at }: Located<z.output<typeof shapeSchema>>): Pip
   const mistakes: FieldError[] = [];
   const { stages } = value;
   const ids = stages.map(({ id }) => id);
-  for (const [i, { id, after }] of stages.entries()) {
+  for (const [i, { id, after, streamFrom }] of stages.entries()) {
     if (ids.indexOf(id) < i)
       mistakes.push({ field: at(['stages', i, 'id']), message: `a second stage "${id}": rename it` });
+    if (streamFrom !== undefined && !after.includes(streamFrom)) {
+      const message = `"${streamFrom}" is not one of "after"${nearest(streamFrom, after)}: name the stage whose output it reads while it is made`;
+      mistakes.push({ field: at(['stages', i, 'streamFrom']), message });
+    }
     for (const [j, before] of after.entries()) {
       if (!ids.includes(before)) {
         const message = `there is no stage "${before}"${nearest(before, ids)}`;
@@ -80,7 +84,11 @@ function shapeOfShort({ value, at }: Located<z.output<typeof shapeSchema>>): Pip
   }
   const sorted = order.flatMap((i): StageShape[] => {
     const stage = stages[i];
-    return stage ? [{ ...stage, after: stage.after.flatMap((before) => placeOf.get(before) ?? []) }] : [];
+    if (stage === undefined) return [];
+    const { streamFrom, ...others } = stage;
+    const from = placeOf.get(streamFrom ?? '');
+    const after = stage.after.flatMap((before) => placeOf.get(before) ?? []);
+    return [{ ...others, after, ...(from !== undefined && { streamFrom: from }) }];
   });
   return { name: value.name, stages: sorted, assumptions: [] };
 }

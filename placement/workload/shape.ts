@@ -15,6 +15,8 @@ export interface StageShape extends StageFigures {
   readonly model: string;
   /** Indexes in `stages` of its predecessors. */
   readonly after: readonly number[];
+  /** The predecessor whose output it reads piece by piece while it is made. Absent: it waits for the whole. */
+  readonly streamFrom?: number;
 }
 
 /** Figures of a stage that a plan does not contain; `--assume <stage>.<figure>=<number>` states them. */
@@ -34,7 +36,12 @@ export interface StageFigures {
   readonly overheadMs: number;
   /** Size of its output, in bytes. */
   readonly outputBytes: number;
+  /** Tokens of a piece of the stream that it reads: of a sentence. */
+  readonly pieceTokens: number;
 }
+
+/** Tokens of a spoken sentence: about 15 words. */
+const SENTENCE_TOKENS = 20;
 
 export const FIGURES = {
   calls: z.int('a whole number').min(1, 'at least 1').max(10_000, 'at most 10000').default(1),
@@ -46,6 +53,7 @@ export const FIGURES = {
   backoffMs: z.number().min(0, 'not negative').default(100),
   overheadMs: z.number().min(0, 'not negative').default(0),
   outputBytes: z.number().min(0, 'not negative').default(0),
+  pieceTokens: z.int('a whole number').min(1, 'at least 1').max(100_000, 'at most 100000').default(SENTENCE_TOKENS),
 } as const satisfies Record<keyof StageFigures, z.ZodType<number>>;
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'letters, digits, ".", "_", "/" and "-"');
@@ -55,7 +63,16 @@ export const shapeSchema = z.strictObject({
   format: z.literal(1, { error: 'must be 1, the format of this release' }),
   name: id,
   stages: z
-    .array(z.strictObject({ id, model: z.string().min(1), after: z.array(z.string()).default([]), ...FIGURES }))
+    .array(
+      z.strictObject({
+        id,
+        model: z.string().min(1),
+        after: z.array(z.string()).default([]),
+        /** One of `after`: it reads that stage's output piece by piece while it is made. */
+        streamFrom: z.string().optional(),
+        ...FIGURES,
+      }),
+    )
     .min(1, 'no stages: list at least one'),
 });
 

@@ -88,6 +88,24 @@ describe('millrace place', { timeout: 120_000 }, () => {
     expect(out).toMatch(/^What if add 1×A100: 5 runs a second for 1\.40 EUR an hour \(\+0\.00\)/m);
   });
 
+  it('takes objectives of stages alone or beside those of whole runs, and refuses what is none', async () => {
+    const common = [...pipeline, '--rate', '4', '--size', 'characters=40'];
+    const out = await placed(
+      folder,
+      ...common,
+      '--slo',
+      'hear.latency.p99=300ms',
+      '--slo',
+      'voice:speak.ttfa.p95=0.5s',
+    );
+    expect(out).toMatch(/^Placement [0-9a-f]{12}: 4 runs a second for 0\.70 EUR an hour$/m);
+    expect(out).toMatch(/^ +voice\/speak ttfa p95 \d+ ms, at most 500 ms$/m);
+    await expect(placed(folder, ...common, '--slo', 'hear.ttft.p99=300ms')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
+    await expect(placed(folder, ...common)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+
   it('explain says on one screen what binds, where money and time go, and what the next device would do', async () => {
     const file = path.join(folder, 'placement.json');
     writeFileSync(file, await placed(folder, ...pipeline, ...slo, '--rate', '5', '--json'));

@@ -75,3 +75,19 @@ export function plannerInput(
     qualityFloor,
   };
 }
+
+/** A profile of an LLM: the time to the first token of a short prompt, and of each token for one sequence and for eight. */
+export function llmProfile(model: string, deviceKind: string, promptMs: number, tokenMs: number) {
+  const row = (p50Ms: number) => ({ p50Ms, p95Ms: p50Ms * 1.1, p99Ms: p50Ms * 1.2 });
+  const file = {
+    format: 1,
+    model,
+    deviceKind,
+    batching: 'continuous',
+    memory: { weights: '8GiB', perToken: '128KiB' },
+    size: { typicalIn: 200, typicalOut: 80 },
+    prefill: [{ tokens: 200, ...row(promptMs) }],
+    decode: [1, 8].map((batch) => ({ batch, tokens: 250, ...row(tokenMs * (1 + (batch - 1) / 14)) })),
+  };
+  return { file: `${model}-${deviceKind}.json`, text: JSON.stringify(file, null, 2) };
+}

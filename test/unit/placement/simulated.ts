@@ -1,6 +1,7 @@
 import {
   type Curve,
   type Load,
+  type Observed,
   type SimulatedPool,
   type SimulatedStage,
   type SimulationOptions,
@@ -75,9 +76,10 @@ export function simulate(
   load: Load,
   options: SimulationOptions & {
     readonly concurrency?: readonly number[];
+    readonly observed?: readonly Observed[];
     readonly transferMs?: (from: number, to: number, bytes: number) => number;
   } = {},
 ) {
-  const { concurrency = [1, 1, 1, 1, 1, 1, 1, 1], transferMs = () => 0, ...more } = options;
-  return new Simulator(stages, { concurrency, transferMs }, load).run({ pools }, more);
+  const { concurrency = [1, 1, 1, 1, 1, 1, 1, 1], transferMs = () => 0, observed = [], ...more } = options;
+  return new Simulator(stages, { concurrency, transferMs }, load, observed).run({ pools }, more);
 }
