@@ -13,7 +13,7 @@ export interface Identity {
 const REASONS = { stop: 'end_turn', length: 'max_tokens', tools: 'tool_use' } as const;
 
 type Block =
-  | { readonly type: 'text'; readonly text: string; readonly citations: null }
+  | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'tool_use'; readonly id: string; readonly name: string; readonly input: object };
 
 const envelope = ({ run, model }: Identity) => ({
@@ -33,7 +33,7 @@ const usageBody = (usage: Answer['usage']) => ({
 const toolBlocks = ({ toolCalls }: Answer) =>
   toolCalls.map(({ id, name, arguments: input }) => ({ type: 'tool_use' as const, id, name, input }));
 
-const textBlock = (text: string): Block => ({ type: 'text', text, citations: null });
+const textBlock = (text: string): Block => ({ type: 'text', text });
 
 /** Millrace's extension: the calls that the run has executed; `tool_use` blocks are for the client to execute. */
 const extensionOf = (executed: readonly ExecutedCall[]) =>
@@ -56,14 +56,12 @@ export function messageOf(of: Identity, answer: Answer) {
 const event = (data: { readonly type: string }): ServerEvent => ({ event: data.type, data: JSON.stringify(data) });
 
 /**
- * An event beyond the protocol, which clients skip: a call that the run executes has begun or ended, or the text of a block is void,
- * because its model call was repeated with another text, which follows as the next block.
+ * What the protocol has no event for: a call that the run executes has begun or ended, or the text of a block is void, because its
+ * model call was repeated with another text, which follows as the next block. It is a field of a `ping`, which all clients skip; some
+ * fail at an event of a type that they do not know.
  */
-const extension = (
-  data:
-    | { readonly type: 'millrace.void'; readonly index: number }
-    | ({ readonly type: 'millrace.tool_call' } & CallBegun),
-): ServerEvent => event(data);
+const extension = (millrace: { readonly void_block: number } | { readonly tool_call: CallBegun }): ServerEvent =>
+  event({ type: 'ping', millrace } as { type: string });
 
 /** Writes the events of a streamed message. Each message of an agent is a block. */
 export class EventWriter {
@@ -92,13 +90,13 @@ export class EventWriter {
       this.#inText = true;
       yield this.#delta({ type: 'text_delta', text: piece.text });
     } else if ('ended' in piece) {
-      if (piece.ended === 'void') yield extension({ type: 'millrace.void', index: this.#blocks });
+      if (piece.ended === 'void') yield extension({ void_block: this.#blocks });
       if (this.#inText) yield this.#close();
       this.#inText = false;
     } else if ('called' in piece) {
       const begun = { ...piece.called, status: 'in_progress' };
-      yield extension({ type: 'millrace.tool_call', ...begun });
-    } else if ('executed' in piece) yield extension({ type: 'millrace.tool_call', ...piece.executed });
+      yield extension({ tool_call: begun });
+    } else if ('executed' in piece) yield extension({ tool_call: piece.executed });
   }
 
   /** The remaining events after the text. */

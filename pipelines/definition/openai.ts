@@ -87,7 +87,7 @@ export function whyNoModel(input: z.ZodObject, output: z.ZodType, option: OpenAi
   return near.why;
 }
 
-/** How many sides of a surface a pipeline has, and what it lacks. */
+/** How many sides of a surface a pipeline has, half of one where only the name is another, and what it lacks. */
 function nearness(kind: OpenAiSurface, shapes: Shapes): { readonly met: number; readonly why: string } {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
   if (input !== undefined && output !== undefined) {
@@ -103,7 +103,10 @@ function nearness(kind: OpenAiSurface, shapes: Shapes): { readonly met: number; 
     wrong === undefined
       ? `no ${side} field is named ${names.join(', ')}`
       : `the ${side} field "${wrong}" has another type`;
-  return { met: 1, why: `for ${kind} ${lack}; name the field with openai: { ${kind}: { ${side} } }` };
+  const fits = Object.values(CONVENTIONS[kind][side]);
+  const onlyNamed = Object.values(shapes[side]).some((schema) => fits.some((test) => test(schema)));
+  const why = `for ${kind} ${lack}; name the field with openai: { ${kind}: { ${side} } }`;
+  return { met: onlyNamed ? 1.5 : 1, why };
 }
 
 const lacks = (field: string) => `do not supply the input’s field "${field}"; give it a default or make it optional`;

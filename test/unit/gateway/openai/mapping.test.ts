@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { items, turnsOf } from '../../../../gateway/openai/responses-request.js';
 import { messageItemsOf } from '../../../../gateway/openai/stored-responses.js';
 import { textStages } from '../../../../gateway/openai/text-stages.js';
-import { audio, chat, MillraceError, type Pipeline, pipeline, text } from '../../../../pipelines/index.js';
+import { audio, chat, embed, MillraceError, type Pipeline, pipeline, text } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { ContentPart } from '../../../../pipelines/stages/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
@@ -76,6 +76,13 @@ describe('a pipeline that is no model says why:', () => {
     expect(defined.openai).toEqual({});
     expect(defined.noModel).toMatch(why);
     expect(defined.noModel).not.toContain('\n');
+  });
+
+  test('that it lacks no more than a name', () => {
+    const defined = pipeline('p', { input: z.object(said) }, ({ input, stage }) => ({
+      v: stage('embed', embed({ model: 'minilm' }), { text: input.text }).embedding,
+    }));
+    expect(defined.noModel).toMatch(/^for embeddings no output field is named embeddings, embedding; name the field/);
   });
 
   test('its author', () => {
