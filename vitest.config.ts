@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { listedFirst } from './test/support/listed-first.js';
 
 /** What tests and the processes that they kill leave behind is removed when all have ended. */
 const TEMPORARY = mkdtempSync(path.join(tmpdir(), 'millrace-tests-'));
@@ -27,64 +28,65 @@ const SLOW = files([
   'contract/openai',
   'contract/triton-texts',
   'integration/abuse',
-  'integration/agui',
   'integration/cached-runs',
   'integration/catalogue',
   'integration/certified-cache',
   'integration/cancellation',
-  'integration/config',
-  'integration/consumer',
   'integration/device-lost',
   'integration/devices',
-  'integration/dsl-examples',
   'integration/faults-servers',
-  'integration/foreign-stages',
-  'integration/guides',
   'integration/large-audio',
   'integration/live-audio',
   'integration/mcp',
-  'integration/mcp-people',
   'integration/openai-clients',
   'integration/profile',
   'integration/random-plans',
   'integration/run-list',
-  'integration/temporal-tls',
   'integration/voice-round-trip',
 ]);
 
 /**
- * Slow tests that wait for most of their time: for leases and timeouts, for backoff, for workers of their own that start.
- * Three of them at a time take half as long.
+ * Slow tests that wait for most of their time: for leases and timeouts, for backoff, for packages that are installed, for
+ * workers of their own that start. Four of them at a time take a third as long. The longest come first.
  */
 const WAITING = files([
-  'contract/temporal-host',
-  'integration/access',
-  'integration/agents',
-  'integration/approvals',
-  'integration/changed-workflows',
-  'integration/client-retries',
   'integration/code-versions',
-  'integration/control-flow',
-  'integration/decisions',
-  'integration/discovery',
-  'integration/fast-host-faults',
-  'integration/faults-agent',
-  'integration/faults-worker',
-  'integration/gateway-doors',
   'integration/lost-state',
-  'integration/lost-workers',
-  'integration/outside',
-  'integration/overload',
-  'integration/policies',
-  'integration/python-stages',
-  'integration/responses',
   'integration/retry-storm',
   'integration/segments',
-  'integration/server-away',
-  'integration/stores',
+  'integration/lost-workers',
+  'integration/faults-worker',
+  'integration/client-retries',
   'integration/streams',
-  'integration/temporal-host',
+  'integration/consumer',
+  'contract/temporal-host',
+  'integration/mcp-conformance',
+  'integration/python-stages',
+  'integration/discovery',
+  'integration/control-flow',
+  'integration/changed-workflows',
+  'integration/gateway-doors',
+  'integration/server-away',
+  'integration/faults-agent',
+  'integration/foreign-stages',
   'integration/webhooks',
+  'integration/outside',
+  'integration/responses',
+  'integration/access',
+  'integration/decisions',
+  'integration/temporal-tls',
+  'integration/config',
+  'integration/fast-host-faults',
+  'integration/overload',
+  'integration/agents',
+  'integration/mcp-people',
+  'integration/guides',
+  'integration/stores',
+  'integration/dsl-examples',
+  'integration/temporal-host',
+  'integration/approvals',
+  'integration/policies',
+  'integration/agui',
 ]);
 
 const patient = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: false };
@@ -95,6 +97,7 @@ export default defineConfig({
   test: {
     // The stack is stopped part by part, each with the time that it needs to end well.
     teardownTimeout: 60_000,
+    sequence: { sequencer: listedFirst(WAITING) },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...quick } },
@@ -117,7 +120,7 @@ export default defineConfig({
           include: WAITING,
           ...onServers,
           fileParallelism: true,
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 3 },
         },
       },
