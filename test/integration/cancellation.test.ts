@@ -39,6 +39,8 @@ const DEADLINE = { text: '2500ms', ms: 2_500 } as const;
 const ATTEMPT = { text: '2s', ms: 2_000 } as const;
 /** Above the time in which a call is under way. */
 const HEDGE = '1s';
+/** Of the worker and of the real servers: they are called before the stand-in, also while the last call is counted as theirs. */
+const ZONE = 'here';
 const QUEUE = `cancellation-${randomUUID()}`;
 
 type Trace = Parameters<Parameters<typeof pipeline>[2]>[0];
@@ -184,7 +186,12 @@ describe('a call that is ended early', () => {
   beforeAll(async () => {
     const models = path.join(folder, 'models.json');
     writeFileSync(models, JSON.stringify(modelsOf(await standIn.listen())));
-    settings = testSettings({ MILLRACE_MODELS: models, MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent' });
+    settings = testSettings({
+      MILLRACE_MODELS: models,
+      MILLRACE_PIPELINES: '',
+      MILLRACE_LOG_LEVEL: 'silent',
+      MILLRACE_ZONE: ZONE,
+    });
     stages = await composeStages(settings, createLogger(settings, 'test'));
     [client, triton] = await Promise.all([connect(), watchedTriton(['countdown', 'overtaking'])]);
     llm = watchedLlm();
@@ -257,6 +264,7 @@ describe('a call that is ended early', () => {
     run.release();
     await run.handle.result().catch(() => undefined);
     expect(run.ended - happened, 'the call has ended').toBeLessThan(WITHIN_MS);
+    expect(watch.begun, 'the server was at work').toBe(true);
     // A server that gets no processor takes longer than that for one step.
     if (before !== undefined && ms >= WITHIN_MS && steps <= NOTICED_AFTER_STEPS) return;
     expect(ms, 'the server has stopped').toBeLessThan(WITHIN_MS);
@@ -269,7 +277,7 @@ function modelsOf(standIn: string): JsonObject {
     connector,
     kind,
     model,
-    endpoints: urls.map((url) => ({ url, device: 'cpu0' })),
+    endpoints: urls.map((url) => ({ url, device: 'cpu0', ...(url !== standIn && { zone: ZONE }) })),
   });
   const [tritonUrl, llmUrl] = [address('TRITON_URL'), address('LLM_BASE_URL')];
   return {

@@ -15,6 +15,8 @@ export interface WatchedServer {
 export interface Watch {
   /** Whether the server has ended this many calls, and works on none. */
   hasEnded(calls: number): Promise<boolean>;
+  /** Whether a look has found it at work, where it says so: before that it cannot be said to have ended. */
+  readonly begun: boolean;
   /** Steps of work that it has done since it was started: between two of them it may notice that nobody listens. */
   steps(): Promise<number>;
 }
@@ -32,7 +34,7 @@ export async function watchedTriton(models: readonly TestModel[]): Promise<Watch
     async watch() {
       const before = await ended();
       // It does not count the steps of a Python model, which takes little time for each.
-      return { hasEnded: async (calls) => (await ended()) === before + calls, steps: async () => 0 };
+      return { begun: true, hasEnded: async (calls) => (await ended()) === before + calls, steps: async () => 0 };
     },
     async close() {
       for (const model of models) await client.unload(model, AbortSignal.timeout(ASK_MS));
@@ -52,12 +54,15 @@ export function watchedLlm(): WatchedServer {
   };
   return {
     async watch() {
-      let worked = false;
+      let begun = false;
       return {
+        get begun() {
+          return begun;
+        },
         async hasEnded() {
           const now = await counted('requests_processing');
-          worked ||= now > 0;
-          return worked && now === 0;
+          begun ||= now > 0;
+          return begun && now === 0;
         },
         steps: () => counted('n_decode_total'),
       };
