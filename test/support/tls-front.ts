@@ -69,6 +69,8 @@ function forward(
   stream: http2.ServerHttp2Stream,
   headers: http2.IncomingHttpHeaders,
 ) {
+  // A connection that is accepted while the front stops.
+  if (client.destroyed) return stream.close(NGHTTP2_CANCEL);
   const request = client.request(headers);
   let trailers: http2.OutgoingHttpHeaders = {};
   request.on('response', (answer) => {
