@@ -34,6 +34,7 @@ export function placeOptions(command: Command): Command {
       asNames,
       [],
     )
+    .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
     .option(
       '--objective <objective>',
       'cost: the cheapest placement for the load; rate: the highest rate on the devices',

@@ -10,7 +10,7 @@ import {
   placementText,
   whatIf,
 } from '../placement/explain/index.js';
-import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
+import { horizonMs, type PlannerInput, type Survive } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
 import type { Load } from '../placement/simulator/index.js';
 import { readTrace } from '../placement/trace/index.js';
@@ -31,6 +31,7 @@ export interface PlaceCommandOptions {
   readonly slo: readonly string[];
   readonly objective: 'cost' | 'rate';
   readonly qualityFloor?: number;
+  readonly survive?: readonly string[];
   readonly assume: readonly string[];
   readonly size: Readonly<Record<string, number>>;
   readonly whatIf: readonly string[];
@@ -103,7 +104,16 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
     seed: options.seed,
     objective,
     qualityFloor,
+    survive: survivalOf(options.survive),
   };
+}
+
+/** `--survive 1 device` or `--survive node`. */
+function survivalOf(words: readonly string[] | undefined): Survive | undefined {
+  if (words === undefined) return undefined;
+  const [, survive] = /^(?:1 )?(device|node)$/.exec(words.join(' ').trim()) ?? [];
+  if (survive === 'device' || survive === 'node') return survive;
+  throw wrongOption('--survive', `"${words.join(' ')}" is no single loss: write 1 device, or 1 node`);
 }
 
 /** The load with a size for every run whose trace does not state it. */

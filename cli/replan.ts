@@ -187,13 +187,14 @@ async function filesOf(
   if (unknown !== undefined) {
     throw wrongOption('--cluster', `it has no device "${unknown}", which the placement uses${nearest(unknown, ids)}`);
   }
-  const { qualityFloor } = placement.slo;
+  const { qualityFloor, survive } = placement.slo;
   return {
     pipelines: withAssumptions(pipelines, assume),
     inventory,
     profiles: await readProfileFolder(profiles),
     objective: objectiveOf(placement),
     qualityFloor,
+    survive,
   };
 }
 

@@ -104,6 +104,8 @@ export const placementSchema = z.strictObject({
     qualityFloor: share.optional(),
     /** Objectives of stages. */
     stages: z.array(stageFigure).optional(),
+    /** A single loss after which all of them hold as well. */
+    survive: z.enum(['device', 'node']).optional(),
   }),
   /** Runs per second that it is made for; with objective `rate` the most that it can serve. */
   ratePerSecond: z.number().min(0),
@@ -122,6 +124,10 @@ export const placementSchema = z.strictObject({
   gap: share,
   optimal: z.boolean(),
   degraded: z.array(degradedSchema),
+  /** With `slo.survive`: the loss that uses up most of the objective, and the prediction after it. */
+  worstLoss: z
+    .strictObject({ without: z.string(), predicted: predictedSchema.omit({ stages: true, devices: true }) })
+    .optional(),
   /** The most useful additional device; null if none lowers the 99th percentile, or the figure that binds. */
   next: nextStep.nullable(),
   robustness: z.strictObject({ slowerBy50Percent: robust, twiceTheRate: robust }),

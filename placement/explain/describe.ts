@@ -16,6 +16,7 @@ import {
   configOf,
   costOf,
   Judge,
+  lossesOf,
   mostTokensOf,
   orderedReplicas,
   type PlannerInput,
@@ -65,6 +66,7 @@ export function describe(
           problem.targets.map((target) => target.ms),
         ),
       }),
+      ...(problem.survive && { survive: problem.survive }),
     },
     ratePerSecond: round(rate, 3),
     currency: problem.inventory.currency,
@@ -79,6 +81,7 @@ export function describe(
     gap: bound > 0 && value > 0 ? round(objective === 'cost' ? value / bound - 1 : bound / value - 1, 6) : 0,
     optimal: searched.optimal,
     degraded: degradedOf(problem, judge, candidate, speed, rate, goOn),
+    ...worstLossOf(problem, judge, candidate, speed, rate),
     next: nextOf(input, candidate, speed, seen, goOn),
     robustness: {
       slowerBy50Percent: robust(judge, candidate, { speed, slowdown: 1.5 }, goOn),
@@ -246,6 +249,18 @@ function degradedOf(
   return degraded;
 }
 
+/** The loss of those to survive that uses up most of the objective. */
+function worstLossOf(problem: Problem, judge: Judge, candidate: Candidate, speed: number, rate: number) {
+  const { survive } = problem;
+  if (survive === undefined) return {};
+  const after = lossesOf(problem, candidate, survive).map(({ without, rest }) => {
+    const seen = judge.see(rest, { speed });
+    return { without, used: usedUp(problem, seen), predicted: shortOf(problem, seen, rate) };
+  });
+  const [worst] = after.sort((a, b) => b.used - a.used);
+  return worst ? { worstLoss: { without: worst.without, predicted: worst.predicted } } : {};
+}
+
 function robust(
   judge: Judge,
   candidate: Candidate,
@@ -257,15 +272,18 @@ function robust(
   return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
 }
 
-/** How late runs are: by the 99th percentile, or by the objective that is used up most if it names stages. */
-function lateness({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values }: Seen): number {
-  if (targets.length === 0) return p99Ms;
+/** How much of the objectives is used up: 1 is all of one. */
+function usedUp({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values }: Seen): number {
   return Math.max(
     p99Ms / (objective.p99Ms ?? Number.POSITIVE_INFINITY),
     p95Ms / (objective.p95Ms ?? Number.POSITIVE_INFINITY),
     ...targets.map((target, i) => (values[i] ?? 0) / target.ms),
   );
 }
+
+/** How late runs are: by the 99th percentile, or by the objective that is used up most if it names stages. */
+const lateness = (problem: Problem, seen: Seen): number =>
+  problem.targets.length === 0 ? seen.p99Ms : usedUp(problem, seen);
 
 /** Tries one additional device of each kind for each pool, and returns the one that gains most for its price. */
 function nextOf(

@@ -44,7 +44,7 @@ export function makePlacement(input: PlannerInput, options: PlannerOptions): Pla
   throw infeasible(ways, rateOf(problem.load), input);
 }
 
-function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlannerInput): MillraceError {
+function infeasible(found: WaysOut, rate: number, { objective, inventory, survive }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
   const { p95Ms, p99Ms, stages = [] } = objective;
   const limit = [
@@ -65,7 +65,7 @@ function infeasible(found: WaysOut, rate: number, { objective, inventory }: Plan
         `${count} more ${kind} (${pricePerHour.toFixed(2)} ${inventory.currency} an hour)`,
     ),
   ];
-  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}. What would make it feasible: ${ways.join('; or ')}`;
+  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}${survive ? `, also after the loss of any one ${survive}` : ''}. What would make it feasible: ${ways.join('; or ')}`;
   return new MillraceError('PLACEMENT_INFEASIBLE', message, {
     fields: ways.map((way) => ({ field: 'feasible with', message: way })),
   });

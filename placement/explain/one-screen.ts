@@ -47,18 +47,25 @@ export function explanation(placement: PlacementDocument, inventory: Inventory |
     '',
     `Next euro: ${nextEuro(placement)}`,
     `Twice the rate: ${robustLine(robustness.twiceTheRate)}`,
-    `Worst loss: ${worstLoss(placement)}`,
+    `Worst loss: ${worstLossLine(placement)}`,
     ...(warnings.length > 0 ? [`Warnings: ${warnings.length}; "millrace place" prints them`] : []),
   ].join('\n');
 }
 
 const more = (count: number): string[] => (count > MOST_ROWS ? [`  … and ${count - MOST_ROWS} more`] : []);
 
-function limitsOf({ slo, predicted, pools }: PlacementDocument, inventory: Inventory | undefined): Limit[] {
+function limitsOf({ slo, predicted, pools, worstLoss }: PlacementDocument, inventory: Inventory | undefined): Limit[] {
   const objective = (name: string, limit: number | undefined, ms: number): Limit[] =>
     limit === undefined || limit === 0
       ? []
       : [{ name: `${name} objective`, used: ms / limit, detail: `${round(ms)} of ${round(limit)} ms` }];
+  const objectives = (of: Omit<PlacementDocument['predicted'], 'stages' | 'devices'>, after = '') => [
+    ...objective(`p99${after}`, slo.p99Ms, of.p99Ms),
+    ...objective(`p95${after}`, slo.p95Ms, of.p95Ms),
+    ...(slo.stages ?? []).flatMap((limit, i) =>
+      objective(`${figureName(limit)}${after}`, limit.ms, of.figures?.[i]?.ms ?? 0),
+    ),
+  ];
   const devices = Object.entries(predicted.devices);
   const busiest = devices.toSorted(([, a], [, b]) => b.utilisation - a.utilisation)[0];
   const floor = slo.qualityFloor ?? 0;
@@ -69,11 +76,8 @@ function limitsOf({ slo, predicted, pools }: PlacementDocument, inventory: Inven
   });
   const fullest = full.toSorted((a, b) => b.share - a.share)[0];
   return [
-    ...objective('p99', slo.p99Ms, predicted.p99Ms),
-    ...objective('p95', slo.p95Ms, predicted.p95Ms),
-    ...(slo.stages ?? []).flatMap((limit, i) =>
-      objective(figureName(limit), limit.ms, predicted.figures?.[i]?.ms ?? 0),
-    ),
+    ...objectives(predicted),
+    ...(worstLoss ? objectives(worstLoss.predicted, ` without ${worstLoss.without},`) : []),
     ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: busiest[0] }] : []),
     ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
     ...(floor > 0 && worst > 0
@@ -127,7 +131,11 @@ function times({ predicted, stages }: PlacementDocument, table: Table): string {
   );
 }
 
-function worstLoss({ degraded }: PlacementDocument): string {
+function worstLossLine({ degraded, slo, worstLoss }: PlacementDocument): string {
+  if (worstLoss) {
+    const { without, predicted } = worstLoss;
+    return `without ${without} p99 is ${round(predicted.p99Ms)} ms: the objective holds after any one lost ${slo.survive}`;
+  }
   const late = (each: PlacementDocument['degraded'][number]) => each.predicted?.p99Ms ?? Number.POSITIVE_INFINITY;
   const worst = degraded.toSorted((a, b) => late(b) - late(a))[0];
   if (!worst) return 'none was computed';

@@ -75,6 +75,11 @@ function summary(placement: PlacementDocument): string {
       const { ms = 0 } = predicted.figures?.[i] ?? {};
       return `            ${figureName(limit)} ${round(ms)} ms, at most ${round(limit.ms)} ms`;
     }),
+    ...(placement.worstLoss
+      ? [
+          `Survives    any one lost ${slo.survive}; the worst, without ${placement.worstLoss.without}: p99 ${round(placement.worstLoss.predicted.p99Ms)} ms`,
+        ]
+      : []),
     ...(placement.refusedShare > 0
       ? [`Refused     ${percent(placement.refusedShare)} of the runs fit no device's memory; see Warnings`]
       : []),

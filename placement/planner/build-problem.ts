@@ -15,6 +15,7 @@ import {
   type Objective,
   type PoolProblem,
   type Problem,
+  type Survive,
   type Use,
 } from './problem.js';
 import { checkTargets, targetsOf } from './targets.js';
@@ -28,6 +29,8 @@ export interface PlannerInput {
   readonly load: Load;
   readonly objective: Objective;
   readonly qualityFloor?: number | undefined;
+  /** A single loss after which the objective must hold as well. */
+  readonly survive?: Survive | undefined;
   /** Seed of the simulations; default 1. */
   readonly seed?: number | undefined;
 }
@@ -107,6 +110,7 @@ export function buildProblem(input: PlannerInput): Problem {
     load,
     objective,
     targets,
+    survive: input.survive,
     seed: input.seed ?? 1,
     assumptions,
     warnings: [...warnings, ...rangeWarnings(models, drafts, load)],

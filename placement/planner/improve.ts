@@ -1,6 +1,7 @@
 import { type Candidate, cellAt, costOf, type Replica } from './candidate.js';
 import { changes } from './changes.js';
 import { construct } from './construct.js';
+import { hardened, spread } from './harden.js';
 import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
@@ -28,8 +29,10 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
     for (const share of [true, false]) {
       for (const busy of BUSY) {
         if (held.length > 0 && !goOn()) break;
-        const candidate = construct(problem, { busy: problem.pools.map(() => busy), share, haste: haste * price });
-        if (candidate === undefined) break;
+        const drafted = construct(problem, { busy: problem.pools.map(() => busy), share, haste: haste * price });
+        if (drafted === undefined) break;
+        const candidate = spread(problem, drafted);
+        if (candidate === undefined) continue;
         if (judge.holds(candidate)) {
           held.push(candidate);
           break;
@@ -40,7 +43,9 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   }
   // The least full or fastest draft is the closest to meeting the objective.
   for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
-    const repaired = repair(problem, judge, candidate, goOn);
+    const repaired = problem.survive
+      ? hardened(problem, judge, candidate, goOn)
+      : repair(problem, judge, candidate, goOn);
     if (repaired) held.push(repaired);
     if (!goOn()) break;
   }

@@ -13,9 +13,10 @@ export {
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';
+export { lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';
 export { withMoreDevices } from './more-devices.js';
-export type { Objective, Problem } from './problem.js';
+export type { Objective, Problem, Survive } from './problem.js';
 export { attainable } from './rate.js';
 export { type Searched, searchCheapest, searchFastest } from './search.js';
 export { shedShare } from './shed.js';

@@ -1,5 +1,6 @@
 import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers } from '../simulator/index.js';
 import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
+import { type Loss, lossesOf } from './losses.js';
 import type { Objective, Problem } from './problem.js';
 import { balance } from './stability.js';
 import { attained, limitsOf } from './targets.js';
@@ -46,19 +47,41 @@ export class Judge {
     this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load, observed);
   }
 
-  /** Whether a candidate meets the objective; the simulation stops as soon as it cannot. */
+  /**
+   * Whether a candidate meets the objective, also after each single loss that the problem demands to survive; simulations stop
+   * as soon as it cannot.
+   */
   holds(candidate: Candidate, speed = 1): boolean {
+    const losses = this.#lossesOf(candidate);
+    if (!losses.every((loss) => this.#isServed(loss, speed))) return false;
+    return this.passes(candidate, speed) && losses.every(({ rest }) => this.passes(rest, speed));
+  }
+
+  /** Whether a candidate meets the objective as it is. */
+  passes(candidate: Candidate, speed = 1): boolean {
     const key = `${speed}|${keyOf(candidate)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const holds = this.#judged(candidate, speed);
-    if (holds || !this.expired?.()) this.#known.set(key, holds);
-    return holds;
+    const passes = this.#judged(candidate, speed);
+    if (passes || !this.expired?.()) this.#known.set(key, passes);
+    return passes;
   }
 
   /** Whether a candidate also meets a tighter objective: 0.9 is a tenth less time. */
   holdsTighter(candidate: Candidate, share: number): boolean {
-    return this.#judged(candidate, 1, share);
+    const losses = this.#lossesOf(candidate);
+    if (!losses.every((loss) => this.#isServed(loss, 1)) || !this.#judged(candidate, 1, share)) return false;
+    return losses.every(({ rest }) => this.#judged(rest, 1, share));
+  }
+
+  #lossesOf(candidate: Candidate): readonly Loss[] {
+    const { survive } = this.problem;
+    return survive === undefined ? [] : lossesOf(this.problem, candidate, survive);
+  }
+
+  /** Whether what a loss leaves can serve the load at all: known without a simulation. */
+  #isServed({ rest, lost }: Loss, speed: number): boolean {
+    return lost.length === 0 && balance(this.problem, rest).peak * speed < 1;
   }
 
   #judged(candidate: Candidate, speed: number, share = 1): boolean {

@@ -10,6 +10,9 @@ export interface Objective {
   readonly stages?: readonly StageObjective[] | undefined;
 }
 
+/** What may be lost, one at a time, with the objective still kept: a device with all its parts, or a node. */
+export type Survive = 'device' | 'node';
+
 /** A stage's objective, resolved. */
 export interface Target extends StageObjective {
   readonly observed: Observed;
@@ -32,6 +35,8 @@ export interface Problem {
   readonly objective: Objective;
   /** The objective's stages, resolved. */
   readonly targets: readonly Target[];
+  /** A single loss after which the objective must hold as well. */
+  readonly survive?: Survive | undefined;
   /** Seed of the simulations. */
   readonly seed: number;
   readonly assumptions: readonly string[];

@@ -1,6 +1,7 @@
 import { type Candidate, isPossible } from './candidate.js';
 import { changes } from './changes.js';
 import { construct } from './construct.js';
+import { spread } from './harden.js';
 import { withOneMore } from './improve.js';
 import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
@@ -67,7 +68,7 @@ export function fastestPlacement(
     take(candidate);
     if (!isEnough()) take(filled(problem, candidate));
   }
-  for (const seed of seeds) if (!isEnough()) take(seed);
+  for (const seed of seeds) if (!isEnough()) take(spread(problem, seed));
   if (best === undefined) return undefined;
   for (let found = !isEnough(); found && goOn() && !isEnough(); ) {
     found = false;
@@ -96,9 +97,10 @@ function* drafts(problem: Problem): Generator<Candidate> {
       for (let i = 0; i < 24; i += 1) {
         const speed = low === 0 ? high / 4 : Math.sqrt(low * high);
         const candidate = construct(problem, { busy: problem.pools.map(() => busy), share, haste, speed });
-        if (candidate && balance(problem, candidate).peak * speed < 1) {
+        const safe = candidate && spread(problem, candidate);
+        if (safe && balance(problem, safe).peak * speed < 1) {
           low = speed;
-          fits = candidate;
+          fits = safe;
         } else high = speed;
         if (high < 1e-4) break;
       }

@@ -40,6 +40,8 @@ const UNTIL = {
   gathered: 1,
 } as const;
 const MOST_EXHAUSTIVE = 2_000_000;
+/** Simulations after which a load that no draft carries counts as infeasible. */
+const MOST_WITHOUT_DRAFT = 4_000;
 
 /**
  * The cheapest placement that meets the objective; undefined if none is found. Anytime: returns the best at the time
@@ -58,8 +60,9 @@ export function searchCheapest(
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
-    if (fastest === undefined || fastest.speed < 1) return undefined;
-    best = improve(problem, judge, fastest.candidate, within(UNTIL.perturbed));
+    const found = fastest && fastest.speed >= 1 ? fastest.candidate : anyOf(problem, judge, within(UNTIL.perturbed));
+    if (found === undefined) return undefined;
+    best = improve(problem, judge, found, within(UNTIL.perturbed));
   }
   // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
   judge.expired = () => !within(1)();
@@ -90,6 +93,17 @@ export function searchCheapest(
     optimal: optimal && symmetric(problem),
     simulations: judge.simulations,
   };
+}
+
+/**
+ * The cheapest placement of all that survive a loss, if no draft does: drafts know nothing of losses. Only on small clusters
+ * is there time to try them.
+ */
+function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate | undefined {
+  if (problem.survive === undefined) return undefined;
+  const all = problem.devices.reduce((sum, { pricePerHour }) => sum + pricePerHour, 0);
+  const until = judge.simulations + MOST_WITHOUT_DRAFT;
+  return exhaust(problem, judge, new LowerBound(problem), all + 1, () => judge.simulations < until && goOn()).found;
 }
 
 /** The best of the improved drafts; each gets its part of the time. */

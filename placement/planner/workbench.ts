@@ -80,7 +80,11 @@ export class Workbench {
 
   /** Free devices for one replica of a pool in a cell: as many as it is wide; undefined if there are too few. */
   freeFor(pool: number, cell: number): readonly number[] | undefined {
-    const { devices } = this.#problem.cells[cell] ?? { devices: [] };
+    return this.freeAmong(pool, this.#problem.cells[cell]?.devices ?? []);
+  }
+
+  /** The same among some devices of a cell. */
+  freeAmong(pool: number, devices: readonly number[]): readonly number[] | undefined {
     const width = this.use(pool, devices[0] ?? -1)?.width;
     if (width === undefined) return undefined;
     const free: number[] = [];

@@ -29,7 +29,7 @@ export interface Replanned {
    * of them.
    */
   readonly refuseShare: number;
-  /** Why there is no proposal although something has drifted. */
+  /** Why there is no proposal although something has drifted, or what it does not keep: that another loss is survived. */
   readonly problem: string | null;
 }
 
@@ -54,7 +54,23 @@ export function replan({ placement, measured, input, tolerance }: ReplanInput, o
     if (!(error instanceof MillraceError)) throw error;
     const problem = `${error.code}: ${error.message}`;
     if (error.code !== 'PLACEMENT_INFEASIBLE') return { drift, expected, proposal: null, refuseShare: 0, problem };
+    // What is left carries the load first; whether it survives another loss comes second.
+    if (changed.survive !== undefined) {
+      const { survive: _, ...once } = changed;
+      return { drift, expected, ...withoutSurvival(once, wanted, options, problem) };
+    }
     return { drift, expected, ...most(changed, wanted, options, problem) };
+  }
+}
+
+/** The placement for a load that no placement serves after another loss; its problem says that. */
+function withoutSurvival(input: PlannerInput, wanted: number, options: PlannerOptions, problem: string) {
+  try {
+    const proposal = makePlacement(input, options);
+    return { proposal, refuseShare: shareBeyond(wanted, proposal), problem };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return most(input, wanted, options, problem);
   }
 }
 

@@ -22,7 +22,7 @@ export function replanText({ version, predicted }: PlacementDocument, measured: 
             : 'In force  a pool has no device left',
         ]
       : []),
-    ...(problem === null ? [] : [`No proposal  ${problem}`]),
+    ...(problem === null ? [] : [`${proposal === null ? 'No proposal' : 'Not kept'}  ${problem}`]),
     ...(proposal?.version === version
       ? ['Unchanged  no better placement was found; if stages are slow for no reason listed above, profile again']
       : []),

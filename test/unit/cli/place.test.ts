@@ -106,6 +106,16 @@ describe('millrace place', { timeout: 120_000 }, () => {
     await expect(placed(folder, ...common)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 
+  it('keeps the objectives after a loss with --survive, and refuses what is no single loss', async () => {
+    const of = (...survive: readonly string[]) =>
+      placed(folder, '--survive', ...survive, ...pipeline, ...slo, '--rate', '4', '--json');
+    expect(readPlacement(await of('1', 'device'))).toMatchObject({ slo: { survive: 'device' }, worstLoss: {} });
+    await expect(of('2', 'devices')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: '--survive: "2 devices" is no single loss: write 1 device, or 1 node',
+    });
+  });
+
   it('explain says on one screen what binds, where money and time go, and what the next device would do', async () => {
     const file = path.join(folder, 'placement.json');
     writeFileSync(file, await placed(folder, ...pipeline, ...slo, '--rate', '5', '--json'));

@@ -1,0 +1,49 @@
+import { type Candidate, replicasByDevice } from './candidate.js';
+import type { Problem, Survive } from './problem.js';
+
+/** A candidate after one loss. */
+export interface Loss {
+  /** The lost device or node. */
+  readonly without: string;
+  readonly rest: Candidate;
+  /** Pools that have no replica left. */
+  readonly lost: readonly number[];
+}
+
+/** What is lost together with a device: the GPU with all its parts, or its node. */
+export function domainOf({ devices }: Problem, device: number, by: Survive): string {
+  const { id = '', node = '' } = devices[device] ?? {};
+  return by === 'node' ? node : id.replace(/\.\d+$/, '');
+}
+
+/**
+ * The candidate after each single loss of a device or node that it uses. Of losses that leave the same, on devices that are
+ * alike, the first.
+ */
+export function lossesOf(problem: Problem, candidate: Candidate, by: Survive): readonly Loss[] {
+  const domains = new Map<string, string[]>();
+  for (const [device, replicas] of replicasByDevice(candidate)) {
+    const name = domainOf(problem, device, by);
+    const pools = replicas.map(({ pool }) => pool).sort((a, b) => a - b);
+    const like = `${likeOf(problem, device)}:${pools.join('+')}`;
+    domains.set(name, [...(domains.get(name) ?? []), like]);
+  }
+  const known = new Set<string>();
+  return [...domains].flatMap(([without, likes]): Loss[] => {
+    const key = likes.sort().join(' ');
+    if (known.has(key)) return [];
+    known.add(key);
+    const replicas = candidate.replicas.filter(
+      ({ devices }) => !devices.some((device) => domainOf(problem, device, by) === without),
+    );
+    const lost = problem.pools.flatMap((_, p) => (replicas.some(({ pool }) => pool === p) ? [] : [p]));
+    return [{ without, rest: { configs: candidate.configs, replicas }, lost }];
+  });
+}
+
+/** Devices of a cell with the same links are alike. */
+function likeOf({ cellOf, inventory, devices }: Problem, device: number): string {
+  const { id = '' } = devices[device] ?? {};
+  const links = inventory.links.flatMap((link, l) => (link.devices.has(id) ? [l] : []));
+  return `${cellOf[device]}/${links.join(',')}`;
+}
