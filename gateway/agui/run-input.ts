@@ -3,6 +3,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json } from '../../pipelines/json.js';
 import { foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { expectModest } from '../input/input-size.js';
+import { closestOf } from '../openai/body.js';
 import { argumentsOf, toolOf } from '../openai/chat-request.js';
 import type { Conversation, Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
@@ -66,7 +67,7 @@ export function readRunInput(body: Json): RunInput {
   if (!error) return data;
   throw invalidFields(
     'INVALID_INPUT',
-    error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', message })),
+    error.issues.map(closestOf).map(({ path, message }) => ({ field: path.join('.') || 'body', message })),
   );
 }
 
@@ -94,7 +95,9 @@ function turnOf(given: z.output<typeof message>, param: string): Turn[] {
     case 'reasoning':
       return [];
     case 'tool':
-      return [{ param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.toolCallId } }];
+      return [
+        { param, message: { role: 'tool', content: textOf(given.content, param), toolCallId: given.toolCallId } },
+      ];
     case 'assistant': {
       const calls = (given.toolCalls ?? []).map(({ id, function: { name, arguments: text } }, i) => ({
         id,
@@ -115,8 +118,13 @@ function turnOf(given: z.output<typeof message>, param: string): Turn[] {
   }
 }
 
-const textOf = (given: z.output<typeof content>): string =>
-  typeof given === 'string' ? given : given.map((each) => (each.type === 'text' ? each.text : '')).join('');
+/** The text of a tool's result. Throws `INVALID_INPUT` for media, which models do not take there. */
+function textOf(given: z.output<typeof content>, param: string): string {
+  if (typeof given === 'string') return given;
+  if (given.some(({ type }) => type !== 'text'))
+    throw invalidParam(param, 'media in the result of a tool are not supported; send them as the user');
+  return given.map((each) => (each.type === 'text' ? each.text : '')).join('');
+}
 
 function sentPart(each: z.output<typeof part>, param: string): SentPart {
   if (each.type === 'text') return each;

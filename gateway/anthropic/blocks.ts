@@ -20,6 +20,8 @@ const documentBlock = z.object({
     z.object({ type: z.literal('url'), url: z.string() }),
   ]),
   title: z.string().min(1).max(255).nullish(),
+  context: z.string().nullish(),
+  citations: z.object({ enabled: z.literal(false, 'are not supported; leave them out').optional() }).nullish(),
 });
 const toolUse = z.object({
   type: z.literal('tool_use'),
@@ -73,7 +75,7 @@ export function turnsOf(given: Message, param: string): Turn[] {
   );
   const own = content.filter((block) => block.type !== 'tool_result');
   if (own.length === 0 && results.length > 0) return results;
-  return [...results, { param, message: { role, ...contentOf(own.map(sentPart), param) } }];
+  return [...results, { param, message: { role, ...contentOf(own.flatMap(sentParts), param) } }];
 }
 
 function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof toolResult>, param: string): Turn {
@@ -86,9 +88,15 @@ function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof too
 
 type UserBlock = z.output<typeof textBlock> | z.output<typeof imageBlock> | z.output<typeof documentBlock>;
 
-function sentPart(block: UserBlock): SentPart {
-  if (block.type === 'text') return block;
-  return { type: block.type === 'image' ? 'image' : 'file', url: urlOf(block.source), ...nameOf(block) };
+/** What is said about a document is a text before it. */
+function sentParts(block: UserBlock): SentPart[] {
+  if (block.type === 'text') return [block];
+  const part: SentPart = {
+    type: block.type === 'image' ? 'image' : 'file',
+    url: urlOf(block.source),
+    ...nameOf(block),
+  };
+  return block.type === 'document' && block.context ? [{ type: 'text', text: block.context }, part] : [part];
 }
 
 const nameOf = (block: UserBlock) => (block.type === 'document' && block.title ? { name: block.title } : {});

@@ -34,13 +34,17 @@ export function checked<Shape extends z.ZodRawShape>(
 
 type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'>;
 
-/** Of a union, what is wrong within the alternative that fits best: the one whose first mistake lies deepest. */
-function closestOf(issue: z.core.$ZodIssue): Issue {
+/**
+ * Of a union, what is wrong within the alternative that fits best: the one whose first mistake lies deepest, in unions
+ * within it too.
+ */
+export function closestOf(issue: z.core.$ZodIssue): Issue {
   if (issue.code !== 'invalid_union') return issue;
   const [best] = issue.errors
-    .flatMap(([first]) => (first && first.path.length > 1 ? [first] : []))
+    .flatMap(([first]) => (first ? [closestOf(first)] : []))
+    .filter(({ path }) => path.length > 1)
     .sort((a, b) => b.path.length - a.path.length);
-  return best ? closestOf({ ...best, path: [...issue.path, ...best.path] }) : issue;
+  return best ? { message: best.message, path: [...issue.path, ...best.path] } : issue;
 }
 
 const paramAt = (path: readonly PropertyKey[]): string =>

@@ -165,7 +165,8 @@ function parametersFor({ face, form, pipeline: { name } }: Model, parameters: re
 function aboutTurns(error: unknown, about: string): unknown {
   if (!(error instanceof MillraceError) || !error.details.fields) return error;
   const fields = error.details.fields.map(({ message }) => ({ field: about, message }));
-  return new MillraceError(error.code, error.message, { ...error.details, fields }, { cause: error });
+  const message = fields.map((each) => `${each.field}: ${each.message}`).join('; ');
+  return new MillraceError(error.code, message, { ...error.details, fields }, { cause: error });
 }
 
 /** The input with its media stored, for the caller's tenant. */
