@@ -83,6 +83,7 @@ const WAITING = files([
   'integration/guides',
   'integration/stores',
   'integration/dsl-examples',
+  'integration/code-artifacts',
   'integration/temporal-host',
   'integration/approvals',
   'integration/policies',

@@ -175,6 +175,8 @@ export interface CallContext {
   emit(chunk: string | number): void;
   /** More of the reasoning before the answer, for those who watch; `emit` gets an empty text besides. Absent: nobody does. */
   think?(text: string): void;
+  /** What the server has done of the call, from 0 to 1, for those who watch; a sign of life besides. Absent: nobody does. */
+  progress?(share: number): void;
   /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
   /**

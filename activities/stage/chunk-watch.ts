@@ -8,7 +8,7 @@ export interface ChunkLimits {
   readonly firstChunkMs?: number | undefined;
   /** Between two chunks, and from the last one to the end. */
   readonly idleMs?: number | undefined;
-  /** Empty chunks may be the only ones: a reply of tool calls has no text. */
+  /** Empty chunks may be the only ones: a reply of tool calls has no text, and a generated file has progress alone. */
   readonly emptyCounts?: boolean | undefined;
 }
 

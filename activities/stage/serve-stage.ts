@@ -105,6 +105,8 @@ const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
 
 /** Called with each part of the reply's text as it arrives. */
 type OnText = (delta: string) => void;
+/** Called with what is done, from 0 to 1. */
+type OnProgress = (share: number) => void;
 
 /** Runs a stage as its kind requires: by a function of the worker, or by a model server of its pool. */
 export async function serveStage(
@@ -114,6 +116,7 @@ export async function serveStage(
   attempt: Attempt,
   onText: OnText = () => undefined,
   onReasoning: OnText = () => undefined,
+  onProgress: OnProgress = () => undefined,
 ): Promise<Served> {
   const kind = kindOf(parts.kinds, call);
   const conversions = new Set<string>();
@@ -141,6 +144,7 @@ export async function serveStage(
           audioFor,
           onText,
           onReasoning,
+          onProgress,
           onShortened: onConversion,
         });
   return {
@@ -177,6 +181,7 @@ interface PoolCallParts {
   readonly audioFor: (signal: AbortSignal) => AudioPort;
   readonly onText: OnText;
   readonly onReasoning: OnText;
+  readonly onProgress: OnProgress;
   /** Describes what of a conversation was left out. */
   readonly onShortened: (what: string) => void;
 }
@@ -232,7 +237,7 @@ async function callOnce(
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
-  { audioFor, onText, onReasoning }: PoolCallParts,
+  { audioFor, onText, onReasoning, onProgress }: PoolCallParts,
 ): Promise<Served> {
   const { signal, resumeFrom } = attempt;
   const affinity = affinityOf(call, input);
@@ -264,13 +269,23 @@ async function callOnce(
           think(text) {
             if (!call.hedge) onReasoning(text);
           },
+          progress(share) {
+            emit('');
+            // Of a hedge's two calls the progress of both would go back and forth.
+            if (!call.hedge) onProgress(share);
+          },
           emit(chunk) {
             emit(chunk);
             // Of a hedge's two calls it is not yet known whose text counts.
             if (typeof chunk === 'string' && !call.hedge) onText(chunk);
           },
         });
-      const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, answer, clock);
+      const reply = await watched(
+        { ...call, emptyCounts: offersTools(call, input) || call.kind === 'generate' },
+        own,
+        answer,
+        clock,
+      );
       // Checked here, so that an answer that does not fit counts against its endpoint.
       return { reply, at, output: check(kind.output, reply.output, 'INVALID_OUTPUT', call.stage) };
     },

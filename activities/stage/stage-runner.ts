@@ -131,10 +131,11 @@ export class StageRunner {
     }
     const onText: OnText = (delta) => events?.delta(delta);
     const onReasoning: OnText = (more) => events?.reasoning(more);
+    const onProgress = (share: number) => events?.progress(share);
     const alone =
       (own: Attempt, onOwn: OnText) =>
       (instead = input) =>
-        serveStage(parts, instead, call, own, onOwn, onReasoning);
+        serveStage(parts, instead, call, own, onOwn, onReasoning, onProgress);
     if (!writes || writes.includes('chunks') || !parts.streams)
       return await throughCache(parts, input, call, attempt, alone(attempt, onText));
     const { run, signal } = attempt;

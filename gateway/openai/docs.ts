@@ -2,6 +2,7 @@ import { GIVEN_FORMATS } from '../../media/index.js';
 import type { OpenAiSurface, Pipeline } from '../../pipelines/definition/index.js';
 import type { ErrorCode } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import { MOST_GENERATED } from '../../pipelines/stages/index.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { TEXT } from '../openapi/example.js';
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
@@ -127,6 +128,33 @@ export const EMBED = runRoute(
     }),
   ),
   exampleFor('embeddings', () => ({ input: TEXT })),
+);
+
+export const GENERATE_IMAGES = runRoute(
+  'createImage',
+  'Generate images of a prompt with a pipeline',
+  json(
+    object(
+      {
+        model: text,
+        prompt: text,
+        n: { type: 'integer', minimum: 1, maximum: MOST_GENERATED },
+        size: text,
+        response_format: { enum: ['b64_json', 'url'] },
+      },
+      ['model', 'prompt'],
+    ),
+  ),
+  json(
+    object({
+      created: { type: 'integer', description: 'Seconds since 1970' },
+      data: {
+        type: 'array',
+        items: object({ b64_json: text, url: { ...text, description: 'With `"response_format": "url"`' } }, []),
+      },
+    }),
+  ),
+  exampleFor('images', () => ({ prompt: TEXT })),
 );
 
 export const TRANSCRIBE: RouteDoc = {

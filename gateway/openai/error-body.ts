@@ -16,7 +16,7 @@ export interface ErrorBody {
   };
 }
 
-const PATHS = /^\/v1\/(models|chat|completions|responses|conversations|embeddings|audio)(\/|$)/;
+const PATHS = /^\/v1\/(models|chat|completions|responses|conversations|embeddings|audio|images)(\/|$)/;
 
 /** OpenAI's codes for some codes of the error table. */
 const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {

@@ -16,6 +16,7 @@ const ENDPOINTS: Readonly<Record<OpenAiSurface, readonly string[]>> = {
   embeddings: ['/v1/embeddings'],
   transcription: ['/v1/audio/transcriptions'],
   speech: ['/v1/audio/speech'],
+  images: ['/v1/images/generations'],
 };
 
 /** A pipeline as a model of one kind. */
@@ -133,14 +134,16 @@ export function inputFor(
   fields: Readonly<Record<string, string>>,
   about: string,
 ): JsonObject {
+  const params = new Map<string, string>([[face.input, about]]);
   const more = Object.entries(parameters).flatMap(([param, value]): [string, Json][] => {
     const field = fields[param] ?? param;
     if (value === undefined || value === null) return [];
+    params.set(field, param);
     if (form.fields.has(field)) return [[field, value]];
     if (face.ignore.has(param)) return [];
     throw invalidParam(param, `"${name}" does not support it; leave it out`);
   });
-  return parsed(form, { ...given, ...Object.fromEntries(more) }, (field) => (field === face.input ? about : field));
+  return parsed(form, { ...given, ...Object.fromEntries(more) }, (field) => params.get(field) ?? field);
 }
 
 /** Validates an input. The error names the parameter from which the first invalid field comes. */

@@ -6,6 +6,7 @@ import { Conversations } from './conversations.js';
 import { conversationsRoutes } from './conversations-routes.js';
 import { GET_MODEL, LIST_MODELS } from './docs.js';
 import { embeddingsRoutes } from './embeddings-routes.js';
+import { imagesRoutes } from './images-routes.js';
 import { Models } from './models.js';
 import { responsesRoutes } from './responses-routes.js';
 import { speechRoutes } from './speech-routes.js';
@@ -13,7 +14,7 @@ import { StoredResponses } from './stored-responses.js';
 import { storedRoutes } from './stored-routes.js';
 import { transcriptionRoutes } from './transcription-routes.js';
 
-const ROUTES = [chatRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes] as const;
+const ROUTES = [chatRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes, imagesRoutes] as const;
 /** Those of the Responses API, which share what is kept. */
 const RESPONSES = [responsesRoutes, storedRoutes, conversationsRoutes] as const;
 

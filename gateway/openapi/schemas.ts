@@ -160,6 +160,7 @@ const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.started'), ...ofStage, kind: z.string(), model: z.string() }),
   z.object({ type: z.literal('stage.delta'), ...ofStage, text: z.string() }),
   z.object({ type: z.literal('stage.reasoning'), ...ofStage, text: z.string() }),
+  z.object({ type: z.literal('stage.progress'), ...ofStage, share: z.number() }),
   z.object({
     type: z.literal('stage.audio'),
     ...ofStage,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import { REASONING_EFFORTS } from '../stages/chat.js';
 import { extraSchema } from '../stages/extra.js';
+import { GENERATED, MOST_GENERATED } from '../stages/generate.js';
 import type { StageUse } from '../stages/kind.js';
 import { isDefinedKind } from '../stages/traits.js';
 import { invalid } from './invalid.js';
@@ -101,6 +102,11 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     labels: z.array(z.string().min(1, 'must not be empty')).min(1, 'is empty; leave it out').optional(),
     threshold: z.number('must be a number').optional(),
   }),
+  generate: z.looseObject({
+    makes: z.enum(GENERATED, `must be one of ${GENERATED.join(', ')}`),
+    count: count.max(MOST_GENERATED, `must be ${MOST_GENERATED} or less`).optional(),
+    options: z.record(z.string(), z.json(), 'must be an object').optional(),
+  }),
   media: z.looseObject({
     everyMs: count.optional(),
     most: count.max(100, 'must be 100 or less').optional(),
@@ -150,6 +156,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   agent: ['schema'],
   classify: ['labels'],
   infer: ['inputs', 'outputs'],
+  generate: ['makes'],
   activity: ['output'],
   workflow: ['output'],
 };

@@ -16,6 +16,7 @@ const inEach =
   };
 export const isText: Test = inEach((schema) => schema instanceof z.ZodString);
 const isAudio: Test = inEach((schema) => mediaOf(schema) === 'audio');
+const isImage: Test = inEach((schema) => mediaOf(schema) === 'image');
 const isListOf = (test: Test): Test =>
   inEach((schema) => schema instanceof z.ZodArray && test(schema.element as z.ZodType));
 const isMessage: Test = inEach(
@@ -47,6 +48,10 @@ export const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
   speech: {
     input: named(['text', 'input'], isText),
     output: named(['audio', 'speech'], isAudio),
+  },
+  images: {
+    input: named(['prompt', 'text'], isText),
+    output: { images: isListOf(isImage), image: isImage },
   },
 };
 

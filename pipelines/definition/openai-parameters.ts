@@ -1,5 +1,5 @@
 /** `chat`: chat completions and responses. The other surfaces are named after their endpoints. */
-export const OPENAI_SURFACES = ['chat', 'embeddings', 'transcription', 'speech'] as const;
+export const OPENAI_SURFACES = ['chat', 'embeddings', 'transcription', 'speech', 'images'] as const;
 export type OpenAiSurface = (typeof OPENAI_SURFACES)[number];
 
 /**
@@ -25,6 +25,17 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
   embeddings: { dimensions: 'dimensions' },
   transcription: { language: 'language', prompt: 'prompt', temperature: 'temperature' },
   speech: { voice: 'voice', speed: 'speed', instructions: 'instructions' },
+  images: {
+    n: 'count',
+    size: 'size',
+    quality: 'quality',
+    style: 'style',
+    background: 'background',
+    output_format: 'outputFormat',
+    output_compression: 'outputCompression',
+    moderation: 'moderation',
+    seed: 'seed',
+  },
 };
 
 /** Parts of a conversation that are not parameters but may be ignored as well. */

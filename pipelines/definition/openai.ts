@@ -13,7 +13,7 @@ export type OpenAiOption = false | { readonly [Kind in OpenAiSurface]?: FaceOpti
 
 /** Fields to use where their names do not follow the convention, and request parameters to ignore. */
 export interface FaceOption {
-  /** Input field that receives the request's text or audio. */
+  /** Input field that receives the request's text, prompt or audio. */
   readonly input?: string;
   /** Output field that holds the answer. */
   readonly output?: string;
@@ -114,8 +114,8 @@ const lacks = (field: string) => `do not supply the input’s field "${field}"; 
 function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefined {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
   if (input === undefined || output === undefined || needsMore(kind, shapes, input) !== undefined) return undefined;
-  // A pipeline that answers text with both text and audio is a conversation, not speech synthesis.
-  if (kind === 'speech' && find('chat', 'output', shapes) !== undefined) return undefined;
+  // A pipeline that answers text with text and audio, or with text and images, is a conversation, and no model of those alone.
+  if ((kind === 'speech' || kind === 'images') && find('chat', 'output', shapes) !== undefined) return undefined;
   return face(kind, shapes, input, output, []);
 }
 

@@ -17,6 +17,7 @@ export type StageEvent =
   | StageStarted
   | StageDelta
   | StageReasoning
+  | StageProgress
   | StageAudio
   | StageFinished
   | StageFailed
@@ -58,6 +59,13 @@ export interface StageDelta extends OfStage {
 export interface StageReasoning extends OfStage {
   readonly type: 'stage.reasoning';
   readonly text: string;
+}
+
+/** The server has done more of the stage's work. */
+export interface StageProgress extends OfStage {
+  readonly type: 'stage.progress';
+  /** From 0 to 1, as the server says; it never decreases within an attempt. */
+  readonly share: number;
 }
 
 /**

@@ -6,6 +6,7 @@ import { classifyKind } from './classify.js';
 import { codeKind } from './code.js';
 import { detectKind } from './detect.js';
 import { embedKind } from './embed.js';
+import { generateKind } from './generate.js';
 import { httpKind } from './http.js';
 import { inferKind } from './infer.js';
 import type { DefinedKind, StageKind, StageUse } from './kind.js';
@@ -27,6 +28,7 @@ export const STAGE_KINDS = {
   synthesize: synthesizeKind,
   classify: classifyKind,
   detect: detectKind,
+  generate: generateKind,
   infer: inferKind,
   rerank: rerankKind,
   http: httpKind,
@@ -96,6 +98,13 @@ export {
 export { type DetectInput, type Detection, type DetectOutput, detect } from './detect.js';
 export * from './embed.js';
 export { extraSchema } from './extra.js';
+export {
+  type Generated,
+  type GenerateInput,
+  type GenerateOutput,
+  generate,
+  MOST_GENERATED,
+} from './generate.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';
 export { infer } from './infer.js';
 export type {

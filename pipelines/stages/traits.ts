@@ -30,6 +30,7 @@ export const TRAITS = {
   synthesize: { ...COMPUTES, takes: 'text', streams: ['chunks'] },
   classify: COMPUTES,
   detect: COMPUTES,
+  generate: COMPUTES,
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },
   http: { servedBy: 'pool', effects: 'intended' },

@@ -63,6 +63,7 @@ export class RunEventLog {
     const run = to === true ? ofRun : to.run;
     let text = false;
     let thought = '';
+    let percent = -1;
     // A reasoning model sends thousands of tokens, and only so many events of a run are kept.
     const think = () => {
       if (thought === '') return;
@@ -83,6 +84,12 @@ export class RunEventLog {
       reasoning: (more) => {
         thought += more;
         if (thought.length >= REASONING_PIECE) think();
+      },
+      progress: (share) => {
+        // Servers are asked often, and only so many events of a run are kept.
+        if (Math.floor(share * 100) <= percent) return;
+        percent = Math.floor(share * 100);
+        void this.#add(run, { type: 'stage.progress', ...of, share }, false);
       },
       audio: (piece) => void this.publish(run, { type: 'stage.audio', ...of, ...piece }),
       finished: (cache, runMs) => {
@@ -123,6 +130,8 @@ export interface AttemptEvents {
   delta(text: string): void;
   /** More of the reasoning; published in pieces. */
   reasoning(text: string): void;
+  /** What is done, from 0 to 1; published when it is a percent more. */
+  progress(share: number): void;
   audio(piece: Pick<StageAudio, 'number' | 'text' | 'at' | 'audio'>): void;
   /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;

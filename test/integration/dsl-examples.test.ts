@@ -15,6 +15,7 @@ import { loadModels, poolDescriptions } from '../../workers/models.js';
 import { acme } from '../support/acme/connector.js';
 import { AcmeServer } from '../support/acme/server.js';
 import { asModule, examples, SHAPES, valuesOf } from '../support/dsl-examples.js';
+import { Painter } from '../support/painter.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 
@@ -45,6 +46,7 @@ async function withExamplePools(): Promise<string> {
         tensors: { inputs: { AUDIO: { from: 'audio', sampleRate: 16_000 } }, outputs: { TEXT: { to: 'texts' } } },
       },
     },
+    painter: painter.pool,
     words: {
       connector: 'acme',
       kind: 'acme/keywords',
@@ -78,16 +80,17 @@ const ALL = examples();
 const opened: Stages[] = [];
 let modelsFile = '';
 const acmeServer = new AcmeServer();
+const painter = new Painter();
 const keyFile = path.join(folder, 'acme-key');
 const mcpServersFile = withMcpServer();
 
 beforeAll(async () => {
-  await acmeServer.start();
+  await Promise.all([acmeServer.start(), painter.start()]);
   writeFileSync(keyFile, AcmeServer.key);
   modelsFile = await withExamplePools();
 });
 afterAll(async () => {
-  await acmeServer.stop();
+  await Promise.all([acmeServer.stop(), painter.stop()]);
   for (const stages of opened) await stages.close();
   rmSync(folder, { recursive: true, force: true });
   for (const url of [address('REDIS_URL'), address('REDIS_INDEX_URL'), address('REDIS_CACHE_URL')]) {

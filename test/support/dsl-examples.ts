@@ -9,6 +9,7 @@ export const SHAPES = {
   boolean: expect.any(Boolean) as unknown,
   list: expect.any(Array) as unknown,
   object: expect.any(Object) as unknown,
+  image: expect.objectContaining({ mime: expect.stringMatching(/^image\//) as unknown }) as unknown,
   audio: expect.objectContaining({ mime: 'audio/wav', durationMs: expect.any(Number) as unknown }) as unknown,
 };
 

@@ -8,6 +8,7 @@ import {
   classify,
   code,
   eq,
+  generate,
   image,
   infer,
   lt,
@@ -33,6 +34,10 @@ export function mistakes() {
     stage('b', chat({ model: 'x' }), {});
     // @ts-expect-error text is not audio
     stage('c', transcribe({ model: 'x' }), { audio: transcribed.text });
+    // @ts-expect-error nothing generates this
+    stage('u', generate({ model: 'x', makes: 'poem' }), { prompt: 'x' });
+    // @ts-expect-error an image is no video
+    stage('v', generate({ model: 'x', makes: 'image' }), { prompt: 'x' }).video;
     const phone = code(
       'phone',
       { input: z.object({ audio: audio({ rate: 8000 }) }), output: z.object({}) },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../../pipelines/errors.js';
-import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { foreignSchema } from '../../../pipelines/json-schema/index.js';
 import { promptTemplate } from '../conversation.js';
 import { headerName } from '../header-name.js';
 import { ANSWER_ROOTS, answerPointer, condition } from './condition.js';
@@ -73,6 +74,10 @@ const requestOf = (roots: readonly string[]) =>
 
 export type RequestTemplate = z.output<ReturnType<typeof requestOf>>;
 
+/** Where a state or an event says how much is done: a number from 0 to `of`, default 1. */
+const progress = z.strictObject({ at: answerPointer, of: z.number().positive().default(1) });
+export type Progress = z.output<typeof progress>;
+
 const stream = z.strictObject({
   /** Server-sent events, lines of JSON, or text as it arrives. */
   as: z.enum(['sse', 'ndjson', 'text']),
@@ -86,18 +91,27 @@ const stream = z.strictObject({
   mode: z.enum(['delta', 'whole']).default('delta'),
   /** Events whose text is no part of the answer. */
   skip: condition.optional(),
+  progress: progress.optional(),
   /** The last event. A stream that ends without one is broken. Absent: `endData`, or the connection's end. */
   end: condition.optional(),
   /** Data of a last event that is no JSON: nothing is read after it. */
   endData: z.string().max(64).default('[DONE]'),
 });
 
+const origin = z
+  .string()
+  .refine((text) => URL.canParse(text) && /^https?:\/\//.test(text) && new URL(text).origin === text, {
+    error: 'must be an origin: https://files.example.org',
+  });
+
 const response = z.strictObject({
-  /** `auto` (default): JSON, or text where the server says so. `bytes`: audio of a `synthesize` stage. */
+  /** `auto` (default): JSON, or text where the server says so. `bytes`: audio of a `synthesize` stage, the file of a `generate` stage. */
   as: z.enum(['auto', 'json', 'text', 'bytes']).optional(),
   stream: stream.optional(),
   /** The stage's output, by default the whole body; of a stream with the last event as `/body` and all text as `/text`. */
   output: template(ALL_ROOTS).optional(),
+  /** `generate`: other origins than the endpoint's that files are fetched from. They get no credential. */
+  fileOrigins: z.array(origin).max(16).optional(),
   /** Of logits of a `classify` stage. */
   activation: z.enum(['none', 'softmax', 'sigmoid']).optional(),
   usage: z
@@ -121,6 +135,7 @@ const job = z.strictObject({
   done: condition,
   /** It has failed, or was cancelled. */
   failed: condition.optional(),
+  progress: progress.optional(),
   /** Fetches the result. Absent: the last answer about its state is the result. */
   result: requestOf(JOB_ROOTS).optional(),
   /** Asked for a job that has failed: an answer whose status is an error's says why. */
@@ -203,6 +218,8 @@ const members = {
   canary: z
     .strictObject({ input: z.record(z.string(), z.json()), with: z.record(z.string(), z.json()).optional() })
     .optional(),
+  /** JSON Schema of the options of a `generate` stage, which templates see as `/with/options`. Absent: it has none. */
+  accepts: foreignSchema.optional() as z.ZodOptional<z.ZodType<JsonObject>>,
   /** How a conversation becomes `/prompt`. Default `plain`. */
   prompt: promptTemplate.optional(),
   /** Most texts of one request of an `embed` stage. Default 64. */

@@ -6,6 +6,7 @@ import { valueAt } from '../json-values.js';
 import { readSpeech, type Speech } from '../speech.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api } from './api.js';
+import { generatedBody, generatedFiles } from './generated-files.js';
 import { readJob } from './job.js';
 import { outputOf } from './outputs.js';
 import { requestBy } from './send.js';
@@ -21,7 +22,9 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   const sent = await requestBy(api.request, scope, sender);
   const response = await success(api, transport, sent, signal);
   if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
-  if (api.response.as === 'bytes') return spoken(response, described);
+  if (api.response.as === 'bytes') {
+    return call.kind === 'generate' ? generatedBody(response, described) : spoken(response, described);
+  }
   return replyOf(await whole(api, response, signal), described);
 }
 
@@ -33,6 +36,7 @@ async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply
     wrong: wrongOutput,
     spent: { made: 0 },
   });
+  if (call.kind === 'generate') return generatedFiles(made, described);
   if (call.kind === 'synthesize') return written(await speechIn(made), described);
   const usage = usageOf(api, answered);
   return { output: outputOf(made, call, api), ...(usage && { usage }) };

@@ -6,6 +6,7 @@ import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
+import { tellProgress } from './progress.js';
 import { settled } from './redirects.js';
 import { requestBy, type Sender } from './send.js';
 import { render, type Scope } from './template.js';
@@ -93,6 +94,7 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
     if (asked) {
       failures = 0;
       const { scope, headers } = asked;
+      tellProgress(job.progress, scope, context);
       if (holds(job.done, scope)) return job.result ? await resultOf(described, job.result, id) : scope;
       if (job.failed && holds(job.failed, scope)) {
         if (earlier) return undefined;

@@ -1,12 +1,13 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { Call, CallContext } from '../connector.js';
 import { type Conversation, promptOf, refuseMore, turnsOf } from '../conversation.js';
+import { generationOf } from '../generated.js';
 import type { Api } from './api.js';
 import type { Scope } from './template.js';
 
 /** What the templates of a call see. Throws `CAPABILITY_MISSING` for a conversation with more than text. */
 export function scopeOf(call: Call, api: Api, context: CallContext): Scope {
-  const { kind, model, input, with: options } = call;
+  const { kind, model, input, with: options } = call.kind === 'generate' ? generating(call, api) : call;
   const given: JsonObject = { ...options, ...input };
   return {
     model,
@@ -18,6 +19,13 @@ export function scopeOf(call: Call, api: Api, context: CallContext): Scope {
     call: callOf(context),
     ...textsOf(call, given, api),
   };
+}
+
+/** With the count and the options that count: those of the input are part of them. */
+function generating(call: Call, { accepts }: Api): Call {
+  const { count, options } = generationOf(call, accepts);
+  const { count: _, options: __, ...input } = call.input;
+  return { ...call, with: { ...call.with, count, options }, input };
 }
 
 function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }: Api): Record<string, Json> {

@@ -8,6 +8,7 @@ import { holds } from './condition.js';
 import { payloadsOf } from './event-stream.js';
 import { eventsOf, linesOf, textsOf } from './events.js';
 import { failureWithin } from './faults.js';
+import { tellProgress } from './progress.js';
 import type { Scope } from './template.js';
 
 type Stream = NonNullable<Api['response']['stream']>;
@@ -41,6 +42,7 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
     failed(last);
     const counts = !stream.skip || !holds(stream.skip, { ...about, body: last });
     collected.add(counts ? deltaIn(last, stream) : '');
+    tellProgress(stream.progress, { body: last }, context);
     if (stream.end && holds(stream.end, { ...about, body: last })) {
       ended = true;
       break;

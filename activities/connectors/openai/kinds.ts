@@ -1,6 +1,7 @@
 import { chat } from './chat.js';
 import { classify } from './classify.js';
 import { embed } from './embed.js';
+import { generate } from './generate.js';
 import type { KindHandler } from './kind-handler.js';
 import { rerank } from './rerank.js';
 import { synthesize } from './synthesize.js';
@@ -10,6 +11,7 @@ export const KIND_HANDLERS: ReadonlyMap<string, KindHandler> = new Map([
   ['chat', chat],
   ['classify', classify],
   ['embed', embed],
+  ['generate', generate],
   ['rerank', rerank],
   ['transcribe', transcribe],
   ['synthesize', synthesize],

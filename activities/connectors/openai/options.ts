@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { foreignSchema } from '../../../pipelines/json-schema/index.js';
 import { extraSchema } from '../../../pipelines/stages/index.js';
 import { headerName } from '../header-name.js';
 
@@ -41,6 +43,10 @@ export const optionsSchema = z.strictObject({
   router: router.optional(),
   /** `rerank`: the route, `/rerank` as Jina and Cohere have it, or vLLM's `/score`. */
   rerankBy: z.enum(['rerank', 'score']).default('rerank'),
+  /** `generate`: JSON Schema of a stage's options, which become members of the request. Default: those of OpenAI. */
+  accepts: foreignSchema.optional() as z.ZodOptional<z.ZodType<JsonObject>>,
+  /** `generate`: `server`: leave `response_format` out, for models that refuse it and answer with bytes anyway. */
+  imagesAs: z.enum(['b64_json', 'server']).default('b64_json'),
   /** `embed`: most texts of one request. */
   batch: z.int().min(1).max(2_048).default(64),
   /** `embed`: what a stage's `as` adds, before the text and to the request. */

@@ -199,6 +199,7 @@ describe('a stage of a pool', () => {
                 hasText: false,
                 delta: () => undefined,
                 reasoning: () => undefined,
+                progress: () => undefined,
                 audio: () => undefined,
                 finished: publish('finished'),
               },

@@ -120,7 +120,7 @@ describe('Seldon Core (a fixture of its mesh)', () => {
 
 describe('Ollama’s native API, as its page describes it (a fixture)', () => {
   const page = blocksOf('docs/reference/servers/openai-compatible.md', 'json').map(({ text }) => JSON.parse(text));
-  const { options } = page.find(({ local }) => local.connector === 'http').local;
+  const { options } = page.find(({ local }) => local?.connector === 'http').local;
   const lines = (...events: object[]) => ({
     headers: { 'content-type': 'application/x-ndjson' },
     parts: events.map((event) => `${JSON.stringify(event)}\n`),
