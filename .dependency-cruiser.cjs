@@ -94,6 +94,15 @@ module.exports = {
       '^dist/(testing|activities/connectors/public)/index\\.js$',
       { reachable: true, path: 'node_modules/(@temporalio|@grpc|fastify|ioredis|openai|pino|prom-client|protobufjs)/' },
     ),
+    no(
+      'commands-load-little',
+      'What a command does is imported when it is called: imported with all others, each command takes a second.',
+      '^dist/cli/(main\\.js|commands/)',
+      {
+        dependencyTypesNot: ['dynamic-import'],
+        path: '^dist/cli/(?!commands/|(arguments|failure|import-command|output|place-options|profile-options|wrap)\\.js)',
+      },
+    ),
     no('interpreter-is-pure', 'The interpreter knows no host.', '^workflows/interpreter/', {
       path: '(^|node_modules/)@temporalio',
     }),

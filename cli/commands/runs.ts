@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { asCount, asMoment, asPairs } from '../arguments.js';
-import { listPipelines, resumeRun, runPipeline } from '../run.js';
+import type { resumeRun, runPipeline } from '../run.js';
 import type { ListOptions } from '../runs.js';
 import type { LoadSettings } from './load-settings.js';
 
@@ -23,7 +23,7 @@ export function runCommands(cli: Command, settings: LoadSettings): void {
     .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
-      runPipeline(await settings(), name, options),
+      (await import('../run.js')).runPipeline(await settings(), name, options),
     );
   cli
     .command('resume')
@@ -33,13 +33,17 @@ export function runCommands(cli: Command, settings: LoadSettings): void {
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant of the run')
     .option('--json', 'print the run as one JSON object')
-    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(await settings(), id, options));
+    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) =>
+      (await import('../run.js')).resumeRun(await settings(), id, options),
+    );
   listCommand(cli.command('runs'), settings);
   cli
     .command('pipelines')
     .description('list the pipelines that the gateway serves')
     .option('--json', 'with their JSON Schemas')
-    .action(async (options: { json?: boolean }) => listPipelines(await settings(), options));
+    .action(async (options: { json?: boolean }) =>
+      (await import('../run.js')).listPipelines(await settings(), options),
+    );
 }
 
 function listCommand(runs: Command, settings: LoadSettings): void {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { demo } from '../demo.js';
+import type { demo } from '../demo.js';
 import { EXIT } from '../output.js';
-import { down, status, up } from '../stack.js';
 import type { LoadSettings } from './load-settings.js';
 
 /** Commands that start, stop and check servers and processes. */
@@ -10,16 +9,16 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
     .command('up')
     .description('start the embedded stack or its missing parts; safe to repeat')
     .option('--servers-only', 'only Temporal, Redis, Triton and the LLM server: no worker, no gateway')
-    .action(async (options: { serversOnly?: boolean }) => up(await settings(), options));
+    .action(async (options: { serversOnly?: boolean }) => (await import('../stack.js')).up(await settings(), options));
   cli
     .command('down')
     .description('stop everything that "up" started')
-    .action(async () => down(await settings()));
+    .action(async () => (await import('../stack.js')).down(await settings()));
   cli
     .command('status')
     .description(`show the parts, their pids, addresses and logs; exit ${EXIT.unavailable} unless all are ready`)
     .option('--json', 'as one JSON object')
-    .action(async (options: { json?: boolean }) => status(await settings(), options));
+    .action(async (options: { json?: boolean }) => (await import('../stack.js')).status(await settings(), options));
   cli
     .command('worker')
     .description('run a worker in the foreground: workflows and stages')
@@ -34,7 +33,9 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
     .option('--audio <file>', 'your own question (WAV) instead of the shipped one')
     .option('--keep', 'leave the stack running')
     .option('--json', 'print one line of JSON at the end')
-    .action(async (options: Parameters<typeof demo>[1]) => demo(await settings(), options));
+    .action(async (options: Parameters<typeof demo>[1]) =>
+      (await import('../demo.js')).demo(await settings(), options),
+    );
   cli
     .command('doctor')
     .description(`check settings, servers and models; exit ${EXIT.unavailable} if a server is unreachable`)
