@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { type Artifact, isArtifact } from './artifact.js';
 
 declare const FORMAT: unique symbol;
-declare const STREAM: unique symbol;
 
 /**
  * What is known of audio before it exists: sample rate in Hz, channel count, and file encoding. Two known, different
@@ -152,16 +151,6 @@ export function tensor(
 
 /** Schema of JSON that fits `schema`: the schema itself, named for the edge that it describes. */
 export const json = <T>(schema: z.ZodType<T>): z.ZodType<T> => schema;
-
-/**
- * A stream's values, collected in a list. A stage that can process pieces as they arrive accepts the stream where it
- * accepts the whole.
- */
-export type Stream<T> = readonly T[] & { readonly [STREAM]?: true };
-
-/** Schema of a stream derived from the text in the field `from`. */
-export const stream = (of: 'sentences' | 'tokens', from: string): z.ZodType<Stream<string>> =>
-  z.array(z.string()).meta({ derived: { of, from } }) as unknown as z.ZodType<Stream<string>>;
 
 export const MEDIA_KINDS = ['audio', 'image', 'video', 'file'] as const;
 export type MediaKind = (typeof MEDIA_KINDS)[number];

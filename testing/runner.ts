@@ -1,7 +1,8 @@
 import type { Backend, CallContext } from '../activities/connectors/connector.js';
 import { resultKind } from '../activities/results/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
-import { type Attempt, type ServingParts, serveStage } from '../activities/stage/serve-stage.js';
+import { serveStage } from '../activities/stage/serve-stage.js';
+import type { Attempt, ServingParts } from '../activities/stage/serving.js';
 import { toolSearchKind } from '../activities/tool-search/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { durationMs } from '../pipelines/duration.js';
@@ -16,6 +17,7 @@ import {
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/index.js';
 import type { NamedCode } from '../pipelines/stages/kind.js';
+import { streamedInputs } from '../pipelines/stream.js';
 import { type Answered, serveForeign } from './foreign.js';
 import { type Answer, Answers, Failure, Hang, type ScriptedCall, type ScriptFunction, Used } from './scripts.js';
 import { TestError } from './test-error.js';
@@ -161,13 +163,20 @@ export class ScriptedRunner {
     if (script) {
       return {
         ...own,
-        run: async (input, context) => (await answer({ input: input as JsonObject, ...context })).output,
+        run: async (given, context) => {
+          const input = await withLists(own.input, given as JsonObject);
+          const { output } = await answer({ input, ...context });
+          return own.entry ? output.items : output;
+        },
       };
     }
     const what = `the function "${call.model}"`;
     return {
       ...own,
-      run: (input, context) => this.#parts.clock.work(what, context.signal, () => own.run(input, context)),
+      run: (input, context) =>
+        this.#parts.clock.work(what, context.signal, () =>
+          own.entry ? allOf(own.run(input, context) as AsyncIterable<unknown>) : own.run(input, context),
+        ),
     };
   }
 
@@ -221,6 +230,20 @@ export class ScriptedRunner {
     if (answer instanceof Used) return { output: outputOf(call, answer.output), usage: answer.usage };
     return { output: outputOf(call, answer) };
   }
+}
+
+/** What a function yields, without readers that run beside it: in a test streams are lists. */
+async function allOf(entries: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const entry of entries) all.push(entry);
+  return all;
+}
+
+/** The input as a script gets it: with lists where the function reads streams. */
+async function withLists(schema: NamedCode['input'], input: JsonObject): Promise<JsonObject> {
+  const fields = [...streamedInputs(schema).keys()];
+  const lists = fields.map(async (field) => [field, await allOf(input[field] as unknown as AsyncIterable<unknown>)]);
+  return { ...input, ...Object.fromEntries(await Promise.all(lists)) };
 }
 
 interface Given extends Partial<Pick<CallContext, 'emit' | 'idempotencyKey'>> {

@@ -12,7 +12,8 @@ import type { Pools } from '../pools/index.js';
 import type { CachedServed, Serve } from './cached-served.js';
 import { throughVectors } from './cached-vectors.js';
 import type { Known } from './lack.js';
-import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
+import { kindOf, queueLeft, type Served } from './serve-stage.js';
+import type { Attempt } from './serving.js';
 
 export interface CachingParts extends Known {
   readonly pools: Pools;

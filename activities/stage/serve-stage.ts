@@ -1,94 +1,24 @@
-import type { z } from 'zod';
 import type { AudioPort } from '../../media/index.js';
-import type { Artifact } from '../../pipelines/artifact.js';
-import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
-import { notJson } from '../../pipelines/json-limits.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { mediaUses } from '../../pipelines/plan/index.js';
-import type { Tried } from '../../pipelines/retry.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
-import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
-import type { CodeArtifacts, StageKind } from '../../pipelines/stages/kind.js';
-import { authorStack, placeOf, placeText } from '../../runtime/author-frames.js';
-import type { Clock } from '../../runtime/clock.js';
+import { CALL_KINDS, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
+import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import { fitted, type ResultTexts } from '../results/index.js';
+import { check } from './check.js';
 import { watched } from './chunk-watch.js';
-import type { HeldSlot } from './held-slot.js';
-import { type Known, lacking } from './lack.js';
+import { lacking } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
-import { jsonOf, keepable, unfit } from './stage-output.js';
+import { runCode } from './run-code.js';
+import type { Attempt, ServingParts, Usages } from './serving.js';
+import { jsonOf, keepable } from './stage-output.js';
 import { traceparentOf } from './trace.js';
 import type { WorkerKind } from './worker-kind.js';
-
-/** One attempt of a stage, as seen by its host. */
-export interface Attempt {
-  readonly signal: AbortSignal;
-  /** 1 for the first. */
-  readonly attempt: number;
-  /** Result of earlier attempts. Absent: none. */
-  readonly tried?: Tried;
-  /** Time from when this attempt could have started to its start, in milliseconds. */
-  readonly queueMs: number;
-  /** When it ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
-  readonly endsAt?: number;
-  /** The run's id, for log lines and idempotency keys. */
-  readonly run: string;
-  /** The devices whose queue it was taken from: it must be served on one of them. Absent: anywhere. */
-  readonly devices?: readonly string[];
-  /** The slot of the worker that the attempt holds. Absent: its host has none that others wait for. */
-  readonly slot?: Pick<HeldSlot, 'leave' | 'take'>;
-  /** The beginning of the answer, which readers have. Absent: none. */
-  readonly continued?: { readonly text: string; readonly continues: () => void };
-  /** Last value that an earlier attempt passed to `checkpoint`; null if none. */
-  readonly resumeFrom: Json;
-  checkpoint(progress: Json): void;
-  /** More of a stream is committed: what follows has all attempts of the policy again. */
-  passed?(): void;
-}
-
-export interface ServingParts extends Known {
-  readonly pools: ModelPools;
-  /** Audio of a tenant; `onConversion` receives descriptions of the conversions applied. */
-  readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
-  /** Bytes of a tenant's artifacts: images. */
-  readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
-  /** Media of a tenant, for functions of `code` stages and tools; one for each call. */
-  readonly artifactsOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => CodeArtifacts;
-  /** The input with its media converted to the formats that a schema declares. */
-  readonly conform: Conform;
-  /** Folder of the pipelines' module: places in errors of its functions are relative to it. Absent: the working folder. */
-  readonly sources?: string | undefined;
-  /** Implementations of the kinds that the worker serves itself, by kind. */
-  readonly workerKinds: Pick<ReadonlyMap<string, WorkerKind>, 'get'>;
-  readonly metrics: Usages;
-  /** Of the limits on a model's silence. Default: the process's. */
-  readonly clock?: Clock;
-}
-
-/** The pools as stages use them. */
-export interface ModelPools {
-  /** Throws `MODEL_NOT_CONFIGURED`. */
-  get(model: string): Pick<Pool, 'use'> & Partial<Pick<Pool, 'modalities'>>;
-}
-
-/** Counts what calls use. */
-export interface Usages {
-  readonly usage: { inc(labels: { model: string; unit: string }, amount: number): void };
-}
-
-export type Conform = (
-  schema: z.ZodType,
-  input: JsonObject,
-  about: {
-    readonly tenant: string;
-    readonly signal: AbortSignal;
-    readonly onConversion: (what: string) => void;
-  },
-) => Promise<JsonObject>;
 
 /** An answer and its origin. */
 export interface Served {
@@ -353,90 +283,6 @@ async function runInWorker(
   if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
   const given = await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context);
   return { output: check(output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
-}
-
-async function runCode(
-  { code: functions, conform, artifactsOf, sources = process.cwd() }: ServingParts,
-  input: JsonObject,
-  call: StageCall,
-  attempt: Attempt,
-  onConversion: (what: string) => void,
-): Promise<JsonObject> {
-  const { signal } = attempt;
-  const code = functions.get(call.model, call.codeVersion);
-  if (!code) {
-    throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
-  }
-  const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
-  const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
-  let output: unknown;
-  try {
-    output = await untilAbort(signal, async () =>
-      code.run(checked, {
-        signal,
-        idempotencyKey: idempotencyKeyOf(call, attempt.run),
-        tenant: call.tenant,
-        artifacts: artifactsOf(call.tenant, onConversion, signal),
-      }),
-    );
-  } catch (error) {
-    if (signal.aborted) throw error;
-    throw codeError(error, sources);
-  }
-  try {
-    return check(code.output, output, 'INVALID_OUTPUT', call.stage);
-  } catch (error) {
-    // A recursive JSON schema reports that something is wrong, but not what.
-    const wrong = notJson(output);
-    throw wrong ? unfit(wrong, call.stage) : error;
-  }
-}
-
-/** What a function has thrown, with its place in the author's code. */
-function codeError(error: unknown, sources: string): MillraceError {
-  const place = placeOf(error);
-  const where = { ...(place && { at: placeText(place, sources) }), stack: authorStack(error, sources) };
-  if (error instanceof MillraceError) {
-    return new MillraceError(error.code, error.message, { ...error.details, ...where }, { cause: error });
-  }
-  // A function may throw an error with a `code` of the error table to control retries.
-  const own = (error as { code?: unknown } | null)?.code;
-  return new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), where, { cause: error });
-}
-
-/**
- * The result of `work`, or the signal's reason as soon as it aborts: a function that ignores its signal must not hold a
- * slot of the worker for ever. Its later result or error is dropped.
- */
-function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', leave));
-  });
-}
-
-const WHOLE = { INVALID_INPUT: 'input', INVALID_OUTPUT: 'output' } as const;
-
-/** The value as parsed by its schema: with defaults, without unknown members. */
-function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVALID_OUTPUT', stage: string): JsonObject {
-  let parsed: z.ZodSafeParseResult<unknown>;
-  try {
-    parsed = schema.safeParse(value);
-  } catch (error) {
-    // A recursive schema overflows the stack on JSON nested some thousand levels deep.
-    if (!(error instanceof RangeError)) throw error;
-    throw invalidFields(code, [{ field: 'body', message: 'is nested too deeply' }], { stage });
-  }
-  if (parsed.success) return parsed.data as JsonObject;
-  throw invalidFields(
-    code,
-    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || WHOLE[code], message })),
-    { stage },
-  );
 }
 
 function tokensOf({ usage = {} }: Reply): TokenUsage | undefined {

@@ -4,13 +4,21 @@ import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/
 import { traitsOf } from '../../pipelines/stages/index.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
-import { produceText, type SpeakingParts, type SpokenChunk, speakStream, speakWhole } from '../streams/index.js';
+import {
+  produceEntries,
+  produceText,
+  type SpeakingParts,
+  type SpokenChunk,
+  speakStream,
+  speakWhole,
+} from '../streams/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Lack, lacking, lackOf } from './lack.js';
-import { type Attempt, type Served, type ServingParts, serveStage } from './serve-stage.js';
+import { type Served, serveStage } from './serve-stage.js';
+import type { Attempt, ServingParts } from './serving.js';
 
-export type { Attempt } from './serve-stage.js';
+export type { Attempt } from './serving.js';
 
 type OnText = (delta: string) => void;
 type OnChunk = (chunk: SpokenChunk, number: number) => void;
@@ -109,6 +117,29 @@ export class StageRunner {
     }
   }
 
+  /** A function that reads or yields entry by entry. */
+  async #runCode(input: JsonObject, call: StageCall, attempt: Attempt): Promise<Answered> {
+    const parts = this.#parts;
+    const alone = (own: Attempt) => throughCache(parts, input, call, own, () => serveStage(parts, input, call, own));
+    if (!parts.streams) {
+      if (call.reads) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
+      return await alone(attempt);
+    }
+    let opened = false;
+    try {
+      return await produceEntries(parts.streams, { call, attempt }, async (own, committed) => {
+        opened = true;
+        if (committed === 0 && !call.reads) return await alone(own);
+        return { ...(await serveStage(parts, input, call, own)), cache: call.cache ? 'bypass' : 'off' };
+      });
+    } catch (error) {
+      if (opened || call.reads || !(error instanceof MillraceError && error.code === 'STREAM_LOST')) throw error;
+      // The state store is away: the entries are read when all are there, as a stream if the store is back by then.
+      const served = await alone(attempt);
+      return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(() => served);
+    }
+  }
+
   /** By a stream between stages if the call has one. */
   async #serve(
     input: JsonObject,
@@ -118,6 +149,7 @@ export class StageRunner {
   ): Promise<Answered> {
     const parts = this.#parts;
     const { reads, writes } = call;
+    if (call.kind === 'code' && (reads || writes)) return await this.#runCode(input, call, attempt);
     const onChunk: OnChunk = ({ text, at, audio }, number) => events?.audio({ number, text, at, audio });
     const [field] = Object.keys(reads ?? {});
     if (field !== undefined) {

@@ -7,8 +7,9 @@ import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import { type ChannelLog, ChannelWriter, readChannel } from '../../stores/channels/index.js';
-import type { Attempt } from '../stage/serve-stage.js';
+import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
+import { entryValue } from './code-streams.js';
 
 /** A piece of a stage's audio: an entry of its channel `chunks`. */
 export interface SpokenChunk {
@@ -75,7 +76,9 @@ export async function speakStream<T extends Served>(
       const next = await entries.next().finally(() => attempt.slot?.take(signal));
       if (next.done) return;
       const { value, number, hash } = next.value;
-      yield { text: String(value), next: { number: number + 1, hash } };
+      // Entries of a function are read as a list is: with a space between them.
+      const text = source?.of === 'entries' ? `${number > 0 ? ' ' : ''}${String(entryValue(value))}` : String(value);
+      yield { text, next: { number: number + 1, hash } };
     }
   }
   const one = (text: string) => spoken(serve, { [field]: text }, call, attempt, parts.clock ?? REAL_CLOCK);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject } from '../json.js';
 import { bare, isMediaKind, type MediaKind, mediaOf } from '../media.js';
+import { derivation, streamedInputs, streamedItem } from '../stream.js';
 import { isReference, schemaOf } from './reference.js';
 import { itemOf, mayBeAbsent } from './schema.js';
 
@@ -18,8 +19,13 @@ export interface Misfit {
  * @param absentToo a value that may be null or absent is checked as if it were present
  */
 export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
+  if (streamedItem(want)) {
+    const streams = isReference(value) && derivation(schemaOf(value)) !== undefined;
+    return streams ? between(schemaOf(value), want, absentToo) : { path: '', why: NO_STREAM };
+  }
   if (isReference(value)) return between(schemaOf(value), want, absentToo);
-  if (!holdsReference(value)) return missingField(value, want) ?? constant(value, want) ?? strayField(value, want);
+  if (!holdsReference(value))
+    return missingField(value, want) ?? constantStream(value, want) ?? constant(value, want) ?? strayField(value, want);
   const inner = bare(want);
   if (Array.isArray(value)) {
     if (!overlap(['list'], inner)) return { path: '', why: `is a list where ${namesOf(inner)} is needed` };
@@ -47,6 +53,15 @@ function missingField(value: unknown, want: z.ZodType): Misfit | undefined {
   const inner = bare(want);
   if (!isJsonObject(value) || !(inner instanceof z.ZodObject)) return undefined;
   return missing(inner.shape as Shape, (key) => value[key] !== undefined);
+}
+
+const NO_STREAM =
+  'is a list where a stream is needed; pass a stream, as answer.sentences, or the entries of a codeStream()';
+
+/** No constant is made piece by piece. */
+function constantStream(value: unknown, want: z.ZodType): Misfit | undefined {
+  const field = [...streamedInputs(bare(want)).keys()].find((key) => isJsonObject(value) && value[key] !== undefined);
+  return field === undefined ? undefined : { path: `.${field}`, why: NO_STREAM };
 }
 
 /** A field that an object schema does not have: zod would drop it silently. */

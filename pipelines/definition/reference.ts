@@ -5,8 +5,9 @@ import { isJsonObject, type Json } from '../json.js';
 import type { Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
+import { derivation, type Stream, type StreamInput } from '../stream.js';
 import { invalid } from './invalid.js';
-import { derivation, fieldOf, fieldsOf } from './schema.js';
+import { fieldOf, fieldsOf } from './schema.js';
 import type { GraphScope } from './scope.js';
 
 declare const TYPE: unique symbol;
@@ -36,13 +37,16 @@ export interface Assignable<T> {
 export type Bind<T> =
   | T
   | Assignable<T>
-  | (T extends readonly (infer Item)[]
-      ? readonly Bind<Item>[]
-      : T extends Artifact
-        ? never
-        : T extends object
-          ? { readonly [K in keyof T]: Bind<T[K]> }
-          : never);
+  // A list does not fit: only what is made piece by piece is a stream.
+  | (T extends StreamInput<infer Item>
+      ? Assignable<Stream<Item>>
+      : T extends readonly (infer Item)[]
+        ? readonly Bind<Item>[]
+        : T extends Artifact
+          ? never
+          : T extends object
+            ? { readonly [K in keyof T]: Bind<T[K]> }
+            : never);
 
 /** Type of the value of a binding. */
 export type Bound<B> = B extends Typed<infer T> ? T : B extends object ? { [K in keyof B]: Bound<B[K]> } : B;

@@ -48,10 +48,6 @@ export function itemOf(schema: z.ZodType): z.ZodType | undefined {
   return undefined;
 }
 
-/** How a field is derived from another one; undefined when it is not. */
-export const derivation = (schema: z.ZodType): { of: 'sentences' | 'tokens'; from: string } | undefined =>
-  schema.meta()?.derived as { of: 'sentences' | 'tokens'; from: string } | undefined;
-
 /** JSON Schema (2020-12) of what a caller sends (`input`) or receives (`output`). */
 export const jsonSchema = (schema: z.ZodType, io: 'input' | 'output' = 'output'): Json => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });

@@ -1,6 +1,6 @@
 import { type Duration, durationMs } from '../duration.js';
 import { type Alternative, type DegradePlan, type StagePlan, servedAs } from '../plan/plan.js';
-import { isDefinedKind, kindOfUse } from '../stages/index.js';
+import { isDefinedKind, kindOfUse, streamsOf } from '../stages/index.js';
 import type { StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
 import { type ExactCache, resolveExact } from './exact-cache.js';
@@ -113,7 +113,7 @@ const cacheOf = (
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
   if (onCut !== 'fail' && onCut !== 'end')
     throw invalid(`${id}.onCut`, `must be "fail" or "end", not "${String(onCut)}"`);
-  if (!kindOfUse(use)?.streams?.includes('tokens'))
+  if (!streamsOf(use).some((of) => of !== 'chunks'))
     throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }
 

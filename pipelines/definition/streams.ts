@@ -1,7 +1,7 @@
 import { sourcesOf } from '../plan/binding.js';
 import { cacheKeyOf, isStage, type StagePlan, type Step } from '../plan/plan.js';
 import { streamedFields } from '../plan/streams.js';
-import { traitsOf } from '../stages/traits.js';
+import { takenBy } from '../stages/traits.js';
 import { invalid } from './invalid.js';
 
 /**
@@ -13,8 +13,8 @@ export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
   for (const { field, edge, collected } of streamedFields(step, earlier)) {
     const { from, of } = edge;
     const producer = earlier.find(({ id }) => id === from) as StagePlan;
-    const whole = `pass ${from}.text, which is read when the stage has ended`;
-    if (traitsOf(step)?.takes === field && sourcesOf(cacheKeyOf(step)).includes(from)) {
+    const whole = `pass ${from}.${of === 'entries' ? 'items' : 'text'}, which is read when the stage has ended`;
+    if (takenBy(step).includes(field) && sourcesOf(cacheKeyOf(step)).includes(from)) {
       throw invalid(`${step.id}.cache`, `its key is a text that is not finished when ${from}.${of} is read; ${whole}`);
     }
     if (collected !== undefined) continue;

@@ -46,6 +46,8 @@ const OPERATIONS = {
   sentences: (a) => sentences(asText(a)),
   /** A list with the whole text: the collected form of a stream of tokens. */
   tokens: (a) => (asText(a) === '' ? [] : [asText(a)]),
+  /** A list: the collected form of the entries of a function that yields. */
+  entries: (a) => (Array.isArray(a) ? a : []),
 } as const satisfies Readonly<Record<string, Operation>>;
 
 export type Operator = keyof typeof OPERATIONS;

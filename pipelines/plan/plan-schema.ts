@@ -18,7 +18,7 @@ const ms = (about: string) =>
     .meta({ description: `${about}, in milliseconds` });
 const id = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})*$/);
 const model = z.string().min(1);
-const streamName = z.enum(['sentences', 'tokens']);
+const streamName = z.enum(['sentences', 'tokens', 'entries']);
 const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
 
 /** Any JSON, in which `$ref`, `$text`, `$op` and `$const` have special meaning. */
@@ -219,6 +219,7 @@ const WITH: Readonly<Record<string, z.ZodType>> = {
     protocol: z.literal('millrace').optional(),
   }),
   workflow: z.strictObject(ofForeign),
+  code: z.looseObject({ yields: z.literal(true).optional(), takes: z.array(z.string()).min(1).optional() }),
 };
 
 function checkWith({ kind, with: given }: { kind: string; with: JsonObject }, context: z.RefinementCtx): void {

@@ -65,7 +65,7 @@ export interface StagePlan extends Alternative {
 export interface StreamPlan {
   /** The stage whose output is read. */
   readonly from: string;
-  /** Which of its streams: `sentences`, `tokens`. */
+  /** Which of its streams: `sentences`, `tokens`, `entries`. */
   readonly of: string;
 }
 

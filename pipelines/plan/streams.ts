@@ -1,13 +1,23 @@
 import { isJsonObject, type Json } from '../json.js';
-import { traitsOf } from '../stages/traits.js';
+import { streamsOf, takenBy, traitsOf } from '../stages/traits.js';
 import { type Binding, sourcesOf } from './binding.js';
-import { cacheKeyOf, type Graph, isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
+import {
+  type Alternative,
+  cacheKeyOf,
+  type Graph,
+  isStage,
+  type StagePlan,
+  type Step,
+  type StreamPlan,
+} from './plan.js';
 
 /** Why an edge that names a stream is read when the stream has ended. */
 export type WhyCollected =
   | 'the stage does not produce its output piece by piece'
   | 'the reading stage takes the whole only'
   | 'the stage may be skipped'
+  | 'an alternative of one of the two stages does not stream'
+  | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
   | 'the reading stage also reads the whole output';
 
@@ -35,15 +45,19 @@ export function streamedFields(stage: StagePlan, earlier: readonly Step[]): Stre
 
 function edgeOf(binding: Binding, earlier: readonly Step[]): StreamPlan | undefined {
   if (!isJsonObject(binding) || typeof binding.$op !== 'string' || !Array.isArray(binding.of)) return undefined;
-  if (!STREAMS.has(binding.$op)) return undefined;
   const [source] = binding.of as readonly Json[];
   if (!isJsonObject(source) || typeof source.$ref !== 'string') return undefined;
   const [from = '', field] = source.$ref.split('.');
   const step = earlier.find(({ id }) => id === from);
-  return step && isStage(step) && field === 'text' ? { from, of: binding.$op } : undefined;
+  return step && isStage(step) && field === STREAMS.get(binding.$op) ? { from, of: binding.$op } : undefined;
 }
 
-const STREAMS: ReadonlySet<string> = new Set(['sentences', 'tokens']);
+/** Streams, each with the field that it is when it is whole. */
+const STREAMS: ReadonlyMap<string, string> = new Map([
+  ['sentences', 'text'],
+  ['tokens', 'text'],
+  ['entries', 'items'],
+]);
 
 function whyCollected(
   stage: StagePlan,
@@ -52,15 +66,27 @@ function whyCollected(
   earlier: readonly Step[],
 ): WhyCollected | undefined {
   const producer = earlier.find(({ id }) => id === from) as StagePlan;
-  if (!traitsOf(producer)?.streams?.includes(of)) return 'the stage does not produce its output piece by piece';
-  if (traitsOf(stage)?.takes !== field) return 'the reading stage takes the whole only';
-  const alternatives = [...(producer.fallback ?? []), ...(producer.degrade ?? []).map(({ to }) => to)];
+  if (!streamsOf(producer).includes(of)) return 'the stage does not produce its output piece by piece';
+  if (!takenBy(stage).includes(field)) return 'the reading stage takes the whole only';
+  const alternatives = alternativesOf(producer);
   if (alternatives.includes('skip')) return 'the stage may be skipped';
+  const differs = (to: Alternative | string, has: (by: Alternative) => boolean) => typeof to === 'object' && !has(to);
+  if (
+    (producer.kind === 'code' && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of)))) ||
+    (stage.kind === 'code' && alternativesOf(stage).some((to) => differs(to, (by) => takenBy(by).includes(field))))
+  )
+    return 'an alternative of one of the two stages does not stream';
+  if (stage.kind === 'code' && stage.cache) return 'the cache of the reading stage needs its whole input';
   if (producer.policy.execution !== stage.policy.execution) return 'one of the two stages is inline, the other queued';
   const { [field]: _, ...others } = stage.input as Readonly<Record<string, Json>>;
   if (sourcesOf([others, cacheKeyOf(stage)]).includes(from)) return 'the reading stage also reads the whole output';
   return undefined;
 }
+
+const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly (Alternative | 'skip' | 'cached')[] => [
+  ...fallback,
+  ...degrade.map(({ to }) => to),
+];
 
 /** The stage of a graph whose audio is a field of its output, unchanged: it can be heard while it is made. */
 export function speakerOf({ stages, output }: Graph, field: string): StagePlan | undefined {

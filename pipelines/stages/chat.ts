@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../json.js';
 import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
-import { type Image, image, type Stream, stream } from '../media.js';
+import { type Image, image } from '../media.js';
+import { type Stream, stream } from '../stream.js';
 import { type ContentPart, contentParts } from './content.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';

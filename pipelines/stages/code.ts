@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
 import { checkJsonValues } from '../definition/json-values.js';
 import type { OfKind } from '../definition/refused.js';
-import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from './kind.js';
+import type { JsonObject } from '../json.js';
+import { type Stream, stream, streamedInputs } from '../stream.js';
+import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse, StreamFunction } from './kind.js';
 import { TRAITS } from './traits.js';
 
 /**
@@ -27,13 +29,54 @@ export const code = <I, O>(
   return {
     kind: 'code',
     model: name,
-    with: {},
+    with: takes(input),
     ...(codeVersion !== undefined && { codeVersion }),
     ...(compatible && { compatible }),
     input,
     output,
     run,
   };
+};
+
+/** What a function yields, one by one. */
+export interface Yielded<T> {
+  /** All of it, when the stage has ended. */
+  items: T[];
+  /** The same as a stream. */
+  entries: Stream<T>;
+}
+
+/**
+ * Your own TypeScript as a stage that yields: each entry can be read by other stages as soon as it is committed, which is before the
+ * function goes on. A function that is tried again finds in `resumeFrom` what is committed, and yields what follows it.
+ *
+ * ```ts
+ * const lines = codeStream('lines', { input: z.object({ text: z.string() }), entry: z.string() },
+ *   async function* ({ text }, { resumeFrom }) {
+ *     for (const line of text.split('\n').slice(resumeFrom?.count ?? 0)) yield line;
+ *   });
+ * ```
+ */
+export const codeStream = <I, T>(
+  name: string,
+  schemas: { input: z.ZodType<I>; entry: z.ZodType<T> } & CodeVersion,
+  run: StreamFunction<NoInfer<I>, NoInfer<T>>,
+): StageUse<I, Yielded<T>> & OfKind<'code'> => {
+  const { entry, ...others } = schemas ?? {};
+  checkJsonValues(entry, `${name}.entry`, 'output');
+  const output = z.object({ items: z.array(entry), entries: stream('entries', 'items', entry) });
+  const use = code<I, Yielded<T>>(
+    name,
+    { ...others, output: output as unknown as z.ZodType<Yielded<T>> },
+    run as never,
+  );
+  return { ...use, with: { ...use.with, yields: true }, entry };
+};
+
+/** The fields that a function reads as streams, for the plan. */
+const takes = (input: z.ZodType): JsonObject => {
+  const fields = [...streamedInputs(input).keys()];
+  return fields.length === 0 ? {} : { takes: fields };
 };
 
 export const codeKind: StageKind = {
@@ -66,10 +109,12 @@ export const codeName = (name: string, version: string | undefined): string =>
 
 /** The function of a `code` stage; undefined for other kinds. */
 export function codeOf(use: StageUse<never, never>): NamedCode | undefined {
-  const { model, input, output, run, codeVersion: version, compatible } = use;
+  const { model, input, output, run, entry, codeVersion: version, compatible } = use;
   if (run === undefined) return undefined;
   const versioned = { ...(version !== undefined && { version }), ...(compatible && { compatible }) };
-  return { name: model, ...versioned, input, output, run: run as NamedCode['run'] };
+  // What is derived of the output is no part of what the function gives.
+  const given = entry ? { entry, output: z.object({ items: z.array(entry) }) } : { output };
+  return { name: model, ...versioned, input, ...given, run: run as NamedCode['run'] };
 }
 
 /** Functions by versioned name. */

@@ -85,7 +85,7 @@ export {
   type TokenLogprob,
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
-export { code, codeName, codeOf } from './code.js';
+export { code, codeName, codeOf, codeStream, type Yielded } from './code.js';
 export type { ContentPart } from './content.js';
 export {
   defineKind,
@@ -113,14 +113,17 @@ export type {
   CodeContext,
   CodeFunction,
   DefinedKind,
+  ResumeFrom,
   StageKind,
   StageUse,
+  StreamContext,
+  StreamFunction,
 } from './kind.js';
 export { MEDIA_WORK, type MediaWork, media } from './media-work.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
 export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
-export { changesElsewhere, isDefinedKind, traitsOf } from './traits.js';
+export { changesElsewhere, isDefinedKind, streamsOf, traitsOf } from './traits.js';
 export * from './transcribe.js';
 export { type WorkflowOptions, workflow } from './workflow.js';

@@ -18,6 +18,8 @@ export interface StageUse<I, O> extends OfKind {
   readonly output: z.ZodType<O>;
   /** Function of a `code` stage; it stays in the worker, the plan holds its name. */
   readonly run?: CodeFunction<I, O>;
+  /** Schema of what the function of a `code` stage yields; absent: it returns its output. */
+  readonly entry?: z.ZodType;
   /** Version of a `code` stage's function, where the author gives one. */
   readonly codeVersion?: string;
   readonly compatible?: true | readonly string[];
@@ -51,10 +53,32 @@ export interface NamedCode extends CodeStage, CodeVersion {
 export interface CodeStage {
   readonly input: z.ZodType;
   readonly output: z.ZodType;
+  /** Of a function that yields: the schema of each entry. */
+  readonly entry?: z.ZodType;
   readonly run: (input: unknown, context: CodeContext) => unknown;
 }
 
 export type CodeFunction<I, O> = (input: I, context: CodeContext) => O | Promise<O>;
+
+/** A generator; a function may also return an iterable. */
+export type StreamFunction<I, T> = (input: I, context: StreamContext<T>) => AsyncIterable<T> | Iterable<T>;
+
+/** What readers have of a stream that an earlier attempt began. */
+export interface ResumeFrom<T> {
+  /** Number of committed entries, 1 or more. */
+  readonly count: number;
+  /** The last of them. */
+  readonly last: T;
+}
+
+export interface StreamContext<T> extends CodeContext {
+  /**
+   * What earlier attempts have committed; absent where nothing is. A function that reads it yields what follows, and the streams
+   * that it reads itself go on behind what had been read when that entry was yielded. One that never reads it begins anew: what it repeats is
+   * dropped, and anything else is `STREAM_CUT`.
+   */
+  readonly resumeFrom?: ResumeFrom<T>;
+}
 
 export interface CodeContext {
   /** Aborts when the attempt ends early: a timeout, a cancelled run, a lost race. */

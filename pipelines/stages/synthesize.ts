@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Audio, audio, type Stream } from '../media.js';
+import { type Audio, audio } from '../media.js';
+import type { Stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
@@ -9,9 +10,9 @@ const output = z.object({
   audio: audio({ channels: 1, encoding: 'wav' }),
 });
 
-/** A text, or the stream of its sentences. */
+/** A text, or its parts: a list, or a stream such as an answer’s sentences. */
 export interface SynthesizeInput {
-  text: string | Stream<string>;
+  text: string | readonly string[] | Stream<string>;
 }
 export interface SynthesizeOutput {
   audio: Audio<{ channels: 1; encoding: 'wav' }>;

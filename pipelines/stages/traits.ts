@@ -1,3 +1,5 @@
+import type { JsonObject } from '../json.js';
+
 /** Properties of a stage kind beside its schemas. Free of zod, because the interpreter reads them too. */
 export interface KindTraits {
   /**
@@ -11,7 +13,7 @@ export interface KindTraits {
    * the purpose of the call. Except for `none`, repeating a call is not the same as making it once.
    */
   readonly effects: 'none' | 'possible' | 'intended';
-  /** Streams of its output that other stages can read while it is made. */
+  /** Streams of its output that other stages can read while it is made; of a function, its options say so. */
   readonly streams?: readonly string[];
   /** The field of its input that may be a stream. */
   readonly takes?: string;
@@ -68,6 +70,19 @@ export const traitsOf = ({ kind, effects = 'possible' }: OfKind): KindTraits | u
   if (isDefinedKind(kind)) return { servedBy: 'pool', effects };
   return Object.hasOwn(TRAITS, kind) ? TRAITS[kind as keyof typeof TRAITS] : undefined;
 };
+
+type Served = OfKind & { readonly with: JsonObject };
+
+/** Streams of its output that other stages can read while a stage, or an alternative of one, makes it. */
+export const streamsOf = (by: Served): readonly string[] =>
+  by.kind === 'code' ? (by.with.yields === true ? ['entries'] : []) : (traitsOf(by)?.streams ?? []);
+
+/** The fields of its input that may be streams. */
+export function takenBy(by: Served): readonly string[] {
+  if (by.kind === 'code') return Array.isArray(by.with.takes) ? by.with.takes.map(String) : [];
+  const { takes } = traitsOf(by) ?? {};
+  return takes === undefined ? [] : [takes];
+}
 
 /** Whether calls change state elsewhere, or may. */
 export const changesElsewhere = (call: OfKind): boolean => (traitsOf(call)?.effects ?? 'none') !== 'none';

@@ -7,7 +7,7 @@ import { exactKeysOf } from '../../activities/cache/cache-key.js';
 import { type Embedder, type ExactRequest, withVectorCache } from '../../activities/cache/index.js';
 import type { Pools } from '../../activities/pools/index.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
-import type { Attempt } from '../../activities/stage/serve-stage.js';
+import type { Attempt } from '../../activities/stage/serving.js';
 import { PassageIndex } from '../../activities/vector-index/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';

@@ -6,7 +6,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { chat, pipeline, synthesize } from '../../pipelines/index.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
-import { connect, resultOf, start, until } from '../support/runs.js';
+import { CallLog, connect, fixtures, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { testRedis } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -129,6 +129,39 @@ describe('a streaming edge', () => {
     expect(followed.chunks.entries.slice(0, before.length)).toEqual(before);
     expect(chunks.map(({ text }) => text.trim())).toEqual(sentences.map((text) => text.trim()).filter(Boolean));
   });
+
+  it.each([
+    ['queued', 'relayQueued'],
+    ['inline', 'relayInline'],
+  ] as const)(
+    'of functions goes on behind what is committed when the worker of %s stages is killed',
+    async (_, relay) => {
+      const queue = `streams-code-${_}`;
+      const log = new CallLog();
+      const [victim, n] = [await WorkerProcess.start(queue), 12];
+      const run = await start(client, fixtures[relay], { log: log.file, n, ms: 100 }, queue);
+      const followed = [
+        follow(run.workflowId, 'made', 'entries'),
+        follow(run.workflowId, 'doubled', 'entries'),
+      ] as const;
+      await until('some are doubled', () => followed[1].entries.length > 2);
+      await victim.kill();
+      const before = followed.map(({ entries }) => [...entries]);
+      const other = await WorkerProcess.start(queue);
+      const { output } = await resultOf(run);
+      await Promise.all(followed.map(({ ended }) => ended));
+      await other.kill('SIGTERM');
+      const items = Array.from({ length: n }, (__, i) => i);
+      expect(output).toEqual({ items, doubled: items.map((i) => 2 * i), sum: n * (n - 1) });
+      for (const [i, { entries }] of followed.entries()) expect(entries.slice(0, before[i]?.length)).toEqual(before[i]);
+      const lines = log.lines();
+      // One that was made, but not yet committed, is made again.
+      expect(lines.filter((line) => line.startsWith('ticks')).length).toBeLessThanOrEqual(n + 1);
+      // The readers ran beside it.
+      expect(lines.indexOf('total 0')).toBeLessThan(lines.indexOf('ticks 2'));
+      expect(lines.findLast((line) => line.startsWith('doubles from'))).not.toBe('doubles from 0');
+    },
+  );
 
   it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
     const queue = 'streams-one-slot';

@@ -119,7 +119,9 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'deadlyInline'
   | 'deadlyQueued'
   | 'lastingStage'
-  | 'lastingRun',
+  | 'lastingRun'
+  | 'relayQueued'
+  | 'relayInline',
   Pipeline
 >;
 

@@ -7,6 +7,7 @@ import {
   chat,
   classify,
   code,
+  codeStream,
   eq,
   generate,
   image,
@@ -16,6 +17,7 @@ import {
   retrieve,
   semantic,
   stageTool,
+  streamOf,
   synthesize,
   tensor,
   tool,
@@ -184,6 +186,42 @@ export function mistakesOfAgents() {
     stage('d', agent({ model: 'm' }), { prompt: input.q }, { fallback: [chat({ model: 'm' })] });
     // @ts-expect-error a tool message says what it answers in a text
     stage('e', agent({ model: 'm' }), { prompt: input.q, history: [{ role: 'tool', content: 'x', toolCallId: 1 }] });
+    return {};
+  });
+}
+
+/** Streams and lists are not the same. */
+export function mistakesOfStreams() {
+  const item = z.object({ n: z.number() });
+  const made = codeStream('made', { input: item, entry: z.number() }, async function* ({ n }) {
+    yield n;
+  });
+  const read = code('read', { input: z.object({ values: streamOf(z.number()) }), output: item }, async ({ values }) => {
+    // @ts-expect-error a stream has no length
+    values.length;
+    let n = 0;
+    for await (const value of values) n += value;
+    return { n };
+  });
+  // @ts-expect-error what it yields does not fit the schema of its entries
+  codeStream('text', { input: item, entry: z.string() }, async function* ({ n }) {
+    yield n;
+  });
+  // @ts-expect-error it returns, where it has to yield
+  codeStream('once', { input: item, entry: z.number() }, async ({ n }) => n);
+  pipeline('wrong', { input: z.object({ n: z.number(), list: z.array(z.number()) }) }, ({ input, stage }) => {
+    const entries = stage('made', made, { n: input.n });
+    stage('read', read, { values: entries.entries });
+    // @ts-expect-error the items are the list, when it is whole
+    stage('read-items', read, { values: entries.items });
+    // @ts-expect-error a list of the input
+    stage('read-list', read, { values: input.list });
+    // @ts-expect-error a constant
+    stage('read-constant', read, { values: [1, 2] });
+    // @ts-expect-error a stream of texts
+    stage('read-text', read, { values: stage('chat', chat({ model: 'm' }), { prompt: 'x' }).sentences });
+    // @ts-expect-error a stream where one value is needed
+    stage('again', made, { n: entries.entries });
     return {};
   });
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import type { Attempt } from '../../../../activities/stage/serve-stage.js';
+import type { Attempt } from '../../../../activities/stage/serving.js';
 import { type Producing, produceText } from '../../../../activities/streams/produce.js';
 import { type SpokenChunk, speakStream, speakWhole } from '../../../../activities/streams/speak.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';

@@ -1,0 +1,214 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
+import { MOST_BYTES } from '../../pipelines/json-limits.js';
+import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
+import { type Clock, REAL_CLOCK, type Timer } from '../../runtime/clock.js';
+import type { ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import type { HeldSlot } from '../stage/held-slot.js';
+
+/** An entry of a function's channel. */
+interface CodeEntry {
+  readonly value: Json;
+  /** What of the streams that the function reads had been read when it yielded the entry, by field. Absent: it reads none. */
+  readonly read?: Readonly<Record<string, Position>>;
+}
+
+/** Number of the next entry; with the hash of what precedes it in a channel, without one in a list. */
+interface Position {
+  readonly number: number;
+  readonly hash?: string;
+}
+
+/** The value of an entry of a channel `entries`. */
+export const entryValue = (entry: Json): Json =>
+  isJsonObject(entry) ? ((entry as { value?: Json }).value ?? null) : null;
+
+/** Another attempt has yielded something else than what is committed. */
+export class Repeated extends Error {}
+
+/** How long a function keeps its slot while its readers lag, in milliseconds: one of them may need it. */
+const KEEPS_SLOT_MS = 1_000;
+
+/** What of an attempt matters here. */
+interface OwnAttempt {
+  readonly signal: AbortSignal;
+  readonly slot?: Pick<HeldSlot, 'leave' | 'take'>;
+  passed?(): void;
+}
+
+interface Channels {
+  /** Reads a channel of the run. */
+  readonly read: (channel: ChannelRef, options: Parameters<typeof readChannel>[2]) => ReturnType<typeof readChannel>;
+  /** Absent: nobody reads what the function yields while it runs. */
+  readonly writer?: ChannelWriter | undefined;
+  readonly clock?: Clock | undefined;
+  /** Called when the function takes longer for an entry that it has read than the policy allows. */
+  readonly onLate: (error: MillraceError) => void;
+}
+
+/**
+ * What one attempt of a function reads and yields entry by entry. Without channels its streams are lists, and what it
+ * yields is kept until its end.
+ */
+export class CodeStreams {
+  readonly #call: StageCall;
+  readonly #attempt: OwnAttempt;
+  readonly #channels: Channels | undefined;
+  readonly #committed: readonly CodeEntry[];
+  readonly #values: Json[];
+  readonly #read: Record<string, Position> = {};
+  #bytes: number;
+  /** Entries that the function has yielded in this attempt, and those behind which it began. */
+  #count = 0;
+  #goesOn: boolean | undefined;
+  #waiting = 0;
+  #busy: Timer | undefined;
+
+  constructor(call: StageCall, attempt: OwnAttempt, channels?: Channels) {
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#channels = channels;
+    this.#committed = (channels?.writer?.before.values ?? []) as unknown as readonly CodeEntry[];
+    this.#values = this.#committed.map(({ value }) => value);
+    this.#bytes = this.#values.reduce<number>((sum, value) => sum + bytesOf(value), 0);
+    this.#work();
+  }
+
+  /** Whether a field is read from a channel; otherwise the input has it as a list. */
+  reads(field: string): boolean {
+    return this.#channels !== undefined && Object.hasOwn(this.#call.reads ?? {}, field);
+  }
+
+  /** What is committed. A function that asks goes on behind it. Undefined if nothing is, or the function has begun anew. */
+  resumeFrom(): { readonly count: number; readonly last: Json } | undefined {
+    const last = this.#committed.at(-1);
+    this.#goesOn ??= this.#mayGoOn();
+    if (last === undefined || !this.#goesOn) return undefined;
+    this.#count = Math.max(this.#count, this.#committed.length);
+    return { count: this.#committed.length, last: last.value };
+  }
+
+  /** The entries of a field; those of the list if there is one. Can be read once. */
+  async *source(
+    field: string,
+    list: readonly Json[] | undefined,
+    entryOf: (value: Json) => Promise<Json>,
+  ): AsyncGenerator<Json> {
+    this.#goesOn ??= false;
+    const from = this.#goesOn ? this.#committed.at(-1)?.read?.[field] : undefined;
+    if (list !== undefined) {
+      for (let i = from?.number ?? 0; i < list.length; i++) {
+        this.#read[field] = { number: i + 1 };
+        yield list[i] as Json;
+      }
+      return;
+    }
+    const { signal, slot } = this.#attempt;
+    const { path = this.#call.stage, reads = {} } = this.#call;
+    const ref = reads[field];
+    if (!this.#channels || !ref) return;
+    const options = { signal, after: from ?? { number: 0 }, reader: path };
+    const entries = this.#channels.read(ref, options);
+    try {
+      for (;;) {
+        this.#rest();
+        slot?.leave();
+        const next = await entries.next().finally(() => slot?.take(signal));
+        this.#work();
+        if (next.done) return;
+        const { value, number, hash } = next.value;
+        this.#read[field] = { number: number + 1, hash };
+        if (ref.of === 'entries') yield await entryOf(entryValue(value));
+        else if (ref.of !== 'sentences') yield await entryOf(value);
+        // As in the list of sentences, which has no white space around them.
+        else if (String(value).trim() !== '') yield await entryOf(String(value).trim());
+      }
+    } finally {
+      await entries.return(undefined as never);
+    }
+  }
+
+  /** Resolves when an entry is committed. Throws what ends the stream, and `RESULT_TOO_LARGE`. */
+  async add(value: Json): Promise<void> {
+    this.#goesOn ??= false;
+    const before = this.#committed[this.#count];
+    if (before !== undefined) {
+      if (canonicalJson(before.value) !== canonicalJson(value)) throw new Repeated();
+      this.#count += 1;
+      return;
+    }
+    this.#bytes += bytesOf(value);
+    if (this.#bytes > MOST_BYTES) throw tooMuch(this.#call.stage);
+    this.#count += 1;
+    this.#values.push(value);
+    const writer = this.#channels?.writer;
+    if (!writer) return;
+    const entry: CodeEntry = { value, ...(Object.keys(this.#read).length > 0 && { read: { ...this.#read } }) };
+    writer.add(entry as unknown as Json);
+    const { slot, signal, passed } = this.#attempt;
+    this.#rest();
+    const leaving = (this.#channels?.clock ?? REAL_CLOCK).timer(KEEPS_SLOT_MS, () => slot?.leave());
+    try {
+      await writer.settled();
+    } finally {
+      leaving.clear();
+      await slot?.take(signal);
+    }
+    this.#work();
+    passed?.();
+  }
+
+  /** The function has ended; returns all entries. Throws `Repeated` if it has yielded less than what is committed. */
+  finish(): readonly Json[] {
+    this.close();
+    if (this.#count < this.#committed.length) throw new Repeated();
+    return this.#values;
+  }
+
+  /** Entries that the function has yielded in this attempt, with those behind which it began. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get committed(): readonly Json[] {
+    return this.#committed.map(({ value }) => value);
+  }
+
+  /** No limit applies any more. */
+  close(): void {
+    this.#waiting = Number.POSITIVE_INFINITY;
+    this.#busy?.clear();
+  }
+
+  /** A position in a channel says nothing of a list, nor the other way round. */
+  #mayGoOn(): boolean {
+    const positions = Object.entries(this.#committed.at(-1)?.read ?? {});
+    return positions.every(([field, { hash }]) => this.reads(field) === (hash !== undefined));
+  }
+
+  /** The function works: the limit of an entry runs. */
+  #work(): void {
+    if (this.#waiting > 0) this.#waiting -= 1;
+    const { stage, entryMs } = this.#call;
+    const { clock = REAL_CLOCK, onLate } = this.#channels ?? {};
+    if (this.#waiting > 0 || entryMs === undefined || onLate === undefined) return;
+    const late = new MillraceError('STAGE_TIMEOUT', `stage "${stage}": an entry took longer than ${entryMs} ms`, {
+      stage,
+    });
+    this.#busy?.clear();
+    this.#busy = clock.timer(entryMs, () => onLate(late));
+  }
+
+  /** It waits for another stage. */
+  #rest(): void {
+    this.#waiting += 1;
+    this.#busy?.clear();
+  }
+}
+
+const bytesOf = (value: Json): number => Buffer.byteLength(JSON.stringify(value)) + 1;
+
+const tooMuch = (stage: string): MillraceError => {
+  const message = `what stage "${stage}" yields takes more than ${MOST_BYTES} bytes together; yield less, or media by reference`;
+  return new MillraceError('RESULT_TOO_LARGE', message, { stage });
+};

@@ -1,0 +1,76 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { StageCall } from '../../pipelines/run/index.js';
+import { linkedAbort } from '../../runtime/limited.js';
+import { ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import type { Attempt } from '../stage/serving.js';
+import { channelTtlMs } from './channel-ttl.js';
+import { CodeStreams, Repeated } from './code-streams.js';
+import type { ProducingParts } from './produce.js';
+
+interface Output {
+  readonly output: JsonObject;
+}
+
+/**
+ * Runs an attempt of a function that reads streams, or yields one that other stages read while it runs. What an earlier attempt has
+ * committed stays: a finished stream is returned without a call. Throws `STREAM_CUT` for a function that yields something else,
+ * unless the call says that the stream then ends; `STREAM_LOST` if the store cannot be reached at the start.
+ */
+export async function produceEntries<T extends Output>(
+  { channels: log, clock }: ProducingParts,
+  { call, attempt }: { readonly call: StageCall; readonly attempt: Attempt },
+  serve: (attempt: Attempt, committed: number) => Promise<T>,
+): Promise<T> {
+  const { run, signal } = attempt;
+  const path = call.path ?? call.stage;
+  const writes = call.writes?.includes('entries') ?? false;
+  const writer = writes
+    ? await ChannelWriter.open(log, { run, path, of: 'entries' }, { signal, ttlMs: channelTtlMs(call) })
+    : undefined;
+  const { own, release } = linkedAbort(signal);
+  const inner = { ...attempt, signal: own.signal };
+  let streams: CodeStreams | undefined;
+  try {
+    const over = writer?.before.end;
+    if (over?.outcome !== undefined) return over.outcome as unknown as T;
+    streams = new CodeStreams(call, inner, {
+      read: (channel, options) => readChannel(log, { run, ...channel }, options),
+      ...{ writer, clock, onLate: (error: MillraceError) => own.abort(error) },
+    });
+    const committed = streams.committed;
+    try {
+      const served = await serve({ ...inner, streams }, committed.length);
+      // Of a cached answer nothing was yielded.
+      if (writer) for (const value of itemsOf(served).slice(streams.count)) await streams.add(value);
+      own.signal.throwIfAborted();
+      if (writer) streams.finish();
+      await writer?.end({ as: 'done', outcome: served as unknown as Json });
+      // It may have left a stream before its end, and holds its producer back no longer.
+      for (const ref of Object.values(call.reads ?? {}))
+        log.passed({ run, ...ref }, path, Number.MAX_SAFE_INTEGER).catch(() => undefined);
+      return served;
+    } catch (error) {
+      const why = own.signal.aborted && !signal.aborted ? own.signal.reason : error;
+      if (!(why instanceof Repeated)) throw why;
+      if (call.onCut !== 'end') throw cut(call, committed.length);
+      const outcome = { output: { items: [...committed] }, endpoint: '', device: '', cache: 'off' } as unknown as T;
+      await writer?.end({ as: 'cut', outcome: outcome as unknown as Json });
+      return outcome;
+    }
+  } finally {
+    streams?.close();
+    release();
+    writer?.close();
+  }
+}
+
+const itemsOf = ({ output: { items } }: Output): readonly Json[] => (Array.isArray(items) ? items : []);
+
+const cut = ({ stage }: StageCall, count: number): MillraceError =>
+  new MillraceError(
+    'STREAM_CUT',
+    `the function broke off after ${count} entries that have been read, and another attempt yielded something else; ` +
+      'go on from resumeFrom, or yield the same again',
+    { stage },
+  );

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+
+/**
+ * A stream's values, collected in a list. A stage that can process pieces as they arrive accepts the stream where it
+ * accepts the whole. A list is no stream: nothing makes it piece by piece.
+ */
+export type Stream<T> = readonly T[] & { readonly 'is a stream, as answer.sentences': true };
+
+/** What a function reads of a stream: its entries, each as soon as it is there; once, in order. */
+export interface StreamInput<T> extends AsyncIterable<T> {
+  /** Type only. */
+  readonly 'is read from a stream': T;
+}
+
+type Derived = 'sentences' | 'tokens' | 'entries';
+
+/** Schema of a stream derived from the text, or from the list, in the field `from`. */
+export const stream = <T = string>(
+  of: Derived,
+  from: string,
+  item: z.ZodType<T> = z.string() as unknown as z.ZodType<T>,
+): z.ZodType<Stream<T>> => z.array(item).meta({ derived: { of, from } }) as unknown as z.ZodType<Stream<T>>;
+
+/**
+ * Schema of a field that a function reads as a stream: an `AsyncIterable` of values of `item`.
+ *
+ * ```ts
+ * const count = code('count', { input: z.object({ lines: streamOf(z.string()) }), output: z.object({ n: z.number() }) },
+ *   async ({ lines }) => { let n = 0; for await (const line of lines) n += line.length; return { n }; });
+ * ```
+ */
+export const streamOf = <T>(item: z.ZodType<T>): z.ZodType<StreamInput<T>> =>
+  z.array(item).meta({ stream: true }) as unknown as z.ZodType<StreamInput<T>>;
+
+/** The schema of a stream's entries, if a field is read as a stream. */
+export const streamedItem = (schema: z.ZodType): z.ZodType | undefined =>
+  schema.meta()?.stream === true && schema instanceof z.ZodArray ? (schema.element as z.ZodType) : undefined;
+
+/** The fields of a function's input that it reads as streams, each with the schema of an entry. */
+export function streamedInputs(input: z.ZodType): ReadonlyMap<string, z.ZodType> {
+  if (!(input instanceof z.ZodObject)) return new Map();
+  const fields = Object.entries(input.shape as Readonly<Record<string, z.ZodType>>);
+  return new Map(
+    fields.flatMap(([field, schema]) => {
+      const item = streamedItem(schema);
+      return item === undefined ? [] : [[field, item] as const];
+    }),
+  );
+}
+
+/** How a field is derived from another one; undefined when it is not. */
+export const derivation = (schema: z.ZodType): { of: Derived; from: string } | undefined =>
+  schema.meta()?.derived as { of: Derived; from: string } | undefined;
