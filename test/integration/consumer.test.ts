@@ -53,6 +53,9 @@ const withNode = (version: string) => ({
 
 const millrace = (...args: string[]) => run(path.join(app, 'node_modules/.bin/millrace'), args);
 
+/** Two installations from a registry, beside other tests: half a minute on an idle machine. */
+const INSTALLS_MS = 300_000;
+
 beforeAll(async () => {
   const packed = await run(
     'npm',
@@ -84,7 +87,7 @@ beforeAll(async () => {
   project.dependencies.millrace = `file:${path.join(folder, filename)}`;
   writeFileSync(manifest, JSON.stringify(project));
   await run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'], app, process.env);
-});
+}, INSTALLS_MS);
 
 it('has one copy of what an app and Millrace share', async () => {
   for (const name of ['zod', '@temporalio/workflow', '@temporalio/client']) {
