@@ -43,6 +43,7 @@ const SECTIONS = [
       'docs/reference/python-client.md': 'the Python client',
       'docs/reference/openai.md': 'pipelines as models of OpenAI’s API',
       'docs/reference/anthropic.md': 'pipelines as models of Anthropic’s API',
+      'docs/reference/agent-clients.md': 'clients of the field that are tried, with their versions',
       'docs/reference/agui.md': 'pipelines as agents of AG-UI',
       'docs/reference/mcp.md': 'pipelines as tools of the Model Context Protocol',
       'docs/reference/kserve.md': 'pipelines as models of the KServe v2 protocol, REST and gRPC',

@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { venvOf } from '../servers/install.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { WorkerProcess } from '../support/worker-process.js';
+import { scriptedModel } from './model.js';
+import { pageOf, type Result } from './page.js';
+
+/**
+ * Clients of the field, unchanged, in pinned versions, ask pipelines through the doors of OpenAI and Anthropic. The model
+ * behind is scripted: the embedded one is too small to call tools.
+ */
+
+const run = promisify(execFile);
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const CLIENTS_MS = 240_000;
+const PAGE = path.resolve('docs/reference/agent-clients.md');
+
+const PACKAGES = [
+  'anthropic==2.14.0',
+  'langchain==1.5.2',
+  'langchain-openai==1.7.4',
+  'langgraph==1.2.24',
+  'openai==3.57.0',
+  'openai-agents==0.24.0',
+  'pydantic-ai-slim[anthropic,openai]==2.68.0',
+];
+
+/** What each case must end with. */
+const EXPECTED: Readonly<Record<string, unknown>> = {
+  text: expect.stringContaining('You said: hello'),
+  stream: expect.stringContaining('You said: hello'),
+  tools: expect.stringContaining('Results: Paris 21 | Rome 21'),
+  'tools, streamed': expect.stringContaining('Results: Paris 21 | Rome 21'),
+  structured: { a: 1 },
+  image: expect.stringMatching(/An image of \d+ characters\./),
+  'second turn': expect.stringContaining('You said: again'),
+  agent: expect.stringContaining('Results: Paris 21 | Rome 21'),
+  'agent, streamed': expect.stringContaining('Results: Paris 21 | Rome 21'),
+  conversation: expect.stringContaining('You said: again'),
+  background: expect.stringContaining('Results: Paris 21 | Rome 21'),
+  'connection lost': expect.stringContaining('Results: Paris 21 | Rome 21'),
+  approval: expect.stringContaining('Results: paid 7'),
+};
+
+let model: Awaited<ReturnType<typeof scriptedModel>>;
+let gateway: GatewayProcess;
+let worker: WorkerProcess;
+let folder: string;
+const results: Result[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'millrace-clients-'));
+  model = await scriptedModel();
+  const models = path.join(folder, 'models.json');
+  const pool = {
+    connector: 'openai',
+    kind: 'chat',
+    model: 'scripted',
+    endpoints: [{ url: model.url, device: 'cpu0' }],
+  };
+  writeFileSync(models, JSON.stringify({ scripted: pool }));
+  const queue = `clients-${randomUUID()}`;
+  const settings = {
+    MILLRACE_PIPELINES: path.join(HERE, 'pipelines.mjs'),
+    MILLRACE_TASK_QUEUE: queue,
+    MILLRACE_MODELS: models,
+  };
+  [gateway, worker] = await Promise.all([GatewayProcess.start(settings), WorkerProcess.start(queue, settings)]);
+});
+afterAll(async () => {
+  await Promise.all([gateway?.stop(), worker?.kill('SIGTERM')]);
+  model?.close();
+  rmSync(folder, { recursive: true, force: true });
+  if (process.env.MILLRACE_WRITE_CLIENTS === '1') writeFileSync(PAGE, pageOf(results));
+});
+
+/** The clients for Node, installed once below `.millrace/clients/`. */
+async function nodeClients(): Promise<string> {
+  const installed = path.resolve('.millrace/clients/node');
+  const wanted = readFileSync(path.join(HERE, 'node/package.json'), 'utf8');
+  const marker = path.join(installed, 'installed.json');
+  if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
+    rmSync(installed, { recursive: true, force: true });
+    cpSync(path.join(HERE, 'node'), installed, { recursive: true });
+    await run('npm', ['install', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund'], {
+      cwd: installed,
+    });
+    writeFileSync(marker, wanted);
+  }
+  cpSync(path.join(HERE, 'node/clients.mjs'), path.join(installed, 'clients.mjs'));
+  return path.join(installed, 'clients.mjs');
+}
+
+async function resultsOf(program: string, script: string): Promise<Result[]> {
+  const { stdout } = await run(program, [script, gateway.url], { timeout: CLIENTS_MS, maxBuffer: 2 ** 24 });
+  const found = stdout.split('\n').filter((line) => line.startsWith('{'));
+  return found.map((line) => JSON.parse(line) as Result);
+}
+
+const pythonOf = async (name: string, packages: readonly string[]) =>
+  path.join(await venvOf(name, packages), 'bin/python');
+
+test.each([
+  ['Node', async () => resultsOf(process.execPath, await nodeClients())],
+  ['Python', async () => resultsOf(await pythonOf('clients', PACKAGES), path.join(HERE, 'python/clients.py'))],
+  [
+    'LiteLLM',
+    async () =>
+      resultsOf(await pythonOf('litellm', ['litellm==1.110.2']), path.join(HERE, 'python/litellm_clients.py')),
+  ],
+])('clients for %s work', async (_, ask) => {
+  const found = await ask();
+  results.push(...found);
+  expect(found.length).toBeGreaterThan(0);
+  const wanted = found.map(({ client, door, name }) => ({ client, door, name, said: EXPECTED[name] }));
+  expect(found).toEqual(wanted);
+});

@@ -1,0 +1,247 @@
+// Clients for Node against a gateway: node clients.mjs URL. Prints a line of JSON for each case.
+import { readFileSync } from 'node:fs';
+import { createAnthropic } from '@ai-sdk/anthropic';
+import { createOpenAI } from '@ai-sdk/openai';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import Anthropic from '@anthropic-ai/sdk';
+import { tool as langchainTool } from '@langchain/core/tools';
+import { ChatOpenAI } from '@langchain/openai';
+import { Agent as MastraAgent } from '@mastra/core/agent';
+import { createTool } from '@mastra/core/tools';
+import { Agent, OpenAIProvider, Runner, tool } from '@openai/agents';
+import { tool as aiTool, generateText, Output, stepCountIs, streamText } from 'ai';
+import OpenAI from 'openai';
+import { z } from 'zod';
+
+const [, , url] = process.argv;
+const baseURL = `${url}/v1`;
+const apiKey = 'none';
+const LONGEST_MS = 60_000;
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
+const TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}';
+const city = z.object({ city: z.string() });
+const a = z.object({ a: z.number() });
+
+/** Cases by name; each gives what the client shows its user. */
+async function tryAll(client, door, cases) {
+  const { version } = JSON.parse(readFileSync(new URL(`node_modules/${client}/package.json`, import.meta.url), 'utf8'));
+  for (const [name, ask] of Object.entries(cases)) {
+    const late = new Promise((_, reject) => setTimeout(reject, LONGEST_MS, new Error('no answer')).unref());
+    let result;
+    try {
+      result = { said: await Promise.race([ask(), late]) };
+    } catch (error) {
+      result = { failure: String(error?.message ?? error).slice(0, 500) };
+    }
+    process.stdout.write(`${JSON.stringify({ client: `${client} ${version}`, door, name, ...result })}\n`);
+  }
+}
+async function joined(texts) {
+  let all = '';
+  for await (const text of texts) all += typeof text === 'string' ? text : text.text;
+  return all;
+}
+
+const openai = createOpenAI({ baseURL, apiKey });
+const compatible = createOpenAICompatible({
+  name: 'millrace',
+  baseURL,
+  supportsStructuredOutputs: true,
+  includeUsage: true,
+});
+const anthropic = createAnthropic({ baseURL, apiKey });
+const doors = [
+  ['ai', 'chat', (name) => openai.chat(name)],
+  ['ai', 'responses', (name) => openai.responses(name)],
+  ['@ai-sdk/openai-compatible', 'chat', (name) => compatible(name)],
+  ['ai', 'messages', (name) => anthropic(name)],
+];
+for (const [client, door, modelOf] of doors) {
+  const model = modelOf('full');
+  const weather = aiTool({ inputSchema: city, execute: ({ city: name }) => `${name} 21` });
+  const more = { model, tools: { weather }, stopWhen: stepCountIs(3) };
+  const streamed = (options) => {
+    let failure;
+    const { textStream } = streamText({ ...options, onError: ({ error }) => (failure = error) });
+    return joined(textStream).then((text) => {
+      if (failure) throw failure;
+      return text;
+    });
+  };
+  await tryAll(client, door, {
+    text: async () => (await generateText({ model, system: 'Be short.', prompt: 'hello' })).text,
+    stream: () => streamed({ model, prompt: 'hello' }),
+    tools: async () => (await generateText({ ...more, prompt: TWO })).text,
+    'tools, streamed': () => streamed({ ...more, prompt: TWO }),
+    structured: async () =>
+      (await generateText({ model, prompt: 'JSON {"a":1}', output: Output.object({ schema: a }) })).output,
+    image: async () => {
+      const content = [
+        { type: 'text', text: 'see' },
+        { type: 'image', image: Buffer.from(PIXEL, 'base64') },
+      ];
+      return (await generateText({ model, messages: [{ role: 'user', content }] })).text;
+    },
+    'second turn': async () => {
+      const first = { role: 'user', content: TWO };
+      const { response } = await generateText({ ...more, messages: [first] });
+      const messages = [first, ...response.messages, { role: 'user', content: 'again' }];
+      return (await generateText({ ...more, messages })).text;
+    },
+    agent: async () => (await generateText({ model: modelOf('desk'), prompt: TWO })).text,
+    'agent, streamed': () => streamed({ model: modelOf('desk'), prompt: TWO }),
+  });
+}
+
+for (const [door, useResponses] of [
+  ['chat', false],
+  ['responses', true],
+]) {
+  const provider = new OpenAIProvider({ baseURL, apiKey, useResponses });
+  const runner = new Runner({ modelProvider: provider, tracingDisabled: true });
+  const execute = ({ city: name }) => `${name} 21`;
+  const weather = tool({ name: 'weather', description: 'The weather', parameters: city, execute });
+  const agent = new Agent({ name: 'helper', instructions: 'You help.', model: 'full', tools: [weather] });
+  const said = async (who, input) => (await runner.run(who, input)).finalOutput;
+  const streamed = async (who, input) => {
+    const result = await runner.run(who, input, { stream: true });
+    for await (const _ of result);
+    return result.finalOutput;
+  };
+  await tryAll('@openai/agents', door, {
+    text: () => said(agent, 'hello'),
+    stream: () => streamed(agent, 'hello'),
+    tools: () => said(agent, TWO),
+    'tools, streamed': () => streamed(agent, TWO),
+    structured: () => said(new Agent({ name: 'typed', model: 'full', outputType: a }), 'JSON {"a":1}'),
+    image: () => {
+      const image = { type: 'input_image', image: `data:image/png;base64,${PIXEL}` };
+      return said(agent, [{ role: 'user', content: [{ type: 'input_text', text: 'see' }, image] }]);
+    },
+    'second turn': async () => {
+      const { history } = await runner.run(agent, TWO);
+      return said(agent, [...history, { role: 'user', content: 'again' }]);
+    },
+    agent: () => said(new Agent({ name: 'desk', model: 'desk' }), TWO),
+    'agent, streamed': () => streamed(new Agent({ name: 'desk', model: 'desk' }), TWO),
+  });
+}
+
+{
+  const execute = async ({ context }) => `${context.city} 21`;
+  const weather = createTool({ id: 'weather', description: 'The weather', inputSchema: city, execute });
+  const agentOf = (modelId) => {
+    const model = { providerId: 'millrace', modelId, url: baseURL, apiKey };
+    return new MastraAgent({ id: 'helper', name: 'helper', instructions: 'You help.', model, tools: { weather } });
+  };
+  const [agent, desk] = [agentOf('full'), agentOf('full')];
+  const steps = { maxSteps: 3 };
+  await tryAll('@mastra/core', 'chat', {
+    text: async () => (await agent.generate('hello')).text,
+    stream: async () => joined((await agent.stream('hello')).textStream),
+    tools: async () => (await agent.generate(TWO, steps)).text,
+    'tools, streamed': async () => joined((await agent.stream(TWO, steps)).textStream),
+    structured: async () => (await desk.generate('JSON {"a":1}', { structuredOutput: { schema: a } })).object,
+  });
+}
+
+for (const [door, useResponsesApi] of [
+  ['chat', false],
+  ['responses', true],
+]) {
+  const modelOf = (model) =>
+    new ChatOpenAI({ model, apiKey, configuration: { baseURL }, useResponsesApi, maxRetries: 0 });
+  const model = modelOf('full');
+  const options = { name: 'weather', description: 'The weather', schema: city };
+  const weather = langchainTool(({ city: name }) => `${name} 21`, options);
+  const withTools = model.bindTools([weather]);
+  const two = { role: 'user', content: TWO };
+  const answered = async () => {
+    const message = await withTools.invoke([two]);
+    const results = await Promise.all(message.tool_calls.map((each) => weather.invoke(each)));
+    return [two, message, ...results];
+  };
+  await tryAll('@langchain/openai', door, {
+    text: async () => (await model.invoke('hello')).text,
+    stream: async () => joined(await model.stream('hello')),
+    tools: async () => (await withTools.invoke(await answered())).text,
+    structured: () => model.withStructuredOutput(a).invoke('JSON {"a":1}'),
+    'second turn': async () => {
+      const turns = await answered();
+      return (await withTools.invoke([...turns, await withTools.invoke(turns), { role: 'user', content: 'again' }]))
+        .text;
+    },
+    agent: async () => (await modelOf('desk').invoke(TWO)).text,
+  });
+}
+
+{
+  const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+  const ended = async (id) => {
+    for (;;) {
+      const response = await client.responses.retrieve(id);
+      if (response.status !== 'queued' && response.status !== 'in_progress') return response;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  await tryAll('openai', 'responses', {
+    text: async () => (await client.responses.create({ model: 'full', input: 'hello' })).output_text,
+    'second turn': async () => {
+      const { id } = await client.responses.create({ model: 'full', input: 'hello' });
+      return (await client.responses.create({ model: 'full', input: 'again', previous_response_id: id })).output_text;
+    },
+    conversation: async () => {
+      const { id } = await client.conversations.create();
+      await client.responses.create({ model: 'full', input: 'hello', conversation: id });
+      return (await client.responses.create({ model: 'full', input: 'again', conversation: id })).output_text;
+    },
+    background: async () => {
+      const { id } = await client.responses.create({ model: 'desk', input: TWO, background: true });
+      return (await ended(id)).output_text;
+    },
+    'connection lost': async () => {
+      const stream = await client.responses.create({ model: 'desk', input: TWO, background: true, stream: true });
+      let id = '';
+      let at = -1;
+      let text = '';
+      for await (const event of stream) {
+        at = event.sequence_number;
+        if (event.type === 'response.created') id = event.response.id;
+        if (event.type === 'response.output_text.delta') text += event.delta;
+        if (at === 3) break;
+      }
+      for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: at }))
+        if (event.type === 'response.output_text.delta') text += event.delta;
+      return text;
+    },
+    approval: async () => {
+      const input = 'CALL pay {"invoice":"7"}';
+      const { id } = await client.responses.create({ model: 'desk', input, background: true });
+      for (;;) {
+        const { approvals } = await (await fetch(`${baseURL}/approvals`)).json();
+        const open = approvals.find(({ run }) => id.endsWith(run));
+        if (open !== undefined) {
+          const body = JSON.stringify({ nonce: open.nonce, by: 'ada' });
+          const headers = { 'content-type': 'application/json' };
+          await fetch(`${baseURL}/runs/${open.run}/approve`, { method: 'POST', headers, body });
+          return (await ended(id)).output_text;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  });
+}
+
+{
+  const client = new Anthropic({ baseURL: url, apiKey, maxRetries: 0 });
+  const asking = (model, content) => ({ model, max_tokens: 200, messages: [{ role: 'user', content }] });
+  const said = ({ content }) => content.map(({ text = '' }) => text).join('');
+  const streamed = async (model, content) => said(await client.messages.stream(asking(model, content)).finalMessage());
+  await tryAll('@anthropic-ai/sdk', 'messages', {
+    text: async () => said(await client.messages.create(asking('full', 'hello'))),
+    stream: () => streamed('full', 'hello'),
+    agent: async () => said(await client.messages.create(asking('desk', TWO))),
+    'agent, streamed': () => streamed('desk', TWO),
+  });
+}
+process.exit(0);

@@ -1,0 +1,37 @@
+import { table } from '../../docs/reference/render.mjs';
+
+/** What a client showed its user, or its error. */
+export interface Result {
+  /** Its package and version. */
+  readonly client: string;
+  readonly door: 'chat' | 'responses' | 'messages';
+  readonly name: string;
+  readonly said?: unknown;
+  readonly failure?: string;
+}
+
+const DOORS = { chat: '`chat/completions`', responses: '`responses`', messages: '`messages` (Anthropic)' } as const;
+
+const HEAD = `# Clients of agents
+
+\`npm run test:clients\` asks pipelines through clients of the field, unchanged, in these versions, on real servers with a scripted model behind; \`-- --write\`
+writes this page from the results. Base URLs and keys are set as in [openai.md](openai.md) and [anthropic.md](anthropic.md). *tools*: the client executes two calls
+that the model makes at once. *agent*: the pipeline is an agent that executes its calls itself. *connection lost*: a streamed run in the background is
+followed on by \`starting_after\`. *approval*: a call waits for a person, who decides through \`GET /v1/approvals\`.
+`;
+
+/** The page of the documentation that the results make. */
+export function pageOf(results: readonly Result[]): string {
+  const rows = new Map<string, Result[]>();
+  for (const result of results) {
+    const key = `${result.client} ${result.door}`;
+    rows.set(key, [...(rows.get(key) ?? []), result]);
+  }
+  const cells = [...rows.values()].map((cases) => {
+    const [{ client, door } = { client: '', door: 'chat' as const }] = cases;
+    const works = cases.filter(({ failure }) => failure === undefined).map(({ name }) => name);
+    const fails = cases.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name}: ${failure}`]));
+    return [client, DOORS[door], works.join(' · '), fails.join(' · ') || '–'];
+  });
+  return `${HEAD}\n${table(['client', 'endpoint', 'works', 'does not'], cells)}\n`;
+}
