@@ -47,7 +47,8 @@ function placedAt(
   const step: StagePlan = { ...alone, kind, model, with: options };
   try {
     const { connector = '', device = '' } = place(ONE(step), poolOf, '')[stage.id] ?? {};
-    return { connector, device };
+    const { microBatch } = poolOf(model) ?? {};
+    return { connector, device, ...(microBatch && { microBatch }) };
   } catch {
     return undefined;
   }

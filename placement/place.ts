@@ -36,6 +36,8 @@ export interface PoolDescription {
   readonly contextTokens?: number;
   /** What its model takes beside text. Absent: unknown. */
   readonly modalities?: readonly Modality[];
+  /** How workers put its calls together. Absent: they do not. */
+  readonly microBatch?: { readonly waitMs: number; readonly most: number };
 }
 
 /** Capability that an option of a stage requires; an empty list requires none. */

@@ -105,6 +105,13 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['model', 'outcome'] as const,
       registers,
     }),
+    batchCalls: new Histogram({
+      name: 'millrace_micro_batch_calls',
+      help: 'Calls of one request of a pool with microBatch',
+      labelNames: ['model'] as const,
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers,
+    }),
     webhookAttempts: new Counter({
       name: 'millrace_webhook_attempts_total',
       help: 'Attempts at webhook targets by outcome: delivered, failed, refused, busy',

@@ -35,6 +35,11 @@ export interface Connector {
    */
   readonly options?: (kind: string) => z.ZodType<PoolOptions>;
   /**
+   * Whether a pool with these options can send several calls of the kind as one, for pools with `microBatch`. Absent: none
+   * can.
+   */
+  readonly joins?: (kind: string, options: PoolOptions | undefined) => Joining | undefined;
+  /**
    * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. Throws
    * `INVALID_SETTING` for an endpoint that is not in the connector's form.
    * @param key the key of the endpoint's pool, with `takesKey` only. Never part of an error or a log line
@@ -43,6 +48,17 @@ export interface Connector {
    * @param link with `takesLink` only
    */
   connect(endpoint: string, key?: string, options?: PoolOptions, link?: Link): Backend;
+}
+
+/**
+ * How several calls go out as one. The joined call is a call of their kind with their model and options, and
+ *  - of `embed` with the input `{ texts }` and the output `{ embeddings }`, as a stage over a list has them;
+ *  - of `classify` with the input `{ texts }` and the output `{ results }`: an output of the kind for each text;
+ *  - of `rerank` with the input `{ pairs }`, each `{ query, text }`, and the output `{ scores }`, a number for each.
+ */
+export interface Joining {
+  /** `apart`: requests tell the tenant, so that one has calls of one tenant only. */
+  readonly tenants: 'together' | 'apart';
 }
 
 /** How an endpoint is to be reached, besides its address. */

@@ -33,13 +33,14 @@ export function createConnectors({
 
 /** A connector without keys gets none, whatever the deployment has for its endpoint. */
 function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): RegisteredConnector {
-  const { name, kinds, servesKind, capabilities, capabilitiesOf, takesKey, takesLink, capacity } = connector;
+  const { name, kinds, servesKind, capabilities, capabilitiesOf, joins, takesKey, takesLink, capacity } = connector;
   return {
     name,
     kinds,
     capabilities,
     ...(servesKind && { servesKind }),
     ...(capabilitiesOf && { capabilitiesOf: (pool) => capabilitiesOf(optionsOf(connector, pool, 'options')) }),
+    ...(joins && { joins: (pool) => joins(pool.kind, optionsOf(connector, pool, 'options')) }),
     ...(takesKey && { takesKey }),
     ...(takesLink && { takesLink }),
     ...(capacity && { capacity }),

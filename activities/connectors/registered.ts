@@ -1,4 +1,4 @@
-import type { Backend, Capability, Connector, Link, PoolOptions } from './connector.js';
+import type { Backend, Capability, Connector, Joining, Link, PoolOptions } from './connector.js';
 
 /**
  * Where a secret is stored: never the secret itself, because the models file is read, printed and stored elsewhere.
@@ -35,9 +35,11 @@ export interface PoolAccess {
 }
 
 /** A connector of a deployment, which takes a pool's reference to its key and its options as written. */
-export interface RegisteredConnector extends Omit<Connector, 'connect' | 'options' | 'capabilitiesOf'> {
+export interface RegisteredConnector extends Omit<Connector, 'connect' | 'options' | 'capabilitiesOf' | 'joins'> {
   /** Of a pool, where they are not `capabilities`. Throws `INVALID_SETTING` for options that do not fit. */
   capabilitiesOf?(pool: PoolAccess): ReadonlySet<Capability>;
+  /** Whether the pool's calls can go out together. Throws `INVALID_SETTING` for options that do not fit. */
+  joins?(pool: PoolAccess): Joining | undefined;
   /** Checks a pool's options. Throws `INVALID_SETTING` naming each wrong field, below `at`. */
   check(pool: PoolAccess, at: string): void;
   /** Throws `INVALID_SETTING` if the key's reference cannot be resolved, or for options that do not fit. */

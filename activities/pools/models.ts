@@ -14,6 +14,10 @@ import { rateLimitSchema } from './rate-limit.js';
 const DEFAULT_CONCURRENCY = 32;
 /** Far above any server's batch; a larger number is a typing error. */
 const MOST_CONCURRENCY = 4_096;
+/** A call that waits longer for others to come is slower than any batch makes it up. */
+const MOST_WAIT_MS = 1_000;
+/** Texts of one request. */
+const MOST_TEXTS = 2_048;
 
 /** Millrace's kinds that a pool can serve. */
 const KINDS: readonly string[] = (Object.keys(STAGE_KINDS) as StageKindName[]).filter(
@@ -74,6 +78,16 @@ const pool = z.strictObject({
   discover: z.union([z.enum(['dns', 'srv', 'kubernetes']), z.strictObject({ file: z.string().min(1) })]).optional(),
   /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
   rateLimit: rateLimitSchema.optional(),
+  /**
+   * For servers that have no batching of their own: workers put calls that are made at the same time into one request. A
+   * call waits `waitMs` milliseconds at most, and a request has at most `most` texts. Absent: each call is a request.
+   */
+  microBatch: z
+    .strictObject({
+      waitMs: z.number().min(1).max(MOST_WAIT_MS).default(5),
+      most: z.int().min(2).max(MOST_TEXTS).default(32),
+    })
+    .optional(),
   /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
   apiKey: key.optional(),
   /** Sent with every request: values, or where they are. */
@@ -162,6 +176,12 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
     if (pool[field] && !connector.takesLink) invalid(`${name}.${field}`, `${wanted} has no such option`);
   }
   connector.check(pool, `${name}.options`);
+  if (pool.microBatch && !connector.joins?.(pool)) {
+    invalid(
+      `${name}.microBatch`,
+      `${wanted} sends no several calls of the kind ${kind} as one request with these options`,
+    );
+  }
   return connector;
 }
 

@@ -6,14 +6,16 @@ import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { Backend } from '../connectors/connector.js';
+import type { Backend, Joining } from '../connectors/connector.js';
 import { CallQueue, type Slot, type SlotRequest } from './call-queue.js';
 import { Discoverer, type Discovery } from './discovery/index.js';
 import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
+import { IDENTITY_TIMEOUT_MS, Identity } from './identity.js';
 import { Latencies } from './latencies.js';
+import { MicroBatches, Suspects } from './micro-batch/index.js';
 import type { EndpointConfig, PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { ejectOutlier } from './outliers.js';
@@ -58,17 +60,11 @@ export interface PoolParts {
   readonly discoveryMs?: number | undefined;
   /** Zone of this worker. */
   readonly zone?: string | undefined;
+  /** How its calls go out together, where its `microBatch` says so. */
+  readonly joining?: Joining | undefined;
   /** Counts rate limits over all workers; absent: each worker counts only its own calls. */
   readonly redis?: Redis | undefined;
 }
-
-/** How long a fingerprint is cached: it changes only with the weights, i.e. with a deployment. */
-const IDENTITY_MS = 10_000;
-/**
- * Longest wait for one endpoint's fingerprint, which normally takes a millisecond: a hanging server must not delay a
- * stage.
- */
-const IDENTITY_TIMEOUT_MS = 2_000;
 
 /** Longest wait of a hedge for a slot that workers share, in milliseconds; the store grants one within a few. */
 const GRANT_MS = 500;
@@ -94,7 +90,9 @@ export class Pool {
   readonly #rateLimit: RateLimit | undefined;
   readonly #latencies = new Latencies();
   readonly #hedgeBudget = new HedgeBudget();
-  #identity: { readonly value: string; readonly until: number } | undefined;
+  readonly #suspects = new Suspects();
+  readonly #gathering = new WeakMap<Endpoint, Backend>();
+  readonly #identity: Identity;
 
   constructor(name: string, config: PoolConfig, parts: PoolParts) {
     const { metrics, logger, redis, discovery, zone } = parts;
@@ -102,6 +100,7 @@ export class Pool {
     this.#config = config;
     this.#parts = parts;
     this.#metrics = metrics;
+    this.#identity = new Identity(this.#endpoints, config);
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#logger = logger;
     this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away), zone);
@@ -177,6 +176,7 @@ export class Pool {
     const { backendOf, canaryIntervalMs } = this.#parts;
     const server = this.#parts.serverOf?.(config);
     const endpoint = new Endpoint(config, backendOf(config), server);
+    this.#gather(endpoint);
     server?.join(config.concurrency, this.#changed);
     const gone = new AbortController();
     this.#endpoints.push(endpoint);
@@ -193,6 +193,23 @@ export class Pool {
       closing: AbortSignal.any([this.#closing.signal, gone.signal]),
       changed: this.#changed,
     });
+  }
+
+  /** Calls at the endpoint go out together if the pool says so. */
+  #gather(endpoint: Endpoint): void {
+    const { microBatch } = this.#config;
+    const { joining } = this.#parts;
+    if (!microBatch || !joining) return;
+    const { backend } = endpoint;
+    const gathering = new MicroBatches({
+      backend,
+      config: microBatch,
+      joining,
+      suspects: this.#suspects,
+      inFlight: () => (endpoint.full ? endpoint.outstanding : undefined),
+      sent: (calls) => this.#metrics.batchCalls.observe({ model: this.#name }, calls),
+    });
+    this.#gathering.set(endpoint, gathering.client);
   }
 
   #remove(endpoint: Endpoint): void {
@@ -243,26 +260,8 @@ export class Pool {
    * Identifies what the pool computes: the model's name and its weights' fingerprint. A cached value outlives a server
    * that is down, so that a cache can answer in its place.
    */
-  async identity(signal: AbortSignal): Promise<string> {
-    if (this.#identity && performance.now() < this.#identity.until) return this.#identity.value;
-    const { connector, model } = this.#config;
-    let failure: unknown;
-    for (const { backend } of [...this.#endpoints]) {
-      try {
-        const print = await limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own));
-        const value = `${connector}/${model}@${print}`;
-        this.#identity = { value, until: performance.now() + IDENTITY_MS };
-        return value;
-      } catch (error) {
-        signal.throwIfAborted();
-        failure = error;
-      }
-    }
-    if (this.#identity) return this.#identity.value;
-    if (failure === undefined && this.#queue.empty) throw this.#queue.empty;
-    throw failure instanceof MillraceError
-      ? failure
-      : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
+  identity(signal: AbortSignal): Promise<string> {
+    return this.#identity.read(signal, this.#queue.empty);
   }
 
   /**
@@ -349,7 +348,8 @@ export class Pool {
     const startedAt = performance.now();
     let code = 'ok';
     try {
-      const result = await work(endpoint.backend, { model, url, device, ...(isHedge && { hedge: true }) }, signal);
+      const backend = this.#gathering.get(endpoint) ?? endpoint.backend;
+      const result = await work(backend, { model, url, device, ...(isHedge && { hedge: true }) }, signal);
       endpoint.succeeded();
       return result;
     } catch (error) {

@@ -104,6 +104,7 @@ export class Pools {
     return new Pool(name, config, {
       ...parts,
       discovery: discoveryOf(config, discovery),
+      joining: config.microBatch && connector.joins?.(config),
       backendOf: (endpoint) => this.#backend(connector, endpoint, config),
       serverOf: ({ url }) =>
         this.#server(`${connector.name} ${url}${connector.capacity === 'server' ? '' : ` ${config.model}`}`),

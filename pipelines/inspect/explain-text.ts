@@ -70,12 +70,17 @@ const LONG: Readonly<Record<string, readonly string[]>> = {
 function candidateText({ role, kind, model, with: options, placed }: Candidate): string {
   const label = role === 'first' ? 'served by' : role;
   if (kind === 'skip') return `  ${label.padEnd(12)} nothing: its output is null`;
-  const where = placed === undefined ? 'no pool serves it' : `${placed.connector} @${placed.device}`;
+  const where = placed === undefined ? 'no pool serves it' : placeText(placed);
   const hidden = LONG[kind] ?? [];
   const shown = Object.fromEntries(Object.entries(options).filter(([option]) => !hidden.includes(option)));
   const given = Object.keys(shown).length > 0 ? ` ${JSON.stringify(shown)}` : '';
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
 }
+
+const placeText = ({ connector, device, microBatch }: NonNullable<Candidate['placed']>): string =>
+  microBatch
+    ? `${connector} @${device}, in batches of up to ${microBatch.most} texts within ${microBatch.waitMs} ms`
+    : `${connector} @${device}`;
 
 /** The tools of an agent: what executes each, under which policy, and whether a person approves. */
 function toolTexts({ kind, model, with: options }: Candidate): string[] {

@@ -14,6 +14,8 @@ import { type Inspected, longestMs } from './warnings.js';
 export interface PlacedBy {
   readonly connector: string;
   readonly device: string;
+  /** How workers put the pool's calls together. Absent: they do not. */
+  readonly microBatch?: { readonly waitMs: number; readonly most: number };
 }
 
 /** A value of a stage's policy and its origin. */

@@ -15,7 +15,7 @@ import { type Flaw, fileFlaws, flawsOf, pointerProblem, type Template } from './
 /** What templates of a request can see. */
 const REQUEST_ROOTS = [
   ...['model', 'kind', 'input', 'with', 'given', 'values', 'call'],
-  ...['messages', 'prompt', 'texts', 'tensor'],
+  ...['messages', 'prompt', 'texts', 'pairs', 'tensor'],
 ];
 /** What templates of an answer can see besides. */
 const ALL_ROOTS = [...REQUEST_ROOTS, ...ANSWER_ROOTS];

@@ -5,6 +5,7 @@ import { linked } from '../transport.js';
 import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
 import { credentialOf } from './credentials/credential.js';
+import { joiningOf } from './joined.js';
 import { httpOptions } from './options.js';
 
 export { type Condition, holds } from './condition.js';
@@ -30,6 +31,7 @@ export const httpConnector = ({ transport }: { readonly transport?: Transport } 
   capabilities: NONE,
   capabilitiesOf: (options) => ((options as unknown as Api | undefined)?.response.stream ? STREAMS : NONE),
   options: httpOptions,
+  joins: (_, options) => joiningOf(options as unknown as Api | undefined),
   takesKey: true,
   takesLink: true,
   connect(endpoint, key, options, link) {

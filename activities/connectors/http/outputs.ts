@@ -42,11 +42,21 @@ function embeddings(made: Json, { input }: Call): Json {
 
 /**
  * `{ "scores": … }`: numbers in the order of the labels, numbers by label, or a list of objects with a label and a score.
- * `{ "label": … }` alone has the score 1.
+ * `{ "label": … }` alone has the score 1. `{ "results": […] }` has such scores for each text of the request.
  */
-function labels(made: Json, { with: options }: Call, { response }: Api): Json {
-  const { scores, label, ...more } = objectOf(made);
+function labels(made: Json, { input, with: options }: Call, api: Api): Json {
+  const { results, ...one } = objectOf(made);
   const names = options.labels as readonly string[];
+  if (results === undefined) return labelOf(one, names, api);
+  const count = Array.isArray(input.texts) ? input.texts.length : 1;
+  if (!Array.isArray(results) || results.length !== count) {
+    throw wrong(`${Array.isArray(results) ? results.length : 'no list of'} results of ${count} texts`);
+  }
+  const all = results.map((scores: Json) => labelOf({ scores }, names, api));
+  return Array.isArray(input.texts) ? { results: all } : (all[0] as JsonObject);
+}
+
+function labelOf({ scores, label, ...more }: JsonObject, names: readonly string[], { response }: Api): JsonObject {
   if (scores === undefined && typeof label === 'string') {
     if (!names.includes(label)) throw wrong(`the label ${JSON.stringify(label)} is none of the stage’s`);
     const { score = 1 } = more;
@@ -73,6 +83,7 @@ function scoresOf(scores: Json | undefined, names: readonly string[]): number[] 
 /** `{ "scores": […] }` in the order of the passages, or `{ "results": [{ "index", "score" }] }`. */
 function passages(made: Json, { input, with: options }: Call): Json {
   const { scores, results } = objectOf(made);
+  if (Array.isArray(input.pairs)) return { scores: numbersOf(scores ?? null) };
   const all = input.passages as readonly JsonObject[];
   const top = options.top as number | undefined;
   if (scores !== undefined) return ranked(numbersOf(scores), all, { top, name: 'scores' });

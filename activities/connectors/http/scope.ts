@@ -38,12 +38,16 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
     }
     case 'embed':
       return { texts: given.texts ?? [given.text ?? ''] };
+    case 'classify': {
+      const { texts = given.text === undefined ? undefined : [given.text] } = given;
+      return texts === undefined ? {} : { texts };
+    }
     case 'synthesize':
       return { prompt: Array.isArray(given.text) ? given.text.join(' ') : (given.text ?? '') };
-    case 'rerank':
-      return {
-        texts: (given.passages as readonly Json[]).map((each) => (isJsonObject(each) ? (each.text ?? '') : '')),
-      };
+    case 'rerank': {
+      const pairs = pairsOf(given);
+      return { pairs, texts: pairs.map(({ text }) => text) };
+    }
     case 'infer': {
       const [only, ...more] = Object.values(input);
       return only !== undefined && more.length === 0 ? { tensor: only } : {};
@@ -51,6 +55,16 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
     default:
       return {};
   }
+}
+
+/** Each passage with its query: a joined call has several queries. */
+function pairsOf({
+  pairs,
+  passages,
+  query = '',
+}: JsonObject): readonly { readonly query: Json; readonly text: Json }[] {
+  const each = (passage: Json) => ({ query, text: isJsonObject(passage) ? (passage.text ?? '') : '' });
+  return (pairs as unknown as ReturnType<typeof pairsOf>) ?? (passages as readonly Json[]).map(each);
 }
 
 /** What a server may want to know of a call; what is not known is absent. */

@@ -1,7 +1,10 @@
 import type { Connector } from '../connector.js';
 import { OpenAiBackend } from './backend.js';
 import { KIND_HANDLERS } from './kinds.js';
-import { optionsSchema } from './options.js';
+import { type OpenAiOptions, optionsSchema } from './options.js';
+
+/** Whether requests may have a header or a salt of their tenant. */
+const tellsTenant = ({ cacheSalt, router }: OpenAiOptions): boolean => cacheSalt === 'tenant' || router !== undefined;
 
 /**
  * Servers of OpenAI's HTTP API: vLLM, llama.cpp, Ollama, OpenAI and others. An endpoint is a base URL that ends in
@@ -13,6 +16,8 @@ export const openAiConnector = (): Connector => ({
   kinds: new Set(KIND_HANDLERS.keys()),
   capabilities: new Set(['stream', 'tools', 'structured-output']),
   options: () => optionsSchema,
+  joins: (kind, options) =>
+    kind === 'embed' ? { tenants: tellsTenant(optionsSchema.parse(options ?? {})) ? 'apart' : 'together' } : undefined,
   takesKey: true,
   takesLink: true,
   capacity: 'server',

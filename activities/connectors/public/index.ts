@@ -10,6 +10,7 @@ export type {
   CallContext,
   Capability,
   Connector,
+  Joining,
   MapError,
   PoolOptions,
   Reply,

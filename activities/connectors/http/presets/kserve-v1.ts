@@ -19,13 +19,13 @@ export const kserveV1: PresetInput = {
       response: { output: { embeddings: '$/body/predictions' } },
     },
     classify: {
-      request: { path: '/v1/models/{model}:predict', json: { instances: ['$/input/text'] } },
-      response: { output: { scores: '$/body/predictions/0' } },
+      request: { path: '/v1/models/{model}:predict', json: { instances: '$/texts' } },
+      response: { output: { results: '$/body/predictions' } },
     },
     rerank: {
       request: {
         path: '/v1/models/{model}:predict',
-        json: { instances: { $each: '/input/passages', as: { query: '$/input/query', text: '$/item/text' } } },
+        json: { instances: '$/pairs' },
       },
       response: { output: { scores: '$/body/predictions' } },
     },

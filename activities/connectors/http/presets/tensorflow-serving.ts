@@ -41,8 +41,8 @@ export const tensorflowServing: PresetInput = {
       response: { output: { embeddings: '$/body/predictions' } },
     },
     classify: {
-      request: { path, json: { signature_name: signature, instances: ['$/input/text'] } },
-      response: { output: { scores: '$/body/predictions/0' } },
+      request: { path, json: { signature_name: signature, instances: '$/texts' } },
+      response: { output: { results: '$/body/predictions' } },
     },
     infer: {
       request: { path, json: { signature_name: signature, inputs: { $nested: '/input' } } },

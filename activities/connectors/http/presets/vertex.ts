@@ -45,8 +45,8 @@ export const vertex: PresetInput = {
       response: { output: { embeddings: '$/body/predictions' } },
     },
     classify: {
-      request: { path, json: { instances: ['$/input/text'] } },
-      response: { output: { scores: '$/body/predictions/0' } },
+      request: { path, json: { instances: '$/texts' } },
+      response: { output: { results: '$/body/predictions' } },
     },
     infer: {
       request: { path, json: { instances: { $nested: '/tensor' } } },

@@ -1,0 +1,32 @@
+import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import type { Joining } from '../connector.js';
+import type { Api } from './api.js';
+
+/**
+ * How calls by a description go out together: those of `embed` if its request has the texts of a call as a list
+ * (`/texts`), those of `classify` if its output has a result for each besides, those of `rerank` if its request has a
+ * list of pairs (`/pairs`). Undefined if they do not.
+ */
+export function joiningOf(api: Api | undefined): Joining | undefined {
+  if (!api?.request || api.job || api.response.stream) return undefined;
+  const { kind, request, headers = {}, response } = api;
+  const sees = (pointer: string) => mentions([request, headers] as unknown as Json, pointer);
+  const { output } = response;
+  const several =
+    (kind === 'embed' && sees('/texts')) ||
+    (kind === 'classify' && sees('/texts') && isJsonObject(output) && Object.hasOwn(output, 'results')) ||
+    (kind === 'rerank' && sees('/pairs'));
+  if (!several) return undefined;
+  return { tenants: sees('/call/tenant') || sees('/call/affinity') ? 'apart' : 'together' };
+}
+
+/** Whether a template names the value at a pointer, one around it, or a part of it. */
+function mentions(template: Json | undefined, pointer: string): boolean {
+  if (typeof template === 'string') {
+    return [...template.matchAll(/\/[^{}]*/g)].some(([found]) => within(found, pointer) || within(pointer, found));
+  }
+  if (typeof template !== 'object' || template === null) return false;
+  return Object.values(template).some((each) => mentions(each as Json, pointer));
+}
+
+const within = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`);

@@ -1,0 +1,2 @@
+export { MicroBatches } from './micro-batches.js';
+export { Suspects } from './suspects.js';
