@@ -63,6 +63,46 @@ export function largeInstance(instance: Instance): Problem {
 
 export const problemOf = (sizes: Sizes): Problem => buildProblem(inputOf(sizes));
 
+/** What makes an instance harder: a faster load, a tighter objective, a device less. */
+export const HARDER = ['load', 'objective', 'devices'] as const;
+
+export interface Pair {
+  readonly by: (typeof HARDER)[number];
+  readonly easier: PlannerInput;
+  readonly harder: PlannerInput;
+}
+
+/**
+ * An instance that is too large to be enumerated, and the same made harder in one way: whatever serves the harder one serves
+ * the easier, so that it must not cost more.
+ */
+export function pairOf(seed: number): Pair {
+  const { between, whole } = chooser(seed);
+  const kinds = whole(2, 3);
+  const devices = whole(8, 16);
+  const easier = inputOf({
+    seed,
+    stages: whole(2, 5),
+    kinds,
+    devices,
+    batches: [1, 2, 4],
+    erlangs: devices * between(0.15, 0.5),
+    requests: 400,
+    slack: between(2.5, 6),
+  });
+  const by = HARDER[seed % HARDER.length] ?? 'load';
+  const share = between(1.05, 1.5);
+  const { load, objective, inventory } = easier;
+  if (by === 'load') {
+    return { by, easier, harder: { ...easier, load: { ...load, timesMs: load.timesMs.map((t) => t / share) } } };
+  }
+  if (by === 'objective')
+    return { by, easier, harder: { ...easier, objective: { p99Ms: (objective.p99Ms ?? 0) / share } } };
+  const gone = whole(0, devices - 1);
+  const left = inventory.devices.filter((_, d) => d !== gone);
+  return { by, easier, harder: { ...easier, inventory: { ...inventory, devices: left } } };
+}
+
 function inputOf({
   seed,
   stages: count,

@@ -10,11 +10,13 @@ export interface Naive {
  * Common rules of thumb: everything on one device (copied to every device that has room for it all), stages assigned to
  * devices in turn, and a table of memory: the largest models first, each onto the device with the most room left, until
  * nothing fits any more. Only those that are feasible here.
+ *
+ * @param tried configurations of the pools, by index; the first that is possible is used
  */
-export function naivePlacements(problem: Problem): readonly Naive[] {
-  const configs = problem.pools.map(({ configs: list }) => list.length - 1);
-  // If the largest batch does not fit, smaller ones.
-  const tried = [configs, configs.map((config) => Math.floor(config / 2)), configs.map(() => 0)];
+export function naivePlacements(
+  problem: Problem,
+  tried: readonly (readonly number[])[] = fallingBatches(problem),
+): readonly Naive[] {
   const makers = [
     ['all on one device', allOnOne],
     ['round robin', roundRobin],
@@ -27,6 +29,12 @@ export function naivePlacements(problem: Problem): readonly Naive[] {
     }
     return [];
   });
+}
+
+/** The largest batches; if they do not fit, smaller ones. */
+function fallingBatches({ pools }: Problem): readonly (readonly number[])[] {
+  const configs = pools.map(({ configs: list }) => list.length - 1);
+  return [configs, configs.map((config) => Math.floor(config / 2)), configs.map(() => 0)];
 }
 
 const places = ({ devices }: Problem): readonly number[] => devices.map((_, device) => device);
