@@ -3,13 +3,15 @@
  * tool calls (Qwen2.5-Coder-0.5B-Instruct, 4 bits) answers them on the embedded LLM server. Prints the calls of each
  * question, and the shares of the right tool and of valid arguments in the first call.
  *
- *   npm run bench:agent [-- --json] [-- --many]
+ *   npm run bench:agent [-- --json] [-- --many] [-- --questions 12]
  *
+ * `--questions`: so many of the 40, evenly spread. A model call takes seconds on an idle machine with two processors, and minutes on one that
+ * others use too; progress is printed as questions end.
  * `--many`: among 300 tools, of which the model sees the four whose descriptions are nearest to the question.
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import pMap from 'p-map';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
@@ -21,9 +23,18 @@ import { PROMPTS, type Prompt } from './prompts.js';
 import { settingsWith } from './settings.js';
 import { toolCallingWeights } from './weights.js';
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean' }, many: { type: 'boolean' } } });
+const { values: options } = parseArgs({
+  options: { json: { type: 'boolean' }, many: { type: 'boolean' }, questions: { type: 'string' } },
+});
 /** Requests that the embedded server decodes concurrently. */
 const IN_FLIGHT = 4;
+
+const wanted = Number(options.questions ?? PROMPTS.length);
+if (!Number.isInteger(wanted) || wanted < 1 || wanted > PROMPTS.length)
+  throw new Error(`--questions must be 1 to ${PROMPTS.length}, not "${options.questions}"`);
+const chosen = PROMPTS.filter(
+  (_, i) => Math.floor((i * wanted) / PROMPTS.length) !== Math.floor(((i - 1) * wanted) / PROMPTS.length),
+);
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -37,6 +48,8 @@ interface Measured {
   readonly calls: readonly ToolCall[];
   readonly text: string;
   readonly ms: number;
+  /** The run failed: the question counts as answered wrong. */
+  readonly failed?: string;
 }
 
 async function main(): Promise<void> {
@@ -53,17 +66,29 @@ async function main(): Promise<void> {
     const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
     const { name, plan } = options.many ? manyTools : threeTools;
     const placement = place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+    let ended = 0;
     const ask = async (prompt: Prompt, i: number): Promise<Measured> => {
       const startedAt = performance.now();
-      const { output } = (await client.workflow.execute(name, {
-        taskQueue: settings.MILLRACE_TASK_QUEUE,
-        workflowId: `${name}-${Date.now().toString(36)}-${i}`,
-        args: [{ question: prompt.question }, { plan, placement, tenant: 'bench' }],
-      })) as RunResult;
-      const { toolCalls, text } = output as unknown as { toolCalls: ToolCall[]; text: string };
-      return { prompt, calls: toolCalls, text, ms: Math.round(performance.now() - startedAt) };
+      const of = (rest: Omit<Measured, 'prompt' | 'ms'>): Measured => {
+        const ms = Math.round(performance.now() - startedAt);
+        const load = loadavg()[0]?.toFixed(1);
+        note(`${++ended} of ${chosen.length} after ${(ms / 1_000).toFixed(1)} s, load ${load}${rest.failed ?? ''}`);
+        return { prompt, ms, ...rest };
+      };
+      try {
+        const { output } = (await client.workflow.execute(name, {
+          taskQueue: settings.MILLRACE_TASK_QUEUE,
+          workflowId: `${name}-${Date.now().toString(36)}-${i}`,
+          args: [{ question: prompt.question }, { plan, placement, tenant: 'bench' }],
+        })) as RunResult;
+        const { toolCalls, text } = output as unknown as { toolCalls: ToolCall[]; text: string };
+        return of({ calls: toolCalls, text });
+      } catch (error) {
+        if (!(error instanceof WorkflowFailedError)) throw error;
+        return of({ calls: [], text: '', failed: `: ${error.cause?.message ?? error.message}` });
+      }
     };
-    report(await pMap(PROMPTS, ask, { concurrency: IN_FLIGHT }));
+    report(await pMap(chosen, ask, { concurrency: IN_FLIGHT }));
     await client.connection.close();
   } finally {
     await down(settings);
@@ -82,6 +107,7 @@ function report(measured: readonly Measured[]): void {
   const ms = measured.map((one) => one.ms).toSorted((a, b) => a - b);
   const figures = {
     prompts: measured.length,
+    failed: measured.filter(({ failed }) => failed !== undefined).length,
     rightTool: share(rightTool),
     validArguments: share(validArguments),
     rightArguments: share(rightArguments),

@@ -32,10 +32,17 @@ function computed(expression: string): number {
   throw Object.assign(new Error(`cannot compute "${expression}"`), { code: 'INVALID_INPUT' });
 }
 
+/**
+ * A model call on a machine without a GPU takes seconds, and minutes where others use its processors too: with the default of 60 s for
+ * an attempt, each would be cut off and begun anew, and no question would ever be answered.
+ */
+const PATIENT = { timeout: { attempt: '20m', total: '1h' } } as const;
+const DEADLINE = '2h';
+
 /** The same questions over 300 tools, of which the model sees those that fit. */
 export const manyTools = pipeline(
   'many-tools',
-  { input: z.object({ question: z.string() }), deadline: '5m' },
+  { input: z.object({ question: z.string() }), deadline: DEADLINE },
   ({ input, stage }) => {
     const use = agent({
       model: 'assistant',
@@ -52,7 +59,7 @@ export const manyTools = pipeline(
       maxTurns: 2,
       maxTokens: 64,
     });
-    const answer = stage('answer', use, { prompt: input.question });
+    const answer = stage('answer', use, { prompt: input.question }, PATIENT);
     return { text: answer.text, toolCalls: answer.toolCalls };
   },
 );
@@ -60,7 +67,7 @@ export const manyTools = pipeline(
 /** A question over three tools. Two model calls: one that chooses, and one that answers. */
 export const threeTools = pipeline(
   'three-tools',
-  { input: z.object({ question: z.string() }), deadline: '5m' },
+  { input: z.object({ question: z.string() }), deadline: DEADLINE },
   ({ input, stage }) => {
     const use = agent({
       model: 'assistant',
@@ -69,7 +76,7 @@ export const threeTools = pipeline(
       maxTurns: 2,
       maxTokens: 64,
     });
-    const answer = stage('answer', use, { prompt: input.question });
+    const answer = stage('answer', use, { prompt: input.question }, PATIENT);
     return { text: answer.text, toolCalls: answer.toolCalls };
   },
 );
