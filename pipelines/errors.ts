@@ -153,6 +153,7 @@ export const ERRORS = {
     retry: 'never',
     title: 'The model called a tool with invalid arguments again after it had been corrected.',
   },
+  GUARDRAIL_STOPPED: { status: 422, retry: 'never', title: 'A guardrail of an agent stopped it.' },
   TOOL_FAILED: { status: 502, retry: 'never', title: 'A tool of an MCP server reported a failure.' },
   TOOLS_REFUSED: {
     status: 502,

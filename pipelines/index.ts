@@ -143,6 +143,11 @@ export {
 } from './stages/index.js';
 export { type Stream, type StreamInput, streamOf } from './stream.js';
 export {
+  type Guardrail,
+  type GuardrailInput,
+  type GuardrailOptions,
+  type GuardrailVerdict,
+  guardrail,
   httpTool,
   mcpTools,
   openapiTool,

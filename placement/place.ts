@@ -44,8 +44,18 @@ export interface PoolDescription {
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
 const usesOption = (option: string, { kind, with: options }: Alternative): boolean => {
   // An option of a kind made with `defineKind` that has the same name means something else.
-  const value = isDefinedKind(kind) ? undefined : options[option];
+  const value = isDefinedKind(kind)
+    ? undefined
+    : kind === 'agent' && option === 'tools'
+      ? offeredTools(options)
+      : options[option];
   return Array.isArray(value) ? value.length > 0 : value !== undefined;
+};
+
+/** Without those that only check: no model sees them. */
+const offeredTools = (options: Alternative['with']) => {
+  const { tools, guards = [] } = agentOf({ with: options });
+  return tools.filter(({ name }) => !guards.some(({ tool }) => tool === name));
 };
 
 /** Capability that a stage's timeouts require: only a stream has a first chunk. */

@@ -85,9 +85,9 @@ export class ScriptedRunner {
       onEvent(typeof call.events === 'object' ? eventWithin(event, call.events) : event);
     if (!waited) publish({ type: 'stage.started', ...of, kind, model });
     const started = clock.now();
-    let hasText = false;
+    let hasText = call.muted === true;
     const onText = (text: string) => {
-      if (text === '') return;
+      if (text === '' || call.muted) return;
       hasText = true;
       publish({ type: 'stage.delta', ...of, text });
     };

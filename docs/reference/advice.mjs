@@ -89,6 +89,8 @@ export const ADVICE = {
     "Give `repeat` more rounds, or the agent more turns or budget; use a condition that can be met; or set `onLimit: 'accept'` (`'answer'` of an agent).",
   INVALID_TOOL_CALL:
     'Describe the tool and its arguments better, offer fewer tools, or use a larger model; the message says what was wrong.',
+  GUARDRAIL_STOPPED:
+    'The message names the guardrail and its reason. Change the request, or the guardrail if it is too strict.',
   TOOL_FAILED: 'Read the message: it comes from the tool. The model was told, unless `onFailure` is `fail`.',
   TOOLS_REFUSED:
     'Name the tools that the agent needs in `only` of `mcpTools`; if one of these is refused, correct its schema at the server.',

@@ -48,6 +48,9 @@ export class ProgressMessages {
       case 'stage.decided':
         yield `${path} was ${event.approved ? 'approved' : 'rejected'}`;
         return;
+      case 'guardrail.checked':
+        if (event.verdict !== 'pass') yield `${path} decides: ${event.verdict}`;
+        return;
       case 'tool.called':
         yield `${turnOf(path)} calls ${event.tool}(${shortened(event.arguments)})`;
         return;

@@ -22,8 +22,10 @@ export type Told =
 
 type ToldModel = Pick<Model, 'textStages' | 'agents' | 'callers' | 'face'>;
 
-/** Model calls of an agent that are turns: `answer/turn-2`, `answer~1/turn-3-again`. */
-const TURN = /^([^/]+?)(~\d+)?\/turn-\d+(-again)?$/;
+/** Model calls of an agent that are turns: `answer/turn-2`, `answer~1/turn-3-again`, `answer/turn-1-checked`. */
+const TURN = /^([^/]+?)(~\d+)?\/turn-\d+(-checked)?(-again)?$/;
+/** A turn whose model call was made again, with another conversation: its reply before does not count. */
+const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '');
 
 /**
  * Reads the events of a run as its client is told them: each text once, however often a model call was made, and thoughts before it. A text that differs from what
@@ -96,7 +98,7 @@ export class RunTeller {
   /** The first attempt of a turn, or another of the turn before that did not end. */
   *#begin({ stage, path }: StageEvent): Generator<Told> {
     const before = this.#telling;
-    if (before === undefined || (before.done && before.path !== path)) {
+    if (before === undefined || (before.done && turnOf(before.path) !== turnOf(path))) {
       // The events of the calls between were lost, or are those of a worker that tells none.
       if (this.#shown) yield { ended: 'whole', listed: this.#model.callers.has(stage) };
       this.#next();

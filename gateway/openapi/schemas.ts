@@ -191,6 +191,14 @@ const runEvent = z.discriminatedUnion('type', [
     code: z.string().optional(),
     message: z.string().optional(),
   }),
+  z.object({
+    type: z.literal('guardrail.checked'),
+    ...ofStage,
+    guardrail: z.string(),
+    on: z.enum(['input', 'output', 'tool']),
+    verdict: z.enum(['pass', 'stop', 'redact', 'ask']),
+    reason: z.string().optional(),
+  }),
   z.object({ type: z.literal('events.lost'), count: z.int().optional() }),
 ]);
 

@@ -29,6 +29,8 @@ export interface AgentPlan {
   readonly team?: readonly TeamMember[];
   /** The model sees the tools that fit the prompt. Absent: all. */
   readonly toolSearch?: ToolSearchPlan;
+  /** Checks of what the agent takes in, writes and does, in their order. Absent: none. */
+  readonly guards?: readonly GuardPlan[];
   /** Consecutive turns with an invalid tool call after which the agent ends as at a limit. Absent: 3. */
   readonly wrongTurns?: number;
 }
@@ -44,6 +46,19 @@ export interface TeamMember {
   readonly servers: readonly string[];
   /** Names of those that it can hand over to. */
   readonly to: readonly string[];
+}
+
+/** A guardrail. */
+export interface GuardPlan {
+  readonly name: string;
+  /** What it checks: the prompt, the text of each turn, or each call of a tool. */
+  readonly on: 'input' | 'output' | 'tool';
+  /** Name of the entry in `tools` that checks; no model sees it. Its result is the verdict. */
+  readonly tool: string;
+  /** Names of the tools whose calls are checked. Absent: all. */
+  readonly only?: readonly string[];
+  /** How a person is asked. */
+  readonly ask: { readonly timeoutMs: number; readonly otherwise: boolean };
 }
 
 export interface ToolSearchPlan {

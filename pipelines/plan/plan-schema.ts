@@ -175,6 +175,18 @@ export const agentSchema = z.strictObject({
     .min(2)
     .optional(),
   toolSearch: z.strictObject({ embedder: model, shown: z.int().min(1) }).optional(),
+  guards: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        on: z.enum(['input', 'output', 'tool']),
+        tool: z.string().min(1),
+        only: names.min(1).optional(),
+        ask: z.strictObject({ timeoutMs: ms('Maximum wait for a person'), otherwise: z.boolean() }),
+      }),
+    )
+    .min(1)
+    .optional(),
   wrongTurns: z.int().min(1).optional(),
 });
 

@@ -25,7 +25,8 @@ export type StageEvent =
   | StageWaiting
   | StageDecided
   | ToolCalled
-  | ToolEnded;
+  | ToolEnded
+  | GuardrailChecked;
 
 /**
  * Events are missing here: the store could not be reached, or was full. The run's document is complete nevertheless.
@@ -131,6 +132,18 @@ export interface StageDecided extends OfStage {
   readonly arguments?: JsonObject;
   /** Covers later calls of the tool too. */
   readonly scope?: 'run';
+}
+
+/**
+ * A guardrail of an agent has decided. `path` is that of the check: `answer/turn-1/guard_no_cards`. May be sent twice if a worker dies.
+ */
+export interface GuardrailChecked extends OfStage {
+  readonly type: 'guardrail.checked';
+  readonly guardrail: string;
+  readonly on: 'input' | 'output' | 'tool';
+  /** `ask`: a person is asked next. */
+  readonly verdict: 'pass' | 'stop' | 'redact' | 'ask';
+  readonly reason?: string;
 }
 
 interface OfToolCall extends OfStage {

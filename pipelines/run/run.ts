@@ -132,6 +132,8 @@ export interface StageCall {
   readonly priority?: Priority;
   /** The stage emits events. */
   readonly events?: true | EventsTo;
+  /** Its text and reasoning are not published: they are checked first. */
+  readonly muted?: true;
   /** What the run's record keeps of the call. Absent: its input and output. */
   readonly record?: RecordLevel;
   /**

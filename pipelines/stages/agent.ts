@@ -3,10 +3,10 @@ import { invalid } from '../definition/invalid.js';
 import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
-import type { AgentPlan, BudgetPlan, TeamMember } from '../plan/agent.js';
+import type { AgentPlan, BudgetPlan, GuardPlan, TeamMember } from '../plan/agent.js';
 import { type Stream, stream } from '../stream.js';
 import type { ToolServer } from '../tools/mcp-tools.js';
-import type { Tool } from '../tools/tool.js';
+import type { Guardrail, Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
 import { type ContentPart, contentParts } from './content.js';
 import { jsonSchemaOf } from './json-schema.js';
@@ -141,6 +141,11 @@ export interface AgentOptions<Data = never> {
    * model does so by calling `transfer_to_<name>`, which is seen in events and in `toolCalls`.
    */
   readonly handoffs?: readonly AgentHandoff[];
+  /**
+   * Checks of the prompt, of what the model writes, and of calls of tools: each may stop, change what it has seen, or ask a person. With
+   * one of the output, the text is not streamed before it has been checked.
+   */
+  readonly guardrails?: readonly Guardrail[];
   /** Maximum model calls, including that of the final answer. Default 8: seven rounds of tools. */
   readonly maxTurns?: number;
   readonly budget?: AgentBudget;
@@ -190,10 +195,11 @@ export const agent = <Data = never>(
   options: AgentOptions<Data>,
 ): StageUse<AgentInput, AgentOutput<Data>> & OfKind<'agent'> => {
   const { model, instructions, output: schema, budget, session, context } = options;
-  const { handoffs = [] } = options;
+  const { handoffs = [], guardrails = [] } = options;
   // A tool of several of them is one tool.
   const all = new Set([options, ...handoffs].flatMap((each) => each.tools ?? []));
-  const tools = [...all].filter((each) => 'plan' in each);
+  const offered = [...all].filter((each) => 'plan' in each);
+  const tools = [...offered, ...guardrails.map(({ check }) => check)];
   const servers = [...all].filter((each) => 'server' in each);
   const plan: AgentPlan = {
     ...(instructions !== undefined && { instructions }),
@@ -218,6 +224,7 @@ export const agent = <Data = never>(
     ...(handoffs.length > 0 && {
       team: teamOf({ ...(instructions !== undefined && { instructions }), tools: options.tools ?? [] }, handoffs),
     }),
+    ...(guardrails.length > 0 && { guards: guardsOf(guardrails, offered) }),
     ...(options.toolSearch && {
       toolSearch: { embedder: options.toolSearch.embedder, shown: options.toolSearch.shown ?? SHOWN },
     }),
@@ -274,6 +281,22 @@ function teamOf(
       to: each.to ?? [],
     })),
   ];
+}
+
+/** Throws `INVALID_PIPELINE` for names that are taken, and for tools that the agent does not have. */
+function guardsOf(guardrails: readonly Guardrail[], offered: readonly Tool[]): readonly GuardPlan[] {
+  const names = offered.map(({ plan }) => plan.name);
+  for (const [i, { guard, check }] of guardrails.entries()) {
+    const where = `agent.guardrails[${i}]`;
+    if (guardrails.findIndex((other) => other.guard.name === guard.name) !== i || names.includes(check.plan.name))
+      throw invalid(
+        `${where}.name`,
+        `"${guard.name}" is the name of another guardrail, or "guard_${guard.name}" of a tool`,
+      );
+    const stray = guard.only?.find((name) => !names.includes(name));
+    if (stray !== undefined) throw invalid(`${where}.tools`, `no tool is named "${stray}"`);
+  }
+  return guardrails.map(({ guard }) => guard);
 }
 
 const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({

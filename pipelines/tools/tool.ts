@@ -3,7 +3,7 @@ import { invalid, unknownOption } from '../definition/invalid.js';
 import { checkJsonValues } from '../definition/json-values.js';
 import { type PolicyOptions, resolvePolicy } from '../definition/policy.js';
 import { type Duration, durationMs } from '../duration.js';
-import type { ToolPlan } from '../plan/agent.js';
+import type { GuardPlan, ToolPlan } from '../plan/agent.js';
 import { codeMap, versionOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { CodeContext, CodeStage, CodeVersion, DefinedKind, NamedCode } from '../stages/kind.js';
@@ -15,6 +15,12 @@ export interface Tool {
   readonly functions: ReadonlyMap<string, NamedCode>;
   /** Kinds made with `defineKind` that its calls use. */
   readonly definitions?: readonly DefinedKind[];
+}
+
+/** A check of what an agent takes in, writes or does, as returned by `guardrail`. */
+export interface Guardrail {
+  readonly guard: GuardPlan;
+  readonly check: Tool;
 }
 
 /** How a tool's calls are made; common to all tools. */

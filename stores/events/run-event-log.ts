@@ -61,7 +61,8 @@ export class RunEventLog {
         ? { stage: own, path: place, attempt }
         : { stage: `${to.at}/${own}`, path: `${to.at}/${place}`, attempt };
     const run = to === true ? ofRun : to.run;
-    let text = false;
+    const { muted } = call;
+    let text = muted === true;
     let thought = '';
     let percent = -1;
     // A reasoning model sends thousands of tokens, and only so many events of a run are kept.
@@ -76,12 +77,13 @@ export class RunEventLog {
         return text;
       },
       delta: (delta) => {
-        if (delta === '') return;
+        if (delta === '' || muted) return;
         think();
         text = true;
         void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
       },
       reasoning: (more) => {
+        if (muted) return;
         thought += more;
         if (thought.length >= REASONING_PIECE) think();
       },

@@ -6,6 +6,7 @@ import type { ModelRequest, Said } from '../support/scripted-model.js';
 import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
 import { agentsAndPeople } from './agents-and-people.js';
+import { agentsGuarded } from './agents-guarded.js';
 import { agentsHandingOver } from './agents-handing-over.js';
 import { agentsInContext } from './agents-in-context.js';
 import { agentsSearching } from './agents-searching.js';
@@ -289,4 +290,5 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
   agentsUsage(name, host);
   agentsSearching(name, host);
   agentsHandingOver(name, host);
+  agentsGuarded(name, host);
 }

@@ -40,6 +40,7 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'UNKNOWN_PLAN_VERSION',
   'WORKER_LOST',
   'RESUME_DIVERGED',
+  'GUARDRAIL_STOPPED',
 ]);
 
 /** Runs a stage: tries its candidates in order until one succeeds. Its value is null if it is optional and skipped. */

@@ -57,6 +57,7 @@ NEVER_RETRIED = frozenset(
         "DEADLINE_EXCEEDED",
         "EMPTY_BODY",
         "FORBIDDEN",
+        "GUARDRAIL_STOPPED",
         "HEADERS_TOO_LARGE",
         "IDEMPOTENCY_KEY_REUSED",
         "INDEX_MISMATCH",

@@ -2,17 +2,20 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type AgentPlan, agentOf, type StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
+import type { RunHost } from '../host.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
 import type { Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
+import { checkedTurn, unchecked } from './checked-turn.js';
 import { resultCharacters } from './conversation.js';
 import { callWithin } from './fit.js';
+import { withoutGuards } from './guardrails.js';
 import { goesOn } from './hand-over.js';
 import { ofMember, transfers } from './handoffs.js';
 import { sent } from './kept.js';
 import { reader, readerName } from './long-results.js';
-import { begin, type Limit, limitOf, type Progress, priced, spent, tokensOf, usedBy, withResults } from './progress.js';
+import { begin, type Limit, limitOf, type Progress, priced, tokensOf, usedBy, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { finder, isSearched, toolsFor, withFound } from './tool-search.js';
@@ -44,7 +47,8 @@ export async function runAgent(
   at: At,
 ): Promise<StageOutcome | Stopped> {
   const planned = priced(agentOf(stage), run.context.placement[row]?.price);
-  const plan = planned.servers ? await withServers({ run, stage, plan: planned, row, last }, at) : planned;
+  const listed = planned.servers ? await withServers({ run, stage, plan: planned, row, last }, at) : planned;
+  const plan = withoutGuards(listed);
   const own: Agent = { run, stage, plan, row, last };
   const kept = at.memo.below('progress');
   const session = planned.session ? await openSession(own, at, input) : undefined;
@@ -71,8 +75,15 @@ export async function runAgent(
     const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
     const asked = { turn, final, nudge };
     const summary = session?.summary;
-    const { reply, progress: now } = await callWithin(agent, inTurn, progress, asked, { kept, summary });
-    const replied = spent(now, reply);
+    const ask = (host: RunHost, now: Progress, changed?: true) =>
+      callWithin(agent, { ...inTurn, host }, now, { ...asked, ...(changed && { changed }) }, { kept, summary });
+    // Without guardrails nothing else is awaited: the order of a history's commands depends on it.
+    const answered = plan.guards
+      ? await checkedTurn(agent, { at, inTurn }, { turn, progress, ask, keep: (now) => kept.end(now) })
+      : unchecked(progress, await ask(at.host, progress));
+    if (answered === STOPPED) return STOPPED;
+    const { reply, replied } = answered;
+    progress = answered.progress;
     if (final || reply.toolCalls.length === 0) {
       if (final || plan.schema === undefined || reply.data !== undefined) {
         const whole = session ? await keep(agent, at, session, replied, reply) : replied;

@@ -43,12 +43,15 @@ export interface Question {
   readonly name?: string;
   /** The turn's call was made before, with a conversation that was too long. */
   readonly again?: true;
+  /** The turn's call was made before, with a prompt that a guardrail has changed since. */
+  readonly changed?: true;
 }
 
 /** One model call of an agent: a separate activity under the stage's policy. */
 export async function callModel(agent: Agent, at: At, question: Question): Promise<Reply> {
   const { run, stage, row } = agent;
-  const { turn, messages, nudge, again, name = `turn-${turn}${again ? '-again' : ''}` } = question;
+  const { turn, messages, nudge, again, changed } = question;
+  const { name = `turn-${turn}${changed ? '-checked' : ''}${again ? '-again' : ''}` } = question;
   const kept = at.memo.below('reply');
   if (kept.value !== undefined) return kept.value as unknown as Reply;
   const placed = run.context.placement[row];
@@ -58,7 +61,11 @@ export async function callModel(agent: Agent, at: At, question: Question): Promi
   const input = { history: sent(messages) as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
   checkInput(input, stage.id);
   const started = at.host.now();
-  const outcome = await at.host.runStage(limited, input, callOf(run, limited, `${at.prefix}${row}/${name}`), placed, {
+  const call = {
+    ...callOf(run, limited, `${at.prefix}${row}/${name}`),
+    ...(isMuted(agent) && { muted: true as const }),
+  };
+  const outcome = await at.host.runStage(limited, input, call, placed, {
     type: stage.id,
     summary: `${at.prefix}${row} · ${question.name ?? `turn ${turn}`} · ${placed.connector} · ${stage.model} @${placed.device}`,
   });
@@ -77,6 +84,9 @@ export async function callModel(agent: Agent, at: At, question: Question): Promi
   kept.end(reply as unknown as Json);
   return reply;
 }
+
+/** What the model writes is checked before anybody sees it. */
+const isMuted = ({ plan: { guards = [] } }: Agent): boolean => guards.some(({ on }) => on === 'output');
 
 function optionsOf({ plan }: Agent, { final, summary, name }: Question): JsonObject {
   const { instructions, maxTokens, temperature, schema, tools } = plan;

@@ -1,21 +1,8 @@
 import { canonicalJson, type Json, type JsonObject } from '../../../pipelines/json.js';
-import {
-  type PipelineTool,
-  resultRow,
-  type StagePlan,
-  type StageTool,
-  searchRow,
-  serveAs,
-  serverRow,
-  type ToolPlan,
-  toolRow,
-} from '../../../pipelines/plan/index.js';
+import type { ToolPlan } from '../../../pipelines/plan/index.js';
 import {
   type Decision,
-  type RunContext,
-  type RunResult,
   resultText,
-  type StageOutcome,
   type TokenUsage,
   usageOfRows,
   usageSum,
@@ -24,23 +11,18 @@ import {
 } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { decide } from '../approve.js';
-import { callOf } from '../call.js';
-import { placementOf } from '../control.js';
 import { sha256 } from '../digest.js';
-import type { Shown } from '../host.js';
 import { publish } from '../publish.js';
-import { runCall } from '../run-call.js';
-import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
 import type { RequestedCall } from './call-model.js';
+import { placedOf, runPipeline, runTool, spoken } from './call-tool.js';
 import type { Agent } from './candidate.js';
+import { check, isChecked, stoppedCall } from './guardrails.js';
 import { handedOver } from './handoffs.js';
-import { httpInput } from './http-input.js';
-import type { Wholes } from './kept.js';
-import { beginningOf, keepTexts, readInput } from './long-results.js';
+import { beginningOf, keepTexts } from './long-results.js';
 import type { ToolRecord } from './progress.js';
-import { foundText, searchInput } from './tool-search.js';
+import { foundText } from './tool-search.js';
 
 /** Maximum calls executed in one turn. A model that requests more is repeating itself. */
 const MOST_CALLS = 16;
@@ -213,14 +195,16 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   let { path } = told;
   let carried = call;
   let edited = false;
-  let note: string | undefined;
+  const notes: string[] = [];
+  let checks: TokenUsage | undefined;
   const end = (
     record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>,
     ms: number,
     { used, found, handoff }: Pick<EndedCall, 'used' | 'found' | 'handoff'> = {},
   ): EndedCall => {
-    const all = { ...record, ...(note !== undefined && { note }) };
-    const more = { ...(used && { used }), ...(found && { found }), ...(handoff !== undefined && { handoff }) };
+    const all = { ...record, ...(notes.length > 0 && { note: notes.join('\n') }) };
+    const both = usageSum(checks, used);
+    const more = { ...(both && { used: both }), ...(found && { found }), ...(handoff !== undefined && { handoff }) };
     const ended = { record: recordOf(place.turn, carried, all), ms, ...more };
     told.ended(ended.record);
     memo.end(ended as unknown as Json);
@@ -230,18 +214,35 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     return end({ end: 'wrong', code: 'INVALID_TOOL_CALL', message: call.wrong ?? 'there is no such tool' }, 0);
   }
   const own: At = { ...at, memo };
+  const change = (edited: JsonObject) => {
+    carried = { ...call, arguments: edited };
+    path = pathOf(agent, at, place, sha256(canonicalJson(edited)));
+  };
+  if (plan.guards && isChecked(tool)) {
+    const where = { on: 'tool', turn: place.turn, call: place.name, subject: spoken(call) } as const;
+    const checked = await check(agent, own, where, { tool: call.name, arguments: call.arguments });
+    if (checked === STOPPED || failing?.failure) return STOPPED;
+    checks = checked.used;
+    if (checked.stopped) return end({ end: 'refused', message: stoppedCall(checked.stopped) }, 0);
+    if (checked.changed.length > 0) {
+      edited = true;
+      change(checked.seen.arguments ?? {});
+      notes.push(`${checked.changed.join(', ')} changed the arguments to ${JSON.stringify(carried.arguments)}`);
+    }
+  }
   if (tool.approval) {
-    const digest = sha256(canonicalJson(call.arguments));
-    const waiting = { tool: call.name, ...(isShort(call.arguments) && { arguments: call.arguments }), digest };
-    const decision = await allowed(agent, own, tool.approval, { path, call, waiting, failing });
+    const given = carried.arguments;
+    const digest = sha256(canonicalJson(given));
+    const waiting = { tool: call.name, ...(isShort(given) && { arguments: given }), digest };
+    const decision = await allowed(agent, own, tool.approval, { path, call: carried, waiting, failing });
     if (decision === STOPPED || failing?.failure) return STOPPED;
     if (!decision.approved) return end({ end: 'refused', message: refusalOf(decision) }, 0);
     if (decision.arguments) {
       edited = true;
-      carried = { ...call, arguments: decision.arguments };
-      path = pathOf(agent, at, place, sha256(canonicalJson(decision.arguments)));
+      change(decision.arguments);
     }
-    note = noteOf(decision);
+    const note = noteOf(decision);
+    if (note !== undefined) notes.push(note);
   }
   const started = at.host.now();
   const ms = () => at.host.now() - started;
@@ -315,7 +316,7 @@ async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call
     return { ...(await fitting(agent, at, path, output)), ...usedIn(usageOfRows(stages)) };
   }
   const { output, whole, usage } = await runTool(agent, at, tool, path, call);
-  const used = usedIn(withCost(usage, agent.run.context.placement[rowOf(agent.row, tool)]?.price));
+  const used = usedIn(withCost(usage, agent.run.context.placement[placedOf(agent.row, tool)]?.price));
   if (tool.kind === 'tool-search') {
     const found = output.names as readonly string[];
     return { result: foundText(agent.all ?? [], found), found };
@@ -341,79 +342,6 @@ async function fitting(agent: Agent, at: At, path: string, result: Json): Promis
   return { result: beginningOf({ ...whole, beginning: text.slice(0, most) }), whole: whole.artifact };
 }
 
-/** A separate activity, typed by the tool's name. */
-async function runTool(
-  { run, stage, row, all = [], wholes = {}, resultCharacters }: Agent,
-  at: At,
-  tool: StageTool,
-  path: string,
-  call: RequestedCall,
-): Promise<StageOutcome> {
-  const key = rowOf(row, tool);
-  const placed = run.context.placement[key];
-  if (!placed)
-    throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
-  const { fallback: _, degrade: __, ...bareStage } = stage;
-  const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
-  const input =
-    tool.kind === 'tool-search'
-      ? searchInput(all, call.arguments.query)
-      : inputOf(tool, call, wholes, resultCharacters);
-  const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
-  const fit = resultCharacters !== undefined &&
-    !BUILT_IN.has(tool.kind) && {
-      fit: { characters: resultCharacters, ...(tool.result !== undefined && { field: tool.result }) },
-    };
-  return await runCall(run, at, called, input, { ...callOf(run, called, path), ...fit }, placed, shown);
-}
-
-/** Kinds of the agent's own tools. */
-const BUILT_IN: ReadonlySet<string> = new Set(['result', 'tool-search']);
-
-function rowOf(row: string, { kind, model, name }: StageTool): string {
-  if (kind === 'result') return resultRow(row);
-  if (kind === 'tool-search') return searchRow(row);
-  return kind === 'mcp' ? serverRow(row, model) : toolRow(row, name);
-}
-
-function inputOf(
-  tool: StageTool,
-  { arguments: given }: RequestedCall,
-  wholes: Wholes,
-  characters?: number,
-): JsonObject {
-  if (tool.kind !== 'result') return tool.places ? httpInput(tool.places, given) : given;
-  const input = readInput(wholes, given, characters);
-  if (input) return input;
-  const names = Object.keys(wholes).join(', ');
-  throw new StageError('INVALID_INPUT', `there is no result ${JSON.stringify(given.result)}; there are: ${names}`);
-}
-
-/** A separate run. */
-function runPipeline(
-  { run, stage, row }: Agent,
-  at: At,
-  tool: PipelineTool,
-  path: string,
-  call: RequestedCall,
-): Promise<RunResult> {
-  const { plan, name, policy } = tool;
-  const { placement, tenant, priority = policy.priority } = run.context;
-  const deadlineMs = Math.min(plan.deadlineMs, policy.timeout.totalMs, run.deadline.shareOf(stage.id));
-  if (deadlineMs <= 0) throw run.deadline.exceeded(stage.id);
-  const child: RunContext = {
-    plan: { ...plan, deadlineMs },
-    placement: placementOf(placement, toolRow(row, name)),
-    tenant,
-    sessionsOf: sessionsOf(run.context),
-    ...(priority && { priority }),
-    ...(run.context.events && { events: run.context.events }),
-    ...(run.context.waitsTo !== undefined && { waitsTo: run.context.waitsTo }),
-  };
-  const step = { id: stage.id, kind: 'pipeline', input: null, run: 'child', plan } as const;
-  return at.host.runChild(step, call.arguments, child, path);
-}
-
 function recordOf(
   turn: number,
   { name, arguments: given }: RequestedCall,
@@ -424,13 +352,3 @@ function recordOf(
 
 /** A failure's message without the stage's name, which is meaningless to the model. */
 const bare = (message: string): string => message.replace(/^stage "[^"]*":? /, '');
-
-/** Maximum length of the arguments of a displayed call, in characters. */
-const LONGEST_SPOKEN = 80;
-
-/** A call for display: `get_weather("Lisbon")`. */
-function spoken({ name, arguments: given }: RequestedCall): string {
-  const values = Object.values(given);
-  const text = values.length === 0 ? '' : JSON.stringify(values.length === 1 ? values[0] : given);
-  return `${name}(${text.length > LONGEST_SPOKEN ? `${text.slice(0, LONGEST_SPOKEN - 1)}…` : text})`;
-}
