@@ -88,7 +88,7 @@ export function imagesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     for (const { image } of images) await deps.artifacts.stat(caller.tenant, image.uri);
     const read = ({ image }: Named) => deps.artifacts.read(caller.tenant, image.uri);
     reply.type('application/json; charset=utf-8');
-    return await reply.send(Readable.from(inJson(about, images.map(read)), { objectMode: false }));
+    return await reply.send(Readable.from(inJson(about, images, read), { objectMode: false }));
   });
 }
 
@@ -117,11 +117,15 @@ function usageIn(document: RunDocument) {
 }
 
 /** The response as text: no image is in memory as a whole. */
-async function* inJson(about: object, images: readonly AsyncIterable<Uint8Array>[]): AsyncGenerator<string, void> {
+async function* inJson(
+  about: object,
+  images: readonly Named[],
+  read: (image: Named) => AsyncIterable<Uint8Array>,
+): AsyncGenerator<string, void> {
   yield `${JSON.stringify(about).slice(0, -1)},"data":[`;
   for (const [i, image] of images.entries()) {
     yield `${i > 0 ? ',' : ''}{"b64_json":"`;
-    yield* base64Of(image);
+    yield* base64Of(read(image));
     yield '"}';
   }
   yield ']}';
