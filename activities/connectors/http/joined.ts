@@ -5,13 +5,16 @@ import type { Api } from './api.js';
 /**
  * How calls by a description go out together: those of `embed` if its request has the texts of a call as a list
  * (`/texts`), those of `classify` if its output has a result for each besides, those of `rerank` if its request has a
- * list of pairs (`/pairs`). Undefined if they do not.
+ * list of pairs (`/pairs`). Undefined if they do not, or if a template takes what belongs to one call.
  */
 export function joiningOf(api: Api | undefined): Joining | undefined {
   if (!api?.request || api.job || api.response.stream) return undefined;
   const { kind, request, headers = {}, response } = api;
   const sees = (pointer: string) => mentions([request, headers] as unknown as Json, pointer);
   const { output } = response;
+  // What belongs to one call: a joined call has no text, query or passages of its own.
+  const own = ['/input', '/given/text', '/given/query', '/given/passages'];
+  if (own.some((pointer) => sees(pointer) || mentions(output, pointer))) return undefined;
   const several =
     (kind === 'embed' && sees('/texts')) ||
     (kind === 'classify' && sees('/texts') && isJsonObject(output) && Object.hasOwn(output, 'results')) ||

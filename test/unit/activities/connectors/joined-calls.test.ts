@@ -67,6 +67,9 @@ describe('pools that can send several calls as one', () => {
     ['texts', 'http', 'embed', request({ t: '$/texts' }), 'together'],
     ['one of the texts', 'http', 'embed', request({ t: { $each: '/texts', as: '$/item' } }), 'together'],
     ['the text of the input', 'http', 'embed', request({ t: '$/input/text' }), undefined],
+    ['a text of one call beside them', 'http', 'embed', request({ t: '$/texts', a: '$/input/text' }), undefined],
+    ['the options and input of one call', 'http', 'embed', request({ t: '$/texts', a: '$/given' }), undefined],
+    ['an option', 'http', 'embed', request({ t: '$/texts', a: { $from: '/given/as', optional: true } }), 'together'],
     ['a header of the tenant', 'http', 'embed', request({ t: '$/texts' }, { 'x-t': '$/call/tenant' }), 'apart'],
     ['the tenant beside others', 'http', 'embed', request({ t: '$/texts', c: '$/call' }), 'apart'],
     [

@@ -73,6 +73,13 @@ describe('an explanation', () => {
     }
   });
 
+  it('shows where calls of several runs go out together', () => {
+    const batched = { ...placed, microBatch: { waitMs: 5, most: 32 } };
+    const text = explanationText(explain(everything, SEGMENTS, () => batched));
+    expect(text).toContain('(openai @gpu0, in batches of up to 32 texts within 5 ms)');
+    expect(explanationText(explained)).not.toContain('in batches');
+  });
+
   it('shows only what differs from the defaults unless all is asked for', () => {
     const text = explanationText(explained);
     for (const line of [
