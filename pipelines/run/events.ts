@@ -135,7 +135,7 @@ export interface StageDecided extends OfStage {
 }
 
 /**
- * A guardrail of an agent has decided. `path` is that of the check: `answer/turn-1/guard_no_cards`. May be sent twice if a worker dies.
+ * A guardrail of an agent has decided. `path` is that of the check: `answer/turn-1/guard_no_cards:9f86d081884c`. May be sent twice if a worker dies.
  */
 export interface GuardrailChecked extends OfStage {
   readonly type: 'guardrail.checked';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, code, gte, MillraceError, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
+import { agent, code, gte, guardrail, MillraceError, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
 import type { Json } from '../../../pipelines/json.js';
 import type { Decision, RunContext, Wait } from '../../../pipelines/run/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
@@ -179,5 +179,41 @@ describe('an agent that goes on in a new history', () => {
     // The wait is the same in both histories.
     expect(Object.keys(waits.carried)).toEqual(nonces);
     expect(runner.events.filter((event) => event.includes('next') && event.endsWith('starts'))).toHaveLength(1);
+  });
+
+  it('checks nothing twice while a person decides what a guardrail has asked', async () => {
+    const seen = { checks: 0, modelCalls: 0 };
+    const odd = guardrail({
+      name: 'odd',
+      on: 'input',
+      check: () => {
+        seen.checks += 1;
+        return { verdict: 'ask', reason: 'odd' };
+      },
+    });
+    const model = scripted('asked', () => {
+      seen.modelCalls += 1;
+      return { text: 'Done.' };
+    });
+    const made = pipeline('asking', { input: z.object({}), deadline: '10m' }, ({ stage, repeat }) => {
+      const loop = repeat('loop', { n: 0 }, (state) => ({ n: stage('one', more, { n: state.n }).n }), {
+        until: (state) => gte(state.n, 3),
+        atMost: 9,
+      });
+      return { text: stage('answer', agent({ model, guardrails: [odd] }), { prompt: 'Pay.' }).text, n: loop.n };
+    }) as unknown as Pipeline;
+    const waits = new Waits();
+    const host = new GivingUpHost({ runner: new CodeRunner(made), run: 'r', waits });
+    host.checks = 2;
+    const first = await interpret({}, contextOf(made), host);
+    if (!('carried' in first)) throw new Error('it did not stop');
+    const nonces = waits.open.map(({ nonce }) => nonce);
+    await decideIn(waits, 'answer/turn-1/guard_odd', { approved: true });
+    host.checks = 99;
+    const carried = JSON.parse(JSON.stringify({ ...first.carried, decided: waits.carried })) as RunContext['carried'];
+    const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
+    expect(second).toMatchObject({ output: { text: 'Done.', n: 3 } });
+    expect(seen).toEqual({ checks: 1, modelCalls: 1 });
+    expect(Object.keys(waits.carried)).toEqual(nonces);
   });
 });
