@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
+import type { CachedBy, CacheOutcome } from '../../pipelines/run/stage-outcome.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';

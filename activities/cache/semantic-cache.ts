@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import type { CachedBy, CacheOutcome } from '../../pipelines/run/run.js';
+import type { CachedBy, CacheOutcome } from '../../pipelines/run/stage-outcome.js';
 import { Evidence, type EvidenceState, type Judged, stepOf } from '../../stores/evidence/index.js';
 import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';

@@ -5,7 +5,8 @@ import { readsOf } from '../plan/reads.js';
 import { reservedAfter } from '../plan/reserve.js';
 import { isOneSegment } from '../plan/segments.js';
 import { streamsInto } from '../plan/streams.js';
-import type { RunContext, Segment } from './run.js';
+import type { RunContext } from './run-context.js';
+import type { Segment } from './segment.js';
 import { rowsAtStart } from './stage-rows.js';
 import { wanted } from './wanted.js';
 

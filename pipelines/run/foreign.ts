@@ -1,6 +1,8 @@
 import type { Json, JsonObject } from '../json.js';
 import type { Priority } from '../plan/plan.js';
-import type { RunContext, StageCall, StageOutcome } from './run.js';
+import type { RunContext } from './run-context.js';
+import type { StageCall } from './stage-call.js';
+import type { StageOutcome } from './stage-outcome.js';
 
 /* What passes between a run and Millrace's worker for calls of other workers, and for runs that others start. */
 

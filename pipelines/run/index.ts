@@ -1,9 +1,15 @@
 export type { Change } from './changes.js';
 export * from './events.js';
 export * from './foreign.js';
+export * from './placement.js';
 export { resultText } from './result-text.js';
 export * from './resumption.js';
 export * from './run.js';
+export * from './run-context.js';
+export * from './segment.js';
+export * from './stage-call.js';
+export * from './stage-outcome.js';
+export * from './stage-record.js';
 export { costAt, usageOfRows, usageSum, withCost } from './usage.js';
 export * from './waits.js';
 export * from './webhook.js';

@@ -1,5 +1,6 @@
 import { allSteps, type Graph, isStage } from '../plan/plan.js';
-import type { Placement, StageRecord } from './run.js';
+import type { Placement } from './placement.js';
+import type { StageRecord } from './stage-record.js';
 
 /** A run's stage table before any stage has started. */
 export function rowsAtStart(graph: Graph, placement: Placement): readonly StageRecord[] {

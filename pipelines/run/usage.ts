@@ -1,5 +1,6 @@
 import type { PricePlan } from '../plan/agent.js';
-import type { StageRecord, TokenUsage } from './run.js';
+import type { TokenUsage } from './stage-outcome.js';
+import type { StageRecord } from './stage-record.js';
 
 /** Sum of the usage of two sets of calls; servers that report none add nothing. */
 export function usageSum(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {

@@ -1,0 +1,51 @@
+import type { Json } from '../json.js';
+import type { Plan, Priority } from '../plan/plan.js';
+import type { EventsTo } from './events.js';
+import type { Placement } from './placement.js';
+import type { StageRecord } from './stage-record.js';
+import type { Decision, StageDecision } from './waits.js';
+
+/** Second argument of the workflow; the first is the pipeline's input. */
+export interface RunContext {
+  readonly plan: Plan;
+  readonly placement: Placement;
+  readonly tenant: string;
+  /**
+   * Whose conversations its agents, and those of its child runs, take part in within the tenant: `<pipeline>/<owner>`,
+   * of the pipeline that was called. Absent: the pipeline.
+   */
+  readonly sessionsOf?: string;
+  /** Absent: `default`. */
+  readonly priority?: Priority;
+  /** Output fields that the caller requested; stages needed only by other fields are skipped. Absent: all. */
+  readonly outputs?: readonly string[];
+  /**
+   * Where a caller waits for the result. A run that is one segment is answered there as soon as its last stage is in
+   * the journal, before Temporal records the end.
+   */
+  readonly answerTo?: string;
+  /** The run may be followed: its stages emit events (`RunEvent`). Of a child run: to whom. */
+  readonly events?: true | EventsTo;
+  /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
+  readonly waitsTo?: string;
+  /**
+   * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
+   * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.
+   */
+  readonly guarded?: string;
+  /** Decisions made in the run that this one resumes, by path of the wait; they are not requested again. */
+  readonly decisions?: Readonly<Record<string, Omit<StageDecision, 'path'>>>;
+  /** State carried over when the run continued in a new history. */
+  readonly carried?: Carried;
+}
+
+/** State that a run carries into its next history (continue-as-new). */
+export interface Carried {
+  /** When the run started, on the run's clock. */
+  readonly startedAt: number;
+  /** What has ended: values of steps, and for running loops their state and the values of finished items. */
+  readonly done: Json;
+  /** Decisions by nonce of the wait, the latest last, including those that the wait has not consumed yet. */
+  readonly decided: Readonly<Record<string, Decision>>;
+  readonly rows: readonly StageRecord[];
+}

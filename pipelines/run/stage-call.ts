@@ -1,0 +1,126 @@
+import type { ErrorDetails } from '../errors.js';
+import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import type {
+  ExactCachePlan,
+  HedgePolicy,
+  Priority,
+  RecordLevel,
+  RetryPolicy,
+  SemanticCachePlan,
+} from '../plan/plan.js';
+import type { Tried } from '../retry.js';
+import type { Effects } from '../stages/traits.js';
+import type { EventsTo } from './events.js';
+
+/** Second argument of a stage's activity; the first is the stage's resolved input. */
+export interface StageCall {
+  readonly pipeline: string;
+  readonly version: string;
+  readonly tenant: string;
+  readonly stage: string;
+  /** The stage with its enclosing items and rounds: `chunks[3]/transcribe`. Absent if it is the stage's id. */
+  readonly path?: string;
+  readonly kind: string;
+  /** Effects of a kind made with `defineKind`. */
+  readonly effects?: Effects;
+  readonly model: string;
+  readonly with: JsonObject;
+  /** Version of a `code` stage's function; absent, any version matches. */
+  readonly codeVersion?: string;
+  /** The cache to query first. */
+  readonly cache?: SemanticCacheCall | ExactCacheCall;
+  /**
+   * Of a tool's call: maximum characters of the result. A longer one is stored as a text artifact, and the outcome has
+   * its beginning. `field`: the output field that is the result; absent: the whole output.
+   */
+  readonly fit?: { readonly characters: number; readonly field?: string };
+  readonly retry: RetryPolicy;
+  /** Maximum wait for a server that is away, if an alternative exists. Absent: until the total timeout. */
+  readonly patienceMs?: number;
+  readonly queueMs?: number;
+  readonly firstChunkMs?: number;
+  readonly idleMs?: number;
+  readonly hedge?: HedgePolicy;
+  /**
+   * Fields of the input that are missing in it and read from channels while other stages write them; by field. The
+   * limits of the policy then apply to each entry.
+   */
+  readonly reads?: Readonly<Record<string, ChannelRef>>;
+  /** Streams of its output that other stages read. */
+  readonly writes?: readonly string[];
+  /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
+  readonly onCut?: 'end';
+  /** With `reads`: timeout of one entry, in milliseconds. */
+  readonly entryMs?: number;
+  readonly priority?: Priority;
+  /** The stage emits events. */
+  readonly events?: true | EventsTo;
+  /** Its text and reasoning are not published: they are checked first. */
+  readonly muted?: true;
+  /** What the run's record keeps of the call. Absent: its input and output. */
+  readonly record?: RecordLevel;
+  /**
+   * Maximum duration of the run, in milliseconds; its record is kept from the run's end. Absent: nothing is recorded.
+   */
+  readonly runMs?: number;
+}
+
+interface CacheCall {
+  /** Whose answers they are within the tenant: `<pipeline>/<owner>`, of an exact cache `<owner>`. Absent: everybody's. */
+  readonly principal?: string;
+  /** Who stores an answer: `<pipeline>/<owner>`. Absent: the pipeline. */
+  readonly insertedBy?: string;
+  /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
+  readonly only?: true;
+}
+
+/** The semantic cache, with its key resolved; `context` is the input without the key. */
+export type SemanticCacheCall = CacheCall &
+  Omit<SemanticCachePlan, 'key'> & { readonly key: string; readonly context: Json };
+
+/** The exact cache; the call's input is the key. */
+export type ExactCacheCall = CacheCall & ExactCachePlan;
+
+/** A channel of the same run. */
+export interface ChannelRef {
+  /** Path of the stage that writes it. */
+  readonly path: string;
+  /** Which of its streams. */
+  readonly of: string;
+}
+
+/** Identifies a call within a run: the stage's path and what serves it, since alternatives are separate calls. */
+export const callName = ({ path, stage, ...by }: NamedCall): string =>
+  `${path ?? stage} ${canonicalJson(servedBy(by))}`;
+
+type NamedCall = Pick<StageCall, 'path' | 'stage'> & ServedBy;
+type ServedBy = Pick<StageCall, 'kind' | 'model' | 'with' | 'codeVersion' | 'cache'>;
+
+/** What serves a call. */
+export const servedBy = ({ kind, model, with: options, codeVersion, cache }: ServedBy): Json[] => [
+  kind,
+  model,
+  options,
+  codeVersion ?? null,
+  cache?.only ?? false,
+];
+
+/**
+ * State that an attempt of a stage's activity passes to the next, as its heartbeat details. Anything not known to be a
+ * wait counts as a call, because an attempt whose worker was lost may have made one.
+ */
+export type AttemptState = Tried & {
+  /** What the connector needs to continue where it was. */
+  readonly progress?: Json;
+  /** While waiting for a server that is away: the stage, and a description of the wait. */
+  readonly stage?: string;
+  readonly doing?: string;
+};
+
+/** Number of calls made by earlier attempts. `attempt`: Temporal's count, from 1. */
+export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): number =>
+  Math.max(0, attempt - 1 - waits);
+
+/** Description of a stage whose server is away: `waiting for assistant`. */
+export const waitingFor = ({ model }: Pick<StageCall, 'model'>, { pool }: Pick<ErrorDetails, 'pool'> = {}): string =>
+  `waiting for ${pool ?? model}`;
