@@ -8,8 +8,8 @@ export type Stream<T> = readonly T[] & { readonly 'is a stream, as answer.senten
 
 /** What a function reads of a stream: its entries, each as soon as it is there; once, in order. */
 export interface StreamInput<T> extends AsyncIterable<T> {
-  /** Type only. */
-  readonly 'is read from a stream': T;
+  /** Type only, and what the compiler says of a list. */
+  readonly 'pass a stream, as answer.sentences or entries of a codeStream': T;
 }
 
 type Derived = 'sentences' | 'tokens' | 'entries';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunDocument } from '../../runs/document.js';
-import { connect, until } from '../support/runs.js';
+import { CallLog, connect, fixtures, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 
 /** Runs that go past Temporal, on real servers: what their callers see, and what Temporal has of them. */
@@ -68,7 +68,8 @@ const ATTEMPTS = 5;
 describe('an interactive run of one segment', () => {
   let served: ServedPipelines;
   beforeAll(async () => {
-    served = await servePipelines([ask] as unknown as Pipeline<never>[], { fast: true });
+    const more = { MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs' };
+    served = await servePipelines([ask, fixtures.relayInline] as unknown as Pipeline<never>[], { fast: true, more });
   });
   afterAll(() => served.close());
 
@@ -127,6 +128,18 @@ describe('an interactive run of one segment', () => {
       expect(code).toBe('CONTEXT_TOO_LONG');
       await recorded(served, run.id);
       return { id: run.id, value: undefined };
+    });
+  });
+
+  it('streams between functions', async () => {
+    await wentPast(async () => {
+      const log = new CallLog();
+      const answered = await served.run('relay-inline?priority=interactive', { log: log.file, n: 4, ms: 50 });
+      expect(answered.output).toEqual({ items: [0, 1, 2, 3], doubled: [0, 2, 4, 6], sum: 12 });
+      // What is yielded is read while the function goes on.
+      expect(log.lines().indexOf('total 0')).toBeLessThan(log.lines().indexOf('ticks 3'));
+      await recorded(served, answered.id);
+      return { id: answered.id, value: undefined };
     });
   });
 

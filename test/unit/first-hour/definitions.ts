@@ -69,6 +69,13 @@ const REFERENCES: readonly Mistake[] = [
     definition: 'INVALID_PIPELINE: pipeline "p": "a.input.text" is a number where text is needed (pipelines.ts:3)',
   },
   {
+    mistake: 'a list where a stream is needed',
+    body: "return { x: stage('a', m.code('each', { input: z.object({ words: m.streamOf(z.string()) }), output: z.object({ n: z.number() }) }, () => ({ n: 1 })), { words: input.words }).n };",
+    types: "from type 'StreamInput<string>': 'pass a stream, as answer.sentences or entries of a codeStream'",
+    definition:
+      'INVALID_PIPELINE: pipeline "p": "a.input.words" is a list where a stream is needed; pass a stream, as answer.sentences, or the entries of a codeStream() (pipelines.ts:3)',
+  },
+  {
     mistake: 'a value that may be absent',
     body: "return { x: stage('a', shout, { text: input.hint }).text };",
     types: "Type 'Typed<string | undefined>' is not assignable to type 'string'",
