@@ -113,8 +113,8 @@ export interface Sized extends Counted {
   readonly bytes: number;
 }
 
-/** Bytes above what the store should hold that are still to be removed. */
-interface Surplus {
+/** Bytes that the store has room for, less those that were stored since it was asked. Below 0: they are still to be removed. */
+interface Room {
   bytes: number;
 }
 
@@ -132,7 +132,7 @@ export class Budget {
   readonly #redis: Redis;
   readonly #bytes: number;
   readonly #random: () => number;
-  #memory: { readonly surplus: Promise<Surplus>; readonly until: number } | undefined;
+  #memory: { readonly room: Promise<Room>; readonly until: number } | undefined;
 
   /** @param bytes that a tenant's answers may take; 0: no limit but the store's */
   constructor(redis: Redis, bytes: number, random = Math.random) {
@@ -143,29 +143,36 @@ export class Budget {
 
   /**
    * Before so many bytes are stored: while the store is full, the tenant that takes most gives up what is worth least to
-   * it, more than these bytes, in all never more than the store has too much. Workers do not know what others remove within a
-   * second. Never throws.
+   * it, in all no more than the store has too much. Workers do not know what others store and remove within a second. Never
+   * throws.
    */
   async makeRoom(bytes: number): Promise<void> {
     if (!this.#memory || performance.now() >= this.#memory.until)
-      this.#memory = { surplus: this.#surplus(), until: performance.now() + MEMORY_MS };
+      this.#memory = { room: this.#room(), until: performance.now() + MEMORY_MS };
     try {
-      const surplus = await this.#memory.surplus;
-      const share = Math.min(surplus.bytes, Math.max(LEAST_RELIEF, 2 * bytes));
-      if (share === 0) return;
-      surplus.bytes -= share;
-      const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
-      if (tenant === undefined) return;
-      let left = share;
-      for (let freed = 1; left > 0 && freed > 0; left -= freed) {
-        const reply = await shrink(this.#redis, keysFor(tenant), left);
-        freed = reply[2];
-        await this.#removed(tenant, reply);
-      }
-      surplus.bytes += Math.max(0, left);
+      const room = await this.#memory.room;
+      room.bytes -= bytes + OVERHEAD;
+      if (room.bytes >= 0) return;
+      const share = Math.min(-room.bytes, Math.max(LEAST_RELIEF, 2 * bytes));
+      // Others that come meanwhile need not remove it too.
+      room.bytes += share;
+      room.bytes -= share - (await this.#relieved(share));
     } catch {
       // Without room the store refuses, or evicts by itself.
     }
+  }
+
+  /** Removes so many bytes of the tenant that takes most; returns how many there were. */
+  async #relieved(bytes: number): Promise<number> {
+    const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
+    if (tenant === undefined) return 0;
+    let left = bytes;
+    for (let freed = 1; left > 0 && freed > 0; left -= freed) {
+      const reply = await shrink(this.#redis, keysFor(tenant), left);
+      freed = reply[2];
+      await this.#removed(tenant, reply);
+    }
+    return bytes - left;
   }
 
   /**
@@ -236,11 +243,11 @@ export class Budget {
     await pipeline.exec();
   }
 
-  async #surplus(): Promise<Surplus> {
+  async #room(): Promise<Room> {
     const info = await this.#redis.info('memory');
     const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
     const most = field('maxmemory');
-    return { bytes: most > 0 ? Math.max(0, Math.ceil(field('used_memory') - FULL * most)) : 0 };
+    return { bytes: most > 0 ? Math.floor(FULL * most) - field('used_memory') : Number.POSITIVE_INFINITY };
   }
 }
 

@@ -282,6 +282,46 @@ describe('a Redis without vector sets', () => {
   });
 });
 
+describe('a store that has little memory', () => {
+  it('is relieved before Redis evicts by itself: no vector set is lost, and the newest answers are found', async () => {
+    const server = await ownRedis(address('REDIS_CACHE_URL'));
+    await server.start();
+    const { logger } = recordingLogger();
+    const connection = createRedis({ url: server.url, timeoutMs: 10_000, logger });
+    try {
+      await connected(connection, 5_000);
+      const MOST = 12 * 1024 * 1024;
+      await connection.config('SET', 'maxmemory', MOST, 'maxmemory-policy', 'volatile-lru');
+      const direction = (text: string) =>
+        Float32Array.from({ length: 384 }, (_, i) => Math.sin((i + 1) * (1 + Number(/\d+/.exec(text)?.[0]))) / 14);
+      const apart: Embedder = { fingerprint: async () => 'f', embed: async (text) => direction(text) };
+      const small = openCache(connection, apart);
+      const own = { tenant: tenant() };
+      const ANSWERS = 1_200;
+      let next = 0;
+      const fill = async () => {
+        for (let n = next++; n < ANSWERS; n = next++)
+          await through(`Who is number ${n}?`, 'x'.repeat(16_000), own, small.cache);
+      };
+      await Promise.all(Array.from({ length: 8 }, fill));
+      const field = async (section: string, name: string) =>
+        Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(await connection.info(section))?.[1]);
+      expect(await field('stats', 'evicted_keys')).toBe(0);
+      expect(await field('memory', 'used_memory')).toBeLessThan(MOST);
+      const { entries, evicted } = await small.budget.held(own.tenant);
+      expect(evicted).toBeGreaterThan(ANSWERS / 4);
+      expect(entries).toBeGreaterThan(ANSWERS / 4);
+      const sets = await connection.keys('*:vectors');
+      expect(sets).toHaveLength(1);
+      expect(Number(await connection.call('VCARD', sets[0] as string))).toBeGreaterThanOrEqual(entries);
+      expect(small.warnings).toEqual([]);
+    } finally {
+      connection.disconnect();
+      await server.kill();
+    }
+  });
+});
+
 describe('question pairs with real embeddings', () => {
   /** Outcome of the second question of each pair, asked after the first alone in a tenant of their own. */
   async function outcomes(pairs: readonly QuestionPair[]): Promise<[pair: QuestionPair, outcome: string][]> {
