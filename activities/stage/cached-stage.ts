@@ -22,7 +22,7 @@ export interface CachingParts extends Known {
   readonly vectors: VectorCache;
   /** Whether an artifact of the tenant still exists: cached answers may refer to one that has been removed. */
   readonly hasArtifact: (tenant: string, uri: string) => Promise<boolean>;
-  /** Changes with every write to a vector index of the tenant. */
+  /** Changes with every write that changes a vector index of the tenant. */
   readonly indexVersion: (tenant: string, index: string) => Promise<string>;
   readonly metrics: Metrics;
   readonly logger: Logger;

@@ -88,7 +88,7 @@ export class PassageIndex {
     });
   }
 
-  /** Changes with every write to an index: what was found before may not be found again. Throws `STORE_UNAVAILABLE`. */
+  /** Changes with every write that changes an index: what was found before may not be found again. Throws `STORE_UNAVAILABLE`. */
   async version(name: IndexName): Promise<string> {
     return this.#store.version(keysOf(name));
   }

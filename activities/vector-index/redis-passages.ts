@@ -51,7 +51,7 @@ return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
 
 /**
  * Writes passages, texts and vectors together, unless that would exceed the tenant's quota: in that case it writes
- * nothing and returns the size that would result.
+ * nothing and returns the size that would result. A write that changes nothing is not counted as one.
  * The last arguments are id, JSON and vector of each passage.
  */
 const write = script<
@@ -78,12 +78,14 @@ for i = 1, #uses, 2 do
 end
 if most > 0 and count > 0 and all > most then return {'passages', all} end
 if mostBytes > 0 and bytes > 0 and allBytes > mostBytes then return {'bytes', allBytes} end
+local changed = false
 for i = 4, #ARGV, 3 do
-  redis.call('VADD', KEYS[1], 'FP32', ARGV[i + 2], ARGV[i], '${QUANTISATION}')
+  if redis.call('HGET', KEYS[2], ARGV[i]) ~= ARGV[i + 1] then changed = true end
+  if redis.call('VADD', KEYS[1], 'FP32', ARGV[i + 2], ARGV[i], '${QUANTISATION}') == 1 then changed = true end
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
-redis.call('HINCRBY', KEYS[4], own, 1)
+if changed then redis.call('HINCRBY', KEYS[4], own, 1) end
 return false`);
 
 /** Indexes in Redis: vector sets for vectors, a hash for texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
@@ -138,7 +140,7 @@ export class RedisPassages {
     if (reply) throw exceeded(...reply, this.#quota);
   }
 
-  /** Changes with every write to the index. */
+  /** Changes with every write that changes the index. */
   async version(index: IndexKeys): Promise<string> {
     const parts = await this.#query(() =>
       Promise.all([

@@ -4,11 +4,10 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { exactKeysOf } from '../../activities/cache/cache-key.js';
-import { type Embedder, type ExactRequest, withVectorCache } from '../../activities/cache/index.js';
+import type { Embedder, ExactRequest } from '../../activities/cache/index.js';
 import type { Pools } from '../../activities/pools/index.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
 import type { Attempt } from '../../activities/stage/serving.js';
-import { PassageIndex } from '../../activities/vector-index/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
@@ -32,8 +31,6 @@ const attempt: Attempt = {
 };
 
 let redis: Redis;
-let index: Redis;
-let passages: PassageIndex;
 let embedder: Embedder & { close(): void };
 let test: TestCache;
 /** The model's weights, as its server tells. */
@@ -44,14 +41,10 @@ beforeAll(async () => {
   redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 250, logger });
   expect(await connected(redis, 5_000)).toBe(true);
   embedder = openEmbedder();
-  index = createRedis({ url: address('REDIS_INDEX_URL'), timeoutMs: 1_000, logger });
-  expect(await connected(index, 5_000)).toBe(true);
-  passages = new PassageIndex({ redis: index, embedderFor: () => embedder });
   test = openCache(redis, embedder);
 });
 afterAll(() => {
   redis.disconnect();
-  index.disconnect();
   embedder.close();
 });
 
@@ -60,7 +53,7 @@ const pools = { get: () => ({ answersAs: () => weights() }) } as unknown as Pool
 /** The artifacts that have been removed. */
 const removed = new Set<string>();
 const hasArtifact = async (_: string, uri: string) => !removed.has(uri);
-const indexVersion = (tenant: string, index: string) => passages.version({ tenant, index });
+const indexVersion = async () => '1';
 const media = { hasArtifact, indexVersion };
 
 const call = (tenant: string, key: string, more: Partial<StageCall> = {}, only?: true): StageCall => ({
@@ -371,94 +364,5 @@ describe('an exact cache on real Redis', () => {
     } finally {
       away.disconnect();
     }
-  });
-});
-
-describe('an embedding cache on real Redis', () => {
-  it('sends the model only the texts that no pipeline of the tenant has sent, in their order', async () => {
-    const own = tenant();
-    const sent: JsonObject[] = [];
-    const vectorOf = (text: string) => [text.length / 10, 1 / 3];
-    const embedding = (given: JsonObject, pipeline: string, cache: Partial<ExactCacheCall> = {}) => {
-      const parts = {
-        ...test,
-        pools,
-        code: new Map<string, CodeStage>(),
-        logger: recordingLogger().logger,
-        ...media,
-      };
-      const stage = call(own, '', { kind: 'embed', pipeline, cache: { kind: 'exact', ttlMs: 60_000, ...cache } });
-      return throughCache(parts, given, stage, attempt, async (input = given) => {
-        sent.push(input);
-        const texts = input.texts as string[] | undefined;
-        const output: JsonObject = texts
-          ? { embeddings: texts.map(vectorOf) }
-          : { embedding: vectorOf(input.text as string) };
-        return { output, endpoint: 'e', device: 'd' };
-      });
-    };
-    expect(await embedding({ texts: ['one', 'three', 'one'] }, 'p')).toMatchObject({ cache: 'miss' });
-    expect(sent.pop()).toEqual({ texts: ['one', 'three'] });
-    const more = await embedding({ texts: ['three', 'seven', 'one', 'three'] }, 'q');
-    expect(sent.pop()).toEqual({ texts: ['seven'] });
-    expect(more.output.embeddings).toEqual(['three', 'seven', 'one', 'three'].map(vectorOf));
-    expect(await embedding({ text: 'seven' }, 'r')).toMatchObject({
-      cache: 'hit',
-      output: { embedding: vectorOf('seven') },
-    });
-    expect(sent).toEqual([]);
-    for (const other of [{ principal: 'r/eve' }, { untilMidnight: 'Europe/Berlin' }])
-      expect(await embedding({ text: 'seven' }, 'r', other)).toMatchObject({ cache: 'miss' });
-    await expect(embedding({ text: 'new' }, 'r', { only: true })).rejects.toMatchObject({ code: 'NOT_CACHED' });
-    // What is no input of the kind is left to the call, which refuses it.
-    const given = { texts: ['one', 3] };
-    expect(await embedding(given, 'r')).toMatchObject({ cache: 'bypass' });
-    expect(sent.pop()).toEqual(given);
-    const { values } = await test.metrics.cacheHits.get();
-    expect(values).toContainEqual({ labels: { pipeline: 'r', stage: 'answer', tier: 'exact' }, value: 1 });
-  });
-
-  it('keeps what Millrace itself embeds', async () => {
-    const own = tenant();
-    let calls = 0;
-    const counted = withVectorCache(
-      {
-        fingerprint: async () => 'w',
-        embed: async () => {
-          calls += 1;
-          return Float32Array.of(0.1, 0.2);
-        },
-      },
-      test.vectors,
-    );
-    for (let i = 0; i < 2; i += 1)
-      expect(await counted.embed('a question', attempt.signal, { tenant: own })).toEqual(Float32Array.of(0.1, 0.2));
-    expect(calls).toBe(1);
-    await counted.embed('a question', attempt.signal, { tenant: tenant() });
-    expect(calls).toBe(2);
-  });
-});
-
-describe('what is found in an index', () => {
-  it.each([
-    ['exact', (own: string) => call(own, '', { cache: { kind: 'exact', ttlMs: 60_000 } })],
-    ['semantic', (own: string) => call(own, CAPITAL)],
-  ] as const)('is not served from before a document was ingested again (%s)', async (_, stageOf) => {
-    const own = tenant();
-    const stage = { ...stageOf(own), kind: 'retrieve', model: 'docs' };
-    const ingest = (text: string) =>
-      passages.upsert(
-        { tenant: own, index: 'docs', embedder: 'minilm', passages: [{ id: 'doc#1', text }] },
-        attempt.signal,
-      );
-    const found = (text: string) => ({ passages: [{ id: 'doc#1', text, score: 1 }] });
-    const search = (text: string) => ask(stage, found(text), undefined, { query: CAPITAL });
-    await ingest('old');
-    expect(await search('old')).toMatchObject({ cache: 'miss' });
-    expect(await search('unused')).toMatchObject({ cache: 'hit', output: found('old') });
-    // As long as the text before: the index is no larger.
-    await ingest('new');
-    expect(await search('new')).toMatchObject({ cache: 'miss' });
-    expect(await search('unused')).toMatchObject({ cache: 'hit', output: found('new') });
   });
 });
