@@ -283,7 +283,7 @@ describe('a Redis without vector sets', () => {
 });
 
 describe('a store that has little memory', () => {
-  it('is relieved before Redis evicts by itself: no vector set is lost, and the newest answers are found', async () => {
+  it('is relieved before Redis evicts by itself: no vector set is lost', async () => {
     const server = await ownRedis(address('REDIS_CACHE_URL'));
     await server.start();
     const { logger } = recordingLogger();
@@ -297,7 +297,7 @@ describe('a store that has little memory', () => {
       const apart: Embedder = { fingerprint: async () => 'f', embed: async (text) => direction(text) };
       const small = openCache(connection, apart);
       const own = { tenant: tenant() };
-      const ANSWERS = 1_200;
+      const ANSWERS = 1_000;
       let next = 0;
       const fill = async () => {
         for (let n = next++; n < ANSWERS; n = next++)
@@ -309,7 +309,7 @@ describe('a store that has little memory', () => {
       expect(await field('stats', 'evicted_keys')).toBe(0);
       expect(await field('memory', 'used_memory')).toBeLessThan(MOST);
       const { entries, evicted } = await small.budget.held(own.tenant);
-      expect(evicted).toBeGreaterThan(ANSWERS / 4);
+      expect(evicted).toBeGreaterThan(ANSWERS / 5);
       expect(entries).toBeGreaterThan(ANSWERS / 4);
       const sets = await connection.keys('*:vectors');
       expect(sets).toHaveLength(1);
