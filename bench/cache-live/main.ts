@@ -2,7 +2,7 @@
  * A semantic cache with a `maxErrorRate` under traffic, on the embedded stack: gateway, worker, Redis, and MiniLM on
  * Triton. Three callers of two tenants ask the texts of a labelled set in an order that a seed decides; the stage is a
  * function that returns the set's answer, so that both the labels of its shadow calls and the judgement of each hit come
- * from the set. In the middle the cache's store is killed, with all answers and labels: its supervisor starts it again.
+ * from the set. In the middle the cache's store is killed; its supervisor starts it again, with what it had written to disk.
  *
  *   npm run bench:cache-live [-- --requests 2000] [--rate 0.05] [--seed N] [--data FILE] [--no-kill] [--json]
  *
