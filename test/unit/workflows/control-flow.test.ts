@@ -232,7 +232,7 @@ describe('policies that choose', () => {
 
   it('takes the tightest rung that holds when time is short', async () => {
     const p = any(
-      pipeline('hurried', { input: one, deadline: '10s' }, ({ input, stage }) => ({
+      pipeline('hurried', { input: one, deadline: '1h' }, ({ input, stage }) => ({
         n: stage(
           'a',
           broken,
@@ -241,8 +241,8 @@ describe('policies that choose', () => {
             ...fast,
             optional: true,
             degrade: [
-              { below: '9.99s', to: 'skip' },
-              { below: '10s', to: add },
+              { below: '59m', to: 'skip' },
+              { below: '1h', to: add },
             ],
           },
         ).n,

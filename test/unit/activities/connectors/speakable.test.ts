@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { speakable } from '../../../../activities/connectors/speakable.js';
+import { fastest } from '../../../support/fastest.js';
 
 const words = (text: string): string => text.replace(/\s+/g, '');
 
@@ -39,10 +40,8 @@ describe('passages to speak', () => {
     ['quotes', '"'.repeat(200_000)],
     ['quotes and spaces', '"" '.repeat(70_000)],
   ])('takes no time that grows with the square of the text: %s', (_, many) => {
-    const started = performance.now();
-    speakable(`a${many}b`);
     // Some 30 ms; the square took more than ten seconds.
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(fastest(() => speakable(`a${many}b`), 3)).toBeLessThan(1_000);
   });
 
   it.each([
