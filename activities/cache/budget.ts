@@ -94,8 +94,9 @@ return 1`);
 const TENANTS = 'millrace:cache-tenants';
 /** Share of the store's memory above which answers are evicted before the store does it, whole keys at random. */
 const FULL = 0.9;
-/** How long the store's memory is taken for known, in milliseconds. */
+/** How long the store's memory is taken for known, in milliseconds, and for which share of it to be stored meanwhile. */
 const MEMORY_MS = 1_000;
+const KNOWN = 0.02;
 /** Bytes of keys, ledger and index beside an answer's own. */
 const OVERHEAD = 700;
 /** One insert in so many also removes what has expired of another tenant. */
@@ -116,6 +117,8 @@ export interface Sized extends Counted {
 /** Bytes that the store has room for, less those that were stored since it was asked. Below 0: they are still to be removed. */
 interface Room {
   bytes: number;
+  /** Bytes to be stored before it is asked again: it rounds sizes up, which is not counted here. */
+  known: number;
 }
 
 interface Held {
@@ -149,9 +152,12 @@ export class Budget {
   async makeRoom(bytes: number): Promise<void> {
     if (!this.#memory || performance.now() >= this.#memory.until)
       this.#memory = { room: this.#room(), until: performance.now() + MEMORY_MS };
+    const memory = this.#memory;
     try {
-      const room = await this.#memory.room;
+      const room = await memory.room;
       room.bytes -= bytes + OVERHEAD;
+      room.known -= bytes + OVERHEAD;
+      if (room.known < 0 && this.#memory === memory) this.#memory = undefined;
       if (room.bytes >= 0) return;
       const share = Math.min(-room.bytes, Math.max(LEAST_RELIEF, 2 * bytes));
       // Others that come meanwhile need not remove it too.
@@ -247,7 +253,8 @@ export class Budget {
     const info = await this.#redis.info('memory');
     const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
     const most = field('maxmemory');
-    return { bytes: most > 0 ? Math.floor(FULL * most) - field('used_memory') : Number.POSITIVE_INFINITY };
+    if (most === 0) return { bytes: Number.POSITIVE_INFINITY, known: Number.POSITIVE_INFINITY };
+    return { bytes: Math.floor(FULL * most) - field('used_memory'), known: KNOWN * most };
   }
 }
 
