@@ -114,6 +114,11 @@ export function openAiContract(server: OpenAiServer): void {
       },
       transcribe: { call: { model: 'assistant', with: {}, input: { audio: { ...tone } } }, code: 'BACKEND_REJECTED' },
       synthesize: { call: { model: 'assistant', with: {}, input: { text: 'Hello.' } }, code: 'BACKEND_REJECTED' },
+      generate: {
+        call: { model: 'assistant', with: { makes: 'image' }, input: { prompt: 'A mill' } },
+        code: 'BACKEND_REJECTED',
+        canary: false,
+      },
     },
     beyond: {
       'structured-output': {

@@ -37,7 +37,7 @@ export interface Contract {
    * For the stage kinds of the connector that this server does not have: a call, and the code that refuses it. If
    * given, it and `calls` together must have every kind of the connector.
    */
-  readonly refused?: Readonly<Record<string, { readonly call: Omit<Call, 'kind'>; readonly code: ErrorCode }>>;
+  readonly refused?: Readonly<Record<string, RefusedCall>>;
   /** For each capability: a call that needs it, and what must come back. */
   readonly beyond?: {
     readonly [capability in Capability]?: {
@@ -58,4 +58,12 @@ export interface Contract {
   readonly unknownModel?: ErrorCode | null;
   /** Number of calls that the server works on, by its own count; then the long call is one that streams. */
   readonly working?: () => Promise<number>;
+}
+
+/** A call of a kind that the server of the contract does not have. */
+export interface RefusedCall {
+  readonly call: Omit<Call, 'kind'>;
+  readonly code: ErrorCode;
+  /** `false`: canaries of this kind ask the server nothing, since the smallest call would cost as much as any other. */
+  readonly canary?: false;
 }
