@@ -39,8 +39,8 @@ const DEADLINE = { text: '2500ms', ms: 2_500 } as const;
 const ATTEMPT = { text: '2s', ms: 2_000 } as const;
 /** Above the time in which a call is under way. */
 const HEDGE = '1s';
-/** Of the worker and of the real servers: they are called before the stand-in, also while the last call is counted as theirs. */
-const ZONE = 'here';
+/** Of the real servers: a first call waits for one of them, also while the last call is counted as theirs. */
+const DEVICE = 'cpu0';
 const QUEUE = `cancellation-${randomUUID()}`;
 
 type Trace = Parameters<Parameters<typeof pipeline>[2]>[0];
@@ -186,12 +186,7 @@ describe('a call that is ended early', () => {
   beforeAll(async () => {
     const models = path.join(folder, 'models.json');
     writeFileSync(models, JSON.stringify(modelsOf(await standIn.listen())));
-    settings = testSettings({
-      MILLRACE_MODELS: models,
-      MILLRACE_PIPELINES: '',
-      MILLRACE_LOG_LEVEL: 'silent',
-      MILLRACE_ZONE: ZONE,
-    });
+    settings = testSettings({ MILLRACE_MODELS: models, MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent' });
     stages = await composeStages(settings, createLogger(settings, 'test'));
     [client, triton] = await Promise.all([connect(), watchedTriton(['countdown', 'overtaking'])]);
     llm = watchedLlm();
@@ -215,7 +210,7 @@ describe('a call that is ended early', () => {
     }
     run.begun ||= Date.now();
     try {
-      return await stages.runner.run(stageInput, call, attempt);
+      return await stages.runner.run(stageInput, call, { ...attempt, devices: [DEVICE] });
     } finally {
       run.ended = Date.now();
     }
@@ -277,7 +272,7 @@ function modelsOf(standIn: string): JsonObject {
     connector,
     kind,
     model,
-    endpoints: urls.map((url) => ({ url, device: 'cpu0', ...(url !== standIn && { zone: ZONE }) })),
+    endpoints: urls.map((url) => ({ url, device: url === standIn ? 'elsewhere' : DEVICE })),
   });
   const [tritonUrl, llmUrl] = [address('TRITON_URL'), address('LLM_BASE_URL')];
   return {
