@@ -218,16 +218,16 @@ describe('tensors by reference', () => {
     const png = await sharp({ create: { width: 5, height: 4, channels: 3, background: '#0000ff' } })
       .png()
       .toBuffer();
-    await loadTestModel(client, 'colours');
+    await loadTestModel(client, 'colours', 'own-colours');
     const seen = infer({
-      model: 'colours',
+      model: 'own-colours',
       inputs: { pixel_values: image() },
       outputs: { seen: tensor({ dtype: 'FP32', shape: [1, 6] }) },
     });
     const pixel_values = { ...(await artifacts.write(png, { type: 'image/png' })) };
     const { output } = await invokeWith(call(seen, { pixel_values }));
     expect((output.seen as unknown as { data: number[] }).data).toEqual([0, 0, 1, 0, 0, 1]);
-    await client.unload('colours', limit());
+    await client.unload('own-colours', limit());
   });
 });
 

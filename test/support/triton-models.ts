@@ -45,13 +45,14 @@ function commandOf(pid: string): string {
 /**
  * Loads a model of test/fixtures/triton-models: one with a `config.json` over the wire, so that it need not lie in the
  * server's repository; one with a `config.pbtxt` from there, since the parts of an ensemble must.
+ * @param as another name for a model of the repository: files that run at the same time must not unload each other's
  */
-export async function loadTestModel(client: TritonClient, name: TestModel): Promise<void> {
+export async function loadTestModel(client: TritonClient, name: TestModel, as: string = name): Promise<void> {
   const folder = path.join(FOLDER, name);
   const limit = AbortSignal.timeout(LOAD_MS);
   if (existsSync(path.join(folder, 'config.pbtxt'))) {
-    cpSync(folder, path.join(repository(), name), { recursive: true });
-    return client.load(name, limit);
+    cpSync(folder, path.join(repository(), as), { recursive: true });
+    return client.load(as, limit);
   }
   const versions = readdirSync(path.join(folder, '1')).filter((file) => file.endsWith('.py'));
   await client.load(name, limit, {
