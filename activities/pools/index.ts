@@ -1,5 +1,6 @@
 export type { DiscoverySettings } from './discovery/index.js';
 export { connectorOf, type ModelsConfig, type ModelsFile, parseModels } from './models.js';
-export type { CallTarget, Pool, UseOptions } from './pool.js';
+export type { Pool } from './pool.js';
+export type { CallTarget, UseOptions } from './pool-parts.js';
 export { Pools } from './pools.js';
 export { FRESH_MS, type PoolReport, PoolReports } from './reports.js';

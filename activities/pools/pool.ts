@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
@@ -6,9 +5,9 @@ import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { Backend, Joining } from '../connectors/connector.js';
-import { CallQueue, type Slot, type SlotRequest } from './call-queue.js';
-import { Discoverer, type Discovery } from './discovery/index.js';
+import type { Backend } from '../connectors/connector.js';
+import { CallQueue, type Slot } from './call-queue.js';
+import { Discoverer } from './discovery/index.js';
 import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
@@ -20,51 +19,10 @@ import type { EndpointConfig, PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { ejectOutlier } from './outliers.js';
 import { Pace } from './pace.js';
+import type { PoolParts, UseOptions, Work } from './pool-parts.js';
 import { RateLimit } from './rate-limit.js';
 import { Recovery } from './recovery.js';
-import type { ServerLoad } from './server-load.js';
 import { WarmUp } from './warm-up.js';
-
-/** Where a call goes. */
-export interface CallTarget {
-  /** The model's name at the server. */
-  readonly model: string;
-  readonly url: string;
-  readonly device: string;
-  /** Set for the second call of a hedge. */
-  readonly hedge?: true;
-}
-
-/** One call. It ends within a second of its signal's abort. */
-export type Work<T> = (backend: Backend, at: CallTarget, signal: AbortSignal) => Promise<T>;
-
-export interface UseOptions extends SlotRequest {
-  /** Tenant whose rate limit applies. Default `default`. */
-  readonly tenant?: string | undefined;
-  readonly hedge?: HedgePolicy | undefined;
-}
-
-export interface PoolParts {
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  /** Interval between canaries of an endpoint without traffic. */
-  readonly canaryIntervalMs: number;
-  readonly backendOf: (endpoint: EndpointConfig) => Backend;
-  /** The server of an endpoint, which other pools may share. Absent: endpoints share nothing. */
-  readonly serverOf?: (endpoint: EndpointConfig) => ServerLoad;
-  /** Called when an endpoint that is gone has ended its last call. */
-  readonly release?: (backend: Backend) => void;
-  /** Finds the endpoints; absent: those of the configuration. */
-  readonly discovery?: Discovery | undefined;
-  /** Interval of the discovery, in milliseconds. Default 5 s. */
-  readonly discoveryMs?: number | undefined;
-  /** Zone of this worker. */
-  readonly zone?: string | undefined;
-  /** How its calls go out together, where its `microBatch` says so. */
-  readonly joining?: Joining | undefined;
-  /** Counts rate limits over all workers; absent: each worker counts only its own calls. */
-  readonly redis?: Redis | undefined;
-}
 
 /** Longest wait of a hedge for a slot that workers share, in milliseconds; the store grants one within a few. */
 const GRANT_MS = 500;
