@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -116,7 +117,7 @@ describe('a streaming edge', () => {
     ['queued', QUEUED],
     ['inline', INLINE],
   ] as const)('loses no sentence and speaks none twice when the worker of %s stages is killed', async (_, pipeline) => {
-    const queue = `streams-kill-${_}`;
+    const queue = `streams-kill-${randomUUID()}`;
     const victim = await WorkerProcess.start(queue);
     const run = await start(client, pipeline, QUESTION, queue);
     const followed = followAll(run);
@@ -136,7 +137,7 @@ describe('a streaming edge', () => {
   ] as const)(
     'of functions goes on behind what is committed when the worker of %s stages is killed',
     async (_, relay) => {
-      const queue = `streams-code-${_}`;
+      const queue = `streams-code-${randomUUID()}`;
       const log = new CallLog();
       const [victim, n] = [await WorkerProcess.start(queue), 12];
       const run = await start(client, fixtures[relay], { log: log.file, n, ms: 100 }, queue);
@@ -164,7 +165,7 @@ describe('a streaming edge', () => {
   );
 
   it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
-    const queue = 'streams-one-slot';
+    const queue = `streams-one-slot-${randomUUID()}`;
     const worker = await WorkerProcess.start(queue, { MILLRACE_MAX_ACTIVITIES: '1' });
     const runs = await Promise.all([1, 2, 3].map(() => start(client, QUEUED, QUESTION, queue)));
     const all = await Promise.all(runs.map((run) => check(run, followAll(run))));
