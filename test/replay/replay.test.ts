@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -35,6 +36,30 @@ describe('the interpreter replays', () => {
     // A child run's id is made of its parent's.
     const { workflowId } = history.events[0]?.workflowExecutionStartedEventAttributes ?? {};
     await Worker.runReplayHistory(options, history, workflowId);
+  });
+
+  // Of each change (decision 0120) there is a history from before it: without its patch, exactly these do not replay.
+  it('only with their patches', async () => {
+    const code = readFileSync(BUNDLE, 'utf8');
+    const taken = code.replace(/(takes = \(change\) => )[^;]+;/, '$1true;');
+    expect(taken).not.toBe(code);
+    const folder = mkdtempSync(path.join(tmpdir(), 'millrace-replay-'));
+    const codePath = path.join(folder, 'bundle.js');
+    writeFileSync(codePath, taken);
+    const failed: string[] = [];
+    for (const file of recorded) {
+      const history = read(file);
+      const { workflowId } = history.events[0]?.workflowExecutionStartedEventAttributes ?? {};
+      const replayed = Worker.runReplayHistory({ ...options, workflowBundle: { codePath } }, history, workflowId);
+      await replayed.catch(() => failed.push(path.basename(file)));
+    }
+    rmSync(folder, { recursive: true });
+    expect(failed.sort()).toEqual([
+      'agent-without-tools.json',
+      'approval-told.json',
+      'delivery-of-waits.json',
+      'lost-stream.json',
+    ]);
   });
 
   it('and counts none of these runs again', async () => {
