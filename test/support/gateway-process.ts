@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
-import { testEnvironment } from './settings.js';
+import { ofTheStack, testEnvironment } from './settings.js';
 
 const CLI = 'dist/cli/main.js';
 const START_MS = 90_000;
@@ -29,7 +29,7 @@ export class GatewayProcess {
     // The gateway of the stack has the port of the gRPC door.
     const own = { MILLRACE_GATEWAY_PORT: String(port), MILLRACE_KSERVE_GRPC_PORT: '0' };
     const child = spawn(process.execPath, [CLI, 'gateway'], {
-      env: { ...process.env, ...testEnvironment({ ...own, ...more }) },
+      env: { ...process.env, ...ofTheStack(), ...testEnvironment({ ...own, ...more }) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const gateway = new GatewayProcess(child, port);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { address } from './runs.js';
-import { testEnvironment, testSettings } from './settings.js';
+import { ofTheStack, testEnvironment, testSettings } from './settings.js';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/python-sdk', import.meta.url));
 
@@ -106,7 +106,13 @@ export class PythonWorker {
   ): Promise<PythonWorker> {
     const args = ['-m', 'millrace', 'worker', module, '--queue', queue, '--concurrency', '4'];
     const home = path.resolve(testSettings().MILLRACE_HOME);
-    const env = { ...sdk.env, TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), MILLRACE_HOME: home, ...more };
+    const env = {
+      ...sdk.env,
+      ...ofTheStack(),
+      TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'),
+      MILLRACE_HOME: home,
+      ...more,
+    };
     const child = spawn(sdk.python, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const worker = new PythonWorker(child);
     const until = Date.now() + START_MS;

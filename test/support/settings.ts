@@ -1,3 +1,4 @@
+import { STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { TEMPORAL_SETTINGS } from '../../workers/settings/temporal.js';
 import { readSettings, type Settings } from '../../workers/settings.js';
 
@@ -51,3 +52,6 @@ export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Re
 
 export const testSettings = (more: Readonly<Record<string, string>> = {}): Settings =>
   readSettings(testEnvironment(more));
+
+/** Marks a process of a test as one of the stack: where a run of the tests is cut off, the next one ends it. */
+export const ofTheStack = (): Record<string, string> => ({ [STACK_MARK]: testSettings().MILLRACE_HOME });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
-import { testEnvironment } from './settings.js';
+import { ofTheStack, testEnvironment } from './settings.js';
 
 const CLI = 'dist/cli/main.js';
 const START_MS = 120_000;
@@ -29,7 +29,7 @@ export class WorkerProcess {
       ...more,
     });
     const child = spawn(process.execPath, [CLI, 'worker'], {
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...ofTheStack(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     mkdirSync('.millrace/test/logs', { recursive: true });

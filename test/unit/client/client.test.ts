@@ -324,7 +324,7 @@ describe('audio of a run', () => {
     expect(Buffer.from((await audio.read()).value ?? []).toString()).toBe('first ');
     const next = audio.read();
     leave.abort(new Error('left'));
-    await expect(next).rejects.toThrow();
+    await expect(next).rejects.toThrow('left');
   });
 
   test('of a run that is followed: the only audio of its output, with its events and its result', async () => {
