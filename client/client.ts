@@ -322,7 +322,7 @@ export class MillraceClient {
       const headers = { ...this.#headers, ...(init.headers as Record<string, string>) };
       response = await this.#fetch(this.#base + route, { ...init, headers });
     } catch (error) {
-      if (init.signal?.aborted) throw error;
+      init.signal?.throwIfAborted();
       throw unreachable(this.#base, error);
     }
     if (response.ok) return response;
