@@ -24,6 +24,8 @@ export class ShapeBuilder {
   readonly #assumptions: string[] = [];
   /** The stages that must end before a source has its value. */
   readonly #endsOf = new Map<string, readonly number[]>();
+  /** Stages outside the devices that read the whole of what is before them: theirs is there after its end. */
+  readonly #whole = new Set<string>();
 
   assume(assumption: string): void {
     this.#assumptions.push(assumption);
@@ -54,7 +56,7 @@ export class ShapeBuilder {
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
     }
     if (traitsOf({ kind })?.servedBy === 'pool' && kind !== 'http') {
-      const from = this.#makerOf(streamFrom, waits);
+      const from = this.#makerOf(streamFrom, after, waits);
       if (from !== undefined) {
         const { pieceTokens } = UNSTATED;
         this.assume(
@@ -71,14 +73,28 @@ export class ShapeBuilder {
           ...(from !== undefined && { streamFrom: from }),
         }),
       ];
-    } else this.assume(`${id} (${kind}) runs outside the devices and takes no time`);
+    } else {
+      if (this.#readsWhole(streamFrom, after)) this.#whole.add(id);
+      this.assume(`${id} (${kind}) runs outside the devices and takes no time`);
+    }
     this.define(id, waits);
   }
 
-  /** The placed stage that makes a stream, if the reader waits for it itself: not for an embedding of the whole. */
-  #makerOf(source: string | undefined, waits: readonly number[]): number | undefined {
-    const [maker, ...others] = source === undefined ? [] : (this.#endsOf.get(source) ?? []);
+  /**
+   * The placed stage that makes a stream, if the reader can read it while it is made: it waits for the stage itself, not for
+   * an embedding of the whole, and nothing between them reads the whole.
+   */
+  #makerOf(source: string | undefined, after: readonly string[], waits: readonly number[]): number | undefined {
+    if (source === undefined || this.#readsWhole(source, after)) return undefined;
+    const [maker, ...others] = this.#endsOf.get(source) ?? [];
     return maker !== undefined && others.length === 0 && waits.includes(maker) ? maker : undefined;
+  }
+
+  /** Whether a reader of `source` waits for the end of what makes it: a function in between, or its other inputs do. */
+  #readsWhole(source: string | undefined, after: readonly string[]): boolean {
+    if (source === undefined || this.#whole.has(source)) return true;
+    const makers = this.#endsOf.get(source) ?? [];
+    return after.some((other) => other !== source && this.endsOf([other]).some((end) => makers.includes(end)));
   }
 
   #push(stage: StageShape): number {

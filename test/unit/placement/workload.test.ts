@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { SEGMENTS } from '../../../cli/graph.js';
 import {
   assistant,
@@ -7,6 +8,7 @@ import {
   ragAnswer,
   voiceAssistant,
 } from '../../../pipelines/catalog/index.js';
+import { chat, code, codeStream, pipeline, streamOf, synthesize } from '../../../pipelines/index.js';
 import { explain } from '../../../pipelines/inspect/index.js';
 import { type PipelineShape, readPipelineShape, shapeOf, withAssumptions } from '../../../placement/workload/index.js';
 import { examples } from './reference-examples.js';
@@ -15,6 +17,89 @@ import { refusal } from './refusal.js';
 const edges = ({ stages }: PipelineShape) =>
   stages.map(({ id, model, after }) => `${after.map((i) => stages[i]?.id).join('+') || '-'} > ${id} (${model})`);
 const SHORT = examples('json')[2] ?? '';
+
+const sentence = z.string();
+const each = codeStream(
+  'each',
+  { input: z.object({ text: streamOf(sentence) }), entry: sentence },
+  async function* ({ text }) {
+    yield* text;
+  },
+);
+const cut = codeStream('cut', { input: z.object({ text: sentence }), entry: sentence }, async function* ({ text }) {
+  yield* text.split('.');
+});
+const toneOf = code(
+  'tone',
+  { input: z.object({ text: sentence }), output: z.object({ tone: sentence }) },
+  async () => ({
+    tone: 'calm',
+  }),
+);
+const toned = codeStream(
+  'toned',
+  { input: z.object({ text: streamOf(sentence), tone: sentence }), entry: sentence },
+  async function* ({ text, tone }) {
+    for await (const each of text) yield `${tone}: ${each}`;
+  },
+);
+const question = { input: z.object({ question: z.string() }) };
+
+/** By how the answer comes to be spoken: the stage whose stream is read while it is made. */
+const SPOKEN = {
+  'sentence by sentence': pipeline('p', question, ({ input, stage }) => {
+    const { sentences } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: sentences }).audio };
+  }),
+  'by a function that reads sentences': pipeline('p', question, ({ input, stage }) => {
+    const { sentences } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    const { entries } = stage('each', each, { text: sentences });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: entries }).audio };
+  }),
+  'by a function that reads the whole': pipeline('p', question, ({ input, stage }) => {
+    const { text } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    const { entries } = stage('cut', cut, { text });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: entries }).audio };
+  }),
+  'by a function that reads the stream of such a one': pipeline('p', question, ({ input, stage }) => {
+    const { text } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    const { entries } = stage('cut', cut, { text });
+    const again = stage('each', each, { text: entries });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: again.entries }).audio };
+  }),
+  'in a tone that the whole sets': pipeline('p', question, ({ input, stage }) => {
+    const { sentences, text } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    const tone = stage('tone', toneOf, { text }).tone;
+    const { entries } = stage('toned', toned, { text: sentences, tone });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: entries }).audio };
+  }),
+  'in a tone that the question sets': pipeline('p', question, ({ input, stage }) => {
+    const { sentences } = stage('answer', chat({ model: 'llm' }), { prompt: input.question });
+    const tone = stage('tone', toneOf, { text: input.question }).tone;
+    const { entries } = stage('toned', toned, { text: sentences, tone });
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: entries }).audio };
+  }),
+} as const;
+
+describe('a stage that reads a stream', () => {
+  it.each([
+    ['sentence by sentence', 'answer'],
+    ['by a function that reads sentences', 'answer'],
+    ['by a function that reads the whole', undefined],
+    ['by a function that reads the stream of such a one', undefined],
+    ['in a tone that the whole sets', undefined],
+    ['in a tone that the question sets', 'answer'],
+  ] as const)('%s, begins with %s', (how, from) => {
+    const planned = shapeOf(SPOKEN[how].plan);
+    const explained = readPipelineShape(JSON.stringify(explain(SPOKEN[how], SEGMENTS, () => undefined)), 'e.json');
+    for (const { stages, assumptions } of [planned, explained]) {
+      const speak = stages.find(({ id }) => id === 'speak');
+      expect(stages[speak?.streamFrom ?? -1]?.id).toBe(from);
+      expect(speak?.after.map((i) => stages[i]?.id)).toEqual(['answer']);
+      expect(/speak reads .* in pieces/.test(assumptions.join())).toBe(from !== undefined);
+    }
+  });
+});
 
 describe('the shape of a pipeline', () => {
   it('is read in the short form of the reference', () => {
