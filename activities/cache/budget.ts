@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { keySegment, script } from '../../stores/redis/index.js';
+import { chunks } from './chunks.js';
 
 /**
  * What the cached answers of a tenant take, and which of them are worth least. The value of an answer is
@@ -8,13 +9,22 @@ import { keySegment, script } from '../../stores/redis/index.js';
  * "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching policy", HPL-98-69, 1998).
  *
  * Members are named in 65 characters: partition and id. The ledger has no time to live: a store that evicts only keys with
- * one keeps it. If it is lost, counting starts anew and answers end by their own time to live.
+ * one keeps it. A store that evicts any key may take a part of it. If it or a part is lost, counting starts anew, and the
+ * answers that it had counted end by their own time to live.
  */
 const KEYS = ['value', 'until', 'of', 'sum'] as const;
 type Keys = [value: string, until: string, of: string, sum: string];
 
 /** Answers counted or removed by one script: a millisecond of Redis' time. */
 const MOST_AT_ONCE = 64;
+
+/** Before anything is changed: of a ledger that has lost a part, the others name bytes and answers that nothing removes. */
+const LOST = `
+local function forget()
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+  redis.call('HDEL', KEYS[4], 'bytes')
+end
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) < 3 or redis.call('HEXISTS', KEYS[4], 'bytes') == 0 then forget() end`;
 
 const DROP = `
 local now = redis.call('TIME')
@@ -30,7 +40,9 @@ local function drop(member)
   freed = freed + bytes
 end
 local most = ${MOST_AT_ONCE}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)) do drop(member) end`;
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)) do drop(member) end
+-- The store has given the memory of these back by itself.
+freed = 0`;
 
 const EVICT = `
 local evicted = 0
@@ -38,7 +50,10 @@ while #gone < 2 * most do
   local total = tonumber(redis.call('HGET', KEYS[4], 'bytes') or '0')
   if total <= budget then break end
   local least = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  if #least == 0 then break end
+  if #least == 0 then
+    forget()
+    break
+  end
   -- The removal first: a store that is full permits others then.
   drop(least[1])
   redis.call('HSET', KEYS[4], 'clock', least[2])
@@ -47,12 +62,13 @@ end
 if evicted > 0 then redis.call('HINCRBY', KEYS[4], 'evicted', evicted) end
 return { redis.call('HGET', KEYS[4], 'bytes') or '0', gone, freed }`;
 
+/** `freed`: bytes of what was evicted, without what had expired. */
 type Reply = [bytes: string, gone: string[], freed: number];
 
 type Admitted = [cost: number, ttlMs: number, budget: number, ...membersAndBytes: (string | number)[]];
 
 /** An answer's earlier copy may have expired. It is not removed as such: the new one has been stored under its key. */
-const admit = script<Keys, Admitted, Reply>(`
+const admit = script<Keys, Admitted, Reply>(`${LOST}
 for i = 4, #ARGV, 2 do redis.call('ZREM', KEYS[2], ARGV[i]) end
 ${DROP}
 local cost = tonumber(ARGV[1])
@@ -73,7 +89,8 @@ for i = 4, #ARGV, 2 do
 end
 ${EVICT}`);
 
-const shrink = script<Keys, [bytes: number], Reply>(`${DROP}
+const shrink = script<Keys, [bytes: number], Reply>(`${LOST}
+${DROP}
 local budget = tonumber(redis.call('HGET', KEYS[4], 'bytes') or '0') - tonumber(ARGV[1])
 ${EVICT}`);
 
@@ -83,7 +100,7 @@ for _, member in ipairs(ARGV) do
   local bytes, cost, uses = string.match(redis.call('HGET', KEYS[3], member) or '', '^(%d+) (%d+) (%d+)')
   if bytes then
     redis.call('HSET', KEYS[3], member, bytes .. ' ' .. cost .. ' ' .. (uses + 1))
-    redis.call('ZADD', KEYS[1], clock + (uses + 1) * cost / bytes, member)
+    redis.call('ZADD', KEYS[1], 'XX', clock + (uses + 1) * cost / bytes, member)
     redis.call('HINCRBY', KEYS[4], 'hits', 1)
     redis.call('HINCRBY', KEYS[4], 'savedMs', cost)
   end
@@ -173,9 +190,12 @@ export class Budget {
     const [tenant] = await this.#redis.zrevrange(TENANTS, 0, 0);
     if (tenant === undefined) return 0;
     let left = bytes;
-    for (let freed = 1; left > 0 && freed > 0; left -= freed) {
+    for (let some = true; left > 0 && some; ) {
       const reply = await shrink(this.#redis, keysFor(tenant), left);
-      freed = reply[2];
+      const [, gone, freed] = reply;
+      // Of a call that has found nothing but expired answers the next one goes on.
+      some = gone.length > 0;
+      left -= freed;
       await this.#removed(tenant, reply);
     }
     return bytes - left;
@@ -199,7 +219,7 @@ export class Budget {
     let left = answers.length;
     const most = this.#bytes > 0 ? this.#bytes : Number.MAX_SAFE_INTEGER;
     const cost = Math.max(1, Math.round(costMs));
-    for (const some of chunks(answers)) {
+    for (const some of chunks(answers, MOST_AT_ONCE)) {
       const { tenant } = some[0] as Sized;
       const sizes = some.map(({ bytes }) => Math.ceil(bytes) + OVERHEAD);
       const sized = some.flatMap((answer, i) => [memberOf(answer), sizes[i] as number]);
@@ -213,7 +233,7 @@ export class Budget {
 
   /** Counts hits, of one tenant: their answers are worth more. */
   async used(...answers: readonly Counted[]): Promise<void> {
-    for (const some of chunks(answers))
+    for (const some of chunks(answers, MOST_AT_ONCE))
       await use(this.#redis, keysFor((some[0] as Counted).tenant), ...some.map(memberOf));
   }
 
@@ -260,10 +280,6 @@ export class Budget {
 
 /** Bytes removed before an insert at least, while the store is full. */
 const LEAST_RELIEF = 256 * 1024;
-
-function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
-}
 
 const keysFor = (tenant: string): Keys =>
   KEYS.map((name) => `millrace:cache-budget:{${keySegment(tenant)}}:${name}`) as Keys;

@@ -259,11 +259,11 @@ describe('the budget of a tenant', () => {
   it('keeps no vector that it does not count: nothing would remove it', async () => {
     const own = { tenant: tenant() };
     // The ledger cannot be written.
-    await redis.set(`millrace:cache-budget:{${own.tenant}}:value`, 'of another type');
+    await redis.set(`millrace:cache-budget:{${own.tenant}}:sum`, 'of another type');
     await through('How far is the moon?', 'A', own);
     expect(await redis.keys(`*${own.tenant}*:vectors`)).toEqual([]);
     expect(await through('How far is the moon?', 'unused', own)).toMatchObject({ outcome: 'hit' });
-    await redis.del(`millrace:cache-budget:{${own.tenant}}:value`);
+    await redis.del(`millrace:cache-budget:{${own.tenant}}:sum`);
     await through('How far is the sun?', 'B', own);
     expect(await redis.keys(`*${own.tenant}*:vectors`)).toHaveLength(1);
   });
