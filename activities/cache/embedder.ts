@@ -11,6 +11,8 @@ export interface Embedder {
 /** The caller of an embedding, which counts and queues at the pool as the stage's own calls do. */
 export interface EmbedCaller {
   readonly tenant: string;
+  /** Who stores the vector, for the allowance of each caller. Absent: the tenant's alone. */
+  readonly insertedBy?: string | undefined;
   /** Absent: `default`. */
   readonly priority?: Priority | undefined;
   /** Longest wait in the embedder's queue, in milliseconds. Absent: until the signal aborts. */

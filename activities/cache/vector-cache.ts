@@ -8,6 +8,7 @@ import { RationedWarnings } from '../../telemetry/warnings.js';
 import { Allowance, type AllowanceLimits } from './allowance.js';
 import type { Budget, Counted } from './budget.js';
 import { servedFor } from './cache-key.js';
+import { chunks } from './chunks.js';
 import type { Embedder } from './embedder.js';
 import { ttlOf } from './freshness.js';
 
@@ -54,7 +55,7 @@ export class VectorCache {
     try {
       const found: (number[] | undefined)[] = [];
       const placeOf = placesOf(space);
-      for (const some of chunks(texts)) {
+      for (const some of chunks(texts, MOST_AT_ONCE)) {
         const places = some.map(placeOf);
         const stored = await this.#redis.mgetBuffer(...places.map(keyOf));
         this.#budget.used(...places.filter((_, i) => stored[i] !== null)).catch(() => undefined);
@@ -81,7 +82,7 @@ export class VectorCache {
       const ttlMs = ttlOf(space);
       const { tenant, insertedBy } = space;
       const placeOf = placesOf(space);
-      for (const some of chunks(entries)) {
+      for (const some of chunks(entries, MOST_AT_ONCE)) {
         const made = some.map(([text, vector]) => {
           const value = bytesOf(vector);
           return { ...placeOf(text), value, bytes: value.length };
@@ -106,10 +107,6 @@ export class VectorCache {
       this.#warnings.warn('write', { error: messageOf(error) }, 'embeddings not cached');
     }
   }
-}
-
-function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < items.length; from += MOST_AT_ONCE) yield items.slice(from, from + MOST_AT_ONCE);
 }
 
 /** Where vectors of a space are, by text. */
@@ -161,7 +158,9 @@ export const withVectorCache = (
     const model = await identityOf(signal).catch(() => undefined);
     signal.throwIfAborted();
     if (model === undefined) return embedder.embed(text, signal, caller);
-    const space = { tenant: caller.tenant, model, ttlMs: OWN_TTL_MS };
+    // All callers of a tenant share the vectors; who stores one uses up the allowance, so that nobody fills what all share.
+    const { tenant, insertedBy } = caller;
+    const space = { tenant, insertedBy, model, ttlMs: OWN_TTL_MS };
     const [known] = (await cache.read(space, [text])) ?? [];
     signal.throwIfAborted();
     if (known) return Float32Array.from(known);

@@ -278,10 +278,11 @@ async function runInWorker(
   call: StageCall,
   context: Parameters<WorkerKind>[1],
 ): Promise<Served> {
-  const { kind, model, with: options, tenant, priority } = call;
+  const { kind, model, with: options, tenant, insertedBy, priority } = call;
   const run = kinds.get(kind);
   if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
-  const given = await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context);
+  const by = { ...(insertedBy !== undefined && { insertedBy }), ...(priority && { priority }) };
+  const given = await run({ model, with: options, input, tenant, ...by }, context);
   return { output: check(output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 

@@ -12,6 +12,8 @@ export interface WorkerRequest {
   /** Checked against the kind's schema. */
   readonly input: JsonObject;
   readonly tenant: string;
+  /** Whose allowance of the embedding cache its vectors take. Absent: the tenant's alone. */
+  readonly insertedBy?: string;
   /** Priority of its calls of pools. Absent: `default`. */
   readonly priority?: Priority;
 }

@@ -15,10 +15,10 @@ interface Described {
  */
 export function toolSearchKind(embedderFor: (name: string) => Embedder): WorkerKind {
   const vectors = new ToolVectors();
-  return async ({ with: { embedder: name, shown }, input, tenant, priority }, { signal }) => {
+  return async ({ with: { embedder: name, shown }, input, tenant, insertedBy, priority }, { signal }) => {
     const { query, tools } = input as unknown as { readonly query: string; readonly tools: readonly Described[] };
     const embedder = embedderFor(String(name));
-    const caller = { tenant, ...(priority && { priority }) };
+    const caller = { tenant, insertedBy, priority };
     const [wanted, ...all] = await vectors.of(embedder, [query, ...tools.map(textOf)], signal, caller);
     const scores = all.map((vector, i) => ({
       i,

@@ -36,10 +36,11 @@ export function indexKinds(index: PassageIndex): ReadonlyMap<string, WorkerKind>
   ]);
 }
 
-/** The caller's tenant and the stage's options. Throws `INVALID_PIPELINE`: options come from the definition. */
-function of<T extends object>({ model, tenant, priority, with: given }: WorkerRequest, options: z.ZodType<T>) {
+/** The call's tenant and caller, and the stage's options. Throws `INVALID_PIPELINE`: options come from the definition. */
+function of<T extends object>(request: WorkerRequest, options: z.ZodType<T>) {
+  const { model, tenant, insertedBy, priority, with: given } = request;
   const parsed = options.safeParse(given);
-  if (parsed.success) return { ...parsed.data, tenant, priority, index: model };
+  if (parsed.success) return { ...parsed.data, tenant, insertedBy, priority, index: model };
   const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
   throw new MillraceError('INVALID_PIPELINE', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
 }

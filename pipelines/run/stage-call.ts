@@ -27,6 +27,8 @@ export interface StageCall {
   readonly with: JsonObject;
   /** Version of a `code` stage's function; absent, any version matches. */
   readonly codeVersion?: string;
+  /** Of a kind that embeds: who stores the vectors, `<owner>`. Absent: the tenant alone. */
+  readonly insertedBy?: string;
   /** The cache to query first. */
   readonly cache?: SemanticCacheCall | ExactCacheCall;
   /**
@@ -68,7 +70,7 @@ export interface StageCall {
 interface CacheCall {
   /** Whose answers they are within the tenant: `<pipeline>/<owner>`, of an exact cache `<owner>`. Absent: everybody's. */
   readonly principal?: string;
-  /** Who stores an answer: `<pipeline>/<owner>`. Absent: the pipeline. */
+  /** Who stores an answer: `<owner>`, whichever pipeline it runs. Absent: the tenant alone. */
   readonly insertedBy?: string;
   /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
   readonly only?: true;

@@ -17,6 +17,8 @@ export interface KindTraits {
   readonly streams?: readonly string[];
   /** The field of its input that may be a stream. */
   readonly takes?: string;
+  /** Its calls embed texts, and the vectors are cached. */
+  readonly embeds?: true;
   /** Kinds without a pool: the connector and device shown to users. */
   readonly local?: { readonly connector: string; readonly device: string };
 }
@@ -36,8 +38,8 @@ export const TRAITS = {
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },
   http: { servedBy: 'pool', effects: 'intended' },
-  retrieve: { servedBy: 'worker', effects: 'none', local: at('redis') },
-  upsert: { servedBy: 'worker', effects: 'intended', local: at('redis') },
+  retrieve: { servedBy: 'worker', effects: 'none', embeds: true, local: at('redis') },
+  upsert: { servedBy: 'worker', effects: 'intended', embeds: true, local: at('redis') },
   media: { servedBy: 'worker', effects: 'none', local: at('media') },
   split: { servedBy: 'worker', effects: 'none', local: at('media') },
   code: { servedBy: 'worker', effects: 'intended', local: at('code') },
@@ -49,7 +51,7 @@ export const TRAITS = {
   mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },
   session: { servedBy: 'worker', effects: 'intended', local: at('redis') },
-  'tool-search': { servedBy: 'worker', effects: 'none', local: at('embed') },
+  'tool-search': { servedBy: 'worker', effects: 'none', embeds: true, local: at('embed') },
   // What it stores has its own sha256 as its address: storing it again changes nothing.
   result: { servedBy: 'worker', effects: 'none', local: at('artifacts') },
 } as const satisfies Readonly<Record<string, KindTraits>>;

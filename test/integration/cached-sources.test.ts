@@ -5,12 +5,13 @@ import { type Embedder, withVectorCache } from '../../activities/cache/index.js'
 import type { Pools } from '../../activities/pools/index.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
 import type { Attempt } from '../../activities/stage/serving.js';
-import { PassageIndex } from '../../activities/vector-index/index.js';
+import type { WorkerContext } from '../../activities/stage/worker-kind.js';
+import { indexKinds, PassageIndex } from '../../activities/vector-index/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage } from '../../pipelines/stages/kind.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
-import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
+import { openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { address } from '../support/runs.js';
 
@@ -140,6 +141,32 @@ describe('an embedding cache on real Redis', () => {
     expect(calls).toBe(1);
     await counted.embed('a question', attempt.signal, { tenant: tenant() });
     expect(calls).toBe(2);
+  });
+
+  it('charges what Millrace itself embeds for a caller to that caller: texts of lookups, indexes and searches', async () => {
+    const own = tenant();
+    const large = { fingerprint: async () => 'w', embed: async () => new Float32Array(25_000).fill(1) };
+    const { vectors } = openCache(redis, embedder, {}, undefined, { principalBytesPerHour: 250_000 });
+    const kept = async (text: string) =>
+      (await vectors.read({ tenant: own, model: 'w', ttlMs: 86_400_000 }, [text]))?.[0] !== undefined;
+    const cached = withVectorCache(large, vectors);
+    const { cache } = openCache(redis, cached);
+    const asked = request('Who wrote Hamlet?', { tenant: own, insertedBy: 'mallory' });
+    await cache.through(asked, async () => ({ text: 'Shakespeare' }), attempt.signal);
+    const kinds = indexKinds(new PassageIndex({ redis: index, embedderFor: () => cached }));
+    const as = (insertedBy: string) => ({ model: 'docs', tenant: own, insertedBy });
+    const put = { passages: [{ id: 'a', text: 'A passage.' }] };
+    const context = { signal: attempt.signal } as WorkerContext;
+    await kinds.get('upsert')?.({ ...as('mallory'), with: { embedder: 'minilm' }, input: put }, context);
+    for (const [caller, query] of [
+      ['mallory', 'Mallory?'],
+      ['alice', 'Alice?'],
+    ] as const) {
+      const search = { ...as(caller), with: { embedder: 'minilm', k: 1 }, input: { query } };
+      expect(await kinds.get('retrieve')?.(search, context)).toMatchObject({ passages: [{ id: 'a' }] });
+    }
+    expect([await kept('Who wrote Hamlet?'), await kept('A passage.')]).toEqual([true, true]);
+    expect([await kept('Mallory?'), await kept('Alice?')]).toEqual([false, true]);
   });
 });
 

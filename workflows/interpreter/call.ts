@@ -1,5 +1,6 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
+import { traitsOf } from '../../pipelines/stages/traits.js';
 import type { Run } from './state.js';
 
 /** What the step alone knows of its call. */
@@ -13,7 +14,7 @@ interface OwnCall {
 
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
-  const { plan, tenant } = run.context;
+  const { plan, tenant, sessionsOf } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
   const { cache, streams, entryMs } = own;
   const { retry, timeout, hedge } = policy;
@@ -29,6 +30,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     model,
     with: stage.with,
     ...(codeVersion !== undefined && { codeVersion }),
+    ...(sessionsOf !== undefined && traitsOf(stage)?.embeds && { insertedBy: ownerOf(sessionsOf) }),
     ...(cache && { cache }),
     retry,
     ...(policy.patienceMs !== undefined && { patienceMs: policy.patienceMs }),
@@ -44,6 +46,9 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
   };
 }
+
+/** The caller, whichever pipeline it runs. Names of pipelines have no slash. */
+export const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);
 
 /** Producers are in the stage's own graph, so their paths begin like its own. */
 function channelsOf({ id, streams = {} }: StagePlan, path: string): NonNullable<StageCall['reads']> {

@@ -15,7 +15,7 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { runAgent } from './agent/agent.js';
 import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
-import { callOf } from './call.js';
+import { callOf, ownerOf } from './call.js';
 import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
@@ -216,6 +216,3 @@ function cacheOf(
     ...(principal !== undefined && { principal }),
   };
 }
-
-/** The caller, whichever pipeline it runs. Names of pipelines have no slash. */
-const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);

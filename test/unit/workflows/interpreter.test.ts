@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { approve, code, MillraceError, pipeline, semantic, text } from '../../../pipelines/index.js';
+import { approve, code, MillraceError, pipeline, retrieve, semantic, text } from '../../../pipelines/index.js';
 import type { RunContext, StageCall, StageRecord } from '../../../pipelines/run/index.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { Waits } from '../../../workflows/interpreter/index.js';
@@ -186,6 +186,33 @@ describe('interpret', () => {
     expect(calls[0]?.cache).toMatchObject({ key: 'why?', context: { q: null, who: 'ada' }, principal: 'cached/key-1' });
     // The caller's allowance is one for all pipelines.
     expect(calls[0]?.cache?.insertedBy).toBe('key-1');
+  });
+
+  it.each([
+    ['ask/key-1', 'key-1'],
+    [undefined, undefined],
+  ])('tells a kind that embeds who stores the vectors: of a run of %s', async (sessionsOf, insertedBy) => {
+    const ask = pipeline('ask', { input: z.object({ q: z.string() }) }, ({ input, stage }) => ({
+      found: stage('find', retrieve({ index: 'docs' }), { query: input.q }).passages,
+      kept: stage(
+        'keep',
+        code('keep', { input: one, output: one }, ({ n }) => ({ n })),
+        { n: 1 },
+      ).n,
+    }));
+    const calls: StageCall[] = [];
+    const inner = new CodeRunner(ask);
+    const runner: Pick<CodeRunner, 'run'> = {
+      async run(input, call, attempt) {
+        calls.push(call);
+        if (call.kind === 'code') return inner.run(input, call, attempt);
+        return { output: { passages: [] }, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
+      },
+    };
+    const context = { ...contextOf(ask), ...(sessionsOf !== undefined && { sessionsOf }) };
+    await runInProcess({ q: 'why?' }, context, { runner, run: 'r' });
+    const told = Object.fromEntries(calls.map(({ stage, insertedBy }) => [stage, insertedBy]));
+    expect(told).toEqual({ find: insertedBy, keep: undefined });
   });
 
   describe('approve', () => {
