@@ -16,7 +16,7 @@ const event = (data: Event): ServerEvent => ({ data: JSON.stringify(data) });
 
 /**
  * Writes a run as AG-UI's events: steps are stages, and the state has the run's id and the status of each step. Each text of an agent is a
- * message. One that is void is named by a custom event, and comes again as another message.
+ * message. One that is void is named by a custom event, and comes again as another message; the same holds for a call.
  */
 export class RunEvents {
   readonly #input: RunInput;
@@ -26,6 +26,8 @@ export class RunEvents {
   /** Ids of the calls and of the results that the client has. */
   readonly #calls: Set<string>;
   readonly #results: Set<string>;
+  /** The client's ids of calls that the run has told. */
+  readonly #told = new Map<string, string>();
   #messages = 0;
   /** The message that is being written. */
   #writing: { readonly id: string; readonly thinks: boolean } | undefined;
@@ -100,7 +102,7 @@ export class RunEvents {
   *#tell(piece: Told): Events {
     if ('text' in piece) yield* this.#write(false, piece.text);
     else if ('reasoning' in piece) yield* this.#write(true, piece.reasoning);
-    else if ('called' in piece) yield* this.#call(piece.called);
+    else if ('called' in piece) yield* this.#called(piece.called);
     else if ('executed' in piece) yield* this.#result(piece.executed);
     else {
       const messageId = this.#writing?.id;
@@ -134,6 +136,18 @@ export class RunEvents {
     if (writing.thinks) yield event({ type: 'REASONING_END', messageId });
   }
 
+  /** A call of a number that was told as another call, which is void: it has an id of its own, as a client has both. */
+  *#called(call: CallBegun): Events {
+    const former = this.#told.get(call.id);
+    const id = former === undefined ? call.id : `${former}_again`;
+    this.#told.set(call.id, id);
+    if (former !== undefined) {
+      if (!this.#results.has(former)) yield this.#resultOf(former, 'Error: the call was not made');
+      yield event({ type: 'CUSTOM', name: 'millrace.void', value: { toolCallId: former } });
+    }
+    yield* this.#call({ ...call, id });
+  }
+
   *#call({ id: toolCallId, name: toolCallName, arguments: delta }: CallBegun): Events {
     if (this.#calls.has(toolCallId)) return;
     this.#calls.add(toolCallId);
@@ -145,12 +159,16 @@ export class RunEvents {
   }
 
   *#result(call: ExecutedCall): Events {
-    const { id: toolCallId, output, error } = call;
-    if (this.#results.has(toolCallId)) return;
+    const { output, error } = call;
+    const id = this.#told.get(call.id) ?? call.id;
+    if (this.#results.has(id)) return;
+    yield* this.#call({ ...call, id });
+    yield this.#resultOf(id, output ?? `Error: ${error ?? 'unknown'}`);
+  }
+
+  #resultOf(toolCallId: string, content: string): ServerEvent {
     this.#results.add(toolCallId);
-    yield* this.#call(call);
-    const content = output ?? `Error: ${error ?? 'unknown'}`;
-    yield event({ type: 'TOOL_CALL_RESULT', messageId: `res_${toolCallId}`, toolCallId, content, role: 'tool' });
+    return event({ type: 'TOOL_CALL_RESULT', messageId: `res_${toolCallId}`, toolCallId, content, role: 'tool' });
   }
 
   /** Every step that has begun must be finished before the run is. */

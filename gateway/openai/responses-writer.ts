@@ -37,8 +37,8 @@ export class ResponseWriter {
   #open: OpenItem | undefined;
   /** By `output_index`; undefined: void, or not yet done. */
   readonly #items: (Item | undefined)[] = [];
-  /** Indexes of calls that have begun, by their ids. */
-  readonly #begun = new Map<string, number>();
+  /** Calls that have begun, by their ids. */
+  readonly #begun = new Map<string, { readonly output_index: number; readonly item: Item }>();
   #messages = 0;
   #thoughts = 0;
 
@@ -75,13 +75,17 @@ export class ResponseWriter {
     const isWhole = open !== undefined && last !== undefined && textOf(last) === open.text;
     if (isWhole) yield* this.#closeMessage({ ...last, id: open.item.id });
     else yield* this.#closeVoid();
-    const done = new Set(this.#items.map((item) => item && keyOf(item)));
+    const done = this.#items.filter((item) => item !== undefined && !(isWhole && isAnswer(item))) as Item[];
     for (const item of items) {
-      if (isAnswer(item) ? isWhole : done.has(keyOf(item))) continue;
+      if (isAnswer(item) && isWhole) continue;
+      const sent = done.findIndex((other) => isSame(other, item));
+      if (sent >= 0) {
+        done.splice(sent, 1);
+        continue;
+      }
       if (item.type === 'message') {
         // A message that the output does not list may have its id.
-        const { id } = done.has(keyOf(item)) ? this.#messageOf('completed') : item;
-        const message = { ...item, id };
+        const message = { ...item, id: this.#messageOf('completed').id };
         yield* this.#openMessage(message);
         yield* this.#delta(textOf(message));
         yield* this.#closeMessage(message);
@@ -181,20 +185,37 @@ export class ResponseWriter {
     yield* this.#endCall(executedItem(this.#of.model.pipeline.name, call));
   }
 
-  *#beginCall(item: Item): Events {
+  *#beginCall(item: Item): Generator<ResponsesEvent, { readonly output_index: number }> {
+    yield* this.#endVoid(item);
     const output_index = this.#take();
-    this.#begun.set(keyOf(item), output_index);
+    this.#begun.set(keyOf(item), { output_index, item });
     const at = { item_id: item.id, output_index };
     const begun = { ...item, arguments: '', output: null, error: null, status: 'in_progress' };
     yield this.#event('response.output_item.added', { output_index, item: begun });
     yield this.#event('response.mcp_call.in_progress', at);
     yield this.#event('response.mcp_call_arguments.delta', { ...at, delta: item.arguments });
     yield this.#event('response.mcp_call_arguments.done', { ...at, arguments: item.arguments });
+    return { output_index };
+  }
+
+  /** Ends a call in whose place another one of its id is made, or whose record differs from what was told. */
+  *#endVoid({ id }: Item): Events {
+    const begun = this.#begun.get(String(id));
+    if (!begun) return;
+    const { output_index } = begun;
+    const isEnded = this.#items[output_index] !== undefined;
+    this.#items[output_index] = undefined;
+    if (isEnded) return;
+    const item = { ...begun.item, status: 'incomplete' };
+    yield this.#event('response.mcp_call.failed', { item_id: id, output_index });
+    yield this.#event('response.output_item.done', { output_index, item });
   }
 
   *#endCall(item: Item): Events {
-    if (!this.#begun.has(keyOf(item))) yield* this.#beginCall(item);
-    const output_index = this.#begun.get(keyOf(item)) as number;
+    const known = this.#begun.get(keyOf(item));
+    // A person may have changed the arguments.
+    const isOther = !known || this.#items[known.output_index] !== undefined || known.item.name !== item.name;
+    const { output_index } = isOther ? yield* this.#beginCall(item) : known;
     this.#items[output_index] = item;
     yield this.#event(`response.mcp_call.${item.status}`, { item_id: item.id, output_index });
     yield this.#event('response.output_item.done', { output_index, item });
@@ -233,5 +254,15 @@ const reasoningPart = (text: string) => ({ type: 'reasoning_text', text });
 const isAnswer = ({ type, phase }: Item): boolean => type === 'message' && phase === undefined;
 
 const keyOf = ({ id }: Item): string => String(id);
+
+/**
+ * Whether an item that was sent is the listed one: a call by its id and content, a message by its text. Its id is a position, which is another one where the events of a
+ * message before it were lost.
+ */
+function isSame(sent: Item, listed: Item): boolean {
+  if (sent.type !== listed.type || sent.phase !== listed.phase) return false;
+  if (sent.type === 'message') return textOf(sent) === textOf(listed);
+  return JSON.stringify(sent) === JSON.stringify(listed);
+}
 
 const textOf = ({ content }: Item): string => (content as readonly { readonly text?: string }[])[0]?.text ?? '';

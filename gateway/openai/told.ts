@@ -40,7 +40,8 @@ export class RunTeller {
   /** White space at the beginning of a turn: it is no message if calls follow. */
   #blank = '';
   #shown = false;
-  readonly #calls = new Map<string, CallBegun>();
+  /** By id, with the path that tells a call from another one of the same number. */
+  readonly #calls = new Map<string, { readonly path: string; readonly call: CallBegun }>();
   readonly #ended = new Set<string>();
 
   constructor(model: ToldModel, run: string) {
@@ -151,7 +152,8 @@ export class RunTeller {
     this.#shown = true;
   }
 
-  *#called({ stage, number, tool: name, arguments: given }: ToolCalled): Generator<Told> {
+  /** A call that comes again is told once. Another call of the same number takes its place: an agent's next candidate makes it instead. */
+  *#called({ stage, path, number, tool: name, arguments: given }: ToolCalled): Generator<Told> {
     const field = this.#model.callers.get(stage);
     if (this.#model.agents.has(stage)) {
       if (this.#shown) yield { ended: 'whole', listed: this.#model.callers.has(stage) };
@@ -159,19 +161,21 @@ export class RunTeller {
     }
     if (field === undefined || given === undefined) return;
     const id = executedId(this.#run, field, number);
-    if (this.#calls.has(id)) return;
+    if (this.#calls.get(id)?.path === path) return;
     const call = { id, name, arguments: JSON.stringify(given) };
-    this.#calls.set(id, call);
+    this.#calls.set(id, { path, call });
+    this.#ended.delete(id);
     yield { called: call };
   }
 
-  *#executed({ stage, number, end, arguments: changed, ...event }: ToolEnded): Generator<Told> {
+  *#executed({ stage, path, number, end, arguments: changed, ...event }: ToolEnded): Generator<Told> {
     const field = this.#model.callers.get(stage);
     if (field === undefined) return;
     const id = executedId(this.#run, field, number);
-    const call = this.#calls.get(id);
+    const begun = this.#calls.get(id);
     // Long ones, and those whose events were lost, are told from the document.
-    if (!call || this.#ended.has(id) || (end === 'done' && event.result === undefined)) return;
+    if (begun?.path !== path || this.#ended.has(id) || (end === 'done' && event.result === undefined)) return;
+    const { call } = begun;
     this.#ended.add(id);
     const made = changed ?? (JSON.parse(call.arguments) as JsonObject);
     const { result, code, message } = event;

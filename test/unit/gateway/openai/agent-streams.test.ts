@@ -369,6 +369,65 @@ describe('a streamed response', () => {
     const deltas = all.flatMap((event) => (event.type === 'response.output_text.delta' ? [event.delta] : []));
     expect(deltas).toEqual(['I ', 'look.', 'It is', ' paid.']);
   });
+
+  test('has each text that the output lists, though the message before it was lost', async () => {
+    const second = { ...call, path: 'answer/turn-2/refund:1', number: 1 };
+    events = [
+      { type: 'events.lost' },
+      started('answer/turn-2'),
+      ...said('answer/turn-2', 'I pay.'),
+      finished('answer/turn-2'),
+      { type: 'tool.called', ...second, arguments: { order: '1' } },
+      { type: 'tool.ended', ...second, end: 'done', result: 'paid' },
+      started('answer/turn-3'),
+      ...said('answer/turn-3', 'It is paid.'),
+      finished('answer/turn-3'),
+    ];
+    const toolCalls = [
+      { ...record, said: 'I look.' },
+      { ...record, turn: 2, said: 'I pay.' },
+    ];
+    answers('It is paid.', undefined, { toolCalls });
+    const { done, response } = await streamed();
+    const texts = (items: typeof done) =>
+      items.flatMap((item) => (item.type === 'message' && 'text' in (item.content[0] ?? {}) ? item.content : []));
+    expect(texts(done)).toMatchObject([{ text: 'I pay.' }, { text: 'It is paid.' }, { text: 'I look.' }]);
+    expect(texts(response.output)).toHaveLength(3);
+    expect(new Set(response.output.map(({ id }) => id)).size).toBe(5);
+  });
+
+  test('has a call of the record in place of another one that was told under its id', async () => {
+    events = turns();
+    answers('It is paid.', undefined, { toolCalls: [{ ...record, arguments: { order: '2' }, said: 'I look.' }] });
+    const { done, response } = await streamed();
+    expect(done.filter(({ type }) => type === 'mcp_call')).toMatchObject([
+      { arguments: '{"order":"1"}' },
+      { arguments: '{"order":"2"}' },
+    ]);
+    const calls = response.output.filter(({ type }) => type === 'mcp_call');
+    expect(calls).toMatchObject([{ arguments: '{"order":"2"}', output: 'paid', status: 'completed' }]);
+  });
+
+  test('ends a call that another candidate makes differently, and tells the other', async () => {
+    const other = { ...call, path: 'answer~1/turn-1/refund:2' };
+    events = [
+      started('answer/turn-1'),
+      ...said('answer/turn-1', 'I look.'),
+      finished('answer/turn-1'),
+      called,
+      started('answer~1/turn-1'),
+      finished('answer~1/turn-1'),
+      { type: 'tool.called', ...other, arguments: { order: '2' } },
+      { type: 'tool.ended', ...other, end: 'done', result: 'paid' },
+    ];
+    answers('It is paid.', undefined, { toolCalls: [{ ...record, arguments: { order: '2' } }] });
+    const { done, response } = await streamed();
+    expect(done.filter(({ type }) => type === 'mcp_call')).toMatchObject([
+      { arguments: '{"order":"1"}', status: 'incomplete' },
+      { arguments: '{"order":"2"}', status: 'completed', output: 'paid' },
+    ]);
+    expect(response.output.filter(({ type }) => type === 'mcp_call')).toHaveLength(1);
+  });
 });
 
 test("Anthropic's messages have a block for each turn", async () => {
@@ -462,5 +521,25 @@ describe('AG-UI', () => {
       id: (voided as { value?: { messageId: string } } | undefined)?.value?.messageId,
     });
     expect(whole).toMatchObject({ content: 'It is done.' });
+  });
+
+  test('names a call that another candidate makes differently, and tells the other with its result', async () => {
+    const other = { ...call, path: 'answer~1/turn-1/refund:2' };
+    events = [
+      called,
+      { type: 'tool.called', ...other, arguments: { order: '2' } },
+      { type: 'tool.ended', ...other, end: 'done', result: 'paid' },
+    ];
+    answers('It is paid.', undefined, { toolCalls: [{ ...record, arguments: { order: '2' } }] });
+    const { all, newMessages } = await run();
+    const calls = newMessages.flatMap((each) => (each.role === 'assistant' ? (each.toolCalls ?? []) : []));
+    expect(calls.map((each) => each.function.arguments)).toEqual(['{"order":"1"}', '{"order":"2"}']);
+    expect(newMessages.filter(({ role }) => role === 'tool')).toMatchObject([
+      { toolCallId: calls[0]?.id, content: 'Error: the call was not made' },
+      { toolCallId: calls[1]?.id, content: 'paid' },
+    ]);
+    expect(all.filter(({ type }) => type === 'CUSTOM')).toMatchObject([
+      { name: 'millrace.void', value: { toolCallId: calls[0]?.id } },
+    ]);
   });
 });

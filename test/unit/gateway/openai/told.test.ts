@@ -25,3 +25,28 @@ test('a reply to a prompt that a guardrail has changed since is void, also if it
   ];
   expect(told).toEqual([{ text: 'Your card is 1.' }, { ended: 'void' }, { text: 'Which card?' }]);
 });
+
+test('another call of the same number is told with its own arguments and result: an agent’s next candidate makes it instead', () => {
+  const model = {
+    textStages: new Set(['answer']),
+    agents: new Set(['answer']),
+    callers: new Map([['answer', 0]]),
+    face: { output: 'text' },
+  };
+  const teller = new RunTeller(model as never, 'r');
+  const call = (path: string, tool: string, order: string): [RunEvent, RunEvent] => {
+    const of = { stage: 'answer', path, attempt: 1, tool, number: 0 };
+    return [
+      { type: 'tool.called', ...of, arguments: { order } },
+      { type: 'tool.ended', ...of, end: 'done', result: `${tool} ${order}` },
+    ];
+  };
+  const [abandoned, late] = call('answer/turn-1/refund:1', 'refund', '1');
+  const [called, ended] = call('answer~1/turn-1/look:2', 'look', '2');
+  const told = [abandoned, abandoned, called, late, ended, ended].flatMap((event) => [...teller.of(event)]);
+  expect(told).toMatchObject([
+    { called: { id: 'exec_r_0', name: 'refund', arguments: '{"order":"1"}' } },
+    { called: { id: 'exec_r_0', name: 'look', arguments: '{"order":"2"}' } },
+    { executed: { id: 'exec_r_0', name: 'look', arguments: '{"order":"2"}', output: 'look 2' } },
+  ]);
+});
