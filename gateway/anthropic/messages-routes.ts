@@ -1,15 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
-import { callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { answerFields, answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
 import { sendAsEvents } from '../openai/event-answer.js';
-import { runStreamed, runToEnd, type StreamedRun } from '../openai/model-run.js';
-import { type Model, Models, onlyOutputs } from '../openai/models.js';
+import { readHeaders, runStreamed, runToEnd, type StreamedRun } from '../openai/model-run.js';
+import { type Model, Models } from '../openai/models.js';
 import { CREATE_MESSAGE } from './docs.js';
 import { errorBody } from './error-body.js';
 import { EventWriter, messageOf } from './messages-reply.js';
@@ -21,14 +19,11 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: CREATE_MESSAGE } };
   app.post('/v1/messages', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const { model: name, stream, conversation } = readMessagesRequest(request.body as Json);
     const model = models.get('chat', name, caller);
     const input = await inputOf(model, conversation, deps, caller.tenant);
-    const only = onlyOutputs(model, answerFields(model));
-    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options: only };
+    const order = orderOf(model, input, answerFields(model));
     const exchange = { deps, request, reply };
     void reply.header('request-id', request.id);
     if (!stream) {

@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
@@ -14,17 +12,15 @@ import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
 import { errorBody } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
-import { runStreamed, runToEnd, type StreamedRun } from './model-run.js';
-import { type Model, type Models, onlyOutputs } from './models.js';
+import { readHeaders, runStreamed, runToEnd, type StreamedRun } from './model-run.js';
+import type { Model, Models } from './models.js';
 
 /** `POST /v1/chat/completions`, as JSON or as server-sent events. */
 export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };
   app.post('/v1/chat/completions', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
     const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
@@ -32,8 +28,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
     const fields = { ...conversation.fields, ...spoken?.input };
     const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
-    const options = onlyOutputs(model, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
-    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
+    const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
     const exchange = { deps, request, reply };
     if (!chatRequest.stream) {
       const document = await runToEnd(exchange, order);

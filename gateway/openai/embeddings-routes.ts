@@ -2,15 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import type { Json } from '../../pipelines/json.js';
-import { callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { checked } from './body.js';
 import { EMBED } from './docs.js';
 import { invalidParam } from './error-body.js';
-import { runToEnd, usageOf } from './model-run.js';
-import { inputFor, type Models, onlyOutputs } from './models.js';
+import { readHeaders, runToEnd, usageOf } from './model-run.js';
+import { inputFor, type Models } from './models.js';
 
 const body = z.object({
   model: z.string(),
@@ -27,9 +25,7 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: EMBED } };
   app.post('/v1/embeddings', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const checkedBody = checked(body, request.body as Json, { harmless: ['user'] });
     const model = models.get('embeddings', checkedBody.model, caller);
     const { face, pipeline } = model;
@@ -38,15 +34,7 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
       throw invalidParam('input', `"${pipeline.name}" takes a single text per request`);
     const given = { [face.input]: face.list ? texts : (texts[0] as string) };
     const input = inputFor(model, given, { dimensions: checkedBody.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
-    const order = {
-      pipeline,
-      caller,
-      input,
-      idempotencyKey,
-      ...persistence,
-      options: onlyOutputs(model, [face.output]),
-    };
-    const document = await runToEnd({ deps, request, reply }, order);
+    const document = await runToEnd({ deps, request, reply }, orderOf(model, input, [face.output]));
     const found = document.output?.[face.output] as unknown as number[] | number[][];
     const vectors = (Array.isArray(found[0]) ? found : [found]) as number[][];
     const tokens = usageOf(document)?.input ?? 0;

@@ -7,15 +7,13 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { MOST_GENERATED } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
-import { callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { checked } from './body.js';
 import { GENERATE_IMAGES } from './docs.js';
-import { runToEnd, usageOf } from './model-run.js';
-import { inputFor, type Models, onlyOutputs } from './models.js';
+import { readHeaders, runToEnd, tokensBody, usageOf } from './model-run.js';
+import { inputFor, type Models } from './models.js';
 
 const text = z.string().max(64);
 const body = z.object({
@@ -47,9 +45,7 @@ export function imagesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: GENERATE_IMAGES } };
   app.post('/v1/images/generations', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const {
       model: name,
       prompt,
@@ -60,7 +56,7 @@ export function imagesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       neutral: { stream: (value) => value === false, partial_images: (value) => value === 0 },
     });
     const model = models.get('images', name, caller);
-    const { face, form, pipeline } = model;
+    const { face, form } = model;
     const fieldOf = (parameter: string) => OPENAI_PARAMETERS.images[parameter] ?? parameter;
     const parameters = Object.fromEntries(
       Object.entries(rest).filter(
@@ -69,58 +65,43 @@ export function imagesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       ),
     );
     const input = inputFor(model, { [face.input]: prompt }, parameters, OPENAI_PARAMETERS.images, 'prompt');
-    const order = {
-      pipeline,
-      caller,
-      input,
-      idempotencyKey,
-      ...persistence,
-      options: onlyOutputs(model, [face.output]),
-    };
-    const document = await runToEnd({ deps, request, reply }, order);
+    const document = await runToEnd({ deps, request, reply }, orderOf(model, input, [face.output]));
     const images = imagesIn(document, face.output);
     const about = { created: Math.floor(Date.now() / 1_000), ...usageIn(document) };
     if (response_format === 'url') {
-      const run = `${baseUrlOf(deps.publicUrl, request)}/v1/runs/${encodeURIComponent(String(document.id))}`;
-      return { ...about, data: images.map(({ path }) => ({ url: `${run}/artifacts/${path}` })) };
+      const base = baseUrlOf(deps.publicUrl, request);
+      return { ...about, data: images.map(({ href }) => ({ url: `${base}${href}` })) };
     }
     // What is gone by now is an error with its status; what is there is sent as it is read.
-    for (const { image } of images) await deps.artifacts.stat(caller.tenant, image.uri);
-    const read = ({ image }: Named) => deps.artifacts.read(caller.tenant, image.uri);
+    for (const { uri } of images) await deps.artifacts.stat(caller.tenant, uri);
+    const read = ({ uri }: Artifact) => deps.artifacts.read(caller.tenant, uri);
     reply.type('application/json; charset=utf-8');
     return await reply.send(Readable.from(inJson(about, images, read), { objectMode: false }));
   });
 }
 
-/** An image with the path of its field in the output. */
-interface Named {
-  readonly image: Artifact;
-  readonly path: string;
-}
+/** An artifact of a run's document: with the path of its bytes. */
+type Made = Artifact & { readonly href: string };
 
 /** The images of a run's output. Throws `INVALID_OUTPUT` if it has none. */
-function imagesIn({ output }: RunDocument, field: string): Named[] {
-  const value = output?.[field];
-  const all = Array.isArray(value)
-    ? value.map((image: Json, i): [Json, string] => [image, `${field}.${i}`])
-    : [[value ?? null, field] as [Json, string]];
-  const images = all.flatMap(([image, path]) => (isArtifact(image) ? [{ image, path }] : []));
+function imagesIn({ output }: RunDocument, field: string): Made[] {
+  const value = output?.[field] ?? null;
+  const all: readonly Json[] = Array.isArray(value) ? value : [value];
+  const images = all.filter((image) => isArtifact(image)) as readonly Artifact[];
   if (images.length === 0) throw new MillraceError('INVALID_OUTPUT', 'the pipeline has made no image');
-  return images;
+  return images as Made[];
 }
 
 function usageIn(document: RunDocument) {
   const used = usageOf(document);
-  if (!used) return {};
-  const { input, output } = used;
-  return { usage: { input_tokens: input, output_tokens: output, total_tokens: input + output } };
+  return used ? { usage: tokensBody(used) } : {};
 }
 
 /** The response as text: no image is in memory as a whole. */
 async function* inJson(
   about: object,
-  images: readonly Named[],
-  read: (image: Named) => AsyncIterable<Uint8Array>,
+  images: readonly Artifact[],
+  read: (image: Artifact) => AsyncIterable<Uint8Array>,
 ): AsyncGenerator<string, void> {
   yield `${JSON.stringify(about).slice(0, -1)},"data":[`;
   for (const [i, image] of images.entries()) {

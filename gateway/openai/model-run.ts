@@ -1,14 +1,31 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isJsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
 import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
-import type { Model } from './models.js';
+import { type Model, onlyOutputs } from './models.js';
 import { RunTeller, type Told } from './told.js';
+
+/**
+ * Reads who asks and the headers of a request, before its body: what is wrong with them is told first. `orderOf` makes the order of its
+ * run, whose stages are those that `fields` of the output need.
+ */
+export function readHeaders(request: FastifyRequest) {
+  const caller = callerOf(request);
+  const idempotencyKey = idempotencyKeyOf(request.headers);
+  const persistence = persistenceOf(request.headers);
+  const orderOf = (model: Model, input: JsonObject, fields: readonly string[]): Order => ({
+    ...{ pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence },
+    options: onlyOutputs(model, fields),
+  });
+  return { caller, orderOf };
+}
 
 export interface Exchange {
   readonly deps: GatewayDeps;
@@ -88,3 +105,10 @@ export function usageOf({ stages = [] }: RunDocument): { input: number; output: 
   const sum = (key: 'inputTokens' | 'outputTokens') => usages.reduce((total, usage) => total + (usage[key] ?? 0), 0);
   return { input: sum('inputTokens'), output: sum('outputTokens') };
 }
+
+/** Tokens as OpenAI's routes tell them, all but that of chat completions. */
+export const tokensBody = ({ input, output }: NonNullable<ReturnType<typeof usageOf>>) => ({
+  input_tokens: input,
+  output_tokens: output,
+  total_tokens: input + output,
+});

@@ -1,5 +1,6 @@
 import type { Answer, Completion } from './chat-reply.js';
 import type { ExecutedCall } from './executed-calls.js';
+import { tokensBody } from './model-run.js';
 import type { ResponsesRequest } from './responses-request.js';
 
 /** Identity of a response, and the parameters of its request that it repeats. */
@@ -104,11 +105,9 @@ export function responseOf(of: ResponseOf, answer: Answer, items = itemsOf(of, a
     ...base(of, finish === 'length' ? 'incomplete' : 'completed', items),
     ...(usage && {
       usage: {
-        input_tokens: usage.input,
+        ...tokensBody(usage),
         input_tokens_details: { cached_tokens: 0 },
-        output_tokens: usage.output,
         output_tokens_details: { reasoning_tokens: 0 },
-        total_tokens: usage.input + usage.output,
       },
     }),
   };

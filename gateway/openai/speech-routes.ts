@@ -8,8 +8,6 @@ import type { Json } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
-import { callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
@@ -19,8 +17,8 @@ import { SPEAK } from './docs.js';
 import { errorBody } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
 import { audioOf, canGive, givenAudio, voiceFor } from './given-audio.js';
-import { type Exchange, runToEnd, usageOf } from './model-run.js';
-import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
+import { type Exchange, readHeaders, runToEnd, tokensBody, usageOf } from './model-run.js';
+import { inputFor, type Model, type Models } from './models.js';
 
 const body = z.object({
   model: z.string(),
@@ -46,12 +44,10 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: SPEAK } };
   app.post('/v1/audio/speech', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const { voice, ...checkedBody } = checked(body, request.body as Json, {});
     const model = models.get('speech', checkedBody.model, caller);
-    const { face, pipeline, form } = model;
+    const { face, form } = model;
     const format = checkedBody.response_format ?? DEFAULT_FORMAT;
     const named = typeof voice === 'object' ? voice?.id : voice;
     const parameters = {
@@ -60,15 +56,8 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       instructions: checkedBody.instructions || undefined,
     };
     const input = inputFor(model, { [face.input]: checkedBody.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
-    const order = {
-      pipeline,
-      caller,
-      input,
-      idempotencyKey,
-      ...persistence,
-      options: onlyOutputs(model, [face.output]),
-    };
     await canGive(deps.encoder, format, 'response_format');
+    const order = orderOf(model, input, [face.output]);
     const { given, document } = await spoken({ deps, request, reply }, order, model, format);
     if (checkedBody.stream_format !== 'sse') return await sendAudio(reply, given);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
@@ -120,7 +109,6 @@ async function* asEvents({ chunks }: GivenAudio, document: Promise<RunDocument>)
     const audio = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('base64');
     yield { data: JSON.stringify({ type: 'speech.audio.delta', audio }) };
   }
-  const { input = 0, output = 0 } = usageOf(await document) ?? {};
-  const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+  const usage = tokensBody(usageOf(await document) ?? { input: 0, output: 0 });
   yield { data: JSON.stringify({ type: 'speech.audio.done', usage }) };
 }

@@ -6,8 +6,7 @@ import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { audio } from '../../pipelines/media.js';
 import type { RunDocument } from '../../runs/document.js';
-import { type Caller, callerOf, idempotencyKeyOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
+import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { inputForm } from '../input/input-form.js';
@@ -15,8 +14,8 @@ import { readInput } from '../input/read-input.js';
 import { TRANSCRIBE } from './docs.js';
 import { errorBody, invalidParam } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
-import { runStreamed, runToEnd, type StreamedRun, usageOf } from './model-run.js';
-import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
+import { readHeaders, runStreamed, runToEnd, type StreamedRun, tokensBody, usageOf } from './model-run.js';
+import { inputFor, type Model, type Models } from './models.js';
 
 /** The parts of the form. Numbers and booleans are sent as text and parsed by the form. */
 const parts = z.strictObject({
@@ -39,12 +38,10 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
   app.register(multipart);
   const form = inputForm({ input: parts });
   app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
+    const { caller, orderOf } = readHeaders(request);
     const checkedBody = await readParts(request, caller, deps, form);
     const model = models.get('transcription', checkedBody.model, caller);
-    const { face, pipeline } = model;
+    const { face } = model;
     const { response_format: format = 'json', language, prompt, temperature } = checkedBody;
     if (format === 'verbose_json') refuseVerbose(model, checkedBody);
     else if (format !== 'json' && format !== 'text')
@@ -55,7 +52,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
     const fields = [face.output, ...(format === 'verbose_json' ? VERBOSE_FIELDS : [])];
-    const order = { pipeline, caller, input, idempotencyKey, ...persistence, options: onlyOutputs(model, fields) };
+    const order = orderOf(model, input, fields);
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);
@@ -104,9 +101,7 @@ function verbose({ output = {} }: RunDocument, { outputs }: Model, { language, f
 /** Token usage, if a model server reports it; most do not for speech. */
 function usageBody(document: RunDocument) {
   const usage = usageOf(document);
-  if (usage === undefined) return {};
-  const { input, output } = usage;
-  return { usage: { type: 'tokens', input_tokens: input, output_tokens: output, total_tokens: input + output } };
+  return usage ? { usage: { type: 'tokens', ...tokensBody(usage) } } : {};
 }
 
 async function* transcript({ pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {

@@ -31,12 +31,21 @@ const paint = pipeline(
 const poster = pipeline('poster', { input: z.object({ text: z.string() }) }, ({ input, stage }) => ({
   image: stage('paint', generate({ model: 'painter', makes: 'image' }), { prompt: input.text }).image,
 }));
+/** Its field has characters that an address cannot have as they are. */
+const ODD = 'a poster/50% #1?';
+const odd = pipeline(
+  'odd',
+  { input: z.object({ text: z.string() }), openai: { images: { input: 'text', output: ODD } } },
+  ({ input, stage }) => ({
+    [ODD]: stage('paint', generate({ model: 'painter', makes: 'image' }), { prompt: input.text }).image,
+  }),
+);
 
 let gateway: TestGateway;
 let client: OpenAI;
 let base: string;
 beforeEach(async () => {
-  const pipelines = [paint, poster, chatModel] as unknown as Pipeline[];
+  const pipelines = [paint, poster, odd, chatModel] as unknown as Pipeline[];
   gateway = await testGateway({}, { pipelines, placementOf: () => ({}) });
   await gateway.app.listen({ host: '127.0.0.1', port: 0 });
   base = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}`;
@@ -79,6 +88,17 @@ describe('images', () => {
     expect(inputGiven()).toEqual({ text: 'a mill' });
     const file = await fetch(data[0]?.url ?? '');
     expect(Buffer.from(await file.arrayBuffer()).equals(picture(1))).toBe(true);
+  });
+
+  test.each([
+    ['of a field with a name for addresses', 'odd', (image: Json) => ({ [ODD]: image })],
+    ['of a list', 'paint', (image: Json) => ({ images: [null, image] })],
+  ])('are fetched by their addresses: %s', async (_, model, outputWith) => {
+    answers(outputWith(await stored(picture(4))));
+    const { data = [] } = await client.images.generate({ model, prompt: 'a mill', response_format: 'url' });
+    expect(data).toHaveLength(1);
+    const file = await fetch(data[0]?.url ?? '');
+    expect(Buffer.from(await file.arrayBuffer()).equals(picture(4))).toBe(true);
   });
 
   test('of a model are listed with its endpoint, and a conversation is none', async () => {

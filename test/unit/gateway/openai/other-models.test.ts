@@ -287,3 +287,16 @@ describe('what an author says of models', () => {
     expect(() => define(openai)).toThrow(field);
   });
 });
+
+test.each(['chat/completions', 'embeddings', 'audio/speech', 'images/generations', 'messages'])(
+  '%s tells what is wrong with a header before what is wrong with the body',
+  async (route) => {
+    const refused = await gateway.app.inject({
+      method: 'POST',
+      url: `/v1/${route}`,
+      headers: { 'millrace-on-leave': 'sing' },
+      payload: { no: 'model' },
+    });
+    expect(refused.json()).toMatchObject({ error: { code: 'INVALID_HEADER' } });
+  },
+);
