@@ -39,7 +39,7 @@ export function stageTable(stages: readonly StageRecord[]): string {
 }
 
 function servedBy({ connector, model, device }: StageRecord): string {
-  return `${connector} · ${model} @${device}`;
+  return `${connector} · ${model}${device && ` @${device}`}`;
 }
 
 /** Saves every media field of a run's output in `folder` and returns the files by field. */

@@ -15,10 +15,10 @@ import type { Settings } from './settings.js';
  */
 export async function loadModels(settings: Settings): Promise<ModelsConfig> {
   const { MILLRACE_MODELS: file, config } = settings;
-  if (file === undefined && config.models !== undefined) return parseModels(config.models, 'models');
+  if (file === undefined && config.models !== undefined) return readModels(config.models, 'models', settings);
   if (file === undefined) return parseModels(embeddedModels(settings), 'the embedded models');
   try {
-    return parseModels(JSON.parse(await readFile(file, 'utf8')), file);
+    return readModels(JSON.parse(await readFile(file, 'utf8')), file, settings);
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     const message = `cannot read ${file}: ${messageOf(error)}`;
@@ -37,7 +37,7 @@ export function watchModels(settings: Settings, pools: Pools, logger: Logger): {
   if (file === undefined) return undefined;
   let known = false;
   const read = (name: string) => {
-    const models = parseModels(JSON.parse(readFileSync(name, 'utf8')), name);
+    const models = readModels(JSON.parse(readFileSync(name, 'utf8')), name, settings);
     if (known) {
       pools.reload(models);
       logger.info({ file: name, pools: Object.keys(models).length }, 'models file read again');
@@ -70,6 +70,28 @@ export const poolDescriptions =
       ...(microBatch && { microBatch }),
     };
   };
+
+/** The models of a file or of the configuration, with the settings that their addresses name. */
+function readModels(value: unknown, source: string, settings: Settings): ModelsConfig {
+  const { triton, llm } = endpointsOf(settings);
+  const named: Readonly<Record<string, readonly string[]>> = { TRITON_URL: triton, LLM_BASE_URL: llm };
+  const models = Object.entries(parseModels(value, source)).map(([name, pool]) => {
+    const endpoints = pool.endpoints.map((endpoint, i) => {
+      const url = endpoint.url.replace(/\$\{([^}]*)\}/g, (_, setting: string) => {
+        const [address, ...others] = (Object.hasOwn(named, setting) && named[setting]) || [];
+        if (address !== undefined && others.length === 0) return address;
+        const message = address
+          ? `${setting} names ${others.length + 1} servers: write an endpoint with its url for each`
+          : `an address can name \${TRITON_URL} and \${LLM_BASE_URL}, not \${${setting}}`;
+        const field = `${name}.endpoints[${i}].url`;
+        throw new MillraceError('INVALID_SETTING', `${source}: ${field}: ${message}`, { fields: [{ field, message }] });
+      });
+      return { ...endpoint, url };
+    });
+    return [name, { ...pool, endpoints }] as const;
+  });
+  return Object.fromEntries(models);
+}
 
 function embeddedModels(settings: Settings): unknown {
   const { triton, llm } = endpointsOf(settings);
