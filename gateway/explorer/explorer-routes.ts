@@ -49,6 +49,8 @@ export async function explorerRoutes(app: FastifyInstance): Promise<void> {
     return await reply.type(type).send(zipped ? gzipped : bytes);
   };
   app.get('/explorer', { config: { open, doc: EXPLORER } }, (request, reply) => send('index.html', request, reply));
+  // Who opens the gateway's address in a browser.
+  app.get('/', { config: { open, doc: 'none' } }, (_, reply) => reply.redirect('explorer'));
   app.get<{ Params: { '*': string } }>('/explorer/*', { config: { open, doc: 'none' } }, (request, reply) => {
     const name = request.params['*'];
     if (!isPageFile(name)) throw new MillraceError('ROUTE_NOT_FOUND', `the explorer has no file of this name`);

@@ -24,6 +24,11 @@ describe('the explorer', () => {
     expect((await get('/openapi.json', { authorization: `Bearer ${secret}` })).statusCode).toBe(200);
   });
 
+  test('is what the root leads to, also behind a path of a proxy', async () => {
+    const { statusCode, headers } = await get('/');
+    expect([statusCode, headers.location]).toEqual([302, 'explorer']);
+  });
+
   test('and other doors bear a Host that is the name of none', async () => {
     const headers = { host: '[', authorization: `Bearer ${secret}` };
     expect((await get('/openapi.json', headers)).statusCode).toBe(200);
