@@ -6,8 +6,8 @@
  *
  *   npm run bench:cache-live [-- --requests 2000] [--rate 0.05] [--seed N] [--data FILE] [--no-kill] [--json]
  *
- * Exits with 1 if a request fails, a caller gets an answer that was made for another, or the lower 90 % bound of the error
- * rate of hits on other texts is above the stated rate. Ports from 7820.
+ * Exits with 1 if a request fails, a caller gets an answer that was made for another, the lower 90 % bound of the error
+ * rate of hits on other texts is above the stated rate, or there is no hit after the kill. Ports from 7820.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
@@ -23,6 +23,7 @@ import { exchange, POST } from '../abuse/exchange.js';
 import { readPairs } from '../cache/pairs.js';
 import { ANSWERS, KEYS, settings } from './settings.js';
 import { type Asked, answersOf, CALLERS, type Caller, trafficOf } from './traffic.js';
+import { hitsAfter, isGood, isHit } from './verdict.js';
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -126,12 +127,10 @@ async function ask(traffic: readonly Asked[], secrets: Readonly<Record<Caller, s
   return { answered: answered.sort((a, b) => a.at - b.at), failed };
 }
 
-const HITS: ReadonlySet<string> = new Set(['exact', 'guard', 'verifier']);
-
 /** Hits by tier, right and wrong, and answers that were made for another caller. */
 function judge(answered: readonly Answered[], answers: ReadonlyMap<string, number>) {
   const madeFor = new Map(
-    answered.filter(({ by }) => !HITS.has(by) && by !== 'shared').map(({ call, caller }) => [call, caller]),
+    answered.filter((each) => !isHit(each) && each.by !== 'shared').map(({ call, caller }) => [call, caller]),
   );
   const asked = new Set<string>();
   const by: Record<string, { right: number; wrong: number }> = {};
@@ -178,7 +177,11 @@ async function main() {
   const tiers = ['guard', 'verifier'];
   const labels = { labels: count(tiers, 'right') + count(tiers, 'wrong'), wrong: count(tiers, 'wrong') };
   const interval = [labels.labels === 0 ? 0 : lowerBound(labels), upperBound(labels)].map(rounded);
-  const hits = answered.filter((each) => HITS.has(each.by));
+  const hits = answered.filter(isHit);
+  const measured = {
+    ...{ requests, maxErrorRate, foreign, failed: failed.length, killed: options.kill },
+    ...{ least: interval[0] as number, hits: hits.map(({ at }) => at) },
+  };
   return {
     requests,
     maxErrorRate,
@@ -187,6 +190,8 @@ async function main() {
     /** Requests about a subject that the same caller had asked about. */
     possible,
     by,
+    /** Hits after the store was killed. */
+    hitsAfterKill: options.kill ? hitsAfter(measured) : null,
     hitRate: rounded(hits.length / Math.max(1, possible)),
     /** Of hits on other texts, which `maxErrorRate` is about. */
     errorRate: rounded(labels.wrong / Math.max(1, labels.labels)),
@@ -206,7 +211,7 @@ async function main() {
       0.95,
     ),
     load: rounded(loadavg()[0] as number),
-    good: failed.length === 0 && foreign === 0 && (interval[0] as number) <= maxErrorRate,
+    good: isGood(measured),
   };
 }
 
