@@ -48,7 +48,8 @@ export interface Yielded<T> {
 
 /**
  * Your own TypeScript as a stage that yields: each entry can be read by other stages as soon as it is committed, which is before the
- * function goes on. A function that is tried again finds in `resumeFrom` what is committed, and yields what follows it.
+ * function goes on. A function that is tried again finds in `resumeFrom` what is committed, and yields what follows it. A function that
+ * splits or joins what it reads from a stream must not ask for it: `StreamContext` says why.
  *
  * ```ts
  * const lines = codeStream('lines', { input: z.object({ text: z.string() }), entry: z.string() },

@@ -75,7 +75,11 @@ export interface StreamContext<T> extends CodeContext {
   /**
    * What earlier attempts have committed; absent where nothing is. A function that reads it yields what follows, and the streams
    * that it reads itself go on behind what had been read when that entry was yielded. One that never reads it begins anew: what it repeats is
-   * dropped, and anything else is `STREAM_CUT`.
+   * dropped, and anything else is `STREAM_CUT`. A copy of the context, `{ ...context }`, does not have it.
+   *
+   * Of a function that reads streams: only if each entry covers all that has been read before it. What a function has read and not yielded
+   * yet is not read again, and lost: the rest of a text that it splits into several entries, or what it holds to join it with what follows.
+   * Such a function does not read this field.
    */
   readonly resumeFrom?: ResumeFrom<T>;
 }

@@ -1,45 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { Pools } from '../../../../activities/pools/index.js';
-import { StageRunner } from '../../../../activities/stage/stage-runner.js';
-import { code, codeStream, type Pipeline, pipeline, streamOf } from '../../../../pipelines/index.js';
-import type { JsonObject } from '../../../../pipelines/json.js';
+import { code, codeStream, pipeline, streamOf } from '../../../../pipelines/index.js';
 import { MemoryChannelLog } from '../../../../stores/channels/index.js';
-import { createMetrics } from '../../../../telemetry/metrics.js';
-import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
-import { recordingLogger } from '../../../support/caches.js';
-import { contextOf } from '../../../support/in-process.js';
-import { idleParts } from '../../../support/runner-parts.js';
+import { runFunctions as run } from '../../../support/run-functions.js';
 
 const RETRY = { attempts: 3, backoff: { initial: '1ms' } } as const;
 const number = z.object({ n: z.number() });
 const gone = () => Object.assign(new Error('gone'), { code: 'BACKEND_UNAVAILABLE' });
-
-/** Runs a pipeline of functions in this process. `channels` null: streams are collected. */
-async function run(
-  of: unknown,
-  input: JsonObject,
-  channels: MemoryChannelLog | null = new MemoryChannelLog(),
-  signal?: AbortSignal,
-) {
-  const pipelineOf = of as Pipeline;
-  const metrics = createMetrics();
-  const { logger } = recordingLogger();
-  const runner = new StageRunner({
-    ...idleParts(),
-    code: pipelineOf.code,
-    pools: new Pools({ models: {}, connectors: new Map(), metrics, logger, canaryIntervalMs: 1_000 }),
-    ...(channels && { streams: { channels, join: () => Promise.reject(new Error('no audio')) } }),
-    metrics,
-    logger,
-  });
-  const context = contextOf(pipelineOf);
-  return await runInProcess(input, context, { runner, run: 'r', ...(signal && { signal }) }).then(
-    ({ output }) => ({ output, code: undefined, message: '' }),
-    ({ code, message }: { code: string; message: string }) => ({ output: undefined, code, message }),
-  );
-}
 
 /** Yields the numbers below `n`, and notes what it does. */
 const counting = (
