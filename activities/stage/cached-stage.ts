@@ -83,6 +83,23 @@ export async function throughCache(
   return served ? { ...served, cache: found.outcome } : fromCache(call, schema, found);
 }
 
+/** The answer that the cache has; undefined if it has none. Throws a cached failure, and the signal's reason. */
+export async function fromCacheAlone(
+  parts: CachingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+): Promise<CachedServed | undefined> {
+  if (!call.cache) return undefined;
+  const only = { ...call, cache: { ...call.cache, only: true as const } };
+  try {
+    return await throughCache(parts, input, only, attempt, () => Promise.reject(notCached(call)));
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'NOT_CACHED') return undefined;
+    throw error;
+  }
+}
+
 /**
  * An answer of an earlier release is completed with the defaults of the kind's schema; a function's own schema may do
  * more, and already has.

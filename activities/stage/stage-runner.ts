@@ -1,5 +1,5 @@
 import { isAway, MillraceError } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/index.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
@@ -12,7 +12,7 @@ import {
   speakStream,
   speakWhole,
 } from '../streams/index.js';
-import { type CachingParts, throughCache } from './cached-stage.js';
+import { type CachingParts, fromCacheAlone, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Lack, lacking, lackOf } from './lack.js';
 import { type Served, serveStage } from './serve-stage.js';
@@ -112,7 +112,7 @@ export class StageRunner {
     try {
       return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serve, onChunk);
     } catch (error) {
-      if (error instanceof MillraceError && error.code === 'STREAM_LOST') return undefined;
+      if (isLost(error)) return undefined;
       throw error;
     }
   }
@@ -129,14 +129,17 @@ export class StageRunner {
     try {
       return await produceEntries(parts.streams, { call, attempt }, async (own, committed) => {
         opened = true;
-        if (committed === 0 && !call.reads) return await alone(own);
+        if (committed.length === 0 && !call.reads) return await alone(own);
+        // An attempt that was copying a cached result into the stream is gone on with; the function would make another one.
+        const kept = call.reads ? undefined : await fromCacheAlone(parts, input, call, own);
+        if (kept && beginsWith(kept.output.items, committed)) return kept;
         return { ...(await serveStage(parts, input, call, own)), cache: call.cache ? 'bypass' : 'off' };
       });
     } catch (error) {
-      if (opened || call.reads || !(error instanceof MillraceError && error.code === 'STREAM_LOST')) throw error;
+      if (opened || call.reads || !isLost(error)) throw error;
       // The state store is away: the entries are read when all are there, as a stream if the store is back by then.
       const served = await alone(attempt);
-      return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(() => served);
+      return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(orCollected(served));
     }
   }
 
@@ -184,14 +187,33 @@ export class StageRunner {
         return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };
       });
     } catch (error) {
-      if (opened || !(error instanceof MillraceError && error.code === 'STREAM_LOST')) throw error;
+      if (opened || !isLost(error)) throw error;
       // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
       const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
       const silent = { ...about, onDelta: () => undefined };
-      return await produceText(parts.streams, silent, async () => served).catch(() => served);
+      return await produceText(parts.streams, silent, async () => served).catch(orCollected(served));
     }
   }
 }
+
+const isLost = (error: unknown): boolean => error instanceof MillraceError && error.code === 'STREAM_LOST';
+
+/**
+ * What was made while the store was away is not streamed if it still is. Anything else fails: if the answer is not what readers
+ * have the beginning of, they would be given another one than the stage.
+ */
+const orCollected =
+  <T>(served: T) =>
+  (error: unknown): T => {
+    if (isLost(error)) return served;
+    throw error;
+  };
+
+/** Whether a result's items are these and perhaps more. */
+const beginsWith = (items: Json | undefined, committed: readonly Json[]): boolean =>
+  Array.isArray(items) &&
+  items.length >= committed.length &&
+  committed.every((value, i) => canonicalJson(value) === canonicalJson(items[i] as Json));
 
 /** The failure as followers of the run see it; an unexpected error's message may contain paths or hosts. */
 function publicFailure(error: unknown, signal: AbortSignal): PublicFailure {

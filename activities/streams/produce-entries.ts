@@ -20,7 +20,7 @@ interface Output {
 export async function produceEntries<T extends Output>(
   { channels: log, clock }: ProducingParts,
   { call, attempt }: { readonly call: StageCall; readonly attempt: Attempt },
-  serve: (attempt: Attempt, committed: number) => Promise<T>,
+  serve: (attempt: Attempt, committed: readonly Json[]) => Promise<T>,
 ): Promise<T> {
   const { run, signal } = attempt;
   const path = call.path ?? call.stage;
@@ -40,7 +40,7 @@ export async function produceEntries<T extends Output>(
     });
     const committed = streams.committed;
     try {
-      const served = await serve({ ...inner, streams }, committed.length);
+      const served = await serve({ ...inner, streams }, committed);
       // Of a cached answer nothing was yielded.
       if (writer) for (const value of itemsOf(served).slice(streams.count)) await streams.add(value);
       own.signal.throwIfAborted();
