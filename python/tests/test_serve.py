@@ -45,7 +45,7 @@ class Made(BaseModel):
 @pytest.fixture
 def server(store: ArtifactStore) -> Iterator[Server]:
     executor = ThreadPoolExecutor(4)
-    yield Server(store, executor, most_media_bytes=1_000)
+    yield Server(store, executor, most_media_bytes=1_000, concurrency=4)
     executor.shutdown(wait=False)
 
 
@@ -282,6 +282,70 @@ def test_a_function_that_ignores_its_cancellation_does_not_hold_the_run(server: 
         return Made(n=1)
 
     assert 0.9 < cancelled_after(server, deaf, 0.2) < 1.6
+
+
+def versions(begun: list[str], seen: list[int]) -> list[Any]:
+    """Two versions of a stage, one of them in a thread, that write down how many run."""
+
+    @millrace.stage(version="1")
+    async def one(input: Number, ctx: Context) -> Made:
+        begun.append("1")
+        seen.append(len(begun))
+        await asyncio.sleep(0.05)
+        begun.remove("1")
+        return Made(n=1)
+
+    @millrace.stage(version="2")
+    def two(input: Number, ctx: Context) -> Made:
+        begun.append("2")
+        seen.append(len(begun))
+        time.sleep(0.05)
+        begun.remove("2")
+        return Made(n=2)
+
+    return [one, two]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_concurrency_is_a_limit_over_all_stages(store: ArtifactStore, concurrency: int) -> None:
+    seen: list[int] = []
+    stages = versions([], seen)
+
+    async def main(server: Server) -> list[Any]:
+        return await asyncio.gather(*(call(server, stage, {"n": 1}) for stage in [*stages, *stages, *stages]))
+
+    with ThreadPoolExecutor(4) as executor:
+        server = Server(store, executor, most_media_bytes=1_000, concurrency=concurrency)
+        made = asyncio.run(main(server))
+    assert [each["output"]["n"] for each in made] == [1, 2, 1, 2, 1, 2]
+    assert len(seen) == 6 and max(seen) == concurrency
+
+
+def test_a_call_that_waits_for_others_sends_heartbeats_and_can_be_cancelled(store: ArtifactStore) -> None:
+    ran: list[int] = []
+
+    @millrace.stage
+    async def waits(input: Number, ctx: Context) -> Made:
+        ran.append(input.n)
+        await asyncio.sleep(0.05)
+        return Made(n=1)
+
+    async def main(server: Server) -> Env:
+        env = Env()
+        first = asyncio.create_task(call(server, waits, {"n": 1}))
+        waiting = asyncio.create_task(call(server, waits, {"n": 2}, env))
+        while not (ran and env.beats):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await first
+        await call(server, waits, {"n": 3})
+        return env
+
+    with ThreadPoolExecutor(1) as executor:
+        env = asyncio.run(main(Server(store, executor, most_media_bytes=1_000, concurrency=1)))
+    assert ran == [1, 3] and env.beats
 
 
 class ScriptedTemporal:

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+import millrace
 from millrace import SettingError, TemporalUnavailable, Worker
 from millrace._settings import read_settings
 
@@ -26,6 +28,10 @@ def shout(input: Text) -> Text:
     """Says it loudly."""
     return Text(text=input.text.upper())
 '''
+
+
+class Text(BaseModel):
+    text: str
 
 
 @pytest.fixture
@@ -101,6 +107,43 @@ def test_modules_without_stages(tmp_path: Path, arguments: list[str], message: s
 def test_an_error_of_the_users_module_keeps_its_traceback(tmp_path: Path) -> None:
     ended = command(tmp_path, "manifest", "broken")
     assert ended.returncode == 1 and "broken.py" in ended.stderr and "gone_for_good" in ended.stderr
+
+
+class Queue:
+    """In place of a Temporal worker, whose calls use up their grace: it ends when all others have been told to end, too."""
+
+    def __init__(self, told: set[Queue], all_told: asyncio.Event, of: int) -> None:
+        self.told, self.all_told, self.of = told, all_told, of
+
+    async def shutdown(self) -> None:
+        self.told.add(self)
+        if len(self.told) == self.of:
+            self.all_told.set()
+        await asyncio.wait_for(self.all_told.wait(), 5)
+
+    async def __aenter__(self) -> Queue:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shutdown()
+
+
+def test_the_queues_of_all_versions_are_shut_down_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    @millrace.stage(version="2", compatible=["1"])
+    def shout(input: Text) -> Text:
+        return input
+
+    async def main() -> int:
+        told: set[Queue] = set()
+        all_told = asyncio.Event()
+        worker = Worker([shout])
+        monkeypatch.setattr(worker, "_connected", lambda _: asyncio.sleep(0, object()))
+        monkeypatch.setattr(worker, "_worker", lambda *_: Queue(told, all_told, 3))
+        worker.stop()
+        await worker.run()
+        return len(told)
+
+    assert asyncio.run(main()) == 3
 
 
 def test_settings_are_checked() -> None:

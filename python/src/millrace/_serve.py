@@ -50,12 +50,18 @@ class _Call(BaseModel):
 
 
 class Server:
-    """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures."""
+    """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures.
 
-    def __init__(self, store: ArtifactStore, executor: ThreadPoolExecutor, *, most_media_bytes: int) -> None:
+    `concurrency`: functions at a time, of all stages and task queues together. Calls above it wait, with heartbeats.
+    """
+
+    def __init__(
+        self, store: ArtifactStore, executor: ThreadPoolExecutor, *, most_media_bytes: int, concurrency: int
+    ) -> None:
         self._store = store
         self._executor = executor
         self._most_media_bytes = most_media_bytes
+        self._running = asyncio.Semaphore(concurrency)
 
     def activity_of(self, stage: Stage[Any, Any]) -> Callable[..., Awaitable[Any]]:
         """The activity of a stage, for a Temporal worker."""
@@ -103,12 +109,15 @@ class Server:
 
     async def _until_cancelled(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
         """The function's result. A cancelled function has a moment to end; then its call is reported as ended."""
-        running: asyncio.Future[Any]
-        if stage.is_async:
-            running = asyncio.ensure_future(stage(given, ctx))
-        else:
-            loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(self._executor, contextvars.copy_context().run, stage, given, ctx)
+        # Polls of several queues may each bring a call for the last free slot.
+        await self._running.acquire()
+        try:
+            running = self._begun(stage, given, ctx)
+        except BaseException:
+            self._running.release()
+            raise
+        # Also a function that is cancelled and still runs counts until it ends.
+        running.add_done_callback(lambda _: self._running.release())
         # The error of a function that ends too late is dropped, as its result is.
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
@@ -122,6 +131,15 @@ class Server:
                 logger.warning("stage %s was cancelled and still runs; check ctx.cancelled in its loops", stage.name)
             raise
         return running.result()
+
+    def _begun(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> asyncio.Future[Any]:
+        begun: asyncio.Future[Any]
+        if stage.is_async:
+            begun = asyncio.ensure_future(stage(given, ctx))
+        else:
+            run = contextvars.copy_context().run
+            begun = asyncio.get_running_loop().run_in_executor(self._executor, run, stage, given, ctx)
+        return begun
 
 
 def _notify(loop: asyncio.AbstractEventLoop, saved: asyncio.Event) -> None:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -82,13 +82,16 @@ class Worker:
         if client is None:
             return
         executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix="stage")
-        server = Server(store, executor, most_media_bytes=settings.most_media_bytes)
+        server = Server(
+            store, executor, most_media_bytes=settings.most_media_bytes, concurrency=self._concurrency
+        )
         slots = Slots(self._concurrency)
         try:
-            async with AsyncExitStack() as workers:
-                for queue, stages in self._queues.items():
-                    activities = [server.activity_of(stage) for stage in stages]
-                    await workers.enter_async_context(self._worker(client, queue, activities, slots))
+            workers = [
+                self._worker(client, queue, [server.activity_of(stage) for stage in stages], slots)
+                for queue, stages in self._queues.items()
+            ]
+            async with _running(workers):
                 for queue, stages in self._queues.items():
                     names = ", ".join(stage.name for stage in stages)
                     logger.info("serving %s on task queue %s of %s", names, queue, options["target_host"])
@@ -172,6 +175,18 @@ class Worker:
                 pass
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return None
+
+
+@asynccontextmanager
+async def _running(workers: list[temporalio.worker.Worker]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as started:
+        for worker in workers:
+            await started.enter_async_context(worker)
+        try:
+            yield
+        finally:
+            # All at once: one after the other, the calls of each queue would have a grace of their own.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 def _queues(stages: list[Stage[Any, Any]], queue: str) -> dict[str, list[Stage[Any, Any]]]:
