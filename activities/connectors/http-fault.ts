@@ -85,7 +85,7 @@ const WRAPPERS: ReadonlySet<string> = new Set(['fetch failed', 'terminated']);
 const DEEPEST_CAUSE = 4;
 
 /** The message, or its causes' messages: `connect ECONNREFUSED 127.0.0.1:7408`. */
-function describeFetch(error: unknown): string {
+export function describeFetch(error: unknown): string {
   const parts: string[] = [];
   for (let at = error, depth = 0; at instanceof Error && depth < DEEPEST_CAUSE; at = at.cause, depth++) {
     const { code } = at as { code?: unknown };

@@ -1,15 +1,18 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { Reply } from '../connector.js';
-import { bodyOf, type Transport } from '../exchange.js';
+import { bodyOf, type Exchange, type Transport } from '../exchange.js';
 import { bytesOfBase64, generationOf, storedFiles } from '../generated.js';
-import { type DescribedCall, success } from './answered.js';
+import { describeFetch, shortened } from '../http-fault.js';
+import type { DescribedCall } from './answered.js';
+import { failureOf } from './faults.js';
+import { settled } from './redirects.js';
 import { requestBy } from './send.js';
 
 /**
  * The files that a server has generated, as the pool's template of the output names them: `{ "files": [{ "base64" }, { "url" }] }`. An
  * address is of the endpoint's own origin, or of one that the pool names, which gets no credential. Throws
- * `INVALID_OUTPUT`, and `BACKEND_REJECTED` for an address elsewhere.
+ * `INVALID_OUTPUT`, `BACKEND_REJECTED` for an address elsewhere, and `BACKEND_ERROR` for a file that cannot be fetched.
  */
 export async function generatedFiles(made: Json | undefined, described: DescribedCall): Promise<Reply> {
   const files = isJsonObject(made) ? made.files : undefined;
@@ -33,17 +36,14 @@ export async function generatedBody(response: Response, described: DescribedCall
 const stored = (files: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, { api, call, context }: DescribedCall) =>
   storedFiles(files, generationOf(call, api.accepts), context);
 
-async function fetched(
-  address: string,
-  { api, scope, sender, transport, context }: DescribedCall,
-): Promise<Uint8Array> {
-  const { signal } = context;
+async function fetched(address: string, described: DescribedCall): Promise<Uint8Array> {
+  const { api, scope, sender, transport } = described;
   const base = new URL(sender.base);
   const url = addressOf(address, base);
   if (url.origin === base.origin) {
     const { 'idempotency-key': _, ...fixed } = sender.fixed;
     const sent = await requestBy({ method: 'GET', url: { $value: url.href } }, scope, { ...sender, fixed });
-    return await bodyOf(await success(api, transport, sent, signal), signal);
+    return await download(transport, sent, described);
   }
   if (!api.response.fileOrigins?.includes(url.origin)) {
     throw new MillraceError(
@@ -53,7 +53,34 @@ async function fetched(
   }
   // Neither the pool's headers nor its connection: both are for the endpoint.
   const bare: Transport = (given, init) => fetch(given, init);
-  return await bodyOf(await success(api, bare, { url: url.href, method: 'GET' }, signal), signal);
+  return await download(bare, { url: url.href, method: 'GET' }, described);
+}
+
+/**
+ * The bytes of a file. Whatever fails is `BACKEND_ERROR` of the call: the server has done its work, so the attempt counts
+ * even if the file's origin was never reached.
+ */
+async function download(transport: Transport, sent: Exchange, { api, context }: DescribedCall): Promise<Uint8Array> {
+  const { signal } = context;
+  try {
+    const { response, failed } = await settled(transport, sent, signal);
+    if (failed) throw unfetched(sent, failureOf(api, failed));
+    return await bodyOf(response, signal);
+  } catch (error) {
+    if (signal.aborted || error instanceof MillraceError) throw error;
+    throw unfetched(sent, new Error(shortened(describeFetch(error)), { cause: error }));
+  }
+}
+
+function unfetched({ url }: Exchange, cause: Error): MillraceError {
+  const wait = cause instanceof MillraceError ? cause.details.retryAfterMs : undefined;
+  const { origin } = new URL(url);
+  return new MillraceError(
+    'BACKEND_ERROR',
+    `the generated file cannot be fetched from ${origin}: ${cause.message}`,
+    wait === undefined ? {} : { retryAfterMs: wait },
+    { cause },
+  );
 }
 
 function addressOf(address: string, base: URL): URL {

@@ -4,8 +4,10 @@ import type { Backend, CallContext } from '../../../../activities/connectors/con
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { openAiConnector } from '../../../../activities/connectors/openai/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
+import type { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { STAGE_KINDS } from '../../../../pipelines/stages/index.js';
+import { freePort } from '../../../support/free-port.js';
 import { blocksOf } from '../../../support/pages.js';
 import { loopbackServer } from './loopback-server.js';
 import { invoke, SimulatedServer } from './openai-server.js';
@@ -191,6 +193,37 @@ describe('a job of a described API (a fixture)', () => {
     await expect(call({ options: elsewhere(at, { fileOrigins: [files.url] }) })).rejects.toMatchObject({
       code: 'BACKEND_REJECTED',
     });
+  });
+
+  /** How the origin of a file may fail; the job has been done and paid for. */
+  const failing: Readonly<Record<string, () => void>> = {
+    'does not have it': () => files.gives(404, 'no such file'),
+    'is full': () => files.gives(503, 'the server is not ready', { 'retry-after': '3' }),
+    'is broken': () => files.gives(500, 'broken'),
+    'wants a key': () => files.gives(403, 'the link has expired'),
+    'breaks off': () => {
+      files.answer = (response) => {
+        response.writeHead(200, { 'content-length': '1000' }).write('ftyp');
+        setTimeout(() => response.destroy(), 20);
+      };
+    },
+  };
+  it.each(Object.keys(failing))('whose file cannot be fetched, as its origin %s, has failed', async (how) => {
+    jobs([]);
+    failing[how]?.();
+    const options = elsewhere(`${files.url}/a.mp4`, { fileOrigins: [files.url] });
+    const error = (await call({ options }).catch((thrown: unknown) => thrown)) as MillraceError;
+    expect(error).toMatchObject({ code: 'BACKEND_ERROR', message: expect.stringContaining(files.url) });
+    expect(error.details).toEqual({ endpoint: `${server.url}/v1`, ...(how === 'is full' && { retryAfterMs: 3_000 }) });
+  });
+
+  it('whose file is at an origin that is down is not taken for a call that was never sent', async () => {
+    jobs([]);
+    const down = `http://127.0.0.1:${await freePort()}`;
+    const options = elsewhere(`${down}/a.mp4`, { fileOrigins: [down] });
+    const error = (await call({ options }).catch((thrown: unknown) => thrown)) as MillraceError;
+    expect(error).toMatchObject({ code: 'BACKEND_ERROR', message: expect.stringContaining('ECONNREFUSED') });
+    expect(error.details.unsent).toBeUndefined();
   });
 
   it.each(['file:///etc/passwd', 'data:video/mp4;base64,AAAA', 'http://'])(
