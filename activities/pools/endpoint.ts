@@ -78,6 +78,7 @@ export class Endpoint {
   #shedUntil = 0;
   #healingSince: number | undefined;
   readonly outcomes = new Outcomes();
+  readonly #counted = new WeakSet<MillraceError>();
   #away: MillraceError | undefined;
   #out = { until: Number.NEGATIVE_INFINITY, ms: 0 };
   /**
@@ -292,9 +293,13 @@ export class Endpoint {
     this.#breaker.succeeded();
   }
 
-  /** Keeps traffic away for a while if the error suggests that other endpoints would do better. */
+  /**
+   * Keeps traffic away for a while if the error suggests that other endpoints would do better. An error that several calls
+   * report, those of a lost batch, is one failure.
+   */
   failed(error: unknown): void {
-    if (!(error instanceof MillraceError)) return;
+    if (!(error instanceof MillraceError) || this.#counted.has(error)) return;
+    this.#counted.add(error);
     if (ITS_OWN.has(error.code)) this.outcomes.failed(FAST.has(error.code));
     switch (error.code) {
       case 'BACKEND_UNAVAILABLE':

@@ -25,7 +25,11 @@ function open(microBatch: object | undefined, concurrency = 4) {
         const texts = (input.texts ?? [input.text]) as string[];
         sent.push({ url, texts });
         const bad = texts.find((text) => text.startsWith('BACKEND_'));
-        if (bad) throw new MillraceError(bad as ErrorCode, 'refused');
+        if (bad) {
+          // After the other server's answers, with which it is compared.
+          await new Promise(setImmediate);
+          throw new MillraceError(bad as ErrorCode, 'refused');
+        }
         const embeddings = texts.map(({ length }) => [length]);
         return { output: input.texts ? { embeddings } : { embedding: embeddings[0] ?? [] } };
       };
@@ -75,6 +79,15 @@ describe('a pool with microBatch', () => {
     const outcomes = await counts(metrics.backendCalls);
     expect(Object.values(outcomes).reduce((sum, count) => sum + count, 0)).toBe(texts.length);
     expect(Object.keys(outcomes).filter((labels) => labels.endsWith('BACKEND_REJECTED'))).toHaveLength(1);
+  });
+
+  it('counts a failure that is every call’s as one failure of its server, which stays in the pool', async () => {
+    const { call, metrics, close } = open(full, 8);
+    const texts = ['BACKEND_UNAUTHORIZED', ...Array.from({ length: 15 }, (_, i) => 'x'.repeat(i + 1))];
+    const ended = await Promise.allSettled(texts.map(call));
+    expect(ended.filter(({ status }) => status === 'rejected')).toHaveLength(8);
+    expect(await counts(metrics.ejections)).toEqual({});
+    close();
   });
 
   it('sends each call alone without it', async () => {
