@@ -48,7 +48,8 @@ export async function bodyOf(response: Response, signal: AbortSignal): Promise<B
 }
 
 /**
- * An answer's body as it arrives. Throws as `exchange` does. Leaving early closes the connection, after an error at once.
+ * An answer's body as it arrives. Throws as `exchange` does, and then closes the connection at once, as an abort does. A
+ * reader that leaves early, by a `break` or by an error of its own, closes it too, after `tailMs`.
  * @param tailMs how long what is left is awaited, unused, once the reader has left, since a connection serves another call
  *   only if its answer has been read to the end. Nobody waits for this
  */

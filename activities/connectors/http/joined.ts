@@ -4,8 +4,9 @@ import type { Api } from './api.js';
 
 /**
  * How calls by a description go out together: those of `embed` if its request has the texts of a call as a list
- * (`/texts`), those of `classify` if its output has a result for each besides, those of `rerank` if its request has a
- * list of pairs (`/pairs`). Undefined if they do not, or if a template takes what belongs to one call.
+ * (`/texts`), those of `classify` if its output has a result for each besides (`results`), those of `rerank` if its
+ * request has a list of pairs (`/pairs`) and its output a score for each (`scores`): results with an index into one call's
+ * passages may be sorted or cut. Undefined if they do not, or if a template takes what belongs to one call.
  */
 export function joiningOf(api: Api | undefined): Joining | undefined {
   if (!api?.request || api.job || api.response.stream) return undefined;
@@ -17,11 +18,13 @@ export function joiningOf(api: Api | undefined): Joining | undefined {
   if (own.some((pointer) => sees(pointer) || mentions(output, pointer))) return undefined;
   const several =
     (kind === 'embed' && sees('/texts')) ||
-    (kind === 'classify' && sees('/texts') && isJsonObject(output) && Object.hasOwn(output, 'results')) ||
-    (kind === 'rerank' && sees('/pairs'));
+    (kind === 'classify' && sees('/texts') && has(output, 'results')) ||
+    (kind === 'rerank' && sees('/pairs') && has(output, 'scores'));
   if (!several) return undefined;
   return { tenants: sees('/call/tenant') || sees('/call/affinity') ? 'apart' : 'together' };
 }
+
+const has = (output: Json | undefined, name: string): boolean => isJsonObject(output) && Object.hasOwn(output, name);
 
 /** Whether a template names the value at a pointer, one around it, or a part of it. */
 function mentions(template: Json | undefined, pointer: string): boolean {

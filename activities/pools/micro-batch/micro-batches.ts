@@ -60,7 +60,7 @@ export interface MicroBatchParts {
  *   again: the stage's policy owns retries.
  * - If a batch is lost, in mid-call or because a call's time ran out, each of its calls goes alone from then on: it may be
  *   the one that the server cannot bear.
- * - Calls of different models, options or priorities are never put together, nor calls of different tenants where the
+ * - Calls of different models, options, priorities or affinities are never put together, nor calls of different tenants where the
  *   connector's requests tell the tenant.
  */
 export class MicroBatches {
@@ -121,9 +121,9 @@ export class MicroBatches {
     return member.reply;
   }
 
-  #keyOf({ kind, model, with: options }: Call, { priority, tenant }: CallContext): string {
+  #keyOf({ kind, model, with: options }: Call, { priority, tenant, affinity }: CallContext): string {
     const own = this.#parts.joining.tenants === 'apart' ? (tenant ?? null) : null;
-    return canonicalJson([kind, model, options, priority ?? null, own] as Json);
+    return canonicalJson([kind, model, options, priority ?? null, affinity ?? null, own] as Json);
   }
 
   #open(key: string, join: Join): Group {
@@ -198,7 +198,7 @@ function contextOf(first: CallContext, members: readonly Member[], signal: Abort
   const contexts = members.map(({ context }) => context);
   const keys = contexts.map(({ idempotencyKey }) => idempotencyKey);
   const ends = contexts.map(({ endsAt }) => endsAt ?? Number.POSITIVE_INFINITY);
-  const { tenant, priority, traceparent } = first;
+  const { tenant, priority, affinity, traceparent } = first;
   return {
     signal,
     audio: first.audio,
@@ -207,6 +207,7 @@ function contextOf(first: CallContext, members: readonly Member[], signal: Abort
     ...(keys.every((key) => key !== undefined) && { idempotencyKey: jsonHash(keys) }),
     ...(tenant !== undefined && contexts.every((each) => each.tenant === tenant) && { tenant }),
     ...(priority && { priority }),
+    ...(affinity !== undefined && { affinity }),
     ...(traceparent !== undefined && { traceparent }),
     ...(Number.isFinite(Math.max(...ends)) && { endsAt: Math.max(...ends) }),
   };

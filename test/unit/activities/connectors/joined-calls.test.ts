@@ -63,6 +63,10 @@ describe('pools that can send several calls as one', () => {
     request: { path: '/x', json, ...(headers && { headers }) },
     response: { output: { embeddings: '$/body' } },
   });
+  const ranks = (output: object | undefined) => ({
+    request: { path: '/x', json: { pairs: '$/pairs' } },
+    ...(output && { response: { output } }),
+  });
   it.each<[string, string, string, object | undefined, string | undefined]>([
     ['texts', 'http', 'embed', request({ t: '$/texts' }), 'together'],
     ['one of the texts', 'http', 'embed', request({ t: { $each: '/texts', as: '$/item' } }), 'together'],
@@ -79,6 +83,10 @@ describe('pools that can send several calls as one', () => {
       { ...request({ t: '$/texts' }), headers: { a: '$/call/tenant' } },
       'apart',
     ],
+    ['pairs', 'http', 'rerank', ranks({ scores: '$/body' }), 'together'],
+    // An index into the passages of one call, of the best of them only: nobody can say whose a result is.
+    ['results with an index', 'http', 'rerank', ranks({ results: '$/body/results' }), undefined],
+    ['whatever the server answers', 'http', 'rerank', ranks(undefined), undefined],
     ['a salt of the tenant', 'openai', 'embed', undefined, 'apart'],
     ['no salt', 'openai', 'embed', { cacheSalt: 'off' }, 'together'],
     ['a router', 'openai', 'embed', { cacheSalt: 'off', router: 'external' }, 'apart'],

@@ -208,6 +208,24 @@ describe('calls at the same time', () => {
     expect(nth(0).context.tenant).toBe(tenants === 'apart' ? 'x' : undefined);
   });
 
+  it('of several conversations go apart, each with what its router chooses a server by', async () => {
+    const { call, texts, sent, pass } = open();
+    for (const [text, affinity] of [
+      ['a', 'x'],
+      ['b', 'y'],
+      ['c', 'x'],
+      ['d', 'y'],
+    ] as const) {
+      void call({ text }, { affinity });
+    }
+    await pass();
+    expect(texts()).toEqual([
+      ['a', 'c'],
+      ['b', 'd'],
+    ]);
+    expect(sent.map(({ context }) => context.affinity)).toEqual(['x', 'y']);
+  });
+
   it('have the latest deadline, and a key that is the same for the same calls', async () => {
     const { call, nth, pass } = open();
     const repeated = { idempotencyKey: 'k', endsAt: 50 };
