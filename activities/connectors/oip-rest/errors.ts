@@ -18,9 +18,11 @@ function codeOf(fault: HttpFault): ErrorCode {
   // Triton's queue policy: no room, or waited too long.
   if (/maximum queue size|request timeout expired/i.test(detail)) return 'BACKEND_OVERLOADED';
   // Triton reports an unreadable body as a server error.
-  if (status === 500 && /(unable|failed) to parse|does not match true shape/i.test(detail)) return 'BACKEND_REJECTED';
+  if (status === 500 && UNREADABLE.test(detail)) return 'BACKEND_REJECTED';
   return codeOfStatus(fault);
 }
+
+const UNREADABLE = /(unable|failed) to parse|does not match true shape|^failed to get request params/i;
 
 /**
  * - Triton: `Request for unknown model: 'm' is not found`, `… has no available versions`, `Model version not ready`,

@@ -83,6 +83,12 @@ function codeOfType(error: APIError, text: string): ErrorCode {
   return /overloaded/i.test(type) || SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_ERROR';
 }
 
+/**
+ * What llama.cpp refuses with 500: an image for a model without vision, messages and tools that it cannot read, a grammar
+ * beside a schema.
+ */
+const REFUSED_AS_500 =
+  /not supported|does not support|failed to parse (?:messages|tools):|cannot use both|'\w+' is required/i;
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
 /** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek and LiteLLM use 400. */
 const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
@@ -105,8 +111,7 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
       // An account without credit: waiting does not help, unlike with a rate limit.
       return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_RATE_LIMITED';
     case 500:
-      // llama.cpp answers 500 for an image sent to a model without vision: not a server error.
-      return /not supported|does not support/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
+      return REFUSED_AS_500.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
     case 501:
       return 'BACKEND_REJECTED';
     case 502:

@@ -6,7 +6,7 @@ import { neverLeft } from '../unsent.js';
 
 /**
  * Maps a failed gRPC call to a code (statuses: https://grpc.github.io/grpc/core/md_doc_statuscodes.html). Triton's
- * texts decide where one status covers several cases; they are those of Triton 2.51.
+ * texts decide where one status covers several cases; they are those of Triton 2.51 and MLServer 1.7.
  */
 export const mapError: MapError = (error, { endpoint, model }) => {
   if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
@@ -51,8 +51,17 @@ const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
   ],
 ];
 
+/** Texts about a model that is not there, with statuses of several kinds: Triton’s statistics and loads, MLServer’s readiness. */
+const NO_MODEL =
+  /^requested model '.*' is not available|failed to poll from model repository|^Unexpected <class 'mlserver\.errors\.ModelNotFound'>/;
+/** Texts about a request that the server cannot read, with statuses of a failed server: Triton’s, then MLServer’s. */
+const UNREADABLE =
+  /^unable to (parse request|find shared memory region)|^'.*' is not a valid Datatype$|^Unexpected <class 'google\.protobuf\.message\.DecodeError'>/i;
+
 function codeOf(code: unknown, text: string): ErrorCode {
   if (typeof code !== 'number') return 'INTERNAL'; // not a gRPC status: a bug in Millrace
+  if (NO_MODEL.test(text)) return 'MODEL_NOT_FOUND';
+  if (UNREADABLE.test(text)) return 'BACKEND_REJECTED';
   switch (code) {
     case status.UNAVAILABLE:
       // A queue policy's limits: no room, or waited too long.

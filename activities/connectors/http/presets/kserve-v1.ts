@@ -10,7 +10,15 @@ export const kserveV1: PresetInput = {
     message: ['/body/error', '/body/detail', '/body'],
     errors: [
       { status: 503, when: { at: '/text', has: 'not ready' }, code: 'BACKEND_UNAVAILABLE', unsent: true },
-      { status: 404, when: { at: '/text', has: ['does not exist', 'not found'] }, code: 'MODEL_NOT_FOUND' },
+      // Of a route that is not there it says "Not Found" alone.
+      {
+        status: 404,
+        when: [
+          { at: '/text', has: 'model' },
+          { at: '/text', has: ['does not exist', 'not found'] },
+        ],
+        code: 'MODEL_NOT_FOUND',
+      },
     ],
   },
   kinds: {
