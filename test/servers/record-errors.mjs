@@ -5,6 +5,10 @@
 //   node test/servers/record-errors.mjs litserve http://127.0.0.1:8000 --release 'LitServe 0.2.19'
 //   node test/servers/record-errors.mjs triton-grpc 127.0.0.1:8001 --release 'Triton 2.51.0' --model echo
 //
+// The servers are those of the tests: BentoML, KServe and LitServe with test/servers/services, MLServer with
+// test/fixtures/mlserver (`--model embed`), Triton and llama.cpp as `millrace up` starts them. Triton’s gRPC comes first: it
+// loads the models that both ask. Some of the servers listen on all addresses: start them in a network namespace.
+//
 // The answers go to test/fixtures/servers/recorded/NAME.json. Each needs a code, chosen by reading the answer; codes of
 // requests that were recorded before are kept, answers that are the same as another one of the server are left out.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +20,7 @@ import { llamaCpp } from './error-requests/llama-cpp.mjs';
 import { openInference } from './error-requests/open-inference.mjs';
 import { openInferenceGrpc } from './error-requests/open-inference-grpc.mjs';
 import { askedOverGrpc, askedOverHttp } from './error-requests/send.mjs';
+import { loadModels } from './error-requests/triton-models.mjs';
 
 /** By name: the connector that the answers are for, and the requests. */
 const SERVERS = {
@@ -26,7 +31,7 @@ const SERVERS = {
   mlserver: { connector: 'oip-rest', requests: openInference },
   'mlserver-grpc': { connector: 'triton', requests: openInferenceGrpc },
   triton: { connector: 'oip-rest', requests: openInference },
-  'triton-grpc': { connector: 'triton', requests: openInferenceGrpc },
+  'triton-grpc': { connector: 'triton', requests: openInferenceGrpc, prepare: loadModels },
   'llama-cpp': { connector: 'openai', requests: llamaCpp },
 };
 
@@ -48,12 +53,13 @@ if (!Object.hasOwn(SERVERS, name ?? '') || !at || !values.release) {
   process.exit(2);
 }
 
-const { connector, requests } = SERVERS[name];
+const { connector, requests, prepare } = SERVERS[name];
 const folder = fileURLToPath(new URL('../fixtures/servers/recorded', import.meta.url));
 const file = path.join(folder, `${name}.json`);
 const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).answers : [];
 const codes = new Map(before.map(({ asked, ...known }) => [asked, known]));
 
+await prepare?.(at);
 const answers = [];
 const seen = new Set();
 const send = connector === 'triton' ? askedOverGrpc : askedOverHttp;
@@ -67,8 +73,8 @@ for (const { on: _, asked, ...request } of all) {
   const key = JSON.stringify(answer);
   if (seen.has(key)) continue;
   seen.add(key);
-  const { code = null, unsent, message } = codes.get(asked) ?? {};
-  answers.push({ asked, ...answer, code, ...(unsent && { unsent }), ...(message && { message }) });
+  const { code = null, unsent } = codes.get(asked) ?? {};
+  answers.push({ asked, ...answer, code, ...(unsent && { unsent }) });
 }
 mkdirSync(folder, { recursive: true });
 const date = new Date().toISOString().slice(0, 10);
