@@ -33,8 +33,8 @@ export interface DecisionBody {
 export interface ApprovalBody extends DecisionBody {
   /** Arguments in place of the model's, which the model is told. */
   readonly arguments?: Readonly<Record<string, unknown>>;
-  /** `run`: approves later calls of the tool by the same agent in this run too. Default `call`. */
-  readonly scope?: 'call' | 'run';
+  /** `run`: approves later calls of the tool by the same agent in this run too; `session`: those in all runs of its session. Default `call`. */
+  readonly scope?: 'call' | 'run' | 'session';
 }
 
 export interface ClientOptions {

@@ -1,17 +1,34 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { SessionGrant } from '../../pipelines/run/index.js';
 import type { SessionPart, SessionStore } from '../../stores/sessions/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 
+const NOTHING: JsonObject = { messages: [], parts: 0 };
+
 /** Stage kind for an agent's reads and writes of its session. */
 export const sessionKind =
-  (store: SessionStore): WorkerKind =>
+  (store: Pick<SessionStore, 'load' | 'add' | 'granted' | 'grant'>): WorkerKind =>
   async ({ with: options, input, tenant }, { idempotencyKey }) => {
-    const { session, of, part } = input as unknown as {
+    const { session, of, part, granted, grant } = input as unknown as {
       session: string;
       of: string;
       part?: Pick<SessionPart, 'messages' | 'summary'>;
+      /** What an approval is looked for. */
+      granted?: string;
+      grant?: SessionGrant & { readonly of: string };
     };
-    if (!part) return (await store.load({ tenant, of, session })) as unknown as Json as JsonObject;
-    await store.add({ tenant, of, session }, { ...part, ttlMs: Number(options.ttlMs), key: idempotencyKey });
-    return { messages: [], parts: 0 };
+    const name = { tenant, of, session };
+    const ttlMs = Number(options.ttlMs);
+    if (granted !== undefined) {
+      const found = await store.granted(name, granted);
+      return { ...NOTHING, ...(found && { grant: found as unknown as Json }) };
+    }
+    if (grant) {
+      const { of: what, ...given } = grant;
+      await store.grant(name, what, given, ttlMs);
+      return NOTHING;
+    }
+    if (!part) return (await store.load(name)) as unknown as Json as JsonObject;
+    await store.add(name, { ...part, ttlMs, key: idempotencyKey });
+    return NOTHING;
   };

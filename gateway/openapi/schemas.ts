@@ -35,6 +35,8 @@ const decided = {
     .string()
     .optional()
     .describe('The authenticated caller: key:<id>, or user:<name> if a proxy names its users'),
+  scope: z.enum(['run', 'session']).optional().describe('It covers later calls of the tool too'),
+  grantedAt: time.optional().describe('When the approval was given that covers this call of its session'),
 };
 const about = z.string().optional().describe('Hex sha256 of the subject of the decision');
 const stage = z.object({
@@ -92,6 +94,10 @@ const wait = z.object({
     })
     .optional()
     .describe('The tool call of an agent that would be executed'),
+  session: z
+    .string()
+    .optional()
+    .describe('The session of the agent that makes the call: an approval may have the scope `session`'),
   since: time,
   until: time.describe('When the default decision applies, or the run fails if there is none'),
   otherwise: z.boolean().describe('The default decision, which applies at that time'),

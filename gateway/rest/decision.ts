@@ -40,9 +40,11 @@ export const approval = decision.extend({
     .optional()
     .describe('For a call of a tool: arguments in place of the model’s, which the model is told'),
   scope: z
-    .enum(['call', 'run'])
+    .enum(['call', 'run', 'session'])
     .optional()
-    .describe('For a call of a tool: `run` approves later calls of the tool by the same agent in this run too'),
+    .describe(
+      'For a call of a tool: `run` approves later calls of the tool by the same agent in this run too, `session` those in all runs of its session',
+    ),
 });
 
 type DecisionBody = z.output<typeof approval>;

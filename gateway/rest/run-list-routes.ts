@@ -98,6 +98,7 @@ const APPROVALS: RouteDoc = {
                 path: { type: 'string', description: 'Position in the run, child runs included' },
                 subject: { type: 'string' },
                 call: { type: 'object', description: 'For a call of a tool: `tool`, `arguments`, `digest`' },
+                session: { type: 'string', description: 'Session of the agent that makes the call' },
                 since: time,
                 until: time,
                 otherwise: { type: 'boolean', description: 'The decision if none is made by then' },

@@ -6,5 +6,6 @@
  * - `waits-are-told`: a run signals its delivery that a wait for a person has begun, and the delivery sends an event. 0.3.0 did neither.
  * - `tools-may-lack`: an agent goes on without an MCP server whose tools cannot be listed. In 0.3.0 its candidate failed.
  * - `lost-streams-are-collected`: a stage whose stream was lost goes on with the collected value. In 0.3.0 its next candidate began at once.
+ * - `sessions-approve`: before a person is asked about a call of a tool, approvals of the session are looked for. 0.3.0 asked at once.
  */
-export type Change = 'waits-are-told' | 'tools-may-lack' | 'lost-streams-are-collected';
+export type Change = 'waits-are-told' | 'tools-may-lack' | 'lost-streams-are-collected' | 'sessions-approve';

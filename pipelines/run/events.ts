@@ -120,8 +120,8 @@ export interface StageWaiting extends OfStage, Omit<Wait, 'stage' | 'path'> {
 /** The wait ended: a person decided, or the stage's default applies. */
 export interface StageDecided extends OfStage {
   readonly type: 'stage.decided';
-  /** Nonce of the wait. */
-  readonly nonce: string;
+  /** Nonce of the wait. Absent for a call that an earlier approval of its session covers: nobody was asked. */
+  readonly nonce?: string;
   readonly approved: boolean;
   /** Who decided: a name, `person`, or `timeout`. */
   readonly by: string;
@@ -131,7 +131,9 @@ export interface StageDecided extends OfStage {
   /** Arguments in place of the model's. */
   readonly arguments?: JsonObject;
   /** Covers later calls of the tool too. */
-  readonly scope?: 'run';
+  readonly scope?: 'run' | 'session';
+  /** When the approval was given that covers this call of its session (`StageDecision`). */
+  readonly grantedAt?: string;
 }
 
 /**

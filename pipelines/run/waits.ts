@@ -11,6 +11,8 @@ export interface Wait {
   readonly subject: string;
   /** For a tool call of an agent: the call that would be executed. */
   readonly call?: WaitingCall;
+  /** For a tool call of an agent in a session: its name. An approval may have the scope `session`. */
+  readonly session?: string;
   /** ISO 8601, UTC. */
   readonly since: string;
   /** When the run continues without a decision or fails for lack of one; ISO 8601, UTC. */
@@ -41,8 +43,10 @@ export type Decision = {
   readonly reason?: string;
   /** For an approved tool call: its arguments as the person has changed them. */
   readonly arguments?: JsonObject;
-  /** For an approved tool call: it covers every later call of the tool by this agent in the run. */
-  readonly scope?: 'run';
+  /** For an approved tool call: it covers every later call of the tool by this agent in the run, or in all runs of the session. */
+  readonly scope?: 'run' | 'session';
+  /** For a call that an approval with the scope `session` covers: when that was given; ISO 8601, UTC. */
+  readonly grantedAt?: string;
 };
 
 /** A decision with the position of its wait in the run. */
@@ -53,6 +57,16 @@ export type StageDecision = Decision & {
   /** For a tool call of an agent: the tool. */
   readonly tool?: string;
 };
+
+/** An approval that covers later calls of a tool in a session. */
+export interface SessionGrant {
+  /** Name given with the decision. */
+  readonly by: string;
+  /** Identity authenticated by the gateway. */
+  readonly actor?: string;
+  /** When it was given; ISO 8601, UTC. */
+  readonly at: string;
+}
 
 /** A person's decision, as sent to the run. */
 export interface GivenDecision {
@@ -65,8 +79,8 @@ export interface GivenDecision {
   readonly reason?: string;
   /** For a tool call that is approved: arguments in place of the model's. */
   readonly arguments?: JsonObject;
-  /** `run`: covers later calls of the tool too. Default: this call only. */
-  readonly scope?: 'call' | 'run';
+  /** `run`: covers later calls of the tool in this run too; `session`: those in all runs of the session. Default: this call only. */
+  readonly scope?: 'call' | 'run' | 'session';
   /** If given, the path of the wait: a nonce of another wait decides nothing. */
   readonly path?: string;
 }

@@ -4,6 +4,7 @@ import type { StageKind } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const anything = z.looseObject({});
+const grant = z.object({ by: z.string(), actor: z.string().optional(), at: z.string() });
 
 /** Kinds of calls that only agents make; no stage has them. The worker executes them. */
 export const CALL_KINDS = {
@@ -17,11 +18,22 @@ export const CALL_KINDS = {
       tools: z.array(z.object({ name: z.string(), description: z.string(), schema: z.record(z.string(), z.json()) })),
     }),
   },
-  /** Reads a conversation; with `part` appends to it. */
+  /** Reads a conversation; with `part` appends to it. `grant` keeps an approval with it, `granted` reads that of a tool. */
   session: {
     ...TRAITS.session,
-    input: z.object({ session: z.string(), of: z.string(), part: z.json().optional() }),
-    output: z.object({ summary: z.string().optional(), messages: z.array(chatMessage), parts: z.int() }),
+    input: z.object({
+      session: z.string(),
+      of: z.string(),
+      part: z.json().optional(),
+      grant: grant.extend({ of: z.string() }).optional(),
+      granted: z.string().optional(),
+    }),
+    output: z.object({
+      summary: z.string().optional(),
+      messages: z.array(chatMessage),
+      parts: z.int(),
+      grant: grant.optional(),
+    }),
   },
   /** Stores long results of tools as text artifacts (`put`), and returns a part of one (`read`). */
   result: {

@@ -1,10 +1,14 @@
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
+import type { SessionGrant } from '../../pipelines/run/index.js';
 import { isFull, keySegment, script } from '../redis/index.js';
 
 /** Raised when the stored format changes its meaning; a session of another format then starts empty. */
 const FORMAT = 3;
+
+/** Prefix of the approvals among the fields of `about`. */
+const GRANT = 'grant:';
 
 /** A conversation as its user names it. */
 export interface SessionName {
@@ -41,8 +45,8 @@ export interface SessionQuota {
 const UNLIMITED: SessionQuota = { sessions: 0, bytes: 0 };
 
 /**
- * Conversations in Redis, by tenant, pipeline and owner: a list with one part per run, and a hash with the summary and
- * the number of parts that it replaces. Every write is one script: concurrent runs of one session lose nothing, a
+ * Conversations in Redis, by tenant, pipeline and owner: a list with one part per run, and a hash with the summary, the
+ * number of parts that it replaces, and approvals of calls. Every write is one script: concurrent runs of one session lose nothing, a
  * summary drops only parts that its writer has read, and writes are counted against the tenant's quota.
  */
 export class SessionStore {
@@ -80,7 +84,24 @@ export class SessionStore {
     if (typeof refused === 'string') throw this.#exceeded(refused, name);
   }
 
-  /** Removes a session and what it counts against the quota; false if there is none. Throws `STORE_UNAVAILABLE`. */
+  /** The approval that covers calls of a tool in the session. Throws `STORE_UNAVAILABLE`. */
+  async granted(name: SessionName, tool: string): Promise<SessionGrant | undefined> {
+    const { keys } = keysOf(name);
+    const found = await reached(() => this.#redis.hget(keys[1], `${GRANT}${tool}`));
+    return found === null ? undefined : (JSON.parse(found) as SessionGrant);
+  }
+
+  /** Keeps an approval for as long as the session, which begins with it if need be. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
+  async grant(name: SessionName, tool: string, given: SessionGrant, ttlMs: number): Promise<void> {
+    const { keys, own } = keysOf(name);
+    const field = `${GRANT}${tool}`;
+    const refused = await reached(() =>
+      grant(this.#redis, keys, own, ...this.#limits(), field, JSON.stringify(given), ttlMs),
+    );
+    if (typeof refused === 'string') throw this.#exceeded(refused, name);
+  }
+
+  /** Removes a session with its approvals, and what it counts against the quota; false if there is none. Throws `STORE_UNAVAILABLE`. */
   async erase(name: SessionName): Promise<boolean> {
     const { keys, own } = keysOf(name);
     return (await reached(() => erase(this.#redis, keys, own))) === 1;
@@ -171,6 +192,19 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
 redis.call('HSET', KEYS[4], ARGV[1], bytes, '@total', total - before + bytes)
+return 1
+`);
+
+/** Both keys live equally long. */
+const grant = script<
+  Keys,
+  [own: string, mostSessions: number, mostBytes: number, field: string, given: string, ttlMs: number],
+  Refusal | 1
+>(`${USE}
+redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
 return 1
 `);
 

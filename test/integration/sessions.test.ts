@@ -121,6 +121,37 @@ describe('a session in Redis', () => {
     expect(textsOf(await store.load(of))).toEqual(['a']);
   });
 
+  it('keeps approvals by tool as long as itself, and is erased with them', async () => {
+    const of = name();
+    const given = { by: 'ada', actor: 'key:k1', at: '2026-11-27T00:00:00.000Z' };
+    await store.grant(of, 'talk/answer/pay', given, DAY_MS);
+    expect(await store.granted(of, 'talk/answer/pay')).toEqual(given);
+    expect(await store.granted(of, 'talk/answer/ship')).toBeUndefined();
+    expect(await store.granted({ ...of, of: 'talk/key:b2' }, 'talk/answer/pay')).toBeUndefined();
+    // The conversation has nothing of them, and each of its runs begins their time anew.
+    await store.add(of, { ...part('a'), ttlMs: 400, summary: { text: 'none', upTo: 0 } });
+    expect(await store.load(of)).toEqual({ messages: [said('a')], parts: 1 });
+    await store.grant(of, 'talk/answer/ship', given, DAY_MS);
+    for (const key of await redis.keys(`millrace:session:*${of.session}:*`))
+      expect(await redis.pttl(key)).toBeGreaterThan(DAY_MS - 60_000);
+    expect(await store.erase(of)).toBe(true);
+    expect(await store.granted(of, 'talk/answer/pay')).toBeUndefined();
+    await store.grant(of, 'talk/answer/pay', given, 50);
+    await expect.poll(() => store.granted(of, 'talk/answer/pay'), { timeout: 5_000 }).toBeUndefined();
+  });
+
+  it('counts as a conversation of its tenant with its first approval', async () => {
+    const [one, its] = [new SessionStore(redis, { sessions: 1, bytes: 0 }), `${tenant}-${randomUUID().slice(0, 8)}`];
+    const of = (session: string) => ({ tenant: its, of: 'talk', session });
+    const given = { by: 'ada', at: '2026-11-27T00:00:00.000Z' };
+    await one.grant(of('a'), 'talk/answer/pay', given, DAY_MS);
+    await expect(one.grant(of('b'), 'talk/answer/pay', given, DAY_MS)).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+    });
+    await one.erase(of('a'));
+    await one.grant(of('b'), 'talk/answer/pay', given, 1_000);
+  });
+
   it('cannot be had without Redis', async () => {
     const lost = testRedis('redis://127.0.0.1:1', 500);
     await expect(new SessionStore(lost).load(name())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });

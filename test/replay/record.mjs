@@ -115,6 +115,12 @@ const FEATURES = {
   'agent-without-tools': [agents.desertedAgent, () => ({ task: 'sum' }), undefined, AGENTS],
   'agent-approval': [agents.refundDesk, () => ({ task: 'refund' }), (run) => decided(run), AGENTS],
   'agent-approval-by-default': [agents.hastyDesk, () => ({ task: 'refund' }), undefined, AGENTS],
+  'agent-session-approval': [
+    agents.rememberingDesk,
+    () => ({ task: 'refund', session: 'recorded-desk' }),
+    (run) => decided(run),
+    AGENTS,
+  ],
   'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'agent-session-summary': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'foreign-stages': [foreign.both, () => ({ name: 'Ada', a: 1, b: 41 }), undefined, FOREIGN],

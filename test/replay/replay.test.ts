@@ -55,6 +55,7 @@ describe('the interpreter replays', () => {
     }
     rmSync(folder, { recursive: true });
     expect(failed.sort()).toEqual([
+      'agent-session-approval.json',
       'agent-without-tools.json',
       'approval-told.json',
       'delivery-of-waits.json',

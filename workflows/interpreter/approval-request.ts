@@ -6,6 +6,8 @@ export interface ApprovalRequest {
   /** What it is about. */
   readonly subject: string;
   readonly call?: WaitingCall;
+  /** Name of the session in which the call is made. */
+  readonly session?: string;
   readonly stage: string;
   readonly path: string;
   readonly timeoutMs: number;

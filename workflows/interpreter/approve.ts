@@ -36,10 +36,14 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
 /** State of a wait carried into a new history, where it continues under the same nonce. */
 type Kept = { readonly nonce: string; readonly since: number };
 
+/** An earlier decision of the run, or of the one that it resumes, that holds for this request. */
+export const decidedAlready = (run: Run, request: ApprovalRequest): Decision | undefined =>
+  decidedBefore(run, request) ?? standing(run, request);
+
 /** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
 export async function decide(run: Run, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
-  const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
-  const before = decidedBefore(run, request) ?? standing(run, request);
+  const { subject, call, session, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
+  const before = decidedAlready(run, request);
   if (before) return before;
   const kept = at.memo.below('wait');
   const now = at.host.now();
@@ -48,9 +52,10 @@ export async function decide(run: Run, at: At, request: ApprovalRequest): Promis
   const { nonce, since } = kept.value as Kept;
   const left = Math.max(1, timeoutMs - (now - since));
   const limit = Math.min(left, limitMs);
-  const what = { nonce, subject, ...(call && { call }), since: iso(since), until: iso(now + limit), otherwise };
-  const wait: Wait = { ...what, stage, path };
   const of = { stage, path, attempt: 1 };
+  const about = { subject, ...(call && { call }), ...(session !== undefined && { session }) };
+  const what = { nonce, ...about, since: iso(since), until: iso(now + limit), otherwise };
+  const wait: Wait = { ...what, stage, path };
   if (begins) publish(run, at, { type: 'stage.waiting', ...of, ...what });
   if (begins && run.context.waitsTo !== undefined) at.host.announce?.(wait, run.context.waitsTo);
   let isOver = false;

@@ -72,10 +72,15 @@ export class Waits {
     }
     const open = this.#open.get(nonce)?.wait;
     const { arguments: edited, scope } = given as GivenDecision;
-    if (open && !open.call && (edited !== undefined || scope === 'run')) {
+    const covers = scope === 'run' || scope === 'session';
+    if (open && !open.call && (edited !== undefined || covers)) {
       const field = edited === undefined ? 'scope' : 'arguments';
       const message = `${field}: the wait is not about a call of a tool`;
       throw new StageError('INVALID_INPUT', message, { fields: [{ field, message }] });
+    }
+    if (open && scope === 'session' && open.session === undefined) {
+      const message = 'scope: the agent of this call is in no session';
+      throw new StageError('INVALID_INPUT', message, { fields: [{ field: 'scope', message }] });
     }
     if (open && (path === undefined || path === open.path)) return;
     if (this.#over.has(nonce)) {
@@ -108,7 +113,7 @@ const decisionOf = (given: GivenDecision): Decision => {
     ...(actor !== undefined && { actor }),
     ...(reason !== undefined && { reason }),
     ...(edited !== undefined && { arguments: edited }),
-    ...(scope === 'run' && { scope }),
+    ...((scope === 'run' || scope === 'session') && { scope }),
   };
 };
 
@@ -130,8 +135,9 @@ function misfit(given: unknown): { readonly field: string; readonly message: str
     return { field: 'reason', message: `reason must be a text of up to ${LONGEST_REASON} characters` };
   if (!isJsonObject(edited) || canonicalJson(edited).length > LONGEST_ARGUMENTS)
     return { field: 'arguments', message: `arguments must be an object of up to ${LONGEST_ARGUMENTS} characters` };
-  if (scope !== 'call' && scope !== 'run') return { field: 'scope', message: 'scope must be "call" or "run"' };
-  if (!approved && (given.arguments !== undefined || scope === 'run'))
-    return { field: 'approved', message: 'arguments and the scope "run" are for what is approved' };
+  if (scope !== 'call' && scope !== 'run' && scope !== 'session')
+    return { field: 'scope', message: 'scope must be "call", "run" or "session"' };
+  if (!approved && (given.arguments !== undefined || scope !== 'call'))
+    return { field: 'approved', message: 'arguments, and a scope beyond the call, are for what is approved' };
   return undefined;
 }

@@ -202,14 +202,14 @@ class Client:
         stage: str | None = None,
         reason: str | None = None,
         arguments: Mapping[str, Any] | None = None,
-        scope: Literal["call", "run"] | None = None,
+        scope: Literal["call", "run", "session"] | None = None,
     ) -> Run:
         """Decides what a stage of the run waits for.
 
         `nonce`: of the wait, from `Run.waiting` or the event `stage.waiting`. `by`: the person, for display. `stage`:
         its path, required only if the run has many child runs. `reason`: why; the model of an agent is told. For an
         approved call of a tool, `arguments` take the place of the model's, and the scope `run` approves later calls of
-        the tool by the same agent in this run. If no answer arrives, call again: it counts once.
+        the tool by the same agent in this run, `session` those in all runs of its session. If no answer arrives, call again: it counts once.
         """
         given = {"by": by, "stage": stage, "reason": reason, "arguments": arguments, "scope": scope}
         body = {"nonce": nonce, **{name: value for name, value in given.items() if value is not None}}

@@ -65,7 +65,7 @@ export async function runAgent(
     if (stops(run, at)) return STOPPED;
     const limit = limitOf(plan, progress);
     if (limit && plan.onLimit === 'fail') throw limitReached(stage.id, limit, progress);
-    const agent = ofTurn(own, progress);
+    const agent = ofTurn({ ...own, ...(session && { session: session.id }) }, progress);
     const turn = progress.turns + 1;
     const name = `turn-${turn}`;
     const { active } = progress;

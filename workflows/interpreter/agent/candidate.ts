@@ -15,6 +15,8 @@ export interface Agent {
   readonly last: boolean;
   /** All tools, where the plan has those that the model sees. */
   readonly all?: readonly ToolPlan[];
+  /** Name of the session that it is in. */
+  readonly session?: string;
   /** Long results that the model can read. */
   readonly wholes?: Wholes;
   /** Maximum characters of a result in the conversation; absent where long results cannot be kept apart. */

@@ -10,7 +10,6 @@ import {
   withCost,
 } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import { decide } from '../approve.js';
 import { sha256 } from '../digest.js';
 import { publish } from '../publish.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
@@ -18,6 +17,7 @@ import { isFailure } from '../value.js';
 import type { RequestedCall } from './call-model.js';
 import { placedOf, runPipeline, runTool, spoken } from './call-tool.js';
 import type { Agent } from './candidate.js';
+import { decideInSession } from './grants.js';
 import { check, isChecked, stoppedCall } from './guardrails.js';
 import { handedOver } from './handoffs.js';
 import { beginningOf, keepTexts } from './long-results.js';
@@ -278,15 +278,19 @@ interface Allowance {
 
 /** A person's decision on a call, or the default. */
 async function allowed(
-  { run, stage }: Agent,
+  agent: Agent,
   at: At,
   approval: NonNullable<ToolPlan['approval']>,
   { path, call, waiting, failing }: Allowance,
 ): Promise<Decision | Stopped> {
+  const { run, stage } = agent;
   run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${path}`);
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
   const request = { ...approval, subject: spoken(call), call: waiting, stage: stage.id, path, limitMs };
-  const decision = await decide(run, at, { ...request, ...(failing && { pointless: failing.pointless }) });
+  const decision = await decideInSession(agent, at, {
+    ...request,
+    ...(failing && { pointless: failing.pointless }),
+  });
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
   return decision;

@@ -77,18 +77,33 @@ async function summarized(
 }
 
 /** A separate activity. A write has the same key in every attempt and is applied once. */
-async function call(
+async function call(agent: Agent, at: At, what: 'load' | 'save', input: JsonObject): Promise<JsonObject> {
+  const { id } = agent.stage;
+  const path = `${at.prefix}${id}/session/${what}`;
+  return await callSession(agent, at, { path, summary: `${at.prefix}${id} · ${what} the session`, input });
+}
+
+interface SessionCall {
+  readonly path: string;
+  /** What is displayed. */
+  readonly summary: string;
+  readonly input: JsonObject;
+  /** A resumed run makes it again. */
+  readonly again?: true;
+}
+
+/** A call of the store of sessions, as an activity of its own. */
+export async function callSession(
   { run, stage, plan, row }: Agent,
   at: At,
-  what: 'load' | 'save',
-  input: JsonObject,
+  { path, summary, input, again }: SessionCall,
 ): Promise<JsonObject> {
   const placed = run.context.placement[sessionRow(row)];
   if (!placed) throw new StageError('INTERNAL', 'the placement has no row for the session', { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
   const options = { ttlMs: plan.session?.ttlMs ?? 0 };
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'session', model: 'session', with: options });
-  const path = `${at.prefix}${stage.id}/session/${what}`;
-  const shown = { type: stage.id, summary: `${at.prefix}${stage.id} · ${what} the session` };
-  return (await at.host.runStage(called, input, callOf(run, called, path), placed, shown)).output;
+  const made = callOf(run, called, path);
+  const shown = { type: stage.id, summary };
+  return (await at.host.runStage(called, input, again ? { ...made, record: 'off' } : made, placed, shown)).output;
 }
