@@ -88,7 +88,7 @@ export function describe(
       twiceTheRate: robust(judge, candidate, { speed: 2 * speed }, goOn),
     },
     assumptions: [...problem.assumptions],
-    warnings: [...problem.warnings, ...(goOn() ? [] : [CUT_SHORT])],
+    warnings: [...problem.warnings, ...failing(problem, predicted), ...(goOn() ? [] : [CUT_SHORT])],
     refusedShare: round(problem.oversizedShare, 6),
   });
 }
@@ -96,13 +96,25 @@ export function describe(
 const CUT_SHORT =
   'the time limit ended the analysis of lost devices, of robustness or of the next device: --time-limit allows more';
 
+/** Runs that fail are in no percentile: with more of them than may be late, the objective says little. */
+function failing({ objective }: Problem, { failedShare }: Predicted): readonly string[] {
+  if (failedShare <= (objective.p99Ms === undefined ? 0.05 : 0.01)) return [];
+  const share = (100 * failedShare).toFixed(1);
+  return [`${share} % of the runs fail (failureRate, attempts), and the times are those of the others`];
+}
+
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-const ms = (value: number): number => (Number.isFinite(value) ? round(value, 3) : 0);
+/** Stands for a run that never ends: JSON has no infinite numbers. A time that no run has is 0. */
+const NEVER_MS = 1e15;
+const ms = (value: number): number => (Number.isNaN(value) ? 0 : round(Math.min(value, NEVER_MS), 3));
 
 function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPool {
   const config = configOf(problem, candidate, p);
   const replicas = orderedReplicas(problem, candidate, p);
   const use = useOn(problem, candidate, p, replicas[0]?.devices[0] ?? 0);
+  // As it is simulated: a kind on which fewer calls were measured limits all of them.
+  const all = replicas.flatMap(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0) ?? []);
+  const parallel = use?.profile.parallel ?? { tensor: 1, pipeline: 1 };
   const model = problem.pools[p]?.model ?? '';
   const { endpoints } = problem.inventory;
   return {
@@ -110,8 +122,8 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
     variant: config?.variant ?? '',
     quality: config?.quality ?? 1,
     batching: config?.batching ?? 'dynamic',
-    parallel: use?.profile.parallel ?? { tensor: 1, pipeline: 1 },
-    maxBatch: use?.maxBatch ?? 1,
+    parallel,
+    maxBatch: Math.min(...all.map(({ maxBatch }) => maxBatch)),
     preferredBatchSizes: [...(use?.preferred ?? [])],
     maxQueueDelayMs: 0,
     memoryBytes: use?.memoryBytes ?? 0,
@@ -122,7 +134,16 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
         ({ device, models }) => device === ids[0] && (models.length === 0 || models.includes(model)),
       );
       const cache = cacheOf(problem, candidate, { pool: p, devices });
-      return { devices: ids, queue: deviceQueue(ids[0] ?? ''), ...(running && { endpoint: running.url }), ...cache };
+      const own = useOn(problem, candidate, p, devices[0] ?? 0)?.profile.parallel ?? parallel;
+      const differs = own.tensor !== parallel.tensor || own.pipeline !== parallel.pipeline;
+      const other = differs && { parallel: own };
+      return {
+        devices: ids,
+        queue: deviceQueue(ids[0] ?? ''),
+        ...other,
+        ...(running && { endpoint: running.url }),
+        ...cache,
+      };
     }),
     ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
     reason: reasonOf(problem, candidate, p),

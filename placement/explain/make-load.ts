@@ -1,3 +1,4 @@
+import { MillraceError } from '../../pipelines/errors.js';
 import { arrivals, type Load, loadOf, mergedLoad, traceLoad } from '../simulator/index.js';
 import type { Trace } from '../trace/index.js';
 
@@ -18,6 +19,7 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
  * stretch. Rates are expanded to enough runs to see queues settle within the objective.
  */
 export function makeLoad(arriving: readonly Arriving[], sloMs: number, seed: number): Load {
+  for (const each of arriving) if ('rate' in each) checkRate(each.rate);
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
@@ -28,6 +30,15 @@ export function makeLoad(arriving: readonly Arriving[], sloMs: number, seed: num
   });
   const [only] = loads;
   return loads.length === 1 && only ? only : mergedLoad(loads);
+}
+
+/** Rates beyond are mistakes, and their times no numbers that can be told apart. */
+const RATES = { least: 1e-6, most: 1e6 };
+
+function checkRate(rate: number): void {
+  if (rate >= RATES.least && rate <= RATES.most) return;
+  const message = `${rate} runs a second: give a rate from ${RATES.least} to ${RATES.most}`;
+  throw new MillraceError('INVALID_INPUT', `--rate: ${message}`, { fields: [{ field: '--rate', message }] });
 }
 
 function busiest({ timesMs, sizes }: Trace): Trace {

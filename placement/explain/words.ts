@@ -6,7 +6,11 @@ export type Table = (headings: readonly string[], rows: readonly (readonly (stri
 /** Characters of a bar. */
 const BAR = 10;
 
-export const round = (value: number): number => Number(value.toFixed(value < 10 ? 1 : 0));
+/** As `predicted` spells the time of runs that never end, or more. */
+const NEVER_MS = 1e15;
+
+export const round = (value: number): number =>
+  value >= NEVER_MS ? Number.POSITIVE_INFINITY : Number(value.toFixed(value < 10 ? 1 : 0));
 export const percent = (share: number): string => `${round(100 * share)} %`;
 export const money = (value: number, { currency }: PlacementDocument): string =>
   `${value.toFixed(2)} ${currency} an hour`;

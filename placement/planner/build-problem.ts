@@ -18,7 +18,8 @@ import {
   type Survive,
   type Use,
 } from './problem.js';
-import { checkTargets, targetsOf } from './targets.js';
+import { checkLoad, sampleWarnings } from './samples.js';
+import { checkTargets, countingTokens, targetsOf } from './targets.js';
 import { rangeWarnings } from './warnings.js';
 
 export interface PlannerInput {
@@ -47,6 +48,7 @@ const RARELY_RUN = 0.5;
  */
 export function buildProblem(input: PlannerInput): Problem {
   const { inventory, profiles, objective } = input;
+  checkLoad(input.load);
   const { pipelines, assumptions } = withoutUnprofiled(input.pipelines, profiles);
   const { devices } = inventory;
   const kinds = [...new Set(devices.map(({ kind }) => kind))];
@@ -86,7 +88,9 @@ export function buildProblem(input: PlannerInput): Problem {
   const paths = longestPaths(stages, aloneMs);
   checkReach(objective, aloneMs, paths, named, drafts, input);
   const targets = targetsOf(objective, stageNames, stages, drafts);
-  checkTargets(targets, stages, drafts, aloneMs);
+  const samples = sampleWarnings(load, objective, targets, stages, drafts);
+  const usable = countingTokens(drafts, targets, stages);
+  checkTargets(targets, stages, usable, aloneMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
   const slackMs = stages.map(({ streamFrom }, v) =>
@@ -106,14 +110,14 @@ export function buildProblem(input: PlannerInput): Problem {
     kinds,
     stages,
     stageNames,
-    pools: models.map((model, p) => poolOf(model, drafts[p] ?? [], kinds.length, stages, rates, slackMs, cells)),
+    pools: models.map((model, p) => poolOf(model, usable[p] ?? [], kinds.length, stages, rates, slackMs, cells)),
     load,
     objective,
     targets,
     survive: input.survive,
     seed: input.seed ?? 1,
     assumptions,
-    warnings: [...warnings, ...rangeWarnings(models, drafts, load)],
+    warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, load)],
     oversizedShare,
   };
 }
@@ -218,15 +222,17 @@ function poolOf(
   slackMs: readonly number[],
   cells: readonly Cell[],
 ): PoolProblem {
-  const variants = [...new Set(drafts.map(({ profile }) => profile.variant))];
-  const configs = variants.flatMap((variant): Config[] => {
-    const own = drafts.filter(({ profile }) => profile.variant === variant);
+  // All replicas of a pool batch alike.
+  const like = ({ profile: { variant, batching } }: Draft) => JSON.stringify([variant, batching]);
+  const configs = [...new Set(drafts.map(like))].flatMap((key): Config[] => {
+    const own = drafts.filter((draft) => like(draft) === key);
     return batchesOf(own.map(({ profile }) => profile)).flatMap((maxBatch): Config[] => {
       const uses: (Use | undefined)[] = new Array(kinds).fill(undefined);
       for (const draft of own) uses[draft.kind] = useOf(draft, maxBatch, stages, rates, slackMs, cells);
       const [{ profile } = { profile: undefined }] = own;
       if (profile === undefined || uses.every((use) => use === undefined)) return [];
-      return [{ variant, quality: profile.quality, batching: profile.batching, maxBatch, uses }];
+      const { variant, quality, batching } = profile;
+      return [{ variant, quality, batching, maxBatch, uses }];
     });
   });
   return { model, configs };

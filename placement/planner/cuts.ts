@@ -3,7 +3,7 @@ import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
 import { type Option, optionsOf, stageDemand } from './demand.js';
 import type { StageDemand } from './density.js';
 import { leastLate, leastSpeed } from './late-jobs.js';
-import { longestPaths } from './paths.js';
+import { earliestEnds, longestPaths } from './paths.js';
 import type { Problem } from './problem.js';
 
 /** A valid inequality: the sum of `weights` (by kind, for each call at once on each device) is at least `bound`. */
@@ -139,10 +139,7 @@ export class Cuts {
     if (group.length === stages.length) return { upMs: 0, downMs: 0 };
     const [first = 0] = group;
     const last = group.at(-1) ?? 0;
-    const until: number[] = [];
-    for (const [v, { after }] of stages.entries()) {
-      until[v] = (this.#leastMs[v] ?? 0) + Math.max(0, ...after.map((before) => until[before] ?? 0));
-    }
+    const until = earliestEnds(stages, this.#leastMs);
     const upMs = (until[first] ?? 0) - (this.#leastMs[first] ?? 0);
     const downMs = (paths[last] ?? 0) - (until[last] ?? 0);
     return { upMs, downMs };

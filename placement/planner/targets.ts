@@ -5,7 +5,7 @@ import { mayBeLate, percentile, sortedNumbers } from '../simulator/index.js';
 import { nearest } from '../source/index.js';
 import { type Metric, spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
-import { longestPaths } from './paths.js';
+import { earliestEnds } from './paths.js';
 import type { Objective, Target } from './problem.js';
 
 /** What the simulator records for a metric. */
@@ -48,6 +48,19 @@ export function targetsOf(
   return targets;
 }
 
+/** The drafts without those that count no tokens, where an objective is about tokens: it would hold with them unseen. */
+export const countingTokens = (
+  drafts: readonly (readonly Draft[])[],
+  targets: readonly Target[],
+  stages: readonly SimulatedStage[],
+): readonly (readonly Draft[])[] =>
+  drafts.map((own, pool) => {
+    const named = targets.some(
+      ({ metric, observed }) => (metric === 'ttft' || metric === 'tpot') && stages[observed.stage]?.pool === pool,
+    );
+    return named ? own.filter(({ profile }) => profile.batching === 'continuous') : own;
+  });
+
 /** Throws `SLO_UNREACHABLE` if an objective of a stage is below what idle devices need. */
 export function checkTargets(
   targets: readonly Target[],
@@ -66,6 +79,9 @@ export function checkTargets(
   if (fields.length > 0) throw invalidFields('SLO_UNREACHABLE', fields);
 }
 
+/** A cache that answers more of the calls says nothing about the time that a call takes at least. */
+const MOSTLY = 0.5;
+
 function leastOf(
   v: number,
   metric: Observed['metric'],
@@ -74,12 +90,14 @@ function leastOf(
   aloneMs: readonly number[],
 ): number {
   const times = (drafts[stages[v]?.pool ?? 0] ?? []).flatMap(({ times: of }) => of[v] ?? []);
-  if (metric === 'whole') return Math.min(...times.map((each) => each.aloneMs));
+  // What a cache has for most calls may take no time.
+  const cached = (stages[v]?.cacheHitRate ?? 0) > MOSTLY;
+  if (metric === 'whole') return cached ? 0 : Math.min(...times.map((each) => each.aloneMs));
   if (metric === 'token') return Math.min(...times.map(({ tokenMs }) => tokenMs ?? Number.POSITIVE_INFINITY));
-  const first = Math.min(...times.map(({ firstMs }) => firstMs));
+  const first = cached ? 0 : Math.min(...times.map(({ firstMs }) => firstMs));
   // A reader begins with its maker's first piece; of that at least the first token is needed.
   const from = stages[v]?.streamFrom;
-  const until = longestPaths(stages.slice(0, v), aloneMs);
+  const until = earliestEnds(stages.slice(0, v), aloneMs);
   const before = (stages[v]?.after ?? []).filter((each) => each !== from).map((each) => until[each] ?? 0);
   if (from !== undefined) before.push(leastOf(from, 'first', stages, drafts, aloneMs));
   return first + Math.max(0, ...before);

@@ -139,6 +139,10 @@ export class Simulator {
         arrived += 1;
       } else this.#happen(now);
     }
+    // A run that does not end, of a call that takes for ever, is later than any limit.
+    if (!gaveUp)
+      for (let i = 0; i < this.#count; i += 1)
+        if ((this.#left[i] as number) > 0) this.#latency[i] = Number.POSITIVE_INFINITY;
     const { completed, failed, refused, oversized, lastEnd } = this.#tally;
     const spanMs = Math.max(lastEnd - (timesMs[0] ?? 0), 1e-9);
     for (const [d] of devices.busyMs.entries()) devices.read(d, lastEnd);

@@ -17,7 +17,7 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
     const [, amount, unit] = form.exec(String(text)) ?? [];
     // A bare number has the unit of size 1, if there is one: bytes.
     const value = typeof text === 'number' && 'B' in units ? text : Number(amount) * (units[unit ?? ''] ?? Number.NaN);
-    const message = Number.isNaN(value)
+    const message = !Number.isFinite(value)
       ? `"${text}" is not ${wanted}`
       : value < 0 || (value === 0 && least === 'above')
         ? `${text} is ${value < 0 ? 'negative' : 'nothing'}: give ${wanted}`

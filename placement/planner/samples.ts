@@ -1,0 +1,73 @@
+import type { FieldError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Load, SimulatedStage } from '../simulator/index.js';
+import { spellObjective } from '../workload/index.js';
+import type { Draft } from './drafts.js';
+import type { Objective, Target } from './problem.js';
+
+/** Throws `INVALID_INPUT` for a load that cannot be simulated: none, or times that are not numbers in order. */
+export function checkLoad({ timesMs }: Load): void {
+  const wrong = timesMs.some((at, i) => !Number.isFinite(at) || at < (timesMs[i - 1] ?? at));
+  if (timesMs.length > 0 && !wrong) return;
+  const message = wrong
+    ? 'the arrival times are not numbers in ascending order: give a trace sorted by time, or a rate from 1e-6 to 1e6'
+    : 'no run arrives: give a trace with at least one line, or a rate';
+  throw invalidFields('INVALID_INPUT', [{ field: '--trace', message }]);
+}
+
+/** Fewest values of which one is beyond a percentile: that of fewer is their largest. */
+const fewest = (share: number): number => Math.round(1 / (1 - share));
+
+/**
+ * Warnings about percentiles of too few runs. Throws `INVALID_INPUT` for an objective of a stage that hardly any run has: it
+ * would hold with every placement.
+ */
+export function sampleWarnings(
+  load: Load,
+  { p95Ms, p99Ms }: Objective,
+  targets: readonly Target[],
+  stages: readonly SimulatedStage[],
+  drafts: readonly (readonly Draft[])[],
+): readonly string[] {
+  const runs = load.timesMs.length;
+  const share = p99Ms === undefined ? 0.95 : 0.99;
+  const few = (what: string, have: number, of: number) =>
+    have >= fewest(of)
+      ? []
+      : [
+          `${what}: the load has about ${have} such runs, and ${of === 0.99 ? 'a 99th' : 'a 95th'} percentile of so few is their slowest: give a longer trace`,
+        ];
+  const mistakes: FieldError[] = [];
+  const warnings = targets.flatMap((target) => {
+    const have = Math.round(havingRuns(load, target, stages, drafts[stages[target.observed.stage]?.pool ?? 0] ?? []));
+    if (have > 0) return few(spellObjective(target), have, target.share);
+    const message = `${spellObjective(target)}: no run of the load has it (share, cacheHitRate and tokens of the stage): remove it`;
+    mistakes.push({ field: '--slo', message });
+    return [];
+  });
+  if (mistakes.length > 0) throw invalidFields('INVALID_INPUT', mistakes);
+  const whole = p99Ms === undefined && p95Ms === undefined ? [] : few('whole runs', runs, share);
+  return [...whole, ...warnings];
+}
+
+/** Runs of the load that have a figure, on average. */
+function havingRuns(
+  load: Load,
+  { observed }: Target,
+  stages: readonly SimulatedStage[],
+  drafts: readonly Draft[],
+): number {
+  const { stage: v, metric } = observed;
+  const stage = stages[v];
+  const table = drafts.flatMap(({ tables }) => tables[v] ?? [])[0];
+  if (stage === undefined || table === undefined) return 0;
+  const isMade = (run: number) => {
+    if (load.pipelines[run] !== stage.pipeline) return false;
+    if (metric !== 'token' || table.batching === 'dynamic') return true;
+    // The time for each token after the first needs two of them.
+    const tokens = load.sizes[table.columnOut]?.[run] ?? Number.NaN;
+    return (Number.isNaN(tokens) ? table.typicalOut : tokens) >= 2;
+  };
+  const runs = load.timesMs.reduce((sum, _, run) => sum + (isMade(run) ? 1 : 0), 0);
+  return runs * stage.share * (metric === 'token' ? 1 - stage.cacheHitRate ** stage.calls : 1);
+}
