@@ -154,12 +154,13 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     port,
     memoryBytes,
     cacheTokens,
+    parallel,
   } = server;
   if (only === undefined || first === undefined) return [];
   const { model } = only.pool;
   return [
     'vllm',
-    ...vllmArguments(only.pool, {
+    ...vllmArguments(parallel ? { ...only.pool, parallel } : only.pool, {
       weights: options.weights[model] ?? nameAt(options, model),
       servedAs: nameAt(options, model),
       kind: options.base[model]?.kind ?? 'chat',

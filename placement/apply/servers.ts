@@ -20,6 +20,8 @@ export interface ModelServer {
   /** First of its ports on the node: consecutive HTTP, gRPC and metrics ports of Triton, or vLLM's single port. */
   readonly port: number;
   readonly hosted: readonly Hosted[];
+  /** Of a vLLM: how its replica is spread over devices, if not as the pool says. */
+  readonly parallel?: PlacedPool['parallel'] | undefined;
   /** Of a vLLM: bytes and tokens of its replica, if the placement states them. */
   readonly memoryBytes?: number | undefined;
   readonly cacheTokens?: number | undefined;
@@ -53,9 +55,10 @@ export function serversOf(
         const number = onNode.get(`${type} ${first.node}`) ?? 0;
         onNode.set(`${type} ${first.node}`, number + 1);
         const port = FIRST_PORT[type] + PORT_STEP * number;
-        const { memoryBytes, cacheTokens } = replica;
+        const { memoryBytes, cacheTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
-        servers.set(name, { name, type, node: first.node, devices: own, port, hosted, memoryBytes, cacheTokens });
+        const spread = { devices: own, parallel, memoryBytes, cacheTokens };
+        servers.set(name, { name, type, node: first.node, port, hosted, ...spread });
       } else if (type === 'vllm') {
         throw invalid(
           pool,

@@ -41,6 +41,8 @@ const replica = z.strictObject({
   devices: z.array(z.string()).min(1),
   /** Task queue of calls that must run here: `device.<node>.<index>`, of the first device. */
   queue: z.string(),
+  /** If it differs from the pool's: on another kind of device. */
+  parallel: z.strictObject({ tensor: z.int().min(1), pipeline: z.int().min(1) }).optional(),
   /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
   /** Of an LLM: bytes that it may use on each device, its key-value cache included, and tokens of that cache. */

@@ -71,6 +71,8 @@ export function construct(problem: Problem, draft: Draft): Candidate | undefined
         const free = bench.freeFor(p, cell);
         if (free === undefined) break;
         for (let i = 0; i < (use.width > 1 ? 1 : concurrency) && left > 1e-9; i += 1) {
+          // Fewer replicas than calls at once, where the memory has room for fewer.
+          if (i > 0 && !bench.fits(p, free[0] ?? -1)) break;
           bench.add(p, free);
           left -= each;
         }

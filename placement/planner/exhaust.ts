@@ -53,17 +53,23 @@ export function exhaust(
     }
     return sums;
   };
+  // Below this cost everything was tried; several replicas on a device are tried as one and as all only.
+  let complete = Number.POSITIVE_INFINITY;
   for (const { counts, cost } of choices) {
     if (cost < lower.value * (1 - 1e-6) - 1e-9) continue;
-    if (!goOn()) return { refutedBelow: cost, complete: false };
+    if (!goOn()) return { refutedBelow: Math.min(cost, complete), complete: false };
     if (!balanceable(problem, counts) || lower.refutes(atOnce(counts), goOn)) continue;
-    if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS) return { refutedBelow: cost, complete: false };
+    if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS)
+      return { refutedBelow: Math.min(cost, complete), complete: false };
     for (const candidate of placementsOn(problem, counts, lower, goOn)) {
-      if (candidate && judge.holds(candidate)) return { found: candidate, refutedBelow: cost, complete: true };
-      if (!goOn()) return { refutedBelow: cost, complete: false };
+      if (candidate && judge.holds(candidate)) {
+        return { found: candidate, refutedBelow: Math.min(cost, complete), complete: complete >= cost };
+      }
+      if (!goOn()) return { refutedBelow: Math.min(cost, complete), complete: false };
     }
+    if (counts.some((n, c) => n > 0 && (problem.cells[c]?.concurrency ?? 1) > 2)) complete = Math.min(complete, cost);
   }
-  return { refutedBelow: below, complete: true };
+  return { refutedBelow: Math.min(below, complete), complete: complete === Number.POSITIVE_INFINITY };
 }
 
 interface Choice {

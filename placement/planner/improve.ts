@@ -1,4 +1,4 @@
-import { type Candidate, cellAt, costOf, type Replica } from './candidate.js';
+import { type Candidate, cellAt, costOf, isPossible, type Replica } from './candidate.js';
 import { changes } from './changes.js';
 import { construct } from './construct.js';
 import { hardened, spread } from './harden.js';
@@ -67,7 +67,11 @@ function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): C
     if (judge.holds(candidate)) return candidate;
     let best: { readonly next: Candidate; readonly score: number; readonly waits: number[] } | undefined;
     const order = seen.waits.map((wait, p) => ({ wait, p })).sort((a, b) => b.wait - a.wait);
-    const steps = order.slice(0, 3).flatMap(({ p }) => repairs(problem, candidate, p));
+    // Another variant may not run where the replicas are.
+    const steps = order
+      .slice(0, 3)
+      .flatMap(({ p }) => repairs(problem, candidate, p))
+      .filter((next) => isPossible(problem, next));
     for (const next of steps) {
       const { score, waits } = scoreOf(problem, judge, next);
       if (score < (best?.score ?? seen.score) - 1e-9) best = { next, score, waits };

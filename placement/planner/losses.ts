@@ -30,12 +30,14 @@ export function lossesOf(problem: Problem, candidate: Candidate, by: Survive): r
   }
   const known = new Set<string>();
   return [...domains].flatMap(([without, likes]): Loss[] => {
-    const key = likes.sort().join(' ');
-    if (known.has(key)) return [];
-    known.add(key);
     const replicas = candidate.replicas.filter(
       ({ devices }) => !devices.some((device) => domainOf(problem, device, by) === without),
     );
+    // Of replicas that span devices, one loss may take several and another like it one.
+    const left = problem.pools.map((_, p) => replicas.filter(({ pool }) => pool === p).length);
+    const key = `${likes.sort().join(' ')} ${left.join()}`;
+    if (known.has(key)) return [];
+    known.add(key);
     const lost = problem.pools.flatMap((_, p) => (replicas.some(({ pool }) => pool === p) ? [] : [p]));
     return [{ without, rest: { configs: candidate.configs, replicas }, lost }];
   });

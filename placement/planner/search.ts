@@ -60,7 +60,8 @@ export function searchCheapest(
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
-    const found = fastest && fastest.speed >= 1 ? fastest.candidate : anyOf(problem, judge, within(UNTIL.perturbed));
+    const found =
+      fastest && judge.holds(fastest.candidate) ? fastest.candidate : anyOf(problem, judge, within(UNTIL.perturbed));
     if (found === undefined) return undefined;
     best = improve(problem, judge, found, within(UNTIL.perturbed));
   }

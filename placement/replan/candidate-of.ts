@@ -13,8 +13,10 @@ export function candidateOf(problem: Problem, { pools }: PlacementDocument): Can
     const placed = pools.find((pool) => pool.model === model);
     if (placed === undefined) return undefined;
     const config = known.findIndex(
-      ({ variant, uses }) =>
-        variant === placed.variant && uses.some((use) => use !== undefined && use.maxBatch === placed.maxBatch),
+      ({ variant, batching, uses }) =>
+        variant === placed.variant &&
+        batching === placed.batching &&
+        uses.some((use) => use?.maxBatch === placed.maxBatch),
     );
     const left = placed.replicas.flatMap(({ devices }): Replica[] => {
       const found = devices.flatMap((id) => places.get(id) ?? []);
