@@ -151,18 +151,11 @@ it('takes the connector and the stage kind of the guide, and proves them', async
 });
 
 it('answers on real servers, the connector of the guide included', async () => {
-  const models = JSON.parse(readFileSync(path.join(app, 'models.json'), 'utf8')) as Record<
-    string,
-    { endpoints: { url: string }[] }
-  >;
-  const text = JSON.stringify(models)
-    .replaceAll(at(7408), at(settings.MILLRACE_LLM_PORT))
-    .replaceAll(at(7406), at(settings.MILLRACE_TRITON_GRPC_PORT));
-  writeFileSync(path.join(app, 'models.json'), text);
   const port = await freePort();
   const own = {
     ...environment,
     ACME_KEY: AcmeServer.key,
+    // The project's models file names these settings.
     TRITON_URL: at(settings.MILLRACE_TRITON_GRPC_PORT),
     LLM_BASE_URL: `http://${at(settings.MILLRACE_LLM_PORT)}/v1`,
     MILLRACE_GATEWAY_PORT: String(port),
