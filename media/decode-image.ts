@@ -5,6 +5,8 @@ export interface PixelFormat {
   /** Size in pixels; absent: the image's own, or by its proportions. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
+  /** Greatest side where neither is given: a larger image is made smaller, a smaller one stays as it is. */
+  readonly longest?: number | undefined;
   /** `fill` distorts; `contain` keeps the whole image, centred in a margin; `cover` cuts off what is too wide or high. */
   readonly fit?: 'fill' | 'contain' | 'cover' | undefined;
   /** Value of the margin, 0 to 255. */
@@ -49,11 +51,12 @@ export const decodeImage = (bytes: Uint8Array, format: PixelFormat, signal: Abor
     };
   });
 
-function sizeOf({ width, height }: PixelFormat, source: { width: number; height: number }) {
+function sizeOf({ width, height, longest }: PixelFormat, source: { width: number; height: number }) {
   if (width !== undefined && height !== undefined) return { width, height };
   if (width !== undefined) return { width, height: Math.max(1, Math.round((source.height * width) / source.width)) };
   if (height !== undefined) return { width: Math.max(1, Math.round((source.width * height) / source.height)), height };
-  return { width: source.width, height: source.height };
+  const by = Math.min(1, (longest ?? Number.POSITIVE_INFINITY) / Math.max(source.width, source.height));
+  return { width: Math.max(1, Math.round(source.width * by)), height: Math.max(1, Math.round(source.height * by)) };
 }
 
 function placement(

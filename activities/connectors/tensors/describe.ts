@@ -12,9 +12,10 @@ const head = ({ name, dtype, shape }: Pick<BoundOutput, 'name' | 'dtype' | 'shap
 const sourceOf = ({ from, value }: BoundInput): string => from ?? JSON.stringify(value);
 
 function detailsOf(input: BoundInput): string[] {
-  const { from, encoding, layout, colors, width, height, fit, scale, mean, std, sampleRate, seconds, optional, each } =
-    input;
-  const size = `${width ?? 'any'}×${height ?? 'any'}`;
+  const { from, encoding, layout, colors, width, height, longest, fit, scale, mean, std } = input;
+  const { sampleRate, seconds, optional, each } = input;
+  const most = longest === undefined ? '' : ` up to ${longest}`;
+  const size = `${width ?? 'any'}×${height ?? 'any'}${most}`;
   const pixels = from === 'image' && encoding !== 'file' ? [`${layout} ${colors} ${size} (${fit ?? 'fill'})`] : [];
   const values = [
     scale !== undefined && `× ${scale}`,

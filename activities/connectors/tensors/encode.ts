@@ -44,9 +44,10 @@ export async function encode({ inputs }: BoundMap, sources: Sources, signal: Abo
 
 const sizeOfSource = (pixels: Pixels | undefined) => pixels && [pixels.source.height, pixels.source.width];
 
-const formatOf = ({ width, height, fit, pad, colors }: BoundInput) => ({
+const formatOf = ({ width, height, longest, fit, pad, colors }: BoundInput) => ({
   width,
   height,
+  longest,
   fit,
   pad,
   colors: colors === 'gray' ? ('gray' as const) : ('rgb' as const),

@@ -18,7 +18,7 @@ const channels = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
 const side = z.int().min(1).max(8_192);
 const constant = z.union([z.number(), z.string(), z.boolean()]);
 
-const IMAGE_ONLY = ['layout', 'width', 'height', 'fit', 'pad', 'colors', 'mean', 'std'] as const;
+const IMAGE_ONLY = ['layout', 'width', 'height', 'longest', 'fit', 'pad', 'colors', 'mean', 'std'] as const;
 
 const inputEntry = z
   .strictObject({
@@ -39,6 +39,8 @@ const inputEntry = z
     layout: z.enum(['CHW', 'HWC']).optional(),
     width: side.optional(),
     height: side.optional(),
+    /** Greatest side of an image whose size the model leaves open: a larger one is made smaller, keeping its proportions. */
+    longest: side.optional(),
     /** How an image gets the model's size: distorted, whole with a margin, or its middle. */
     fit: z.enum(['fill', 'contain', 'cover']).optional(),
     /** Value of the margin's pixels, 0 to 255. */
