@@ -93,6 +93,12 @@ function readModels(value: unknown, source: string, settings: Settings): ModelsC
   return Object.fromEntries(models);
 }
 
+/** Of `deploy/local/models/ocr`. */
+const OCR_TENSORS = {
+  inputs: { IMAGE: { from: 'image', layout: 'HWC', longest: 2_000 } },
+  outputs: { BOXES: { to: 'boxes' }, TEXTS: { to: 'texts' }, SCORES: { to: 'scores' } },
+};
+
 function embeddedModels(settings: Settings): unknown {
   const { triton, llm } = endpointsOf(settings);
   const on = (urls: readonly string[]) => urls.map((url, i) => ({ url, device: `cpu${i}` }));
@@ -103,6 +109,7 @@ function embeddedModels(settings: Settings): unknown {
     tts: onTriton('tts', 'synthesize'),
     moderation: onTriton('moderation', 'classify'),
     rerank: onTriton('rerank', 'rerank'),
+    ocr: { ...onTriton('ocr', 'detect'), options: { tensors: OCR_TENSORS } },
     assistant: {
       connector: 'openai',
       model: settings.LLM_MODEL,

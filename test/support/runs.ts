@@ -35,6 +35,7 @@ const POOLS: Readonly<Record<string, readonly [connector: string, kind: string]>
   tts: ['triton', 'synthesize'],
   moderation: ['triton', 'classify'],
   rerank: ['triton', 'rerank'],
+  ocr: ['triton', 'detect'],
   assistant: ['openai', 'chat'],
   scripted: ['openai', 'chat'],
 };

@@ -28,3 +28,10 @@ describe('models over MiniLM’s weights', () => {
     expect(new Set(all.flat()).size).toBe(all.flat().length);
   });
 });
+
+it('ocr shows both files of weights in its fingerprint', () => {
+  const hashes = ['det', 'rec'].map((part) =>
+    files.find(({ file }) => file.endsWith(`/PP-OCRv6_${part}_small.onnx`))?.sha256.slice(0, 16),
+  );
+  expect(fingerprintOf('ocr')).toBe(hashes.join('-'));
+});
