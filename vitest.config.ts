@@ -41,6 +41,7 @@ const SLOW = files([
   'integration/openai-clients',
   'integration/profile',
   'integration/random-plans',
+  'integration/receipt-reader',
   'integration/run-list',
   'integration/voice-round-trip',
 ]);

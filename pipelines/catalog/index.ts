@@ -5,6 +5,7 @@ import { meetingMinutes } from './meeting-minutes.js';
 import { chatModel, embedModel, speakModel, transcribeModel } from './model-pipelines.js';
 import { moderatedChat } from './moderated-chat.js';
 import { ingest, ragAnswer } from './rag-answer.js';
+import { receiptReader } from './receipt-reader.js';
 import { supportAgent } from './support-agent.js';
 import { voiceAgent } from './voice-agent.js';
 import { voiceAssistant } from './voice-assistant.js';
@@ -18,6 +19,7 @@ export {
   meetingMinutes,
   moderatedChat,
   ragAnswer,
+  receiptReader,
   speakModel,
   supportAgent,
   transcribeModel,
@@ -31,6 +33,7 @@ export const pipelines: readonly Pipeline[] = [
   assistant,
   meetingMinutes,
   captionedVideo,
+  receiptReader,
   moderatedChat,
   ragAnswer,
   ingest,
