@@ -130,7 +130,7 @@ export const receiptReader = pipeline(
         prompt: text`What does this receipt say?\n\n${found.text}`,
       },
       // What is printed is read by rules as well: without the model's answer a person is asked a little more often.
-      { optional: true, retry: { attempts: 2 }, timeout: { attempt: '30s', total: '45s' } },
+      { optional: true, retry: { attempts: 1 }, timeout: { attempt: '45s' } },
     );
     const checked = stage('check', check, { rows: found.rows, said: extracted.data, marked: marked.image });
     const isSure = eq(size(checked.reasons), 0);
