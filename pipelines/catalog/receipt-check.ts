@@ -209,7 +209,7 @@ const isPrinted = (text: string, all: string): boolean => plain(text) !== '' && 
 
 const cents = (amount: number): number => Math.round(amount * 100);
 
-export const money = (cents: number): string => (cents / 100).toFixed(2);
+const money = (cents: number): string => (cents / 100).toFixed(2);
 
 /** Of a model's or an image's text, which may be long. */
 const shown = (text: string): string => JSON.stringify([...text].slice(0, 80).join(''));

@@ -45,7 +45,10 @@ const MOST_SHOWN = 2_500;
 
 const rows = code(
   'receipt-rows',
-  { input: z.object({ pieces: z.array(piece) }), output: z.object({ rows: z.array(row), text: z.string() }) },
+  {
+    input: z.object({ pieces: z.array(piece) }),
+    output: z.object({ rows: z.array(row), text: z.string(), shown: z.string() }),
+  },
   ({ pieces }) => {
     const found = rowsOf(pieces);
     if (found.length === 0) {
@@ -54,7 +57,7 @@ const rows = code(
       });
     }
     const all = found.map((each) => each.text).join('\n');
-    return { rows: found, text: all.length > MOST_SHOWN ? `${all.slice(0, MOST_SHOWN)} …` : all };
+    return { rows: found, text: all, shown: all.length > MOST_SHOWN ? `${all.slice(0, MOST_SHOWN)} …` : all };
   },
 );
 
@@ -127,7 +130,7 @@ export const receiptReader = pipeline(
           { role: 'user', content: `What does this receipt say?\n\n${EXAMPLE.receipt}` },
           { role: 'assistant', content: JSON.stringify(EXAMPLE.said) },
         ],
-        prompt: text`What does this receipt say?\n\n${found.text}`,
+        prompt: text`What does this receipt say?\n\n${found.shown}`,
       },
       // What is printed is read by rules as well: without the model's answer a person is asked a little more often.
       { optional: true, retry: { attempts: 1 }, timeout: { attempt: '45s' } },
