@@ -41,3 +41,9 @@ export function actorOf({ key, user }: Caller): string | undefined {
 export function ownerOf(caller: Caller): string | undefined {
   return caller.key?.owner === undefined ? actorOf(caller) : `key:${caller.key.owner}`;
 }
+
+/** Name of a pipeline's sessions of a caller, beside its tenant. */
+export function sessionsOf(pipeline: string, caller: Caller): string {
+  const owner = ownerOf(caller);
+  return owner === undefined ? pipeline : `${pipeline}/${owner}`;
+}

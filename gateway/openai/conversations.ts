@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import { ownerOf } from '../../runs/caller.js';
+import { ownerOf, sessionsOf } from '../../runs/caller.js';
 import type { SessionName } from '../../stores/sessions/index.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -86,11 +86,8 @@ export class Conversations {
   /** Erases it, with the sessions of the agents that took part; their runs are kept as others are. */
   async erase({ id, entries }: Conversation, caller: Caller): Promise<void> {
     const pipelines = new Set(entries.flatMap((each) => ('response' in each ? [each.pipeline] : [])));
-    const owner = ownerOf(caller);
-    for (const pipeline of pipelines) {
-      const of = owner === undefined ? pipeline : `${pipeline}/${owner}`;
-      await this.#sessions.erase({ tenant: caller.tenant, of, session: id });
-    }
+    for (const pipeline of pipelines)
+      await this.#sessions.erase({ tenant: caller.tenant, of: sessionsOf(pipeline, caller), session: id });
     await this.#sessions.erase(nameOf(caller, id));
   }
 

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pipeline } from '../../pipelines/definition/index.js';
-import { mayUse } from '../../runs/caller.js';
-import { callerOf } from '../access/caller.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { mayUse, sessionsOf } from '../../runs/caller.js';
+import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
 import { component, json } from '../openapi/schemas.js';
@@ -31,8 +32,22 @@ const ONE: RouteDoc = {
   problems: ['PIPELINE_NOT_FOUND'],
 };
 
+const ERASE_SESSION: RouteDoc = {
+  tag: 'pipelines',
+  operation: 'eraseSession',
+  summary:
+    'Erase a session of the caller: what an agent of the pipeline keeps of a conversation, and approvals given for it',
+  description: 'A run of the session that is under way adds its part when it ends.',
+  path: {
+    name: { description: 'The pipeline’s name' },
+    session: { description: 'The session’s name, as in the input' },
+  },
+  answers: { 204: { description: 'There is no such session any more' } },
+  problems: ['PIPELINE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+};
+
 /**
- * `GET /v1/pipelines` and `/v1/pipelines/{name}`: the pipelines that the caller may run, with JSON Schemas (2020-12) of
+ * `DELETE /v1/pipelines/{name}/sessions/{session}`, `GET /v1/pipelines` and `/v1/pipelines/{name}`: the pipelines that the caller may run, with JSON Schemas (2020-12) of
  * input and output.
  */
 export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -41,13 +56,27 @@ export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): P
     return { pipelines: deps.pipelines.filter((pipeline) => mayUse(caller, pipeline)).map(describe) };
   });
   app.get<{ Params: { name: string } }>('/v1/pipelines/:name', { config: { doc: ONE } }, async (request) => {
-    const caller = callerOf(request);
-    const pipeline = deps.pipelines.find(({ name }) => name === request.params.name);
-    if (pipeline === undefined || !mayUse(caller, pipeline)) {
-      throw pipelineNotFound(request.params.name, deps, caller);
-    }
-    return describe(pipeline);
+    return describe(pipelineFor(request.params.name, callerOf(request)));
   });
+  const path = '/v1/pipelines/:name/sessions/:session';
+  app.delete<{ Params: { name: string; session: string } }>(
+    path,
+    { config: { doc: ERASE_SESSION } },
+    async (request, reply) => {
+      const caller = callerOf(request);
+      const { name, session } = request.params;
+      const of = sessionsOf(pipelineFor(name, caller).name, caller);
+      if (!deps.sessions) throw new MillraceError('STORE_UNAVAILABLE', 'this gateway reaches no sessions');
+      await deps.sessions.erase({ tenant: caller.tenant, of, session });
+      return await reply.code(204).send();
+    },
+  );
+
+  function pipelineFor(name: string, caller: Caller): Pipeline {
+    const pipeline = deps.pipelines.find((each) => each.name === name);
+    if (pipeline === undefined || !mayUse(caller, pipeline)) throw pipelineNotFound(name, deps, caller);
+    return pipeline;
+  }
 }
 
 const describe = ({ name, description, plan, inputSchema, outputSchema }: Pipeline) => ({

@@ -29,7 +29,11 @@ afterAll(async () => {
 });
 
 async function call<T>(method: string, path: string, body?: object): Promise<{ status: number; body: T }> {
-  const init = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+  const init = {
+    method,
+    headers: body ? headers : { 'millrace-tenant': TENANT },
+    ...(body && { body: JSON.stringify(body) }),
+  };
   const response = await fetch(`${served.url}${path}`, init);
   const text = await response.text();
   return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as T };
@@ -86,6 +90,20 @@ test('an approval for the session covers its later runs, with who gave it, and i
   const after = await start(conversation.id);
   await waitOf(after);
   for (const run of [other, after]) expect((await call('POST', `/v1/runs/${run}/cancel`)).status).toBe(202);
+});
+
+test('the caller erases a session that is no conversation’s, with its approvals', async () => {
+  const session = `visit ${randomUUID()}`;
+  const first = await start(session);
+  const { nonce } = (await waitOf(first)) ?? {};
+  expect((await call('POST', `/v1/runs/${first}/approve`, { nonce, scope: 'session' })).status).toBe(202);
+  await ended(first);
+  await ended(await start(session));
+  const path = `/v1/pipelines/till/sessions/${encodeURIComponent(session)}`;
+  expect((await call('DELETE', path)).status).toBe(204);
+  const after = await start(session);
+  await waitOf(after);
+  expect((await call('POST', `/v1/runs/${after}/cancel`)).status).toBe(202);
 });
 
 test('an approval for the session of an agent in none is refused, and the wait stays open', async () => {

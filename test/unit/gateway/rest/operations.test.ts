@@ -170,5 +170,29 @@ test('unknown routes and methods', async () => {
   expect((await send('GET', '/v1/runs/%E0%A4%A')).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
   const long = `/v1/runs/${'a'.repeat(300)}`;
   expect((await send('GET', long)).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
-  expect((await send('POST', '/')).statusCode).toBe(404);
+  expect((await send('POST', '/')).statusCode).toBe(405);
+});
+
+test('a session of the caller is erased, and only one of a pipeline that it may use', async () => {
+  const erased: unknown[] = [];
+  const sessions = {
+    load: async () => ({ messages: [], parts: 0 }),
+    add: async () => undefined,
+    erase: async (name: unknown) => erased.push(name) > 0,
+  };
+  await start({ sessions });
+  const name = encodeURIComponent('visit 1/2');
+  expect((await send('DELETE', `/v1/pipelines/greet/sessions/${name}`)).statusCode).toBe(204);
+  const headers = { 'millrace-tenant': 'acme', 'millrace-user': 'eve' };
+  const url = '/v1/pipelines/greet/sessions/s';
+  expect((await gateway.app.inject({ method: 'DELETE', url, headers })).statusCode).toBe(204);
+  const missing = await send('DELETE', '/v1/pipelines/nope/sessions/s');
+  expect([missing.statusCode, missing.json().code]).toEqual([404, 'PIPELINE_NOT_FOUND']);
+  expect(erased).toMatchObject([
+    { tenant: 'default', of: 'greet', session: 'visit 1/2' },
+    { tenant: 'acme', session: 's' },
+  ]);
+  await gateway.close();
+  await start({ sessions: undefined as never });
+  expect((await send('DELETE', url)).json().code).toBe('STORE_UNAVAILABLE');
 });
