@@ -162,7 +162,9 @@ export class InProcessHost implements RunHost {
         const away = isAway(failure) && !this.#signal.aborted;
         const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
         tried = next.tried;
-        journal?.left(call, away ? tried.waitedMs : undefined);
+        // After a lost stream the call is made again, with the collected values: the attempt at the stream does not count.
+        const lost = failure.code === 'STREAM_LOST';
+        journal?.left(call, away ? tried.waitedMs : lost ? 0 : undefined);
         this.#signal.throwIfAborted();
         if (next.delayMs === undefined || this.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);

@@ -234,6 +234,29 @@ describe('a call in which workers were lost', () => {
     expect(ends).toMatchObject([{ failure: { code: 'WORKER_LOST' } }]);
   });
 
+  it('is made again with the collected values after a lost stream, though its policy has one attempt', async () => {
+    let begun = 0;
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => ++begun,
+      end: () => undefined,
+      // As the journal of a segment: an attempt that waits for a server is not counted.
+      left: (_, waitedMs) => {
+        if (waitedMs !== undefined) begun -= 1;
+      },
+      losses: () => 0,
+      leftMs: () => undefined,
+    };
+    const run: Run = async (_, { reads }) => {
+      if (reads) throw new MillraceError('STREAM_LOST', 'gone');
+      return OUTCOME;
+    };
+    const reading = { ...callOf('a'), reads: { text: { path: 'b', of: 'sentences' } } };
+    const host = hostOf(run, { journal });
+    await expect(host.runStage(stageOf(60_000), {}, reading)).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    await expect(host.runStage(stageOf(60_000), {}, callOf('a'))).resolves.toBe(OUTCOME);
+  });
+
   it('tells its journal of each attempt that ends without a result, one that is cancelled too', async () => {
     const left: string[] = [];
     const cancel = new AbortController();
