@@ -5,18 +5,21 @@ import { Worker } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
+import { RedisChannelLog } from '../../stores/channels/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { contextOfRun, differences, type Seen } from '../support/random-plans/check.js';
 import { chosen } from '../support/random-plans/chooser.js';
-import { planOf, type RandomRun } from '../support/random-plans/plan-of.js';
+import { planOf, type RandomRun, streamingPlanOf } from '../support/random-plans/plan-of.js';
 import { ScriptedRunner } from '../support/random-plans/script.js';
 import { evaluate } from '../support/reference-evaluator.js';
 import { connect } from '../support/runs.js';
-import { TestWorker, workflowBundle } from '../support/test-worker.js';
+import { TestWorker, testRedis, workflowBundle } from '../support/test-worker.js';
 
 /** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
+/** As many as take a minute on two cores. */
+const STREAMED_RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 300);
 const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
 const IN_FLIGHT = 8;
 /** A run that hangs is told from one that waits for its turn on a loaded machine. */
@@ -26,17 +29,25 @@ const RUN_TIMEOUT_MS = 60_000;
  * of this. With Temporal's 10 seconds a plan that races the two in nested loops takes minutes.
  */
 const TASK_TIMEOUT_MS = 3_000;
-const LIMIT_MS = 60_000 + RUNS * 1_000;
-const QUEUE = `random-plans-${randomUUID()}`;
 
-describe('random plans on Temporal', () => {
-  const runner = new ScriptedRunner();
+const stores = [testRedis(), testRedis()] as const;
+afterAll(() => {
+  for (const store of stores) store.disconnect();
+});
+
+describe.each([
+  { what: 'random plans on Temporal', runs: RUNS, make: planOf, streams: false },
+  { what: 'random streams on Temporal', runs: STREAMED_RUNS, make: streamingPlanOf, streams: true },
+])('$what', ({ runs, make, streams }) => {
+  const limitMs = 60_000 + runs * 1_000;
+  const queue = `random-plans-${randomUUID()}`;
+  const runner = new ScriptedRunner(streams ? new RedisChannelLog(...stores) : undefined);
   const histories: { workflowId: string; history: unknown }[] = [];
   let client: Client;
   let worker: TestWorker;
 
   beforeAll(async () => {
-    [client, worker] = await Promise.all([connect(), TestWorker.start({ queue: QUEUE, runner })]);
+    [client, worker] = await Promise.all([connect(), TestWorker.start({ queue, runner })]);
   });
   afterAll(async () => {
     await worker.stop();
@@ -46,11 +57,11 @@ describe('random plans on Temporal', () => {
   async function runOn(random: RandomRun): Promise<Seen> {
     const workflowId = `random-${randomUUID()}`;
     const handle = await client.workflow.start('random', {
-      taskQueue: QUEUE,
+      taskQueue: queue,
       workflowId,
       workflowRunTimeout: RUN_TIMEOUT_MS,
       workflowTaskTimeout: TASK_TIMEOUT_MS,
-      args: [random.input, contextOfRun(random, QUEUE)],
+      args: [random.input, contextOfRun(random, queue)],
     });
     try {
       const { output, stages } = (await handle.result()) as RunResult;
@@ -66,9 +77,9 @@ describe('random plans on Temporal', () => {
   }
 
   it(
-    `${RUNS} plans give what the reference says (seed ${SEED})`,
+    `${runs} plans give what the reference says (seed ${SEED})`,
     async () => {
-      const plans = fc.sample(chosen(planOf), { seed: SEED, numRuns: RUNS });
+      const plans = fc.sample(chosen(make), { seed: SEED, numRuns: runs });
       const wrong: string[] = [];
       const lane = async () => {
         for (let random = plans.pop(); random !== undefined; random = plans.pop()) {
@@ -84,7 +95,7 @@ describe('random plans on Temporal', () => {
       await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
       expect(wrong).toEqual([]);
     },
-    LIMIT_MS,
+    limitMs,
   );
 
   it(
@@ -101,8 +112,8 @@ describe('random plans on Temporal', () => {
         if (error) failed.push(`${workflowId}: ${error.message}`);
       }
       expect(failed).toEqual([]);
-      expect(replayed).toBe(RUNS);
+      expect(replayed).toBe(runs);
     },
-    LIMIT_MS,
+    limitMs,
   );
 });
