@@ -2,7 +2,14 @@ import { ERRORS, type ErrorCode } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { Alternative, Binding, Graph, StagePlan, Step } from '../../pipelines/plan/index.js';
 import type { RandomRun } from './random-plans/plan-of.js';
-import { callName, type Script, scriptedOutput, scriptedSpeech, scriptedText } from './random-plans/script.js';
+import {
+  callName,
+  type Script,
+  scriptedFunction,
+  scriptedOutput,
+  scriptedSpeech,
+  scriptedText,
+} from './random-plans/script.js';
 
 /**
  * What a plan of scripted stages means, told without the interpreter: one step after the other, recursively. Steps that
@@ -173,6 +180,7 @@ function stage(one: StagePlan, names: Names, { book, prefix }: Place): Value {
     if (never) return failure('never' as ErrorCode);
     if (!fails) {
       book.end(one.id, true);
+      if (script.yields || script.takes) return { ok: scriptedFunction(script, input) };
       if (way.kind === 'chat') return { ok: { text: scriptedText(script, input) } };
       return { ok: way.kind === 'synthesize' ? (scriptedSpeech(input) ?? null) : scriptedOutput(script, input) };
     }
@@ -283,6 +291,8 @@ function operate(name: string, values: readonly Json[]): Json {
       return Array.isArray(a) && typeof b === 'number' ? ((a as readonly Json[]).at(b) ?? null) : null;
     case 'sentences':
       return text(a).match(/\S.*?[.!?](?=\s|$)/g) ?? [];
+    case 'entries':
+      return Array.isArray(a) ? a : [];
     case 'join': {
       const items = Array.isArray(a) ? (a as readonly Json[]).filter((item) => item !== null) : [];
       return items.map(text).join(text(b));

@@ -1,8 +1,10 @@
+import type fc from 'fast-check';
 import { withStreams } from '../../../pipelines/definition/streams.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { seal } from '../../../pipelines/plan/hash.js';
 import {
   type Alternative,
+  allSteps,
   type Binding,
   type Graph,
   PLAN_VERSION,
@@ -11,8 +13,9 @@ import {
   type StagePlan,
   type Step,
   type SubPipelinePlan,
+  streamsInto,
 } from '../../../pipelines/plan/index.js';
-import type { Chooser } from './chooser.js';
+import { type Chooser, chosen } from './chooser.js';
 import { binding, condition, type Readable, randomValue } from './random-bindings.js';
 import type { Script } from './script.js';
 
@@ -47,10 +50,18 @@ interface Around {
 const INPUT: readonly Readable[] = ['n', 'list', 'text', 'ok'].map((field) => ({ path: `input.${field}`, field }));
 
 /** A valid plan made of what `choose` says: scripted stages under all control flow, read by random bindings. */
-export const planOf = (choose: Chooser): RandomRun => made(choose, false);
+const planOf = (choose: Chooser): RandomRun => made(choose, false);
 
-/** The same with LLMs and voices among the stages, whose edges stream where they can. */
-export const streamingPlanOf = (choose: Chooser): RandomRun => made(choose, true);
+const planWithStreamsOf = (choose: Chooser): RandomRun => made(choose, true);
+
+export const randomPlans: fc.Arbitrary<RandomRun> = chosen(planOf);
+
+/** The same with LLMs, voices and functions that yield among the stages. */
+export const streamingPlans: fc.Arbitrary<RandomRun> = chosen(planWithStreamsOf);
+
+/** Whether a stage of a plan reads the stream of another: one in five of `streamingPlans`. No filter of fast-check may ask: it would draw the same again. */
+export const hasStreams = ({ plan }: RandomRun): boolean =>
+  [...allSteps(plan)].some((step) => streamsInto(step).length > 0);
 
 function made(choose: Chooser, streams: boolean): RandomRun {
   const maker = new PlanMaker(choose, streams);
@@ -94,7 +105,8 @@ class PlanMaker {
 
   #step(around: Around): Step {
     this.#steps += 1;
-    if (this.#streams && this.#choose.chance(0.6)) return this.#streaming(around);
+    if (this.#streams && this.#choose.chance(0.6))
+      return this.#choose.chance(0.4) ? this.#function(around) : this.#streaming(around);
     if (around.depth >= DEEPEST || this.#choose.chance(0.5)) return this.#stage(around, this.#script(around.safe));
     const inner: Around = { ...around, depth: around.depth + 1 };
     const kind = this.#choose.pick(['when', 'each', 'repeat', 'race', 'pipeline'] as const);
@@ -126,7 +138,7 @@ class PlanMaker {
   #streaming(around: Around): StagePlan {
     const choose = this.#choose;
     const { fallback = [], ...stage } = this.#stage(around, this.#script(around.safe));
-    const told = around.readable.filter(({ field }) => field === 'told');
+    const told = around.readable.filter(({ field }) => STREAMED.has(field));
     const speaks = told.length > 0 && choose.chance(0.6);
     const { salt } = stage.with as Script;
     // A fallback says the same, as another server of the same model: else a stream could not go on.
@@ -143,7 +155,7 @@ class PlanMaker {
     const ways = fallback.map((way) => (way === 'skip' ? way : own(way)));
     // A voice that gets no text fails.
     if (speaks && around.safe && !ways.includes('skip')) ways.push('skip');
-    const text: Binding = { $op: 'sentences', of: [{ $ref: choose.pick(told.length > 0 ? told : INPUT).path }] };
+    const text = streamOf(choose.pick(told.length > 0 ? told : INPUT));
     const [[, other] = []] = Object.entries(stage.input as JsonObject);
     const input = speaks ? { text, ...(choose.chance(0.4) && { p: other as Json }) } : stage.input;
     const all = own(stage);
@@ -151,10 +163,36 @@ class PlanMaker {
     return { ...all, ...lost, input, ...(ways.length > 0 && { fallback: ways }) };
   }
 
+  /** A function that yields, or reads a stream, or both. */
+  #function(around: Around): StagePlan {
+    const choose = this.#choose;
+    const { fallback = [], ...stage } = this.#stage(around, this.#script(around.safe));
+    const read = around.readable.filter(({ field }) => STREAMED.has(field));
+    const takes = read.length > 0 && choose.chance(0.6);
+    const yields = !takes || choose.chance(0.5);
+    const { salt } = stage.with as Script;
+    // An alternative yields the same: else a stream could not go on.
+    const own = <T extends Alternative>(way: T): T => {
+      const more: Partial<Script> = {
+        ...{ salt, breaksAt: choose.int(0, 4) },
+        ...(choose.chance(0.5) && { continues: true }),
+        ...(yields && { yields: true }),
+        ...(takes && { takes: ['text'] }),
+      };
+      return { ...way, with: { ...way.with, ...more } as JsonObject };
+    };
+    const ways = fallback.map((way) => (way === 'skip' ? way : own(way)));
+    const [[, other] = []] = Object.entries(stage.input as JsonObject);
+    const input = takes
+      ? { text: streamOf(choose.pick(read)), ...(choose.chance(0.4) && { p: other as Json }) }
+      : stage.input;
+    return { ...own(stage), input, ...(ways.length > 0 && { fallback: ways }) };
+  }
+
   #each(id: string, around: Around): Step {
     const length = this.#choose.int(0, 3);
     const lists = around.readable.flatMap(({ path, field }): Binding[] =>
-      field === 'list' ? [{ $ref: path }] : field === 'told' ? [{ $op: 'sentences', of: [{ $ref: path }] }] : [],
+      field === 'list' ? [{ $ref: path }] : STREAMED.has(field) ? [streamOf({ path, field })] : [],
     );
     const made = () => Array.from({ length }, () => binding(this.#choose, around.readable, 1));
     const over: Binding = this.#choose.chance(0.5) ? made() : lists.length > 0 ? this.#choose.pick(lists) : [];
@@ -271,10 +309,19 @@ const failing = (choose: Chooser): Script => ({
   code: choose.pick(CODES),
 });
 
+/** What streams while it is made: texts of LLMs, and items of functions. */
+const STREAMED: ReadonlySet<string> = new Set(['told', 'items']);
+
+const streamOf = ({ path, field }: Readable): Binding => ({
+  $op: field === 'items' ? 'entries' : 'sentences',
+  of: [{ $ref: path }],
+});
+
 /** What can be read of a step that has ended; some of it is not there, which is null. */
 function readableOf({ id, ...step }: Step): Readable[] {
   if ('policy' in step && step.kind === 'chat') return [{ path: `${id}.text`, field: 'told' }];
   if ('policy' in step && step.kind === 'synthesize') return [{ path: `${id}.audio.uri`, field: 'text' }];
+  if ('policy' in step && (step.with as Script).yields) return [{ path: `${id}.items`, field: 'items' }];
   if ('policy' in step)
     return ['n', 'list', 'text', 'ok', 'missing'].map((field) => ({ path: `${id}.${field}`, field }));
   const whole: Readable = { path: id, field: step.kind === 'each' ? 'list' : 'any' };

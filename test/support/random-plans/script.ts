@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt } from '../../../activities/stage/stage-runner.js';
-import { produceText, speakStream } from '../../../activities/streams/index.js';
+import { CodeStreams } from '../../../activities/streams/code-streams.js';
+import { produceEntries, produceText, speakStream } from '../../../activities/streams/index.js';
 import type { Producing } from '../../../activities/streams/produce.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
-import type { JsonObject } from '../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { jsonHash } from '../../../pipelines/plan/hash.js';
 import type { StageCall, StageOutcome } from '../../../pipelines/run/index.js';
 import type { ChannelLog } from '../../../stores/channels/index.js';
@@ -20,10 +21,14 @@ export type Script = {
   readonly ms?: number;
   /** A call lasts until it is cancelled. */
   readonly never?: true;
-  /** Of an LLM: how many characters of its answer a call that fails has given before. */
+  /** How many characters of its answer, or entries, a call that fails has given before. */
   readonly breaksAt?: number;
-  /** Of an LLM: it continues what is given to it, instead of giving the whole answer again. */
+  /** Of an LLM: it continues what is given to it, instead of giving the whole answer again. Of a function: it asks for `resumeFrom`. */
   readonly continues?: true;
+  /** Of a function: it yields its items one by one. */
+  readonly yields?: true;
+  /** Of a function: the field that it reads entry by entry. */
+  readonly takes?: readonly string[];
   /** Of a voice: which sentence the failures are of, counted from 0 and around. */
   readonly sentence?: number;
   /** Of a voice: the store loses the stream before it is read. */
@@ -51,6 +56,17 @@ export function scriptedSpeech({ text }: JsonObject): JsonObject | undefined {
   return spoken.length === 0 ? undefined : { audio: { uri: spoken.map((each) => `<${String(each)}>`).join('') } };
 }
 
+/** What a scripted function gives that reads entries, yields them, or both: of each that it reads it makes one. */
+export function scriptedFunction({ salt, yields, takes }: Script, input: JsonObject): JsonObject {
+  if (!yields) return scriptedOutput({ salt }, input);
+  if (takes) return { items: listOf(input.text).map(marked) };
+  const digits = Number.parseInt(jsonHash([salt, input]).slice(0, 6), 16);
+  return { items: Array.from({ length: digits % 5 }, (_, i) => SENTENCES[(digits >> (i + 3)) % 4] as string) };
+}
+
+const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
+const marked = (entry: Json): string => `(${String(entry)})`;
+
 /** The name under which calls of a stage, or of one of its alternatives, are counted. */
 export const callName = (path: string, model: string): string => `${path} ${model}`;
 
@@ -76,6 +92,15 @@ export class ScriptedRunner {
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const channels = this.#channels;
     const done = { endpoint: 'script', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 } as const;
+    const { yields, takes } = call.with as Script;
+    if (call.kind === 'code' && (yields || takes)) {
+      if (!channels || !(call.reads || call.writes))
+        return { ...done, ...(await this.#function(input, call, attempt)) };
+      // Attempts are counted over the whole stream here.
+      const { passed: _, ...own } = attempt;
+      const run = (inner: Attempt) => this.#function(input, call, inner);
+      return { ...done, ...(await produceEntries({ channels }, { call, attempt: own }, run)) };
+    }
     if (channels && call.reads) return { ...done, ...(await this.#speak(channels, call, attempt)) };
     if (call.kind === 'synthesize' && scriptedSpeech(input) === undefined)
       throw new MillraceError('INVALID_INPUT', 'nothing to say');
@@ -127,6 +152,41 @@ export class ScriptedRunner {
     await this.#called(call, attempt, () => emit(Math.min(breaksAt, rest.length)));
     emit(rest.length);
     return { output: { text: rest } };
+  }
+
+  /** Reads and yields entry by entry; an attempt that fails breaks off. */
+  async #function(input: JsonObject, call: StageCall, attempt: Attempt) {
+    const script = call.with as Script;
+    const { failures = 0, code = 'INTERNAL', breaksAt = 0, continues, ms, yields, takes } = script;
+    const streams = attempt.streams ?? new CodeStreams(call, attempt);
+    const begun = continues ? streams.resumeFrom() : undefined;
+    const { name, count } = this.#count(call, attempt.run);
+    if (count !== attempt.attempt)
+      throw new MillraceError('INTERNAL', `call ${count} of ${name} is ${attempt.attempt}`);
+    if (ms !== undefined) await sleep(ms, undefined, { signal: attempt.signal });
+    let entries = 0;
+    const fail = () => {
+      throw new MillraceError(code, `failure ${count} of ${name}`);
+    };
+    const next = async (entry?: Json) => {
+      if (count <= failures && entries >= breaksAt) fail();
+      entries += 1;
+      if (yields && entry !== undefined) await streams.add(entry);
+    };
+    const read: Json[] = [];
+    if (takes) {
+      const list = streams.reads('text') ? undefined : listOf(input.text);
+      for await (const entry of streams.source('text', list, async (value) => value)) {
+        read.push(entry);
+        await next(marked(entry));
+      }
+    } else {
+      const items = listOf(scriptedFunction(script, input).items);
+      for (const item of items.slice(begun?.count ?? 0)) await next(item);
+    }
+    if (count <= failures) fail();
+    const output = yields ? { items: [...streams.finish()] } : scriptedFunction(script, { ...input, text: read });
+    return { output, endpoint: 'script', device: '' };
   }
 
   /** Counts the call that ends as one, as if all sentences were spoken by it. */
