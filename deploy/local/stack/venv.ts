@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, rm, symlink } from 'node:fs/promises';
+import { chmod, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
@@ -57,12 +57,38 @@ export async function ensureVenv(options: VenvOptions): Promise<Venv> {
   const ready = readVenv(options, recipe);
   if (ready) return ready;
   const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which is installing them`);
-  return withLock(venvLock(options.folder), onWait, async () => readVenv(options, recipe) ?? makeVenv(options, recipe));
+  return withLock(
+    venvLock(options.folder),
+    onWait,
+    async () => readVenv(options, recipe) ?? replaceVenv(options, recipe),
+  );
+}
+
+/** Installs a venv in place of an outdated one, which is put back if that fails: the release that it is of still starts. */
+async function replaceVenv(options: VenvOptions, recipe: string): Promise<Venv> {
+  const { folder } = options;
+  const before = `${folder}.before`;
+  // An installer whose `up` was killed may still be writing into the folder.
+  for (const { pid } of markedProcesses(INSTALL_MARK, folder)) signalProcess(pid, 'SIGKILL');
+  const isComplete = existsSync(markerPath(folder));
+  if (isComplete) {
+    await rm(before, { recursive: true, force: true });
+    await rename(folder, before);
+  }
+  try {
+    const venv = await makeVenv(options, recipe);
+    await rm(before, { recursive: true, force: true });
+    return venv;
+  } catch (error) {
+    if (existsSync(before)) {
+      await rm(folder, { recursive: true, force: true });
+      await rename(before, folder);
+    }
+    throw error;
+  }
 }
 
 async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
-  // An installer whose `up` was killed may still be writing into the folder.
-  for (const { pid } of markedProcesses(INSTALL_MARK, options.folder)) signalProcess(pid, 'SIGKILL');
   const source = await findPython({
     explicit: options.explicitPython,
     searchPath: options.env.PATH,

@@ -111,6 +111,22 @@ describe('the venv', () => {
     expect(calls()).toEqual(['venv', 'pip', 'venv', 'pip']);
   });
 
+  it('is what it was when a newer one cannot be installed', async () => {
+    await ensure();
+    writeFileSync(`${root}/recipe/requirements.txt`, 'one==2\n');
+    writeFileSync(`${root}/offline`, '');
+    await expect(ensure()).rejects.toMatchObject({ code: 'STACK_INSTALL_FAILED' });
+    await expect(ensure()).rejects.toMatchObject({ code: 'STACK_INSTALL_FAILED' });
+    writeFileSync(`${root}/recipe/requirements.txt`, 'one==1\n');
+    const { packages } = await ensure();
+    expect(readFileSync(`${packages}/pack/model.bin`, 'utf8')).toBe(WEIGHT);
+    expect(calls()).toEqual(['venv', 'pip', 'venv', 'pip', 'venv', 'pip']);
+    rmSync(`${root}/offline`);
+    writeFileSync(`${root}/recipe/requirements.txt`, 'one==2\n');
+    await ensure();
+    expect(existsSync(`${root}/venv.before`)).toBe(false);
+  });
+
   it('refuses weights that are not the pinned ones', async () => {
     writeFileSync(`${root}/weight`, WEIGHT.replace('model', 'mudel'));
     await expect(ensure()).rejects.toMatchObject({
