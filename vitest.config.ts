@@ -89,6 +89,7 @@ const WAITING = files([
   'integration/temporal-host',
   'integration/approvals',
   'integration/policies',
+  'integration/a2a',
   'integration/agui',
 ]);
 

@@ -7,6 +7,8 @@ import { TemporalRunList } from '../runs/list/index.js';
 import { RunStarts } from '../runs/run-starts.js';
 import { StreamSlots } from '../runs/stream-slots.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
+import { a2aRoutes } from './a2a/a2a-routes.js';
+import { a2aErrors } from './a2a/errors.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { aguiRoutes } from './agui/agui-routes.js';
@@ -44,7 +46,7 @@ import { runRoutes } from './rest/run-routes.js';
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
 /** Paths whose errors are not problem bodies. */
-const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, anthropicErrors, mcpErrors];
+const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, anthropicErrors, mcpErrors, a2aErrors];
 /** The routes of all doors. */
 const ROUTES = [
   runRoutes,
@@ -59,6 +61,7 @@ const ROUTES = [
   openAiRoutes,
   anthropicRoutes,
   aguiRoutes,
+  a2aRoutes,
   mcpRoutes,
   explorerRoutes,
 ] as const;

@@ -45,6 +45,7 @@ const SECTIONS = [
       'docs/reference/anthropic.md': 'pipelines as models of Anthropic’s API',
       'docs/reference/agent-clients.md': 'clients of the field that are tried, with their versions',
       'docs/reference/agui.md': 'pipelines as agents of AG-UI',
+      'docs/reference/a2a.md': 'pipelines as agents that other agents call by A2A',
       'docs/reference/mcp.md': 'pipelines as tools of the Model Context Protocol',
       'docs/reference/kserve.md': 'pipelines as models of the KServe v2 protocol, REST and gRPC',
       'docs/reference/webhooks.md': 'signed requests when a run ends',

@@ -25,8 +25,11 @@ export class EventStream {
   readonly #left = new AbortController();
   readonly #keepAlive: NodeJS.Timeout;
 
-  /** Sends the status 200: later failures must be sent as events. */
-  constructor(reply: FastifyReply) {
+  /**
+   * Sends the status 200: later failures must be sent as events.
+   * @param keepAliveMs interval of comments while there are no events
+   */
+  constructor(reply: FastifyReply, keepAliveMs = KEEP_ALIVE_MS) {
     this.#reply = reply;
     const { closing } = reply.server;
     reply.hijack();
@@ -51,7 +54,7 @@ export class EventStream {
       this.#left.abort();
     });
     raw.on('error', () => this.#left.abort());
-    this.#keepAlive = setInterval(() => raw.write(': \n\n'), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => raw.write(': \n\n'), keepAliveMs);
   }
 
   /** Aborts when the client disconnects, or at shutdown, when it should reconnect to another gateway. */

@@ -1,7 +1,8 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import { type Artifact, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { parseArtifactUri } from '../../pipelines/artifact.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import { base64Of, mediaIn } from '../http/output-media.js';
 
 type Content = CallToolResult['content'];
 
@@ -35,23 +36,4 @@ export async function contentOf(output: JsonObject, source: Source): Promise<Con
     }
   }
   return content;
-}
-
-/** The artifacts of an output and the URLs of their bytes, in the order of the output. */
-function* mediaIn(value: Json, name = ''): Generator<{ artifact: Artifact; href: string; name: string }> {
-  if (!isJsonObject(value) && !Array.isArray(value)) return;
-  if (isArtifact(value)) {
-    yield { artifact: value, href: String((value as unknown as JsonObject).href), name };
-    return;
-  }
-  for (const [key, inner] of Object.entries(value)) yield* mediaIn(inner, name === '' ? key : `${name}.${key}`);
-}
-
-export async function base64Of(
-  { artifacts, tenant }: Pick<Source, 'artifacts' | 'tenant'>,
-  { uri }: Artifact,
-): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of artifacts.read(tenant, uri)) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('base64');
 }

@@ -2,7 +2,7 @@ import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import { parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../access/caller.js';
-import { base64Of } from './content.js';
+import { base64Of } from '../http/output-media.js';
 import type { Serving } from './serving.js';
 
 /** Largest artifact that is read by this protocol, whose messages are held in memory as a whole. */

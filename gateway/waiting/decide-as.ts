@@ -1,3 +1,4 @@
+import type { GivenDecision } from '../../pipelines/run/index.js';
 import { actorOf } from '../../runs/caller.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
 import { findRun, isDelayed } from '../../runs/read.js';
@@ -5,11 +6,11 @@ import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 
 /** A decision on a wait of a run. */
-export interface GivenAnswer {
+export type GivenAnswer = Omit<GivenDecision, 'actor' | 'path'> & {
   readonly run: string;
-  readonly nonce: string;
-  readonly approved: boolean;
-}
+  /** Path of the waiting stage, where the caller names it. */
+  readonly stage?: string | undefined;
+};
 
 /**
  * Decides a wait as the caller, for the doors of protocols whose clients ask a person. Throws `FORBIDDEN` without the
@@ -18,12 +19,12 @@ export interface GivenAnswer {
 export async function decideAs(
   deps: GatewayDeps,
   caller: Caller,
-  { run, nonce, approved }: GivenAnswer,
+  { run, stage, ...given }: GivenAnswer,
 ): Promise<void> {
   requirePermission(caller, 'approve');
   const { description, accepted } = await findRun(deps, run, caller);
   // Before its first workflow task a run has no waits.
-  if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
+  if (accepted || isDelayed(description)) throw notWaiting(given.nonce, []);
   const actor = actorOf(caller);
-  await decideOn(deps, run, { nonce, approved, ...(actor !== undefined && { actor }) });
+  await decideOn(deps, run, { ...given, ...(actor !== undefined && { actor }) }, stage);
 }

@@ -4,20 +4,26 @@ import { table } from '../../docs/reference/render.mjs';
 export interface Result {
   /** Its package and version. */
   readonly client: string;
-  readonly door: 'chat' | 'responses' | 'messages';
+  readonly door: keyof typeof DOORS;
   readonly name: string;
   readonly said?: unknown;
   readonly failure?: string;
 }
 
-const DOORS = { chat: '`chat/completions`', responses: '`responses`', messages: '`messages` (Anthropic)' } as const;
+const DOORS = {
+  chat: '`chat/completions`',
+  responses: '`responses`',
+  messages: '`messages` (Anthropic)',
+  a2a: '`a2a`',
+} as const;
 
 const HEAD = `# Clients of agents
 
 \`npm run test:clients\` asks pipelines through clients of the field, unchanged, in these versions, on real servers with a scripted model behind; \`-- --write\`
 writes this page from the results. Base URLs and keys are set as in [openai.md](openai.md) and [anthropic.md](anthropic.md). *tools*: the client executes two calls
 that the model makes at once. *agent*: the pipeline is an agent that executes its calls itself. *connection lost*: a streamed run in the background is
-followed on by \`starting_after\`. *approval*: a call waits for a person, who decides through \`GET /v1/approvals\`.
+followed on by \`starting_after\`, a task of [A2A](a2a.md) by \`SubscribeToTask\`. *approval*: a call waits for a person, who decides through \`GET /v1/approvals\`, or by a message
+to the task.
 `;
 
 /** The page of the documentation that the results make. */

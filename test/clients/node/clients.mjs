@@ -1,5 +1,8 @@
 // Clients for Node against a gateway: node clients.mjs URL. Prints a line of JSON for each case.
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { Role, SendMessageRequest, TaskState } from '@a2a-js/sdk';
+import { ClientFactory } from '@a2a-js/sdk/client';
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
@@ -243,5 +246,81 @@ for (const [door, useResponsesApi] of [
     agent: async () => said(await client.messages.create(asking('desk', TWO))),
     'agent, streamed': () => streamed('desk', TWO),
   });
+}
+
+{
+  const [full, desk] = await Promise.all(
+    ['full', 'desk'].map((name) => new ClientFactory().createFromUrl(`${url}/a2a/${name}/`)),
+  );
+  const request = (parts, { configuration = {}, ...more } = {}) =>
+    SendMessageRequest.fromJSON({
+      message: { messageId: randomUUID(), role: Role.ROLE_USER, parts, ...more },
+      configuration,
+    });
+  const told = (text) => request([{ text }]);
+  const answer = ({ artifacts }) => artifacts.find(({ artifactId }) => artifactId === 'answer').parts[0].content.value;
+  const said = async (client, ...given) => answer(await client.sendMessage(request(...given)));
+  const growing = async (stream, onTask = () => undefined) => {
+    let text = '';
+    for await (const { payload } of stream) {
+      if (payload.$case === 'task') onTask(payload.value.id);
+      if (payload.$case !== 'artifactUpdate' || payload.value.artifact.artifactId !== 'answer') continue;
+      const { append, artifact } = payload.value;
+      text = (append ? text : '') + artifact.parts[0].content.value;
+    }
+    return text;
+  };
+  await tryAll('@a2a-js/sdk', 'a2a', {
+    text: () => said(full, [{ text: 'hello' }]),
+    stream: () => growing(full.sendMessageStream(told('hello'))),
+    image: () => said(full, [{ text: 'see' }, { raw: PIXEL, mediaType: 'image/png' }]),
+    'second turn': async () => {
+      const { contextId } = await full.sendMessage(told('hello'));
+      return await said(full, [{ text: 'again' }], { contextId });
+    },
+    agent: () => said(desk, [{ text: TWO }]),
+    'agent, streamed': () => growing(desk.sendMessageStream(told(TWO))),
+    background: async () => {
+      const { id } = await desk.sendMessage(request([{ text: TWO }], { configuration: { returnImmediately: true } }));
+      for (;;) {
+        const task = await desk.getTask({ tenant: '', id });
+        if (task.status.state === TaskState.TASK_STATE_COMPLETED) return answer(task);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+    'connection lost': async () => {
+      const lost = new AbortController();
+      let id;
+      const stream = desk.sendMessageStream(told('CALL pay {"invoice":"7"}'), { signal: lost.signal });
+      const task = (given) => {
+        id = given;
+        lost.abort();
+      };
+      await growing(stream, task).catch(() => undefined);
+      const decided = approve(id);
+      const text = await growing(desk.resubscribeTask({ tenant: '', id }));
+      await decided;
+      return text;
+    },
+    approval: async () => {
+      const task = await desk.sendMessage(told('CALL pay {"invoice":"7"}'));
+      const { nonce } = task.status.message.parts.find(({ content }) => content.$case === 'data').content.value;
+      const { id: taskId, contextId } = task;
+      return await said(desk, [{ data: { nonce, approved: true } }], { taskId, contextId });
+    },
+  });
+
+  /** Decides what the task waits for, as another client. */
+  async function approve(taskId) {
+    for (;;) {
+      const { status, contextId } = await desk.getTask({ tenant: '', id: taskId });
+      const asked = status.message?.parts.find(({ content }) => content.$case === 'data')?.content.value;
+      if (status.state === TaskState.TASK_STATE_INPUT_REQUIRED)
+        return await desk.sendMessage(
+          request([{ data: { nonce: asked.nonce, approved: true } }], { taskId, contextId }),
+        );
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 process.exit(0);

@@ -1,0 +1,84 @@
+import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
+import { eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
+import { json } from '../openapi/schemas.js';
+import { VERSION } from './protocol.js';
+
+const text: Schema = { type: 'string' };
+const id: Schema = { type: ['string', 'integer', 'null'] };
+const card = json({
+  type: 'object',
+  description: 'AgentCard of A2A 1.0',
+  properties: { name: text, description: text, version: text, supportedInterfaces: { type: 'array' } },
+  required: ['name', 'description', 'version', 'supportedInterfaces'],
+});
+
+const rpcError = json({
+  type: 'object',
+  properties: {
+    jsonrpc: { const: '2.0' },
+    id,
+    error: {
+      type: 'object',
+      properties: { code: { type: 'integer' }, message: text, data: { type: 'array', items: { type: 'object' } } },
+      required: ['code', 'message'],
+    },
+  },
+  required: ['jsonrpc', 'error'],
+});
+
+export const AGENT_CARD: RouteDoc = {
+  tag: 'a2a',
+  operation: 'getAgentCard',
+  summary: 'The card of a pipeline as an agent of A2A',
+  path: { pipeline: { description: 'The pipeline’s name' } },
+  answers: { 200: { description: 'The card', content: card } },
+  problems: ['PIPELINE_NOT_FOUND'],
+};
+
+export const ONLY_AGENT_CARD: RouteDoc = {
+  tag: 'a2a',
+  operation: 'getOnlyAgentCard',
+  summary: 'The card of the agent, where the caller may use a single pipeline',
+  answers: { 200: { description: 'The card', content: card } },
+  problems: ['PIPELINE_NOT_FOUND'],
+};
+
+export const SEND: RouteDoc = {
+  tag: 'a2a',
+  operation: 'a2a',
+  summary: 'Send a message to a pipeline as an agent of A2A, and read, follow and cancel its tasks (JSON-RPC)',
+  description:
+    'Errors of a message have the status 200, as in other uses of JSON-RPC; those before it is read their own.',
+  path: { pipeline: { description: 'The pipeline’s name' } },
+  headers: {
+    'A2A-Version': { description: `The version of the protocol: ${VERSION}` },
+    ...PERSISTENCE_HEADERS,
+  },
+  body: {
+    required: true,
+    content: json({
+      type: 'object',
+      description: 'A JSON-RPC 2.0 request',
+      properties: {
+        jsonrpc: { const: '2.0' },
+        id,
+        method: {
+          enum: ['SendMessage', 'SendStreamingMessage', 'GetTask', 'CancelTask', 'SubscribeToTask'],
+        },
+        params: { type: 'object' },
+      },
+      required: ['jsonrpc', 'id', 'method'],
+    }),
+  },
+  answers: {
+    200: {
+      description: 'The response, of methods that stream as events with one response each',
+      content: {
+        ...json({ type: 'object', properties: { jsonrpc: { const: '2.0' }, id } }),
+        ...eventStream('Responses of JSON-RPC as `data`, each with a StreamResponse.'),
+      },
+    },
+  },
+  problemContent: rpcError,
+  problems: ['EMPTY_BODY', 'PIPELINE_NOT_FOUND'],
+};

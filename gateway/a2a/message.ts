@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { MediaKind } from '../../pipelines/media.js';
+
+import { closestOf } from '../openai/body.js';
+import { invalidParam } from '../openai/error-body.js';
+import type { SentPart } from '../openai/sent-parts.js';
+import { decisionOf } from '../rest/decision.js';
+import type { GivenAnswer } from '../waiting/decide-as.js';
+import { ProtocolError, RPC } from './errors.js';
+
+/** Ids that clients choose; they become part of keys in the state store. */
+const ID = /^[\x21-\x7e]{1,128}$/;
+const id = z.string().regex(ID, 'must be 1 to 128 visible ASCII characters');
+/** ProtoJSON may state a default, which is the same as leaving it out. */
+const optionalId = z.union([z.literal(''), id]).optional();
+const MOST_PARTS = 100;
+
+const part = z.looseObject({
+  text: z.string().optional(),
+  raw: z.string().optional(),
+  url: z.string().optional(),
+  data: z.unknown().optional(),
+  mediaType: z.string().optional(),
+  filename: z.string().max(255).optional(),
+});
+
+const sendParams = z.looseObject({
+  message: z.looseObject({
+    messageId: id,
+    contextId: optionalId,
+    taskId: optionalId,
+    role: z.literal('ROLE_USER', 'must be "ROLE_USER"'),
+    parts: z.array(part).min(1).max(MOST_PARTS),
+  }),
+  configuration: z
+    .looseObject({ returnImmediately: z.boolean().optional(), taskPushNotificationConfig: z.unknown().optional() })
+    .optional(),
+});
+const taskParams = z.looseObject({ id: z.string() });
+
+/** A message as its sender means it. */
+export interface Sent {
+  readonly messageId: string;
+  readonly contextId?: string;
+  /** The task that it continues. */
+  readonly taskId?: string;
+  /** Texts and files, in order. */
+  readonly said: readonly SentPart[];
+  /** Data, with their paths in the request. */
+  readonly data: readonly { readonly param: string; readonly value: Json }[];
+  /** The sender does not wait for the task's end. */
+  readonly immediate: boolean;
+}
+
+/** Reads the parameters of a message. Throws `INVALID_INPUT` naming the fields. */
+export function sentIn(params: Json): Sent {
+  const { message, configuration = {} } = read(sendParams, params);
+  if (configuration.taskPushNotificationConfig !== undefined) throw noPush();
+  const { messageId, contextId = '', taskId = '' } = message;
+  const said: SentPart[] = [];
+  const data: { param: string; value: Json }[] = [];
+  for (const [i, each] of message.parts.entries()) {
+    const param = `message.parts.${i}`;
+    const contents = (['text', 'raw', 'url', 'data'] as const).filter((name) => each[name] !== undefined);
+    if (contents.length !== 1) throw invalidParam(param, 'must have one of text, raw, url and data');
+    if (each.text !== undefined) said.push({ type: 'text', text: each.text });
+    else if (each.data !== undefined) data.push({ param: `${param}.data`, value: each.data as Json });
+    else said.push(fileOf(each, param));
+  }
+  return {
+    messageId,
+    ...(contextId !== '' && { contextId }),
+    ...(taskId !== '' && { taskId }),
+    said,
+    data,
+    immediate: configuration.returnImmediately === true,
+  };
+}
+
+/** Reads the task that a request is about. Throws `INVALID_INPUT`. */
+export const taskIn = (params: Json): string => read(taskParams, params).id;
+
+/** The kind of media of a type, by which a part becomes that of a conversation. */
+export function kindOf(mediaType: string): MediaKind {
+  const [first] = mediaType.split('/', 1);
+  return first === 'image' || first === 'audio' || first === 'video' ? first : 'file';
+}
+
+function fileOf({ raw, url = '', mediaType = '', filename = '' }: z.output<typeof part>, param: string): SentPart {
+  if (mediaType === '') throw invalidParam(`${param}.mediaType`, 'is required for files');
+  const type = kindOf(mediaType);
+  const name = type === 'file' && filename !== '' ? { name: filename } : {};
+  return { type, url: raw === undefined ? url : `data:${mediaType};base64,${raw}`, ...name };
+}
+
+export type Decision = Omit<GivenAnswer, 'run'>;
+
+/**
+ * The decisions in a message to a task that waits: data with `approved` and the body of `/v1/runs/{id}/approve`. Throws
+ * `INVALID_INPUT` for a message that has anything else.
+ */
+export function decisionsIn({ said, data }: Sent): readonly Decision[] {
+  const form = 'a task that waits takes data: {"nonce": "…", "approved": true}';
+  if (said.length > 0 || data.length === 0) throw invalidParam('message.parts', form);
+  return data.map(({ param, value }) => {
+    const { approved, ...given } = isJsonObject(value) ? value : ({} as JsonObject);
+    if (typeof approved !== 'boolean') throw invalidParam(`${param}.approved`, `must be true or false: ${form}`);
+    return { ...decisionOf(given, approved), approved } as Decision;
+  });
+}
+
+export const noPush = (): ProtocolError =>
+  new ProtocolError(
+    RPC.pushNotSupported,
+    'INVALID_INPUT',
+    'push notifications are not offered: follow the task by a stream, or ask for webhooks through /v1',
+  );
+
+function read<S extends z.ZodType>(schema: S, params: Json): z.output<S> {
+  const { data, error } = schema.safeParse(params);
+  if (!error) return data;
+  throw invalidFields(
+    'INVALID_INPUT',
+    error.issues.map(closestOf).map(({ path, message }) => ({ field: path.join('.') || 'params', message })),
+  );
+}

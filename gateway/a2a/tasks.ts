@@ -1,0 +1,234 @@
+import type { FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { RunEvent } from '../../pipelines/run/index.js';
+import { cancelLeft, cancelRun } from '../../runs/cancel.js';
+import type { RunDocument } from '../../runs/document.js';
+import { type Followed, followRun } from '../../runs/follow.js';
+import { launch, launchFollowed } from '../../runs/launch.js';
+import { endsWithCaller } from '../../runs/leaving.js';
+import type { Order } from '../../runs/order.js';
+import { readRun } from '../../runs/read.js';
+import { waitForRun } from '../../runs/wait.js';
+import { linkedAbort } from '../../runtime/limited.js';
+import { type Caller, holds, requirePermission } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
+import type { GatewayDeps } from '../deps.js';
+import { decideAs } from '../waiting/decide-as.js';
+import type { Asked } from '../waiting/follow-call.js';
+import { type Contexts, contextOf, type FoundTask, keyOf, notesFor, readTask } from './contexts.js';
+import { ProtocolError, RPC } from './errors.js';
+import { inputFrom } from './input.js';
+import { decisionsIn, type Sent } from './message.js';
+import type { Asker, TaskName } from './task.js';
+
+/** How long a cancelled task may take to end before its canceller is told that it has not, in milliseconds. */
+const CANCEL_MS = 5_000;
+
+/** What happens to a task; the last is its end, or the waits that its client has to decide. */
+export type Happening =
+  | { readonly event: RunEvent }
+  | { readonly waits: readonly Asked[] }
+  | { readonly document: RunDocument };
+
+/** A task that is followed. */
+export interface FollowedTask {
+  readonly name: TaskName;
+  /** Absent: it has just been started. */
+  readonly found?: RunDocument;
+  readonly happenings: AsyncGenerator<Happening>;
+  /** Stops following; must be called also if nothing has been read. */
+  done(): void;
+}
+
+/** A request about tasks. */
+export interface Ask extends Asker {
+  readonly deps: GatewayDeps;
+  readonly contexts: Contexts;
+  readonly request: FastifyRequest;
+  /** Aborts when the client disconnects. */
+  readonly left: AbortSignal;
+  /** Aborts at shutdown: tasks go on. */
+  readonly closing: AbortSignal;
+}
+
+interface Ordered {
+  readonly order: Order;
+  readonly context: string;
+  /** To be called with the run's id once it has started. */
+  readonly started: (run: string) => Promise<void>;
+}
+
+/** Starts the task of a message, or the one that the same message has started before, and returns at once. */
+export async function startTask(ask: Ask, sent: Sent): Promise<{ name: TaskName; found: RunDocument }> {
+  const { order, context, started } = await ordered(ask, sent);
+  const { run, document } = await launch(ask.deps, order, { waitMs: 0, gone: ask.left });
+  await started(run.id);
+  return { name: { run: run.id, context }, found: document };
+}
+
+/** The same, with what happens to it until it ends or waits for its client. */
+export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask> {
+  const { deps, left } = ask;
+  const { order, context, started } = await ordered(ask, sent);
+  const { signal, release } = goneOf(ask);
+  const { run, events } = await launchFollowed(deps, order, signal).catch((error: unknown) => {
+    release();
+    throw error;
+  });
+  const leave = () => void cancelLeft(deps, run.id);
+  if (endsWithCaller(order)) left.addEventListener('abort', leave, { once: true });
+  await started(run.id);
+  const done = () => {
+    left.removeEventListener('abort', leave);
+    release();
+  };
+  return { name: { run: run.id, context }, happenings: untilTurn(ask, run.id, events, true), done };
+}
+
+/** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
+export async function decide(ask: Ask, sent: Sent, run: string): Promise<TaskName> {
+  const { deps, caller } = ask;
+  const { context, record } = await findTask(ask, run);
+  if (sent.contextId !== undefined && sent.contextId !== context) {
+    const message = `is not the context of the task ${run}`;
+    throw new ProtocolError(RPC.invalidParams, 'INVALID_INPUT', `message.contextId ${message}`, 'message.contextId');
+  }
+  const { status } = record.document;
+  if (status !== 'running') throw ended(RPC.unsupportedOperation, run);
+  requirePermission(caller, 'approve');
+  for (const decision of decisionsIn(sent)) await decideAs(deps, caller, { run, ...decision });
+  return { run, context };
+}
+
+/** Follows a task from its beginning on. Ends at its end, and with `ends` where it waits for its client. */
+export async function followTask(
+  ask: Ask,
+  name: TaskName,
+  { ends }: { readonly ends: boolean },
+): Promise<FollowedTask> {
+  const { deps, caller } = ask;
+  const leave = deps.streams.take(caller.tenant);
+  const { signal, release } = goneOf(ask);
+  const done = () => {
+    release();
+    leave();
+  };
+  try {
+    const { document } = await readRun(deps, name.run, caller);
+    const events = followRun(deps, { id: name.run, caller }, { gone: signal });
+    return { name, found: document, happenings: untilTurn(ask, name.run, events, ends), done };
+  } catch (error) {
+    done();
+    throw error;
+  }
+}
+
+/** A task of this agent. Throws `RUN_NOT_FOUND`. */
+export async function findTask(
+  { deps, caller, agent, request }: Ask,
+  run: string,
+  { settled = false } = {},
+): Promise<FoundTask> {
+  const found = await readTask(deps, run, caller, { settled });
+  if (found.record.document.pipeline !== agent.pipeline.name) {
+    const message = `no task of this agent has the id "${run}"`;
+    throw new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'id', message }] });
+  }
+  request.notes.runId = run;
+  return found;
+}
+
+/** Throws the protocol's error if a task has ended, so that nobody can follow it. */
+export function expectOpen({ status, id }: RunDocument): void {
+  if (status !== 'running') throw ended(RPC.unsupportedOperation, id);
+}
+
+/** Cancels a task and waits a moment for its end. Throws `RUN_NOT_FOUND`, and the protocol's error for a task that has ended. */
+export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
+  const { deps, caller, left } = ask;
+  const { context, record } = await findTask(ask, run);
+  requirePermission(caller, 'run');
+  if (record.document.status !== 'running') throw ended(RPC.taskNotCancelable, run);
+  await cancelRun(deps, run).catch((error: unknown) => {
+    throw error instanceof MillraceError && error.code === 'RUN_ENDED' ? ended(RPC.taskNotCancelable, run) : error;
+  });
+  await waitForRun(deps, { id: run, tenant: caller.tenant }, CANCEL_MS, left);
+  return { run, context };
+}
+
+const ended = (rpc: number, run: string): ProtocolError =>
+  new ProtocolError(rpc, 'RUN_ENDED', `the task ${run} has ended`);
+
+async function ordered({ deps, agent, caller, contexts, request }: Ask, sent: Sent): Promise<Ordered> {
+  requirePermission(caller, 'run');
+  const { pipeline, model, memory } = agent;
+  const idempotencyKey = keyOf(caller, pipeline.name, sent.messageId);
+  const { contextId } = sent;
+  const context = contextId ?? contextOf(idempotencyKey);
+  const name = { caller, pipeline: pipeline.name, context };
+  const kept = memory === 'history' && sent.said.length > 0 && model !== undefined && deps.sessions !== undefined;
+  const before = kept && contextId !== undefined ? await contexts.before(name, idempotencyKey, model) : [];
+  const input = await inputFrom(deps, caller.tenant, { agent, sent }, { context, before });
+  return {
+    order: {
+      pipeline,
+      caller,
+      input,
+      idempotencyKey,
+      ...persistenceOf(request.headers),
+      notes: notesFor(context, sent.immediate),
+    },
+    context,
+    started: async (run) => {
+      request.notes.runId = run;
+      if (kept) await contexts.add(name, { run, key: idempotencyKey });
+    },
+  };
+}
+
+/** @param ends whether to end where the task waits for its client */
+async function* untilTurn(
+  { deps, caller }: Ask,
+  run: string,
+  events: AsyncGenerator<Followed>,
+  ends: boolean,
+): AsyncGenerator<Happening> {
+  for await (const each of events) {
+    if ('document' in each) {
+      yield { document: each.document };
+      return;
+    }
+    const { event } = each;
+    yield { event };
+    if (event.type !== 'stage.waiting' || !holds(caller, 'approve')) continue;
+    const waits = await openWaits(deps, caller, run, event);
+    if (waits.length === 0) continue;
+    yield { waits };
+    if (ends) return;
+  }
+}
+
+/** The open waits of a run; none if this one has been decided. The known one where no worker can be asked. */
+async function openWaits(deps: GatewayDeps, caller: Caller, run: string, known: Asked): Promise<readonly Asked[]> {
+  const read = await readRun(deps, run, caller).catch(() => undefined);
+  if (read !== undefined && read.document.status !== 'running') return [];
+  const waiting = read?.document.waiting ?? [known];
+  return waiting.some(({ nonce }) => nonce === known.nonce) ? waiting : [];
+}
+
+/** Aborts when the client disconnects, or this process shuts down. */
+function goneOf({ left, closing }: Ask) {
+  const { own, release } = linkedAbort(left);
+  const end = () => own.abort();
+  if (closing.aborted) end();
+  closing.addEventListener('abort', end, { once: true });
+  return {
+    signal: own.signal,
+    release: () => {
+      // Also ends events that nobody has read.
+      end();
+      release();
+      closing.removeEventListener('abort', end);
+    },
+  };
+}
