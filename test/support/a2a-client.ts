@@ -34,7 +34,11 @@ export async function a2aClient(base: string, secret?: string): Promise<Client> 
 }
 
 /** The request with a message of these parts. */
-export const messageOf = (parts: readonly object[], more: object = {}, configuration: object = {}) =>
+export const messageOf = (
+  parts: readonly object[],
+  more: object = {},
+  configuration: object = {},
+): SendMessageRequest =>
   SendMessageRequest.fromJSON({
     message: { messageId: randomUUID(), role: 'ROLE_USER', parts, ...more },
     configuration,
