@@ -1,7 +1,14 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { Priority } from '../pipelines/plan/index.js';
-import type { PipelineDocument, RunDocument, RunPage, RunStatus, RunSummary } from '../pipelines/run/document.js';
+import type {
+  ApprovalPage,
+  PipelineDocument,
+  RunDocument,
+  RunPage,
+  RunStatus,
+  RunSummary,
+} from '../pipelines/run/document.js';
 import type { RunEvent } from '../pipelines/run/index.js';
 import { ClientError, errorOf, failureOf, unreachable } from './error.js';
 import { LiveRun } from './live-run.js';
@@ -146,9 +153,7 @@ export class MillraceClient {
     filters: RunFilters & { readonly limit?: number; readonly cursor?: string } = {},
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<RunPage> {
-    const given = Object.entries(filters).filter(([, value]) => value !== undefined);
-    const query = new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)])));
-    return this.#json(`/v1/runs${query.size > 0 ? `?${query}` : ''}`, { ...(signal && { signal }) });
+    return this.#json(`/v1/runs${queryOf(filters)}`, { ...(signal && { signal }) });
   }
 
   /**
@@ -165,6 +170,17 @@ export class MillraceClient {
       yield* page.runs;
       cursor = page.nextCursor;
     } while (cursor !== undefined);
+  }
+
+  /**
+   * One page of what running runs wait for a person to decide, at most `limit` runs (1 to 25, default 20). A page may have none
+   * although more follow.
+   */
+  listApprovals(
+    filters: { readonly pipeline?: string; readonly limit?: number; readonly cursor?: string } = {},
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<ApprovalPage> {
+    return this.#json(`/v1/approvals${queryOf(filters)}`, { ...(signal && { signal }) });
   }
 
   /** Waits until a run has ended, with any outcome. */
@@ -328,6 +344,12 @@ export class MillraceClient {
     if (response.ok) return response;
     throw await errorOf(response);
   }
+}
+
+function queryOf(filters: object): string {
+  const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+  const query = new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)])));
+  return query.size > 0 ? `?${query}` : '';
 }
 
 const runPath = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;

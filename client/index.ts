@@ -1,5 +1,7 @@
 /** The typed client of the REST API, for Node and browsers. */
 export type {
+  Approval,
+  ApprovalPage,
   PipelineDocument,
   RunDocument,
   RunError,

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { ApprovalListOptions, DecideOptions } from '../approvals.js';
 import { asCount, asMoment, asPairs } from '../arguments.js';
 import type { resumeRun, runPipeline } from '../run.js';
 import type { ListOptions } from '../runs.js';
@@ -37,6 +38,7 @@ export function runCommands(cli: Command, settings: LoadSettings): void {
       (await import('../run.js')).resumeRun(await settings(), id, options),
     );
   listCommand(cli.command('runs'), settings);
+  approvalCommands(cli, settings);
   cli
     .command('pipelines')
     .description('list the pipelines that the gateway serves')
@@ -62,6 +64,37 @@ function listCommand(runs: Command, settings: LoadSettings): void {
     .action(async (options: ListOptions) => (await import('../runs.js')).listRuns(await settings(), options));
 }
 
+function approvalCommands(cli: Command, settings: LoadSettings): void {
+  cli
+    .command('approvals')
+    .description('list what running runs wait for a person to decide')
+    .option('--pipeline <name>', 'only runs of this pipeline')
+    .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
+    .option('--tenant <name>', 'the tenant of the runs')
+    .option('--json', 'one page as one JSON object')
+    .action(async (options: ApprovalListOptions) =>
+      (await import('../approvals.js')).listApprovals(await settings(), options),
+    );
+  for (const decision of ['approve', 'reject'] as const) {
+    const command = cli
+      .command(decision)
+      .description(`${decision} what a run waits for; "millrace approvals" lists the waits`)
+      .argument('<run>', 'the id of the run')
+      .argument('<nonce>', 'the nonce of the wait')
+      .option('--by <name>', 'who decides; default: the name of this account')
+      .option('--reason <text>', 'why; the model of an agent is told')
+      .option('--tenant <name>', 'the tenant of the run')
+      .option('--json', 'print the run as one JSON object');
+    if (decision === 'approve')
+      command
+        .option('--arguments <json>', 'for a call of a tool: arguments in place of the model’s', asObject)
+        .option('--scope <scope>', 'for a call of a tool: call, run or session: which later calls are approved too');
+    command.action(async (run: string, nonce: string, options: DecideOptions) =>
+      (await import('../approvals.js')).decide(await settings(), decision, { run, nonce }, options),
+    );
+  }
+}
+
 function asObject(text: string): object {
   try {
     const value: unknown = JSON.parse(text);
@@ -69,5 +102,5 @@ function asObject(text: string): object {
   } catch {
     // Falls through to the common error.
   }
-  throw new InvalidArgumentError('It must be a JSON object, e.g. --input \'{"question":"Why?"}\'.');
+  throw new InvalidArgumentError('It must be a JSON object, e.g. \'{"question":"Why?"}\'.');
 }

@@ -1,6 +1,8 @@
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { decisionOf } from '../rest/decision.js';
+import type { GivenAnswer } from '../waiting/decide-as.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import type { RunInput } from './run-input.js';
 
@@ -16,11 +18,13 @@ export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, 
   ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),
 });
 
+type Answer = Omit<GivenAnswer, 'run'>;
+
 /** Answers to a run's interrupts. */
 export interface Resumption {
   readonly run: string;
   readonly after: string;
-  readonly answers: readonly { readonly nonce: string; readonly approved: boolean }[];
+  readonly answers: readonly Answer[];
 }
 
 /** What a client resumes; undefined if it starts a run. Throws `INVALID_INPUT` for ids that are not of this door. */
@@ -34,15 +38,13 @@ export function resumptionOf({ resume }: RunInput): Resumption | undefined {
         { field: `${field}.interruptId`, message: 'is not of an interrupt of this server' },
       ]);
     // A cancelled interrupt is a rejection: the client has no further way to answer it.
-    const approved =
-      status === 'resolved' && isJsonObject(payload as Json)
-        ? (payload as JsonObject).approved
-        : status !== 'cancelled'
-          ? undefined
-          : false;
+    if (status === 'cancelled') return { run, after, answer: { nonce, approved: false } satisfies Answer };
+    const { approved, ...given } =
+      status === 'resolved' && isJsonObject(payload as Json) ? (payload as JsonObject) : ({} as JsonObject);
     if (typeof approved !== 'boolean')
       throw invalidFields('INVALID_INPUT', [{ field: `${field}.payload.approved`, message: 'must be true or false' }]);
-    return { run, after, nonce, approved };
+    const decision = { ...decisionOf({ ...given, nonce }, approved, `${field}.payload`), approved } as Answer;
+    return { run, after, answer: decision };
   });
   const [first] = read as [(typeof read)[number]];
   const stray = read.findIndex(({ run }) => run !== first.run);
@@ -50,5 +52,5 @@ export function resumptionOf({ resume }: RunInput): Resumption | undefined {
     throw invalidFields('INVALID_INPUT', [
       { field: `resume.${stray}`, message: 'is an interrupt of another run than the first' },
     ]);
-  return { run: first.run, after: first.after, answers: read.map(({ nonce, approved }) => ({ nonce, approved })) };
+  return { run: first.run, after: first.after, answers: read.map(({ answer }) => answer) };
 }

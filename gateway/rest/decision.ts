@@ -70,14 +70,19 @@ export const wrongHit = z.strictObject({
 /** Throws `INVALID_INPUT` naming the fields. */
 export const wrongHitOf = (body: unknown): z.output<typeof wrongHit> => read(wrongHit, body);
 
-/** Throws `INVALID_INPUT` naming the fields. */
-export const decisionOf = (body: unknown, approved: boolean): DecisionBody =>
-  read(approved ? approval : decision, body);
+/** Throws `INVALID_INPUT` naming the fields, those of a body within another one with the path `within`. */
+export const decisionOf = (body: unknown, approved: boolean, within?: string): DecisionBody =>
+  read(approved ? approval : decision, body, within);
 
 /** Throws `INVALID_INPUT` naming the fields. */
 export const resumptionWanted = (body: unknown): z.output<typeof resumption> => read(resumption, body);
 
-function read<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, body: unknown): z.output<z.ZodObject<Shape>> {
+function read<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  body: unknown,
+  within?: string,
+): z.output<z.ZodObject<Shape>> {
+  const at = (field: string) => (within === undefined ? field : `${within}.${field}`);
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const known = Object.keys(schema.shape)
@@ -85,8 +90,8 @@ function read<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, body: unk
     .replace(/, (?=[^,]*$)/, ' and ');
   const fields = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((field) => ({ field, message: `is not a known field (known: ${known})` }))
-      : [{ field: issue.path.join('.') || 'body', message: issue.message }],
+      ? issue.keys.map((field) => ({ field: at(field), message: `is not a known field (known: ${known})` }))
+      : [{ field: at(issue.path.join('.') || 'body'), message: issue.message }],
   );
   throw invalidFields('INVALID_INPUT', fields);
 }

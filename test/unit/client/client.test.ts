@@ -235,6 +235,17 @@ describe('the list of runs', () => {
   });
 });
 
+test('approvals are listed with their filters', async () => {
+  const page = { approvals: [], unknown: ['a-1'] };
+  const { client, requests } = answered(json(page), json(page));
+  expect(await client.listApprovals()).toEqual(page);
+  await client.listApprovals({ pipeline: 'pay', limit: 5 });
+  expect(requests.map(({ url }) => url)).toEqual([
+    'http://gateway/v1/approvals',
+    'http://gateway/v1/approvals?pipeline=pay&limit=5',
+  ]);
+});
+
 describe('audio of a run', () => {
   const bytes = (...parts: (string | Error)[]) =>
     new Response(

@@ -1,0 +1,58 @@
+import { userInfo } from 'node:os';
+import type { ApprovalBody } from '../client/index.js';
+import type { Approval } from '../pipelines/run/document.js';
+import type { Settings } from '../workers/settings.js';
+import { note, print, show, table } from './output.js';
+import { clientOf } from './run.js';
+
+export interface ApprovalListOptions {
+  readonly pipeline?: string;
+  readonly cursor?: string;
+  readonly tenant?: string;
+  readonly json?: boolean;
+}
+
+/** `millrace approvals`: what running runs wait for a person to decide, and the command that decides each. */
+export async function listApprovals(
+  settings: Settings,
+  { tenant, json, ...filters }: ApprovalListOptions,
+): Promise<void> {
+  const page = await clientOf(settings, tenant).listApprovals(filters);
+  if (json) return print(JSON.stringify(page));
+  print(approvalTable(page.approvals));
+  if (page.unknown.length > 0) note(`no worker could be asked about ${page.unknown.join(', ')}`);
+  if (page.nextCursor !== undefined) note(`more: add --cursor ${page.nextCursor}`);
+}
+
+/** A call of a tool is shown with the arguments that an approval covers. */
+export const approvalTable = (approvals: readonly Approval[]): string =>
+  table(
+    ['stage', 'what', 'until', 'else'],
+    approvals.map(({ path, subject, call, until, otherwise }) => [
+      path,
+      call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject,
+      `${until.slice(0, 19)}Z`,
+      otherwise ? 'approved' : 'rejected',
+    ]),
+    approvals.map(({ run, nonce }) => [`millrace approve ${run} ${nonce}`]),
+  );
+
+export interface DecideOptions extends Omit<ApprovalBody, 'nonce' | 'stage'> {
+  readonly tenant?: string;
+  readonly json?: boolean;
+}
+
+/**
+ * `millrace approve` and `millrace reject`, as the user of this machine's account unless `by` names somebody. The nonce is required:
+ * a run's next wait may be about something that this person has not seen.
+ */
+export async function decide(
+  settings: Settings,
+  decision: 'approve' | 'reject',
+  { run, nonce }: { readonly run: string; readonly nonce: string },
+  { tenant, json, by = userInfo().username, ...given }: DecideOptions,
+): Promise<void> {
+  const document = await clientOf(settings, tenant)[decision](run, { ...given, by, nonce });
+  if (json) return print(JSON.stringify(document));
+  show(`${decision === 'approve' ? 'approved' : 'rejected'} by ${by}; ${run} is ${document.status}`);
+}

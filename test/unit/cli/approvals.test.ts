@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { approvalTable } from '../../../cli/approvals.js';
+import type { Approval } from '../../../client/index.js';
+
+const wait = (more: Partial<Approval>): Approval => ({
+  run: `customer-support-desk-${'0'.repeat(36)}`,
+  pipeline: 'customer-support-desk',
+  nonce: '3f1b8f0e-0000-4000-8000-000000000000',
+  stage: 'sign-off',
+  path: 'sign-off',
+  subject: 'Send the letter to the customer?',
+  since: '2026-11-26T07:00:00.250Z',
+  until: '2026-11-26T08:00:00.250Z',
+  otherwise: false,
+  links: { run: '', approve: '', reject: '' },
+  ...more,
+});
+
+test('the table says what is asked, the default, and the command that approves', () => {
+  const call = { tool: 'refund', arguments: { order: '4711', euros: 12 }, digest: 'd' };
+  const lines = approvalTable([
+    wait({}),
+    wait({ path: 'answer/turn-1/refund', call, otherwise: true }),
+    wait({ path: 'answer/turn-2/refund', call: { tool: 'refund', digest: '9f86d0' } }),
+  ]).split('\n');
+  expect(lines[1]).toMatch(/^sign-off +Send the letter to the customer\? +2026-11-26T08:00:00Z {2}rejected$/);
+  expect(lines[2]).toBe(
+    `  millrace approve customer-support-desk-${'0'.repeat(36)} 3f1b8f0e-0000-4000-8000-000000000000`,
+  );
+  expect(lines[3]).toMatch(
+    /^answer\/turn-1\/refund +refund \{"order":"4711","euros":12\} +2026-11-26T08:00:00Z {2}approved$/,
+  );
+  expect(lines[5]).toMatch(/refund 9f86d0/);
+});

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { resumptionOf } from '../../../../gateway/agui/interrupt.js';
+import type { RunInput } from '../../../../gateway/agui/run-input.js';
+
+const resume = (payload: unknown, status = 'resolved') =>
+  resumptionOf({ resume: [{ interruptId: 'order-1:5-0:n1', status, payload }] } as unknown as RunInput);
+
+describe('an answer to an interrupt', () => {
+  it('is the decision with what an approval may carry', () => {
+    const given = { approved: true, by: 'ada', reason: 'paid', arguments: { order: 'B-2' }, scope: 'session' };
+    expect(resume(given)).toEqual({ run: 'order-1', after: '5-0', answers: [{ ...given, nonce: 'n1' }] });
+    expect(resume({ approved: false, reason: 'no' })?.answers).toEqual([
+      { nonce: 'n1', approved: false, reason: 'no' },
+    ]);
+    expect(resume(undefined, 'cancelled')?.answers).toEqual([{ nonce: 'n1', approved: false }]);
+  });
+
+  it.each([
+    ['no decision', {}, 'resume.0.payload.approved'],
+    ['an unknown field', { approved: true, x: 1 }, 'resume.0.payload.x'],
+    ['a scope of a rejection', { approved: false, scope: 'run' }, 'resume.0.payload.scope'],
+    ['a scope that is none', { approved: true, scope: 'ever' }, 'resume.0.payload.scope'],
+  ])('is refused with %s', (_, payload, field) => {
+    expect(() => resume(payload)).toThrow(
+      expect.objectContaining({ details: { fields: [expect.objectContaining({ field })] } }),
+    );
+  });
+
+  it('decides the wait of the interrupt, whatever nonce it names', () => {
+    expect(resume({ approved: true, nonce: 'other' })?.answers).toEqual([{ nonce: 'n1', approved: true }]);
+  });
+});
