@@ -18,7 +18,7 @@ import {
   type Survive,
   type Use,
 } from './problem.js';
-import { checkLoad, sampleWarnings } from './samples.js';
+import { checkCalls, checkLoad, sampleWarnings } from './samples.js';
 import { checkTargets, countingTokens, targetsOf } from './targets.js';
 import { rangeWarnings } from './warnings.js';
 
@@ -68,6 +68,8 @@ export function buildProblem(input: PlannerInput): Problem {
         }),
     }),
   );
+  const stageNames = named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`);
+  checkCalls(input.load, stages, stageNames);
   const { cells, cellOf } = cellsOf(devices, kinds);
   const { load, share: oversizedShare, warnings } = withoutOversized(input.load, named, profiles, cells, kinds);
   const ground = { profiles, load, qualityFloor: input.qualityFloor };
@@ -78,7 +80,6 @@ export function buildProblem(input: PlannerInput): Problem {
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
   }
-  const stageNames = named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`);
   // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
   const aloneMs = stages.map((stage, v) => {
     const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));

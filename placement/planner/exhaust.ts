@@ -128,9 +128,12 @@ function balanceable({ pools, cells }: Problem, counts: readonly number[]): bool
   return solution !== undefined && solution.value < 1 - 1e-9;
 }
 
+/** Assignments that are passed over between two looks at the clock. */
+const MOST_PASSED = 1_000;
+
 /**
  * Every way to serve all pools on exactly these devices; devices of a cell are equivalent. Undefined for an assignment
- * that is excluded: the caller may look at the clock.
+ * that is excluded, and now and then while others are passed over: the caller may look at the clock.
  */
 function* placementsOn(
   problem: Problem,
@@ -138,24 +141,36 @@ function* placementsOn(
   lower: LowerBound,
   goOn: () => boolean,
 ): Generator<Candidate | undefined> {
+  let passed = 0;
   // Assignments depend on the widths and the memory of configurations alone: those of equal ones are tried together.
-  const alike = new Map<string, (readonly number[])[]>();
-  for (const configs of configsOf(problem)) {
-    const key = configs.map((config, p) => shapeOf(problem, p, config)).join('|');
-    alike.set(key, [...(alike.get(key) ?? []), configs]);
-  }
-  for (const all of alike.values()) {
+  for (const alike of choicesOf(problem.pools.map((_, p) => alikeOf(problem, p)))) {
     // The smallest batches need the least memory; the judge refuses what does not fit.
-    const least = all.at(-1) ?? [];
+    const least = alike.map((configs) => configs.at(-1) ?? 0);
     for (const replicas of replicasOn(problem, least, counts, 0)) {
-      if (!problem.pools.every((_, p) => replicas.some(({ pool }) => pool === p))) continue;
+      if (!problem.pools.every((_, p) => replicas.some(({ pool }) => pool === p))) {
+        passed += 1;
+        if (passed % MOST_PASSED === 0) yield undefined;
+        continue;
+      }
       if (lower.excludes(replicas, goOn)) {
         yield undefined;
         continue;
       }
-      for (const configs of all) yield { configs, replicas };
+      for (const configs of choicesOf(alike)) yield { configs, replicas };
     }
+    passed += 1;
+    if (passed % MOST_PASSED === 0) yield undefined;
   }
+}
+
+/** A pool's configurations, largest batches first because they serve the most load; those that assign alike together. */
+function alikeOf(problem: Problem, pool: number): readonly (readonly number[])[] {
+  const alike = new Map<string, number[]>();
+  for (let config = (problem.pools[pool]?.configs.length ?? 0) - 1; config >= 0; config -= 1) {
+    const key = shapeOf(problem, pool, config);
+    alike.set(key, [...(alike.get(key) ?? []), config]);
+  }
+  return [...alike.values()];
 }
 
 /** What assignments depend on: the variant, and the width on each kind. */
@@ -164,15 +179,15 @@ function shapeOf({ pools }: Problem, pool: number, config: number): string {
   return `${variant} ${uses.map((use) => use?.width ?? 0).join()}`;
 }
 
-/** Every configuration of all pools, largest batches first because they serve the most load. */
-function* configsOf({ pools }: Problem, from = 0): Generator<readonly number[]> {
-  const pool = pools[from];
-  if (pool === undefined) {
+/** Every choice of one of each: listed one at a time, since there may be billions. */
+function* choicesOf<T>(lists: readonly (readonly T[])[], from = 0): Generator<readonly T[]> {
+  const list = lists[from];
+  if (list === undefined) {
     yield [];
     return;
   }
-  for (let config = pool.configs.length - 1; config >= 0; config -= 1) {
-    for (const rest of configsOf({ pools } as Problem, from + 1)) yield [config, ...rest];
+  for (const first of list) {
+    for (const rest of choicesOf(lists, from + 1)) yield [first, ...rest];
   }
 }
 

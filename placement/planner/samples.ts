@@ -15,6 +15,20 @@ export function checkLoad({ timesMs }: Load): void {
   throw invalidFields('INVALID_INPUT', [{ field: '--trace', message }]);
 }
 
+/** Each takes some fifty bytes, in every simulation. */
+const MOST_CALLS = 10_000_000;
+
+/** Throws `INVALID_INPUT` for a load with more calls than can be simulated many times, before memory is taken for them. */
+export function checkCalls({ timesMs }: Load, stages: readonly SimulatedStage[], names: readonly string[]): void {
+  const each = stages.reduce((sum, { calls }) => sum + calls, 0);
+  const runs = timesMs.length;
+  if (runs * each <= MOST_CALLS) return;
+  const most = Math.max(...stages.map(({ calls }) => calls));
+  const name = names[stages.findIndex(({ calls }) => calls === most)] ?? '';
+  const message = `${runs} runs with ${each} calls each (${most} calls of ${name}) are more than the ${MOST_CALLS} calls that are simulated: state fewer with --assume ${name.replace('/', ':')}.calls=<number>, or give a trace of at most ${Math.floor(MOST_CALLS / each)} runs`;
+  throw invalidFields('INVALID_INPUT', [{ field: '--assume', message }]);
+}
+
 /** Fewest values of which one is beyond a percentile: that of fewer is their largest. */
 const fewest = (share: number): number => Math.round(1 / (1 - share));
 

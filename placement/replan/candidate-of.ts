@@ -3,7 +3,7 @@ import type { Candidate, Problem, Replica } from '../planner/index.js';
 
 /**
  * An earlier placement as a candidate, without the replicas on lost devices. Undefined if the files no longer have one
- * of its variants or batches, or if a pool has no replica left.
+ * of its variants, batches or the profile of a device that it uses, or if a pool has no replica left.
  */
 export function candidateOf(problem: Problem, { pools }: PlacementDocument): Candidate | undefined {
   const places = new Map(problem.devices.map(({ id }, d) => [id, d]));
@@ -22,7 +22,12 @@ export function candidateOf(problem: Problem, { pools }: PlacementDocument): Can
       const found = devices.flatMap((id) => places.get(id) ?? []);
       return found.length === devices.length ? [{ pool: p, devices: found }] : [];
     });
-    if (config < 0 || left.length === 0) return undefined;
+    const uses = known[config]?.uses ?? [];
+    const profiled = left.every(({ devices }) => {
+      const kinds = devices.map((device) => problem.cells[problem.cellOf[device] ?? 0]?.kind ?? 0);
+      return kinds.every((kind) => uses[kind]?.width === devices.length);
+    });
+    if (left.length === 0 || !profiled) return undefined;
     configs.push(config);
     replicas.push(...left);
   }

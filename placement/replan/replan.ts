@@ -20,7 +20,7 @@ export interface ReplanInput {
 /** State of a placement, and the proposed replacement. */
 export interface Replanned {
   readonly drift: readonly Drift[];
-  /** Prediction of the active placement at the measured rate on the remaining devices; null: a pool has none left. */
+  /** Prediction of the active placement at the measured rate on the remaining devices; null: a pool has none left that the profiles know. */
   readonly expected: Predicted | null;
   /** Null while nothing has drifted, or with a `problem`. The active placement itself if none better was found. */
   readonly proposal: PlacementDocument | null;
@@ -94,7 +94,7 @@ function withoutLost(input: PlannerInput, { lost }: Measured): PlannerInput {
   return { ...input, inventory: { ...input.inventory, devices } };
 }
 
-/** Prediction of a placement for this input; undefined if a pool has no replica on its devices. */
+/** Prediction of a placement for this input; undefined if a pool has no replica on its devices, or no profile of one. */
 function expectedOf(placement: PlacementDocument, input: PlannerInput): Predicted | undefined {
   const problem = problemOf(input);
   const candidate = problem && candidateOf(problem, placement);

@@ -19,7 +19,7 @@ export function replanText({ version, predicted }: PlacementDocument, measured: 
       ? [
           expected
             ? `In force  predicted for now: ${round(expected.throughputPerSecond)} of ${round(expected.arrivedPerSecond)} runs a second end, p95 ${round(expected.p95Ms)} ms`
-            : 'In force  a pool has no device left',
+            : 'In force  a pool has no device left that the profiles know',
         ]
       : []),
     ...(problem === null ? [] : [`${proposal === null ? 'No proposal' : 'Not kept'}  ${problem}`]),
