@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sessionKind } from '../../../activities/sessions/index.js';
-import { agent, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
+import { agent, mcpTools, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type {
   GivenDecision,
@@ -85,9 +85,12 @@ interface Running {
   readonly meanwhile?: () => Promise<unknown>;
   /** The run is one from before the change. */
   readonly before?: true;
+  /** MCP servers that have the tool `pay`. */
+  readonly listed?: readonly string[];
 }
 
-async function run(made: Pipeline, { grants, session, context, decision, meanwhile, before }: Running): Promise<Ran> {
+async function run(made: Pipeline, options: Running): Promise<Ran> {
+  const { grants, session, context, decision, meanwhile, before, listed = [] } = options;
   const asked: string[] = [];
   const refused: string[] = [];
   const events: RunEvent[] = [];
@@ -115,6 +118,11 @@ async function run(made: Pipeline, { grants, session, context, decision, meanwhi
       const { kind, model, with: options, tenant, path = '' } = call;
       const ended = { endpoint: '', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 } as const;
       if (kind === 'chat') return { ...(await runScript(call, input)), ...ended };
+      if (kind === 'mcp-tools') {
+        const tools = listed.includes(model) ? [{ name: 'pay', description: 'Pays', schema: { type: 'object' } }] : [];
+        return { output: { tools }, ...ended };
+      }
+      if (kind === 'mcp') return { output: { result: `${model} is paid` }, ...ended };
       if (kind !== 'session') {
         const output = await made.code.get(model)?.run(input, { signal, tenant, idempotencyKey: path } as never);
         return { output: output as JsonObject, ...ended };
@@ -193,6 +201,28 @@ describe('an approval for the session', () => {
     expect(await run(desk('payer', [['ship', 'A1']]), { grants, session: 's' })).toMatchObject({ asked: ['ship'] });
     grants.erase({ tenant: 'default', of: 'payer', session: 's' });
     expect(await run(desk('payer', two), { grants, session: 's' })).toMatchObject({ asked: ['pay', 'pay'] });
+  });
+
+  it('does not hold for a tool of that name which another MCP server has now', async () => {
+    const grants = new Grants();
+    const { approval } = policy;
+    const use = agent({
+      model: scripted('buyer', ({ messages }) =>
+        messages.some(({ role }) => role === 'tool')
+          ? { text: String(messages.at(-1)?.content) }
+          : { calls: [['pay', { order: 'A1' }]] },
+      ),
+      tools: [mcpTools({ server: 'bank', approval }), mcpTools({ server: 'shop', approval })],
+      session: { keep: '1d' },
+    });
+    const input = z.object({ session: z.string() });
+    const made = pipeline('buyer', { input, deadline: '2h' }, ({ input: given, stage }) => ({
+      text: stage('answer', use, { prompt: 'Do it.', session: given.session }).text,
+    })) as unknown as Pipeline;
+    await run(made, { grants, session: 's', decision: forSession, listed: ['bank'] });
+    expect(await run(made, { grants, session: 's', listed: ['bank'] })).toMatchObject({ asked: [] });
+    const other = await run(made, { grants, session: 's', listed: ['shop'] });
+    expect(other).toMatchObject({ asked: ['pay'], text: 'shop is paid' });
   });
 
   it('is known to a run that had begun before it, from its next call on', async () => {

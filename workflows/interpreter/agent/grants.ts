@@ -1,7 +1,9 @@
-import type { JsonObject } from '../../../pipelines/json.js';
+import { canonicalJson, type JsonObject } from '../../../pipelines/json.js';
 import type { Decision, SessionGrant } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { type ApprovalRequest, aboutOf } from '../approval-request.js';
 import { decide, decidedAlready } from '../approve.js';
+import { sha256 } from '../digest.js';
 import { holds } from '../host.js';
 import { publish } from '../publish.js';
 import { sessionsOf } from '../sessions-of.js';
@@ -60,6 +62,13 @@ async function grant(
   });
 }
 
-/** A session may be that of several pipelines: child runs are in the session of the run that has called them. */
-const keyOf = ({ run, stage }: Agent, { call }: ApprovalRequest): string =>
-  `${run.context.plan.name}/${stage.id}/${call?.tool ?? ''}`;
+/**
+ * A session may be that of several pipelines: child runs are in the session of the run that has called them. A name may be that of several
+ * tools: another candidate of the stage, or another MCP server, may have one.
+ */
+function keyOf({ run, stage, plan }: Agent, { call }: ApprovalRequest): string {
+  const tool = plan.tools.find(({ name }) => name === call?.tool);
+  if (!tool) throw new StageError('INTERNAL', `the plan has no tool "${call?.tool}"`, { stage: stage.id });
+  const by = tool.by === 'pipeline' ? [tool.by, tool.plan.name] : [tool.kind, tool.model, tool.with];
+  return `${run.context.plan.name}/${stage.id}/${tool.name}/${sha256(canonicalJson(by))}`;
+}
