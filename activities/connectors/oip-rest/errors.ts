@@ -12,16 +12,19 @@ function codeOf(fault: HttpFault): ErrorCode {
   const { status, detail } = fault;
   // KServe's wording for a model that is loading.
   if (isNotReady(status, detail)) return 'BACKEND_UNAVAILABLE';
-  if (NO_MODEL.test(detail)) return 'MODEL_NOT_FOUND';
+  const isOwn = OF_MODEL.test(detail);
+  if (!isOwn && NO_MODEL.test(detail)) return 'MODEL_NOT_FOUND';
   // The Python process of a Triton model has died while the model still reports READY.
   if (/stub process .* is not healthy/i.test(detail)) return 'BACKEND_BROKEN';
   // Triton's queue policy: no room, or waited too long.
   if (/maximum queue size|request timeout expired/i.test(detail)) return 'BACKEND_OVERLOADED';
   // Triton reports an unreadable body as a server error.
-  if (status === 500 && UNREADABLE.test(detail)) return 'BACKEND_REJECTED';
+  if (status === 500 && !isOwn && UNREADABLE.test(detail)) return 'BACKEND_REJECTED';
   return codeOfStatus(fault);
 }
 
+/** Triton repeats what a Python model has thrown, which may be about another model or a text that it reads. */
+const OF_MODEL = /^failed to process the request\(s\) for model /i;
 const UNREADABLE = /(unable|failed) to parse|does not match true shape|^failed to get request params/i;
 
 /**

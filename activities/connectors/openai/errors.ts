@@ -85,10 +85,10 @@ function codeOfType(error: APIError, text: string): ErrorCode {
 
 /**
  * What llama.cpp refuses with 500: an image for a model without vision, messages and tools that it cannot read, a grammar
- * beside a schema.
+ * beside a schema. The client puts the status before the text.
  */
 const REFUSED_AS_500 =
-  /not supported|does not support|failed to parse (?:messages|tools):|cannot use both|'\w+' is required/i;
+  /not supported|does not support|^(?:500 )?(?:failed to parse (?:messages|tools):|cannot use both|'\w+' is required)/i;
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
 /** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek and LiteLLM use 400. */
 const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;

@@ -51,17 +51,24 @@ const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
   ],
 ];
 
-/** Texts about a model that is not there, with statuses of several kinds: Triton’s statistics and loads, MLServer’s readiness. */
-const NO_MODEL =
-  /^requested model '.*' is not available|failed to poll from model repository|^Unexpected <class 'mlserver\.errors\.ModelNotFound'>/;
-/** Texts about a request that the server cannot read, with statuses of a failed server: Triton’s, then MLServer’s. */
-const UNREADABLE =
-  /^unable to (parse request|find shared memory region)|^'.*' is not a valid Datatype$|^Unexpected <class 'google\.protobuf\.message\.DecodeError'>/i;
+/**
+ * Texts of Triton and MLServer that mean something else than their status does: of a model that is not there, and of a request that the server
+ * cannot read. A model's own message may have these words, but not such a beginning with this status.
+ */
+const WORDINGS: readonly (readonly [status, RegExp, ErrorCode])[] = [
+  [status.INVALID_ARGUMENT, /^requested model '.*' is not available/, 'MODEL_NOT_FOUND'],
+  [status.INTERNAL, /^failed to load '.*', failed to poll from model repository/, 'MODEL_NOT_FOUND'],
+  [status.UNKNOWN, /^Unexpected <class 'mlserver\.errors\.ModelNotFound'>/, 'MODEL_NOT_FOUND'],
+  [status.INTERNAL, /^unable to parse request$/i, 'BACKEND_REJECTED'],
+  [status.NOT_FOUND, /^unable to find shared memory region/i, 'BACKEND_REJECTED'],
+  [status.INTERNAL, /^'.*' is not a valid Datatype$/, 'BACKEND_REJECTED'],
+  [status.UNKNOWN, /^Unexpected <class 'google\.protobuf\.message\.DecodeError'>/, 'BACKEND_REJECTED'],
+];
 
 function codeOf(code: unknown, text: string): ErrorCode {
   if (typeof code !== 'number') return 'INTERNAL'; // not a gRPC status: a bug in Millrace
-  if (NO_MODEL.test(text)) return 'MODEL_NOT_FOUND';
-  if (UNREADABLE.test(text)) return 'BACKEND_REJECTED';
+  const worded = WORDINGS.find(([its, wording]) => its === code && wording.test(text));
+  if (worded) return worded[2];
   switch (code) {
     case status.UNAVAILABLE:
       // A queue policy's limits: no room, or waited too long.

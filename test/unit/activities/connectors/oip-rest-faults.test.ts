@@ -56,6 +56,18 @@ describe('what a failed call means', () => {
       `{"error":"Failed to process the request(s) for model 'm_0_0', message: ValueError: no"}`,
       'BACKEND_ERROR',
     ],
+    [
+      'Triton',
+      500,
+      `{"error":"Failed to process the request(s) for model 'm_0_0', message: ValueError: failed to parse the answer"}`,
+      'BACKEND_ERROR',
+    ],
+    [
+      'Triton',
+      500,
+      `{"error":"Failed to process the request(s) for model 'm_0_0', message: failed to load 'p', failed to poll from model repository"}`,
+      'BACKEND_ERROR',
+    ],
     ['Triton', 503, `{"error":"[request id: <id_unknown>] Exceeds maximum queue size"}`, 'BACKEND_OVERLOADED'],
     ['Triton', 503, '{"error":"Request timeout expired"}', 'BACKEND_OVERLOADED'],
     ['Triton', 501, '{"error":"doesn’t support models with decoupled transaction policy"}', 'BACKEND_REJECTED'],

@@ -57,6 +57,11 @@ describe('what an error’s status and body mean', () => {
     },
   );
 
+  it('does not take the trace of a server that has failed for a refusal', async () => {
+    server.json(500, { error: { message: "Traceback: plugin.py: ValueError: 'shard' is required" } });
+    expect((await failure(chat())).code).toBe('BACKEND_ERROR');
+  });
+
   it.each([
     [{ error: { message: 'told by OpenAI' } }, 'told by OpenAI'],
     [{ object: 'error', message: 'told by vLLM' }, 'told by vLLM'],

@@ -38,6 +38,16 @@ describe('what an error of Triton means', () => {
     [status.PERMISSION_DENIED, '', 'BACKEND_UNAUTHORIZED'],
     [status.UNKNOWN, 'whisper: RuntimeError()', 'BACKEND_ERROR'],
     [status.CANCELLED, 'by the server', 'BACKEND_ERROR'],
+    // What a model says itself: of a model that it calls or loads, and of a text that it reads.
+    [
+      status.INTERNAL,
+      "Failed to process the request(s) for model instance 'm_0', message: failed to load 'part', failed to poll from model repository",
+      'BACKEND_ERROR',
+    ],
+    [status.UNKNOWN, "requested model 'part' is not available", 'BACKEND_ERROR'],
+    [status.UNKNOWN, 'Unable to parse request', 'BACKEND_ERROR'],
+    [status.INTERNAL, 'unable to parse request of the calculator: 1 +', 'BACKEND_ERROR'],
+    [status.UNKNOWN, "'fp9' is not a valid Datatype", 'BACKEND_ERROR'],
   ] as const)('code %i "%s" is %s', (code, details, expected) => {
     const error = mapError(grpcError(code, details), about);
     expect(error.code).toBe(expected);
