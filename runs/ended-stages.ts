@@ -36,8 +36,15 @@ const hasBegun = (step: Step, rows: Rows): boolean => {
   return graphsOf(step).some((graph) => [...allSteps(graph)].some((inner) => hasBegun(inner, rows)));
 };
 
-/** What people have decided in a run, for the run that goes on: the same is not asked for twice. */
+/**
+ * What people have decided in a run, for the run that goes on: the same is not asked for twice. A call that an approval of its session
+ * covered was decided by nobody: whether that approval still holds is read again.
+ */
 export const decisionsOf = (rows: readonly StageRecord[]): NonNullable<RunContext['decisions']> =>
   Object.fromEntries(
-    rows.flatMap(({ decisions = [] }) => decisions.map(({ path, ...decision }) => [path, decision] as const)),
+    rows.flatMap(({ decisions = [] }) =>
+      decisions
+        .filter(({ grantedAt }) => grantedAt === undefined)
+        .map(({ path, ...decision }) => [path, decision] as const),
+    ),
   );

@@ -30,7 +30,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     model,
     with: stage.with,
     ...(codeVersion !== undefined && { codeVersion }),
-    ...(sessionsOf !== undefined && traitsOf(stage)?.embeds && { insertedBy: ownerOf(sessionsOf) }),
+    ...(traitsOf(stage)?.embeds && insertedBy(sessionsOf)),
     ...(cache && { cache }),
     retry,
     ...(policy.patienceMs !== undefined && { patienceMs: policy.patienceMs }),
@@ -46,6 +46,10 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
   };
 }
+
+/** Who stores what the call caches; nobody in particular in a child run of a run without an owner, whose sessions are the pipeline's. */
+export const insertedBy = (sessionsOf: string | undefined): { readonly insertedBy?: string } =>
+  sessionsOf?.includes('/') ? { insertedBy: ownerOf(sessionsOf) } : {};
 
 /** The caller, whichever pipeline it runs. Names of pipelines have no slash. */
 export const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);

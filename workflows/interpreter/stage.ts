@@ -15,7 +15,7 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { runAgent } from './agent/agent.js';
 import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
-import { callOf, ownerOf } from './call.js';
+import { callOf, insertedBy, ownerOf } from './call.js';
 import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
@@ -201,7 +201,7 @@ function cacheOf(
 ): StageCall['cache'] {
   if (!cache) return undefined;
   const own = {
-    ...(sessionsOf !== undefined && { insertedBy: ownerOf(sessionsOf) }),
+    ...insertedBy(sessionsOf),
     ...(cachedOnly && { only: true as const }),
   };
   const principal = cache.shared ? undefined : sessionsOf;

@@ -57,3 +57,14 @@ it('decisions are kept by where they were asked for', () => {
   const rows = [row('first', 'done', { decisions: [{ path: 'items[1]/first', ...decision }] }), row('last', 'waiting')];
   expect(decisionsOf(rows)).toEqual({ 'items[1]/first': decision });
 });
+
+it('what an approval of the session has covered is no decision to go on with: it may be taken back', () => {
+  const covered = {
+    path: 'first/turn-1/pay:ab',
+    approved: true,
+    by: 'ada',
+    about: 'f00',
+    grantedAt: '2026-11-27T00:00:00.000Z',
+  };
+  expect(decisionsOf([row('first', 'failed', { decisions: [covered] })])).toEqual({});
+});

@@ -191,6 +191,8 @@ describe('interpret', () => {
   it.each([
     ['ask/key-1', 'key-1'],
     [undefined, undefined],
+    // A child run of a run without an owner.
+    ['ask', undefined],
   ])('tells a kind that embeds who stores the vectors: of a run of %s', async (sessionsOf, insertedBy) => {
     const ask = pipeline('ask', { input: z.object({ q: z.string() }) }, ({ input, stage }) => ({
       found: stage('find', retrieve({ index: 'docs' }), { query: input.q }).passages,
