@@ -1,4 +1,4 @@
-import { amountsIn, currencyIn, dateIn, GAP, plain, type Row, sum, withoutCurrency } from './receipt-text.js';
+import { amountsIn, currenciesIn, dateIn, GAP, plain, type Row, sum, withoutCurrency } from './receipt-text.js';
 
 /** What a receipt says. */
 export interface Receipt {
@@ -43,7 +43,9 @@ const SUBTOTAL = /sub\s?-?\s?total|zwischensumme|sous-total|小计|小計/iu;
 const TOTAL =
   /\b(?:total|summe|gesamt(?:betrag|summe)?|zu zahlen|amount due|balance due|montant|importe|totale)(?![a-z])|合计|合計|总计|總計|总额|应付/iu;
 const NO_TOTAL = /sav(?:ed|ing)|discount|rabatt|items|points/iu;
-const TAX = /\b(?:vat|sales tax|tax|mwst|ust|tva|iva|gst|net|netto|brutto)\b|税/iu;
+const TAX = /\b(?:vat|sales tax|tax|mwst|ust|tva|iva|gst)\b|税/iu;
+/** A sum with or without tax: neither a line nor a tax. */
+const NET = /\b(?:net|netto|brutto)\b/iu;
 const PAID =
   /\b(?:cash|card|change|visa|mastercard|amex|paid|tendered|bar|karte|ec|gegeben|r.ckgeld|esp.ces|carte|rendu|efectivo|tarjeta)\b|现金|找零|支付|微信/iu;
 
@@ -51,6 +53,9 @@ interface Printed {
   readonly totals: readonly number[];
   readonly lines: readonly { readonly text: string; readonly cents: number }[];
   readonly taxes: number;
+  /** Amounts that may be those of lines, as often as they are printed. */
+  readonly amounts: readonly number[];
+  readonly totalRows: readonly string[];
   /** Rows that the figures are from. */
   readonly rows: readonly Row[];
 }
@@ -69,6 +74,8 @@ export function checkReceipt(read: readonly Row[], said: Said | null): Checked {
     reasons.push(`there are several totals: ${printed.totals.map(money).join(', ')}; one receipt at a time is read`);
   }
   if (total === undefined) reasons.push('no total was found');
+  // Without such a row a subtotal that the model takes for the total would add up as well.
+  else if (printed.totals.length === 0) reasons.push(`no row names a total; the model says ${money(total)}`);
   if (lines.length === 0) reasons.push('no lines with amounts were found');
   if (total !== undefined && lines.length > 0 && !proved) {
     reasons.push(`the lines add up to ${money(added)}, and the total is ${money(total)}`);
@@ -79,8 +86,11 @@ export function checkReceipt(read: readonly Row[], said: Said | null): Checked {
   }
   const merchant = merchantOf(rows, said, all, { reasons, differences });
   const date = dateOf(rows, said, { reasons, differences });
-  const currency = currencyIn(all) ?? null;
+  const named = currenciesIn(printed.totalRows, all);
+  const currencies = named.length > 0 ? named : currenciesIn(all.split('\n'), all);
+  const currency = currencies[0] ?? null;
   if (currency === null) reasons.push('no currency is printed');
+  else if (currencies.length > 1) reasons.push(`there are several currencies: ${currencies.join(', ')}`);
   else if (said && said.currency.toUpperCase() !== currency) {
     differences.push(`currency: the model says ${shown(said.currency)}, the receipt ${currency}`);
   }
@@ -117,6 +127,8 @@ function printedIn(rows: readonly Row[]): Printed {
   const lines: { text: string; cents: number }[] = [];
   const used: Row[] = [];
   const totals: number[] = [];
+  const ofLines: number[] = [];
+  const totalRows: string[] = [];
   let taxes = 0;
   withAmount.forEach(({ row, amounts }, i) => {
     const { text } = row;
@@ -124,10 +136,13 @@ function printedIn(rows: readonly Row[]): Printed {
     if (!last) return;
     if (isTotal(row)) {
       totals.push(...amounts.map(({ cents }) => cents));
+      totalRows.push(text);
       used.push(row);
       return;
     }
-    if ((end !== -1 && i > end) || SUBTOTAL.test(text) || PAID.test(text)) return;
+    if ((end !== -1 && i > end) || SUBTOTAL.test(text) || NET.test(text)) return;
+    ofLines.push(...amounts.map(({ cents }) => cents));
+    if (PAID.test(text)) return;
     if (TAX.test(text)) {
       taxes += last.cents;
       return;
@@ -137,7 +152,7 @@ function printedIn(rows: readonly Row[]): Printed {
     lines.push({ text: name.replace(/[\s.:·]+$/u, ''), cents: last.cents });
     used.push(row);
   });
-  return { totals: [...new Set(totals)], lines, taxes, rows: used };
+  return { totals: [...new Set(totals)], lines, taxes, amounts: ofLines, totalRows, rows: used };
 }
 
 /** The printed one; what the model says counts only if it is printed somewhere. */
@@ -147,17 +162,21 @@ function totalOf({ totals }: Printed, said: Said | null, all: string): number | 
   return amountsIn(all).find((each) => each.cents === claimed)?.cents;
 }
 
-/** The lines that add up to the total: those that the rules read, else those of the model, if all their amounts are printed. */
-function linesOf({ lines, taxes }: Printed, said: Said | null, total: number | undefined, all: string) {
+/** The lines that add up to the total: those that the rules read, else those of the model, if each is printed as a line. */
+function linesOf({ lines, taxes, amounts }: Printed, said: Said | null, total: number | undefined, all: string) {
   const addsUp = (those: Printed['lines']) => {
     const added = sum(those.map(({ cents }) => cents));
     return those.length > 0 && (added === total || added + taxes === total);
   };
   if (addsUp(lines)) return { lines, proved: true };
-  const amounts = new Set(amountsIn(all).map(({ cents }) => cents));
+  const left = [...amounts];
   const claimed = (said?.lines ?? [])
     .map(({ text, amount }) => ({ text, cents: cents(amount) }))
-    .filter((line) => amounts.has(line.cents) && isPrinted(line.text, all));
+    .filter((line) => {
+      const at = left.indexOf(line.cents);
+      if (at !== -1) left.splice(at, 1);
+      return at !== -1 && isPrinted(line.text, all);
+    });
   // A single line with the total's amount is the total's own row.
   if (claimed.length > 1 && claimed.length === said?.lines.length && addsUp(claimed)) {
     return { lines: claimed, proved: true };
@@ -186,12 +205,17 @@ function merchantOf(rows: readonly Row[], said: Said | null, all: string, { reas
 }
 
 function dateOf(rows: readonly Row[], said: Said | null, { reasons, differences }: Findings): string | null {
-  const [read] = rows.flatMap(({ text }) => dateIn(text) ?? []);
+  const found = rows.flatMap(({ text }) => dateIn(text) ?? []);
+  const [read] = found;
   if (!read) {
     reasons.push('no date was found');
     return null;
   }
   const claimed = said ? dateIn(said.date)?.date : undefined;
+  const dates = [...new Set(found.map(({ date }) => date))];
+  // One of them may be that of a voucher or of a return.
+  if (dates.length > 1 && claimed !== read.date)
+    reasons.push(`there are several dates: ${dates.slice(0, MOST_NAMED).join(', ')}`);
   if (read.other !== undefined && (claimed === read.date || claimed === read.other)) return claimed;
   if (read.other !== undefined) reasons.push(`the date may be ${read.date} or ${read.other}`);
   else if (said && claimed !== read.date) {

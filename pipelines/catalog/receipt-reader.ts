@@ -79,12 +79,16 @@ const check = code(
   },
 );
 
+/** Lines that a person is shown; the output has all. */
+const MOST_LISTED = 100;
+
 function questionOf({ reading, reasons }: Checked, page: string): string {
   const { merchant, date, total, currency, lines } = reading;
   return [
     ...reasons.map((reason) => `Unsure: ${reason}.`),
     `Read: ${merchant ?? 'no merchant'}, ${date ?? 'no date'}, ${total?.toFixed(2) ?? 'no total'} ${currency ?? ''}`,
-    ...lines.map(({ text: name, amount }) => `  ${name}  ${amount.toFixed(2)}`),
+    ...lines.slice(0, MOST_LISTED).map(({ text: name, amount }) => `  ${name}  ${amount.toFixed(2)}`),
+    ...(lines.length > MOST_LISTED ? [`  and ${lines.length - MOST_LISTED} more lines`] : []),
     `The page with what was read: ${page}`,
   ].join('\n');
 }

@@ -85,7 +85,7 @@ const NUMBER = String.raw`(?<![\d.,])(\d{1,3}(?:[ ,.'’]\d{3})+|\d+)`;
 /** With two decimals, or whole with a sign of a currency that has none. Not of dates, shares and weights. */
 const AMOUNT = new RegExp(
   String.raw`([-−–]\s?)?(?:[€$£]\s?)?${NUMBER}[.,]\s?(\d{2})(?![.,:/]?\d)(?!\s?(?:%|kg|g\b|l\b))([-−])?` +
-    String.raw`|([-−–]\s?)?(?:[¥￥]\s?(\d[\d,]*)|(\d[\d,]*)\s?[元円])(?![.,]?\d)`,
+    String.raw`|([-−–]\s?)?(?:[¥￥]\s?(\d[\d,]*)|(?<![\d,])(\d[\d,]*)\s?[元円])(?![.,]?\d)`,
   'gu',
 );
 
@@ -95,13 +95,21 @@ export interface Amount {
   readonly end: number;
 }
 
+/** Digits of an amount: the sums of more are not exact. */
+const MOST_DIGITS = 10;
+
 export const amountsIn = (text: string): Amount[] =>
-  [...text.matchAll(AMOUNT)].map((match) => {
+  [...text.matchAll(AMOUNT)].flatMap((match) => {
     const [all, minus, whole, decimals, after, minusOfWhole, signed, named] = match;
     const digits = (whole ?? signed ?? named ?? '').replace(/\D/g, '');
+    if (digits.length > MOST_DIGITS) return [];
     const cents = Number(digits) * 100 + Number(decimals ?? 0);
+    const [start, end] = [match.index, match.index + all.length];
+    // As bookkeepers write negative amounts.
+    const enclosed = text[start - 1] === '(' && text[end] === ')';
+    if (enclosed) return [{ cents: -cents, start: start - 1, end: end + 1 }];
     const negative = minus ?? after ?? minusOfWhole;
-    return { cents: negative === undefined ? cents : -cents, start: match.index, end: match.index + all.length };
+    return [{ cents: negative === undefined ? cents : -cents, start, end }];
   });
 
 /** Names of months in English, German, French and Spanish, by their first letters without accents. */
@@ -122,7 +130,7 @@ const MONTHS = [
 
 export interface ReadDate {
   readonly date: string;
-  /** What it is if the month comes first, where both are possible. */
+  /** What it is if the month comes first, or the year, where both are possible. */
   readonly other?: string;
 }
 
@@ -132,10 +140,11 @@ export function dateIn(text: string): ReadDate | undefined {
   if (iso) return whole(iso[1], iso[2], iso[3]);
   const numbers = /(?<!\d)(\d{1,2})\s?([./-])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?!\d)/u.exec(text);
   if (numbers) {
-    const [, first, separator, second, year] = numbers;
+    const [, first, separator, second, year = ''] = numbers;
     const [dayFirst, monthFirst] = [whole(year, second, first), whole(year, first, second)];
-    // With points the day comes first everywhere.
-    if (separator === '.' || !monthFirst) return dayFirst;
+    const yearFirst = year.length === 2 ? whole(first, second, year) : undefined;
+    // With points the month does not come first anywhere.
+    if (separator === '.' || !monthFirst) return withYearFirst(dayFirst, yearFirst);
     if (!dayFirst) return monthFirst;
     return dayFirst.date === monthFirst.date ? dayFirst : { ...dayFirst, other: monthFirst.date };
   }
@@ -148,6 +157,12 @@ export function dateIn(text: string): ReadDate | undefined {
   return month === -1 ? undefined : whole(year, String(month + 1), day);
 }
 
+/** 26.03.14 is more likely of 2026 than of 2014, and 14.03.26 as well. */
+function withYearFirst(dayFirst: ReadDate | undefined, yearFirst: ReadDate | undefined): ReadDate | undefined {
+  if (!dayFirst || !yearFirst || yearFirst.date <= dayFirst.date) return dayFirst;
+  return { ...dayFirst, other: yearFirst.date };
+}
+
 /** A day of the calendar; undefined for the 31st of February. */
 function whole(year = '', month = '', day = ''): ReadDate | undefined {
   const full = year.length === 2 ? `20${year}` : year;
@@ -157,6 +172,9 @@ function whole(year = '', month = '', day = ''): ReadDate | undefined {
 }
 
 const CODES = /\b(EUR|USD|GBP|CHF|JPY|CNY|RMB|SEK|NOK|DKK|PLN|CZK|CAD|AUD|NZD|INR|BRL|MXN|KRW|SGD|HKD|TRY|ZAR)\b/;
+/** TRY is also a word: it counts beside an amount. */
+const WORDS = /\bTRY\b(?!\s*\d[\d.,]*[.,]\d{2})(?<!\d[.,]\d{2}\s*TRY)/g;
+const DOLLARS = /\b(CAD|AUD|NZD|SGD|HKD|MXN)\b/;
 const SIGNS: readonly (readonly [RegExp, string])[] = [
   [/€/, 'EUR'],
   [/£/, 'GBP'],
@@ -165,11 +183,23 @@ const SIGNS: readonly (readonly [RegExp, string])[] = [
   [/\$/, 'USD'],
 ];
 
+const codeIn = (text: string): string | undefined => CODES.exec(text.toUpperCase().replace(WORDS, ''))?.[1];
+
 /** The currency that a text names: by its code, else by its sign. ¥ is of two currencies and names none. */
 export function currencyIn(text: string): string | undefined {
-  const code = CODES.exec(text.toUpperCase())?.[1];
+  const code = codeIn(text);
   if (code) return code === 'RMB' ? 'CNY' : code;
   return SIGNS.find(([sign]) => sign.test(text))?.[1];
+}
+
+/** The currencies that texts name, each once. $ is that of another country where its code is printed. */
+export function currenciesIn(texts: readonly string[], all: string): readonly string[] {
+  const dollar = DOLLARS.exec(all.toUpperCase())?.[1];
+  const named = texts.flatMap((text) => {
+    const currency = currencyIn(text) ?? [];
+    return currency === 'USD' && codeIn(text) === undefined ? (dollar ?? currency) : currency;
+  });
+  return [...new Set(named)];
 }
 
 export const withoutCurrency = (text: string): string => text.replace(CODES, '');

@@ -34,6 +34,8 @@ describe('amounts', () => {
     ["CHF 1'234.50", [123450]],
     ['Discount -1.00', [-100]],
     ['Rabatt 1,00-', [-100]],
+    ['Coupon (12.50)', [-1250]],
+    ['99999999999999999999.00', []],
     ['¥1,200', [120000]],
     ['合计 38元', [3800]],
     ['合计 38.00元', [3800]],
@@ -59,6 +61,10 @@ describe('dates', () => {
     ['4. März 2026', { date: '2026-03-04' }],
     ['3 juin 2026', { date: '2026-06-03' }],
     ['2026年3月14日', { date: '2026-03-14' }],
+    ['14.03.26', { date: '2026-03-14' }],
+    ['26.03.14', { date: '2014-03-26', other: '2026-03-14' }],
+    ['29.02.2024', { date: '2024-02-29' }],
+    ['29.02.2023', undefined],
     ['31.02.2026', undefined],
     ['12 Harbour Street', undefined],
     ['+49 30 1234 5678', undefined],
@@ -73,6 +79,9 @@ it.each([
   ['38元', 'CNY'],
   ['¥ 38', undefined],
   ['EUROPE CAFE', undefined],
+  ['Try our cakes', undefined],
+  ['TRY 12.50', 'TRY'],
+  ['12,50 TRY', 'TRY'],
 ])('the currency of %s', (text, currency) => {
   expect(currencyIn(text)).toBe(currency);
 });
@@ -152,6 +161,17 @@ describe('a receipt', () => {
       /add up to 15\.50, and the total is 51\.50/,
     ],
     ['there is no total', changed('TOTAL EUR  15.50', 'EUR'), /no total/],
+    ['there are two dates', [...CAFE, ...rows('Voucher valid until 2027-01-31')], /dates: 2026-03-14, 2027-01-31/],
+    [
+      'the total is named in no currency, and others in two',
+      [...changed('TOTAL EUR  15.50', 'TOTAL  15.50'), ...rows('USD accepted', 'Card EUR 15.50')],
+      /several currencies: USD, EUR/,
+    ],
+    [
+      'what is on it is net, and no tax',
+      [...rows('SHOP', '14.03.2026', 'Rod  20.00', 'Fishing net  5.00', 'Total EUR  25.00')],
+      /add up to 20\.00/,
+    ],
     ['there is no date', changed('Date: 14 March 2026', 'Welcome'), /no date/],
     ['the date is ambiguous', changed('Date: 14 March 2026', '03/04/2026'), /2026-04-03 or 2026-03-04/],
     ['no currency is printed', changed('TOTAL EUR  15.50', 'TOTAL  15.50'), /no currency/],
@@ -200,6 +220,41 @@ describe('a receipt', () => {
     expect(checkReceipt(odd, said)).toMatchObject({ reading: { lines: said.lines }, reasons: [] });
     const invented = { ...said, lines: [{ text: 'Espresso', amount: 7 }, SAID.lines[1] ?? { text: '', amount: 0 }] };
     expect(checkReceipt(odd, invented).reasons).toEqual([expect.stringContaining('add up')]);
+  });
+
+  it('is unsure without a row of the total, however well the lines of the model add up', () => {
+    const subtotal = [
+      ...rows('CAFE ANEMONE', '2026-03-14', '2 x Flat white  7.00', 'Granola bowl  8.50', 'Subtotal EUR  15.50'),
+      ...rows('VAT  1.24', '16.74'),
+    ];
+    expect(checkReceipt(subtotal, SAID).reasons).toEqual(['no row names a total; the model says 15.50']);
+  });
+
+  it('takes no line of the model twice, and none that is a total or what was paid', () => {
+    const misread = changed('Granola bowl  8.50', 'Granola bowl  B.50');
+    const seven = misread.map((row) => (row.text.startsWith('TOTAL') ? { ...row, text: 'TOTAL EUR  14.00' } : row));
+    const tea = { text: '2 x Flat white', amount: 7 };
+    expect(checkReceipt(seven, { ...SAID, total: 14, lines: [tea, tea] }).reasons.join()).toMatch(/add up to 7\.00/);
+    const lines = [
+      { text: 'Subtotal', amount: 15.5 },
+      { text: 'Tip', amount: 0 },
+    ];
+    const tip = [...misread.slice(0, -2), ...rows('Tip  0.00'), ...misread.slice(-2)];
+    expect(checkReceipt(tip, { ...SAID, lines }).reasons.join()).toMatch(/add up to 7\.00/);
+  });
+
+  it('has the currency of its total, and the dollar of the country that is printed', () => {
+    const of = (total: string, footer: string) =>
+      checkReceipt([...changed('TOTAL EUR  15.50', total), ...rows(footer)], null).reading.currency;
+    expect(of('TOTAL € 15.50', 'Change into USD at the counter')).toBe('EUR');
+    expect(of('TOTAL $15.50', 'All prices in CAD')).toBe('CAD');
+    expect(of('TOTAL $15.50', 'Try our cakes')).toBe('USD');
+  });
+
+  it('lets the model decide between several dates only for the first', () => {
+    const dates = [...CAFE, ...rows('Voucher valid until 2027-01-31')];
+    expect(checkReceipt(dates, SAID).reasons).toEqual([]);
+    expect(checkReceipt(dates, { ...SAID, date: '2027-01-31' }).reasons.join()).toMatch(/several dates/);
   });
 
   it('lets the model decide between two readings of a date', () => {
