@@ -213,6 +213,24 @@ describe('the embedded OCR', () => {
     expect(reasons.join('\n')).toContain('there are several totals');
   });
 
+  it('refuses a page with more text than one request may take the time for', async () => {
+    // A thousand lines of specks, eight pixels high.
+    let seed = 1;
+    const isInk = (x: number, y: number) => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return y % 14 < 8 && x % 314 < 300 && seed % 100 < 45;
+    };
+    const raw = { width: 2_000, height: 2_000, channels: 1 } as const;
+    const data = Uint8Array.from({ length: raw.width * raw.height }, (_, i) =>
+      isInk(i % raw.width, Math.floor(i / raw.width)) ? 0 : 255,
+    );
+    const response = await send('ocr-alone', await sharp(data, { raw }).png().toBuffer(), { prefer: 'wait=90' });
+    expect(((await response.json()) as RunDocument).error).toMatchObject({
+      code: 'BACKEND_REJECTED',
+      message: expect.stringContaining('too much text'),
+    });
+  });
+
   it('finds nothing on a page without text, large or tiny', async () => {
     const page = (width: number, height: number) =>
       sharp({ create: { width, height, channels: 3, background: '#fff' } })

@@ -6,11 +6,11 @@ out  BOXES   FP32    [n, 4, 2]           corners in pixels of the image: where a
      SCORES  FP32    [n]                 mean score of the characters, 0 to 1
 
 An image without text gives no boxes. The same image gives the same text.
-Errors: INVALID_ARG for an image that is empty or too large, UNKNOWN for a failure inside the model.
+Errors: INVALID_ARG for an image that is empty, too large or has too much text, UNKNOWN for a failure inside the model.
 """
 import numpy as np
 import triton_python_backend_utils as pb
-from reader import Reader
+from reader import Reader, TooMuchText
 
 MAX_PIXELS = 8_000_000
 
@@ -37,7 +37,7 @@ class TritonPythonModel:
             boxes, texts, scores = self.read(request)
             said = np.array([text.encode("utf-8") for text in texts], np.object_)
             return pb.InferenceResponse([pb.Tensor("BOXES", boxes), pb.Tensor("TEXTS", said), pb.Tensor("SCORES", scores)])
-        except BadInput as error:
+        except (BadInput, TooMuchText) as error:
             return pb.InferenceResponse(error=pb.TritonError(str(error), pb.TritonError.INVALID_ARG))
         except Exception as error:  # noqa: BLE001  INTERNAL is what a dead stub answers, so a failed call says UNKNOWN
             return pb.InferenceResponse(error=pb.TritonError(f"ocr: {error!r}", pb.TritonError.UNKNOWN))

@@ -26,11 +26,17 @@ LINE_HEIGHT = 48
 MOST_LINE_WIDTH = 2_400
 # Width of the lines of one pass: the recogniser returns 18 000 scores for every eight pixels.
 MOST_PASS_WIDTH = 1_600
+# Width of all lines of a page together, that bounds the time of a request: some 30 s of a core. A full page of A4 has 100 000.
+MOST_WIDTH = 300_000
 # Lines that tell whether the page stands on its head, and their mean score if it does not.
 TESTED = 4
 UPRIGHT = 0.9
 # A region higher than wide by this on an upright page is a line that stands.
 STANDING = 2.5
+
+
+class TooMuchText(ValueError):
+    """The page has more text than one request may take the time for."""
 
 
 def package_folder(name):
@@ -57,6 +63,8 @@ class Reader:
         """Lines in reading order: corners [n, 4, 2] in pixels of the image, texts, scores."""
         image = Image(rgb)
         lines = directed(self.find(image))
+        if sum(width_of(line) for line in lines) > MOST_WIDTH:
+            raise TooMuchText(f"IMAGE has {len(lines)} lines, too much text for one request: cut the page into parts")
         if lines and not self.upright(image, lines):
             lines = [turned(line) for line in lines]
         read = self.recognise(image, in_reading_order(lines))
@@ -86,7 +94,7 @@ class Reader:
         """Each line with its text and the mean score of its characters."""
         if not lines:
             return []
-        widths = [min(MOST_LINE_WIDTH, max(16, round(LINE_HEIGHT * line.width / line.height))) for line in lines]
+        widths = [width_of(line) for line in lines]
         answers = [None] * len(lines)
         for group in passes(widths):
             feed = np.zeros((len(group), 3, LINE_HEIGHT, max(widths[i] for i in group)), np.float32)
@@ -103,6 +111,11 @@ class Reader:
         kept = (best != 0) & np.concatenate([[True], best[1:] != best[:-1]])
         text = "".join(self.characters[index] for index in best[kept])
         return text, float(certain[kept].mean()) if kept.any() else 0.0
+
+
+def width_of(line):
+    """Of the line as it is read, LINE_HEIGHT pixels high."""
+    return min(MOST_LINE_WIDTH, max(16, round(LINE_HEIGHT * line.width / line.height)))
 
 
 def passes(widths):
