@@ -12,7 +12,7 @@ import { baseUrlOf } from '../http/public-url.js';
 import { expectModest } from '../input/input-size.js';
 import { type Agent, Agents } from './agents.js';
 import { cardOf, cardPathOf } from './card.js';
-import { Contexts } from './contexts.js';
+import { Contexts, RECORDED_MS } from './contexts.js';
 import { AGENT_CARD, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
 import { noPush, sentIn, taskIn } from './message.js';
@@ -29,6 +29,8 @@ type Method = (ask: tasks.Ask, params: Json) => Promise<Result | tasks.FollowedT
 const CARD_CACHE = 'private, max-age=60';
 /** The protocol's client for Python gives up after 5 s without a byte. */
 const KEEP_ALIVE_MS = 3_000;
+/** Longest id of a request, in UTF-16 units: every event of a stream repeats it. */
+const LONGEST_ID = 256;
 const WELL_KNOWN = '/.well-known/agent-card.json';
 
 const METHODS: Readonly<Record<string, Method>> = {
@@ -55,7 +57,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     return await tasks.followTask(ask, { run, context }, { ends: false });
   },
   async GetTask(ask, params) {
-    const { context, record } = await tasks.findTask(ask, taskIn(params), { settled: true });
+    const { context, record } = await tasks.findTask(ask, taskIn(params), { settleMs: RECORDED_MS });
     return await taskOf(ask.deps, ask, record.document, context);
   },
   CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),
@@ -130,8 +132,10 @@ function onlyOf(agents: Agents, caller: Caller): string {
 }
 
 /** What a request is answered under; null if it cannot be told. */
-const idOf = (body: Json): Json =>
-  isJsonObject(body) && (typeof body.id === 'string' || typeof body.id === 'number') ? body.id : null;
+function idOf(body: Json): Json {
+  const { id = null } = isJsonObject(body) ? body : {};
+  return typeof id === 'number' || (typeof id === 'string' && id.length <= LONGEST_ID) ? id : null;
+}
 
 function messageIn(body: Json): { readonly method: string; readonly params: Json } {
   const invalid = (field: string, message: string) =>
@@ -140,7 +144,7 @@ function messageIn(body: Json): { readonly method: string; readonly params: Json
   const { jsonrpc, method, params = {} } = body;
   if (jsonrpc !== '2.0') throw invalid('jsonrpc', 'must be "2.0"');
   if (typeof method !== 'string') throw invalid('method', 'must be the name of a method');
-  if (idOf(body) === null) throw invalid('id', 'must be a string or a number');
+  if (idOf(body) === null) throw invalid('id', `must be a number, or a string of at most ${LONGEST_ID} characters`);
   return { method, params };
 }
 

@@ -16,7 +16,7 @@ import type { Model } from '../openai/models.js';
 /** How long a context is known after its last task, in milliseconds. */
 const KEPT_MS = 7 * 86_400_000;
 /** How long Temporal's record of a run is waited for whose result may have been sent already, in milliseconds. */
-const RECORDED_MS = 2_000;
+export const RECORDED_MS = 2_000;
 /** How many of a context's last tasks are looked at for one that has succeeded; each takes calls to Temporal. */
 const MOST_TASKS = 8;
 
@@ -60,21 +60,22 @@ export interface FoundTask {
 
 /**
  * A task as it is.
- * @param settled whether Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
+ * @param settleMs how long Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
  * knows that the task is complete
  */
 export async function readTask(
   deps: GatewayDeps,
   run: string,
   caller: Caller,
-  { settled }: { readonly settled: boolean },
+  { settleMs = 0 }: { readonly settleMs?: number } = {},
 ): Promise<FoundTask> {
   const [notes, record] = await Promise.all([notesOf(deps, run, caller), readRun(deps, run, caller)]);
   const context = notes?.a2a === NOTES && typeof notes.context === 'string' ? notes.context : run;
   const { status, waiting = [] } = record.document;
-  if (!settled || status !== 'running' || waiting.length > 0 || notes?.attended !== true) return { context, record };
+  if (settleMs === 0 || status !== 'running' || waiting.length > 0 || notes?.attended !== true)
+    return { context, record };
   const { signal } = new AbortController();
-  const end = await waitForRun(deps, { id: run, tenant: caller.tenant }, RECORDED_MS, signal);
+  const end = await waitForRun(deps, { id: run, tenant: caller.tenant }, settleMs, signal);
   return { context, record: end ? await readRun(deps, run, caller) : record };
 }
 
@@ -96,15 +97,25 @@ export class Contexts {
     const { messages } = await this.#sessions.load(sessionOf(name));
     const entries = messages as unknown as readonly Entry[];
     const own = entries.findIndex((each) => each.key === key);
+    const begun = entries[own] && (await this.#beginningOf(entries[own], caller, model));
+    if (begun) return begun;
     const known = own < 0 ? entries : entries.slice(0, own);
+    const until = Date.now() + RECORDED_MS;
     for (const { run } of known.slice(-MOST_TASKS).reverse()) {
-      const found = await readTask(this.#deps, run, caller, { settled: true }).catch(asGone);
+      const settleMs = Math.max(0, until - Date.now());
+      const found = await readTask(this.#deps, run, caller, { settleMs }).catch(asGone);
       if (found?.record.document.status !== 'succeeded') continue;
       const { document, input = {} } = found.record;
       const said = { role: 'assistant' as const, content: answerOf(document, model).text };
       return [...turnsOfInput(model, input, '', 'message.contextId'), { param: 'message.contextId', message: said }];
     }
     return [];
+  }
+
+  /** The turns before the message that a task has begun with: tasks before it may have ended since. Undefined if it is gone. */
+  async #beginningOf({ run }: Entry, caller: Caller, model: Model): Promise<readonly Turn[] | undefined> {
+    const found = await readTask(this.#deps, run, caller).catch(asGone);
+    return found?.record.input && turnsOfInput(model, found.record.input, '', 'message.contextId').slice(0, -1);
   }
 
   /** Names a task that has just started. Never rejects: the task exists. */

@@ -88,7 +88,8 @@ export function kindOf(mediaType: string): MediaKind {
   return first === 'image' || first === 'audio' || first === 'video' ? first : 'file';
 }
 
-function fileOf({ raw, url = '', mediaType = '', filename = '' }: z.output<typeof part>, param: string): SentPart {
+function fileOf({ raw, url = '', filename = '', ...given }: z.output<typeof part>, param: string): SentPart {
+  const mediaType = (given.mediaType ?? '').toLowerCase();
   if (mediaType === '') throw invalidParam(`${param}.mediaType`, 'is required for files');
   const type = kindOf(mediaType);
   const name = type === 'file' && filename !== '' ? { name: filename } : {};

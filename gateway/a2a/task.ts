@@ -1,5 +1,5 @@
 import { parseArtifactUri } from '../../pipelines/artifact.js';
-import { errorRow, isErrorCode } from '../../pipelines/errors.js';
+import { errorRow, isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, holds } from '../access/caller.js';
@@ -126,13 +126,18 @@ export async function artifactsOf(
     if (parseArtifactUri(artifact.uri)?.tenant !== tenant) continue;
     const { bytes, mime, uri } = artifact;
     const embedded = bytes <= Math.min(INLINE_BYTES, left);
-    if (embedded) left -= bytes;
-    const content = embedded
-      ? { raw: await base64Of({ artifacts: deps.artifacts, tenant }, artifact) }
-      : { url: `${base}${href}` };
+    const raw = embedded ? await base64Of({ artifacts: deps.artifacts, tenant }, artifact).catch(asGone) : undefined;
+    if (raw !== undefined) left -= bytes;
+    const content = raw === undefined ? { url: `${base}${href}` } : { raw };
     artifacts.push({ artifactId: name, name, parts: [{ ...content, mediaType: mime, metadata: { uri } }] });
   }
   return artifacts;
+}
+
+/** Media expire before the records of runs do. */
+function asGone(error: unknown): undefined {
+  if (error instanceof MillraceError && error.code === 'ARTIFACT_NOT_FOUND') return undefined;
+  throw error;
 }
 
 /** What an output says besides its answer; of a pipeline that is no chat model all of it. */

@@ -8,6 +8,7 @@ import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
 import { readRun } from '../../runs/read.js';
+import type { StartedRun } from '../../runs/start.js';
 import { waitForRun } from '../../runs/wait.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import { type Caller, holds, requirePermission } from '../access/caller.js';
@@ -54,15 +55,18 @@ export interface Ask extends Asker {
 interface Ordered {
   readonly order: Order;
   readonly context: string;
-  /** To be called with the run's id once it has started. */
-  readonly started: (run: string) => Promise<void>;
+  /**
+   * To be called once the run has started. Resolves with the run as it is if the same message has started it before. Throws
+   * `IDEMPOTENCY_KEY_REUSED` if that named another context.
+   */
+  readonly started: (run: StartedRun) => Promise<RunDocument | undefined>;
 }
 
 /** Starts the task of a message, or the one that the same message has started before, and returns at once. */
 export async function startTask(ask: Ask, sent: Sent): Promise<{ name: TaskName; found: RunDocument }> {
   const { order, context, started } = await ordered(ask, sent);
   const { run, document } = await launch(ask.deps, order, { waitMs: 0, gone: ask.left });
-  await started(run.id);
+  await started(run);
   return { name: { run: run.id, context }, found: document };
 }
 
@@ -76,13 +80,22 @@ export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask>
     throw error;
   });
   const leave = () => void cancelLeft(deps, run.id);
-  if (endsWithCaller(order)) left.addEventListener('abort', leave, { once: true });
-  await started(run.id);
   const done = () => {
     left.removeEventListener('abort', leave);
     release();
   };
-  return { name: { run: run.id, context }, happenings: untilTurn(ask, run.id, events, true), done };
+  try {
+    const found = await started(run);
+    if (endsWithCaller(order)) {
+      left.addEventListener('abort', leave, { once: true });
+      if (left.aborted) leave();
+    }
+    const happenings = untilTurn(ask, run.id, events, { ends: true, found });
+    return { name: { run: run.id, context }, ...(found && { found }), happenings, done };
+  } catch (error) {
+    done();
+    throw error;
+  }
 }
 
 /** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
@@ -116,7 +129,7 @@ export async function followTask(
   try {
     const { document } = await readRun(deps, name.run, caller);
     const events = followRun(deps, { id: name.run, caller }, { gone: signal });
-    return { name, found: document, happenings: untilTurn(ask, name.run, events, ends), done };
+    return { name, found: document, happenings: untilTurn(ask, name.run, events, { ends, found: document }), done };
   } catch (error) {
     done();
     throw error;
@@ -127,9 +140,9 @@ export async function followTask(
 export async function findTask(
   { deps, caller, agent, request }: Ask,
   run: string,
-  { settled = false } = {},
+  options?: Parameters<typeof readTask>[3],
 ): Promise<FoundTask> {
-  const found = await readTask(deps, run, caller, { settled });
+  const found = await readTask(deps, run, caller, options);
   if (found.record.document.pipeline !== agent.pipeline.name) {
     const message = `no task of this agent has the id "${run}"`;
     throw new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'id', message }] });
@@ -179,20 +192,41 @@ async function ordered({ deps, agent, caller, contexts, request }: Ask, sent: Se
       notes: notesFor(context, sent.immediate),
     },
     context,
-    started: async (run) => {
+    started: async ({ id: run, replayed }) => {
       request.notes.runId = run;
+      const found = replayed ? await readTask(deps, run, caller) : undefined;
+      // Of a run that no worker has started yet the context is not known.
+      if (found && found.context !== context && found.context !== run) throw ofAnotherContext();
       if (kept) await contexts.add(name, { run, key: idempotencyKey });
+      return found?.record.document;
     },
   };
 }
 
-/** @param ends whether to end where the task waits for its client */
+function ofAnotherContext(): MillraceError {
+  const message = 'message.messageId was used before in another context';
+  return new MillraceError('IDEMPOTENCY_KEY_REUSED', message, { fields: [{ field: 'message.contextId', message }] });
+}
+
+interface Turns {
+  /** Whether to end where the task waits for its client. */
+  readonly ends: boolean;
+  /** The task as it is. Absent: it has just been started. */
+  readonly found: RunDocument | undefined;
+}
+
 async function* untilTurn(
   { deps, caller }: Ask,
   run: string,
   events: AsyncGenerator<Followed>,
-  ends: boolean,
+  { ends, found }: Turns,
 ): AsyncGenerator<Happening> {
+  const open = found?.waiting ?? [];
+  // Events are gone before a person has decided.
+  if (ends && open.length > 0 && holds(caller, 'approve')) {
+    yield { waits: open };
+    return;
+  }
   for await (const each of events) {
     if ('document' in each) {
       yield { document: each.document };

@@ -1,0 +1,37 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { Contexts } from '../../../../gateway/a2a/contexts.js';
+import type { GatewayDeps } from '../../../../gateway/deps.js';
+import type { Model } from '../../../../gateway/openai/models.js';
+import { FakeTemporal } from '../../../support/fake-temporal.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('tasks of a context that run are waited for together', async () => {
+  vi.useFakeTimers();
+  const temporal = new FakeTemporal();
+  const entries = ['chat-a', 'chat-b', 'chat-c'].map((run) => ({ run, key: run }));
+  for (const { run } of entries) {
+    const memo = { tenant: 'default', pipeline: 'chat', version: '1', createdAt: new Date().toISOString() };
+    const args = [{ prompt: 'Why?' }, {}, { a2a: 1, context: 'c', attended: true }];
+    const options = { workflowId: run, memo: { ...memo, fingerprint: 'f' }, args };
+    await temporal.client.workflow.start('chat', options as never);
+  }
+  const deps = {
+    temporal: temporal.client,
+    uiUrl: () => 'http://ui.test',
+    sessions: { load: async () => ({ messages: entries, parts: entries.length }) },
+    ends: { of: (_: unknown, signal: AbortSignal) => new Promise((_, no) => signal.addEventListener('abort', no)) },
+    logger: { warn: () => undefined },
+  };
+  const caller = { tenant: 'default', permissions: new Set(['read']) };
+  const name = { caller: caller as never, pipeline: 'chat', context: 'c' };
+  let turns: readonly unknown[] | undefined;
+  const before = new Contexts(deps as unknown as GatewayDeps).before(name, 'new', {} as Model);
+  void before.then((found) => {
+    turns = found;
+  });
+  await vi.advanceTimersByTimeAsync(2_100);
+  expect(turns).toEqual([]);
+});
