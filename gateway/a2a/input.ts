@@ -2,9 +2,10 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
-import { readJsonInput } from '../input/read-input.js';
+import { readJsonFields, readJsonInput } from '../input/read-input.js';
 import { inputOf, type Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
+import type { Model } from '../openai/models.js';
 import { contentOf } from '../openai/sent-parts.js';
 import type { Agent } from './agents.js';
 import { ProtocolError, RPC } from './errors.js';
@@ -29,9 +30,9 @@ export async function inputFrom(
   const { form, pipeline, model, memory } = agent;
   const { said } = sent;
   const session: JsonObject = memory === 'session' ? { session: context } : {};
-  const fields = { ...session, ...fieldsIn(sent) };
-  if (said.length === 0)
-    return await readJsonInput(fields, form, new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes));
+  const given = fieldsIn(sent);
+  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes);
+  if (said.length === 0) return await readJsonInput({ ...session, ...given }, form, intake);
   if (!model) {
     const message = `"${pipeline.name}" is no chat model: send its input as one data part`;
     throw invalidFields('INVALID_INPUT', [{ field: 'message.parts', message }]);
@@ -41,9 +42,17 @@ export async function inputFrom(
     const message = `"${pipeline.name}" does not take ${part.type} parts; its card lists what it takes`;
     throw new ProtocolError(RPC.contentTypeNotSupported, 'INVALID_INPUT', message, 'message.parts');
   }
+  expectFurther(model, given, sent.contextId !== undefined && memory === 'history');
+  const fields = { ...session, ...(await readJsonFields(given, form, intake)) };
   const param = 'message.parts';
   const own: Turn = { param, message: { role: 'user', ...contentOf(said, param) } };
   return await inputOf(model, { about: param, turns: [...before, own], parameters: [], fields }, deps, tenant);
+}
+
+/** Throws `INVALID_INPUT` for data with a field that the text or the context gives: one of the two would be lost. */
+function expectFurther({ face }: Model, given: JsonObject, hasHistory: boolean): void {
+  const taken = [face.input, ...(hasHistory ? ['history'] : [])].find((field) => Object.hasOwn(given, field));
+  if (taken !== undefined) throw invalidParam(`message.parts.data.${taken}`, 'is given by the message or its context');
 }
 
 function fieldsIn({ data }: Sent): JsonObject {

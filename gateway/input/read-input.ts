@@ -53,6 +53,10 @@ export async function readInput(
 export const readJsonInput = async (value: Json, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>
   form.parse(await readObject(value, form, intake));
 
+/** Fields of an input, with their media in the store; they are not validated. Throws `INVALID_INPUT` for unknown ones. */
+export const readJsonFields = async (fields: JsonObject, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>
+  await readObject(fields, form, intake);
+
 async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): Promise<JsonObject> {
   const [place] = form.media;
   if (place === undefined || form.media.size > 1) {
