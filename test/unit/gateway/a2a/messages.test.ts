@@ -161,7 +161,7 @@ test('a run that ends with its caller is cancelled if the caller leaves before i
         await expect.poll(() => gateway.lines).toMatchObject([{ code: 'REQUEST_ABORTED' }]);
         return () => undefined;
       },
-    } as unknown as GatewayParts['admission'],
+    },
   });
   const params = { message: { messageId: 'm', role: 'ROLE_USER', parts: why } };
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params });
