@@ -67,7 +67,9 @@ async function download(transport: Transport, sent: Exchange, { api, context }: 
     if (failed) throw unfetched(sent, failureOf(api, failed));
     return await bodyOf(response, signal);
   } catch (error) {
-    if (signal.aborted || error instanceof MillraceError) throw error;
+    if (signal.aborted) throw error;
+    // That no token could be had for the file says nothing of the call.
+    if (error instanceof MillraceError) throw error.details.unsent ? unfetched(sent, error) : error;
     throw unfetched(sent, new Error(shortened(describeFetch(error)), { cause: error }));
   }
 }

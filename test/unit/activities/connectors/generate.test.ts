@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, CallContext } from '../../../../activities/connectors/connector.js';
+import { generatedFiles } from '../../../../activities/connectors/http/generated-files.js';
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { openAiConnector } from '../../../../activities/connectors/openai/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
-import type { MillraceError } from '../../../../pipelines/errors.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { STAGE_KINDS } from '../../../../pipelines/stages/index.js';
 import { freePort } from '../../../support/free-port.js';
@@ -223,6 +224,22 @@ describe('a job of a described API (a fixture)', () => {
     const options = elsewhere(`${down}/a.mp4`, { fileOrigins: [down] });
     const error = (await call({ options }).catch((thrown: unknown) => thrown)) as MillraceError;
     expect(error).toMatchObject({ code: 'BACKEND_ERROR', message: expect.stringContaining('ECONNREFUSED') });
+    expect(error.details.unsent).toBeUndefined();
+  });
+
+  it('whose file needs a token that cannot be had is not taken for a call that was never sent', async () => {
+    const unsent = new MillraceError('BACKEND_UNAVAILABLE', 'the token server is away', { unsent: true });
+    const described = {
+      api: { response: {} },
+      call: { kind: 'generate', model: 'm', with: { makes: 'video' }, input: { prompt: 'a mill' } },
+      scope: {},
+      sender: { base: 'http://gpu/v1', headers: {}, fixed: {} },
+      transport: () => Promise.reject(unsent),
+      context: { signal: new AbortController().signal, artifacts },
+    } as unknown as Parameters<typeof generatedFiles>[1];
+    const made = generatedFiles({ files: [{ url: 'http://gpu/v1/a.mp4' }] }, described);
+    const error = (await made.catch((thrown: unknown) => thrown)) as MillraceError;
+    expect(error).toMatchObject({ code: 'BACKEND_ERROR', message: expect.stringContaining('token server') });
     expect(error.details.unsent).toBeUndefined();
   });
 
