@@ -83,7 +83,7 @@ export async function throughCache(
   return served ? { ...served, cache: found.outcome } : fromCache(call, schema, found);
 }
 
-/** The answer that the cache has; undefined if it has none. Throws a cached failure, and the signal's reason. */
+/** The answer that the cache has; undefined if it has none, or a failure. Throws the signal's reason. */
 export async function fromCacheAlone(
   parts: CachingParts,
   input: JsonObject,
@@ -95,7 +95,8 @@ export async function fromCacheAlone(
   try {
     return await throughCache(parts, input, only, attempt, () => Promise.reject(notCached(call)));
   } catch (error) {
-    if (error instanceof MillraceError && error.code === 'NOT_CACHED') return undefined;
+    attempt.signal.throwIfAborted();
+    if (error instanceof MillraceError) return undefined;
     throw error;
   }
 }

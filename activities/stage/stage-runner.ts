@@ -129,7 +129,7 @@ export class StageRunner {
     try {
       return await produceEntries(parts.streams, { call, attempt }, async (own, committed) => {
         opened = true;
-        if (committed.length === 0 && !call.reads) return await alone(own);
+        if ((committed.length === 0 || call.cache?.only) && !call.reads) return await alone(own);
         // An attempt that was copying a cached result into the stream is gone on with; the function would make another one.
         const kept = call.reads ? undefined : await fromCacheAlone(parts, input, call, own);
         if (kept && beginsWith(kept.output.items, committed)) return kept;
@@ -181,7 +181,8 @@ export class StageRunner {
         opened = true;
         const { committed: text, continues } = producing;
         const own = { ...attempt, signal: producing.signal };
-        if (text === '') return await throughCache(parts, input, call, own, alone(own, producing.onText));
+        if (text === '' || call.cache?.only)
+          return await throughCache(parts, input, call, own, alone(own, producing.onText));
         // A cached answer may be another one than the one that was begun.
         const begun = { ...own, continued: { text, continues } };
         return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };

@@ -220,7 +220,7 @@ describe('an attempt that dies while a cached result is copied', () => {
   };
   const cached = stage({ cache: { kind: 'exact', ttlMs: 60_000 } });
 
-  async function killed(after: () => JsonObject | undefined, yielded: readonly number[]) {
+  async function killed(after: () => JsonObject | undefined, yielded: readonly number[], call = cached) {
     const abort = new AbortController();
     const channels = new (class extends MemoryChannelLog {
       override async append(...args: Parameters<MemoryChannelLog['append']>) {
@@ -238,7 +238,7 @@ describe('an attempt that dies while a cached result is copied', () => {
     const runner = functionRunner(made, channels, { exact: exact(() => (dead ? after() : { items: ITEMS })) });
     await expect(runner.run({}, cached, attempt({ signal: abort.signal }))).rejects.toThrow('killed');
     dead = true;
-    const again = await runner.run({}, cached, attempt({ attempt: 2 })).catch((error: unknown) => error);
+    const again = await runner.run({}, call, attempt({ attempt: 2 })).catch((error: unknown) => error);
     return { again, calls };
   }
 
@@ -250,10 +250,22 @@ describe('an attempt that dies while a cached result is copied', () => {
   });
 
   it('is followed by a call where the cache has it no more, or another one', async () => {
-    for (const after of [() => undefined, () => ({ items: [1, 3] }), () => ({ items: [1] })])
+    const failed = () => {
+      throw new MillraceError('INVALID_INPUT', 'another call has failed, and is cached');
+    };
+    for (const after of [() => undefined, () => ({ items: [1, 3] }), () => ({ items: [1] }), failed])
       expect(await killed(after, [1, 2, 5])).toMatchObject({
         again: { output: { items: [1, 2, 5] }, cache: 'bypass' },
         calls: 1,
       });
+  });
+
+  it('is followed by no call where only a cached result is allowed', async () => {
+    const only = stage({ cache: { kind: 'exact', ttlMs: 60_000, only: true } });
+    expect(await killed(() => undefined, [1, 2, 5], only)).toMatchObject({ again: { code: 'NOT_CACHED' }, calls: 0 });
+    expect(await killed(() => ({ items: ITEMS }), [7], only)).toMatchObject({
+      again: { output: { items: ITEMS }, cache: 'hit' },
+      calls: 0,
+    });
   });
 });
