@@ -39,6 +39,9 @@ const MOST_NAMED = 3;
 /** What may follow an amount at the end of a row: a currency, the letter of a tax. */
 const LONGEST_END = 6;
 
+/** Of a line whose name is in the row above: 2 x 3.50. */
+const QUANTITY = /^\d[\d\s.,]*[x×*@][\d\s.,€$£]*$/iu;
+
 const SUBTOTAL = /sub\s?-?\s?total|zwischensumme|sous-total|小计|小計/iu;
 const TOTAL =
   /\b(?:total|summe|gesamt(?:betrag|summe)?|zu zahlen|amount due|balance due|montant|importe|totale)(?![a-z])|合计|合計|总计|總計|总额|应付/iu;
@@ -147,18 +150,23 @@ function printedIn(rows: readonly Row[]): Printed {
       taxes += last.cents;
       return;
     }
-    const name = text.slice(0, last.start).trim();
+    const own = text.slice(0, last.start).trim();
+    const above = QUANTITY.test(own) ? withAmount[i - 1] : undefined;
+    const named = above?.amounts.length === 0 && !dateIn(above.row.text) ? above.row : undefined;
+    const name = named?.text ?? own;
     if (text.length - last.end > LONGEST_END || !/\p{L}/u.test(name)) return;
-    lines.push({ text: name.replace(/[\s.:·]+$/u, ''), cents: last.cents });
-    used.push(row);
+    lines.push({ text: withoutCurrency(name).replace(/[\s.:·]+$/u, ''), cents: last.cents });
+    used.push(row, ...(named ? [named] : []));
   });
   return { totals: [...new Set(totals)], lines, taxes, amounts: ofLines, totalRows, rows: used };
 }
 
-/** The printed one; what the model says counts only if it is printed somewhere. */
-function totalOf({ totals }: Printed, said: Said | null, all: string): number | undefined {
+/** The printed one that is proved; what the model says counts only if it is printed somewhere. */
+function totalOf({ totals, lines, taxes }: Printed, said: Said | null, all: string): number | undefined {
   const claimed = said ? cents(said.total) : undefined;
-  if (totals.length > 0) return totals.find((each) => each === claimed) ?? totals.at(-1);
+  const added = sum(lines.map(({ cents }) => cents));
+  const proved = totals.find((each) => lines.length > 0 && (each === added || each === added + taxes));
+  if (totals.length > 0) return proved ?? totals.find((each) => each === claimed) ?? totals.at(-1);
   return amountsIn(all).find((each) => each.cents === claimed)?.cents;
 }
 
