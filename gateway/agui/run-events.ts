@@ -26,8 +26,8 @@ export class RunEvents {
   /** Ids of the calls and of the results that the client has. */
   readonly #calls: Set<string>;
   readonly #results: Set<string>;
-  /** The client's ids of calls that the run has told. */
-  readonly #told = new Map<string, string>();
+  /** The calls that the run has told, by their ids, with those that the client knows. */
+  readonly #told = new Map<string, { readonly id: string; readonly name: string }>();
   #messages = 0;
   /** The message that is being written. */
   #writing: { readonly id: string; readonly thinks: boolean } | undefined;
@@ -138,9 +138,9 @@ export class RunEvents {
 
   /** A call of a number that was told as another call, which is void: it has an id of its own, as a client has both. */
   *#called(call: CallBegun): Events {
-    const former = this.#told.get(call.id);
+    const former = this.#told.get(call.id)?.id;
     const id = former === undefined ? call.id : `${former}_again`;
-    this.#told.set(call.id, id);
+    this.#told.set(call.id, { id, name: call.name });
     if (former !== undefined) {
       if (!this.#results.has(former)) yield this.#resultOf(former, 'Error: the call was not made');
       yield event({ type: 'CUSTOM', name: 'millrace.void', value: { toolCallId: former } });
@@ -160,7 +160,10 @@ export class RunEvents {
 
   *#result(call: ExecutedCall): Events {
     const { output, error } = call;
-    const id = this.#told.get(call.id) ?? call.id;
+    const told = this.#told.get(call.id);
+    // The events of the call that took its place were lost.
+    if (told && told.name !== call.name) yield* this.#called(call);
+    const { id } = this.#told.get(call.id) ?? call;
     if (this.#results.has(id)) return;
     yield* this.#call({ ...call, id });
     yield this.#resultOf(id, output ?? `Error: ${error ?? 'unknown'}`);
