@@ -92,6 +92,7 @@ export class ResponseWriter {
       } else if (item.type === 'mcp_call') yield* this.#endCall(item);
       else yield* this.#functionCall(item);
     }
+    yield* this.#endOpenCalls();
     const all = this.#items.filter((item) => item !== undefined);
     const response = responseOf(this.#of, answer, all);
     yield this.#event(`response.${response.status}`, { response });
@@ -209,6 +210,12 @@ export class ResponseWriter {
     const item = { ...begun.item, status: 'incomplete' };
     yield this.#event('response.mcp_call.failed', { item_id: id, output_index });
     yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  /** Ends calls of an agent's candidate that failed before they had ended: the run's output does not list them. */
+  *#endOpenCalls(): Events {
+    for (const { item, output_index } of this.#begun.values())
+      if (this.#items[output_index] === undefined) yield* this.#endVoid(item);
   }
 
   *#endCall(item: Item): Events {

@@ -428,6 +428,22 @@ describe('a streamed response', () => {
     ]);
     expect(response.output.filter(({ type }) => type === 'mcp_call')).toHaveLength(1);
   });
+
+  test('ends a call of a candidate that failed, also if its successor makes none', async () => {
+    events = [
+      started('answer/turn-1'),
+      ...said('answer/turn-1', 'I look.'),
+      finished('answer/turn-1'),
+      called,
+      started('answer~1/turn-1'),
+      ...said('answer~1/turn-1', 'It is paid.'),
+      finished('answer~1/turn-1'),
+    ];
+    answers('It is paid.', undefined, { toolCalls: [] });
+    const { done, response } = await streamed();
+    expect(done.filter(({ type }) => type === 'mcp_call')).toMatchObject([{ status: 'incomplete' }]);
+    expect(response.output.map(({ type }) => type)).toEqual(['message', 'message']);
+  });
 });
 
 test("Anthropic's messages have a block for each turn", async () => {
