@@ -37,9 +37,9 @@ const METHODS: Readonly<Record<string, Method>> = {
   async SendMessage(ask, params) {
     const sent = sentIn(params);
     if (sent.taskId !== undefined) {
-      const name = await tasks.decide(ask, sent, sent.taskId);
-      if (sent.immediate) return { task: await now(ask, name) };
-      return { task: await atItsTurn(ask, await tasks.followTask(ask, name, { ends: true })) };
+      const decided = await tasks.decide(ask, sent, sent.taskId);
+      if (sent.immediate) return { task: await now(ask, decided.name) };
+      return { task: await atItsTurn(ask, await tasks.followDecided(ask, decided)) };
     }
     if (!sent.immediate) return { task: await atItsTurn(ask, await tasks.followStarted(ask, sent)) };
     const { name, found } = await tasks.startTask(ask, sent);
@@ -48,13 +48,13 @@ const METHODS: Readonly<Record<string, Method>> = {
   async SendStreamingMessage(ask, params) {
     const sent = sentIn(params);
     if (sent.taskId === undefined) return await tasks.followStarted(ask, sent);
-    return await tasks.followTask(ask, await tasks.decide(ask, sent, sent.taskId), { ends: true });
+    return await tasks.followDecided(ask, await tasks.decide(ask, sent, sent.taskId));
   },
   async SubscribeToTask(ask, params) {
     const run = taskIn(params);
     const { context, record } = await tasks.findTask(ask, run);
     tasks.expectOpen(record.document);
-    return await tasks.followTask(ask, { run, context }, { ends: false });
+    return await tasks.followTask(ask, { run, context });
   },
   async GetTask(ask, params) {
     const { context, record } = await tasks.findTask(ask, taskIn(params), { settleMs: RECORDED_MS });

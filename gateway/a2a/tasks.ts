@@ -52,6 +52,12 @@ export interface Ask extends Asker {
   readonly closing: AbortSignal;
 }
 
+/** A task with the nonces of the waits that a message has decided. */
+export interface Decided {
+  readonly name: TaskName;
+  readonly nonces: ReadonlySet<string>;
+}
+
 interface Ordered {
   readonly order: Order;
   readonly context: string;
@@ -99,7 +105,7 @@ export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask>
 }
 
 /** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
-export async function decide(ask: Ask, sent: Sent, run: string): Promise<TaskName> {
+export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
   const { context, record } = await findTask(ask, run);
   if (sent.contextId !== undefined && sent.contextId !== context) {
@@ -109,16 +115,20 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<TaskNam
   const { status } = record.document;
   if (status !== 'running') throw ended(RPC.unsupportedOperation, run);
   requirePermission(caller, 'approve');
-  for (const decision of decisionsIn(sent)) await decideAs(deps, caller, { run, ...decision });
-  return { run, context };
+  const decisions = decisionsIn(sent);
+  for (const decision of decisions) await decideAs(deps, caller, { run, ...decision });
+  return { name: { run, context }, nonces: new Set(decisions.map(({ nonce }) => nonce)) };
 }
 
-/** Follows a task from its beginning on. Ends at its end, and with `ends` where it waits for its client. */
-export async function followTask(
-  ask: Ask,
-  name: TaskName,
-  { ends }: { readonly ends: boolean },
-): Promise<FollowedTask> {
+/** Follows a task from its beginning on, until its end. */
+export const followTask = async (ask: Ask, name: TaskName): Promise<FollowedTask> =>
+  await follow(ask, name, { ends: false });
+
+/** The same, until it waits for another decision of its client. */
+export const followDecided = async (ask: Ask, { name, nonces }: Decided): Promise<FollowedTask> =>
+  await follow(ask, name, { ends: true, decided: nonces });
+
+async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Promise<FollowedTask> {
   const { deps, caller } = ask;
   const leave = deps.streams.take(caller.tenant);
   const { signal, release } = goneOf(ask);
@@ -129,7 +139,7 @@ export async function followTask(
   try {
     const { document } = await readRun(deps, name.run, caller);
     const events = followRun(deps, { id: name.run, caller }, { gone: signal });
-    return { name, found: document, happenings: untilTurn(ask, name.run, events, { ends, found: document }), done };
+    return { name, found: document, happenings: untilTurn(ask, name.run, events, { ...turns, found: document }), done };
   } catch (error) {
     done();
     throw error;
@@ -213,13 +223,15 @@ interface Turns {
   readonly ends: boolean;
   /** The task as it is. Absent: it has just been started. */
   readonly found: RunDocument | undefined;
+  /** Nonces of waits that have been decided: their events come again, and no worker may be there to say so. */
+  readonly decided?: ReadonlySet<string>;
 }
 
 async function* untilTurn(
   { deps, caller }: Ask,
   run: string,
   events: AsyncGenerator<Followed>,
-  { ends, found }: Turns,
+  { ends, found, decided }: Turns,
 ): AsyncGenerator<Happening> {
   const open = found?.waiting ?? [];
   // Events are gone before a person has decided.
@@ -234,7 +246,7 @@ async function* untilTurn(
     }
     const { event } = each;
     yield { event };
-    if (event.type !== 'stage.waiting' || !holds(caller, 'approve')) continue;
+    if (event.type !== 'stage.waiting' || decided?.has(event.nonce) || !holds(caller, 'approve')) continue;
     const waits = await openWaits(deps, caller, run, event);
     if (waits.length === 0) continue;
     yield { waits };

@@ -151,6 +151,16 @@ describe('a stream', () => {
   });
 });
 
+test('a wait that has been decided is not told again, also if no worker says so', async () => {
+  gateway.temporal.waitAt(['ask']);
+  events = [{ type: 'stage.waiting', ...waitFor('ask'), attempt: 1 } as unknown as RunEvent];
+  const { id } = await sent(chats, why);
+  const goes = sent(chats, [{ data: { nonce: nonceOf('ask'), approved: true } }], { taskId: id });
+  await expect.poll(() => gateway.temporal.sent).toHaveLength(1);
+  gateway.temporal.only().end({ output: { text: 'Ordered.' }, stages: [] });
+  expect((await goes).status.state).toBe('TASK_STATE_COMPLETED');
+});
+
 test('a run that ends with its caller is cancelled if the caller leaves before it has started', async () => {
   await gateway.close();
   const leaves = new AbortController();
