@@ -16,7 +16,7 @@ import { Contexts, RECORDED_MS } from './contexts.js';
 import { AGENT_CARD, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
 import { noPush, sentIn, taskIn } from './message.js';
-import { type StreamResponse, type Task, VERSION, VERSION_HEADER } from './protocol.js';
+import { LONGEST_ID, type StreamResponse, type Task, VERSION, VERSION_HEADER } from './protocol.js';
 import { artifactsOf, asks, statusOf, submitted, type TaskName, taskOf } from './task.js';
 import * as tasks from './tasks.js';
 import { TaskUpdates } from './updates.js';
@@ -29,8 +29,6 @@ type Method = (ask: tasks.Ask, params: Json) => Promise<Result | tasks.FollowedT
 const CARD_CACHE = 'private, max-age=60';
 /** The protocol's client for Python gives up after 5 s without a byte. */
 const KEEP_ALIVE_MS = 3_000;
-/** Longest id of a request, in UTF-16 units: every event of a stream repeats it. */
-const LONGEST_ID = 256;
 const WELL_KNOWN = '/.well-known/agent-card.json';
 
 const METHODS: Readonly<Record<string, Method>> = {

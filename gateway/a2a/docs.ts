@@ -1,10 +1,11 @@
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
-import { VERSION } from './protocol.js';
+import { LONGEST_ID, VERSION } from './protocol.js';
 
 const text: Schema = { type: 'string' };
-const id: Schema = { type: ['string', 'integer', 'null'] };
+const id: Schema = { type: ['string', 'number', 'null'] };
+const requestId: Schema = { type: ['string', 'number'], maxLength: LONGEST_ID };
 const card = json({
   type: 'object',
   description: 'AgentCard of A2A 1.0',
@@ -61,7 +62,7 @@ export const SEND: RouteDoc = {
       description: 'A JSON-RPC 2.0 request',
       properties: {
         jsonrpc: { const: '2.0' },
-        id,
+        id: requestId,
         method: {
           enum: ['SendMessage', 'SendStreamingMessage', 'GetTask', 'CancelTask', 'SubscribeToTask'],
         },

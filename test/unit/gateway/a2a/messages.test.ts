@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { Client } from '@a2a-js/sdk/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { GatewayParts } from '../../../../gateway/index.js';
+import type { GatewayLimits, GatewayParts } from '../../../../gateway/index.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import { chat, image, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -45,21 +45,18 @@ function sessionsInMemory() {
   };
 }
 
-async function start(change: Partial<GatewayParts> = {}) {
-  gateway = await testGateway(
-    {},
-    {
-      pipelines: [chatModel, shows, greet] as unknown as Pipeline[],
-      placementOf: () => ({}),
-      sessions: sessionsInMemory(),
-      events: {
-        async *follow() {
-          for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
-        },
+async function start(change: Partial<GatewayParts> = {}, limits: Partial<GatewayLimits> = {}) {
+  gateway = await testGateway(limits, {
+    pipelines: [chatModel, shows, greet] as unknown as Pipeline[],
+    placementOf: () => ({}),
+    sessions: sessionsInMemory(),
+    events: {
+      async *follow() {
+        for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
       },
-      ...change,
     },
-  );
+    ...change,
+  });
   await gateway.app.listen({ host: '127.0.0.1', port: 0 });
   url = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}`;
 }
@@ -159,6 +156,21 @@ test('a wait that has been decided is not told again, also if no worker says so'
   await expect.poll(() => gateway.temporal.sent).toHaveLength(1);
   gateway.temporal.only().end({ output: { text: 'Ordered.' }, stages: [] });
   expect((await goes).status.state).toBe('TASK_STATE_COMPLETED');
+});
+
+test('every response gives its place among the streams back', async () => {
+  await gateway.close();
+  await start({}, { maxStreamsOfTenant: 1 });
+  chats = await a2aClient(`${url}/a2a/chat/`);
+  gateway.temporal.waitAt(['ask']);
+  events = [{ type: 'stage.waiting', ...waitFor('ask'), attempt: 1 } as unknown as RunEvent];
+  const of = { messageId: 'again' };
+  const { id } = await sent(chats, why, of);
+  await expect(sent(chats, why, { ...of, contextId: 'other' })).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+  await expect(sent(chats, [{ text: 'Who?' }], of)).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+  expect(statesIn(await told(chats.sendMessageStream(messageOf(why, of))))).toEqual(['WORKING', 'INPUT_REQUIRED']);
+  for await (const _ of chats.resubscribeTask({ tenant: '', id })) break;
+  await expect.poll(async () => (await sent(chats, why, of).catch(() => undefined))?.id).toBe(id);
 });
 
 test('a run that ends with its caller is cancelled if the caller leaves before it has started', async () => {
