@@ -7,5 +7,12 @@
  * - `tools-may-lack`: an agent goes on without an MCP server whose tools cannot be listed. In 0.3.0 its candidate failed.
  * - `lost-streams-are-collected`: a stage whose stream was lost goes on with the collected value. In 0.3.0 its next candidate began at once.
  * - `sessions-approve`: before a person is asked about a call of a tool, approvals of the session are looked for. 0.3.0 asked at once.
+ * - `approvals-are-of-one-tool`: an approval with the scope `run` covers calls of the tool that it was given for. In 0.3.0 it covered those of
+ *   another candidate's tool of the same name too.
  */
-export type Change = 'waits-are-told' | 'tools-may-lack' | 'lost-streams-are-collected' | 'sessions-approve';
+export type Change =
+  | 'waits-are-told'
+  | 'tools-may-lack'
+  | 'lost-streams-are-collected'
+  | 'sessions-approve'
+  | 'approvals-are-of-one-tool';

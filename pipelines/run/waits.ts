@@ -56,6 +56,8 @@ export type StageDecision = Decision & {
   readonly about?: string;
   /** For a tool call of an agent: the tool. */
   readonly tool?: string;
+  /** For an approval with the scope `run`: hex sha256 of what carries the tool out, since another tool may have its name. */
+  readonly carriedBy?: string;
 };
 
 /** An approval that covers later calls of a tool in a session. */

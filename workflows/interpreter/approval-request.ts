@@ -6,6 +6,8 @@ export interface ApprovalRequest {
   /** What it is about. */
   readonly subject: string;
   readonly call?: WaitingCall;
+  /** Hex sha256 of what carries the call's tool out. */
+  readonly carriedBy?: string;
   /** Name of the session in which the call is made. */
   readonly session?: string;
   readonly stage: string;

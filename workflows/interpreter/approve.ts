@@ -4,6 +4,7 @@ import type { Decision, Wait } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import { decidedBefore } from './decided-before.js';
+import { holds } from './host.js';
 import { publish } from './publish.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -37,13 +38,13 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
 type Kept = { readonly nonce: string; readonly since: number };
 
 /** An earlier decision of the run, or of the one that it resumes, that holds for this request. */
-export const decidedAlready = (run: Run, request: ApprovalRequest): Decision | undefined =>
-  decidedBefore(run, request) ?? standing(run, request);
+export const decidedAlready = (run: Run, at: At, request: ApprovalRequest): Decision | undefined =>
+  decidedBefore(run, request) ?? standing(run, at, request);
 
 /** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
 export async function decide(run: Run, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
-  const { subject, call, session, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
-  const before = decidedAlready(run, request);
+  const { subject, call, carriedBy, session, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
+  const before = decidedAlready(run, at, request);
   if (before) return before;
   const kept = at.memo.below('wait');
   const now = at.host.now();
@@ -74,17 +75,26 @@ export async function decide(run: Run, at: At, request: ApprovalRequest): Promis
   const decision =
     at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
   if (decision) {
-    run.table.decided(stage, { path, ...decision, about: aboutOf(request), ...(call && { tool: call.tool }) });
+    const covers = decision.scope === 'run' && carriedBy !== undefined && { carriedBy };
+    run.table.decided(stage, {
+      path,
+      ...decision,
+      about: aboutOf(request),
+      ...(call && { tool: call.tool }),
+      ...covers,
+    });
     publish(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
   } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": no decision was made in time`, { stage });
   return decision;
 }
 
 /** An earlier decision of the run that covers this call too. */
-function standing({ table }: Run, request: ApprovalRequest): Decision | undefined {
-  const { stage, path, call } = request;
-  const found = call && table.standing(stage, call.tool);
-  if (!found) return undefined;
+function standing({ table }: Run, { host }: At, request: ApprovalRequest): Decision | undefined {
+  const { stage, path, call, carriedBy } = request;
+  const all = call ? table.standing(stage, call.tool) : [];
+  const own = all.find((decision) => decision.carriedBy === undefined || decision.carriedBy === carriedBy);
+  const [found] = own || all.length === 0 || holds(host, 'approvals-are-of-one-tool') ? [own] : all;
+  if (!found || !call) return undefined;
   const { by, actor } = found;
   const decision = { approved: true, by, ...(actor !== undefined && { actor }) };
   table.decided(stage, { path, ...decision, about: aboutOf(request), tool: call.tool });

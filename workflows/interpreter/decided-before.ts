@@ -7,7 +7,8 @@ export function decidedBefore({ context, table }: Run, request: ApprovalRequest)
   const { stage, path } = request;
   const before = context.decisions?.[path];
   if (before === undefined || before.about !== aboutOf(request)) return undefined;
-  const { about, tool, ...decision } = before;
-  table.decided(stage, { path, ...decision, about, ...(tool !== undefined && { tool }) });
+  const { about, tool, carriedBy, ...decision } = before;
+  const of = { ...(tool !== undefined && { tool }), ...(carriedBy !== undefined && { carriedBy }) };
+  table.decided(stage, { path, ...decision, about, ...of });
   return decision;
 }

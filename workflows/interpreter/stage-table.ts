@@ -98,10 +98,10 @@ export class StageTable {
     this.#rows.set(stage, { ...row, decisions: all.filter(({ scope }, i) => i >= latest || scope === 'run') });
   }
 
-  /** The decision of a person that covers every call of a tool by the stage's agent. */
-  standing(stage: string, tool: string): StageDecision | undefined {
+  /** Decisions of a person that cover every call of a tool by the stage's agent: of each tool with the name. */
+  standing(stage: string, tool: string): readonly StageDecision[] {
     const { decisions = [] } = this.#rows.get(stage) ?? {};
-    return decisions.find((decision) => decision.scope === 'run' && decision.tool === tool);
+    return decisions.filter((decision) => decision.scope === 'run' && decision.tool === tool);
   }
 
   /** Adds calls that an agent has made. The next change reports them. */

@@ -11,6 +11,7 @@ import type {
   StageCall,
   StageRecord,
 } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { CALL_KINDS } from '../../../pipelines/stages/call-kinds.js';
 import type { SessionName } from '../../../stores/sessions/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
@@ -251,5 +252,28 @@ describe('an approval for the session', () => {
     expect(refused[0]).toMatch(/no session/);
     expect(asked).toEqual(['pay', 'pay']);
     expect(sessionCalls.map((path) => path.split('/').at(-1))).toEqual(['load', 'save']);
+  });
+});
+
+describe('an approval for the run', () => {
+  it('covers the tool that it was given for, not the one of that name of another candidate', async () => {
+    const { approval } = policy;
+    const at = (server: string, script: (messages: ModelRequest['messages']) => Said) =>
+      agent({ model: scripted(server, ({ messages }) => script(messages)), tools: [mcpTools({ server, approval })] });
+    const called = (messages: ModelRequest['messages']) => messages.filter(({ role }) => role === 'tool').length;
+    const first = at('bank', (messages) => {
+      if (called(messages) === 2) throw new StageError('BACKEND_REJECTED', 'no more');
+      return { calls: [['pay', { order: `A${called(messages)}` }]] };
+    });
+    const second = at('shop', (messages) =>
+      called(messages) === 4 ? { text: 'done' } : { calls: [['pay', { order: `B${called(messages)}` }]] },
+    );
+    const made = pipeline('buyer', { input: z.object({}), deadline: '2h' }, ({ stage }) => ({
+      text: stage('answer', first, { prompt: 'Do it.' }, { fallback: [second] }).text,
+    })) as unknown as Pipeline;
+    const options = { grants: new Grants(), decision: { scope: 'run' }, listed: ['bank', 'shop'] } as const;
+    expect(await run(made, options)).toMatchObject({ text: 'done', asked: ['pay', 'pay'] });
+    // As runs from before this change go on.
+    expect(await run(made, { ...options, before: true })).toMatchObject({ text: 'done', asked: ['pay'] });
   });
 });

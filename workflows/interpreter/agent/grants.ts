@@ -15,10 +15,11 @@ import { callSession } from './session.js';
  * A person's decision on a call of a tool, or that of an approval with the scope `session`. Such an approval is kept with the session and read at
  * each call: another run of the session may have been given one, and erasing the session takes it back.
  */
-export async function decideInSession(agent: Agent, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
+export async function decideInSession(agent: Agent, at: At, asked: ApprovalRequest): Promise<Decision | undefined> {
+  const request = { ...asked, carriedBy: carrierOf(agent, asked) };
   const { run, session } = agent;
   if (session === undefined || !holds(at.host, 'sessions-approve')) return await decide(run, at, request);
-  const before = decidedAlready(run, request);
+  const before = decidedAlready(run, at, request);
   if (before) return before;
   // A wait that goes on in a new history was begun because there was none.
   const isAsked = at.memo.below('wait').value !== undefined;
@@ -66,9 +67,14 @@ async function grant(
  * A session may be that of several pipelines: child runs are in the session of the run that has called them. A name may be that of several
  * tools: another candidate of the stage, or another MCP server, may have one.
  */
-function keyOf({ run, stage, plan }: Agent, { call }: ApprovalRequest): string {
+function keyOf(agent: Agent, request: ApprovalRequest): string {
+  const { run, stage } = agent;
+  return `${run.context.plan.name}/${stage.id}/${request.call?.tool}/${carrierOf(agent, request)}`;
+}
+
+function carrierOf({ stage, plan }: Agent, { call }: ApprovalRequest): string {
   const tool = plan.tools.find(({ name }) => name === call?.tool);
   if (!tool) throw new StageError('INTERNAL', `the plan has no tool "${call?.tool}"`, { stage: stage.id });
   const by = tool.by === 'pipeline' ? [tool.by, tool.plan.name] : [tool.kind, tool.model, tool.with];
-  return `${run.context.plan.name}/${stage.id}/${tool.name}/${sha256(canonicalJson(by))}`;
+  return sha256(canonicalJson(by));
 }
