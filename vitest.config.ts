@@ -52,16 +52,16 @@ const SLOW = files([
  * them. The longest come first.
  */
 const WAITING = files([
-  'integration/code-versions',
-  'integration/lost-state',
-  'integration/retry-storm',
+  'integration/consumer',
   'integration/segments',
+  'integration/code-versions',
+  'integration/streams',
+  'integration/lost-state',
   'integration/lost-workers',
+  'contract/temporal-host',
   'integration/faults-worker',
   'integration/client-retries',
-  'integration/streams',
-  'integration/consumer',
-  'contract/temporal-host',
+  'integration/retry-storm',
   'integration/mcp-conformance',
   'integration/python-stages',
   'integration/discovery',

@@ -225,9 +225,9 @@ describe('the embedded OCR', () => {
       isInk(i % raw.width, Math.floor(i / raw.width)) ? 0 : 255,
     );
     const response = await send('ocr-alone', await sharp(data, { raw }).png().toBuffer(), { prefer: 'wait=90' });
-    expect(((await response.json()) as RunDocument).error).toMatchObject({
+    expect((await response.json()) as Problem).toMatchObject({
       code: 'BACKEND_REJECTED',
-      message: expect.stringContaining('too much text'),
+      detail: expect.stringContaining('too much text'),
     });
   });
 
