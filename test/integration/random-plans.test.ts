@@ -17,7 +17,7 @@ import { TestWorker, testRedis, workflowBundle } from '../support/test-worker.js
 
 /** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
-/** As many as take a minute on two cores. */
+/** As many as take half a minute on two cores. */
 const STREAMED_RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
 const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
 const IN_FLIGHT = 8;
