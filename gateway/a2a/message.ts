@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
-
 import { closestOf } from '../openai/body.js';
 import { invalidParam } from '../openai/error-body.js';
 import type { SentPart } from '../openai/sent-parts.js';
@@ -108,7 +107,7 @@ export function decisionsIn({ said, data }: Sent): readonly Decision[] {
   return data.map(({ param, value }) => {
     const { approved, ...given } = isJsonObject(value) ? value : ({} as JsonObject);
     if (typeof approved !== 'boolean') throw invalidParam(`${param}.approved`, `must be true or false: ${form}`);
-    return { ...decisionOf(given, approved), approved } as Decision;
+    return { ...decisionOf(given, approved, param), approved } as Decision;
   });
 }
 

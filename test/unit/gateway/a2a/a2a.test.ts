@@ -252,6 +252,9 @@ describe('a task that waits for a person', () => {
     const of = { taskId: task.id, contextId: task.contextId };
     await expect(sent(chats, [{ text: 'yes' }], of)).rejects.toThrow(/takes data/);
     await expect(sent(chats, [{ data: { nonce: nonceOf('ask') } }], of)).rejects.toThrow(/approved/);
+    await expect(sent(chats, [{ data: { nonce: nonceOf('ask'), approved: true, x: 1 } }], of)).rejects.toThrow(
+      /message\.parts\.0\.data\.x/,
+    );
     await expect(sent(chats, [{ data: { nonce: 'other', approved: true } }], of)).rejects.toThrow(/NOT_WAITING/);
     const decision = { nonce: nonceOf('ask'), approved: false, reason: 'too dear' };
     await expect(sent(chats, [{ data: decision }], { ...of, contextId: 'other' })).rejects.toThrow(/contextId/);
