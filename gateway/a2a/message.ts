@@ -6,7 +6,7 @@ import { closestOf } from '../openai/body.js';
 import { invalidParam } from '../openai/error-body.js';
 import type { SentPart } from '../openai/sent-parts.js';
 import { decisionOf } from '../rest/decision.js';
-import type { GivenAnswer } from '../waiting/decide-as.js';
+import type { AnswerOfRun } from '../waiting/decide-as.js';
 import { ProtocolError, RPC } from './errors.js';
 
 /** Ids that clients choose; they become part of keys in the state store. */
@@ -95,19 +95,17 @@ function fileOf({ raw, url = '', filename = '', ...given }: z.output<typeof part
   return { type, url: raw === undefined ? url : `data:${mediaType};base64,${raw}`, ...name };
 }
 
-export type Decision = Omit<GivenAnswer, 'run'>;
-
 /**
  * The decisions in a message to a task that waits: data with `approved` and the body of `/v1/runs/{id}/approve`. Throws
  * `INVALID_INPUT` for a message that has anything else.
  */
-export function decisionsIn({ said, data }: Sent): readonly Decision[] {
+export function decisionsIn({ said, data }: Sent): readonly AnswerOfRun[] {
   const form = 'a task that waits takes data: {"nonce": "…", "approved": true}';
   if (said.length > 0 || data.length === 0) throw invalidParam('message.parts', form);
   return data.map(({ param, value }) => {
     const { approved, ...given } = isJsonObject(value) ? value : ({} as JsonObject);
     if (typeof approved !== 'boolean') throw invalidParam(`${param}.approved`, `must be true or false: ${form}`);
-    return { ...decisionOf(given, approved, param), approved } as Decision;
+    return { ...decisionOf(given, approved, param), approved } as AnswerOfRun;
   });
 }
 

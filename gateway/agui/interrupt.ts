@@ -2,7 +2,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { decisionOf } from '../rest/decision.js';
-import type { GivenAnswer } from '../waiting/decide-as.js';
+import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import type { RunInput } from './run-input.js';
 
@@ -18,13 +18,11 @@ export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, 
   ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),
 });
 
-type Answer = Omit<GivenAnswer, 'run'>;
-
 /** Answers to a run's interrupts. */
 export interface Resumption {
   readonly run: string;
   readonly after: string;
-  readonly answers: readonly Answer[];
+  readonly answers: readonly AnswerOfRun[];
 }
 
 /** What a client resumes; undefined if it starts a run. Throws `INVALID_INPUT` for ids that are not of this door. */
@@ -38,12 +36,12 @@ export function resumptionOf({ resume }: RunInput): Resumption | undefined {
         { field: `${field}.interruptId`, message: 'is not of an interrupt of this server' },
       ]);
     // A cancelled interrupt is a rejection: the client has no further way to answer it.
-    if (status === 'cancelled') return { run, after, answer: { nonce, approved: false } satisfies Answer };
+    if (status === 'cancelled') return { run, after, answer: { nonce, approved: false } satisfies AnswerOfRun };
     const { approved, ...given } =
       status === 'resolved' && isJsonObject(payload as Json) ? (payload as JsonObject) : ({} as JsonObject);
     if (typeof approved !== 'boolean')
       throw invalidFields('INVALID_INPUT', [{ field: `${field}.payload.approved`, message: 'must be true or false' }]);
-    const decision = { ...decisionOf({ ...given, nonce }, approved, `${field}.payload`), approved } as Answer;
+    const decision = { ...decisionOf({ ...given, nonce }, approved, `${field}.payload`), approved } as AnswerOfRun;
     return { run, after, answer: decision };
   });
   const [first] = read as [(typeof read)[number]];

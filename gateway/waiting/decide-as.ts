@@ -12,6 +12,9 @@ export type GivenAnswer = Omit<GivenDecision, 'actor' | 'path'> & {
   readonly stage?: string | undefined;
 };
 
+/** The same, of a run that is known. */
+export type AnswerOfRun = Omit<GivenAnswer, 'run'>;
+
 /**
  * Decides a wait as the caller, for the doors of protocols whose clients ask a person. Throws `FORBIDDEN` without the
  * permission `approve`, `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING` and `ALREADY_DECIDED`.
