@@ -67,9 +67,8 @@ async function grant(
  * A session may be that of several pipelines: child runs are in the session of the run that has called them. A name may be that of several
  * tools: another candidate of the stage, or another MCP server, may have one.
  */
-function keyOf(agent: Agent, request: ApprovalRequest): string {
-  const { run, stage } = agent;
-  return `${run.context.plan.name}/${stage.id}/${request.call?.tool}/${carrierOf(agent, request)}`;
+function keyOf({ run, stage }: Agent, { call, carriedBy }: ApprovalRequest): string {
+  return `${run.context.plan.name}/${stage.id}/${call?.tool}/${carriedBy}`;
 }
 
 function carrierOf({ stage, plan }: Agent, { call }: ApprovalRequest): string {
