@@ -17,8 +17,6 @@ import { TestWorker, testRedis, workflowBundle } from '../support/test-worker.js
 
 /** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
-/** As many as take half a minute on two cores. */
-const STREAMED_RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
 const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
 const IN_FLIGHT = 8;
 /** A run that hangs is told from one that waits for its turn on a loaded machine. */
@@ -35,10 +33,10 @@ afterAll(() => {
 });
 
 describe.each([
-  { what: 'random plans on Temporal', runs: RUNS, made: randomPlans, streams: false },
-  { what: 'random streams on Temporal', runs: STREAMED_RUNS, made: streamingPlans, streams: true },
-])('$what', ({ runs, made, streams }) => {
-  const limitMs = 60_000 + runs * 1_000;
+  { what: 'random plans on Temporal', made: randomPlans, streams: false },
+  { what: 'random streams on Temporal', made: streamingPlans, streams: true },
+])('$what', ({ made, streams }) => {
+  const limitMs = 60_000 + RUNS * 1_000;
   const queue = `random-plans-${randomUUID()}`;
   const runner = new ScriptedRunner(streams ? new RedisChannelLog(...stores) : undefined);
   const histories: { workflowId: string; history: unknown }[] = [];
@@ -76,11 +74,11 @@ describe.each([
   }
 
   it(
-    `${runs} plans give what the reference says (seed ${SEED})`,
+    `${RUNS} plans give what the reference says (seed ${SEED})`,
     async () => {
-      const drawn = fc.sample(made, { seed: SEED, numRuns: runs * (streams ? 8 : 1) });
-      const plans = (streams ? drawn.filter(hasStreams) : drawn).slice(0, runs);
-      expect(plans).toHaveLength(runs);
+      const drawn = fc.sample(made, { seed: SEED, numRuns: RUNS * (streams ? 8 : 1) });
+      const plans = (streams ? drawn.filter(hasStreams) : drawn).slice(0, RUNS);
+      expect(plans).toHaveLength(RUNS);
       const wrong: string[] = [];
       const lane = async () => {
         for (let random = plans.pop(); random !== undefined; random = plans.pop()) {
@@ -113,7 +111,7 @@ describe.each([
         if (error) failed.push(`${workflowId}: ${error.message}`);
       }
       expect(failed).toEqual([]);
-      expect(replayed).toBe(runs);
+      expect(replayed).toBe(RUNS);
     },
     limitMs,
   );
