@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
+import { addIfMarked, begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
 
 /** The outcome of releasing a lease: the number of subscribers that received the message, or why none was sent. */
 export type Released = { readonly receivers: number } | Exclude<Standing, 'held'> | 'unreachable';
@@ -54,9 +54,14 @@ export class SegmentJournal {
   readonly #begun = new Map<string, number>();
   /** Until when each call may be tried, as its first attempt has recorded it. */
   readonly #until = new Map<string, number>();
-  /** Calls in progress, with the number of workers lost in a row during each. */
+  /** Calls in progress, with the number of takeovers in a row during each. */
   readonly #underWay = new Map<string, number>();
-  readonly #losses = new Map<string, number>();
+  /** Calls that Redis knows to be in progress in this worker. */
+  readonly #marked = new Set<string>();
+  /** Number of takeovers in a row during each call. */
+  readonly #takeovers = new Map<string, number>();
+  /** How many of these workers have reported since that they are alive. */
+  readonly #alive = new Map<string, number>();
   /** Number of writes sent. */
   #writes = 0;
   /** Outcome of the last restoration, which includes all writes sent before it. */
@@ -98,8 +103,9 @@ export class SegmentJournal {
     const call = field.slice(1);
     if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
     else if (field.startsWith(UNTIL)) this.#until.set(call, Number(value));
-    // Its worker was lost during the call.
-    else if (field.startsWith(UNDER_WAY)) this.#losses.set(call, Number(value) + 1);
+    // Its worker was lost during the call, or has stalled.
+    else if (field.startsWith(UNDER_WAY)) this.#takeovers.set(call, Number(value) + 1);
+    else if (field.startsWith(ALIVE)) this.#alive.set(call, Number(value));
     else if (!field.startsWith('@')) this.#ended.set(field, JSON.parse(value));
   }
 
@@ -156,9 +162,9 @@ export class SegmentJournal {
     return this.#until.get(call);
   }
 
-  /** Number of workers lost in a row during this call. */
+  /** Number of workers lost in a row during this call, without those that have reported since that they are alive. */
   losses(call: string): number {
-    return this.#losses.get(call) ?? 0;
+    return Math.max(0, (this.#takeovers.get(call) ?? 0) - (this.#alive.get(call) ?? 0));
   }
 
   /**
@@ -176,15 +182,17 @@ export class SegmentJournal {
     const until = this.#until.get(call) ?? Math.ceil(Date.now() + leftMs);
     this.#begun.set(call, count);
     this.#until.set(call, until);
-    this.#underWay.set(call, this.losses(call));
+    const takeovers = this.#takeovers.get(call) ?? 0;
+    this.#underWay.set(call, takeovers);
     try {
       const fields = {
         [`${BEGUN}${call}`]: String(count),
         [`${UNTIL}${call}`]: String(until),
-        [`${UNDER_WAY}${call}`]: String(this.losses(call)),
+        [`${UNDER_WAY}${call}`]: String(takeovers),
       };
       const standing = await this.#write(fields, this.#ttlMs);
-      if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
+      if (standing === 'held') this.#marked.add(call);
+      else throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
       // Redis has acknowledged all earlier ends before this begin.
       this.#mayBegin();
       return count;
@@ -215,8 +223,9 @@ export class SegmentJournal {
   async #keep(call: string, ended: Json): Promise<void> {
     this.#underWay.delete(call);
     try {
-      const standing = await this.#write({ [call]: JSON.stringify(ended), [`${UNDER_WAY}${call}`]: '' });
-      if (standing !== 'held') this.#lost = true;
+      const standing = await this.#write({ [call]: JSON.stringify(ended), ...unmarked(call) });
+      if (standing === 'held') this.#marked.delete(call);
+      else this.#lost = true;
     } catch {
       // Under a lease the next write detects the missing one and restores it.
       if (!this.#lease) this.#lost = true;
@@ -229,15 +238,16 @@ export class SegmentJournal {
    * @param made false: no request was made, so the attempt is not counted
    */
   left(call: string, made = true): void {
-    this.#losses.delete(call);
+    this.#takeovers.delete(call);
+    this.#alive.delete(call);
     if (!this.#underWay.delete(call)) return;
     const count = this.begun(call) - 1;
     if (!made) this.#begun.set(call, count);
-    const fields = { [`${UNDER_WAY}${call}`]: '', ...(!made && { [`${BEGUN}${call}`]: String(count) }) };
-    this.#writing = this.#write(fields).then(
-      () => undefined,
-      () => undefined,
-    );
+    const fields = { ...unmarked(call), ...(!made && { [`${BEGUN}${call}`]: String(count) }) };
+    const written = (standing: Standing) => {
+      if (standing === 'held') this.#marked.delete(call);
+    };
+    this.#writing = this.#write(fields).then(written, () => undefined);
   }
 
   /** Waits for all writes. True if the journal contains every call that has ended. */
@@ -270,7 +280,18 @@ export class SegmentJournal {
       return await (this.#restored !== undefined && this.#restored !== restored ? this.#restored : this.#restore());
     }
     if (said === 'held') this.#confirm(sentAt);
+    if (said === 'taken') this.#reportAlive();
     return said;
+  }
+
+  /**
+   * This worker has stalled, and another one has counted it as lost in its calls. Reported only while the calls are still in
+   * progress there; not awaited.
+   */
+  #reportAlive(): void {
+    const fields = [...this.#marked].flatMap((call) => [`${UNDER_WAY}${call}`, `${ALIVE}${call}`]);
+    this.#marked.clear();
+    if (fields.length > 0) addIfMarked(this.#redis, [this.#key], ...fields).catch(() => undefined);
   }
 
   #confirm(sentAt: number): void {
@@ -294,12 +315,14 @@ export class SegmentJournal {
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
       ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
       ...[...this.#until].flatMap(([call, until]) => [`${UNTIL}${call}`, String(until)]),
-      ...[...this.#underWay].flatMap(([call, losses]) => [`${UNDER_WAY}${call}`, String(losses)]),
+      ...[...this.#underWay].flatMap(([call, takeovers]) => [`${UNDER_WAY}${call}`, String(takeovers)]),
+      ...[...this.#alive].flatMap(([call, count]) => [`${ALIVE}${call}`, String(count)]),
     ];
     const said = await reached(() =>
       restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, lease.ms, '', ...fields),
     );
     if (said === 'held') this.#confirm(sentAt);
+    if (said === 'taken') this.#reportAlive();
     return said;
   }
 }
@@ -355,8 +378,13 @@ const BEGUN = '#';
  * milliseconds since 1970. A field of its own: a worker of an earlier release passes it over.
  */
 const UNTIL = '^';
-/** Prefix of a call's count of lost workers while it is in progress. */
+/** Prefix of a call's count of takeovers while it is in progress. */
 const UNDER_WAY = '~';
+/** Prefix of the count of workers that reported after a takeover that they are alive. */
+const ALIVE = '!';
+
+/** Fields that end a call's marks. */
+const unmarked = (call: string) => ({ [`${UNDER_WAY}${call}`]: '', [`${ALIVE}${call}`]: '' });
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -129,6 +129,12 @@ redis.call('hdel', KEYS[1], '${LEASE}')
 if ARGV[3] == '' then return 0 end
 return redis.call('publish', ARGV[3], ARGV[4])`);
 
+/** Adds 1 to the second field of each pair if the first one exists. */
+export const addIfMarked = script<Key, readonly string[], void>(`
+for i = 1, #ARGV, 2 do
+  if redis.call('hexists', KEYS[1], ARGV[i]) == 1 then redis.call('hincrby', KEYS[1], ARGV[i + 1], 1) end
+end`);
+
 export const keepFor = script<Key, [owner: string, ttlMs: number], void>(`
 if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 

@@ -15,6 +15,8 @@ import { WorkerProcess } from '../support/worker-process.js';
 
 /** What happens to a guarded run when its fast host dies, is away, or loses Redis, and when the run is cancelled. */
 const STEPS = ['first', 'second', 'third', 'fourth'] as const;
+/** Attempts that the fixture's policy allows: one that was in progress at the kill is repeated, and once more for each stall. */
+const ATTEMPTS = 6;
 
 let client: Client;
 beforeAll(async () => {
@@ -75,7 +77,7 @@ describe('when the fast host is killed', () => {
         for (const step of STEPS) {
           const starts = log.count(`${step} starts`);
           if (before[i]?.includes(step)) expect(starts, `${step} was in the record`).toBe(1);
-          else expect(starts, step).toBeLessThanOrEqual(2);
+          else expect(starts, step).toBeLessThanOrEqual(ATTEMPTS);
           expect(starts, step).toBeGreaterThan(0);
         }
       }),

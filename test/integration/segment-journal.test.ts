@@ -100,6 +100,31 @@ describe('the journal of a segment', () => {
     expect((await open()).losses('first')).toBe(2);
   });
 
+  it('counts no worker that was only slow: it reports that it is alive once it learns of the takeover', async () => {
+    const { open, key } = opener();
+    const one = await open();
+    await one.begin('first');
+    const two = await open();
+    await two.begin('first');
+    await one.end('first', { late: true });
+    await until('the first one has reported', async () => (await redis.hget(key, '!first')) === '1');
+    const three = await open();
+    expect(three.losses('first')).toBe(1);
+    await three.begin('first');
+    two.left('first');
+    await until('the second one has reported', async () => (await redis.hget(key, '!first')) === '2');
+    const four = await open();
+    // The third one has neither ended its call nor reported.
+    expect(four.losses('first')).toBe(1);
+    await four.begin('first');
+    await four.end('first', { n: 1 });
+    expect(await redis.hkeys(key)).not.toContain('!first');
+    // The call has ended elsewhere: there is nothing left to report for.
+    await three.end('first', { late: true });
+    await sleep(100);
+    expect(await redis.hkeys(key)).not.toContain('!first');
+  });
+
   it('takes an attempt back that has made no call: a worker that takes over does not count it', async () => {
     const { open } = opener();
     const one = await open();

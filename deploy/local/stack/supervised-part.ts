@@ -114,7 +114,9 @@ export class SupervisedPart {
       at: new Date().toISOString(),
       uptimeMs: Date.now() - startedAt,
     };
-    this.change({ process: undefined, readyMs: undefined, lastExit });
+    // One change: a part without a process must not count as ready while its last probe waits for an answer.
+    const state = this.stopping.signal.aborted ? this.record.state : 'backoff';
+    this.change({ state, process: undefined, readyMs: undefined, lastExit });
     await watching;
     return readyAt;
   }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -177,5 +178,28 @@ describe('a part that runs files which may change', () => {
     expect(record).toMatchObject({ state: 'ready', starts: 2 });
     expect(states[0]).toBe('worker restarting');
     expect(states.at(-1)).toBe('worker ready');
+  });
+
+  it('does not count as ready once it has ended, even while its last probe waits for an answer', async () => {
+    let answers = true;
+    const held: ServerResponse[] = [];
+    const probed = createHttpServer((_, response) => {
+      if (answers) response.end();
+      else held.push(response);
+    });
+    const url = await new Promise<string>((resolve) =>
+      probed.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${(probed.address() as AddressInfo).port}/`)),
+    );
+    supervisor.add([await part('worker', '', { probe: { kind: 'http', url } })]);
+    await until('worker', ({ state }) => state === 'ready');
+    answers = false;
+    for (let i = 0; held.length === 0 && i < 400; i += 1) await sleep(25);
+    const restarted = restart(home, 'worker', () => undefined);
+    expect(await until('worker', (record) => record.process === undefined)).toMatchObject({ state: 'backoff' });
+    answers = true;
+    for (const response of held) response.end();
+    await restarted;
+    expect(readState(home)?.parts.find(({ name }) => name === 'worker')).toMatchObject({ state: 'ready', starts: 2 });
+    probed.close();
   });
 });
