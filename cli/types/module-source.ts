@@ -7,7 +7,7 @@ import { type Needed, ZodSource } from './zod-source.js';
 /** After this time without a heartbeat a Python worker counts as lost; it sends one every second. */
 const HEARTBEAT = '5s';
 
-/** An artifact of any kind; `audio()` and `image()` are those of the language. */
+/** The schema of Python's `Artifact`; its other classes are `audio()`, `image()`, `video()` and `file()`. */
 const ARTIFACT = `/** A file in the artifact store, of any kind. */
 const artifact = z.object({
   uri: z.string(),
@@ -62,7 +62,7 @@ const TAKEN = new Set(
   (
     'arguments await break case catch class const continue debugger default delete do else enum eval export extends false ' +
     'finally for function if implements import in instanceof interface let new null package private protected public ' +
-    'return static super switch this throw true try typeof var void while with yield activity audio image artifact z'
+    'return static super switch this throw true try typeof var void while with yield activity audio image video file artifact z'
   ).split(' '),
 );
 

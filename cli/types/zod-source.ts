@@ -99,12 +99,19 @@ export class ZodSource {
   }
 
   #media(schema: JsonObject, at: string): string {
-    this.#only(schema, ['media'], at);
-    const { media } = schema;
+    const { media, types } = schema;
+    this.#only(schema, ['media', ...(media === 'file' ? ['types'] : [])], at);
     if (media !== 'artifact' && !isMediaKind(media))
       throw this.#refused(`${at}/media`, `${JSON.stringify(media)} is not a kind of media that is supported`);
     this.needed.add(media);
-    return media === 'artifact' ? 'artifact' : `${media}()`;
+    if (media === 'artifact') return media;
+    return types === undefined ? `${media}()` : `file({ types: ${this.#texts(types, `${at}/types`)} })`;
+  }
+
+  #texts(values: Json, at: string): string {
+    if (!Array.isArray(values) || !values.every((value) => typeof value === 'string'))
+      throw this.#refused(at, 'must be a list of texts');
+    return `[${values.map(quoted).join(', ')}]`;
   }
 
   #literal(value: Json, at: string): string {

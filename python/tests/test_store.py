@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace import Artifact, Artifacts, ArtifactStore, Audio, Image, StageError
+from millrace import Artifacts, ArtifactStore, Audio, File, Image, StageError
 
 BYTES = b"some bytes"
 SHA = hashlib.sha256(BYTES).hexdigest()
@@ -32,7 +32,7 @@ def test_the_layout_is_that_of_typescript(store: ArtifactStore) -> None:
 
 def test_bytes_come_back_as_the_class_of_their_kind(artifacts: Artifacts) -> None:
     plain = artifacts.write(BYTES, "application/json")
-    assert type(plain) is Artifact and plain.uri == f"artifact://acme/{SHA}" and plain.bytes == 10
+    assert type(plain) is File and plain.uri == f"artifact://acme/{SHA}" and plain.bytes == 10
     assert artifacts.read(plain) == BYTES
     assert type(artifacts.write(PNG, "image/png")) is Image
     assert type(artifacts.write(b"ID3" + bytes(9), "audio/mpeg")) is Audio

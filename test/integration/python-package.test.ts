@@ -81,6 +81,43 @@ print(json.dumps([own.read(artifact_of(values[0])).decode(), failure("rival"), s
       expect(files.map((file) => readFileSync(`${file}.json`, 'utf8'))).toEqual(before);
     });
 
+    it('both admit the same bytes as audio, images and videos', async () => {
+      const bytes = [
+        '\0\0\0 ftypisom',
+        '\0\0\0 ftypM4A ',
+        '\0\0\0 ftypheic',
+        '\x1aE\xdf\xa3\x9fB\x82\x84webm',
+        '\x1aE\xdf\xa3\x9fB\x82\x88matroska',
+        'RIFF\0\0\0\0AVI LIST',
+        'RIFF\0\0\0\0WEBPVP8 ',
+        'OggS',
+        '%PDF-1.7',
+      ].map((start) => Buffer.from(start.padEnd(80, '\0'), 'latin1'));
+      const types = [
+        ...['audio/mp4', 'audio/webm', 'audio/ogg', 'image/webp'],
+        ...['video/mp4', 'video/webm', 'video/x-matroska', 'video/x-msvideo', 'video/quicktime'],
+      ];
+      const cases = types.flatMap((type) => bytes.map((each) => [type, each] as const));
+      const here = await Promise.all(
+        cases.map(([type, each]) =>
+          media.write(each, { type }).then(
+            ({ mime }) => mime,
+            ({ code }: { code: string }) => code,
+          ),
+        ),
+      );
+      expect(here.filter((each) => each !== 'INVALID_MEDIA')).toHaveLength(9);
+      const script = `
+import base64
+def written(type, data):
+    try:
+        return own.write(base64.b64decode(data), type).mime
+    except StageError as error:
+        return error.code
+print(json.dumps([written(*each) for each in values]))`;
+      expect(await inPython(script, ...cases.map(([type, each]) => [type, each.toString('base64')]))).toEqual(here);
+    });
+
     it('samples are the same numbers', async () => {
       for (const encoding of ['u8', 's16', 's24', 's32', 'f32', 'f64'] as const) {
         const file = wavFile({ encoding, channels: 2, sampleRate: 22_050, seconds: 0.01 });

@@ -16,7 +16,7 @@ by way of `millrace types`:
 `python -m millrace worker MODULE` serves the stages of a module, `python -m millrace manifest MODULE` describes them.
 """
 
-from .artifact import Artifact, Audio, Image
+from .artifact import Artifact, Audio, File, Image, MediaTypes, Video
 from .artifacts import Artifacts
 from .client import Client, Event, MillraceApiError, Run
 from .context import Context
@@ -37,13 +37,16 @@ __all__ = [
     "Context",
     "Event",
     "FieldError",
+    "File",
     "Image",
+    "MediaTypes",
     "MillraceApiError",
     "Run",
     "SettingError",
     "Stage",
     "StageError",
     "TemporalUnavailable",
+    "Video",
     "Worker",
     "manifest",
     "serve",

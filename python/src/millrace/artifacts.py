@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import wav
+from . import _sniff, wav
 from .artifact import Artifact, Audio
 from .errors import StageError
 from .store import ArtifactStore
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
-_STARTS: dict[str, tuple[int, tuple[bytes, ...]]] = {
-    "audio/mpeg": (0, (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")),
-    "audio/flac": (0, (b"fLaC",)),
-    "audio/ogg": (0, (b"OggS",)),
-    "audio/webm": (0, (b"\x1aE\xdf\xa3",)),
-    "audio/mp4": (4, (b"ftyp",)),
-    "image/png": (0, (b"\x89PNG\r\n\x1a\n",)),
-    "image/jpeg": (0, (b"\xff\xd8\xff",)),
-    "image/gif": (0, (b"GIF87a", b"GIF89a")),
-    "image/webp": (8, (b"WEBP",)),
-}
-"""What files of audio and images start with, and where: the types that Millrace knows."""
 
 
 class Artifacts:
@@ -80,9 +68,9 @@ class Artifacts:
         return wav.mono(data, found), found.rate
 
     def write(self, data: bytes, type: str) -> Artifact:
-        """Stores bytes under an IANA media type, `image/png`; returns an `Audio` or `Image` for those types.
+        """Stores bytes under an IANA media type, `image/png`; returns an `Audio`, `Image`, `Video` or `File` accordingly.
 
-        Bytes of audio and images are checked, WAV to its end: `INVALID_MEDIA`. Raises `OUTPUT_BUDGET_EXCEEDED` above the limit of
+        Bytes of audio, images and videos are checked, WAV to its end: `INVALID_MEDIA`. Raises `OUTPUT_BUDGET_EXCEEDED` above the limit of
         the call, `QUOTA_EXCEEDED` above that of the tenant, `STORE_FULL` and `STORE_UNAVAILABLE`.
         """
         if not _MEDIA_TYPE.fullmatch(type):
@@ -91,10 +79,8 @@ class Artifacts:
         if type == "audio/wav":
             found = wav.parse(data)
             info |= {"durationMs": found.duration_ms, "sampleRate": found.rate, "channels": found.channels}
-        elif type.startswith(("audio/", "image/")):
-            at, starts = _STARTS.get(type, (0, ()))
-            if not data.startswith(starts, at):
-                raise StageError("INVALID_MEDIA", f"the bytes are not {type}, or that is not a type that Millrace reads")
+        elif type.startswith(("audio/", "image/", "video/")) and not _sniff.begins_as(type, data):
+            raise StageError("INVALID_MEDIA", f"the bytes are not {type}, or that is not a type that Millrace reads")
         with self._lock:
             if self._written + len(data) > self._most_bytes:
                 raise StageError(

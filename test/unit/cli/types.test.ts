@@ -47,6 +47,9 @@ describe('millrace types', () => {
 
   it.each([
     ['picture', [null, undefined, { ...file, mime: 'image/png' }], [file]],
+    ['clip', [undefined, { ...file, mime: 'video/mp4' }, { ...file, mime: 'audio/webm' }], [file, null]],
+    ['paper', [{ ...file, mime: 'application/pdf' }], [file, {}]],
+    ['other', [file, { ...file, mime: 'application/pdf' }, null], [{}, 'a', 1]],
     ['files', [Array.from({ length: 9 }, () => file)], [[], Array.from({ length: 10 }, () => file), [1]]],
     ['text', ['a/b', 'a/1b'], ['', 'a/', 'a/c', `a/${'b'.repeat(79)}`]],
     ['gain', [0, 1.4, undefined], [-0.1, 1.5]],
@@ -67,7 +70,7 @@ describe('millrace types', () => {
     ['any', [1, 'a', null, [], undefined], []],
     ['odd-name', ['high'], ['low']],
     ['nothing', [null], [0]],
-    ['other', ['fields', 1], []],
+    ['more', ['fields', 1], []],
   ] as const)('checks %s as the Python model does', (name, right, wrong) => {
     expect(accepts({})).toBe(true);
     for (const value of right) expect(accepts({ [name]: value }), JSON.stringify(value)).toBe(true);
@@ -115,6 +118,8 @@ describe('millrace types', () => {
     [{ enum: [{}] }, '#/properties/field/enum/0: only texts, numbers, booleans and null'],
     [{ const: [] }, '#/properties/field/const: only texts'],
     [{ allOf: [{}, {}] }, '#/properties/field/allOf: only one schema'],
+    [{ media: 'file', types: [1] }, '#/properties/field/types: must be a list of texts'],
+    [{ media: 'video', types: ['video/mp4'] }, '#/properties/field/types: is not supported here'],
     [{ media: 'smell' }, '#/properties/field/media: "smell" is not a kind of media'],
     [{ $ref: '#/$defs/Gone' }, '#/properties/field/$ref: refers to "#/$defs/Gone", which is not in $defs'],
     [{ $ref: 'https://example.com' }, 'which is not in $defs'],
@@ -138,6 +143,14 @@ describe('millrace types', () => {
     expect(() => sourceOf(manifestOf({ $ref: '#/$defs/M0' }, { ...Object.fromEntries(models), M20: {} }))).toThrow(
       'unfolds to more than 10000 schemas',
     );
+  });
+
+  it('gives a stage named as an import of the module another name', () => {
+    const { stages, ...rest } = JSON.parse(manifestOf({ media: 'video' })) as { stages: object[] };
+    const named = { ...rest, stages: ['video', 'file'].map((type) => ({ ...stages[0], type })) };
+    const source = sourceOf(JSON.stringify(named));
+    expect(source).toContain("import { activity, video } from 'millrace'");
+    expect([...source.matchAll(/export const (\w+)/g)].map(([, name]) => name)).toEqual(['videoStage', 'fileStage']);
   });
 
   it('refuses two stages that would be one export', () => {
