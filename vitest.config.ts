@@ -20,30 +20,31 @@ const quick = { testTimeout: 30_000, pool: 'threads', isolate: false, maxWorkers
 
 const files = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`);
 
-/**
- * Slow tests, of more than ten seconds each, that use the machine or a server of the stack to the full, kill one, or measure
- * what another test beside them would change.
- */
+/** Slow tests, of more than ten seconds each, that kill a server of the stack, or measure what another test beside them would change. */
 const SLOW = files([
-  'contract/openai',
   'contract/triton-texts',
   'integration/abuse',
-  'integration/cached-runs',
-  'integration/catalogue',
-  'integration/certified-cache',
   'integration/cancellation',
   'integration/device-lost',
   'integration/devices',
   'integration/faults-servers',
-  'integration/large-audio',
-  'integration/live-audio',
-  'integration/mcp',
-  'integration/openai-clients',
   'integration/profile',
-  'integration/random-plans',
+]);
+
+/** Slow tests that use the model servers for most of their time. The longest come first. */
+const BUSY = files([
+  'integration/openai-clients',
   'integration/receipt-reader',
   'integration/run-list',
+  'integration/large-audio',
+  'integration/random-plans',
+  'integration/live-audio',
+  'integration/catalogue',
+  'contract/openai',
+  'integration/certified-cache',
   'integration/voice-round-trip',
+  'integration/mcp',
+  'integration/cached-runs',
 ]);
 
 /**
@@ -94,30 +95,30 @@ const WAITING = files([
 ]);
 
 const patient = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: false };
-const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient };
+/** Files share the modules of their process, which take seconds to load anew for each. */
+const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient, isolate: false };
 
 // biome-ignore lint/style/noDefaultExport: vitest takes the default export
 export default defineConfig({
   test: {
     // The stack is stopped part by part, each with the time that it needs to end well.
     teardownTimeout: 60_000,
-    sequence: { sequencer: listedFirst(WAITING) },
+    sequence: { sequencer: listedFirst([...BUSY, ...WAITING]) },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...quick } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 4 } } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 5 } } },
       {
         test: {
           name: 'integration',
           include: ['test/contract/**/*.test.ts', 'test/integration/**/*.test.ts'],
-          exclude: [...SLOW, ...WAITING],
+          exclude: [...SLOW, ...BUSY, ...WAITING],
           ...onServers,
           fileParallelism: true,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
-      { test: { name: 'slow', include: SLOW, ...onServers, sequence: { groupOrder: 2 } } },
       {
         test: {
           name: 'waiting',
@@ -125,9 +126,20 @@ export default defineConfig({
           ...onServers,
           fileParallelism: true,
           maxWorkers: 3,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'busy',
+          include: BUSY,
+          ...onServers,
+          fileParallelism: true,
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },
+      { test: { name: 'slow', include: SLOW, ...onServers, sequence: { groupOrder: 4 } } },
     ],
   },
 });

@@ -45,6 +45,8 @@ export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Re
   MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
   // Canaries count in Triton's statistics, which tests compare: the test of canaries starts a worker of its own.
   MILLRACE_CANARY_INTERVAL_MS: '3600000',
+  // Models share the processors with the tests: threads of a model that wait for each other would use most of their time.
+  MILLRACE_MODEL_THREADS: '1',
   // Above the default, so that a test can send what would show if it were held in memory.
   MILLRACE_MAX_AUDIO_BYTES: '160000000',
   ...more,
