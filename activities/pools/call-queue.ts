@@ -1,6 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Priority } from '../../pipelines/plan/index.js';
-import { byAffinity } from './affinity.js';
+import { byAffinity, byPrefix, leastUsed } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
 
 /**
@@ -17,6 +17,8 @@ export interface SlotRequest {
   readonly priority?: Priority | undefined;
   /** Calls with the same key go to the same endpoint if that costs little. */
   readonly affinity?: string | undefined;
+  /** Blocks of its prompt: it goes to the endpoint that knows most of them if that costs little, whatever `affinity` is. */
+  readonly prefix?: readonly string[] | undefined;
   /** Devices to use if the pool has an endpoint on one of them. Absent: any. */
   readonly devices?: readonly string[] | undefined;
   /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls. */
@@ -35,6 +37,7 @@ interface Waiter {
   /** Sort key: arrival in ms plus the head start of higher classes. */
   readonly due: number;
   readonly affinity: string | undefined;
+  readonly prefix: readonly string[] | undefined;
   /** Devices of the eligible endpoints, if there are any on them. */
   readonly devices: readonly string[] | undefined;
   readonly avoid: string | undefined;
@@ -44,7 +47,7 @@ interface Waiter {
 }
 
 /**
- * Assigns slots of endpoints: of the one that `affinity` prefers, else of the one with the fewest calls in flight. An
+ * Assigns slots of endpoints: of the one that `prefix` or `affinity` prefers, else of the one with the fewest calls in flight. An
  * endpoint whose breaker is open or being probed is skipped while another is up; calls wait for one under repair. Calls
  * do not wait for an unreachable endpoint, because that would hold a slot of the worker.
  */
@@ -73,7 +76,7 @@ export class CallQueue {
    * Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are
    * away.
    */
-  acquire({ signal, priority = 'default', affinity, devices, avoid, queueMs }: SlotRequest): Promise<Slot> {
+  acquire({ signal, priority = 'default', affinity, prefix, devices, avoid, queueMs }: SlotRequest): Promise<Slot> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -85,6 +88,7 @@ export class CallQueue {
       const waiter: Waiter = {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
         affinity,
+        prefix,
         devices,
         avoid,
         grant(slot) {
@@ -142,6 +146,7 @@ export class CallQueue {
       if (!endpoint && only === undefined && waiter.avoid === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      endpoint.prefixes.add(waiter.prefix ?? []);
       waiter.grant({ endpoint, leave: endpoint.enter() });
     }
     for (const { server } of this.#endpoints) server?.wanted(this.#waiting.length);
@@ -157,11 +162,13 @@ export class CallQueue {
     this.#waiting.splice(behind + 1, 0, waiter);
   }
 
-  #choose({ affinity, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
+  #choose({ affinity, prefix, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
     const usable = this.#usable(only, avoid);
     const free = this.#near(usable.filter(({ full }) => !full));
-    const choose = (among: Endpoint[]) =>
-      affinity === undefined ? leastUsed(among) : byAffinity(affinity, usable, among);
+    const choose = (among: Endpoint[]) => {
+      if (prefix !== undefined) return byPrefix(prefix, usable, among);
+      return affinity === undefined ? leastUsed(among) : byAffinity(affinity, usable, among);
+    };
     const chosen = choose(free);
     // A worker that has slots of one server only would call no other.
     if (chosen && usable.some(({ awaitsSlot }) => awaitsSlot)) {
@@ -194,11 +201,6 @@ export class CallQueue {
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);
   }
-}
-
-function leastUsed(endpoints: readonly Endpoint[]): Endpoint | undefined {
-  const loads = endpoints.map((endpoint) => ({ endpoint, load: endpoint.load }));
-  return loads.toSorted((a, b) => a.load - b.load || a.endpoint.usedAt - b.endpoint.usedAt)[0]?.endpoint;
 }
 
 /** The error of one of them if none can be reached. */

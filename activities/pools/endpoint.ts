@@ -4,6 +4,7 @@ import { Breaker } from './breaker.js';
 import { Congestion } from './congestion.js';
 import type { EndpointConfig } from './models.js';
 import { Outcomes } from './outcomes.js';
+import { KnownPrefixes } from './prefixes.js';
 import type { ServerLoad } from './server-load.js';
 
 /** How long a full endpoint gets no traffic; short, because it may have room as soon as one call ends. */
@@ -78,6 +79,8 @@ export class Endpoint {
   #shedUntil = 0;
   #healingSince: number | undefined;
   readonly outcomes = new Outcomes();
+  /** What its server should have in its cache, by the calls of this worker. */
+  readonly prefixes = new KnownPrefixes();
   readonly #counted = new WeakSet<MillraceError>();
   #away: MillraceError | undefined;
   #out = { until: Number.NEGATIVE_INFINITY, ms: 0 };
@@ -140,6 +143,7 @@ export class Endpoint {
   /** The server answers that it is not ready: no failure, and no reason for a breaker. */
   notReady(error: MillraceError): void {
     this.#away = error;
+    this.prefixes.clear();
   }
 
   get full(): boolean {
@@ -304,6 +308,8 @@ export class Endpoint {
     switch (error.code) {
       case 'BACKEND_UNAVAILABLE':
         this.#away = error;
+        // It may be restarted meanwhile, with an empty cache.
+        this.prefixes.clear();
         this.#breaker.failed();
         break;
       case 'BACKEND_TIMEOUT':

@@ -113,6 +113,12 @@ const pool = z.strictObject({
   /** The model's context in tokens, prompt and reply together; agents keep their conversations below it. */
   contextTokens: z.int().min(1).optional(),
   /**
+   * Pools of `chat`: which endpoint a call prefers, while that has at most two calls more than the least loaded one.
+   * `session`: the same for prompts with the same system message, tools and first turn. `prefix`: the one that was last
+   * sent the longest part of the prompt, as prefix-aware routers do. Default `session`.
+   */
+  affinity: z.enum(['session', 'prefix']).optional(),
+  /**
    * What the model takes beside text: `image`, `audio`, `video`, `file`. A stage with other media is refused. Absent:
    * unknown; the server decides.
    */
@@ -175,6 +181,7 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
   for (const field of ['tls', 'headers'] as const) {
     if (pool[field] && !connector.takesLink) invalid(`${name}.${field}`, `${wanted} has no such option`);
   }
+  if (pool.affinity && kind !== 'chat') invalid(`${name}.affinity`, `is for pools of the kind chat, not ${kind}`);
   connector.check(pool, `${name}.options`);
   if (pool.microBatch && !connector.joins?.(pool)) {
     invalid(

@@ -20,6 +20,7 @@ import { Monitor } from './monitor.js';
 import { ejectOutlier } from './outliers.js';
 import { Pace } from './pace.js';
 import type { PoolParts, UseOptions, Work } from './pool-parts.js';
+import { prefixBlocks } from './prefixes.js';
 import { RateLimit } from './rate-limit.js';
 import { Recovery } from './recovery.js';
 import { WarmUp } from './warm-up.js';
@@ -99,6 +100,16 @@ export class Pool {
   /** What its model takes beside text. Undefined: unknown. */
   get modalities(): PoolConfig['modalities'] {
     return this.#config.modalities;
+  }
+
+  /**
+   * Blocks of a prompt for `UseOptions.prefix`. Undefined unless calls go by prefix. Tenants have no block in common,
+   * because servers keep their caches apart by a salt, unless `cacheSalt` is `off`.
+   */
+  prefixOf(tenant: string, prompt: () => string): string[] | undefined {
+    const { affinity, model, options } = this.#config;
+    if (affinity !== 'prefix') return undefined;
+    return prefixBlocks(canonicalJson([model, options?.cacheSalt === 'off' ? null : tenant]), prompt());
   }
 
   readonly #changed = () => this.#queue.next();

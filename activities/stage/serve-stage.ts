@@ -10,6 +10,7 @@ import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import { fitted, type ResultTexts } from '../results/index.js';
+import { affinityOf, promptTextOf } from './affinity.js';
 import { check } from './check.js';
 import { watched } from './chunk-watch.js';
 import { lacking } from './lack.js';
@@ -225,6 +226,7 @@ async function callOnce(
       priority: call.priority,
       hedge: call.hedge,
       affinity,
+      prefix: pool.prefixOf?.(call.tenant, () => promptTextOf(call, input)),
       devices: attempt.devices,
       avoid: attempt.tried?.avoid,
       queueMs: queueLeft(call, attempt),
@@ -257,19 +259,6 @@ export const queueLeft = ({ queueMs }: StageCall, attempt: Attempt): number | un
 
 const offersTools = ({ with: options }: StageCall, { tools = options.tools }: JsonObject): boolean =>
   Array.isArray(tools) && tools.length > 0;
-
-/**
- * Key of the common prefix of a conversation's prompts: the system message, the tools and the first turn. A server that
- * has computed it caches it for the next call. Undefined for a prompt without a shared prefix.
- */
-function affinityOf({ kind, with: options }: StageCall, { history, ...given }: JsonObject): string | undefined {
-  if (kind !== 'chat') return undefined;
-  const { system = null } = options;
-  const tools = given.tools ?? options.tools ?? null;
-  const first = (Array.isArray(history) ? history[0] : undefined) ?? null;
-  if (system === null && tools === null && first === null) return undefined;
-  return jsonHash({ system, tools, first });
-}
 
 async function runInWorker(
   kinds: ServingParts['workerKinds'],

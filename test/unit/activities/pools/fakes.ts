@@ -70,6 +70,9 @@ interface FakePoolOptions {
   readonly redis?: Redis;
   options?: JsonObject;
   readonly modalities?: readonly string[];
+  readonly kind?: string;
+  readonly affinity?: 'session' | 'prefix';
+  readonly model?: string;
   /** Names of the pools. Default: one, `m`. */
   readonly names?: readonly [string, ...string[]];
 }
@@ -90,7 +93,7 @@ export function fakePools(
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
     name: 'fake',
-    kinds: new Set(['embed']),
+    kinds: new Set(['chat', 'embed']),
     capabilities: new Set<never>(),
     check: () => undefined,
     connect: (url) => {
