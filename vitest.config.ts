@@ -9,14 +9,22 @@ const TEMPORARY = mkdtempSync(path.join(tmpdir(), 'millrace-tests-'));
 process.env.TMPDIR = TEMPORARY;
 process.on('exit', () => rmSync(TEMPORARY, { recursive: true, force: true }));
 
-/** Real servers answer within seconds; a loaded two-core machine makes that many of them. */
-const SLOW_MS = 120_000;
+/** Real servers answer within seconds, and processes start; a loaded two-core machine makes that many of them. */
+const SLOW_MS = 240_000;
+/** A condition that is polled: what a machine may take that stands still for seconds, except where the time is what is tested. */
+const POLL_MS = 30_000;
 
 /**
  * Unit tests share the modules of their thread: loaded anew for each file they take most of the time. A test that changes what
  * is shared restores it. The limit is for a machine that does much else.
  */
-const quick = { testTimeout: 30_000, pool: 'threads', isolate: false, maxWorkers: 2 } as const;
+const quick = {
+  testTimeout: 30_000,
+  expect: { poll: { timeout: POLL_MS / 2 } },
+  pool: 'threads',
+  isolate: false,
+  maxWorkers: 2,
+} as const;
 
 const files = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`);
 
@@ -94,7 +102,12 @@ const WAITING = files([
   'integration/agui',
 ]);
 
-const patient = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: false };
+const patient = {
+  testTimeout: SLOW_MS,
+  hookTimeout: SLOW_MS,
+  expect: { poll: { timeout: POLL_MS } },
+  fileParallelism: false,
+};
 /** Files share the modules of their process, which take seconds to load anew for each. */
 const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient, isolate: false };
 

@@ -176,7 +176,7 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
       );
       expect(end.code).toBe('RUN_CANCELLED');
       const events = ['answer/turn-1/slow starts', 'answer/turn-1/slow aborted'];
-      await vi.waitFor(() => expect(end.events).toEqual(events), { timeout: 10_000, interval: 20 });
+      await vi.waitFor(() => expect(end.events).toEqual(events), { timeout: 60_000, interval: 20 });
     });
   });
 }

@@ -11,7 +11,7 @@ import {
 
 const TTL_MS = 60_000;
 
-const until = (holds: () => boolean, timeout = 10_000) =>
+const until = (holds: () => boolean, timeout = 30_000) =>
   vi.waitFor(() => expect(holds()).toBe(true), { timeout, interval: 10 });
 
 /** What a test of a log needs of its store. */
@@ -138,7 +138,7 @@ export function channelContract(called: string, storeOf: () => ChannelStore): vo
       await writer.settled();
       await store.lose(name, 0);
       const read = reading(log, name);
-      await until(() => read.values.length === 1, 10_000);
+      await until(() => read.values.length === 1);
     });
 
     it('never gives a reader other entries in place of those that it has read', async () => {

@@ -44,7 +44,7 @@ export function inTurn(name: string, then: (n: N) => N) {
 
 /** An abort reaches a function some time after its run has ended, and how long that takes depends on the machine. */
 export const seen = (events: readonly string[], event: string) =>
-  vi.waitFor(() => expect(events).toContain(event), { timeout: 10_000, interval: 20 });
+  vi.waitFor(() => expect(events).toContain(event), { timeout: 60_000, interval: 20 });
 export const pause = code('pause', { input: one, output: one }, async (input) => {
   await sleep(200);
   return input;

@@ -233,7 +233,7 @@ describe('oip-rest on Triton’s HTTP port', () => {
     const before = await inferences('echo');
     await invoke(backend, inferCall('echo', { TEXT: text('once') }, { OUT: null }));
     // Triton counts a call shortly after it has answered.
-    await expect.poll(() => inferences('echo'), { timeout: 5_000 }).toBe(before + 1);
+    await expect.poll(() => inferences('echo'), { timeout: 30_000 }).toBe(before + 1);
   });
 
   it('says what Triton says of a wrong shape', async () => {

@@ -349,12 +349,12 @@ export function openAiContract(server: OpenAiServer): void {
           .catch(() => undefined),
       );
       try {
-        await expect.poll(server.working, { timeout: 10_000 }).toBe(server.parallel);
+        await expect.poll(server.working, { timeout: 60_000 }).toBe(server.parallel);
       } finally {
         controller.abort();
       }
       await Promise.all(calls);
-      await expect.poll(server.working, { timeout: 10_000, interval: 20 }).toBe(0);
+      await expect.poll(server.working, { timeout: 60_000, interval: 20 }).toBe(0);
     });
   });
 }

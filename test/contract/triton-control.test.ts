@@ -10,7 +10,7 @@ import { testSettings } from '../support/settings.js';
 
 /* A Triton in its default control mode: models are loaded when it starts, and no client may load them again. */
 
-const START_MS = 60_000;
+const START_MS = 180_000;
 const limit = () => AbortSignal.timeout(60_000);
 let endpoint: string;
 let stop: () => Promise<void>;

@@ -8,6 +8,7 @@ import { carryOut } from '../../cli/doctor/examine.js';
 import { poolChecks } from '../../cli/doctor/pools-check.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Detection } from '../../pipelines/stages/index.js';
+import { isSlow } from '../support/findings.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { loadTestModel, stubOf, type TestModel } from '../support/triton-models.js';
@@ -181,7 +182,7 @@ describe('doctor', () => {
 
   it('prints the map of a pool, tensor by tensor', async () => {
     const findings = await examined(COLOURS);
-    expect(findings.filter(({ state }) => state !== 'ok')).toEqual([]);
+    expect(findings.filter((finding) => finding.state !== 'ok' && !isSlow(finding))).toEqual([]);
     const lines = findings.filter(({ id }) => id === 'pool.tensors').map(({ detail }) => detail);
     expect(lines).toEqual([
       expect.stringMatching(/^pixel_values FP16 .* ← image/),
@@ -231,7 +232,7 @@ describe('an ensemble', () => {
         expect(backend.probe('colours-of-files', 'classify', limit())).rejects.toMatchObject({
           code: 'BACKEND_BROKEN',
         }),
-      { timeout: 20_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     );
     await backend.heal?.('colours-of-files', limit());
     await backend.probe('colours-of-files', 'classify', limit());
@@ -380,7 +381,7 @@ describe('a model with text_input and text_output, which stands for the vLLM and
       { signal: stop.signal, emit: () => stop.abort(new Error('enough')) },
     );
     await expect(slow).rejects.toThrow('enough');
-    await vi.waitFor(async () => expect(await cancelled()).toBe(before + 1), 20_000);
+    await vi.waitFor(async () => expect(await cancelled()).toBe(before + 1), 60_000);
   });
 
   it('answers its canary, and refuses what text alone cannot carry', async () => {

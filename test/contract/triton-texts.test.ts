@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Call } from '../../activities/connectors/connector.js';
 import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
 import { address } from '../support/runs.js';
+import { LATE_ONCE } from '../support/soonest.js';
 import { invoke, noAudio } from './connector-contract.js';
 
 /* What the embedded models `moderation` and `rerank` are worth, and that cancelled work stops, by Triton's own counts. */
@@ -144,7 +145,7 @@ describe('work that nobody waits for', () => {
     return performance.now();
   };
 
-  it('stops in the middle of a long list of passages', async () => {
+  it('stops in the middle of a long list of passages', LATE_ONCE, async () => {
     const passages = Array.from({ length: 400 }, (_, i) => ({ id: String(i), text: 'a word or two '.repeat(60) }));
     const call: Call = { kind: 'rerank', model: 'rerank', with: {}, input: { query: 'x', passages } };
     const abortedAt = await abortAfter(call, () => new Promise((resolve) => setTimeout(resolve, 500)));
@@ -153,7 +154,7 @@ describe('work that nobody waits for', () => {
     expect(performance.now() - abortedAt).toBeLessThan(1_000);
   });
 
-  it('stops in the middle of a long text', async () => {
+  it('stops in the middle of a long text', LATE_ONCE, async () => {
     const text = 'The weather is nice and we had a good day at the lake. '.repeat(360);
     const call: Call = { kind: 'classify', model: 'moderation', with: { labels: ['safe', 'unsafe'] }, input: { text } };
     const abortedAt = await abortAfter(call, () => new Promise((resolve) => setTimeout(resolve, 200)));
@@ -165,7 +166,7 @@ describe('work that nobody waits for', () => {
     const text = 'She sells sea shells by the sea shore, and the shells she sells are sea shells for sure. '.repeat(80);
     const spoken = async () => (await done('tts'))?.succeeded ?? 0;
     const before = await spoken();
-    const one = () => vi.waitFor(async () => expect(await spoken()).toBeGreaterThan(before), 20_000);
+    const one = () => vi.waitFor(async () => expect(await spoken()).toBeGreaterThan(before), 60_000);
     await abortAfter({ kind: 'synthesize', model: 'tts', with: {}, input: { text } }, one);
     const atAbort = await spoken();
     await new Promise((resolve) => setTimeout(resolve, 3_000));

@@ -140,7 +140,7 @@ describe('triton: what only its models show', () => {
     const before = await successes();
     await invoke(backend, { kind: 'embed', model: 'minilm', with: {}, input: { text: 'once' } });
     // Triton counts a call shortly after it has answered.
-    await vi.waitFor(async () => expect((await successes()) - before).toBeGreaterThan(0), 5_000);
+    await vi.waitFor(async () => expect((await successes()) - before).toBeGreaterThan(0), 30_000);
     expect((await successes()) - before).toBe(1);
     client.close();
   });

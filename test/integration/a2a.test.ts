@@ -98,10 +98,10 @@ describe('an agent of A2A', () => {
     const client = await agent('endless');
     const log = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-a2a-')), 'log');
     const { id } = await sent(client, [{ data: { log } }], {}, { returnImmediately: true });
-    await expect.poll(() => existsSync(log), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => existsSync(log), { timeout: 60_000 }).toBe(true);
     const task = await client.cancelTask({ tenant: '', id, metadata: undefined });
     expect((await taskAt(client, task.id)).status.state).toBe('TASK_STATE_CANCELED');
-    await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 30_000 }).toContain('stopped');
+    await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 60_000 }).toContain('stopped');
     await expect(client.cancelTask({ tenant: '', id, metadata: undefined })).rejects.toThrow(/RUN_ENDED/);
   });
 
@@ -111,10 +111,10 @@ describe('an agent of A2A', () => {
     const lost = new AbortController();
     const stream = client.sendMessageStream(messageOf([{ data: { log } }]), { signal: lost.signal });
     const end = told(stream).catch(() => undefined);
-    await expect.poll(() => existsSync(log), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => existsSync(log), { timeout: 60_000 }).toBe(true);
     lost.abort();
     await end;
-    await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 30_000 }).toContain('stopped');
+    await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 60_000 }).toContain('stopped');
   });
 
   it('gives media as files, and refuses what does not fit by its field', async () => {

@@ -59,7 +59,7 @@ async function customer(
   const taken: number[] = [];
   for (let i = 0; i < times || !attack.aborted; i++) {
     const start = performance.now();
-    const headers = { 'x-api-key': secret, 'content-type': 'application/json', prefer: 'wait=30' };
+    const headers = { 'x-api-key': secret, 'content-type': 'application/json', prefer: 'wait=50' };
     const body = JSON.stringify({ log: log.file, ms: 1 });
     const response =
       i % 5 === 4

@@ -87,7 +87,7 @@ describe('a key', () => {
     const { id, key } = JSON.parse(await keys('create', ...args)) as { id: string; key: string };
     secrets.push(key);
     for (const i of [0, 1] as const) {
-      await until('the key is known', async () => (await ask(i, '/v1/pipelines', key)).ok, 5_000);
+      await until('the key is known', async () => (await ask(i, '/v1/pipelines', key)).ok);
       const { pipelines } = (await (await ask(i, '/v1/pipelines', key)).json()) as { pipelines: { name: string }[] };
       expect(pipelines.map(({ name }) => name).sort()).toEqual(['ask', 'gated']);
     }
@@ -96,7 +96,7 @@ describe('a key', () => {
     );
     await keys('revoke', id);
     for (const i of [0, 1] as const)
-      await until('the key is refused', async () => (await ask(i, '/v1/pipelines', key)).status === 401, 5_000);
+      await until('the key is refused', async () => (await ask(i, '/v1/pipelines', key)).status === 401);
     expect(await keys('list')).toMatch(new RegExp(`^${id} +revoked`, 'm'));
   });
 });
@@ -113,7 +113,7 @@ describe('runs at once', () => {
     const [, second] = held;
     if (second === undefined) throw new Error('no run was started');
     await end(second);
-    await until('there is room again', async () => (await start(1, agent)).status === 202, 10_000);
+    await until('there is room again', async () => (await start(1, agent)).status === 202);
     expect((await start(0, agent)).status).toBe(429);
   });
 
@@ -124,13 +124,15 @@ describe('runs at once', () => {
 
 describe('a rate', () => {
   it('holds over two gateways, and says what is left', async () => {
+    const began = performance.now();
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, i) => ask(i % 2 === 0 ? 0 : 1, '/v1/pipelines/gated', limited)),
     );
     const passed = answers.filter(({ status }) => status === 200);
-    // The forty may lie in two windows of a second.
+    // The forty lie in two windows of a second, or in more where the machine is slow.
+    const windows = Math.floor((performance.now() - began) / 1_000) + 2;
     expect(passed.length).toBeGreaterThanOrEqual(5);
-    expect(passed.length).toBeLessThanOrEqual(10);
+    expect(passed.length).toBeLessThanOrEqual(5 * windows);
     const refused = answers.find(({ status }) => status === 429);
     expect(await refused?.json()).toMatchObject({ code: 'RATE_LIMITED' });
     expect(Object.fromEntries(refused?.headers ?? [])).toMatchObject({
@@ -177,7 +179,7 @@ it('without Redis a gateway limits the runs that it knows of, and no log holds a
     for (let i = 0; i < 3; i++) expect((await start(0, agent)).status).toBe(202);
     expect(await start(0, agent)).toMatchObject({ status: 429, code: 'TOO_MANY_RUNS' });
     expect(gateway.lines('each gateway limits')).toHaveLength(1);
-    const headers = { 'x-api-key': plain, 'content-type': 'application/json', prefer: 'wait=30' };
+    const headers = { 'x-api-key': plain, 'content-type': 'application/json', prefer: 'wait=50' };
     const body = JSON.stringify({ question: 'Who?' });
     const failed = await fetch(`${gateway.url}/v1/pipelines/ask/runs`, { method: 'POST', headers, body });
     expect(await failed.json()).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });

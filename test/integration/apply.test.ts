@@ -73,18 +73,18 @@ describe('a generated Triton repository', () => {
     const client = new TritonClient(`127.0.0.1:${ports[1]}`);
     try {
       const ready = (model: string) =>
-        client.ready(model, AbortSignal.timeout(1_000)).then(
+        client.ready(model, AbortSignal.timeout(10_000)).then(
           () => true,
           () => false,
         );
-      await until('both models', async () => (await ready('echo')) && (await ready('minilm')), 60_000);
-      const config = await client.config('echo', AbortSignal.timeout(5_000));
+      await until('both models', async () => (await ready('echo')) && (await ready('minilm')), 180_000);
+      const config = await client.config('echo', AbortSignal.timeout(60_000));
       expect(config).toMatchObject({
         max_batch_size: 6,
         backend: 'python',
         parameters: { fingerprint: { string_value: '0000000000000000' } },
       });
-      expect((await client.config('minilm', AbortSignal.timeout(5_000)))?.max_batch_size).toBe(16);
+      expect((await client.config('minilm', AbortSignal.timeout(60_000)))?.max_batch_size).toBe(16);
       const full = await fetch(`http://127.0.0.1:${ports[0]}/v2/models/echo/config`);
       expect(await full.json()).toMatchObject({
         instance_group: [{ count: 2, kind: 'KIND_CPU' }],

@@ -8,7 +8,7 @@ import { type ServedPipelines, servePipelines } from '../support/served-pipeline
 
 /** The waits of a tenant's runs are found without knowing the runs, those of agents' child runs included. */
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 90_000;
 const llm = new ScriptedLlm(({ messages }) => {
   const told = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
   return told.length > 0 ? { text: told.join() } : { calls: [['review', { order: 'A1' }]] };

@@ -32,10 +32,10 @@ let test: TestCache;
 
 beforeAll(async () => {
   const { logger } = recordingLogger();
-  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 1_000, logger });
-  expect(await connected(redis, 5_000)).toBe(true);
-  index = createRedis({ url: address('REDIS_INDEX_URL'), timeoutMs: 1_000, logger });
-  expect(await connected(index, 5_000)).toBe(true);
+  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 10_000, logger });
+  expect(await connected(redis, 30_000)).toBe(true);
+  index = createRedis({ url: address('REDIS_INDEX_URL'), timeoutMs: 10_000, logger });
+  expect(await connected(index, 30_000)).toBe(true);
   embedder = openEmbedder();
   passages = new PassageIndex({ redis: index, embedderFor: () => embedder });
   test = openCache(redis, embedder);

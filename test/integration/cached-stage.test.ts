@@ -16,6 +16,7 @@ import { connected, createRedis } from '../../stores/redis/index.js';
 import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { address } from '../support/runs.js';
+import { LATE_ONCE } from '../support/soonest.js';
 import { fakePools } from '../unit/activities/pools/fakes.js';
 
 const CAPITAL = 'What is the capital of France?';
@@ -38,8 +39,8 @@ let weights: () => Promise<string> = async () => 'weights-1';
 
 beforeAll(async () => {
   const { logger } = recordingLogger();
-  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 250, logger });
-  expect(await connected(redis, 5_000)).toBe(true);
+  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 10_000, logger });
+  expect(await connected(redis, 30_000)).toBe(true);
   embedder = openEmbedder();
   test = openCache(redis, embedder);
 });
@@ -156,7 +157,7 @@ describe('a stage that wants an earlier answer only', () => {
     }
   });
 
-  it('fails without one, asks nobody and keeps nobody waiting', async () => {
+  it('fails without one, asks nobody and keeps nobody waiting', LATE_ONCE, async () => {
     const own = tenant();
     await expect(ask(call(own, CAPITAL, {}, true), { text: 'other' })).rejects.toMatchObject(refused);
     const started = performance.now();

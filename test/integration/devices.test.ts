@@ -78,7 +78,7 @@ describe('a stage that is placed on devices', () => {
   });
   afterAll(async () => {
     await worker.stop();
-    await triton.unload('device-test', AbortSignal.timeout(10_000));
+    await triton.unload('device-test', AbortSignal.timeout(60_000));
     triton.close();
     await stages.close();
     await connection.close();
@@ -119,7 +119,10 @@ describe('a stage that is placed on devices', () => {
     });
 
   it('runs on the first device, at the endpoint that is there', async () => {
-    const { output, stages: rows } = await serving(['d0', 'd1'], async () => resultOf(await start(1)));
+    const patient: Placement = { ...placement, add: { ...placement.add, patienceMs: 60_000 } as Placement[string] };
+    const { output, stages: rows } = await serving(['d0', 'd1'], async () =>
+      resultOf(await start(1, { placement: patient })),
+    );
     expect(output).toMatchObject({ y: { data: [2] } });
     expect(rows.find(({ stage }) => stage === 'add')).toMatchObject({ endpoint: address('TRITON_URL'), attempt: 1 });
   });
@@ -204,7 +207,9 @@ describe('attempts of a stage that changes its queue', () => {
     await until('the first attempt', () => calls.length > 0);
     await a.stop();
     const { code: failure } = await failureOf(run);
-    expect([failure, ...calls]).toEqual(['BACKEND_UNAVAILABLE', 'a', 'b', 'b']);
+    expect(failure).toBe('BACKEND_UNAVAILABLE');
+    // The second too where `a` ends late.
+    expect(['abb', 'aab']).toContain(calls.join(''));
     await Promise.all([workflows.stop(), b.stop()]);
     await client.connection.close();
   });

@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunResult } from '../../pipelines/run/index.js';
+import { caught } from '../support/caught.js';
 import { type GuardedRun as Run, type Starter, starter } from '../support/guarded-runs.js';
 import { CodeRunner } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, connect, fixtures, until } from '../support/runs.js';
+import { LATE_ONCE } from '../support/soonest.js';
 import { TestWorker, testRedis } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -59,29 +61,36 @@ describe('when the fast host is killed', () => {
 
   // Started one after another, so that the kill finds them at twenty points between the start and the end of a segment.
   it('at twenty points at once, every run ends, and nothing that was recorded is repeated', async () => {
-    const runs: { run: Run; log: CallLog }[] = [];
-    for (let i = 0; i < 20; i++) {
-      const log = new CallLog();
-      runs.push({ log, run: await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: STEP_MS }) });
-      await sleep((STEPS.length * STEP_MS) / 20);
-    }
-    await worker.kill();
-    const held = await Promise.all(runs.map(({ run }) => leased(gateway.redis, run)));
-    expect(held.filter(Boolean).length, 'runs in the hands of a fast host').toBeGreaterThan(2);
-    const before = await Promise.all(runs.map(({ run }) => recorded(gateway.redis, run)));
-    expect(new Set(before.map((steps) => steps.length)).size, 'the kill meets different points').toBeGreaterThan(2);
-    worker = await WorkerProcess.start(queue);
-    await Promise.all(
-      runs.map(async ({ run, log }, i) => {
-        expect(((await run.handle.result()) as RunResult).output).toEqual({ last: 'fourth' });
-        for (const step of STEPS) {
-          const starts = log.count(`${step} starts`);
-          if (before[i]?.includes(step)) expect(starts, `${step} was in the record`).toBe(1);
-          else expect(starts, step).toBeLessThanOrEqual(ATTEMPTS);
-          expect(starts, step).toBeGreaterThan(0);
-        }
-      }),
-    );
+    // Whatever the kill has met, all must hold of it; on a machine that stands still it may have met too little.
+    await caught('runs at different points in the hands of a fast host', async () => {
+      const runs = await Promise.all(
+        Array.from({ length: 20 }, async (_, i) => {
+          const log = new CallLog();
+          await sleep((i * STEPS.length * STEP_MS) / 20);
+          return { log, run: await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: STEP_MS }) };
+        }),
+      );
+      await worker.kill();
+      const held = await Promise.all(runs.map(({ run }) => leased(gateway.redis, run)));
+      const before = await Promise.all(runs.map(({ run }) => recorded(gateway.redis, run)));
+      const startsOf = (i: number, step: string) => runs[i]?.log.count(`${step} starts`) ?? 0;
+      const startsBefore = before.map((steps, i) => new Map(steps.map((step) => [step, startsOf(i, step)])));
+      worker = await WorkerProcess.start(queue);
+      await Promise.all(
+        runs.map(async ({ run }, i) => {
+          expect(((await run.handle.result()) as RunResult).output).toEqual({ last: 'fourth' });
+          for (const step of STEPS) {
+            const starts = startsOf(i, step);
+            const recordedStarts = startsBefore[i]?.get(step);
+            if (recordedStarts !== undefined) expect(starts, `${step} was in the record`).toBe(recordedStarts);
+            else expect(starts, step).toBeLessThanOrEqual(ATTEMPTS);
+            expect(starts, step).toBeGreaterThan(0);
+          }
+        }),
+      );
+      const points = new Set(before.map((steps) => steps.length)).size;
+      return held.filter(Boolean).length > 2 && points > 2 ? { points } : undefined;
+    });
   });
 });
 
@@ -116,7 +125,8 @@ describe('when no fast host takes the run', () => {
     gateway.close();
   });
 
-  it('its guardian runs it at once, and its caller is answered', async () => {
+  it('its guardian runs it at once, and its caller is answered', LATE_ONCE, async () => {
+    runner.events.length = 0;
     const run = await gateway.start(steps, { n: 0 });
     expect((await run.answer)?.output).toEqual({ n: 4 });
     expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
@@ -173,7 +183,8 @@ describe('when the run is cancelled', () => {
     gateway.close();
   });
 
-  it('the fast host ends its call within a second, and Temporal has the run as cancelled', async () => {
+  it('the fast host ends its call within a second, and Temporal has the run as cancelled', LATE_ONCE, async () => {
+    runner.events.length = 0;
     const run = await gateway.start(steps, { n: 0 });
     await until('the first step runs', () => runner.events.includes('first starts'));
     const began = performance.now();

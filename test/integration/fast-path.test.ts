@@ -6,6 +6,7 @@ import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { CallLog, connect, fixtures, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { LATE_ONCE } from '../support/soonest.js';
 
 /** Runs that go past Temporal, on real servers: what their callers see, and what Temporal has of them. */
 const inline = { execution: 'inline', retry: { attempts: 2 } } as const;
@@ -73,7 +74,7 @@ describe('an interactive run of one segment', () => {
   });
   afterAll(() => served.close());
 
-  it('is answered by its fast host, and Temporal has the same result without running anything', async () => {
+  it('is answered by its fast host, and Temporal has the same result without running anything', LATE_ONCE, async () => {
     const tookMs = await wentPast(async () => {
       const answered = await served.run(fast, { question });
       expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
@@ -131,10 +132,10 @@ describe('an interactive run of one segment', () => {
     });
   });
 
-  it('streams between functions', async () => {
+  it('streams between functions', LATE_ONCE, async () => {
     await wentPast(async () => {
       const log = new CallLog();
-      const answered = await served.run('relay-inline?priority=interactive', { log: log.file, n: 4, ms: 50 });
+      const answered = await served.run('relay-inline?priority=interactive', { log: log.file, n: 4, ms: 200 });
       expect(answered.output).toEqual({ items: [0, 1, 2, 3], doubled: [0, 2, 4, 6], sum: 12 });
       // What is yielded is read while the function goes on.
       expect(log.lines().indexOf('total 0')).toBeLessThan(log.lines().indexOf('ticks 3'));

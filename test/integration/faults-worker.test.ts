@@ -4,6 +4,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Link } from '../../bench/chaos/link.js';
 import { place } from '../../placement/place.js';
+import { caught } from '../support/caught.js';
 import { freePort } from '../support/free-port.js';
 import { CallLog, connect, fixtures, poolOf, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
@@ -57,35 +58,47 @@ describe('a worker killed with SIGKILL', () => {
 
   it.concurrent('in the middle of a stage: another worker repeats that stage and no completed one', async () => {
     const queue = 'kill-mid-stage';
-    const log = new CallLog();
-    const victim = await WorkerProcess.start(queue);
-    const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 1_000 }, queue);
-    await until('the second stage runs', () => log.count('second starts') === 1);
-    await victim.kill();
+    const { log, run } = await caught('the second stage', async () => {
+      const log = new CallLog();
+      const victim = await WorkerProcess.start(queue);
+      const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 1_000 }, queue);
+      await until('the second stage runs', () => log.count('second starts') > 0);
+      await victim.kill();
+      if (log.count('second ends') === 0) return { log, run };
+      await run.terminate();
+      return undefined;
+    });
+    const firstStarts = log.count('first starts');
     const other = await WorkerProcess.start(queue);
     const { output, stages } = await resultOf(run);
     await other.kill('SIGTERM');
     expect(output).toEqual({ last: 'third' });
-    expect(NAMES.map((name) => log.count(`${name} starts`))).toEqual([1, 2, 1]);
-    expect(NAMES.map((name) => log.count(`${name} ends`))).toEqual([1, 1, 1]);
-    expect(stages.map(({ attempt }) => attempt)).toEqual([1, 2, 1]);
+    const [first = 0, second = 0] = NAMES.map((name) => log.count(`${name} starts`));
+    expect(first).toBe(firstStarts);
+    expect(second).toBeGreaterThanOrEqual(2);
+    for (const name of NAMES) expect(log.count(`${name} ends`), name).toBeGreaterThanOrEqual(1);
+    expect(log.count('first ends')).toBe(1);
+    expect(stages[0]?.attempt).toBe(firstStarts);
+    expect(stages[1]?.attempt).toBeGreaterThanOrEqual(2);
   });
 
   it.concurrent('between two stages: another worker goes on with the next', async () => {
     const queue = 'kill-between-stages';
-    const log = new CallLog();
-    const victim = await WorkerProcess.start(queue);
-    const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 500 }, queue);
-    await until('Temporal knows of the first stage’s end', async () => (await completed(run)).length >= 1);
-    await victim.kill();
-    const before = await completed(run);
-    expect(before.length).toBeLessThan(3);
+    const { log, run, before } = await caught('the run', async () => {
+      const log = new CallLog();
+      const victim = await WorkerProcess.start(queue);
+      const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 500 }, queue);
+      await until('Temporal knows of the first stage’s end', async () => (await completed(run)).length >= 1);
+      await victim.kill();
+      const before = await completed(run);
+      return before.length < 3 ? { log, run, before } : undefined;
+    });
     const startsBefore = before.map((name) => log.count(`${name} starts`));
     const other = await WorkerProcess.start(queue);
     expect((await resultOf(run)).output).toEqual({ last: 'third' });
     await other.kill('SIGTERM');
     expect(before.map((name) => log.count(`${name} starts`))).toEqual(startsBefore);
-    expect(log.count('third ends')).toBe(1);
+    expect(log.count('third ends')).toBeGreaterThanOrEqual(1);
   });
 
   it.concurrent('cut off with a task on its way: the task is not begun once another worker has completed it', async () => {

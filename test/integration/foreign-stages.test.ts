@@ -148,7 +148,11 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
     const log = new CallLog();
     const { id } = await client.start('foreign-slow', { log: log.file, steps: 40 });
     await until('it has begun', () => log.count('starts at 0') === 1);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const steps = async () => {
+      const [activity] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
+      return Number(Buffer.from(activity?.heartbeatDetails?.payloads?.[0]?.data ?? []).toString());
+    };
+    await until('Temporal has heard of some steps', async () => (await steps()) > 3);
     await other.kill();
     other = await ForeignWorker.start('foreign');
     const { status, output } = await client.wait(id);
@@ -170,11 +174,9 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
 
   it('wait in the queue for a worker that starts late', async () => {
     const { id } = await client.start('foreign-late', { a: 2, b: 3 });
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    expect(await client.get(id)).toMatchObject({
-      status: 'running',
-      stages: [{ status: 'running', doing: 'waiting for a worker of the task queue foreign-late' }],
-    });
+    const doing = async () => (await client.get(id)).stages?.[0]?.doing;
+    await expect.poll(doing).toBe('waiting for a worker of the task queue foreign-late');
+    expect(await client.get(id)).toMatchObject({ status: 'running', stages: [{ status: 'running' }] });
     const worker = await ForeignWorker.start('foreign-late');
     try {
       expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { sum: 5 } });

@@ -59,10 +59,10 @@ describe('behind a proxy that authenticates', () => {
       const text = await (await fetch(`${gateway.url}/metrics`, { headers: headers('acme') })).text();
       return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
     };
-    await expect.poll(() => metric('millrace_temporal_long_polls'), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => metric('millrace_temporal_long_polls'), { timeout: 60_000 }).toBe(1);
     expect(await metric('millrace_awaited_runs')).toBe(1);
     const body = { log: new CallLog().file, ms: 1 };
-    const bystander = await post('/v1/pipelines/three-steps/runs', body, { ...headers('other'), prefer: 'wait=30' });
+    const bystander = await post('/v1/pipelines/three-steps/runs', body, { ...headers('other'), prefer: 'wait=50' });
     expect(bystander.status).toBe(200);
     const boss = { path: 'sign-off', by: 'the boss', headers: headers('acme', 'ada@acme.example') };
     expect((await decideOver(`${gateway.url}/v1/runs/${id}`, 'approve', boss)).status).toBe(202);
@@ -75,9 +75,9 @@ describe('behind a proxy that authenticates', () => {
       const run = JSON.parse(events.at(-1)?.data ?? '{}') as RunDocument;
       expect([run.status, run.stages?.[0]?.decisions]).toMatchObject(['succeeded', [decision]]);
     }
-    await expect.poll(() => metric('millrace_temporal_long_polls'), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => metric('millrace_temporal_long_polls'), { timeout: 60_000 }).toBe(0);
     expect((await follow()).status).toBe(200);
-  }, 90_000);
+  });
 });
 
 it('tells when no worker polls, and when model servers are away', async () => {
@@ -94,24 +94,24 @@ it('tells when no worker polls, and when model servers are away', async () => {
   let worker: WorkerProcess | undefined;
   try {
     const alone = { status: '200 degraded', missing: ['workers', 'models', 'code'] };
-    await expect.poll(ready, { timeout: 10_000 }).toMatchObject(alone);
+    await expect.poll(ready, { timeout: 60_000 }).toMatchObject(alone);
     worker = await WorkerProcess.start(taskQueue);
-    await expect.poll(async () => (await ready()).status, { timeout: 30_000, interval: 500 }).toBe('200 ready');
+    await expect.poll(async () => (await ready()).status, { timeout: 60_000, interval: 500 }).toBe('200 ready');
     await worker.kill('SIGTERM');
     worker = await WorkerProcess.start(taskQueue, { TRITON_URL: '127.0.0.1:1' });
     // Until its first report it is a worker that has reported nothing.
     const unreachable = expect.stringContaining('whisper (1 of 1 endpoints do not answer)');
     await expect
-      .poll(async () => (await ready()).degraded, { timeout: 30_000, interval: 500 })
+      .poll(async () => (await ready()).degraded, { timeout: 60_000, interval: 500 })
       .toEqual([{ part: 'models', message: unreachable }]);
     expect((await ready()).degraded[0]?.message).not.toContain('assistant');
     await worker.kill();
     const gone = 'no worker has reported on its model servers for 15 s';
     await expect
-      .poll(async () => (await ready()).degraded.find(({ part }) => part === 'models')?.message, { timeout: 40_000 })
+      .poll(async () => (await ready()).degraded.find(({ part }) => part === 'models')?.message, { timeout: 90_000 })
       .toBe(gone);
   } finally {
     await worker?.kill();
     await gateway.stop();
   }
-}, 150_000);
+}, 400_000);

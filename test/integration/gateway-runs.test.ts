@@ -33,9 +33,9 @@ const ended = async (id: string): Promise<RunDocument> => {
 
 describe('Prefer: wait', () => {
   it('answers with the result when it comes in time', async () => {
-    const response = await steps(1, { prefer: 'wait=30' });
+    const response = await steps(1, { prefer: 'wait=50' });
     expect(response.status).toBe(200);
-    expect(response.headers.get('preference-applied')).toBe('wait=30');
+    expect(response.headers.get('preference-applied')).toBe('wait=50');
     const run = await runOf(response);
     expect(run).toMatchObject({ pipeline: 'three-steps', status: 'succeeded', output: { last: 'third' } });
     expect(run.stages?.map(({ stage, status }) => [stage, status])).toEqual([
@@ -68,7 +68,7 @@ describe('Prefer: wait', () => {
 
   it('answers a failed run with the status of its error and the run', async () => {
     const input = { log: new CallLog().file, failures: 9, code: 'BACKEND_REJECTED' };
-    const response = await post('flaky-run', JSON.stringify(input), { ...json, prefer: 'wait=30' });
+    const response = await post('flaky-run', JSON.stringify(input), { ...json, prefer: 'wait=50' });
     const problem = (await response.json()) as Problem;
     expect(problem.status).toBe(response.status);
     expect(problem.run).toMatchObject({ status: 'failed', error: { code: problem.code, stage: 'flaky' } });
@@ -85,7 +85,7 @@ it('an Idempotency-Key stands for one run', async () => {
   const runs = await Promise.all(all.map(runOf));
   expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
   expect(all.filter((response) => response.headers.get('idempotency-replayed') === 'true')).toHaveLength(4);
-  const later = await post('three-steps', body, { ...headers, prefer: 'wait=30' });
+  const later = await post('three-steps', body, { ...headers, prefer: 'wait=50' });
   expect(later.status).toBe(200);
   expect(await runOf(later)).toMatchObject({ id: runs[0]?.id, status: 'succeeded' });
 });

@@ -146,7 +146,7 @@ describe('programs of the guides', () => {
       const { code } = await transformWithEsbuild(here, file, { target: 'es2022' });
       writeFileSync(built(file), code);
     }
-    const { stdout } = await promisify(execFile)(process.execPath, [built(block.file)], { cwd: ROOT, timeout: 60_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [built(block.file)], { cwd: ROOT, timeout: RUN_MS });
     const shown = [...block.source.matchAll(/^\/\/ prints (.*)$/gm)].map(([, line = '']) => line);
     expect(shown.length, 'a program says what it prints').toBeGreaterThan(0);
     for (const line of shown) expect(stdout).toMatch(new RegExp(line));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MillraceClient } from '../../client/index.js';
 import { address } from '../support/runs.js';
+import { LATE_ONCE } from '../support/soonest.js';
 
 const QUESTION = { question: 'Tell me about an owl who cannot sleep at night.' };
 const client = new MillraceClient({ baseUrl: address('GATEWAY_URL') });
@@ -29,7 +30,7 @@ async function readSome(url: string, from: number, most: number): Promise<Buffer
 }
 
 describe('audio of a run that is under way', () => {
-  it('comes as it is made, and is the artifact that the run ends with', async () => {
+  it('comes as it is made, and is the artifact that the run ends with', LATE_ONCE, async () => {
     const { id } = await client.start('narrator', QUESTION);
     const live = await fetch(urlOf(id, 'artifacts/speech'));
     expect(live.status).toBe(200);

@@ -10,6 +10,7 @@ import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/
 import { FastJobQueue } from '../../stores/jobs/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { type FastWorker, serveFastJobs } from '../../workers/hosts/fast-worker.js';
+import { caught } from '../support/caught.js';
 import { type GuardedRun, type Starter, starter } from '../support/guarded-runs.js';
 import { CodeRunner } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -53,7 +54,7 @@ beforeAll(async () => {
   own = await ownRedis(address('REDIS_URL'));
   await own.start();
   redis = testRedis(own.url);
-  await connected(redis, 10_000);
+  await connected(redis, 30_000);
 });
 afterAll(async () => {
   redis.disconnect();
@@ -183,7 +184,7 @@ describe('a guardian whose worker alone has lost the state store', () => {
   beforeAll(async () => {
     gateway = await starter(client, queue, own.url);
     hosts = testRedis(own.url, REDIS_TIMEOUT_MS);
-    await connected(hosts, 10_000);
+    await connected(hosts, 30_000);
     const parts = { runner, redis: hosts, client, logger: pino({ level: 'silent' }) };
     host = serveFastJobs(new FastJobQueue(testRedis(own.url), queue), { parts, most: 8, graceMs: 0 });
     blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
@@ -209,16 +210,21 @@ describe('a segment that a worker has begun which then died', () => {
     'is not begun by a worker without the state store, but by the next that has it (%s)',
     async (kind) => {
       const queue = `begun-${randomUUID()}`;
-      const log = new CallLog();
-      const input = { log: log.file, ms: 1_500 };
-      const dies = await WorkerProcess.start(queue, { REDIS_URL: own.url });
       const gateway = await starter(client, queue, own.url);
-      const run =
-        kind === 'guarded'
-          ? await gateway.start(fixtures.fourInlineSteps, input)
-          : { handle: await start(client, fixtures.fourInlineSteps, input, queue) };
-      await until('the second step runs', () => log.count('second starts') > 0);
-      await dies.kill();
+      const { log, run } = await caught('the second step', async () => {
+        const log = new CallLog();
+        const input = { log: log.file, ms: 1_500 };
+        const dies = await WorkerProcess.start(queue, { REDIS_URL: own.url });
+        const run =
+          kind === 'guarded'
+            ? await gateway.start(fixtures.fourInlineSteps, input)
+            : { handle: await start(client, fixtures.fourInlineSteps, input, queue) };
+        await until('the second step runs', () => log.count('second starts') > 0);
+        await dies.kill();
+        if (log.count('second ends') === 0) return { log, run };
+        await run.handle.terminate();
+        return undefined;
+      });
       const runner = new CodeRunner(fixtures.fourInlineSteps);
       const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
       await waitsVisibly(run);
@@ -237,10 +243,16 @@ describe('a fast host that stands still for longer than its lease', () => {
     const queue = `stalled-${randomUUID()}`;
     const gateway = await starter(client, queue, own.url);
     const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
-    const log = new CallLog();
-    const run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 1_000 });
-    await until('the second step runs', () => log.count('second starts') > 0);
-    host.stall();
+    const { log, run } = await caught('the second step', async () => {
+      const log = new CallLog();
+      const run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 1_000 });
+      await until('the second step runs', () => log.count('second starts') > 0);
+      host.stall();
+      if (log.count('second ends') === 0) return { log, run };
+      host.resume();
+      await run.handle.terminate();
+      return undefined;
+    });
     const other = await TestWorker.start({
       queue,
       runner: new CodeRunner(fixtures.fourInlineSteps),

@@ -8,6 +8,7 @@ import { voiceAssistant } from '../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import { CallLog, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { LATE_ONCE } from '../support/soonest.js';
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
 const { PIXEL: _, ...fixtures } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
@@ -96,7 +97,7 @@ describe('the MCP door', () => {
   it.each([
     ['the client cancels the call', 'cancelled'],
     ['the client’s connection is gone', 'dropped'],
-  ])('cancels the run within a second when %s', async (_, way) => {
+  ])('cancels the run within a second when %s', LATE_ONCE, async (_, way) => {
     const own = await connected();
     const log = new CallLog();
     const abort = new AbortController();

@@ -111,7 +111,7 @@ describe('for Node', () => {
       .withResponse();
     for await (const _ of stream.data) break;
     const id = stream.response.headers.get('millrace-run') ?? '';
-    await expect.poll(async () => (await served.get(id)).status, { timeout: 15_000 }).toBe('cancelled');
+    await expect.poll(async () => (await served.get(id)).status, { timeout: 60_000 }).toBe('cancelled');
   });
 
   test('a response, as a whole and streamed', async () => {

@@ -43,8 +43,9 @@ async function start(priority: Priority, headers: Record<string, string> = {}) {
 it('batch is shed when the queue takes half of the deadline, and more urgent runs are not', async () => {
   const first = await start('batch', { 'idempotency-key': queue });
   expect(first.status).toBe(202);
+  // More than ten seconds of work; where they arrive slowly the last may be shed already.
   const burst = await Promise.all(Array.from({ length: 15 }, () => start('batch')));
-  expect(burst.map(({ status }) => status)).toEqual(Array(15).fill(202));
+  expect(burst.filter(({ status }) => status === 202).length).toBeGreaterThan(10);
   let refused = await start('batch');
   await until('batch is shed', async () => {
     if (refused.status === 202) refused = await start('batch');

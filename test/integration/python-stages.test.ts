@@ -175,7 +175,7 @@ if (typeof sdk === 'string') {
       await until('both have begun', () => log.count('one 0') + log.count('two 0') === 2);
       await client.cancel(id);
       expect(await client.wait(id)).toMatchObject({ status: 'cancelled' });
-      await until('both have heard', () => log.count('one cancelled') + log.count('two cancelled') === 2, 5_000);
+      await until('both have heard', () => log.count('one cancelled') + log.count('two cancelled') === 2);
     });
 
     it('end in their time when the worker is stopped', async () => {

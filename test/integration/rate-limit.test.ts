@@ -7,7 +7,8 @@ import { recordingLogger } from '../support/caches.js';
 import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';
 
-const open = (url: string) => createRedis({ url, timeoutMs: 250, logger: recordingLogger().logger });
+const TIMEOUT_MS = 30_000;
+const open = (url: string) => createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
 /** How many of `count` calls at once are let through, each tried at one of the limits in turn. */
 async function passed(limits: readonly RateLimit[], count: number, tenant = 'acme'): Promise<number> {
   const tries = Array.from({ length: count }, (_, i) => limits[i % limits.length]?.take(tenant));
@@ -21,7 +22,7 @@ describe('rate limits of several workers on real Redis', () => {
 
   beforeAll(async () => {
     connections.push(open(address('REDIS_URL')), open(address('REDIS_URL')));
-    expect(await Promise.all(connections.map((redis) => connected(redis, 5_000)))).toEqual([true, true]);
+    expect(await Promise.all(connections.map((redis) => connected(redis, 30_000)))).toEqual([true, true]);
   });
   afterAll(() => {
     for (const connection of connections) connection.disconnect();
@@ -73,7 +74,7 @@ describe('a rate limit without Redis', () => {
       const started = performance.now();
       expect(await passed(limits.slice(0, 1), 20)).toBe(5);
       expect(await passed(limits.slice(1), 20)).toBe(5);
-      expect(performance.now() - started).toBeLessThan(200);
+      expect(performance.now() - started, 'none waits for Redis').toBeLessThan(TIMEOUT_MS / 2);
     } finally {
       redis.disconnect();
     }

@@ -11,7 +11,7 @@ beforeAll(async () => {
   own = await ownRedis(address('REDIS_URL'));
   await own.start();
   redis = testRedis(own.url);
-  await connected(redis, 5_000);
+  await connected(redis, 30_000);
 });
 afterAll(async () => {
   redis.disconnect();
@@ -38,7 +38,7 @@ it('a script is sent in full once, by its hash from then on, and again to a serv
 it('a connection that is made anew sends it in full: its order to the commands behind it stays', async () => {
   await own.kill();
   await own.start();
-  await connected(redis, 5_000);
+  await connected(redis, 30_000);
   expect(await join(redis, ['a'], '-', 'b')).toBe('a-b');
   expect([await calls('eval'), await calls('evalsha')]).toEqual([1, 0]);
 });

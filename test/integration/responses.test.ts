@@ -137,7 +137,7 @@ describe('in the background', () => {
     expect(await client.responses.retrieve(queued.id)).toMatchObject({ status: 'in_progress' });
     open();
     const status = async () => (await clientOf(other).responses.retrieve(queued.id)).status;
-    await expect.poll(status, { timeout: 15_000 }).toBe('completed');
+    await expect.poll(status, { timeout: 60_000 }).toBe('completed');
     expect((await client.responses.retrieve(queued.id)).output_text).toBe('user(held)');
   });
 

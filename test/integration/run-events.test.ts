@@ -12,7 +12,7 @@ const call = { stage: 'answer', kind: 'chat', model: 'assistant', events: true }
 /** A writer and a reader of one Redis, as a worker and a gateway have them. */
 async function pair(url?: string) {
   const all = [testRedis(url), testRedis(url), testRedis(url)] as const;
-  for (const redis of all) await connected(redis, 10_000);
+  for (const redis of all) await connected(redis, 30_000);
   const [writing, reading, listening] = all;
   return {
     log: new RunEventLog(writing),

@@ -132,7 +132,7 @@ describe('cancel', () => {
     const before = performance.now();
     expect((await call(`/v1/runs/${id}/cancel`)).status).toBe(202);
     await until('the server has stopped', () => server.hasEnded(1));
-    expect(performance.now() - before).toBeLessThan(10_000);
+    expect(performance.now() - before).toBeLessThan(60_000);
     const all = await allEvents(await fetch(events(id)));
     expect(stageEvents(all).at(-1)).toMatchObject({ type: 'stage.failed', code: 'RUN_CANCELLED' });
     expect(runIn(all)).toMatchObject({ status: 'cancelled', error: { code: 'RUN_CANCELLED' } });

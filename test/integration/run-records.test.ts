@@ -21,7 +21,7 @@ let redis: Redis;
 beforeAll(async () => {
   admin = new Redis(address('REDIS_URL'));
   redis = testRedis(address('REDIS_URL'));
-  await connected(redis, 10_000);
+  await connected(redis, 30_000);
 });
 afterAll(() => {
   admin.disconnect();

@@ -18,7 +18,7 @@ const TTL_MS = 60_000;
 let redis: Redis;
 beforeAll(async () => {
   redis = testRedis();
-  await connected(redis, 5_000);
+  await connected(redis, 30_000);
 });
 afterAll(() => redis.disconnect());
 
@@ -236,7 +236,7 @@ describe('the journal of a fast host', () => {
     await sleep(20);
     await open();
     const listener = testRedis();
-    await connected(listener, 5_000);
+    await connected(listener, 30_000);
     const channel = `journal-test-${randomUUID()}`;
     const received: string[] = [];
     listener.on('message', (_channel: string, message: string) => received.push(message));

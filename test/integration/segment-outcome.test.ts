@@ -22,7 +22,7 @@ let redis: Redis;
 beforeAll(async () => {
   client = await connect();
   redis = testRedis();
-  await connected(redis, 5_000);
+  await connected(redis, 30_000);
 });
 afterAll(async () => {
   redis.disconnect();

@@ -16,6 +16,11 @@ import { WorkerProcess } from '../support/worker-process.js';
 const STEPS = ['first', 'second', 'third', 'fourth'] as const;
 /** Each step takes this long, so that a kill finds it at work. */
 const STEP_MS = 150;
+/**
+ * Attempts that the fixture's policy allows: one that was in progress at the kill is repeated, and once more for each time that
+ * the machine stands still for longer than a task lasts.
+ */
+const ATTEMPTS = 6;
 /** A worker that is gone is noticed when its workflow task times out; Temporal's 10 seconds would make this test long. */
 const TASK_TIMEOUT_MS = 2_000;
 
@@ -67,13 +72,15 @@ describe('a segment whose worker is killed', () => {
       if (when === 'during') await sleep(STEP_MS / 3);
       await worker.kill();
       const before = await recorded(handle);
+      const startsOf = (each: string) => log.count(`${each} starts`);
+      const startsBefore = new Map(before.map((each) => [each, startsOf(each)]));
       worker = await WorkerProcess.start(queue);
       expect((await (handle.result() as Promise<RunResult>)).output).toEqual({ last: 'fourth' });
       for (const each of STEPS) {
-        const starts = log.count(`${each} starts`);
-        if (before.includes(each)) expect(starts, `${each} was in the record`).toBe(1);
-        else expect(starts, each).toBeLessThanOrEqual(2);
-        expect(starts, each).toBeGreaterThan(0);
+        const recordedStarts = startsBefore.get(each);
+        if (recordedStarts !== undefined) expect(startsOf(each), `${each} was in the record`).toBe(recordedStarts);
+        else expect(startsOf(each), each).toBeLessThanOrEqual(ATTEMPTS);
+        expect(startsOf(each), each).toBeGreaterThan(0);
       }
     },
   );

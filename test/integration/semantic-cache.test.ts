@@ -14,14 +14,18 @@ import {
   type QuestionPair,
 } from '../support/question-pairs.js';
 import { address } from '../support/runs.js';
+import { LATE_ONCE, soonest } from '../support/soonest.js';
 
+/** Of the connections to a server that fails. */
 const TIMEOUT_MS = 250;
+/** Of the others: a machine that stands still must not change what a cache gives. */
+const PATIENT_MS = 10_000;
 const CAPITAL = 'What is the capital of France?';
 const SAME = 'Which city is the capital of France?';
 
 const opened: Redis[] = [];
-function open(url: string): Redis {
-  const connection = createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+function open(url: string, timeoutMs = PATIENT_MS): Redis {
+  const connection = createRedis({ url, timeoutMs, logger: recordingLogger().logger });
   opened.push(connection);
   return connection;
 }
@@ -35,7 +39,7 @@ let test: TestCache;
 
 beforeAll(async () => {
   redis = open(address('REDIS_CACHE_URL'));
-  expect(await connected(redis, 5_000)).toBe(true);
+  expect(await connected(redis, 30_000)).toBe(true);
   embedder = openEmbedder();
   test = openCache(redis, embedder);
 });
@@ -145,7 +149,7 @@ describe('questions asked at the same time', () => {
     expect(new Set(results.map((result) => result?.output.text))).toEqual(new Set(['Paris']));
   });
 
-  it('hands over at once when the first one fails, whose error passes unchanged', async () => {
+  it('hands over at once when the first one fails, whose error passes unchanged', LATE_ONCE, async () => {
     const own = { tenant: tenant() };
     const failure = new Error('model down');
     const first = test.cache.through(
@@ -165,11 +169,11 @@ describe('questions asked at the same time', () => {
     await rejected;
   });
 
-  it('hands over when the lease of a dead worker expires', async () => {
+  it('hands over when the lease of a dead worker expires', LATE_ONCE, async () => {
     const own = { tenant: tenant() };
     // A worker that dies: its connection is gone, it neither renews nor releases.
     const connection = open(address('REDIS_CACHE_URL'));
-    await connected(connection, 5_000);
+    await connected(connection, 30_000);
     const dead = openCache(connection, embedder, { leaseMs: 1_000 });
     const hanging = dead.cache.through(request(CAPITAL, own), () => new Promise(() => undefined), never());
     hanging.catch(() => undefined);
@@ -220,8 +224,8 @@ describe('Redis fails', () => {
     process.on('unhandledRejection', onRejection);
     server = await ownRedis(address('REDIS_CACHE_URL'));
     await server.start();
-    connection = open(server.url);
-    await connected(connection, 5_000);
+    connection = open(server.url, TIMEOUT_MS);
+    await connected(connection, 30_000);
   });
 
   afterAll(async () => {
@@ -233,15 +237,16 @@ describe('Redis fails', () => {
     const { cache, warnings } = openCache(connection, embedder);
     await through(CAPITAL, 'Paris', {}, cache);
     server.stall();
-    const { ask, calls } = model('from the model');
-    const started = performance.now();
-    const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, never())));
-    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 1_000);
-    expect(results).toEqual(Array(3).fill({ output: { text: 'from the model' }, outcome: 'bypass' }));
-    expect(calls()).toBe(3);
+    const bypass = async () => {
+      const { ask, calls } = model('from the model');
+      const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, never())));
+      expect(results).toEqual(Array(3).fill({ output: { text: 'from the model' }, outcome: 'bypass' }));
+      expect(calls()).toBe(3);
+    };
+    expect(await soonest(TIMEOUT_MS + 1_000, bypass)).toBeLessThan(TIMEOUT_MS + 1_000);
     expect(warnings).toHaveLength(1);
     server.resume();
-    await expect.poll(async () => (await through(CAPITAL, 'x', {}, cache)).outcome, { timeout: 2_000 }).toBe('hit');
+    await expect.poll(async () => (await through(CAPITAL, 'x', {}, cache)).outcome).toBe('hit');
   });
 
   it('killed in mid-call: the answer comes all the same, and hits return within seconds of a restart', async () => {
@@ -252,13 +257,10 @@ describe('Redis fails', () => {
     await server.kill();
     expect(await slow).toEqual({ output: { text: 'Goethe' }, outcome: 'bypass' });
     expect(await waiting).toEqual({ output: { text: 'Goethe himself' }, outcome: 'bypass' });
-    const started = performance.now();
-    expect(await through(CAPITAL, 'down', {}, cache)).toMatchObject({ outcome: 'bypass' });
-    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 1_000);
+    const bypass = async () => expect(await through(CAPITAL, 'down', {}, cache)).toMatchObject({ outcome: 'bypass' });
+    expect(await soonest(TIMEOUT_MS + 1_000, bypass)).toBeLessThan(TIMEOUT_MS + 1_000);
     await server.start();
-    const back = performance.now();
-    await expect.poll(async () => (await through(SAME, 'Paris', {}, cache)).outcome, { timeout: 5_000 }).toBe('hit');
-    expect(performance.now() - back).toBeLessThan(2_500);
+    await expect.poll(async () => (await through(SAME, 'Paris', {}, cache)).outcome, { timeout: 10_000 }).toBe('hit');
     expect(rejections).toEqual([]);
   });
 });
@@ -268,11 +270,11 @@ describe('a Redis without vector sets', () => {
     const server = await ownRedis(address('REDIS_CACHE_URL'));
     await server.start();
     const admin = open(server.url);
-    await connected(admin, 5_000);
+    await connected(admin, 30_000);
     // To a user without the commands it is as if they were not there.
     await admin.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '+@all', '-vadd', '-vsim', '-vcard');
     const connection = open(server.url.replace('//', '//plain:secret@'));
-    await connected(connection, 5_000);
+    await connected(connection, 30_000);
     const { cache } = openCache(connection, embedder);
     expect(await cache.describe()).toMatch(/^semantic matching off: this Redis has no vector sets \(Redis [\d.]+\)/);
     expect(await through(CAPITAL, 'Paris', {}, cache)).toMatchObject({ outcome: 'miss' });
@@ -289,7 +291,7 @@ describe('a store that has little memory', () => {
     const { logger } = recordingLogger();
     const connection = createRedis({ url: server.url, timeoutMs: 10_000, logger });
     try {
-      await connected(connection, 5_000);
+      await connected(connection, 30_000);
       const MOST = 12 * 1024 * 1024;
       await connection.config('SET', 'maxmemory', MOST, 'maxmemory-policy', 'volatile-lru');
       const direction = (text: string) =>

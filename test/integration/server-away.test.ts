@@ -48,10 +48,10 @@ describe.concurrent('a model server that is away', () => {
     const runs = await Promise.all(all.map((of, i) => start(client, of, { question: `Question ${i}?` }, QUEUE)));
     await sleep(AWAY_MS / 2);
     for (const run of runs) {
-      const description = await run.describe();
-      expect(description.status.name).toBe('RUNNING');
-      const shown = await withWaits(client, description, await run.query<readonly StageRecord[]>('stages'));
-      expect(shown).toMatchObject([{ stage: 'answer', status: 'running', doing: 'waiting for assistant' }]);
+      const shown = async () =>
+        await withWaits(client, await run.describe(), await run.query<readonly StageRecord[]>('stages'));
+      await expect.poll(shown).toMatchObject([{ stage: 'answer', status: 'running', doing: 'waiting for assistant' }]);
+      expect((await run.describe()).status.name).toBe('RUNNING');
     }
     const [pending] = (await runs[0]?.describe())?.raw.pendingActivities ?? [];
     expect(pending?.lastFailure?.message).toMatch(/^waiting for assistant: .*ECONNREFUSED/);
@@ -59,7 +59,7 @@ describe.concurrent('a model server that is away', () => {
     await llm.listen(port);
     const back = performance.now();
     const results = await Promise.all(runs.map(resultOf));
-    expect(performance.now() - back).toBeLessThan(10_000);
+    expect(performance.now() - back).toBeLessThan(30_000);
     expect(results.map(({ stages }) => stages[0]?.attempt)).toEqual(Array(10).fill(1));
     expect(llm.counts()).toEqual(Array(10).fill(1));
   });

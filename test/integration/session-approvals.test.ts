@@ -7,7 +7,7 @@ import { type ServedPipelines, servePipelines } from '../support/served-pipeline
 
 /** A person approves a tool for a conversation: later runs of it do not ask, until it is erased. */
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 90_000;
 const llm = new ScriptedLlm(({ messages }) => {
   const since = messages.slice(messages.findLastIndex(({ role }) => role === 'user'));
   const told = since.filter(({ role }) => role === 'tool').map(({ content }) => content);

@@ -22,7 +22,7 @@ let store: SessionStore;
 
 beforeAll(async () => {
   redis = testRedis();
-  await connected(redis, 10_000);
+  await connected(redis, 30_000);
   store = new SessionStore(redis);
 });
 afterAll(async () => {
@@ -55,7 +55,7 @@ describe('what a tenant keeps in sessions', () => {
     // One that it has goes on, and another tenant's begins.
     await few.add(of('a'), part('2'));
     await few.add(own()('c'), part('1'));
-    await expect.poll(() => few.load(of('c')), { timeout: 5_000 }).toEqual({ messages: [], parts: 0 });
+    await expect.poll(() => few.load(of('c')), { timeout: 30_000 }).toEqual({ messages: [], parts: 0 });
     await few.add(of('c'), part('1'));
     expect(textsOf(await few.load(of('a')))).toEqual(['1', '2']);
   });
@@ -137,7 +137,7 @@ describe('a session in Redis', () => {
     expect(await store.erase(of)).toBe(true);
     expect(await store.granted(of, 'talk/answer/pay')).toBeUndefined();
     await store.grant(of, 'talk/answer/pay', given, 50);
-    await expect.poll(() => store.granted(of, 'talk/answer/pay'), { timeout: 5_000 }).toBeUndefined();
+    await expect.poll(() => store.granted(of, 'talk/answer/pay'), { timeout: 30_000 }).toBeUndefined();
   });
 
   it('counts as a conversation of its tenant with its first approval', async () => {

@@ -10,9 +10,9 @@ import { recordingLogger } from '../support/caches.js';
 import { freePort } from '../support/free-port.js';
 import { address, until } from '../support/runs.js';
 
-const open = (url: string) => createRedis({ url, timeoutMs: 1_000, logger: recordingLogger().logger });
+const open = (url: string) => createRedis({ url, timeoutMs: 5_000, logger: recordingLogger().logger });
 const redis = open(address('REDIS_URL'));
-beforeAll(async () => expect(await connected(redis, 5_000)).toBe(true));
+beforeAll(async () => expect(await connected(redis, 30_000)).toBe(true));
 afterAll(() => redis.disconnect());
 
 /** A worker that calls a server of `limit` slots as fast as it gets them; each call takes some milliseconds. */
@@ -97,7 +97,7 @@ it('more workers than slots: none is left out', async () => {
 it('the slots of a worker that is gone are free after some seconds', async () => {
   const server = randomUUID();
   const store = open(address('REDIS_URL'));
-  expect(await connected(store, 5_000)).toBe(true);
+  expect(await connected(store, 30_000)).toBe(true);
   const gone = new Worker(server, 3, store);
   gone.call(3);
   await until('it has called', () => gone.done === 3);

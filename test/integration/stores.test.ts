@@ -117,7 +117,7 @@ describe('a gateway on a store that', () => {
 describe('events that a full store does not take', () => {
   it('are a gap that is told at once, and stands in the stream for those who come later', async () => {
     const all = [testRedis(own.url), testRedis(own.url), testRedis(own.url)] as const;
-    for (const redis of all) await connected(redis, 10_000);
+    for (const redis of all) await connected(redis, 30_000);
     const lost: unknown[] = [];
     const log = new RunEventLog(all[0], (error) => lost.push(error));
     const run = `gap-test-${randomUUID()}`;

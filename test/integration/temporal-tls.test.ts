@@ -18,6 +18,8 @@ import { WorkerProcess } from '../support/worker-process.js';
 /** Temporal behind TLS, with real processes on this side: a proxy has the certificates and looks at keys, as a cloud’s door does. */
 
 const CLI = 'dist/cli/main.js';
+/** A process that cannot use Temporal has ended by then, on a slow machine too: it is killed otherwise. */
+const LONGEST_MS = 90_000;
 const KEY = 'key-good-and-secret';
 /** What a client of Temporal Cloud may not do: the operator service refuses it with PERMISSION_DENIED. */
 const OPERATOR = '/temporal.api.operatorservice.v1.OperatorService/';
@@ -25,7 +27,7 @@ const OPERATOR = '/temporal.api.operatorservice.v1.OperatorService/';
 /** Starts a process that ends by itself: its exit code, and all that it has said. */
 async function startOf(role: 'worker' | 'gateway', more: Record<string, string>) {
   const env = { ...process.env, ...testEnvironment({ MILLRACE_TASK_QUEUE: `tls-${randomUUID()}`, ...more }) };
-  const ended = promisify(execFile)(process.execPath, [CLI, role], { env, timeout: 60_000 });
+  const ended = promisify(execFile)(process.execPath, [CLI, role], { env, timeout: LONGEST_MS });
   const { code, stdout, stderr } = await ended.then(
     (output) => ({ code: 0, ...output }),
     (error: { code: number | null; stdout: string; stderr: string }) => error,
@@ -96,7 +98,7 @@ describe('Temporal behind TLS', () => {
       expect(started.status).toBe(202);
       const { id } = (await started.json()) as RunDocument;
       const read = async () => (await (await fetch(`${gateway.url}/v1/runs/${id}`)).json()) as RunDocument;
-      await until('the run has ended', async () => (await read()).status !== 'running', 30_000);
+      await until('the run has ended', async () => (await read()).status !== 'running');
       expect(await read()).toMatchObject({ status: 'succeeded', output: { last: 'third' } });
       expect(gateway.lines('ORCHESTRATOR_UNAVAILABLE')).toEqual([]);
       const findings = await doctor(more);
@@ -198,7 +200,7 @@ describe('Temporal behind TLS', () => {
       expect(said).toMatch(new RegExp(`: ${cause.source.replace(/^\^|\$$/g, '')}`));
       expect(said).toMatch(remedy);
       expect(said).not.toContain('and-secret');
-      expect(performance.now() - started).toBeLessThan(20_000);
+      expect(performance.now() - started, 'it does not try for ever').toBeLessThan(LONGEST_MS);
     },
   );
 
@@ -206,7 +208,7 @@ describe('Temporal behind TLS', () => {
     const gateway = await GatewayProcess.start({ ...withKey(), TEMPORAL_API_KEY: 'key-bad-and-secret' });
     try {
       const cause = 'the server rejects the API key';
-      await until('it says why', async () => gateway.lines(cause).length > 0, 10_000);
+      await until('it says why', async () => gateway.lines(cause).length > 0);
       expect(gateway.lines(cause)).toMatchObject([{ code: 'ORCHESTRATOR_UNAVAILABLE' }]);
       const readiness = await fetch(`${gateway.url}/readyz`);
       expect(readiness.status).toBe(503);

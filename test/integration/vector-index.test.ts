@@ -12,9 +12,13 @@ import { never, recordingLogger } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { ownRedis } from '../support/own-redis.js';
 import { address } from '../support/runs.js';
+import { soonest } from '../support/soonest.js';
 import { byCosine, randomVectors } from '../support/vectors.js';
 
+/** Of the connection to a server that fails. */
 const TIMEOUT_MS = 1_000;
+/** Of the others: a machine that stands still must not make an index unavailable. */
+const PATIENT_MS = 10_000;
 const DOCS: readonly Passage[] = [
   { id: 'paris', text: 'Paris is the capital of France.', metadata: { page: 3, checked: true, by: 'ada' } },
   { id: 'bread', text: 'Bread is made from flour, water, salt and yeast.' },
@@ -22,10 +26,10 @@ const DOCS: readonly Passage[] = [
 ];
 
 const opened: Redis[] = [];
-async function open(url: string): Promise<Redis> {
-  const redis = createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+async function open(url: string, timeoutMs = PATIENT_MS): Promise<Redis> {
+  const redis = createRedis({ url, timeoutMs, logger: recordingLogger().logger });
   opened.push(redis);
-  expect(await connected(redis, 5_000)).toBe(true);
+  expect(await connected(redis, 30_000)).toBe(true);
   return redis;
 }
 /** A tenant that no other test has used. */
@@ -373,14 +377,14 @@ describe('Redis fails', () => {
     const server = await ownRedis(address('REDIS_INDEX_URL'));
     await server.start();
     const own = tenant();
-    const far = indexOf(minilm, await open(server.url));
+    const far = indexOf(minilm, await open(server.url, TIMEOUT_MS));
     await put(own, DOCS, far);
     server.stall();
-    const started = performance.now();
-    expect(await failureOf(search(own, 'capital', {}, far))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
-    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 500);
+    const away = async () =>
+      expect(await failureOf(search(own, 'capital', {}, far))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(await soonest(TIMEOUT_MS + 500, away)).toBeLessThan(TIMEOUT_MS + 500);
     server.resume();
-    await expect.poll(() => search(own, 'capital', {}, far).catch(() => []), { timeout: 5_000 }).toHaveLength(2);
+    await expect.poll(() => search(own, 'capital', {}, far).catch(() => []), { timeout: 30_000 }).toHaveLength(2);
     await server.kill();
     expect(await failureOf(put(own, DOCS, far))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });

@@ -228,7 +228,7 @@ describe('webhooks', () => {
     const [first, second] = endsOf(id);
     expect(second).toMatchObject({ id: first?.id, body: first?.body });
     for (const key of [secret, retiring]) new Webhook(key).verify(second?.body ?? '', second?.headers ?? {});
-    const unsubscribed = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=20' } });
+    const unsubscribed = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=50' } });
     const { id: other } = (await unsubscribed.json()) as RunDocument;
     const response = await fetch(`${gateway.url}/v1/runs/${other}/webhooks/replay`, { method: 'POST' });
     expect(await response.json()).toMatchObject({ status: 409, code: 'NO_WEBHOOK' });
@@ -236,7 +236,7 @@ describe('webhooks', () => {
 
   it('go to the endpoints of the tenant; a request waits and repeats as without', async () => {
     const input = { log: new CallLog().file, failures: 0, code: 'INTERNAL' };
-    const headers = { 'millrace-tenant': 'acme', prefer: 'wait=20', 'idempotency-key': randomUUID() };
+    const headers = { 'millrace-tenant': 'acme', prefer: 'wait=50', 'idempotency-key': randomUUID() };
     const first = await post('flaky-run', input, { url: '', headers });
     expect(first.status).toBe(200);
     const { id } = (await first.json()) as RunDocument;

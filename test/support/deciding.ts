@@ -5,7 +5,7 @@ import type { RunDocument } from '../../runs/document.js';
 import type { Waits } from '../../workflows/interpreter/index.js';
 
 /** A loaded machine takes its time. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 90_000;
 
 /** What is open at a path, or at all; that of a tool call may be named without the digest at its end. */
 const waitAt = (waits: readonly Wait[], path?: string): Wait | undefined =>

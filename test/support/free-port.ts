@@ -1,12 +1,34 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
+/**
+ * Ports below those that Linux gives to connections and to servers that ask for any port (32768 and above), and above those
+ * of the stacks: a test may bind what it got here seconds later, and nobody else is given it meanwhile.
+ */
+const [FIRST, BEHIND_LAST] = [20_000, 32_000];
+/** What this process has handed out. */
+const given = new Set<number>();
+
 /** A port that nothing listens on now. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
+  for (;;) {
+    const port = randomInt(FIRST, BEHIND_LAST);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }

@@ -6,7 +6,8 @@ import { freePort } from './free-port.js';
 import { ofTheStack, testEnvironment } from './settings.js';
 
 const CLI = 'dist/cli/main.js';
-const START_MS = 90_000;
+/** Some seconds on an idle machine. */
+const START_MS = 180_000;
 
 /** A gateway of the build in a process of its own, before the worker of the tests' stack. */
 export class GatewayProcess {

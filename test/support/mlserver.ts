@@ -22,7 +22,7 @@ export interface MlServer {
 const FIRST_PORT = 7610;
 const LAST_PORT = 7690;
 /** 1 s on an idle machine. */
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 /** It ends its calls first. */
 const STOP_MS = 5_000;
 

@@ -81,7 +81,7 @@ export async function runPython(
 }
 
 /** A loaded machine takes long to import numpy. */
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 /** A worker of Python stages in a process of its own, to be killed. */
 export class PythonWorker {

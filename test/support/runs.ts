@@ -132,8 +132,11 @@ export const agents = (await import('../fixtures/agents.mjs' as string)) as Reco
   Pipeline
 >;
 
+/** Longer than a process takes to start on a machine that does much else, and below the limit of a test. */
+const UNTIL_MS = 90_000;
+
 /** Looks again and again until it holds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = UNTIL_MS): Promise<void> {
   const end = Date.now() + ms;
   while (Date.now() < end) {
     if (await holds()) return;

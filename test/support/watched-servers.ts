@@ -2,8 +2,8 @@ import { TritonClient } from '../../activities/connectors/triton/index.js';
 import { address } from './runs.js';
 import { loadTestModel, type TestModel } from './triton-models.js';
 
-/** Longest wait for a server to say what it does, in milliseconds: what is measured here is below one second. */
-const ASK_MS = 10_000;
+/** Longest wait for a server to say what it does, in milliseconds: what is measured here is below one second, and a model is unloaded by them. */
+const ASK_MS = 60_000;
 
 /** A real model server that tells, by counters of its own, whether it works on a call. */
 export interface WatchedServer {

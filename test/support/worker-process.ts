@@ -6,7 +6,8 @@ import { freePort } from './free-port.js';
 import { ofTheStack, testEnvironment } from './settings.js';
 
 const CLI = 'dist/cli/main.js';
-const START_MS = 120_000;
+/** Some seconds on an idle machine. */
+const START_MS = 180_000;
 
 /** A worker of the build in a process of its own, to be killed. */
 export class WorkerProcess {
