@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StageEvent } from '../../pipelines/run/index.js';
 import type { RunDocument } from '../../runs/document.js';
+import { caught } from '../support/caught.js';
 import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, until } from '../support/runs.js';
@@ -112,8 +113,15 @@ describe('an approval of a tool call', () => {
   });
 
   it('takes its default when its time is over, though no worker was there', async () => {
-    const id = await begin('hasty-desk', 'A2');
-    await waits(id);
+    const id = await caught('the wait for a person', async () => {
+      const id = await begin('hasty-desk', 'A2');
+      const run = async () => await read(id);
+      await until('the agent waits, or has waited', async () => {
+        const { status, stages } = await run();
+        return status !== 'running' || (stages?.[0]?.doing?.startsWith('waits') ?? false);
+      });
+      return (await run()).status === 'running' ? id : undefined;
+    });
     await killBoth();
     await startBoth();
     const { output } = await ended(id);

@@ -11,6 +11,7 @@ import { MillraceClient, type RunFilters, type RunSummary } from '../../client/i
 import { type ApiKey, issueKey } from '../../gateway/index.js';
 import { STAGES_QUERY } from '../../pipelines/run/index.js';
 import { changeKeys } from '../../workers/keys/index.js';
+import { caught } from '../support/caught.js';
 import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, connect, until } from '../support/runs.js';
@@ -255,23 +256,26 @@ describe('runs that have ended', () => {
   it('count by how they ended: failed, past Temporal, with a child run, over several histories', async () => {
     const failed = await acme.start('failing-segment', { n: 1 });
     expect((await acme.wait(failed.id)).status).toBe('failed');
-    const fast = await acme.run('four-inline-steps', quick(), { priority: 'interactive' });
+    // A fast host that gets no processor in time leaves a run to its guardian, which is as right.
+    let fastRuns = 0;
+    const fast = await caught('a run past Temporal, of which its guardian is told', async () => {
+      fastRuns += 1;
+      const run = await acme.run('four-inline-steps', quick(), { priority: 'interactive' });
+      await acme.wait(run.id);
+      const { events } = await temporal.workflow.getHandle(run.id).fetchHistory();
+      return events?.some((event) => event.workflowExecutionSignaledEventAttributes) ? run : undefined;
+    });
     const nested = await acme.run('nested', { n: 1 });
     const long = await acme.run('heavy-loop', { n: 0 });
-    for (const [name, status, id] of [
-      ['failing-segment', 'failed', failed.id],
-      ['four-inline-steps', 'succeeded', fast.id],
-      ['heavy-loop', 'succeeded', long.id],
+    for (const [name, status, id, many] of [
+      ['failing-segment', 'failed', failed.id, 1],
+      ['four-inline-steps', 'succeeded', fast.id, fastRuns],
+      ['heavy-loop', 'succeeded', long.id, 1],
     ] as const) {
       expect(ids(await listed(acme, { id, status }, 1))).toEqual([id]);
-      expect(await counted(`pipeline="${name}",status="${status}"`), name).toBe(1);
-      expect(await counted(`pipeline="${name}"`), name).toBe(1);
+      expect(await counted(`pipeline="${name}",status="${status}"`), name).toBe(many);
+      expect(await counted(`pipeline="${name}"`), name).toBe(many);
     }
-    const events = (await temporal.workflow.getHandle(fast.id).fetchHistory()).events ?? [];
-    expect(
-      events.some((event) => event.workflowExecutionSignaledEventAttributes),
-      'its guardian was told',
-    ).toBe(true);
     expect(ids(await listed(acme, { id: nested.id }, 1)), 'without its child run').toEqual([nested.id]);
     expect(await counted('pipeline="inner"')).toBe(0);
     const seconds = await worker.metric('millrace_run_duration_seconds_sum', 'pipeline="heavy-loop"');
@@ -282,7 +286,12 @@ describe('runs that have ended', () => {
     const metrics = await (
       await fetch(`${gateway.url}/metrics`, { headers: { authorization: `Bearer ${secrets.ops}` } })
     ).text();
-    expect(metrics).toMatch(/^millrace_runs_started_total\{pipeline="four-inline-steps",priority="interactive"\} 1$/m);
+    expect(metrics).toMatch(
+      new RegExp(
+        `^millrace_runs_started_total\\{pipeline="four-inline-steps",priority="interactive"\\} ${fastRuns}$`,
+        'm',
+      ),
+    );
   });
 
   it('are listed where others are told of their end, without the delivery', async () => {

@@ -78,7 +78,7 @@ const get = async (id: string) =>
 const ended = (id: string) => until(`${id} has ended`, async () => (await get(id)).status !== 'running');
 /** Events of a run's end. */
 const endsOf = (id: string) => receiver.about(id).filter(({ event }) => event.type !== 'run.waiting');
-const delivered = (id: string, ms?: number) => until(`the receiver is told of ${id}`, () => endsOf(id).length > 0, ms);
+const delivered = (id: string) => until(`the receiver is told of ${id}`, () => endsOf(id).length > 0);
 const nonceOf = (asked?: Received) =>
   ((asked?.event.data.waiting ?? []) as { nonce: string }[]).map(({ nonce }) => nonce).join();
 /** Approves what an event says is waiting. */
@@ -130,16 +130,21 @@ describe('webhooks', () => {
   it('are not held up by targets that hang or fail', async () => {
     const requestsTo = (path: string) => receiver.requests.filter((at) => at.startsWith(path)).length;
     for (let i = 0; i < 3; i++) await accepted('three-inline-steps', quick(), { path: `/broken/${i}` });
-    await until('the broken ones are asked', () => requestsTo('/broken') === 3);
+    await until('the broken ones are asked', () => requestsTo('/broken') >= 3);
     for (let i = 0; i < 10; i++) await accepted('three-inline-steps', quick(), { path: `/hang/${i}` });
-    await until('eight attempts hang', () => requestsTo('/hang') === 8);
+    await until('eight attempts hang', () => requestsTo('/hang') >= 8);
     // The host of the hanging ones is the receiver’s own by this name.
     const url = `http://localhost:${receiver.port}/good`;
-    const good: string[] = [];
-    for (let i = 0; i < 5; i++) good.push(await accepted('three-inline-steps', quick(), { url }));
-    for (const id of good) await delivered(id, 5_000);
-    // No more than eight at once, and those still hang.
-    expect(requestsTo('/hang')).toBe(8);
+    const good = async () => {
+      const began = performance.now();
+      await delivered(await accepted('three-inline-steps', quick(), { url }));
+      return performance.now() - began;
+    };
+    const tookMs = await Promise.all(Array.from({ length: 5 }, good));
+    // An attempt that hangs is given up after fifteen seconds: none was waited for.
+    expect(Math.min(...tookMs)).toBeLessThan(10_000);
+    // No more than eight at once.
+    expect(receiver.mostHanging).toBe(8);
   });
 
   it('tell of a run that failed, was cancelled, terminated, or timed out with nobody to say so', async () => {

@@ -29,6 +29,9 @@ export class WebhookReceiver {
   readonly received: Received[] = [];
   /** Requests by path, whatever the answer was. */
   readonly requests: string[] = [];
+  /** The most requests that it has left without an answer at the same time. */
+  mostHanging = 0;
+  #hanging = 0;
   /** Of requests that did not verify. */
   readonly refused: string[] = [];
   #server: Server | undefined;
@@ -51,7 +54,14 @@ export class WebhookReceiver {
     const server = createServer(async (request, response) => {
       const at = request.url ?? '';
       this.requests.push(at);
-      if (at.startsWith('/hang')) return;
+      if (at.startsWith('/hang')) {
+        this.#hanging += 1;
+        this.mostHanging = Math.max(this.mostHanging, this.#hanging);
+        response.once('close', () => {
+          this.#hanging -= 1;
+        });
+        return;
+      }
       let body = '';
       for await (const chunk of request) body += String(chunk);
       if (at.startsWith('/broken')) return response.writeHead(500).end();

@@ -318,7 +318,7 @@ describe('audio of a run', () => {
     };
     const audio = new MillraceClient({ baseUrl: 'http://gateway', fetch: own }).audio('r', 'speech').getReader();
     const first = audio.read();
-    await vi.waitFor(() => expect(sent).toBeDefined());
+    await vi.waitFor(() => expect(sent).toBeDefined(), 15_000);
     await audio.cancel();
     expect((await first).done).toBe(true);
     expect(sent?.aborted).toBe(true);

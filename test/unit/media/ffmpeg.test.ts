@@ -272,9 +272,9 @@ test('a program that is not ffmpeg, or may not be run', async () => {
 
 describe('a program that hangs', () => {
   /** A wrapper whose child lives on and holds its pipes when the wrapper is killed. */
-  const hanging = async () => {
-    const program = path.join(root, 'hanging');
-    await writeFile(program, '#!/bin/sh\nsleep 4\n', { mode: 0o755 });
+  const hanging = async (seconds = 4) => {
+    const program = path.join(root, `hanging-${seconds}`);
+    await writeFile(program, `#!/bin/sh\nsleep ${seconds}\n`, { mode: 0o755 });
     return program;
   };
   const mp3 = Buffer.concat([Buffer.from('ID3\x04'), Buffer.alloc(200)]);
@@ -284,12 +284,12 @@ describe('a program that hangs', () => {
 
   test('is ended by an abort', async () => {
     const stop = new AbortController();
-    const reading = decodeByFfmpeg(pieces(mp3, 100), 'mp3', { program: await hanging(), signal: stop.signal });
+    const reading = decodeByFfmpeg(pieces(mp3, 100), 'mp3', { program: await hanging(25), signal: stop.signal });
     const next = reading.next();
     setTimeout(() => stop.abort(new Error('cancelled')), 100);
     const started = performance.now();
     await expect(next).rejects.toThrow('cancelled');
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   test('is ended after thirty seconds without output', async () => {
@@ -327,10 +327,10 @@ describe('a program that hangs', () => {
       yield mp3;
       await new Promise(() => undefined);
     }
-    const next = decodeByFfmpeg(stuck(), 'mp3', { program: await hanging(), signal: stop.signal }).next();
+    const next = decodeByFfmpeg(stuck(), 'mp3', { program: await hanging(25), signal: stop.signal }).next();
     setTimeout(() => stop.abort(new Error('cancelled')), 100);
     const started = performance.now();
     await expect(next).rejects.toThrow('cancelled');
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 });

@@ -5,6 +5,7 @@ import {
   type ToolDelta,
   toolCallsInText,
 } from '../../../../activities/connectors/openai/tool-calls.js';
+import { fastest } from '../../../support/fastest.js';
 
 const OFFERED = new Set(['weather', 'time']);
 
@@ -96,9 +97,8 @@ describe('calls in text', () => {
   ])('%s is none', (_, text) => expect(found(text)).toBeUndefined());
 
   it('are looked for in time that grows with the text, not faster', () => {
-    const started = performance.now();
-    expect(found(`\`\`\`\n${'\n'.repeat(200_000)}x`)).toBeUndefined();
-    expect(performance.now() - started).toBeLessThan(500);
+    const text = `\`\`\`\n${'\n'.repeat(200_000)}x`;
+    expect(fastest(() => expect(found(text)).toBeUndefined(), 3)).toBeLessThan(500);
   });
 
   it('keep an id that they have', () => {

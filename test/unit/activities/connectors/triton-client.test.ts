@@ -13,6 +13,7 @@ import { probeWithZeros } from '../../../../activities/connectors/triton/zeros.j
 import { fromWire } from '../../../../protocols/open-inference/any-tensor.js';
 import { inferenceService } from '../../../../protocols/open-inference/protocol.js';
 import { type Tensor, textTensor } from '../../../../protocols/open-inference/tensors.js';
+import { LATE_ONCE } from '../../../support/soonest.js';
 
 /* A gRPC server in Triton's place, for what a real one shows seldom or at great length. */
 
@@ -85,7 +86,7 @@ describe('a call', () => {
     expect(outputs.get('LARGE')?.raw.length).toBe(8_000_000);
   });
 
-  it('is cancelled at the server when its signal aborts', async () => {
+  it('is cancelled at the server when its signal aborts', LATE_ONCE, async () => {
     const cancelled = new Promise<number>((resolve) => {
       handlers.ModelInfer = (_, call) => {
         call.on('cancelled', () => resolve(performance.now()));
@@ -108,7 +109,7 @@ describe('a call', () => {
     expect(calls).toEqual([]);
   });
 
-  it('works again within two seconds of a server’s return', async () => {
+  it('works again within two seconds of a server’s return', LATE_ONCE, async () => {
     handlers.ModelInfer = () => ({});
     await client.infer('m', inputs, limit());
     server.forceShutdown();
@@ -124,7 +125,7 @@ describe('a call', () => {
         () => true,
         () => false,
       );
-    await expect.poll(works, { timeout: 2_000, interval: 20 }).toBe(true);
+    await expect.poll(works, { interval: 20 }).toBe(true);
     expect(performance.now() - back).toBeLessThan(2_000);
   });
 });
@@ -281,7 +282,7 @@ describe('the responses of a model', () => {
       };
     });
 
-  it('are cancelled at the server when the signal aborts', async () => {
+  it('are cancelled at the server when the signal aborts', LATE_ONCE, async () => {
     decoupled();
     const cancelled = endless();
     const controller = new AbortController();
@@ -463,7 +464,7 @@ describe('a heal', () => {
     expect(acts()).toEqual(['RepositoryModelUnload', 'RepositoryModelLoad']);
   });
 
-  it('loads a model whose unload never ends, as with a dead process', async () => {
+  it('loads a model whose unload never ends, as with a dead process', LATE_ONCE, async () => {
     states('READY', 'UNLOADING');
     const started = performance.now();
     await heal(client, 'm', limit());

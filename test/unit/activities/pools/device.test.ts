@@ -39,7 +39,7 @@ describe('a device', () => {
     const holding = Array.from({ length: 10 }, () => pool.use(calls.work, { signal }));
     Object.assign(work, { requests: 10, queueMs: 900, computeMs: 300 });
     await vi.advanceTimersByTimeAsync(500);
-    await vi.waitFor(() => expect(device.room()).toBe(8));
+    await vi.waitFor(() => expect(device.room()).toBe(8), 15_000);
     calls.end();
     await Promise.all(holding);
     ended.abort();

@@ -14,14 +14,20 @@ const check = (run: Check['run']): Check => ({ id: 'redis.reachable', about: 'it
 
 describe('checks', () => {
   it('are carried out at the same time, and told in order', async () => {
-    const started = performance.now();
-    const slow = (detail: string, ms: number) =>
+    let begun = 0;
+    let allHaveBegun = () => {};
+    const all = new Promise<void>((resolve) => {
+      allHaveBegun = resolve;
+    });
+    // One behind the other they would never end.
+    const together = (detail: string) =>
       check(async () => {
-        await new Promise((resolve) => setTimeout(resolve, ms));
+        begun += 1;
+        if (begun === 3) allHaveBegun();
+        await all;
         return [pass('redis.reachable', 'it', detail)];
       });
-    const findings = await carryOut([slow('a', 300), slow('b', 200), slow('c', 250)]);
-    expect(performance.now() - started).toBeLessThan(600);
+    const findings = await carryOut(['a', 'b', 'c'].map(together));
     expect(findings.map(({ detail }) => detail)).toEqual(['a', 'b', 'c']);
   });
 
@@ -36,7 +42,7 @@ describe('checks', () => {
       ],
       200,
     );
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
     expect(findings).toEqual([
       { id: 'redis.reachable', about: 'it', state: 'fail', detail: 'no', remedy: 'mend it' },
       expect.objectContaining({ state: 'fail', detail: 'no answer within 200 ms' }),
@@ -114,7 +120,7 @@ describe('a server that is not there', () => {
     ]);
     await expect.poll(() => sockets.size, { message: 'it closes its connection' }).toBe(0);
     expect(await carryOut([temporalCheck(settings)], 400)).toMatchObject([{ id: 'temporal.reachable', state: 'fail' }]);
-    expect(performance.now() - started).toBeLessThan(2_500);
+    expect(performance.now() - started).toBeLessThan(10_000);
     for (const socket of sockets) socket.destroy();
     silent.close();
   });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { audio, pipeline } from '../../../../pipelines/index.js';
+import { soonest } from '../../../support/soonest.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 const filing = pipeline(
@@ -39,11 +40,13 @@ const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
 
 describe('an input that is too large to be checked', () => {
   test('of too many values is refused before its schema sees it', async () => {
-    const started = performance.now();
-    const { errors } = await refusal(`{"lines":${list(4_000_000)}}`);
+    const body = `{"lines":${list(4_000_000)}}`;
+    const tookMs = await soonest(3_000, async () => {
+      const { errors } = await refusal(body);
+      expect(errors).toEqual([{ field: 'lines', message: expect.stringContaining('more than 100000 values') }]);
+    });
     // Some 0.2 s, most of it the parser's; the schema's check took eleven.
-    expect(performance.now() - started).toBeLessThan(3_000);
-    expect(errors).toEqual([{ field: 'lines', message: expect.stringContaining('more than 100000 values') }]);
+    expect(tookMs).toBeLessThan(3_000);
   });
 
   test('counts what its fields have together', async () => {

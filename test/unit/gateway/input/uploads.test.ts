@@ -35,8 +35,8 @@ async function answer(sent: ClientRequest): Promise<{ status: number; body: Reco
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 3_000; !(await condition()); await sleep(10)) {
-    if (Date.now() > end) throw new Error('did not come true within 3 s');
+  for (const end = Date.now() + 20_000; !(await condition()); await sleep(10)) {
+    if (Date.now() > end) throw new Error('did not come true within 20 s');
   }
 }
 

@@ -165,7 +165,7 @@ describe('the MCP door', () => {
   it('leaves a run alone when the gateway ends, and says where it is', async () => {
     const { url, app, temporal } = await start();
     const calling = ask(url, 'tools/call', { name: 'greet', arguments: { name: 'Ada' } });
-    await vi.waitFor(() => expect(temporal.runs.size).toBe(1));
+    await vi.waitFor(() => expect(temporal.runs.size).toBe(1), 15_000);
     await app.close();
     const { workflowId } = temporal.only().options;
     expect((await calling).result).toMatchObject({
@@ -192,7 +192,7 @@ describe('the MCP door', () => {
     const params = { name: 'greet', arguments: { name: 'Ada' }, _meta: { progressToken: 't' } };
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
     const calling = fetch(url, { method: 'POST', headers, body });
-    await vi.waitFor(() => expect(temporal.runs.size).toBe(1));
+    await vi.waitFor(() => expect(temporal.runs.size).toBe(1), 15_000);
     const all = await progressOf(await calling, 'finished');
     const { workflowId } = temporal.only().options;
     const told = [`run ${workflowId}`, 'a started', 'a: It is five.', 'a: Or six.', 'a finished'];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { parsePrefer } from '../../../../gateway/rest/prefer.js';
+import { fastest } from '../../../support/fastest.js';
 
 const parse = (header: string | undefined) => parsePrefer(header, 55_500);
 
@@ -51,14 +52,14 @@ test.each(['wait 30', '=30', 'wait=30=40', 'wait="30', 'wait=(30)', '{}', 'a b, 
 );
 
 test('a hostile header is read in linear time', () => {
-  const start = performance.now();
-  for (const header of [
+  const headers = [
     `wait=${'a'.repeat(15_000)}!(`,
     `${';a='.repeat(5_000)}(`,
     `a${' ;'.repeat(8_000)}(`,
     `a="${'\\a'.repeat(8_000)}`,
-  ]) {
-    expect(() => parse(header)).toThrow();
-  }
-  expect(performance.now() - start).toBeLessThan(500);
+  ];
+  const tookMs = fastest(() => {
+    for (const header of headers) expect(() => parse(header)).toThrow();
+  }, 3);
+  expect(tookMs).toBeLessThan(500);
 });

@@ -190,7 +190,7 @@ describe('a client', () => {
     const all = allEvents(response);
     const before = performance.now();
     await gateway.app.close();
-    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(performance.now() - before).toBeLessThan(10_000);
     expect((await all).map(({ id }) => id)).not.toContain('end');
   });
 });

@@ -64,7 +64,7 @@ describe('answers from workers', () => {
     const { redis, registry, check } = setUp();
     await expect(check.check()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     redis.ready();
-    await vi.waitFor(() => expect(redis.tries).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(redis.tries).toBeGreaterThan(0), 15_000);
     await expect(check.check()).rejects.toThrow('NOPERM');
     expect(await registry.metrics()).toContain('millrace_answers_degraded 1');
     redis.takes = true;
@@ -76,13 +76,13 @@ describe('answers from workers', () => {
     const { redis, answers, lines } = setUp();
     redis.takes = true;
     redis.ready();
-    await vi.waitFor(() => expect(answers.channel).toBeDefined());
+    await vi.waitFor(() => expect(answers.channel).toBeDefined(), 15_000);
     expect(lines).toEqual([]);
     redis.lose();
     redis.lose();
     expect(answers.channel).toBeUndefined();
     redis.ready();
-    await vi.waitFor(() => expect(answers.channel).toBeDefined());
+    await vi.waitFor(() => expect(answers.channel).toBeDefined(), 15_000);
     expect(lines).toEqual([OFF, ON]);
   });
 });

@@ -204,19 +204,19 @@ describe('tokens of a Google service account (a fixture of the token server)', (
       now = 56 * 60_000;
       google.down = true;
       expect(await token()).toBe('Bearer ya29.token-1');
-      await vi.waitFor(() => expect(google.asked).toBe(2));
+      await vi.waitFor(() => expect(google.asked).toBe(2), 15_000);
       google.down = false;
       await vi.waitFor(async () => {
         // After a pause another exchange is begun.
         now += 10_000;
         expect(await token()).toBe('Bearer ya29.token-2');
-      });
+      }, 15_000);
       expect(by.secrets()).toContain('ya29.token-2');
       now += 56 * 60_000;
       google.hangs = true;
       const asked = google.asked;
       for (const _ of [1, 2, 3]) expect(await token()).toBe('Bearer ya29.token-2');
-      await vi.waitFor(() => expect(google.asked).toBe(asked + 1));
+      await vi.waitFor(() => expect(google.asked).toBe(asked + 1), 15_000);
     }));
 
   it('an exchange that failed is not repeated at once while the old token is good', () =>
@@ -227,7 +227,7 @@ describe('tokens of a Google service account (a fixture of the token server)', (
       now = 56 * 60_000;
       google.down = true;
       await by.headers(request, unending);
-      await vi.waitFor(() => expect(google.asked).toBe(2));
+      await vi.waitFor(() => expect(google.asked).toBe(2), 15_000);
       google.down = false;
       now += 9_000;
       for (const _ of [1, 2, 3]) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Backend,
@@ -132,6 +133,25 @@ describe('the contract of connectors', { timeout: 60_000 }, () => {
         'a call whose signal aborts must be rejected with the reason of its signal; it succeeded',
       'acme/keywords > does not begin a call that is aborted already':
         'an aborted call must be rejected with the reason of its signal; it succeeded',
+    });
+  });
+
+  it('names a call that always ends late, and not one that was late once', async () => {
+    const late = (times: number): Connector => {
+      let left = times;
+      return changed((real) => ({
+        invoke: (given, context) =>
+          real.invoke(given, context).catch(async (error: unknown) => {
+            if (given.input.text === 'slow' && left-- > 0) await sleep(1_100);
+            throw error;
+          }),
+      }));
+    };
+    expect(await failuresOf(late(1))).toEqual({});
+    expect(await failuresOf(late(Number.POSITIVE_INFINITY))).toEqual({
+      'cancellation > ends a running call within a second, with the reason of its signal': expect.stringMatching(
+        /^a call must end within 1000 ms of its abort; it took \d{4} ms$/,
+      ),
     });
   });
 
