@@ -19,7 +19,7 @@ const POLL_MS = 30_000;
  * is shared restores it. The limit is for a machine that does much else.
  */
 const quick = {
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   expect: { poll: { timeout: POLL_MS / 2 } },
   pool: 'threads',
   isolate: false,

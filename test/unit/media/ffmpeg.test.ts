@@ -109,7 +109,7 @@ describe('ffmpeg', () => {
       return Buffer.from((await collect(port.read(await put(file), { sampleRate: 44_100 }))).buffer);
     };
     expect((await from('mp4')).equals(await from('mp4, index first'))).toBe(true);
-  }, 20_000);
+  }, 120_000);
 
   test('FLAC is read bit by bit', async () => {
     const wav = wavFile({ encoding: 's24', seconds: 0.5 });

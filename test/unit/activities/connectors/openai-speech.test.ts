@@ -102,7 +102,7 @@ describe('transcribe', () => {
     expect(resumed.output.text).toBe('part 1 part 3');
     expect(server.received).toHaveLength(3);
     expect(resumed.usage?.audioSeconds).toBe(700 - (lengths[0] as number) / 16_000);
-  }, 30_000);
+  }, 120_000);
 
   it('reads no further when it is aborted', async () => {
     const stop = new AbortController();

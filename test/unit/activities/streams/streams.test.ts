@@ -211,9 +211,9 @@ describe('a producer', () => {
     })();
     await produce(async ({ onText }) => {
       onText('It rains. ');
-      await vi.waitFor(() => expect(got).toEqual(['It rains.']), { timeout: 5_000 });
+      await vi.waitFor(() => expect(got).toEqual(['It rains.']), { timeout: 30_000 });
       onText('When it rains in our town, everybody takes a');
-      await vi.waitFor(() => expect(got).toHaveLength(2), { timeout: 10_000 });
+      await vi.waitFor(() => expect(got).toHaveLength(2), { timeout: 30_000 });
       expect(got[1]).toBe(' When it rains in our town,');
       onText(' coat');
       return { output: { text: 'It rains. When it rains in our town, everybody takes a coat' } };
@@ -247,7 +247,7 @@ describe('a speaking stage', () => {
     const spoken = speak(async (text) => void said.push(text));
     await produce(async (producing) => {
       emit(producing, ANSWER.slice(0, 50));
-      await vi.waitFor(() => expect(said).toEqual([PIECES[0], PIECES[1]?.trim()]), { timeout: 5_000 });
+      await vi.waitFor(() => expect(said).toEqual([PIECES[0], PIECES[1]?.trim()]), { timeout: 30_000 });
       emit(producing, ANSWER.slice(50));
       return { output: { text: ANSWER } };
     });

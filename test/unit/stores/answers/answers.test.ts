@@ -52,11 +52,11 @@ describe('answers from workers', () => {
   it('are subscribed to again after a refusal at the start, with one line for the loss and one for the return', async () => {
     const { redis, answers, lines } = setUp();
     redis.ready();
-    await vi.waitFor(() => expect(redis.tries).toBeGreaterThan(3), { timeout: 10_000 });
+    await vi.waitFor(() => expect(redis.tries).toBeGreaterThan(3), { timeout: 30_000 });
     expect(answers.channel).toBeUndefined();
     expect(lines).toEqual([OFF]);
     redis.takes = true;
-    await vi.waitFor(() => expect(answers.channel).toBeDefined(), { timeout: 10_000 });
+    await vi.waitFor(() => expect(answers.channel).toBeDefined(), { timeout: 30_000 });
     expect(lines).toEqual([OFF, ON]);
   });
 
@@ -68,7 +68,7 @@ describe('answers from workers', () => {
     await expect(check.check()).rejects.toThrow('NOPERM');
     expect(await registry.metrics()).toContain('millrace_answers_degraded 1');
     redis.takes = true;
-    await vi.waitFor(() => expect(check.check()).resolves.toBeUndefined(), { timeout: 10_000 });
+    await vi.waitFor(() => expect(check.check()).resolves.toBeUndefined(), { timeout: 30_000 });
     expect(await registry.metrics()).toContain('millrace_answers_degraded 0');
   });
 

@@ -64,7 +64,7 @@ async function until(name: PartName, fits: (part: PartRecord) => boolean): Promi
   throw new Error(`${name} never got there: ${JSON.stringify(readState(home))}`);
 }
 
-describe('the supervisor', { timeout: 20_000 }, () => {
+describe('the supervisor', { timeout: 120_000 }, () => {
   it('starts a killed part again and counts it', async () => {
     supervisor.add([await part('redis', '')]);
     const first = await until('redis', ({ state }) => state === 'ready');
