@@ -1,7 +1,8 @@
 /**
  * Tensors of 150 kB to 20 MB to a model on Triton and back: an `infer` stage by reference, artifact to artifact, and
- * NVIDIA's tritonclient in Python, in turn, on one server. Prints the MB/s of each side, both directions counted: of the
- * median call, and of the fastest tenth, which other load on the machine disturbs least; `ratio` is of the latter.
+ * NVIDIA's tritonclient in Python, by value and by system shared memory, in turn, on one server. Prints the MB/s of each
+ * side, both directions counted: of the median call, and of the fastest tenth, which other load on the machine disturbs
+ * least; `ratio` is of the latter, by value.
  *
  *   npm run bench:tensors [-- --json] [--rounds N]
  */
@@ -97,8 +98,8 @@ async function python(endpoint: string) {
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
-    async call(size: number, calls: number) {
-      child.stdin.write(`${size} ${calls}\n`);
+    async call(size: number, calls: number, way: 'value' | 'shared') {
+      child.stdin.write(`${size} ${calls} ${way}\n`);
       const { value } = (await lines.next()) as { value: string };
       return JSON.parse(value) as readonly number[];
     },
@@ -130,18 +131,20 @@ async function main() {
     const rows: Row[] = [];
     for (const size of SIZES) {
       const calls = Math.max(2, Math.round(ROUND_BYTES / size));
-      const [ours, theirs]: [number[], number[]] = [[], []];
+      const [ours, theirs, shared]: [number[], number[], number[]] = [[], [], []];
       await byReference(backend, size, 2);
-      await other.call(size, 2);
       for (let round = 0; round < ROUNDS; round++) {
         ours.push(...(await byReference(backend, size, calls)));
-        theirs.push(...(await other.call(size, calls)));
+        theirs.push(...(await other.call(size, calls, 'value')));
+        shared.push(...(await other.call(size, calls, 'shared')));
       }
       const rate = (share: number, seconds: readonly number[]) => Math.round((2 * size) / within(share, seconds) / 1e6);
+      const rates = (seconds: readonly number[]) => ({ median: rate(0.5, seconds), fastest: rate(0.1, seconds) });
       rows.push({
         bytes: size,
-        millrace: { median: rate(0.5, ours), fastest: rate(0.1, ours) },
-        tritonclient: { median: rate(0.5, theirs), fastest: rate(0.1, theirs) },
+        millrace: rates(ours),
+        tritonclient: rates(theirs),
+        shared: rates(shared),
         ratio: within(0.1, theirs) / within(0.1, ours),
       });
     }
@@ -157,6 +160,8 @@ interface Row {
   readonly bytes: number;
   readonly millrace: { readonly median: number; readonly fastest: number };
   readonly tritonclient: Row['millrace'];
+  /** tritonclient by system shared memory. */
+  readonly shared: Row['millrace'];
   readonly ratio: number;
 }
 
@@ -166,11 +171,11 @@ function print(rows: readonly Row[]) {
     return;
   }
   process.stdout.write(`MB/s there and back: median call / fastest tenth (load ${loadavg()[0]?.toFixed(1)})\n`);
-  process.stdout.write('     bytes     millrace  tritonclient  ratio\n');
-  for (const { bytes, millrace, tritonclient, ratio } of rows) {
+  process.stdout.write('     bytes      millrace  tritonclient  shared memory  ratio\n');
+  for (const { bytes, millrace, tritonclient, shared, ratio } of rows) {
     const cell = ({ median, fastest }: Row['millrace']) => `${median} / ${fastest}`.padStart(13);
     process.stdout.write(
-      `${String(bytes).padStart(10)} ${cell(millrace)} ${cell(tritonclient)}  ${ratio.toFixed(2)}\n`,
+      `${String(bytes).padStart(10)} ${cell(millrace)} ${cell(tritonclient)}  ${cell(shared)}  ${ratio.toFixed(2)}\n`,
     );
   }
 }
