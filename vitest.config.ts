@@ -85,6 +85,7 @@ const WAITING = files([
   'integration/responses',
   'integration/access',
   'integration/decisions',
+  'integration/nexus',
   'integration/temporal-tls',
   'integration/config',
   'integration/fast-host-faults',

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 
 /** Temporal's packages that Millrace uses: they are published together and work together only in one release. */
-const PACKAGES = ['worker', 'client', 'common', 'activity', 'workflow', 'envconfig'].map(
+const PACKAGES = ['worker', 'client', 'common', 'activity', 'workflow', 'envconfig', 'nexus'].map(
   (name) => `@temporalio/${name}`,
 );
 

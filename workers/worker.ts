@@ -17,6 +17,7 @@ import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
+import { nexusService } from './nexus.js';
 import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
 import { logMistakes } from './scan/index.js';
@@ -30,6 +31,9 @@ import { createWebhookWorker } from './webhooks.js';
  * Temporal's default of 40, that many long segments would block all other runs of the worker.
  */
 const WORKFLOW_TASKS = 256;
+
+/** Concurrent starts of runs by Nexus, each a call of Temporal: with none enabled, the worker asks for none. */
+const NEXUS_TASKS = 16;
 
 /**
  * How long Temporal waits for the worker that has a run in its cache before it offers the next task or query to
@@ -66,13 +70,14 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
       starts.prepare,
     ),
     sinks: workerSinks(stages),
+    ...(settings.MILLRACE_NEXUS === 'on' && { nexusServices: [nexusService(stages.pipelines)] }),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
     tuner: {
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: WORKFLOW_TASKS },
       activityTaskSlotSupplier: slots.supplier(),
       localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: settings.MILLRACE_MAX_ACTIVITIES },
-      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: NEXUS_TASKS },
     },
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,

@@ -10,9 +10,15 @@ export class ForeignWorker {
     this.#child = child;
   }
 
-  /** Resolves when it takes work. */
-  static async start(queue: string): Promise<ForeignWorker> {
-    const args = ['test/fixtures/foreign-worker.mjs', address('TEMPORAL_ADDRESS'), queue];
+  /**
+   * Resolves when it takes work.
+   * @param where its namespace, and the file of its workflows; by default test/fixtures/foreign-workflows.mjs in `default`
+   */
+  static async start(
+    queue: string,
+    ...where: readonly [namespace?: string, workflows?: string]
+  ): Promise<ForeignWorker> {
+    const args = ['test/fixtures/foreign-worker.mjs', address('TEMPORAL_ADDRESS'), queue, ...where];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await Promise.race([
       once(child.stdout, 'data'),

@@ -18,6 +18,12 @@ export const WORKER_SETTINGS = {
     .describe(
       'Whether interactive runs that a caller waits for, and that are one segment, bypass Temporal: the gateway hands them to a worker, with the workflow as their guardian.',
     ),
+  MILLRACE_NEXUS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe(
+      'Whether the worker serves the Nexus service `millrace`, with an operation for each pipeline, to workflows of other namespaces. Off by default: endpoints have to be created on the Temporal server, and whoever reaches one can act for every tenant.',
+    ),
   MILLRACE_WORKER_METRICS_HOST: z
     .string()
     .default('127.0.0.1')
