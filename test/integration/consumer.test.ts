@@ -90,7 +90,7 @@ beforeAll(async () => {
 }, INSTALLS_MS);
 
 it('has one copy of what an app and Millrace share', async () => {
-  for (const name of ['zod', '@temporalio/workflow', '@temporalio/client']) {
+  for (const name of ['zod', '@temporalio/workflow', '@temporalio/client', '@temporalio/nexus', 'nexus-rpc']) {
     expect(existsSync(path.join(app, 'node_modules', name, 'package.json')), name).toBe(true);
     expect(existsSync(path.join(app, 'node_modules/millrace/node_modules', name)), name).toBe(false);
   }
