@@ -32,7 +32,7 @@ import { createWebhookWorker } from './webhooks.js';
  */
 const WORKFLOW_TASKS = 256;
 
-/** Concurrent starts of runs by Nexus, each a call of Temporal: with none enabled, the worker asks for none. */
+/** Concurrent starts of runs by Nexus, each one call of Temporal. A worker without a Nexus service polls for none. */
 const NEXUS_TASKS = 16;
 
 /**
