@@ -56,7 +56,7 @@ async function createNamespace({ workflowService }: Connection): Promise<void> {
 
 async function createEndpoint({ operatorService }: Connection): Promise<void> {
   const { endpoints } = await operatorService.listNexusEndpoints({ name: ENDPOINT });
-  for (const { id, version } of endpoints) await operatorService.deleteNexusEndpoint({ id, version });
+  for (const { id = null, version = null } of endpoints) await operatorService.deleteNexusEndpoint({ id, version });
   const worker = { namespace: 'default', taskQueue: QUEUE };
   await operatorService.createNexusEndpoint({ spec: { name: ENDPOINT, target: { worker } } });
 }
@@ -175,7 +175,7 @@ describe('a workflow of another namespace', () => {
   });
 
   it('cancels the run when it is cancelled', async () => {
-    const caller = await start('foreign-late', { input: { a: 1, b: 2 } });
+    const caller = await start('foreign-signed', { input: {} });
     const run = await runBehind(caller);
     expect((await run.describe()).status.name).toBe('RUNNING');
     await caller.cancel();
@@ -186,7 +186,7 @@ describe('a workflow of another namespace', () => {
   });
 
   it('leaves the run when its own timeout ends the operation', async () => {
-    const caller = await start('foreign-late', { input: { a: 1, b: 2 } }, { scheduleToCloseTimeout: '3s' });
+    const caller = await start('foreign-signed', { input: {} }, { scheduleToCloseTimeout: '3s' });
     const run = await runBehind(caller);
     expect(await failure(Promise.resolve(caller))).toBeInstanceOf(TimeoutFailure);
     expect((await run.describe()).status.name).toBe('RUNNING');

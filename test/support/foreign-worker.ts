@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import { address } from './runs.js';
 
 /** A worker of plain Temporal in a process of its own (test/fixtures/foreign-worker.mjs). */
@@ -12,13 +13,15 @@ export class ForeignWorker {
 
   /**
    * Resolves when it takes work.
-   * @param where its namespace, and the file of its workflows; by default test/fixtures/foreign-workflows.mjs in `default`
+   * @param workflows file of its workflows
    */
   static async start(
     queue: string,
-    ...where: readonly [namespace?: string, workflows?: string]
+    namespace = 'default',
+    workflows = 'test/fixtures/foreign-workflows.mjs',
   ): Promise<ForeignWorker> {
-    const args = ['test/fixtures/foreign-worker.mjs', address('TEMPORAL_ADDRESS'), queue, ...where];
+    const file = path.resolve(workflows);
+    const args = ['test/fixtures/foreign-worker.mjs', address('TEMPORAL_ADDRESS'), queue, namespace, file];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await Promise.race([
       once(child.stdout, 'data'),
