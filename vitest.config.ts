@@ -30,12 +30,14 @@ const files = (names: readonly string[]) => names.map((name) => `test/${name}.te
 
 /** Slow tests, of more than ten seconds each, that kill a server of the stack, or measure what another test beside them would change. */
 const SLOW = files([
+  'contract/openai',
   'contract/triton-texts',
   'integration/abuse',
   'integration/cancellation',
   'integration/device-lost',
   'integration/devices',
   'integration/faults-servers',
+  'integration/large-audio',
   'integration/profile',
 ]);
 
@@ -44,11 +46,9 @@ const BUSY = files([
   'integration/openai-clients',
   'integration/receipt-reader',
   'integration/run-list',
-  'integration/large-audio',
   'integration/random-plans',
   'integration/live-audio',
   'integration/catalogue',
-  'contract/openai',
   'integration/certified-cache',
   'integration/voice-round-trip',
   'integration/mcp',

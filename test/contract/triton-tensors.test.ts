@@ -365,7 +365,9 @@ describe('canaries and counts', () => {
       const after = (await client.statistics(model, limit()))[0];
       return (after?.succeeded ?? 0) + (after?.failed ?? 0) - (before?.succeeded ?? 0) - (before?.failed ?? 0);
     };
-    await vi.waitFor(async () => expect(await calls()).toBe(1), 30_000);
+    await vi.waitFor(async () => expect(await calls()).toBeGreaterThanOrEqual(1), 30_000);
+    // Those of the stack are used by other tests too.
+    if (MODELS.some((own) => own === model)) expect(await calls()).toBe(1);
   });
 
   it('need the model to be there', async () => {

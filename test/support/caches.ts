@@ -34,6 +34,9 @@ export interface TestCache {
   readonly metrics: Metrics;
 }
 
+/** A model server that others use too must not change what a cache gives. */
+const EMBED_MS = 30_000;
+
 export function openCache(
   redis: Redis,
   embedder: Embedder,
@@ -48,7 +51,7 @@ export function openCache(
   const allowances = { tenantBytesPerHour, principalBytesPerHour };
   const parts = { redis, metrics, logger, ...allowances, budget };
   return {
-    cache: new SemanticCache({ ...parts, embedderFor: () => embedder, timeouts }),
+    cache: new SemanticCache({ ...parts, embedderFor: () => embedder, timeouts: { embedMs: EMBED_MS, ...timeouts } }),
     exact: new ExactCache({ ...parts, ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }) }),
     vectors: new VectorCache(redis, logger, budget, allowances),
     budget,
