@@ -41,13 +41,16 @@ describe.concurrent('a model server that is away', () => {
     await client.connection.close();
   });
 
-  it('costs no run, no call and no slot: ten wait for it 20 s, say so, and go on within seconds', async () => {
+  it('costs no run, no call and no slot: ten wait for it 20 s, say so, and go on within seconds', async ({
+    expect,
+  }) => {
     const kinds = [asking('waits-queued'), asking('waits-inline', { execution: 'inline' })];
     const once = asking('waits-once', { retry: { attempts: 1 } });
     const all = [...Array.from({ length: 8 }, (_, i) => kinds[i % 2] as Pipeline), once, once];
     const runs = await Promise.all(all.map((of, i) => start(client, of, { question: `Question ${i}?` }, QUEUE)));
     await sleep(AWAY_MS / 2);
     for (const run of runs) {
+      // Polled by the test's own `expect`: the one in common does not know which of the concurrent tests it serves.
       const shown = async () =>
         await withWaits(client, await run.describe(), await run.query<readonly StageRecord[]>('stages'));
       await expect.poll(shown).toMatchObject([{ stage: 'answer', status: 'running', doing: 'waiting for assistant' }]);
