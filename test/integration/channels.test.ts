@@ -10,7 +10,7 @@ let subscriber: Redis;
 beforeAll(async () => {
   redis = testRedis();
   subscriber = testRedis();
-  await Promise.all([connected(redis, 30_000), connected(subscriber, 5_000)]);
+  await Promise.all([connected(redis, 30_000), connected(subscriber, 30_000)]);
 });
 afterAll(() => {
   redis.disconnect();

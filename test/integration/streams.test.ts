@@ -33,7 +33,7 @@ const subscriber = testRedis();
 const channels = new RedisChannelLog(redis, subscriber);
 beforeAll(async () => {
   client = await connect();
-  await Promise.all([connected(redis, 30_000), connected(subscriber, 5_000)]);
+  await Promise.all([connected(redis, 30_000), connected(subscriber, 30_000)]);
 });
 afterAll(async () => {
   await client.connection.close();

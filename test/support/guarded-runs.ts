@@ -16,7 +16,7 @@ import { testRedis } from './test-worker.js';
 /** The part of a gateway that starts guarded runs. */
 export async function starter(client: Client, queue: string, url = address('REDIS_URL')) {
   const [redis, subscriber] = [testRedis(url), testRedis(url)];
-  for (const each of [redis, subscriber]) await connected(each, 10_000);
+  for (const each of [redis, subscriber]) await connected(each, 60_000);
   const logger = pino({ level: 'silent' });
   const answers = new Answers(subscriber, logger);
   await until('answers can arrive', () => answers.channel !== undefined);

@@ -28,7 +28,7 @@ import { TestWorker, testRedis } from './test-worker.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** A loaded machine may take long to connect. */
-const CONNECT_MS = 10_000;
+const CONNECT_MS = 60_000;
 
 /** A gateway and a worker of the sources, in the test's own process, on the stack's real servers. */
 export interface ServedPipelines {
@@ -74,9 +74,18 @@ export async function servePipelines(
   const logger = pino({ level: 'silent' });
   const stages = await composeStages(settings, createLogger(settings, 'test'), connectors);
   const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ outside: connectors }));
-  const [journals, subscriber] = [testRedis(answersRedis), testRedis(answersRedis)];
-  // A first run without them would take the long way.
-  for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);
+  const connection = async () => {
+    const redis = testRedis(answersRedis);
+    // Commands before that are rejected: a first run would take the long way, and a request would get no answer.
+    await connected(redis, CONNECT_MS);
+    return redis;
+  };
+  const [journals, subscriber, reading, listener] = [
+    await connection(),
+    await connection(),
+    await connection(),
+    await connection(),
+  ];
   const [client, worker] = await Promise.all([
     connect(),
     TestWorker.start({
@@ -89,7 +98,6 @@ export async function servePipelines(
     }),
   ]);
   const answers = new Answers(subscriber, logger);
-  const [reading, listener] = [testRedis(answersRedis), testRedis(answersRedis)];
   const events = new RunEventReader(reading, listener);
   const early: string[] = [];
   const fastPath = new FastJobs(reading, queue);

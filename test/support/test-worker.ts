@@ -7,7 +7,7 @@ import type { ForeignCalls } from '../../activities/stage/foreign-calls.js';
 import type { StageRunner } from '../../activities/stage/stage-runner.js';
 import { RunEventLog } from '../../stores/events/index.js';
 import { FastJobQueue } from '../../stores/jobs/index.js';
-import { createRedis } from '../../stores/redis/index.js';
+import { connected, createRedis } from '../../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
 import { workerActivities } from '../../workers/activities.js';
 import { ActivitySlots } from '../../workers/activity-slots.js';
@@ -94,6 +94,8 @@ export class TestWorker {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
     const own = redis ?? testRedis();
+    // A first segment would not begin without it. One that a test brings may be away on purpose.
+    if (redis === undefined) await connected(own, 60_000);
     const connection = await NativeConnection.connect({ address: address('TEMPORAL_ADDRESS') });
     const ends = new AbortController();
     const worker = await Worker.create({
