@@ -126,8 +126,8 @@ describe('two servers behind one name', () => {
     };
     const endpointsNow = async () => (await pools.reach(AbortSignal.timeout(10_000))).m?.of;
     await call();
-    await until('both have had their first call', () => counts().every((count) => count > 0));
-    expect(Math.min(...(await since(eight)))).toBeGreaterThanOrEqual(2);
+    // The first call of each is one that warms it up: it gets others when that one has been answered.
+    await until('both get calls', async () => Math.min(...(await since(eight))) >= 2);
     expect(fronts[1]?.calls[0]?.headers.host).toBe(`llm.test:${port}`);
     dns.names.set('llm.test', [{ a: '127.0.0.2' }]);
     await until('the first is gone', async () => (await endpointsNow()) === 1);
@@ -138,8 +138,7 @@ describe('two servers behind one name', () => {
     dns.broken = false;
     dns.names.set('llm.test', [{ a: '127.0.0.1' }, { a: '127.0.0.2' }]);
     await until('the first is back', async () => (await endpointsNow()) === 2);
-    await call();
-    expect((await since(eight))[0]).toBeGreaterThanOrEqual(2);
+    await until('the first gets calls again', async () => ((await since(eight))[0] ?? 0) >= 2);
     pools.close();
   });
 

@@ -1,12 +1,22 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-/** Ends the run's output with the one line that CI reads: `N passed, N failed`, and why tests were skipped. */
+/**
+ * Ends the run's output with the one line that CI reads: `N passed, N failed`; before it, which tests passed only when they
+ * were tried again, with the first try's error, and why tests were skipped.
+ */
 // biome-ignore lint/style/noDefaultExport: vitest takes a reporter's default export
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
     const cases = modules.flatMap((module) => [...module.children.allTests()]);
     const of = (state: string) => cases.filter((test: TestCase) => test.result().state === state);
     const broken = modules.filter((module) => module.errors().length > 0).length;
+    for (const test of of('passed')) {
+      if (!test.diagnostic()?.flaky) continue;
+      const [error] = test.result().errors ?? [];
+      process.stdout.write(
+        `passed on a second try: ${test.module.relativeModuleId} > ${test.fullName}: ${error?.message}\n`,
+      );
+    }
     const skipped = of('skipped');
     for (const test of skipped) {
       const result = test.result();
