@@ -109,11 +109,8 @@ const patient = {
   expect: { poll: { timeout: POLL_MS } },
   fileParallelism: false,
 };
-/**
- * Files share the modules of their process, which take seconds to load anew for each. On a machine that stands still for seconds
- * a test is tried a second time; the run's last lines name it and the first try's error, which is looked into.
- */
-const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient, isolate: false, retry: 1 };
+/** Files share the modules of their process, which take seconds to load anew for each. */
+const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient, isolate: false };
 
 // biome-ignore lint/style/noDefaultExport: vitest takes the default export
 export default defineConfig({

@@ -14,7 +14,7 @@ export default class ClosingLine implements Reporter {
       if (!test.diagnostic()?.flaky) continue;
       const [error] = test.result().errors ?? [];
       process.stdout.write(
-        `passed on a second try: ${test.module.relativeModuleId} > ${test.fullName}: ${error?.message}\n`,
+        `passed only when tried again: ${test.module.relativeModuleId} > ${test.fullName}: ${error?.message}\n`,
       );
     }
     const skipped = of('skipped');
