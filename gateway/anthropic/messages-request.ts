@@ -14,6 +14,7 @@ const body = z.object({
   stream: z.boolean().optional(),
   temperature: z.number().min(0).max(1).optional(),
   top_p: z.number().min(0).max(1).optional(),
+  top_k: z.int().min(1).optional(),
   stop_sequences: z.array(z.string()).max(16).optional(),
   tools: z
     .array(
@@ -84,6 +85,7 @@ function parametersOf(request: z.output<typeof body>): Parameter[] {
     { param: 'max_tokens', name: 'max_tokens', value: request.max_tokens, neutral: true },
     { param: 'temperature', name: 'temperature', value: request.temperature, neutral: request.temperature === 1 },
     { param: 'top_p', name: 'top_p', value: request.top_p, neutral: request.top_p === 1 },
+    { param: 'top_k', name: 'top_k', value: request.top_k },
     { param: 'stop_sequences', name: 'stop', value: request.stop_sequences, neutral: !request.stop_sequences?.length },
     {
       param: 'tools',

@@ -55,10 +55,20 @@ export async function readMultipart(
     if (isInput) {
       for (const [field, inner] of Object.entries(parseInput(value)))
         given.add(field, await form.withMedia(field, inner, take));
-    } else given.add(part.fieldname, await readPart(part.fieldname, value, form, intake, take));
+    } else {
+      const field = fieldOf(part.fieldname, form);
+      const path = field === part.fieldname ? field : given.nextOf(field);
+      given.add(path, await readPart(path, value, form, intake, take));
+    }
   }
   if (parts === 0) throw emptyBody();
   return given.whole();
+}
+
+/** The list of a part whose name ends with `[]`, as web forms write an item of a list; otherwise the name itself. */
+function fieldOf(name: string, form: InputForm): string {
+  const list = name.endsWith('[]') ? name.slice(0, -2) : name;
+  return !form.has(name) && form.isList(list) ? list : name;
 }
 
 /** Reads a part that is not a file: a reference to media, or the value of a field. */
@@ -130,7 +140,8 @@ async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBod
 }
 
 /** The field of a file: the one that its part names, or the only media field of the input. */
-function fileField(name: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
+function fileField(sent: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
+  const name = fieldOf(sent, form);
   const [only = ''] = form.media.size === 1 && !form.has(name) ? form.media : [name];
   const list = form.isList(only) ? only : /^(.+)\.\*$/.exec(only)?.[1];
   const path = list !== undefined && form.isList(list) ? given.nextOf(list) : only;

@@ -7,6 +7,7 @@ import type { SpokenWish } from './chat-audio.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
+import { chatToolChoice, chosen } from './tool-choice.js';
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
@@ -81,6 +82,8 @@ const chatBody = z.object({
   top_p: z.number().min(0).max(1).nullish(),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
+  top_k: z.int().min(1).nullish(),
+  min_p: z.number().min(0).max(1).nullish(),
   stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
   seed: z.int().nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
@@ -101,12 +104,7 @@ const chatBody = z.object({
     )
     .superRefine(foreignSchemas('function', 'parameters'))
     .nullish(),
-  tool_choice: z
-    .union([
-      z.enum(['auto', 'none', 'required']),
-      z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
-    ])
-    .nullish(),
+  tool_choice: chatToolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   modalities: z.array(z.enum(['text', 'audio'])).nullish(),
   audio: z
@@ -247,7 +245,11 @@ export function argumentsOf(text: string, param: string): JsonObject {
 }
 
 function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
-  const { tools, tool_choice, response_format, stop } = request;
+  const { response_format, stop } = request;
+  const { tools, choice } = chosen(
+    request.tools?.map(({ function: tool }) => toolOf(tool)),
+    request.tool_choice,
+  );
   if (request.max_tokens && request.max_completion_tokens)
     throw invalidParam('max_tokens', 'is the older name of max_completion_tokens; give one of them');
   const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
@@ -256,6 +258,9 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
       name,
       value: request[name],
     })),
+    // Of vLLM and llama.cpp: OpenAI's API does not have them.
+    { param: 'top_k', name: 'top_k', value: request.top_k },
+    { param: 'min_p', name: 'min_p', value: request.min_p, neutral: request.min_p === 0 },
     { param: 'max_completion_tokens', name: 'max_tokens', value: request.max_completion_tokens },
     { param: 'top_p', name: 'top_p', value: request.top_p, neutral: request.top_p === 1 },
     ...(['presence_penalty', 'frequency_penalty'] as const).map((name) => ({
@@ -268,14 +273,14 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
     {
       param: 'tools',
       name: 'tools',
-      value: tools?.map(({ function: tool }) => toolOf(tool)),
+      value: tools,
       neutral: tools?.length === 0,
     },
     {
       param: 'tool_choice',
       name: 'tool_choice',
-      value: typeof tool_choice === 'object' && tool_choice ? { name: tool_choice.function.name } : tool_choice,
-      neutral: tool_choice === 'auto' || tool_choice === 'none',
+      value: choice,
+      neutral: choice === 'auto' || choice === 'none',
     },
     {
       param: 'parallel_tool_calls',

@@ -6,6 +6,7 @@ import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
 import type { Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
+import { chosen, responsesToolChoice } from './tool-choice.js';
 
 /** Limits of OpenAI's. */
 const MOST_METADATA = 16;
@@ -105,9 +106,7 @@ const responsesBody = z.object({
     )
     .superRefine(foreignSchemas('parameters'))
     .nullish(),
-  tool_choice: z
-    .union([z.enum(['auto', 'none', 'required']), z.object({ type: z.literal('function'), name: z.string() })])
-    .nullish(),
+  tool_choice: responsesToolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   text: z
     .object({
@@ -274,17 +273,18 @@ const textOf = (content: Content): string =>
   typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
 
 function parametersOf(request: Body): Parameter[] {
-  const { tools, tool_choice, parallel_tool_calls, text, temperature, top_p, max_output_tokens, reasoning } = request;
+  const { parallel_tool_calls, text, temperature, top_p, max_output_tokens, reasoning } = request;
+  const { tools, choice } = chosen(request.tools?.map(toolOf), request.tool_choice);
   const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
     { param: 'temperature', name: 'temperature', value: temperature },
     { param: 'top_p', name: 'top_p', value: top_p, neutral: top_p === 1 },
     { param: 'max_output_tokens', name: 'max_tokens', value: max_output_tokens },
-    { param: 'tools', name: 'tools', value: tools?.map(toolOf), neutral: tools?.length === 0 },
+    { param: 'tools', name: 'tools', value: tools, neutral: tools?.length === 0 },
     {
       param: 'tool_choice',
       name: 'tool_choice',
-      value: typeof tool_choice === 'object' && tool_choice ? { name: tool_choice.name } : tool_choice,
-      neutral: tool_choice === 'auto' || tool_choice === 'none',
+      value: choice,
+      neutral: choice === 'auto' || choice === 'none',
     },
     {
       param: 'parallel_tool_calls',

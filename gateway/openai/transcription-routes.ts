@@ -11,6 +11,7 @@ import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { inputForm } from '../input/input-form.js';
 import { readInput } from '../input/read-input.js';
+import { segmentsIn, srt, verboseSegments, vtt } from './captions.js';
 import { TRANSCRIBE } from './docs.js';
 import { errorBody, invalidParam } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
@@ -25,12 +26,22 @@ const parts = z.strictObject({
   prompt: z.string().optional(),
   temperature: z.number().min(0).max(1).optional(),
   response_format: z.enum(['json', 'text', 'verbose_json', 'srt', 'vtt', 'diarized_json']).optional(),
+  timestamp_granularities: z.array(z.enum(['segment', 'word'])).optional(),
   stream: z.boolean().optional(),
 });
 type Parts = z.output<typeof parts>;
 
-/** Optional fields of a pipeline's output for `verbose_json`. */
-const VERBOSE_FIELDS = ['language', 'segments'] as const;
+type Format = NonNullable<Parts['response_format']>;
+
+/** Fields of a pipeline's output that a format has beside the text, where the pipeline returns them. */
+const MORE_FIELDS: Readonly<Record<Format, readonly string[]>> = {
+  json: [],
+  text: [],
+  verbose_json: ['language', 'segments'],
+  srt: ['segments'],
+  vtt: ['segments'],
+  diarized_json: [],
+};
 
 /** `POST /v1/audio/transcriptions`: a multipart file; responds with JSON, text or server-sent events. */
 export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
@@ -43,16 +54,13 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const model = models.get('transcription', checkedBody.model, caller);
     const { face } = model;
     const { response_format: format = 'json', language, prompt, temperature } = checkedBody;
-    if (format === 'verbose_json') refuseVerbose(model, checkedBody);
-    else if (format !== 'json' && format !== 'text')
-      throw invalidParam('response_format', `"${format}" is not supported; use json, text or verbose_json`);
+    refuseUnknown(format, model, checkedBody);
     if (checkedBody.stream && format !== 'json')
       throw invalidParam('response_format', 'must be "json" with "stream": true');
     const given = { [face.input]: checkedBody.file as unknown as JsonObject };
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
-    const fields = [face.output, ...(format === 'verbose_json' ? VERBOSE_FIELDS : [])];
-    const order = orderOf(model, input, fields);
+    const order = orderOf(model, input, [face.output, ...MORE_FIELDS[format]]);
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);
@@ -61,8 +69,18 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     }
     const document = await runToEnd(exchange, order);
     const text = textOf(document, model);
-    if (format === 'text') return await reply.type('text/plain; charset=utf-8').send(`${text}\n`);
-    return format === 'json' ? { text, ...usageBody(document) } : verbose(document, model, checkedBody, text);
+    switch (format) {
+      case 'text':
+        return await reply.type('text/plain; charset=utf-8').send(`${text}\n`);
+      case 'srt':
+        return await reply.type('text/plain; charset=utf-8').send(srt(segmentsIn(document.output?.segments)));
+      case 'vtt':
+        return await reply.type('text/vtt; charset=utf-8').send(vtt(segmentsIn(document.output?.segments)));
+      case 'verbose_json':
+        return verbose(document, model, checkedBody, text);
+      default:
+        return { text, ...usageBody(document) };
+    }
   });
 }
 
@@ -73,6 +91,22 @@ async function readParts(
   form: ReturnType<typeof inputForm>,
 ): Promise<Parts> {
   return (await readInput(request, form, tenant, deps.artifacts, deps.limits)) as unknown as Parts;
+}
+
+/** Refuses a format for which the pipeline returns too little, before it runs. */
+function refuseUnknown(format: Format, model: Model, given: Parts): void {
+  const { outputs, pipeline } = model;
+  const times = given.timestamp_granularities;
+  if (times && format !== 'verbose_json')
+    throw invalidParam('timestamp_granularities', 'requires the response_format "verbose_json"');
+  if (format === 'diarized_json')
+    throw invalidParam('response_format', `"${format}" is not supported; use json, text, verbose_json, srt or vtt`);
+  if (format === 'verbose_json') refuseVerbose(model, given);
+  const [param, wanted] = times ? ['timestamp_granularities', 'these times'] : ['response_format', `"${format}"`];
+  if ((times || format === 'srt' || format === 'vtt') && !outputs.has('segments')) {
+    const how = 'a transcribe stage with "segments" has them: return them as "segments"';
+    throw invalidParam(param, `"${pipeline.name}" does not return the segments that ${wanted} need; ${how}`);
+  }
 }
 
 /** `verbose_json` needs the duration of the file, and the language from the pipeline or the request. */
@@ -94,7 +128,7 @@ function verbose({ output = {} }: RunDocument, { outputs }: Model, { language, f
     language: outputs.has('language') ? output.language : language,
     duration: (isArtifact(file) ? (file.durationMs ?? 0) : 0) / 1_000,
     text,
-    ...(outputs.has('segments') && { segments: output.segments }),
+    ...(outputs.has('segments') && verboseSegments(segmentsIn(output.segments))),
   };
 }
 

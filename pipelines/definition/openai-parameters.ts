@@ -10,6 +10,8 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
   chat: {
     temperature: 'temperature',
     top_p: 'topP',
+    top_k: 'topK',
+    min_p: 'minP',
     max_tokens: 'maxTokens',
     stop: 'stop',
     seed: 'seed',

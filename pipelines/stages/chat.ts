@@ -34,6 +34,10 @@ const parameters = {
   temperature: z.number().min(0).max(2).optional(),
   /** Nucleus sampling: draw only from the likeliest tokens with this total probability. */
   topP: z.number().gt(0).max(1).optional(),
+  /** Draw only from so many of the likeliest tokens, where the server can. */
+  topK: z.int().min(1).optional(),
+  /** Draw only from tokens that are at least this fraction as likely as the likeliest, where the server can. */
+  minP: z.number().min(0).max(1).optional(),
   maxTokens: z.int().min(1).optional(),
   /** Stop sequences. */
   stop: z.array(z.string().min(1)).max(16).optional(),

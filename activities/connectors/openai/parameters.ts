@@ -7,9 +7,7 @@ import { boundTo, closed } from './structured.js';
 import { thinkingOf } from './thinking.js';
 
 /** Parameters of a `chat` call: the definition's options and the call's own. */
-export interface ChatWith
-  extends ChatParameters,
-    Pick<ChatOptions, 'topK' | 'minP' | 'logprobs' | 'thinkingTokens' | 'constrain'> {
+export interface ChatWith extends ChatParameters, Pick<ChatOptions, 'logprobs' | 'thinkingTokens' | 'constrain'> {
   readonly system?: string;
   readonly schema?: JsonObject;
   /** `false`: the reply is not bound to the schema; `data` is present if it happens to fit. */

@@ -25,6 +25,7 @@ const meeting = pipeline(
         .optional(),
       voices: z.record(z.string(), audio()).optional(),
       anything: z.json().optional(),
+      words: z.array(z.string()).optional(),
     }),
   },
   ({ input, stage }) => {
@@ -160,6 +161,18 @@ describe('a form', () => {
       voices: { ada: stored(wav) }, // zod drops the other
     });
     expect({}).not.toHaveProperty('uri');
+  });
+
+  test('with items of lists as web forms name them', async () => {
+    const response = await form([
+      ['speaker', JSON.stringify({ voice: sent(wav), name: 'Ada' })],
+      ['words[]', 'one'],
+      ['clips[]', wav],
+      ['words[]', '2'],
+      ['clips[]', other],
+    ]);
+    expect(inputOf(response)).toMatchObject({ words: ['one', '2'], clips: [stored(wav), stored(other)] });
+    expect(fieldsOf(await form([['speaker.name[]', 'Ada']]))).toContain('speaker.name[]');
   });
 
   test('with a list’s files one after the other, and references by path', async () => {

@@ -132,6 +132,8 @@ describe('a conversation', () => {
       model: 'chat',
       temperature: 0.5,
       top_p: 0.9,
+      top_k: 40,
+      min_p: 0.05,
       max_completion_tokens: 9,
       stop: 'END',
       seed: 1,
@@ -148,6 +150,8 @@ describe('a conversation', () => {
       history: [],
       temperature: 0.5,
       topP: 0.9,
+      topK: 40,
+      minP: 0.05,
       maxTokens: 9,
       stop: ['END'],
       seed: 1,
@@ -155,6 +159,15 @@ describe('a conversation', () => {
       toolChoice: { name: 'look' },
       output: { schema: parameters, strict: true },
     });
+  });
+
+  test.each(['auto', 'required'] as const)('offers only the allowed tools (%s)', async (mode) => {
+    answers({ text: 'So.' });
+    const named = (name: string) => ({ type: 'function', function: { name } });
+    const tools = ['look', 'buy', 'ask'].map(named);
+    const allowed = { mode, tools: [named('ask'), named('look')] };
+    await post({ model: 'chat', tools, tool_choice: { type: 'allowed_tools', allowed_tools: allowed } });
+    expect(inputGiven()).toMatchObject({ tools: [{ name: 'look' }, { name: 'ask' }], toolChoice: mode });
   });
 
   test('brings images to a pipeline that sees', async () => {
@@ -237,11 +250,22 @@ describe('a conversation', () => {
 describe('what cannot be answered as it is meant is refused by the parameter', () => {
   const system = { role: 'system', content: 'Be brief.' };
   const image = { type: 'image_url', image_url: { url: 'https://example.org/a.png' } };
-  const tool = { type: 'function', function: { name: 'look' } };
+  const named = (name: string) => ({ type: 'function', function: { name } });
+  const tool = named('look');
   const cases: [string, object, string, string?][] = [
     ['several choices', { model: 'chat', n: 2 }, 'n'],
     ['log probabilities', { model: 'chat', logprobs: true }, 'logprobs'],
-    ['an unknown parameter', { model: 'chat', top_k: 3 }, 'top_k'],
+    ['an unknown parameter', { model: 'chat', top_a: 3 }, 'top_a'],
+    ['a sampling parameter without a field', { model: 'rag-answer', top_k: 3 }, 'top_k'],
+    [
+      'an allowed tool that is not offered',
+      {
+        model: 'chat',
+        tools: [tool],
+        tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [named('find')] } },
+      },
+      'tool_choice',
+    ],
     ['a wrong type', { model: 'chat', temperature: 'hot' }, 'temperature'],
     ['a value out of bounds', { model: 'chat', temperature: 3 }, 'temperature'],
     ['two limits', { model: 'chat', max_tokens: 1, max_completion_tokens: 2 }, 'max_tokens'],

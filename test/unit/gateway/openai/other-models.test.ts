@@ -8,7 +8,7 @@ import {
   transcribeModel,
   voiceAssistant,
 } from '../../../../pipelines/catalog/index.js';
-import { audio, MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import { audio, MillraceError, type Pipeline, pipeline, transcribe } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { pieces, wavFile } from '../../../support/wav-samples.js';
@@ -20,9 +20,15 @@ const heard = pipeline(
   ({ input }) => ({ text: 'So.', audio: input.audio }),
 );
 
+/** Returns times. */
+const timed = pipeline('timed', { input: z.object({ audio: audio() }) }, ({ input, stage }) => {
+  const { text, segments } = stage('transcript', transcribe({ model: 'whisper', segments: 'words' }), input);
+  return { text, segments, language: 'en' };
+});
+
 let gateway: TestGateway;
 beforeEach(async () => {
-  const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard];
+  const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard, timed];
   gateway = await testGateway({}, { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}) });
 });
 afterEach(() => gateway.close());
@@ -157,6 +163,76 @@ describe('a transcription', () => {
     expect((await send(parts)).json()).toEqual({ task: 'transcribe', language: 'de', duration: 0.5, text: 'So.' });
   });
 
+  describe('with times', () => {
+    const segments = [
+      { start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co', words: [{ start: 0, end: 0.4, text: 'Dear' }] },
+      { start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
+      { start: 3_725.5, end: 3_726, text: ' ' },
+      { start: 359_999.9996, end: 360_000, text: 'long.' },
+    ];
+    const sendTimed = (...parts: [string, string][]) => send([['model', 'timed'], ...parts]);
+
+    test('is SubRip', async () => {
+      answers({ text: 'So.', segments });
+      const response = await sendTimed(['response_format', 'srt']);
+      expect(response.headers['content-type']).toBe('text/plain; charset=utf-8');
+      expect(response.body).toBe(
+        '1\n00:00:00,000 --> 00:00:01,500\nAda & Co: Dear <all>,\n\n' +
+          '2\n00:00:01,500 --> 01:02:05,000\nthis --> is 2\n\n' +
+          '3\n100:00:00,000 --> 100:00:00,000\nlong.\n\n',
+      );
+      expect(gateway.temporal.only().options.args[1].outputs).toEqual(['segments', 'text']);
+    });
+
+    test('is WebVTT', async () => {
+      answers({ text: 'So.', segments });
+      const response = await sendTimed(['response_format', 'vtt']);
+      expect(response.headers['content-type']).toBe('text/vtt; charset=utf-8');
+      expect(response.body).toBe(
+        'WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<v Ada &amp; Co>Dear &lt;all&gt;,\n\n' +
+          '00:00:01.500 --> 01:02:05.000\nthis --&gt; is 2\n\n' +
+          '100:00:00.000 --> 100:00:00.000\nlong.\n\n',
+      );
+    });
+
+    test.each([
+      ['srt', ''],
+      ['vtt', 'WEBVTT\n\n'],
+    ])('of silence is an empty file (%s)', async (format, body) => {
+      answers({ text: '', segments: [] });
+      const response = await sendTimed(['response_format', format]);
+      expect([response.statusCode, response.body]).toEqual([200, body]);
+    });
+
+    test('has its words in a list of their own', async () => {
+      answers({ text: 'So.', language: 'en', segments: segments.slice(0, 2) });
+      const response = await sendTimed(
+        ['response_format', 'verbose_json'],
+        ['timestamp_granularities[]', 'word'],
+        ['timestamp_granularities[]', 'segment'],
+      );
+      expect(response.json()).toEqual({
+        task: 'transcribe',
+        language: 'en',
+        duration: 0.5,
+        text: 'So.',
+        words: [{ word: 'Dear', start: 0, end: 0.4 }],
+        segments: [
+          { id: 0, start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co' },
+          { id: 1, start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
+        ],
+      });
+    });
+
+    test('that are none is an error with the field', async () => {
+      answers({ text: 'So.', segments: [{ start: 0, end: 'later', text: 'So.' }] });
+      const response = await sendTimed(['response_format', 'srt']);
+      expect(response.statusCode).toBe(502);
+      expect(response.json()).toMatchObject({ error: { code: 'INVALID_OUTPUT' } });
+      expect(response.body).toContain('segments.0.end');
+    });
+  });
+
   test.each([
     [
       'a language that is not taken',
@@ -175,10 +251,36 @@ describe('a transcription', () => {
       'response_format',
     ],
     [
-      'subtitles',
+      'subtitles of a pipeline without times',
       [
         ['model', 'transcribe'],
         ['response_format', 'srt'],
+      ],
+      'response_format',
+    ],
+    [
+      'times of a pipeline without times',
+      [
+        ['model', 'heard'],
+        ['language', 'de'],
+        ['response_format', 'verbose_json'],
+        ['timestamp_granularities[]', 'word'],
+      ],
+      'timestamp_granularities',
+    ],
+    [
+      'times in a text',
+      [
+        ['model', 'timed'],
+        ['timestamp_granularities[]', 'word'],
+      ],
+      'timestamp_granularities',
+    ],
+    [
+      'speakers',
+      [
+        ['model', 'timed'],
+        ['response_format', 'diarized_json'],
       ],
       'response_format',
     ],
