@@ -53,6 +53,8 @@ export interface GatewayDeps extends GatewayParts, RunDeps {
 export interface GatewayLimits extends RunLimits {
   /** Largest media file. */
   readonly maxAudioBytes: number;
+  /** Origins whose addresses callers may send in place of media, such as `https://images.example`. Absent: none. */
+  readonly mediaOrigins?: readonly string[] | undefined;
   /** Largest JSON body, and largest text part of a multipart body. */
   readonly maxJsonBytes: number;
   /** Most bytes of request bodies that the process holds in memory, over all doors. Absent: unlimited. */

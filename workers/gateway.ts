@@ -127,6 +127,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     },
     limits: {
       maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
+      mediaOrigins: settings.MILLRACE_MEDIA_ORIGINS,
       maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
       maxBodyMemoryBytes: settings.MILLRACE_MAX_BODY_MEMORY_BYTES,
       maxTenantBodyMemoryBytes: settings.MILLRACE_TENANT_BODY_MEMORY_BYTES,

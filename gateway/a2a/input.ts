@@ -31,7 +31,7 @@ export async function inputFrom(
   const { said } = sent;
   const session: JsonObject = memory === 'session' ? { session: context } : {};
   const given = fieldsIn(sent);
-  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes);
+  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits);
   if (said.length === 0) return await readJsonInput({ ...session, ...given }, form, intake);
   if (!model) {
     const message = `"${pipeline.name}" is no chat model: send its input as one data part`;

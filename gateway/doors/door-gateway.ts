@@ -33,7 +33,7 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     if (pipeline === undefined) throw pipelineNotFound(order.pipeline, deps, caller);
     const form = forms.get(pipeline.name) ?? inputForm(pipeline);
     forms.set(pipeline.name, form);
-    const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
+    const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
     const input = await readJsonInput(order.input, form, intake);
     const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
     const persistence = { ...(waitMs > 0 && { retry: 0 }), ...persistenceOf(request.headers) };

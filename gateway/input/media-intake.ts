@@ -4,6 +4,8 @@ import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import type { GatewayLimits } from '../deps.js';
+import { fetchedMedia, isOnTheNetwork, whyNotFetched } from './fetched-media.js';
 import { invalidInput } from './input-form.js';
 import { tooLarge, type Upload } from './upload.js';
 
@@ -19,6 +21,8 @@ const EXAMPLES: Readonly<Record<MediaKind, string>> = {
 const BASE64_STEP = 64 * 1024;
 /** Most media of an input: each takes a lookup in the store, and 8 MiB of JSON could contain 80,000 addresses. */
 const MOST_MEDIA = 1_000;
+/** Most of them that are fetched: each makes a request to another server. */
+const MOST_FETCHED = 20;
 
 /** A file of a known length in bytes. */
 export interface Pieces {
@@ -35,12 +39,18 @@ const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_L
  */
 export class MediaIntake {
   #taken = 0;
+  #fetched = 0;
+  readonly #origins: readonly string[];
+  readonly maxBytes: number;
 
   constructor(
     readonly store: ArtifactStore,
     readonly tenant: string,
-    readonly maxBytes: number,
-  ) {}
+    { maxAudioBytes, mediaOrigins = [] }: Pick<GatewayLimits, 'maxAudioBytes' | 'mediaOrigins'>,
+  ) {
+    this.maxBytes = maxAudioBytes;
+    this.#origins = mediaOrigins;
+  }
 
   /** Streams a file into the store. */
   fromFile(field: string, bytes: AsyncIterable<Uint8Array>, upload: Upload, kind: MediaKind): Promise<Artifact> {
@@ -71,11 +81,22 @@ export class MediaIntake {
       return this.#fromBase64(field, value.base64, value.mime, kind);
     const uri = isJsonObject(value) ? value.uri : undefined;
     if (typeof uri !== 'string') throw invalidInput([{ field, message: `must be ${FORMS}` }]);
+    if (isOnTheNetwork(uri)) return await this.#fromNetwork(field, uri, kind);
     if (parseArtifactUri(uri) === undefined) {
       throw invalidInput([{ field: `${field}.uri`, message: 'is not an address: artifact://<tenant>/<sha256>' }]);
     }
     this.#count(field);
     return about(field, async () => await this.store.stat(this.tenant, uri));
+  }
+
+  async #fromNetwork(field: string, address: string, kind: MediaKind): Promise<Artifact> {
+    const why = whyNotFetched(address, this.#origins);
+    if (why !== undefined) throw invalidInput([{ field: `${field}.uri`, message: why }]);
+    if (++this.#fetched > MOST_FETCHED) {
+      const message = `exceeds the limit of ${MOST_FETCHED} media that are fetched for an input`;
+      throw invalidInput([{ field: `${field}.uri`, message }]);
+    }
+    return await this.#put(field, kind, () => fetchedMedia(address, this.#origins, this.maxBytes));
   }
 
   async #fromBase64(field: string, text: string, mime: Json | undefined, kind: MediaKind): Promise<Artifact> {

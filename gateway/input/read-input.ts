@@ -29,7 +29,7 @@ export async function readInput(
   limits: GatewayLimits,
 ): Promise<JsonObject> {
   const upload = new Upload(request.raw, limits.uploadTimeoutMs);
-  const intake = new MediaIntake(store, tenant, limits.maxAudioBytes);
+  const intake = new MediaIntake(store, tenant, limits);
   try {
     const given = request.isMultipart()
       ? await readMultipart(request, form, intake, upload, limits)

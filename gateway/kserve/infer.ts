@@ -75,7 +75,7 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
     throw invalid('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
-  const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
+  const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
   const input = await inputs.read((tensors) => readTensors(model, tensors, parameters, intake));
   return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
 }

@@ -17,11 +17,7 @@ export type Answered = { readonly result: CallToolResult } | { readonly needs: N
 /** The input of a call: its media stored, its fields checked. Throws `FORBIDDEN`, `INVALID_INPUT` and errors of media. */
 export async function inputOf(deps: GatewayDeps, { tool, caller }: ToolCall, given: JsonObject): Promise<JsonObject> {
   requirePermission(caller, 'run');
-  return await readJsonInput(
-    given,
-    tool.form,
-    new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes),
-  );
+  return await readJsonInput(given, tool.form, new MediaIntake(deps.artifacts, caller.tenant, deps.limits));
 }
 
 /**

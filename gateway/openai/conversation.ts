@@ -4,10 +4,11 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
+import { whyNotFetched } from '../input/fetched-media.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
 import { type Model, parsed } from './models.js';
-import { wholeText } from './sent-parts.js';
+import { addressesOf, wholeText } from './sent-parts.js';
 
 /** A message with its path in the request: `messages[2]`. */
 export interface Turn {
@@ -52,6 +53,7 @@ export async function inputOf(model: Model, conversation: Conversation, deps: Ga
     ...messagesFor(model, turns),
     ...parametersFor(model, conversation.parameters),
   };
+  expectFetched(conversation.turns, deps.limits.mediaOrigins);
   const stored = await withMedia(model, given, deps, tenant).catch((error: unknown) => {
     throw aboutTurns(error, conversation.about);
   });
@@ -61,6 +63,16 @@ export async function inputOf(model: Model, conversation: Conversation, deps: Ga
     const fromTurns = [model.face.input, model.face.system, 'history', 'images', 'parts'];
     return fromTurns.includes(field) ? conversation.about : field;
   });
+}
+
+/** Throws `INVALID_INPUT` with the message whose media have an address that is not fetched. */
+function expectFetched(turns: readonly Turn[], origins: readonly string[] = []): void {
+  for (const { message, param } of turns) {
+    for (const address of addressesOf(message)) {
+      const why = whyNotFetched(address, origins);
+      if (why !== undefined) throw invalidParam(param, why);
+    }
+  }
 }
 
 /** Where the author maps system messages to a field: their texts as that field, and the other turns. */
@@ -171,7 +183,7 @@ function aboutTurns(error: unknown, about: string): unknown {
 
 /** The input with its media stored, for the caller's tenant. */
 async function withMedia({ face, form }: Model, given: JsonObject, deps: GatewayDeps, tenant: string) {
-  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes);
+  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits);
   const take: TakeMedia = async (value, { path, kind }) =>
     ({ ...(await intake.fromJson(path, value, kind)) }) as unknown as Json;
   const stored: Record<string, Json> = { ...given };

@@ -16,13 +16,18 @@ const LONGEST_ID = 300;
 
 const textPart = z.object({ type: z.enum(['input_text', 'output_text']), text: z.string() });
 const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() });
-const filePart = z.object({
-  type: z.literal('input_file'),
-  file_data: z.string('is required: files are not kept under ids here, and addresses are not fetched'),
-  filename: z.string().min(1).max(255).nullish(),
-  file_id: z.null('is not supported: send the file in file_data').optional(),
-  file_url: z.null('is not supported: addresses are not fetched').optional(),
-});
+const filePart = z
+  .object({
+    type: z.literal('input_file'),
+    file_data: z.string().nullish(),
+    filename: z.string().min(1).max(255).nullish(),
+    file_id: z.null('is not supported: files are not kept under ids here; send file_data').optional(),
+    file_url: z.string().nullish(),
+  })
+  .refine(({ file_data: data, file_url: url }) => (typeof data === 'string') !== (typeof url === 'string'), {
+    path: ['file_data'],
+    message: 'is required, or file_url in its place',
+  });
 const audioPart = z.object({
   type: z.literal('input_audio'),
   input_audio: z.object({ data: z.string(), format: z.string().regex(/^[a-z0-9]{1,16}$/) }),
@@ -255,7 +260,7 @@ function sentPart(sent: z.output<typeof part>): SentPart {
     case 'input_image':
       return { type: 'image', url: sent.image_url, ...(isDetail(sent.detail) && { detail: sent.detail }) };
     case 'input_file':
-      return { type: 'file', url: sent.file_data, name: sent.filename ?? undefined };
+      return { type: 'file', url: sent.file_data ?? sent.file_url ?? '', name: sent.filename ?? undefined };
     case 'input_audio':
       return { type: 'audio', url: audioUrl(sent.input_audio) };
     case 'refusal':

@@ -1,5 +1,6 @@
-import type { JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import type { ChatMessage, ContentPart } from '../../pipelines/stages/index.js';
+import { isOnTheNetwork } from '../input/fetched-media.js';
 import { invalidParam } from './error-body.js';
 
 /** A part of a message as a client sends it. */
@@ -7,7 +8,7 @@ export type SentPart =
   | { readonly type: 'text'; readonly text: string }
   | {
       readonly type: 'image' | 'audio' | 'video' | 'file';
-      /** A data URL in base64, or the address of an artifact of the caller's tenant. */
+      /** A data URL in base64, the address of an artifact of the caller's tenant, or one on the network. */
       readonly url: string;
       readonly detail?: string | undefined;
       readonly name?: string | undefined;
@@ -17,7 +18,7 @@ type Content = Pick<ChatMessage, 'content' | 'parts'>;
 
 /**
  * A message's text up to its first medium, then its parts; of a message without media the whole text. Media are in the
- * forms of a JSON input, for `MediaIntake`. Throws `INVALID_INPUT` for an address that is neither of the two.
+ * forms of a JSON input, for `MediaIntake`. Throws `INVALID_INPUT` for other addresses.
  */
 export function contentOf(sent: readonly SentPart[], param: string): Content {
   const first = sent.findIndex(({ type }) => type !== 'text');
@@ -38,14 +39,25 @@ const optional = (fields: Readonly<Record<string, string | undefined>>): JsonObj
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[\w.+"-]*)*;base64,/;
 
 function mediaOf(url: string, type: Exclude<SentPart['type'], 'text'>, param: string): JsonObject {
-  if (url.startsWith('artifact://')) return { uri: url };
+  if (url.startsWith('artifact://') || isOnTheNetwork(url)) return { uri: url };
   // Only the beginning is matched: the rest may be megabytes.
   const [prefix, mime] = DATA_URL.exec(url.slice(0, LONGEST_PREFIX)) ?? [];
   if (prefix !== undefined && mime !== undefined) return { base64: url.slice(prefix.length), mime };
   const article = type === 'image' || type === 'audio' ? 'an' : 'a';
-  throw invalidParam(param, `${article} ${type} must be a data URL in base64: other addresses are not fetched`);
+  throw invalidParam(
+    param,
+    `${article} ${type} must be a data URL in base64, or an address of artifact:, https: or http:`,
+  );
 }
 const LONGEST_PREFIX = 500;
+
+/** The addresses of a message's media that are on the network. */
+export const addressesOf = ({ parts = [] }: Content): string[] =>
+  (parts as unknown as JsonObject[]).flatMap((part) => {
+    const medium = part[String(part.type)];
+    const uri = isJsonObject(medium) ? medium.uri : undefined;
+    return typeof uri === 'string' && isOnTheNetwork(uri) ? [uri] : [];
+  });
 
 /** All texts of a message: for a pipeline that takes text alone beside its images. */
 export const wholeText = ({ content, parts = [] }: Content): string =>

@@ -14,6 +14,11 @@ export const ACCESS_SETTINGS = {
   ).refine((origins) => origins === undefined || origins.every(isOrigin), {
     error: 'must be origins such as https://app.example or http://localhost:5173: scheme, host and port only, no *',
   }),
+  MILLRACE_MEDIA_ORIGINS: list(
+    'Origins of media that callers may name by their address, such as `https://images.example`, separated by commas: the gateway fetches them. Default: none. Name only origins whose every address any caller may read.',
+  ).refine((origins) => origins === undefined || origins.every(isOrigin), {
+    error: 'must be origins such as https://images.example or http://minio:9000: scheme, host and port only, no *',
+  }),
   MILLRACE_KEYS: z
     .string()
     .optional()
@@ -48,5 +53,5 @@ export const ACCESS_SETTINGS = {
 /** As browsers send it: lower case, without a default port, a path or a slash at the end. */
 function isOrigin(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.origin === text;
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.origin === text && !text.includes('*');
 }

@@ -92,9 +92,9 @@ describe('`input_file` of a response', () => {
 
   const at = 'input[0].content[0]';
   test.each<[string, Refusal]>([
-    ['an id', { sent: { file_id: 'file-1' }, field: `${at}.file_data`, message: /not kept under ids/ }],
-    ['an address', { sent: { file_url: 'http://169.254.169.254/' }, field: `${at}.file_data`, message: /not fetched/ }],
-    ['both', { sent: { file_data: PDF, file_url: 'http://a/' }, field: `${at}.file_url`, message: /not fetched/ }],
+    ['an id', { sent: { file_id: 'file-1' }, field: `${at}.file_id`, message: /not kept under ids/ }],
+    ['an address', { sent: { file_url: 'http://169.254.169.254/' }, field: 'input[0]', message: /not fetched/ }],
+    ['both', { sent: { file_data: PDF, file_url: 'http://a/' }, field: `${at}.file_data`, message: /or file_url/ }],
     ['bare base64', { sent: { file_data: PDF }, field: 'input[0]', message: /must be a data URL in base64/ }],
     ['no base64', { sent: { file_data: 'data:text/plain;base64,%%' }, field: 'input', message: /not base64/ }],
     [
@@ -265,7 +265,7 @@ describe('media of AG-UI', () => {
       {
         sent: { type: 'image', source: { type: 'url', value: 'http://169.254.169.254/' } },
         field: 'messages[0]',
-        message: /an image must be a data URL/,
+        message: /not fetched/,
       },
     ],
     ['data of no type', { sent: { type: 'audio', source: data(WAV) }, field: 'messages[0]', message: /mimeType/ }],
