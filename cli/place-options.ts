@@ -30,10 +30,16 @@ export function placeOptions(command: Command): Command {
     .option('--slo-p95 <time>', '95 % of the runs finish within it', asMs)
     .option(
       '--slo <stage.metric.percentile=time>',
-      'objective of a stage: ttft, ttfa, tpot or latency at p95 or p99, e.g. answer.ttft.p99=400ms; repeatable',
+      'objective of a stage: ttft, ttfa, tpot or latency at p95, p99 or, left out, the goodput, e.g. answer.ttft.p99=400ms; repeatable',
       asNames,
       [],
     )
+    .option(
+      '--goodput <share>',
+      'least share of the runs that meets all of these objectives at once, e.g. 0.95',
+      asGoodput,
+    )
+    .option('--worst-minute <share>', 'the same for the runs of each minute of the load', asGoodput)
     .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
     .option(
       '--objective <objective>',
@@ -86,6 +92,13 @@ function asPositive(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+/** Below a half it is no promise; all runs are more than a simulation of some thousand can promise. */
+function asGoodput(text: string): number {
+  const value = asShare(text);
+  if (value >= 0.5 && value <= 0.999) return value;
+  throw new InvalidArgumentError('It must be a share from 0.5 to 0.999.');
 }
 
 function asSize(text: string): Record<string, number> {

@@ -29,6 +29,8 @@ export interface PlaceCommandOptions {
   readonly sloP95?: number;
   readonly sloP99?: number;
   readonly slo: readonly string[];
+  readonly goodput?: number;
+  readonly worstMinute?: number;
   readonly objective: 'cost' | 'rate';
   readonly qualityFloor?: number;
   readonly survive?: readonly string[];
@@ -81,7 +83,7 @@ function answered(make: () => PlacementDocument): {
 }
 
 async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
-  const { sloP95, sloP99, qualityFloor, cluster, profiles: folder } = options;
+  const { sloP95, sloP99, goodput, worstMinute, qualityFloor, cluster, profiles: folder } = options;
   if (options.pipeline.length === 0) throw wrongOption('--pipeline', 'pass a plan, a short form or a pipeline’s name');
   if (cluster === undefined) throw wrongOption('--cluster', 'pass the inventory, e.g. cluster.yaml');
   if (folder === undefined) throw wrongOption('--profiles', 'pass the folder of the profiles');
@@ -94,8 +96,8 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
   const old = tooOld(profiles, new Date(), options.maxProfileAge);
   if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
   const arriving = await arrivingOf(options);
-  const stages = stageObjectives(pipelines, options.slo);
-  const objective = { p95Ms: sloP95, p99Ms: sloP99, ...(stages.length > 0 && { stages }) };
+  const stages = stageObjectives(pipelines, options.slo, goodput);
+  const objective = { p95Ms: sloP95, p99Ms: sloP99, ...(stages.length > 0 && { stages }), goodput, worstMinute };
   return {
     pipelines: withAssumptions(pipelines, options.assume),
     inventory,

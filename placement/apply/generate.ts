@@ -19,7 +19,7 @@ export interface ApplyOptions {
   readonly cpuKinds: ReadonlySet<string>;
   /** Folder or repository of a vLLM pool's weights; default: the model's name in the models file. */
   readonly weights: Readonly<Record<string, string>>;
-  /** vLLM's `--speculative-config` by pool. */
+  /** vLLM's `--speculative-config` by pool; absent: that of the placement. */
   readonly speculative: Readonly<Record<string, JsonObject>>;
   /** vLLM's `--tool-call-parser` by pool. */
   readonly toolParsers: Readonly<Record<string, string>>;
@@ -170,7 +170,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
       more: options.vllmArguments?.[model],
       deviceMemoryBytes: first.memoryBytes,
       port,
-      speculative: options.speculative[model],
+      speculative: options.speculative[model] ?? only.pool.speculative,
       toolParser: options.toolParsers[model],
     }),
   ];

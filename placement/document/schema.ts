@@ -8,11 +8,11 @@ const share = z.number().min(0);
 
 const latencies = z.strictObject({ p50Ms: ms, p95Ms: ms, p99Ms: ms });
 
-/** A figure of a stage, at the 95th or 99th percentile; the names are those of serving, see docs/reference/placement.md. */
+/** A figure of a stage at a percentile: the 95th, the 99th, or that of the goodput; the names are those of serving, see docs/reference/placement.md. */
 const stageFigure = z.strictObject({
   stage: z.string(),
   metric: z.enum(METRICS),
-  percentile: z.union([z.literal(95), z.literal(99)]),
+  percentile: z.number().gt(0).max(100),
   ms,
 });
 
@@ -30,6 +30,13 @@ export const predictedSchema = z.strictObject({
   preemptionsPerRun: share.default(0),
   /** The figures that the objective names, in its order. */
   figures: z.array(stageFigure).optional(),
+  /** Share of the runs, without those that fail, that meet all stated times at once; and how many a second they are. */
+  attainment: share.max(1).optional(),
+  goodputPerSecond: z.number().min(0).optional(),
+  /** The minute with the least of that share, from so many seconds after the first arrival; of loads of two minutes or more. */
+  worstMinute: z
+    .strictObject({ fromS: z.number().min(0), arrivedPerSecond: z.number().min(0), attainment: share.max(1) })
+    .optional(),
   /** Time of each stage by its key, `<pipeline>/<stage>`. */
   stages: z.record(z.string(), z.strictObject({ waitMs: ms, waitP99Ms: ms, serviceMs: ms, batch: z.number().min(0) })),
   /** Share of the time that each device is busy, and memory used by its models, in bytes. */
@@ -67,6 +74,8 @@ export const placedPoolSchema = z.strictObject({
   /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),
+  /** vLLM's `--speculative-config`, if its profile decodes speculatively. */
+  speculative: z.record(z.string(), z.json()).optional(),
   /** Fingerprint of the profiled model, if the profile has one. */
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
   reason: z.string(),
@@ -106,6 +115,9 @@ export const placementSchema = z.strictObject({
     qualityFloor: share.optional(),
     /** Objectives of stages. */
     stages: z.array(stageFigure).optional(),
+    /** Least share of the runs that meets all of these times at once: of all runs, and of those of each minute. */
+    goodput: share.max(1).optional(),
+    worstMinute: share.max(1).optional(),
     /** A single loss after which all of them hold as well. */
     survive: z.enum(['device', 'node']).optional(),
   }),

@@ -29,6 +29,7 @@ import {
   useOn,
   withMoreDevices,
 } from '../planner/index.js';
+import type { Profile } from '../profiles/index.js';
 import { rateOf } from '../simulator/index.js';
 import { reasonOf } from './reason.js';
 
@@ -66,6 +67,8 @@ export function describe(
           problem.targets.map((target) => target.ms),
         ),
       }),
+      ...(problem.objective.goodput !== undefined && { goodput: problem.objective.goodput }),
+      ...(problem.objective.worstMinute !== undefined && { worstMinute: problem.objective.worstMinute }),
       ...(problem.survive && { survive: problem.survive }),
     },
     ratePerSecond: round(rate, 3),
@@ -145,9 +148,17 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
         ...cache,
       };
     }),
+    ...speculativeOf(use?.profile),
     ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
     reason: reasonOf(problem, candidate, p),
   };
+}
+
+/** N-grams of the prompt need no second model, so they are what a profile without a configuration means. */
+function speculativeOf(profile: Profile | undefined): Pick<PlacedPool, 'speculative'> {
+  if (profile?.batching !== 'continuous' || profile.speculative === undefined) return {};
+  const { tokens, config } = profile.speculative;
+  return { speculative: config ?? { method: 'ngram', num_speculative_tokens: tokens, prompt_lookup_max: tokens } };
 }
 
 /** An LLM replica's memory with its part of what its device has left. */
@@ -201,12 +212,13 @@ const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure
   targets.map(({ stage, metric, share }, i) => ({
     stage,
     metric,
-    percentile: share === 0.95 ? 95 : 99,
+    percentile: round(100 * share, 3),
     ms: ms(values[i] ?? 0),
   }));
 
-function shortOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, result }: Seen, rate: number) {
+function shortOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen, rate: number) {
   const count = result.completed + result.failed + result.refused + result.oversized;
+  const { worstMinute } = attainment;
   return {
     p50Ms: ms(p50Ms),
     p95Ms: ms(p95Ms),
@@ -217,6 +229,15 @@ function shortOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, result }: See
     oversizedShare: round(result.oversized / Math.max(1, count), 6),
     preemptionsPerRun: round(result.preemptions / Math.max(1, count), 4),
     ...(targets.length > 0 && { figures: figuresOf(problem, targets) }),
+    attainment: round(attainment.share, 6),
+    goodputPerSecond: round((rate * attainment.runs) / Math.max(1, count), 3),
+    ...(worstMinute && {
+      worstMinute: {
+        fromS: worstMinute.fromS,
+        arrivedPerSecond: round(worstMinute.arrivedPerSecond, 3),
+        attainment: round(worstMinute.share, 6),
+      },
+    }),
   };
 }
 
@@ -294,17 +315,18 @@ function robust(
 }
 
 /** How much of the objectives is used up: 1 is all of one. */
-function usedUp({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values }: Seen): number {
+function usedUp({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values, attainment }: Seen): number {
   return Math.max(
+    attainment.used,
     p99Ms / (objective.p99Ms ?? Number.POSITIVE_INFINITY),
     p95Ms / (objective.p95Ms ?? Number.POSITIVE_INFINITY),
     ...targets.map((target, i) => (values[i] ?? 0) / target.ms),
   );
 }
 
-/** How late runs are: by the 99th percentile, or by the objective that is used up most if it names stages. */
+/** How late runs are: by the 99th percentile, or by the objective that is used up most if there are others. */
 const lateness = (problem: Problem, seen: Seen): number =>
-  problem.targets.length === 0 ? seen.p99Ms : usedUp(problem, seen);
+  problem.targets.length === 0 && seen.attainment.used === 0 ? seen.p99Ms : usedUp(problem, seen);
 
 /** Tries one additional device of each kind for each pool, and returns the one that gains most for its price. */
 function nextOf(

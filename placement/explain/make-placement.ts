@@ -12,6 +12,7 @@ import { rateOf } from '../simulator/index.js';
 import { spellObjective } from '../workload/index.js';
 import { describe } from './describe.js';
 import { naivePlacements } from './naive.js';
+import { percent } from './words.js';
 
 /** Share of the time limit for the search; the rest describes the placement, or says what would make one feasible. */
 const SEARCHING = 0.8;
@@ -46,11 +47,13 @@ export function makePlacement(input: PlannerInput, options: PlannerOptions): Pla
 
 function infeasible(found: WaysOut, rate: number, { objective, inventory, survive }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
-  const { p95Ms, p99Ms, stages = [] } = objective;
+  const { p95Ms, p99Ms, stages = [], goodput, worstMinute } = objective;
   const limit = [
     ...(p99Ms === undefined ? [] : [`p99 of ${ms(p99Ms)}`]),
     ...(p95Ms === undefined ? [] : [`p95 of ${ms(p95Ms)}`]),
     ...stages.map((each) => `${spellObjective(each)} of ${each.ms} ms`),
+    ...(goodput === undefined ? [] : [`share of at least ${percent(goodput)} of the runs within all of it`]),
+    ...(worstMinute === undefined ? [] : [`share of at least ${percent(worstMinute)} in each minute`]),
   ].join(', a ');
   const ways = [
     found.ratePerSecond > 0

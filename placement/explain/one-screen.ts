@@ -59,12 +59,25 @@ function limitsOf({ slo, predicted, pools, worstLoss }: PlacementDocument, inven
     limit === undefined || limit === 0
       ? []
       : [{ name: `${name} objective`, used: ms / limit, detail: `${round(ms)} of ${round(limit)} ms` }];
+  // Of the runs that may miss an objective, the part that does.
+  const missed = (name: string, least: number | undefined, share: number | undefined): Limit[] =>
+    least === undefined || share === undefined
+      ? []
+      : [
+          {
+            name: `${name} objective`,
+            used: (1 - share) / (1 - least),
+            detail: `${percent(share)} of at least ${percent(least)}`,
+          },
+        ];
   const objectives = (of: Omit<PlacementDocument['predicted'], 'stages' | 'devices'>, after = '') => [
     ...objective(`p99${after}`, slo.p99Ms, of.p99Ms),
     ...objective(`p95${after}`, slo.p95Ms, of.p95Ms),
     ...(slo.stages ?? []).flatMap((limit, i) =>
       objective(`${figureName(limit)}${after}`, limit.ms, of.figures?.[i]?.ms ?? 0),
     ),
+    ...missed(`goodput${after}`, slo.goodput, of.attainment),
+    ...missed(`worst minute${after}`, slo.worstMinute, of.worstMinute?.attainment ?? of.attainment),
   ];
   const devices = Object.entries(predicted.devices);
   const busiest = devices.toSorted(([, a], [, b]) => b.utilisation - a.utilisation)[0];

@@ -75,6 +75,7 @@ function summary(placement: PlacementDocument): string {
       const { ms = 0 } = predicted.figures?.[i] ?? {};
       return `            ${figureName(limit)} ${round(ms)} ms, at most ${round(limit.ms)} ms`;
     }),
+    ...goodputLines(placement),
     ...(placement.worstLoss
       ? [
           `Survives    any one lost ${slo.survive}; the worst, without ${placement.worstLoss.without}: p99 ${round(placement.worstLoss.predicted.p99Ms)} ms`,
@@ -90,6 +91,19 @@ function summary(placement: PlacementDocument): string {
       ? `Optimal     everything cheaper was tried: ${limit}`
       : `Bound       ${limit}; this is within ${percent(gap)} of it`,
   ].join('\n');
+}
+
+function goodputLines({ predicted, slo }: PlacementDocument): string[] {
+  const { attainment, goodputPerSecond, worstMinute } = predicted;
+  if (attainment === undefined || goodputPerSecond === undefined) return [];
+  const least = (share: number | undefined) => (share === undefined ? '' : `, at least ${percent(share)}`);
+  const all = `Goodput     ${round(goodputPerSecond)} runs a second meet every objective: ${percent(attainment)}${least(slo.goodput)}`;
+  if (worstMinute === undefined) return [all];
+  const { fromS, arrivedPerSecond, attainment: share } = worstMinute;
+  return [
+    all,
+    `            in the worst minute, from ${fromS} s with ${round(arrivedPerSecond)} a second, ${percent(share)}${least(slo.worstMinute)}`,
+  ];
 }
 
 function devicesOf({ replicas }: PlacedPool): string {

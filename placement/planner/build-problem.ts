@@ -79,6 +79,7 @@ export function buildProblem(input: PlannerInput): Problem {
       assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
+    assumptions.push(...speculations(model, drafts[p] ?? []));
   }
   // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
   const aloneMs = stages.map((stage, v) => {
@@ -310,6 +311,18 @@ function cacheOf(profile: Profile, maxBatch: number, tokens: number, cell: Cell 
     tokenBytes: perToken / width,
     bytes: Math.ceil((weights + wanted * perToken) / width),
   };
+}
+
+/** Gains of speculative decoding that were not measured. */
+function speculations(model: string, drafts: readonly Draft[]): readonly string[] {
+  const all = drafts.flatMap(({ profile }) => {
+    const speculative = profile.batching === 'continuous' ? profile.speculative : undefined;
+    if (speculative === undefined || speculative.included) return [];
+    const { tokens, acceptance, measured } = speculative;
+    const share = `${Number((100 * acceptance).toFixed(1))} %`;
+    return `${model} (${profile.variant}): ${share} of ${tokens} drafted tokens accepted, ${measured ? 'as measured' : 'an assumption'}; the time per token is computed from that of the model alone`;
+  });
+  return [...new Set(all)];
 }
 
 const rowsOf = (profile: Profile): readonly { readonly p99Ms?: number | undefined }[] =>

@@ -98,10 +98,11 @@ function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
   const peak = balance(problem, candidate).peak;
   const { objective, targets } = problem;
   const time = objective.p99Ms === undefined ? p95Ms : p99Ms;
-  // With objectives of stages, the one that is missed most counts, as a multiple of its limit.
+  // With several objectives, the one that is missed most counts, as a multiple of its limit.
   const limit = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
   const missed = targets.map(({ ms }, i) => (seen.targets[i] ?? 0) / ms);
-  const score = targets.length === 0 ? time : Math.max(time / limit, ...missed);
+  const { used } = seen.attainment;
+  const score = targets.length === 0 && used === 0 ? time : Math.max(time / limit, used, ...missed);
   return { score: peak >= 1 ? score * (1 + peak) : score, waits };
 }
 

@@ -1,3 +1,4 @@
+export type { Attainment } from './attainment.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,

@@ -1,4 +1,5 @@
 import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers } from '../simulator/index.js';
+import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
 import { type Loss, lossesOf } from './losses.js';
 import type { Objective, Problem } from './problem.js';
@@ -28,6 +29,7 @@ export interface Seen extends Latencies {
   readonly holds: boolean;
   /** By target of the problem: the value at its percentile. */
   readonly targets: readonly number[];
+  readonly attainment: Attainment;
   readonly result: SimulationResult;
 }
 
@@ -106,7 +108,8 @@ export class Judge {
     return (
       !result.gaveUp &&
       meets(latenciesOf(result), objective) &&
-      this.#hits(attained(problem.targets, result.observed), share)
+      this.#hits(attained(problem.targets, result.observed), share) &&
+      (isPlain(objective) || attainmentOf(problem, result, speed).used <= share)
     );
   }
 
@@ -126,14 +129,20 @@ export class Judge {
     });
     const latencies = latenciesOf(result);
     const targets = attained(this.problem.targets, result.observed);
+    const attainment = attainmentOf(this.problem, result, speed);
     const peak = balance(this.problem, candidate).peak * speed * slowdown;
     // Requests refused beyond `admit` are no load.
-    const inTime = meets(latencies, this.problem.objective) && this.#hits(targets);
-    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, result };
+    const inTime = meets(latencies, this.problem.objective) && this.#hits(targets) && attainment.used <= 1;
+    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, attainment, result };
   }
 }
 
-const tightened = ({ p95Ms, p99Ms }: Objective, share: number): Objective => ({
+/** Whether it demands nothing of all its times at once. */
+const isPlain = ({ goodput, worstMinute }: Objective): boolean => goodput === undefined && worstMinute === undefined;
+
+const tightened = ({ p95Ms, p99Ms, goodput, worstMinute }: Objective, share: number): Objective => ({
+  goodput,
+  worstMinute,
   p95Ms: p95Ms === undefined ? undefined : p95Ms * share,
   p99Ms: p99Ms === undefined ? undefined : p99Ms * share,
 });

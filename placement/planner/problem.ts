@@ -8,6 +8,10 @@ export interface Objective {
   readonly p95Ms?: number | undefined;
   readonly p99Ms?: number | undefined;
   readonly stages?: readonly StageObjective[] | undefined;
+  /** Share of the runs that must meet all of these times at once. */
+  readonly goodput?: number | undefined;
+  /** The same for the runs that arrive in each minute. */
+  readonly worstMinute?: number | undefined;
 }
 
 /** What may be lost, one at a time, with the objective still kept: a device with all its parts, or a node. */

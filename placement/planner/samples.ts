@@ -29,6 +29,12 @@ export function checkCalls({ timesMs }: Load, stages: readonly SimulatedStage[],
   throw invalidFields('INVALID_INPUT', [{ field: '--assume', message }]);
 }
 
+/** A load of less has no two whole minutes. */
+const LEAST_MINUTES_MS = 120_000;
+
+const spellPercentile = (share: number): string =>
+  share === 0.99 ? 'a 99th percentile' : share === 0.95 ? 'a 95th percentile' : `p${Number((100 * share).toFixed(3))}`;
+
 /** Fewest values of which one is beyond a percentile: that of fewer is their largest. */
 const fewest = (share: number): number => Math.round(1 / (1 - share));
 
@@ -38,7 +44,7 @@ const fewest = (share: number): number => Math.round(1 / (1 - share));
  */
 export function sampleWarnings(
   load: Load,
-  { p95Ms, p99Ms }: Objective,
+  { p95Ms, p99Ms, worstMinute }: Objective,
   targets: readonly Target[],
   stages: readonly SimulatedStage[],
   drafts: readonly (readonly Draft[])[],
@@ -49,7 +55,7 @@ export function sampleWarnings(
     have >= fewest(of)
       ? []
       : [
-          `${what}: the load has about ${have} such runs, and ${of === 0.99 ? 'a 99th' : 'a 95th'} percentile of so few is their slowest: give a longer trace`,
+          `${what}: the load has about ${have} such runs, and ${spellPercentile(of)} of so few is their slowest: give a longer trace`,
         ];
   const mistakes: FieldError[] = [];
   const warnings = targets.flatMap((target) => {
@@ -60,8 +66,15 @@ export function sampleWarnings(
     return [];
   });
   if (mistakes.length > 0) throw invalidFields('INVALID_INPUT', mistakes);
+  const spanMs = (load.timesMs.at(-1) ?? 0) - (load.timesMs[0] ?? 0);
+  const short =
+    worstMinute !== undefined && spanMs < LEAST_MINUTES_MS
+      ? [
+          `--worst-minute: the load lasts ${Math.round(spanMs / 1000)} s, which counts as one minute: give a longer trace`,
+        ]
+      : [];
   const whole = p99Ms === undefined && p95Ms === undefined ? [] : few('whole runs', runs, share);
-  return [...whole, ...warnings];
+  return [...whole, ...warnings, ...short];
 }
 
 /** Runs of the load that have a figure, on average. */

@@ -2,6 +2,7 @@ import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Located, type Path, readLocated } from '../source/index.js';
 import { type Profile, profileSchema } from './schema.js';
+import { withSpeculation } from './speculative.js';
 
 /** A profile and its location, so that later errors can name the line. */
 export type ReadProfile = Located<Profile>;
@@ -18,7 +19,7 @@ export function readProfile(text: string, file: string): ReadProfile {
     wrong(['decode'], 'a row for batch 1 is missing: measure one sequence alone');
   }
   if (mistakes.length > 0) throw invalidFields('INVALID_PROFILE', mistakes);
-  return source;
+  return profile.batching === 'continuous' ? { ...source, value: withSpeculation(profile) } : source;
 }
 
 type Wrong = (path: Path, message: string) => void;

@@ -100,6 +100,22 @@ const continuous = z.strictObject({
    * `max_num_batched_tokens`). Absent: 2048, vLLM's default. 0: running sequences wait for the whole prompt.
    */
   chunkTokens: z.int().min(0, 'not negative').max(1_048_576, 'at most 1048576').default(2_048),
+  /** Speculative decoding of this variant. Absent: none. */
+  speculative: z
+    .strictObject({
+      /** Tokens that are drafted for each sequence in a step. */
+      tokens: z.int().min(1, 'at least 1').max(32, 'at most 32'),
+      /** Share of the drafted tokens that the model accepts, one by one; measured, or assumed. */
+      acceptance: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1'),
+      measured: z.boolean().default(false),
+      /** Time to draft a token, as a share of a step of one sequence: 0 for n-grams, which are looked up. */
+      draftCost: z.number().min(0, 'not negative').max(1, 'at most 1').default(0),
+      /** The decode rows were measured with it; otherwise they are those of the model alone, and are converted. */
+      included: z.boolean().default(false),
+      /** vLLM's `--speculative-config`; absent: n-grams of the prompt. */
+      config: z.record(z.string(), z.json()).optional(),
+    })
+    .optional(),
   /** Time to the first token of a prompt that runs alone. */
   prefill: z
     .array(z.strictObject({ tokens: z.number().positive('above 0'), ...measured }).refine(rises, rising))

@@ -2,9 +2,7 @@ import type { PlacementDocument } from '../document/index.js';
 import type { Objective } from '../planner/index.js';
 
 /** The objective that a placement was made for. */
-export function objectiveOf({ slo: { p95Ms, p99Ms, stages } }: PlacementDocument): Objective {
-  const named = stages?.map(
-    ({ percentile, ...each }) => ({ ...each, share: percentile === 95 ? 0.95 : 0.99 }) as const,
-  );
-  return { p95Ms, p99Ms, ...(named && { stages: named }) };
+export function objectiveOf({ slo: { p95Ms, p99Ms, stages, goodput, worstMinute } }: PlacementDocument): Objective {
+  const named = stages?.map(({ percentile, ...each }) => ({ ...each, share: percentile / 100 }));
+  return { p95Ms, p99Ms, ...(named && { stages: named }), goodput, worstMinute };
 }

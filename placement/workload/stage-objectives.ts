@@ -17,40 +17,57 @@ export interface StageObjective {
   /** `<pipeline>/<stage>`. */
   readonly stage: string;
   readonly metric: Metric;
-  readonly share: 0.95 | 0.99;
+  readonly share: number;
   readonly ms: number;
 }
 
 /** As it is said to people: `voice/answer ttft p99`. */
 export const spellObjective = ({ stage, metric, share }: Omit<StageObjective, 'ms'>): string =>
-  `${stage} ${metric} ${share === SHARES.p95 ? 'p95' : 'p99'}`;
+  `${stage} ${metric} p${Number((100 * share).toFixed(3))}`;
 
 /**
  * Objectives of stages as they are written: `answer.ttft.p99=400ms`, or `voice-assistant:speak.ttfa.p95=1.2s` if two pipelines
  * have a stage of that name. Throws `INVALID_INPUT` naming the mistake.
+ *
+ * @param goodput share of the runs that must meet all objectives at once; with it the percentile may be absent, and this share
+ * stands for it
  */
 export function stageObjectives(
   pipelines: readonly PipelineShape[],
   stated: readonly string[],
+  goodput?: number,
 ): readonly StageObjective[] {
   const known = new Set<string>();
   return stated.map((text) => {
     const wrong = (message: string) =>
       new MillraceError('INVALID_INPUT', `--slo ${text}: ${message}`, { fields: [{ field: '--slo', message }] });
-    const [, pipeline, id = '', metric = '', at = '', time = ''] =
-      /^(?:([^:=]+):)?([^=]+)\.([A-Za-z]+)\.([A-Za-z0-9]+)=(.*)$/.exec(text) ?? [];
-    if (id === '') throw wrong('write <stage>.<metric>.<percentile>=<time>, e.g. answer.ttft.p99=400ms');
-    if (!isMetric(metric)) throw wrong(`there is no metric "${metric}"${nearest(metric, METRICS)}`);
-    if (!isPercentile(at)) throw wrong(`the percentile is p95 or p99, not "${at}"`);
+    const [, pipeline, name = '', time = ''] = /^(?:([^:=]+):)?([^=]+)=(.*)$/.exec(text) ?? [];
+    const { id, metric, share } = figureNamed(name, goodput, wrong);
     const { success, data: ms = 0 } = latency.safeParse(time);
     if (!success || ms <= 0) throw wrong(`"${time}" is no time above 0 such as 400ms or 1.2s`);
     const stage = stageNamed(pipelines, pipeline, id, wrong);
-    const objective = { stage, metric, share: SHARES[at], ms };
+    const objective = { stage, metric, share, ms };
     const key = spellObjective(objective);
     if (known.has(key)) throw wrong(`a second objective for ${key}: keep one`);
     known.add(key);
     return objective;
   });
+}
+
+/** `answer.ttft.p99`, or with a goodput `answer.ttft`. The stage’s id may contain dots. */
+function figureNamed(name: string, goodput: number | undefined, wrong: (message: string) => MillraceError) {
+  const parts = name.split('.');
+  const last = parts.at(-1) ?? '';
+  if (parts.length > 1 && isMetric(last)) {
+    const form = 'write <stage>.<metric>.<percentile>=<time>, e.g. answer.ttft.p99=400ms';
+    if (goodput === undefined) throw wrong(`${form}, or pass --goodput for all objectives at once`);
+    return { id: parts.slice(0, -1).join('.'), metric: last, share: goodput };
+  }
+  const [, id = '', metric = '', at = ''] = /^(.+)\.([A-Za-z]+)\.([A-Za-z0-9]+)$/.exec(name) ?? [];
+  if (id === '') throw wrong('write <stage>.<metric>.<percentile>=<time>, e.g. answer.ttft.p99=400ms');
+  if (!isMetric(metric)) throw wrong(`there is no metric "${metric}"${nearest(metric, METRICS)}`);
+  if (!isPercentile(at)) throw wrong(`the percentile is p95 or p99, not "${at}"`);
+  return { id, metric, share: SHARES[at] };
 }
 
 const isMetric = (text: string): text is Metric => (METRICS as readonly string[]).includes(text);
