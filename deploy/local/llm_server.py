@@ -1,6 +1,7 @@
 """The embedded LLM server: llama.cpp's own HTTP server (OpenAI API, continuous batching) out of the package xllamacpp.
 
 usage: python llm_server.py --model FILE.gguf --port N [--alias NAME] [--context TOKENS] [--threads N] [--template FILE.jinja]
+                            [--draft-tokens N]
 
 It binds loopback only and needs no key. Answers are greedy (temperature 0, fixed seed) unless a request says
 otherwise, so that a demo and a test see the same answer twice. `/health` is 503 while the weights load,
@@ -17,6 +18,8 @@ import xllamacpp
 PARALLEL = 4
 # llama.cpp keeps prompts of ended requests in RAM for reuse: its default of 8 GiB is not for a laptop.
 PROMPT_CACHE_MIB = 256
+# Tokens that must have occurred before in this order for those behind them to be drafted.
+NGRAM = 4
 
 
 def parameters(args):
@@ -35,6 +38,10 @@ def parameters(args):
     if args.template:
         with open(args.template, encoding="utf-8") as file:
             p.chat_template = file.read()
+    if args.draft_tokens:
+        p.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        p.speculative.ngram_simple.size_n = NGRAM
+        p.speculative.ngram_simple.size_m = args.draft_tokens
     p.endpoint_metrics = True
     p.endpoint_slots = False  # it shows other callers' prompts
     p.offline = True
@@ -50,6 +57,7 @@ def main():
     parser.add_argument("--context", type=int, default=4096, help="tokens of context for one request")
     parser.add_argument("--threads", type=int, help="threads that compute; default: the processors, at most 4")
     parser.add_argument("--template", help="chat template in place of the one in the weights")
+    parser.add_argument("--draft-tokens", type=int, help="tokens drafted by n-gram look-up; default: none")
     args = parser.parse_args()
 
     stop = threading.Event()

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Programs } from '../../deploy/local/stack/python.js';
+
+const READY_MS = 120_000;
+const ANSWER_MS = 120_000;
+const MOST_TOKENS = 160;
+
+/** An answer with what llama.cpp reports of it (`timings` of its chat completions). */
+export interface Answer {
+  readonly text: string;
+  readonly tokens: number;
+  /** Time in which they were decoded, the prompt's excluded. */
+  readonly ms: number;
+  readonly drafted: number;
+  readonly accepted: number;
+}
+
+interface Reply {
+  readonly choices: readonly { readonly message: { readonly content: string } }[];
+  readonly timings: {
+    readonly predicted_n: number;
+    readonly predicted_ms: number;
+    readonly draft_n?: number;
+    readonly draft_n_accepted?: number;
+  };
+}
+
+/** The embedded LLM server in a process of its own. */
+export class LlmServer {
+  readonly #child: ChildProcess;
+  readonly #url: string;
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.#url = url;
+    process.once('exit', () => child.kill('SIGKILL'));
+  }
+
+  /** Resolves when its weights are loaded. */
+  static async start(
+    { command, args, weights }: Programs['llm'],
+    port: number,
+    more: readonly string[] = [],
+  ): Promise<LlmServer> {
+    const own = ['--model', weights, '--port', String(port), ...more];
+    const child = spawn(command, [...args, ...own], { stdio: 'ignore' });
+    const server = new LlmServer(child, `http://127.0.0.1:${port}`);
+    const until = performance.now() + READY_MS;
+    while (performance.now() < until && child.exitCode === null) {
+      const health = await fetch(`${server.#url}/health`).catch(() => undefined);
+      if (health?.ok) return server;
+      await sleep(200);
+    }
+    await server.stop();
+    throw new Error(`the LLM server at port ${port} did not start`);
+  }
+
+  async answer(prompt: string): Promise<Answer> {
+    const response = await fetch(`${this.#url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        model: 'assistant',
+        messages: [{ role: 'user', content: prompt }],
+        max_tokens: MOST_TOKENS,
+        temperature: 0,
+        cache_prompt: false,
+      }),
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    if (!response.ok) throw new Error(`the LLM server answered ${response.status}: ${await response.text()}`);
+    const { choices, timings } = (await response.json()) as Reply;
+    return {
+      text: choices[0]?.message.content ?? '',
+      tokens: timings.predicted_n,
+      ms: timings.predicted_ms,
+      drafted: timings.draft_n ?? 0,
+      accepted: timings.draft_n_accepted ?? 0,
+    };
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exit = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    await exit;
+  }
+}
