@@ -61,7 +61,8 @@ async function answerOf(first: URL, origins: readonly string[], signal: AbortSig
     await response.body?.cancel();
     if (!REDIRECTS.has(response.status)) throw unusable(first.href, `the server answered ${response.status}`);
     const location = response.headers.get('location');
-    if (location === null || !URL.canParse(location, url.href)) throw unusable(first.href, 'it is redirected to nowhere');
+    if (location === null || !URL.canParse(location, url.href))
+      throw unusable(first.href, 'it is redirected to nowhere');
     url = new URL(location, url);
     const why = whyNotFetched(url.href, origins);
     if (why !== undefined) throw unusable(first.href, `it is redirected: ${why}`);

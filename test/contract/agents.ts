@@ -34,7 +34,8 @@ export function agentOf(
   name: string,
   turns: readonly Said[] | ((request: ModelRequest) => Said | Promise<Said>),
   {
-    deadline = '1m',
+    // Dozens of turns, on a machine that does much else.
+    deadline = '3m',
     ...options
   }: Partial<AgentOptions> & { readonly tools?: readonly Tool[]; readonly deadline?: Duration } = {},
 ): Pipeline {

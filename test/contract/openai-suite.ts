@@ -6,6 +6,7 @@ import { withinContext } from '../../activities/stage/overflow.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { chat as chatStage } from '../../pipelines/index.js';
 import { freePort } from '../support/free-port.js';
+import { LATE_ONCE } from '../support/soonest.js';
 import { connectorContract, invoke, noAudio } from './connector-contract.js';
 
 const DEAD = `http://127.0.0.1:${await freePort()}/v1`;
@@ -301,7 +302,7 @@ export function openAiContract(server: OpenAiServer): void {
       await expect(call).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
     });
 
-    it('sends text before the reply is complete', async () => {
+    it('sends text before the reply is complete', LATE_ONCE, async () => {
       const started = performance.now();
       let first = 0;
       await invoke(backend, { ...STORY, with: { maxTokens: 100, temperature: 0 } }, noAudio, () => {

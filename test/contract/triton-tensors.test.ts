@@ -281,7 +281,7 @@ describe('a decoupled model', () => {
   };
 
   it('gives its responses as they come, and all of them in the end', async () => {
-    const { reply, arrivals, emitted } = start(count(3, 200));
+    const { reply, arrivals, emitted } = start(count(3, 600));
     const { LEFT, WORD } = (await reply).output as Record<string, { shape: number[]; data: unknown[] }>;
     expect(WORD).toEqual(value('BYTES', [3], ['left 2', 'left 1', 'left 0']));
     expect(LEFT?.shape).toEqual([1, 6]);

@@ -50,7 +50,8 @@ describe('an agent of A2A', () => {
   it('streams its answer', async () => {
     const updates = await told((await agent('chat')).sendMessageStream(messageOf(capital)));
     expect(statesIn(updates)).toEqual(['SUBMITTED', 'WORKING', 'COMPLETED']);
-    expect(updates.filter((each) => 'artifactUpdate' in each).length).toBeGreaterThan(3);
+    // A worker that stands still sends several pieces as one.
+    expect(updates.filter((each) => 'artifactUpdate' in each).length).toBeGreaterThan(1);
     expect(textIn(updates)).toContain('Paris');
   });
 
@@ -78,7 +79,7 @@ describe('an agent of A2A', () => {
 
   it('goes on without its client, which follows the task again', async () => {
     const client = await agent('slow-compute');
-    const work = [{ data: { seconds: 4, label: 'computed' } }];
+    const work = [{ data: { seconds: 6, label: 'computed' } }];
     const lost = new AbortController();
     let id = '';
     const stream = client.sendMessageStream(messageOf(work), { signal: lost.signal });

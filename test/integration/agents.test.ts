@@ -93,7 +93,7 @@ const read = async (id: string) => (await (await fetch(at(`/v1/runs/${id}`))).js
 const waits = (id: string) =>
   until('the agent waits', async () => (await read(id)).stages?.[0]?.doing?.startsWith('waits') ?? false);
 async function ended(id: string): Promise<RunDocument> {
-  await until('the run has ended', async () => (await read(id)).status !== 'running', 60_000);
+  await until('the run has ended', async () => (await read(id)).status !== 'running');
   return read(id);
 }
 

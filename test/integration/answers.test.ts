@@ -36,21 +36,31 @@ async function recorded(served: ServedPipelines, id: string): Promise<RunDocumen
   return run;
 }
 
+/** Tries until the shortcut was first: on a machine that stands still Temporal may be, which is as right. */
+async function answeredEarly<T>(run: () => Promise<T>, wasEarly: (result: T) => boolean): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await run();
+    if (wasEarly(result)) return result;
+    expect(attempt, 'answered by Temporal, not by the shortcut').toBeLessThan(ATTEMPTS);
+  }
+}
+const ATTEMPTS = 3;
+
 describe('a waiting caller of a pipeline that is one segment', () => {
   let served: ServedPipelines;
   beforeAll(async () => {
     served = await servePipelines([ask] as unknown as Pipeline<never>[]);
   });
   afterAll(() => served.close());
+  const early = ({ id }: RunDocument) => served.early.includes(id);
 
   it('gets the result that Temporal has recorded right after', async () => {
-    const answered = await served.run('ask-inline', { question });
+    const answered = await answeredEarly(() => served.run('ask-inline', { question }), early);
     expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
     expect(answered.stages?.map(({ stage, status }) => [stage, status])).toEqual([
       ['answer', 'done'],
       ['embed', 'done'],
     ]);
-    expect(served.early).toContain(answered.id);
     const { status, output, stages } = await recorded(served, answered.id);
     expect({ status, output, stages }).toEqual({
       status: 'succeeded',
@@ -60,9 +70,8 @@ describe('a waiting caller of a pipeline that is one segment', () => {
   });
 
   it('gets the fields that it asked for, and the same table as Temporal', async () => {
-    const answered = await served.run('ask-inline?outputs=reply', { question });
+    const answered = await answeredEarly(() => served.run('ask-inline?outputs=reply', { question }), early);
     expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
-    expect(served.early).toContain(answered.id);
     const { output, stages } = await recorded(served, answered.id);
     expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
     expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
@@ -72,17 +81,20 @@ describe('a waiting caller of a pipeline that is one segment', () => {
   });
 
   it('shares it with another under the same idempotency key', async () => {
-    const headers = { 'idempotency-key': randomUUID() };
-    const [one, two] = await Promise.all([
-      served.run('ask-inline', { question }, headers),
-      served.run('ask-inline', { question }, headers),
-    ]);
-    expect(one.id).toBe(two.id);
-    for (const run of [one, two]) {
-      expect(run).toMatchObject({ status: 'succeeded', output: { reply: expect.stringContaining('Paris') } });
-    }
-    expect(one.output).toEqual(two.output);
-    expect(served.early.filter((id) => id === one.id)).toHaveLength(2);
+    const both = async () => {
+      const headers = { 'idempotency-key': randomUUID() };
+      const [one, two] = await Promise.all([
+        served.run('ask-inline', { question }, headers),
+        served.run('ask-inline', { question }, headers),
+      ]);
+      expect(one.id).toBe(two.id);
+      for (const run of [one, two]) {
+        expect(run).toMatchObject({ status: 'succeeded', output: { reply: expect.stringContaining('Paris') } });
+      }
+      expect(one.output).toEqual(two.output);
+      return one;
+    };
+    await answeredEarly(both, (one) => served.early.filter((id) => id === one.id).length === 2);
   });
 
   it('is told of a failure', async () => {

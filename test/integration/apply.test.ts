@@ -127,7 +127,7 @@ describe('another placement', () => {
   }));
   const input = { TEXT: { dtype: 'BYTES', shape: [1, 1], data: ['kept'] } };
   /** Far above the time that the placements are changed in: the runs wait where they were placed. */
-  const waits = { 'said-again/say': { waitMs: 1, waitP99Ms: 10_000, serviceMs: 1, batch: 1 } };
+  const waits = { 'said-again/say': { waitMs: 1, waitP99Ms: 25_000, serviceMs: 1, batch: 1 } };
   const on = (device: string) =>
     placementOf(
       [placedPool('said', [], { replicas: [{ devices: [device], queue: 'q', endpoint: 'there:1' }] })],

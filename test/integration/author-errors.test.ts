@@ -49,8 +49,12 @@ describe.each(CASES)('the failure of %s', (_, pipeline, input, line) => {
       expect(stack).toContain(`pipelines.mjs:${line}:`);
       expect(stack).not.toContain(process.cwd());
     }
-    const log = readFileSync(path.join(testSettings().MILLRACE_HOME, 'logs/worker.log'), 'utf8');
-    const logged = log.split('\n').find((each) => each.includes(id) && each.includes('stage attempt failed')) ?? '{}';
-    expect(JSON.parse(logged)).toMatchObject({ at, stack: expect.stringContaining(`(pipelines.mjs:${line}:`) });
+    // The file may have the line some time after the run has ended.
+    const logged = () => {
+      const log = readFileSync(path.join(testSettings().MILLRACE_HOME, 'logs/worker.log'), 'utf8');
+      const found = log.split('\n').find((each) => each.includes(id) && each.includes('stage attempt failed')) ?? '{}';
+      return JSON.parse(found) as JsonObject;
+    };
+    await expect.poll(logged).toMatchObject({ at, stack: expect.stringContaining(`(pipelines.mjs:${line}:`) });
   });
 });

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { caught } from '../support/caught.js';
 import { connect, fixtures, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 
@@ -16,7 +17,13 @@ describe('a cached stage in a run', () => {
     await client.connection.close();
   });
   const run = (question: string, as: string) => start(client, fixtures.askCached, { question }, QUEUE, as);
-  const cacheOf = async (question: string, as: string) => (await resultOf(await run(question, as))).stages[0]?.cache;
+  /** A cache whose embedder answers late is passed by, and keeps nothing of it: the question is asked again. */
+  const cacheOf = (question: string, as: string) =>
+    caught('the cache', async () => {
+      const { stages } = await resultOf(await run(question, as));
+      const cache = stages[0]?.cache;
+      return cache === 'bypass' ? undefined : cache;
+    });
 
   it('serves the same tenant in other words, and never another tenant', async () => {
     const [ada, bob] = [tenant('ada'), tenant('bob')];
@@ -28,10 +35,15 @@ describe('a cached stage in a run', () => {
 
   it('marks the run with the search attribute, so that hits can be listed', async () => {
     const as = tenant('listed');
-    const first = await run('Who wrote Hamlet?', as);
-    await resultOf(first);
-    const second = await run('Who wrote Hamlet?', as);
-    await resultOf(second);
+    const asked = (cache: string) =>
+      caught(`a ${cache}`, async () => {
+        const handle = await run('Who wrote Hamlet?', as);
+        const { stages } = await resultOf(handle);
+        expect([cache, 'bypass']).toContain(stages[0]?.cache);
+        return stages[0]?.cache === cache ? handle : undefined;
+      });
+    const first = await asked('miss');
+    const second = await asked('hit');
     const listed = async () => {
       const hits: string[] = [];
       const query = `MillraceCacheHit = true AND WorkflowId IN ("${first.workflowId}", "${second.workflowId}")`;
@@ -43,9 +55,12 @@ describe('a cached stage in a run', () => {
   });
 
   it('asks the model once for identical requests in flight', async () => {
-    const as = tenant('flight');
-    const runs = await Promise.all(Array.from({ length: 6 }, () => run('Why is the sea salty?', as)));
-    const results = await Promise.all(runs.map(resultOf));
+    const results = await caught('six that find the cache', async () => {
+      const as = tenant('flight');
+      const runs = await Promise.all(Array.from({ length: 6 }, () => run('Why is the sea salty?', as)));
+      const all = await Promise.all(runs.map(resultOf));
+      return all.some(({ stages }) => stages[0]?.cache === 'bypass') ? undefined : all;
+    });
     const outcomes = results.map(({ stages }) => stages[0]?.cache);
     expect(outcomes.filter((outcome) => outcome === 'miss')).toHaveLength(1);
     expect(outcomes.every((outcome) => outcome === 'miss' || outcome === 'shared' || outcome === 'hit')).toBe(true);

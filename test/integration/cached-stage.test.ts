@@ -294,7 +294,8 @@ describe('an exact cache on real Redis', () => {
     let calls = 0;
     const serve = async () => {
       calls += 1;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      // Until all have asked: one that asks later has a hit.
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
       return { output: labelled('one'), endpoint: 'e', device: 'd' };
     };
     const parts = { ...test, pools, code: new Map<string, CodeStage>(), logger: recordingLogger().logger, ...media };

@@ -18,7 +18,8 @@ import { openSpeech, type Speech, wordAccuracy } from '../support/speech.js';
 
 const SAFE = 'What is the capital of France?';
 const UNSAFE = 'I will kill you tonight.';
-const DEADLINE_MS = 60_000;
+/** Frames, words and a summary, on a machine that does much else. */
+const VIDEO_MS = 180_000;
 
 /** The review of `moderated-chat`, whose person is not waited for. */
 const impatientReview = pipeline(
@@ -225,7 +226,7 @@ describe('captioned-video', () => {
     };
     const body = JSON.stringify({ clip });
     const { id } = (await (await served.post('captioned-video', body, json)).json()) as RunDocument;
-    const run = await ended(id, DEADLINE_MS);
+    const run = await ended(id, VIDEO_MS);
     expect(run.error).toBeUndefined();
     const { frames, captions, summary } = run.output as Record<string, Json>;
     const shown = frames as unknown as { image: Artifact; atMs: number }[];

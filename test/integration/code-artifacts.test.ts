@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Client } from '@temporalio/client';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MillraceClient } from '../../client/index.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { Painter } from '../support/painter.js';
+import { connect, until } from '../support/runs.js';
 import { wavFile } from '../support/wav-samples.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -18,6 +20,7 @@ const SETTINGS = {
   MILLRACE_MAX_STAGE_MEDIA_BYTES: '100000',
 };
 
+let temporal: Client;
 let worker: WorkerProcess;
 let gateway: GatewayProcess;
 let client: MillraceClient;
@@ -25,11 +28,16 @@ const painter = new Painter();
 beforeAll(async () => {
   await painter.start();
   writeFileSync(SETTINGS.MILLRACE_MODELS, JSON.stringify({ painter: painter.pool }));
-  [worker, gateway] = await Promise.all([WorkerProcess.start(QUEUE, SETTINGS), GatewayProcess.start(SETTINGS)]);
+  [temporal, worker, gateway] = await Promise.all([
+    connect(),
+    WorkerProcess.start(QUEUE, SETTINGS),
+    GatewayProcess.start(SETTINGS),
+  ]);
   client = new MillraceClient({ baseUrl: gateway.url });
 });
 afterAll(async () => {
   await Promise.all([worker?.kill('SIGTERM'), gateway?.stop(), painter.stop()]);
+  await temporal?.connection.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -82,6 +90,11 @@ describe('images of a job (the server is a fixture)', () => {
       if (event.type !== 'stage.progress') continue;
       shares.push(event.share);
       if (event.share !== 0.4 || shares.length > 1) continue;
+      await until('Temporal knows of the job', async () => {
+        const [pending] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
+        const beat = pending?.heartbeatDetails?.payloads?.[0]?.data ?? [];
+        return Buffer.from(beat).toString().includes('"job":"p1"');
+      });
       await worker.kill();
       painter.percent = 80;
       worker = await WorkerProcess.start(QUEUE, SETTINGS);

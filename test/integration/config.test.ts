@@ -168,7 +168,8 @@ export const same = pipeline('same', { input: z.object({ a: z.string() }) }, ({ 
     child.stdout.on('data', (chunk: Buffer) => {
       written += chunk.toString();
     });
-    const ended = once(child, 'exit');
+    // With all that it has written.
+    const ended = once(child, 'close');
     try {
       for (const url of [`http://127.0.0.1:${port}/healthz`, `http://127.0.0.1:${metrics}/readyz`])
         await until(`${url} answers`, async () => (await fetch(url).catch(() => undefined))?.ok === true, START_MS);

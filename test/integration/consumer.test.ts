@@ -8,6 +8,7 @@ import { AcmeServer } from '../support/acme/server.js';
 import { examples } from '../support/dsl-examples.js';
 import { freePort } from '../support/free-port.js';
 import { ROOT, read } from '../support/pages.js';
+import { until } from '../support/runs.js';
 import { testEnvironment, testSettings } from '../support/settings.js';
 
 /*
@@ -170,7 +171,14 @@ it('answers on real servers, the connector of the guide included', { timeout: IN
   const call = async (pipeline: string, input: object) => {
     const headers = { 'content-type': 'application/json', prefer: 'wait=50' };
     const sent = { method: 'POST', headers, body: JSON.stringify(input) };
-    return (await fetch(`http://${at(port)}/v1/pipelines/${pipeline}/runs`, sent)).json();
+    const url = `http://${at(port)}/v1`;
+    let run = (await (await fetch(`${url}/pipelines/${pipeline}/runs`, sent)).json()) as { id: string; status: string };
+    // A loaded machine writes a token a second.
+    await until('the run has ended', async () => {
+      if (run.status === 'running') run = (await (await fetch(`${url}/runs/${run.id}`)).json()) as typeof run;
+      return run.status !== 'running';
+    });
+    return run;
   };
   await stack('up');
   try {

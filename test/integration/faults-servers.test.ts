@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { NODE_PARTS, type PartName, SERVER_PARTS, status, up } from '../../deploy/local/stack/index.js';
 import { audio, type Pipeline, pipeline, transcribe } from '../../pipelines/index.js';
 import type { StageRecord } from '../../pipelines/run/index.js';
+import { caught } from '../support/caught.js';
 import { freePort } from '../support/free-port.js';
 import { ownRedis } from '../support/own-redis.js';
 import { address, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
@@ -79,10 +80,16 @@ describe('a server killed with SIGKILL', () => {
     const spoken = await speech.speak(
       Array.from({ length: 6 }, () => 'This sentence makes the recording long enough to be interrupted.').join(' '),
     );
-    const before = part('triton');
-    const run = await start(client, fixtures.voiceAssistant, { speech: { ...spoken } }, QUEUE, TENANT);
-    await until('whisper is called', () => isCalled('whisper'));
-    kill(before.pid);
+    const { before, run } = await caught('transcribe', async () => {
+      const before = part('triton');
+      const run = await start(client, fixtures.voiceAssistant, { speech: { ...spoken } }, QUEUE, TENANT);
+      await until('whisper is called', () => isCalled('whisper'));
+      kill(before.pid);
+      if ((await rows(run))[0]?.status !== 'done') return { before, run };
+      await resultOf(run);
+      await allUp();
+      return undefined;
+    });
     const { stages } = await resultOf(run);
     expect(stages.map(({ stage, status }) => [stage, status])).toEqual([
       ['transcribe', 'done'],
@@ -179,8 +186,14 @@ describe('a server killed with SIGKILL', () => {
       );
       return (await resultOf(run)).stages[0]?.cache;
     };
-    expect(await ask()).toBe('miss');
-    expect(await ask()).toBe('hit');
+    // One whose embedder answers late is passed by too.
+    const asked = () =>
+      caught('the cache', async () => {
+        const cache = await ask();
+        return cache === 'bypass' ? undefined : cache;
+      });
+    expect(await asked()).toBe('miss');
+    expect(await asked()).toBe('hit');
     await redis.kill();
     expect(await ask()).toBe('bypass');
     await redis.start();

@@ -146,7 +146,7 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
 
   it('go on from their heartbeats when their worker is killed', async () => {
     const log = new CallLog();
-    const { id } = await client.start('foreign-slow', { log: log.file, steps: 40 });
+    const { id } = await client.start('foreign-slow', { log: log.file, steps: 60 });
     await until('it has begun', () => log.count('starts at 0') === 1);
     const steps = async () => {
       const [activity] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
@@ -165,11 +165,11 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
     const [activity, workflow] = [new CallLog(), new CallLog()];
     const one = await client.start('foreign-slow', { log: activity.file, steps: 600 });
     const two = await client.start('foreign-waits', { log: workflow.file });
-    await until('both have begun', () => activity.count('starts at 0') + workflow.count('starts') === 2);
+    await until('both have begun', () => activity.count('starts at 0') > 0 && workflow.count('starts') > 0);
     await Promise.all([client.cancel(one.id), client.cancel(two.id)]);
     expect(await client.wait(one.id)).toMatchObject({ status: 'cancelled' });
     expect(await client.wait(two.id)).toMatchObject({ status: 'cancelled' });
-    await until('both have ended', () => activity.count('cancelled') + workflow.count('cancelled') === 2);
+    await until('both have ended', () => activity.count('cancelled') > 0 && workflow.count('cancelled') > 0);
   });
 
   it('wait in the queue for a worker that starts late', async () => {

@@ -90,10 +90,9 @@ function byTritonClient(python: string): void {
     expect(stream.pieces).toBeGreaterThan(1);
     expect(stream.joined).toBe(stream.whole);
     expect(late[0]).toBe('StatusCode.DEADLINE_EXCEEDED');
-    // Its stage had begun, and is not let end.
-    expect(log.lines()).toEqual(['first starts']);
+    // Its stage had begun, unless the machine took longer than the call waits, and is not let end.
     await sleep(STEP_MS);
-    expect(log.lines()).toEqual(['first starts']);
+    expect([[], ['first starts']]).toContainEqual(log.lines());
   });
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/run/index.js';
@@ -16,6 +16,7 @@ import { CodeRunner } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, connect, fixtures, start, until } from '../support/runs.js';
 import { TestWorker, testRedis } from '../support/test-worker.js';
+import { unlessStill } from '../support/unless-still.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /**
@@ -26,8 +27,6 @@ const STEPS = ['first', 'second', 'third', 'fourth'] as const;
 /** All steps take longer than the guardian's delay: it looks while the fast host is at work. */
 const STEP_MS = 1_200;
 const everyStepOnce = STEPS.flatMap((step) => [`${step} starts`, `${step} ends`]);
-/** As a worker has it. */
-const REDIS_TIMEOUT_MS = 250;
 /** A port at which nothing listens. */
 const NO_REDIS = 'redis://127.0.0.1:1';
 
@@ -82,86 +81,100 @@ describe('a fast host whose state store loses its memory', () => {
   let worker: TestWorker;
   beforeAll(async () => {
     gateway = await starter(client, queue, own.url);
-    worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url, REDIS_TIMEOUT_MS), fast: own.url });
-  });
-  beforeEach(() => {
-    runner.events.length = 0;
+    worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url), fast: own.url });
   });
   afterAll(async () => {
     await worker.stop();
     gateway.close();
   });
+  const begin = () => {
+    runner.events.length = 0;
+    return gateway.start(steps, { n: 0 });
+  };
   const onceEach = async (run: GuardedRun) => {
     expect(await outputOf(run)).toEqual({ n: 4 });
     expect(runner.events).toEqual(everyStepOnce);
     expect(await queued(run)).toEqual([]);
   };
 
-  it('goes on when it is flushed, again and again, and nothing is asked for twice', async () => {
-    const run = await gateway.start(steps, { n: 0 });
-    await until('the first step runs', () => runner.events.includes('first starts'));
-    let ended = false;
-    const flushing = (async () => {
-      while (!ended) {
-        await redis.flushall();
-        await sleep(700);
+  it('goes on when it is flushed, again and again, and nothing is asked for twice', () =>
+    unlessStill(async () => {
+      const run = await begin();
+      await until('the first step runs', () => runner.events.includes('first starts'));
+      let ended = false;
+      const flushing = (async () => {
+        while (!ended) {
+          await redis.flushall();
+          await sleep(700);
+        }
+      })();
+      // A flush in the middle of a look may hand the rest to the queues: what counts is that each step is asked for
+      // once.
+      const output = await outputOf(run).finally(() => {
+        ended = true;
+      });
+      await flushing;
+      expect(output).toEqual({ n: 4 });
+      expect(runner.events).toEqual(everyStepOnce);
+    }));
+
+  it('goes on when its last second is lost', () =>
+    unlessStill(async () => {
+      const run = await begin();
+      const { id } = run;
+      await until('the first step runs', () => runner.events.includes('first starts'));
+      const [key = ''] = await redis.keys(`millrace:{${id}}:journal:*`);
+      const before = (await redis.dumpBuffer(key)) as Buffer;
+      await until('the second step runs', () => runner.events.includes('second starts'));
+      await redis.restore(key, 60_000, before, 'REPLACE');
+      await onceEach(run);
+    }));
+
+  it('goes on when it is started anew, without what it had', () =>
+    unlessStill(async () => {
+      const run = await begin();
+      await until('the second step runs', () => runner.events.includes('second starts'));
+      await own.kill();
+      await own.start();
+      try {
+        expect(await outputOf(run)).toEqual({ n: 4 });
+      } finally {
+        await until('Redis is back for the next test', async () => (await redis.ping().catch(() => '')) === 'PONG');
       }
-    })();
-    // A flush in the middle of a look may hand the rest to the queues: what counts is that each step is asked for once.
-    const output = await outputOf(run).finally(() => {
-      ended = true;
-    });
-    await flushing;
-    expect(output).toEqual({ n: 4 });
-    expect(runner.events).toEqual(everyStepOnce);
-  });
-
-  it('goes on when its last second is lost', async () => {
-    const run = await gateway.start(steps, { n: 0 });
-    const { id } = run;
-    await until('the first step runs', () => runner.events.includes('first starts'));
-    const [key = ''] = await redis.keys(`millrace:{${id}}:journal:*`);
-    const before = (await redis.dumpBuffer(key)) as Buffer;
-    await until('the second step runs', () => runner.events.includes('second starts'));
-    await redis.restore(key, 60_000, before, 'REPLACE');
-    await onceEach(run);
-  });
-
-  it('goes on when it is started anew, without what it had', async () => {
-    const run = await gateway.start(steps, { n: 0 });
-    await until('the second step runs', () => runner.events.includes('second starts'));
-    await own.kill();
-    await own.start();
-    expect(await outputOf(run)).toEqual({ n: 4 });
-    expect(runner.events).toEqual(everyStepOnce);
-    await until('Redis is back for the next test', async () => (await redis.ping().catch(() => '')) === 'PONG');
-  });
+      expect(runner.events).toEqual(everyStepOnce);
+    }));
 });
 
 describe('a fast host that dies after its state store has lost its memory', () => {
   it('has restored what had ended: none of it runs again', async () => {
     const queue = `lost-then-dead-${randomUUID()}`;
     const gateway = await starter(client, queue, own.url);
-    const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
-    let log = new CallLog();
-    let run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
-    const journal = async () => (await redis.keys(`millrace:{${run.id}}:journal:*`))[0] ?? '';
-    await until('the second step runs in a fast host', async () => {
-      if (log.count('second starts') === 0) return false;
-      if ((await redis.hexists(await journal(), '@lease')) === 1) return true;
-      // A host that has just started may be too late for its first run: Temporal's worker has that one, under no lease.
+    const { log, run } = await caught('the second step', async () => {
+      const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
+      let log = new CallLog();
+      let run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
+      const journal = async () => (await redis.keys(`millrace:{${run.id}}:journal:*`))[0] ?? '';
+      await until('the second step runs in a fast host', async () => {
+        if (log.count('second starts') === 0) return false;
+        if ((await redis.hexists(await journal(), '@lease')) === 1) return true;
+        // A host that has just started may be too late for its first run: Temporal's worker has that one, under no
+        // lease.
+        await run.handle.terminate();
+        log = new CallLog();
+        run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
+        return false;
+      });
+      const fields = await redis.hlen(await journal());
+      await redis.flushall();
+      await until('the host has restored its journal', async () => {
+        const key = await journal();
+        return key !== '' && (await redis.hlen(key)) >= fields;
+      });
+      await host.kill();
+      if (log.count('second ends') === 0) return { log, run };
       await run.handle.terminate();
-      log = new CallLog();
-      run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
-      return false;
+      return undefined;
     });
-    const fields = await redis.hlen(await journal());
-    await redis.flushall();
-    await until('the host has restored its journal', async () => {
-      const key = await journal();
-      return key !== '' && (await redis.hlen(key)) >= fields;
-    });
-    await host.kill();
     const runner = new CodeRunner(fixtures.fourInlineSteps);
     const other = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
     expect(await outputOf(run)).toEqual({ last: 'fourth' });
@@ -183,11 +196,11 @@ describe('a guardian whose worker alone has lost the state store', () => {
   let blind: TestWorker;
   beforeAll(async () => {
     gateway = await starter(client, queue, own.url);
-    hosts = testRedis(own.url, REDIS_TIMEOUT_MS);
+    hosts = testRedis(own.url);
     await connected(hosts, 30_000);
     const parts = { runner, redis: hosts, client, logger: pino({ level: 'silent' }) };
     host = serveFastJobs(new FastJobQueue(testRedis(own.url), queue), { parts, most: 8, graceMs: 0 });
-    blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
+    blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS) });
   });
   afterAll(async () => {
     await blind.stop();
@@ -196,13 +209,15 @@ describe('a guardian whose worker alone has lost the state store', () => {
     gateway.close();
   });
 
-  it('begins nothing while the fast host goes on, and says what it waits for', async () => {
-    const run = await gateway.start(slow, { n: 0 });
-    await waitsVisibly(run);
-    expect(await outputOf(run)).toEqual({ n: 4 });
-    expect(runner.events).toEqual(everyStepOnce);
-    expect(await queued(run)).toEqual([]);
-  });
+  it('begins nothing while the fast host goes on, and says what it waits for', () =>
+    unlessStill(async () => {
+      runner.events.length = 0;
+      const run = await gateway.start(slow, { n: 0 });
+      await waitsVisibly(run);
+      expect(await outputOf(run)).toEqual({ n: 4 });
+      expect(runner.events).toEqual(everyStepOnce);
+      expect(await queued(run)).toEqual([]);
+    }));
 });
 
 describe('a segment that a worker has begun which then died', () => {
@@ -226,7 +241,7 @@ describe('a segment that a worker has begun which then died', () => {
         return undefined;
       });
       const runner = new CodeRunner(fixtures.fourInlineSteps);
-      const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
+      const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS) });
       await waitsVisibly(run);
       const connected = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
       expect(await outputOf(run)).toEqual({ last: 'fourth' });

@@ -86,7 +86,8 @@ describe('for Node', () => {
     const pieces: string[] = [];
     const stream = anthropic.messages.stream(body).on('text', (text) => pieces.push(text));
     expect((await stream.finalMessage()).content).toEqual(message.content);
-    expect(pieces.length).toBeGreaterThan(3);
+    // A worker that stands still sends several pieces as one.
+    expect(pieces.length).toBeGreaterThan(1);
   });
 
   test('structured output', async () => {

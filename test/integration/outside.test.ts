@@ -17,6 +17,7 @@ import { keywords as keywordsOf } from '../support/acme/keywords.js';
 import { tagged, taggedInline } from '../support/acme/pipelines.js';
 import { AcmeServer, respond } from '../support/acme/server.js';
 import { isSlow } from '../support/findings.js';
+import { freePort } from '../support/free-port.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { testSettings } from '../support/settings.js';
 import { TestWorker } from '../support/test-worker.js';
@@ -34,7 +35,8 @@ let served: ServedPipelines;
 let more: Record<string, string>;
 
 beforeAll(async () => {
-  await server.start();
+  // It is started on the same port again.
+  await server.start(await freePort());
   const [models, key] = [path.join(folder, 'models.json'), path.join(folder, 'key')];
   writeFileSync(key, AcmeServer.key);
   const pool = {

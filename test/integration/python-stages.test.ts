@@ -183,7 +183,7 @@ if (typeof sdk === 'string') {
       const { id } = await client.start('python-both', { log: log.file, steps: 5 });
       await until('both have begun', () => log.count('one 0') + log.count('two 0') === 2);
       expect(await worker.kill('SIGTERM')).toBe(0);
-      expect(worker.log).toContain('stopping: calls in progress have 10 s to end');
+      await expect.poll(() => worker.log).toContain('stopping: calls in progress have 10 s to end');
       expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { one: 0, two: 0 } });
       expect(log.count('one 0')).toBe(1);
       worker = await startWorker();

@@ -72,9 +72,11 @@ describe('a rate limit without Redis', () => {
     try {
       const limits = [0, 1].map(() => new RateLimit(`test-${randomUUID()}`, { perSecond: 1, burst: 5 }, redis));
       const started = performance.now();
-      expect(await passed(limits.slice(0, 1), 20)).toBe(5);
-      expect(await passed(limits.slice(1), 20)).toBe(5);
-      expect(performance.now() - started, 'none waits for Redis').toBeLessThan(TIMEOUT_MS / 2);
+      const each = [await passed(limits.slice(0, 1), 20), await passed(limits.slice(1), 20)];
+      const ms = performance.now() - started;
+      // One more for each second that the machine stood still.
+      for (const count of each) expect([5, 5 + Math.floor(ms / 1_000)]).toContain(count);
+      expect(ms, 'none waits for Redis').toBeLessThan(TIMEOUT_MS / 2);
     } finally {
       redis.disconnect();
     }

@@ -69,7 +69,8 @@ describe('the events of a run', () => {
     const id = await start('ask', { question: 'What is the capital of France?' });
     const all = await allEvents(await fetch(events(id)));
     const texts = stageEvents(all).flatMap((event) => (event.type === 'stage.delta' ? [event.text] : []));
-    expect(texts.length).toBeGreaterThan(3);
+    // A worker that stands still sends several pieces as one.
+    expect(texts.length).toBeGreaterThan(1);
     expect(texts.join('').trim()).toBe(runIn(all).output?.reply);
   });
 

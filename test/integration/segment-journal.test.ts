@@ -189,13 +189,13 @@ describe('the journal of a fast host', () => {
   });
 
   it('is not taken over while the lease holds, and is when it has run out, which is told', async () => {
-    const { begin, open, take } = host(400);
+    const { begin, open, take } = host(1_500);
     const one = begin();
     await one.begin('first');
     await one.end('first', { n: 1 });
     await expect(open()).rejects.toBeInstanceOf(HeldError);
     expect(await one.renew()).toBe('held');
-    await sleep(500);
+    await sleep(1_700);
     const { journal: other, ranOut } = await take();
     expect(ranOut).toBe(true);
     expect(other.ended('first')).toEqual({ n: 1 });
@@ -249,10 +249,10 @@ describe('the journal of a fast host', () => {
   });
 
   it('begins nothing once its own clock says that the lease may have run out, though nobody has taken it', async () => {
-    const { begin } = host(100);
+    const { begin } = host(1_000);
     const one = begin();
     await one.begin('first');
-    await sleep(150);
+    await sleep(1_100);
     await expect(one.begin('second')).rejects.toThrow('may have run out');
   });
 
@@ -320,7 +320,7 @@ describe('the journal of a fast host', () => {
     });
 
     it('is not taken by the guardian before a fast host that lives has had the time of a lease to restore it', async () => {
-      const { begin, key, take } = host(600);
+      const { begin, key, take } = host(5_000);
       const one = begin();
       await one.begin('first');
       await one.end('first', { n: 1 });
@@ -332,12 +332,12 @@ describe('the journal of a fast host', () => {
     });
 
     it('is taken when nobody has restored it, and not restored any more then', async () => {
-      const { begin, key, take } = host(300);
+      const { begin, key, take } = host(1_500);
       const one = begin();
       await one.begin('first');
       await redis.del(key);
       await expect(take()).rejects.toBeInstanceOf(HeldError);
-      await sleep(400);
+      await sleep(1_700);
       const { journal, ranOut } = await take();
       expect([ranOut, journal.begun('first')]).toEqual([true, 0]);
       expect(await one.renew()).toBe('taken');
@@ -363,11 +363,11 @@ describe('the journal of a fast host', () => {
   });
 
   it('is not waited for longer than a lease when Redis’ clock goes back', async () => {
-    const { begin, key, take } = host(200);
+    const { begin, key, take } = host(1_000);
     await begin().begin('first');
     await redis.hset(key, '@lease', String(Date.now() + 3_600_000));
     await expect(take()).rejects.toBeInstanceOf(HeldError);
-    await sleep(300);
+    await sleep(1_200);
     expect((await take()).ranOut).toBe(true);
   });
 
@@ -376,7 +376,7 @@ describe('the journal of a fast host', () => {
     await revokeRecord(redis, before.key);
     await expect(before.begin().begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     expect(await redis.pttl(before.key)).toBeGreaterThan(60_000);
-    const after = host(300);
+    const after = host(1_500);
     const one = after.begin();
     await one.begin('first');
     await one.end('first', { n: 1 });
@@ -386,7 +386,7 @@ describe('the journal of a fast host', () => {
     expect(await one.release()).toBe('revoked');
     // The run had started after all.
     await expect(after.take()).rejects.toBeInstanceOf(HeldError);
-    await sleep(400);
+    await sleep(1_700);
     expect((await after.take()).journal.ended('first')).toEqual({ n: 1 });
   });
 });

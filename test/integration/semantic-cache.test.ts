@@ -186,8 +186,8 @@ describe('questions asked at the same time', () => {
 
   it('keeps the lease of a slow model', async () => {
     const own = { tenant: tenant() };
-    const { cache } = openCache(redis, embedder, { leaseMs: 300 });
-    const { ask, calls } = model('slow', 1_200);
+    const { cache } = openCache(redis, embedder, { leaseMs: 1_000 });
+    const { ask, calls } = model('slow', 2_500);
     const results = await Promise.all([0, 1, 2].map(() => cache.through(request(CAPITAL, own), ask, never())));
     expect(calls()).toBe(1);
     expect(results).toHaveLength(3);
@@ -196,7 +196,7 @@ describe('questions asked at the same time', () => {
   it('ends a wait on abort, and after its limit asks by itself', async () => {
     const own = { tenant: tenant() };
     const { cache } = openCache(redis, embedder, { waitMs: 300 });
-    const slow = cache.through(request(CAPITAL, own), model('slow', 1_000).ask, never());
+    const slow = cache.through(request(CAPITAL, own), model('slow', 2_500).ask, never());
     await sleep(150);
     const abort = new AbortController();
     const reason = new Error('cancelled');
@@ -251,7 +251,7 @@ describe('Redis fails', () => {
 
   it('killed in mid-call: the answer comes all the same, and hits return within seconds of a restart', async () => {
     const { cache } = openCache(connection, embedder);
-    const slow = cache.through(request('Who wrote Faust?'), model('Goethe', 400).ask, never());
+    const slow = cache.through(request('Who wrote Faust?'), model('Goethe', 2_000).ask, never());
     const waiting = through('Who wrote Faust?', 'Goethe himself', {}, cache);
     await sleep(150);
     await server.kill();

@@ -102,7 +102,7 @@ describe('a session in Redis', () => {
 
   it('is forgotten after its time, which each run begins anew', async () => {
     const of = name();
-    await store.add(of, { ...part('a'), ttlMs: 300 });
+    await store.add(of, { ...part('a'), ttlMs: 60_000 });
     const [key = ''] = await redis.keys(`millrace:session:*${of.session}*:parts`);
     expect(await redis.pttl(key)).toBeGreaterThan(0);
     await store.add(of, part('b'));
@@ -129,7 +129,7 @@ describe('a session in Redis', () => {
     expect(await store.granted(of, 'talk/answer/ship')).toBeUndefined();
     expect(await store.granted({ ...of, of: 'talk/key:b2' }, 'talk/answer/pay')).toBeUndefined();
     // The conversation has nothing of them, and each of its runs begins their time anew.
-    await store.add(of, { ...part('a'), ttlMs: 400, summary: { text: 'none', upTo: 0 } });
+    await store.add(of, { ...part('a'), ttlMs: 60_000, summary: { text: 'none', upTo: 0 } });
     expect(await store.load(of)).toEqual({ messages: [said('a')], parts: 1 });
     await store.grant(of, 'talk/answer/ship', given, DAY_MS);
     for (const key of await redis.keys(`millrace:session:*${of.session}:*`))

@@ -7,6 +7,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { chat, pipeline, synthesize } from '../../pipelines/index.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
+import { caught } from '../support/caught.js';
 import { CallLog, connect, fixtures, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { testRedis } from '../support/test-worker.js';
@@ -45,7 +46,7 @@ afterAll(async () => {
 function follow(run: string, path: string, of: string) {
   const entries: ReadEntry[] = [];
   const ended = (async () => {
-    const options = { signal: AbortSignal.timeout(120_000) };
+    const options = { signal: AbortSignal.timeout(200_000) };
     for await (const entry of readChannel(channels, { run, path, of }, options)) entries.push(entry);
   })();
   ended.catch(() => undefined);
@@ -94,10 +95,14 @@ async function times(handle: WorkflowHandle) {
 
 describe('a streaming edge', () => {
   it('is spoken while the answer goes on: queued stages run side by side', async () => {
-    const run = await start(client, QUEUED, QUESTION, testSettings().MILLRACE_TASK_QUEUE);
-    const followed = followAll(run);
-    await until('the first sentence is spoken', () => followed.chunks.entries.length > 0);
-    const { chunks } = await check(run, followed);
+    // A worker that stands still begins the attempt of a stage again, and the history has the last one's time.
+    const { run, chunks } = await caught('the first attempt of each stage', async () => {
+      const run = await start(client, QUEUED, QUESTION, testSettings().MILLRACE_TASK_QUEUE);
+      const followed = followAll(run);
+      await until('the first sentence is spoken', () => followed.chunks.entries.length > 0);
+      const { chunks, stages } = await check(run, followed);
+      return stages.every(({ attempt }) => attempt === 1) ? { run, chunks } : undefined;
+    });
     const { answer, speak } = await times(run);
     expect(speak?.started).toBeLessThan(answer?.ended as number);
     expect(chunks.length).toBeGreaterThan(1);
@@ -140,7 +145,7 @@ describe('a streaming edge', () => {
       const queue = `streams-code-${randomUUID()}`;
       const log = new CallLog();
       const [victim, n] = [await WorkerProcess.start(queue), 12];
-      const run = await start(client, fixtures[relay], { log: log.file, n, ms: 100 }, queue);
+      const run = await start(client, fixtures[relay], { log: log.file, n, ms: 250 }, queue);
       const followed = [
         follow(run.workflowId, 'made', 'entries'),
         follow(run.workflowId, 'doubled', 'entries'),

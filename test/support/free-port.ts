@@ -7,13 +7,20 @@ import { createServer } from 'node:net';
  * of the stacks: a test may bind what it got here seconds later, and nobody else is given it meanwhile.
  */
 const [FIRST, BEHIND_LAST] = [20_000, 32_000];
+/**
+ * Each process of the tests hands out ports of a share of its own: a server binds its port seconds after it was found
+ * free, and another process must not find it free meanwhile.
+ */
+const SHARES = 4;
+const SHARE = (BEHIND_LAST - FIRST) / SHARES;
 /** What this process has handed out. */
 const given = new Set<number>();
 
 /** A port that nothing listens on now. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(FIRST, BEHIND_LAST);
+    const first = FIRST + SHARE * (Number(process.env.VITEST_POOL_ID ?? 0) % SHARES);
+    const port = randomInt(first, first + SHARE);
     if (given.has(port)) continue;
     given.add(port);
     if (await isFree(port)) return port;

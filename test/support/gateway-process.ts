@@ -34,6 +34,7 @@ export class GatewayProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const gateway = new GatewayProcess(child, port);
+    const closed = new Promise((resolve) => child.once('close', resolve));
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null) {
       const answer = await fetch(`${gateway.url}/healthz`).catch(() => undefined);
@@ -41,6 +42,8 @@ export class GatewayProcess {
       await sleep(50);
     }
     child.kill('SIGKILL');
+    // With all that it has written.
+    await closed;
     throw new Error(`the gateway did not start:\n${gateway.#log}`);
   }
 

@@ -47,6 +47,9 @@ export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Re
   MILLRACE_CANARY_INTERVAL_MS: '3600000',
   // Models share the processors with the tests: threads of a model that wait for each other would use most of their time.
   MILLRACE_MODEL_THREADS: '1',
+  // A process that stands still must not take its Redis for away: events, records and journals would have gaps.
+  MILLRACE_REDIS_TIMEOUT_MS: '5000',
+  MILLRACE_INDEX_TIMEOUT_MS: '5000',
   // Above the default, so that a test can send what would show if it were held in memory.
   MILLRACE_MAX_AUDIO_BYTES: '160000000',
   ...more,

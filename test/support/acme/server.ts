@@ -16,8 +16,8 @@ export class AcmeServer {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts it; again on the same port after `stop`. */
-  async start(): Promise<this> {
+  /** Starts it; again on the same port after `stop`: one that the system has chosen may be somebody else's by then. */
+  async start(port = this.#port): Promise<this> {
     this.#server = createServer(async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -26,7 +26,7 @@ export class AcmeServer {
       if (request.method === 'GET') return this.#model(request.url ?? '', response);
       this.#keywords(JSON.parse(Buffer.concat(chunks).toString()) as KeywordsRequest, response);
     });
-    this.#server.listen(this.#port, '127.0.0.1');
+    this.#server.listen(port, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
     return this;

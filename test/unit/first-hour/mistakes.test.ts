@@ -209,7 +209,7 @@ describe('the compiler', () => {
     const compiler = path.join(ROOT, 'node_modules/typescript/lib/tsc.js');
     const { stdout } = await promisify(execFile)(process.execPath, [compiler, '-p', project], {
       maxBuffer: 2 ** 24,
-      timeout: 60_000,
+      timeout: 150_000,
       killSignal: 'SIGKILL',
     }).catch((error: { stdout: string }) => error);
     for (const block of stdout.split(/\n(?=\S)/)) {
@@ -217,7 +217,7 @@ describe('the compiler', () => {
       const { mistake } = rows[Number(i)] ?? { mistake: block };
       messages.set(mistake, `${messages.get(mistake) ?? ''}${block}\n`);
     }
-  }, 120_000);
+  }, 180_000);
 
   it.each(rows.filter(({ types }) => types !== undefined))('refuses $mistake', ({ mistake, types }) => {
     expect(messages.get(mistake)).toContain(types);

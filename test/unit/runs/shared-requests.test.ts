@@ -8,12 +8,16 @@ it('looks once at a time for all who ask, and tells nobody what was before they 
   let running = 0;
   let most = 0;
   let count = 0;
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
   const request = async () => {
     count += 1;
     running += 1;
     most = Math.max(most, running);
     const seen = state;
-    await sleep(20);
+    await ended;
     running -= 1;
     return seen;
   };
@@ -23,6 +27,7 @@ it('looks once at a time for all who ask, and tells nobody what was before they 
   await sleep(5);
   state = 2;
   others.push(requests.of('run', request));
+  end();
   expect(await first).toBe(0);
   expect(new Set(await Promise.all(others))).toEqual(new Set([2]));
   expect([count, most]).toEqual([2, 1]);

@@ -13,14 +13,16 @@ const start = (tenant: string, headers: Record<string, string>, signal?: AbortSi
     ...(signal && { signal }),
   });
 const WAIT = { prefer: 'wait=1' };
+/** Longer than a machine stands still: for a place that is to be held. */
+const LONG_WAIT = { prefer: 'wait=60' };
 const FOLLOW = { accept: 'text/event-stream' };
 const taken = async (runs: number) => await expect.poll(() => gateway.temporal.runs.size).toBe(runs);
 
 test('a tenant waits for and follows as many runs as it may; the next starts none, whatever the others do', async () => {
-  gateway = await testGateway({ maxStreams: 3, maxStreamsOfTenant: 2 });
-  const open = [start('acme', WAIT), start('acme', FOLLOW)];
+  gateway = await testGateway({ maxStreams: 3, maxStreamsOfTenant: 2, maxWaitMs: 60_000 });
+  const open = [start('acme', LONG_WAIT), start('acme', FOLLOW)];
   await taken(2);
-  for (const headers of [WAIT, FOLLOW]) {
+  for (const headers of [LONG_WAIT, FOLLOW]) {
     const refused = await start('acme', headers);
     expect([refused.statusCode, refused.json().code]).toEqual([429, 'TOO_MANY_STREAMS']);
     expect(refused.headers['retry-after']).toBe('1');
@@ -31,14 +33,14 @@ test('a tenant waits for and follows as many runs as it may; the next starts non
   expect((await follow('acme')).json().code).toBe('TOO_MANY_STREAMS');
   expect(gateway.temporal.runs.size).toBe(2);
   expect((await start('acme', {})).statusCode).toBe(202);
-  open.push(start('other', WAIT));
+  open.push(start('other', LONG_WAIT));
   await taken(4);
-  expect((await start('another', WAIT)).json().detail).toContain('the gateway follows or waits for 3 runs');
+  expect((await start('another', LONG_WAIT)).json().detail).toContain('the gateway follows or waits for 3 runs');
   for (const run of gateway.temporal.runs.values()) run.end({ output: { name: 'Ada' }, stages: [] });
   expect((await Promise.all(open)).map(({ statusCode }) => statusCode)).toEqual([200, 200, 200]);
   // Every place is free again.
   gateway.temporal.onStart = (run) => run.end({ output: { name: 'Ada' }, stages: [] });
-  for (const headers of [WAIT, FOLLOW, WAIT]) expect((await start('acme', headers)).statusCode).toBe(200);
+  for (const headers of [LONG_WAIT, FOLLOW, LONG_WAIT]) expect((await start('acme', headers)).statusCode).toBe(200);
   expect((await follow('acme')).body).toContain('event: run');
 });
 

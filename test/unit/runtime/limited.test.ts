@@ -28,7 +28,7 @@ describe('limited work', () => {
     const controller = new AbortController();
     const reason = new Error('cancelled');
     let seen: unknown;
-    const work = limited(1_000, controller.signal, (own) => {
+    const work = limited(10_000, controller.signal, (own) => {
       own.addEventListener('abort', () => {
         seen = own.reason;
       });

@@ -291,8 +291,12 @@ describe('functions', () => {
   });
 
   it('that do not end are named', async () => {
-    await expect(testPipeline(working, { text: 'x' }, { realLimit: 5 })).rejects.toThrow(
-      /^the function "fetching" has not ended within 5 ms of real time/,
+    const endless = code('endless', { input: question, output: question }, () => new Promise<never>(() => undefined));
+    const waiting = pipeline('waiting', { input: question }, ({ input, stage }) => ({
+      text: stage('work', endless, { text: input.text }).text,
+    }));
+    await expect(testPipeline(waiting, { text: 'x' }, { realLimit: 5 })).rejects.toThrow(
+      /^the function "endless" has not ended within 5 ms of real time/,
     );
     const stuck = testPipeline(
       asked,

@@ -15,6 +15,7 @@ import {
 } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { RunContext } from '../../../pipelines/run/index.js';
+import { VirtualClock } from '../../../testing/virtual-clock.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
@@ -26,9 +27,11 @@ const odd = code('odd', { input: one, output: one }, ({ n }) => {
   return { n };
 });
 
-async function run(pipeline: Pipeline, input: JsonObject, context: Partial<RunContext> = {}) {
+async function run(pipeline: Pipeline, input: JsonObject, context: Partial<RunContext> = {}, clock?: VirtualClock) {
   const runner = new CodeRunner(pipeline as Pipeline);
-  const result = await runInProcess(input, { ...contextOf(pipeline), ...context }, { runner, run: 'r' });
+  const options = { runner, run: 'r', ...(clock && { clock }) };
+  const going = runInProcess(input, { ...contextOf(pipeline), ...context }, options);
+  const result = await (clock ? clock.until(going) : going);
   return { ...result, events: runner.events, rows: Object.fromEntries(result.stages.map((row) => [row.stage, row])) };
 }
 const any = (pipeline: unknown) => pipeline as Pipeline;
@@ -263,7 +266,7 @@ describe('policies that choose', () => {
         return { n: stage('b', add, { n: size(text`${a.n}`) }, { reserve: '350ms' }).n };
       }),
     );
-    const { output, rows } = await run(p, { n: 1 });
+    const { output, rows } = await run(p, { n: 1 }, {}, new VirtualClock(60_000));
     expect(output).toEqual({ n: 1 });
     expect(rows.a).toMatchObject({ status: 'skipped', instead: 'STAGE_TIMEOUT' });
   });

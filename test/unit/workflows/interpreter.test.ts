@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { approve, code, MillraceError, pipeline, retrieve, semantic, text } from '../../../pipelines/index.js';
 import type { RunContext, StageCall, StageRecord } from '../../../pipelines/run/index.js';
+import { VirtualClock } from '../../../testing/virtual-clock.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { Waits } from '../../../workflows/interpreter/index.js';
 import { decideIn } from '../../support/deciding.js';
@@ -114,9 +115,10 @@ describe('interpret', () => {
       n: stage('a', hang, { n: input.n }).n,
     }));
     const runner = new CodeRunner(late);
-    await expect(runInProcess({ n: 1 }, contextOf(late), { runner, run: 'r' })).rejects.toMatchObject({
-      code: 'DEADLINE_EXCEEDED',
-    });
+    // In real time the deadline may pass before the stage begins.
+    const clock = new VirtualClock(60_000);
+    const run = runInProcess({ n: 1 }, contextOf(late), { runner, run: 'r', clock });
+    await expect(clock.until(run)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     await sleep(5);
     expect(runner.events).toEqual(['a starts', 'a aborted']);
   });
@@ -280,17 +282,17 @@ describe('interpret', () => {
     });
 
     it('fails at the deadline when that comes before its own timeout', async () => {
-      const slow = code('slow', { input: one, output: one }, async (input) => {
-        await sleep(100);
+      const clock = new VirtualClock(60_000);
+      const slow = code('slow', { input: one, output: one }, async (input, { signal }) => {
+        await clock.sleep(100, signal);
         return input;
       });
       const hasty = pipeline('hasty', { input: one, deadline: '300ms' }, ({ input, stage }) => {
         const { n } = stage('a', slow, { n: input.n });
         return { approved: stage('sign-off', approve({ timeout: '300ms' }), { subject: text`refund ${n}` }).approved };
       });
-      await expect(
-        runInProcess({ n: 1 }, contextOf(hasty), { runner: new CodeRunner(hasty), run: 'r' }),
-      ).rejects.toMatchObject({
+      const run = runInProcess({ n: 1 }, contextOf(hasty), { runner: new CodeRunner(hasty), run: 'r', clock });
+      await expect(clock.until(run)).rejects.toMatchObject({
         code: 'DEADLINE_EXCEEDED',
         details: { stage: 'sign-off' },
       });

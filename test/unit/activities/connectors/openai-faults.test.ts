@@ -234,7 +234,7 @@ describe('a connection', () => {
     const controller = new AbortController();
     const call = invoke(backend, { kind: 'chat' }, { signal: controller.signal, emit: () => controller.abort(reason) });
     await expect(call).rejects.toBe(reason);
-    await vi.waitFor(() => expect(server.abandoned).toBe(1), 1_000);
+    await vi.waitFor(() => expect(server.abandoned).toBe(1), 15_000);
   });
 
   it('is closed when a stream has an error, not left to go on', async () => {
@@ -243,7 +243,7 @@ describe('a connection', () => {
       response.write('data: {"error":{"message":"failed"}}\n\n');
     };
     await failure(chat());
-    await vi.waitFor(() => expect(server.abandoned).toBe(1), 1_000);
+    await vi.waitFor(() => expect(server.abandoned).toBe(1), 15_000);
   });
 });
 

@@ -102,11 +102,16 @@ describe('a structured reply', () => {
 
   it('is checked in linear time by a pattern that backtracks', () => {
     const schema = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } };
-    const before = process.cpuUsage();
-    expect(() => readStructured(JSON.stringify({ a: `${'a'.repeat(5_000)}!` }), schema, 'stop')).toThrow(
-      expect.objectContaining({ code: 'INVALID_OUTPUT' }),
-    );
-    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
+    let least = Number.POSITIVE_INFINITY;
+    // What other threads do meanwhile counts too: the least of three tries.
+    for (let tries = 0; tries < 3 && least >= 1_000; tries++) {
+      const before = process.cpuUsage();
+      expect(() => readStructured(JSON.stringify({ a: `${'a'.repeat(5_000)}!` }), schema, 'stop')).toThrow(
+        expect.objectContaining({ code: 'INVALID_OUTPUT' }),
+      );
+      least = Math.min(least, process.cpuUsage(before).user / 1_000);
+    }
+    expect(least).toBeLessThan(1_000);
   });
 
   it('that takes too many steps to check is CHECK_TOO_COSTLY', () => {

@@ -191,7 +191,7 @@ describe('a hedge', () => {
   });
 
   it('takes a token of the rate limit for its second call, and does without one when there is none', async () => {
-    const { pool } = fakePools(['a', 'b'], { rateLimit: { perSecond: 1 } });
+    const { pool } = fakePools(['a', 'b'], { rateLimit: { perSecond: 0.01 } });
     const { call, sent, nth } = caller(pool);
     const result = call();
     await vi.advanceTimersByTimeAsync(500);

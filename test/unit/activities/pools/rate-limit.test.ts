@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseModels } from '../../../../activities/pools/models.js';
 import { RateLimit } from '../../../../activities/pools/rate-limit.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -60,6 +60,14 @@ describe('a rate', () => {
 });
 
 describe('a rate limit in one process', () => {
+  // Its windows take seconds, which a machine may stand still.
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   it('refuses what is above it, and says when to come back', async () => {
     const limit = new RateLimit('m', { perSecond: 1.5, burst: 3 });
     expect(passed(await take(limit, 5))).toBe(3);
@@ -68,7 +76,7 @@ describe('a rate limit in one process', () => {
     const { retryAfterMs = 0 } = (refused as MillraceError).details;
     expect(retryAfterMs).toBeGreaterThan(0);
     expect(retryAfterMs).toBeLessThanOrEqual(2_000);
-    await new Promise((resolve) => setTimeout(resolve, retryAfterMs + 20));
+    await vi.advanceTimersByTimeAsync(retryAfterMs + 20);
     expect(passed(await take(limit, 5))).toBe(3);
   });
 
@@ -83,7 +91,7 @@ describe('a rate limit in one process', () => {
     const limit = new RateLimit('m', { perSecond: 0.5, perTenant: { perSecond: 0.1, burst: 3 } });
     expect(await take(limit, 1)).toEqual(['ok']);
     for (let i = 0; i < 5; i++) expect(await take(limit, 1)).toEqual(['RATE_LIMITED']);
-    await new Promise((resolve) => setTimeout(resolve, 2_050));
+    await vi.advanceTimersByTimeAsync(2_050);
     expect(await take(limit, 1)).toEqual(['ok']);
   });
 });
@@ -92,7 +100,7 @@ describe('a pool with a rate limit', () => {
   const signal = new AbortController().signal;
 
   it('refuses a call that has its place, and takes the place back', async () => {
-    const { pool, backend } = fakePools(['a'], { concurrency: 1, rateLimit: { perSecond: 0.9 } });
+    const { pool, backend } = fakePools(['a'], { concurrency: 1, rateLimit: { perSecond: 0.01 } });
     await pool.use(async () => undefined, { signal });
     for (let i = 0; i < 2; i++) {
       await expect(pool.use(async () => undefined, { signal, queueMs: 50 })).rejects.toMatchObject({

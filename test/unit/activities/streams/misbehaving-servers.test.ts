@@ -28,6 +28,12 @@ import { chatDelta } from '../connectors/servers/fixture-server.js';
 const ANSWER = 'One sentence is here. A second one follows. And a third one ends it.';
 const SENTENCES = ['One sentence is here.', 'A second one follows.', 'And a third one ends it.'];
 const SILENT_MS = 1_500;
+/** The same where the next call has to be answered in time: a machine may stand still for seconds. */
+const PATIENT_MS = 3_000;
+/** And where no call is silent: nobody waits that long. */
+const NEVER_SILENT_MS = 8_000;
+const limits = (silentMs: number) =>
+  ({ attempt: '10s', total: '25s', firstChunk: `${silentMs}ms`, idle: `${silentMs}ms` }) as const;
 const LIMIT = { timeout: 60_000 };
 
 /** What the server does with one call. `given`: the beginning of the answer that it is to continue. */
@@ -129,7 +135,7 @@ async function ask(server: 'vllm' | 'other', options: object, ...behaviours: rea
     logger,
   });
   const narrator = pipeline('narrator', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
-    const timeout = { attempt: '10s', total: '25s', firstChunk: `${SILENT_MS}ms`, idle: `${SILENT_MS}ms` } as const;
+    const timeout = limits(SILENT_MS);
     const retry = { attempts: 2, backoff: { initial: '10ms' } } as const;
     const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { timeout, retry, ...options });
     const { audio } = stage('speak', synthesize({ model: 'tts' }), { text: told.sentences });
@@ -160,18 +166,18 @@ function audioOf(text: string) {
 const texts = new Map<string, string>();
 const textOf = (audio: Artifact | undefined): string => texts.get(audio?.sha256 ?? '') ?? '';
 
-/** Each of these is what the first call gets; the second one is answered well. */
-const FAULTS: readonly [string, Behaviour][] = [
-  ['headers, then silence', thenIsSilent('')],
-  ['a sentence and a half, then silence', thenIsSilent(tell(HALF))],
+/** Each of these is what the first call gets; the second one is answered well. `silent`: only its silence tells. */
+const FAULTS: readonly [string, Behaviour, 'silent'?][] = [
+  ['headers, then silence', thenIsSilent(''), 'silent'],
+  ['a sentence and a half, then silence', thenIsSilent(tell(HALF)), 'silent'],
   ['a sentence and half a token, then a reset', thenResets(`${tell(HALF)}data: {"choices":[{"delta":{"con`)],
   [
     'half a character, then a reset',
     thenResets(Buffer.concat([Buffer.from(`${tell(HALF)}data: {"x":"`), Buffer.of(0xc3)])),
   ],
   ['the end of the stream without its reason', (response) => void events(response).end(tell(HALF))],
-  ['spaces only', endless('', chatDelta(' '.repeat(50)))],
-  ['roles and nothing else', endless('', 'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n')],
+  ['spaces only', endless('', chatDelta(' '.repeat(50))), 'silent'],
+  ['roles and nothing else', endless('', 'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'), 'silent'],
   ['a sentence, then spaces, then a reset', thenResets(`${tell(HALF)}${chatDelta(' '.repeat(900))}`)],
   ['429 in mid-stream', limited],
   [
@@ -181,8 +187,10 @@ const FAULTS: readonly [string, Behaviour][] = [
 ];
 
 describe.concurrent.each(['vllm', 'other'] as const)('a streamed answer of a server (%s) that sends', (server) => {
-  it.each(FAULTS)('%s goes on, and nothing is spoken twice', LIMIT, async (_, fault) => {
-    const { output, said, calls, code } = await ask(server, {}, fault, server === 'vllm' ? continues : says(ANSWER));
+  it.each(FAULTS)('%s goes on, and nothing is spoken twice', LIMIT, async (_, fault, silent) => {
+    const timeout = limits(silent ? PATIENT_MS : NEVER_SILENT_MS);
+    const again = server === 'vllm' ? continues : says(ANSWER);
+    const { output, said, calls, code } = await ask(server, { timeout }, fault, again);
     expect({ code, calls }).toEqual({ code: undefined, calls: 2 });
     expect(said).toEqual(SENTENCES);
     expect(output?.text).toBe(ANSWER);
@@ -200,21 +208,25 @@ describe.concurrent.each(['vllm', 'other'] as const)('a streamed answer of a ser
 });
 
 describe('a streamed answer whose second attempt says something else', () => {
+  const timeout = limits(NEVER_SILENT_MS);
+
   it('is cut', async () => {
-    const { code, said } = await ask('other', {}, thenResets(tell(HALF)), says('Something else. Yes.'));
+    const { code, said } = await ask('other', { timeout }, thenResets(tell(HALF)), says('Something else. Yes.'));
     expect(code).toBe('STREAM_CUT');
     expect(said).toEqual(SENTENCES.slice(0, said.length));
     expect(said.length).toBeLessThanOrEqual(1);
   });
 
   it('ends with what is spoken if its author accepts that', async () => {
-    const { output, said } = await ask('other', { onCut: 'end' }, thenResets(tell(HALF)), says('Something else. Yes.'));
+    const options = { timeout, onCut: 'end' };
+    const { output, said } = await ask('other', options, thenResets(tell(HALF)), says('Something else. Yes.'));
     expect(output?.text).toBe(SENTENCES[0]);
     expect(said).toEqual(SENTENCES.slice(0, 1));
   });
 
   it('goes on with it where the server continues its own text', async () => {
-    const { output, said } = await ask('vllm', {}, thenResets(tell(HALF)), says(' Then something else. Yes.'));
+    const answers = [thenResets(tell(HALF)), says(' Then something else. Yes.')];
+    const { output, said } = await ask('vllm', { timeout }, ...answers);
     expect(said).toEqual([SENTENCES[0], 'Then something else.', 'Yes.']);
     expect(output?.text).toBe(`${SENTENCES[0]} Then something else. Yes.`);
   });

@@ -9,6 +9,7 @@ import { sha256Hex } from '../../../../pipelines/plan/hash.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { place } from '../../../../placement/place.js';
 import { MemoryChannelLog } from '../../../../stores/channels/index.js';
+import { VirtualClock } from '../../../../testing/virtual-clock.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 
 /** Half an hour of speech. */
@@ -53,6 +54,8 @@ it('keeps half an hour of speech in little of the state store, and of a history 
     join: async (_: string, pieces: readonly Artifact[]) =>
       artifactOf(pieces.map(({ sha256 }) => sha256).join()) as unknown as Artifact,
   };
+  // It stands still: no sentence is cut because its end does not come for seconds.
+  const clock = new VirtualClock(60_000);
   const run = async (input: JsonObject, call: StageCall, attempt: Attempt) => {
     counted([input, call]);
     if (call.reads) {
@@ -63,7 +66,7 @@ it('keeps half an hour of speech in little of the state store, and of a history 
       return counted({ ...whole, ...outcome });
     }
     const about = { run: attempt.run, call, signal: attempt.signal, onDelta: () => undefined };
-    const outcome = await produceText({ channels }, about, async ({ onText }) => {
+    const outcome = await produceText({ channels, clock }, about, async ({ onText }) => {
       for (let at = 0; at < TEXT.length; at += 5) {
         onText(TEXT.slice(at, at + 5));
         if (at % 1_000 === 0) await new Promise(setImmediate);

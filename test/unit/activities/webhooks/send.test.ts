@@ -17,7 +17,7 @@ async function serve(listener: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-const post = (url: string, allowPrivate = true, ms = 1_000) =>
+const post = (url: string, allowPrivate = true, ms = 30_000) =>
   send(url, { body: '{"a":"ü"}', headers: { 'webhook-id': 'msg_1' }, allowPrivate, signal: AbortSignal.timeout(ms) });
 
 describe('sending', () => {

@@ -1,12 +1,13 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { type Access, Authenticator, issueKey, keyRing, RequestRate } from '../../../../gateway/index.js';
 import { Admission } from '../../../../runs/admission/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
 afterEach(async () => {
+  vi.useRealTimers();
   await gateway?.close();
   gateway = undefined;
 });
@@ -42,6 +43,8 @@ async function limitedGateway(access: Access) {
 const from = (tenant: string) => ({ 'millrace-tenant': tenant });
 
 test('each tenant has its rate, told with every answer; probes cost nothing', async () => {
+  // However long the machine takes for all of them.
+  vi.useFakeTimers({ toFake: ['Date'] });
   const { app } = await limitedGateway({ by: 'proxy' });
   const ask = (tenant: string, url = '/v1/pipelines') => app.inject({ url, headers: from(tenant) });
   for (const remaining of ['2', '1', '0']) {

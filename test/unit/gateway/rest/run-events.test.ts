@@ -135,13 +135,16 @@ describe('a client', () => {
     });
     const { client } = gateway.temporal;
     const { getHandle } = client.workflow;
+    const left = new Promise((resolve) => {
+      gateway.app.server.once('request', (_, response) => response.once('close', resolve));
+    });
     const found = new Promise<void>((resolve) => {
       client.workflow.getHandle = ((id: string) => ({
         ...getHandle(id),
         async describe() {
           const seen = await getHandle(id).describe();
           request.destroy();
-          await sleep(100);
+          await left;
           resolve();
           return seen;
         },

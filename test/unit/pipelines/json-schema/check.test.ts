@@ -67,12 +67,19 @@ describe('what is wrong', () => {
   });
 });
 
-/** How much of the processor something takes, in milliseconds: other processes do not count. */
+/**
+ * How much of the processor something takes, in milliseconds: other processes do not count. Other threads of this one
+ * do: the least of three tries, unless one is soon enough.
+ */
 function took(work: () => void): number {
-  const before = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
+  let least = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < 3 && least >= SOON_MS; tries++) {
+    const before = process.cpuUsage();
+    work();
+    const { user, system } = process.cpuUsage(before);
+    least = Math.min(least, (user + system) / 1_000);
+  }
+  return least;
 }
 
 /** Several times what a check takes, and far below what these took with a backtracking engine: for ever. */

@@ -100,10 +100,10 @@ describe('while it is used', () => {
     await used.start();
     used.requireSound();
     fields.maxmemory_policy = 'allkeys-lru';
-    await until('it is noticed', () => holds(() => used.requireSound(), /allkeys-lru/), 1_000);
+    await until('it is noticed', () => holds(() => used.requireSound(), /allkeys-lru/));
     expect(await registry.metrics()).toContain('millrace_store_evicts{store="state"} 1');
     fields.maxmemory_policy = 'noeviction';
-    await until('it is right again', () => holds(() => used.requireSound()), 1_000);
+    await until('it is right again', () => holds(() => used.requireSound()));
   });
 
   it('nothing new begins from 95 % of the memory on, which leaves the rest to what has begun', async () => {
@@ -112,9 +112,9 @@ describe('while it is used', () => {
     await used.start();
     used.requireRoom();
     fields.used_memory = String(95 * MIB);
-    await until('it is full', () => holds(() => used.requireRoom(), /95 of 100 MiB/), 1_000);
+    await until('it is full', () => holds(() => used.requireRoom(), /95 of 100 MiB/));
     fields.maxmemory = '0';
-    await until('no limit is never full', () => holds(() => used.requireRoom()), 1_000);
+    await until('no limit is never full', () => holds(() => used.requireRoom()));
   });
 });
 

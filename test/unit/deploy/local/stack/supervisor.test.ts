@@ -56,7 +56,7 @@ async function part(name: PartName, script: string, more: Partial<PartSpec> = {}
 }
 
 async function until(name: PartName, fits: (part: PartRecord) => boolean): Promise<PartRecord> {
-  for (let i = 0; i < 400; i += 1) {
+  for (let i = 0; i < 1_200; i += 1) {
     const found = readState(home)?.parts.find((one) => one.name === name);
     if (found && fits(found)) return found;
     await sleep(25);
@@ -193,7 +193,7 @@ describe('a part that runs files which may change', () => {
     supervisor.add([await part('worker', '', { probe: { kind: 'http', url } })]);
     await until('worker', ({ state }) => state === 'ready');
     answers = false;
-    for (let i = 0; held.length === 0 && i < 400; i += 1) await sleep(25);
+    for (let i = 0; held.length === 0 && i < 1_200; i += 1) await sleep(25);
     const restarted = restart(home, 'worker', () => undefined);
     expect(await until('worker', (record) => record.process === undefined)).toMatchObject({ state: 'backoff' });
     answers = true;
