@@ -1,4 +1,3 @@
-export type { Attainment } from './attainment.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,
