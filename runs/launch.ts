@@ -41,7 +41,7 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
   const { own: close, release } = linkedAbort(gone);
   try {
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
-    const { run, answered, noResult, ended } = await start(deps, order, wanted, close.signal);
+    const { run, answered, noResult, ended } = await start(deps, order, wanted, { over: close.signal, gone });
     started?.(run);
     const documents = answered !== undefined ? [answered] : [];
     const left = noResult === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, noResult);
@@ -65,7 +65,8 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
     leave();
   };
   const wanted = { answer: true, events: true };
-  const { run, answered, noResult, ended } = await start(deps, order, wanted, close.signal).catch((error: unknown) => {
+  const signals = { over: close.signal, gone };
+  const { run, answered, noResult, ended } = await start(deps, order, wanted, signals).catch((error: unknown) => {
     stop();
     throw error;
   });
@@ -101,9 +102,15 @@ interface Wanted {
   readonly events: boolean;
 }
 
-/** @param over aborts when the wait is over */
-async function start(deps: RunDeps, order: Order, wanted: Wanted, over: AbortSignal): Promise<Started> {
-  const { id, repeated, there, another } = await claimOf(deps, order);
+interface Signals {
+  /** Aborts when the wait is over. */
+  readonly over: AbortSignal;
+  /** Aborts when the caller has disconnected. */
+  readonly gone: AbortSignal;
+}
+
+async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }: Signals): Promise<Started> {
+  const { id, repeated, there, another } = await claimOf(deps, order, gone);
   if (there) return { run: { id, memo: there, replayed: true }, ended: () => undefined };
   const started = await startAs(deps, order, { ...wanted, id, repeated: repeated || another !== undefined }, over);
   if (!another || !started.run.replayed) return started;

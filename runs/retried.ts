@@ -41,9 +41,12 @@ export interface Claim {
  * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, the input and the
  * hour, so that Temporal keeps a retry from starting a second run even if the state store has lost everything. A retry
  * (`retry` above 0) gets the run of the latest equal request of the last hour. An equal request that is no retry gets a
- * run of its own, under an id that the state store keeps for its retries.
+ * run of its own, under an id that the state store keeps for its retries, unless its client has left: then its retry may have been
+ * served before it, by another gateway or while this one stood still.
+ *
+ * @param gone aborts when the client has left
  */
-export async function claimOf(deps: RunDeps, order: Order): Promise<Claim> {
+export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): Promise<Claim> {
   const { pipeline, caller, idempotencyKey, retry } = order;
   const { tenant } = caller;
   if (idempotencyKey !== undefined) return { id: runId({ pipeline, tenant, idempotencyKey }), repeated: true };
@@ -54,6 +57,11 @@ export async function claimOf(deps: RunDeps, order: Order): Promise<Claim> {
   if (retry > 0) return await earlier(deps, order, { digest, now });
   const id = derivedId(order, digest, now);
   const another = async () => {
+    if (gone.aborted)
+      throw new MillraceError(
+        'REQUEST_ABORTED',
+        'the client left before its run had started; an equal request has one',
+      );
     const own = fresh();
     await deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
     return own;

@@ -1,8 +1,9 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { tooLarge } from './upload.js';
 
-/** Longest time for a file, its redirects included: clients wait for it. */
+/** Longest time for a file, its redirects included, and for all of a request: clients wait for them. */
 const FETCH_MS = 30_000;
+const FETCH_ALL_MS = 60_000;
 const MOST_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -23,16 +24,25 @@ export function whyNotFetched(address: string, origins: readonly string[]): stri
     : `${url.origin} is none of the origins from which media are fetched: send the bytes`;
 }
 
+/** Aborts when the media of a request have taken too long together. */
+export const fetchingOfRequest = (): AbortSignal => AbortSignal.timeout(FETCH_ALL_MS);
+
+export interface Fetching {
+  readonly origins: readonly string[];
+  readonly maxBytes: number;
+  /** `fetchingOfRequest` of the request. */
+  readonly within: AbortSignal;
+}
+
 /**
- * The bytes at an address of these origins, at most `maxBytes`. Throws `INVALID_MEDIA` if they cannot be fetched, and
+ * The bytes at an address of these origins, at most `maxBytes`. Throws `INVALID_MEDIA` if they cannot be fetched in time, and
  * `BODY_TOO_LARGE`.
  */
 export async function* fetchedMedia(
   address: string,
-  origins: readonly string[],
-  maxBytes: number,
+  { origins, maxBytes, within }: Fetching,
 ): AsyncGenerator<Uint8Array, void> {
-  const signal = AbortSignal.timeout(FETCH_MS);
+  const signal = AbortSignal.any([within, AbortSignal.timeout(FETCH_MS)]);
   try {
     const response = await answerOf(new URL(address), origins, signal);
     if (Number(response.headers.get('content-length')) > maxBytes) {
@@ -47,7 +57,8 @@ export async function* fetchedMedia(
     }
   } catch (error) {
     if (error instanceof MillraceError) throw error;
-    const why = signal.aborted ? `the file was not complete after ${FETCH_MS / 1_000} s` : causeOf(error);
+    const limit = within.aborted ? `${FETCH_ALL_MS / 1_000} s for all media` : `${FETCH_MS / 1_000} s`;
+    const why = signal.aborted ? `the file was not complete within ${limit}` : causeOf(error);
     throw unusable(address, why);
   }
 }

@@ -5,7 +5,7 @@ import { isJsonObject, type Json } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
-import { fetchedMedia, isOnTheNetwork, whyNotFetched } from './fetched-media.js';
+import { fetchedMedia, fetchingOfRequest, isOnTheNetwork, whyNotFetched } from './fetched-media.js';
 import { invalidInput } from './input-form.js';
 import { tooLarge, type Upload } from './upload.js';
 
@@ -40,6 +40,7 @@ const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_L
 export class MediaIntake {
   #taken = 0;
   #fetched = 0;
+  #fetching: AbortSignal | undefined;
   readonly #origins: readonly string[];
   readonly maxBytes: number;
 
@@ -96,7 +97,9 @@ export class MediaIntake {
       const message = `exceeds the limit of ${MOST_FETCHED} media that are fetched for an input`;
       throw invalidInput([{ field: `${field}.uri`, message }]);
     }
-    return await this.#put(field, kind, () => fetchedMedia(address, this.#origins, this.maxBytes));
+    this.#fetching ??= fetchingOfRequest();
+    const fetching = { origins: this.#origins, maxBytes: this.maxBytes, within: this.#fetching };
+    return await this.#put(field, kind, () => fetchedMedia(address, fetching));
   }
 
   async #fromBase64(field: string, text: string, mime: Json | undefined, kind: MediaKind): Promise<Artifact> {

@@ -119,6 +119,22 @@ describe('a client that leaves and retries', () => {
     expect(started()).toHaveLength(2);
   });
 
+  it('pays once where its retry is served before the request that it has left', async () => {
+    const gone = new AbortController();
+    await leave(order({ retry: 1 }));
+    gone.abort();
+    const late = runAttended(runs, order(), { gone: gone.signal });
+    await expect(late).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    expect(started()).toHaveLength(1);
+    // So it is where a third client has sent the same meanwhile.
+    await leave(order());
+    await expect(runAttended(runs, order(), { gone: gone.signal })).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    expect(started()).toHaveLength(2);
+    // One that is there pays itself.
+    await leave(order());
+    expect(started()).toHaveLength(3);
+  });
+
   it.each([
     ['tenant', order({ caller: { tenant: 'other' } })],
     ['key', order({ caller: { tenant: 'default', key: { id: 'k' } } })],

@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { fetchedMedia } from '../../../../gateway/input/fetched-media.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import { image, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -33,6 +34,7 @@ const ANSWERS: Record<string, (response: ServerResponse) => void> = {
     response.writeHead(200, { 'content-length': '1000' }).write(PNG);
     setTimeout(() => response.destroy(), 20);
   },
+  '/slow': (response) => response.write(PNG),
   '/text': (response) => response.end('no image'),
 };
 
@@ -136,6 +138,19 @@ describe('media of an origin that the operator names', () => {
   test.each(['/large', '/endless'])('are taken up to the limit of media: %s', async (path) => {
     expect(problem(await run(`${origins.own}${path}`)).code).toBe('BODY_TOO_LARGE');
     expect(await gateway.incoming()).toEqual([]);
+  });
+
+  test('are waited for as long as a request may take', async () => {
+    const fetching = { origins: [origins.own], maxBytes: 1_000, within: AbortSignal.timeout(100) };
+    const pieces: Uint8Array[] = [];
+    const fetched = (async () => {
+      for await (const piece of fetchedMedia(`${origins.own}/slow`, fetching)) pieces.push(piece);
+    })();
+    await expect(fetched).rejects.toMatchObject({
+      code: 'INVALID_MEDIA',
+      message: expect.stringMatching(/\/slow cannot be fetched: .* not complete within 60 s for all media$/),
+    });
+    expect(Buffer.concat(pieces).length).toBeLessThanOrEqual(PNG.length);
   });
 
   test('are at most twenty a request', async () => {
