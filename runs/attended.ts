@@ -61,7 +61,7 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
     for (const signal of signals) signal.removeEventListener('abort', end);
   };
   try {
-    const { run, events } = await launchFollowed(deps, mayBeRetried(order), over.signal);
+    const { run, events } = await launchFollowed(deps, mayBeRetried(order), over.signal, gone);
     started?.(run);
     let left: Promise<void> | undefined;
     const leave = () => {

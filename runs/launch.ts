@@ -55,8 +55,17 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
   }
 }
 
-/** Starts a run and streams its events, then its document. */
-export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
+/**
+ * Starts a run and streams its events, then its document.
+ * @param gone aborts when nobody follows any more
+ * @param left aborts when the caller has disconnected
+ */
+export async function launchFollowed(
+  deps: RunDeps,
+  order: Order,
+  gone: AbortSignal,
+  left: AbortSignal,
+): Promise<FollowedRun> {
   const leave = deps.streams.take(order.caller.tenant);
   const close = new AbortController();
   // Also if the events are never read, because the client has disconnected.
@@ -65,7 +74,7 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
     leave();
   };
   const wanted = { answer: true, events: true };
-  const signals = { over: close.signal, gone };
+  const signals = { over: close.signal, gone: left };
   const { run, answered, noResult, ended } = await start(deps, order, wanted, signals).catch((error: unknown) => {
     stop();
     throw error;

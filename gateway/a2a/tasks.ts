@@ -81,7 +81,7 @@ export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask>
   const { deps, left } = ask;
   const { order, context, started } = await ordered(ask, sent);
   const { signal, release } = goneOf(ask);
-  const { run, events } = await launchFollowed(deps, order, signal).catch((error: unknown) => {
+  const { run, events } = await launchFollowed(deps, order, signal, left).catch((error: unknown) => {
     release();
     throw error;
   });

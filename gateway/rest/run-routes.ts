@@ -87,16 +87,19 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       ) as StartRequest;
       const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
       const order = { pipeline, caller, input, idempotencyKey, ...persistence, options };
+      const left = leaving(reply);
       if (acceptsEvents(request)) {
         const gone = new AbortController();
-        const { run, events } = await launchFollowed(deps, order, gone.signal);
+        const { run, events } = await launchFollowed(deps, order, gone.signal, left);
         note(request, reply, run);
         reply.header('location', runPath(run.id));
-        if (endsWithCaller(order)) leaving(reply).addEventListener('abort', () => void cancelLeft(deps, run.id));
+        if (endsWithCaller(order)) {
+          left.addEventListener('abort', () => void cancelLeft(deps, run.id));
+          if (left.aborted) void cancelLeft(deps, run.id);
+        }
         await sendEvents(reply, events, { gone, form: audio, tenant: caller.tenant, artifacts: deps.artifacts });
         return reply;
       }
-      const left = leaving(reply);
       const { run, document } = await launch(deps, order, {
         waitMs: preference.waitMs,
         gone: left,

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { code, pipeline } from '../../../pipelines/index.js';
-import { runAttended } from '../../../runs/attended.js';
+import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
 import { CancelledByCaller } from '../../../runs/leaving.js';
 import type { Order } from '../../../runs/order.js';
@@ -125,6 +125,9 @@ describe('a client that leaves and retries', () => {
     gone.abort();
     const late = runAttended(runs, order(), { gone: gone.signal });
     await expect(late).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    await expect(followAttended(runs, order(), { gone: gone.signal })).rejects.toMatchObject({
+      code: 'REQUEST_ABORTED',
+    });
     expect(started()).toHaveLength(1);
     // So it is where a third client has sent the same meanwhile.
     await leave(order());
