@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { readSettings } from '../../workers/settings.js';
+import { round as exactly, median } from '../overhead/contest.js';
 import { environmentOf } from '../own-stack.js';
 import { PROMPTS } from './prompts.js';
 import { type Answer, LlmServer } from './server.js';
@@ -27,9 +28,7 @@ const ROUNDS = Number(options.rounds);
 const DRAFTED = Number(options.tokens);
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
-const round = (value: number, digits = 2) => Number(value.toFixed(digits));
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const round = (value: number) => exactly(value, 2);
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
 
 interface Pair {
