@@ -106,6 +106,18 @@ describe('millrace place', { timeout: 120_000 }, () => {
     await expect(placed(folder, ...common)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 
+  it('takes a share of the runs for all objectives at once, also in each minute, and refuses what is none', async () => {
+    const common = [...pipeline, '--rate', '4', '--size', 'characters=40', '--slo', 'hear.latency=300ms'];
+    const out = await placed(folder, ...common, '--goodput', '0.9', '--worst-minute', '0.8', '--json');
+    const { slo, predicted } = readPlacement(out);
+    expect(slo).toMatchObject({ goodput: 0.9, worstMinute: 0.8, stages: [{ percentile: 90, ms: 300 }] });
+    expect(predicted.attainment).toBeGreaterThanOrEqual(0.9);
+    expect(predicted.worstMinute?.attainment).toBeGreaterThanOrEqual(0.8);
+    await expect(placed(folder, ...common)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    for (const share of ['95', '0.4', 'most'])
+      await expect(placed(folder, ...common, '--goodput', share)).rejects.toThrow(/number from 0 to 1|share from 0.5/);
+  });
+
   it('keeps the objectives after a loss with --survive, and refuses what is no single loss', async () => {
     const of = (...survive: readonly string[]) =>
       placed(folder, '--survive', ...survive, ...pipeline, ...slo, '--rate', '4', '--json');

@@ -71,7 +71,7 @@ describe('a message', () => {
     const message = await client.messages.create({
       ...why,
       system: 'Be brief.',
-      ...{ temperature: 0.5 },
+      ...{ temperature: 0.5, top_k: 40 },
     });
     expect(message).toMatchObject({
       type: 'message',
@@ -84,6 +84,7 @@ describe('a message', () => {
     expect(inputGiven()).toMatchObject({
       prompt: 'Why?',
       maxTokens: 64,
+      topK: 40,
       temperature: 0.5,
       history: [{ role: 'system', content: 'Be brief.' }],
     });

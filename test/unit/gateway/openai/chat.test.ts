@@ -168,6 +168,13 @@ describe('a conversation', () => {
     const allowed = { mode, tools: [named('ask'), named('look')] };
     await post({ model: 'chat', tools, tool_choice: { type: 'allowed_tools', allowed_tools: allowed } });
     expect(inputGiven()).toMatchObject({ tools: [{ name: 'look' }, { name: 'ask' }], toolChoice: mode });
+    gateway.temporal.runs.clear();
+    const flat = (name: string) => ({ type: 'function', name });
+    const choice = { type: 'allowed_tools', mode, tools: [flat('buy')] };
+    const payload = { model: 'chat', input: 'Why?', tools: ['look', 'buy'].map(flat), tool_choice: choice };
+    const response = await gateway.app.inject({ method: 'POST', url: '/v1/responses', payload });
+    expect(response.json()).toMatchObject({ tool_choice: choice });
+    expect(inputGiven()).toMatchObject({ tools: [{ name: 'buy' }], toolChoice: mode });
   });
 
   test('brings images to a pipeline that sees', async () => {

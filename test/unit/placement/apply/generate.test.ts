@@ -138,6 +138,21 @@ describe('vLLM', () => {
     );
   });
 
+  it('decodes speculatively as the placement says, unless the operator says otherwise', () => {
+    const drafts = { method: 'ngram', num_speculative_tokens: 2, prompt_lookup_max: 2 };
+    const llm = placedPool('assistant', [['gpu1/0']], {
+      batching: 'continuous',
+      memoryBytes: 30 * GIB,
+      speculative: drafts,
+    });
+    const command = (speculative: typeof options.speculative) =>
+      generate(placementOf([llm]), inventory, { ...options, speculative }).files.find(({ path }) =>
+        path.startsWith('commands/assistant'),
+      )?.text;
+    expect(command({})).toContain(`--speculative-config '${JSON.stringify(drafts)}'`);
+    expect(command(options.speculative)).toContain(`'${JSON.stringify(options.speculative.assistant)}'`);
+  });
+
   it('gets its part of the memory, its length, and the operator’s arguments in place of generated ones', () => {
     const llm = placedPool('assistant', [], {
       batching: 'continuous',
