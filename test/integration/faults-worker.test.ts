@@ -147,6 +147,8 @@ describe('a worker killed with SIGKILL', () => {
       logs.map(({ file }) => start(client, fixtures.threeSteps, { log: file, ms: 300 }, queue)),
     );
     await until('some stages have completed', () => logs.filter((log) => log.count('first ends') === 1).length >= 10);
+    const recorded = async () => (await Promise.all(runs.map(completed))).flat();
+    await until('Temporal knows of an end', async () => (await recorded()).length >= 1);
     await victim.kill();
     const before = await Promise.all(runs.map(completed));
     const starts = () => before.map((names, i) => names.map((name) => logs[i]?.count(`${name} starts`)));
