@@ -6,7 +6,7 @@ import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
 import type { ChannelLog } from '../stores/channels/index.js';
-import type { SessionStore } from '../stores/sessions/index.js';
+import type { FactStore, SessionStore } from '../stores/sessions/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Door } from './doors/door.js';
 import type { Readiness, ReadinessCheck } from './readiness.js';
@@ -23,6 +23,8 @@ export interface GatewayParts extends RunParts {
   readonly channels?: ChannelLog;
   /** Where conversations are kept. Absent: there are none. */
   readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'>;
+  /** What agents remember of users. */
+  readonly facts?: Pick<FactStore, 'list' | 'remove' | 'erase'>;
   /** Takes reports of wrong cached answers; false if the answer had gone. Absent: such reports are refused. */
   readonly cache?: { reportWrong(tenant: string, by: CachedBy): Promise<boolean> };
   /** The checks of `/readyz`, by the name in its response. */

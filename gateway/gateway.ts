@@ -37,6 +37,7 @@ import { artifactRoutes } from './rest/artifact-routes.js';
 import { cacheRoutes } from './rest/cache-routes.js';
 import { controlRoutes } from './rest/control-routes.js';
 import { eventRoutes } from './rest/event-routes.js';
+import { memoryRoutes } from './rest/memory-routes.js';
 import { operationsRoutes } from './rest/operations-routes.js';
 import { pipelineRoutes } from './rest/pipeline-routes.js';
 import { replayRoutes } from './rest/replay-routes.js';
@@ -57,6 +58,7 @@ const ROUTES = [
   replayRoutes,
   artifactRoutes,
   pipelineRoutes,
+  memoryRoutes,
   operationsRoutes,
   openAiRoutes,
   anthropicRoutes,

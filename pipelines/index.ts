@@ -74,6 +74,7 @@ export {
   type AgentBudget,
   type AgentHandoff,
   type AgentInput,
+  type AgentMemory,
   type AgentOptions,
   type AgentOutput,
   type AgentSession,

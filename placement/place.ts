@@ -7,6 +7,7 @@ import {
   isStage,
   type Modality,
   mediaUses,
+  memoryRow,
   type Plan,
   type PricePlan,
   resultRow,
@@ -113,7 +114,7 @@ function placeAll(plan: Plan, ground: Ground): Placement {
 function placeTools(
   plan: Plan,
   stage: StagePlan,
-  { tools, servers = [], session, context, toolSearch }: AgentPlan,
+  { tools, servers = [], session, memory, context, toolSearch }: AgentPlan,
   row: string,
   ground: Ground,
 ): Placement {
@@ -134,6 +135,7 @@ function placeTools(
   }
   if (context) rows[resultRow(row)] = { ...TRAITS.result.local, queue: ground.queue };
   if (session) rows[sessionRow(row)] = { ...TRAITS.session.local, queue: ground.queue };
+  if (memory) rows[memoryRow(row)] = { ...TRAITS.memory.local, queue: ground.queue };
   for (const { server } of servers) rows[serverRow(row, server)] = { ...TRAITS.mcp.local, queue: ground.queue };
   return rows;
 }

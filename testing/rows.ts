@@ -3,6 +3,7 @@ import {
   allSteps,
   type Graph,
   isStage,
+  memoryRow,
   resultRow,
   searchRow,
   serverRow,
@@ -31,6 +32,7 @@ const rowsOf = (graph: Graph): string[] =>
       return [
         row,
         sessionRow(row),
+        memoryRow(row),
         resultRow(row),
         searchRow(row),
         ...ofServers,

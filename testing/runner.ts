@@ -181,7 +181,7 @@ export class ScriptedRunner {
   }
 
   /**
-   * Scripts are looked for by path, then by tool, or by stage and model. A conversation is empty unless a path has it;
+   * Scripts are looked for by path, then by tool, or by stage and model. A conversation and the memory of a user are empty unless a path has them;
    * the tools of an MCP server have no name but the path of their list.
    */
   #scriptOf({ stage, path = stage, kind, model }: StageCall): Answers | undefined {
@@ -190,6 +190,8 @@ export class ScriptedRunner {
     const exact = stages.get(path) ?? stages.get(withoutDigest(path));
     if (exact) return exact;
     if (kind === 'session') return new Answers(path, { messages: [], parts: 0 });
+    if (kind === 'memory')
+      return (tool === undefined ? undefined : tools.get(tool)) ?? new Answers(path, { facts: [], text: 'Done.' });
     if (kind === 'mcp-tools') return undefined;
     return tool === undefined ? (stages.get(stage) ?? models.get(model)) : (tools.get(tool) ?? models.get(model));
   }

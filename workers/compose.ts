@@ -14,7 +14,7 @@ import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { mediaKinds } from '../activities/media/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { resultKind } from '../activities/results/index.js';
-import { sessionKind } from '../activities/sessions/index.js';
+import { memoryKind, sessionKind } from '../activities/sessions/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-runner.js';
@@ -36,7 +36,7 @@ import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
-import { SessionStore } from '../stores/sessions/index.js';
+import { FactStore, SessionStore } from '../stores/sessions/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { openArtifacts } from './artifacts.js';
@@ -178,6 +178,7 @@ export async function composeStages(
       ['tool-search', toolSearchKind(embedderFor)],
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
+      ['memory', memoryKind(new FactStore(redis, sessionQuota(settings)))],
       ...mediaKinds({ storeOf: ofOneCall, ffmpeg }),
     ]),
     metrics,

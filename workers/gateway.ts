@@ -15,7 +15,7 @@ import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
 import { RedisLatestRuns } from '../stores/retries/index.js';
 import { sharedSecret } from '../stores/secrets/index.js';
-import { SessionStore } from '../stores/sessions/index.js';
+import { FactStore, SessionStore } from '../stores/sessions/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
@@ -110,6 +110,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
     latest: new RedisLatestRuns(redis),
     sessions: new SessionStore(redis, sessionQuota(settings)),
+    facts: new FactStore(redis, sessionQuota(settings)),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),

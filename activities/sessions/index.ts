@@ -1,1 +1,2 @@
+export { memoryKind } from './memory-kind.js';
 export { sessionKind } from './worker-kind.js';

@@ -34,6 +34,7 @@ const body = z.object({
       z.object({ type: z.literal('tool'), name: z.string(), disable_parallel_tool_use: z.boolean().optional() }),
     ])
     .optional(),
+  metadata: z.looseObject({ user_id: z.string().nullish() }).nullish(),
   output_config: z
     .object({
       effort: z.string().nullish(),
@@ -45,7 +46,6 @@ const body = z.object({
 
 /** Parameters for the caller's own records, or without effect on the answer. */
 const HARMLESS = [
-  'metadata',
   'service_tier',
   'cache_control',
   'inference_geo',
@@ -104,6 +104,7 @@ function parametersOf(request: z.output<typeof body>): Parameter[] {
       name: 'parallel_tool_calls',
       value: choice?.disable_parallel_tool_use && tools?.length ? false : undefined,
     },
+    { param: 'metadata.user_id', name: 'user', value: request.metadata?.user_id, neutral: true },
     { param: 'output_config.effort', name: 'reasoning_effort', value: config?.effort },
     {
       param: 'output_config.format',

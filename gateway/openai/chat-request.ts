@@ -90,6 +90,7 @@ const chatBody = z.object({
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   reasoning_effort: z.string().nullish(),
   verbosity: z.string().nullish(),
+  user: z.string().nullish(),
   tools: z
     .array(
       z.object({
@@ -133,7 +134,6 @@ const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
 
 /** Parameters for the caller's own records, or without effect on the answer. */
 const HARMLESS: readonly string[] = [
-  'user',
   'safety_identifier',
   'metadata',
   'store',
@@ -258,6 +258,7 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
       name,
       value: request[name],
     })),
+    { param: 'user', name: 'user', value: request.user, neutral: true },
     // Of vLLM and llama.cpp: OpenAI's API does not have them.
     { param: 'top_k', name: 'top_k', value: request.top_k },
     { param: 'min_p', name: 'min_p', value: request.min_p, neutral: request.min_p === 0 },

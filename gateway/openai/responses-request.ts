@@ -131,6 +131,7 @@ const responsesBody = z.object({
     })
     .nullish(),
   reasoning: z.object({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
+  user: z.string().nullish(),
   background: z.boolean().nullish(),
   store: z.boolean().nullish(),
   previous_response_id: z.string().min(1).max(LONGEST_ID).nullish(),
@@ -151,7 +152,6 @@ const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   stream_options: (value) => isJsonObject(value),
 };
 const HARMLESS: readonly string[] = [
-  'user',
   'safety_identifier',
   'service_tier',
   'prompt_cache_key',
@@ -300,6 +300,7 @@ function parametersOf(request: Body): Parameter[] {
     { param: 'text.format', name: 'response_format', value: formatOf(text?.format) },
     { param: 'text.verbosity', name: 'verbosity', value: text?.verbosity },
     { param: 'reasoning', name: 'reasoning_effort', value: reasoning?.effort },
+    { param: 'user', name: 'user', value: request.user, neutral: true },
   ];
   return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
 }

@@ -56,7 +56,7 @@ export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): P
     return { pipelines: deps.pipelines.filter((pipeline) => mayUse(caller, pipeline)).map(describe) };
   });
   app.get<{ Params: { name: string } }>('/v1/pipelines/:name', { config: { doc: ONE } }, async (request) => {
-    return describe(pipelineFor(request.params.name, callerOf(request)));
+    return describe(pipelineFor(request.params.name, deps, callerOf(request)));
   });
   const path = '/v1/pipelines/:name/sessions/:session';
   app.delete<{ Params: { name: string; session: string } }>(
@@ -65,18 +65,19 @@ export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): P
     async (request, reply) => {
       const caller = callerOf(request);
       const { name, session } = request.params;
-      const of = sessionsOf(pipelineFor(name, caller).name, caller);
+      const of = sessionsOf(pipelineFor(name, deps, caller).name, caller);
       if (!deps.sessions) throw new MillraceError('STORE_UNAVAILABLE', 'this gateway reaches no sessions');
       await deps.sessions.erase({ tenant: caller.tenant, of, session });
       return await reply.code(204).send();
     },
   );
+}
 
-  function pipelineFor(name: string, caller: Caller): Pipeline {
-    const pipeline = deps.pipelines.find((each) => each.name === name);
-    if (pipeline === undefined || !mayUse(caller, pipeline)) throw pipelineNotFound(name, deps, caller);
-    return pipeline;
-  }
+/** Throws `PIPELINE_NOT_FOUND` for one that the caller may not run too. */
+export function pipelineFor(name: string, deps: GatewayDeps, caller: Caller): Pipeline {
+  const pipeline = deps.pipelines.find((each) => each.name === name);
+  if (pipeline === undefined || !mayUse(caller, pipeline)) throw pipelineNotFound(name, deps, caller);
+  return pipeline;
 }
 
 const describe = ({ name, description, plan, inputSchema, outputSchema }: Pipeline) => ({

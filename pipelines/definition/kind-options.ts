@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import { MOST_FACTS } from '../plan/agent.js';
 import { REASONING_EFFORTS } from '../stages/chat.js';
 import { extraSchema } from '../stages/extra.js';
 import { GENERATED, MOST_GENERATED } from '../stages/generate.js';
@@ -73,6 +74,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     onLimit: z.enum(['answer', 'fail'], 'must be "answer" or "fail"'),
     budget: budget.optional(),
     session: z.looseObject({ summarizeOver: count }).optional(),
+    memory: z.looseObject({ facts: count.max(MOST_FACTS, `must be ${MOST_FACTS} or less`) }).optional(),
     context: z
       .looseObject({
         tokens: count.min(LEAST_CONTEXT, `must be ${LEAST_CONTEXT} or more`).optional(),

@@ -23,6 +23,7 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
     response_format: 'output',
     reasoning_effort: 'reasoningEffort',
     verbosity: 'verbosity',
+    user: 'user',
   },
   embeddings: { dimensions: 'dimensions' },
   transcription: { language: 'language', prompt: 'prompt', temperature: 'temperature' },

@@ -23,6 +23,8 @@ export interface AgentPlan {
   readonly schema?: JsonObject;
   /** Continues a conversation across runs, where the input names a session. */
   readonly session?: SessionPlan;
+  /** Remembers facts about a user across runs, where the input names one. */
+  readonly memory?: MemoryPlan;
   /** How the conversation is kept within the model's context. Absent: it is not. */
   readonly context?: ContextPlan;
   /** Agents that hand the conversation over to each other, the first one at the beginning. Absent: there is one. */
@@ -80,6 +82,16 @@ export interface SessionPlan {
   readonly ttlMs: number;
   /** When a run's last model call has more tokens, a summary replaces the conversation before that run. */
   readonly summarizeOver: number;
+}
+
+/** More facts would crowd out the conversation. */
+export const MOST_FACTS = 100;
+
+export interface MemoryPlan {
+  /** How long facts are kept after the last one was added, in milliseconds. */
+  readonly ttlMs: number;
+  /** Most facts of a user. */
+  readonly facts: number;
 }
 
 /** Checked before each model call but the first; once it is exceeded, one more call is made, for the answer. */
@@ -166,6 +178,12 @@ export const toolRow = (placed: string, tool: string): string => `${placed}/${to
 
 /** Placement key of the session's row. */
 export const sessionRow = (placed: string): string => `${placed}/session:`;
+
+/** Names of the tools by which a model changes what it remembers of a user, unless a tool of the agent has the name. */
+export const MEMORY_TOOLS: readonly string[] = ['remember', 'forget'];
+
+/** Placement key of what is remembered of a user. */
+export const memoryRow = (placed: string): string => `${placed}/memory:`;
 
 /** Placement key of the calls that keep long results and read parts of them. */
 export const resultRow = (placed: string): string => `${placed}/result:`;

@@ -7,7 +7,7 @@ const known = new WeakMap<Graph, boolean>();
 
 /**
  * Whether running a graph has effects elsewhere that are the purpose of a call: a function, a request that is not safe,
- * a tool, a child run with one of these, the memory of a session. Calls of models have none, and effects that only the
+ * a tool, a child run with one of these, the memory of a session or of a user. Calls of models have none, and effects that only the
  * server knows do not count.
  */
 export function hasEffects(graph: Graph): boolean {
@@ -28,8 +28,8 @@ function stepHasEffects(step: Step): boolean {
 
 function callHasEffects(call: Alternative): boolean {
   if (call.kind === 'agent') {
-    const { tools, servers = [], session } = agentOf(call);
-    return session !== undefined || servers.length > 0 || tools.some(toolHasEffects);
+    const { tools, servers = [], session, memory } = agentOf(call);
+    return session !== undefined || memory !== undefined || servers.length > 0 || tools.some(toolHasEffects);
   }
   return isIntended(call) && !(call.kind === 'http' && SAFE_METHODS.has(call.with.method));
 }

@@ -6,6 +6,7 @@ export const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD']);
 /** Kinds whose results change although their input does not, and why. */
 const CHANGING: Readonly<Record<string, string>> = {
   session: 'its result changes with the conversation',
+  memory: 'its result changes with what is remembered',
   mcp: 'a tool may have effects',
   'mcp-tools': 'its result changes with the server',
 };

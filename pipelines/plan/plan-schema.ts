@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS } from '../stages/index.js';
 import type { Effects } from '../stages/traits.js';
+import { MOST_FACTS } from './agent.js';
 import { whyNoFailures, whyNotExact } from './exact.js';
 import { PLAN_VERSION } from './plan.js';
 
@@ -160,6 +161,7 @@ export const agentSchema = z.strictObject({
   onLimit: z.enum(['answer', 'fail']),
   schema: options.optional(),
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
+  memory: z.strictObject({ ttlMs: ms('Time to live'), facts: z.int().min(1).max(MOST_FACTS) }).optional(),
   context: z.strictObject({ tokens: z.int().min(1).optional(), resultCharacters: z.int().min(1) }).optional(),
   team: z
     .array(

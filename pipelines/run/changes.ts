@@ -9,10 +9,12 @@
  * - `sessions-approve`: before a person is asked about a call of a tool, approvals of the session are looked for. 0.3.0 asked at once.
  * - `approvals-are-of-one-tool`: an approval with the scope `run` covers calls of the tool that it was given for. In 0.3.0 it covered those of
  *   another candidate's tool of the same name too.
+ * - `handoffs-are-turns`: an agent whose team has no tools ends at `maxTurns`. Before, its members could hand over to each other without end.
  */
 export type Change =
   | 'waits-are-told'
   | 'tools-may-lack'
   | 'lost-streams-are-collected'
   | 'sessions-approve'
-  | 'approvals-are-of-one-tool';
+  | 'approvals-are-of-one-tool'
+  | 'handoffs-are-turns';

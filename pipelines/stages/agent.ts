@@ -3,7 +3,7 @@ import { invalid } from '../definition/invalid.js';
 import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
-import type { AgentPlan, BudgetPlan, GuardPlan, TeamMember } from '../plan/agent.js';
+import { type AgentPlan, type BudgetPlan, type GuardPlan, MEMORY_TOOLS, type TeamMember } from '../plan/agent.js';
 import { type Stream, stream } from '../stream.js';
 import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Guardrail, Tool } from '../tools/tool.js';
@@ -22,8 +22,11 @@ const input = z.object({
   history: z.array(chatMessage).optional(),
 });
 
-/** Input of an agent with sessions. At most 200 characters: a longer id is text, not a name. */
-const sessionInput = input.extend({ session: z.string().min(1).max(200).nullish() });
+/** At most 200 characters: a longer id is text, not a name. */
+const name = z.string().min(1).max(200).nullish();
+/** Input fields of an agent with `session`, and with `memory`. */
+const OF_SESSION = { session: name };
+const OF_MEMORY = { user: name };
 
 const LIMITS = ['turns', 'tokens', 'time', 'cost', 'wrong-calls'] as const;
 
@@ -31,6 +34,8 @@ const LIMITS = ['turns', 'tokens', 'time', 'cost', 'wrong-calls'] as const;
 const RESULT_CHARACTERS = 8_000;
 /** Small models choose well among so many. */
 const SHOWN = 8;
+/** They are all in the system message: some 1,000 tokens. */
+const FACTS = 30;
 /** A model that is wrong three times in a row does not learn from the messages. */
 const WRONG_TURNS = 3;
 
@@ -57,6 +62,11 @@ export interface AgentInput {
    * Name of the conversation to continue, for an agent with `session`. Scoped to the called pipeline and the owner.
    */
   session?: string | null | undefined;
+  /**
+   * Whom an agent with `memory` talks with: facts are remembered of this user. Scoped as `session` is. Take it from what the caller is
+   * known by, never from what a model has written.
+   */
+  user?: string | null | undefined;
 }
 
 export interface AgentOutput<Data = never> {
@@ -94,6 +104,13 @@ export interface AgentSession {
    * conversation before that run. Default 3,000: leaves room in a context of 4,096.
    */
   readonly summarizeOver?: number;
+}
+
+export interface AgentMemory {
+  /** How long the facts of a user are kept after the last one was added. Default `'365d'`. */
+  readonly keep?: Duration;
+  /** Most facts of a user, 1 to 100. Default 30. Then the model has to forget one before it can remember another. */
+  readonly facts?: number;
 }
 
 export interface AgentContext {
@@ -159,6 +176,11 @@ export interface AgentOptions<Data = never> {
   /** Continues a conversation across runs, by the name in the input's `session`. */
   readonly session?: AgentSession;
   /**
+   * Remembers facts about a user, by the name in the input's `user`, across runs and conversations. They are in the system message; the
+   * model adds to them with the tool `remember` and removes from them with `forget`.
+   */
+  readonly memory?: AgentMemory;
+  /**
    * How the conversation is kept within the model's context: before a call that would not fit, old results of tools are
    * shortened and old turns replaced by a summary, with all calls made and what the user has said. What was removed from
    * a result can still be read by the model.
@@ -194,7 +216,7 @@ export interface AgentOptions<Data = never> {
 export const agent = <Data = never>(
   options: AgentOptions<Data>,
 ): StageUse<AgentInput, AgentOutput<Data>> & OfKind<'agent'> => {
-  const { model, instructions, output: schema, budget, session, context } = options;
+  const { model, instructions, output: schema, budget, session, memory, context } = options;
   const { handoffs = [], guardrails = [] } = options;
   // A tool of several of them is one tool.
   const all = new Set([options, ...handoffs].flatMap((each) => each.tools ?? []));
@@ -217,6 +239,9 @@ export const agent = <Data = never>(
         summarizeOver: session.summarizeOver ?? 3_000,
       },
     }),
+    ...(memory && {
+      memory: { ttlMs: durationMs(memory.keep ?? '365d', 'agent.memory.keep'), facts: memory.facts ?? FACTS },
+    }),
     context: {
       ...(context?.tokens !== undefined && { tokens: context.tokens }),
       resultCharacters: context?.resultCharacters ?? RESULT_CHARACTERS,
@@ -224,7 +249,7 @@ export const agent = <Data = never>(
     ...(handoffs.length > 0 && {
       team: teamOf({ ...(instructions !== undefined && { instructions }), tools: options.tools ?? [] }, handoffs),
     }),
-    ...(guardrails.length > 0 && { guards: guardsOf(guardrails, offered) }),
+    ...(guardrails.length > 0 && { guards: guardsOf(guardrails, offered, memory ? MEMORY_TOOLS : []) }),
     ...(options.toolSearch && {
       toolSearch: { embedder: options.toolSearch.embedder, shown: options.toolSearch.shown ?? SHOWN },
     }),
@@ -234,7 +259,7 @@ export const agent = <Data = never>(
     kind: 'agent',
     model,
     with: plan as unknown as JsonObject,
-    input: (session ? sessionInput : input) as unknown as z.ZodType<AgentInput>,
+    input: input.extend({ ...(session && OF_SESSION), ...(memory && OF_MEMORY) }) as unknown as z.ZodType<AgentInput>,
     output: output.extend({
       data: schema ?? z.undefined(),
       sentences: stream('sentences', 'text'),
@@ -284,8 +309,12 @@ function teamOf(
 }
 
 /** Throws `INVALID_PIPELINE` for names that are taken, and for tools that the agent does not have. */
-function guardsOf(guardrails: readonly Guardrail[], offered: readonly Tool[]): readonly GuardPlan[] {
-  const names = offered.map(({ plan }) => plan.name);
+function guardsOf(
+  guardrails: readonly Guardrail[],
+  offered: readonly Tool[],
+  ownTools: readonly string[],
+): readonly GuardPlan[] {
+  const names = [...offered.map(({ plan }) => plan.name), ...ownTools];
   for (const [i, { guard, check }] of guardrails.entries()) {
     const where = `agent.guardrails[${i}]`;
     if (guardrails.findIndex((other) => other.guard.name === guard.name) !== i || names.includes(check.plan.name))
@@ -306,4 +335,4 @@ const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
   ...(price && { price }),
 });
 
-export const agentKind: StageKind = { input: sessionInput, output, ...TRAITS.agent, calls: 'chat' };
+export const agentKind: StageKind = { input: input.extend({ ...OF_SESSION, ...OF_MEMORY }), output, ...TRAITS.agent, calls: 'chat' };

@@ -35,6 +35,20 @@ export const CALL_KINDS = {
       grant: grant.optional(),
     }),
   },
+  /** Reads what is remembered of a user; with `remember` adds a fact, and with `forget` removes one by its number. */
+  memory: {
+    ...TRAITS.memory,
+    input: z.object({
+      user: z.string(),
+      of: z.string(),
+      remember: z.string().optional(),
+      forget: z.int().optional(),
+    }),
+    output: z.object({
+      facts: z.array(z.object({ id: z.int(), text: z.string() })).optional(),
+      text: z.string().optional(),
+    }),
+  },
   /** Stores long results of tools as text artifacts (`put`), and returns a part of one (`read`). */
   result: {
     ...TRAITS.result,

@@ -51,6 +51,7 @@ export const TRAITS = {
   mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },
   session: { servedBy: 'worker', effects: 'intended', local: at('redis') },
+  memory: { servedBy: 'worker', effects: 'intended', local: at('redis') },
   'tool-search': { servedBy: 'worker', effects: 'none', embeds: true, local: at('embed') },
   // What it stores has its own sha256 as its address: storing it again changes nothing.
   result: { servedBy: 'worker', effects: 'none', local: at('artifacts') },

@@ -1,11 +1,19 @@
 import type { Redis } from 'ioredis';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import type { SessionGrant } from '../../pipelines/run/index.js';
-import { isFull, keySegment, script } from '../redis/index.js';
-
-/** Raised when the stored format changes its meaning; a session of another format then starts empty. */
-const FORMAT = 3;
+import { keySegment, script } from '../redis/index.js';
+import {
+  erase,
+  exceeded,
+  type Keys,
+  keysIn,
+  limits,
+  type Refusal,
+  reached,
+  type SessionQuota,
+  UNLIMITED,
+  USE,
+} from './quota.js';
 
 /** Prefix of the approvals among the fields of `about`. */
 const GRANT = 'grant:';
@@ -35,15 +43,6 @@ export interface SessionPart {
   readonly summary?: { readonly text: string; readonly upTo: number };
 }
 
-/** A tenant's limits over all its conversations. 0: no limit. */
-export interface SessionQuota {
-  readonly sessions: number;
-  /** Of messages and summaries as JSON, in bytes. */
-  readonly bytes: number;
-}
-
-const UNLIMITED: SessionQuota = { sessions: 0, bytes: 0 };
-
 /**
  * Conversations in Redis, by tenant, pipeline and owner: a list with one part per run, and a hash with the summary, the
  * number of parts that it replaces, and approvals of calls. Every write is one script: concurrent runs of one session lose nothing, a
@@ -64,8 +63,8 @@ export class SessionStore {
    */
   async load(name: SessionName): Promise<Session> {
     const { keys, own } = keysOf(name);
-    const reply = await reached(() => load(this.#redis, keys, own, ...this.#limits()));
-    if (typeof reply === 'string') throw this.#exceeded(reply, name);
+    const reply = await reached(() => load(this.#redis, keys, own, ...limits(this.#quota)));
+    if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
     const [all, [summary, dropped]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
     return {
@@ -80,8 +79,9 @@ export class SessionStore {
     const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages });
     const { text, upTo } = summary ?? { text: '', upTo: 0 };
-    const refused = await reached(() => add(this.#redis, keys, own, ...this.#limits(), key, part, ttlMs, text, upTo));
-    if (typeof refused === 'string') throw this.#exceeded(refused, name);
+    const most = limits(this.#quota);
+    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo));
+    if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
 
   /** The approval that covers calls of a tool in the session. Throws `STORE_UNAVAILABLE`. */
@@ -96,54 +96,17 @@ export class SessionStore {
     const { keys, own } = keysOf(name);
     const field = `${GRANT}${tool}`;
     const refused = await reached(() =>
-      grant(this.#redis, keys, own, ...this.#limits(), field, JSON.stringify(given), ttlMs),
+      grant(this.#redis, keys, own, ...limits(this.#quota), field, JSON.stringify(given), ttlMs),
     );
-    if (typeof refused === 'string') throw this.#exceeded(refused, name);
+    if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
 
   /** Removes a session with its approvals, and what it counts against the quota; false if there is none. Throws `STORE_UNAVAILABLE`. */
   async erase(name: SessionName): Promise<boolean> {
     const { keys, own } = keysOf(name);
-    return (await reached(() => erase(this.#redis, keys, own))) === 1;
-  }
-
-  #limits(): [sessions: number, bytes: number] {
-    return [this.#quota.sessions, this.#quota.bytes];
-  }
-
-  #exceeded(what: Refusal, { tenant }: SessionName): MillraceError {
-    const [most, setting] =
-      what === 'sessions'
-        ? [this.#quota.sessions, 'MILLRACE_TENANT_SESSIONS']
-        : [this.#quota.bytes, 'MILLRACE_TENANT_SESSION_BYTES'];
-    const message = `the conversations of tenant "${tenant}" have reached their limit of ${most} ${what} (${setting})`;
-    return new MillraceError('QUOTA_EXCEEDED', message, { fields: [{ field: 'session', message }] });
+    return await reached(() => erase(this.#redis, keys, own));
   }
 }
-
-/**
- * Removes some expired conversations, then returns the tenant's totals. KEYS of every script: parts, about, the tenant's
- * conversations by their expiry, and their bytes with the total; ARGV begins with the own name, the most conversations
- * and the most bytes.
- */
-const USE = `
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local total = tonumber(redis.call('HGET', KEYS[4], '@total') or '0')
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
-  total = total - tonumber(redis.call('HGET', KEYS[4], name) or '0')
-  redis.call('HDEL', KEYS[4], name)
-  redis.call('ZREM', KEYS[3], name)
-  redis.call('HSET', KEYS[4], '@total', total)
-end
-local most, mostBytes = tonumber(ARGV[2]), tonumber(ARGV[3])
-if most > 0 and not redis.call('ZSCORE', KEYS[3], ARGV[1]) and redis.call('ZCARD', KEYS[3]) >= most then
-  return 'sessions'
-end`;
-
-type Keys = readonly [parts: string, about: string, expiries: string, bytes: string];
-/** Most of what a tenant keeps that is reached. */
-type Refusal = 'sessions' | 'bytes';
 
 const load = script<
   Keys,
@@ -208,32 +171,5 @@ redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
 return 1
 `);
 
-const erase = script<Keys, [own: string], 0 | 1>(`
-local bytes = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')
-if bytes ~= 0 then redis.call('HINCRBY', KEYS[4], '@total', -bytes) end
-redis.call('HDEL', KEYS[4], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
-return redis.call('DEL', KEYS[1], KEYS[2]) > 0 and 1 or 0
-`);
-
-/**
- * The braces put all conversations of a tenant into one slot of a Redis Cluster, because a script that writes one also
- * updates the quota of all. Names of conversations are not empty, so none collides with the tenant's own keys.
- */
-function keysOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
-  const ofTenant = `millrace:session:{${keySegment(tenant)}}:${FORMAT}`;
-  const own = `${keySegment(of)}:${keySegment(session)}`;
-  const prefix = `${ofTenant}:${own}`;
-  return { keys: [`${prefix}:parts`, `${prefix}:about`, `${ofTenant}::expiries`, `${ofTenant}::bytes`], own };
-}
-
-async function reached<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const [code, what] = isFull(error)
-      ? (['STATE_STORE_FULL', 'is full'] as const)
-      : (['STORE_UNAVAILABLE', 'failed'] as const);
-    throw new MillraceError(code, `the Redis of the sessions ${what}: ${messageOf(error)}`, {}, { cause: error });
-  }
-}
+/** Names of conversations are not empty, so none collides with what is remembered of a user. */
+const keysOf = ({ tenant, of, session }: SessionName) => keysIn(tenant, `${keySegment(of)}:${keySegment(session)}`);

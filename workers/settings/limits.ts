@@ -61,14 +61,14 @@ export const LIMIT_SETTINGS = {
     .int()
     .min(0)
     .default(10_000)
-    .describe('Sessions that a tenant’s agents may keep at once, until they expire; 0: no limit.'),
+    .describe('Sessions that a tenant’s agents may keep, and users whom they may remember, until they expire; 0: no limit.'),
   MILLRACE_TENANT_SESSION_BYTES: z.coerce
     .number()
     .int()
     .min(0)
     .default(256 * 1024 ** 2)
     .describe(
-      'Total bytes of a tenant’s sessions; 0: no limit. They share the state store with the journals of all runs.',
+      'Total bytes of a tenant’s sessions and remembered facts; 0: no limit. They share the state store with the journals of all runs.',
     ),
   MILLRACE_TENANT_CACHE_BYTES: z.coerce
     .number()

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type AgentPlan, agentOf, type StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import type { RunHost } from '../host.js';
+import { holds, type RunHost } from '../host.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
 import type { Reply } from './call-model.js';
@@ -15,6 +15,7 @@ import { goesOn } from './hand-over.js';
 import { ofMember, transfers } from './handoffs.js';
 import { sent } from './kept.js';
 import { reader, readerName } from './long-results.js';
+import { openMemory, remembering } from './memory.js';
 import { begin, type Limit, limitOf, type Progress, priced, tokensOf, usedBy, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
@@ -52,10 +53,14 @@ export async function runAgent(
   const own: Agent = { run, stage, plan, row, last };
   const kept = at.memo.below('progress');
   const session = planned.session ? await openSession(own, at, input) : undefined;
+  const memory = planned.memory ? await openMemory(own, at, input) : undefined;
   if (kept.value === undefined) {
     const fresh = begin(stage.id, input, session?.messages);
     kept.end((left ? goesOn(left, fresh, plan) : fresh) as unknown as Json);
   }
+  // A team without tools still hands over.
+  const acts = () =>
+    plan.tools.length > 0 || memory !== undefined || (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   let progress = kept.value as unknown as Progress;
   if (isSearched(plan) && progress.offered === undefined) {
     progress = { ...progress, offered: await toolsFor(own, at, String(input.prompt)) };
@@ -63,9 +68,9 @@ export async function runAgent(
   }
   for (;;) {
     if (stops(run, at)) return STOPPED;
-    const limit = limitOf(plan, progress);
+    const limit = limitOf(plan, progress, acts);
     if (limit && plan.onLimit === 'fail') throw limitReached(stage.id, limit, progress);
-    const agent = ofTurn({ ...own, ...(session && { session: session.id }) }, progress);
+    const agent = ofTurn({ ...own, ...(session && { session: session.id }), ...(memory && { memory }) }, progress);
     const turn = progress.turns + 1;
     const name = `turn-${turn}`;
     const { active } = progress;
@@ -154,9 +159,9 @@ function seenBy(agent: Agent, { offered, active }: Progress): AgentPlan {
 
 /** The agent with what its conversation now has. */
 function ofTurn(agent: Agent, progress: Progress): Agent {
-  const plan = seenBy(agent, progress);
   const { wholes } = progress;
   const most = resultCharacters(agent, progress);
+  const plan = remembering({ ...agent, plan: seenBy(agent, progress) }, most);
   const own = {
     ...agent,
     plan,

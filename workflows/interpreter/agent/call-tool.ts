@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import {
+  memoryRow,
   type PipelineTool,
   resultRow,
   type StagePlan,
@@ -20,28 +21,26 @@ import type { At } from '../state.js';
 import type { RequestedCall } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { httpInput } from './http-input.js';
-import type { Wholes } from './kept.js';
 import { readInput } from './long-results.js';
+import { memoryInput } from './memory.js';
 import { searchInput } from './tool-search.js';
 
 /** A separate activity, typed by the tool's name. */
 export async function runTool(
-  { run, stage, row, all = [], wholes = {}, resultCharacters }: Agent,
+  agent: Agent,
   at: At,
   tool: StageTool,
   path: string,
   call: RequestedCall,
 ): Promise<StageOutcome> {
+  const { run, stage, row, resultCharacters } = agent;
   const key = placedOf(row, tool);
   const placed = run.context.placement[key];
   if (!placed)
     throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bareStage } = stage;
   const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
-  const input =
-    tool.kind === 'tool-search'
-      ? searchInput(all, call.arguments.query)
-      : inputOf(tool, call, wholes, resultCharacters);
+  const input = inputOf(agent, tool, call);
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
   const fit = resultCharacters !== undefined &&
     !BUILT_IN.has(tool.kind) && {
@@ -57,17 +56,16 @@ export const BUILT_IN: ReadonlySet<string> = new Set(['result', 'tool-search']);
 export function placedOf(row: string, { kind, model, name }: StageTool): string {
   if (kind === 'result') return resultRow(row);
   if (kind === 'tool-search') return searchRow(row);
+  if (kind === 'memory') return memoryRow(row);
   return kind === 'mcp' ? serverRow(row, model) : toolRow(row, name);
 }
 
-function inputOf(
-  tool: StageTool,
-  { arguments: given }: RequestedCall,
-  wholes: Wholes,
-  characters?: number,
-): JsonObject {
+function inputOf(agent: Agent, tool: StageTool, { arguments: given }: RequestedCall): JsonObject {
+  const { all = [], wholes = {}, resultCharacters } = agent;
+  if (tool.kind === 'tool-search') return searchInput(all, given.query);
+  if (tool.kind === 'memory') return memoryInput(agent, tool, given);
   if (tool.kind !== 'result') return tool.places ? httpInput(tool.places, given) : given;
-  const input = readInput(wholes, given, characters);
+  const input = readInput(wholes, given, resultCharacters);
   if (input) return input;
   const names = Object.keys(wholes).join(', ');
   throw new StageError('INVALID_INPUT', `there is no result ${JSON.stringify(given.result)}; there are: ${names}`);

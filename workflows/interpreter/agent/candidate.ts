@@ -1,6 +1,7 @@
 import type { AgentPlan, StagePlan, ToolPlan } from '../../../pipelines/plan/index.js';
 import type { Run } from '../state.js';
 import type { Wholes } from './kept.js';
+import type { Memory } from './memory.js';
 
 /** A running agent: a stage's, or that of one of its alternatives. */
 export interface Agent {
@@ -17,6 +18,8 @@ export interface Agent {
   readonly all?: readonly ToolPlan[];
   /** Name of the session that it is in. */
   readonly session?: string;
+  /** What is remembered of the user whom it talks with. */
+  readonly memory?: Memory;
   /** Long results that the model can read. */
   readonly wholes?: Wholes;
   /** Maximum characters of a result in the conversation; absent where long results cannot be kept apart. */

@@ -92,14 +92,17 @@ export type Limit = 'turns' | 'tokens' | 'time' | 'cost' | 'wrong-calls';
 /** Consecutive turns with a wrong call that plans of earlier releases allow. */
 const WRONG_TURNS = 3;
 
-/** The limit reached before the next turn, if any. */
-export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined {
+/**
+ * The limit reached before the next turn, if any.
+ * @param acts whether the model has tools; it is asked at the last turn only
+ */
+export function limitOf(plan: AgentPlan, progress: Progress, acts: () => boolean): Limit | undefined {
   const { maxTurns, onLimit, budget = {} } = plan;
   const turn = progress.turns + 1;
   if (turn === 1) return undefined;
   // The last turn is for the answer, without tools.
   const last = onLimit === 'answer' ? turn >= maxTurns : turn > maxTurns;
-  if (last && plan.tools.length > 0 && !progress.shaping) return 'turns';
+  if (last && !progress.shaping && acts()) return 'turns';
   if (progress.wrongTurns >= (plan.wrongTurns ?? WRONG_TURNS)) return 'wrong-calls';
   const used = usedBy(plan, progress);
   if (budget.tokens !== undefined && used.inputTokens + used.outputTokens >= budget.tokens) return 'tokens';

@@ -201,3 +201,36 @@ test('a session of the caller is erased, and only one of a pipeline that it may 
   await start({ sessions: undefined as never });
   expect((await send('DELETE', url)).json().code).toBe('STORE_UNAVAILABLE');
 });
+
+test('what is remembered of a user is listed and erased, for the caller alone', async () => {
+  const asked: unknown[] = [];
+  const known = [{ id: 3, text: 'Likes tea.', at: Date.parse('2026-01-02T03:04:05Z') }];
+  const facts = {
+    list: async (name: { readonly tenant: string }) => (name.tenant === 'acme' ? [] : known),
+    remove: async (name: unknown, id: number) => asked.push({ ...(name as object), id }) > 0,
+    erase: async (name: unknown) => asked.push(name) > 0,
+  };
+  await start({ facts });
+  const url = `/v1/pipelines/greet/memory/${encodeURIComponent('ada/1')}`;
+  const listed = await send('GET', url);
+  expect(listed.json()).toEqual({ facts: [{ id: 3, text: 'Likes tea.', at: '2026-01-02T03:04:05.000Z' }] });
+  const headers = { 'millrace-tenant': 'acme', 'millrace-user': 'eve' };
+  expect((await gateway.app.inject({ method: 'GET', url, headers })).json()).toEqual({ facts: [] });
+  expect((await send('DELETE', `${url}/3`)).statusCode).toBe(204);
+  expect((await send('DELETE', url)).statusCode).toBe(204);
+  expect((await gateway.app.inject({ method: 'DELETE', url, headers })).statusCode).toBe(204);
+  expect(asked).toMatchObject([
+    { tenant: 'default', of: 'greet', user: 'ada/1', id: 3 },
+    { tenant: 'default', of: 'greet', user: 'ada/1' },
+    { tenant: 'acme', of: expect.stringContaining('eve'), user: 'ada/1' },
+  ]);
+  for (const wrong of ['0', '-1', '1.5', 'x', '9'.repeat(20)]) {
+    const refused = (await send('DELETE', `${url}/${wrong}`)).json();
+    expect(refused).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'fact' }] });
+  }
+  const long = (await send('GET', `/v1/pipelines/greet/memory/${'u'.repeat(201)}`)).json();
+  expect(long).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'user' }] });
+  const missing = await send('GET', '/v1/pipelines/nope/memory/ada');
+  expect([missing.statusCode, missing.json().code]).toEqual([404, 'PIPELINE_NOT_FOUND']);
+  await gateway.close();
+});
