@@ -45,14 +45,7 @@ const body = z.object({
 });
 
 /** Parameters for the caller's own records, or without effect on the answer. */
-const HARMLESS = [
-  'service_tier',
-  'cache_control',
-  'inference_geo',
-  'diagnostics',
-  'user_profile_id',
-  'workspace_id',
-];
+const HARMLESS = ['service_tier', 'cache_control', 'inference_geo', 'diagnostics', 'user_profile_id', 'workspace_id'];
 
 export interface MessagesRequest {
   readonly model: string;

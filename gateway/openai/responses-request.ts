@@ -151,12 +151,7 @@ const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   top_logprobs: (value) => value === 0,
   stream_options: (value) => isJsonObject(value),
 };
-const HARMLESS: readonly string[] = [
-  'safety_identifier',
-  'service_tier',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-];
+const HARMLESS: readonly string[] = ['safety_identifier', 'service_tier', 'prompt_cache_key', 'prompt_cache_retention'];
 
 export interface ResponsesRequest {
   readonly model: string;

@@ -335,4 +335,9 @@ const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
   ...(price && { price }),
 });
 
-export const agentKind: StageKind = { input: input.extend({ ...OF_SESSION, ...OF_MEMORY }), output, ...TRAITS.agent, calls: 'chat' };
+export const agentKind: StageKind = {
+  input: input.extend({ ...OF_SESSION, ...OF_MEMORY }),
+  output,
+  ...TRAITS.agent,
+  calls: 'chat',
+};

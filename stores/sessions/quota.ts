@@ -56,9 +56,7 @@ export const erase = async (redis: Redis, keys: Keys, own: string): Promise<bool
 
 export function exceeded(quota: SessionQuota, what: Refusal, tenant: string): MillraceError {
   const [most, setting] =
-    what === 'sessions'
-      ? [quota.sessions, 'MILLRACE_TENANT_SESSIONS']
-      : [quota.bytes, 'MILLRACE_TENANT_SESSION_BYTES'];
+    what === 'sessions' ? [quota.sessions, 'MILLRACE_TENANT_SESSIONS'] : [quota.bytes, 'MILLRACE_TENANT_SESSION_BYTES'];
   const message = `the conversations of tenant "${tenant}" have reached their limit of ${most} ${what} (${setting})`;
   return new MillraceError('QUOTA_EXCEEDED', message, { fields: [{ field: 'session', message }] });
 }

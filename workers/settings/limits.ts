@@ -61,7 +61,9 @@ export const LIMIT_SETTINGS = {
     .int()
     .min(0)
     .default(10_000)
-    .describe('Sessions that a tenant’s agents may keep, and users whom they may remember, until they expire; 0: no limit.'),
+    .describe(
+      'Sessions that a tenant’s agents may keep, and users whom they may remember, until they expire; 0: no limit.',
+    ),
   MILLRACE_TENANT_SESSION_BYTES: z.coerce
     .number()
     .int()

@@ -1,6 +1,15 @@
 import { expect, it, test } from 'vitest';
 import { z } from 'zod';
-import { type AgentOptions, agent, guardrail, mcpTools, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
+import {
+  type AgentOptions,
+  agent,
+  guardrail,
+  mcpTools,
+  type Pipeline,
+  pipeline,
+  tool,
+} from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
 import { hasEffects } from '../../../pipelines/plan/effects.js';
 import { testPipeline, toolCalls } from '../../../testing/index.js';
 
@@ -21,7 +30,10 @@ it('is told the facts in the system message, and changes them by calls of their 
     desk(),
     { q: 'Hi', user: 'ada' },
     {
-      stages: { ...facts, answer: [toolCalls(['forget', { fact: 4 }], ['remember', { fact: 'Likes coffee.' }]), { text: 'Noted.' }] },
+      stages: {
+        ...facts,
+        answer: [toolCalls(['forget', { fact: 4 }], ['remember', { fact: 'Likes coffee.' }]), { text: 'Noted.' }],
+      },
     },
   );
   expect(run.output).toMatchObject({
@@ -45,13 +57,21 @@ it('is told the facts in the system message, and changes them by calls of their 
 
 it('has other names for its tools where the agent has tools of these names', async () => {
   const own = tool({ name: 'remember', description: 'Own', input: z.object({ fact: z.string() }), run: () => 'mine' });
-  const listed = { 'answer/tools/notes': { tools: [{ name: 'forget', description: 'Theirs', schema: { type: 'object' } }] } };
+  const listed = {
+    'answer/tools/notes': { tools: [{ name: 'forget', description: 'Theirs', schema: { type: 'object' } }] },
+  };
   const run = await testPipeline(
     desk({ tools: [own, mcpTools({ server: 'notes' })] }),
     { q: 'Hi', user: 'ada' },
-    { stages: { ...facts, ...listed, answer: [toolCalls(['remember', { fact: 'x' }], ['remember_fact', { fact: 'y' }]), { text: 'ok' }] } },
+    {
+      stages: {
+        ...facts,
+        ...listed,
+        answer: [toolCalls(['remember', { fact: 'x' }], ['remember_fact', { fact: 'y' }]), { text: 'ok' }],
+      },
+    },
   );
-  expect(run.output.calls).toMatchObject([
+  expect((run.output as JsonObject).calls).toMatchObject([
     { name: 'remember', result: 'mine' },
     { name: 'remember_fact', result: 'Done.' },
   ]);
@@ -72,7 +92,7 @@ it('is checked by guardrails of tools', async () => {
     { q: 'Hi', user: 'ada' },
     { stages: { ...facts, answer: [toolCalls(['remember', { fact: 'Card 1234567812345678' }]), { text: 'ok' }] } },
   );
-  expect(run.output.calls).toMatchObject([{ name: 'remember', end: 'refused' }]);
+  expect((run.output as JsonObject).calls).toMatchObject([{ name: 'remember', end: 'refused' }]);
   expect(run.calls.filter(({ kind }) => kind === 'memory')).toHaveLength(1);
 });
 
@@ -81,16 +101,28 @@ it('is had by every agent of a team', async () => {
   const run = await testPipeline(
     desk({ instructions: 'You greet.', handoffs }),
     { q: 'Hi', user: 'ada' },
-    { stages: { ...facts, answer: [toolCalls(['transfer_to_billing', {}]), toolCalls(['remember', { fact: 'x' }]), { text: 'ok' }] } },
+    {
+      stages: {
+        ...facts,
+        answer: [toolCalls(['transfer_to_billing', {}]), toolCalls(['remember', { fact: 'x' }]), { text: 'ok' }],
+      },
+    },
   );
   const asked = run.calls.filter(({ kind }) => kind === 'chat').map((call) => String(call.with.system));
   expect(asked[0]).toMatch(/^You greet\.\n\nRemembered[\s\S]*Likes tea/);
   expect(asked[1]).toMatch(/^You bill\.\n\nRemembered[\s\S]*Likes tea/);
-  expect(run.output.calls).toMatchObject([{ name: 'transfer_to_billing' }, { name: 'remember', end: 'done' }]);
+  expect((run.output as JsonObject).calls).toMatchObject([
+    { name: 'transfer_to_billing' },
+    { name: 'remember', end: 'done' },
+  ]);
 });
 
 it.each([undefined, null])('has none where the user is %s', async (user) => {
-  const run = await testPipeline(desk(), { q: 'Hi', ...(user === null && { user }) }, { stages: { answer: { text: 'ok' } } });
+  const run = await testPipeline(
+    desk(),
+    { q: 'Hi', ...(user === null && { user }) },
+    { stages: { answer: { text: 'ok' } } },
+  );
   expect(run.calls.map(({ kind }) => kind)).toEqual(['chat']);
 });
 

@@ -222,7 +222,7 @@ test('what is remembered of a user is listed and erased, for the caller alone', 
   expect(asked).toMatchObject([
     { tenant: 'default', of: 'greet', user: 'ada/1', id: 3 },
     { tenant: 'default', of: 'greet', user: 'ada/1' },
-    { tenant: 'acme', of: expect.stringContaining('eve'), user: 'ada/1' },
+    { tenant: 'acme', user: 'ada/1' },
   ]);
   for (const wrong of ['0', '-1', '1.5', 'x', '9'.repeat(20)]) {
     const refused = (await send('DELETE', `${url}/${wrong}`)).json();
