@@ -1,7 +1,6 @@
 import type { AgentPlan, StagePlan, ToolPlan } from '../../../pipelines/plan/index.js';
 import type { Run } from '../state.js';
-import type { Wholes } from './kept.js';
-import type { Memory } from './memory.js';
+import type { Memory, Wholes } from './kept.js';
 
 /** A running agent: a stage's, or that of one of its alternatives. */
 export interface Agent {

@@ -22,3 +22,10 @@ export interface Measured {
   /** Length of its JSON. */
   readonly characters: number;
 }
+
+/** What is remembered of the user whom an agent talks with, as it was when the agent began. */
+export interface Memory {
+  readonly user: string;
+  /** Oldest first. */
+  readonly facts: readonly { readonly id: number; readonly text: string }[];
+}

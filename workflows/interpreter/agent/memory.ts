@@ -12,13 +12,7 @@ import { callOf } from '../call.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
-
-/** What is remembered of the user whom an agent talks with, as it was when the agent began. */
-export interface Memory {
-  readonly user: string;
-  /** Oldest first. */
-  readonly facts: readonly { readonly id: number; readonly text: string }[];
-}
+import type { Memory } from './kept.js';
 
 /** Longest fact, in characters. */
 const LONGEST_FACT = 300;
