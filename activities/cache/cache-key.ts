@@ -29,11 +29,12 @@ export interface ExactRequest {
   /** Who stores a result, for the allowance of each caller. */
   readonly insertedBy?: string | undefined;
   readonly untilMidnight?: string | undefined;
+  readonly version?: string | undefined;
   /** When this attempt ends, on the clock of `performance.now()`. */
   readonly endsAt?: number | undefined;
 }
 
-/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight` and `embedder`
+/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight`, `version` and `embedder`
  * determine the partition. */
 export interface CacheRequest {
   readonly tenant: string;
@@ -67,6 +68,8 @@ export interface CacheRequest {
   readonly agree?: CacheAgreement | undefined;
   /** Answers end with the day in this time zone. */
   readonly untilMidnight?: string | undefined;
+  /** Version of what answers are made from: another version's are not served. */
+  readonly version?: string | undefined;
   /** Texts whose answer depends on when they are asked are cached too. */
   readonly timely?: boolean | undefined;
   /** Priority of the embedder's call. Absent: `default`. */
@@ -116,10 +119,15 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
   return keysIn(tenant, partition, sha256Hex(normaliseText(request.key)).slice(0, 32));
 }
 
-/** A stage's limits of how long answers are served, for the name of a partition. */
-export const servedFor = ({ ttlMs, untilMidnight }: Pick<CacheRequest, 'ttlMs' | 'untilMidnight'>) => ({
+/** A stage's limits of how long answers are served, and of what they are made from, for the name of a partition. */
+export const servedFor = ({
+  ttlMs,
+  untilMidnight,
+  version,
+}: Pick<CacheRequest, 'ttlMs' | 'untilMidnight' | 'version'>) => ({
   ttlMs,
   ...(untilMidnight !== undefined && { untilMidnight }),
+  ...(version !== undefined && { version }),
 });
 
 /** Keys of the exact cache's entry for a call: one for all stages of a tenant that make it. */

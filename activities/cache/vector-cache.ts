@@ -26,6 +26,7 @@ export interface VectorSpace {
   readonly ttlMs: number;
   /** They end with the day in this time zone. */
   readonly untilMidnight?: string | undefined;
+  readonly version?: string | undefined;
 }
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */

@@ -151,6 +151,7 @@ const requestOf = (
   agree: cache.agree,
   timely: cache.timely,
   untilMidnight: cache.untilMidnight,
+  version: cache.version,
   priority: call.priority,
   queueMs,
 });
@@ -174,6 +175,7 @@ const exactRequestOf = (
   principal: cache.principal,
   insertedBy: cache.insertedBy,
   untilMidnight: cache.untilMidnight,
+  version: cache.version,
   endsAt,
 });
 

@@ -26,8 +26,8 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   const texts = 'texts' in input ? input.texts : [input.text];
   if (texts.length === 0) return { ...(await serve()), cache: 'bypass' };
   const { tenant } = call;
-  const { principal, insertedBy, ttlMs, untilMidnight } = cache;
-  const space = { tenant, model, with: call.with, principal, insertedBy, ttlMs, untilMidnight };
+  const { principal, insertedBy, ttlMs, untilMidnight, version } = cache;
+  const space = { tenant, model, with: call.with, principal, insertedBy, ttlMs, untilMidnight, version };
   const found = await vectors.read(space, texts);
   signal.throwIfAborted();
   const known = new Map<string, readonly number[]>();

@@ -43,7 +43,8 @@ export type SemanticCache = SemanticCacheOptions &
  * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }` or `{ by:
  *   'similarity', atLeast }`
  * @param options.shared callers with different keys or users share answers; default false
- * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`
+ * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`;
+ *   `untilMidnight`: answers end with the day in this time zone; `version`: they end with that of what they are made from
  */
 export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
   ttl: '1d',
@@ -70,7 +71,7 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),
-    ...resolveFreshness(cache, where),
+    ...resolveFreshness(cache, where, scope),
     minSimilarity: cache.minSimilarity,
     embedder: cache.embedder,
     ...(maxErrorRate !== undefined && { maxErrorRate }),

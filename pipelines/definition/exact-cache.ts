@@ -4,6 +4,7 @@ import type { Alternative, ExactCachePlan } from '../plan/plan.js';
 import type { StageUse } from '../stages/kind.js';
 import { checkKeys, type Freshness, resolveFreshness } from './freshness.js';
 import { invalid } from './invalid.js';
+import type { GraphScope } from './scope.js';
 
 export interface ExactCacheOptions {
   readonly ttl?: Duration;
@@ -35,14 +36,20 @@ export interface ExactCache extends ExactCacheOptions {
  * @param options.pure states that the stage has no effects and reads nothing but its input. Required for functions
  *   (`code`), `http` with GET or HEAD, `infer` and kinds of others whose effects are `possible`
  * @param options.shared callers with different keys or users share results; default false
- * @param options.freshness `untilMidnight`: results end with the day in this time zone
+ * @param options.freshness `untilMidnight`: results end with the day in this time zone; `version`: they end with that of
+ *   what they are made from
  */
 export const exact = (options: ExactCacheOptions = {}): ExactCache => ({ ttl: '1d', ...options, kind: 'exact' });
 
 const KEYS = ['kind', 'ttl', 'negative', 'pure', 'shared', 'freshness'];
 
 /** @param uses the stage and its alternatives */
-export function resolveExact(cache: ExactCache, where: string, uses: readonly Served[]): ExactCachePlan {
+export function resolveExact(
+  cache: ExactCache,
+  where: string,
+  uses: readonly Served[],
+  scope: GraphScope,
+): ExactCachePlan {
   checkKeys(cache, KEYS, where);
   if (cache.freshness?.timeWords !== undefined)
     throw invalid(`${where}.freshness.timeWords`, 'applies only to semantic(): an exact cache compares no texts');
@@ -54,7 +61,7 @@ export function resolveExact(cache: ExactCache, where: string, uses: readonly Se
   }
   return {
     kind: 'exact',
-    ...resolveFreshness(cache, where),
+    ...resolveFreshness(cache, where, scope),
     ...(cache.negative !== undefined && { negativeMs: durationMs(cache.negative, `${where}.negative`) }),
     ...(cache.pure === true && { pure: true as const }),
   };

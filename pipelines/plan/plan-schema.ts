@@ -77,6 +77,7 @@ const freshness = {
   ttlMs: ms('Time to live of an answer'),
   shared: z.literal(true).optional(),
   untilMidnight: z.string().min(1).optional(),
+  version: binding.optional(),
 };
 const exactCache = z.strictObject({
   kind: z.literal('exact'),

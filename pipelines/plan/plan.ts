@@ -219,6 +219,8 @@ interface CacheFreshness {
   readonly shared?: true;
   /** Answers end with the day in this time zone (IANA name), if not before. */
   readonly untilMidnight?: string;
+  /** Version of what answers are made from: those made from another one are not served. */
+  readonly version?: Binding;
 }
 
 /** The result of an earlier call with the same input. */
@@ -249,8 +251,10 @@ export interface SemanticCachePlan extends CacheFreshness {
 }
 
 /** What a stage's cache reads beside the stage's input. */
-export const cacheKeyOf = ({ cache }: Pick<StagePlan, 'cache'>): Binding =>
-  cache?.kind === 'semantic' ? cache.key : null;
+export const cacheKeyOf = ({ cache }: Pick<StagePlan, 'cache'>): Binding => {
+  const key = cache?.kind === 'semantic' ? cache.key : null;
+  return cache?.version === undefined ? key : [key, cache.version];
+};
 
 /**
  * When a fresh answer says the same as a cached one: `text` the same text, up to case, spaces and marks; `fields` equal

@@ -14,8 +14,14 @@ function prefixedStep(step: Step, prefix: string): Step {
   for (const key of ['input', 'over', 'condition', 'start', 'until']) {
     if (key in renamed) renamed[key] = prefixedRefs(renamed[key] as Json, prefix);
   }
-  if ('cache' in step && step.cache?.kind === 'semantic')
-    renamed.cache = { ...step.cache, key: prefixedRefs(step.cache.key, prefix) };
+  if ('cache' in step && step.cache) {
+    const { cache } = step;
+    renamed.cache = {
+      ...cache,
+      ...(cache.kind === 'semantic' && { key: prefixedRefs(cache.key, prefix) }),
+      ...(cache.version !== undefined && { version: prefixedRefs(cache.version, prefix) }),
+    };
+  }
   if ('streams' in step && step.streams) {
     renamed.streams = Object.fromEntries(
       Object.entries(step.streams).map(([field, { from, of }]) => [field, { from: `${prefix}/${from}`, of }]),

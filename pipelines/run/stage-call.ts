@@ -72,16 +72,18 @@ interface CacheCall {
   readonly principal?: string;
   /** Who stores an answer: `<owner>`, whichever pipeline it runs. Absent: the tenant alone. */
   readonly insertedBy?: string;
+  /** Version of what answers are made from, as JSON. Absent: the stage names none. */
+  readonly version?: string;
   /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
   readonly only?: true;
 }
 
 /** The semantic cache, with its key resolved; `context` is the input without the key. */
 export type SemanticCacheCall = CacheCall &
-  Omit<SemanticCachePlan, 'key'> & { readonly key: string; readonly context: Json };
+  Omit<SemanticCachePlan, 'key' | 'version'> & { readonly key: string; readonly context: Json };
 
 /** The exact cache; the call's input is the key. */
-export type ExactCacheCall = CacheCall & ExactCachePlan;
+export type ExactCacheCall = CacheCall & Omit<ExactCachePlan, 'version'>;
 
 /** A channel of the same run. */
 export interface ChannelRef {

@@ -112,7 +112,7 @@ describe('an embedding cache on real Redis', () => {
       output: { embedding: vectorOf('seven') },
     });
     expect(sent).toEqual([]);
-    for (const other of [{ principal: 'r/eve' }, { untilMidnight: 'Europe/Berlin' }])
+    for (const other of [{ principal: 'r/eve' }, { untilMidnight: 'Europe/Berlin' }, { version: '2' }])
       expect(await embedding({ text: 'seven' }, 'r', other)).toMatchObject({ cache: 'miss' });
     await expect(embedding({ text: 'new' }, 'r', { only: true })).rejects.toMatchObject({ code: 'NOT_CACHED' });
     // What is no input of the kind is left to the call, which refuses it.

@@ -243,6 +243,7 @@ describe('an exact cache on real Redis', () => {
       { cache: { kind: 'exact' as const, ttlMs: 60_000, principal: 'p/bob' } },
       // A stage whose results end with the day must not get one that does not.
       { cache: { kind: 'exact' as const, ttlMs: 60_000, untilMidnight: 'Europe/Berlin' } },
+      { cache: { kind: 'exact' as const, ttlMs: 60_000, version: '"v2"' } },
     ]) {
       expect(await ask(exactly(own, more), labelled('y'), undefined, input)).toMatchObject({ cache: 'miss' });
     }

@@ -1,7 +1,8 @@
 import { isAway } from '../../pipelines/errors.js';
-import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
 import {
   type Alternative,
+  type Binding,
   mask,
   resolve,
   type Scope,
@@ -192,6 +193,9 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
   ...(instead !== undefined && { instead }),
 });
 
+/** The number 1 and the text "1" are different versions. */
+const versionOf = (version: Binding, scope: Scope): string => canonicalJson(resolve(version, scope) ?? null);
+
 /** The cache to query first; a semantic one with its key resolved. */
 function cacheOf(
   { context: { sessionsOf } }: Run,
@@ -201,17 +205,19 @@ function cacheOf(
 ): StageCall['cache'] {
   if (!cache) return undefined;
   const own = {
+    ...(cache.version !== undefined && { version: versionOf(cache.version, scope) }),
     ...insertedBy(sessionsOf),
     ...(cachedOnly && { only: true as const }),
   };
   const principal = cache.shared ? undefined : sessionsOf;
   // All pipelines share the results of equal calls.
-  if (cache.kind === 'exact')
-    return { ...cache, ...own, ...(principal !== undefined && { principal: ownerOf(principal) }) };
+  const { version: _, ...limits } = cache;
+  if (limits.kind === 'exact')
+    return { ...limits, ...own, ...(principal !== undefined && { principal: ownerOf(principal) }) };
   return {
-    ...cache,
-    key: String(resolve(cache.key, scope) ?? ''),
-    context: resolve(mask(input, cache.key), scope),
+    ...limits,
+    key: String(resolve(limits.key, scope) ?? ''),
+    context: resolve(mask(input, limits.key), scope),
     ...own,
     ...(principal !== undefined && { principal }),
   };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { approve, code, MillraceError, pipeline, retrieve, semantic, text } from '../../../pipelines/index.js';
+import { approve, code, exact, MillraceError, type Pipeline, pipeline, retrieve, semantic, text } from '../../../pipelines/index.js';
 import type { RunContext, StageCall, StageRecord } from '../../../pipelines/run/index.js';
 import { VirtualClock } from '../../../testing/virtual-clock.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
@@ -188,6 +188,39 @@ describe('interpret', () => {
     expect(calls[0]?.cache).toMatchObject({ key: 'why?', context: { q: null, who: 'ada' }, principal: 'cached/key-1' });
     // The caller's allowance is one for all pipelines.
     expect(calls[0]?.cache?.insertedBy).toBe('key-1');
+  });
+
+  it('hands a cached stage the version of what its answers are made from, in a nested pipeline too', async () => {
+    const shape = z.object({ q: z.string(), edition: z.union([z.string(), z.number()]).optional() });
+    const ask = code('ask', { input: z.object({ q: z.string() }), output: one }, () => ({ n: 1 }));
+    const cached = pipeline('cached', { input: shape }, ({ input, stage }) => {
+      const freshness = { version: input.edition };
+      const near = stage('a', ask, { q: input.q }, { cache: semantic({ key: input.q, freshness }) });
+      const same = stage('b', ask, { q: input.q }, { cache: exact({ pure: true, freshness }) });
+      return { n: near.n, m: same.n };
+    });
+    const outer = pipeline('outer', { input: shape }, ({ input, run }) => ({ n: run('inner', cached, input).n }));
+    expect(cached.plan.stages.map((stage) => 'cache' in stage && stage.cache?.version)).toEqual([
+      { $ref: 'input.edition' },
+      { $ref: 'input.edition' },
+    ]);
+    const versions = async (of: typeof cached | typeof outer, edition?: string | number) => {
+      const calls: StageCall[] = [];
+      const inner = new CodeRunner(of as unknown as Pipeline);
+      const runner: Pick<CodeRunner, 'run'> = {
+        run(input, call, attempt) {
+          calls.push(call);
+          return inner.run(input, call, attempt);
+        },
+      };
+      const input = { q: 'why?', ...(edition !== undefined && { edition }) };
+      await runInProcess(input, contextOf(of as unknown as Pipeline), { runner, run: 'r' });
+      return calls.map(({ cache }) => cache?.version);
+    };
+    expect(await versions(cached, '7')).toEqual(['"7"', '"7"']);
+    expect(await versions(cached, 7)).toEqual(['7', '7']);
+    expect(await versions(cached)).toEqual(['null', 'null']);
+    expect(await versions(outer, 'x')).toEqual(['"x"']);
   });
 
   it.each([

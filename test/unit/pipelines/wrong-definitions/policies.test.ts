@@ -146,6 +146,12 @@ const POLICIES: readonly Case[] = [
     () => policy({ cache: exact({ freshness: { timeWords: 'serve' } }) }),
   ],
   [
+    'a version that is a list',
+    'a.cache.freshness.version',
+    /must be a text or a number/,
+    () => policy({ cache: exact({ freshness: { version: ['v1'] as never } }) }),
+  ],
+  [
     'a fallback of another kind',
     'a.fallback',
     /embed stage where chat/,
