@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { approve, code, exact, MillraceError, type Pipeline, pipeline, retrieve, semantic, text } from '../../../pipelines/index.js';
+import {
+  approve,
+  code,
+  exact,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  retrieve,
+  semantic,
+  text,
+} from '../../../pipelines/index.js';
 import type { RunContext, StageCall, StageRecord } from '../../../pipelines/run/index.js';
 import { VirtualClock } from '../../../testing/virtual-clock.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
@@ -220,7 +230,7 @@ describe('interpret', () => {
     expect(await versions(cached, '7')).toEqual(['"7"', '"7"']);
     expect(await versions(cached, 7)).toEqual(['7', '7']);
     expect(await versions(cached)).toEqual(['null', 'null']);
-    expect(await versions(outer, 'x')).toEqual(['"x"']);
+    expect(await versions(outer, 'x')).toEqual(['"x"', '"x"']);
   });
 
   it.each([

@@ -50,7 +50,13 @@ describe('keysOf', () => {
     expect(keysOf(request('b', { minSimilarity: 0.99 }), 'f').vectors).toBe(base.vectors);
     expect(keysOf(request('a', { context: [1] }), 'f').vectors).not.toBe(base.vectors);
     expect(keysOf(request('a'), 'g').vectors).not.toBe(base.vectors);
-    for (const limits of [{ ttlMs: 1 }, { untilMidnight: 'Europe/Berlin' }, { untilMidnight: 'Asia/Kolkata' }, { version: '1' }, { version: '"1"' }])
+    for (const limits of [
+      { ttlMs: 1 },
+      { untilMidnight: 'Europe/Berlin' },
+      { untilMidnight: 'Asia/Kolkata' },
+      { version: '1' },
+      { version: '"1"' },
+    ])
       expect(keysOf(request('a', limits), 'f').vectors).not.toBe(base.vectors);
   });
 });
