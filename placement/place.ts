@@ -99,6 +99,8 @@ function placeAll(plan: Plan, ground: Ground): Placement {
     if (!isStage(step)) continue;
     if (step.cache?.kind === 'semantic')
       describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
+    if (step.cache?.kind === 'semantic' && step.cache.agree?.by === 'model')
+      describe(plan, poolOf, step.cache.agree.model, `${step.id}.cache.agree.model`, 'chat');
     const each = [step, ...alternativesOf(step)];
     for (const [i, by] of each.entries()) {
       const field = `${step.id}.${i === 0 ? 'model' : 'fallback'}`;

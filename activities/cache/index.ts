@@ -3,5 +3,6 @@ export type { CacheRequest, ExactRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
 export { ExactCache } from './exact-cache.js';
 export { inspectText } from './inspect.js';
+export { judgeOf } from './judge.js';
 export { type Cached, type CacheTimeouts, SemanticCache } from './semantic-cache.js';
 export { VectorCache, withVectorCache } from './vector-cache.js';

@@ -8,7 +8,6 @@ import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
-import { agrees } from './agreement.js';
 import { Allowance, type AllowanceLimits } from './allowance.js';
 import { Budget } from './budget.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
@@ -16,6 +15,8 @@ import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry, fits, worthKeeping } from './entries.js';
 import { hasHistory, ttlOf } from './freshness.js';
+import type { Judge } from './judge.js';
+import { Labels } from './labels.js';
 import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
 import { SingleFlight } from './single-flight.js';
@@ -40,6 +41,8 @@ export interface SemanticCacheParts extends AllowanceLimits {
   readonly redis: Redis;
   /** May throw if there is no such pool; the stage then runs without a cache. */
   readonly embedderFor: (name: string) => Embedder;
+  /** Models that compare answers, by the name of their pool. Absent: stages that name one get no labels. */
+  readonly judgeFor?: (name: string) => Judge;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly timeouts?: Partial<CacheTimeouts>;
@@ -102,11 +105,12 @@ export class SemanticCache {
   readonly #allowance: Allowance;
   readonly #budget: Budget;
   readonly #evidence: Evidence;
+  readonly #labels: Labels;
   readonly #states = new Map<string, { readonly state: EvidenceState; readonly until: number }>();
   readonly #random: () => number;
 
   constructor(parts: SemanticCacheParts) {
-    const { redis, embedderFor, metrics, logger, timeouts, random, budget } = parts;
+    const { redis, embedderFor, judgeFor, metrics, logger, timeouts, random, budget } = parts;
     this.#evidence = new Evidence(redis);
     this.#random = random ?? Math.random;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
@@ -118,6 +122,14 @@ export class SemanticCache {
     this.#warnings = new RationedWarnings(logger);
     this.#allowance = new Allowance(redis, parts);
     this.#budget = budget ?? new Budget(redis, 0);
+    this.#labels = new Labels({
+      evidence: this.#evidence,
+      embedders: this.#embedders,
+      judgeFor,
+      metrics,
+      onFailure: (request, error) =>
+        this.#warnings.warn('judge', aboutOf(request, error), 'hit of the semantic cache not judged'),
+    });
   }
 
   /** The matching in use, for the start-up log. Never throws; ends within Redis' command timeout. */
@@ -305,26 +317,9 @@ export class SemanticCache {
     output: JsonObject,
     signal: AbortSignal,
   ): Promise<void> {
-    const { maxErrorRate, embedder, pipeline, stage } = request;
     const step = candidate && (candidate.tier === 'guard' ? 0 : stepOf(candidate.score));
-    if (maxErrorRate === undefined || candidate === undefined || step === undefined || signal.aborted) return;
-    try {
-      const similarityOf = async (a: string, b: string) => {
-        const [one, other] = await Promise.all(
-          [a, b].map((text) => this.#embedders.vectorOf(embedder, text, request)(signal)),
-        );
-        return (one as Float32Array).reduce((sum, value, i) => sum + value * (other?.[i] ?? 0), 0);
-      };
-      const right = await agrees(output, candidate.entry.output, request.agree, similarityOf);
-      await this.#evidence.label(judged, step, !right, maxErrorRate);
-      this.#metrics.cacheLabels.inc({ pipeline, stage, tier: candidate.tier, label: right ? 'right' : 'wrong' });
-      const { open, bound } = await this.#evidence.state(judged, maxErrorRate);
-      this.#metrics.cacheErrorBound.set({ pipeline, stage, tenant: request.tenant }, bound);
-      this.#metrics.cacheOpenStep.set({ pipeline, stage, tenant: request.tenant }, open);
-    } catch (error) {
-      if (!signal.aborted)
-        this.#warnings.warn('judge', aboutOf(request, error), 'hit of the semantic cache not judged');
-    }
+    if (request.maxErrorRate === undefined || candidate === undefined || step === undefined || signal.aborted) return;
+    await this.#labels.add({ request, judged, step, candidate, output }, signal);
   }
 
   /** False if the cache was unavailable. */

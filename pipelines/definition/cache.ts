@@ -40,8 +40,8 @@ export type SemanticCache = SemanticCacheOptions &
  *   Default: the guard alone
  * @param options.reask share of the hits, from 0 to 1, that call the model all the same, to go on measuring; default
  *   0.02
- * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }` or `{ by:
- *   'similarity', atLeast }`
+ * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }`, `{ by:
+ *   'similarity', atLeast }` or `{ by: 'model', model }`, a pool that serves `chat` and is asked in the background
  * @param options.shared callers with different keys or users share answers; default false
  * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`;
  *   `untilMidnight`: answers end with the day in this time zone; `version`: they end with that of what they are made from
@@ -87,7 +87,11 @@ function checkAgreement(agree: CacheAgreement | undefined, where: string): void 
     if (Array.isArray(agree.fields) && agree.fields.length > 0) return;
     throw invalid(`${where}.agree.fields`, 'must name one output field at least');
   }
-  if (agree.by !== 'similarity') throw invalid(`${where}.agree.by`, 'must be text, fields or similarity');
+  if (agree.by === 'model') {
+    if (typeof agree.model === 'string' && agree.model !== '') return;
+    throw invalid(`${where}.agree.model`, 'must name a pool that serves chat');
+  }
+  if (agree.by !== 'similarity') throw invalid(`${where}.agree.by`, 'must be text, fields, similarity or model');
   if (!(agree.atLeast > 0 && agree.atLeast <= 1))
     throw invalid(`${where}.agree.atLeast`, `must be above 0 and at most 1, not ${agree.atLeast}`);
 }

@@ -98,6 +98,7 @@ const semanticCache = z.strictObject({
       z.strictObject({ by: z.literal('text') }),
       z.strictObject({ by: z.literal('fields'), fields: z.array(z.string().min(1)).min(1) }),
       z.strictObject({ by: z.literal('similarity'), atLeast: z.number().gt(0).max(1) }),
+      z.strictObject({ by: z.literal('model'), model }),
     ])
     .optional(),
   timely: z.literal(true).optional(),

@@ -258,12 +258,14 @@ export const cacheKeyOf = ({ cache }: Pick<StagePlan, 'cache'>): Binding => {
 
 /**
  * When a fresh answer says the same as a cached one: `text` the same text, up to case, spaces and marks; `fields` equal
- * values in these output fields; `similarity` a cosine of the texts' embeddings of at least so much, and equal numbers.
+ * values in these output fields; `similarity` a cosine of the texts' embeddings of at least so much, and equal numbers;
+ * `model` the same text, or what a `chat` pool says of the two.
  */
 export type CacheAgreement =
   | { readonly by: 'text' }
   | { readonly by: 'fields'; readonly fields: readonly string[] }
-  | { readonly by: 'similarity'; readonly atLeast: number };
+  | { readonly by: 'similarity'; readonly atLeast: number }
+  | { readonly by: 'model'; readonly model: string };
 
 export type PlanBody = Omit<Plan, 'version'>;
 export const asJson = (plan: PlanBody | Plan): Json => plan as unknown as Json;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keysOf } from '../../activities/cache/cache-key.js';
 import { Entries } from '../../activities/cache/entries.js';
 import { Budget, inspectText } from '../../activities/cache/index.js';
+import type { Judge } from '../../activities/cache/judge.js';
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
 import { SimilarTexts } from '../../activities/cache/similar-texts.js';
 import { attackPairs } from '../../bench/cache/attacks.js';
@@ -100,6 +101,69 @@ describe('a semantic cache with a maximum error rate', () => {
     expect(await through('How tall is the tower?', 'B', own)).toMatchObject({ outcome: 'miss', output: { text: 'B' } });
     const [[, state] = []] = await new Evidence(redis).all(own.tenant);
     expect(state?.steps[0]).toEqual({ labels: 1, wrong: 1 });
+  });
+});
+
+describe('a model that compares answers', () => {
+  const agree = { by: 'model', model: 'judge' } as const;
+  const counted = async ({ metrics }: TestCache) => {
+    const { values } = await metrics.cacheLabels.get();
+    const of = (label: string) =>
+      values.filter((each) => each.labels.label === label).reduce((sum, { value }) => sum + value, 0);
+    return { right: of('right'), wrong: of('wrong') };
+  };
+  const asking = async (own: Parameters<typeof request>[1], cache: TestCache['cache'], i: number, fresh: string) => {
+    const [a, b] = softPair(i);
+    const apart = { ...own, principal: `j${i}`, minSimilarity: 0.7 };
+    await cache.through(request(a, apart), model('It opens at nine.').ask, never());
+    return await cache.through(request(b, apart), model(fresh).ask, never());
+  };
+
+  it('labels hits in the background: no caller waits for it, and what it does not say is no label', async () => {
+    const own = { tenant: tenant(), maxErrorRate: 0.1, reask: 0, agree };
+    const open: ((same: boolean | undefined) => void)[] = [];
+    const seen: unknown[] = [];
+    const judge: Judge = {
+      isSame: (pair, _, caller) => {
+        seen.push([pair, caller]);
+        return new Promise((resolve) => open.push(resolve));
+      },
+    };
+    const judged = openCache(redis, embedder, {}, undefined, { judge });
+    const { cache } = judged;
+    expect(await asking(own, cache, 0, 'At 9.')).toMatchObject({ output: { text: 'At 9.' }, outcome: 'miss' });
+    expect(seen).toEqual([
+      [
+        {
+          cached: { question: softPair(0)[0], answer: 'It opens at nine.' },
+          fresh: { question: softPair(0)[1], answer: 'At 9.' },
+        },
+        { tenant: own.tenant, priority: 'batch' },
+      ],
+    ]);
+    await asking(own, cache, 1, 'At ten.');
+    // Two at once: the third gets no label.
+    await asking(own, cache, 2, 'At nine.');
+    expect(seen).toHaveLength(2);
+    open[0]?.(true);
+    open[1]?.(false);
+    await expect.poll(() => counted(judged), { timeout: 30_000 }).toEqual({ right: 1, wrong: 1 });
+    await asking(own, cache, 3, 'Nine.');
+    open[2]?.(undefined);
+    // The same text needs no model.
+    await asking(own, cache, 4, 'It opens at nine');
+    await expect.poll(() => counted(judged), { timeout: 30_000 }).toEqual({ right: 2, wrong: 1 });
+    expect(seen).toHaveLength(3);
+  });
+
+  it('that fails labels nothing, and says so', async () => {
+    const own = { tenant: tenant(), maxErrorRate: 0.1, reask: 0, agree };
+    const judge: Judge = { isSame: () => Promise.reject(new Error('no such pool')) };
+    const judged = openCache(redis, embedder, {}, undefined, { judge });
+    const { cache, warnings } = judged;
+    for (const i of [0, 1, 2]) expect((await asking(own, cache, i, 'At 9.')).outcome).toBe('miss');
+    await expect.poll(() => warnings.map(({ message }) => message)).toContain('hit of the semantic cache not judged');
+    expect(await counted(judged)).toEqual({ right: 0, wrong: 0 });
   });
 });
 

@@ -8,6 +8,7 @@ import {
   SemanticCache,
   VectorCache,
 } from '../../activities/cache/index.js';
+import type { Judge } from '../../activities/cache/judge.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
@@ -42,16 +43,21 @@ export function openCache(
   embedder: Embedder,
   timeouts: Partial<CacheTimeouts> = {},
   tenantBytesPerHour?: number,
-  more: { heldBytes?: number; principalBytesPerHour?: number } = {},
+  more: { heldBytes?: number; principalBytesPerHour?: number; judge?: Judge } = {},
 ): TestCache {
   const { logger, warnings } = recordingLogger();
   const metrics = createMetrics();
   const budget = new Budget(redis, more.heldBytes ?? 0);
-  const { principalBytesPerHour } = more;
+  const { principalBytesPerHour, judge } = more;
   const allowances = { tenantBytesPerHour, principalBytesPerHour };
   const parts = { redis, metrics, logger, ...allowances, budget };
   return {
-    cache: new SemanticCache({ ...parts, embedderFor: () => embedder, timeouts: { embedMs: EMBED_MS, ...timeouts } }),
+    cache: new SemanticCache({
+      ...parts,
+      embedderFor: () => embedder,
+      ...(judge && { judgeFor: () => judge }),
+      timeouts: { embedMs: EMBED_MS, ...timeouts },
+    }),
     exact: new ExactCache({ ...parts, ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }) }),
     vectors: new VectorCache(redis, logger, budget, allowances),
     budget,
