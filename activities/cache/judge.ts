@@ -30,7 +30,12 @@ const SYSTEM =
 
 const promptOf = ({ cached, fresh }: Pair): string =>
   [
-    JSON.stringify({ question1: cached.question, answer1: cached.answer, question2: fresh.question, answer2: fresh.answer }),
+    JSON.stringify({
+      question1: cached.question,
+      answer1: cached.answer,
+      question2: fresh.question,
+      answer2: fresh.answer,
+    }),
     'Does answer1 also answer question2 correctly, with the same facts as answer2? Reply with one word: yes or no.',
   ].join('\n');
 

@@ -13,17 +13,26 @@ const judge = async (): Promise<boolean | undefined> => expect.unreachable('no m
 describe('two answers', () => {
   it('agree by their text up to case, spaces and marks', async () => {
     expect(await agrees({ text: 'Paris.' }, { text: ' paris' }, undefined, { similarityOf: close, judge })).toBe(true);
-    expect(await agrees({ text: 'Paris' }, { text: 'It is Paris' }, undefined, { similarityOf: close, judge })).toBe(false);
+    expect(await agrees({ text: 'Paris' }, { text: 'It is Paris' }, undefined, { similarityOf: close, judge })).toBe(
+      false,
+    );
   });
   it('agree by fields that are equal', async () => {
     const rule = { by: 'fields', fields: ['label'] } as const;
-    expect(await agrees({ label: { a: [1] }, why: 'x' }, { label: { a: [1] }, why: 'y' }, rule, { similarityOf: none, judge })).toBe(true);
+    expect(
+      await agrees({ label: { a: [1] }, why: 'x' }, { label: { a: [1] }, why: 'y' }, rule, {
+        similarityOf: none,
+        judge,
+      }),
+    ).toBe(true);
     expect(await agrees({ label: 'a' }, { label: 'b' }, rule, { similarityOf: none, judge })).toBe(false);
   });
   it('agree by similarity only with the same numbers', async () => {
     const rule = { by: 'similarity', atLeast: 0.9 } as const;
     expect(await agrees({ text: 'It has 300 m.' }, { text: '300 m' }, rule, { similarityOf: close, judge })).toBe(true);
-    expect(await agrees({ text: 'It has 330 m.' }, { text: '300 m' }, rule, { similarityOf: close, judge })).toBe(false);
+    expect(await agrees({ text: 'It has 330 m.' }, { text: '300 m' }, rule, { similarityOf: close, judge })).toBe(
+      false,
+    );
     expect(await agrees({ text: 'Yes.' }, { text: 'No.' }, rule, { similarityOf: none, judge })).toBe(false);
   });
 });
