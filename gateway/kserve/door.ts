@@ -28,8 +28,8 @@ export class Door {
     return this.models.all((pipeline) => mayUse(caller, pipeline));
   }
 
-  /** Runs the model and counts the request. `onEvent` receives the run's events while it runs. */
-  async infer(call: InferCall, onEvent?: (event: RunEvent) => void): Promise<InferAnswer> {
+  /** Runs the model and counts the request. `onEvent` receives the run’s events while it runs, each after the one before. */
+  async infer(call: InferCall, onEvent?: (event: RunEvent) => Promise<void>): Promise<InferAnswer> {
     const start = performance.now();
     const { name } = call.model.pipeline;
     try {

@@ -24,6 +24,7 @@ import {
   rawService,
   requestNamed,
 } from './grpc-messages.js';
+import { GrpcSending } from './grpc-sending.js';
 import type { InferCall } from './infer.js';
 import { GivenTensors } from './read-tensors.js';
 
@@ -211,7 +212,8 @@ export class GrpcServer {
     const call = this.#arrivals.of(stream.metadata);
     try {
       // The first request was counted on authentication; from here on each one counts towards the caller's rate.
-      await answerAll(stream, call.gone, (message) => this.#answer(stream, message, call));
+      const sending = new GrpcSending(stream, call.gone);
+      await answerAll(stream, call.gone, (message) => this.#answer(sending, message, call));
       call.ended(this.#door.deps, this.#seconds);
       stream.end();
     } catch (error) {
@@ -219,7 +221,7 @@ export class GrpcServer {
     }
   }
 
-  async #answer(stream: ServerDuplexStream<RawMessage, object>, message: RawMessage, call: GrpcCall): Promise<void> {
+  async #answer(sending: GrpcSending, message: RawMessage, call: GrpcCall): Promise<void> {
     let held = costOf(message.length);
     const keep = (bytes: number) => {
       const kept = Math.min(held, bytes);
@@ -227,9 +229,6 @@ export class GrpcServer {
       held = kept;
     };
     let request: RequestName = NO_NAME;
-    const send = (response: object) => {
-      if (!call.gone.aborted) stream.write(response);
-    };
     try {
       const caller = await call.authenticate(this.#options.authenticator);
       requirePermission(caller, 'run');
@@ -243,16 +242,16 @@ export class GrpcServer {
       const answer = await this.#door.infer(
         inference,
         fields &&
-          ((event) => {
+          (async (event) => {
             const name = event.type === 'stage.delta' ? fields.get(event.path) : undefined;
             if (name !== undefined && event.type === 'stage.delta')
-              send({ infer_response: deltaResponse(inference.model, request, { name, ...event }) });
+              await sending.send({ infer_response: deltaResponse(inference.model, request, { name, ...event }) });
           }),
       );
-      send({ infer_response: finalResponse(inference.model, request, answer) });
+      await sending.send({ infer_response: finalResponse(inference.model, request, answer) });
     } catch (error) {
       const { status } = call.statusOf(error);
-      send({ error_message: status.details, infer_response: request });
+      await sending.send({ error_message: status.details, infer_response: request });
     } finally {
       keep(0);
     }

@@ -50,14 +50,14 @@ export async function infer(deps: GatewayDeps, call: InferCall): Promise<InferAn
 export async function inferFollowed(
   deps: GatewayDeps,
   call: InferCall,
-  onEvent: (event: Extract<Followed, { event: unknown }>['event']) => void,
+  onEvent: (event: Extract<Followed, { event: unknown }>['event']) => Promise<void>,
 ): Promise<InferAnswer> {
   const order = await orderOf(deps, call);
   const { events } = await followAttended(deps, order, attendanceOf(call));
   let document: RunDocument | undefined;
   for await (const each of events) {
     if ('document' in each) document = each.document;
-    else onEvent(each.event);
+    else await onEvent(each.event);
   }
   if (document === undefined) throw new MillraceError('INTERNAL', 'the run has ended without a document');
   return await answerOf(deps, call, document);

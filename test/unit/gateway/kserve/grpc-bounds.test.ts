@@ -266,6 +266,36 @@ describe('the memory for bodies', () => {
   });
 });
 
+test('a client that reads no answers of its stream holds back its requests, and gets all answers when it reads', async () => {
+  await serve();
+  const total = 400;
+  const output = { reply: 'x'.repeat(100_000), asked: 'a' };
+  gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
+  const text = field(5, Buffer.concat([named('text'), field(3, Buffer.from([1]))]));
+  const raw = Buffer.concat([Buffer.from(Uint32Array.of(2).buffer), Buffer.from('hi')]);
+  const request = framed(Buffer.concat([field(1, Buffer.from('speaks')), text, field(7, raw)]));
+  const stream = opened(session(), 'ModelStreamInfer', Buffer.concat(Array<Buffer>(total).fill(request)));
+  stream.pause();
+  stream.end();
+  const { runs } = gateway.temporal;
+  let before = 0;
+  while (before === 0 || before !== runs.size) {
+    before = runs.size;
+    await sleep(200);
+  }
+  // So many at once, and those whose answers are in the buffers of both sides.
+  expect(before).toBeLessThan(total / 2);
+  let bytes = 0;
+  stream.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+  });
+  stream.resume();
+  const [trailers] = (await once(stream, 'trailers')) as [http2.IncomingHttpHeaders];
+  expect(trailers['grpc-status']).toBe('0');
+  expect(runs.size).toBe(total);
+  expect(bytes).toBeGreaterThan(total * output.reply.length);
+});
+
 test('calls at once on a connection are bounded', async () => {
   await serve();
   const one = session();
