@@ -93,11 +93,17 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         const { run, events } = await launchFollowed(deps, order, gone.signal, left);
         note(request, reply, run);
         reply.header('location', runPath(run.id));
+        const leave = () => {
+          // Of a gateway that shuts down the client comes back, to another one.
+          if (!app.closing.aborted) void cancelLeft(deps, run.id);
+        };
         if (endsWithCaller(order)) {
-          left.addEventListener('abort', () => void cancelLeft(deps, run.id));
-          if (left.aborted) void cancelLeft(deps, run.id);
+          left.addEventListener('abort', leave, { once: true });
+          if (left.aborted) leave();
         }
         await sendEvents(reply, events, { gone, form: audio, tenant: caller.tenant, artifacts: deps.artifacts });
+        // The end of the response, which an error of Temporal's may be, is no leaving.
+        left.removeEventListener('abort', leave);
         return reply;
       }
       const { run, document } = await launch(deps, order, {

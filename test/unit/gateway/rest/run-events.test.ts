@@ -197,3 +197,46 @@ describe('a client', () => {
     expect((await all).map(({ id }) => id)).not.toContain('end');
   });
 });
+
+describe('a run that ends with its client', () => {
+  const start = (base: string) =>
+    fetch(`${base}/v1/pipelines/greet/runs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', 'millrace-on-leave': 'cancel' },
+      body: '{"name": "Bob"}',
+    });
+  const goesOn: Follow = async function* (_, __, signal) {
+    yield event(1);
+    await until(signal);
+  };
+
+  test('is cancelled when its client leaves', async () => {
+    const { base } = await serve(goesOn);
+    const response = await start(base);
+    const reader = response.body?.getReader();
+    await reader?.read();
+    await reader?.cancel();
+    await expect.poll(() => gateway.temporal.sentTo).toEqual([response.headers.get('millrace-run')]);
+  });
+
+  test('goes on when the gateway shuts down: its client comes back, to another one', async () => {
+    const { base } = await serve(goesOn);
+    const all = allEvents(await start(base));
+    await gateway.app.close();
+    expect((await all).map(({ id }) => id)).toEqual(['1-0']);
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+
+  test('goes on when Temporal could not say how it does: its client asks again', async () => {
+    const { base } = await serve(goesOn);
+    const { client } = gateway.temporal;
+    const { getHandle } = client.workflow;
+    client.workflow.getHandle = ((id: string) => ({
+      ...getHandle(id),
+      result: () => Promise.reject(grpcError(14, 'unavailable')),
+    })) as never;
+    expect((await allEvents(await start(base))).map(({ event }) => event)).toEqual(['stage.delta', 'error']);
+    await gateway.app.close();
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+});
