@@ -1,19 +1,14 @@
 import { parseArtifactUri } from '../../pipelines/artifact.js';
-import { errorRow, isErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { errorRow, isErrorCode } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { base64Of, mediaIn } from '../http/output-media.js';
+import { embedding, mediaIn } from '../http/output-media.js';
 import { answerOf } from '../openai/chat-reply.js';
 import type { Asked } from '../waiting/follow-call.js';
 import type { Agent } from './agents.js';
 import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from './protocol.js';
-
-/** Media up to this size are embedded, larger ones are links. */
-const INLINE_BYTES = 1_048_576;
-/** Limit of all embedded media of a task together. */
-const INLINE_BYTES_IN_ALL = 4_194_304;
 
 /** The artifact that an agent's answer is written to. */
 export const ANSWER = 'answer';
@@ -120,24 +115,16 @@ export async function artifactsOf(
   const data = dataOf(agent, output);
   if (data !== undefined)
     artifacts.push({ artifactId: 'output', name: 'output', parts: [{ data, mediaType: 'application/json' }] });
-  let left = INLINE_BYTES_IN_ALL;
+  const embed = embedding({ artifacts: deps.artifacts, tenant });
   for (const { artifact, href, name } of mediaIn(output)) {
     // Artifacts in an output may have been part of the input: the address may be another tenant's.
     if (parseArtifactUri(artifact.uri)?.tenant !== tenant) continue;
-    const { bytes, mime, uri } = artifact;
-    const embedded = bytes <= Math.min(INLINE_BYTES, left);
-    const raw = embedded ? await base64Of({ artifacts: deps.artifacts, tenant }, artifact).catch(asGone) : undefined;
-    if (raw !== undefined) left -= bytes;
+    const { mime, uri } = artifact;
+    const raw = await embed(artifact);
     const content = raw === undefined ? { url: `${base}${href}` } : { raw };
     artifacts.push({ artifactId: name, name, parts: [{ ...content, mediaType: mime, metadata: { uri } }] });
   }
   return artifacts;
-}
-
-/** Media expire before the records of runs do. */
-function asGone(error: unknown): undefined {
-  if (error instanceof MillraceError && error.code === 'ARTIFACT_NOT_FOUND') return undefined;
-  throw error;
 }
 
 /** What an output says besides its answer; of a pipeline that is no chat model all of it. */

@@ -1,6 +1,12 @@
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+
+/** Media up to this size are embedded, larger ones are linked: 20 s of speech at 24 kHz fit. */
+const INLINE_BYTES = 1_048_576;
+/** Limit of all embedded media of an output together: its receiver holds it in memory as one message. */
+const INLINE_BYTES_IN_ALL = 4_194_304;
 
 /** An artifact of an output. */
 export interface OutputMedium {
@@ -21,11 +27,41 @@ export function* mediaIn(value: Json, name = ''): Generator<OutputMedium> {
   for (const [key, inner] of Object.entries(value)) yield* mediaIn(inner, name === '' ? key : `${name}.${key}`);
 }
 
-export async function base64Of(
-  { artifacts, tenant }: { readonly artifacts: ArtifactStore; readonly tenant: string },
-  { uri }: Artifact,
-): Promise<string> {
+/** Where the bytes of media are. */
+export interface MediaSource {
+  readonly artifacts: ArtifactStore;
+  readonly tenant: string;
+}
+
+/**
+ * Embeds the media of one output: each call returns those of an artifact in base64, or undefined if it is to be linked. An output may
+ * say of its media what it likes: no more bytes are read than it says, and those that are gone are linked.
+ */
+export function embedding(source: MediaSource): (artifact: Artifact) => Promise<string | undefined> {
+  let left = INLINE_BYTES_IN_ALL;
+  return async (artifact) => {
+    const { bytes } = artifact;
+    if (!(bytes >= 0 && bytes <= Math.min(INLINE_BYTES, left))) return undefined;
+    const data = await base64Of(source, artifact).catch(asGone);
+    if (data !== undefined) left -= bytes;
+    return data;
+  };
+}
+
+/** The bytes of an artifact in base64; undefined if it has more than it says. Throws `ARTIFACT_NOT_FOUND` and `ARTIFACT_CORRUPT`. */
+export async function base64Of({ artifacts, tenant }: MediaSource, artifact: Artifact): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of artifacts.read(tenant, uri)) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('base64');
+  let size = 0;
+  for await (const chunk of artifacts.read(tenant, artifact.uri)) {
+    size += chunk.length;
+    if (size > artifact.bytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size).toString('base64');
+}
+
+/** Media expire before the records of runs do. */
+function asGone(error: unknown): undefined {
+  if (error instanceof MillraceError && error.code === 'ARTIFACT_NOT_FOUND') return undefined;
+  throw error;
 }

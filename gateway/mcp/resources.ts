@@ -29,9 +29,9 @@ export async function readResource({ deps: { artifacts }, caller: { tenant } }: 
       const message = `${uri} has ${artifact.bytes} bytes, more than ${MOST_BYTES}: get it from the href in its result`;
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, message, { uri });
     }
-    return {
-      contents: [{ uri, mimeType: artifact.mime, blob: await base64Of({ artifacts, tenant }, artifact) }],
-    };
+    const blob = await base64Of({ artifacts, tenant }, artifact);
+    if (blob === undefined) throw notFound(uri);
+    return { contents: [{ uri, mimeType: artifact.mime, blob }] };
   } catch (error) {
     throw error instanceof MillraceError && error.code === 'ARTIFACT_NOT_FOUND' ? notFound(uri) : error;
   }

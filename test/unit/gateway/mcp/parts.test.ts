@@ -3,6 +3,7 @@ import { Calls } from '../../../../gateway/mcp/calls.js';
 import { contentOf } from '../../../../gateway/mcp/content.js';
 import { NumberedMessages, type Told } from '../../../../gateway/mcp/numbered-messages.js';
 import { eventId, placeOf } from '../../../../gateway/mcp/place.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import type { ArtifactStore } from '../../../../stores/artifacts/index.js';
 
@@ -47,6 +48,21 @@ describe('a run’s output as content', () => {
     const clips = Array.from({ length: 6 }, (_, i) => media(String(i), 'audio/wav', 1_000_000));
     const types = (await contents({ clips })).map(({ type }) => type);
     expect(types).toEqual(['text', 'audio', 'audio', 'audio', 'audio', 'resource_link', 'resource_link']);
+  });
+
+  it('links what has more bytes than it says, and what is gone', async () => {
+    const clips = [media('e', 'audio/wav', 2), media('f', 'audio/wav', -3)];
+    expect((await contents({ clips })).map(({ type }) => type)).toEqual(['text', 'resource_link', 'resource_link']);
+    const expired = {
+      read() {
+        throw new MillraceError('ARTIFACT_NOT_FOUND', 'it has expired');
+      },
+    } as unknown as ArtifactStore;
+    const source = { artifacts: expired, tenant: 'acme', base: 'https://mill.test' };
+    expect(await contentOf({ clip: media('a', 'audio/wav', 3) }, source)).toMatchObject([
+      { type: 'text' },
+      { type: 'resource_link', uri: 'https://mill.test/v1/runs/r/artifacts/a' },
+    ]);
   });
 
   it('reads nothing of another tenant’s', async () => {
