@@ -5,7 +5,7 @@ import { findRun } from '../../runs/read.js';
 import { START } from '../../stores/events/index.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { leaving } from '../http/leaving.js';
+import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { resumeCall } from '../waiting/follow-call.js';
@@ -31,20 +31,18 @@ export async function resumeStream(
   const { request: id, token, run, ...sent } = placeOf(last);
   const caller = callerOf(request);
   await findRun(deps, run, caller);
-  const gone = leaving(reply);
-  reply.hijack();
-  const { raw } = reply;
-  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
-  raw.flushHeaders();
+  // At a shutdown the stream ends without the response to its call: the client continues it, at another gateway.
+  const stream = new EventStream(reply);
   const write = (message: object, at?: string) =>
-    raw.write(`event: message\n${at === undefined ? '' : `id: ${at}\n`}data: ${JSON.stringify(message)}\n\n`);
+    stream.send({ ...(at !== undefined && { id: at }), event: 'message', data: JSON.stringify(message) });
   const messages = new NumberedMessages(sent);
-  const tell = (told: Told, message: string, meta?: JsonObject) => {
+  const tell = async (told: Told, message: string, meta?: JsonObject) => {
     if (token === undefined) return;
     const params = { progressToken: token, progress: told.progress, message, ...(meta && { _meta: meta }) };
-    write({ jsonrpc: '2.0', method: 'notifications/progress', params }, eventId({ request: id, token, run, ...told }));
+    const place = eventId({ request: id, token, run, ...told });
+    await write({ jsonrpc: '2.0', method: 'notifications/progress', params }, place);
   };
+  let begun: Promise<void> = Promise.resolve();
   const base = baseUrlOf(deps.publicUrl, request);
   try {
     const answer = await answerOf(deps, { caller, base }, () =>
@@ -53,26 +51,28 @@ export async function resumeStream(
         { caller },
         { run, after: sent.after ?? START },
         {
-          cancelled: gone,
+          cancelled: stream.left,
           closing,
           started: (id) => {
             request.notes.runId = id;
-            if (sent.progress === 0) tell(messages.count(), ...runMessage(id));
+            if (sent.progress === 0) begun = tell(messages.count(), ...runMessage(id));
           },
           event: async (event, at) => {
-            for (const { message, told } of messages.of(event, at)) tell(told, message);
+            await begun;
+            for (const { message, told } of messages.of(event, at)) await tell(told, message);
           },
           replay: true,
         },
       ),
     );
-    write({ jsonrpc: '2.0', id, result: 'result' in answer ? answer.result : {} });
+    await begun;
+    await write({ jsonrpc: '2.0', id, result: 'result' in answer ? answer.result : {} });
   } catch (thrown) {
     const error = asMillraceError(thrown);
     Object.assign(request.notes, { code: error.code, error });
-    write({ jsonrpc: '2.0', id, error: { code: -32603, message: problemOf(error, request).detail } });
+    await write({ jsonrpc: '2.0', id, error: { code: -32603, message: problemOf(error, request).detail } });
   } finally {
-    raw.end();
+    stream.end();
   }
   return reply;
 }

@@ -1,10 +1,14 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { serverEvents } from '../../../../client/sse.js';
 import type { GatewayDeps } from '../../../../gateway/deps.js';
 import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
+import { eventId } from '../../../../gateway/mcp/place.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { isBehind, START } from '../../../../stores/events/index.js';
 import { grpcError } from '../../../support/fake-temporal.js';
@@ -202,6 +206,44 @@ describe('the MCP door', () => {
       const rest = await progressOf(again, 'finished');
       expect(rest.map(({ message }) => message)).toEqual(told.slice(i + 1).map((each, n) => `${i + n + 2} ${each}`));
     }
+  });
+
+  it('holds back what it tells a client that reads slowly, and ends without a result when it shuts down', async () => {
+    const total = 400;
+    let taken = 0;
+    const follow: GatewayDeps['events']['follow'] = async function* (_run, _after, signal) {
+      for (let n = 1; n <= total; n++) {
+        taken = n;
+        const event = { type: 'stage.started', path: 'a'.repeat(50_000), kind: 'code', attempt: n };
+        yield { id: `${n}-0`, event: event as unknown as RunEvent, json: '' };
+      }
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    };
+    const { app, url, temporal } = await start({}, { events: { follow } });
+    const headers = { 'content-type': 'application/json' };
+    await fetch(new URL('/v1/pipelines/greet/runs', url), { method: 'POST', headers, body: '{"name": "Ada"}' });
+    const place = eventId({ request: 1, token: 't', run: temporal.only().options.workflowId, progress: 1 });
+    const request = get(url, { headers: { ...HEADERS, 'last-event-id': place } });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.pause();
+    let before = -1;
+    while (before !== taken) {
+      before = taken;
+      await sleep(200);
+    }
+    // 20 MB in all; the sockets of both sides take some.
+    expect(taken).toBeLessThan(total / 2);
+    let text = '';
+    response.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece;
+    });
+    response.resume();
+    await vi.waitFor(() => expect(text).toContain(`attempt ${total}`), 30_000);
+    const closed = app.close();
+    await once(response, 'end');
+    await closed;
+    expect(text.match(/"progressToken"/g)).toHaveLength(total);
+    expect(text).not.toContain('"result"');
   });
 
   it('answers what is no request of the protocol in the protocol’s form', async () => {
