@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { callerOf } from '../access/caller.js';
 import { takeJson } from '../http/json-body.js';
 import { checked } from './body.js';
-import type { Conversation } from './conversations.js';
+import { type Conversation, type KeptItem, mayHave } from './conversations.js';
 import {
   ADD_ITEMS,
   CREATE_CONVERSATION,
@@ -13,8 +13,8 @@ import {
   LIST_ITEMS,
   UPDATE_CONVERSATION,
 } from './docs-stored.js';
-import { pageOf } from './list-page.js';
-import { type Item, items, withMetadata } from './responses-request.js';
+import { isKnown, pageIn, pageOf, pageQueryOf } from './list-page.js';
+import { items, withMetadata } from './responses-request.js';
 import type { ResponsesDoor } from './responses-routes.js';
 
 type OfConversation = { Params: { id: string } };
@@ -27,10 +27,11 @@ const update = z.object({ metadata: withMetadata });
 const addition = z.object({ items });
 
 /** `/v1/conversations` and the items of a conversation. */
-export function conversationsRoutes(app: FastifyInstance, { deps, conversations, responses }: ResponsesDoor): void {
+export function conversationsRoutes(app: FastifyInstance, { deps, conversations }: ResponsesDoor): void {
   takeJson(app, { mayBeEmpty: true });
   const bodyLimit = deps.limits.maxJsonBytes;
-  const found = (request: FastifyRequest<OfConversation>) => conversations.find(request.params.id, callerOf(request));
+  const found = (request: FastifyRequest<OfConversation>, reading?: { readonly adds: true }) =>
+    conversations.find(request.params.id, callerOf(request), reading);
 
   app.post('/v1/conversations', { bodyLimit, config: { doc: CREATE_CONVERSATION } }, async (request) => {
     const { items: given, metadata } = checked(creation, (request.body ?? {}) as Json, {});
@@ -46,7 +47,7 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
     { bodyLimit, config: { doc: UPDATE_CONVERSATION } },
     async (request) => {
       const metadata = (checked(update, (request.body ?? {}) as Json, {}).metadata ?? {}) as JsonObject;
-      const conversation = await found(request);
+      const conversation = await found(request, { adds: true });
       await conversations.setMetadata(conversation, callerOf(request), metadata);
       return bodyOf({ ...conversation, metadata });
     },
@@ -59,15 +60,19 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
   });
 
   app.get<OfConversation>('/v1/conversations/:id/items', { config: { doc: LIST_ITEMS } }, async (request) => {
+    const wanted = pageQueryOf(request.query);
+    const { order, after } = wanted;
     const { entries } = await found(request);
-    const all: (Item & { readonly id: string })[] = [];
-    for (const entry of entries) {
-      if ('items' in entry) all.push(...entry.items);
-      if (!('response' in entry)) continue;
-      const response = await responses.find(entry.response, callerOf(request)).catch(() => undefined);
-      if (response) all.push(...(responses.itemsOf(response) as (Item & { readonly id: string })[]));
+    const ordered = order === 'asc' ? entries : [...entries].reverse();
+    const from = after === undefined ? 0 : ordered.findIndex((entry) => mayHave(entry, after));
+    const read: KeptItem[] = [];
+    // Each response takes calls to Temporal: only those that the page may have items of are read.
+    for (const entry of from < 0 ? [] : ordered.slice(from)) {
+      const own = await conversations.itemsOf(entry, callerOf(request));
+      read.push(...(order === 'asc' ? own : [...own].reverse()));
+      if (isKnown(read, wanted)) break;
     }
-    return pageOf(all.map(asItem), request.query);
+    return pageIn(read.map(asItem), wanted);
   });
 
   app.post<OfConversation>(
@@ -75,7 +80,7 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
     { bodyLimit, config: { doc: ADD_ITEMS } },
     async (request) => {
       const { items: given } = checked(addition, request.body as Json, {});
-      const conversation = await found(request);
+      const conversation = await found(request, { adds: true });
       const kept = await conversations.addItems(conversation, callerOf(request), given);
       return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
     },
@@ -90,7 +95,7 @@ const bodyOf = ({ id, createdAt, metadata }: Conversation) => ({
 });
 
 /** An item as lists have it: a message's content as parts. */
-function asItem(item: Item & { readonly id: string }): Readonly<Record<string, unknown>> & { readonly id: string } {
+function asItem(item: KeptItem): Readonly<Record<string, unknown>> & { readonly id: string } {
   if (!('role' in item)) return { ...item, status: 'completed' };
   const type = item.role === 'assistant' ? 'output_text' : 'input_text';
   const content = typeof item.content === 'string' ? [{ type, text: item.content } as const] : item.content;

@@ -8,10 +8,13 @@ import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { Turn } from './conversation.js';
 import { type Item, turnsOf } from './responses-request.js';
-import type { StoredResponses } from './stored-responses.js';
+import { responseOfItem, type StoredResponses } from './stored-responses.js';
 
 /** How long a conversation is kept after it was last added to, in milliseconds: 30 days, as OpenAI keeps responses. */
 const KEPT_MS = 30 * 86_400_000;
+
+/** Size from which nothing is added to a conversation, in bytes: each request about it reads all of it, media in its items included. */
+const MOST_BYTES = 32 * 1024 * 1024;
 
 const ID = /^conv_[0-9a-f]{32}$/;
 
@@ -62,15 +65,26 @@ export class Conversations {
     return { id, createdAt: created, metadata, entries };
   }
 
-  /** Throws `RUN_NOT_FOUND` for one of another owner too, `STORE_UNAVAILABLE` and `QUOTA_EXCEEDED`. */
-  async find(id: string, caller: Caller): Promise<Conversation> {
+  /**
+   * Throws `RUN_NOT_FOUND` for one of another owner too, `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` if something is to be added and
+   * could not be.
+   */
+  async find(id: string, caller: Caller, { adds = false } = {}): Promise<Conversation> {
     if (!ID.test(id)) throw notFound(id);
-    const { messages } = await this.#sessions.load(nameOf(caller, id));
+    const reading = { adds, begins: false, most: MOST_BYTES };
+    const { messages } = await this.#sessions.load(nameOf(caller, id), reading);
     const entries = messages as unknown as readonly Entry[];
     const [first] = entries;
     if (first === undefined || !('created' in first)) throw notFound(id);
     const metadata = entries.flatMap((each) => ('metadata' in each ? [each.metadata] : [])).at(-1) ?? {};
     return { id, createdAt: first.created, metadata, entries };
+  }
+
+  /** The items of an entry; of a response that is gone, those that the caller gave in it. */
+  async itemsOf(entry: Entry, caller: Caller): Promise<readonly KeptItem[]> {
+    const own = 'items' in entry ? entry.items : [];
+    const found = 'response' in entry && (await this.#responses.find(entry.response, caller).catch(asGone));
+    return found ? [...own, ...(this.#responses.itemsOf(found) as readonly KeptItem[])] : own;
   }
 
   async addItems(conversation: Conversation, caller: Caller, items: readonly Item[]): Promise<readonly KeptItem[]> {
@@ -145,6 +159,11 @@ export class Conversations {
     throw new MillraceError('STORE_UNAVAILABLE', 'this gateway keeps no conversations');
   }
 }
+
+/** Whether an entry may have an item: those of a response name its run. */
+export const mayHave = (entry: Entry, id: unknown): boolean =>
+  ('items' in entry && entry.items.some((each) => each.id === id)) ||
+  ('response' in entry && entry.response === responseOfItem(String(id)));
 
 const PARAM = 'conversation';
 

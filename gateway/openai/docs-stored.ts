@@ -54,7 +54,7 @@ export const CREATE_CONVERSATION = route('createConversation', 'Create a convers
 });
 export const GET_CONVERSATION = route('getConversation', 'Get a conversation', CONVERSATION, {
   path: ofConversation,
-  problems: ['RUN_NOT_FOUND', ...KEPT],
+  problems: ['RUN_NOT_FOUND', 'STORE_UNAVAILABLE'],
 });
 export const UPDATE_CONVERSATION = route('updateConversation', 'Change a conversation’s metadata', CONVERSATION, {
   path: ofConversation,
@@ -63,12 +63,12 @@ export const UPDATE_CONVERSATION = route('updateConversation', 'Change a convers
 });
 export const DELETE_CONVERSATION = route('deleteConversation', 'Erase a conversation', DELETED, {
   path: ofConversation,
-  problems: ['RUN_NOT_FOUND', ...KEPT],
+  problems: ['RUN_NOT_FOUND', 'STORE_UNAVAILABLE'],
 });
 export const LIST_ITEMS = route('listConversationItems', 'List a conversation’s items', LIST, {
   path: ofConversation,
   query: PAGE,
-  problems: ['RUN_NOT_FOUND', ...KEPT],
+  problems: ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE', 'STORE_UNAVAILABLE', 'INVALID_INPUT'],
 });
 export const ADD_ITEMS = route('addConversationItems', 'Add items to a conversation', LIST, {
   path: ofConversation,

@@ -117,7 +117,7 @@ async function orderFor(
   let started = async (_: StartedRun): Promise<void> => undefined;
   if (previous) before = await responses.turnsUpTo(previous, caller, 'previous_response_id');
   if (echo.conversation) {
-    const conversation = await conversations.find(echo.conversation.id, caller);
+    const conversation = await conversations.find(echo.conversation.id, caller, { adds: true });
     const of = jsonHash({ pipeline: model.pipeline.name, items: items as unknown as Json });
     const mayRepeat = idempotencyKey !== undefined || persistence.retry > 0;
     const { turns, since } = await conversations.before(conversation, caller, mayRepeat ? of : undefined);

@@ -20,6 +20,12 @@ const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;
 /** Ids of items: those of responses, with the run in the middle. */
 const ITEM_ID = /^(?:msg|rs|fc|mcp_exec)_([a-z][a-z0-9-]{1,127})(?:_\d{1,9})?$/;
 
+/** The id of the response that an item is of; undefined for an item that a caller has given. */
+export function responseOfItem(id: string): string | undefined {
+  const run = ITEM_ID.exec(id)?.[1];
+  return run === undefined ? undefined : responseId(run);
+}
+
 /** How long Temporal's record of a run is waited for whose result may have been sent already, in milliseconds. */
 const RECORDED_MS = 2_000;
 

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import type { SessionGrant } from '../../pipelines/run/index.js';
 import { keySegment, script } from '../redis/index.js';
@@ -43,6 +44,16 @@ export interface SessionPart {
   readonly summary?: { readonly text: string; readonly upTo: number };
 }
 
+/** What a session is read for. */
+interface Reading {
+  /** Something is to be added to it; otherwise it is read whatever the tenant’s quota says. Default: yes. */
+  readonly adds?: boolean;
+  /** It may begin with that. Default: yes. */
+  readonly begins?: boolean;
+  /** Most bytes that it may have to be added to. Default: no limit. */
+  readonly most?: number;
+}
+
 /**
  * Conversations in Redis, by tenant, pipeline and owner: a list with one part per run, and a hash with the summary, the
  * number of parts that it replaces, and approvals of calls. Every write is one script: concurrent runs of one session lose nothing, a
@@ -58,12 +69,14 @@ export class SessionStore {
   }
 
   /**
-   * Throws `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` if nothing could be added to the session, before the run has cost
-   * anything.
+   * Throws `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` if something is to be added and could not be, before the run has cost anything.
    */
-  async load(name: SessionName): Promise<Session> {
+  async load(name: SessionName, { adds = true, begins = adds, most = 0 }: Reading = {}): Promise<Session> {
     const { keys, own } = keysOf(name);
-    const reply = await reached(() => load(this.#redis, keys, own, ...limits(this.#quota)));
+    const { sessions, bytes } = this.#quota;
+    const limited = [begins ? sessions : 0, adds ? bytes : 0, adds ? most : 0] as const;
+    const reply = await reached(() => load(this.#redis, keys, own, ...limited));
+    if (reply === 'own') throw tooLong(most);
     if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
     const [all, [summary, dropped]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
@@ -80,7 +93,8 @@ export class SessionStore {
     const part = JSON.stringify({ key, messages });
     const { text, upTo } = summary ?? { text: '', upTo: 0 };
     const most = limits(this.#quota);
-    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo));
+    const known = JSON.stringify({ key }).slice(0, -1);
+    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo, known));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
 
@@ -110,13 +124,18 @@ export class SessionStore {
 
 const load = script<
   Keys,
-  [own: string, mostSessions: number, mostBytes: number],
-  Refusal | readonly [string[], [summary: string | null, dropped: string | null]]
+  [own: string, mostSessions: number, mostBytes: number, mostOfOwn: number],
+  Refusal | 'own' | readonly [string[], [summary: string | null, dropped: string | null]]
 >(`${USE}
 if mostBytes > 0 and total >= mostBytes then return 'bytes' end
+local mostOfOwn = tonumber(ARGV[4])
+if mostOfOwn > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0') >= mostOfOwn then return 'own' end
 return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`);
 
-/** A part that already exists was written by an attempt whose worker died afterwards. */
+/**
+ * A part that already exists was written by an attempt whose worker died afterwards. It begins with its key: a script that decoded
+ * all parts would hold up everything else in the store.
+ */
 const add = script<
   Keys,
   [
@@ -128,12 +147,13 @@ const add = script<
     ttlMs: number,
     summary: string,
     upTo: number,
+    known: string,
   ],
   Refusal | 0 | 1
 >(`
 local all = redis.call('LRANGE', KEYS[1], 0, -1)
 for _, text in ipairs(all) do
-  if cjson.decode(text).key == ARGV[4] then return 0 end
+  if string.sub(text, 1, #ARGV[9]) == ARGV[9] then return 0 end
 end
 if redis.call('HGET', KEYS[2], 'last') == ARGV[4] then return 0 end
 ${USE}
@@ -173,3 +193,10 @@ return 1
 
 /** Names of conversations are not empty, so none collides with what is remembered of a user. */
 const keysOf = ({ tenant, of, session }: SessionName) => keysIn(tenant, `${keySegment(of)}:${keySegment(session)}`);
+
+const tooLong = (most: number): MillraceError => {
+  const message = `it has its limit of ${most} bytes: begin another one`;
+  return new MillraceError('QUOTA_EXCEEDED', `the conversation is full: ${message}`, {
+    fields: [{ field: 'session', message }],
+  });
+};

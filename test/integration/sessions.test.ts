@@ -72,6 +72,24 @@ describe('what a tenant keeps in sessions', () => {
     await few.add(of('b'), long('2'));
     expect((await few.load(of('b'))).parts).toBe(2);
   });
+
+  it('does not keep who adds nothing from reading; what is there may have a size of its own', async () => {
+    const of = own();
+    await store.add(of('a'), part('1'));
+    const [one, small] = [limited({ sessions: 1, bytes: 0 }), limited({ sessions: 0, bytes: 10 })];
+    const full = { code: 'QUOTA_EXCEEDED' };
+    await expect(small.load(of('a'))).rejects.toMatchObject(full);
+    await expect(one.load(of('b'))).rejects.toMatchObject(full);
+    await expect(store.load(of('a'), { most: 10 })).rejects.toMatchObject(full);
+    for (const read of [
+      small.load(of('a'), { adds: false, most: 10 }),
+      one.load(of('a')),
+      store.load(of('a'), { most: 1_000 }),
+    ])
+      expect(textsOf(await read)).toEqual(['1']);
+    for (const reading of [{ adds: false }, { begins: false }])
+      expect(await one.load(of('b'), reading)).toEqual({ messages: [], parts: 0 });
+  });
 });
 
 describe('a session in Redis', () => {
@@ -80,6 +98,13 @@ describe('a session in Redis', () => {
     expect(await store.load(of)).toEqual({ messages: [], parts: 0 });
     for (const key of ['a', 'b', 'b', 'a']) await store.add(of, part(key));
     expect(await store.load(of)).toEqual({ messages: [said('a'), said('b')], parts: 2 });
+  });
+
+  it('tells parts by their whole keys', async () => {
+    const of = name();
+    const keys = ['k', 'kk', 'k"', 'k\\', 'k"}'];
+    for (const key of [...keys, ...keys]) await store.add(of, part(key));
+    expect(textsOf(await store.load(of))).toEqual(keys);
   });
 
   it('loses nothing of runs that write at once, and a summary drops only what its writer has read', async () => {

@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { chatModel } from '../../../../pipelines/catalog/index.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { Pipeline } from '../../../../pipelines/index.js';
+import { grpcError } from '../../../support/fake-temporal.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+/** What the store of sessions checks before something is added. */
+let refusal: MillraceError | undefined;
+
+function sessionsInMemory() {
+  const kept = new Map<string, { key: string; messages: readonly unknown[] }[]>();
+  return {
+    load: async (name: object, { adds = true } = {}) => {
+      if (adds && refusal) throw refusal;
+      const parts = kept.get(JSON.stringify(name)) ?? [];
+      return { messages: parts.flatMap(({ messages }) => messages) as never[], parts: parts.length };
+    },
+    add: async (name: object, part: { key: string; messages: readonly unknown[] }) => {
+      const parts = kept.get(JSON.stringify(name)) ?? [];
+      if (!parts.some(({ key }) => key === part.key)) kept.set(JSON.stringify(name), [...parts, part]);
+    },
+    erase: async (name: object) => kept.delete(JSON.stringify(name)),
+  };
+}
+
+let gateway: TestGateway;
+/** The runs that Temporal was asked about. */
+let described: string[];
+
+beforeEach(async () => {
+  refusal = undefined;
+  const pipelines = [chatModel] as unknown as Pipeline[];
+  gateway = await testGateway({}, { pipelines, placementOf: () => ({}), sessions: sessionsInMemory() });
+  let n = 0;
+  gateway.temporal.onStart = (run) => run.end({ output: { text: `answer ${++n}`, finish: 'stop' }, stages: [] });
+  described = [];
+  const { client } = gateway.temporal;
+  const { getHandle } = client.workflow;
+  client.workflow.getHandle = ((id: string) => {
+    described.push(id);
+    return getHandle(id);
+  }) as never;
+});
+afterEach(() => gateway.close());
+
+interface Item {
+  readonly id: string;
+  readonly content: readonly { readonly text: string }[];
+}
+interface Page {
+  readonly data: readonly Item[];
+  readonly has_more: boolean;
+  readonly last_id: string | null;
+}
+
+async function send(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) {
+  const payload = body && { headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) };
+  const response = await gateway.app.inject({ method, url: `/v1/${path}`, ...payload });
+  return { status: response.statusCode, body: response.json() as Page & { id: string; error: { code: string } } };
+}
+
+const textsOf = ({ data }: Page): string[] => data.map(({ content }) => content.map(({ text }) => text).join(''));
+
+/** A conversation with as many responses. */
+async function conversationOf(responses: number): Promise<string> {
+  const { id } = (await send('POST', 'conversations', {})).body;
+  for (let n = 1; n <= responses; n++) {
+    const { status } = await send('POST', 'responses', { model: 'chat', input: `question ${n}`, conversation: id });
+    expect(status).toBe(200);
+  }
+  return id;
+}
+
+describe('the items of a conversation', () => {
+  test('are read page by page, and no more responses for a page than it needs', async () => {
+    const id = await conversationOf(6);
+    const whole = (await send('GET', `conversations/${id}/items?limit=100&order=asc`)).body;
+    const all = [1, 2, 3, 4, 5, 6].flatMap((n) => [`question ${n}`, `answer ${n}`]);
+    expect([textsOf(whole), whole.has_more]).toEqual([all, false]);
+    for (const [order, wanted] of [
+      ['asc', all],
+      ['desc', [...all].reverse()],
+    ] as const) {
+      const found: string[] = [];
+      for (let after = ''; ; ) {
+        described = [];
+        const page = (await send('GET', `conversations/${id}/items?limit=3&order=${order}${after}`)).body;
+        expect(new Set(described).size).toBeLessThanOrEqual(3);
+        found.push(...textsOf(page));
+        if (!page.has_more) break;
+        after = `&after=${page.last_id}`;
+      }
+      expect(found).toEqual(wanted);
+    }
+    for (const after of ['msg_chat-nobody', 'item_0'])
+      expect(await send('GET', `conversations/${id}/items?after=${after}`)).toMatchObject({
+        status: 400,
+        body: { error: { code: 'INVALID_INPUT', param: 'after' } },
+      });
+  });
+
+  test('are not told while Temporal cannot be asked for them; those of a run that is gone are left out', async () => {
+    const id = await conversationOf(2);
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    expect(await send('GET', `conversations/${id}/items`)).toMatchObject({
+      status: 503,
+      body: { error: { code: 'ORCHESTRATOR_UNAVAILABLE' } },
+    });
+    gateway.temporal.outage = undefined;
+    const [first = ''] = gateway.temporal.runs.keys();
+    gateway.temporal.runs.delete(first);
+    const { body } = await send('GET', `conversations/${id}/items?order=asc`);
+    expect(textsOf(body)).toEqual(['question 1', 'question 2', 'answer 2']);
+  });
+});
+
+test('a conversation to which nothing can be added is read and erased all the same', async () => {
+  const id = await conversationOf(1);
+  refusal = new MillraceError('QUOTA_EXCEEDED', 'the conversations of the tenant have reached their limit');
+  const asked = { model: 'chat', input: 'And?', conversation: id };
+  const items = { items: [{ role: 'user', content: 'And?' }] };
+  for (const [path, body] of [
+    ['responses', asked],
+    [`conversations/${id}/items`, items],
+    [`conversations/${id}`, { metadata: { topic: 'rivers' } }],
+  ] as const)
+    expect(await send('POST', path, body)).toMatchObject({ status: 507, body: { error: { code: 'QUOTA_EXCEEDED' } } });
+  expect(gateway.temporal.runs.size).toBe(1);
+  expect((await send('GET', `conversations/${id}`)).body.id).toBe(id);
+  expect(textsOf((await send('GET', `conversations/${id}/items?order=asc`)).body)).toEqual(['question 1', 'answer 1']);
+  expect(await send('DELETE', `conversations/${id}`)).toMatchObject({ status: 200, body: { id } });
+  expect(await send('GET', `conversations/${id}`)).toMatchObject({ status: 404 });
+});
