@@ -13,6 +13,7 @@ import {
   toWire,
 } from '../../protocols/open-inference/index.js';
 import { expectModest } from '../input/input-size.js';
+import { expectModestJson } from '../input/json-size.js';
 import type { InputTensor, ParameterValues } from './input-tensor.js';
 import { GivenTensors } from './read-tensors.js';
 import type { OutputTensor } from './write-tensors.js';
@@ -75,6 +76,7 @@ function lengthOf(header: string, body: Buffer): number {
 }
 
 function jsonOf(bytes: Buffer): JsonObject {
+  expectModestJson(bytes, 'body');
   let value: unknown;
   try {
     value = parseExactly(bytes.toString('utf8'));

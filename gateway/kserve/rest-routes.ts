@@ -16,6 +16,9 @@ import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
 /** Probes send no key. */
 const open = true;
 
+/** Longest message of an error, in UTF-16 units: it may quote a name of the request. */
+const LONGEST_MESSAGE = 4_000;
+
 type OfModel = { Params: { name: string; version?: string } };
 
 /**
@@ -33,7 +36,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     swallowRest(request.raw, reply);
     const known = error instanceof MillraceError ? headersOf(error) : {};
     reply.removeHeader('content-length').code(statusOf(code));
-    return reply.headers(known).send({ error: message, code });
+    return reply.headers(known).send({ error: message.slice(0, LONGEST_MESSAGE), code });
   });
 
   app.get('/v2', { config: { doc: SERVER } }, async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
 import { Authenticator, keyRing } from '../../../../gateway/index.js';
 import { inspectorOf } from '../../../../media/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -184,6 +184,31 @@ describe('infer', () => {
   it('asks only for the outputs that are named, which skips the stages of the others', async () => {
     await post({ inputs: [text], outputs: [{ name: 'asked' }] }, {}, '/v2/models/speaks/infer');
     expect(gateway.temporal.only().options.args[1]).toMatchObject({ outputs: ['asked'] });
+  });
+
+  it('refuses a body of too many values before it is parsed, and counts none in texts', async () => {
+    await gateway.close();
+    gateway = await testGateway({ maxJsonBytes: 4_000_000 }, { pipelines: [everyForm] });
+    gateway.temporal.onStart = (run) => run.end({ output: run.options.args[0], stages: [] });
+    const parsed = vi.spyOn(JSON, 'parse');
+    const sent = (data: string) => post(Buffer.from(JSON.stringify({ inputs: least }).replace('["hello"]', () => data)));
+    const refused = await sent(`[${'{},'.repeat(200_000)}{}]`);
+    const longest = Math.max(...parsed.mock.calls.map(([json]) => json.length));
+    parsed.mockRestore();
+    expect(longest).toBeLessThan(100_000);
+    expect([refused.statusCode, refused.json()]).toEqual([
+      400,
+      { code: 'INVALID_INPUT', error: 'body: has more than 100000 values, nested ones included' },
+    ]);
+    const long = ',[{"\\\\",'.repeat(100_000);
+    expect((await sent(JSON.stringify([long]))).statusCode).toBe(200);
+    expect(inputOf()).toMatchObject({ text: long });
+  });
+
+  it('quotes no more of a request than a message has room for', async () => {
+    const { error } = (await post({ inputs: [{ ...text, name: 'n'.repeat(20_000) }] })).json<{ error: string }>();
+    expect(error).toMatch(/^input tensor n{3000}/);
+    expect(error.length).toBeLessThan(5_000);
   });
 
   it('keeps every digit of a 64-bit integer that a number holds', async () => {
