@@ -134,8 +134,9 @@ export class AudioEncoder {
     format: Encoded,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void> {
-    await this.#programs.acquire(signal);
+    // Before there is a place: what is no audio takes none.
     const wav = openAudio(this.#store, tenant, artifact, { program: this.#program, signal }).bytes;
+    await this.#programs.acquire(signal);
     yield* this.#throughProgram(wav, format, { signal }, () => this.#programs.release());
   }
 
