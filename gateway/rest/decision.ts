@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Json } from '../../pipelines/json.js';
+import { expectModest } from '../input/input-size.js';
 
 /** Longest path of a stage: ids of nested graphs, each up to 63 characters, with their indices. */
 const LONGEST_PATH = 1_000;
@@ -82,6 +84,8 @@ function read<Shape extends z.ZodRawShape>(
   body: unknown,
   within?: string,
 ): z.output<z.ZodObject<Shape>> {
+  // The schema is recursive: arguments may be any JSON.
+  expectModest(body as Json, within ?? 'body');
   const at = (field: string) => (within === undefined ? field : `${within}.${field}`);
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;

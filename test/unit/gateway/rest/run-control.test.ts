@@ -127,6 +127,18 @@ describe('a decision', () => {
     expect(gateway.temporal.sent).toEqual([]);
   });
 
+  test('whose arguments are nested too deeply is refused by name', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    const levels = 40_000;
+    const deep = `{"nonce": "${nonce}", "arguments": {"a": ${'['.repeat(levels)}${']'.repeat(levels)}}}`;
+    const response = await post('approve', deep);
+    expect([response.statusCode, codeOf(response)]).toEqual([422, 'INVALID_INPUT']);
+    expect(response.json<Problem>().errors).toEqual([
+      { field: 'body', message: 'is nested more than 64 levels deep' },
+    ]);
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+
   test('that comes second is ALREADY_DECIDED, also where both come at once', async () => {
     gateway.temporal.waitAt(['sign-off']);
     const both = await Promise.all([post('approve', { nonce, by: 'ada' }), post('reject', { nonce, by: 'bob' })]);
