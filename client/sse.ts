@@ -32,18 +32,23 @@ export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGene
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let text = '';
+  // Only what is new is searched: a long line in many chunks would be searched again with each.
+  let begun: string[] = [];
+  let held = '';
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      text += done ? decoder.decode() : decoder.decode(value, { stream: true });
+      const text = held + (done ? decoder.decode() : decoder.decode(value, { stream: true }));
       // A CR at the end may be half of a CR LF.
-      const whole = text.endsWith('\r') && !done ? text.slice(0, -1) : text;
-      const parts = whole.split(/\r\n|\n|\r/);
+      held = text.endsWith('\r') && !done ? '\r' : '';
+      const parts = text.slice(0, text.length - held.length).split(/\r\n|\n|\r/);
       const rest = parts.pop() ?? '';
-      yield* parts;
+      for (const part of parts) {
+        yield begun.join('') + part;
+        begun = [];
+      }
       if (done) return;
-      text = rest + text.slice(whole.length);
+      begun.push(rest);
     }
   } finally {
     // The connection is closed when the consumer stops reading.

@@ -189,6 +189,12 @@ describe('server-sent events', () => {
     expect(await parsed(...chunks)).toEqual([{ id: '1', type: 'a', data: 'x' }]);
   });
 
+  test('are read in time that grows with their length, in however many chunks', async () => {
+    const piece = 'x'.repeat(512);
+    const long = Array.from({ length: 16_384 }, () => piece);
+    expect(await parsed('data: ', ...long, '\n\n')).toEqual([{ id: '', type: 'message', data: long.join('') }]);
+  });
+
   test('have lines of data, keep the last id, and count only when they are whole', async () => {
     expect(await parsed('id: 1\ndata: x\ndata: y\n\ndata: z\n\ndata: cut')).toEqual([
       { id: '1', type: 'message', data: 'x\ny' },
