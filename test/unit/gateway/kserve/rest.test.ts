@@ -191,7 +191,8 @@ describe('infer', () => {
     gateway = await testGateway({ maxJsonBytes: 4_000_000 }, { pipelines: [everyForm] });
     gateway.temporal.onStart = (run) => run.end({ output: run.options.args[0], stages: [] });
     const parsed = vi.spyOn(JSON, 'parse');
-    const sent = (data: string) => post(Buffer.from(JSON.stringify({ inputs: least }).replace('["hello"]', () => data)));
+    const sent = (data: string) =>
+      post(Buffer.from(JSON.stringify({ inputs: least }).replace('["hello"]', () => data)));
     const refused = await sent(`[${'{},'.repeat(200_000)}{}]`);
     const longest = Math.max(...parsed.mock.calls.map(([json]) => json.length));
     parsed.mockRestore();

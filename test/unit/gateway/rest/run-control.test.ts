@@ -133,9 +133,7 @@ describe('a decision', () => {
     const deep = `{"nonce": "${nonce}", "arguments": {"a": ${'['.repeat(levels)}${']'.repeat(levels)}}}`;
     const response = await post('approve', deep);
     expect([response.statusCode, codeOf(response)]).toEqual([422, 'INVALID_INPUT']);
-    expect(response.json<Problem>().errors).toEqual([
-      { field: 'body', message: 'is nested more than 64 levels deep' },
-    ]);
+    expect(response.json<Problem>().errors).toEqual([{ field: 'body', message: 'is nested more than 64 levels deep' }]);
     expect(gateway.temporal.sent).toEqual([]);
   });
 
