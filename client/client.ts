@@ -328,21 +328,26 @@ export class MillraceClient {
   }
 
   async #json<T>(route: string, init: RequestInit = {}): Promise<T> {
-    return (await (await this.#request(route, init)).json()) as T;
+    const response = await this.#request(route, init);
+    return await this.#whole(init, async () => (await response.json()) as T);
   }
 
   /** Throws a `ClientError` unless the response is successful. */
   async #request(route: string, init: RequestInit): Promise<Response> {
-    let response: Response;
-    try {
-      const headers = { ...this.#headers, ...(init.headers as Record<string, string>) };
-      response = await this.#fetch(this.#base + route, { ...init, headers });
-    } catch (error) {
-      init.signal?.throwIfAborted();
-      throw unreachable(this.#base, error);
-    }
+    const headers = { ...this.#headers, ...(init.headers as Record<string, string>) };
+    const response = await this.#whole(init, () => this.#fetch(this.#base + route, { ...init, headers }));
     if (response.ok) return response;
     throw await errorOf(response);
+  }
+
+  /** A connection that is lost, before the headers of a response or after them, is a `ClientError` as well. */
+  async #whole<T>({ signal }: RequestInit, receive: () => Promise<T>): Promise<T> {
+    try {
+      return await receive();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw unreachable(this.#base, error);
+    }
   }
 }
 

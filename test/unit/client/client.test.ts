@@ -100,6 +100,21 @@ describe('a start', () => {
     expect(requests[0]).toMatchObject({ url: 'http://gateway/v1/pipelines/greet/runs', body: '{"name":"Ada"}' });
   });
 
+  test('whose response is cut off is tried again under the same key: the run may have started', async () => {
+    const cut = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(new TextEncoder().encode('{"id": "'));
+        controller.error(new TypeError('terminated'));
+      },
+    });
+    const { client, requests } = answered(
+      new Response(cut, { status: 202 }),
+      json({ id: 'r', status: 'running' }, 202),
+    );
+    expect(await client.start('greet', {})).toMatchObject({ id: 'r' });
+    expect(new Set(requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+  });
+
   test('that is refused is not', async () => {
     const problem = {
       code: 'INVALID_INPUT',
