@@ -49,6 +49,17 @@ class Gateway:
 
         self.answers.append(answer)
 
+    def cut(self, body: bytes, status: int = 200) -> None:
+        """A response whose connection is lost one byte before its end."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body[:-1])
+
+        self.answers.append(answer)
+
     def events(self, *texts: str, ends: bool = True, pause: float = 0) -> None:
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
@@ -184,6 +195,14 @@ def test_a_start_is_retried_with_the_same_key_and_body(gateway: Gateway, tmp_pat
         Client(gateway.url).start("p", {}, retries=0)
 
 
+def test_a_start_whose_response_is_cut_off_is_retried_with_the_same_key(gateway: Gateway) -> None:
+    gateway.cut(json.dumps(RUNNING).encode(), 202)
+    gateway.json(RUNNING, 202)
+    assert Client(gateway.url).start("p", {}).id == "r1"
+    first, second = gateway.asked
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
 def test_nothing_else_is_retried(gateway: Gateway) -> None:
     gateway.drop()
     with pytest.raises(MillraceApiError) as raised:
@@ -258,6 +277,14 @@ def test_media_come_back(gateway: Gateway, tmp_path: Path) -> None:
     gateway.json([2])
     assert Client(gateway.url).download(served, tmp_path / "out") == b""
     assert (tmp_path / "out").read_bytes() == b"[2]"
+
+
+@pytest.mark.parametrize("file", [None, "out"])
+def test_media_that_are_cut_off_are_not_taken_for_whole(gateway: Gateway, tmp_path: Path, file: str | None) -> None:
+    gateway.cut(b"123456789")
+    with pytest.raises(MillraceApiError) as raised:
+        Client(gateway.url).download({"href": "/v1/runs/r1/artifacts/speech"}, file and tmp_path / file)
+    assert raised.value.code == "GATEWAY_UNAVAILABLE"
 
 
 def test_media_that_are_gone(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

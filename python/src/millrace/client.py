@@ -247,13 +247,19 @@ class Client:
         return cast(Sequence[Mapping[str, Any]], self._json("GET", "/v1/pipelines")["pipelines"])
 
     def download(self, artifact: Mapping[str, Any], to: Path | str | None = None) -> bytes:
-        """The bytes of an artifact of a run, `run.output["speech"]`. With `to`, they go to that file; returns b""."""
+        """The bytes of an artifact of a run, `run.output["speech"]`. With `to`, they go to that file; returns b"".
+
+        Raises `MillraceApiError` if they do not all arrive; the file then has some of them.
+        """
         with self._artifact(str(artifact["href"])) as response:
             if to is None:
-                return response.read()
+                return self._whole(response)
             with Path(to).open("wb") as file:
-                while piece := response.read(1 << 16):
+                while piece := self._whole(response, 1 << 16):
                     file.write(piece)
+            # Reads of a size do not tell that the connection was lost.
+            if response.length:
+                raise self._unreachable(f"the last {response.length} bytes are missing")
         return b""
 
     def _artifact(self, route: str) -> HTTPResponse:
@@ -288,7 +294,7 @@ class Client:
         for left in range(retries, -1, -1):
             try:
                 with self._request("POST", route, headers={**headers, **body.headers}, data=body.data()) as response:
-                    return Run.model_validate_json(response.read())
+                    return Run.model_validate_json(self._whole(response))
             except MillraceApiError as error:
                 # Safe because of the idempotency key: a run that was started is not started again.
                 unavailable = error.code in (_UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE")
@@ -305,7 +311,7 @@ class Client:
         headers = {} if body is None else {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         with self._request(method, route, headers=headers, data=data) as response:
-            return json.loads(response.read())
+            return json.loads(self._whole(response))
 
     def _request(
         self,
@@ -326,8 +332,17 @@ class Client:
             with error:
                 raise _error_of(error) from None
         except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise MillraceApiError(_UNREACHABLE, f"no gateway responds at {self._base} ({reason})") from error
+            raise self._unreachable(getattr(error, "reason", None) or error) from error
+
+    def _whole(self, response: HTTPResponse, most: int | None = None) -> bytes:
+        """The body of a response, or its next bytes. Raises `MillraceApiError` where the connection is lost."""
+        try:
+            return response.read(most)
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, reason: object) -> MillraceApiError:
+        return MillraceApiError(_UNREACHABLE, f"no gateway responds at {self._base} ({reason})")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
