@@ -31,6 +31,8 @@ export async function resumeStream(
   const { request: id, token, run, ...sent } = placeOf(last);
   const caller = callerOf(request);
   await findRun(deps, run, caller);
+  // Before the stream begins: a client that is refused comes again, while a result in the stream is the last.
+  const leave = deps.streams.take(caller.tenant);
   // At a shutdown the stream ends without the response to its call: the client continues it, at another gateway.
   const stream = new EventStream(reply);
   const write = (message: object, at?: string) =>
@@ -62,6 +64,7 @@ export async function resumeStream(
             for (const { message, told } of messages.of(event, at)) await tell(told, message);
           },
           replay: true,
+          holdsSlot: true,
         },
       ),
     );
@@ -73,6 +76,7 @@ export async function resumeStream(
     await write({ jsonrpc: '2.0', id, error: { code: -32603, message: problemOf(error, request).detail } });
   } finally {
     stream.end();
+    leave();
   }
   return reply;
 }

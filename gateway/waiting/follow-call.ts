@@ -43,6 +43,8 @@ export interface Watch {
   readonly event?: ((event: RunEvent, at: string) => Promise<void> | void) | undefined;
   /** Of a call that is resumed from a position, `event` gets the events up to it too. */
   readonly replay?: boolean;
+  /** Of a call that is resumed: its caller holds a slot for the wait already. */
+  readonly holdsSlot?: boolean;
   /**
    * What happens when the run waits for a person: the call ends and says so, the caller is asked meanwhile, or, absent,
    * the call waits for a decision from elsewhere.
@@ -90,7 +92,7 @@ export async function resumeCall(
   if (document.status !== 'running') return ended(document);
   const { waiting = [] } = document;
   if (watch.onWait === 'end' && waiting.length > 0) return { run, after, waits: waiting };
-  const leave = deps.streams.take(caller.tenant);
+  const leave = watch.holdsSlot ? undefined : deps.streams.take(caller.tenant);
   const over = new AbortController();
   const end = () => over.abort();
   const signals = [watch.cancelled, watch.closing];
@@ -105,7 +107,7 @@ export async function resumeCall(
     }));
   } finally {
     for (const signal of signals) signal.removeEventListener('abort', end);
-    leave();
+    leave?.();
   }
 }
 

@@ -246,6 +246,28 @@ describe('the MCP door', () => {
     expect(text).not.toContain('"result"');
   });
 
+  it('refuses to continue a stream for which there is no room, and tells no result', async () => {
+    const { url, temporal } = await start({ maxStreamsOfTenant: 1 });
+    const headers = { 'content-type': 'application/json' };
+    await fetch(new URL('/v1/pipelines/greet/runs', url), { method: 'POST', headers, body: '{"name": "Ada"}' });
+    const run = temporal.only().options.workflowId;
+    const other = await fetch(new URL(`/v1/runs/${run}/events`, url));
+    const place = eventId({ request: 1, token: 't', run, progress: 1 });
+    const again = () => fetch(url, { headers: { ...HEADERS, 'last-event-id': place } });
+    const refused = await again();
+    expect([refused.status, await refused.json()]).toMatchObject([
+      429,
+      { error: { data: { code: 'TOO_MANY_STREAMS' } } },
+    ]);
+    await other.body?.cancel();
+    const taken = await vi.waitFor(async () => {
+      const response = await again();
+      expect(response.status).toBe(200);
+      return response;
+    });
+    await taken.body?.cancel();
+  });
+
   it('answers what is no request of the protocol in the protocol’s form', async () => {
     const { url } = await start({ maxJsonBytes: 1_000 });
     const broken = await post(url, '{"jsonrpc":');
