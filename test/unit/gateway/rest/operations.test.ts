@@ -232,5 +232,4 @@ test('what is remembered of a user is listed and erased, for the caller alone', 
   expect(long).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'user' }] });
   const missing = await send('GET', '/v1/pipelines/nope/memory/ada');
   expect([missing.statusCode, missing.json().code]).toEqual([404, 'PIPELINE_NOT_FOUND']);
-  await gateway.close();
 });
