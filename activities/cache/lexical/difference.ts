@@ -10,6 +10,7 @@ import {
   HAVE,
   MODALS,
   NEGATIONS,
+  ORTHOGRAPHY,
   PREPOSITIONS,
   PRONOUNS,
   SAFE_ACRONYMS,
@@ -76,14 +77,16 @@ export const difference = (kind: DifferenceKind, what: string, only: Difference[
   only,
 });
 
-/** How a text uses capitals. */
-interface Case {
+/** How a text is written. */
+interface Style {
   /** All of it in capitals. */
   readonly shouts: boolean;
+  /** It may be about spelling. */
+  readonly literal: boolean;
 }
 
 export function compare(a: readonly Token[], b: readonly Token[]): Difference | undefined {
-  const [left, right] = [caseOf(a), caseOf(b)];
+  const [left, right] = [styleOf(a), styleOf(b)];
   const equal = (token: Token, other: Token) => sameToken(token, left, other, right);
   if (a.length === b.length && a.every((token, i) => equal(token, b[i] as Token))) return undefined;
   const only = [oneSided(a, b, equal), oneSided(b, a, (token, other) => equal(other, token))] as const;
@@ -105,17 +108,20 @@ const wordsOf = (tokens: readonly Token[]): string =>
     .map(({ raw }) => raw)
     .join(' ');
 
-function caseOf(tokens: readonly Token[]): Case {
+function styleOf(tokens: readonly Token[]): Style {
   const words = tokens.filter(({ raw }) => /\p{L}{2}/u.test(raw));
-  return { shouts: words.length > 2 && words.every(({ raw }) => raw === raw.toUpperCase()) };
+  return {
+    shouts: words.length > 2 && words.every(({ raw }) => raw === raw.toUpperCase()),
+    literal: tokens.some(({ word }) => ORTHOGRAPHY.has(word)),
+  };
 }
 
 /** One word, in spellings that say the same. */
-function sameToken(token: Token, left: Case, other: Token, right: Case): boolean {
-  if (token.raw === other.raw || (token.word === 'i' && other.word === 'i')) return true;
+function sameToken(token: Token, left: Style, other: Token, right: Style): boolean {
+  if (token.raw === other.raw) return true;
   if (token.word !== other.word) {
-    const lower = isLower(token) && isLower(other);
-    return lower && spelt(token.word) === spelt(other.word);
+    const spelling = isLower(token) && isLower(other) && !left.literal && !right.literal;
+    return spelling && spelt(token.word) === spelt(other.word);
   }
   if (left.shouts !== right.shouts) return sameShouted(left.shouts ? other : token);
   if (SAFE_ACRONYMS.has(token.word)) return true;

@@ -1,4 +1,5 @@
 import { type Token, tokenOf } from './tokens.js';
+import { STARTERS } from './words.js';
 
 /** English number words; others remain words, which must match too. */
 const SMALL =
@@ -28,7 +29,7 @@ export function withDigits(tokens: readonly Token[]): Token[] {
   const out: Token[] = [];
   for (let at = 0; at < parts.length; ) {
     const token = parts[at] as Token;
-    const found = readNumber(parts, at);
+    const found = isTitle(token, parts[at - 1]) ? undefined : readNumber(parts, at);
     // `Nineteen ten` is 1910, `two thirty` a time: what follows says what a number is.
     const alone = found && !isNumeral(parts[at + found.length]) && !isNumeral(parts[at - 1]);
     const read = alone ? found : undefined;
@@ -38,8 +39,14 @@ export function withDigits(tokens: readonly Token[]): Token[] {
   return out;
 }
 
-const isNumeral = (token: Token | undefined): boolean =>
+/** A number, or a word of one. */
+export const isNumeral = (token: Token | undefined): boolean =>
   token !== undefined && (VALUES.has(token.word) || SCALES.has(token.word) || isNumber(token.word));
+
+/** `Who directed Seven`, `Ocean’s Eleven`: a capital makes it a name, unless it is the number of one (`World War Two`). */
+const isTitle = ({ raw, start }: Token, before: Token | undefined): boolean =>
+  !start && /^\p{Lu}\p{Ll}/u.test(raw) && !(before !== undefined && isName(before));
+const isName = ({ raw, word, start }: Token): boolean => /^\p{Lu}/u.test(raw) && !(start && STARTERS.has(word));
 
 /** `1,000` is 1000. Anything else (`3,5`, `007`, `1.0`, `1.2.3`) equals only itself. */
 const plainDigits = (token: Token): Token =>

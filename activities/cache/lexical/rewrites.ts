@@ -1,3 +1,9 @@
+/** What is in all that has it: `the embassies of a country` are elsewhere. */
+const PARTS =
+  'states|provinces|counties|regions|cantons|districts|cities|lakes|volcanoes|airports|bones|teeth|muscles|chapters|pages|episodes|seasons|days|weeks|months|hours|minutes|seconds|rooms|floors';
+/** Won by teams alone: of a race or a medal it may be a person. */
+const EVENT = 'world|stanley|super|champions|premier cup|bowl|league|series';
+
 /**
  * Ways to put one question, each as a pattern and its usual form. In a pattern `a|b` is either word, `*` the words
  * between its two ends (at least one), `@` one word. A pattern covers the whole text. Applied in this order.
@@ -23,8 +29,8 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['how much does|will|would|did it cost to *', 'what does|will|would|did it cost to *'],
   ['what does * cost', 'what is the price of *'],
   ['how many people live in *', 'what is the population of *'],
-  ['how many people are there in *', 'what is the population of *'],
-  ['how many @ do|does * have', 'how many @ are there in *'],
+  [`how many ${PARTS} do|does * have`, `how many ${PARTS} are there in *`],
+  ['how many @ do|does a|an * have', 'how many @ are there in a|an *'],
   ['how many @ are in *', 'how many @ are there in *'],
   ['how many @ @ are in *', 'how many @ @ are there in *'],
   ['how many @ is in *', 'how many @ are there in *'],
@@ -34,7 +40,9 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['who painted *', 'who is the painter of *'],
   ['who composed *', 'who is the composer of *'],
   ['who directed *', 'who is the director of *'],
-  ['what team won *', 'who won *'],
+  [`what team won the ${EVENT}`, `who won the ${EVENT}`],
+  [`what team won the ${EVENT} in @`, `who won the ${EVENT} in @`],
+  [`what team won the @ ${EVENT}`, `who won the @ ${EVENT}`],
   ['where is|are|was|were * located|situated', 'where is|are|was|were *'],
   ['at what time *', 'what time *'],
   ['in what year *', 'what year *'],
@@ -56,7 +64,7 @@ export const OWNED =
 
 /** Before `how do I`, `how can I` and `how to` these verbs ask for different things: `how do I look`, `how can I look`. */
 export const STATES =
-  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand';
+  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand come rate owe weigh mean';
 
 /** Names of several words, as the whole of a name. */
 export const ALIASES: readonly (readonly [from: string, to: string])[] = [
@@ -71,6 +79,8 @@ export const ALIASES: readonly (readonly [from: string, to: string])[] = [
   ['the U.S', 'the USA'],
   ['mobile phone', 'cellphone'],
   ['mobile phones', 'cellphones'],
+  ['quickest way', 'fastest way'],
+  ['quickest route', 'fastest route'],
   ['cell phone', 'cellphone'],
   ['cell phones', 'cellphones'],
 ];
@@ -119,7 +129,7 @@ export const FRAMES: readonly string[] = [
   'can|could|would|will you please|kindly explain',
   'can|could|would|will you explain',
   'please tell me|us',
-  'tell|give|show me|us',
+  'tell|show me|us',
   'explain to me',
   'explain',
   'please name',

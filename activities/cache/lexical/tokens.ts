@@ -25,7 +25,6 @@ const CONTRACTIONS: Readonly<Record<string, readonly string[]>> = {
   wont: ['will', 'not'],
   "shan't": ['shall', 'not'],
   "ain't": ['is', 'not'],
-  "let's": ['let', 'us'],
   gonna: ['going', 'to'],
   wanna: ['want', 'to'],
   "when's": ['when', 'is'],

@@ -68,6 +68,12 @@ export const MENTIONS = set(
 `,
 );
 
+/** In a text with one of these a spelling may be what is asked for: `is adress correct`, `is colour British`. Spellings are then not the same. */
+export const ORTHOGRAPHY = set(
+  `correct correctly incorrect right wrong write writes writing written type typing typo typos misspelled misspelt mistake mistakes
+   proofread autocorrect dictionary edit british american uk usa britain america commonwealth`,
+);
+
 /** Words that open an English question or command: a capital at the start of a sentence says nothing about them. */
 const IMPERATIVES = set(
   `tell set turn show give name list explain describe find compare convert calculate play wake remind open close
@@ -118,7 +124,7 @@ export const SAFE_NAMES = set(
    toronto vancouver sydney melbourne manchester birmingham edinburgh glasgow chicago boston seattle texas
    california florida hamlet shakespeare mozart beethoven einstein newton northern
    english monday tuesday wednesday thursday friday saturday sunday january february april june july september october
-   november december christmas iphone ipad android fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux`,
+   november december christmas iphone ipad fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux`,
 );
 
 /** Abbreviations whose small letters are no word. */
@@ -133,11 +139,11 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map(
    |analyse analyze|behaviour behavior|neighbour neighbor|neighbours neighbors|flavour flavor|honour honor|labour labor
    |catalogue catalog|cheque check#|defence defense|licence license|travelling traveling|traveller traveler|cancelled canceled
    |aeroplane airplane|aeroplanes airplanes|tv television|tvs televisions|begin commence start|begins commences starts
-   |quickest fastest|happen occur|happens occurs|petrol gasoline|photo photograph|photos photographs|telephone phone
+   |petrol gasoline|photo photograph|photos photographs|telephone phone
    |instalment installment|instalments installments|jewellery jewelry|tyre tire#|tyres tires#|pyjamas pajamas|okay ok
    |programme program|programmes programs|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt|moustache mustache
    |adress address|acount account|recieve receive|seperate separate|definately definitely|occured occurred|untill until
-   |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|calender calendar|enviroment environment
+   |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|enviroment environment
    |goverment government|neccessary necessary|adn and|diffrence difference|diference difference|statment statement
    |vegitarian vegetarian|conection connection|bagage baggage|allowence allowance|emergancy emergency|acess access
    |restaraunt restaurant|restarant restaurant|resturant restaurant

@@ -69,6 +69,16 @@ const SAME: readonly QuestionPair[] = [
   ['how do i um check my data usage', 'How do I check my data usage?'],
   ['Can you tell me whether it is open?', 'Is it open?'],
   ['Where can I find the restaurant?', 'Where can I find the resturant?'],
+  ['Which team won the 1998 World Cup?', 'Who won the World Cup in 1998?'],
+  ['How many states does the USA have?', 'How many states are in the USA?'],
+  ['How many calories does a banana have?', 'How many calories are in a banana?'],
+  ['Who won World War Two?', 'Who won World War 2?'],
+  ['Can i cancel what i ordered?', 'Can I cancel what I ordered?'],
+  ['OK do you ship to Ohio?', 'Do you ship to Ohio?'],
+  ['Are you open!', 'Are you open?'],
+  ['In winter, is the park open?', 'Is the park open in winter?'],
+  ['Can you tell me when it is open?', 'When is it open?'],
+  ['What is the quickest way to Leeds?', 'What is the fastest way to Leeds?'],
 ];
 
 describe('lexical guard', () => {
