@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { didYouMean } from '../did-you-mean.js';
 import type { Duration } from '../duration.js';
+import { bare } from '../media.js';
 import type { CacheAgreement, SemanticCachePlan } from '../plan/plan.js';
 import { misfit } from './fits.js';
-import { type Freshness, resolveFreshness } from './freshness.js';
+import { checkKeys, type Freshness, resolveFreshness } from './freshness.js';
 import { invalid } from './invalid.js';
 import { type Assignable, toBinding } from './reference.js';
 import type { GraphScope } from './scope.js';
@@ -53,7 +55,16 @@ export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
   ...options,
 });
 
-export function resolveCache(cache: SemanticCache, where: string, scope: GraphScope): SemanticCachePlan {
+const KEYS = ['key', 'ttl', 'minSimilarity', 'embedder', 'maxErrorRate', 'reask', 'agree', 'shared', 'freshness'];
+
+/** @param output schema of the stage's output */
+export function resolveCache(
+  cache: SemanticCache,
+  where: string,
+  scope: GraphScope,
+  output: z.ZodType | undefined,
+): SemanticCachePlan {
+  checkKeys(cache, KEYS, where);
   const { maxErrorRate, reask, agree, freshness } = cache;
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
     throw invalid(`${where}.minSimilarity`, `must be above 0 and at most 1, not ${cache.minSimilarity}`);
@@ -67,7 +78,7 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
     throw invalid(`${where}.maxErrorRate`, `must be above 0 and at most 0.5, not ${maxErrorRate}`);
   if (reask !== undefined && !(reask >= 0 && reask <= 1))
     throw invalid(`${where}.reask`, `must be a share from 0 to 1, not ${reask}`);
-  checkAgreement(agree, where);
+  checkAgreement(agree, where, output);
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),
@@ -81,11 +92,13 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
   };
 }
 
-function checkAgreement(agree: CacheAgreement | undefined, where: string): void {
+function checkAgreement(agree: CacheAgreement | undefined, where: string, output: z.ZodType | undefined): void {
   if (agree === undefined || agree.by === 'text') return;
   if (agree.by === 'fields') {
-    if (Array.isArray(agree.fields) && agree.fields.length > 0) return;
-    throw invalid(`${where}.agree.fields`, 'must name one output field at least');
+    if (!Array.isArray(agree.fields) || agree.fields.length === 0)
+      throw invalid(`${where}.agree.fields`, 'must name one output field at least');
+    checkFields(agree.fields, `${where}.agree.fields`, output);
+    return;
   }
   if (agree.by === 'model') {
     if (typeof agree.model === 'string' && agree.model !== '') return;
@@ -94,4 +107,19 @@ function checkAgreement(agree: CacheAgreement | undefined, where: string): void 
   if (agree.by !== 'similarity') throw invalid(`${where}.agree.by`, 'must be text, fields, similarity or model');
   if (!(agree.atLeast > 0 && agree.atLeast <= 1))
     throw invalid(`${where}.agree.atLeast`, `must be above 0 and at most 1, not ${agree.atLeast}`);
+}
+
+/** A field that no answer has is equal in all of them: every hit would count as right. */
+function checkFields(fields: readonly string[], where: string, output: z.ZodType | undefined): void {
+  const schema = output && bare(output);
+  if (!(schema instanceof z.ZodObject)) return;
+  const { catchall } = schema.def;
+  if (catchall !== undefined && !(catchall instanceof z.ZodNever)) return;
+  const known = Object.keys(schema.shape);
+  const unknown = fields.find((field) => !known.includes(field));
+  if (unknown === undefined) return;
+  throw invalid(
+    where,
+    `names "${unknown}", which the output does not have; it has ${known.join(', ')}${didYouMean(unknown, known)}`,
+  );
 }

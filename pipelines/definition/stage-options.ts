@@ -107,7 +107,7 @@ const cacheOf = (
   scope: GraphScope,
 ) => {
   if (typeof cache !== 'object' || cache === null) throw invalid(where, 'must be semantic({ key }) or exact()');
-  return 'kind' in cache ? resolveExact(cache, where, uses, scope) : resolveCache(cache, where, scope);
+  return 'kind' in cache ? resolveExact(cache, where, uses, scope) : resolveCache(cache, where, scope, uses[0]?.output);
 };
 
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {

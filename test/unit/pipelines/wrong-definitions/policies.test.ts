@@ -104,6 +104,18 @@ const POLICIES: readonly Case[] = [
   ],
   ['a cache that is none', 'a.cache', /semantic\(\{ key \}\) or exact\(\)/, () => policy({ cache: 'exact' })],
   [
+    'a misspelt option of a semantic cache',
+    'a.cache.freshnes',
+    /known: key, ttl/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, freshnes: {} } as Anything) }),
+  ],
+  [
+    'an agreement by a field that the output does not have',
+    'a.cache.agree.fields',
+    /"txet", which the output does not have; it has text/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, agree: { by: 'fields', fields: ['txet'] } }) }),
+  ],
+  [
     'a misspelt option of a cache',
     'a.cache.tll',
     /known: kind, ttl/,
