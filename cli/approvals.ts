@@ -30,12 +30,28 @@ export const approvalTable = (approvals: readonly Approval[]): string =>
     ['stage', 'what', 'until', 'else'],
     approvals.map(({ path, subject, call, until, otherwise }) => [
       path,
-      call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject,
+      visible(call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject),
       `${until.slice(0, 19)}Z`,
       otherwise ? 'approved' : 'rejected',
     ]),
     approvals.map(({ run, nonce }) => [`millrace approve ${run} ${nonce}`]),
   );
+
+/**
+ * Callers and models write what is shown here, and a person decides by it: characters that a terminal obeys or does not show
+ * (escape sequences, line breaks, changes of the direction of writing) are shown by their numbers.
+ */
+const visible = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`);
+
+/** The name of this account; in a container its number may be all there is. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`;
+  }
+}
 
 export interface DecideOptions extends Omit<ApprovalBody, 'nonce' | 'stage'> {
   readonly tenant?: string;
@@ -50,7 +66,7 @@ export async function decide(
   settings: Settings,
   decision: 'approve' | 'reject',
   { run, nonce }: { readonly run: string; readonly nonce: string },
-  { tenant, json, by = userInfo().username, ...given }: DecideOptions,
+  { tenant, json, by = accountName(), ...given }: DecideOptions,
 ): Promise<void> {
   const document = await clientOf(settings, tenant)[decision](run, { ...given, by, nonce });
   if (json) return print(JSON.stringify(document));

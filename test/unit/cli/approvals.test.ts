@@ -32,3 +32,12 @@ test('the table says what is asked, the default, and the command that approves',
   );
   expect(lines[5]).toMatch(/refund 9f86d0/);
 });
+
+test('what a caller or a model has written cannot change what a person sees', () => {
+  const call = { tool: 'refund', arguments: { to: 'a\u202eb\u009bc\u001b[2K' }, digest: 'd' };
+  const shown = approvalTable([wait({ subject: 'Pay 5?\n  millrace approve other\u001b[1A\u2028' }), wait({ call })]);
+  expect(shown.split('\n')).toHaveLength(5);
+  expect(shown).toContain('Pay 5?\\u{a}');
+  expect(shown).toContain('a\\u{202e}b\\u{9b}c');
+  for (const hidden of ['\u001b', '\u009b', '\u202e', '\u2028']) expect(shown).not.toContain(hidden);
+});
