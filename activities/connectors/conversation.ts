@@ -60,7 +60,18 @@ const PLAIN: Exclude<PromptTemplate, string> = {
   start: 'Assistant:',
 };
 
-/** The conversation as one text. */
+/** Signs by which models tell the parts of a conversation, as their tokenizers read them anywhere in a text. */
+const SIGNS = /<\|[^<>|\s]{1,64}\|>|<\/?s>|\[\/?INST\]|<<\/?SYS>>|<(?:start|end)_of_turn>/g;
+
+/** A text in which no sign of the template stands: it could end its turn and go on as another role. */
+function withoutSigns(content: string, { system, user, assistant, start }: Exclude<PromptTemplate, string>): string {
+  const signs = new Set([system, user, assistant, start].join('\n').match(SIGNS));
+  let text = content;
+  for (const sign of signs) text = text.split(sign).join(`${sign.slice(0, 1)} ${sign.slice(1)}`);
+  return text;
+}
+
+/** The conversation as one text. Signs of the template in what is said are parted by a space. */
 export function promptOf(conversation: Conversation, template: PromptTemplate): string {
   const turns = turnsOf(conversation);
   const [only] = turns;
@@ -69,7 +80,7 @@ export function promptOf(conversation: Conversation, template: PromptTemplate): 
   const said = turns.map(({ role, content }) => {
     const form = role === 'assistant' ? forms.assistant : role === 'system' ? forms.system : forms.user;
     // Not `replace`: in a text, `$&` means something there.
-    return form.split('{content}').join(content);
+    return form.split('{content}').join(withoutSigns(content, forms));
   });
   return said.join('') + forms.start;
 }
