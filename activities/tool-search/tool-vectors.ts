@@ -1,3 +1,4 @@
+import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { EmbedCaller, Embedder } from '../cache/index.js';
 
 /** Vectors kept: of 384 numbers they take 15 MB. */
@@ -7,6 +8,7 @@ const AT_ONCE = 8;
 
 /** Vectors of texts by embedder, the last used ones; two searches of the same text share its call. */
 export class ToolVectors {
+  /** By a hash of the text: queries are as long as callers make them. */
   readonly #kept = new Map<string, Promise<Float32Array>>();
 
   async of(
@@ -33,7 +35,7 @@ export class ToolVectors {
     signal: AbortSignal,
     caller: EmbedCaller,
   ): Promise<Float32Array> {
-    const key = `${fingerprint} ${text}`;
+    const key = sha256Hex(`${fingerprint} ${text}`);
     for (let known = this.#kept.get(key); known !== undefined; known = this.#kept.get(key)) {
       const vector = await known.catch(() => undefined);
       // A shared call that another search has aborted is made again, by the first search that comes.

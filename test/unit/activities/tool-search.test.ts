@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import type { Embedder } from '../../../activities/cache/index.js';
 import { toolSearchKind } from '../../../activities/tool-search/index.js';
@@ -51,6 +53,19 @@ it('embeds each tool once, also when two searches come together', async () => {
   expect(state.calls).toBe(TOOLS.length + 1);
   await search(embedder, 'parcel', 1);
   expect(state.calls).toBe(TOOLS.length + 2);
+});
+
+it('keeps no long query in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const LONG = 1_000_000;
+  const { embedder } = counting();
+  const short: Embedder = { ...embedder, embed: (text, ...rest) => embedder.embed(text.slice(0, 100), ...rest) };
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 40; i++) await search(short, `${i} `.repeat(LONG / 3), 1);
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * LONG);
 });
 
 it('keeps no failure', async () => {
