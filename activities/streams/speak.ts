@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
@@ -95,9 +96,7 @@ export async function speakWhole<T extends Served>(
   serve: Serve<T>,
   onChunk: OnChunk = () => undefined,
 ): Promise<T | undefined> {
-  const splitter = new SentenceSplitter();
-  const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
-  const pieces = [...splitter.push(whole), ...splitter.end()];
+  const pieces = await piecesOf(Array.isArray(text) ? text.join(' ') : String(text ?? ''), attempt.signal);
   const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
   if (texts.length < 2) return undefined;
   async function* sentences({ number }: { readonly number: number }): AsyncGenerator<Sentence> {
@@ -110,6 +109,20 @@ export async function speakWhole<T extends Served>(
   // If only cached answers are allowed, nothing is heard unless all are there.
   if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
   return await speak(parts, { call, attempt }, sentences, one, onChunk);
+}
+
+/** Characters that are divided into sentences at a time, some milliseconds: a worker has other calls meanwhile. */
+const AT_ONCE = 16_384;
+
+async function piecesOf(text: string, signal: AbortSignal): Promise<string[]> {
+  const splitter = new SentenceSplitter();
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; at += AT_ONCE) {
+    for (const piece of splitter.push(text.slice(at, at + AT_ONCE))) pieces.push(piece);
+    if (at + AT_ONCE < text.length) await setImmediate();
+    signal.throwIfAborted();
+  }
+  return [...pieces, ...splitter.end()];
 }
 
 type ChannelSource = NonNullable<StageCall['reads']>[string];

@@ -110,10 +110,11 @@ export function sentences(text: string): string[] {
  * @param then what follows: more text, none, or none for the time being
  */
 function boundary(text: string, from: number, then: 'more' | 'end' | 'settle'): number | undefined {
+  const first = text.search(/\S/);
   let at = from;
   while (at < text.length) {
     const char = text[at] as string;
-    if (char === '\n' && text.slice(0, at).trim() !== '') return at;
+    if (char === '\n' && first >= 0 && first < at) return at;
     if (!TERMINAL.test(char)) {
       at += 1;
       continue;
@@ -204,18 +205,23 @@ function undecided(text: string): number {
 
 /** Behind the last clause of a text, else before its last word; undefined if that leaves too little. */
 function breakIn(text: string): number | undefined {
+  const first = text.search(/\S/);
+  const rest = first < 0 ? -1 : text.slice(first + LEAST_CUT - 1).search(/\S/);
+  if (rest < 0) return undefined;
+  // Up to an index behind this one there is enough.
+  const enough = first + LEAST_CUT - 1 + rest;
   let clause: number | undefined;
   for (const { index, 0: mark } of text.matchAll(CLAUSE)) {
     const end = index + mark.trimEnd().length;
     // "1,000" and "10:30" are no clauses.
     const breaks = /[、，；：—]/u.test(mark) || isSpace(text[end] ?? '');
-    if (breaks && text.slice(0, end).trim().length >= LEAST_CUT) clause = end;
+    if (breaks && end > enough) clause = end;
   }
   if (clause !== undefined) return clause;
   let word: number | undefined;
   // The last word may be incomplete.
   for (const { index } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
-    if (index > 0 && text.slice(0, index).trim().length >= LEAST_CUT) word = index;
+    if (index > enough) word = index;
   }
   return word;
 }
