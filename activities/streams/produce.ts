@@ -48,12 +48,12 @@ export async function produceText<T extends Output>(
   { run, call, signal, onDelta, onEntry }: About,
   serve: (producing: Producing) => Promise<T>,
 ): Promise<T> {
-  const { own, release } = linkedAbort(signal);
   const path = call.path ?? call.stage;
   const options = { signal, ttlMs: channelTtlMs(call) };
-  const writers = await Promise.all(
+  const writers = await allOpen(
     (call.writes ?? []).map((of) => ChannelWriter.open(channels, { run, path, of }, options)),
   );
+  const { own, release } = linkedAbort(signal);
   const fail = (error: unknown) => own.abort(error);
   let sinks: readonly TextSink[] = [];
   try {
@@ -125,6 +125,16 @@ export async function produceText<T extends Output>(
     for (const sink of sinks) sink.end();
     for (const writer of writers) writer.close();
   }
+}
+
+/** Of writers of which one cannot be opened, the others are closed: they would go on to look after their channels. */
+async function allOpen(opening: readonly Promise<ChannelWriter>[]): Promise<ChannelWriter[]> {
+  const opened = await Promise.allSettled(opening);
+  const failed = opened.find((each) => each.status === 'rejected');
+  const writers = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  if (failed === undefined) return writers;
+  for (const writer of writers) writer.close();
+  throw failed.reason;
 }
 
 const SENTENCES: ReadonlySet<string> = new Set(['sentences']);

@@ -110,6 +110,23 @@ describe('a producer', () => {
     expect(end).toEqual({ as: 'done', outcome: { output: { text: ANSWER } } });
   });
 
+  it('writes no more to one stream when the other cannot be opened', async () => {
+    const { produce, channels } = run();
+    const open = channels.open.bind(channels);
+    channels.open = async (name, owner) => {
+      if (name.of === 'tokens') throw new Error('away');
+      return await open(name, owner);
+    };
+    const append = vi.spyOn(channels, 'append');
+    await expect(produce(whole(), producer({ writes: ['sentences', 'tokens'] }))).rejects.toMatchObject({
+      code: 'STREAM_LOST',
+    });
+    append.mockClear();
+    // A writer looks after its channel every second.
+    await sleep(1_300);
+    expect(append).not.toHaveBeenCalled();
+  });
+
   it('goes on behind what is committed when the next attempt repeats it', async () => {
     const { produce, read, deltas } = run();
     await expect(produce(breaksAfter(30))).rejects.toThrow('broke off');
@@ -358,6 +375,21 @@ describe('a whole text that is heard while it is spoken', () => {
     // What has ended is not made again.
     expect(await speak()).toEqual(outcome);
     expect(said).toHaveLength(3);
+  });
+
+  it('leaves time for other calls while a long text is divided, and ends with its attempt', async () => {
+    const own = new AbortController();
+    const text = '\n'.repeat(1_000_000) + ANSWER;
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      if (turns === 20) own.abort(new Error('the run was cancelled'));
+      else setImmediate(count);
+    };
+    setImmediate(count);
+    const given = { call, attempt: attemptOf('r3', own.signal), field: 'text', text };
+    const never = async () => Promise.reject(new Error('called'));
+    await expect(speakWhole(parts(new MemoryChannelLog()), given, never)).rejects.toThrow('the run was cancelled');
   });
 
   it('is left to a single call if it is a single sentence', async () => {
