@@ -35,7 +35,7 @@ local function drop(member)
   redis.call('ZREM', KEYS[1], member)
   redis.call('ZREM', KEYS[2], member)
   redis.call('HDEL', KEYS[3], member)
-  redis.call('HINCRBY', KEYS[4], 'bytes', -bytes)
+  redis.call('HINCRBY', KEYS[4], 'bytes', 0 - bytes)
   gone[#gone + 1] = member
   freed = freed + bytes
 end

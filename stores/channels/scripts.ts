@@ -52,7 +52,8 @@ const TRIM = `local function trim()
     from = from + 1
   end
   redis.call('hset', KEYS[1], 'from', from)
-  redis.call('hincrby', KEYS[1], 'bytes', -dropped)
+  -- Not -dropped: before Redis 7.2 that is the text "-0" if none was, which is no number.
+  redis.call('hincrby', KEYS[1], 'bytes', 0 - dropped)
 end`;
 
 export const append = script<
