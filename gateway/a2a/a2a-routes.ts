@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
-import { readRun } from '../../runs/read.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
@@ -12,65 +11,23 @@ import { baseUrlOf } from '../http/public-url.js';
 import { expectModest } from '../input/input-size.js';
 import { type Agent, Agents } from './agents.js';
 import { cardOf, cardPathOf } from './card.js';
-import { Contexts, RECORDED_MS } from './contexts.js';
+import { Contexts } from './contexts.js';
 import { AGENT_CARD, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
-import { noPush, sentIn, taskIn } from './message.js';
-import { LONGEST_ID, type StreamResponse, type Task, VERSION, VERSION_HEADER } from './protocol.js';
-import { artifactsOf, asks, statusOf, submitted, type TaskName, taskOf } from './task.js';
-import * as tasks from './tasks.js';
+import { methodOf } from './methods.js';
+import { LONGEST_ID, type StreamResponse } from './protocol.js';
+import { artifactsOf, statusOf, submitted, taskOf } from './task.js';
+import type { Ask, FollowedTask } from './tasks.js';
 import { TaskUpdates } from './updates.js';
+import { VERSION_NAME, versionIn, wireOf } from './versions.js';
 
 type OfAgent = { Params: { pipeline: string } };
-type Result = object;
-type Method = (ask: tasks.Ask, params: Json) => Promise<Result | tasks.FollowedTask>;
 
 /** Clients may keep a card for a moment; it changes with a deployment. */
 const CARD_CACHE = 'private, max-age=60';
 /** The protocol's client for Python gives up after 5 s without a byte. */
 const KEEP_ALIVE_MS = 3_000;
 const WELL_KNOWN = '/.well-known/agent-card.json';
-
-const METHODS: Readonly<Record<string, Method>> = {
-  async SendMessage(ask, params) {
-    const sent = sentIn(params);
-    if (sent.taskId !== undefined) {
-      const decided = await tasks.decide(ask, sent, sent.taskId);
-      if (sent.immediate) return { task: await now(ask, decided.name) };
-      return { task: await atItsTurn(ask, await tasks.followDecided(ask, decided)) };
-    }
-    if (!sent.immediate) return { task: await atItsTurn(ask, await tasks.followStarted(ask, sent)) };
-    const { name, found } = await tasks.startTask(ask, sent);
-    return { task: await taskOf(ask.deps, ask, found, name.context) };
-  },
-  async SendStreamingMessage(ask, params) {
-    const sent = sentIn(params);
-    if (sent.taskId === undefined) return await tasks.followStarted(ask, sent);
-    return await tasks.followDecided(ask, await tasks.decide(ask, sent, sent.taskId));
-  },
-  async SubscribeToTask(ask, params) {
-    const run = taskIn(params);
-    const { context, record } = await tasks.findTask(ask, run);
-    tasks.expectOpen(record.document);
-    return await tasks.followTask(ask, { run, context });
-  },
-  async GetTask(ask, params) {
-    const { context, record } = await tasks.findTask(ask, taskIn(params), { settleMs: RECORDED_MS });
-    return await taskOf(ask.deps, ask, record.document, context);
-  },
-  CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),
-};
-
-/** Methods of the protocol that are not offered, with the protocol's errors. */
-function notOffered(method: string): ProtocolError {
-  if (method.endsWith('TaskPushNotificationConfig') || method.endsWith('TaskPushNotificationConfigs')) return noPush();
-  if (method === 'ListTasks')
-    return new ProtocolError(RPC.unsupportedOperation, 'INVALID_INPUT', 'tasks are listed by GET /v1/runs');
-  if (method === 'GetExtendedAgentCard')
-    return new ProtocolError(RPC.unsupportedOperation, 'INVALID_INPUT', 'the card is the same for all who may see it');
-  const known = Object.keys(METHODS).join(', ');
-  return new ProtocolError(RPC.methodNotFound, 'INVALID_INPUT', `there are the methods ${known}`, 'method');
-}
 
 /** `/a2a/{pipeline}`: each pipeline as an agent of A2A (https://a2a-protocol.org), by its JSON-RPC binding. */
 export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -79,9 +36,10 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   takeJson(app);
 
   const sendCard = (request: FastifyRequest, reply: FastifyReply, agent: Agent) => {
-    reply.header('cache-control', CARD_CACHE);
+    reply.header('cache-control', CARD_CACHE).header('vary', VERSION_NAME);
     const { key } = callerOf(request);
-    return cardOf(agent, { base: baseUrlOf(deps.publicUrl, request), withKeys: key !== undefined });
+    const base = baseUrlOf(deps.publicUrl, request);
+    return cardOf(agent, { base, withKeys: key !== undefined, version: versionIn(request) });
   };
   app.get<OfAgent>(`/a2a/:pipeline${WELL_KNOWN}`, { config: { doc: AGENT_CARD } }, async (request, reply) =>
     sendCard(request, reply, agents.get(request.params.pipeline, callerOf(request))),
@@ -104,12 +62,12 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       expectModest(body, 'body');
       id = idOf(body);
       const { method, params } = messageIn(body);
-      expectVersion(request);
-      const run = Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
-      if (run === undefined) throw notOffered(method);
-      const result = await run(ask, params);
-      if (!('happenings' in result)) return { jsonrpc: '2.0', id, result };
-      await stream(ask, reply, result, id);
+      const wire = wireOf(request, method);
+      const { known, run } = methodOf(method, wire);
+      const result = await run(ask, wire.paramsOf(known, params));
+      if (!('happenings' in result)) return { jsonrpc: '2.0', id, result: wire.resultOf(known, result) };
+      const turnEnds = known !== 'SubscribeToTask';
+      await stream(ask, reply, result, { id, write: (event) => wire.eventOf(event, turnEnds) });
       return reply;
     } catch (thrown) {
       const error = asMillraceError(thrown);
@@ -146,38 +104,19 @@ function messageIn(body: Json): { readonly method: string; readonly params: Json
   return { method, params };
 }
 
-/** Patch versions do not count; no version is 0.3. */
-function expectVersion({ headers }: FastifyRequest): void {
-  const { [VERSION_HEADER]: given = '' } = headers;
-  if (typeof given === 'string' && given.split('.', 2).join('.') === VERSION) return;
-  const named = given === '' ? '0.3, since it is not given' : `"${String(given)}"`;
-  const message = `A2A-Version must be ${VERSION}; it is ${named}`;
-  throw new ProtocolError(RPC.versionNotSupported, 'INVALID_HEADER', message, 'A2A-Version');
-}
-
-const now = async (ask: tasks.Ask, { run, context }: TaskName): Promise<Task> =>
-  await taskOf(ask.deps, ask, (await readRun(ask.deps, run, ask.caller)).document, context);
-
-/** The task when it has ended, or waits for its client; when this process shuts down, as it is. */
-async function atItsTurn(ask: tasks.Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {
-  try {
-    for await (const each of happenings) {
-      if ('document' in each) return await taskOf(ask.deps, ask, each.document, name.context);
-      if ('waits' in each) return { id: name.run, contextId: name.context, status: asks(name, each.waits) };
-    }
-    return await now(ask, name);
-  } finally {
-    done();
-  }
+interface Answering {
+  readonly id: Json;
+  /** Writes an event in the version of the request. */
+  readonly write: (event: StreamResponse) => object;
 }
 
 /** Responds with the updates of a task. */
-async function stream(ask: tasks.Ask, reply: FastifyReply, followed: tasks.FollowedTask, id: Json): Promise<void> {
+async function stream(ask: Ask, reply: FastifyReply, followed: FollowedTask, { id, write }: Answering): Promise<void> {
   const { deps, request } = ask;
   const events = new EventStream(reply, KEEP_ALIVE_MS);
   const send = (data: object) => events.send({ data: JSON.stringify({ jsonrpc: '2.0', id, ...data }) });
   try {
-    for await (const result of updatesOf(ask, followed)) await send({ result });
+    for await (const event of updatesOf(ask, followed)) await send({ result: write(event) });
   } catch (thrown) {
     const error = asMillraceError(thrown);
     Object.assign(request.notes, { code: error.code, error });
@@ -189,10 +128,7 @@ async function stream(ask: tasks.Ask, reply: FastifyReply, followed: tasks.Follo
   }
 }
 
-async function* updatesOf(
-  ask: tasks.Ask,
-  { name, found, happenings }: tasks.FollowedTask,
-): AsyncGenerator<StreamResponse> {
+async function* updatesOf(ask: Ask, { name, found, happenings }: FollowedTask): AsyncGenerator<StreamResponse> {
   const { deps, agent, caller } = ask;
   yield { task: found ? await taskOf(deps, ask, found, name.context) : submitted(name) };
   const updates = new TaskUpdates(name, agent, found !== undefined);

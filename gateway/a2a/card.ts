@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { Agent } from './agents.js';
-import { VERSION } from './protocol.js';
+import { V0_3 } from './v0-3.js';
+import { V1_0, WIRES } from './versions.js';
 
 const ANY: Readonly<Record<MediaKind, string>> = {
   image: 'image/*',
@@ -10,35 +11,51 @@ const ANY: Readonly<Record<MediaKind, string>> = {
   file: 'application/octet-stream',
 };
 
+const BINDING = 'JSONRPC';
+/** The name of the scheme by which callers give their keys. */
+const KEY = 'key';
+const BEARER = { scheme: 'Bearer', description: 'A key of the gateway' };
+
 export const pathOf = (pipeline: string): string => `/a2a/${pipeline}`;
 export const cardPathOf = (pipeline: string): string => `${pathOf(pipeline)}/.well-known/agent-card.json`;
 
-/**
- * The card of an agent, which has one skill.
- * @param base base URL of the gateway for the caller
- * @param withKeys whether the gateway asks its callers for keys
- */
-export function cardOf(
-  { pipeline, model, takes, gives }: Agent,
-  { base, withKeys }: { readonly base: string; readonly withKeys: boolean },
-): JsonObject {
+interface CardScope {
+  /** Base URL of the gateway for the caller. */
+  readonly base: string;
+  /** Whether the gateway asks its callers for keys. */
+  readonly withKeys: boolean;
+  /** The version that the caller names; empty if it names none. */
+  readonly version: string;
+}
+
+/** The card of an agent, which has one skill. For callers that do not name 1.0 it has the fields of 0.3 too. */
+export function cardOf({ pipeline, model, takes, gives }: Agent, { base, withKeys, version }: CardScope): JsonObject {
   const { name, plan } = pipeline;
   const description = pipeline.description || `Runs the pipeline ${name}`;
   const texts = model ? ['text/plain'] : [];
   const inputModes = [...texts, 'application/json', ...[...takes].map((kind) => ANY[kind])];
   const outputModes = [...texts, 'application/json', ...[...gives].map((kind) => ANY[kind])];
+  const url = `${base}${pathOf(name)}`;
+  const isNew = version === V1_0.version;
   return {
     name,
     description,
     version: plan.version,
-    supportedInterfaces: [{ url: `${base}${pathOf(name)}`, protocolBinding: 'JSONRPC', protocolVersion: VERSION }],
+    supportedInterfaces: WIRES.map((wire) => ({ url, protocolBinding: BINDING, protocolVersion: wire.version })),
     capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
     ...(withKeys && {
-      securitySchemes: { key: { httpAuthSecurityScheme: { scheme: 'Bearer', description: 'A key of the gateway' } } },
-      securityRequirements: [{ schemes: { key: { list: [] } } }],
+      securitySchemes: { [KEY]: { httpAuthSecurityScheme: BEARER, ...(!isNew && { type: 'http', ...BEARER }) } },
+      securityRequirements: [{ schemes: { [KEY]: { list: [] } } }],
     }),
     defaultInputModes: inputModes,
     defaultOutputModes: outputModes,
     skills: [{ id: name, name, description, tags: [name], inputModes, outputModes }],
+    ...(!isNew && {
+      protocolVersion: `${V0_3.version}.0`,
+      url,
+      preferredTransport: BINDING,
+      supportsAuthenticatedExtendedCard: false,
+      ...(withKeys && { security: [{ [KEY]: [] }] }),
+    }),
   };
 }

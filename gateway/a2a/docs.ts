@@ -1,14 +1,18 @@
 import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
-import { LONGEST_ID, VERSION } from './protocol.js';
+import { LONGEST_ID } from './protocol.js';
+import { VERSION_NAME, VERSIONS, WIRES } from './versions.js';
 
 const text: Schema = { type: 'string' };
 const id: Schema = { type: ['string', 'number', 'null'] };
 const requestId: Schema = { type: ['string', 'number'], maxLength: LONGEST_ID };
+const version: NonNullable<RouteDoc['headers']> = {
+  [VERSION_NAME]: { description: `The version of the protocol: ${VERSIONS.join(' or ')}; without it 0.3` },
+};
 const card = json({
   type: 'object',
-  description: 'AgentCard of A2A 1.0',
+  description: 'AgentCard of A2A 1.0; unless the request names 1.0, with the fields of 0.3 too',
   properties: { name: text, description: text, version: text, supportedInterfaces: { type: 'array' } },
   required: ['name', 'description', 'version', 'supportedInterfaces'],
 });
@@ -32,6 +36,7 @@ export const AGENT_CARD: RouteDoc = {
   operation: 'getAgentCard',
   summary: 'The card of a pipeline as an agent of A2A',
   path: { pipeline: { description: 'The pipeline’s name' } },
+  headers: version,
   answers: { 200: { description: 'The card', content: card } },
   problems: ['PIPELINE_NOT_FOUND'],
 };
@@ -40,6 +45,7 @@ export const ONLY_AGENT_CARD: RouteDoc = {
   tag: 'a2a',
   operation: 'getOnlyAgentCard',
   summary: 'The card of the agent, where the caller may use a single pipeline',
+  headers: version,
   answers: { 200: { description: 'The card', content: card } },
   problems: ['PIPELINE_NOT_FOUND'],
 };
@@ -51,8 +57,9 @@ export const SEND: RouteDoc = {
   description:
     'Errors of a message have the status 200, as in other uses of JSON-RPC; those before it is read their own.',
   path: { pipeline: { description: 'The pipeline’s name' } },
+  query: { [VERSION_NAME]: { description: 'In place of the header' } },
   headers: {
-    'A2A-Version': { description: `The version of the protocol: ${VERSION}` },
+    ...version,
     ...PERSISTENCE_HEADERS,
   },
   body: {
@@ -63,9 +70,7 @@ export const SEND: RouteDoc = {
       properties: {
         jsonrpc: { const: '2.0' },
         id: requestId,
-        method: {
-          enum: ['SendMessage', 'SendStreamingMessage', 'GetTask', 'CancelTask', 'SubscribeToTask'],
-        },
+        method: { enum: WIRES.flatMap(({ methods }) => methods) },
         params: { type: 'object' },
       },
       required: ['jsonrpc', 'id', 'method'],

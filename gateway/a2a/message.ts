@@ -30,7 +30,7 @@ const sendParams = z.looseObject({
     messageId: id,
     contextId: optionalId,
     taskId: optionalId,
-    role: z.literal('ROLE_USER', 'must be "ROLE_USER"'),
+    role: z.literal('ROLE_USER', 'must be "ROLE_USER", in 0.3 "user"'),
     parts: z.array(part).min(1).max(MOST_PARTS),
   }),
   configuration: z
@@ -63,7 +63,7 @@ export function sentIn(params: Json): Sent {
   for (const [i, each] of message.parts.entries()) {
     const param = `message.parts.${i}`;
     const contents = (['text', 'raw', 'url', 'data'] as const).filter((name) => each[name] !== undefined);
-    if (contents.length !== 1) throw invalidParam(param, 'must have one of text, raw, url and data');
+    if (contents.length !== 1) throw invalidParam(param, 'must have one of text, raw, url and data, in 0.3 one of the kinds text, file and data');
     if (each.text !== undefined) said.push({ type: 'text', text: each.text });
     else if (each.data !== undefined) data.push({ param: `${param}.data`, value: each.data as Json });
     else said.push(fileOf(each, param));

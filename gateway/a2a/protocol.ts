@@ -1,13 +1,9 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 
-/** The version of the protocol that is spoken, and its header. */
-export const VERSION = '1.0';
-export const VERSION_HEADER = 'a2a-version';
-
 /** Longest id of a request, in UTF-16 units: every event of a stream repeats it. */
 export const LONGEST_ID = 256;
 
-/** Objects of the protocol in ProtoJSON, as far as this door sends them. */
+/** Objects of version 1.0 of the protocol in ProtoJSON, as far as this door sends them. */
 export type TaskState =
   | 'TASK_STATE_SUBMITTED'
   | 'TASK_STATE_WORKING'

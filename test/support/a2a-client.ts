@@ -17,17 +17,32 @@ export type TaskJson = {
 };
 type PartJson = { text?: string; data?: Record<string, unknown>; url?: string; raw?: string; mediaType?: string };
 
-/** The SDK's client, unchanged, of the agent whose card is below this URL. */
-export async function a2aClient(base: string, secret?: string): Promise<Client> {
+/**
+ * The SDK's client, unchanged, of the agent whose card is below this URL. For 0.3 it gets the card without what 0.3 does not know, since it
+ * would choose 1.0.
+ */
+export async function a2aClient(
+  base: string,
+  { secret, version = '1.0' }: { secret?: string; version?: '1.0' | '0.3' } = {},
+): Promise<Client> {
   const fetchImpl: typeof fetch = (url, init) =>
     fetch(url, {
       ...init,
       headers: { ...(init?.headers as object), ...(secret !== undefined && { authorization: `Bearer ${secret}` }) },
     });
+  const cardOf: typeof fetch = async (url, init) => {
+    const card = (await (await fetchImpl(url, init && { ...init, headers: {} })).json()) as Record<string, unknown>;
+    const { supportedInterfaces: _, ...legacy } = card;
+    return Response.json(legacy);
+  };
+  const legacyCompat = { enabled: version === '0.3' };
   const factory = new ClientFactory(
     ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
-      transports: [new JsonRpcTransportFactory({ fetchImpl })],
-      cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
+      transports: [new JsonRpcTransportFactory({ fetchImpl, legacyCompat })],
+      cardResolver: new DefaultAgentCardResolver({
+        fetchImpl: version === '0.3' ? cardOf : fetchImpl,
+        legacyCompat,
+      }),
     }),
   );
   return await factory.createFromUrl(base);

@@ -105,7 +105,10 @@ describe('a card', () => {
     const card = await (await fetch(`${url}/a2a/looks/.well-known/agent-card.json`)).json();
     expect(card).toMatchObject({
       name: 'looks',
-      supportedInterfaces: [{ url: `${url}/a2a/looks`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }],
+      supportedInterfaces: [
+        { url: `${url}/a2a/looks`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+        { url: `${url}/a2a/looks`, protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
+      ],
       capabilities: { streaming: true, pushNotifications: false },
       defaultInputModes: ['text/plain', 'application/json', 'image/*'],
       skills: [{ id: 'looks' }],
@@ -131,11 +134,15 @@ describe('a card', () => {
     expect(await cardAt('/a2a/chat', one.secret)).toMatchObject([404, { code: 'PIPELINE_NOT_FOUND' }]);
     expect(await cardAt('', one.secret)).toMatchObject([
       200,
-      { name: 'looks', securitySchemes: { key: { httpAuthSecurityScheme: { scheme: 'Bearer' } } } },
+      {
+        name: 'looks',
+        securitySchemes: { key: { httpAuthSecurityScheme: { scheme: 'Bearer' }, type: 'http', scheme: 'Bearer' } },
+        security: [{ key: [] }],
+      },
     ]);
     expect(await cardAt('', all.secret)).toMatchObject([404, { detail: expect.stringContaining('/a2a/looks/') }]);
     // Who may only read starts nothing.
-    const client = await a2aClient(`${url}/a2a/looks/`, one.secret);
+    const client = await a2aClient(`${url}/a2a/looks/`, { secret: one.secret });
     await expect(sent(client, why)).rejects.toThrow(/FORBIDDEN/);
     expect(gateway.temporal.runs.size).toBe(0);
   });
@@ -272,7 +279,7 @@ describe('a task that waits for a person', () => {
     await start({ authenticator });
     gateway.temporal.waitAt(['ask']);
     events = [waiting];
-    const client = await a2aClient(`${url}/a2a/chat/`, secret);
+    const client = await a2aClient(`${url}/a2a/chat/`, { secret });
     const { id, status } = await sent(client, why, {}, { returnImmediately: true });
     expect(status.state).toBe('TASK_STATE_WORKING');
     const decision = [{ data: { nonce: nonceOf('ask'), approved: true } }];
@@ -300,7 +307,7 @@ describe('errors', () => {
       ['ListTasks', {}, -32004],
       ['message/send', messageWith(why), -32601],
       ['GetTask', { id: 'x' }, -32009, { 'a2a-version': '' }],
-      ['GetTask', { id: 'x' }, -32009, { 'a2a-version': '0.3' }],
+      ['GetTask', { id: 'x' }, -32009, { 'a2a-version': '0.2' }],
       ['GetTask', { id: 'x' }, -32001, { 'a2a-version': '1.0.1' }],
     ];
     for (const [method, params, code, headers] of codes)
