@@ -99,6 +99,7 @@ const WAITING = files([
   'integration/temporal-host',
   'integration/approvals',
   'integration/policies',
+  'integration/a2a-push',
   'integration/a2a',
   'integration/agui',
 ]);

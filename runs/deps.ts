@@ -8,6 +8,7 @@ import type { RunEventReader } from '../stores/events/index.js';
 import type { FastJobs } from '../stores/jobs/index.js';
 import type { ResumableRecords } from '../stores/records/index.js';
 import type { LatestRuns } from '../stores/retries/index.js';
+import type { Subscriptions } from '../stores/subscriptions/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Applicant } from './admission/admission.js';
 import type { RunList } from './list/run-list.js';
@@ -40,6 +41,8 @@ export interface RunParts {
   readonly events: Pick<RunEventReader, 'follow'> & Partial<Pick<RunEventReader, 'erase'>>;
   /** Webhook receivers of run events. Absent: none. */
   readonly webhooks?: WebhookConfig;
+  /** Who has subscribed to a run while it is under way. Absent: nobody can. */
+  readonly subscriptions?: Subscriptions;
   readonly limits: RunLimits;
   /** URL of a run in the Temporal UI. `runId` selects one execution of the workflow; default: the latest. */
   uiUrl(workflowId: string, runId?: string): string;

@@ -13,7 +13,7 @@ const NOT_FOUND = 5;
 const PAGE = 100;
 
 /**
- * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events and its record.
+ * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events, its record and its subscriptions.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own retention ends them. Throws `RUN_NOT_FOUND`,
  * `RUN_NOT_ENDED`, and `ORCHESTRATOR_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on.
  */
@@ -23,6 +23,7 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
     throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
+  await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
   // The run itself comes last: while it is there, erasing can be asked for again.
   for (const workflowId of [`${id}/`, deliveryId(id)]) {
     for (const each of await executionsOf(deps, workflowId)) await erase(deps, each);

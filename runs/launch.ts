@@ -128,7 +128,7 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
 
 async function startAs(
   deps: RunDeps,
-  { pipeline, caller, input, idempotencyKey, options, notes }: Order,
+  { pipeline, caller, input, idempotencyKey, options, subscribable = false, notes }: Order,
   { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
   over: AbortSignal,
 ): Promise<Started> {
@@ -143,6 +143,7 @@ async function startAs(
     idempotencyKey,
     repeated,
     options,
+    subscribable,
     notes,
     ...wanted,
   });

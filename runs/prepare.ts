@@ -25,6 +25,8 @@ export interface RunRequest {
   /** Its id may be that of another run, which Temporal tells when it is started. */
   readonly repeated?: boolean;
   readonly options?: RunOptions | undefined;
+  /** Receivers may subscribe to it while it is under way. */
+  readonly subscribable?: boolean;
   /** What its door keeps with it. */
   readonly notes?: JsonObject | undefined;
   /** Whether stages publish events. */
@@ -56,10 +58,11 @@ export type Preparing = Pick<RunDeps, 'placementOf' | 'webhooks' | 'answers' | '
 
 /** Throws `INPUT_TOO_LARGE`, `MODEL_NOT_CONFIGURED`, and what `webhookTargets` throws. */
 export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
-  const { pipeline, tenant, input, options = {}, resumes, answer = false } = request;
+  const { pipeline, tenant, input, options = {}, resumes, answer = false, subscribable = false } = request;
   const { plan } = pipeline;
   const scope = { tenant, pipeline: plan.name, webhook: options.webhook };
-  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, scope);
+  const named = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, scope);
+  const webhooks = subscribable ? [...named, { subscriptions: true as const }] : named;
   const channel = answer ? deps.answers?.channel : undefined;
   const answered = channel !== undefined && isOneSegment(wantedGraph(plan, options.outputs));
   // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.

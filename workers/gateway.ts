@@ -16,6 +16,7 @@ import { RedisRecords } from '../stores/records/index.js';
 import { RedisLatestRuns } from '../stores/retries/index.js';
 import { sharedSecret } from '../stores/secrets/index.js';
 import { FactStore, SessionStore } from '../stores/sessions/index.js';
+import { RedisSubscriptions } from '../stores/subscriptions/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
@@ -113,6 +114,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     facts: new FactStore(redis, sessionQuota(settings)),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
+    subscriptions: new RedisSubscriptions(redis),
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
       ...gatewayReadiness({

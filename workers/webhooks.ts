@@ -1,11 +1,14 @@
 import { Context } from '@temporalio/activity';
 import { type NativeConnection, Worker } from '@temporalio/worker';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { createWebhookActivities, WEBHOOK_SLOTS, WebhookConfig } from '../activities/webhooks/index.js';
 import { MillraceError } from '../pipelines/errors.js';
+import type { Pipeline } from '../pipelines/index.js';
 import { webhookQueue } from '../pipelines/run/index.js';
 import { readRun } from '../runs/read.js';
 import { webhookEventOf } from '../runs/webhooks/event.js';
+import { RedisSubscriptions } from '../stores/subscriptions/index.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, runPages } from './endpoints.js';
 import type { Settings } from './settings.js';
@@ -21,15 +24,27 @@ export async function createWebhookWorker(
   settings: Settings,
   {
     connection,
+    redis,
+    pipelines,
     metrics,
     logger,
-  }: { readonly connection: NativeConnection; readonly metrics: Metrics; readonly logger: Logger },
+  }: {
+    readonly connection: NativeConnection;
+    /** The state store. */
+    readonly redis: Redis;
+    readonly pipelines: readonly Pipeline[];
+    readonly metrics: Metrics;
+    readonly logger: Logger;
+  },
 ): Promise<Worker> {
   const namespace = settings.TEMPORAL_NAMESPACE;
   const config = openWebhooks(settings, logger);
   const uiUrl = runPages(endpointsOf(settings).temporalUi, namespace);
+  const notifications = notificationsOf(pipelines);
   const activities = createWebhookActivities({
     config,
+    subscriptions: new RedisSubscriptions(redis),
+    notificationOf: async (...given) => await (await notifications()).of(...given),
     metrics,
     logger,
     async eventOf(tenant, run) {
@@ -49,4 +64,14 @@ export async function createWebhookWorker(
     maxConcurrentActivityTaskExecutions: WEBHOOK_SLOTS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
   });
+}
+
+/** Loaded with the first: most workers send none, and a door takes a while to load. */
+function notificationsOf(pipelines: readonly Pipeline[]) {
+  const load = async () => new (await import('../gateway/a2a/notifications.js')).Notifications(pipelines);
+  let loaded: ReturnType<typeof load> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
 }

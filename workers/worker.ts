@@ -83,7 +83,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
   });
   const code = await createCodeWorkers({ connection, settings, stages, slots });
-  const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
+  const webhooks = await createWebhookWorker(settings, { connection, ...stages, logger });
   const ready = () => worker.getState() === 'RUNNING';
   const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
   const fast = createFastWorker({ settings, stages, connection, logger });

@@ -1,8 +1,9 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { AttemptOutcome, WebhookActivities, WebhookEvent, WebhookTarget } from '../../pipelines/run/index.js';
+import type { AttemptOutcome, WebhookActivities, WebhookEvent, WebhookReceiver } from '../../pipelines/run/index.js';
 import { limited } from '../../runtime/limited.js';
+import type { Subscription, Subscriptions } from '../../stores/subscriptions/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { retryAfterMs } from '../connectors/retry-after.js';
@@ -23,15 +24,27 @@ export interface WebhookDeps {
   readonly config: WebhookConfig;
   /** How a run of a tenant has ended. Throws `RUN_NOT_FOUND`. */
   readonly eventOf: (tenant: string, run: string) => Promise<WebhookEvent>;
+  /** Throw `STORE_UNAVAILABLE`. */
+  readonly subscriptions: Pick<Subscriptions, 'list' | 'erase'>;
+  /** Writes an event as the door of a subscription does. The same bytes in each attempt. */
+  readonly notificationOf: (tenant: string, subscription: Subscription, event: WebhookEvent) => Promise<Notification>;
   readonly metrics: Pick<Metrics, 'webhookAttempts'>;
   readonly logger: Logger;
+}
+
+/** What an attempt sends. */
+interface Notification {
+  readonly body: string;
+  /** In lower case, with `content-type`. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
  * The activities of deliveries. A target's failure is an outcome; only a failure on this side is thrown, and Temporal
  * retries it.
  */
-export function createWebhookActivities({ config, eventOf, metrics, logger }: WebhookDeps): WebhookActivities {
+export function createWebhookActivities(deps: WebhookDeps): WebhookActivities {
+  const { config, eventOf, subscriptions, metrics, logger } = deps;
   const crowd = new Crowd();
   return {
     async webhookEvent(tenant, run) {
@@ -43,13 +56,27 @@ export function createWebhookActivities({ config, eventOf, metrics, logger }: We
       }
     },
 
-    async webhookAttempt(tenant, target, event) {
+    async webhookSubscribers(tenant, run, of) {
+      const all = await subscriptions.list({ tenant, run });
+      const told = of === 'all' ? all : all.filter(({ waits }) => waits);
+      return told.map(({ id, owner, url }) => ({
+        run,
+        subscription: id,
+        ...(owner !== undefined && { owner }),
+        host: new URL(url).host,
+      }));
+    },
+
+    webhookUnsubscribe: async (tenant, run) => await subscriptions.erase({ tenant, run }),
+
+    async webhookAttempt(tenant, receiver, event) {
       const context = Context.current();
       const beating = setInterval(() => context.heartbeat(), BEAT_MS);
       try {
-        const receiver = receiverOf(config, tenant, target);
-        const host = receiver.url === undefined ? '' : new URL(receiver.url).host;
-        const attempt = () => attemptAt(receiver, event, config.allowPrivate, context.cancellationSignal);
+        const address = await addressOf(deps, tenant, receiver, event);
+        if (address === undefined) return { outcome: 'unsubscribed' };
+        const host = address.url === undefined ? '' : new URL(address.url).host;
+        const attempt = () => attemptAt(address, event.id, config.allowPrivate, context.cancellationSignal);
         const outcome = (await crowd.within(tenant, host, attempt)) ?? { outcome: 'busy' as const };
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the delivery was cancelled');
         metrics.webhookAttempts.inc({ outcome: outcome.outcome });
@@ -63,32 +90,45 @@ export function createWebhookActivities({ config, eventOf, metrics, logger }: We
   };
 }
 
-interface Receiver {
+interface Address extends Notification {
   readonly url?: string;
   readonly secrets: readonly string[];
 }
 
-/** The target's current URL and secrets: a corrected configuration applies from the next attempt. */
-function receiverOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Receiver {
+/**
+ * A receiver's current URL and secrets, with what it gets: a corrected configuration applies from the next attempt. Undefined if its subscription is gone.
+ */
+async function addressOf(
+  { config, subscriptions, notificationOf }: WebhookDeps,
+  tenant: string,
+  receiver: WebhookReceiver,
+  event: WebhookEvent,
+): Promise<Address | undefined> {
   const { secrets = [], endpoints = {} } = config.of(tenant);
-  if ('url' in target) return { url: target.url, secrets };
-  const endpoint = Object.hasOwn(endpoints, target.endpoint) ? endpoints[target.endpoint] : undefined;
-  return endpoint === undefined ? { secrets } : { url: endpoint.url, secrets: endpoint.secrets ?? secrets };
+  if ('subscription' in receiver) {
+    const { run, subscription, owner } = receiver;
+    const all = await subscriptions.list({ tenant, run });
+    const found = all.find((each) => each.id === subscription && each.owner === owner);
+    return found && { url: found.url, secrets, ...(await notificationOf(tenant, found, event)) };
+  }
+  const { id: _, ...payload } = event;
+  const sent = { body: JSON.stringify(payload), headers: { 'content-type': 'application/json' } };
+  if ('url' in receiver) return { url: receiver.url, secrets, ...sent };
+  const endpoint = Object.hasOwn(endpoints, receiver.endpoint) ? endpoints[receiver.endpoint] : undefined;
+  return endpoint ? { url: endpoint.url, secrets: endpoint.secrets ?? secrets, ...sent } : { secrets, ...sent };
 }
 
 async function attemptAt(
-  { url, secrets }: Receiver,
-  event: WebhookEvent,
+  { url, secrets, body, headers: own }: Address,
+  id: string,
   allowPrivate: boolean,
   cancelled: AbortSignal,
 ): Promise<AttemptOutcome> {
   // This worker's configuration differs from the gateway's: it may be corrected before the last attempt.
   if (url === undefined) return { outcome: 'failed', reason: 'the endpoint is not configured' };
   if (secrets.length === 0) return { outcome: 'failed', reason: 'the tenant has no secrets configured' };
-  const { id, ...payload } = event;
-  const body = JSON.stringify(payload);
   const headers = {
-    'content-type': 'application/json',
+    ...own,
     'user-agent': 'Millrace-Webhooks',
     ...signedHeaders(secrets, { id, body, now: new Date() }),
   };

@@ -10,14 +10,16 @@ import { asMillraceError, headersOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { expectModest } from '../input/input-size.js';
 import { type Agent, Agents } from './agents.js';
+import type { Ask } from './ask.js';
 import { cardOf, cardPathOf } from './card.js';
 import { Contexts } from './contexts.js';
 import { AGENT_CARD, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
 import { methodOf } from './methods.js';
 import { LONGEST_ID, type StreamResponse } from './protocol.js';
+import { pushes } from './push.js';
 import { artifactsOf, statusOf, submitted, taskOf } from './task.js';
-import type { Ask, FollowedTask } from './tasks.js';
+import type { FollowedTask } from './tasks.js';
 import { TaskUpdates } from './updates.js';
 import { VERSION_NAME, versionIn, wireOf } from './versions.js';
 
@@ -37,9 +39,13 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   const sendCard = (request: FastifyRequest, reply: FastifyReply, agent: Agent) => {
     reply.header('cache-control', CARD_CACHE).header('vary', VERSION_NAME);
-    const { key } = callerOf(request);
-    const base = baseUrlOf(deps.publicUrl, request);
-    return cardOf(agent, { base, withKeys: key !== undefined, version: versionIn(request) });
+    const { key, tenant } = callerOf(request);
+    return cardOf(agent, {
+      base: baseUrlOf(deps.publicUrl, request),
+      withKeys: key !== undefined,
+      pushes: pushes(deps, tenant),
+      version: versionIn(request),
+    });
   };
   app.get<OfAgent>(`/a2a/:pipeline${WELL_KNOWN}`, { config: { doc: AGENT_CARD } }, async (request, reply) =>
     sendCard(request, reply, agents.get(request.params.pipeline, callerOf(request))),
@@ -55,7 +61,6 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const agent = agents.get(request.params.pipeline, caller);
     const left = leaving(reply);
     const base = baseUrlOf(deps.publicUrl, request);
-    const ask = { deps, contexts, agent, caller, base, request, left, closing: app.closing };
     let id: Json = null;
     try {
       const body = request.body as Json;
@@ -64,8 +69,9 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const { method, params } = messageIn(body);
       const wire = wireOf(request, method);
       const { known, run } = methodOf(method, wire);
+      const ask = { deps, contexts, agent, caller, base, wire, request, left, closing: app.closing };
       const result = await run(ask, wire.paramsOf(known, params));
-      if (!('happenings' in result)) return { jsonrpc: '2.0', id, result: wire.resultOf(known, result) };
+      if (!('happenings' in result)) return { jsonrpc: '2.0', id, result: wire.resultOf(result) };
       const turnEnds = known !== 'SubscribeToTask';
       await stream(ask, reply, result, { id, write: (event) => wire.eventOf(event, turnEnds) });
       return reply;

@@ -24,11 +24,11 @@ export interface Agent {
 
 /** The agents of a gateway: all pipelines. */
 export class Agents {
-  readonly #deps: GatewayDeps;
+  readonly #deps: Pick<GatewayDeps, 'pipelines'>;
   readonly #models: Models;
   readonly #forms = new Map<string, InputForm>();
 
-  constructor(deps: GatewayDeps) {
+  constructor(deps: Pick<GatewayDeps, 'pipelines'>) {
     this.#deps = deps;
     this.#models = new Models(deps.pipelines);
   }

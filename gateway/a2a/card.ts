@@ -24,12 +24,15 @@ interface CardScope {
   readonly base: string;
   /** Whether the gateway asks its callers for keys. */
   readonly withKeys: boolean;
+  /** Whether updates of its tasks can be sent to webhooks. */
+  readonly pushes: boolean;
   /** The version that the caller names; empty if it names none. */
   readonly version: string;
 }
 
 /** The card of an agent, which has one skill. For callers that do not name 1.0 it has the fields of 0.3 too. */
-export function cardOf({ pipeline, model, takes, gives }: Agent, { base, withKeys, version }: CardScope): JsonObject {
+export function cardOf({ pipeline, model, takes, gives }: Agent, scope: CardScope): JsonObject {
+  const { base, withKeys, pushes, version } = scope;
   const { name, plan } = pipeline;
   const description = pipeline.description || `Runs the pipeline ${name}`;
   const texts = model ? ['text/plain'] : [];
@@ -42,7 +45,7 @@ export function cardOf({ pipeline, model, takes, gives }: Agent, { base, withKey
     description,
     version: plan.version,
     supportedInterfaces: WIRES.map((wire) => ({ url, protocolBinding: BINDING, protocolVersion: wire.version })),
-    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
+    capabilities: { streaming: true, pushNotifications: pushes, extendedAgentCard: false },
     ...(withKeys && {
       securitySchemes: { [KEY]: { httpAuthSecurityScheme: BEARER, ...(!isNew && { type: 'http', ...BEARER }) } },
       securityRequirements: [{ schemes: { [KEY]: { list: [] } } }],

@@ -25,6 +25,25 @@ const part = z.looseObject({
   filename: z.string().max(255).optional(),
 });
 
+/** What is sent in a header. */
+const token = z.string().regex(/^[\x21-\x7e]{0,1024}$/, 'must be at most 1,024 visible ASCII characters');
+const authentication = z.looseObject({
+  scheme: z
+    .string()
+    .regex(/^([A-Za-z][A-Za-z0-9._-]{0,63})?$/, 'must be the name of a scheme such as "Bearer"')
+    .default(''),
+  credentials: z
+    .string()
+    .regex(/^[\x20-\x7e]{0,4096}$/, 'must be at most 4,096 printable ASCII characters')
+    .default(''),
+});
+const pushConfig = z.looseObject({
+  id: optionalId,
+  url: z.string().min(1, 'must be a URL'),
+  token: token.default(''),
+  authentication: authentication.optional(),
+});
+
 const sendParams = z.looseObject({
   message: z.looseObject({
     messageId: id,
@@ -34,10 +53,16 @@ const sendParams = z.looseObject({
     parts: z.array(part).min(1).max(MOST_PARTS),
   }),
   configuration: z
-    .looseObject({ returnImmediately: z.boolean().optional(), taskPushNotificationConfig: z.unknown().optional() })
+    .looseObject({ returnImmediately: z.boolean().optional(), taskPushNotificationConfig: pushConfig.optional() })
     .optional(),
 });
 const taskParams = z.looseObject({ id: z.string() });
+const push = { taskId: z.string() };
+const setPushParams = pushConfig.extend(push);
+const pushParams = z.looseObject({ ...push, id: optionalId });
+
+/** A receiver of a task's updates, as its client names it. */
+export type GivenPush = z.output<typeof pushConfig>;
 
 /** A message as its sender means it. */
 export interface Sent {
@@ -51,19 +76,25 @@ export interface Sent {
   readonly data: readonly { readonly param: string; readonly value: Json }[];
   /** The sender does not wait for the task's end. */
   readonly immediate: boolean;
+  /** Where the task's updates are sent to. */
+  readonly push?: GivenPush;
 }
 
 /** Reads the parameters of a message. Throws `INVALID_INPUT` naming the fields. */
 export function sentIn(params: Json): Sent {
   const { message, configuration = {} } = read(sendParams, params);
-  if (configuration.taskPushNotificationConfig !== undefined) throw noPush();
+  const { taskPushNotificationConfig: push } = configuration;
   const { messageId, contextId = '', taskId = '' } = message;
   const said: SentPart[] = [];
   const data: { param: string; value: Json }[] = [];
   for (const [i, each] of message.parts.entries()) {
     const param = `message.parts.${i}`;
     const contents = (['text', 'raw', 'url', 'data'] as const).filter((name) => each[name] !== undefined);
-    if (contents.length !== 1) throw invalidParam(param, 'must have one of text, raw, url and data, in 0.3 one of the kinds text, file and data');
+    if (contents.length !== 1)
+      throw invalidParam(
+        param,
+        'must have one of text, raw, url and data, in 0.3 one of the kinds text, file and data',
+      );
     if (each.text !== undefined) said.push({ type: 'text', text: each.text });
     else if (each.data !== undefined) data.push({ param: `${param}.data`, value: each.data as Json });
     else said.push(fileOf(each, param));
@@ -75,11 +106,21 @@ export function sentIn(params: Json): Sent {
     said,
     data,
     immediate: configuration.returnImmediately === true,
+    ...(push && { push }),
   };
 }
 
 /** Reads the task that a request is about. Throws `INVALID_INPUT`. */
 export const taskIn = (params: Json): string => read(taskParams, params).id;
+
+/** The same, with a receiver of its updates. */
+export const pushIn = (params: Json): GivenPush & { readonly taskId: string } => read(setPushParams, params);
+
+/** The same, with the id of a receiver; without one that of the task. */
+export function pushNameIn(params: Json): { readonly taskId: string; readonly id: string } {
+  const { taskId, id = '' } = read(pushParams, params);
+  return { taskId, id: id || taskId };
+}
 
 /** The kind of media of a type, by which a part becomes that of a conversation. */
 export function kindOf(mediaType: string): MediaKind {
@@ -113,7 +154,7 @@ export const noPush = (): ProtocolError =>
   new ProtocolError(
     RPC.pushNotSupported,
     'INVALID_INPUT',
-    'push notifications are not offered: follow the task by a stream, or ask for webhooks through /v1',
+    'push notifications are off: they need webhook secrets of the tenant (MILLRACE_WEBHOOKS); follow the task by a stream',
   );
 
 function read<S extends z.ZodType>(schema: S, params: Json): z.output<S> {

@@ -1,14 +1,16 @@
 import type { Json } from '../../pipelines/json.js';
 import { readRun } from '../../runs/read.js';
+import { type Ask, expectOpen, findTask } from './ask.js';
 import { RECORDED_MS } from './contexts.js';
 import { ProtocolError, RPC } from './errors.js';
-import { noPush, sentIn, taskIn } from './message.js';
+import { pushIn, pushNameIn, sentIn, taskIn } from './message.js';
 import type { Task } from './protocol.js';
+import * as push from './push.js';
 import { asks, type TaskName, taskOf } from './task.js';
 import * as tasks from './tasks.js';
 import type { Result, Wire } from './wire.js';
 
-type Method = (ask: tasks.Ask, params: Json) => Promise<Result | tasks.FollowedTask>;
+type Method = (ask: Ask, params: Json) => Promise<Result | tasks.FollowedTask>;
 
 /** What is offered, by the methods' names in 1.0. */
 const METHODS: Readonly<Record<string, Method>> = {
@@ -30,16 +32,33 @@ const METHODS: Readonly<Record<string, Method>> = {
   },
   async SubscribeToTask(ask, params) {
     const run = taskIn(params);
-    const { context, record } = await tasks.findTask(ask, run);
-    tasks.expectOpen(record.document);
+    const { context, record } = await findTask(ask, run);
+    expectOpen(record.document);
     return await tasks.followTask(ask, { run, context });
   },
   async GetTask(ask, params) {
-    const { context, record } = await tasks.findTask(ask, taskIn(params), { settleMs: RECORDED_MS });
+    const { context, record } = await findTask(ask, taskIn(params), { settleMs: RECORDED_MS });
     return await taskOf(ask.deps, ask, record.document, context);
   },
   CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),
+  CreateTaskPushNotificationConfig: ofPush(async (ask, params) => await push.setConfig(ask, pushIn(params))),
+  GetTaskPushNotificationConfig: ofPush(async (ask, params) => await push.getConfig(ask, pushNameIn(params))),
+  ListTaskPushNotificationConfigs: ofPush(async (ask, params) => ({
+    configs: await push.configsOf(ask, pushNameIn(params)),
+  })),
+  DeleteTaskPushNotificationConfig: ofPush(async (ask, params) => {
+    await push.deleteConfig(ask, pushNameIn(params));
+    return { nothing: true };
+  }),
 };
+
+/** A method that has the protocol's error where push notifications are off, whatever its parameters are. */
+function ofPush(method: Method): Method {
+  return async (ask, params) => {
+    push.expectPushes(ask);
+    return await method(ask, params);
+  };
+}
 
 /** The method by its name in a version. Throws the protocol's error for one that is not offered. */
 export function methodOf(name: string, wire: Wire): { readonly known: string; readonly run: Method } {
@@ -50,7 +69,6 @@ export function methodOf(name: string, wire: Wire): { readonly known: string; re
 }
 
 function notOffered(name: string, known: string | undefined, { version }: Wire): ProtocolError {
-  if (known?.includes('TaskPushNotificationConfig')) return noPush();
   if (known === 'ListTasks')
     return new ProtocolError(RPC.unsupportedOperation, 'INVALID_INPUT', 'tasks are listed by GET /v1/runs');
   if (known === 'GetExtendedAgentCard')
@@ -62,11 +80,11 @@ function notOffered(name: string, known: string | undefined, { version }: Wire):
 /** Longest name of a method that an error repeats, in UTF-16 units. */
 const LONGEST_NAME = 64;
 
-const now = async (ask: tasks.Ask, { run, context }: TaskName): Promise<Task> =>
+const now = async (ask: Ask, { run, context }: TaskName): Promise<Task> =>
   await taskOf(ask.deps, ask, (await readRun(ask.deps, run, ask.caller)).document, context);
 
 /** The task when it has ended, or waits for its client; when this process shuts down, as it is. */
-async function atItsTurn(ask: tasks.Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {
+async function atItsTurn(ask: Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {
   try {
     for await (const each of happenings) {
       if ('document' in each) return await taskOf(ask.deps, ask, each.document, name.context);

@@ -53,6 +53,18 @@ export interface Task {
   readonly artifacts?: readonly Artifact[];
 }
 
+/** Where a task's updates are sent to. */
+export interface PushConfig {
+  readonly taskId: string;
+  readonly id: string;
+  readonly url: string;
+  readonly token?: string;
+  readonly authentication?: {
+    readonly scheme: string;
+    readonly credentials?: string;
+  };
+}
+
 interface OfTask {
   readonly taskId: string;
   readonly contextId: string;

@@ -102,9 +102,12 @@ function failureParts({ code, message, stage }: NonNullable<RunDocument['error']
   ];
 }
 
-/** The artifacts of a run that has succeeded: the answer's text, its other fields as data, its media. */
+/**
+ * The artifacts of a run that has succeeded: the answer's text, its other fields as data, its media.
+ * @param artifacts where media are read from that are embedded. Absent: all are links
+ */
 export async function artifactsOf(
-  deps: Pick<GatewayDeps, 'artifacts'>,
+  { artifacts: store }: Partial<Pick<GatewayDeps, 'artifacts'>>,
   { agent, caller: { tenant }, base }: Asker,
   run: RunDocument,
 ): Promise<readonly Artifact[]> {
@@ -115,12 +118,12 @@ export async function artifactsOf(
   const data = dataOf(agent, output);
   if (data !== undefined)
     artifacts.push({ artifactId: 'output', name: 'output', parts: [{ data, mediaType: 'application/json' }] });
-  const embed = embedding({ artifacts: deps.artifacts, tenant });
+  const embed = store && embedding({ artifacts: store, tenant });
   for (const { artifact, href, name } of mediaIn(output)) {
     // Artifacts in an output may have been part of the input: the address may be another tenant's.
     if (parseArtifactUri(artifact.uri)?.tenant !== tenant) continue;
     const { mime, uri } = artifact;
-    const raw = await embed(artifact);
+    const raw = await embed?.(artifact);
     const content = raw === undefined ? { url: `${base}${href}` } : { raw };
     artifacts.push({ artifactId: name, name, parts: [{ ...content, mediaType: mime, metadata: { uri } }] });
   }

@@ -1,5 +1,4 @@
-import type { FastifyRequest } from 'fastify';
-import { MillraceError } from '../../pipelines/errors.js';
+import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
 import { cancelLeft, cancelRun } from '../../runs/cancel.js';
 import type { RunDocument } from '../../runs/document.js';
@@ -7,6 +6,7 @@ import { type Followed, followRun } from '../../runs/follow.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
+import { runId } from '../../runs/prepare.js';
 import { readRun } from '../../runs/read.js';
 import type { StartedRun } from '../../runs/start.js';
 import { waitForRun } from '../../runs/wait.js';
@@ -16,11 +16,13 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { decideAs } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
-import { type Contexts, contextOf, type FoundTask, keyOf, notesFor, readTask } from './contexts.js';
+import { type Ask, ended, expectOpen, findTask } from './ask.js';
+import { contextOf, keyOf, notesFor, readTask } from './contexts.js';
 import { ProtocolError, RPC } from './errors.js';
 import { inputFrom } from './input.js';
 import { decisionsIn, type Sent } from './message.js';
-import type { Asker, TaskName } from './task.js';
+import { expectTold, pushes, subscribe, unsubscribe } from './push.js';
+import type { TaskName } from './task.js';
 
 /** How long a cancelled task may take to end before its canceller is told that it has not, in milliseconds. */
 const CANCEL_MS = 5_000;
@@ -41,17 +43,6 @@ export interface FollowedTask {
   done(): void;
 }
 
-/** A request about tasks. */
-export interface Ask extends Asker {
-  readonly deps: GatewayDeps;
-  readonly contexts: Contexts;
-  readonly request: FastifyRequest;
-  /** Aborts when the client disconnects. */
-  readonly left: AbortSignal;
-  /** Aborts at shutdown: tasks go on. */
-  readonly closing: AbortSignal;
-}
-
 /** A task with the nonces of the waits that a message has decided. */
 export interface Decided {
   readonly name: TaskName;
@@ -61,6 +52,8 @@ export interface Decided {
 interface Ordered {
   readonly order: Order;
   readonly context: string;
+  /** To be called if the run could not be started. Throws the error. */
+  readonly refused: (error: unknown) => Promise<never>;
   /**
    * To be called once the run has started. Resolves with the run as it is if the same message has started it before. Throws
    * `IDEMPOTENCY_KEY_REUSED` if that named another context.
@@ -70,8 +63,8 @@ interface Ordered {
 
 /** Starts the task of a message, or the one that the same message has started before, and returns at once. */
 export async function startTask(ask: Ask, sent: Sent): Promise<{ name: TaskName; found: RunDocument }> {
-  const { order, context, started } = await ordered(ask, sent);
-  const { run, document } = await launch(ask.deps, order, { waitMs: 0, gone: ask.left });
+  const { order, context, refused, started } = await ordered(ask, sent);
+  const { run, document } = await launch(ask.deps, order, { waitMs: 0, gone: ask.left }).catch(refused);
   await started(run);
   return { name: { run: run.id, context }, found: document };
 }
@@ -79,11 +72,11 @@ export async function startTask(ask: Ask, sent: Sent): Promise<{ name: TaskName;
 /** The same, with what happens to it until it ends or waits for its client. */
 export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask> {
   const { deps, left } = ask;
-  const { order, context, started } = await ordered(ask, sent);
+  const { order, context, refused, started } = await ordered(ask, sent);
   const { signal, release } = goneOf(ask);
   const { run, events } = await launchFollowed(deps, order, signal, left).catch((error: unknown) => {
     release();
-    throw error;
+    return refused(error);
   });
   const leave = () => void cancelLeft(deps, run.id);
   const done = () => {
@@ -112,10 +105,13 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
     const message = `is not the context of the task ${run}`;
     throw new ProtocolError(RPC.invalidParams, 'INVALID_INPUT', `message.contextId ${message}`, 'message.contextId');
   }
-  const { status } = record.document;
-  if (status !== 'running') throw ended(RPC.unsupportedOperation, run);
+  expectOpen(record.document);
   requirePermission(caller, 'approve');
   const decisions = decisionsIn(sent);
+  if (sent.push) {
+    expectTold(record);
+    await subscribe(ask, { run, context }, sent.push, PUSH_FIELD);
+  }
   for (const decision of decisions) await decideAs(deps, caller, { run, ...decision });
   return { name: { run, context }, nonces: new Set(decisions.map(({ nonce }) => nonce)) };
 }
@@ -146,26 +142,6 @@ async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Pr
   }
 }
 
-/** A task of this agent. Throws `RUN_NOT_FOUND`. */
-export async function findTask(
-  { deps, caller, agent, request }: Ask,
-  run: string,
-  options?: Parameters<typeof readTask>[3],
-): Promise<FoundTask> {
-  const found = await readTask(deps, run, caller, options);
-  if (found.record.document.pipeline !== agent.pipeline.name) {
-    const message = `no task of this agent has the id "${run}"`;
-    throw new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'id', message }] });
-  }
-  request.notes.runId = run;
-  return found;
-}
-
-/** Throws the protocol's error if a task has ended, so that nobody can follow it. */
-export function expectOpen({ status, id }: RunDocument): void {
-  if (status !== 'running') throw ended(RPC.unsupportedOperation, id);
-}
-
 /** Cancels a task and waits a moment for its end. Throws `RUN_NOT_FOUND`, and the protocol's error for a task that has ended. */
 export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
   const { deps, caller, left } = ask;
@@ -179,10 +155,10 @@ export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
   return { run, context };
 }
 
-const ended = (rpc: number, run: string): ProtocolError =>
-  new ProtocolError(rpc, 'RUN_ENDED', `the task ${run} has ended`);
+const PUSH_FIELD = 'configuration.taskPushNotificationConfig.url';
 
-async function ordered({ deps, agent, caller, contexts, request }: Ask, sent: Sent): Promise<Ordered> {
+async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
+  const { deps, agent, caller, contexts, request } = ask;
   requirePermission(caller, 'run');
   const { pipeline, model, memory } = agent;
   const idempotencyKey = keyOf(caller, pipeline.name, sent.messageId);
@@ -192,6 +168,9 @@ async function ordered({ deps, agent, caller, contexts, request }: Ask, sent: Se
   const kept = memory === 'history' && sent.said.length > 0 && model !== undefined && deps.sessions !== undefined;
   const before = kept && contextId !== undefined ? await contexts.before(name, idempotencyKey, model) : [];
   const input = await inputFrom(deps, caller.tenant, { agent, sent }, { context, before });
+  // Before the start: a gateway that dies in between leaves no task that its client is not told of.
+  const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
+  if (sent.push) await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD);
   return {
     order: {
       pipeline,
@@ -199,19 +178,29 @@ async function ordered({ deps, agent, caller, contexts, request }: Ask, sent: Se
       input,
       idempotencyKey,
       ...persistenceOf(request.headers),
+      subscribable: pushes(deps, caller.tenant),
       notes: notesFor(context, sent.immediate),
     },
     context,
+    refused: async (error) => {
+      if (sent.push && isRefusal(error)) await unsubscribe(ask, id, sent.push).catch(() => undefined);
+      throw error;
+    },
     started: async ({ id: run, replayed }) => {
       request.notes.runId = run;
       const found = replayed ? await readTask(deps, run, caller) : undefined;
       // Of a run that no worker has started yet the context is not known.
       if (found && found.context !== context && found.context !== run) throw ofAnotherContext();
+      if (found && sent.push && found.record.document.status === 'running') expectTold(found.record);
       if (kept) await contexts.add(name, { run, key: idempotencyKey });
       return found?.record.document;
     },
   };
 }
+
+/** Whether there is no run of this message: neither one from before nor one that was started without an answer of Temporal. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof MillraceError && errorRow(error.code).status < 500 && error.code !== 'IDEMPOTENCY_KEY_REUSED';
 
 function ofAnotherContext(): MillraceError {
   const message = 'message.messageId was used before in another context';

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from './protocol.js';
+import type { Artifact, Message, Part, PushConfig, Task, TaskState, TaskStatus } from './protocol.js';
 import type { Wire } from './wire.js';
 
 /** Methods of 0.3, with their names in 1.0. */
@@ -34,8 +34,20 @@ export const V0_3: Wire = {
   version: '0.3',
   methods: [...METHODS.keys()],
   methodOf: (name) => METHODS.get(name),
-  paramsOf: (method, params) => (SENDS.has(method) ? sendOf(params) : params),
-  resultOf: (_, result) => taskOf('task' in result ? result.task : result),
+  paramsOf(method, params) {
+    if (!isJsonObject(params)) return params;
+    if (SENDS.has(method)) return sendOf(params);
+    if (method === 'CreateTaskPushNotificationConfig')
+      return { ...pushOf(params.pushNotificationConfig), taskId: params.taskId ?? '' };
+    return method.includes('TaskPushNotificationConfig') ? ofPush(params) : params;
+  },
+  resultOf(result) {
+    if ('nothing' in result) return null;
+    if ('configs' in result) return result.configs.map(pushConfigOf);
+    if ('url' in result) return pushConfigOf(result);
+    return taskOf('task' in result ? result.task : result);
+  },
+  notificationType: 'application/json',
   eventOf(event, turnEnds) {
     if ('task' in event) return taskOf(event.task);
     if ('artifactUpdate' in event) {
@@ -50,9 +62,7 @@ export const V0_3: Wire = {
 
 const SENDS: ReadonlySet<string> = new Set(['SendMessage', 'SendStreamingMessage']);
 
-function sendOf(params: Json): Json {
-  if (!isJsonObject(params)) return params;
-  const { message, configuration, ...rest } = params;
+function sendOf({ message, configuration, ...rest }: JsonObject): JsonObject {
   return {
     ...rest,
     ...(message !== undefined && { message: isJsonObject(message) ? sentMessage(message) : message }),
@@ -65,7 +75,7 @@ function sendOf(params: Json): Json {
 function sentMessage({ role, parts, ...message }: JsonObject): JsonObject {
   return {
     ...message,
-    ...(role !== undefined && { role: role === 'user' ? 'ROLE_USER' : role }),
+    ...(role !== undefined && { role: role === 'user' ? 'ROLE_USER' : 'ROLE_UNSPECIFIED' }),
     ...(parts !== undefined && { parts: Array.isArray(parts) ? parts.map(sentPart) : parts }),
   };
 }
@@ -94,9 +104,35 @@ function sentConfiguration({ blocking, pushNotificationConfig, ...configuration 
   return {
     ...configuration,
     ...(blocking !== undefined && { returnImmediately: typeof blocking === 'boolean' ? !blocking : blocking }),
-    ...(pushNotificationConfig !== undefined && { taskPushNotificationConfig: pushNotificationConfig }),
+    ...(pushNotificationConfig !== undefined && { taskPushNotificationConfig: pushOf(pushNotificationConfig) }),
   };
 }
+
+/** Of several schemes the first, in which the credentials are. */
+function pushOf(given: Json = {}): JsonObject {
+  if (!isJsonObject(given)) return {};
+  const { authentication, ...config } = given;
+  if (authentication === undefined) return config;
+  if (!isJsonObject(authentication)) return { ...config, authentication };
+  const { schemes, ...others } = authentication;
+  return {
+    ...config,
+    authentication: { ...others, scheme: Array.isArray(schemes) ? (schemes[0] ?? '') : (schemes ?? '') },
+  };
+}
+
+const ofPush = ({ id = '', pushNotificationConfigId = '' }: JsonObject): JsonObject => ({
+  taskId: id,
+  id: pushNotificationConfigId,
+});
+
+const pushConfigOf = ({ taskId, authentication, ...config }: PushConfig): object => {
+  const { scheme, ...others } = authentication ?? { scheme: '' };
+  return {
+    taskId,
+    pushNotificationConfig: { ...config, ...(scheme !== '' && { authentication: { ...others, schemes: [scheme] } }) },
+  };
+};
 
 const taskOf = ({ status, artifacts, ...task }: Task): object => ({
   kind: 'task',

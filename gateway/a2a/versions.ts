@@ -22,8 +22,9 @@ export const V1_0: Wire = {
   methods: METHODS,
   methodOf: (name) => (METHODS.includes(name) ? name : undefined),
   paramsOf: (_, params) => params,
-  resultOf: (_, result) => result,
+  resultOf: (result) => ('nothing' in result ? {} : result),
   eventOf: (event) => event,
+  notificationType: 'application/a2a+json',
 };
 
 /** The versions that are spoken, the preferred one first. */
@@ -38,7 +39,9 @@ type Request = Pick<FastifyRequest, 'headers' | 'query'>;
 /** The version that a request names, without its patch; empty if it names none. */
 export function versionIn({ headers, query }: Request): string {
   const given = headers[VERSION_NAME.toLowerCase()] || (query as Readonly<Record<string, unknown>>)[VERSION_NAME];
-  return String(given ?? '').split('.', 2).join('.');
+  return String(given ?? '')
+    .split('.', 2)
+    .join('.');
 }
 
 /**

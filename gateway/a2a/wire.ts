@@ -1,8 +1,14 @@
 import type { Json } from '../../pipelines/json.js';
-import type { StreamResponse, Task } from './protocol.js';
+import type { PushConfig, StreamResponse, Task } from './protocol.js';
 
 /** A result of a method, in the objects of 1.0. */
-export type Result = Task | { readonly task: Task };
+export type Result =
+  | Task
+  | { readonly task: Task }
+  | PushConfig
+  | { readonly configs: readonly PushConfig[] }
+  /** Of a method that answers with nothing. */
+  | { readonly nothing: true };
 
 /** How a version of the protocol writes what the other files say in 1.0. */
 export interface Wire {
@@ -13,7 +19,9 @@ export interface Wire {
   methodOf(name: string): string | undefined;
   /** Parameters as 1.0 writes them. What has another form stays as it is, and is refused where it is read. */
   paramsOf(method: string, params: Json): Json;
-  resultOf(method: string, result: Result): object;
+  resultOf(result: Result): object | null;
   /** @param turnEnds whether the stream ends where its task waits for its client */
   eventOf(event: StreamResponse, turnEnds: boolean): object;
+  /** The type of an event that is sent to a webhook. */
+  readonly notificationType: string;
 }

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import {
   deliveryId,
+  type NamedTarget,
   WEBHOOK_WORKFLOW,
   type WebhookOrder,
-  type WebhookTarget,
   webhookQueue,
 } from '../../pipelines/run/index.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
@@ -61,7 +61,8 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       request.notes.runId = id;
       const caller = callerOf(request);
       const { document, webhooks } = await readRun(deps, id, caller);
-      const targets = webhooks ?? [];
+      // Subscriptions have ended with the run.
+      const targets = (webhooks ?? []).filter((each): each is NamedTarget => !('subscriptions' in each));
       if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');
       if (document.status === 'running') throw new MillraceError('RUN_NOT_ENDED', 'the run has not ended yet');
       const event = webhookEventOf(document);
@@ -99,4 +100,4 @@ async function start({ temporal, taskQueue }: GatewayDeps, workflowId: string, o
 }
 
 /** The name of an endpoint, or the host of a URL, whose path and query may contain a token. */
-const shown = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : new URL(target.url).host);
+const shown = (target: NamedTarget): string => ('endpoint' in target ? target.endpoint : new URL(target.url).host);

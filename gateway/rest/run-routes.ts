@@ -127,7 +127,11 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 }
 
 /** Only pipelines that the caller may use are suggested. */
-export const pipelineNotFound = (name: string, { pipelines }: GatewayDeps, caller: Caller): MillraceError => {
+export const pipelineNotFound = (
+  name: string,
+  { pipelines }: Pick<GatewayDeps, 'pipelines'>,
+  caller: Caller,
+): MillraceError => {
   const usable = pipelines.filter((each) => mayUse(caller, each)).map((each) => each.name);
   const message = `no pipeline is named "${name}"; GET /v1/pipelines lists them${didYouMean(name, usable)}`;
   return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'pipeline', message }] });

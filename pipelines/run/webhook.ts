@@ -1,9 +1,25 @@
 import type { Json, JsonObject } from '../json.js';
 
-/** Receiver of an event: the name of a tenant's endpoint configured by the operator, or a URL given in a request. Without `events`: all. */
-export type WebhookTarget =
+/** A receiver that is known when its run starts: a tenant's endpoint configured by the operator, or a URL given in a request. Without `events`: all. */
+export type NamedTarget =
   | { readonly endpoint: string; readonly events?: readonly WebhookType[] | undefined }
   | { readonly url: string };
+
+/** Receivers of a run's events; `subscriptions`: also those that have subscribed to the run until an event is sent. */
+export type WebhookTarget = NamedTarget | { readonly subscriptions: true };
+
+/** A receiver that has subscribed to a run. What is sent, and its credentials, are in the state store. */
+export interface Subscriber {
+  readonly run: string;
+  /** The subscription's id, which is unique for its owner. */
+  readonly subscription: string;
+  readonly owner?: string | undefined;
+  /** Of its URL. */
+  readonly host: string;
+}
+
+/** One receiver, which has its own attempts. */
+export type WebhookReceiver = NamedTarget | Subscriber;
 
 export const WEBHOOK_TYPES = ['run.succeeded', 'run.failed', 'run.cancelled', 'run.waiting'] as const;
 export type WebhookType = (typeof WEBHOOK_TYPES)[number];
@@ -48,7 +64,8 @@ export interface WebhookOrder {
 }
 
 /**
- * Result of one attempt. `refused` is final; `busy`: no attempt was made, too many were in progress to the same target.
+ * Result of one attempt. `refused` is final; `busy`: no attempt was made, too many were in progress to the same target; `unsubscribed`: none
+ * was made, the subscription is gone.
  */
 export type AttemptOutcome =
   | { readonly outcome: 'delivered'; readonly status: number }
@@ -60,13 +77,14 @@ export type AttemptOutcome =
       readonly retryAfterMs?: number;
     }
   | { readonly outcome: 'refused'; readonly reason: string; readonly status?: number }
-  | { readonly outcome: 'busy' };
+  | { readonly outcome: 'busy' }
+  | { readonly outcome: 'unsubscribed' };
 
 /** State of an event at one target. */
 export interface Delivery {
   /** The endpoint's name, or the URL's host. */
   readonly target: string;
-  readonly state: 'waiting' | 'delivered' | 'undelivered';
+  readonly state: 'waiting' | 'delivered' | 'undelivered' | 'unsubscribed';
   /** From 0. */
   readonly attempts: number;
   /** Of the last attempt. */
@@ -78,7 +96,11 @@ export interface Delivery {
 export interface WebhookActivities {
   /** The event for the end of a tenant's run. */
   webhookEvent(tenant: string, run: string): Promise<WebhookEvent>;
-  webhookAttempt(tenant: string, target: WebhookTarget, event: WebhookEvent): Promise<AttemptOutcome>;
+  webhookAttempt(tenant: string, receiver: WebhookReceiver, event: WebhookEvent): Promise<AttemptOutcome>;
+  /** Who has subscribed to a tenant's run; `waits`: of these, who is told of its waits too. */
+  webhookSubscribers(tenant: string, run: string, of: 'all' | 'waits'): Promise<readonly Subscriber[]>;
+  /** Removes all subscriptions to a run whose end has been sent. */
+  webhookUnsubscribe(tenant: string, run: string): Promise<void>;
 }
 
 /** Type of the delivery workflow. Pipelines and stages cannot have this name, because theirs are in lower case. */

@@ -18,17 +18,26 @@ export function webhookTargets(
   config: WebhookConfig | undefined,
   { tenant, pipeline, webhook }: TargetScope,
 ): readonly WebhookTarget[] {
-  const { secrets, endpoints = {} } = config?.of(tenant) ?? {};
+  const { endpoints = {} } = config?.of(tenant) ?? {};
   const configured = Object.entries(endpoints)
     .filter(([, { pipelines }]) => pipelines?.includes(pipeline) ?? true)
     .map(([endpoint, { events }]) => ({ endpoint, ...(events && { events }) }));
   if (webhook === undefined) return configured;
-  if (!config || !secrets) {
+  if (!config || !signs(config, tenant)) {
     const message = `the tenant "${tenant}" has no webhook secrets (MILLRACE_WEBHOOKS), so nothing could be signed`;
     throw new MillraceError('INVALID_INPUT', `webhook: ${message}`, { fields: [{ field: 'webhook', message }] });
   }
-  const fault = targetFault(webhook, config.allowPrivate);
-  if (fault !== undefined)
-    throw new MillraceError('WEBHOOK_REFUSED', `webhook: ${fault}`, { fields: [{ field: 'webhook', message: fault }] });
+  expectTarget(config, webhook, 'webhook');
   return [...configured, { url: webhook }];
+}
+
+/** Whether requests to URLs that a tenant's callers name can be signed; otherwise none are made. */
+export const signs = (config: WebhookConfig | undefined, tenant: string): boolean =>
+  config?.of(tenant).secrets !== undefined;
+
+/** Throws `WEBHOOK_REFUSED` naming the field for a URL that is not allowed. */
+export function expectTarget(config: WebhookConfig, url: string, field: string): void {
+  const message = targetFault(url, config.allowPrivate);
+  if (message !== undefined)
+    throw new MillraceError('WEBHOOK_REFUSED', `${field}: ${message}`, { fields: [{ field, message }] });
 }

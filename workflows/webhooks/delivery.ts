@@ -19,6 +19,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import {
   type AttemptOutcome,
   type Delivery,
+  type NamedTarget,
   type RunToStart,
   SEARCH_ATTRIBUTES,
   WAITING_SIGNAL,
@@ -26,6 +27,7 @@ import {
   type WebhookActivities,
   type WebhookEvent,
   type WebhookOrder,
+  type WebhookReceiver,
   type WebhookTarget,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/run/index.js';
@@ -43,28 +45,46 @@ const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, ma
  * Sends the end of a run to every target, and before it the waits for a person that the run signals. It starts the run as its child, so that
  * one start creates both or neither, and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was
  * terminated. Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event of the end; those
- * of waits are attempted until the wait or the run has ended, within `MOST_WAIT_ATTEMPTS`.
+ * of waits are attempted until the wait or the run has ended, within `MOST_WAIT_ATTEMPTS`. Who has subscribed to the run is looked up for each
+ * event.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   const waits: Promise<unknown>[] = [];
   let over = false;
   let attempts = 0;
-  const send = (event: WebhookEvent, report: (rows: readonly Delivery[]) => void, isOver?: () => boolean) => {
-    const wanted = targets.filter((target) => !('events' in target) || (target.events?.includes(event.type) ?? true));
-    const rows: Delivery[] = wanted.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
-    return Promise.all(
-      wanted.map((target, i) => {
-        const attempt = (summary: string) => {
-          if (isOver) attempts += 1;
-          return activities(queue, summary).webhookAttempt(tenant, target, event);
-        };
-        const onRow = (row: Delivery) => {
-          rows[i] = row;
-          report(rows);
-        };
-        return deliver(attempt, nameOf(target), event, onRow, isOver);
-      }),
-    );
+  const named = targets.filter(isNamed);
+  /** Undefined: nobody can subscribe. */
+  const subscribersTo = (run: string, told: 'all' | 'waits') =>
+    named.length === targets.length
+      ? undefined
+      : activities(queue, 'subscribers').webhookSubscribers(tenant, run, told);
+  const send = (
+    event: WebhookEvent,
+    subscribers: ReturnType<typeof subscribersTo>,
+    report: (rows: readonly Delivery[]) => void,
+    isOver?: () => boolean,
+  ) => {
+    const rows: Delivery[] = [];
+    const deliverTo = (receivers: readonly WebhookReceiver[]) => {
+      const first = rows.length;
+      for (const each of receivers) rows.push({ target: nameOf(each), state: 'waiting', attempts: 0 });
+      return Promise.all(
+        receivers.map((receiver, i) => {
+          const attempt = (summary: string) => {
+            if (isOver) attempts += 1;
+            return activities(queue, summary).webhookAttempt(tenant, receiver, event);
+          };
+          const onRow = (row: Delivery) => {
+            rows[first + i] = row;
+            report(rows);
+          };
+          return deliver(attempt, nameOf(receiver), event, onRow, isOver);
+        }),
+      );
+    };
+    const delivered = deliverTo(named.filter((each) => wants(each, event)));
+    // Endpoints do not wait for the state store. A delivery without subscriptions commands what it did before there were any.
+    return subscribers === undefined ? delivered : bothOf(delivered, subscribers.then(deliverTo));
   };
   if ('run' in of) {
     setHandler(waitingSignal, (wait) => {
@@ -72,14 +92,18 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       const event = waitingEvent(of.run, tenant, wait);
       const untilMs = Date.parse(wait.until);
       const isOver = () => over || attempts >= MOST_WAIT_ATTEMPTS || Date.now() >= untilMs;
-      waits.push(send(event, ignored, isOver));
+      waits.push(send(event, subscribersTo(of.run.id, 'waits'), ignored, isOver));
     });
     if (!(await toItsEnd(of.run, tenant))) return [];
   }
   over = true;
+  const all = 'run' in of ? subscribersTo(of.run.id, 'all') : undefined;
+  if (all !== undefined && named.length === 0 && (await all).length === 0) return [];
   const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
-  const deliveries = await send(event, (rows) => setCurrentDetails(table(event, rows)));
+  const deliveries = await send(event, all, (rows) => setCurrentDetails(table(event, rows)));
   await Promise.all(waits);
+  if (all !== undefined && 'run' in of && (await all).length > 0)
+    await activities(queue, 'subscriptions end').webhookUnsubscribe(tenant, of.run.id);
   const undelivered = deliveries.filter(({ state }) => state === 'undelivered');
   if (undelivered.length === 0) return deliveries;
   throw ApplicationFailure.create({
@@ -91,6 +115,14 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
 }
 
 const ignored = (): undefined => undefined;
+
+const isNamed = (target: WebhookTarget): target is NamedTarget => !('subscriptions' in target);
+
+const wants = (target: NamedTarget, { type }: WebhookEvent): boolean =>
+  !('events' in target) || (target.events?.includes(type) ?? true);
+
+const bothOf = async (some: Promise<Delivery[]>, others: Promise<Delivery[]>): Promise<Delivery[]> =>
+  (await Promise.all([some, others])).flat();
 
 const waitingSignal = defineSignal<[Wait]>(WAITING_SIGNAL);
 
@@ -159,7 +191,7 @@ async function deliver(
     if (isOver?.()) break;
     const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target, isOver);
     const { outcome, ...seen } = done;
-    const state = outcome === 'delivered' ? outcome : outcome === 'refused' ? 'undelivered' : 'waiting';
+    const state = STATES[outcome];
     row = { target, state, attempts: i + 1, ...seen };
     report(row);
     if (state !== 'waiting') return row;
@@ -169,6 +201,15 @@ async function deliver(
   report(row);
   return row;
 }
+
+/** How each outcome leaves an event at a target. */
+const STATES: Readonly<Record<AttemptOutcome['outcome'], Delivery['state']>> = {
+  delivered: 'delivered',
+  unsubscribed: 'unsubscribed',
+  refused: 'undelivered',
+  failed: 'waiting',
+  busy: 'waiting',
+};
 
 /** A crowded target has not failed: it costs time, not an attempt. */
 async function withRoom(attempt: () => Promise<AttemptOutcome>, target: string, isOver?: () => boolean) {
@@ -188,8 +229,11 @@ const activities = (taskQueue: string, summary: string): WebhookActivities =>
     summary,
   });
 
-/** Displayable name of a target: the rest of a URL may contain a token. */
-const nameOf = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : hostOf(target.url));
+/** Displayable name of a receiver: the rest of a URL may contain a token. */
+function nameOf(receiver: WebhookReceiver): string {
+  if ('subscription' in receiver) return receiver.host;
+  return 'endpoint' in receiver ? receiver.endpoint : hostOf(receiver.url);
+}
 
 const hostOf = (url: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(url)?.[1] ?? url;
 

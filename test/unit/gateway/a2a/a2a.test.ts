@@ -302,7 +302,11 @@ describe('errors', () => {
       ['SendMessage', messageWith([{ url: 'https://example.com/a.png', mediaType: 'image/png' }]), -32602],
       ['SendMessage', messageWith([{ raw: 'AAAA' }]), -32602],
       ['SendMessage', messageWith(why, { taskId: 'chat-none' }), -32001],
-      ['SendMessage', { ...messageWith(why), configuration: { taskPushNotificationConfig: {} } }, -32003],
+      [
+        'SendMessage',
+        { ...messageWith(why), configuration: { taskPushNotificationConfig: { url: 'https://a.test/' } } },
+        -32003,
+      ],
       ['CreateTaskPushNotificationConfig', {}, -32003],
       ['ListTasks', {}, -32004],
       ['message/send', messageWith(why), -32601],

@@ -1,0 +1,229 @@
+import type { AddressInfo } from 'node:net';
+import type { Client } from '@a2a-js/sdk/client';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { WebhookConfig } from '../../../../activities/webhooks/index.js';
+import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
+import { chatModel } from '../../../../pipelines/catalog/index.js';
+import type { Pipeline } from '../../../../pipelines/index.js';
+import { type RunToStart, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
+import type { Subscription, Subscriptions } from '../../../../stores/subscriptions/index.js';
+import { a2aClient, sent } from '../../../support/a2a-client.js';
+import { greet, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+/** Push notifications at a gateway whose runs are scripted: who may have them, and what is kept of them. */
+
+let gateway: TestGateway;
+let url: string;
+/** By run. */
+let kept: Map<string, Subscription[]>;
+/** Called when one is added. */
+let added: (run: string) => void;
+
+const config = {
+  allowPrivate: false,
+  of: (tenant: string) => (tenant === 'default' ? { secrets: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'] } : {}),
+  close: () => undefined,
+} as unknown as WebhookConfig;
+
+const inMemory: Subscriptions = {
+  async put({ run }, subscription) {
+    await inMemory.remove({ tenant: '', run }, subscription);
+    kept.set(run, [...(kept.get(run) ?? []), subscription]);
+    added(run);
+  },
+  list: async ({ run }) => kept.get(run) ?? [],
+  async remove({ run }, { id, owner }) {
+    kept.set(
+      run,
+      (kept.get(run) ?? []).filter((each) => each.id !== id || each.owner !== owner),
+    );
+  },
+  erase: async ({ run }) => void kept.delete(run),
+};
+
+async function start(change: Parameters<typeof testGateway>[1] = {}) {
+  gateway = await testGateway(
+    {},
+    {
+      pipelines: [chatModel, greet] as unknown as Pipeline[],
+      placementOf: () => ({}),
+      webhooks: config,
+      subscriptions: inMemory,
+      ...change,
+    },
+  );
+  // The delivery starts its run.
+  gateway.temporal.onStart = ({ type, options }) => {
+    if (type !== WEBHOOK_WORKFLOW) return;
+    const [{ of }] = options.args as unknown as [{ of: { run: RunToStart } }];
+    const { id: workflowId, pipeline, memo, args } = of.run;
+    void gateway.temporal.client.workflow.start(pipeline, { workflowId, memo, args, taskQueue: 'millrace' } as never);
+  };
+  await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+  url = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}`;
+}
+
+beforeEach(async () => {
+  kept = new Map();
+  added = () => undefined;
+  await start();
+});
+afterEach(() => gateway.close());
+
+const why = [{ text: 'Why?' }];
+const AT_ONCE = { returnImmediately: true };
+const hook = {
+  url: 'https://a.test/hook?x=1',
+  token: 'opaque',
+  authentication: { scheme: 'Bearer', credentials: 'secret' },
+};
+const named = (taskId: string, id = 'own') => ({ tenant: '', taskId, id });
+const listed = async (client: Client, taskId: string) =>
+  (await client.listTaskPushNotificationConfig({ tenant: '', taskId, pageSize: 0, pageToken: '' })).configs;
+
+describe('a receiver that comes with a message', () => {
+  test('is kept before the task starts, whose delivery looks it up', async () => {
+    added = (run) => expect(gateway.temporal.runs.has(run)).toBe(false);
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const { id, contextId } = await sent(client, why, {}, { ...AT_ONCE, taskPushNotificationConfig: hook });
+    const delivery = gateway.temporal.runs.get(`webhook/${id}`);
+    expect(delivery?.options.args).toMatchObject([{ targets: [{ subscriptions: true }] }]);
+    expect(kept.get(id)).toEqual([
+      {
+        id,
+        url: hook.url,
+        waits: true,
+        about: { version: '1.0', context: contextId, base: url, token: 'opaque', authentication: hook.authentication },
+      },
+    ]);
+  });
+
+  test('is the same when the message comes again', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const again = () => sent(client, why, { messageId: 'm' }, { ...AT_ONCE, taskPushNotificationConfig: hook });
+    const { id } = await again();
+    await again();
+    expect(kept.get(id)).toHaveLength(1);
+  });
+
+  test.each(['https://127.0.0.1/', 'http://example.com/', 'https://metadata.google.internal/', 'hook'])(
+    'at %s is refused, and nothing starts',
+    async (target) => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const configuration = { ...AT_ONCE, taskPushNotificationConfig: { ...hook, url: target } };
+      await expect(sent(client, why, {}, configuration)).rejects.toThrow(/WEBHOOK_REFUSED/);
+      expect(gateway.temporal.runs.size + kept.size).toBe(0);
+    },
+  );
+
+  test.each([
+    ['a token with a line break', { token: 'a\r\nx: y' }],
+    ['credentials with a line break', { authentication: { scheme: 'Bearer', credentials: 'a\r\nx: y' } }],
+    ['a scheme that is none', { authentication: { scheme: 'Bearer x', credentials: 'a' } }],
+    ['an id with a space', { id: 'a b' }],
+  ])('with %s is refused', async (_, change) => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const configuration = { ...AT_ONCE, taskPushNotificationConfig: { ...hook, ...change } };
+    await expect(sent(client, why, {}, configuration)).rejects.toThrow(/INVALID_INPUT/);
+    expect(gateway.temporal.runs.size + kept.size).toBe(0);
+  });
+});
+
+describe.each(['1.0', '0.3'] as const)('the client of %s', (version) => {
+  test('adds, reads, lists and removes receivers of a task that is under way', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`, { version });
+    const { id: taskId } = await sent(client, why, {}, AT_ONCE);
+    const made = await client.createTaskPushNotificationConfig({ ...named(taskId), ...hook });
+    const wanted = { taskId, id: 'own', url: hook.url, token: 'opaque', authentication: { scheme: 'Bearer' } };
+    expect(made).toMatchObject(wanted);
+    expect(made.authentication?.credentials).toBe('');
+    expect(kept.get(taskId)).toMatchObject([{ about: { version, authentication: hook.authentication } }]);
+    expect(await client.getTaskPushNotificationConfig(named(taskId))).toMatchObject(wanted);
+    // Without an id it has the task's.
+    await client.createTaskPushNotificationConfig({
+      ...named(taskId, ''),
+      ...{ url: 'https://b.test/', token: '', authentication: undefined },
+    });
+    expect((await listed(client, taskId)).map(({ id }) => id).sort()).toEqual([taskId, 'own'].sort());
+    for (let i = 0; i < 2; i++) await client.deleteTaskPushNotificationConfig(named(taskId));
+    expect(await listed(client, taskId)).toMatchObject([{ id: taskId, url: 'https://b.test/' }]);
+    await expect(client.getTaskPushNotificationConfig(named(taskId))).rejects.toThrow(/NO_WEBHOOK/);
+  });
+
+  test('gives one with a message', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`, { version });
+    const { id } = await sent(client, why, {}, { ...AT_ONCE, taskPushNotificationConfig: hook });
+    expect(await listed(client, id)).toMatchObject([{ id, url: hook.url }]);
+  });
+});
+
+describe('a receiver', () => {
+  test('is refused by a task that has ended, also while it is added', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const { id } = await sent(client, why, {}, AT_ONCE);
+    const add = () => client.createTaskPushNotificationConfig({ ...named(id), ...hook });
+    added = (run) => gateway.temporal.runs.get(run)?.end({ output: { text: 'So.' }, stages: [] });
+    await expect(add()).rejects.toThrow(/RUN_ENDED/);
+    expect(kept.get(id)).toEqual([]);
+    await expect(add()).rejects.toThrow(/RUN_ENDED/);
+  });
+
+  test('is refused by a task that another door has started', async () => {
+    const response = await fetch(`${url}/v1/pipelines/chat/runs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'Why?' }),
+    });
+    const { id } = (await response.json()) as { id: string };
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    await expect(client.createTaskPushNotificationConfig({ ...named(id), ...hook })).rejects.toThrow(/NO_WEBHOOK/);
+    await expect(client.createTaskPushNotificationConfig({ ...named('chat-no'), ...hook })).rejects.toThrow(
+      /RUN_NOT_FOUND/,
+    );
+    expect(kept.size).toBe(0);
+  });
+
+  test('is seen and removed by its owner alone; who may not decide is not told of waits', async () => {
+    await gateway.close();
+    const [ada, bob] = [
+      issueKey({ name: 'ada', tenant: 'default', permissions: ['read', 'run', 'approve'] }),
+      issueKey({ name: 'bob', tenant: 'default', permissions: ['read', 'run'] }),
+    ];
+    const keys = keyRing([ada.key, bob.key]);
+    await start({ authenticator: new Authenticator({ by: 'key', keys }, pino({ level: 'silent' })) });
+    const [hers, his] = await Promise.all(
+      [ada, bob].map(({ secret }) => a2aClient(`${url}/a2a/chat/`, { secret })) as [Promise<Client>, Promise<Client>],
+    );
+    const { id } = await sent(hers, why, {}, { ...AT_ONCE, taskPushNotificationConfig: hook });
+    expect(await listed(his, id)).toEqual([]);
+    await his.createTaskPushNotificationConfig({ ...named(id, id), ...hook, url: 'https://b.test/' });
+    await his.deleteTaskPushNotificationConfig(named(id, 'other'));
+    expect(kept.get(id)).toMatchObject([
+      { id, url: hook.url, waits: true },
+      { id, url: 'https://b.test/', waits: false },
+    ]);
+    await his.deleteTaskPushNotificationConfig(named(id, id));
+    expect(await listed(hers, id)).toMatchObject([{ id, url: hook.url }]);
+  });
+});
+
+test('are offered to tenants that have secrets, and to no others', async () => {
+  const cardOf = async (tenant: string) => {
+    const headers = { 'millrace-tenant': tenant };
+    return await (await fetch(`${url}/a2a/chat/.well-known/agent-card.json`, { headers })).json();
+  };
+  expect(await cardOf('default')).toMatchObject({ capabilities: { pushNotifications: true } });
+  expect(await cardOf('acme')).toMatchObject({ capabilities: { pushNotifications: false } });
+  const ask = async (method: string) => {
+    const response = await fetch(`${url}/a2a/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'a2a-version': '1.0', 'millrace-tenant': 'acme' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: {} }),
+    });
+    return await response.json();
+  };
+  for (const what of ['Create', 'Get', 'Delete'])
+    expect(await ask(`${what}TaskPushNotificationConfig`)).toMatchObject({ error: { code: -32003 } });
+  expect(await ask('ListTaskPushNotificationConfigs')).toMatchObject({ error: { code: -32003 } });
+});
