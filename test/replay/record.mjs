@@ -76,7 +76,16 @@ const FEATURES = {
       // Attempts take three days.
       await delivery.terminate();
     },
-    { delivered: true },
+    { delivered: [{ endpoint: 'nobody' }] },
+  ],
+  'delivery-to-subscribers': [
+    fixtures.gated,
+    () => ({ log: log() }),
+    async (delivery, _wake, run) => {
+      await delivery.signal('waiting', WAIT);
+      await decided(run);
+    },
+    { delivered: [{ subscriptions: true }] },
   ],
   'lost-stream': [fixtures.mutedNarrator, () => ({ question: 'Why?' }), undefined, { queue: WITHOUT_REDIS }],
   deadline: [fixtures.tooLate, () => ({ log: log(), ms: 60_000 })],
@@ -146,15 +155,14 @@ async function decided(run) {
   }
 }
 
-/** Starts a delivery that starts the run `of`. No attempt at its only target succeeds. */
-function deliveryOf(pipeline, { version }, of) {
+/** Starts a delivery that starts the run `of`. No attempt at a target succeeds, and nobody has subscribed. */
+function deliveryOf(pipeline, { version }, of, targets) {
   const { workflowId: id, args, taskQueue } = of;
   const run = { id, pipeline, version, args, memo: {}, timeoutMs: 60_000, summary: 'recorded' };
-  const targets = [{ endpoint: 'nobody' }];
   return {
     taskQueue,
     workflowId: `webhook/${id}`,
-    args: [{ tenant: 'default', targets, queue: settings.MILLRACE_TASK_QUEUE, of: { run } }],
+    args: [{ tenant: 'default', targets, queue: `${settings.MILLRACE_TASK_QUEUE}.webhooks`, of: { run } }],
   };
 }
 
@@ -267,7 +275,7 @@ try {
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
     // Alone: started without a context, as other clients start runs.
-    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false, delivered = false } = more;
+    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false, delivered } = more;
     const wanted = {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
@@ -277,7 +285,7 @@ try {
       ],
     };
     const run = delivered
-      ? await client.workflow.start('webhookDelivery', deliveryOf(name, plan, wanted))
+      ? await client.workflow.start('webhookDelivery', deliveryOf(name, plan, wanted, delivered))
       : await client.workflow.start(name, { ...wanted, ...more.options });
     if (act) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
