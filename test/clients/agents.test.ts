@@ -87,8 +87,8 @@ afterAll(async () => {
     process.stderr.write(`${PAGE} is left as it is: ${PROGRAMS.length - answered} of the programs gave no results\n`);
 });
 
-/** The clients for Node, installed once below `.millrace/clients/`. */
-async function nodeClients(): Promise<string> {
+/** A program of the clients for Node, which are installed once below `.millrace/clients/`. */
+async function nodeClients(program: string): Promise<string> {
   const installed = path.resolve('.millrace/clients/node');
   const wanted = readFileSync(path.join(HERE, 'node/package.json'), 'utf8');
   const marker = path.join(installed, 'installed.json');
@@ -100,8 +100,8 @@ async function nodeClients(): Promise<string> {
     });
     writeFileSync(marker, wanted);
   }
-  cpSync(path.join(HERE, 'node/clients.mjs'), path.join(installed, 'clients.mjs'));
-  return path.join(installed, 'clients.mjs');
+  cpSync(path.join(HERE, 'node'), installed, { recursive: true });
+  return path.join(installed, program);
 }
 
 /** A wrong answer counts as a failure, also on the page. */
@@ -130,7 +130,8 @@ const pythonOf = async (name: string, packages: readonly string[]) =>
   path.join(await venvOf(name, packages), 'bin/python');
 
 const PROGRAMS = [
-  ['Node', async () => resultsOf(process.execPath, await nodeClients())],
+  ['Node', async () => resultsOf(process.execPath, await nodeClients('clients.mjs'))],
+  ['A2A 0.3 for Node', async () => resultsOf(process.execPath, await nodeClients('a2a-0-3.mjs'))],
   ['Python', async () => resultsOf(await pythonOf('clients', PACKAGES), path.join(HERE, 'python/clients.py'))],
   [
     'LiteLLM',
@@ -138,6 +139,10 @@ const PROGRAMS = [
       resultsOf(await pythonOf('litellm', ['litellm==1.110.2']), path.join(HERE, 'python/litellm_clients.py')),
   ],
   ['A2A', async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py'))],
+  [
+    'A2A 0.3',
+    async () => resultsOf(await pythonOf('a2a-0-3', ['a2a-sdk==0.3.26']), path.join(HERE, 'python/a2a_0_3_clients.py')),
+  ],
 ] as const;
 
 test.each(PROGRAMS)('clients for %s work', async (_, ask) => {

@@ -1,6 +1,5 @@
 // Clients for Node against a gateway: node clients.mjs URL. Prints a line of JSON for each case.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Role, SendMessageRequest, TaskState } from '@a2a-js/sdk';
 import { ClientFactory } from '@a2a-js/sdk/client';
 import { createAnthropic } from '@ai-sdk/anthropic';
@@ -15,30 +14,16 @@ import { Agent, OpenAIProvider, Runner, tool } from '@openai/agents';
 import { tool as aiTool, generateText, Output, stepCountIs, streamText } from 'ai';
 import OpenAI from 'openai';
 import { z } from 'zod';
+import { tryAll } from './cases.mjs';
 
 const [, , url] = process.argv;
 const baseURL = `${url}/v1`;
 const apiKey = 'none';
-const LONGEST_MS = 60_000;
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
 const TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}';
 const city = z.object({ city: z.string() });
 const a = z.object({ a: z.number() });
 
-/** Cases by name; each gives what the client shows its user. */
-async function tryAll(client, door, cases) {
-  const { version } = JSON.parse(readFileSync(new URL(`node_modules/${client}/package.json`, import.meta.url), 'utf8'));
-  for (const [name, ask] of Object.entries(cases)) {
-    const late = new Promise((_, reject) => setTimeout(reject, LONGEST_MS, new Error('no answer')).unref());
-    let result;
-    try {
-      result = { said: await Promise.race([ask(), late]) };
-    } catch (error) {
-      result = { failure: String(error?.message ?? error).slice(0, 500) };
-    }
-    process.stdout.write(`${JSON.stringify({ client: `${client} ${version}`, door, name, ...result })}\n`);
-  }
-}
 async function joined(texts) {
   let all = '';
   for await (const text of texts) all += typeof text === 'string' ? text : text.text;
