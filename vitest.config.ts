@@ -100,6 +100,7 @@ const WAITING = files([
   'integration/approvals',
   'integration/policies',
   'integration/a2a-push',
+  'integration/a2a-agent',
   'integration/a2a',
   'integration/agui',
 ]);

@@ -70,6 +70,8 @@ export {
 export type { Plan, StagePlan } from './plan/index.js';
 export type { StageRecord } from './run/index.js';
 export {
+  type A2aInput,
+  type A2aOutput,
   type ActivityOptions,
   type AgentBudget,
   type AgentHandoff,
@@ -80,6 +82,7 @@ export {
   type AgentSession,
   type AgentToolCall,
   type AudioSamples,
+  a2aAgent,
   activity,
   agent,
   approve,

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
+import { a2aConnector } from './a2a/index.js';
 import type { Connector } from './connector.js';
 import { httpConnector } from './http/index.js';
 import { oipRestConnector } from './oip-rest/index.js';
@@ -8,7 +9,13 @@ import type { Connectors, KeyOf, LinkOf, RegisteredConnector } from './registere
 import { tritonConnector } from './triton/index.js';
 
 /** Millrace's own connectors. To add one, add a folder here and a name below. */
-const OWN: readonly (() => Connector)[] = [tritonConnector, oipRestConnector, openAiConnector, httpConnector];
+const OWN: readonly (() => Connector)[] = [
+  tritonConnector,
+  oipRestConnector,
+  openAiConnector,
+  httpConnector,
+  a2aConnector,
+];
 
 /**
  * Every connector of a deployment by its name. Throws `INVALID_SETTING` if two have the same name.

@@ -93,6 +93,7 @@ ${table(['connector', 'servers', 'stage kinds', 'beyond a plain call', 'key'], r
 const CONNECTORS = {
   triton: 'Triton and others of the KServe v2 gRPC protocol',
   'oip-rest': 'KServe v2 over REST: KServe, MLServer, Seldon Core, Triton’s HTTP port',
+  a2a: 'remote agents by A2A 1.0 and 0.3',
   openai: 'OpenAI’s API: vLLM, SGLang, llama.cpp, Ollama, LiteLLM, Dynamo, TGI, OpenAI',
   http: 'any server over HTTP, described in the models file',
 };

@@ -100,10 +100,11 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
   if (policy.execution === 'inline' && callsPools(stage) && attemptMs > LONG_INLINE_MS) {
     warn(id, 'LONG_INLINE_ATTEMPT', `an inline attempt may hold the worker for ${spell(attemptMs)}`);
   }
-  const writes = kind === 'upsert' || (kind === 'http' && stage.with.method !== 'GET');
+  const writes = kind === 'upsert' || kind === 'a2a' || (kind === 'http' && stage.with.method !== 'GET');
   if (policy.hedge && kind === 'http' && !SAFE_METHODS.has(stage.with.method)) {
     warn(id, 'REPEATED_WRITE', `${String(stage.with.method)} is hedged`);
   }
+  if (policy.hedge && kind === 'a2a') warn(id, 'REPEATED_WRITE', 'a message to an agent is hedged');
   if (cache && writes) warn(id, 'CACHED_WRITE', 'a stage that writes has a cache');
   const own = JSON.stringify([kind, stage.model, stage.with]);
   if (fallback.some((to) => to !== 'skip' && JSON.stringify([to.kind, to.model, to.with]) === own)) {

@@ -1,3 +1,4 @@
+import { a2aKind } from './a2a.js';
 import { activityKind } from './activity.js';
 import { agentKind } from './agent.js';
 import { approveKind } from './approve.js';
@@ -32,6 +33,7 @@ export const STAGE_KINDS = {
   infer: inferKind,
   rerank: rerankKind,
   http: httpKind,
+  a2a: a2aKind,
   retrieve: retrieveKind,
   upsert: upsertKind,
   media: mediaKind,
@@ -56,6 +58,7 @@ export const kindNamed = (name: string, defined?: DefinedKinds): StageKind | und
 export const kindOfUse = ({ kind, definitions = [] }: StageUse<never, never>): StageKind | undefined =>
   kindNamed(kind) ?? definitions.find(({ name }) => name === kind);
 
+export { type A2aInput, type A2aOutput, a2aAgent } from './a2a.js';
 export { type ActivityOptions, activity } from './activity.js';
 export {
   type AgentBudget,

@@ -38,6 +38,7 @@ export const TRAITS = {
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },
   http: { servedBy: 'pool', effects: 'intended' },
+  a2a: { servedBy: 'pool', effects: 'intended' },
   retrieve: { servedBy: 'worker', effects: 'none', embeds: true, local: at('redis') },
   upsert: { servedBy: 'worker', effects: 'intended', embeds: true, local: at('redis') },
   media: { servedBy: 'worker', effects: 'none', local: at('media') },

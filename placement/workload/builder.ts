@@ -1,6 +1,9 @@
 import { traitsOf } from '../../pipelines/stages/index.js';
 import { type PipelineShape, type StageShape, UNSTATED } from './shape.js';
 
+/** Kinds whose servers are services elsewhere, not models on devices. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['http', 'a2a']);
+
 /** Description of a stage when it is added. */
 export interface AddedStage {
   readonly id: string;
@@ -55,7 +58,7 @@ export class ShapeBuilder {
       // The embedding call of a cache or an index is a pool call like any other.
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
     }
-    if (traitsOf({ kind })?.servedBy === 'pool' && kind !== 'http') {
+    if (traitsOf({ kind })?.servedBy === 'pool' && !ELSEWHERE.has(kind)) {
       const from = this.#makerOf(streamFrom, after, waits);
       if (from !== undefined) {
         const { pieceTokens } = UNSTATED;

@@ -12,6 +12,7 @@ import { composeStages, type Stages } from '../../workers/compose.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { a2aServer, type Does } from '../support/a2a-server.js';
 import { acme } from '../support/acme/connector.js';
 import { AcmeServer } from '../support/acme/server.js';
 import { asModule, examples, SHAPES, valuesOf } from '../support/dsl-examples.js';
@@ -47,6 +48,12 @@ async function withExamplePools(): Promise<string> {
       },
     },
     painter: painter.pool,
+    travel: {
+      connector: 'a2a',
+      kind: 'a2a',
+      model: 'travel',
+      endpoints: [{ url: travel.url, device: 'elsewhere' }],
+    },
     words: {
       connector: 'acme',
       kind: 'acme/keywords',
@@ -68,6 +75,12 @@ const servers = () => ({
   LLM_BASE_URL: address('LLM_BASE_URL'),
 });
 
+/** The one remote agent that the page's examples have. */
+const books: Does = async (task, wish) => {
+  task.writes([{ text: `Booked: ${wish}` }]);
+  task.says('COMPLETED');
+};
+
 /** The one MCP server that the page's examples have. */
 function withMcpServer(): string {
   const file = path.join(folder, 'mcp-servers.json');
@@ -81,16 +94,17 @@ const opened: Stages[] = [];
 let modelsFile = '';
 const acmeServer = new AcmeServer();
 const painter = new Painter();
+let travel: Awaited<ReturnType<typeof a2aServer>>;
 const keyFile = path.join(folder, 'acme-key');
 const mcpServersFile = withMcpServer();
 
 beforeAll(async () => {
-  await Promise.all([acmeServer.start(), painter.start()]);
+  [travel] = await Promise.all([a2aServer(books), acmeServer.start(), painter.start()]);
   writeFileSync(keyFile, AcmeServer.key);
   modelsFile = await withExamplePools();
 });
 afterAll(async () => {
-  await Promise.all([acmeServer.stop(), painter.stop()]);
+  await Promise.all([travel.close(), acmeServer.stop(), painter.stop()]);
   for (const stages of opened) await stages.close();
   rmSync(folder, { recursive: true, force: true });
   for (const url of [address('REDIS_URL'), address('REDIS_INDEX_URL'), address('REDIS_CACHE_URL')]) {

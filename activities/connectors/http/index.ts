@@ -13,8 +13,10 @@ export { answerScope } from './faults.js';
 export { PRESETS } from './presets/index.js';
 export type { Scope } from './template.js';
 
-/** Kinds that pools serve. */
-const KINDS = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => STAGE_KINDS[kind].servedBy === 'pool');
+/** Kinds that pools serve, except for agents, whose protocol is known. */
+const KINDS = (Object.keys(STAGE_KINDS) as StageKindName[]).filter(
+  (kind) => STAGE_KINDS[kind].servedBy === 'pool' && kind !== 'a2a',
+);
 
 const STREAMS: ReadonlySet<Capability> = new Set(['stream']);
 const NONE: ReadonlySet<Capability> = new Set();

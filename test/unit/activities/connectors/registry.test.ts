@@ -7,7 +7,8 @@ import { createMetrics } from '../../../../telemetry/metrics.js';
 import { acme } from '../../../support/acme/connector.js';
 
 it('has Millrace’s connectors, and those of others beside them', () => {
-  expect([...createConnectors({ outside: [acme] }).keys()]).toEqual(['triton', 'oip-rest', 'openai', 'http', 'acme']);
+  const names = ['triton', 'oip-rest', 'openai', 'http', 'a2a', 'acme'];
+  expect([...createConnectors({ outside: [acme] }).keys()]).toEqual(names);
 });
 
 it('refuses two connectors of one name', () => {

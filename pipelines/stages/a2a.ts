@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
+
+const input = z.object({
+  /** What the agent is told. */
+  message: z.string().optional(),
+  /** The same as data, for agents that take data. */
+  data: z.looseObject({}).optional(),
+  /** The agent's task that waits for this message: `task` of an earlier answer. */
+  task: z.string().optional(),
+  /** The conversation that the message belongs to: `context` of an earlier answer. */
+  context: z.string().optional(),
+});
+const state = z.enum(['completed', 'input-required']);
+const outputOf = (data: z.ZodType) =>
+  z.object({ state, text: z.string(), data, task: z.string(), context: z.string() });
+
+export interface A2aInput {
+  message?: string | undefined;
+  data?: Record<string, unknown> | undefined;
+  task?: string | undefined;
+  context?: string | undefined;
+}
+
+export interface A2aOutput<Data> {
+  /** `input-required`: the agent asks for something, which a message with `task` and `context` answers. */
+  state: 'completed' | 'input-required';
+  /** The texts of its artifacts, or what it asks. */
+  text: string;
+  /** The data of its artifacts, or of its question: null without any, a list of several. */
+  data: Data;
+  /** Empty if the agent has answered without a task. */
+  task: string;
+  context: string;
+}
+
+/**
+ * Sends a message to a remote agent by A2A and waits for the end of its task. The task is kept: an attempt that is repeated goes on with
+ * it, and a cancelled run cancels it. All attempts send the same `messageId`.
+ *
+ * ```ts
+ * const trip = stage('book', a2aAgent({ agent: 'travel' }), { message: input.wish });
+ * trip.text;
+ * ```
+ */
+export const a2aAgent = <Data = unknown>(options: {
+  /** Name of the pool. */
+  agent: string;
+  /** Schema of the output's `data`. Default: any JSON. */
+  data?: z.ZodType<Data>;
+}): StageUse<A2aInput, A2aOutput<Data>> => ({
+  kind: 'a2a',
+  model: options.agent,
+  with: {},
+  input: input as unknown as z.ZodType<A2aInput>,
+  output: outputOf(options.data ?? z.json()) as unknown as z.ZodType<A2aOutput<Data>>,
+});
+
+export const a2aKind: StageKind = {
+  input,
+  output: outputOf(z.json()),
+  ...TRAITS.a2a,
+  // An attempt that ends early would cancel the task that the next one goes on with.
+  policy: { timeout: { attempt: '2h', total: '2h' } },
+};
