@@ -24,6 +24,8 @@ export interface Connector {
   readonly takesKey?: true;
   /** Set if `connect` heeds a `Link`. Absent: pools must not have `tls` or `headers`. */
   readonly takesLink?: true;
+  /** Set if its backends have a `repository`. Absent: pools must not have `load`. */
+  readonly loadsModels?: true;
   /**
    * `server`: the models of one server share its capacity, as an LLM and its adapters do, and so do the pools of its
    * URL. Default `model`: each model has its own.
@@ -104,6 +106,10 @@ export interface Backend {
    * Absent if the protocol has no such report.
    */
   pressure?(signal: AbortSignal): Promise<Pressure | undefined>;
+  /**
+   * Its models, where clients may load and unload them: for pools with `load`. Absent if the protocol has no such requests.
+   */
+  readonly repository?: Repository;
   /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
   /** Statistics of the model since it was loaded, as counted by the server. Absent if the server keeps none. */
@@ -115,6 +121,19 @@ export interface Backend {
   /** The server's name and release as reported: `triton 2.51.0`. Absent if the protocol has none. */
   server?(model: string, signal: AbortSignal): Promise<string>;
   close(): void;
+}
+
+/** State of a model that takes memory at its server. */
+export type LoadState = 'ready' | 'loading' | 'unloading';
+
+/** The models of a server that loads and unloads them on request. Errors are those of `Backend`. */
+export interface Repository {
+  /** By name, as the server itself reports. Those that are not loaded are missing. */
+  states(signal: AbortSignal): Promise<ReadonlyMap<string, LoadState>>;
+  /** Returns when the model is loaded. */
+  load(model: string, signal: AbortSignal): Promise<void>;
+  /** Returns when unloading has begun. */
+  unload(model: string, signal: AbortSignal): Promise<void>;
 }
 
 /** A server's load, by its own count. */

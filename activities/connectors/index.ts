@@ -40,7 +40,8 @@ export function createConnectors({
 
 /** A connector without keys gets none, whatever the deployment has for its endpoint. */
 function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): RegisteredConnector {
-  const { name, kinds, servesKind, capabilities, capabilitiesOf, joins, takesKey, takesLink, capacity } = connector;
+  const { name, kinds, servesKind, capabilities, capabilitiesOf, joins, takesKey, takesLink, loadsModels, capacity } =
+    connector;
   return {
     name,
     kinds,
@@ -50,6 +51,7 @@ function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): Registe
     ...(joins && { joins: (pool) => joins(pool.kind, optionsOf(connector, pool, 'options')) }),
     ...(takesKey && { takesKey }),
     ...(takesLink && { takesLink }),
+    ...(loadsModels && { loadsModels }),
     ...(capacity && { capacity }),
     check: (pool, at) => void optionsOf(connector, pool, at),
     connect(endpoint, pool) {

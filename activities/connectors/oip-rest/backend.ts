@@ -1,5 +1,6 @@
 import { baseUrl } from '../base-url.js';
-import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import type { Backend, Call, CallContext, Reply, Repository } from '../connector.js';
+import { loadStates } from '../load-states.js';
 import { mapped } from '../mapped.js';
 import { PLAIN, TensorModels } from '../tensors/index.js';
 import type { LinkedTransport } from '../transport.js';
@@ -16,6 +17,7 @@ export class OipRestBackend implements Backend {
   readonly close: () => void;
   /** Removed once the server has answered that it has no repository API. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
+  readonly repository: Repository;
   readonly #client: OipRestClient;
   readonly #models: TensorModels;
 
@@ -25,6 +27,12 @@ export class OipRestBackend implements Backend {
     this.#client = new OipRestClient(baseUrl(endpoint, 'oip-rest'), transport);
     this.#models = new TensorModels(new RestTensorClient(this.#client), options.tensors);
     this.heal = (model, signal) => this.#mapped(model, signal, () => this.#heal(model, signal));
+    const client = this.#client;
+    this.repository = {
+      states: (signal) => this.#mapped('the repository', signal, async () => loadStates(await client.index(signal))),
+      load: (model, signal) => this.#mapped(model, signal, () => client.load(model, signal)),
+      unload: (model, signal) => this.#mapped(model, signal, () => client.unload(model, signal)),
+    };
   }
 
   invoke(call: Call, context: CallContext): Promise<Reply> {

@@ -57,13 +57,19 @@ export class OipRestClient {
     await this.#control(model, 'unload', signal);
   }
 
+  /** Every version of every model in the repository, loaded or not. An extension of the protocol. */
+  async index(signal: AbortSignal): Promise<readonly { readonly name: string; readonly state?: string }[]> {
+    const index = jsonOf(await this.#call({ method: 'POST', path: '/v2/repository/index', body: '{}' }, signal));
+    return (Array.isArray(index) ? index.filter(isJsonObject) : []).flatMap(({ name, state }) =>
+      typeof name === 'string' ? [{ name, ...(typeof state === 'string' && { state }) }] : [],
+    );
+  }
+
   /** The model's state in the server's repository: READY, UNLOADING, …; undefined if the server reports none. */
   async state(model: string, signal: AbortSignal): Promise<string | undefined> {
-    const index = jsonOf(await this.#call({ method: 'POST', path: '/v2/repository/index', body: '{}' }, signal));
-    const states = Array.isArray(index) ? index.filter(isJsonObject).filter(({ name }) => name === model) : [];
+    const states = (await this.index(signal)).filter(({ name }) => name === model);
     // A version that was never loaded has no state.
-    const state = states.find((version) => version.state && version.state !== 'UNAVAILABLE')?.state ?? states[0]?.state;
-    return typeof state === 'string' ? state : undefined;
+    return states.find((version) => version.state && version.state !== 'UNAVAILABLE')?.state ?? states[0]?.state;
   }
 
   #control(model: string, what: 'load' | 'unload', signal: AbortSignal): Promise<Answer> {

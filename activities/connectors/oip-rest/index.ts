@@ -17,6 +17,7 @@ export const oipRestConnector = ({ transport }: { readonly transport?: Transport
   name: 'oip-rest',
   kinds: new Set([...TENSOR_KINDS.keys(), 'infer']),
   capabilities: new Set(),
+  loadsModels: true,
   options: oipRestOptions,
   takesLink: true,
   connect: (endpoint, _key, options, link) =>

@@ -11,9 +11,11 @@ export type {
   Capability,
   Connector,
   Joining,
+  LoadState,
   MapError,
   PoolOptions,
   Reply,
+  Repository,
   ServerWork,
   Usage,
 } from '../connector.js';

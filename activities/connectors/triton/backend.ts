@@ -1,6 +1,7 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { limited } from '../../../runtime/limited.js';
-import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
+import type { Backend, Batching, Call, CallContext, Reply, Repository, ServerWork } from '../connector.js';
+import { loadStates } from '../load-states.js';
 import { mapped } from '../mapped.js';
 import { type Requests, TensorModels } from '../tensors/index.js';
 import { batchingOf, together } from './batching.js';
@@ -20,6 +21,7 @@ export class TritonBackend implements Backend {
   readonly endpoint: string;
   /** Removed once the server has refused a repair: it loads models only at its start. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
+  readonly repository: Repository;
   readonly #client: TritonClient;
   readonly #models: TensorModels;
   readonly #options: TritonOptions;
@@ -30,6 +32,12 @@ export class TritonBackend implements Backend {
     this.#client = new TritonClient(endpoint, options);
     this.#models = new TensorModels(this.#client, options.tensors);
     this.heal = (model, signal) => this.#heal(model, signal);
+    this.repository = {
+      states: (signal) =>
+        this.#mapped('the repository', signal, async () => loadStates(await this.#client.index(signal))),
+      load: (model, signal) => this.#mapped(model, signal, () => this.#client.load(model, signal)),
+      unload: (model, signal) => this.#mapped(model, signal, () => this.#client.unload(model, signal)),
+    };
   }
 
   invoke(call: Call, context: CallContext): Promise<Reply> {

@@ -13,6 +13,7 @@ export const tritonConnector = (): Connector => ({
   name: 'triton',
   kinds: new Set([...TENSOR_KINDS.keys(), 'infer']),
   capabilities: new Set(['stream']),
+  loadsModels: true,
   options: tritonOptions,
   connect: (endpoint, _key, options) => new TritonBackend(endpoint, options as TritonOptions | undefined),
 });
