@@ -102,6 +102,7 @@ export const ERRORS = {
   },
   BACKEND_UNAUTHORIZED: { status: 502, retry: 'never', title: 'The model server rejected the credentials.' },
   MODEL_NOT_FOUND: { status: 502, retry: 'retry', title: 'The model server does not have the model.' },
+  MODEL_NOT_LOADED: { status: 502, retry: 'never', title: 'The model server could not load the model.' },
   LENGTH: {
     status: 502,
     retry: 'never',
@@ -263,6 +264,10 @@ export interface ErrorDetails {
   readonly neededTokens?: number;
   /** No model received the call: connection refused, server not ready, or no endpoint of the pool responds. */
   readonly unsent?: true;
+  /** The server loads the model: no model received the call. */
+  readonly loading?: true;
+  /** With `loading`: how long the model took to load before, in milliseconds, if that is known. */
+  readonly loadMs?: number;
   /** The pool that has no endpoint for the call, if it is not the stage's own model. */
   readonly pool?: string;
   /** Another endpoint of the pool may succeed; this one would fail the same way again. */

@@ -21,6 +21,8 @@ export interface Tried {
   readonly waitedMs: number;
   /** The endpoint at which the last call failed. */
   readonly avoid?: string;
+  /** The wait was for a model that is being loaded. */
+  readonly loading?: true;
 }
 
 export const UNTRIED: Tried = { waits: 0, waitedMs: 0 };
@@ -46,7 +48,7 @@ export function nextAttempt(
   { waits, waitedMs, avoid }: Tried,
   random: number,
 ): Next {
-  const { retryAfterMs, endpoint = avoid } = error.details;
+  const { retryAfterMs, endpoint = avoid, loading } = error.details;
   if (!isAway(error)) {
     const tried = { waits, waitedMs: 0, ...(endpoint !== undefined && { avoid: endpoint }) };
     if (!mayRetry(retry, error) || calls >= retry.attempts) return { tried };
@@ -56,7 +58,12 @@ export function nextAttempt(
   const grown = Math.min(Math.max(AWAY.leastMs, waitedMs), AWAY.mostMs);
   const spread = Math.max(grown, retryAfterMs ?? 0) * (1 + AWAY.jitter * (2 * random - 1));
   const delayMs = Math.max(1, Math.round(Math.min(spread, left)));
-  const tried = { waits: waits + 1, waitedMs: waitedMs + delayMs, ...(avoid !== undefined && { avoid }) };
+  const tried = {
+    waits: waits + 1,
+    waitedMs: waitedMs + delayMs,
+    ...(avoid !== undefined && { avoid }),
+    ...(loading && { loading }),
+  };
   return left <= 0 ? { tried } : { delayMs, tried };
 }
 

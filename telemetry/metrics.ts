@@ -93,6 +93,25 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
       registers,
     }),
+    modelLoads: new Counter({
+      name: 'millrace_model_loads_total',
+      help: 'Models loaded on demand: loaded (ok), refused by the server (failed), or no memory could be freed (full)',
+      labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
+      registers,
+    }),
+    modelLoadSeconds: new Histogram({
+      name: 'millrace_model_load_seconds',
+      help: 'Time that a server took to load a model on demand',
+      labelNames: ['model', 'endpoint'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    modelUnloads: new Counter({
+      name: 'millrace_model_unloads_total',
+      help: 'Models unloaded to make room for others',
+      labelNames: ['connector', 'model', 'endpoint'] as const,
+      registers,
+    }),
     ejections: new Counter({
       name: 'millrace_ejections_total',
       help: 'Ejections of an endpoint from its pool because it failed more than the others',

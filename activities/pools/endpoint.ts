@@ -72,6 +72,8 @@ export class Endpoint {
   succeededAt = Number.NEGATIVE_INFINITY;
   /** When a canary last found the model working. */
   verifiedAt = Number.NEGATIVE_INFINITY;
+  /** The model is loaded on demand, and is not loaded here. */
+  cold = false;
   readonly #breaker = new Breaker();
   readonly #congestion: Congestion;
   /** Most calls in flight since the server's statistics were last read. */
@@ -236,7 +238,7 @@ export class Endpoint {
     if (this.#healWaitEnds > now) return 'healing';
     if (this.#away !== undefined) return 'away';
     if (this.#startWaitEnds > now) return 'healing';
-    if (this.isOut || this.#config.draining) return 'avoided';
+    if (this.isOut || this.#config.draining || this.cold) return 'avoided';
     if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
     return 'up';
   }

@@ -5,6 +5,7 @@ import { MODALITIES } from '../../pipelines/plan/index.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
 import { headerName } from '../connectors/header-name.js';
 import type { Connectors, RegisteredConnector } from '../connectors/registered.js';
+import { loadSchema, mistakesOfMemory } from './load-schema.js';
 import { rateLimitSchema } from './rate-limit.js';
 
 /**
@@ -110,6 +111,11 @@ const pool = z.strictObject({
    * no canary runs.
    */
   heal: z.enum(['on', 'off']).default('on'),
+  /**
+   * The model is loaded when it is called, in place of idle ones that are worth less, where clients may load and unload the servers'
+   * models. Absent: it is always loaded.
+   */
+  load: loadSchema.optional(),
   /** The model's context in tokens, prompt and reply together; agents keep their conversations below it. */
   contextTokens: z.int().min(1).optional(),
   /**
@@ -126,13 +132,17 @@ const pool = z.strictObject({
   /** Price of a million tokens in any currency; used to compute agents' cost. */
   price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
 });
-const modelsSchema = z.record(
-  z.string().min(1),
-  pool.refine(({ endpoints, discover }) => endpoints.length > 0 || typeof discover === 'object', {
-    path: ['endpoints'],
-    message: 'has no endpoint',
-  }),
-);
+const modelsSchema = z
+  .record(
+    z.string().min(1),
+    pool.refine(({ endpoints, discover }) => endpoints.length > 0 || typeof discover === 'object', {
+      path: ['endpoints'],
+      message: 'has no endpoint',
+    }),
+  )
+  .superRefine((pools, context) => {
+    for (const { path, message } of mistakesOfMemory(pools)) context.addIssue({ code: 'custom', path, message });
+  });
 
 /** The models file as it is written. */
 export type ModelsFile = z.input<typeof modelsSchema>;
@@ -180,6 +190,10 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
   if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${wanted} sends no key`);
   for (const field of ['tls', 'headers'] as const) {
     if (pool[field] && !connector.takesLink) invalid(`${name}.${field}`, `${wanted} has no such option`);
+  }
+  if (pool.load && !connector.loadsModels) invalid(`${name}.load`, `${wanted} cannot load and unload models`);
+  if (pool.load && pool.heal === 'off') {
+    invalid(`${name}.load`, 'does not go with heal: off, which leaves loading and unloading to others');
   }
   if (pool.affinity && kind !== 'chat') invalid(`${name}.affinity`, `is for pools of the kind chat, not ${kind}`);
   connector.check(pool, `${name}.options`);

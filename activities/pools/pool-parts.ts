@@ -5,6 +5,8 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend, Joining } from '../connectors/connector.js';
 import type { SlotRequest } from './call-queue.js';
 import type { Discovery } from './discovery/index.js';
+import type { Endpoint } from './endpoint.js';
+import type { ServerModels } from './model-cache/index.js';
 import type { EndpointConfig } from './models.js';
 import type { ServerLoad } from './server-load.js';
 
@@ -35,6 +37,8 @@ export interface PoolParts {
   readonly backendOf: (endpoint: EndpointConfig) => Backend;
   /** The server of an endpoint, which other pools may share. Absent: endpoints share nothing. */
   readonly serverOf?: (endpoint: EndpointConfig) => ServerLoad;
+  /** The models of an endpoint’s server that workers load on demand, for pools with `load`. */
+  readonly modelsOf?: (endpoint: Endpoint) => ServerModels;
   /** Called when an endpoint that is gone has ended its last call. */
   readonly release?: (backend: Backend) => void;
   /** Finds the endpoints; absent: those of the configuration. */

@@ -8,13 +8,15 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
 import { CallQueue, type Slot } from './call-queue.js';
 import { Discoverer } from './discovery/index.js';
-import { Endpoint, ITS_OWN } from './endpoint.js';
+import { Endpoint } from './endpoint.js';
+import { failureAt } from './failure-at.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { IDENTITY_TIMEOUT_MS, Identity } from './identity.js';
 import { Latencies } from './latencies.js';
 import { MicroBatches, Suspects } from './micro-batch/index.js';
+import { isLoading, Residency } from './model-cache/index.js';
 import type { EndpointConfig, PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { ejectOutlier } from './outliers.js';
@@ -52,9 +54,10 @@ export class Pool {
   readonly #suspects = new Suspects();
   readonly #gathering = new WeakMap<Endpoint, Backend>();
   readonly #identity: Identity;
+  readonly #residency: Residency | undefined;
 
   constructor(name: string, config: PoolConfig, parts: PoolParts) {
-    const { metrics, logger, redis, discovery, zone } = parts;
+    const { metrics, logger, redis, discovery, zone, modelsOf: serverOf } = parts;
     this.#name = name;
     this.#config = config;
     this.#parts = parts;
@@ -63,7 +66,8 @@ export class Pool {
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#logger = logger;
     this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away), zone);
-    const { connector, model, kind } = config;
+    const { connector, model, kind, load } = config;
+    this.#residency = load && serverOf && new Residency({ name, model, load, serverOf, endpoints: this.#endpoints });
     const off = config.heal === 'off';
     const closing = this.#closing.signal;
     const changed = this.#changed;
@@ -151,8 +155,9 @@ export class Pool {
     this.#endpoints.push(endpoint);
     this.#gone.set(endpoint, gone);
     if (endpoint.backend.ready) endpoint.starting = true;
-    // Without support for repairs a canary would have only costs, at some servers in money.
-    if (endpoint.backend.heal === undefined) return;
+    this.#residency?.add(endpoint);
+    // Without support for repairs a canary would have only costs, at some servers in money. On demand it would load the model.
+    if (endpoint.backend.heal === undefined || this.#residency) return;
     new Monitor(endpoint, {
       name: this.#name,
       healer: this.#healer,
@@ -188,6 +193,7 @@ export class Pool {
     // Nothing waits for it any more, and it is not probed.
     endpoint.reachable();
     endpoint.starting = false;
+    this.#residency?.remove(endpoint);
     endpoint.server?.leave(this.#changed);
     endpoint.retire(() => this.#parts.release?.(endpoint.backend));
     this.#logger.info({ model: this.#name, endpoint: endpoint.url, calls: endpoint.outstanding }, 'endpoint removed');
@@ -197,9 +203,20 @@ export class Pool {
    * One call: waits for a slot, then runs `work` with the chosen endpoint's backend; once, with `hedge` at most twice.
    * Throws what `work` throws, the signal's reason if it aborts during the wait, `BACKEND_UNAVAILABLE` at once if no
    * endpoint can be reached, `QUEUE_TIMEOUT` if the wait exceeds `queueMs`, and `RATE_LIMITED` if it has a slot but its
-   * rate limit is used up: a call without a slot consumes no token.
+   * rate limit is used up: a call without a slot consumes no token. A model that is loaded on demand is loaded first.
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
+    if (!this.#residency) return this.#use(work, options);
+    options.signal.throwIfAborted();
+    const stay = await this.#residency.enter();
+    try {
+      return await this.#use((backend, at, signal) => stay.at(at.url, () => work(backend, at, signal)), options);
+    } finally {
+      stay.leave();
+    }
+  }
+
+  async #use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     const { signal, tenant = 'default', hedge } = options;
     signal.throwIfAborted();
     this.#recovery.wanted(this.#endpoints);
@@ -230,7 +247,11 @@ export class Pool {
    * that is down, so that a cache can answer in its place.
    */
   identity(signal: AbortSignal): Promise<string> {
-    return this.#identity.read(signal, this.#queue.empty);
+    return this.#identity.read(signal, this.#queue.empty).catch(async (error: unknown) => {
+      signal.throwIfAborted();
+      // Only a loaded model can be identified.
+      throw (await this.#residency?.missing()) ?? error;
+    });
   }
 
   /**
@@ -252,6 +273,8 @@ export class Pool {
     const { model } = this.#config;
     const answers = [...this.#endpoints].map((endpoint) => {
       const { backend } = endpoint;
+      const states = this.#residency && backend.repository?.states;
+      if (states) return limited(IDENTITY_TIMEOUT_MS, signal, states);
       if (backend.ready) return this.#warmUp.check(endpoint, IDENTITY_TIMEOUT_MS, signal);
       return limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own));
     });
@@ -329,7 +352,7 @@ export class Pool {
         throw error;
       }
       this.#failed(endpoint, error, startedAt);
-      throw this.#about(endpoint, error);
+      throw failureAt(endpoint, this.#endpoints, error);
     } finally {
       this.#metrics.backendCalls.inc({ connector, model: this.#name, endpoint: url, code });
       this.#queue.release(slot);
@@ -338,6 +361,7 @@ export class Pool {
   }
 
   #failed(endpoint: Endpoint, error: unknown, startedAt: number): void {
+    if (isLoading(error)) return;
     const wasThere = endpoint.away === undefined;
     endpoint.failed(error);
     const fields = { model: this.#name, endpoint: endpoint.url, error: messageOf(error) };
@@ -356,18 +380,6 @@ export class Pool {
     // Calls that waited for a dead process fail one by one long after the repair: those failures are ignored.
     if (startedAt < endpoint.verifiedAt) return;
     if (error instanceof MillraceError && errorRow(error.code).retry === 'heal') this.#healer.start(endpoint);
-  }
-
-  /** Adds the failed endpoint, so that the next attempt avoids it, and whether another endpoint may succeed. */
-  #about({ url }: Endpoint, error: unknown): unknown {
-    if (!(error instanceof MillraceError) || !ITS_OWN.has(error.code)) return error;
-    const { code, message, details, cause } = error;
-    // One of several keys or servers may be misconfigured while others work.
-    const accepts = ({ url: other, isOut, outcomes: { count } }: Endpoint) =>
-      other !== url && !isOut && (count.calls === 0 || count.failures < count.calls);
-    const elsewhere = code === 'BACKEND_UNAUTHORIZED' && this.#endpoints.some(accepts);
-    if (!elsewhere && details.endpoint !== undefined) return error;
-    return new MillraceError(code, message, { endpoint: url, ...details, ...(elsewhere && { elsewhere }) }, { cause });
   }
 
   /** The error for a call without a reachable endpoint; nothing was sent. */

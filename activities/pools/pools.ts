@@ -7,6 +7,7 @@ import type { Backend } from '../connectors/connector.js';
 import { type Connectors, type PoolAccess, type RegisteredConnector, shared } from '../connectors/registered.js';
 import { Device } from './device.js';
 import { type DiscoverySettings, discoveryOf } from './discovery/index.js';
+import { ServerModels, type Worth } from './model-cache/index.js';
 import { connectorOf, type EndpointConfig, invalid, type ModelsConfig, type PoolConfig } from './models.js';
 import { Pool } from './pool.js';
 import type { PoolReport } from './reports.js';
@@ -26,6 +27,8 @@ export interface PoolsParts {
   readonly discoveryMs?: number | undefined;
   /** Zone of this worker. */
   readonly zone?: string | undefined;
+  /** Which models that are loaded on demand are evicted first. Default: by use, time of loading and size. */
+  readonly worth?: Worth | undefined;
 }
 
 /** A worker's pools by the name that pipelines use. Pools with the same server and key share a client. */
@@ -33,6 +36,7 @@ export class Pools {
   readonly #parts: Omit<PoolsParts, 'models'>;
   readonly #pools = new Map<string, Pool>();
   readonly #servers = new Map<string, ServerLoad>();
+  readonly #serverModels = new Map<string, ServerModels>();
   readonly #closing = new AbortController();
   /** Identifies this process to others that share servers with it. */
   readonly worker = randomUUID();
@@ -95,11 +99,12 @@ export class Pools {
     this.#closing.abort(new Error('the pools are closed'));
     for (const pool of this.#pools.values()) pool.close();
     for (const { slots } of this.#servers.values()) slots?.close();
+    for (const models of this.#serverModels.values()) models.close();
     for (const { backend } of this.#backends.values()) backend.close();
   }
 
   #open(name: string, config: PoolConfig): Pool {
-    const { connectors, discovery, ...parts } = this.#parts;
+    const { connectors, discovery, worth: _, ...parts } = this.#parts;
     const connector = connectorOf(name, config, connectors);
     return new Pool(name, config, {
       ...parts,
@@ -108,6 +113,7 @@ export class Pools {
       backendOf: (endpoint) => this.#backend(connector, endpoint, config),
       serverOf: ({ url }) =>
         this.#server(`${connector.name} ${url}${connector.capacity === 'server' ? '' : ` ${config.model}`}`),
+      modelsOf: ({ url }) => this.#modelsAt(connector.name, url),
       release: (backend) => this.#release(backend),
     });
   }
@@ -134,6 +140,18 @@ export class Pools {
     }
     this.#servers.set(id, server);
     return server;
+  }
+
+  /** Kept for good, as `#server`. */
+  #modelsAt(connector: string, endpoint: string): ServerModels {
+    const id = `${connector} ${endpoint}`;
+    const { redis, metrics, logger, worth } = this.#parts;
+    const { worker } = this;
+    const known = this.#serverModels.get(id);
+    const closing = this.#closing.signal;
+    const models = known ?? new ServerModels({ connector, endpoint, worker, redis, metrics, logger, closing, worth });
+    this.#serverModels.set(id, models);
+    return models;
   }
 
   #release(backend: Backend): void {

@@ -71,10 +71,17 @@ export class StageRunner {
       return await report.done(before?.outcome ?? (await serve()));
     } catch (error) {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
-        if (waited) throw error;
         const { code, message, details } = error;
-        logger.warn({ ...report.fields, code, error: message }, 'stage waits for a server that is away');
-        await report.events?.waitingFor(details.pool ?? call.model, code, message);
+        const { pool = call.model, loading, loadMs } = details;
+        // Told once, unless it now waits for something else.
+        if (waited && loading === attempt.tried?.loading) throw error;
+        if (loading) {
+          logger.info({ ...report.fields, pool, loadMs }, 'stage waits until its model is loaded');
+          await report.events?.loading(pool, loadMs);
+        } else {
+          logger.warn({ ...report.fields, code, error: message }, 'stage waits for a server that is away');
+          await report.events?.waitingFor(pool, code, message);
+        }
         throw error;
       }
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';

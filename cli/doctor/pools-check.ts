@@ -92,7 +92,11 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
   try {
     await limited(CALL_MS, signal, (own) => backend.probe(pool.model, pool.kind, own));
   } catch (error) {
-    return { findings: failure(error, backend.endpoint, subject) };
+    if (!pool.load || !(error instanceof MillraceError && error.code === 'MODEL_NOT_FOUND')) {
+      return { findings: failure(error, backend.endpoint, subject) };
+    }
+    const detail = `"${pool.model}" is not loaded now: workers load it on demand`;
+    return { findings: [pass('pool.reachable', about, 'it answers'), pass('pool.model', about, detail)] };
   }
   const ms = performance.now() - started;
   const tensors = await tensorFindings(backend, about, subject, signal);

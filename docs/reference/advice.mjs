@@ -52,6 +52,8 @@ export const ADVICE = {
   BACKEND_UNAUTHORIZED:
     'Correct the key that the pool names (`apiKey`), or `LLM_API_KEY`, or the server’s access rules.',
   MODEL_NOT_FOUND: 'If it persists, load the model or correct its name in `MILLRACE_MODELS` or `LLM_MODEL`.',
+  MODEL_NOT_LOADED:
+    'Read the message, which is the server’s, and its log; usually it lacks memory, or the model’s files are not valid. It is tried again after 10 s, at most 5 minutes.',
   INVALID_OUTPUT: 'If it persists, compare what the model or function returns with the stage’s output schema.',
   CHECK_TOO_COSTLY:
     'Simplify the schema: fewer alternatives of one value, simpler patterns; or request a shorter reply.',

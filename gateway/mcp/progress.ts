@@ -42,6 +42,9 @@ export class ProgressMessages {
       case 'stage.waiting_for':
         yield `${path} waits for ${event.model}`;
         return;
+      case 'stage.loading':
+        yield `${path} waits until ${event.model} is loaded`;
+        return;
       case 'stage.waiting':
         yield `${path} waits for a person: ${event.subject}`;
         return;

@@ -69,7 +69,7 @@ const stage = z.object({
   doing: z
     .string()
     .optional()
-    .describe('Current activity of an agent, or the server that the stage waits for: waiting for assistant'),
+    .describe('Current activity of an agent, or what the stage waits for: waiting for assistant, loading assistant'),
   instead: z.string().optional(),
   decisions: z
     .array(z.object({ path: z.string(), ...decided, about }))
@@ -185,6 +185,7 @@ const runEvent = z.discriminatedUnion('type', [
     code: z.string(),
     message: z.string(),
   }),
+  z.object({ type: z.literal('stage.loading'), ...ofStage, model: z.string(), loadMs: z.number().optional() }),
   z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
   z.object({ type: z.literal('stage.decided'), ...ofStage, ...decided }),
   z.object({ type: z.literal('tool.called'), ...ofCall, arguments: anyObject.optional() }),

@@ -22,6 +22,7 @@ export type StageEvent =
   | StageFinished
   | StageFailed
   | StageWaitingFor
+  | StageLoading
   | StageWaiting
   | StageDecided
   | ToolCalled
@@ -110,6 +111,14 @@ export interface StageWaitingFor extends OfStage {
   /** A code of the error table. */
   readonly code: string;
   readonly message: string;
+}
+
+/** The attempt found its model not loaded, and waits until the server has loaded it; sent once for each such wait. */
+export interface StageLoading extends OfStage {
+  readonly type: 'stage.loading';
+  readonly model: string;
+  /** How long the model took to load before, in milliseconds. Absent: unknown. */
+  readonly loadMs?: number;
 }
 
 /** The stage, or a call of it, waits for a person. */

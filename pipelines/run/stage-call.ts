@@ -125,6 +125,8 @@ export type AttemptState = Tried & {
 export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): number =>
   Math.max(0, attempt - 1 - waits);
 
-/** Description of a stage whose server is away: `waiting for assistant`. */
-export const waitingFor = ({ model }: Pick<StageCall, 'model'>, { pool }: Pick<ErrorDetails, 'pool'> = {}): string =>
-  `waiting for ${pool ?? model}`;
+/** Description of a stage whose server is away, or loads its model: `waiting for assistant`, `loading assistant`. */
+export const waitingFor = (
+  { model }: Pick<StageCall, 'model'>,
+  { pool, loading }: Pick<ErrorDetails, 'pool' | 'loading'> = {},
+): string => `${loading ? 'loading' : 'waiting for'} ${pool ?? model}`;

@@ -99,6 +99,8 @@ export class RunEventLog {
         return this.publish(run, { type: 'stage.finished', ...of, cache, runMs });
       },
       failed: (code, message) => this.publish(run, { type: 'stage.failed', ...of, code, message }),
+      loading: (what, loadMs) =>
+        this.publish(run, { type: 'stage.loading', ...of, model: what, ...(loadMs !== undefined && { loadMs }) }),
       waitingFor: (server, code, message) =>
         this.publish(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
     };
@@ -138,5 +140,7 @@ export interface AttemptEvents {
   /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;
   failed(code: string, message: string): Promise<void>;
+  /** @param loadMs how long it took to load before */
+  loading(model: string, loadMs: number | undefined): Promise<void>;
   waitingFor(model: string, code: string, message: string): Promise<void>;
 }

@@ -81,6 +81,13 @@ describe('what follows a failed attempt', () => {
     expect(waited).toBe(250);
   });
 
+  it('of a model that is being loaded: the next attempt knows what it waits for', () => {
+    const loading = { code: 'BACKEND_UNAVAILABLE', details: { unsent: true, loading: true } } as const;
+    const { tried } = nextAttempt(retry, undefined, loading, 0, UNTRIED, 0.5);
+    expect(tried).toEqual({ waits: 1, waitedMs: 100, loading: true });
+    expect(nextAttempt(retry, undefined, away, 0, tried, 0.5).tried).toEqual({ waits: 2, waitedMs: 200 });
+  });
+
   it('of a call that was refused for its credentials: another one where another endpoint may take it', () => {
     const refused = { code: 'BACKEND_UNAUTHORIZED', details: { endpoint: 'a' } } as const;
     expect(nextAttempt(retry, undefined, refused, 1, UNTRIED, 0.5).delayMs).toBeUndefined();

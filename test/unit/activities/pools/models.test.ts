@@ -103,3 +103,59 @@ describe('pools', () => {
 function never(): never {
   throw new Error('not to be called');
 }
+
+describe('the memory of models that are loaded on demand', () => {
+  const loaded = (load: object, more: object = {}) => ({ ...model, load, ...more });
+  const parse = (models: Record<string, unknown>) => parseModels(models, 'models.json');
+
+  it('is given in units, and is bytes afterwards', () => {
+    const { a, b } = parse({
+      a: loaded({ memory: '800MiB', of: '4GiB', prefetch: '50 7 * * 1-5' }),
+      b: loaded({ memory: '1.5GiB', of: '4GiB', pin: true }),
+    });
+    expect(a?.load).toEqual({ memory: 800 * 2 ** 20, of: 2 ** 32, pin: false, prefetch: '50 7 * * 1-5' });
+    expect(b?.load).toEqual({ memory: 1.5 * 2 ** 30, of: 2 ** 32, pin: true });
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ['without a unit', { a: loaded({ memory: '800', of: '4GiB' }) }, 'a.load.memory'],
+    ['of nothing', { a: loaded({ memory: '0MiB', of: '4GiB' }) }, 'a.load.memory'],
+    ['above that of its servers', { a: loaded({ memory: '5GiB', of: '4GiB' }) }, 'a.load.memory'],
+    ['with a wrong time', { a: loaded({ memory: '1GiB', of: '4GiB', prefetch: 'daily' }) }, 'a.load.prefetch'],
+    [
+      'that two pools of a server state differently',
+      { a: loaded({ memory: '1GiB', of: '4GiB' }), b: loaded({ memory: '1GiB', of: '8GiB' }, { model: 'b' }) },
+      'b.load.of',
+    ],
+    [
+      'that its pinned models exceed',
+      {
+        a: loaded({ memory: '3GiB', of: '4GiB', pin: true }),
+        b: loaded({ memory: '2GiB', of: '4GiB', pin: true }, { model: 'b' }),
+      },
+      'b.load.pin',
+    ],
+  ])('%s is INVALID_SETTING', (_, models, field) => {
+    expect(() => parse(models)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_SETTING',
+        details: { fields: [expect.objectContaining({ field })] },
+      }),
+    );
+  });
+
+  it('may be that of one pinned model that two pools have', () => {
+    const load = { memory: '3GiB', of: '4GiB', pin: true };
+    expect(() => parse({ a: loaded(load), b: loaded(load) })).not.toThrow();
+  });
+
+  it('is only for servers that load models, and not for those of others', () => {
+    const parts = { connectors: createConnectors(), metrics: createMetrics(), logger: console, canaryIntervalMs: 1_000 };
+    const load = { memory: '3GiB', of: '4GiB' };
+    const open = (more: object) => new Pools({ ...parts, models: parse({ a: loaded(load, more) }) });
+    expect(() => open({ connector: 'openai', kind: 'chat', endpoints: [{ url: 'http://x/v1', device: 'd' }] })).toThrow(
+      /a\.load: openai cannot load and unload models/,
+    );
+    expect(() => open({ heal: 'off' })).toThrow(/a\.load: .*heal: off/);
+  });
+});

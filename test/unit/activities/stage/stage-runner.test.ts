@@ -180,34 +180,50 @@ describe('the record of a run', () => {
 });
 
 describe('a stage of a pool', () => {
-  it('tells once that it waits for a server that is away, and not at all where it takes something else at once', async () => {
+  /** What is published, of an attempt's begin and end and of what it waits for. */
+  function publishing() {
     const published: unknown[] = [];
     const publish =
       (type: string) =>
       async (...about: unknown[]) =>
         void published.push([type, ...about]);
+    const attempt: StageRunnerParts['events']['attempt'] = (_run, _call, _attempt, again) => {
+      if (!again) published.push(['started']);
+      return {
+        ...{ hasText: false, delta: () => undefined, reasoning: () => undefined, progress: () => undefined },
+        ...{ audio: () => undefined, finished: publish('finished'), failed: publish('failed') },
+        ...{ waitingFor: publish('waiting for'), loading: publish('loading') },
+      };
+    };
+    return { published, events: { attempt } };
+  }
+
+  it('tells when its model is loaded for it, and when the wait is for something else', async () => {
+    const { published, events } = publishing();
+    let error = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true, loading: true, loadMs: 900 });
+    const { runner } = runnerOf(
+      async () => {
+        throw error;
+      },
+      { events },
+    );
+    const loading = { waits: 1, waitedMs: 100, loading: true } as const;
+    await expect(runner.run(prompt, stage, attempt())).rejects.toMatchObject({ details: { loading: true } });
+    await expect(runner.run(prompt, stage, attempt({ tried: loading }))).rejects.toThrow();
+    expect(published).toEqual([['started'], ['loading', 'assistant', 900]]);
+    published.length = 0;
+    error = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+    await expect(runner.run(prompt, stage, attempt({ tried: loading }))).rejects.toThrow();
+    expect(published).toEqual([['waiting for', 'assistant', 'BACKEND_UNAVAILABLE', 'refused']]);
+  });
+
+  it('tells once that it waits for a server that is away, and not at all where it takes something else at once', async () => {
+    const { published, events } = publishing();
     const { runner } = runnerOf(
       async () => {
         throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
       },
-      {
-        events: {
-          attempt: (_run, _call, _attempt, again) => {
-            if (!again) published.push(['started']);
-            return {
-              ...{
-                hasText: false,
-                delta: () => undefined,
-                reasoning: () => undefined,
-                progress: () => undefined,
-                audio: () => undefined,
-                finished: publish('finished'),
-              },
-              ...{ failed: publish('failed'), waitingFor: publish('waiting for') },
-            };
-          },
-        },
-      },
+      { events },
     );
     let tried = { waits: 0, waitedMs: 0 };
     for (let i = 1; i <= 3; i++) {
