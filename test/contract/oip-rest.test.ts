@@ -160,6 +160,18 @@ function onMlServer(server: MlServer): void {
       await expect(invoke(backend, call)).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
     });
 
+    it('says which models are loaded, and loads and unloads them', async () => {
+      for (const { repository } of [backend, tritonConnector().connect(server.grpc)]) {
+        if (!repository) throw new Error('it has no repository');
+        expect((await repository.states(limit())).get('embed')).toBe('ready');
+        await repository.unload('embed', limit());
+        await expect.poll(async () => (await repository.states(limit())).has('embed')).toBe(false);
+        await repository.load('embed', limit());
+        expect((await repository.states(limit())).get('embed')).toBe('ready');
+        await expect(repository.load('no-such-model', limit())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+      }
+    });
+
     it('unloads and loads a model to repair it, and loads one that is unloaded', async () => {
       const call: Call = { kind: 'embed', model: 'embed', with: {}, input: { text: 'x' } };
       await backend.heal?.('embed', limit());
