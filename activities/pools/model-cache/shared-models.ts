@@ -12,7 +12,7 @@ export const CHANGE_MS = 10_000;
  */
 export const WANTED_MS = 3_000;
 /** After this time a call counts half. */
-const HALF_LIFE_MS = 600_000;
+export const HALF_LIFE_MS = 600_000;
 /** What is known of a server's models is kept for this time after the last change. */
 const KEPT_MS = 86_400_000;
 /** How long a model that could not be loaded is not tried again: the first time, doubled each time, and at most. */
