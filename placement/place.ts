@@ -21,6 +21,7 @@ import {
 import type { Placement, StagePlacement } from '../pipelines/run/index.js';
 import { isDefinedKind, kindNamed, traitsOf } from '../pipelines/stages/index.js';
 import { TRAITS } from '../pipelines/stages/traits.js';
+import { nextModels } from './next-models.js';
 import { codeQueues, type QueuesOf } from './queues.js';
 
 /** Properties of a pool that placement uses. */
@@ -39,6 +40,8 @@ export interface PoolDescription {
   readonly modalities?: readonly Modality[];
   /** How workers put its calls together. Absent: they do not. */
   readonly microBatch?: { readonly waitMs: number; readonly most: number };
+  /** Workers load its model when it is called. */
+  readonly onDemand?: true;
 }
 
 /** Capability that an option of a stage requires; an empty list requires none. */
@@ -108,6 +111,10 @@ function placeAll(plan: Plan, ground: Ground): Placement {
       placement[row] = placeOne(plan, step, by, ground, field);
       if (by.kind === 'agent') Object.assign(placement, placeTools(plan, step, agentOf(by), row, ground));
     }
+  }
+  for (const [id, next] of nextModels(plan, (model) => poolOf(model)?.onDemand === true)) {
+    const row = placement[id];
+    if (row) placement[id] = { ...row, next };
   }
   return placement;
 }

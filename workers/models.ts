@@ -53,7 +53,7 @@ export const poolDescriptions =
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
-    const { connector, kind, endpoints, price, contextTokens, modalities, microBatch } = pool;
+    const { connector, kind, endpoints, price, contextTokens, modalities, microBatch, load } = pool;
     const named = [...new Set(endpoints.map(({ device }) => device))];
     // Those of a file are known only to the workers.
     const devices = named.length > 0 ? named : ['discovered'];
@@ -68,6 +68,7 @@ export const poolDescriptions =
       ...(contextTokens !== undefined && { contextTokens }),
       ...(modalities && { modalities }),
       ...(microBatch && { microBatch }),
+      ...(load && { onDemand: true as const }),
     };
   };
 

@@ -1,7 +1,6 @@
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -226,7 +225,8 @@ export class Pool {
     await this.#admit(slot, tenant);
     this.#hedgeBudget.called();
     const startedAt = performance.now();
-    const afterMs = hedge && this.#hedgeAfter(hedge);
+    // With too few successful calls to know the percentile no call is late.
+    const afterMs = hedge?.percentile === undefined ? hedge?.afterMs : this.#latencies.percentile(hedge.percentile);
     const result = await (afterMs === undefined
       ? this.#call(slot, work, signal)
       : hedged({
@@ -240,6 +240,11 @@ export class Pool {
     // time would lower the percentile, and hedges would start earlier and earlier.
     this.#latencies.add(performance.now() - startedAt);
     return result;
+  }
+
+  /** A call comes soon: a model that is loaded on demand is loaded meanwhile. */
+  expect(): void {
+    void this.#residency?.missing();
   }
 
   /**
@@ -300,11 +305,6 @@ export class Pool {
     this.close();
     this.#queue.empty = this.#undiscovered('the pool’s configuration has changed');
     this.#set([]);
-  }
-
-  /** When a call is late, in milliseconds; undefined with too few successful calls to decide. */
-  #hedgeAfter({ afterMs, percentile }: HedgePolicy): number | undefined {
-    return percentile === undefined ? afterMs : this.#latencies.percentile(percentile);
   }
 
   /** The second call of a hedge, if there is a free slot, no call waits for it and the budget allows it. */

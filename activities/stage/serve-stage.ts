@@ -50,6 +50,7 @@ export async function serveStage(
   onProgress: OnProgress = () => undefined,
 ): Promise<Served> {
   const kind = kindOf(parts.kinds, call);
+  if (kind.servedBy !== 'pool') expectNext(parts.pools, call);
   const conversions = new Set<string>();
   const onConversion = (what: string) => void conversions.add(what);
   const kept = (output: JsonObject) =>
@@ -188,6 +189,7 @@ async function callOnce(
   expectTaken(input, call, pool.modalities);
   const { reply, at, output } = await pool.use(
     async (backend, at, own) => {
+      expectNext(pools, call);
       const request = { kind: call.kind, model: at.model, with: call.with, input };
       // A call's audio is released when the call ends, also for a hedge's loser and a stalled call, not only at the
       // attempt's end.
@@ -241,6 +243,17 @@ async function callOnce(
     ...(at.hedge && { hedged: true }),
     ...(usage && { usage }),
   };
+}
+
+/** The models of the stages after this one are loaded meanwhile, where workers load them on demand. */
+function expectNext(pools: ServingParts['pools'], { next = [] }: StageCall): void {
+  for (const model of next) {
+    try {
+      pools.get(model).expect?.();
+    } catch {
+      // This worker has no such pool any more; the stage says so if it comes here.
+    }
+  }
 }
 
 /** Throws `INVALID_INPUT` naming the first medium that the pool's model does not take. */

@@ -61,7 +61,7 @@ export interface ServingParts extends Known {
 /** The pools as stages use them. */
 export interface ModelPools {
   /** Throws `MODEL_NOT_CONFIGURED`. */
-  get(model: string): Pick<Pool, 'use'> & Partial<Pick<Pool, 'modalities' | 'prefixOf'>>;
+  get(model: string): Pick<Pool, 'use'> & Partial<Pick<Pool, 'modalities' | 'prefixOf' | 'expect'>>;
 }
 
 /** Counts what calls use. */

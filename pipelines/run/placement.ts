@@ -16,6 +16,8 @@ export interface StagePlacement {
   readonly patienceMs?: number;
   /** Price per million tokens, if the pool states one. */
   readonly price?: PricePlan;
+  /** Models that the stages after it call, where workers load them on demand: they may begin while it runs. */
+  readonly next?: readonly string[];
   /** For an agent's model: its context in tokens, if the pool states it. */
   readonly contextTokens?: number;
 }

@@ -55,6 +55,8 @@ export interface StageCall {
   /** With `reads`: timeout of one entry, in milliseconds. */
   readonly entryMs?: number;
   readonly priority?: Priority;
+  /** Models that are needed next: they may be loaded while the call runs. */
+  readonly next?: readonly string[];
   /** The stage emits events. */
   readonly events?: true | EventsTo;
   /** Its text and reasoning are not published: they are checked first. */

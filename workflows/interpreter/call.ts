@@ -14,11 +14,12 @@ interface OwnCall {
 
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
-  const { plan, tenant, sessionsOf } = run.context;
+  const { plan, tenant, sessionsOf, placement } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
   const { cache, streams, entryMs } = own;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
+  const next = placement[id]?.next;
   return {
     pipeline: plan.name,
     version: plan.version,
@@ -41,6 +42,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
     ...(streams && stage.streamed && { writes: stage.streamed, ...(onCut && { onCut }) }),
     ...(priority !== undefined && { priority }),
+    ...(next && { next }),
     ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),
     ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),

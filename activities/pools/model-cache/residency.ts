@@ -64,14 +64,15 @@ export class Residency {
   /**
    * A call comes. Resolves when the model is loaded at an endpoint, or if no endpoint can be reached. Otherwise it has the model loaded at
    * one, and throws an error of `isLoading`, or `MODEL_NOT_LOADED`.
+   * @param calls 0 if it is not called, only looked for
    */
-  async enter(): Promise<Stay> {
+  async enter(calls: 0 | 1 = 1): Promise<Stay> {
     const held = new Map<string, () => void>();
     try {
-      let asked = await this.#ask();
+      let asked = await this.#ask(calls);
       if (asked.length > 0 && !asked.some(({ answer }) => answer.ready)) {
         await this.#load(asked);
-        asked = await this.#ask();
+        asked = await this.#ask(calls);
         if (!asked.some(({ answer }) => answer.ready)) throw this.#loading(asked[0]);
       }
       for (const { endpoint, answer } of asked) {
@@ -94,17 +95,17 @@ export class Residency {
   /** The model is needed soon: what `enter` throws, if it is not loaded; then it is being loaded. */
   async missing(): Promise<unknown> {
     try {
-      (await this.enter()).leave();
+      (await this.enter(0)).leave();
       return undefined;
     } catch (error) {
       return error;
     }
   }
 
-  async #ask(): Promise<readonly Asked[]> {
+  async #ask(calls: 0 | 1): Promise<readonly Asked[]> {
     const { model, endpoints, serverOf } = this.#parts;
     const reachable = endpoints.filter((endpoint) => endpoint.away === undefined && this.#joined.has(endpoint));
-    const asked = reachable.map(async (endpoint) => ({ endpoint, answer: await serverOf(endpoint).enter(model) }));
+    const asked = reachable.map(async (endpoint) => ({ endpoint, answer: await serverOf(endpoint).enter(model, calls) }));
     const settled = await Promise.allSettled(asked);
     const answers = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const [first] = settled;

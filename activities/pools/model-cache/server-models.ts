@@ -84,15 +84,18 @@ export class ServerModels {
     };
   }
 
-  /** A call comes: it keeps the model loaded until it leaves. Rejects with the server's error if store and server are away. */
-  async enter(model: string): Promise<Admission> {
+  /**
+   * A call comes: it keeps the model loaded until it leaves. Rejects with the server's error if store and server are away.
+   * @param calls 0 if it is not called, only looked for
+   */
+  async enter(model: string, calls: 0 | 1 = 1): Promise<Admission> {
     const own = this.#ownOf(model);
     // The store counts a call that asks it.
     const asks = !own.loaded && own.asking === undefined;
     own.calls += 1;
     let answer: Entrance;
     try {
-      answer = own.loaded ? LOADED : await this.#ask(model, own);
+      answer = own.loaded ? LOADED : await this.#ask(model, own, calls);
     } catch (error) {
       this.#left(model, own);
       throw error;
@@ -101,7 +104,7 @@ export class ServerModels {
       this.#left(model, own);
       return answer;
     }
-    if (!asks) own.uncounted += 1;
+    if (!asks) own.uncounted += calls;
     let inside = true;
     return {
       ready: true,
@@ -157,18 +160,18 @@ export class ServerModels {
   }
 
   /** One request at a time for a model. */
-  #ask(model: string, own: Own): Promise<Entrance> {
+  #ask(model: string, own: Own, calls: number): Promise<Entrance> {
     const { refused } = own;
     if (refused && refused.until > performance.now()) return Promise.resolve(refused.answer);
-    own.asking ??= this.#answer(model, own).finally(() => {
+    own.asking ??= this.#answer(model, own, calls).finally(() => {
       own.asking = undefined;
     });
     return own.asking;
   }
 
-  async #answer(model: string, own: Own): Promise<Entrance> {
+  async #answer(model: string, own: Own, calls: number): Promise<Entrance> {
     await own.leaving;
-    const shared = await this.#store.ask((store) => store.enter(model, this.#models.bytesOf(model), 1));
+    const shared = await this.#store.ask((store) => store.enter(model, this.#models.bytesOf(model), calls));
     const answer = shared ?? (await this.#answerAlone(model));
     own.leased ||= shared?.ready === true;
     own.loaded = answer.ready;

@@ -73,7 +73,7 @@ local record = read(ARGV[2])
 record.bytes = tonumber(ARGV[3])
 if record.present and not record.op then
   used(record, tonumber(ARGV[4]))
-  record.wanted = nil
+  if tonumber(ARGV[4]) > 0 then record.wanted = nil end
   lease(ARGV[1], ARGV[2], true)
   write(ARGV[2], record)
   return { 1, '', '', '', '' }

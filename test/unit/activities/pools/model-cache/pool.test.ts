@@ -133,3 +133,25 @@ describe('a pool whose model is loaded on demand', () => {
     await expect.poll(() => server.log).toEqual(['load b']);
   });
 });
+
+describe('a model that is needed soon', () => {
+  it('is loaded without a call, if there is room', async () => {
+    const server = new RepositoryServer('one');
+    const { pools, call } = poolsAt([server], { models: ['a', 'b', 'c'] });
+    pools.get('a').expect();
+    await expect.poll(() => server.log).toEqual(['load a']);
+    await call('b');
+    pools.get('c').expect();
+    await call('a');
+    expect(server.log).toEqual(['load a', 'load b', 'call b', 'call a']);
+  });
+
+  it('may be that of a server that is away', async () => {
+    const server = new RepositoryServer('one');
+    server.away = true;
+    const { pools } = poolsAt([server]);
+    pools.get('a').expect();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(server.log).toEqual([]);
+  });
+});
