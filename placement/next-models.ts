@@ -10,7 +10,9 @@ export function nextModels(graph: Graph, needed: (model: string) => boolean): Re
     for (const inner of graphsOf(step)) for (const [id, models] of nextModels(inner, needed)) next.set(id, models);
     if (!isStage(step)) continue;
     const readers = graph.stages.filter((other) => isStage(other) && readsOf(other).includes(step.id));
-    const models = readers.flatMap((other) => (isStage(other) && !other.cache && needed(other.model) ? other.model : []));
+    const models = readers.flatMap((other) =>
+      isStage(other) && !other.cache && needed(other.model) ? other.model : [],
+    );
     if (models.length > 0) next.set(step.id, [...new Set(models)]);
   }
   return next;

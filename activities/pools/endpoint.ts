@@ -196,6 +196,11 @@ export class Endpoint {
     return this.#broken || this.#out.until > performance.now();
   }
 
+  /** Ejected or drained: calls go elsewhere if they can. */
+  get unwanted(): boolean {
+    return this.isOut || this.#config.draining === true;
+  }
+
   /** Was ejected recently. */
   get wasOut(): boolean {
     return this.#out.ms > 0 && performance.now() - this.#out.until < FORGIVEN * this.#out.ms;
@@ -238,7 +243,7 @@ export class Endpoint {
     if (this.#healWaitEnds > now) return 'healing';
     if (this.#away !== undefined) return 'away';
     if (this.#startWaitEnds > now) return 'healing';
-    if (this.isOut || this.#config.draining || this.cold) return 'avoided';
+    if (this.unwanted || this.cold) return 'avoided';
     if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
     return 'up';
   }

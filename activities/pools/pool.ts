@@ -206,10 +206,12 @@ export class Pool {
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     if (!this.#residency) return this.#use(work, options);
-    options.signal.throwIfAborted();
-    const stay = await this.#residency.enter();
+    const stay = await this.#residency.enter(options.signal, { calls: 1, devices: options.devices });
     try {
-      return await this.#use((backend, at, signal) => stay.at(at.url, () => work(backend, at, signal)), options);
+      return await this.#use(
+        (backend, at, signal) => stay.at(at.url, signal, () => work(backend, at, signal)),
+        options,
+      );
     } finally {
       stay.leave();
     }
@@ -244,7 +246,7 @@ export class Pool {
 
   /** A call comes soon: a model that is loaded on demand is loaded meanwhile. */
   expect(): void {
-    void this.#residency?.missing();
+    void this.#residency?.missing({ calls: 0 });
   }
 
   /**
@@ -255,7 +257,7 @@ export class Pool {
     return this.#identity.read(signal, this.#queue.empty).catch(async (error: unknown) => {
       signal.throwIfAborted();
       // Only a loaded model can be identified.
-      throw (await this.#residency?.missing()) ?? error;
+      throw (await this.#residency?.missing({ calls: 1 })) ?? error;
     });
   }
 

@@ -9,10 +9,10 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { createConnectors } from '../../activities/connectors/index.js';
 import type { Repository } from '../../activities/connectors/connector.js';
+import { createConnectors } from '../../activities/connectors/index.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
 import { greedyDual, leastRecent, type Worth } from '../../activities/pools/model-cache/policy.js';
 import { down, up } from '../../deploy/local/stack/index.js';
@@ -86,7 +86,8 @@ function write(models: readonly BenchModel[]): void {
 async function unloadAll(repository: Repository, models: readonly BenchModel[]): Promise<void> {
   const signal = AbortSignal.timeout(60_000);
   const names = new Set(models.map(({ name }) => name));
-  for (const name of (await repository.states(signal)).keys()) if (names.has(name)) await repository.unload(name, signal);
+  for (const name of (await repository.states(signal)).keys())
+    if (names.has(name)) await repository.unload(name, signal);
   while ([...(await repository.states(signal)).keys()].some((name) => names.has(name))) await sleep(50);
 }
 
@@ -154,7 +155,9 @@ async function measure(side: Side, url: string, redis: Redis, requests: readonly
     pools.close();
   }
   const loads = (await metrics.modelLoads.get()).values.filter(({ labels }) => labels.outcome === 'ok');
-  const seconds = (await metrics.modelLoadSeconds.get()).values.filter(({ metricName }) => metricName?.endsWith('_sum'));
+  const seconds = (await metrics.modelLoadSeconds.get()).values.filter(({ metricName }) =>
+    metricName?.endsWith('_sum'),
+  );
   taken.misses += loads.reduce((sum, { value }) => sum + value, 0);
   taken.loadMs += 1_000 * seconds.reduce((sum, { value }) => sum + value, 0);
 }

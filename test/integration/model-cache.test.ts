@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { SharedModels } from '../../activities/pools/model-cache/shared-models.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
+import { SharedModels } from '../../activities/pools/model-cache/shared-models.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
@@ -42,8 +42,7 @@ function worker(
     redis: store,
   });
   opened.push(pools);
-  const once = (model: string, ms = 0) =>
-    pools.get(model).use(calling(ms), { signal: new AbortController().signal });
+  const once = (model: string, ms = 0) => pools.get(model).use(calling(ms), { signal: new AbortController().signal });
   /** As a stage: it comes back while its model is being loaded. */
   const call = async (model: string, ms = 0): Promise<unknown> => {
     for (;;) {

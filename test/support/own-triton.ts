@@ -32,7 +32,10 @@ function asTheTests(): { readonly args: string[]; readonly env: NodeJS.ProcessEn
  * @param models names of copies of the model `echo`
  * @param control `explicit`: none is loaded, and clients load them; `none`: all are loaded, and no client may
  */
-export async function ownTriton(models: readonly string[], control: 'explicit' | 'none' = 'explicit'): Promise<OwnTriton> {
+export async function ownTriton(
+  models: readonly string[],
+  control: 'explicit' | 'none' = 'explicit',
+): Promise<OwnTriton> {
   const repository = mkdtempSync(path.join(tmpdir(), 'millrace-repository-'));
   for (const model of models) cpSync('deploy/local/models/echo', path.join(repository, model), { recursive: true });
   const [http, grpc] = [await freePort(), await freePort()];

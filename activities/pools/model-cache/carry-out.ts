@@ -41,15 +41,18 @@ export async function carryOut(change: Change): Promise<number> {
   const end = (how: { readonly loadMs?: number; readonly failure?: string }) =>
     // Without the store it ends by itself, after a while.
     shared.finish(model, { ...how, unloaded, kept: kept() }).catch(() => undefined);
+  // Without the store, or after this worker stood still for longer than the agreement lasts, others may have other plans by now.
+  const expectAgreed = async () => {
+    if (!(await shared.renew([model, ...kept()]).catch(() => false))) throw interrupted(change);
+  };
   try {
     for (const victim of victims) {
-      // Without the store, or after this worker stood still for longer than the agreement lasts, others may use it by now.
-      const agreed = await shared.renew([model, ...kept()]).catch(() => false);
-      if (!agreed) throw interrupted(change);
+      await expectAgreed();
       await unload(repository, victim, closing);
       unloaded.push(victim);
       change.unloaded(victim);
     }
+    await expectAgreed();
     const started = performance.now();
     await limited(LOAD_MS, closing, (signal) => repository.load(model, signal));
     const loadMs = performance.now() - started;
@@ -93,12 +96,19 @@ async function unload(repository: Repository, model: string, closing: AbortSigna
 const isAway = (error: unknown): boolean => error instanceof MillraceError && error.code === 'BACKEND_UNAVAILABLE';
 
 const interrupted = ({ model, endpoint }: Change) =>
-  new MillraceError('BACKEND_UNAVAILABLE', `${model} at ${endpoint}: room for it could not be made: the state store did not answer in time`, {
-    endpoint,
-    unsent: true,
-  });
+  new MillraceError(
+    'BACKEND_UNAVAILABLE',
+    `${model} at ${endpoint}: room for it could not be made: the state store did not answer in time`,
+    {
+      endpoint,
+      unsent: true,
+    },
+  );
 
-export function asFailure(error: unknown, { model, endpoint, closing }: Pick<Change, 'model' | 'endpoint' | 'closing'>) {
+export function asFailure(
+  error: unknown,
+  { model, endpoint, closing }: Pick<Change, 'model' | 'endpoint' | 'closing'>,
+) {
   if (closing.aborted || isAway(error)) {
     const message = error instanceof MillraceError ? error.message : `${model} at ${endpoint}: ${messageOf(error)}`;
     return new MillraceError('BACKEND_UNAVAILABLE', message, { endpoint, unsent: true }, { cause: error });

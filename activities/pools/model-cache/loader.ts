@@ -43,20 +43,21 @@ export class Loader {
   /**
    * Loads a model, in place of idle ones if there is no room. Rejects with `MODEL_NOT_LOADED` if the server cannot load it, with
    * `BACKEND_OVERLOADED` if too much memory is in use, and with `BACKEND_UNAVAILABLE` if the server is away or somebody else takes long.
+   * @param hint no call waits for it: others may have it unloaded at once
    */
-  load(model: string): Promise<void> {
-    const running = this.#running.get(model) ?? this.#load(model).finally(() => this.#running.delete(model));
+  load(model: string, hint = false): Promise<void> {
+    const running = this.#running.get(model) ?? this.#load(model, hint).finally(() => this.#running.delete(model));
     // Whoever started it may have gone.
     running.catch(() => undefined);
     this.#running.set(model, running);
     return running;
   }
 
-  async #load(model: string): Promise<void> {
+  async #load(model: string, hint: boolean): Promise<void> {
     const { connector, endpoint, closing, metrics, logger } = this.#parts;
     const fields = { connector, model, endpoint };
     try {
-      const loadMs = await this.#until(model);
+      const loadMs = await this.#until(model, hint);
       if (loadMs === undefined) return;
       metrics.modelLoads.inc({ ...fields, outcome: 'ok' });
       metrics.modelLoadSeconds.observe({ model, endpoint }, loadMs / 1_000);
@@ -69,11 +70,11 @@ export class Loader {
   }
 
   /** Until the model is loaded. Returns how long that took in milliseconds, if it is this worker that has loaded it. */
-  async #until(model: string): Promise<number | undefined> {
+  async #until(model: string, hint: boolean): Promise<number | undefined> {
     const { endpoint, closing, models, store } = this.#parts;
     const until = performance.now() + LONGEST_WAIT_MS;
     for (let conflicts = 0; conflicts < MOST_CONFLICTS; ) {
-      const observed = await store.ask((shared) => shared.observe(model, models.bytesOf(model)));
+      const observed = await store.ask((shared) => shared.observe(model, models.bytesOf(model), hint));
       const states = await this.#states(model);
       if (!observed) return this.#loadAlone(model, states);
       const known = this.#known(observed);
@@ -87,15 +88,13 @@ export class Loader {
         continue;
       }
       const present = readyOf(states);
-      if (plan.next === 'ready') {
-        if (await store.ask((shared) => shared.settle(observed.gen, present))) return undefined;
-      } else {
+      if (plan.next === 'load') {
         const clock = clockAfter(observed.clock, plan.victims, this.#worth);
         const victims = plan.victims.map(({ name }) => name);
-        const change = { model, victims, clock, present };
+        const change = { model, victims, clock, present, hint };
         const begun = await store.ask(async (shared) => (await shared.begin(observed.gen, change)) && shared);
         if (begun) return this.#change(model, victims, begun);
-      }
+      } else if (await store.ask((shared) => shared.settle(observed.gen, present))) return undefined;
       conflicts += 1;
       // Other workers change what is loaded at the same time.
       await sleep(LOOK_MS * Math.random(), undefined, { signal: closing });
@@ -153,7 +152,10 @@ export class Loader {
     return new Map(
       [...new Set([...known.keys(), ...models.names])].map((name) => {
         const { bytes, ...use } = known.get(name) ?? NEVER_USED;
-        return [name, { ...use, bytes: models.has(name) ? models.bytesOf(name) : bytes, pinned: models.isPinned(name) }];
+        return [
+          name,
+          { ...use, bytes: models.has(name) ? models.bytesOf(name) : bytes, pinned: models.isPinned(name) },
+        ];
       }),
     );
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { limited } from '../../../runtime/limited.js';
 import type { Endpoint } from '../endpoint.js';
 import type { LoadConfig } from '../load-schema.js';
 import { Pace } from '../pace.js';
@@ -11,6 +12,8 @@ import type { Admission, ServerModels } from './server-models.js';
  * goes back to its stage, which waits without a slot and without using an attempt.
  */
 const HELD_MS = 250;
+/** Longest wait for store and server; each of their answers has a limit of its own. */
+const ANSWER_MS = 30_000;
 
 export interface ResidencyParts {
   /** The pool’s name. */
@@ -23,6 +26,14 @@ export interface ResidencyParts {
   readonly serverOf: (endpoint: Endpoint) => ServerModels;
 }
 
+/** What is wanted of the model. */
+export interface Wanted {
+  /** A call, or a hint that one may come. */
+  readonly calls: 0 | 1;
+  /** Devices to use if there is an endpoint on one of them. */
+  readonly devices?: readonly string[] | undefined;
+}
+
 interface Asked {
   readonly endpoint: Endpoint;
   readonly answer: Admission;
@@ -31,7 +42,7 @@ interface Asked {
 /** A call that the model is loaded for. */
 export interface Stay {
   /** Makes the call at an endpoint. Throws an error of `isLoading` if the model is not loaded there. */
-  at<T>(url: string, work: () => Promise<T>): Promise<T>;
+  at<T>(url: string, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
   leave(): void;
 }
 
@@ -62,17 +73,29 @@ export class Residency {
   }
 
   /**
-   * A call comes. Resolves when the model is loaded at an endpoint, or if no endpoint can be reached. Otherwise it has the model loaded at
-   * one, and throws an error of `isLoading`, or `MODEL_NOT_LOADED`.
-   * @param calls 0 if it is not called, only looked for
+   * Resolves when the model is loaded at an endpoint, or if no endpoint can be reached. Otherwise it has the model loaded at one, and
+   * throws an error of `isLoading`, or `MODEL_NOT_LOADED`. Throws the signal's reason when it aborts.
    */
-  async enter(calls: 0 | 1 = 1): Promise<Stay> {
+  async enter(signal: AbortSignal, wanted: Wanted): Promise<Stay> {
+    const entering = this.#enter(wanted);
+    try {
+      return await limited(ANSWER_MS, signal, () => entering);
+    } catch (error) {
+      entering.then(
+        (stay) => stay.leave(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  async #enter(wanted: Wanted): Promise<Stay> {
     const held = new Map<string, () => void>();
     try {
-      let asked = await this.#ask(calls);
+      let asked = await this.#ask(wanted);
       if (asked.length > 0 && !asked.some(({ answer }) => answer.ready)) {
-        await this.#load(asked);
-        asked = await this.#ask(calls);
+        await this.#load(asked, wanted);
+        asked = await this.#ask(wanted);
         if (!asked.some(({ answer }) => answer.ready)) throw this.#loading(asked[0]);
       }
       for (const { endpoint, answer } of asked) {
@@ -84,7 +107,7 @@ export class Residency {
       throw error;
     }
     return {
-      at: (url, work) => this.#at(url, held, work),
+      at: (url, signal, work) => this.#at(url, signal, held, work),
       leave() {
         for (const leave of held.values()) leave();
         held.clear();
@@ -92,20 +115,25 @@ export class Residency {
     };
   }
 
-  /** The model is needed soon: what `enter` throws, if it is not loaded; then it is being loaded. */
-  async missing(): Promise<unknown> {
+  /** What `enter` throws, if the model is not loaded; then it is being loaded. */
+  async missing(wanted: Wanted): Promise<unknown> {
     try {
-      (await this.enter(0)).leave();
+      (await this.#enter(wanted)).leave();
       return undefined;
     } catch (error) {
       return error;
     }
   }
 
-  async #ask(calls: 0 | 1): Promise<readonly Asked[]> {
+  async #ask({ calls, devices = [] }: Wanted): Promise<readonly Asked[]> {
     const { model, endpoints, serverOf } = this.#parts;
-    const reachable = endpoints.filter((endpoint) => endpoint.away === undefined && this.#joined.has(endpoint));
-    const asked = reachable.map(async (endpoint) => ({ endpoint, answer: await serverOf(endpoint).enter(model, calls) }));
+    const on = endpoints.filter(({ device }) => devices.includes(device));
+    const among = on.length > 0 ? on : endpoints;
+    const reachable = among.filter((endpoint) => endpoint.away === undefined && this.#joined.has(endpoint));
+    const asked = reachable.map(async (endpoint) => ({
+      endpoint,
+      answer: await serverOf(endpoint).enter(model, calls),
+    }));
     const settled = await Promise.allSettled(asked);
     const answers = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const [first] = settled;
@@ -115,12 +143,13 @@ export class Residency {
   }
 
   /** Loads the model at one of the endpoints. Resolves when it is loaded. */
-  async #load(asked: readonly Asked[]): Promise<void> {
+  async #load(asked: readonly Asked[], { calls }: Wanted): Promise<void> {
     const { model, serverOf } = this.#parts;
     const target = this.#targetOf(asked);
+    if (!target) return;
     try {
       const late = sleep(HELD_MS, 'late' as const, { ref: false });
-      if ((await Promise.race([serverOf(target.endpoint).load(model), late])) !== 'late') return;
+      if ((await Promise.race([serverOf(target.endpoint).load(model, calls === 0), late])) !== 'late') return;
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code === 'MODEL_NOT_LOADED') throw error;
       // The server is away.
@@ -130,21 +159,22 @@ export class Residency {
     throw this.#loading(target);
   }
 
-  /** Where the model is being loaded already; else where most memory is free. Throws `MODEL_NOT_LOADED` if none can load it. */
-  #targetOf(asked: readonly Asked[]): Asked {
-    const { name, load } = this.#parts;
-    const able = asked.filter(({ answer }) => !answer.ready && answer.failed === undefined);
-    const rank = ({ answer }: Asked) => (answer.ready ? 0 : (answer.changing === 'load' ? load.of : 0) + load.of - answer.used);
-    const [target] = able.toSorted((a, b) => rank(b) - rank(a) || a.endpoint.load - b.endpoint.load);
-    if (target) return target;
-    const [first] = asked;
-    const why = first && !first.answer.ready ? first.answer.failed : undefined;
-    throw new MillraceError('MODEL_NOT_LOADED', why ?? `${name} cannot be loaded`, {
-      ...(first && { endpoint: first.endpoint.url }),
-    });
+  /**
+   * Where the model is being loaded already; else where most memory is free. An endpoint that gets no calls now, or where the model could
+   * not be loaded a short time ago, only if there is no other.
+   */
+  #targetOf(asked: readonly Asked[]): Asked | undefined {
+    const { of } = this.#parts.load;
+    const rank = ({ endpoint, answer }: Asked): number => {
+      if (answer.ready) return 0;
+      const able = answer.failed === undefined ? 4 * of : 0;
+      return able + (endpoint.unwanted ? 0 : 2 * of) + (answer.changing === 'load' ? of : 0) + of - answer.used;
+    };
+    const [target] = asked.toSorted((a, b) => rank(b) - rank(a) || a.endpoint.load - b.endpoint.load);
+    return target;
   }
 
-  async #at<T>(url: string, held: Map<string, () => void>, work: () => Promise<T>): Promise<T> {
+  async #at<T>(url: string, signal: AbortSignal, held: Map<string, () => void>, work: () => Promise<T>): Promise<T> {
     const { model, endpoints, serverOf } = this.#parts;
     const endpoint = endpoints.find((each) => each.url === url);
     // It has left the pool meanwhile; the call ends there.
@@ -170,7 +200,7 @@ export class Residency {
     } catch (error) {
       if (!isMissing(error)) throw error;
       // Restarted, or unloaded by somebody else: no model has received the call.
-      const state = await server.missed(model).catch(() => 'unknown' as const);
+      const state = await limited(ANSWER_MS, signal, () => server.missed(model)).catch(() => 'unknown' as const);
       if (state === 'ready' || state === 'unknown') throw error;
       void server.load(model).catch(() => undefined);
       throw this.#loading({ endpoint, answer: { ready: false, used: 0 } }, messageOf(error));

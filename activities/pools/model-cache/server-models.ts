@@ -69,7 +69,7 @@ export class ServerModels {
     this.#loader = new Loader({ ...parts, models: this.#models, store: this.#store });
     this.#upkeep = new Upkeep({
       states: () => this.#states(),
-      load: (model) => this.load(model).catch(() => undefined),
+      load: (model) => this.load(model, true).catch(() => undefined),
       closing,
     });
   }
@@ -116,9 +116,9 @@ export class ServerModels {
   }
 
   /** As `Loader.load`. */
-  async load(model: string): Promise<void> {
+  async load(model: string, hint = false): Promise<void> {
     try {
-      await this.#loader.load(model);
+      await this.#loader.load(model, hint);
     } finally {
       this.#ownOf(model).refused = undefined;
       this.#seen = undefined;

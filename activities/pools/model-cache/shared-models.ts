@@ -7,7 +7,7 @@ export const LEASE_MS = 4_000;
 /** A load or unload that is not renewed for this time is over. */
 export const CHANGE_MS = 10_000;
 /**
- * So long a model is not unloaded after a call has asked for it, or after it was loaded: the calls that wait for it come back within
+ * So long a model is not unloaded after a call has asked for it, or after it was loaded for one: the calls that wait for it come back within
  * 1.25 s.
  */
 export const WANTED_MS = 3_000;
@@ -21,7 +21,7 @@ const PAUSE_MS = { first: 10_000, longest: 300_000 };
 /**
  * All scripts have two keys: a hash of the server's models, and a hash of leases, `<worker> <model>` to its end. A model is JSON:
  * `bytes`, `uses`, `at`, `clock`, `loadMs`, `present` (it was loaded when somebody last looked), `wanted` (until), `op` (a load or unload:
- * `kind`, `by`, `ends`) and `failed` (`ends`, `pauseMs`, `message`). `gen` changes with every load and unload that begins or ends.
+ * `kind`, `by`, `ends`, and `hint` while no call waits for it) and `failed` (`ends`, `pauseMs`, `message`). `gen` changes with every load and unload that begins or ends.
  */
 const PRELUDE = `
 local time = redis.call('TIME')
@@ -71,6 +71,7 @@ const enter = script<
 >(`${PRELUDE}
 local record = read(ARGV[2])
 record.bytes = tonumber(ARGV[3])
+if record.op and tonumber(ARGV[4]) > 0 then record.op.hint = nil end
 if record.present and not record.op then
   used(record, tonumber(ARGV[4]))
   if tonumber(ARGV[4]) > 0 then record.wanted = nil end
@@ -96,11 +97,11 @@ for _, entry in ipairs(cjson.decode(ARGV[2])) do
   lease(ARGV[1], model, held)
 end`);
 
-/** Notes that a model is wanted, and returns everything that is known, as JSON. */
-const observe = script<Keys, [model: string, bytes: number], string>(`${PRELUDE}
+/** Returns everything that is known, as JSON. Unless it is for a hint, the model is wanted from now on. */
+const observe = script<Keys, [model: string, bytes: number, hint: 0 | 1], string>(`${PRELUDE}
 local own = read(ARGV[1])
 own.bytes = tonumber(ARGV[2])
-own.wanted = now + ${WANTED_MS}
+if ARGV[3] == '0' then own.wanted = now + ${WANTED_MS} end
 write(ARGV[1], own)
 local held = {}
 local leases = redis.call('HGETALL', KEYS[2])
@@ -133,7 +134,7 @@ return cjson.encode({ gen = number('gen'), clock = number('clock'), models = mod
  */
 const commit = script<
   Keys,
-  [gen: number, worker: string, model: string, clock: string, present: string, victims: string],
+  [gen: number, worker: string, model: string, clock: string, present: string, victims: string, hint: 0 | 1],
   number
 >(`${PRELUDE}
 if number('gen') ~= tonumber(ARGV[1]) then return 0 end
@@ -163,7 +164,7 @@ for _, model in ipairs(victims) do
   record.op = { kind = 'unload', by = ARGV[2], ends = now + ${CHANGE_MS} }
   write(model, record)
 end
-own.op = { kind = 'load', by = ARGV[2], ends = now + ${CHANGE_MS} }
+own.op = { kind = 'load', by = ARGV[2], ends = now + ${CHANGE_MS}, hint = ARGV[7] == '1' or nil }
 write(ARGV[3], own)
 redis.call('HSET', KEYS[1], 'clock', ARGV[4])
 return changed()`);
@@ -202,6 +203,7 @@ for _, model in ipairs(cjson.decode(ARGV[5])) do over(model, false) end
 for _, model in ipairs(cjson.decode(ARGV[6])) do over(model, true) end
 local own = read(ARGV[2])
 if own.op and own.op.by == ARGV[1] then
+  local hint = own.op.hint
   own.op = nil
   own.present = nil
   local ms = tonumber(ARGV[3])
@@ -210,7 +212,7 @@ if own.op and own.op.by == ARGV[1] then
     own.failed = nil
     own.loadMs = own.loadMs and (own.loadMs + ms) / 2 or ms
     used(own, 0)
-    own.wanted = now + ${WANTED_MS}
+    if not hint then own.wanted = now + ${WANTED_MS} end
   elseif ARGV[4] ~= '' then
     local before = own.failed
     local recent = before and now - before.ends < ${PAUSE_MS.longest}
@@ -276,9 +278,9 @@ export class SharedModels {
     await report(this.#redis, this.#keys, this.#worker, JSON.stringify(uses));
   }
 
-  /** The model is wanted from now on. */
-  async observe(model: string, bytes: number): Promise<Observed> {
-    const text = await observe(this.#redis, this.#keys, model, bytes);
+  /** Unless it is for a hint, the model is wanted from now on: it is not unloaded for some seconds. */
+  async observe(model: string, bytes: number, hint = false): Promise<Observed> {
+    const text = await observe(this.#redis, this.#keys, model, bytes, hint ? 1 : 0);
     const { models, ...observed } = JSON.parse(text) as Omit<Observed, 'known'> & {
       readonly models: Readonly<Record<string, Omit<KnownModel, 'pinned'>>>;
     };
@@ -287,7 +289,7 @@ export class SharedModels {
 
   /** Notes which models are loaded. False: something has changed since `gen`. */
   async settle(gen: number, present: readonly string[]): Promise<boolean> {
-    return (await commit(this.#redis, this.#keys, gen, this.#worker, '', '0', JSON.stringify(present), '[]')) !== 0;
+    return (await commit(this.#redis, this.#keys, gen, this.#worker, '', '0', JSON.stringify(present), '[]', 0)) !== 0;
   }
 
   /** Begins to load a model in place of others. False: something has changed since `gen`, or a victim is used again. */
@@ -298,11 +300,15 @@ export class SharedModels {
       readonly victims: readonly string[];
       readonly clock: number;
       readonly present: readonly string[];
+      /** No call waits for it. */
+      readonly hint?: boolean;
     },
   ): Promise<boolean> {
-    const { model, victims, clock, present } = change;
+    const { model, victims, clock, present, hint } = change;
     const [there, gone] = [JSON.stringify(present), JSON.stringify(victims)];
-    return (await commit(this.#redis, this.#keys, gen, this.#worker, model, String(clock), there, gone)) !== 0;
+    return (
+      (await commit(this.#redis, this.#keys, gen, this.#worker, model, String(clock), there, gone, hint ? 1 : 0)) !== 0
+    );
   }
 
   /** False: it took too long, and the change may be another worker's. */

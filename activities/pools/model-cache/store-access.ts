@@ -11,6 +11,7 @@ export class StoreAccess {
   readonly #endpoint: string;
   readonly #logger: Logger;
   #aloneUntil = Number.NEGATIVE_INFINITY;
+  #failing = false;
 
   constructor(shared: SharedModels | undefined, endpoint: string, logger: Logger) {
     this.#shared = shared;
@@ -22,10 +23,13 @@ export class StoreAccess {
   async ask<T>(work: (shared: SharedModels) => Promise<T>): Promise<T | undefined> {
     if (!this.#shared || this.#aloneUntil > performance.now()) return undefined;
     try {
-      return await work(this.#shared);
+      const answer = await work(this.#shared);
+      this.#failing = false;
+      return answer;
     } catch (error) {
       const text = 'no model is unloaded by this worker while the state store is away';
-      this.#logger.warn({ endpoint: this.#endpoint, error: messageOf(error) }, text);
+      if (!this.#failing) this.#logger.warn({ endpoint: this.#endpoint, error: messageOf(error) }, text);
+      this.#failing = true;
       this.#aloneUntil = performance.now() + ALONE_MS;
       return undefined;
     }

@@ -150,7 +150,12 @@ describe('the memory of models that are loaded on demand', () => {
   });
 
   it('is only for servers that load models, and not for those of others', () => {
-    const parts = { connectors: createConnectors(), metrics: createMetrics(), logger: console, canaryIntervalMs: 1_000 };
+    const parts = {
+      connectors: createConnectors(),
+      metrics: createMetrics(),
+      logger: console,
+      canaryIntervalMs: 1_000,
+    };
     const load = { memory: '3GiB', of: '4GiB' };
     const open = (more: object) => new Pools({ ...parts, models: parse({ a: loaded(load, more) }) });
     expect(() => open({ connector: 'openai', kind: 'chat', endpoints: [{ url: 'http://x/v1', device: 'd' }] })).toThrow(

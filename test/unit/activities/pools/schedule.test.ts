@@ -26,10 +26,17 @@ it.each([
   expect(due(text, time)).toBe(expected);
 });
 
-it.each(['', '* * * *', '* * * * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * 13 *', '* * * * 8', '5-1 * * * *'])(
-  '%j is no schedule',
-  (text) => expect(parseSchedule(text)).toBeUndefined(),
-);
+it.each([
+  '',
+  '* * * *',
+  '* * * * * *',
+  '60 * * * *',
+  '* 24 * * *',
+  '* * 0 * *',
+  '* * * 13 *',
+  '* * * * 8',
+  '5-1 * * * *',
+])('%j is no schedule', (text) => expect(parseSchedule(text)).toBeUndefined());
 
 it.each(['*/0 * * * *', 'a * * * *', '1,, * * * *', '-1 * * * *', '@daily'])('nor is %j', (text) => {
   expect(parseSchedule(text)).toBeUndefined();

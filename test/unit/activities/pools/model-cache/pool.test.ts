@@ -1,7 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Pools, parseModels } from '../../../../../activities/pools/index.js';
 import { createMetrics } from '../../../../../telemetry/metrics.js';
-import { calling, RepositoryServer, repositoryConnector, repositoryModels } from '../../../../support/repository-server.js';
+import {
+  calling,
+  RepositoryServer,
+  repositoryConnector,
+  repositoryModels,
+} from '../../../../support/repository-server.js';
 
 /* Without the state store: nothing is unloaded. What workers agree on there is tested on a real Redis. */
 
@@ -37,7 +42,9 @@ describe('a pool whose model is loaded on demand', () => {
     await Promise.all([call('a'), call('a'), call('a')]);
     await call('a');
     expect(server.log).toEqual(['load a', 'call a', 'call a', 'call a', 'call a']);
-    expect((await metrics.modelLoads.get()).values).toMatchObject([{ labels: { model: 'a', outcome: 'ok' }, value: 1 }]);
+    expect((await metrics.modelLoads.get()).values).toMatchObject([
+      { labels: { model: 'a', outcome: 'ok' }, value: 1 },
+    ]);
   });
 
   it('sends a call away that would wait for long, without a slot and without calling the server away', async () => {
@@ -69,7 +76,14 @@ describe('a pool whose model is loaded on demand', () => {
     await expect(call('a')).rejects.toMatchObject(away);
     await expect(call('a')).rejects.not.toMatchObject({ details: { loading: true } });
     server.away = false;
-    await expect.poll(() => call('a').then(() => 'done', (error: Error) => error.message)).toBe('done');
+    await expect
+      .poll(() =>
+        call('a').then(
+          () => 'done',
+          (error: Error) => error.message,
+        ),
+      )
+      .toBe('done');
   });
 
   it('is loaded again where its server has lost it: no attempt failed', async () => {
@@ -107,7 +121,14 @@ describe('a pool whose model is loaded on demand', () => {
     expect([one.loads, two.loads]).toEqual([0, 1]);
     expect(two.log.filter((line) => line === 'call a')).toHaveLength(6);
     two.away = true;
-    await expect.poll(() => call('a').then(() => 'done', (error: Error) => error.message)).toBe('done');
+    await expect
+      .poll(() =>
+        call('a').then(
+          () => 'done',
+          (error: Error) => error.message,
+        ),
+      )
+      .toBe('done');
     expect(one.log).toEqual(['load a', 'call a']);
   });
 
