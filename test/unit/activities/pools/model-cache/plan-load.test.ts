@@ -83,7 +83,10 @@ describe('what is done so that a model is loaded', () => {
         ]);
         const states = new Map(all.flatMap(([name, { state }]) => (state ? [[name, state] as const] : [])));
         const plan = planLoad({ model: 'new', budget, known, states, worth: greedyDual });
-        if (plan.next !== 'load') return expect(plan.next).toBe('full');
+        if (plan.next !== 'load') {
+          expect(plan.next).toBe('full');
+          return;
+        }
         const gone = new Set(plan.victims.map(({ name }) => name));
         for (const name of gone) {
           expect(states.get(name)).toBe('ready');
