@@ -5,6 +5,7 @@ import type { Backend, Call, CallContext } from '../../../../activities/connecto
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
+import type { ModelPools } from '../../../../activities/stage/serving.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
@@ -237,6 +238,26 @@ describe('a stage of a pool', () => {
       ['started'],
       ['failed', 'BACKEND_UNAVAILABLE'],
     ]);
+  });
+
+  it('has the models of the stages behind it loaded while its own call is under way', async () => {
+    const log: string[] = [];
+    const pools: ModelPools = {
+      get(model) {
+        if (model === 'gone') throw new MillraceError('MODEL_NOT_CONFIGURED', model);
+        return {
+          expect: () => void log.push(`expects ${model}`),
+          async use(work, { signal }) {
+            log.push(`calls ${model}`);
+            const invoke = async () => ({ output: { text: 'Hello.' } });
+            return work({ invoke } as unknown as Backend, { model, url: 'a', device: 'd' }, signal);
+          },
+        };
+      },
+    };
+    const { runner } = runnerOf(reply, { pools: pools as StageRunnerParts['pools'] });
+    await runner.run(prompt, { ...stage, next: ['tts', 'gone', 'minilm'] }, attempt());
+    expect(log).toEqual(['calls assistant', 'expects tts', 'expects minilm']);
   });
 
   it('is one call, and its answer what the kind’s schema makes of it', async () => {
