@@ -47,8 +47,8 @@ function placedAt(
   const step: StagePlan = { ...alone, kind, model, with: options };
   try {
     const { connector = '', device = '' } = place(ONE(step), poolOf, '')[stage.id] ?? {};
-    const { microBatch } = poolOf(model) ?? {};
-    return { connector, device, ...(microBatch && { microBatch }) };
+    const { microBatch, onDemand } = poolOf(model) ?? {};
+    return { connector, device, ...(microBatch && { microBatch }), ...(onDemand && { onDemand }) };
   } catch {
     return undefined;
   }

@@ -77,10 +77,12 @@ function candidateText({ role, kind, model, with: options, placed }: Candidate):
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
 }
 
-const placeText = ({ connector, device, microBatch }: NonNullable<Candidate['placed']>): string =>
-  microBatch
-    ? `${connector} @${device}, in batches of up to ${microBatch.most} texts within ${microBatch.waitMs} ms`
-    : `${connector} @${device}`;
+const placeText = ({ connector, device, microBatch, onDemand }: NonNullable<Candidate['placed']>): string =>
+  [
+    `${connector} @${device}`,
+    ...(microBatch ? [`in batches of up to ${microBatch.most} texts within ${microBatch.waitMs} ms`] : []),
+    ...(onDemand ? ['loaded on demand'] : []),
+  ].join(', ');
 
 /** The tools of an agent: what executes each, under which policy, and whether a person approves. */
 function toolTexts({ kind, model, with: options }: Candidate): string[] {

@@ -16,6 +16,8 @@ export interface PlacedBy {
   readonly device: string;
   /** How workers put the pool's calls together. Absent: they do not. */
   readonly microBatch?: { readonly waitMs: number; readonly most: number };
+  /** Workers load the model when it is called: a first call waits for that. */
+  readonly onDemand?: true;
 }
 
 /** A value of a stage's policy and its origin. */

@@ -80,6 +80,13 @@ describe('an explanation', () => {
     expect(explanationText(explained)).not.toContain('in batches');
   });
 
+  it('shows which models are loaded on demand', () => {
+    const onDemand = { ...placed, onDemand: true } as const;
+    const text = explanationText(explain(everything, SEGMENTS, () => onDemand));
+    expect(text).toContain('(openai @gpu0, loaded on demand)');
+    expect(explanationText(explained)).not.toContain('on demand');
+  });
+
   it('shows only what differs from the defaults unless all is asked for', () => {
     const text = explanationText(explained);
     for (const line of [
