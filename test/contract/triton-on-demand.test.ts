@@ -110,7 +110,7 @@ describe('pools whose models are loaded on demand', () => {
     })();
     const callers = [one, two].flatMap(({ call }, w) =>
       [0, 1].map(async (caller) => {
-        for (let n = 0; n < 8; n++) {
+        for (let n = 0; n < 5; n++) {
           const text = `${w} ${caller} ${n}`;
           expect(await call(MODELS[(w + caller + n) % MODELS.length] ?? 'm0', text)).toBe(text);
         }

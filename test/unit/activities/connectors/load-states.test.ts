@@ -13,6 +13,13 @@ it('of a model’s versions one that is ready counts first, then one that is bei
     { name: 'new', state: 'LOADING' },
     { name: 'old', state: 'UNLOADING' },
     { name: 'empty', state: '' },
+    { name: 'grpc', state: 'State.READY' },
+    { name: 'grpc-gone', state: 'State.UNAVAILABLE' },
   ];
-  expect(Object.fromEntries(loadStates(index))).toEqual({ two: 'ready', new: 'loading', old: 'unloading' });
+  expect(Object.fromEntries(loadStates(index))).toEqual({
+    two: 'ready',
+    new: 'loading',
+    old: 'unloading',
+    grpc: 'ready',
+  });
 });
