@@ -32,10 +32,11 @@ export function promptTextOf({ with: options }: Pick<Asked, 'with'>, input: Json
 }
 
 /** What of a message is part of later prompts too: its reasoning is left out by most templates. */
-function turnOf({ role = null, content = null, parts, toolCalls, toolCallId }: JsonObject): JsonObject {
+function turnOf({ role = null, content = null, parts, toolCalls, toolCallId, name }: JsonObject): JsonObject {
   return {
     role,
     content,
+    ...(name !== undefined && { name }),
     ...(listOf(parts).length > 0 && { parts: listOf(parts) }),
     ...(listOf(toolCalls).length > 0 && { toolCalls: listOf(toolCalls) }),
     ...(toolCallId !== undefined && { toolCallId }),

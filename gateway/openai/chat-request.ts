@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
-import type { ChatMessage } from '../../pipelines/stages/index.js';
+import { type ChatMessage, speakerName } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
@@ -33,13 +33,14 @@ const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() }
 const texts = z.union([z.string(), z.array(textPart)]);
 const nothing = z.null().optional();
 
-/** A speaker's `name` is rejected: it would affect the answer, and no stage supports it. */
+const speaker = speakerName.nullish();
+
 const message = z.discriminatedUnion('role', [
-  z.object({ role: z.enum(['system', 'developer']), content: texts, name: nothing }),
+  z.object({ role: z.enum(['system', 'developer']), content: texts, name: speaker }),
   z.object({
     role: z.literal('user'),
     content: z.union([z.string(), z.array(userPart)]),
-    name: nothing,
+    name: speaker,
   }),
   z.object({
     role: z.literal('assistant'),
@@ -54,7 +55,7 @@ const message = z.discriminatedUnion('role', [
       )
       .nullish(),
     refusal: z.string().nullish(),
-    name: nothing,
+    name: speaker,
     audio: z.object({ id: z.string().max(256) }).nullish(),
     function_call: nothing,
   }),
@@ -183,6 +184,12 @@ function spokenOf({ modalities, audio }: z.output<typeof chatBody>): SpokenWish 
 }
 
 function turnOf(given: z.output<typeof message>, param: string): Turn {
+  const turn = unnamedTurn(given, param);
+  const name = given.role === 'tool' ? undefined : given.name;
+  return typeof name === 'string' ? { ...turn, message: { ...turn.message, name } } : turn;
+}
+
+function unnamedTurn(given: z.output<typeof message>, param: string): Turn {
   switch (given.role) {
     case 'tool':
       return { param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.tool_call_id } };

@@ -46,7 +46,7 @@ export interface Conversation {
  * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
-  const { turns, fields } = systemFor(model, conversation.turns);
+  const { turns, fields } = systemFor(model, namedFor(model, conversation.turns));
   const given: JsonObject = {
     ...conversation.fields,
     ...fields,
@@ -75,6 +75,34 @@ function expectFetched(turns: readonly Turn[], origins: readonly string[] = []):
   }
 }
 
+/** The list of messages among the fields of an input. */
+const listField = ({ face }: Model): string => (face.list ? face.input : 'history');
+
+/**
+ * The turns with the names of their speakers, or without those that the pipeline has no place for if its author has them
+ * ignored; otherwise throws `INVALID_INPUT`. A message that becomes a text has no name.
+ */
+function namedFor(model: Model, turns: readonly Turn[]): readonly Turn[] {
+  const { face, form, pipeline } = model;
+  const hasNames = form.has(`${listField(model)}.0.name`);
+  const last = turns.at(-1);
+  const keeps = (turn: Turn): boolean => {
+    const isText = turn.message.role === 'system' ? face.system !== undefined : turn === last && !isListed(model);
+    return hasNames && !isText;
+  };
+  const stray = turns.find((turn) => turn.message.name !== undefined && !keeps(turn));
+  if (stray === undefined) return turns;
+  if (!face.ignore.has('name'))
+    throw invalidParam(`${stray.param}.name`, `"${pipeline.name}" takes no name of this message; leave it out`);
+  return turns.map((turn) => {
+    const { name: _, ...message } = turn.message;
+    return keeps(turn) ? turn : { ...turn, message };
+  });
+}
+
+/** Whether the last message may be one of a list like those before it. */
+const isListed = ({ face, form }: Model): boolean => face.list || (face.optional && form.fields.has('history'));
+
 /** Where the author maps system messages to a field: their texts as that field, and the other turns. */
 function systemFor({ face: { system } }: Model, turns: readonly Turn[]) {
   const said = system === undefined ? [] : turns.filter(({ message }) => message.role === 'system');
@@ -89,8 +117,9 @@ function messagesFor(model: Model, turns: readonly Turn[]): JsonObject {
   if (face.list) return { [face.input]: listed(model, face.input, turns) };
   const takesHistory = form.fields.has('history');
   const last = turns.at(-1);
-  if (takesHistory && last?.message.role !== 'user' && face.optional)
-    return { history: listed(model, 'history', turns) };
+  // A prompt has no name.
+  const isPrompt = last?.message.role === 'user' && last.message.name === undefined;
+  if (takesHistory && !isPrompt && face.optional) return { history: listed(model, 'history', turns) };
   if (last === undefined || last.message.role !== 'user')
     throw invalidParam(last?.param ?? 'messages', `the last message must be the user’s: "${name}" takes a single text`);
   const before = turns.slice(0, -1);

@@ -42,7 +42,7 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
 };
 
 /** Parts of a conversation that are not parameters but may be ignored as well. */
-const OF_A_CONVERSATION = ['system', 'history'];
+const OF_A_CONVERSATION = ['system', 'history', 'name'];
 
 export const isOpenAiParameter = (kind: OpenAiSurface, name: string): boolean =>
   Object.hasOwn(OPENAI_PARAMETERS[kind], name) || (kind === 'chat' && OF_A_CONVERSATION.includes(name));

@@ -21,7 +21,7 @@ export interface FaceOption {
   readonly system?: string;
   /**
    * Request parameters that are dropped silently instead of refused: `temperature`, `voice`, …; for `chat` also
-   * `system` (system messages) and `history` (all turns but the last).
+   * `system` (system messages), `history` (all turns but the last) and `name` (names of speakers).
    */
   readonly ignore?: readonly string[];
 }

@@ -168,6 +168,8 @@ export interface AgentMessage {
   readonly toolCallId?: string;
   /** Assistant messages: the reasoning before it, for pools whose model wants it back. */
   readonly reasoning?: string;
+  /** Who says it, of several who have the same role. */
+  readonly name?: string;
 }
 
 /** The agent options of a stage or of one of its alternatives. */

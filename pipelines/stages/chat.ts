@@ -9,6 +9,11 @@ import type { StageKind, StageUse } from './kind.js';
 import { markedForCaller, requestedCall, type ToolCall } from './tool-calls.js';
 import { TRAITS } from './traits.js';
 
+/** As OpenAI takes it. */
+export const speakerName = z
+  .string()
+  .regex(/^[^\s<|\\/>]{1,64}$/, 'must be 1 to 64 characters without white space, <, >, |, / and \\');
+
 /** A message of a conversation. */
 export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
@@ -21,6 +26,8 @@ export const chatMessage = z.object({
   toolCallId: z.string().optional(),
   /** Assistant messages: the reasoning before it; sent only to pools that want it (`reasoningInHistory`). */
   reasoning: z.string().optional(),
+  /** Who says it, of several who have the same role; of users, assistants and system messages. */
+  name: speakerName.optional(),
 });
 
 export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
@@ -127,6 +134,8 @@ export interface ChatMessage {
   content: string;
   /** What it says after its text, in order; of users and tools. */
   parts?: ContentPart[] | undefined;
+  /** Who says it, of several who have the same role; of users, assistants and system messages. */
+  name?: string | undefined;
   /** Assistant messages: the tool calls that it requested. */
   toolCalls?: ToolCall[] | undefined;
   /** Tool messages: id of the call that this answers. */

@@ -86,6 +86,7 @@ export {
   converse,
   type OnOverflow,
   type ReasoningEffort,
+  speakerName,
   type TokenLogprob,
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';

@@ -65,16 +65,17 @@ const thoughtOf = ({ role, reasoning }: AgentMessage, name: OpenAiOptions['reaso
   name !== undefined && role === 'assistant' && reasoning ? { [name]: reasoning } : {};
 
 function messageOf(
-  { role, content, toolCalls = [], toolCallId }: AgentMessage,
+  { role, content, toolCalls = [], toolCallId, name }: AgentMessage,
   media: readonly OpenAiPart[],
 ): OpenAI.ChatCompletionMessageParam {
   const whole = contentOf(content, media);
   // OpenAI's own API takes text only here; vLLM takes media too.
   if (role === 'tool') return { role, content: whole as string, tool_call_id: toolCallId ?? '' };
-  if (role === 'user') return { role, content: whole as string | OpenAI.ChatCompletionContentPart[] };
-  if (role !== 'assistant' || toolCalls.length === 0) return { role, content: whole as string };
+  const speaker = name === undefined ? {} : { name };
+  if (role === 'user') return { role, content: whole as string | OpenAI.ChatCompletionContentPart[], ...speaker };
+  if (role !== 'assistant' || toolCalls.length === 0) return { role, content: whole as string, ...speaker };
   // A message that only calls tools has no content: some templates write an empty text into the prompt.
-  return { role, content: content === '' ? null : content, tool_calls: toolCalls.map(callOf) };
+  return { role, content: content === '' ? null : content, tool_calls: toolCalls.map(callOf), ...speaker };
 }
 
 const callOf = ({ id, name, arguments: given }: NonNullable<AgentMessage['toolCalls']>[number]) => ({

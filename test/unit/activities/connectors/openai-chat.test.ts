@@ -68,6 +68,20 @@ describe('the request', () => {
     ]);
   });
 
+  it('names the speakers', async () => {
+    const history = [
+      { role: 'system', content: 'Be brief.', name: 'host' },
+      { role: 'user', content: 'Hello.', name: 'Ada' },
+      { role: 'assistant', content: 'Good day.', name: 'Ben' },
+      { role: 'tool', content: 'seen', toolCallId: 'c1', name: 'look' },
+    ];
+    await chat({}, { history });
+    expect(sent().messages).toEqual([
+      ...history.slice(0, 3),
+      { role: 'tool', content: 'seen', tool_call_id: 'c1' },
+    ]);
+  });
+
   it('binds the reply to a closed schema, strictly', async () => {
     server.events([chunk({ content: '{"place":{"city":"Paris"}}' }, 'stop')]);
     await chat(planned({ output: z.object({ place: city.optional() }) }));

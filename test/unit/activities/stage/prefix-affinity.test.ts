@@ -105,6 +105,8 @@ describe('the text of a prompt', () => {
     const last = [...history, { role: 'user', content: 'Three?' }, { role: 'tool', content: 'x', toolCallId: '1' }];
     expect(promptTextOf(options, { history: last, tools }).startsWith(`${next}\n`)).toBe(true);
     expect(next).not.toContain('Hm.');
+    const named = promptTextOf(options, { history: [{ role: 'user', content: 'One?', name: 'Ada' }], tools });
+    expect(named).toContain('Ada');
   });
 
   it('differs from its start on by tools and system message, of the stage or the call', () => {

@@ -15,7 +15,7 @@ const tolerant = pipeline(
   'tolerant',
   {
     input: z.object({ q: z.string() }),
-    openai: { chat: { input: 'q', output: 'a', ignore: ['system', 'temperature'] } },
+    openai: { chat: { input: 'q', output: 'a', ignore: ['system', 'temperature', 'name'] } },
   },
   ({ input, stage }) => ({ a: stage('answer', chat({ model: 'assistant' }), { prompt: input.q }).text }),
 );
@@ -161,6 +161,20 @@ describe('a conversation', () => {
     });
   });
 
+  test('keeps the names of its speakers', async () => {
+    answers({ text: 'So.' });
+    const ada = { role: 'user', content: 'Why?', name: 'Ada' };
+    const ben = { role: 'assistant', content: 'So.', name: 'Ben' };
+    await post({ model: 'chat', messages: [{ role: 'system', content: 'Be brief.', name: 'host' }, ada, ben, user] });
+    expect(inputGiven()).toEqual({
+      prompt: 'Why?',
+      history: [{ role: 'system', content: 'Be brief.', name: 'host' }, ada, ben],
+    });
+    gateway.temporal.runs.clear();
+    await post({ model: 'chat', messages: [ben, ada] });
+    expect(inputGiven()).toEqual({ history: [ben, ada] });
+  });
+
   test.each(['auto', 'required'] as const)('offers only the allowed tools (%s)', async (mode) => {
     answers({ text: 'So.' });
     const named = (name: string) => ({ type: 'function', function: { name } });
@@ -251,6 +265,9 @@ describe('a conversation', () => {
     const messages = [{ role: 'system', content: 'Be brief.' }, user];
     expect((await post({ model: 'tolerant', messages, temperature: 1 })).statusCode).toBe(200);
     expect(inputGiven()).toEqual({ q: 'Why?' });
+    gateway.temporal.runs.clear();
+    expect((await post({ model: 'tolerant', messages: [{ ...user, name: 'Ada' }] })).statusCode).toBe(200);
+    expect(inputGiven()).toEqual({ q: 'Why?' });
   });
 });
 
@@ -278,6 +295,8 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
     ['two limits', { model: 'chat', max_tokens: 1, max_completion_tokens: 2 }, 'max_tokens'],
     ['a wrong message', { model: 'chat', messages: [user, { role: 'user' }] }, 'messages[1].content'],
     ['no messages', { model: 'chat', messages: [] }, 'messages'],
+    ['a name that OpenAI has not', { model: 'chat', messages: [{ ...user, name: 'Ada L.' }] }, 'messages[0].name'],
+    ['a name that is not taken', { model: 'rag-answer', messages: [{ ...user, name: 'Ada' }] }, 'messages[0].name'],
     ['an image by its address', { model: 'chat', messages: [{ role: 'user', content: [image] }] }, 'messages[0]'],
     [
       'bytes that are not what they are called',
