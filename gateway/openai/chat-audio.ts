@@ -141,7 +141,7 @@ export async function* spokenChunks(
   for await (const chunk of merged(said(pieces), heard())) yield event(chunk);
   if (unspoken) named = true;
   else yield event(writer.audio({ expires_at: expiresAt() }));
-  if (answer) for (const chunk of writer.end(answer)) yield event(chunk);
+  if (answer) for (const chunk of [...writer.end(answer), ...writer.usage([answer])]) yield event(chunk);
   yield { data: '[DONE]' };
 }
 

@@ -68,6 +68,12 @@ export interface Completion {
   readonly model: Model;
 }
 
+/** One of several answers to choose from, with the id of its run. */
+export interface Choice {
+  readonly run: string;
+  readonly answer: Answer;
+}
+
 const REASONS = { stop: 'stop', length: 'length', tools: 'tool_calls' } as const;
 
 const identity = ({ run, createdAt, model: { pipeline } }: Completion) => ({
@@ -83,6 +89,14 @@ const usageBody = ({ input, output }: NonNullable<Answer['usage']>): OpenAI.Comp
   completion_tokens: output,
   total_tokens: input + output,
 });
+
+/** The tokens of all answers; undefined if none has any. */
+function usageOfAll(answers: readonly Answer[]): Answer['usage'] {
+  const known = answers.flatMap(({ usage }) => (usage ? [usage] : []));
+  if (known.length === 0) return undefined;
+  const sum = (key: 'input' | 'output') => known.reduce((total, usage) => total + usage[key], 0);
+  return { input: sum('input'), output: sum('output') };
+}
 
 const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => ({
   id,
@@ -104,38 +118,45 @@ interface Extension {
     readonly answer_from?: number;
     /** The streamed content or transcript is void from here on: a model call was repeated, and another text follows. */
     readonly void_from?: number;
+    /** Ids of the choices’ runs in their order, where there are several; in a stream that of the choice, at its end. */
+    readonly runs?: readonly string[];
+    readonly run?: string;
   };
 }
 
-const extensionOf = ({ executed }: Answer): Extension =>
-  executed.length > 0 ? { millrace: { executed_tool_calls: executed } } : {};
+function extensionOf(choices: readonly Choice[]): Extension {
+  const executed = choices.flatMap(({ answer }) => answer.executed);
+  const millrace = {
+    ...(executed.length > 0 && { executed_tool_calls: executed }),
+    ...(choices.length > 1 && { runs: choices.map(({ run }) => run) }),
+  };
+  return Object.keys(millrace).length > 0 ? { millrace } : {};
+}
 
-/** The completion of a run that is not streamed. */
+/** The completion of runs that are not streamed. */
 export const completionOf = (
   of: Completion,
-  answer: Answer,
+  choices: readonly Choice[],
   audio?: OpenAI.ChatCompletionAudio,
 ): OpenAI.ChatCompletion & Extension => {
-  const { text, finish, toolCalls, usage } = answer;
+  const usage = usageOfAll(choices.map(({ answer }) => answer));
   return {
     ...identity(of),
     object: 'chat.completion',
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: 'assistant',
-          content: audio || (text === '' && toolCalls.length > 0) ? null : text,
-          ...(audio && { audio }),
-          refusal: null,
-          ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
-        },
-        finish_reason: REASONS[finish],
-        logprobs: null,
+    choices: choices.map(({ answer: { text, finish, toolCalls } }, index) => ({
+      index,
+      message: {
+        role: 'assistant',
+        content: audio || (text === '' && toolCalls.length > 0) ? null : text,
+        ...(audio && { audio }),
+        refusal: null,
+        ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
       },
-    ],
+      finish_reason: REASONS[finish],
+      logprobs: null,
+    })),
     ...(usage && { usage: usageBody(usage) }),
-    ...extensionOf(answer),
+    ...extensionOf(choices),
   };
 };
 
@@ -165,9 +186,11 @@ export interface WriterOptions {
   readonly includeUsage: boolean;
   /** The text is the transcript of an audio answer instead of content. */
   readonly spoken?: boolean;
+  /** Which of several choices it is, and the id of its run. */
+  readonly choice?: { readonly index: number; readonly run: string };
 }
 
-/** Writes the chunks of a streamed completion. */
+/** Writes the chunks of a choice of a streamed completion. */
 export class ChunkWriter {
   readonly #of: Completion;
   readonly #options: WriterOptions;
@@ -211,21 +234,27 @@ export class ChunkWriter {
     return this.#chunk({ audio: part });
   }
 
-  /** The remaining chunks after the text. */
+  /** The remaining chunks of the choice after the text. */
   *end(answer: Answer): Generator<Chunk> {
-    const { finish, toolCalls, usage, executed } = answer;
+    const { finish, toolCalls, executed } = answer;
     if (toolCalls.length > 0)
       yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call) })) });
     else if (!this.#begun) yield this.#chunk({ content: '' });
     const extension = {
       ...(executed.length > 0 && { executed_tool_calls: executed }),
       ...(this.#from > 0 && { answer_from: this.#from }),
+      ...(this.#options.choice && { run: this.#options.choice.run }),
     };
     yield {
       ...this.#chunk({}, REASONS[finish]),
       ...(Object.keys(extension).length > 0 && { millrace: extension }),
     };
+  }
+
+  /** The last chunk of the completion, with its usage, if that was requested. */
+  *usage(answers: readonly Answer[]): Generator<Chunk> {
     if (!this.#options.includeUsage) return;
+    const usage = usageOfAll(answers);
     yield {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
@@ -240,7 +269,7 @@ export class ChunkWriter {
     return {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
-      choices: [{ index: 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs: null }],
+      choices: [{ index: this.#options.choice?.index ?? 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs: null }],
       ...(this.#options.includeUsage && { usage: null }),
     };
   }

@@ -4,6 +4,7 @@ import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index
 import { type ChatMessage, speakerName } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
+import { MOST_CHOICES } from './choices.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
@@ -75,6 +76,7 @@ const schemaFormat = z.object({
 const chatBody = z.object({
   model: z.string(),
   messages: z.array(message).min(1),
+  n: z.int().min(1).max(MOST_CHOICES, `must be ${MOST_CHOICES} or less: each choice is a run`).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z
     .object({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
@@ -126,7 +128,6 @@ const chatBody = z.object({
 
 /** Unsupported parameters, with a check for values that have no effect. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
-  n: (value) => value === 1,
   logprobs: (value) => value === false,
   top_logprobs: (value) => value === 0,
   logit_bias: (value) => isJsonObject(value) && Object.keys(value).length === 0,
@@ -147,6 +148,8 @@ const HARMLESS: readonly string[] = [
 export interface ChatRequest {
   readonly model: string;
   readonly stream: boolean;
+  /** How many answers are wanted. */
+  readonly choices: number;
   /** Whether the last chunk of the stream has the token usage. */
   readonly includeUsage: boolean;
   readonly conversation: Conversation;
@@ -163,6 +166,7 @@ export function readChatRequest(given: Json): ChatRequest {
   return {
     model,
     stream: stream ?? false,
+    choices: request.n ?? 1,
     ...(spoken && { spoken }),
     includeUsage: stream_options?.include_usage ?? false,
     conversation: {

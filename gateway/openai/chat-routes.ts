@@ -1,19 +1,23 @@
 import type { FastifyInstance } from 'fastify';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import type { RunDocument } from '../../runs/document.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { audioMessage, spokenAnswer, spokenChunks, withSpokenTurns } from './chat-audio.js';
-import { answerFields, answerOf, ChunkWriter, completionOf } from './chat-reply.js';
+import { type Answer, answerFields, answerOf, type Chunk, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
+import { choiceOrders, expectChoices } from './choices.js';
 import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
 import { errorBody } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
-import { readHeaders, runStreamed, runToEnd, type StreamedRun } from './model-run.js';
+import { merged } from './merged.js';
+import { readHeaders, type StreamedRun } from './model-run.js';
 import type { Model, Models } from './models.js';
+import { runsStreamed, runsToEnd } from './several-runs.js';
 
 /** `POST /v1/chat/completions`, as JSON or as server-sent events. */
 export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
@@ -24,40 +28,66 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
     const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
+    const { choices: n } = chatRequest;
+    await expectChoices(deps, model, { n, caller, spoken: spoken !== undefined });
     const signal = leaving(reply);
     const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
     const fields = { ...conversation.fields, ...spoken?.input };
     const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
     const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
     const exchange = { deps, request, reply };
+    const orders = choiceOrders(order, n);
+    const { tenant } = caller;
     if (!chatRequest.stream) {
-      const document = await runToEnd(exchange, order);
-      const { id: run, createdAt } = document;
-      const answer = answerOf(document, model);
-      const { tenant } = caller;
+      const read = (document: RunDocument) => ({ document, run: document.id, answer: answerOf(document, model) });
+      const choices = await runsToEnd(exchange, orders, { atOnce: n, read });
+      const [{ document, answer, run }] = choices;
       const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal }));
-      return completionOf({ run, createdAt, model }, answer, audio);
+      return completionOf({ run, createdAt: document.createdAt, model }, choices, audio);
     }
-    const streamed = await runStreamed(exchange, order, model);
-    const { id: run, memo } = streamed.run;
+    const { runs, end } = await runsStreamed(exchange, orders, model);
+    const [first] = runs;
+    const of = { run: first.run.id, createdAt: first.run.memo.createdAt, model };
     const { includeUsage } = chatRequest;
     const writing = { includeUsage, spoken: spoken !== undefined };
-    const writer = new ChunkWriter({ run, createdAt: memo.createdAt, model }, writing);
-    const of = { model, writer, tenant: caller.tenant, signal };
-    const events = spoken ? spokenChunks(deps, streamed, { ...of, spoken }) : chunks(streamed, of);
+    const written = runs.map(({ run, pieces }, index) => {
+      const choice = n > 1 ? { choice: { index, run: run.id } } : {};
+      return { pieces, writer: new ChunkWriter(of, { ...writing, ...choice }) };
+    });
+    const events = spoken
+      ? spokenChunks(deps, first, { model, spoken, writer: new ChunkWriter(of, writing), tenant, signal })
+      : chunks(written, model, end);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
 }
 
+interface StreamedChoice extends Pick<StreamedRun, 'pieces'> {
+  readonly writer: ChunkWriter;
+}
+
+/** The chunks of all choices as they come. The first failure ends them; `end` is called when none is wanted any more. */
 async function* chunks(
-  { pieces }: StreamedRun,
-  { model, writer }: { readonly model: Model; readonly writer: ChunkWriter },
+  choices: readonly StreamedChoice[],
+  model: Model,
+  end: () => void,
 ): AsyncGenerator<ServerEvent> {
-  for await (const piece of pieces) {
-    const written = 'document' in piece ? writer.end(answerOf(piece.document, model)) : writer.told(piece);
-    for (const chunk of written) yield { data: JSON.stringify(chunk) };
+  const answers: Answer[] = [];
+  async function* of({ pieces, writer }: StreamedChoice): AsyncGenerator<Chunk> {
+    for await (const piece of pieces) {
+      if ('document' in piece) {
+        const answer = answerOf(piece.document, model);
+        answers.push(answer);
+        yield* writer.end(answer);
+      } else yield* writer.told(piece);
+    }
   }
+  try {
+    for await (const chunk of merged(...choices.map(of))) yield { data: JSON.stringify(chunk) };
+  } finally {
+    end();
+  }
+  for (const chunk of choices[0]?.writer.usage(answers) ?? []) yield { data: JSON.stringify(chunk) };
   yield { data: '[DONE]' };
 }

@@ -9,6 +9,7 @@ import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
+import { MOST_CHOICES } from './choices.js';
 import { statusOf } from './error-body.js';
 
 export const text: Schema = { type: 'string' };
@@ -95,7 +96,12 @@ export const COMPLETE_CHAT = runRoute(
   'Answer a conversation with a pipeline (OpenAI’s chat completions)',
   json(
     object(
-      { model: text, messages: { type: 'array', items: { type: 'object' }, minItems: 1 }, stream: { type: 'boolean' } },
+      {
+        model: text,
+        messages: { type: 'array', items: { type: 'object' }, minItems: 1 },
+        n: { type: 'integer', minimum: 1, maximum: MOST_CHOICES },
+        stream: { type: 'boolean' },
+      },
       ['model', 'messages'],
     ),
   ),

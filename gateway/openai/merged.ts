@@ -3,7 +3,12 @@
  * one item of each is held.
  */
 export async function* merged<T>(...sources: readonly AsyncGenerator<T>[]): AsyncGenerator<T, void> {
-  const next = async (source: AsyncGenerator<T>) => ({ source, result: await source.next() });
+  const next = (source: AsyncGenerator<T>) => {
+    const pending = source.next().then((result) => ({ source, result }));
+    // A failure while the reader is busy is thrown when it asks for the next item.
+    pending.catch(() => undefined);
+    return pending;
+  };
   const waiting = new Map(sources.map((source) => [source, next(source)]));
   try {
     while (waiting.size > 0) {
@@ -15,8 +20,7 @@ export async function* merged<T>(...sources: readonly AsyncGenerator<T>[]): Asyn
       }
     }
   } finally {
-    for (const [source, pending] of waiting) {
-      pending.catch(() => undefined);
+    for (const source of waiting.keys()) {
       // One that waits for an item ends behind it.
       source.return(undefined).catch(() => undefined);
     }

@@ -33,20 +33,25 @@ export interface Exchange {
   readonly reply: FastifyReply;
   /** Called as soon as the run has started; what follows waits for it. */
   readonly started?: (run: StartedRun) => Promise<void>;
+  /** Aborts when the response is no longer wanted. Default: when the client disconnects. */
+  readonly gone?: AbortSignal;
+  /** It is not the request's first run, which the response names. */
+  readonly isFurther?: boolean;
 }
 
 /**
  * Runs a pipeline and waits for its end. Throws the run's error. The run is cancelled if the client disconnects, since
  * it cannot fetch the result later, unless it has sent an idempotency key.
  */
-export async function runToEnd({ deps, request, reply, started }: Exchange, order: Order): Promise<RunDocument> {
+export async function runToEnd(exchange: Exchange, order: Order): Promise<RunDocument> {
+  const { deps, reply, started, gone = leaving(reply) } = exchange;
   let noted: Promise<void> | undefined;
   const begun = (run: StartedRun) => {
-    note(request, reply, run);
+    noteFirst(exchange, run);
     noted = started?.(run);
   };
   try {
-    return await runAttended(deps, interactive(order), { gone: leaving(reply), started: begun });
+    return await runAttended(deps, interactive(order), { gone, started: begun });
   } finally {
     await noted;
   }
@@ -67,13 +72,10 @@ export interface StreamedRun {
 }
 
 /** Like `runToEnd`, with the text as it is produced. Ending the iteration before the document cancels the run. */
-export async function runStreamed(
-  { deps, request, reply, started: begun }: Exchange,
-  order: Order,
-  model: Model,
-): Promise<StreamedRun> {
-  const started = (run: StartedRun) => note(request, reply, run);
-  const { run, events } = await followAttended(deps, interactive(order), { gone: leaving(reply), started });
+export async function runStreamed(exchange: Exchange, order: Order, model: Model): Promise<StreamedRun> {
+  const { deps, reply, started: begun, gone = leaving(reply) } = exchange;
+  const started = (run: StartedRun) => noteFirst(exchange, run);
+  const { run, events } = await followAttended(deps, interactive(order), { gone, started });
   await begun?.(run);
   return { run, pieces: piecesOf(events, model, run.id) };
 }
@@ -90,6 +92,10 @@ export async function* piecesOf(events: AsyncGenerator<Followed>, model: Model, 
     }
     yield* teller.of(each.event);
   }
+}
+
+function noteFirst({ request, reply, isFurther = false }: Exchange, run: StartedRun): void {
+  if (!isFurther) note(request, reply, run);
 }
 
 export function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
