@@ -1,7 +1,9 @@
 import type { OpenAI } from 'openai';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { TokenLogprob } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type ExecutedCall, executedCallOf, executedId } from './executed-calls.js';
+import { logprobsBody } from './logprobs-body.js';
 import { usageOf } from './model-run.js';
 import type { Model } from './models.js';
 import type { Told } from './told.js';
@@ -17,6 +19,8 @@ export interface Answer {
   /** What an agent's model wrote before calls of a turn, by the id of their first. */
   readonly said: ReadonlyMap<string, string>;
   readonly usage: { readonly input: number; readonly output: number } | undefined;
+  /** Probabilities of the text's tokens, where they are wanted. */
+  readonly logprobs?: readonly TokenLogprob[];
 }
 
 /** The fields of a pipeline's output that are used. */
@@ -143,7 +147,7 @@ export const completionOf = (
   return {
     ...identity(of),
     object: 'chat.completion',
-    choices: choices.map(({ answer: { text, finish, toolCalls } }, index) => ({
+    choices: choices.map(({ answer: { text, finish, toolCalls, logprobs } }, index) => ({
       index,
       message: {
         role: 'assistant',
@@ -153,7 +157,7 @@ export const completionOf = (
         ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
       },
       finish_reason: REASONS[finish],
-      logprobs: null,
+      logprobs: logprobs ? logprobsBody(logprobs) : null,
     })),
     ...(usage && { usage: usageBody(usage) }),
     ...extensionOf(choices),
@@ -236,10 +240,11 @@ export class ChunkWriter {
 
   /** The remaining chunks of the choice after the text. */
   *end(answer: Answer): Generator<Chunk> {
-    const { finish, toolCalls, executed } = answer;
+    const { finish, toolCalls, executed, logprobs } = answer;
     if (toolCalls.length > 0)
       yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call) })) });
     else if (!this.#begun) yield this.#chunk({ content: '' });
+    if (logprobs) yield this.#chunk({}, null, logprobsBody(logprobs));
     const extension = {
       ...(executed.length > 0 && { executed_tool_calls: executed }),
       ...(this.#from > 0 && { answer_from: this.#from }),
@@ -263,13 +268,17 @@ export class ChunkWriter {
     };
   }
 
-  #chunk(delta: Delta, finish: OpenAI.ChatCompletionChunk.Choice['finish_reason'] = null): Chunk {
+  #chunk(
+    delta: Delta,
+    finish: OpenAI.ChatCompletionChunk.Choice['finish_reason'] = null,
+    logprobs: OpenAI.ChatCompletionChunk.Choice['logprobs'] = null,
+  ): Chunk {
     const first = this.#begun ? {} : { role: 'assistant' as const };
     this.#begun = true;
     return {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
-      choices: [{ index: this.#options.choice?.index ?? 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs: null }],
+      choices: [{ index: this.#options.choice?.index ?? 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs }],
       ...(this.#options.includeUsage && { usage: null }),
     };
   }

@@ -87,6 +87,8 @@ const chatBody = z.object({
   max_completion_tokens: z.int().min(1).nullish(),
   top_k: z.int().min(1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
   stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
   seed: z.int().nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
@@ -128,8 +130,6 @@ const chatBody = z.object({
 
 /** Unsupported parameters, with a check for values that have no effect. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
-  logprobs: (value) => value === false,
-  top_logprobs: (value) => value === 0,
   logit_bias: (value) => isJsonObject(value) && Object.keys(value).length === 0,
   functions: (value) => Array.isArray(value) && value.length === 0,
 };
@@ -261,6 +261,7 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
     request.tools?.map(({ function: tool }) => toolOf(tool)),
     request.tool_choice,
   );
+  if (request.top_logprobs && !request.logprobs) throw invalidParam('top_logprobs', 'requires "logprobs": true');
   if (request.max_tokens && request.max_completion_tokens)
     throw invalidParam('max_tokens', 'is the older name of max_completion_tokens; give one of them');
   const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
@@ -273,6 +274,7 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
     // Of vLLM and llama.cpp: OpenAI's API does not have them.
     { param: 'top_k', name: 'top_k', value: request.top_k },
     { param: 'min_p', name: 'min_p', value: request.min_p, neutral: request.min_p === 0 },
+    { param: 'logprobs', name: 'logprobs', value: request.logprobs ? (request.top_logprobs ?? 0) : undefined },
     { param: 'max_completion_tokens', name: 'max_tokens', value: request.max_completion_tokens },
     { param: 'top_p', name: 'top_p', value: request.top_p, neutral: request.top_p === 1 },
     ...(['presence_penalty', 'frequency_penalty'] as const).map((name) => ({

@@ -14,9 +14,10 @@ import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
 import { errorBody } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
+import { givesLogprobs, LOGPROBS, withLogprobs } from './logprobs.js';
 import { merged } from './merged.js';
 import { readHeaders, type StreamedRun } from './model-run.js';
-import type { Model, Models } from './models.js';
+import type { Models } from './models.js';
 import { runsStreamed, runsToEnd } from './several-runs.js';
 
 /** `POST /v1/chat/completions`, as JSON or as server-sent events. */
@@ -29,17 +30,26 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const model = models.get('chat', chatRequest.model, caller);
     const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
     const { choices: n } = chatRequest;
-    await expectChoices(deps, model, { n, caller, spoken: spoken !== undefined });
+    const isSpoken = spoken !== undefined;
+    expectChoices(model, { n, caller, isSpoken });
+    const { parameters } = chatRequest.conversation;
+    const hasLogprobs = givesLogprobs(model, { parameters, isSpoken });
     const signal = leaving(reply);
     const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
     const fields = { ...conversation.fields, ...spoken?.input };
     const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
-    const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
+    const further = [...(spoken ? [spoken.field] : []), ...(hasLogprobs ? [LOGPROBS] : [])];
+    const order = orderOf(model, input, [...answerFields(model), ...further]);
+    const answered = (document: RunDocument): Answer => {
+      const answer = answerOf(document, model);
+      return hasLogprobs ? withLogprobs(answer, document) : answer;
+    };
+    await deps.authenticator?.charge(caller, n - 1);
     const exchange = { deps, request, reply };
     const orders = choiceOrders(order, n);
     const { tenant } = caller;
     if (!chatRequest.stream) {
-      const read = (document: RunDocument) => ({ document, run: document.id, answer: answerOf(document, model) });
+      const read = (document: RunDocument) => ({ document, run: document.id, answer: answered(document) });
       const choices = await runsToEnd(exchange, orders, { atOnce: n, read });
       const [{ document, answer, run }] = choices;
       const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal }));
@@ -49,14 +59,14 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const [first] = runs;
     const of = { run: first.run.id, createdAt: first.run.memo.createdAt, model };
     const { includeUsage } = chatRequest;
-    const writing = { includeUsage, spoken: spoken !== undefined };
+    const writing = { includeUsage, spoken: isSpoken };
     const written = runs.map(({ run, pieces }, index) => {
       const choice = n > 1 ? { choice: { index, run: run.id } } : {};
       return { pieces, writer: new ChunkWriter(of, { ...writing, ...choice }) };
     });
     const events = spoken
       ? spokenChunks(deps, first, { model, spoken, writer: new ChunkWriter(of, writing), tenant, signal })
-      : chunks(written, model, end);
+      : chunks(written, answered, end);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
@@ -70,14 +80,14 @@ interface StreamedChoice extends Pick<StreamedRun, 'pieces'> {
 /** The chunks of all choices as they come. The first failure ends them; `end` is called when none is wanted any more. */
 async function* chunks(
   choices: readonly StreamedChoice[],
-  model: Model,
+  answered: (document: RunDocument) => Answer,
   end: () => void,
 ): AsyncGenerator<ServerEvent> {
   const answers: Answer[] = [];
   async function* of({ pieces, writer }: StreamedChoice): AsyncGenerator<Chunk> {
     for await (const piece of pieces) {
       if ('document' in piece) {
-        const answer = answerOf(piece.document, model);
+        const answer = answered(piece.document);
         answers.push(answer);
         yield* writer.end(answer);
       } else yield* writer.told(piece);

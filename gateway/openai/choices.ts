@@ -2,29 +2,27 @@ import { hasEffects } from '../../pipelines/plan/effects.js';
 import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import type { Order } from '../../runs/order.js';
 import type { Caller } from '../access/caller.js';
-import type { GatewayDeps } from '../deps.js';
 import { invalidParam } from './error-body.js';
 import type { Model } from './models.js';
 
 /** Most choices of a completion. Each is a run. */
 export const MOST_CHOICES = 8;
 
-/**
- * Checks that a model can give several answers to one request, and counts each as a request of the caller. Throws `INVALID_INPUT`
- * and `RATE_LIMITED`.
- */
-export async function expectChoices(
-  { authenticator }: Pick<GatewayDeps, 'authenticator'>,
-  { pipeline }: Model,
-  { n, caller, spoken }: { readonly n: number; readonly caller: Caller; readonly spoken: boolean },
-): Promise<void> {
+interface Asked {
+  readonly n: number;
+  readonly caller: Caller;
+  /** The answer is wanted as audio. */
+  readonly isSpoken: boolean;
+}
+
+/** Checks that a model can give several answers to one request. Throws `INVALID_INPUT`. */
+export function expectChoices({ pipeline }: Model, { n, caller, isSpoken }: Asked): void {
   if (n === 1) return;
-  if (spoken) throw invalidParam('n', 'must be 1 for an answer as audio');
+  if (isSpoken) throw invalidParam('n', 'must be 1 for an answer as audio');
   const why = whyOneAnswer(pipeline.plan);
   if (why !== undefined) throw invalidParam('n', `must be 1 for "${pipeline.name}": ${why}`);
   const { runs } = caller;
   if (runs && runs.most < n) throw invalidParam('n', `is more than the ${runs.most} runs that may go on at once`);
-  await authenticator?.charge(caller, n - 1);
 }
 
 /** Why several runs of a pipeline with the same input are not several answers to choose from. */

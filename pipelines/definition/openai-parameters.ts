@@ -12,6 +12,7 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
     top_p: 'topP',
     top_k: 'topK',
     min_p: 'minP',
+    logprobs: 'logprobs',
     max_tokens: 'maxTokens',
     stop: 'stop',
     seed: 'seed',

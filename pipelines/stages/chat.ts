@@ -45,6 +45,8 @@ const parameters = {
   topK: z.int().min(1).optional(),
   /** Draw only from tokens that are at least this fraction as likely as the likeliest, where the server can. */
   minP: z.number().min(0).max(1).optional(),
+  /** Return the probabilities of the reply's tokens, each with so many of the likeliest, where the server can. */
+  logprobs: z.int().min(0).max(20).optional(),
   maxTokens: z.int().min(1).optional(),
   /** Stop sequences. */
   stop: z.array(z.string().min(1)).max(16).optional(),
@@ -110,17 +112,20 @@ export const chatInput = z
   });
 
 const tokenProbability = z.object({
+  /** Of a part of a character, with U+FFFD for what is no text. */
   token: z.string(),
   /** Natural logarithm of the token's probability. */
   logprob: z.number(),
 });
+
+export const tokenLogprobs = z.array(tokenProbability.extend({ top: z.array(tokenProbability).default([]) }));
 
 const output = z.object({
   text: z.string(),
   /** What the model thought before it replied, where the server separates it. */
   reasoning: z.string().optional(),
   /** The reply's tokens with their probabilities, where `logprobs` requests them. */
-  logprobs: z.array(tokenProbability.extend({ top: z.array(tokenProbability).default([]) })).optional(),
+  logprobs: tokenLogprobs.optional(),
   /** Why the reply ended: `stop`, `length` (cut at `maxTokens`) or `tools`. */
   finish: z.enum(['stop', 'length', 'tools']).default('stop'),
   /** The reply parsed as JSON, where `output` requests it. */

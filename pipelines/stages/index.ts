@@ -88,6 +88,7 @@ export {
   type ReasoningEffort,
   speakerName,
   type TokenLogprob,
+  tokenLogprobs,
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code, codeName, codeOf, codeStream, type Yielded } from './code.js';

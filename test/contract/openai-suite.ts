@@ -190,6 +190,15 @@ export function openAiContract(server: OpenAiServer): void {
       expect(tokens.every(({ logprob, top }) => logprob <= 0 && top.length === 2)).toBe(true);
     });
 
+    it('reports them alone, as the call asks, and takes the names of speakers', async () => {
+      const history = [{ role: 'user', content: 'Name a colour.', name: 'Ada' }];
+      const asked = { kind: 'chat' as const, model: 'assistant', with: { maxTokens: 4, temperature: 0 } };
+      const { output } = await invoke(backend, { ...asked, input: { history, logprobs: 0 } });
+      const tokens = output.logprobs as unknown as { logprob: number; top: object[] }[];
+      expect(tokens.length).toBeGreaterThan(0);
+      expect(tokens.every(({ logprob, top }) => logprob <= 0 && top.length === 0)).toBe(true);
+    });
+
     it('takes members of its own from the stage, which replace the pool’s', async () => {
       const pool = connector.connect(server.endpoint, server.apiKey, { extra: { max_tokens: 9, min_tokens: 1 } });
       const asked = { ...STORY, with: planned({ model: 'assistant', maxTokens: 20 }) };

@@ -31,7 +31,8 @@ export const chat: KindHandler = {
       (await continued(question, wanted, context)) ?? (await complete(context.client, question, watched));
     const output = outputOf(completion, wanted);
     if (output.text !== '') held?.release();
-    const { reasoning, logprobs } = completion;
+    const { reasoning } = completion;
+    const logprobs = completion.logprobs.map(({ top, ...token }) => ({ ...token, top: top.slice(0, wanted.logprobs) }));
     // An agent's conversation keeps the reasoning only where its model wants it back.
     const kept = reasoning !== '' && (wanted.wrongCalls === undefined || pool.reasoningInHistory !== undefined);
     return {

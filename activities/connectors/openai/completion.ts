@@ -1,6 +1,7 @@
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
+import { isJsonObject } from '../../../pipelines/json.js';
+import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
@@ -17,7 +18,7 @@ export interface Completion {
   /** The end of the reasoning before the reply (`reasoning`, `reasoning_content`); empty without any. */
   readonly reasoning: string;
   /** Of the reply's tokens, where they were requested. */
-  readonly logprobs: readonly JsonObject[];
+  readonly logprobs: readonly TokenLogprob[];
   readonly usage: Usage;
 }
 
@@ -94,7 +95,7 @@ class Collected {
   #refusal = '';
   #finish: string | undefined;
   #reasoning = '';
-  readonly #logprobs: JsonObject[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
   #usage: Usage = {};
   #chunks = 0;
 
@@ -169,7 +170,7 @@ class Collected {
   }
 }
 
-const logprobOf = ({ token, logprob, top_logprobs }: Logprob): JsonObject => ({
+const logprobOf = ({ token, logprob, top_logprobs }: Logprob): TokenLogprob => ({
   token,
   logprob,
   top: (top_logprobs ?? []).map(({ token: other, logprob: its }) => ({ token: other, logprob: its })),

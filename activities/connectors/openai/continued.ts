@@ -19,15 +19,15 @@ type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | '
 /**
  * The rest of an answer that has been begun; its text is only what follows. Undefined if nothing is begun, or the server
  * does not continue its own text: the answer must then be asked for as a whole. Plain text only: the beginning of a call
- * or of JSON is not passed on before it is whole.
+ * or of JSON is not passed on before it is whole, and the probabilities of its tokens are lost.
  */
 export async function continued(
   question: Question,
-  wanted: Pick<ChatWith, 'tools' | 'schema' | 'output' | 'constrain'>,
+  wanted: Pick<ChatWith, 'tools' | 'schema' | 'output' | 'constrain' | 'logprobs'>,
   { client, software, signal, emit, think, continued: begun }: Context,
 ): Promise<Completion | undefined> {
-  const { tools, schema, output, constrain } = wanted;
-  if (!begun || [tools, schema, output, constrain].some((each) => each !== undefined)) return undefined;
+  const { tools, schema, output, constrain, logprobs } = wanted;
+  if (!begun || [tools, schema, output, constrain, logprobs].some((each) => each !== undefined)) return undefined;
   const way = WAYS[software];
   if (!way) return undefined;
   const last = { role: 'assistant' as const, content: begun.text.trimEnd() };

@@ -7,7 +7,7 @@ import { boundTo, closed } from './structured.js';
 import { thinkingOf } from './thinking.js';
 
 /** Parameters of a `chat` call: the definition's options and the call's own. */
-export interface ChatWith extends ChatParameters, Pick<ChatOptions, 'logprobs' | 'thinkingTokens' | 'constrain'> {
+export interface ChatWith extends ChatParameters, Pick<ChatOptions, 'thinkingTokens' | 'constrain'> {
   readonly system?: string;
   readonly schema?: JsonObject;
   /** `false`: the reply is not bound to the schema; `data` is present if it happens to fit. */
@@ -28,7 +28,11 @@ export function parametersOf(wanted: ChatWith, { client, software }: Pick<OpenAi
     ...(topP !== undefined && { top_p: topP }),
     ...(topK !== undefined && { top_k: topK }),
     ...(minP !== undefined && { min_p: minP }),
-    ...(logprobs !== undefined && { logprobs: true, top_logprobs: logprobs }),
+    // llama.cpp returns none at all without alternatives.
+    ...(logprobs !== undefined && {
+      logprobs: true,
+      top_logprobs: software === 'llama.cpp' ? Math.max(1, logprobs) : logprobs,
+    }),
     ...thinkingOf({ effort, tokens: thinkingTokens }, software),
     ...(constrain !== undefined && constrained(constrain, software)),
     ...(stop !== undefined && { stop: [...stop] }),

@@ -60,7 +60,7 @@ const REFERENCES: readonly Mistake[] = [
     body: "return { x: stage('a', ask, { promt: input.text }).text };",
     types: "'promt' does not exist in type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "a.input.promt" is not one of its fields: prompt, history, images, parts, temperature, topP, topK, minP, maxTokens, stop, seed, presencePenalty, frequencyPenalty, reasoningEffort, tools, toolChoice, parallelToolCalls, output; did you mean "prompt"? (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "a.input.promt" is not one of its fields: prompt, history, images, parts, temperature, topP, topK, minP, logprobs, maxTokens, stop, seed, presencePenalty, frequencyPenalty, reasoningEffort, tools, toolChoice, parallelToolCalls, output; did you mean "prompt"? (pipelines.ts:3)',
   },
   {
     mistake: 'a number where text is needed',

@@ -180,3 +180,17 @@ it('probabilities of tokens are part of the output', async () => {
   const { output } = await call({ logprobs: 1 });
   expect(output.logprobs).toEqual([{ token: 'yes', logprob: -0.1, top: [{ token: 'no', logprob: -2 }] }]);
 });
+
+it.each([
+  ['vllm', 0],
+  // Without alternatives it returns no probabilities at all.
+  ['llama.cpp', 1],
+] as const)('probabilities of tokens alone are asked for by the call (%s)', async (software, sentTop) => {
+  serve(software);
+  const content = [{ token: 'yes', logprob: -0.1, top_logprobs: [{ token: 'yes', logprob: -0.1 }] }];
+  server.events([{ choices: [{ index: 0, delta: { content: 'yes' }, logprobs: { content }, finish_reason: 'stop' }] }]);
+  const { output } = await call({ logprobs: 3 }, undefined, {}, { logprobs: 0 });
+  expect(output.logprobs).toEqual([{ token: 'yes', logprob: -0.1, top: [] }]);
+  const { body } = server.received.findLast(({ url }) => url === '/v1/chat/completions') ?? {};
+  expect(body).toMatchObject({ logprobs: true, top_logprobs: sentTop });
+});

@@ -278,7 +278,6 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
   const tool = named('look');
   const cases: [string, object, string, string?][] = [
     ['too many choices', { model: 'chat', n: 9 }, 'n'],
-    ['log probabilities', { model: 'chat', logprobs: true }, 'logprobs'],
     ['an unknown parameter', { model: 'chat', top_a: 3 }, 'top_a'],
     ['a sampling parameter without a field', { model: 'rag-answer', top_k: 3 }, 'top_k'],
     [
