@@ -2,6 +2,7 @@ import type { OpenAI } from 'openai';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { TokenLogprob } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
+import { inputOfArguments } from './custom-tools.js';
 import { type ExecutedCall, executedCallOf, executedId } from './executed-calls.js';
 import { logprobsBody } from './logprobs-body.js';
 import { usageOf } from './model-run.js';
@@ -70,6 +71,8 @@ export interface Completion {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly model: Model;
+  /** Names of the tools that are called with a text. Absent: none. */
+  readonly customTools?: ReadonlySet<string>;
 }
 
 /** One of several answers to choose from, with the id of its run. */
@@ -102,11 +105,13 @@ function usageOfAll(answers: readonly Answer[]): Answer['usage'] {
   return { input: sum('input'), output: sum('output') };
 }
 
-const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => ({
-  id,
-  type: 'function' as const,
-  function: { name, arguments: JSON.stringify(given) },
-});
+const callOf = (
+  { id, name, arguments: given }: Answer['toolCalls'][number],
+  { customTools }: Completion,
+): OpenAI.ChatCompletionMessageToolCall =>
+  customTools?.has(name)
+    ? { id, type: 'custom', custom: { name, input: inputOfArguments(given) } }
+    : { id, type: 'function', function: { name, arguments: JSON.stringify(given) } };
 
 /**
  * Millrace's extension of the protocol: `tool_calls` are calls for the client to execute; those that the run executes
@@ -154,7 +159,7 @@ export const completionOf = (
         content: audio || (text === '' && toolCalls.length > 0) ? null : text,
         ...(audio && { audio }),
         refusal: null,
-        ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
+        ...(toolCalls.length > 0 && { tool_calls: toolCalls.map((call) => callOf(call, of)) }),
       },
       finish_reason: REASONS[finish],
       logprobs: logprobs ? logprobsBody(logprobs) : null,
@@ -164,10 +169,12 @@ export const completionOf = (
   };
 };
 
-export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> &
-  Extension & { readonly usage?: OpenAI.CompletionUsage | null };
-/** OpenAI's specification leaves out the audio that its clients read. */
-export type Delta = OpenAI.ChatCompletionChunk.Choice.Delta & {
+type ChunkChoice = Omit<OpenAI.ChatCompletionChunk.Choice, 'delta'> & { readonly delta: Delta };
+export type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage' | 'choices'> &
+  Extension & { readonly choices: readonly ChunkChoice[]; readonly usage?: OpenAI.CompletionUsage | null };
+/** OpenAI's specification leaves out the audio that its clients read, and custom tools. */
+export type Delta = Omit<OpenAI.ChatCompletionChunk.Choice.Delta, 'tool_calls'> & {
+  readonly tool_calls?: (OpenAI.ChatCompletionMessageToolCall & { readonly index: number })[];
   readonly audio?: AudioDelta;
   /** What a reasoning model thinks, under the name that the servers of such models use. */
   readonly reasoning_content?: string;
@@ -242,7 +249,7 @@ export class ChunkWriter {
   *end(answer: Answer): Generator<Chunk> {
     const { finish, toolCalls, executed, logprobs } = answer;
     if (toolCalls.length > 0)
-      yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call) })) });
+      yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call, this.#of) })) });
     else if (!this.#begun) yield this.#chunk({ content: '' });
     if (logprobs) yield this.#chunk({}, null, logprobsBody(logprobs));
     const extension = {

@@ -6,6 +6,7 @@ import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import { MOST_CHOICES } from './choices.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
+import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
 import { chatToolChoice, chosen } from './tool-choice.js';
@@ -48,11 +49,18 @@ const message = z.discriminatedUnion('role', [
     content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart]))]).nullish(),
     tool_calls: z
       .array(
-        z.object({
-          id: z.string(),
-          type: z.literal('function'),
-          function: z.object({ name: z.string(), arguments: z.string() }),
-        }),
+        z.discriminatedUnion('type', [
+          z.object({
+            id: z.string(),
+            type: z.literal('function'),
+            function: z.object({ name: z.string(), arguments: z.string() }),
+          }),
+          z.object({
+            id: z.string(),
+            type: z.literal('custom'),
+            custom: z.object({ name: z.string(), input: z.string() }),
+          }),
+        ]),
       )
       .nullish(),
     refusal: z.string().nullish(),
@@ -98,15 +106,22 @@ const chatBody = z.object({
   user: z.string().nullish(),
   tools: z
     .array(
-      z.object({
-        type: z.literal('function', 'must be "function": no other tool is offered to a pipeline'),
-        function: z.object({
-          name: z.string(),
-          description: z.string().nullish(),
-          parameters: z.looseObject({}).nullish(),
-          strict: z.boolean().nullish(),
-        }),
-      }),
+      z.discriminatedUnion(
+        'type',
+        [
+          z.object({
+            type: z.literal('function'),
+            function: z.object({
+              name: z.string(),
+              description: z.string().nullish(),
+              parameters: z.looseObject({}).nullish(),
+              strict: z.boolean().nullish(),
+            }),
+          }),
+          z.object({ type: z.literal('custom'), custom: customTool }),
+        ],
+        TOOL_TYPES,
+      ),
     )
     .superRefine(foreignSchemas('function', 'parameters'))
     .nullish(),
@@ -153,6 +168,8 @@ export interface ChatRequest {
   /** Whether the last chunk of the stream has the token usage. */
   readonly includeUsage: boolean;
   readonly conversation: Conversation;
+  /** Names of the tools that are called with a text. */
+  readonly customTools: ReadonlySet<string>;
   /** The answer is wanted as audio, in this format. */
   readonly spoken?: SpokenWish;
 }
@@ -167,6 +184,7 @@ export function readChatRequest(given: Json): ChatRequest {
     model,
     stream: stream ?? false,
     choices: request.n ?? 1,
+    customTools: new Set(request.tools?.flatMap((tool) => (tool.type === 'custom' ? [tool.custom.name] : []))),
     ...(spoken && { spoken }),
     includeUsage: stream_options?.include_usage ?? false,
     conversation: {
@@ -198,11 +216,12 @@ function unnamedTurn(given: z.output<typeof message>, param: string): Turn {
     case 'tool':
       return { param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.tool_call_id } };
     case 'assistant': {
-      const calls = (given.tool_calls ?? []).map(({ id, function: { name, arguments: text } }, i) => ({
-        id,
-        name,
-        arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`),
-      }));
+      const calls = (given.tool_calls ?? []).map((call, i) => {
+        const { id } = call;
+        if (call.type === 'custom') return { id, name: call.custom.name, arguments: argumentsOfInput(call.custom.input) };
+        const { name, arguments: text } = call.function;
+        return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`) };
+      });
       const content = textOf(given.content ?? '') || (given.refusal ?? '');
       const message = { role: 'assistant' as const, content, ...(calls.length > 0 && { toolCalls: calls }) };
       return { param, message, ...(given.audio && content === '' && { spoken: given.audio.id }) };
@@ -258,7 +277,7 @@ export function argumentsOf(text: string, param: string): JsonObject {
 function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
   const { response_format, stop } = request;
   const { tools, choice } = chosen(
-    request.tools?.map(({ function: tool }) => toolOf(tool)),
+    request.tools?.map((tool) => toolOf(tool.type === 'custom' ? functionOf(tool.custom) : tool.function)),
     request.tool_choice,
   );
   if (request.top_logprobs && !request.logprobs) throw invalidParam('top_logprobs', 'requires "logprobs": true');

@@ -29,7 +29,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
     const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
-    const { choices: n } = chatRequest;
+    const { choices: n, customTools } = chatRequest;
     const isSpoken = spoken !== undefined;
     expectChoices(model, { n, caller, isSpoken });
     const { parameters } = chatRequest.conversation;
@@ -53,11 +53,11 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
       const choices = await runsToEnd(exchange, orders, { atOnce: n, read });
       const [{ document, answer, run }] = choices;
       const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal }));
-      return completionOf({ run, createdAt: document.createdAt, model }, choices, audio);
+      return completionOf({ run, createdAt: document.createdAt, model, customTools }, choices, audio);
     }
     const { runs, end } = await runsStreamed(exchange, orders, model);
     const [first] = runs;
-    const of = { run: first.run.id, createdAt: first.run.memo.createdAt, model };
+    const of = { run: first.run.id, createdAt: first.run.memo.createdAt, model, customTools };
     const { includeUsage } = chatRequest;
     const writing = { includeUsage, spoken: isSpoken };
     const written = runs.map(({ run, pieces }, index) => {

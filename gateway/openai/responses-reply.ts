@@ -1,4 +1,5 @@
 import type { Answer, Completion } from './chat-reply.js';
+import { customNames, inputOfArguments } from './custom-tools.js';
 import type { ExecutedCall } from './executed-calls.js';
 import { tokensBody } from './model-run.js';
 import type { ResponsesRequest } from './responses-request.js';
@@ -63,6 +64,16 @@ const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls
   arguments: JSON.stringify(given),
 });
 
+/** A call of a custom tool. */
+const customItem = (run: string, { id, name, arguments: given }: Answer['toolCalls'][number], i: number): Item => ({
+  id: `ctc_${run}_${i}`,
+  type: 'custom_tool_call',
+  status: 'completed',
+  call_id: id,
+  name,
+  input: inputOfArguments(given),
+});
+
 /**
  * An executed call with its output, as the protocol's item of a call that a server has executed. Clients execute only
  * `function_call` items.
@@ -79,7 +90,7 @@ export const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): I
  * Executed calls with what an agent said before them, then a message if there is text or nothing else, then function calls. If the text
  * is another stage's and streamed, the message comes before any calls are known.
  */
-export function itemsOf({ run, model }: ResponseOf, answer: Answer): readonly Item[] {
+export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): readonly Item[] {
   const { text, toolCalls, executed, said, finish } = answer;
   let messages = 0;
   const done = executed.flatMap((call) => {
@@ -92,7 +103,8 @@ export function itemsOf({ run, model }: ResponseOf, answer: Answer): readonly It
   const message = hasMessage ? [messageItem(run, messages, status, text)] : [];
   const isFirst = model.textStages.size > 0 && model.agents.size === 0;
   const both = isFirst ? [...message, ...done] : [...done, ...message];
-  return [...both, ...toolCalls.map((call, i) => callItem(run, call, i))];
+  const custom = customNames(echo.tools);
+  return [...both, ...toolCalls.map((call, i) => (custom.has(call.name) ? customItem : callItem)(run, call, i))];
 }
 
 /**

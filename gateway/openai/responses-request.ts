@@ -4,6 +4,7 @@ import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index
 import { checked } from './body.js';
 import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
 import type { Parameter, Turn } from './conversation.js';
+import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
 import { chosen, responsesToolChoice } from './tool-choice.js';
@@ -48,9 +49,15 @@ const functionCall = z.object({
   arguments: z.string(),
 });
 const functionOutput = z.object({
-  type: z.literal('function_call_output'),
+  type: z.enum(['function_call_output', 'custom_tool_call_output']),
   call_id: z.string(),
   output: z.union([z.string(), z.array(textPart)]),
+});
+const customCall = z.object({
+  type: z.literal('custom_tool_call'),
+  call_id: z.string(),
+  name: z.string(),
+  input: z.string(),
 });
 /** A call that the run of an earlier response has executed, sent back by the client. */
 const executedCall = z.object({
@@ -65,7 +72,7 @@ const executedCall = z.object({
 const reasoning = z.object({ type: z.literal('reasoning'), id: z.string().optional() });
 /** An item of an earlier response or of a conversation. */
 const reference = z.object({ type: z.literal('item_reference').optional(), id: z.string().min(1).max(LONGEST_ID) });
-export const item = z.union([message, functionCall, functionOutput, executedCall, reasoning]);
+export const item = z.union([message, functionCall, functionOutput, customCall, executedCall, reasoning]);
 export type Item = z.output<typeof item>;
 const given = z.union([...item.options, reference]);
 export type GivenItem = z.output<typeof given>;
@@ -101,13 +108,20 @@ const responsesBody = z.object({
   max_output_tokens: z.int().min(1).nullish(),
   tools: z
     .array(
-      z.object({
-        type: z.literal('function', 'must be "function": no other tool is offered to a pipeline'),
-        name: z.string(),
-        description: z.string().nullish(),
-        parameters: z.looseObject({}).nullish(),
-        strict: z.boolean().nullish(),
-      }),
+      z.discriminatedUnion(
+        'type',
+        [
+          z.object({
+            type: z.literal('function'),
+            name: z.string(),
+            description: z.string().nullish(),
+            parameters: z.looseObject({}).nullish(),
+            strict: z.boolean().nullish(),
+          }),
+          customTool.extend({ type: z.literal('custom') }),
+        ],
+        TOOL_TYPES,
+      ),
     )
     .superRefine(foreignSchemas('parameters'))
     .nullish(),
@@ -226,11 +240,15 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
   for (const [i, each] of items.entries()) {
     const param = paramOf(i);
     if (each.type === 'reasoning') continue;
-    if (each.type === 'function_call' || each.type === 'mcp_call') {
+    if (each.type === 'function_call' || each.type === 'mcp_call' || each.type === 'custom_tool_call') {
       const id = each.type === 'mcp_call' ? each.id : each.call_id;
-      const call = { id, name: each.name, arguments: argumentsOf(each.arguments, `${param}.arguments`) };
+      const given =
+        each.type === 'custom_tool_call'
+          ? argumentsOfInput(each.input)
+          : argumentsOf(each.arguments, `${param}.arguments`);
+      const call = { id, name: each.name, arguments: given };
       const last = turns.at(-1);
-      if (last?.message.role === 'assistant' && each.type === 'function_call') {
+      if (last?.message.role === 'assistant' && each.type !== 'mcp_call') {
         const { message: said } = last;
         turns[turns.length - 1] = { ...last, message: { ...said, toolCalls: [...(said.toolCalls ?? []), call] } };
       } else turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call] } });
@@ -238,7 +256,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
         const content = each.output ?? `Error ${each.error ?? ''}`;
         turns.push({ param, message: { role: 'tool', content, toolCallId: id } });
       }
-    } else if (each.type === 'function_call_output') {
+    } else if (each.type === 'function_call_output' || each.type === 'custom_tool_call_output') {
       turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
     } else turns.push(messageTurn(each, param));
   }
@@ -274,7 +292,8 @@ const textOf = (content: Content): string =>
 
 function parametersOf(request: Body): Parameter[] {
   const { parallel_tool_calls, text, temperature, top_p, max_output_tokens, reasoning } = request;
-  const { tools, choice } = chosen(request.tools?.map(toolOf), request.tool_choice);
+  const offered = request.tools?.map((tool) => toolOf(tool.type === 'custom' ? functionOf(tool) : tool));
+  const { tools, choice } = chosen(offered, request.tool_choice);
   const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
     { param: 'temperature', name: 'temperature', value: temperature },
     { param: 'top_p', name: 'top_p', value: top_p, neutral: top_p === 1 },

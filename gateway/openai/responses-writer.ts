@@ -90,7 +90,7 @@ export class ResponseWriter {
         yield* this.#delta(textOf(message));
         yield* this.#closeMessage(message);
       } else if (item.type === 'mcp_call') yield* this.#endCall(item);
-      else yield* this.#functionCall(item);
+      else yield* this.#callToMake(item);
     }
     yield* this.#endOpenCalls();
     const all = this.#items.filter((item) => item !== undefined);
@@ -228,17 +228,21 @@ export class ResponseWriter {
     yield this.#event('response.output_item.done', { output_index, item });
   }
 
-  *#functionCall(item: Item): Events {
+  *#callToMake(item: Item): Events {
     const output_index = this.#take();
     this.#items[output_index] = item;
-    yield this.#event('response.output_item.added', {
-      output_index,
-      item: { ...item, arguments: '', status: 'in_progress' },
-    });
     const { id: item_id, name } = item;
     const at = { item_id, output_index };
-    yield this.#event('response.function_call_arguments.delta', { ...at, delta: item.arguments });
-    yield this.#event('response.function_call_arguments.done', { ...at, name, arguments: item.arguments });
+    const isCustom = item.type === 'custom_tool_call';
+    const empty = isCustom ? { input: '' } : { arguments: '' };
+    yield this.#event('response.output_item.added', { output_index, item: { ...item, ...empty, status: 'in_progress' } });
+    if (isCustom) {
+      yield this.#event('response.custom_tool_call_input.delta', { ...at, delta: item.input });
+      yield this.#event('response.custom_tool_call_input.done', { ...at, input: item.input });
+    } else {
+      yield this.#event('response.function_call_arguments.delta', { ...at, delta: item.arguments });
+      yield this.#event('response.function_call_arguments.done', { ...at, name, arguments: item.arguments });
+    }
     yield this.#event('response.output_item.done', { output_index, item });
   }
 

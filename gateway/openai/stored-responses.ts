@@ -18,7 +18,7 @@ import { type GivenItem, type Item, isReference, item, turnsOf } from './respons
 
 const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;
 /** Ids of items: those of responses, with the run in the middle. */
-const ITEM_ID = /^(?:msg|rs|fc|mcp_exec)_([a-z][a-z0-9-]{1,127})(?:_\d{1,9})?$/;
+const ITEM_ID = /^(?:msg|rs|fc|ctc|mcp_exec)_([a-z][a-z0-9-]{1,127})(?:_\d{1,9})?$/;
 
 /** The id of the response that an item is of; undefined for an item that a caller has given. */
 export function responseOfItem(id: string): string | undefined {

@@ -4,10 +4,14 @@ import { invalidParam } from './error-body.js';
 const MOST_TOOLS = 128;
 const word = z.enum(['auto', 'none', 'required']);
 const mode = z.enum(['auto', 'required']);
-const flat = z.object({ type: z.literal('function'), name: z.string() });
-const nested = z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) });
+const named = z.object({ name: z.string() });
+const flat = z.object({ type: z.enum(['function', 'custom']), name: z.string() });
+const nested = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('function'), function: named }),
+  z.object({ type: z.literal('custom'), custom: named }),
+]);
 
-/** `tool_choice` of chat completions: a word, a function, or the functions that are allowed in this request. */
+/** `tool_choice` of chat completions: a word, a tool, or the tools that are allowed in this request. */
 export const chatToolChoice = z.union([
   word,
   nested,
@@ -27,7 +31,10 @@ export const responsesToolChoice = z.union([
 type Given = z.output<typeof chatToolChoice> | z.output<typeof responsesToolChoice> | null | undefined;
 type Named = z.output<typeof flat> | z.output<typeof nested>;
 
-const nameOf = (named: Named): string => ('function' in named ? named.function.name : named.name);
+function nameOf(tool: Named): string {
+  if ('function' in tool) return tool.function.name;
+  return 'custom' in tool ? tool.custom.name : tool.name;
+}
 
 /**
  * The tools that are offered and the choice among them, in the form of a chat stage. `allowed_tools` offers only the
@@ -35,7 +42,7 @@ const nameOf = (named: Named): string => ('function' in named ? named.function.n
  */
 export function chosen<Tool extends { readonly name: string }>(tools: readonly Tool[] | undefined, given: Given) {
   if (typeof given !== 'object' || given === null) return { tools, choice: given };
-  if (given.type === 'function') return { tools, choice: { name: nameOf(given) } };
+  if (given.type !== 'allowed_tools') return { tools, choice: { name: nameOf(given) } };
   const allowed = 'allowed_tools' in given ? given.allowed_tools : given;
   const names = new Set(allowed.tools.map(nameOf));
   for (const name of names) {
