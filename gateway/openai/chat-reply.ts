@@ -4,7 +4,7 @@ import type { TokenLogprob } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { inputOfArguments } from './custom-tools.js';
 import { type ExecutedCall, executedCallOf, executedId } from './executed-calls.js';
-import { logprobsBody } from './logprobs-body.js';
+import { LOGPROBS, logprobsBody } from './logprobs-body.js';
 import { usageOf } from './model-run.js';
 import type { Model } from './models.js';
 import type { Told } from './told.js';
@@ -28,6 +28,7 @@ export interface Answer {
 export const answerFields = ({ face }: Model): readonly string[] => [
   face.output,
   'finish',
+  LOGPROBS,
   ...face.calls,
   ...face.executed,
 ];

@@ -14,11 +14,11 @@ import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
 import { errorBody } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
-import { givesLogprobs, LOGPROBS, withLogprobs } from './logprobs.js';
+import { givesLogprobs, withLogprobs } from './logprobs.js';
 import { merged } from './merged.js';
 import { readHeaders, type StreamedRun } from './model-run.js';
 import type { Models } from './models.js';
-import { runsStreamed, runsToEnd } from './several-runs.js';
+import { chargeRuns, runsStreamed, runsToEnd } from './several-runs.js';
 
 /** `POST /v1/chat/completions`, as JSON or as server-sent events. */
 export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
@@ -38,13 +38,12 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
     const fields = { ...conversation.fields, ...spoken?.input };
     const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
-    const further = [...(spoken ? [spoken.field] : []), ...(hasLogprobs ? [LOGPROBS] : [])];
-    const order = orderOf(model, input, [...answerFields(model), ...further]);
+    const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
     const answered = (document: RunDocument): Answer => {
       const answer = answerOf(document, model);
       return hasLogprobs ? withLogprobs(answer, document) : answer;
     };
-    await deps.authenticator?.charge(caller, n - 1);
+    await chargeRuns(deps, caller, { runs: n, param: 'n' });
     const exchange = { deps, request, reply };
     const orders = choiceOrders(order, n);
     const { tenant } = caller;

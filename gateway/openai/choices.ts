@@ -4,6 +4,7 @@ import type { Order } from '../../runs/order.js';
 import type { Caller } from '../access/caller.js';
 import { invalidParam } from './error-body.js';
 import type { Model } from './models.js';
+import { furtherKey } from './several-runs.js';
 
 /** Most choices of a completion. Each is a run. */
 export const MOST_CHOICES = 8;
@@ -49,8 +50,7 @@ function furtherOrder({ idempotencyKey, input, ...order }: Order, i: number): Or
   const { seed } = input;
   return {
     ...order,
-    // A client's key has no space.
-    ...(idempotencyKey !== undefined && { idempotencyKey: `${idempotencyKey} ${i}` }),
+    idempotencyKey: furtherKey(idempotencyKey, i),
     // Equal orders would all be taken for retries of the latest.
     retry: undefined,
     input: typeof seed === 'number' ? { ...input, seed: seedAt(seed, i) } : input,

@@ -84,13 +84,15 @@ const listField = ({ face }: Model): string => (face.list ? face.input : 'histor
  */
 function namedFor(model: Model, turns: readonly Turn[]): readonly Turn[] {
   const { face, form, pipeline } = model;
+  const named = turns.filter(({ message }) => message.name !== undefined);
+  if (named.length === 0) return turns;
   const hasNames = form.has(`${listField(model)}.0.name`);
   const last = turns.at(-1);
   const keeps = (turn: Turn): boolean => {
     const isText = turn.message.role === 'system' ? face.system !== undefined : turn === last && !isListed(model);
     return hasNames && !isText;
   };
-  const stray = turns.find((turn) => turn.message.name !== undefined && !keeps(turn));
+  const stray = named.find((turn) => !keeps(turn));
   if (stray === undefined) return turns;
   if (!face.ignore.has('name'))
     throw invalidParam(`${stray.param}.name`, `"${pipeline.name}" takes no name of this message; leave it out`);

@@ -10,6 +10,7 @@ import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
 import { MOST_CHOICES } from './choices.js';
+import { MOST_TEXTS } from './embeddings-body.js';
 import { statusOf } from './error-body.js';
 
 export const text: Schema = { type: 'string' };
@@ -114,7 +115,7 @@ export const COMPLETE_CHAT = runRoute(
   exampleFor('chat', () => ({ messages: [{ role: 'user', content: TEXT }] })),
 );
 
-const texts: Schema = { type: 'array', items: text };
+const texts: Schema = { type: 'array', items: text, minItems: 1, maxItems: MOST_TEXTS };
 
 export const EMBED = runRoute(
   'createEmbeddings',

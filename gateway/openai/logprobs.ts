@@ -4,10 +4,8 @@ import type { RunDocument } from '../../runs/document.js';
 import type { Answer } from './chat-reply.js';
 import type { Parameter } from './conversation.js';
 import { invalidParam } from './error-body.js';
+import { LOGPROBS } from './logprobs-body.js';
 import type { Model } from './models.js';
-
-/** The field of a pipeline's input and output. */
-export const LOGPROBS = 'logprobs';
 
 interface Asked {
   readonly parameters: readonly Parameter[];

@@ -28,6 +28,8 @@ export interface Model {
   readonly outputs: ReadonlySet<string>;
   /** Stages whose text is the answer unchanged, so that it can be streamed. */
   readonly textStages: ReadonlySet<string>;
+  /** Most items of the list that it takes, by its schema. */
+  readonly most?: number;
   /** The field of the output with the answer as audio. */
   readonly spoken?: string;
   /** Those of them that are agents: each turn has a text, and the answer is the last. */
@@ -103,6 +105,7 @@ export class Models {
 function modelOf(pipeline: Pipeline, kind: OpenAiSurface, face: ModelFace, form: InputForm): Model {
   const { plan, output } = pipeline;
   const spoken = spokenField(pipeline);
+  const most = kind === 'embeddings' && face.list ? mostItems(pipeline, face.input) : undefined;
   const found = textStages(plan, face.output);
   const among = agentsAmong(plan, found);
   // Elsewhere a stream has one text, so turns, and texts that are void, cannot be told.
@@ -110,6 +113,7 @@ function modelOf(pipeline: Pipeline, kind: OpenAiSurface, face: ModelFace, form:
   const stages = tellsTurns ? found : new Set([...found].filter((stage) => !among.has(stage)));
   return {
     ...(spoken !== undefined && { spoken }),
+    ...(most !== undefined && { most }),
     pipeline,
     face,
     form,
@@ -118,6 +122,12 @@ function modelOf(pipeline: Pipeline, kind: OpenAiSurface, face: ModelFace, form:
     agents: tellsTurns ? among : new Set(),
     callers: callingAgents(plan, face.executed),
   };
+}
+
+/** The bound of a list that its schema states. */
+function mostItems({ input }: Pipeline, field: string): number | undefined {
+  const schema = input instanceof z.ZodObject ? (input.shape[field] as z.ZodType | undefined) : undefined;
+  return schema && z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).maxItems;
 }
 
 const noModel = (name: string, message: string): MillraceError =>

@@ -19,7 +19,8 @@ export const chatModel = pipeline(
 );
 
 /**
- * Maximum texts per call: as many as fit into a run's history with embeddings of 1,024 numbers, which are 20 KB each.
+ * Maximum texts per run: as many as fit into a run's history with embeddings of 1,024 numbers, which are 20 KB each. OpenAI's
+ * clients get longer lists embedded by several runs.
  */
 const MOST_TEXTS = 64;
 
