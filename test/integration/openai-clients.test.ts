@@ -90,6 +90,29 @@ describe('for Node', () => {
     expect(pieces.length).toBeGreaterThan(1);
   });
 
+  test('several choices, each with the probabilities of its tokens, to a named speaker', async () => {
+    const body = {
+      model: 'chat',
+      messages: [brief, { ...question, name: 'Ada' }],
+      max_completion_tokens: 8,
+      n: 2,
+      seed: 7,
+      temperature: 1,
+      logprobs: true,
+      top_logprobs: 2,
+    };
+    const completion = await client.chat.completions.create(body);
+    expect(completion.choices.map(({ index }) => index)).toEqual([0, 1]);
+    for (const { message, logprobs } of completion.choices) {
+      const tokens = logprobs?.content ?? [];
+      expect(tokens.map(({ token }) => token).join('')).toContain(message.content?.trim());
+      expect(tokens.every(({ top_logprobs: top }) => top.length === 2)).toBe(true);
+    }
+    const streamed = await client.chat.completions.stream(body).finalChatCompletion();
+    expect(streamed.choices).toHaveLength(2);
+    for (const { logprobs } of streamed.choices) expect(logprobs?.content?.length).toBeGreaterThan(0);
+  });
+
   test('structured output', async () => {
     const schema = {
       type: 'object',
@@ -136,6 +159,16 @@ describe('for Node', () => {
     const asNumbers = await client.embeddings.create({ model: 'embed', input, encoding_format: 'float' });
     expect(asBytes.data.map(({ embedding }) => embedding.length)).toEqual([384, 384]);
     expect(asBytes.data[1]?.embedding[3]).toBeCloseTo(asNumbers.data[1]?.embedding[3] ?? 0, 5);
+  });
+
+  test('embeddings of more texts than a run takes, in their order', async () => {
+    const input = Array.from({ length: 130 }, (_, i) => `Mill number ${i} turns.`);
+    const { data, usage } = await client.embeddings.create({ model: 'embed', input, encoding_format: 'float' });
+    expect(data.map(({ index }) => index)).toEqual(input.map((_, i) => i));
+    const [alone] = (await client.embeddings.create({ model: 'embed', input: input[129] ?? '', encoding_format: 'float' }))
+      .data;
+    expect(data[129]?.embedding[5]).toBeCloseTo(alone?.embedding[5] ?? 0, 4);
+    expect(usage.prompt_tokens).toBeGreaterThanOrEqual(0);
   });
 
   test('speech to text and back', async () => {
@@ -264,7 +297,7 @@ describe('for Node', () => {
   test('errors as its exceptions', async () => {
     const wrong = client.chat.completions.create({ model: 'gpt-9', messages: [question] });
     await expect(wrong).rejects.toThrow(OpenAI.NotFoundError);
-    const bad = await client.chat.completions.create({ model: 'chat', messages: [question], n: 2 }).catch((e) => e);
+    const bad = await client.chat.completions.create({ model: 'chat', messages: [question], n: 9 }).catch((e) => e);
     expect(bad).toBeInstanceOf(OpenAI.BadRequestError);
     expect(bad).toMatchObject({
       status: 400,
@@ -299,6 +332,8 @@ test('for Python: the same, its exceptions included', async () => {
     response: expect.stringContaining('Paris'),
     events: expect.arrayContaining(['response.created', 'response.output_text.delta', 'response.completed']),
     dimensions: [384, 384],
+    choices: [true, true],
+    many: 65,
     heard: 'What is the capital of France?',
     riff: 'RIFF',
     opus: [expect.any(Number), QUESTION],
