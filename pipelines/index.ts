@@ -112,6 +112,7 @@ export {
   detect,
   embed,
   embedAll,
+  embedTokens,
   type Generated,
   type GenerateInput,
   type GenerateOutput,

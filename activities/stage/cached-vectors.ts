@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
-import type { EmbedAllInput, EmbedInput } from '../../pipelines/stages/embed.js';
+import type { EmbedAllInput, EmbedInput, EmbedTokensInput } from '../../pipelines/stages/embed.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { VectorCache } from '../cache/index.js';
 import type { CachedServed, Serve } from './cached-served.js';
@@ -22,7 +22,8 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   const checked = kind.input.safeParse(asked.input);
   // Not an input of this kind: the call refuses it.
   if (!checked.success) return { ...(await serve()), cache: 'bypass' };
-  const input = checked.data as EmbedInput | EmbedAllInput;
+  const input = checked.data as EmbedInput | EmbedAllInput | EmbedTokensInput;
+  if ('tokens' in input) return { ...(await serve()), cache: 'bypass' };
   const texts = 'texts' in input ? input.texts : [input.text];
   if (texts.length === 0) return { ...(await serve()), cache: 'bypass' };
   const { tenant } = call;

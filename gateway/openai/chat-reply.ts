@@ -286,7 +286,9 @@ export class ChunkWriter {
     return {
       ...identity(this.#of),
       object: 'chat.completion.chunk',
-      choices: [{ index: this.#options.choice?.index ?? 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs }],
+      choices: [
+        { index: this.#options.choice?.index ?? 0, delta: { ...first, ...delta }, finish_reason: finish, logprobs },
+      ],
       ...(this.#options.includeUsage && { usage: null }),
     };
   }

@@ -218,7 +218,8 @@ function unnamedTurn(given: z.output<typeof message>, param: string): Turn {
     case 'assistant': {
       const calls = (given.tool_calls ?? []).map((call, i) => {
         const { id } = call;
-        if (call.type === 'custom') return { id, name: call.custom.name, arguments: argumentsOfInput(call.custom.input) };
+        if (call.type === 'custom')
+          return { id, name: call.custom.name, arguments: argumentsOfInput(call.custom.input) };
         const { name, arguments: text } = call.function;
         return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`) };
       });

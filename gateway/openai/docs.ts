@@ -116,15 +116,17 @@ export const COMPLETE_CHAT = runRoute(
 );
 
 const texts: Schema = { type: 'array', items: text, minItems: 1, maxItems: MOST_TEXTS };
+const tokens: Schema = { type: 'array', items: { type: 'integer', minimum: 0 }, minItems: 1 };
+const lists: Schema = { type: 'array', items: tokens, minItems: 1, maxItems: MOST_TEXTS };
 
 export const EMBED = runRoute(
   'createEmbeddings',
   'Create embeddings of texts with a pipeline',
   json(
-    object({ model: text, input: { oneOf: [text, texts] }, encoding_format: { enum: ['float', 'base64'] } }, [
-      'model',
-      'input',
-    ]),
+    object(
+      { model: text, input: { oneOf: [text, texts, tokens, lists] }, encoding_format: { enum: ['float', 'base64'] } },
+      ['model', 'input'],
+    ),
   ),
   json(
     object({

@@ -19,23 +19,47 @@ import { chargeRuns, furtherKey, runsToEnd } from './several-runs.js';
 /** Most runs of one request at a time. */
 const AT_ONCE = 4;
 
-const TOKENS =
-  'has tokens: send texts, since each model has a tokenizer of its own (LangChain’s OpenAIEmbeddings: check_embedding_ctx_length=False)';
+/** A text, or its tokens. */
+type Item = string | number[];
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTokens = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length > 0 && value.every((each) => Number.isSafeInteger(each) && each >= 0);
+
+/** Not a union of schemas: each of them would report every item of a long list that is of another. */
+function isInput(value: unknown): value is string | number[] | string[] | number[][] {
+  if (isText(value) || isTokens(value)) return true;
+  if (!Array.isArray(value) || value.length === 0 || value.length > MOST_TEXTS) return false;
+  return value.every(isText) || value.every(isTokens);
+}
 
 const body = z.object({
   model: z.string(),
-  input: z.union([z.string(), z.array(z.string()).min(1).max(MOST_TEXTS)], { error: ({ input }) => whyNoTexts(input) }),
+  input: z.custom<string | number[] | string[] | number[][]>(isInput, { error: ({ input }) => whyNoTexts(input) }),
   encoding_format: z.enum(['float', 'base64']).nullish(),
   dimensions: z.int().min(1).nullish(),
 });
 
-function whyNoTexts(input: unknown): string {
-  if (!Array.isArray(input)) return 'must be a string or a list of strings';
-  const [first]: readonly unknown[] = Array.isArray(input[0]) ? input[0] : input;
-  if (typeof first === 'number') return TOKENS;
-  return input.length > MOST_TEXTS
+const whyNoTexts = (input: unknown): string =>
+  Array.isArray(input) && input.length > MOST_TEXTS
     ? `has ${input.length} texts; a request may have ${MOST_TEXTS}`
-    : 'must be a string or a list of strings';
+    : 'must be a string, a list of strings, or lists of tokens';
+
+/** The texts of a request, or their tokens. */
+function itemsOf(input: z.output<typeof body>['input']): Item[] {
+  if (isText(input) || isTokens(input)) return [input];
+  return input;
+}
+
+/** Throws `INVALID_INPUT` for tokens where the model takes texts, and the reverse. */
+function expectFit({ face, form, pipeline }: Model, [first]: readonly Item[]): void {
+  const takesTokens = form.has(`${face.input}.0.0`);
+  const isText = typeof first === 'string';
+  if (takesTokens && isText) throw invalidParam('input', `must be lists of tokens: "${pipeline.name}" takes no texts`);
+  if (takesTokens || isText) return;
+  const how = 'LangChain’s OpenAIEmbeddings sends texts with check_embedding_ctx_length=False';
+  const why = `has tokens, and "${pipeline.name}" takes texts, since its model has a tokenizer of its own`;
+  throw invalidParam('input', `${why}: send texts (${how}), or name a pipeline that takes "tokens"`);
 }
 
 /**
@@ -50,9 +74,11 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
     const { input: given, model: name, ...wanted } = checked(body, request.body as Json, { harmless: ['user'] });
     const model = models.get('embeddings', name, caller);
     const { face } = model;
-    const batches = batchesOf(model, typeof given === 'string' ? [given] : given);
-    const orders = batches.map((texts, i) => {
-      const fields = { [face.input]: face.list ? [...texts] : (texts[0] as string) };
+    const items = itemsOf(given);
+    expectFit(model, items);
+    const batches = batchesOf(model, items);
+    const orders = batches.map((batch, i) => {
+      const fields = { [face.input]: face.list ? [...batch] : (batch[0] as Item) };
       const input = inputFor(model, fields, { dimensions: wanted.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
       const order = orderOf(model, input, [face.output]);
       return { ...order, idempotencyKey: furtherKey(order.idempotencyKey, i) };
@@ -77,13 +103,13 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
   });
 }
 
-/** The texts of each run. Throws `INVALID_INPUT` for several texts where the pipeline takes one. */
-function batchesOf({ face, pipeline, most }: Model, texts: readonly string[]): (readonly string[])[] {
-  if (!face.list && texts.length > 1) throw invalidParam('input', `"${pipeline.name}" takes a single text per request`);
+/** The items of each run. Throws `INVALID_INPUT` for several where the pipeline takes one text. */
+function batchesOf({ face, pipeline, most }: Model, items: readonly Item[]): (readonly Item[])[] {
+  if (!face.list && items.length > 1) throw invalidParam('input', `"${pipeline.name}" takes a single text per request`);
   // A run with effects is the caller's only one: its pipeline says what it takes.
-  if (!most || hasEffects(pipeline.plan)) return [texts];
-  const count = Math.ceil(texts.length / most);
-  return Array.from({ length: count }, (_, i) => texts.slice(i * most, (i + 1) * most));
+  if (!most || hasEffects(pipeline.plan)) return [items];
+  const count = Math.ceil(items.length / most);
+  return Array.from({ length: count }, (_, i) => items.slice(i * most, (i + 1) * most));
 }
 
 /**

@@ -48,11 +48,9 @@ const functionCall = z.object({
   name: z.string(),
   arguments: z.string(),
 });
-const functionOutput = z.object({
-  type: z.enum(['function_call_output', 'custom_tool_call_output']),
-  call_id: z.string(),
-  output: z.union([z.string(), z.array(textPart)]),
-});
+const callOutput = { call_id: z.string(), output: z.union([z.string(), z.array(textPart)]) };
+const functionOutput = z.object({ type: z.literal('function_call_output'), ...callOutput });
+const customOutput = z.object({ type: z.literal('custom_tool_call_output'), ...callOutput });
 const customCall = z.object({
   type: z.literal('custom_tool_call'),
   call_id: z.string(),
@@ -72,7 +70,7 @@ const executedCall = z.object({
 const reasoning = z.object({ type: z.literal('reasoning'), id: z.string().optional() });
 /** An item of an earlier response or of a conversation. */
 const reference = z.object({ type: z.literal('item_reference').optional(), id: z.string().min(1).max(LONGEST_ID) });
-export const item = z.union([message, functionCall, functionOutput, customCall, executedCall, reasoning]);
+export const item = z.union([message, functionCall, functionOutput, customCall, customOutput, executedCall, reasoning]);
 export type Item = z.output<typeof item>;
 const given = z.union([...item.options, reference]);
 export type GivenItem = z.output<typeof given>;

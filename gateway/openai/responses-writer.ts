@@ -235,7 +235,10 @@ export class ResponseWriter {
     const at = { item_id, output_index };
     const isCustom = item.type === 'custom_tool_call';
     const empty = isCustom ? { input: '' } : { arguments: '' };
-    yield this.#event('response.output_item.added', { output_index, item: { ...item, ...empty, status: 'in_progress' } });
+    yield this.#event('response.output_item.added', {
+      output_index,
+      item: { ...item, ...empty, status: 'in_progress' },
+    });
     if (isCustom) {
       yield this.#event('response.custom_tool_call_input.delta', { ...at, delta: item.input });
       yield this.#event('response.custom_tool_call_input.done', { ...at, input: item.input });

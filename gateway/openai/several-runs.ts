@@ -1,7 +1,7 @@
 import pMap from 'p-map';
-import { linkedAbort } from '../../runtime/limited.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Order } from '../../runs/order.js';
+import { linkedAbort } from '../../runtime/limited.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';

@@ -38,7 +38,7 @@ export const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
     output: named(['text', 'reply', 'answer'], isText),
   },
   embeddings: {
-    input: { texts: isListOf(isText), text: isText },
+    input: { texts: isListOf(isText), text: isText, tokens: isListOf(isVector) },
     output: { embeddings: isListOf(isVector), embedding: isVector },
   },
   transcription: {

@@ -19,6 +19,7 @@ import { asModule, examples, SHAPES, valuesOf } from '../support/dsl-examples.js
 import { Painter } from '../support/painter.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
+import { TokenEmbedder } from '../support/token-embedder.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });
@@ -54,6 +55,7 @@ async function withExamplePools(): Promise<string> {
       model: 'travel',
       endpoints: [{ url: travel.url, device: 'elsewhere' }],
     },
+    embedder: embedder.pool,
     words: {
       connector: 'acme',
       kind: 'acme/keywords',
@@ -95,16 +97,17 @@ let modelsFile = '';
 const acmeServer = new AcmeServer();
 const painter = new Painter();
 let travel: Awaited<ReturnType<typeof a2aServer>>;
+const embedder = new TokenEmbedder();
 const keyFile = path.join(folder, 'acme-key');
 const mcpServersFile = withMcpServer();
 
 beforeAll(async () => {
-  [travel] = await Promise.all([a2aServer(books), acmeServer.start(), painter.start()]);
+  [travel] = await Promise.all([a2aServer(books), acmeServer.start(), painter.start(), embedder.start()]);
   writeFileSync(keyFile, AcmeServer.key);
   modelsFile = await withExamplePools();
 });
 afterAll(async () => {
-  await Promise.all([travel.close(), acmeServer.stop(), painter.stop()]);
+  await Promise.all([travel.close(), acmeServer.stop(), painter.stop(), embedder.stop()]);
   for (const stages of opened) await stages.close();
   rmSync(folder, { recursive: true, force: true });
   for (const url of [address('REDIS_URL'), address('REDIS_INDEX_URL'), address('REDIS_CACHE_URL')]) {

@@ -165,8 +165,9 @@ describe('for Node', () => {
     const input = Array.from({ length: 130 }, (_, i) => `Mill number ${i} turns.`);
     const { data, usage } = await client.embeddings.create({ model: 'embed', input, encoding_format: 'float' });
     expect(data.map(({ index }) => index)).toEqual(input.map((_, i) => i));
-    const [alone] = (await client.embeddings.create({ model: 'embed', input: input[129] ?? '', encoding_format: 'float' }))
-      .data;
+    const [alone] = (
+      await client.embeddings.create({ model: 'embed', input: input[129] ?? '', encoding_format: 'float' })
+    ).data;
     expect(data[129]?.embedding[5]).toBeCloseTo(alone?.embedding[5] ?? 0, 4);
     expect(usage.prompt_tokens).toBeGreaterThanOrEqual(0);
   });

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { Call, CallContext } from '../connector.js';
 import { type Conversation, promptOf, refuseMore, turnsOf } from '../conversation.js';
+import { expectTexts } from '../embedded-texts.js';
 import { generationOf } from '../generated.js';
 import type { Api } from './api.js';
 import type { Scope } from './template.js';
@@ -37,6 +38,7 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
       return { messages, prompt: promptOf(conversation, prompt) };
     }
     case 'embed':
+      expectTexts(given);
       return { texts: given.texts ?? [given.text ?? ''] };
     case 'classify': {
       const { texts = given.text === undefined ? undefined : [given.text] } = given;

@@ -5,23 +5,28 @@ import { unitVector } from '../unit-vector.js';
 import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
-/** `POST /v1/embeddings` of one text, or of a list in requests of the pool's batch size. */
+/** A text, or its tokens. */
+type Item = string | readonly number[];
+
+/** `POST /v1/embeddings` of one text, or of a list of texts or tokens in requests of the pool's batch size. */
 export const embed: KindHandler = {
   async invoke(call, { client, signal, options: pool }) {
     const { model, with: options, input } = call;
     const { prefix = '', extra } = pool.as?.[options.as as 'query' | 'passage'] ?? {};
-    const texts = (input.texts ?? [input.text]) as readonly string[];
+    const texts = (input.tokens ?? input.texts ?? [input.text]) as readonly Item[];
     const vectors: number[][] = [];
     let inputTokens: number | undefined;
     for (let at = 0; at < texts.length; at += pool.batch) {
-      const batch = texts.slice(at, at + pool.batch).map((text) => `${prefix}${text}`);
+      const batch = texts
+        .slice(at, at + pool.batch)
+        .map((item) => (typeof item === 'string' ? `${prefix}${item}` : item));
       const extras = [...extrasOf(call, pool), extra];
       const answer = await embeddings(client, { model, texts: batch, extras }, signal);
       vectors.push(...answer.vectors);
       if (answer.tokens !== undefined) inputTokens = (inputTokens ?? 0) + answer.tokens;
     }
     return {
-      output: input.texts ? { embeddings: vectors } : { embedding: vectors[0] ?? [] },
+      output: input.text === undefined ? { embeddings: vectors } : { embedding: vectors[0] ?? [] },
       usage: { ...(inputTokens !== undefined && { inputTokens }) },
     };
   },
@@ -32,7 +37,7 @@ export const embed: KindHandler = {
 
 interface Question {
   readonly model: string;
-  readonly texts: readonly string[];
+  readonly texts: readonly Item[];
   readonly extras: readonly (JsonObject | undefined)[];
 }
 
@@ -44,7 +49,11 @@ async function embeddings(
   // The client requests base64 by default, which some servers do not support. A single text is sent as such: not every
   // server takes lists.
   const single = texts.length === 1 ? texts[0] : undefined;
-  const body = { model, input: single ?? [...texts], encoding_format: 'float' as const };
+  const body = {
+    model,
+    input: (single ?? texts) as OpenAI.EmbeddingCreateParams['input'],
+    encoding_format: 'float' as const,
+  };
   const { data, usage } = await client.embeddings.create(withExtra(body, ...extras), { signal });
   const vectors: (number[] | undefined)[] = texts.map(() => undefined);
   for (const [i, item] of (Array.isArray(data) ? data : []).entries()) {

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import type { Reply } from '../../connector.js';
+import { expectTexts } from '../../embedded-texts.js';
 import { unitVector } from '../../unit-vector.js';
 import type { BoundOutput } from '../bind.js';
 import { wrongOutput } from '../encode.js';
@@ -11,6 +12,7 @@ import { needed, numbers, wholeOutput } from '../read.js';
 export const embed: TensorKind = {
   async invoke(call, context) {
     const { texts, ...one } = call.input;
+    expectTexts(call.input);
     if (texts === undefined) return single(call, context);
     const embedded = await pMap(
       texts as readonly string[],

@@ -357,6 +357,14 @@ describe('answers', () => {
     });
   });
 
+  it('embeds no tokens', async () => {
+    const options = { ...posts('$/texts'), response: { output: { embeddings: '$/body' } } };
+    await expect(call(options, { kind: 'embed', input: { tokens: [[1]] } })).rejects.toMatchObject({
+      code: 'CAPABILITY_MISSING',
+    });
+    expect(server.received).toEqual([]);
+  });
+
   it('embeds many texts in requests of the pool’s batch size', async () => {
     server.answer = (response, { body }) =>
       void response.writeHead(200, json).end(JSON.stringify((JSON.parse(body) as unknown[]).map(() => [0, 2])));

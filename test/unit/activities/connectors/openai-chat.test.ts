@@ -76,10 +76,7 @@ describe('the request', () => {
       { role: 'tool', content: 'seen', toolCallId: 'c1', name: 'look' },
     ];
     await chat({}, { history });
-    expect(sent().messages).toEqual([
-      ...history.slice(0, 3),
-      { role: 'tool', content: 'seen', tool_call_id: 'c1' },
-    ]);
+    expect(sent().messages).toEqual([...history.slice(0, 3), { role: 'tool', content: 'seen', tool_call_id: 'c1' }]);
   });
 
   it('binds the reply to a closed schema, strictly', async () => {

@@ -33,7 +33,8 @@ describe('embeddings of a list', () => {
   /** Answers out of order, as a server may. */
   const answerAll = () => {
     server.answer = (response, { body }) => {
-      const texts = [body.input].flat() as string[];
+      // Tokens of a single text are one input.
+      const texts = (typeof body.input[0] === 'number' ? [body.input] : [body.input].flat()) as string[];
       const data = texts.map((text, index) => ({ index, embedding: [text.length, 0] })).reverse();
       const usage = { prompt_tokens: texts.length, total_tokens: texts.length };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ data, usage }));
@@ -80,6 +81,13 @@ describe('embeddings of a list', () => {
   ])('with %s are INVALID_OUTPUT', async (_, data) => {
     server.json(200, { data });
     await expect(invoke({ input: { texts: ['a', 'b'] } })).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
+  it('are of tokens, as they are', async () => {
+    answerAll();
+    const { output } = await invoke({ input: { tokens: [[1, 2], [3], [4]] } }, { batch: 2 });
+    expect(bodies().map(({ input }) => input)).toEqual([[[1, 2], [3]], [4]]);
+    expect(output.embeddings).toHaveLength(3);
   });
 
   it('are of queries or passages as the pool says', async () => {

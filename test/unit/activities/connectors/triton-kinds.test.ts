@@ -142,6 +142,13 @@ describe('embed', () => {
     expect(output).toEqual({ embedding: [0.6, 0.8] });
   });
 
+  it('takes no tokens', async () => {
+    await expect(run('embed', { tokens: [[1]] }, () => [])).rejects.toMatchObject({
+      code: 'CAPABILITY_MISSING',
+      message: expect.stringContaining('the connector openai'),
+    });
+  });
+
   it.each([[[0, 0]], [[]]])('refuses %j, which has no direction', async (values) => {
     const vector = fp32Tensor('EMBEDDING', [1, values.length], Float32Array.from(values));
     await expect(run('embed', { text: 'x' }, () => [vector])).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });

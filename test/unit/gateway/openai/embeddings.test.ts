@@ -3,20 +3,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Authenticator, RequestRate } from '../../../../gateway/index.js';
 import { embedModel } from '../../../../pipelines/catalog/index.js';
-import { code, embed, embedAll, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import { code, embed, embedAll, embedTokens, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 const lists = z.object({ texts: z.array(z.string()) });
 const store = code('store', { input: lists, output: lists }, (input) => input);
 /** Keeps what it embeds: its texts are one unit of work. */
-const keeping = pipeline(
-  'keeping',
-  { input: z.object({ texts: z.array(z.string()).max(3) }) },
-  ({ input, stage }) => ({
-    embeddings: stage('embed', embedAll({ model: 'minilm' }), { texts: stage('store', store, input).texts }).embeddings,
-  }),
-);
+const keeping = pipeline('keeping', { input: z.object({ texts: z.array(z.string()).max(3) }) }, ({ input, stage }) => ({
+  embeddings: stage('embed', embedAll({ model: 'minilm' }), { texts: stage('store', store, input).texts }).embeddings,
+}));
 const single = pipeline('single', { input: z.object({ text: z.string() }) }, ({ input, stage }) => ({
   embedding: stage('embed', embed({ model: 'minilm' }), input).embedding,
 }));
@@ -24,8 +20,14 @@ const unbounded = pipeline('unbounded', { input: lists }, ({ input, stage }) => 
   embeddings: stage('embed', embedAll({ model: 'minilm' }), input).embeddings,
 }));
 
+const ofTokens = pipeline(
+  'tokens',
+  { input: z.object({ tokens: z.array(z.array(z.int())).max(2) }) },
+  ({ input, stage }) => ({ embeddings: stage('embed', embedTokens({ model: 'server' }), input).embeddings }),
+);
+
 const parts = {
-  pipelines: [embedModel, keeping, single, unbounded] as unknown as Pipeline[],
+  pipelines: [embedModel, keeping, single, unbounded, ofTokens] as unknown as Pipeline[],
   placementOf: () => ({}),
 };
 let gateway: TestGateway;
@@ -74,6 +76,21 @@ interface Body {
   readonly data: readonly { readonly index: number; readonly embedding: readonly number[] }[];
   readonly usage: { readonly prompt_tokens: number };
 }
+
+describe('tokens', () => {
+  test.each([
+    ['of one text', [7, 8], [[[7, 8]]]],
+    ['of several texts, by several runs', [[1], [2, 3], [4]], [[[1], [2, 3]], [[4]]]],
+  ])('%s go to a pipeline that takes them', async (_, input, given) => {
+    gateway.temporal.onStart = (run) => {
+      const { tokens } = run.options.args[0] as { tokens: number[][] };
+      run.end({ output: { embeddings: tokens.map(([first = 0]) => [first, 0.5]) }, stages: [] });
+    };
+    const { data } = (await post(input, { model: 'tokens' })).json<Body>();
+    expect(data.map(({ embedding }) => embedding[0])).toEqual(given.flat().map(([first]) => first));
+    expect([...gateway.temporal.runs.values()].map(({ options }) => options.args[0].tokens)).toEqual(given);
+  });
+});
 
 describe('more texts than a run takes', () => {
   test('are embedded by several runs, a few at a time, in their order', async () => {
@@ -152,8 +169,11 @@ describe('more texts than a run takes', () => {
     ['a pipeline of one text', numbers(2), { model: 'single' }, /takes a single text/],
     ['more than OpenAI takes', numbers(2_049), {}, /has 2049 texts; a request may have 2048/],
     ['an empty text in a later run', [...numbers(64), ''], {}, /input/],
-    ['tokens', [1, 2], {}, /has tokens: send texts.*check_embedding_ctx_length=False/],
-    ['lists of tokens', [[1, 2], [3]], {}, /has tokens: send texts/],
+    ['tokens', [1, 2], {}, /takes texts.*check_embedding_ctx_length=False.*takes "tokens"/],
+    ['lists of tokens', [[1, 2], [3]], { model: 'single' }, /takes texts/],
+    ['texts where tokens are taken', 'a', { model: 'tokens' }, /lists of tokens/],
+    ['tokens that are none', [[1, -2]], { model: 'tokens' }, /lists of tokens/],
+    ['both', ['a', [1]], { model: 'tokens' }, /lists of tokens/],
     ['nothing', [], {}, /a list of strings/],
     ['something else', { text: 'a' }, {}, /a list of strings/],
   ])('are refused for %s', async (_, input, model, message) => {

@@ -101,7 +101,11 @@ describe('probabilities of tokens', () => {
   test.each([
     ['a pipeline without the field', { model: 'rag-answer', ...asked }, 'logprobs'],
     ['a pipeline that does not return them', { model: 'mute', ...asked }, 'logprobs'],
-    ['an answer as audio', { model: 'assistant', ...asked, modalities: ['audio'], audio: { format: 'wav' } }, 'logprobs'],
+    [
+      'an answer as audio',
+      { model: 'assistant', ...asked, modalities: ['audio'], audio: { format: 'wav' } },
+      'logprobs',
+    ],
     ['alternatives alone', { top_logprobs: 1 }, 'top_logprobs'],
     ['too many alternatives', { logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
   ])('are refused for %s', async (_, body, param) => {

@@ -129,7 +129,6 @@ describe('embeddings', () => {
   });
 
   test.each([
-    ['tokens', { input: [1, 2] }, 'input'],
     ['no text', { input: '' }, 'input'],
     ['dimensions that are not taken', { input: 'a', dimensions: 3 }, 'dimensions'],
   ])('are refused for %s', async (_, body, param) => {
