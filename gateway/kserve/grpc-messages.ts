@@ -5,8 +5,8 @@ import {
   inferenceService,
   parametersOf,
   type ReceivedInferRequest,
-  textTensor,
 } from '../../protocols/open-inference/index.js';
+import type { Delta } from './deltas.js';
 import { answerParameters, FINAL } from './describe.js';
 import type { InferAnswer } from './infer.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
@@ -80,17 +80,16 @@ export const finalResponse = (model: ServedModel, request: RequestName, answer: 
   raw_output_contents: answer.outputs.map(({ raw }) => raw),
 });
 
-/** A piece of an output's text with the attempt of its stage: a new attempt replaces the text of the previous one. */
-export function deltaResponse(
-  model: ServedModel,
-  request: RequestName,
-  { name, text, attempt }: { readonly name: string; readonly text: string; readonly attempt: number },
-) {
-  const { raw, ...tensor } = textTensor(name, [1], text);
+/**
+ * A piece of an output while its run goes on. Text has the attempt of its stage: a new attempt replaces the text of the previous one. Audio
+ * has its number and what is spoken: no piece is void.
+ */
+export function deltaResponse(model: ServedModel, request: RequestName, { tensor, parameters }: Delta) {
+  const { name, datatype, shape, raw } = tensor;
   return {
     ...named(model, request),
-    parameters: parametersOf({ delta: true, attempt, [FINAL]: false }),
-    outputs: [tensor],
+    parameters: parametersOf({ delta: true, ...parameters, [FINAL]: false }),
+    outputs: [{ name, datatype, shape, parameters: parametersOf(tensor.parameters) }],
     raw_output_contents: [raw],
   };
 }

@@ -9,7 +9,7 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayLimits } from '../deps.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
 import { type BodyBudget, MOST_INPUT_BYTES } from '../input/body-budget.js';
-import { deltaFields } from './deltas.js';
+import { Deltas } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import type { Door } from './door.js';
 import { GrpcArrivals, type MethodRules, MOST_QUESTION_BYTES } from './grpc-arrivals.js';
@@ -238,14 +238,13 @@ export class GrpcServer {
         },
         left: () => keep(MOST_INPUT_BYTES),
       });
-      const fields = inference.parameters.deltas === true ? deltaFields(inference.model, inference.outputs) : undefined;
+      const deltas = inference.parameters.deltas === true ? new Deltas(this.#door.deps, inference) : undefined;
       const answer = await this.#door.infer(
         inference,
-        fields &&
+        deltas &&
           (async (event) => {
-            const name = event.type === 'stage.delta' ? fields.get(event.path) : undefined;
-            if (name !== undefined && event.type === 'stage.delta')
-              await sending.send({ infer_response: deltaResponse(inference.model, request, { name, ...event }) });
+            for (const delta of await deltas.of(event))
+              await sending.send({ infer_response: deltaResponse(inference.model, request, delta) });
           }),
       );
       await sending.send({ infer_response: finalResponse(inference.model, request, answer) });

@@ -46,7 +46,7 @@ export async function infer(deps: GatewayDeps, call: InferCall): Promise<InferAn
   return await answerOf(deps, call, await runAttended(deps, order, attendanceOf(call)));
 }
 
-/** Like `infer`; the run's events are passed to `onEvent` while it runs. */
+/** Like `infer`; the run’s events are passed to `onEvent` while it runs, each when the promise of the one before has resolved. */
 export async function inferFollowed(
   deps: GatewayDeps,
   call: InferCall,

@@ -51,16 +51,18 @@ if (typeof venv === 'string') {
 }
 
 function byTritonClient(python: string): void {
-  it('calls pipelines over HTTP and gRPC, streams an answer, and its deadline ends a run', async () => {
+  it('calls pipelines over HTTP and gRPC, streams an answer and its speech, and its deadline ends a run', async () => {
     const log = new CallLog();
     const { stdout } = await promisify(execFile)(python, [script, new URL(rest).host, grpc, question, log.file]);
     const {
       http,
       grpc: byGrpc,
       stream,
+      heard,
       late,
     } = JSON.parse(stdout) as Record<'http' | 'grpc', Seen> & {
       stream: { pieces: number; joined: string; whole: string };
+      heard: { pieces: number; same: boolean; said: boolean };
       late: readonly string[];
     };
     for (const seen of [http, byGrpc]) {
@@ -89,6 +91,8 @@ function byTritonClient(python: string): void {
     ]);
     expect(stream.pieces).toBeGreaterThan(1);
     expect(stream.joined).toBe(stream.whole);
+    expect(heard).toEqual({ pieces: expect.any(Number), same: true, said: true });
+    expect(heard.pieces).toBeGreaterThan(1);
     expect(late[0]).toBe('StatusCode.DEADLINE_EXCEEDED');
     // Its stage had begun, unless the machine took longer than the call waits, and is not let end.
     await sleep(STEP_MS);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { audio, code, image, pipeline, tensor } from '../../pipelines/index.js';
+import { audio, chat, code, image, pipeline, synthesize, tensor } from '../../pipelines/index.js';
 
 const fields = {
   text: z.string().min(1),
@@ -31,4 +31,11 @@ export const speaks = pipeline('speaks', { input: said, deadline: '2s' }, ({ inp
     { text: input.text },
   );
   return { reply: reply.text, asked: input.text };
+});
+
+/** An output that is a stage's audio, and the text that it speaks. */
+export const narrates = pipeline('narrates', { input: said, deadline: '20s' }, ({ input, stage }) => {
+  const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.text });
+  const spoken = stage('say', synthesize({ model: 'voice' }), { text: answer.sentences });
+  return { reply: answer.text, speech: spoken.audio };
 });
