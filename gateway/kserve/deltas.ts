@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import { speakerOf } from '../../pipelines/plan/index.js';
-import type { RunEvent, StageAudio } from '../../pipelines/run/index.js';
+import type { RunEvent, StageAudio, StageEvent } from '../../pipelines/run/index.js';
 import { textTensor } from '../../protocols/open-inference/index.js';
 import type { GatewayDeps } from '../deps.js';
 import type { TensorField } from './fields.js';
@@ -29,8 +29,10 @@ export class Deltas {
   readonly #deps: Pick<GatewayDeps, 'artifacts' | 'limits'>;
   readonly #call: InferCall;
   readonly #fields: readonly DeltaField[];
-  /** Number of the next piece of each stage's audio: one that comes again is not sent again. */
+  /** Number of the next piece of each stage’s audio: one that comes again is not sent again. */
   readonly #next = new Map<string, number>();
+  /** The last attempt of each stage; those of a fallback, which counts its own from 1, follow. */
+  readonly #attempts = new Map<string, number>();
 
   constructor(deps: Pick<GatewayDeps, 'artifacts' | 'limits'>, call: InferCall) {
     this.#deps = deps;
@@ -40,8 +42,10 @@ export class Deltas {
 
   /** The pieces that an event brings. Audio that cannot be read is left out: the last response has all of it. */
   async of(event: RunEvent): Promise<readonly Delta[]> {
+    if (event.type === 'stage.started') this.#attempt(event, 1);
     if (event.type === 'stage.delta') {
-      const { text, attempt } = event;
+      const attempt = this.#attempt(event);
+      const { text } = event;
       return this.#of(event.path, 'text').map(({ name }) => ({
         tensor: { ...textTensor(name, [1], text), parameters: {}, files: false },
         parameters: { attempt },
@@ -54,6 +58,12 @@ export class Deltas {
     return await this.#spoken(fields, event).catch(() => []);
   }
 
+  #attempt({ path, attempt }: StageEvent, more = 0): number {
+    const now = Math.max((this.#attempts.get(path) ?? 0) + more, attempt);
+    this.#attempts.set(path, now);
+    return now;
+  }
+
   #of(path: string, holds: TensorField['holds']): readonly TensorField[] {
     return this.#fields.flatMap(({ stage, field }) => (stage === path && field.holds === holds ? [field] : []));
   }
@@ -61,7 +71,8 @@ export class Deltas {
   async #spoken(fields: readonly TensorField[], event: StageAudio): Promise<readonly Delta[]> {
     const { artifacts: store, limits } = this.#deps;
     const { caller, parameters, outputs, gone } = this.#call;
-    const { attempt, number, text, at, audio } = event;
+    const { number, text, at, audio } = event;
+    const attempt = this.#attempt(event);
     const output = Object.fromEntries(fields.map(({ name }) => [name, audio])) as unknown as JsonObject;
     const tensors = await writeTensors(fields, output, {
       store,

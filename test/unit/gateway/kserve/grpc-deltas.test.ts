@@ -76,7 +76,7 @@ async function responsesTo(asked: object): Promise<Response[]> {
 }
 
 /** The parameters and the outputs' names of each response. */
-const shownOf = (responses: readonly Response[]) =>
+const shownOf = (responses: readonly Response[]): Record<string, unknown>[] =>
   responses.map((response) => {
     const parameters = Object.entries(response.parameters).map(([name, value]) => [name, Object.values(value)[0]]);
     return { ...Object.fromEntries(parameters), outputs: [...tensorsOf(response as never).keys()] };
@@ -139,6 +139,16 @@ describe('ModelStreamInfer with deltas', () => {
     ends(two);
     const shown = shownOf(await responsesTo(request()));
     expect(shown).toMatchObject([{ number: '1' }, { triton_final_response: true }]);
+  });
+
+  it('voids the text of a stage by a higher attempt also where a fallback counts from 1 again', async () => {
+    const started = (model: string): RunEvent => ({
+      ...{ type: 'stage.started', stage: 'answer', path: 'answer', kind: 'chat', model, attempt: 1 },
+    });
+    told = () => [started('llm'), delta('On'), started('other'), delta('One. ')];
+    ends(await stored(0.1));
+    const shown = shownOf(await responsesTo(request({}, [{ name: 'reply' }])));
+    expect(shown.map(({ attempt }) => attempt)).toEqual(['1', '2', undefined]);
   });
 
   it('reads a run’s events no faster than the client takes its responses', async () => {
