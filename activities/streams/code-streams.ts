@@ -3,20 +3,17 @@ import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js'
 import { MOST_BYTES } from '../../pipelines/json-limits.js';
 import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK, type Timer } from '../../runtime/clock.js';
-import type { ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import type { ChannelWriter, readStream, StreamPosition } from '../../stores/channels/index.js';
 import type { HeldSlot } from '../stage/held-slot.js';
 
 /** An entry of a function's channel. */
 interface CodeEntry {
   readonly value: Json;
-  /** What of the streams that the function reads had been read when it yielded the entry, by field. Absent: it reads none. */
-  readonly read?: Readonly<Record<string, Position>>;
-}
-
-/** Number of the next entry; with the hash of what precedes it in a channel, without one in a list. */
-interface Position {
-  readonly number: number;
-  readonly hash?: string;
+  /**
+   * What of the streams that the function reads had been read when it yielded the entry, by field: in a channel with the hash of what precedes
+   * the next entry, in a list without. Absent: it reads none.
+   */
+  readonly read?: Readonly<Record<string, StreamPosition>>;
 }
 
 /** The value of an entry of a channel `entries`. */
@@ -38,7 +35,9 @@ interface OwnAttempt {
 
 interface Channels {
   /** Reads a channel of the run. */
-  readonly read: (channel: ChannelRef, options: Parameters<typeof readChannel>[2]) => ReturnType<typeof readChannel>;
+  readonly read: (channel: ChannelRef, options: Parameters<typeof readStream>[2]) => ReturnType<typeof readStream>;
+  /** Keeps a channel that may become void; false if it is. */
+  readonly keep: (channel: ChannelRef, generation: number, signal: AbortSignal) => Promise<boolean>;
   /** Absent: nobody reads what the function yields while it runs. */
   readonly writer?: ChannelWriter | undefined;
   readonly clock?: Clock | undefined;
@@ -56,7 +55,7 @@ export class CodeStreams {
   readonly #channels: Channels | undefined;
   readonly #committed: readonly CodeEntry[];
   readonly #values: Json[];
-  readonly #read: Record<string, Position> = {};
+  readonly #read: Record<string, StreamPosition> = {};
   #bytes: number;
   /** Entries that the function has yielded in this attempt, and those behind which it began. */
   #count = 0;
@@ -107,7 +106,9 @@ export class CodeStreams {
     const { path = this.#call.stage, reads = {} } = this.#call;
     const ref = reads[field];
     if (!this.#channels || !ref) return;
-    const options = { signal, after: from ?? { number: 0 }, reader: path };
+    // An earlier attempt has kept what it has read.
+    let kept = from !== undefined || ref.restarts !== true;
+    const options = { signal, after: from ?? { number: 0 }, reader: path, kept: () => kept };
     const entries = this.#channels.read(ref, options);
     try {
       for (;;) {
@@ -116,8 +117,11 @@ export class CodeStreams {
         const next = await entries.next().finally(() => slot?.take(signal));
         this.#work();
         if (next.done) return;
-        const { value, number, hash } = next.value;
-        this.#read[field] = { number: number + 1, hash };
+        const { value, number, hash, generation } = next.value;
+        // The function cannot give back what it gets.
+        kept ||= await this.#channels.keep(ref, generation, signal);
+        if (!kept) continue;
+        this.#read[field] = { number: number + 1, hash, ...(generation > 0 && { generation }) };
         if (ref.of === 'entries') yield await entryOf(entryValue(value));
         else if (ref.of !== 'sentences') yield await entryOf(value);
         // As in the list of sentences, which has no white space around them.
@@ -168,6 +172,11 @@ export class CodeStreams {
   /** Entries that the function has yielded in this attempt, with those behind which it began. */
   get count(): number {
     return this.#count;
+  }
+
+  /** How often the producer of a field had started over when the function last read it. */
+  generationOf(field: string): number {
+    return this.#read[field]?.generation ?? 0;
   }
 
   get committed(): readonly Json[] {

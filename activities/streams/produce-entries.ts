@@ -1,8 +1,8 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { StageCall } from '../../pipelines/run/index.js';
+import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { linkedAbort } from '../../runtime/limited.js';
-import { ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import { ChannelWriter, keepChannel, readStream } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { CodeStreams, Repeated } from './code-streams.js';
@@ -28,6 +28,7 @@ export async function produceEntries<T extends Output>(
   const writer = writes
     ? await ChannelWriter.open(log, { run, path, of: 'entries' }, { signal, ttlMs: channelTtlMs(call) })
     : undefined;
+  const nameOf = ({ path: producer, of }: ChannelRef) => ({ run, path: producer, of });
   const { own, release } = linkedAbort(signal);
   const inner = { ...attempt, signal: own.signal };
   let streams: CodeStreams | undefined;
@@ -35,7 +36,8 @@ export async function produceEntries<T extends Output>(
     const over = writer?.before.end;
     if (over?.outcome !== undefined) return over.outcome as unknown as T;
     streams = new CodeStreams(call, inner, {
-      read: (channel, options) => readChannel(log, { run, ...channel }, options),
+      read: (channel, options) => readStream(log, nameOf(channel), options),
+      keep: (channel, generation, ended) => keepChannel(log, { ...nameOf(channel), generation }, ended),
       ...{ writer, clock, onLate: (error: MillraceError) => own.abort(error) },
     });
     const committed = streams.committed;
@@ -47,8 +49,10 @@ export async function produceEntries<T extends Output>(
       if (writer) streams.finish();
       await writer?.end({ as: 'done', outcome: served as unknown as Json });
       // It may have left a stream before its end, and holds its producer back no longer.
-      for (const ref of Object.values(call.reads ?? {}))
-        log.passed({ run, ...ref }, path, Number.MAX_SAFE_INTEGER).catch(() => undefined);
+      for (const [field, ref] of Object.entries(call.reads ?? {})) {
+        const name = { ...nameOf(ref), generation: streams.generationOf(field) };
+        log.passed(name, path, Number.MAX_SAFE_INTEGER).catch(() => undefined);
+      }
       return served;
     } catch (error) {
       const why = own.signal.aborted && !signal.aborted ? own.signal.reason : error;

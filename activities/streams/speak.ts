@@ -7,7 +7,7 @@ import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
-import { type ChannelLog, ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import { type ChannelLog, ChannelWriter, keepChannel, readStream, type StreamPosition } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { entryValue } from './code-streams.js';
@@ -19,8 +19,8 @@ export interface SpokenChunk {
   readonly text: string;
   /** Where it begins in the whole text, in UTF-16 units. */
   readonly at: number;
-  /** Where the reader of the text goes on: number and hash of the entry behind it. */
-  readonly next: { readonly number: number; readonly hash: string };
+  /** Where the reader of the text goes on: number and hash of the entry behind it, and the generation of its channel. */
+  readonly next: StreamPosition;
   readonly usage?: Json;
 }
 
@@ -42,7 +42,18 @@ interface Served {
 interface Sentence {
   readonly text: string;
   /** Where the source goes on behind it. */
-  readonly next: SpokenChunk['next'];
+  readonly next: StreamPosition;
+}
+
+/** What is to be spoken. */
+interface Source {
+  /** The sentences behind a position. `kept`: whether a piece is committed. */
+  sentences(after: StreamPosition, kept: () => boolean): AsyncGenerator<Sentence>;
+  /**
+   * Keeps the stream before the first piece is committed; false if its producer has started over, and the piece is void.
+   * Absent: it cannot start over.
+   */
+  readonly keep?: ((generation: number) => Promise<boolean>) | undefined;
 }
 
 type Serve<T> = (input: JsonObject, attempt: Attempt) => Promise<T>;
@@ -69,21 +80,27 @@ export async function speakStream<T extends Served>(
   const { run, signal } = attempt;
   const source = call.reads?.[field];
   if (!source) throw new MillraceError('INTERNAL', `the call of "${call.stage}" names no channel of "${field}"`);
+  const { path, of, restarts = false } = source;
   const reader = call.path ?? call.stage;
-  async function* sentences(after: SpokenChunk['next'] | { readonly number: number }): AsyncGenerator<Sentence> {
-    const entries = readChannel(parts.channels, { run, ...(source as ChannelSource) }, { signal, after, reader });
-    for (;;) {
-      attempt.slot?.leave();
-      const next = await entries.next().finally(() => attempt.slot?.take(signal));
-      if (next.done) return;
-      const { value, number, hash } = next.value;
-      // Entries of a function are read as a list is: with a space between them.
-      const text = source?.of === 'entries' ? `${number > 0 ? ' ' : ''}${String(entryValue(value))}` : String(value);
-      yield { text, next: { number: number + 1, hash } };
+  async function* sentences(after: StreamPosition, kept: () => boolean): AsyncGenerator<Sentence> {
+    const entries = readStream(parts.channels, { run, path, of }, { signal, after, reader, kept });
+    try {
+      for (;;) {
+        attempt.slot?.leave();
+        const next = await entries.next().finally(() => attempt.slot?.take(signal));
+        if (next.done) return;
+        const { value, number, hash, generation } = next.value;
+        // Entries of a function are read as a list is: with a space between them.
+        const text = of === 'entries' ? `${number > 0 ? ' ' : ''}${String(entryValue(value))}` : String(value);
+        yield { text, next: { number: number + 1, hash, ...(generation > 0 && { generation }) } };
+      }
+    } finally {
+      await entries.return(undefined as never);
     }
   }
+  const keep = (generation: number) => keepChannel(parts.channels, { run, path, of, generation }, signal);
   const one = (text: string) => spoken(serve, { [field]: text }, call, attempt, parts.clock ?? REAL_CLOCK);
-  return await speak(parts, { call, attempt }, sentences, one, onChunk);
+  return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined }, one, onChunk);
 }
 
 /**
@@ -99,7 +116,7 @@ export async function speakWhole<T extends Served>(
   const pieces = await piecesOf(Array.isArray(text) ? text.join(' ') : String(text ?? ''), attempt.signal);
   const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
   if (texts.length < 2) return undefined;
-  async function* sentences({ number }: { readonly number: number }): AsyncGenerator<Sentence> {
+  async function* sentences({ number }: StreamPosition): AsyncGenerator<Sentence> {
     for (const [i, piece] of pieces.entries()) {
       if (i >= number) yield { text: piece, next: { number: i + 1, hash: '' } };
     }
@@ -108,7 +125,7 @@ export async function speakWhole<T extends Served>(
   const one = async (text: string) => found.get(text) ?? (await serve({ [field]: text }, attempt));
   // If only cached answers are allowed, nothing is heard unless all are there.
   if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
-  return await speak(parts, { call, attempt }, sentences, one, onChunk);
+  return await speak(parts, { call, attempt }, { sentences }, one, onChunk);
 }
 
 /** Characters that are divided into sentences at a time, some milliseconds: a worker has other calls meanwhile. */
@@ -125,12 +142,10 @@ async function piecesOf(text: string, signal: AbortSignal): Promise<string[]> {
   return [...pieces, ...splitter.end()];
 }
 
-type ChannelSource = NonNullable<StageCall['reads']>[string];
-
 async function speak<T extends Served>(
   { channels, join }: SpeakingParts,
   { call, attempt }: Speaking,
-  sentences: (after: SpokenChunk['next'] | { readonly number: number }) => AsyncGenerator<Sentence>,
+  { sentences, keep }: Source,
   serve: (text: string) => Promise<T>,
   onChunk: OnChunk,
 ): Promise<T> {
@@ -145,10 +160,23 @@ async function speak<T extends Served>(
     // Its worker may have died between the commit and the event.
     if (last) onChunk(last, chunks.length - 1);
     let at = last === undefined ? 0 : last.at + last.text.length;
+    let generation = last?.next.generation ?? 0;
+    let started = generation;
     let served: T | undefined;
-    for await (const { text, next } of sentences(last?.next ?? { number: 0 })) {
+    for await (const { text, next } of sentences(last?.next ?? { number: 0 }, () => chunks.length > 0)) {
+      if ((next.generation ?? 0) !== generation) {
+        // Nothing was committed of the text before.
+        generation = next.generation ?? 0;
+        at = 0;
+      }
+      // The producer has started over: the rest of its text before is void as well.
+      if (generation < started) continue;
       if (text.trim() !== '') {
         served = await serve(text.trim());
+        if (keep && chunks.length === 0 && !(await keep(generation))) {
+          started = generation + 1;
+          continue;
+        }
         const { output, usage } = served;
         const chunk: SpokenChunk = {
           audio: output.audio as unknown as Artifact,

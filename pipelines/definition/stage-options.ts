@@ -24,9 +24,10 @@ export interface StageOptions<I = never, O = never> extends PolicyOptions {
   readonly optional?: boolean;
   /**
    * What happens when a streamed answer breaks off and no attempt can continue what its readers have: the stage fails
-   * with `STREAM_CUT` (`fail`, the default), or ends with what there is (`end`).
+   * with `STREAM_CUT` (`fail`, the default), ends with what there is (`end`), or starts over with the next answer
+   * (`restart`), unless something was made of it: then it fails.
    */
-  readonly onCut?: 'fail' | 'end';
+  readonly onCut?: 'fail' | 'end' | 'restart';
   /** Share of the run's deadline reserved for this stage: earlier stages must leave this much. */
   readonly reserve?: Duration;
 }
@@ -96,7 +97,7 @@ export function resolveOptions(
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
     ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),
     ...(reserve !== undefined && { reserveMs: durationMs(reserve, `${id}.reserve`) }),
-    ...(onCut === 'end' && { onCut }),
+    ...(onCut !== undefined && onCut !== 'fail' && { onCut }),
   };
 }
 
@@ -111,9 +112,12 @@ const cacheOf = (
 };
 
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
-  if (onCut !== 'fail' && onCut !== 'end')
-    throw invalid(`${id}.onCut`, `must be "fail" or "end", not "${String(onCut)}"`);
-  if (!streamsOf(use).some((of) => of !== 'chunks'))
+  if (onCut !== 'fail' && onCut !== 'end' && onCut !== 'restart')
+    throw invalid(`${id}.onCut`, `must be "fail", "end" or "restart", not "${String(onCut)}"`);
+  const streamed = streamsOf(use);
+  if (onCut === 'restart' && streamed.includes('entries'))
+    throw invalid(`${id}.onCut`, 'cannot be "restart" for a function: it goes on from resumeFrom, or yields the same again');
+  if (!streamed.some((of) => of !== 'chunks'))
     throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }
 

@@ -1,5 +1,5 @@
 import { sourcesOf } from '../plan/binding.js';
-import { cacheKeyOf, isStage, type StagePlan, type Step } from '../plan/plan.js';
+import { cacheKeyOf, isStage, type StagePlan, type Step, type StreamPlan } from '../plan/plan.js';
 import { streamedFields } from '../plan/streams.js';
 import { takenBy } from '../stages/traits.js';
 import { invalid } from './invalid.js';
@@ -9,7 +9,7 @@ import { invalid } from './invalid.js';
  * `INVALID_PIPELINE` for an edge that an option rules out.
  */
 export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
-  const streams: Record<string, { from: string; of: string }> = {};
+  const streams: Record<string, StreamPlan> = {};
   for (const { field, edge, collected } of streamedFields(step, earlier)) {
     const { from, of } = edge;
     const producer = earlier.find(({ id }) => id === from) as StagePlan;
@@ -24,7 +24,7 @@ export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
         `cannot be used with a stream: "${step.id}" reads ${from}.${of} before it is known which call wins; ${whole}`,
       );
     }
-    streams[field] = edge;
+    streams[field] = { ...edge, ...(producer.onCut === 'restart' && { restarts: true }) };
     markStreamed(producer, of, earlier);
   }
   return Object.keys(streams).length === 0 ? step : { ...step, streams };

@@ -266,7 +266,7 @@ const stage = z
       .optional(),
     reserveMs: ms('Time that earlier stages leave for it').optional(),
     streams: z
-      .record(z.string(), z.strictObject({ from: id, of: streamName }))
+      .record(z.string(), z.strictObject({ from: id, of: streamName, restarts: z.literal(true).optional() }))
       .optional()
       .meta({ description: 'Fields of the input that are read while another stage makes them' }),
     streamed: z
@@ -275,9 +275,12 @@ const stage = z
       .optional()
       .meta({ description: 'Its streams that other stages read; `chunks`: of audio, which callers hear' }),
     onCut: z
-      .literal('end')
+      .enum(['end', 'restart'])
       .optional()
-      .meta({ description: 'A streamed answer that breaks off and cannot be continued ends with what there is' }),
+      .meta({
+        description:
+          'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it',
+      }),
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];

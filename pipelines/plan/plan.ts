@@ -55,10 +55,10 @@ export interface StagePlan extends Alternative {
   /** Its streams that other stages read; `chunks`: pieces of its audio, which callers hear while it is made. */
   readonly streamed?: readonly string[];
   /**
-   * If a streamed answer breaks off and no attempt can continue it: the stage fails, or ends with what there is. Absent:
-   * `fail`.
+   * If a streamed answer breaks off and no attempt can continue it: the stage ends with what there is; or the next answer takes its place, if
+   * nothing was made of it. Otherwise, and absent, it fails.
    */
-  readonly onCut?: 'end';
+  readonly onCut?: 'end' | 'restart';
 }
 
 /** An edge on which a stage reads another one's output while it is made. */
@@ -67,6 +67,8 @@ export interface StreamPlan {
   readonly from: string;
   /** Which of its streams: `sentences`, `tokens`, `entries`. */
   readonly of: string;
+  /** The stage may start over (`onCut`). Absent: it does not. */
+  readonly restarts?: true;
 }
 
 /** What serves a stage. */

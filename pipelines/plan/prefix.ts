@@ -24,7 +24,7 @@ function prefixedStep(step: Step, prefix: string): Step {
   }
   if ('streams' in step && step.streams) {
     renamed.streams = Object.fromEntries(
-      Object.entries(step.streams).map(([field, { from, of }]) => [field, { from: `${prefix}/${from}`, of }]),
+      Object.entries(step.streams).map(([field, edge]) => [field, { ...edge, from: `${prefix}/${edge.from}` }]),
     );
   }
   for (const key of ['body', 'otherwise']) if (key in renamed) renamed[key] = graph(renamed[key] as Graph);

@@ -51,7 +51,7 @@ export interface StageCall {
   /** Streams of its output that other stages read. */
   readonly writes?: readonly string[];
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
-  readonly onCut?: 'end';
+  readonly onCut?: 'end' | 'restart';
   /** With `reads`: timeout of one entry, in milliseconds. */
   readonly entryMs?: number;
   readonly priority?: Priority;
@@ -93,6 +93,8 @@ export interface ChannelRef {
   readonly path: string;
   /** Which of its streams. */
   readonly of: string;
+  /** Its producer may start over until something is made of what it has written. Absent: it does not. */
+  readonly restarts?: true;
 }
 
 /** Identifies a call within a run: the stage's path and what serves it, since alternatives are separate calls. */

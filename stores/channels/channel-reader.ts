@@ -1,5 +1,5 @@
 import type { Json } from '../../pipelines/json.js';
-import { type ChannelEnd, type ChannelLog, type ChannelName, hashAfter, startHash } from './channel.js';
+import { type ChannelEnd, type ChannelLog, type ChannelName, hashAfter, startHash, VOID } from './channel.js';
 import { lost } from './channel-writer.js';
 
 /** An entry as read. */
@@ -35,12 +35,12 @@ const LOOK_MS = 500;
  * How long a channel that was there, or entries that were, may be missing, in milliseconds: a live writer stores them
  * again within a second of the store's return.
  */
-const GONE_MS = 15_000;
+export const GONE_MS = 15_000;
 
 /**
- * The entries of a channel in order, as they are committed; returns its end. Waits for a channel that does not exist
- * yet until the signal aborts, for a store that cannot be reached 15 s. Throws `STREAM_LOST` if entries that a reader
- * has seen, or needs, no longer exist, and the signal's reason.
+ * The entries of a channel in order, as they are committed; returns its end, that of a void one at once. Waits for a channel that does
+ * not exist yet until the signal aborts, for one of a later generation, which has existed, and for a store that cannot be reached 15 s.
+ * Throws `STREAM_LOST` if entries that a reader has seen, or needs, no longer exist, and the signal's reason.
  */
 export async function* readChannel(
   log: ChannelLog,
@@ -49,7 +49,7 @@ export async function* readChannel(
 ): AsyncGenerator<ReadEntry, ChannelEnd> {
   let number = after?.number ?? 0;
   let hash = after === undefined || (number === 0 && after.hash === undefined) ? startHash(name) : after.hash;
-  let seen = number > 0;
+  let seen = number > 0 || (name.generation ?? 0) > 0;
   let missingSince: number | undefined;
   let changed = false;
   let wake: () => void = () => undefined;
@@ -62,6 +62,7 @@ export async function* readChannel(
       signal.throwIfAborted();
       changed = false;
       const held = await log.read(name, number, MOST_AT_ONCE).catch(() => 'away' as const);
+      if (held !== 'away' && held?.end === VOID) return { as: 'void' };
       if (held === 'away') {
         missingSince ??= performance.now();
         if (performance.now() - missingSince > GONE_MS) throw lost(name);

@@ -8,7 +8,9 @@ import {
   type ChannelName,
   type Entry,
   hashAfter,
+  nextGeneration,
   type Restoration,
+  startHash,
 } from './channel.js';
 
 export interface WriterOptions {
@@ -101,6 +103,30 @@ export class ChannelWriter {
     }
   }
 
+  /**
+   * Lets the stage that writes these channels start over: they are void, and the writers returned write those of the next generation.
+   * Undefined if a reader has kept what one of them holds: nothing changes then. Throws what `settled` throws.
+   */
+  static async startOver(writers: readonly ChannelWriter[]): Promise<readonly ChannelWriter[] | undefined> {
+    await Promise.all(writers.map((writer) => writer.settled()));
+    const [first] = writers;
+    if (!first) return undefined;
+    const log = first.#log;
+    const { signal, ttlMs } = first.#options;
+    const channels = writers.map((writer) => ({ name: writer.#name, owner: writer.#owner }));
+    for (;;) {
+      signal.throwIfAborted();
+      const standing = await log.startOver(channels, ttlMs).catch((error: unknown) => {
+        if (error instanceof MillraceError) throw error;
+        return 'away' as const;
+      });
+      if (standing === 'taken') throw taken(first.#name);
+      if (standing === 'kept') return undefined;
+      if (standing === 'void') return writers.map((writer) => writer.#again());
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
   /** Number of entries, committed or not. */
   get count(): number {
     return this.#from + this.#entries.length;
@@ -189,6 +215,15 @@ export class ChannelWriter {
     }
   }
 
+  /** The writer of the next generation, which is there and empty. */
+  #again(): ChannelWriter {
+    this.#endStored = true;
+    this.close();
+    const name = nextGeneration(this.#name);
+    const held = { count: 0, hash: startHash(name), from: 0, entries: [] };
+    return new ChannelWriter(this.#log, name, this.#owner, this.#options, held);
+  }
+
   async #send(): Promise<'held' | 'taken' | 'full'> {
     const count = this.#stored;
     const total = this.count;
@@ -219,7 +254,9 @@ export class ChannelWriter {
     const held = await this.#log.read(this.#name, 0, 0);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);
-    return await this.#log.restore(this.#name, { ...write, entries: this.#entries.slice(), from: this.#from });
+    const done = await this.#log.restore(this.#name, { ...write, entries: this.#entries.slice(), from: this.#from });
+    if (done === 'kept') throw lost(this.#name);
+    return done;
   }
 
   /** Hash of the entries before number `count`; undefined before the first kept one. */

@@ -8,6 +8,8 @@ export interface ChannelName {
   readonly path: string;
   /** Which of its outputs: `sentences`, `tokens`, `chunks`. */
   readonly of: string;
+  /** How often its producer had started over before. Absent: never. */
+  readonly generation?: number;
 }
 
 /** An entry as stored: the hash of everything before it, and its value as JSON. A committed entry never changes. */
@@ -18,8 +20,11 @@ export interface Entry {
 
 /** Closes a channel. */
 export interface ChannelEnd {
-  /** `done`: the producer has ended. `cut`: it could not continue, and its author accepts what is there. */
-  readonly as: 'done' | 'cut';
+  /**
+   * `done`: the producer has ended. `cut`: it could not continue, and its author accepts what is there. `void`: it has started over; the
+   * channel of the next generation takes the place of this one.
+   */
+  readonly as: 'done' | 'cut' | 'void';
   /** What the producer returns when it is tried again: its work is not repeated. */
   readonly outcome?: Json;
 }
@@ -61,13 +66,30 @@ export interface Restoration extends Omit<Write, 'count' | 'hash'> {
   readonly from: number;
 }
 
+/** A channel and its writer. */
+export interface Owned {
+  readonly name: ChannelName;
+  readonly owner: string;
+}
+
 /** Where channels are kept. All operations are atomic, and reject if the store cannot be reached or is out of memory. */
 export interface ChannelLog {
   /** Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty. */
   open(name: ChannelName, owner: string, ttlMs: number): Promise<Held>;
   append(name: ChannelName, write: Write): Promise<Standing>;
-  /** Replaces what the store has, from entry `from` on, unless another writer has the channel. */
-  restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken'>;
+  /**
+   * Replaces what the store has, from entry `from` on, unless another writer has the channel. It counts as kept from then
+   * on: what the store has lost may include that a reader kept it. The generations before are void: `kept` if the store has
+   * lost that, and a reader has kept one since.
+   */
+  restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken' | 'kept'>;
+  /**
+   * Makes open channels of one run void, drops their entries, and creates those of the next generation, empty, with the
+   * same writers. All of them or none: `kept` if one is kept, has ended or is lost.
+   */
+  startOver(channels: readonly Owned[], ttlMs: number): Promise<'void' | 'kept' | 'taken'>;
+  /** Something was made of its entries: the channel cannot become void any more. `gone`: the store has lost it. */
+  keep(name: ChannelName): Promise<'kept' | 'void' | 'gone'>;
   /** At most `most` entries from number `from` on; undefined if there is no channel. */
   read(name: ChannelName, from: number, most: number): Promise<Held | undefined>;
   /** A reader has no more need of entries below `number`. */
@@ -76,8 +98,22 @@ export interface ChannelLog {
   listen(name: ChannelName, wake: () => void): () => void;
 }
 
+/** The channel that takes the place of one that becomes void. */
+export const nextGeneration = (name: ChannelName): ChannelName => ({ ...name, generation: (name.generation ?? 0) + 1 });
+
+/** The void channels whose place one has taken, the first one first. */
+export const generationsBefore = (name: ChannelName): readonly ChannelName[] =>
+  Array.from({ length: name.generation ?? 0 }, (_, generation) => ({ ...name, generation }));
+
+/** What a channel is called within its stage. */
+export const calledWithin = ({ of, generation = 0 }: ChannelName): string =>
+  generation === 0 ? of : `${of}~${generation}`;
+
+/** The end of a void channel, as stored. */
+export const VOID = JSON.stringify({ as: 'void' } satisfies ChannelEnd);
+
 /** Hash of no entry: that of the channel's name, so that entries of another channel never fit. */
-export const startHash = ({ run, path, of }: ChannelName): string => digest(`${run}\n${path}\n${of}`);
+export const startHash = (name: ChannelName): string => digest(`${name.run}\n${name.path}\n${calledWithin(name)}`);
 
 /** Hash of all entries up to and including `entry`. */
 export const hashAfter = ({ before, text }: Entry): string => digest(`${before}\n${text}`);

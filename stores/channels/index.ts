@@ -4,3 +4,4 @@ export { type Position, type ReadEntry, readChannel } from './channel-reader.js'
 export { ChannelWriter } from './channel-writer.js';
 export { MemoryChannelLog } from './memory-log.js';
 export { RedisChannelLog } from './redis-log.js';
+export { keepChannel, readStream, type StreamPosition } from './stream-reader.js';

@@ -1,12 +1,17 @@
 import {
   type ChannelLog,
   type ChannelName,
+  calledWithin,
   type Entry,
+  generationsBefore,
   type Held,
   MOST_BYTES,
+  nextGeneration,
+  type Owned,
   type Restoration,
   type Standing,
   startHash,
+  VOID,
   type Write,
 } from './channel.js';
 
@@ -17,6 +22,8 @@ interface Kept {
   from: number;
   entries: Entry[];
   end: string | undefined;
+  /** A reader has made something of its entries. */
+  kept: boolean;
   readonly readers: Map<string, number>;
 }
 
@@ -31,8 +38,7 @@ export class MemoryChannelLog implements ChannelLog {
   }
 
   async open(name: ChannelName, owner: string): Promise<Held> {
-    const made = () => ({ count: 0, hash: startHash(name), from: 0, entries: [], end: undefined, readers: new Map() });
-    const kept: Kept = this.#channels.get(keyOf(name)) ?? { owner, ...made() };
+    const kept = this.#channels.get(keyOf(name)) ?? emptyChannel(name, owner);
     kept.owner = owner;
     this.#channels.set(keyOf(name), kept);
     return held(kept, kept.from, Number.POSITIVE_INFINITY);
@@ -55,9 +61,18 @@ export class MemoryChannelLog implements ChannelLog {
     return 'held';
   }
 
-  async restore(name: ChannelName, { owner, from, entries, after, end }: Restoration): Promise<'held' | 'taken'> {
+  async restore(
+    name: ChannelName,
+    { owner, from, entries, after, end }: Restoration,
+  ): Promise<'held' | 'taken' | 'kept'> {
     const before = this.#channels.get(keyOf(name));
     if (before && before.owner !== owner) return 'taken';
+    const earlier = generationsBefore(name).map((each) => [each, this.#channels.get(keyOf(each))] as const);
+    if (earlier.some(([, channel]) => channel?.kept && channel.end !== VOID)) return 'kept';
+    for (const [each, channel] of earlier) {
+      this.#channels.set(keyOf(each), { ...(channel ?? emptyChannel(each, '')), end: VOID });
+      this.#wake(each);
+    }
     this.#channels.set(keyOf(name), {
       owner,
       from,
@@ -65,10 +80,37 @@ export class MemoryChannelLog implements ChannelLog {
       hash: after,
       entries: [...entries],
       end: end ?? before?.end,
+      kept: true,
       readers: before?.readers ?? new Map(),
     });
     this.#wake(name);
     return 'held';
+  }
+
+  async startOver(channels: readonly Owned[]): Promise<'void' | 'kept' | 'taken'> {
+    const open = channels.filter(({ name }) => this.#channels.get(keyOf(name))?.end !== VOID);
+    for (const { name, owner } of channels) {
+      const channel = this.#channels.get(keyOf(name));
+      const writer = channel?.end === VOID ? this.#channels.get(keyOf(nextGeneration(name)))?.owner : channel?.owner;
+      if (channel && (channel.owner !== owner || writer !== owner)) return 'taken';
+      if (!channel || (channel.end !== VOID && (channel.end !== undefined || channel.kept))) return 'kept';
+    }
+    for (const { name, owner } of open) {
+      const channel = this.#channels.get(keyOf(name)) as Kept;
+      channel.end = VOID;
+      channel.entries = [];
+      this.#channels.set(keyOf(nextGeneration(name)), emptyChannel(nextGeneration(name), owner));
+      this.#wake(name);
+    }
+    return 'void';
+  }
+
+  async keep(name: ChannelName): Promise<'kept' | 'void' | 'gone'> {
+    const channel = this.#channels.get(keyOf(name));
+    if (!channel) return 'gone';
+    if (channel.end === VOID) return 'void';
+    channel.kept = true;
+    return 'kept';
   }
 
   async read(name: ChannelName, from: number, most: number): Promise<Held | undefined> {
@@ -105,7 +147,12 @@ export class MemoryChannelLog implements ChannelLog {
   }
 }
 
-const keyOf = ({ run, path, of }: ChannelName): string => JSON.stringify([run, path, of]);
+const keyOf = (name: ChannelName): string => JSON.stringify([name.run, name.path, calledWithin(name)]);
+
+const emptyChannel = (name: ChannelName, owner: string): Kept => ({
+  ...{ owner, count: 0, hash: startHash(name), from: 0, entries: [], end: undefined, kept: false },
+  readers: new Map(),
+});
 
 const bytesOf = (entries: readonly Entry[]): number =>
   entries.reduce((sum, { before, text }) => sum + before.length + Buffer.byteLength(text), 0);

@@ -2,15 +2,19 @@ import type { Redis } from 'ioredis';
 import {
   type ChannelLog,
   type ChannelName,
+  calledWithin,
   type Entry,
+  generationsBefore,
   type Held,
   MOST_BYTES,
+  nextGeneration,
+  type Owned,
   type Restoration,
   type Standing,
   startHash,
   type Write,
 } from './channel.js';
-import { append, type HeldReply, open, passed, read, restore } from './scripts.js';
+import { append, type HeldReply, keep, open, passed, read, restore, startOver } from './scripts.js';
 import { Wakeups } from './wakeups.js';
 
 /** Channels in the state store: a hash and a list of entries for each, in the slot of their run. */
@@ -41,13 +45,14 @@ export class RedisChannelLog implements ChannelLog {
     return standing;
   }
 
-  async restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken'> {
+  async restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken' | 'kept'> {
     const { owner, from, entries, after, end = '', ttlMs } = write;
     const keys = keysOf(name);
+    const before = generationsBefore(name).map((each) => keysOf(each)[0]);
     const total = from + entries.length;
     const done = await restore(
       this.#redis,
-      keys,
+      [...keys, ...before],
       owner,
       from,
       total,
@@ -57,8 +62,20 @@ export class RedisChannelLog implements ChannelLog {
       keys[0],
       ...entries.map(storedOf),
     );
-    this.#wakeups.wake(keys[0]);
+    for (const key of [keys[0], ...before]) this.#wakeups.wake(key);
     return done;
+  }
+
+  async startOver(channels: readonly Owned[], ttlMs: number): Promise<'void' | 'kept' | 'taken'> {
+    const keys = channels.flatMap(({ name }) => [...keysOf(name), ...keysOf(nextGeneration(name))]);
+    const given = channels.flatMap(({ name, owner }) => [owner, startHash(nextGeneration(name))]);
+    const done = await startOver(this.#redis, keys, ttlMs, ...given);
+    for (const { name } of channels) this.#wakeups.wake(keysOf(name)[0]);
+    return done;
+  }
+
+  keep(name: ChannelName): Promise<'kept' | 'void' | 'gone'> {
+    return keep(this.#redis, keysOf(name));
   }
 
   async read(name: ChannelName, from: number, most: number): Promise<Held | undefined> {
@@ -76,8 +93,8 @@ export class RedisChannelLog implements ChannelLog {
 }
 
 /** The state's key is also the name under which changes are published. */
-function keysOf({ run, path, of }: ChannelName): readonly [state: string, entries: string] {
-  const state = `millrace:channel:{${run}}:${path}:${of}`;
+function keysOf(name: ChannelName): readonly [state: string, entries: string] {
+  const state = `millrace:channel:{${name.run}}:${name.path}:${calledWithin(name)}`;
   return [state, `${state}:entries`];
 }
 

@@ -1,5 +1,5 @@
 import { script } from '../redis/index.js';
-import type { Standing } from './channel.js';
+import { type Standing, VOID } from './channel.js';
 
 type Keys = readonly [state: string, entries: string];
 
@@ -92,8 +92,9 @@ redis.call('pexpire', KEYS[2], ARGV[6])
 if more > 0 or ARGV[8] ~= '' then redis.call('publish', ARGV[9], ARGV[4]) end
 return 'held'`);
 
+/** The state keys of the generations before follow those of the channel: they are void; `kept` if a reader keeps one that is not. */
 export const restore = script<
-  Keys,
+  readonly [state: string, entries: string, ...before: string[]],
   [
     owner: string,
     from: number,
@@ -104,18 +105,68 @@ export const restore = script<
     channel: string,
     ...entries: string[],
   ],
-  'held' | 'taken'
+  'held' | 'taken' | 'kept'
 >(`${PUSH}
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
+for i = 3, #KEYS do
+  local s = redis.call('hmget', KEYS[i], 'end', 'kept')
+  if s[2] and s[1] ~= '${VOID}' then return 'kept' end
+end
+for i = 3, #KEYS do
+  if redis.call('exists', KEYS[i]) == 0 then
+    redis.call('hset', KEYS[i], 'owner', '', 'count', 0, 'hash', '', 'from', 0, 'bytes', 0)
+  end
+  redis.call('hset', KEYS[i], 'end', '${VOID}')
+  redis.call('pexpire', KEYS[i], ARGV[5])
+  redis.call('publish', KEYS[i], '')
+end
 redis.call('del', KEYS[2])
 local bytes = push(8)
-redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3], 'hash', ARGV[4], 'bytes', bytes)
+redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3], 'hash', ARGV[4], 'bytes', bytes, 'kept', 1)
 if ARGV[6] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[6]) end
 redis.call('pexpire', KEYS[1], ARGV[5])
 redis.call('pexpire', KEYS[2], ARGV[5])
 redis.call('publish', ARGV[7], ARGV[3])
 return 'held'`);
+
+/**
+ * For each channel four keys: its own and those of the next generation; and two arguments: its writer, and the hash of no entry in the
+ * next generation. A repeated call whose reply was lost changes nothing.
+ */
+export const startOver = script<
+  readonly string[],
+  [ttlMs: number, ...writersAndHashes: string[]],
+  'void' | 'kept' | 'taken'
+>(`
+local last = #KEYS / 4 - 1
+for i = 0, last do
+  local s = redis.call('hmget', KEYS[i * 4 + 1], 'owner', 'end', 'kept')
+  local owner = ARGV[i * 2 + 2]
+  if s[1] and s[1] ~= owner then return 'taken' end
+  if s[2] == '${VOID}' then
+    if redis.call('hget', KEYS[i * 4 + 3], 'owner') ~= owner then return 'taken' end
+  elseif not s[1] or s[2] or s[3] then return 'kept' end
+end
+for i = 0, last do
+  local state, entries, after, afterEntries = KEYS[i * 4 + 1], KEYS[i * 4 + 2], KEYS[i * 4 + 3], KEYS[i * 4 + 4]
+  if redis.call('hget', state, 'end') ~= '${VOID}' then
+    redis.call('hset', state, 'end', '${VOID}', 'bytes', 0)
+    redis.call('pexpire', state, ARGV[1])
+    redis.call('del', entries, after, afterEntries)
+    redis.call('hset', after, 'owner', ARGV[i * 2 + 2], 'count', 0, 'hash', ARGV[i * 2 + 3], 'from', 0, 'bytes', 0)
+    redis.call('pexpire', after, ARGV[1])
+    redis.call('publish', state, '')
+  end
+end
+return 'void'`);
+
+export const keep = script<Keys, [], 'kept' | 'void' | 'gone'>(`
+local s = redis.call('hmget', KEYS[1], 'owner', 'end')
+if not s[1] then return 'gone' end
+if s[2] == '${VOID}' then return 'void' end
+redis.call('hset', KEYS[1], 'kept', 1)
+return 'kept'`);
 
 /** Nothing if there is no channel. */
 export const read = script<Keys, [from: number, most: number], HeldReply | null>(`${STATE}

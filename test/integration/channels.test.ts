@@ -17,7 +17,8 @@ afterAll(() => {
   subscriber.disconnect();
 });
 
-const keyOf = ({ run, path, of }: ChannelName) => `millrace:channel:{${run}}:${path}:${of}`;
+const keyOf = ({ run, path, of, generation = 0 }: ChannelName) =>
+  `millrace:channel:{${run}}:${path}:${of}${generation > 0 ? `~${generation}` : ''}`;
 
 channelContract('Redis', () => ({
   log: (mostBytes) => new RedisChannelLog(redis, subscriber, mostBytes === undefined ? {} : { mostBytes }),

@@ -15,7 +15,7 @@ export function byCosine(vectors: readonly Float32Array[], query: Float32Array):
 }
 
 /** A small random generator of known quality: numbers in [0, 1). */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -59,6 +59,9 @@ export const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessions
 /** Producers are in the stage's own graph, so their paths begin like its own. */
 function channelsOf({ id, streams = {} }: StagePlan, path: string): NonNullable<StageCall['reads']> {
   const prefix = path.slice(0, path.length - id.length);
-  const entries = Object.entries(streams).map(([field, { from, of }]) => [field, { path: `${prefix}${from}`, of }]);
+  const entries = Object.entries(streams).map(([field, { from, of, restarts }]) => [
+    field,
+    { path: `${prefix}${from}`, of, ...(restarts && { restarts }) },
+  ]);
   return Object.fromEntries(entries) as NonNullable<StageCall['reads']>;
 }

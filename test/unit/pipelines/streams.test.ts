@@ -39,6 +39,14 @@ describe('a streaming edge', () => {
     expect(speak.input).toEqual({ text: { $op: 'sentences', of: [{ $ref: 'answer.text' }] } });
   });
 
+  it('tells readers that its producer may start over', () => {
+    const { answer, speak } = stagesOf({ answer: { onCut: 'restart' } });
+    expect(answer.onCut).toBe('restart');
+    expect(speak.streams).toEqual({ text: { from: 'answer', of: 'sentences', restarts: true } });
+    for (const onCut of ['end', 'fail'] as const)
+      expect(stagesOf({ answer: { onCut } }).speak.streams).toEqual({ text: { from: 'answer', of: 'sentences' } });
+  });
+
   it('is explained, with the reason where it is collected', () => {
     const textOf = (given?: Given) =>
       explanationText(explain(narrator(given), { groupsOf, isInline }, () => undefined));
@@ -59,6 +67,7 @@ describe('a streaming edge', () => {
     ['answer.hedge', { answer: { hedge: { after: '1s' } } }],
     ['answer.onCut', { answer: { onCut: 'maybe' } }],
     ['speak.onCut', { speak: { onCut: 'end' } }],
+    ['speak.onCut', { speak: { onCut: 'restart' } }],
   ])('refuses %s', (field, given) => {
     expect(() => narrator(given as Given)).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
     expect(() => narrator(given as Given)).toThrow(field);
@@ -116,8 +125,8 @@ const poolOf = (model: string): PoolDescription => ({
 });
 
 describe('the interpreter', () => {
-  const context = () => {
-    const { plan } = narrator();
+  const context = (given?: Given) => {
+    const { plan } = narrator(given);
     return { plan, placement: place(plan, poolOf, 'q'), tenant: 't' };
   };
   const served = (output: JsonObject) => ({
@@ -144,6 +153,18 @@ describe('the interpreter', () => {
     };
     const { output } = await runInProcess({ question: 'q' }, context(), { runner: { streams: true, run }, run: 'r' });
     expect(output).toEqual({ speech: 'spoken' });
+  });
+
+  it('tells both stages of an edge that the producer may start over', async () => {
+    const calls = new Map<string, StageCall>();
+    const run = async (_: JsonObject, call: StageCall) => {
+      calls.set(call.stage, call);
+      return served(call.stage === 'answer' ? { text: 'One. Two.' } : { audio: 'spoken' });
+    };
+    const given = context({ answer: { onCut: 'restart' } });
+    await runInProcess({ question: 'q' }, given, { runner: { streams: true, run }, run: 'r' });
+    expect(calls.get('answer')).toMatchObject({ writes: ['sentences'], onCut: 'restart' });
+    expect(calls.get('speak')?.reads).toEqual({ text: { path: 'answer', of: 'sentences', restarts: true } });
   });
 
   it.each([

@@ -121,6 +121,7 @@ describe('a function that yields', () => {
     expect(await run(summing(producer()), { n: 4 })).toMatchObject({ code: 'STREAM_CUT' });
     const ends = await run(summing(producer(), adding(), { onCut: 'end' }), { n: 4 });
     expect(ends.output).toMatchObject({ items: [valueAt(1, 0), valueAt(1, 1)] });
+    expect(() => summing(producer(), adding(), { onCut: 'restart' })).toThrow('made.onCut');
   });
 
   it('is ended when the run is cancelled, and yields nothing more', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Backend } from '../../../../activities/connectors/connector.js';
 import { createConnectors } from '../../../../activities/connectors/index.js';
@@ -72,8 +72,20 @@ const limited: Behaviour = (response) => {
   events(response).end(`${tell(HALF)}data: ${JSON.stringify({ error })}\n\n`);
 };
 
+interface Asked {
+  readonly timeout?: object;
+  readonly onCut?: string;
+  readonly channels?: MemoryChannelLog;
+  /** Awaited by the voice before it has said something. */
+  readonly speaking?: () => Promise<void>;
+}
+
 /** Runs a question through an LLM that behaves as told, call by call, and a voice. */
-async function ask(server: 'vllm' | 'other', options: object, ...behaviours: readonly Behaviour[]) {
+async function ask(
+  server: 'vllm' | 'other',
+  { channels = new MemoryChannelLog(), speaking = async () => undefined, ...options }: Asked,
+  ...behaviours: readonly Behaviour[]
+) {
   let calls = 0;
   const llm = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -101,6 +113,7 @@ async function ask(server: 'vllm' | 'other', options: object, ...behaviours: rea
       endpoint,
       async invoke({ input }) {
         said.push(String(input.text));
+        await speaking();
         return { output: { audio: audioOf(String(input.text)) } };
       },
       probe: async () => undefined,
@@ -128,7 +141,7 @@ async function ask(server: 'vllm' | 'other', options: object, ...behaviours: rea
     ...idleParts(),
     pools,
     streams: {
-      channels: new MemoryChannelLog(),
+      channels,
       join: async (_, pieces) => audioOf(pieces.map(textOf).join(' ')) as unknown as Artifact,
     },
     metrics,
@@ -137,7 +150,7 @@ async function ask(server: 'vllm' | 'other', options: object, ...behaviours: rea
   const narrator = pipeline('narrator', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
     const timeout = limits(SILENT_MS);
     const retry = { attempts: 2, backoff: { initial: '10ms' } } as const;
-    const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { timeout, retry, ...options });
+    const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { timeout, retry, ...(options as object) });
     const { audio } = stage('speak', synthesize({ model: 'tts' }), { text: told.sentences });
     return { text: told.text, audio };
   });
@@ -221,6 +234,31 @@ describe('a streamed answer whose second attempt says something else', () => {
     const options = { timeout, onCut: 'end' };
     const { output, said } = await ask('other', options, thenResets(tell(HALF)), says('Something else. Yes.'));
     expect(output?.text).toBe(SENTENCES[0]);
+    expect(said).toEqual(SENTENCES.slice(0, 1));
+  });
+
+  it('starts over with it where nothing has been heard, if its author wants that', async () => {
+    const options = { timeout, onCut: 'restart' };
+    const channels = new MemoryChannelLog();
+    const end = async () => (await channels.read({ run: 'r', path: 'answer', of: 'sentences' }, 0, 0))?.end;
+    const speaking = () => vi.waitFor(async () => expect(await end()).toBe('{"as":"void"}'), LIMIT);
+    const answers = [thenResets(tell(HALF)), says('Something else. Yes.')];
+    const { output, said } = await ask('other', { ...options, channels, speaking }, ...answers);
+    expect(output?.text).toBe('Something else. Yes.');
+    expect(said).toEqual([SENTENCES[0], 'Something else.', 'Yes.']);
+    expect(textOf(output?.audio as unknown as Artifact)).toBe('Something else. Yes.');
+  });
+
+  it('is cut where a sentence has been heard, whatever its author wants', async () => {
+    const options = { timeout, onCut: 'restart' };
+    const channels = new MemoryChannelLog();
+    const heard = async () => (await channels.read({ run: 'r', path: 'speak', of: 'chunks' }, 0, 0))?.count;
+    const again: Behaviour = async (response, given) => {
+      await vi.waitFor(async () => expect(await heard()).toBe(1), LIMIT);
+      await says('Something else. Yes.')(response, given);
+    };
+    const { code, said } = await ask('other', { ...options, channels }, thenResets(tell(HALF)), again);
+    expect(code).toBe('STREAM_CUT');
     expect(said).toEqual(SENTENCES.slice(0, 1));
   });
 
