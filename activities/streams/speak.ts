@@ -47,8 +47,8 @@ interface Sentence {
 
 /** What is to be spoken. */
 interface Source {
-  /** The sentences behind a position. `kept`: whether a piece is committed. */
-  sentences(after: StreamPosition, kept: () => boolean): AsyncGenerator<Sentence>;
+  /** The sentences behind those that are spoken. `chunks` grows with what is. */
+  sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence>;
   /**
    * Keeps the stream before the first piece is committed; false if its producer has started over, and the piece is void.
    * Absent: it cannot start over.
@@ -82,7 +82,9 @@ export async function speakStream<T extends Served>(
   if (!source) throw new MillraceError('INTERNAL', `the call of "${call.stage}" names no channel of "${field}"`);
   const { path, of, restarts = false } = source;
   const reader = call.path ?? call.stage;
-  async function* sentences(after: StreamPosition, kept: () => boolean): AsyncGenerator<Sentence> {
+  async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
+    const after = chunks.at(-1)?.next ?? { number: 0 };
+    const kept = () => chunks.length > 0;
     const entries = readStream(parts.channels, { run, path, of }, { signal, after, reader, kept });
     try {
       for (;;) {
@@ -113,13 +115,15 @@ export async function speakWhole<T extends Served>(
   serve: Serve<T>,
   onChunk: OnChunk = () => undefined,
 ): Promise<T | undefined> {
-  const pieces = await piecesOf(Array.isArray(text) ? text.join(' ') : String(text ?? ''), attempt.signal);
+  const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
+  const pieces = await piecesOf(whole, attempt.signal);
   const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
   if (texts.length < 2) return undefined;
-  async function* sentences({ number }: StreamPosition): AsyncGenerator<Sentence> {
-    for (const [i, piece] of pieces.entries()) {
-      if (i >= number) yield { text: piece, next: { number: i + 1, hash: '' } };
-    }
+  async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
+    const first = chunks.at(-1)?.next.number ?? 0;
+    const rest = first === 0 ? undefined : behind(whole, chunks.map(({ text }) => text).join(''));
+    const left = rest === undefined ? pieces.slice(first) : await piecesOf(rest, attempt.signal);
+    for (const [i, piece] of left.entries()) yield { text: piece, next: { number: first + i + 1, hash: '' } };
   }
   const found = new Map<string, T>();
   const one = async (text: string) => found.get(text) ?? (await serve({ [field]: text }, attempt));
@@ -140,6 +144,20 @@ async function piecesOf(text: string, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
   }
   return [...pieces, ...splitter.end()];
+}
+
+/**
+ * The rest of a text behind what is spoken of it, whose white space may differ: a stream that was lost had other pieces than the text
+ * has sentences. Undefined if the text does not begin with it.
+ */
+function behind(whole: string, spoken: string): string | undefined {
+  let at = 0;
+  for (const character of spoken.replace(/\s+/gu, '')) {
+    while (/\s/u.test(whole.charAt(at))) at += 1;
+    if (!whole.startsWith(character, at)) return undefined;
+    at += character.length;
+  }
+  return whole.slice(at);
 }
 
 async function speak<T extends Served>(
@@ -163,7 +181,7 @@ async function speak<T extends Served>(
     let generation = last?.next.generation ?? 0;
     let started = generation;
     let served: T | undefined;
-    for await (const { text, next } of sentences(last?.next ?? { number: 0 }, () => chunks.length > 0)) {
+    for await (const { text, next } of sentences(chunks)) {
       if ((next.generation ?? 0) !== generation) {
         // Nothing was committed of the text before.
         generation = next.generation ?? 0;

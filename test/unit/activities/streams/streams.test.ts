@@ -8,7 +8,7 @@ import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
-import { type ChannelEnd, MemoryChannelLog, readChannel } from '../../../../stores/channels/index.js';
+import { type ChannelEnd, ChannelWriter, MemoryChannelLog, readChannel } from '../../../../stores/channels/index.js';
 
 const ANSWER = 'One sentence is here. A second one follows. And a third one ends it.';
 const PIECES = ['One sentence is here.', ' A second one follows.', ' And a third one ends it.'];
@@ -390,6 +390,30 @@ describe('a whole text that is heard while it is spoken', () => {
     const given = { call, attempt: attemptOf('r3', own.signal), field: 'text', text };
     const never = async () => Promise.reject(new Error('called'));
     await expect(speakWhole(parts(new MemoryChannelLog()), given, never)).rejects.toThrow('the run was cancelled');
+  });
+
+  it('goes on behind what was spoken of a stream that was lost, whose entries are other pieces than its sentences', async () => {
+    const channels = new MemoryChannelLog();
+    const entries = ['One sentence. A second one.', 'A third one. And a fourth.'];
+    const options = { signal: signal(), ttlMs: 60_000 };
+    const writer = await ChannelWriter.open(channels, { run: 'r4', path: 'said', of: 'entries' }, options);
+    await writer.end({ as: 'done' }, ...entries.map((value) => ({ value })));
+    const said: string[] = [];
+    const serve = async ({ text }: JsonObject) => {
+      if (said.length === 1 && text === entries[1]) throw new MillraceError('STREAM_LOST', 'gone');
+      said.push(String(text));
+      return reply(text);
+    };
+    const reads = { text: { path: 'said', of: 'entries' } };
+    const streaming = { call: { ...call, reads, entryMs: 60_000 }, attempt: attemptOf('r4', signal()), field: 'text' };
+    await expect(speakStream(parts(channels), streaming, serve)).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    const outcome = await speakWhole(
+      parts(channels),
+      { call, attempt: attemptOf('r4', signal()), field: 'text', text: entries },
+      serve,
+    );
+    expect(said).toEqual(['One sentence. A second one.', 'A third one.', 'And a fourth.']);
+    expect(outcome?.output).toEqual({ audio: { uri: said.map((text) => `<${text}>`).join('+') } });
   });
 
   it('is left to a single call if it is a single sentence', async () => {
