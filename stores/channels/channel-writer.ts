@@ -161,8 +161,8 @@ export class ChannelWriter {
 
   /** Resolves when everything added so far is committed. Rejects as `add` throws, and with the signal's reason. */
   async settled(): Promise<void> {
-    this.#write();
-    while (this.#writing !== undefined) await this.#writing;
+    // What is added while a write ends is no part of it.
+    for (this.#write(); this.#writing !== undefined; this.#write()) await this.#writing;
     if (this.#failure !== undefined) throw this.#failure;
   }
 

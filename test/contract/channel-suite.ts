@@ -76,6 +76,18 @@ export function channelContract(called: string, storeOf: () => ChannelStore): vo
       expect(late.entries).toEqual(early.entries);
     });
 
+    it('commits the end at whatever moment of a write it is added', async () => {
+      const log = storeOf().log();
+      for (let turns = 0; turns < 30; turns++) {
+        const name = named();
+        const writer = await open(log, name);
+        writer.add('one');
+        for (let i = 0; i < turns; i++) await undefined;
+        await writer.end({ as: 'done' }, 'two');
+        expect(await log.read(name, 0, 9)).toMatchObject({ count: 2, end: '{"as":"done"}' });
+      }
+    });
+
     it('goes on behind a position, and refuses one of another history', async () => {
       const log = storeOf().log();
       const name = named();
