@@ -49,9 +49,12 @@ export class AttemptText {
     try {
       this.#text.push(delta);
     } catch (error) {
-      if (!(error instanceof Diverged)) return this.#options.fail(error);
-      this.#startingOver = this.#startOver();
-      this.#startingOver.catch(this.#options.fail);
+      const { fail } = this.#options;
+      if (!(error instanceof Diverged)) fail(error);
+      else {
+        this.#startingOver = this.#startOver();
+        this.#startingOver.catch(fail);
+      }
     }
   }
 

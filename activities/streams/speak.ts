@@ -7,7 +7,13 @@ import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
-import { type ChannelLog, ChannelWriter, keepChannel, readStream, type StreamPosition } from '../../stores/channels/index.js';
+import {
+  type ChannelLog,
+  ChannelWriter,
+  keepChannel,
+  readStream,
+  type StreamPosition,
+} from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { entryValue } from './code-streams.js';

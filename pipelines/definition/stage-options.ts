@@ -116,7 +116,10 @@ function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): vo
     throw invalid(`${id}.onCut`, `must be "fail", "end" or "restart", not "${String(onCut)}"`);
   const streamed = streamsOf(use);
   if (onCut === 'restart' && streamed.includes('entries'))
-    throw invalid(`${id}.onCut`, 'cannot be "restart" for a function: it goes on from resumeFrom, or yields the same again');
+    throw invalid(
+      `${id}.onCut`,
+      'cannot be "restart" for a function: it goes on from resumeFrom, or yields the same again',
+    );
   if (!streamed.some((of) => of !== 'chunks'))
     throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }

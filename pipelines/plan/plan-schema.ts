@@ -274,13 +274,10 @@ const stage = z
       .min(1)
       .optional()
       .meta({ description: 'Its streams that other stages read; `chunks`: of audio, which callers hear' }),
-    onCut: z
-      .enum(['end', 'restart'])
-      .optional()
-      .meta({
-        description:
-          'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it',
-      }),
+    onCut: z.enum(['end', 'restart']).optional().meta({
+      description:
+        'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it',
+    }),
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];

@@ -150,7 +150,12 @@ async function ask(
   const narrator = pipeline('narrator', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
     const timeout = limits(SILENT_MS);
     const retry = { attempts: 2, backoff: { initial: '10ms' } } as const;
-    const told = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { timeout, retry, ...(options as object) });
+    const told = stage(
+      'answer',
+      chat({ model: 'llm' }),
+      { prompt: input.question },
+      { timeout, retry, ...(options as object) },
+    );
     const { audio } = stage('speak', synthesize({ model: 'tts' }), { text: told.sentences });
     return { text: told.text, audio };
   });

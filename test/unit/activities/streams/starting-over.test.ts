@@ -43,7 +43,10 @@ function newRun(channels: ChannelLog = new MemoryChannelLog()) {
     channels,
     id,
     /** An attempt of the producer. */
-    async produce(serve: (producing: Producing) => Promise<{ output: JsonObject }>, of = producer()): Promise<Produced> {
+    async produce(
+      serve: (producing: Producing) => Promise<{ output: JsonObject }>,
+      of = producer(),
+    ): Promise<Produced> {
       const deltas: string[] = [];
       const { signal } = new AbortController();
       const about = { run: id, call: of, signal, onDelta: (text: string) => void deltas.push(text) };
@@ -333,7 +336,12 @@ describe('whatever happens at the same time', () => {
         }
       }
     })();
-    const answers = [ANSWER, ANOTHER, 'One sentence is here. But then it is another one. So it ends.', 'It is a fourth.'];
+    const answers = [
+      ANSWER,
+      ANOTHER,
+      'One sentence is here. But then it is another one. So it ends.',
+      'It is a fourth.',
+    ];
     speaking.catch(() => undefined);
     let last: Produced | undefined;
     for (let attempts = 0; attempts < 4 && last?.text === undefined && last?.code !== 'STREAM_CUT'; attempts++) {

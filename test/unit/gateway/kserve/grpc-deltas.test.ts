@@ -1,3 +1,4 @@
+import http2 from 'node:http2';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
@@ -6,7 +7,13 @@ import { inspectorOf, toInt16 } from '../../../../media/index.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
-import { inferenceService, readBytes, readTexts, tensorsOf, textTensor } from '../../../../protocols/open-inference/index.js';
+import {
+  inferenceService,
+  readBytes,
+  readTexts,
+  tensorsOf,
+  textTensor,
+} from '../../../../protocols/open-inference/index.js';
 import { freePort } from '../../../support/free-port.js';
 import { narrates } from '../../../support/kserve-pipelines.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
@@ -16,15 +23,17 @@ import { wavFile } from '../../../support/wav-samples.js';
 
 const Service = makeGenericClientConstructor(inferenceService, 'GRPCInferenceService');
 type Response = { outputs: never[]; raw_output_contents: Buffer[]; parameters: Record<string, JsonObject>; id: string };
-type Stream = Readable & { write(request: object): void; end(): void; cancel(): void };
+type Stream = Readable & { write(request: object): void; end(): void };
 
 let gateway: TestGateway;
+let port: number;
 let client: Client & { ModelStreamInfer(): Stream };
 /** The events of the run. */
 let told: () => Iterable<RunEvent>;
 
 beforeEach(async () => {
-  const grpc = { host: '127.0.0.1', port: await freePort() };
+  port = await freePort();
+  const grpc = { host: '127.0.0.1', port };
   const events = {
     async *follow() {
       let i = 0;
@@ -34,7 +43,7 @@ beforeEach(async () => {
   gateway = await testGateway({}, { pipelines: [narrates], grpc, events });
   await gateway.app.ready();
   const options = { 'grpc.enable_http_proxy': 0 };
-  client = new Service(`127.0.0.1:${grpc.port}`, credentials.createInsecure(), options) as unknown as typeof client;
+  client = new Service(`127.0.0.1:${port}`, credentials.createInsecure(), options) as unknown as typeof client;
 });
 afterEach(async () => {
   client.close();
@@ -102,7 +111,12 @@ describe('ModelStreamInfer with deltas', () => {
       { ...piece, number: '0', text: 'One. ', at: '0', outputs: ['speech'] },
       { ...piece, outputs: ['reply'] },
       { ...piece, number: '1', text: 'Two.', at: '5', outputs: ['speech'] },
-      { run: expect.any(String), plan: narrates.plan.version, triton_final_response: true, outputs: ['reply', 'speech'] },
+      {
+        run: expect.any(String),
+        plan: narrates.plan.version,
+        triton_final_response: true,
+        outputs: ['reply', 'speech'],
+      },
     ]);
     const files = responses.flatMap((response) => {
       const speech = tensorsOf(response as never).get('speech');
@@ -155,18 +169,32 @@ describe('ModelStreamInfer with deltas', () => {
     const events = 400;
     let read = 0;
     told = function* () {
-      for (; read < events; read++) yield delta('x'.repeat(100_000));
+      while (read < events) {
+        read += 1;
+        yield delta('x'.repeat(10_000));
+      }
     };
     ends(await stored(0.1));
-    const stream = client.ModelStreamInfer();
+    // A client of gRPC reads ahead; this one reads nothing.
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    session.on('error', () => undefined);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/inference.GRPCInferenceService/ModelStreamInfer',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
     stream.on('error', () => undefined);
-    stream.write(request());
+    const message = inferenceService.ModelStreamInfer?.requestSerialize(request()) ?? Buffer.alloc(0);
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(message.length, 1);
+    stream.write(Buffer.concat([prefix, message]));
     let before = -1;
     while (read === 0 || read !== before) {
       before = read;
       await sleep(100);
     }
     expect(read).toBeLessThan(events);
-    stream.cancel();
+    session.destroy();
   });
 });
