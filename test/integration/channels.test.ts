@@ -10,6 +10,8 @@ let subscriber: Redis;
 beforeAll(async () => {
   redis = testRedis();
   subscriber = testRedis();
+  // Each test has a log of its own on it.
+  subscriber.setMaxListeners(0);
   await Promise.all([connected(redis, 30_000), connected(subscriber, 30_000)]);
 });
 afterAll(() => {
