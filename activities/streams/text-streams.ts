@@ -44,9 +44,7 @@ export class TextStreams {
     const own = { signal: options.signal, ttlMs: channelTtlMs(call) };
     for (let generation = 0; ; generation += 1) {
       const writers = await allOpen(
-        writes.map(
-          async (of) => [of, await ChannelWriter.open(log, { run, path, of, generation }, own)] as const,
-        ),
+        writes.map(async (of) => [of, await ChannelWriter.open(log, { run, path, of, generation }, own)] as const),
       );
       if (!writers.some(([, { before }]) => before.end?.as === 'void')) return new TextStreams(options, writers);
       for (const [, writer] of writers) writer.close();
@@ -82,7 +80,13 @@ export class TextStreams {
   async startOver(): Promise<TextStreams | undefined> {
     for (const { sink } of this.#streams) sink.end();
     const writers = await ChannelWriter.startOver(this.#streams.map(({ writer }) => writer));
-    return writers && new TextStreams(this.#options, writers.map((writer, i) => [this.#streams[i]?.of ?? '', writer]));
+    return (
+      writers &&
+      new TextStreams(
+        this.#options,
+        writers.map((writer, i) => [this.#streams[i]?.of ?? '', writer]),
+      )
+    );
   }
 
   /** Nothing more is added. What has no boundary yet belongs to no entry: the next attempt decides. */
