@@ -114,9 +114,11 @@ function batchesOf({ face, pipeline, most }: Model, items: readonly Item[]): (re
 
 /**
  * Holds as many of the tenant's slots as there are further runs until the response is sent: what a request keeps in memory is
- * bounded as that of so many requests. Throws `TOO_MANY_STREAMS`.
+ * bounded as that of so many requests. Throws `TOO_MANY_STREAMS` and `REQUEST_ABORTED`.
  */
 function holdSlots({ streams }: GatewayDeps, reply: FastifyReply, tenant: string, slots: number): void {
+  // It may have been closed before: then it does not say so again.
+  if (reply.raw.destroyed) throw new MillraceError('REQUEST_ABORTED', 'the client disconnected before its runs began');
   const held: (() => void)[] = [];
   reply.raw.once('close', () => {
     for (const leave of held) leave();

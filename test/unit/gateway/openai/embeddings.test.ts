@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { Authenticator, RequestRate } from '../../../../gateway/index.js';
 import { embedModel } from '../../../../pipelines/catalog/index.js';
@@ -148,6 +148,31 @@ describe('more texts than a run takes', () => {
     expect((await post(numbers(6 * 64))).json()).toMatchObject({ error: { code: 'TOO_MANY_STREAMS' } });
     expect(started()).toHaveLength(0);
     for (let i = 0; i < 3; i++) expect((await post(numbers(2 * 64))).statusCode).toBe(200);
+  });
+
+  test('hold no slots for a client that left before they were taken', async () => {
+    const authenticator = new Authenticator({ by: 'loopback' }, pino({ level: 'silent' }));
+    let counted: () => void = () => undefined;
+    const counting = new Promise<void>((resolve) => {
+      counted = resolve;
+    });
+    const charge = vi.spyOn(authenticator, 'charge').mockReturnValueOnce(counting);
+    await reopen({ maxStreamsOfTenant: 4 }, { authenticator });
+    const url = await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+    const client = new AbortController();
+    const sent = fetch(`${url}/v1/embeddings`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'embed', input: numbers(4 * 64) }),
+      signal: client.signal,
+    }).catch(() => undefined);
+    await vi.waitFor(() => expect(charge).toHaveBeenCalled());
+    client.abort();
+    await sent;
+    await vi.waitFor(() => expect(gateway.lines).toContainEqual(expect.objectContaining({ status: 499 })));
+    counted();
+    await new Promise(setImmediate);
+    expect((await post(numbers(2 * 64))).statusCode).toBe(200);
   });
 
   test('count as many requests', async () => {
