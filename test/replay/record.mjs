@@ -192,7 +192,8 @@ const POOLS = {
   tts: ['triton', 'synthesize'],
 };
 const poolOf = (model) => {
-  const [connector, kind] = POOLS[model];
+  const [connector, kind] = POOLS[model] ?? [];
+  if (kind === undefined) return undefined;
   return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream', 'tools', 'structured-output']) };
 };
 
