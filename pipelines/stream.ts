@@ -48,6 +48,19 @@ export function streamedInputs(input: z.ZodType): ReadonlyMap<string, z.ZodType>
   );
 }
 
+const lists = new WeakSet<z.ZodType>();
+
+/** A list whose values are also a stream, `entries`. */
+export function streamed(list: z.ZodArray): z.ZodArray {
+  // Not as metadata: the schema is shown to callers.
+  lists.add(list);
+  return list;
+}
+
+/** The schema of the stream `entries` of such a list; undefined for any other value. */
+export const entriesOf = (schema: z.ZodType): z.ZodType | undefined =>
+  lists.has(schema) && schema instanceof z.ZodArray ? stream('entries', '', schema.element as z.ZodType) : undefined;
+
 /** How a field is derived from another one; undefined when it is not. */
 export const derivation = (schema: z.ZodType): { of: Derived; from: string } | undefined =>
   schema.meta()?.derived as { of: Derived; from: string } | undefined;

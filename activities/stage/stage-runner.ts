@@ -9,6 +9,7 @@ import {
   produceText,
   type SpeakingParts,
   type SpokenChunk,
+  StepStreams,
   speakStream,
   speakWhole,
 } from '../streams/index.js';
@@ -50,6 +51,12 @@ export class StageRunner {
   /** Whether stages can read and write channels. */
   get streams(): boolean {
     return this.#parts.streams !== undefined;
+  }
+
+  /** The streams of steps that the interpreter runs itself in this process; undefined without channels. */
+  stepStreams(run: string, signal: AbortSignal): StepStreams | undefined {
+    const { streams } = this.#parts;
+    return streams && new StepStreams(streams.channels, run, signal);
   }
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */

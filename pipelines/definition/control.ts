@@ -1,3 +1,4 @@
+import type { Stream } from '../stream.js';
 import type { Pipeline } from './defined.js';
 import type { Assignable, Bind, Bound, Ref } from './reference.js';
 import type { Synchronous } from './refused.js';
@@ -16,6 +17,22 @@ export interface Control {
     otherwise: () => B & Synchronous<B>,
   ): Ref<Bound<A> | Bound<B>>;
 
+  /**
+   * As below, over a stream: if everything in it is inline, `body` runs for each entry as soon as it is there, and `entries` is a stream of
+   * its values, in order.
+   */
+  each<T, B>(
+    id: string,
+    over: Assignable<Stream<T>>,
+    body: (item: Ref<T>, index: Ref<number>) => B & Synchronous<B>,
+    options: EachOptions & { readonly onFailure: 'null' },
+  ): Ref<(Bound<B> | null)[]> & { readonly entries: Ref<Stream<Bound<B> | null>> };
+  each<T, B>(
+    id: string,
+    over: Assignable<Stream<T>>,
+    body: (item: Ref<T>, index: Ref<number>) => B & Synchronous<B>,
+    options?: EachOptions,
+  ): Ref<Bound<B>[]> & { readonly entries: Ref<Stream<Bound<B>>> };
   /** Runs the graph of `body` for each item, several at once. The value is a list in the items' order. */
   each<T, B>(
     id: string,

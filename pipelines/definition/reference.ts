@@ -5,7 +5,7 @@ import { isJsonObject, type Json } from '../json.js';
 import type { Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
-import { derivation, type Stream, type StreamInput } from '../stream.js';
+import { derivation, entriesOf, type Stream, type StreamInput } from '../stream.js';
 import { invalid } from './invalid.js';
 import { fieldOf, fieldsOf } from './schema.js';
 import type { GraphScope } from './scope.js';
@@ -161,6 +161,8 @@ const insteadOf = (key: string): string | undefined => {
 };
 
 function field(target: Target, key: string, self: unknown): unknown {
+  const entries = key === 'entries' ? entriesOf(target.schema) : undefined;
+  if (entries) return expression('entries', [proxy(target)], entries);
   const name = nameOf(target);
   const schema = fieldOf(target.schema, key);
   if (schema === undefined) {

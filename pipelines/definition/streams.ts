@@ -1,6 +1,6 @@
 import { sourcesOf } from '../plan/binding.js';
-import { cacheKeyOf, isStage, type StagePlan, type Step, type StreamPlan } from '../plan/plan.js';
-import { streamedFields } from '../plan/streams.js';
+import { cacheKeyOf, isStage, type Step, type StreamPlan } from '../plan/plan.js';
+import { type Streaming, streamedFields } from '../plan/streams.js';
 import { takenBy } from '../stages/traits.js';
 import { invalid } from './invalid.js';
 
@@ -8,30 +8,40 @@ import { invalid } from './invalid.js';
  * The step with its streaming edges; the steps that it reads are marked as streamed in `earlier`. Throws
  * `INVALID_PIPELINE` for an edge that an option rules out.
  */
-export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
+export function withStreams<S extends Streaming>(step: S, earlier: Step[]): S {
   const streams: Record<string, StreamPlan> = {};
   for (const { field, edge, collected } of streamedFields(step, earlier)) {
     const { from, of } = edge;
-    const producer = earlier.find(({ id }) => id === from) as StagePlan;
-    const whole = `pass ${from}.${of === 'entries' ? 'items' : 'text'}, which is read when the stage has ended`;
-    if (takenBy(step).includes(field) && sourcesOf(cacheKeyOf(step)).includes(from)) {
-      throw invalid(`${step.id}.cache`, `its key is a text that is not finished when ${from}.${of} is read; ${whole}`);
-    }
+    const producer = earlier.find(({ id }) => id === from) as Streaming;
+    if (isStage(step)) checkCacheKey(step, field, edge, producer);
     if (collected !== undefined) continue;
-    if (producer.policy.hedge) {
+    if (isStage(producer) && producer.policy.hedge) {
       throw invalid(
         `${from}.hedge`,
-        `cannot be used with a stream: "${step.id}" reads ${from}.${of} before it is known which call wins; ${whole}`,
+        `cannot be used with a stream: "${step.id}" reads ${from}.${of} before it is known which call wins; ${instead(edge, producer)}`,
       );
     }
-    streams[field] = { ...edge, ...(producer.onCut === 'restart' && { restarts: true }) };
+    const restarts = isStage(producer) && producer.onCut === 'restart';
+    streams[field] = { ...edge, ...(restarts && { restarts }) };
     markStreamed(producer, of, earlier);
   }
   return Object.keys(streams).length === 0 ? step : { ...step, streams };
 }
 
-function markStreamed(producer: StagePlan, of: string, earlier: Step[]): void {
-  const at = earlier.findIndex((step) => isStage(step) && step.id === producer.id);
+function checkCacheKey(step: Extract<Streaming, { input: unknown }>, field: string, edge: StreamPlan, from: Streaming) {
+  if (!takenBy(step).includes(field) || !sourcesOf(cacheKeyOf(step)).includes(edge.from)) return;
+  const unfinished = `its key is a text that is not finished when ${edge.from}.${edge.of} is read`;
+  throw invalid(`${step.id}.cache`, `${unfinished}; ${instead(edge, from)}`);
+}
+
+/** What to read of a producer instead of its stream. */
+function instead({ from, of }: StreamPlan, producer: Streaming): string {
+  const whole = isStage(producer) ? `${from}.${of === 'entries' ? 'items' : 'text'}` : `the value of ${from}`;
+  return `pass ${whole}, which is read when the stage has ended`;
+}
+
+function markStreamed(producer: Streaming, of: string, earlier: Step[]): void {
+  const at = earlier.findIndex(({ id }) => id === producer.id);
   const streamed = [...new Set([...(producer.streamed ?? []), of])].sort();
   earlier[at] = { ...producer, streamed };
 }

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { agentOf } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
-import { type Graph, type StagePlan, type Step, servedAs } from '../plan/plan.js';
+import { type EachPlan, type Graph, type StagePlan, type Step, servedAs } from '../plan/plan.js';
 import { prefixed } from '../plan/prefix.js';
 import { codeName, codeOf, kindOfUse, kindsByName } from '../stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../stages/kind.js';
+import { derivation, streamed } from '../stream.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import type { Pipeline } from './defined.js';
@@ -113,8 +114,12 @@ export class Tracer {
     const { graph, schema } = this.#graph(id, (inner) =>
       body(reference(`${id}/item`, item, inner) as never, reference(`${id}/index`, z.int(), inner) as never),
     );
-    this.#scope.steps.push({ id, kind: 'each', over: list, concurrency, onFailure, body: graph });
-    return reference(id, z.array(onFailure === 'null' ? schema.nullable() : schema), this.#scope);
+    const step = { id, kind: 'each', over: list, concurrency, onFailure, body: graph } as const;
+    this.#scope.steps.push(withStreams<EachPlan>(step, this.#scope.steps));
+    const values = z.array(onFailure === 'null' ? schema.nullable() : schema);
+    // Read piece by piece, so its values can be as well.
+    const streams = derivation(schemaOf(over)) !== undefined;
+    return reference(id, streams ? streamed(values) : values, this.#scope);
   }
 
   repeat(

@@ -244,6 +244,8 @@ function checkWith({ kind, with: given }: { kind: string; with: JsonObject }, co
   }
 }
 
+const streamPlan = z.strictObject({ from: id, of: streamName, restarts: z.literal(true).optional() });
+
 const stage = z
   .strictObject({
     id,
@@ -266,7 +268,7 @@ const stage = z
       .optional(),
     reserveMs: ms('Time that earlier stages leave for it').optional(),
     streams: z
-      .record(z.string(), z.strictObject({ from: id, of: streamName, restarts: z.literal(true).optional() }))
+      .record(z.string(), streamPlan)
       .optional()
       .meta({ description: 'Fields of the input that are read while another stage makes them' }),
     streamed: z
@@ -310,6 +312,8 @@ const each = z
     concurrency: z.int().min(1).max(256),
     onFailure: z.enum(['fail', 'null', 'drop']),
     body: graph,
+    streams: z.strictObject({ over: streamPlan }).optional(),
+    streamed: z.array(z.literal('entries')).min(1).optional(),
   })
   .meta({ id: 'Each' });
 const repeat = z

@@ -63,7 +63,7 @@ export interface StagePlan extends Alternative {
 
 /** An edge on which a stage reads another one's output while it is made. */
 export interface StreamPlan {
-  /** The stage whose output is read. */
+  /** The stage, or the `each`, whose output is read. */
   readonly from: string;
   /** Which of its streams: `sentences`, `tokens`, `entries`. */
   readonly of: string;
@@ -124,6 +124,10 @@ export interface EachPlan {
   /** Effect of a failed item: ends the run, is null in the list, or is omitted. */
   readonly onFailure: 'fail' | 'null' | 'drop';
   readonly body: Graph;
+  /** `over` is read while another step of the same graph makes it; its binding is the same list, collected. */
+  readonly streams?: Readonly<Record<string, StreamPlan>>;
+  /** Its values are read while it runs. */
+  readonly streamed?: readonly string[];
 }
 
 /**

@@ -4,12 +4,15 @@ import { type Binding, sourcesOf } from './binding.js';
 import {
   type Alternative,
   cacheKeyOf,
+  type EachPlan,
   type Graph,
   isStage,
   type StagePlan,
   type Step,
   type StreamPlan,
 } from './plan.js';
+import { readsOfGraph } from './reads.js';
+import { isInline } from './segments.js';
 
 /** Why an edge that names a stream is read when the stream has ended. */
 export type WhyCollected =
@@ -19,26 +22,31 @@ export type WhyCollected =
   | 'an alternative of one of the two stages does not stream'
   | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
+  | 'an each streams only if all that it runs is inline'
   | 'the reading stage also reads the whole output';
 
-/** A field of a stage's input that names a stream; `collected`: why it is read when the stream has ended. */
+/** A field of a step's input that names a stream; `collected`: why it is read when the stream has ended. */
 export interface StreamedField {
   readonly field: string;
   readonly edge: StreamPlan;
   readonly collected?: WhyCollected;
 }
 
+/** What reads or makes a stream. */
+export type Streaming = StagePlan | EachPlan;
+
 /**
- * The fields of a stage's input that read a stream of another stage of its graph, and whether they can be read while it
+ * The fields of a step's input that read a stream of another step of its graph, and whether they can be read while it
  * is made. `{ "$op": "sentences", "of": [{ "$ref": "answer.text" }] }` is such a field; the operator is also its value
- * where it is collected.
+ * where it is collected. Of an `each` the field is `over`.
  */
-export function streamedFields(stage: StagePlan, earlier: readonly Step[]): StreamedField[] {
-  if (!isJsonObject(stage.input)) return [];
-  return Object.entries(stage.input).flatMap(([field, binding]) => {
+export function streamedFields(step: Streaming, earlier: readonly Step[]): StreamedField[] {
+  const input = isStage(step) ? step.input : { over: step.over };
+  if (!isJsonObject(input)) return [];
+  return Object.entries(input).flatMap(([field, binding]) => {
     const edge = edgeOf(binding as Json, earlier);
     if (!edge) return [];
-    const collected = whyCollected(stage, field, edge, earlier);
+    const collected = whyCollected(step, field, edge, earlier);
     return [{ field, edge, ...(collected !== undefined && { collected }) }];
   });
 }
@@ -49,10 +57,11 @@ function edgeOf(binding: Binding, earlier: readonly Step[]): StreamPlan | undefi
   if (!isJsonObject(source) || typeof source.$ref !== 'string') return undefined;
   const [from = '', field] = source.$ref.split('.');
   const step = earlier.find(({ id }) => id === from);
+  if (step?.kind === 'each' && field === undefined && binding.$op === 'entries') return { from, of: 'entries' };
   return step && isStage(step) && field === STREAMS.get(binding.$op) ? { from, of: binding.$op } : undefined;
 }
 
-/** Streams, each with the field that it is when it is whole. */
+/** Streams of stages, each with the field that it is when it is whole. */
 const STREAMS: ReadonlyMap<string, string> = new Map([
   ['sentences', 'text'],
   ['tokens', 'text'],
@@ -60,27 +69,50 @@ const STREAMS: ReadonlyMap<string, string> = new Map([
 ]);
 
 function whyCollected(
-  stage: StagePlan,
+  reader: Streaming,
   field: string,
   { from, of }: StreamPlan,
   earlier: readonly Step[],
 ): WhyCollected | undefined {
-  const producer = earlier.find(({ id }) => id === from) as StagePlan;
+  const producer = earlier.find(({ id }) => id === from) as Streaming;
+  const own = whyNotMade(producer, of) ?? whyNotTaken(reader, field);
+  if (own !== undefined) return own;
+  if (isQueued(producer) !== isQueued(reader)) return 'one of the two stages is inline, the other queued';
+  if (readsBeside(reader, field).includes(from)) return 'the reading stage also reads the whole output';
+  return undefined;
+}
+
+const EACH_QUEUED = 'an each streams only if all that it runs is inline';
+
+/** An alternative that lacks what its stage streams. */
+const differs = (to: Alternative | string, has: (by: Alternative) => boolean) => typeof to === 'object' && !has(to);
+
+function whyNotMade(producer: Streaming, of: string): WhyCollected | undefined {
+  if (!isStage(producer)) return isInline(producer) ? undefined : EACH_QUEUED;
   if (!streamsOf(producer).includes(of)) return 'the stage does not produce its output piece by piece';
-  if (!takenBy(stage).includes(field)) return 'the reading stage takes the whole only';
   const alternatives = alternativesOf(producer);
   if (alternatives.includes('skip')) return 'the stage may be skipped';
-  const differs = (to: Alternative | string, has: (by: Alternative) => boolean) => typeof to === 'object' && !has(to);
-  if (
-    (producer.kind === 'code' && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of)))) ||
-    (stage.kind === 'code' && alternativesOf(stage).some((to) => differs(to, (by) => takenBy(by).includes(field))))
-  )
+  if (producer.kind === 'code' && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of))))
     return 'an alternative of one of the two stages does not stream';
-  if (stage.kind === 'code' && stage.cache) return 'the cache of the reading stage needs its whole input';
-  if (producer.policy.execution !== stage.policy.execution) return 'one of the two stages is inline, the other queued';
-  const { [field]: _, ...others } = stage.input as Readonly<Record<string, Json>>;
-  if (sourcesOf([others, cacheKeyOf(stage)]).includes(from)) return 'the reading stage also reads the whole output';
   return undefined;
+}
+
+function whyNotTaken(reader: Streaming, field: string): WhyCollected | undefined {
+  if (!isStage(reader)) return isInline(reader) ? undefined : EACH_QUEUED;
+  if (!takenBy(reader).includes(field)) return 'the reading stage takes the whole only';
+  if (reader.kind !== 'code') return undefined;
+  if (alternativesOf(reader).some((to) => differs(to, (by) => takenBy(by).includes(field))))
+    return 'an alternative of one of the two stages does not stream';
+  return reader.cache ? 'the cache of the reading stage needs its whole input' : undefined;
+}
+
+const isQueued = (step: Streaming): boolean => isStage(step) && step.policy.execution === 'queued';
+
+/** The steps that a reader reads beside the stream in a field. */
+function readsBeside(reader: Streaming, field: string): readonly string[] {
+  if (!isStage(reader)) return readsOfGraph(reader.body);
+  const { [field]: _, ...others } = reader.input as Readonly<Record<string, Json>>;
+  return sourcesOf([others, cacheKeyOf(reader)]);
 }
 
 const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly (Alternative | 'skip' | 'cached')[] => [
@@ -110,4 +142,4 @@ export function withHeard(graph: Graph): readonly Step[] {
 
 /** The streams of a step that are read while it runs. */
 export const streamsInto = (step: Step): readonly StreamPlan[] =>
-  isStage(step) && step.streams ? Object.values(step.streams) : [];
+  'streams' in step && step.streams ? Object.values(step.streams) : [];

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../json.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
-import { allSteps, type Graph, isStage, type Plan, type Step } from '../plan/plan.js';
+import { allSteps, type Graph, type Plan, type Step } from '../plan/plan.js';
 import { readsOf } from '../plan/reads.js';
 import { reservedAfter } from '../plan/reserve.js';
 import { isOneSegment } from '../plan/segments.js';
@@ -103,7 +103,7 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
 function withoutUnread(steps: readonly Step[]): readonly Step[] {
   const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
   return steps.map((step) => {
-    if (!isStage(step) || step.streamed === undefined || read.has(step.id)) return step;
+    if (!('streamed' in step) || step.streamed === undefined || read.has(step.id)) return step;
     const { streamed, ...whole } = step;
     return streamed.includes('chunks') ? { ...whole, streamed: ['chunks'] } : whole;
   });

@@ -70,7 +70,10 @@ describe('an interactive run of one segment', () => {
   let served: ServedPipelines;
   beforeAll(async () => {
     const more = { MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs' };
-    served = await servePipelines([ask, fixtures.relayInline] as unknown as Pipeline<never>[], { fast: true, more });
+    served = await servePipelines([ask, fixtures.relayInline, fixtures.relayEach] as unknown as Pipeline<never>[], {
+      fast: true,
+      more,
+    });
   });
   afterAll(() => served.close());
 
@@ -129,6 +132,17 @@ describe('an interactive run of one segment', () => {
       expect(code).toBe('CONTEXT_TOO_LONG');
       await recorded(served, run.id);
       return { id: run.id, value: undefined };
+    });
+  });
+
+  it('runs an each entry by entry', LATE_ONCE, async () => {
+    await wentPast(async () => {
+      const log = new CallLog();
+      const answered = await served.run('relay-each?priority=interactive', { log: log.file, n: 4, ms: 200 });
+      expect(answered.output).toEqual({ items: [0, 1, 2, 3], squared: [0, 1, 4, 9], sum: 14 });
+      const lines = log.lines();
+      expect(lines.indexOf('total 0')).toBeLessThan(lines.indexOf('ticks 3'));
+      return { id: answered.id, value: undefined };
     });
   });
 

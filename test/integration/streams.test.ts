@@ -169,6 +169,34 @@ describe('a streaming edge', () => {
     },
   );
 
+  it('of an each goes on behind what is committed when its worker is killed, and makes nothing again', async () => {
+    const queue = `streams-each-${randomUUID()}`;
+    const log = new CallLog();
+    const [victim, n] = [await WorkerProcess.start(queue), 12];
+    const run = await start(client, fixtures.relayEach, { log: log.file, n, ms: 250 }, queue);
+    const followed = follow(run.workflowId, 'squared', 'entries');
+    await until('some are squared', () => followed.entries.length > 2);
+    await victim.kill();
+    const before = [...followed.entries];
+    const other = await WorkerProcess.start(queue);
+    const { output } = await resultOf(run);
+    await followed.ended;
+    await other.kill('SIGTERM');
+    const items = Array.from({ length: n }, (__, i) => i);
+    const squared = items.map((i) => i * i);
+    expect(output).toEqual({ items, squared, sum: squared.reduce((sum, value) => sum + value, 0) });
+    expect(followed.entries.slice(0, before.length)).toEqual(before);
+    expect(followed.entries.map(({ value }) => (value as { value: number }).value)).toEqual(squared);
+    const lines = log.lines();
+    // Of those whose end was not yet recorded a few are made again.
+    expect(lines.filter((line) => line.startsWith('squares')).length).toBeLessThan(n + n / 2);
+    // The squares were made, and read, beside the numbers.
+    expect(lines.indexOf('squares 0')).toBeLessThan(lines.lastIndexOf(`ticks ${n - 1}`));
+    expect(lines.indexOf('total 0')).toBeLessThan(lines.lastIndexOf(`ticks ${n - 1}`));
+    const history = JSON.stringify(await run.fetchHistory());
+    expect(history).not.toContain('"square"');
+  });
+
   it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
     const queue = `streams-one-slot-${randomUUID()}`;
     const worker = await WorkerProcess.start(queue, { MILLRACE_MAX_ACTIVITIES: '1' });

@@ -122,7 +122,8 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'lastingStage'
   | 'lastingRun'
   | 'relayQueued'
-  | 'relayInline',
+  | 'relayInline'
+  | 'relayEach',
   Pipeline
 >;
 

@@ -209,7 +209,7 @@ export function mistakesOfStreams() {
   });
   // @ts-expect-error it returns, where it has to yield
   codeStream('once', { input: item, entry: z.number() }, async ({ n }) => n);
-  pipeline('wrong', { input: z.object({ n: z.number(), list: z.array(z.number()) }) }, ({ input, stage }) => {
+  pipeline('wrong', { input: z.object({ n: z.number(), list: z.array(z.number()) }) }, ({ input, stage, each }) => {
     const entries = stage('made', made, { n: input.n });
     stage('read', read, { values: entries.entries });
     // @ts-expect-error the items are the list, when it is whole
@@ -222,6 +222,16 @@ export function mistakesOfStreams() {
     stage('read-text', read, { values: stage('chat', chat({ model: 'm' }), { prompt: 'x' }).sentences });
     // @ts-expect-error a stream where one value is needed
     stage('again', made, { n: entries.entries });
+    const mapped = each(
+      'mapped',
+      entries.entries,
+      (n) => stage('map', read, { values: stage('one', made, { n }).entries }).n,
+    );
+    stage('read-mapped', read, { values: mapped.entries });
+    // @ts-expect-error the values of an each are a list, when they are whole
+    stage('read-values', read, { values: mapped });
+    // @ts-expect-error the values of an each over a list are no stream
+    stage('read-each', read, { values: each('listed', input.list, (n) => n).entries });
     return {};
   });
 }

@@ -24,7 +24,14 @@ import {
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
-import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../workflows/interpreter/index.js';
+import {
+  HANDED_BACK,
+  interpret,
+  interrupts,
+  type Pieces,
+  type RunHost,
+  Waits,
+} from '../../workflows/interpreter/index.js';
 
 /** Records the calls of a segment, so that it can be continued after a crash. */
 export interface Journal {
@@ -58,7 +65,7 @@ export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
-export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'streams'>>;
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'streams' | 'stepStreams'>>;
 
 export interface InProcessOptions {
   readonly runner: Runner;
@@ -96,6 +103,27 @@ export class InProcessHost implements RunHost {
 
   get streams(): boolean {
     return this.#options.runner.streams === true;
+  }
+
+  get pieces(): Pieces | undefined {
+    const { runner, run } = this.#options;
+    const steps = runner.stepStreams?.(run, this.#signal);
+    return (
+      steps && {
+        read(channel, reader) {
+          const entries = steps.read(channel, reader);
+          return { next: () => failing(entries.next()) };
+        },
+        async write(path, runMs) {
+          const writer = await failing(steps.write(path, runMs));
+          return {
+            add: (value) => failing(writer.add(value)),
+            end: () => failing(writer.end()),
+            close: () => writer.close(),
+          };
+        },
+      }
+    );
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
@@ -282,6 +310,13 @@ export const runInProcess = async (
   context: RunContext,
   options: InProcessOptions,
 ): Promise<RunResult> => (await interpret(input, context, new InProcessHost(options))) as RunResult;
+
+/** Fails as steps do. */
+const failing = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: unknown) => {
+    if (!(error instanceof MillraceError)) throw error;
+    throw new StageError(error.code, error.message, error.details as JsonObject);
+  });
 
 const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
   new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);

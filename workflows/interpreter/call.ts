@@ -57,7 +57,10 @@ export const insertedBy = (sessionsOf: string | undefined): { readonly insertedB
 export const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessionsOf.indexOf('/') + 1);
 
 /** Producers are in the stage's own graph, so their paths begin like its own. */
-function channelsOf({ id, streams = {} }: StagePlan, path: string): NonNullable<StageCall['reads']> {
+export function channelsOf(
+  { id, streams = {} }: Pick<StagePlan, 'id' | 'streams'>,
+  path: string,
+): NonNullable<StageCall['reads']> {
   const prefix = path.slice(0, path.length - id.length);
   const entries = Object.entries(streams).map(([field, { from, of, restarts }]) => [
     field,

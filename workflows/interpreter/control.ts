@@ -13,7 +13,7 @@ import {
 } from '../../pipelines/plan/index.js';
 import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { each } from './each.js';
+import { eachEntry } from './each-stream.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';
@@ -25,7 +25,7 @@ export type ControlStep = (run: Run, step: Step, scope: Scope, at: At) => Promis
 /** Control-flow steps by kind; each resolves with its value. */
 export const CONTROL_STEPS: Readonly<Record<string, ControlStep>> = {
   when: (run, step, scope, at) => when(run, step as WhenPlan, scope, at),
-  each: (run, step, scope, at) => each(run, step as EachPlan, scope, at),
+  each: (run, step, scope, at) => eachEntry(run, step as EachPlan, scope, at),
   repeat: (run, step, scope, at) => repeat(run, step as RepeatPlan, scope, at),
   race: (run, step, scope, at) => race(run, step as RacePlan, scope, at),
   pipeline: (run, step, scope, at) => pipeline(run, step as SubPipelinePlan, scope, at),

@@ -6,7 +6,7 @@ import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 
 /** Result of an item. */
-type Ended = { readonly ok: Json } | { readonly failed: true };
+export type Ended = { readonly ok: Json } | { readonly failed: true };
 
 /** Runs the graph for each item, `concurrency` items at a time; returns the values in the items' order. */
 export async function each(run: Run, step: EachPlan, scope: Scope, at: At): Promise<Json | Stopped> {
@@ -23,13 +23,16 @@ export async function each(run: Run, step: EachPlan, scope: Scope, at: At): Prom
   };
   await Promise.all(Array.from({ length: Math.min(step.concurrency, list.length) }, lane));
   if (ended.some((end) => end === undefined)) return STOPPED;
-  return (ended as Ended[]).flatMap((end) => {
-    if ('ok' in end) return [end.ok];
-    return step.onFailure === 'drop' ? [] : [null];
-  });
+  return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
 }
 
-async function item(
+/** What an item adds to the values. */
+export function valuesOf({ onFailure }: EachPlan, end: Ended): readonly Json[] {
+  if ('ok' in end) return [end.ok];
+  return onFailure === 'drop' ? [] : [null];
+}
+
+export async function item(
   run: Run,
   step: EachPlan,
   scope: Scope,

@@ -1,7 +1,8 @@
-import type { JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import type {
   Change,
+  ChannelRef,
   Decision,
   EventsTo,
   RunContext,
@@ -52,12 +53,31 @@ export interface RunHost extends StageHost {
   race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T>;
   /** Whether the run should continue in a new history: loops then stop between two rounds or items. */
   full(): boolean;
+  /** Reads and writes the streams of an `each`. Absent where the interpreter has no channels: they are collected. */
+  readonly pieces?: Pieces | undefined;
   /** Receives the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
   /** Tells the workflow `to` that a wait for a person has begun. Absent where there is none. */
   announce?(wait: Wait, to: string): void;
   /** Receives events that only the interpreter sees, of a run that may be followed. Absent where none can be. */
   publish?(event: StageEvent, to: true | EventsTo): void;
+}
+
+/** Streams that the interpreter itself reads and writes. What they throw are `StageError`s, and the cancellation. */
+export interface Pieces {
+  /** The entries of a stream as they are committed; `STREAM_LOST` if the store has lost them. */
+  read(channel: ChannelRef, reader: string): AsyncIterator<Json, void>;
+  /** The stream `entries` of the step at a path. */
+  write(path: string, runMs: number): Promise<PieceWriter>;
+}
+
+export interface PieceWriter {
+  /** Passes a value on. One that was passed on before the interpreter was lost is compared: `STREAM_CUT` if it is another. */
+  add(value: Json): Promise<void>;
+  /** There are no more. */
+  end(): Promise<void>;
+  /** Writes nothing more. */
+  close(): void;
 }
 
 /** What one stage needs from its host. */

@@ -40,7 +40,7 @@ export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
  * awaits: Temporal's sandbox takes a stack trace of every promise of a workflow, most of a run's cost in a worker.
  */
 export const runStep: RunStep = async (run, step, scope, ended, at) => {
-  const streams = channelsRead(step, at.begun);
+  const streams = channelsRead(step, at);
   const begun = at.begun?.get(step.id);
   for (const source of readsOf(step)) {
     // A streamed source has only to have begun.
@@ -55,11 +55,9 @@ export const runStep: RunStep = async (run, step, scope, ended, at) => {
   if (memo.value === undefined) {
     const control = CONTROL_STEPS[step.kind];
     const own = { ...at, memo };
-    const value = await (control
-      ? control(run, step, scope, own)
-      : streams.length > 0
-        ? runReader(run, step, scope, ended, { ...own, reads: true })
-        : runStage(run, step, scope, own));
+    const value = await (streams.length > 0
+      ? runReader(run, step, scope, ended, { ...own, reads: true })
+      : (control ?? runStage)(run, step, scope, own));
     if (value === STOPPED) return false;
     memo.end(value);
   }
@@ -67,7 +65,7 @@ export const runStep: RunStep = async (run, step, scope, ended, at) => {
   return true;
 };
 
-/** A stage that reads channels; if the store loses them, it runs with the collected values. */
+/** A step that reads channels; if the store loses them, it runs with the collected values. */
 async function runReader(
   run: Run,
   step: Step,
@@ -75,11 +73,12 @@ async function runReader(
   ended: ReadonlyMap<string, Promise<boolean>>,
   { reads, ...at }: At,
 ): Promise<Json | Stopped> {
+  const work = CONTROL_STEPS[step.kind] ?? runStage;
   try {
-    return await runStage(run, step, scope, { ...at, ...(reads && { reads }) });
+    return await work(run, step, scope, { ...at, ...(reads && { reads }) });
   } catch (error) {
     if (!isLost(error)) throw error;
     for (const { from } of streamsInto(step)) if (!(await ended.get(from))) return STOPPED;
-    return await runStage(run, step, scope, { ...at, lost: true });
+    return await work(run, step, scope, { ...at, lost: true });
   }
 }

@@ -92,7 +92,9 @@ class PlanMaker {
     let { readable } = around;
     for (let i = this.#choose.int(1, most); i > 0 && (this.#steps < MOST_STEPS || stages.length === 0); i--) {
       const step = this.#step({ ...around, readable });
-      stages.push('policy' in step ? withStreams(step, stages) : step);
+      // Which items of one have called something before its source fails, the reference does not tell.
+      const mayStream = 'policy' in step || (step.kind === 'each' && around.safe);
+      stages.push(mayStream ? withStreams(step, stages) : step);
       readable = [...readable, ...readableOf(step)];
     }
     const fields = ['a', 'b', 'c'].slice(0, this.#choose.int(1, 3));
@@ -105,6 +107,9 @@ class PlanMaker {
 
   #step(around: Around): Step {
     this.#steps += 1;
+    const mayMap = this.#streams && around.safe && around.depth < DEEPEST && around.turns <= MOST_TURNS / 3;
+    if (mayMap && around.readable.some(({ field }) => STREAMED.has(field)) && this.#choose.chance(0.2))
+      return this.#each(`${around.prefix}each${this.#steps}`, { ...around, depth: around.depth + 1 });
     if (this.#streams && this.#choose.chance(0.6))
       return this.#choose.chance(0.4) ? this.#function(around) : this.#streaming(around);
     if (around.depth >= DEEPEST || this.#choose.chance(0.5)) return this.#stage(around, this.#script(around.safe));
@@ -192,10 +197,17 @@ class PlanMaker {
   #each(id: string, around: Around): Step {
     const length = this.#choose.int(0, 3);
     const lists = around.readable.flatMap(({ path, field }): Binding[] =>
-      field === 'list' ? [{ $ref: path }] : STREAMED.has(field) ? [streamOf({ path, field })] : [],
+      field === 'list'
+        ? [{ $ref: path }]
+        : STREAMED.has(field) && field !== 'values'
+          ? [streamOf({ path, field })]
+          : [],
     );
     const made = () => Array.from({ length }, () => binding(this.#choose, around.readable, 1));
-    const over: Binding = this.#choose.chance(0.5) ? made() : lists.length > 0 ? this.#choose.pick(lists) : [];
+    const streams = around.readable.filter(({ field }) => STREAMED.has(field) && field !== 'values');
+    const source = this.#streams && streams.length > 0 && this.#choose.chance(0.7) && this.#choose.pick(streams);
+    const other = () => (this.#choose.chance(0.5) ? made() : lists.length > 0 ? this.#choose.pick(lists) : []);
+    const over: Binding = source ? streamOf(source) : other();
     const own: Readable[] = [
       { path: `${id}/item`, field: 'any' },
       { path: `${id}/item.n`, field: 'n' },
@@ -204,7 +216,8 @@ class PlanMaker {
     const onFailure = this.#choose.pick(['fail', 'null', 'drop'] as const);
     const inner: Around = {
       ...around,
-      readable: [...around.readable, ...own],
+      // Something that reads the whole as well waits for it.
+      readable: [...around.readable.filter((one) => !source || !sameStep(one, source)), ...own],
       turns: around.turns * 3,
       // A failure that ends the item only.
       safe: around.safe && onFailure === 'fail',
@@ -309,11 +322,13 @@ const failing = (choose: Chooser): Script => ({
   code: choose.pick(CODES),
 });
 
-/** What streams while it is made: texts of LLMs, and items of functions. */
-const STREAMED: ReadonlySet<string> = new Set(['told', 'items']);
+/** What streams while it is made: texts of LLMs, items of functions, and values of an `each`. */
+const STREAMED: ReadonlySet<string> = new Set(['told', 'items', 'values']);
+
+const sameStep = (one: Readable, other: Readable): boolean => one.path.split('.')[0] === other.path.split('.')[0];
 
 const streamOf = ({ path, field }: Readable): Binding => ({
-  $op: field === 'items' ? 'entries' : 'sentences',
+  $op: field === 'told' ? 'sentences' : 'entries',
   of: [{ $ref: path }],
 });
 
@@ -326,5 +341,6 @@ function readableOf({ id, ...step }: Step): Readable[] {
     return ['n', 'list', 'text', 'ok', 'missing'].map((field) => ({ path: `${id}.${field}`, field }));
   const whole: Readable = { path: id, field: step.kind === 'each' ? 'list' : 'any' };
   const fields = { when: ['a'], each: [], repeat: ['v', 'round'], race: ['winner', 'value'], pipeline: ['a', 'b'] };
-  return [whole, ...fields[step.kind].map((field) => ({ path: `${id}.${field}`, field: 'any' }))];
+  const values: Readable[] = step.kind === 'each' ? [{ path: id, field: 'values' }] : [];
+  return [whole, ...values, ...fields[step.kind].map((field) => ({ path: `${id}.${field}`, field: 'any' }))];
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt } from '../../../activities/stage/stage-runner.js';
 import { CodeStreams } from '../../../activities/streams/code-streams.js';
-import { produceEntries, produceText, speakStream } from '../../../activities/streams/index.js';
+import { produceEntries, produceText, StepStreams, speakStream } from '../../../activities/streams/index.js';
 import type { Producing } from '../../../activities/streams/produce.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
@@ -83,6 +83,10 @@ export class ScriptedRunner {
 
   get streams(): boolean {
     return this.#channels !== undefined;
+  }
+
+  stepStreams(run: string, signal: AbortSignal): StepStreams | undefined {
+    return this.#channels && new StepStreams(this.#channels, run, signal);
   }
 
   callsOf(run: string): ReadonlyMap<string, number> {
