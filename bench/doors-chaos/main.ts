@@ -64,7 +64,11 @@ let numbers = 0;
 async function turnsAround(scene: Scene, victim: Victim, point: number, random: Seeded): Promise<readonly Turn[]> {
   await scene.whole();
   const timing = point % NAMES.length;
-  const begun = NAMES.map((door, i) => ({ door, number: ++numbers, afterMs: i === timing ? 0 : random.between(0, SPREAD_MS) }));
+  const begun = NAMES.map((door, i) => ({
+    door,
+    number: ++numbers,
+    afterMs: i === timing ? 0 : random.between(0, SPREAD_MS),
+  }));
   // Each step in turn, at a moment of it.
   const step = STEPS[point % STEPS.length] ?? STEPS[0];
   const intoMs = random.between(0, lengthOf(step));
@@ -96,7 +100,8 @@ async function turnsAround(scene: Scene, victim: Victim, point: number, random: 
     const reportedAt = asked.how === 'answered' ? asked.endedAt : undefined;
     const verdict = judge({ stages: CHAIN, starts, completed: new Map(), reportedAt });
     const isBad = FAULTS.includes(asked.how) || verdict.repeated.length > 0 || verdict.twice.length > 0;
-    if (isBad || asked.detail !== undefined) note(`  ${door}: ${asked.how}, ${asked.detail ?? ''} ${isBad ? JSON.stringify(verdict) : ''}`);
+    if (isBad || asked.detail !== undefined)
+      note(`  ${door}: ${asked.how}, ${asked.detail ?? ''} ${isBad ? JSON.stringify(verdict) : ''}`);
     return { door, asked, verdict };
   });
 }

@@ -82,7 +82,11 @@ export class ScriptedModel {
   ): Promise<void> {
     const finish = call ? 'tool_calls' : 'stop';
     const calls = call && [
-      { id: `call_${this.#calls++}`, type: 'function', function: { name: call[0], arguments: JSON.stringify(call[1]) } },
+      {
+        id: `call_${this.#calls++}`,
+        type: 'function',
+        function: { name: call[0], arguments: JSON.stringify(call[1]) },
+      },
     ];
     const common = { id: 'scripted', created: 1, model: 'scripted' };
     if (stream !== true) {

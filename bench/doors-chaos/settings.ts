@@ -36,6 +36,9 @@ export function modelsFile(name: ProcessName, model: string): string {
   const file = path.join(settings.MILLRACE_HOME, `models-${name}.json`);
   const endpoints = [{ url: `${model}/${name}/v1`, device: 'cpu0' }];
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify({ scripted: { connector: 'openai', kind: 'chat', model: 'scripted', endpoints } }));
+  writeFileSync(
+    file,
+    JSON.stringify({ scripted: { connector: 'openai', kind: 'chat', model: 'scripted', endpoints } }),
+  );
   return path.resolve(file);
 }
