@@ -20,8 +20,8 @@ export interface Seen {
 export type Door = (base: string, message: string, seen: Seen) => Promise<string>;
 
 const MODEL = 'clerk';
-/** Longer than a turn with a worker's loss. */
-const PATIENCE_MS = 170_000;
+/** Longer than a turn with a worker's loss. The client does not notice a stream that broke off, and waits until then. */
+const MCP_MS = 60_000;
 const POLL_MS = 500;
 
 const openai = (base: string) => new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none' });
@@ -112,7 +112,7 @@ const mcp: Door = async (base, message, seen) => {
     const { structuredContent } = await client.callTool(
       { name: MODEL, arguments: { message } },
       {
-        timeout: PATIENCE_MS,
+        timeout: MCP_MS,
         onprogress: ({ message: told = '' }) => {
           seen.run ??= /^run (\S+)$/.exec(told)?.[1];
         },
