@@ -134,6 +134,10 @@ function countsOf(turns: readonly Turn[]): Partial<Record<How, number>> {
   return counts;
 }
 
+// Libraries of clients reject promises that nobody holds when their connection breaks; what the client is told is judged.
+process.on('unhandledRejection', (error) =>
+  note(`  a client rejects in the background: ${String(error).slice(0, 200)}`),
+);
 const scene = await Scene.open();
 let status = 1;
 try {
