@@ -25,6 +25,7 @@ const SECTIONS = [
         'spoken questions, live text, long recordings, what to put in front of a live conversation',
       'docs/guides/multimodal.md': 'images, audio, video and files in conversations, and what works on them',
       'docs/guides/agents.md': 'tools, approval by a person, budgets, conversations',
+      'docs/guides/approvals.md': 'what waits for a person, how it is found and decided, from every door',
       'docs/guides/caches.md': 'a semantic cache whose error rate you state, what it knows and how to measure it',
       'docs/guides/rag.md': 'answers from your own passages, with the passages',
       'docs/guides/python-stages.md': 'Python functions as stages',
@@ -38,6 +39,7 @@ const SECTIONS = [
   {
     title: 'For callers',
     pages: {
+      'docs/guides/frameworks.md': 'OpenAI Agents, Vercel AI SDK, LangGraph, pydantic-ai, Mastra, LiteLLM and others, a page each',
       'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
       'docs/reference/python-client.md': 'the Python client',

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,8 @@ const PACKAGES = [
   'openai-agents==0.24.0',
   'pydantic-ai-slim[anthropic,openai]==2.68.0',
 ];
+
+const LITELLM = ['litellm==1.110.2'];
 
 /** What each case must end with. */
 const EXPECTED: Readonly<Record<string, unknown>> = {
@@ -87,9 +89,11 @@ afterAll(async () => {
     process.stderr.write(`${PAGE} is left as it is: ${PROGRAMS.length - answered} of the programs gave no results\n`);
 });
 
+const INSTALLED = path.resolve('.millrace/clients/node');
+
 /** A program of the clients for Node, which are installed once below `.millrace/clients/`. */
 async function nodeClients(program: string): Promise<string> {
-  const installed = path.resolve('.millrace/clients/node');
+  const installed = INSTALLED;
   const wanted = readFileSync(path.join(HERE, 'node/package.json'), 'utf8');
   const marker = path.join(installed, 'installed.json');
   if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
@@ -136,7 +140,7 @@ const PROGRAMS = [
   [
     'LiteLLM',
     async () =>
-      resultsOf(await pythonOf('litellm', ['litellm==1.110.2']), path.join(HERE, 'python/litellm_clients.py')),
+      resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py')),
   ],
   ['A2A', async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py'))],
   [
@@ -152,4 +156,35 @@ test.each(PROGRAMS)('clients for %s work', async (_, ask) => {
   answered += 1;
   const wanted = found.map(({ client, door, name }) => ({ client, door, name, said: EXPECTED[name] }));
   expect(found).toEqual(wanted);
+});
+
+/** The programs of the pages for frameworks, as a reader would copy them. */
+const GUIDES = 'docs/guides/frameworks';
+const BLOCK = /^```(js|python)\n(?:\/\/|#) (\S+)\n([\s\S]*?)^```$/gm;
+const guides = readdirSync(GUIDES).flatMap((page) =>
+  [...readFileSync(path.join(GUIDES, page), 'utf8').matchAll(BLOCK)].map(
+    ([, language = '', file = '', code = '']) => [page, file, language, code] as const,
+  ),
+);
+
+test('every page for a framework has a program', () => {
+  const pages = new Set(guides.map(([page]) => page));
+  expect([...pages].sort()).toEqual(readdirSync(GUIDES).sort());
+});
+
+test.each(guides)('%s: %s prints the answer', async (page, file, language, code) => {
+  let program = process.execPath;
+  let script = path.join(folder, file);
+  if (language === 'js') {
+    await nodeClients();
+    // Beside the installed packages, where Node finds them.
+    script = path.join(INSTALLED, `guide-${file}`);
+  } else {
+    program = await (page === 'litellm.md' ? pythonOf('litellm', LITELLM) : pythonOf('clients', PACKAGES));
+  }
+  writeFileSync(script, code);
+  const env = { ...process.env, MILLRACE_URL: gateway.url, MILLRACE_KEY: 'none' };
+  const { stdout } = await run(program, [script], { env, timeout: CLIENTS_MS });
+  // Mastra asks a pipeline without tools of its own.
+  expect(stdout).toContain(page === 'mastra.md' ? 'You said: What is the weather in Paris?' : 'Results: Paris 21');
 });

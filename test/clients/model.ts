@@ -22,7 +22,7 @@ const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
 
 /**
  * A server of OpenAI's chat completions that does what its user says, since the embedded model is too small to call
- * tools: `CALL weather {"city":"Paris"}` calls a tool, `JSON {"a":1}` answers in JSON, or by the first tool where a client
+ * tools: `CALL weather {"city":"Paris"}` calls a tool, as a question for the weather does, `JSON {"a":1}` answers in JSON, or by the first tool where a client
  * asks for structured output so; results of tools and sizes of images are repeated, other texts come back.
  */
 export async function scriptedModel(): Promise<{ readonly url: string; close(): void }> {
@@ -67,6 +67,9 @@ function saidTo({ messages, tools = [], response_format }: Asked): Said {
   const text = textOf(content);
   const called = [...text.matchAll(/CALL (\S+) (\{[^}]*\})/g)].map(([, name = '', args = '']) => call(name, args));
   if (called.length > 0) return { content: null, tool_calls: called };
+  const [, city] = /What is the weather in (\w+)\?/.exec(text) ?? [];
+  const offered = tools.some(({ function: { name } }) => name === 'weather');
+  if (city !== undefined && offered) return { content: null, tool_calls: [call('weather', JSON.stringify({ city }))] };
   const [, json] = /JSON (\{.*\})/.exec(text) ?? [];
   if (json !== undefined && response_format !== undefined) return { content: json };
   const [first] = tools;

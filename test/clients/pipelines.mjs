@@ -7,6 +7,12 @@ export const full = pipeline('full', { input: chatInput, deadline: '2m' }, ({ in
   return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
 });
 
+/** As in the catalogue, with the scripted model. */
+export const chat = pipeline('chat', { input: chatInput, deadline: '2m' }, ({ input, stage }) => {
+  const answer = stage('answer', converse({ model: 'scripted', maxTokens: 1024 }), input, { execution: 'inline' });
+  return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
+});
+
 const weather = tool({
   name: 'weather',
   version: '1',

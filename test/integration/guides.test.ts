@@ -31,7 +31,11 @@ import { testSettings } from '../support/settings.js';
  */
 
 /** Pages whose model is scripted, since the embedded one calls no tool by itself and takes text alone. */
-const SCRIPTED: ReadonlySet<string> = new Set(['docs/guides/agents.md', 'docs/guides/multimodal.md']);
+const SCRIPTED: ReadonlySet<string> = new Set([
+  'docs/guides/agents.md',
+  'docs/guides/frameworks.md',
+  'docs/guides/multimodal.md',
+]);
 
 /** Calls the tool that it is offered for what the user says, then says what the tool gave. */
 const llm = new ScriptedLlm(({ messages, tools }) => {
