@@ -33,6 +33,7 @@ const PACKAGES = [
 ];
 
 const LITELLM = ['litellm==1.110.2'];
+const LLAMAINDEX = ['llama-index-core==0.14.25', 'llama-index-llms-openai-like==0.8.1'];
 
 /** What each case must end with. */
 const EXPECTED: Readonly<Record<string, unknown>> = {
@@ -44,6 +45,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   image: expect.stringMatching(/An image of \d+ characters\./),
   'second turn': expect.stringContaining('You said: again'),
   agent: expect.stringContaining('Results: Paris 21 | Rome 21'),
+  'one tool': expect.stringContaining('Results: Paris 21'),
   'agent, streamed': expect.stringContaining('Results: Paris 21 | Rome 21'),
   conversation: expect.stringContaining('You said: again'),
   background: expect.stringContaining('Results: Paris 21 | Rome 21'),
@@ -142,6 +144,11 @@ const PROGRAMS = [
     async () =>
       resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py')),
   ],
+  [
+    'LlamaIndex',
+    async () =>
+      resultsOf(await pythonOf('llamaindex', LLAMAINDEX), path.join(HERE, 'python/llamaindex_clients.py')),
+  ],
   ['A2A', async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py'))],
   [
     'A2A 0.3',
@@ -161,6 +168,10 @@ test.each(PROGRAMS)('clients for %s work', async (_, ask) => {
 /** The programs of the pages for frameworks, as a reader would copy them. */
 const GUIDES = 'docs/guides/frameworks';
 const BLOCK = /^```(js|python)\n(?:\/\/|#) (\S+)\n([\s\S]*?)^```$/gm;
+const VENVS: Readonly<Record<string, readonly [name: string, packages: readonly string[]]>> = {
+  'litellm.md': ['litellm', LITELLM],
+  'llamaindex.md': ['llamaindex', LLAMAINDEX],
+};
 const guides = readdirSync(GUIDES).flatMap((page) =>
   [...readFileSync(path.join(GUIDES, page), 'utf8').matchAll(BLOCK)].map(
     ([, language = '', file = '', code = '']) => [page, file, language, code] as const,
@@ -176,11 +187,12 @@ test.each(guides)('%s: %s prints the answer', async (page, file, language, code)
   let program = process.execPath;
   let script = path.join(folder, file);
   if (language === 'js') {
-    await nodeClients();
+    await nodeClients('clients.mjs');
     // Beside the installed packages, where Node finds them.
     script = path.join(INSTALLED, `guide-${file}`);
   } else {
-    program = await (page === 'litellm.md' ? pythonOf('litellm', LITELLM) : pythonOf('clients', PACKAGES));
+    const [venv, packages] = VENVS[page] ?? ['clients', PACKAGES];
+    program = await pythonOf(venv, packages);
   }
   writeFileSync(script, code);
   const env = { ...process.env, MILLRACE_URL: gateway.url, MILLRACE_KEY: 'none' };

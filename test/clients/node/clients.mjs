@@ -1,5 +1,9 @@
 // Clients for Node against a gateway: node clients.mjs URL. Prints a line of JSON for each case.
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Role, SendMessageRequest, TaskState } from '@a2a-js/sdk';
 import { ClientFactory } from '@a2a-js/sdk/client';
 import { createAnthropic } from '@ai-sdk/anthropic';
@@ -10,6 +14,8 @@ import { tool as langchainTool } from '@langchain/core/tools';
 import { ChatOpenAI } from '@langchain/openai';
 import { Agent as MastraAgent } from '@mastra/core/agent';
 import { createTool } from '@mastra/core/tools';
+import { Client as McpClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { Agent, OpenAIProvider, Runner, tool } from '@openai/agents';
 import { tool as aiTool, generateText, Output, stepCountIs, streamText } from 'ai';
 import OpenAI from 'openai';
@@ -309,3 +315,42 @@ for (const [door, useResponsesApi] of [
   }
 }
 process.exit(0);
+
+/** A program of an installed package. */
+const binOf = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), 'node_modules', '.bin', name);
+
+{
+  /** A client that only knows programs, through the proxy to the gateway. */
+  const through = async (ask) => {
+    const client = new McpClient({ name: 'clients', version: '1' });
+    const args = [binOf('mcp-remote'), `${url}/mcp`, '--allow-http', '--transport', 'http-only'];
+    await client.connect(new StdioClientTransport({ command: process.execPath, args, stderr: 'ignore' }));
+    try {
+      return await ask(client);
+    } finally {
+      await client.close();
+    }
+  };
+  await tryAll('mcp-remote', 'mcp', {
+    agent: () =>
+      through(async (client) => {
+        const { structuredContent } = await client.callTool({ name: 'desk', arguments: { message: TWO } });
+        return structuredContent.text;
+      }),
+  });
+}
+
+{
+  const inspect = async (...args) => {
+    const all = [binOf('mcp-inspector'), '--cli', `${url}/mcp`, '--transport', 'http', ...args];
+    const { stdout } = await promisify(execFile)(process.execPath, all);
+    return JSON.parse(stdout);
+  };
+  await tryAll('@modelcontextprotocol/inspector', 'mcp', {
+    'one tool': async () => {
+      const args = ['--method', 'tools/call', '--tool-name', 'desk', '--tool-arg', 'message=What is the weather in Paris?'];
+      const { structuredContent } = await inspect(...args);
+      return structuredContent.text;
+    },
+  });
+}
