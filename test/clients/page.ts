@@ -15,6 +15,7 @@ const DOORS = {
   responses: '`responses`',
   messages: '`messages` (Anthropic)',
   a2a: '`a2a`',
+  mcp: '`mcp`',
 } as const;
 
 const HEAD = `# Clients of agents
