@@ -39,7 +39,8 @@ const SECTIONS = [
   {
     title: 'For callers',
     pages: {
-      'docs/guides/frameworks.md': 'OpenAI Agents, Vercel AI SDK, LangGraph, pydantic-ai, Mastra, LiteLLM and others, a page each',
+      'docs/guides/frameworks.md':
+        'OpenAI Agents, Vercel AI SDK, LangGraph, pydantic-ai, Mastra, LiteLLM and others, a page each',
       'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
       'docs/reference/python-client.md': 'the Python client',

@@ -139,15 +139,10 @@ const PROGRAMS = [
   ['Node', async () => resultsOf(process.execPath, await nodeClients('clients.mjs'))],
   ['A2A 0.3 for Node', async () => resultsOf(process.execPath, await nodeClients('a2a-0-3.mjs'))],
   ['Python', async () => resultsOf(await pythonOf('clients', PACKAGES), path.join(HERE, 'python/clients.py'))],
-  [
-    'LiteLLM',
-    async () =>
-      resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py')),
-  ],
+  ['LiteLLM', async () => resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py'))],
   [
     'LlamaIndex',
-    async () =>
-      resultsOf(await pythonOf('llamaindex', LLAMAINDEX), path.join(HERE, 'python/llamaindex_clients.py')),
+    async () => resultsOf(await pythonOf('llamaindex', LLAMAINDEX), path.join(HERE, 'python/llamaindex_clients.py')),
   ],
   ['A2A', async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py'))],
   [

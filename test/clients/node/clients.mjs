@@ -348,7 +348,14 @@ const binOf = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), 
   };
   await tryAll('@modelcontextprotocol/inspector', 'mcp', {
     'one tool': async () => {
-      const args = ['--method', 'tools/call', '--tool-name', 'desk', '--tool-arg', 'message=What is the weather in Paris?'];
+      const args = [
+        '--method',
+        'tools/call',
+        '--tool-name',
+        'desk',
+        '--tool-arg',
+        'message=What is the weather in Paris?',
+      ];
       const { structuredContent } = await inspect(...args);
       return structuredContent.text;
     },
