@@ -41,6 +41,17 @@ const SECTIONS = [
     pages: {
       'docs/guides/frameworks.md':
         'OpenAI Agents, Vercel AI SDK, LangGraph, pydantic-ai, Mastra, LiteLLM and others, a page each',
+      'docs/guides/frameworks/openai.md': 'a program with OpenAI for Node and Python, run by the tests',
+      'docs/guides/frameworks/openai-agents.md': 'a program with OpenAI Agents SDK, run by the tests',
+      'docs/guides/frameworks/anthropic.md': 'a program with Anthropic for Node and Python, run by the tests',
+      'docs/guides/frameworks/vercel-ai-sdk.md': 'a program with Vercel AI SDK, run by the tests',
+      'docs/guides/frameworks/langgraph.md': 'a program with LangChain and LangGraph, run by the tests',
+      'docs/guides/frameworks/pydantic-ai.md': 'a program with pydantic-ai, run by the tests',
+      'docs/guides/frameworks/mastra.md': 'a program with Mastra, run by the tests',
+      'docs/guides/frameworks/llamaindex.md': 'a program with LlamaIndex, run by the tests',
+      'docs/guides/frameworks/litellm.md': 'a program with LiteLLM, run by the tests',
+      'docs/guides/frameworks/mcp.md': 'a program with MCP in a program, run by the tests',
+      'docs/guides/frameworks/a2a.md': 'a program with A2A in a program, run by the tests',
       'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
       'docs/reference/python-client.md': 'the Python client',
