@@ -30,7 +30,11 @@ const pay = tool({
 });
 export const desk = pipeline(
   'desk',
-  { input: z.object({ message: z.string() }), deadline: '5m' },
+  {
+    input: z.object({ message: z.string() }),
+    openai: { chat: { input: 'message', output: 'text', ignore: ['temperature'] } },
+    deadline: '5m',
+  },
   ({ input, stage }) => {
     const use = agent({ model: 'scripted', instructions: 'You help.', tools: [weather, pay], maxTurns: 4 });
     const answer = stage('answer', use, { prompt: input.message });
