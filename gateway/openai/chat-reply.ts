@@ -249,9 +249,10 @@ export class ChunkWriter {
   /** The remaining chunks of the choice after the text. */
   *end(answer: Answer): Generator<Chunk> {
     const { finish, toolCalls, executed, logprobs } = answer;
-    if (toolCalls.length > 0)
-      yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call, this.#of) })) });
-    else if (!this.#begun) yield this.#chunk({ content: '' });
+    // As OpenAI sends them: clients exist that read the first call of a chunk only.
+    for (const [index, call] of toolCalls.entries())
+      yield this.#chunk({ tool_calls: [{ index, ...callOf(call, this.#of) }] });
+    if (toolCalls.length === 0 && !this.#begun) yield this.#chunk({ content: '' });
     if (logprobs) yield this.#chunk({}, null, logprobsBody(logprobs));
     const extension = {
       ...(executed.length > 0 && { executed_tool_calls: executed }),
