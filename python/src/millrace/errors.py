@@ -83,6 +83,7 @@ NEVER_RETRIED = frozenset(
         "METHOD_NOT_ALLOWED",
         "MODEL_FITS_NOWHERE",
         "MODEL_NOT_CONFIGURED",
+        "MODEL_NOT_LOADED",
         "NOT_CACHED",
         "NOT_RESUMABLE",
         "NOT_WAITING",

@@ -183,7 +183,7 @@ const LOADING: readonly WrongCommand[] = [
   {
     mistake: 'a misspelled kind in the file of models',
     act: () => modelsFile(JSON.stringify({ assistant: { ...pool, kind: 'chatt' } })),
-    says: 'INVALID_SETTING: models.json: assistant.kind: must be one of transcribe, embed, chat, synthesize, classify, detect, generate, infer, rerank, http, or a kind made with defineKind; did you mean "chat"?',
+    says: 'INVALID_SETTING: models.json: assistant.kind: must be one of transcribe, embed, chat, synthesize, classify, detect, generate, infer, rerank, http, a2a, or a kind made with defineKind; did you mean "chat"?',
   },
 ];
 
