@@ -1,6 +1,7 @@
 /** Connections to Redis, scripts, vector sets, checks of a store's configuration, and classification of its errors. */
 
 export { keySegment } from './key-segment.js';
+export { reachedFor } from './reached.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { script } from './script.js';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isFull, keySegment, script } from '../redis/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { keySegment, reachedFor, script } from '../redis/index.js';
 
 /** Raised when the stored format changes its meaning; what is stored in another format then is not found. */
 const FORMAT = 3;
@@ -71,13 +71,5 @@ export function keysIn(tenant: string, own: string): { keys: Keys; own: string }
   return { keys: [`${prefix}:parts`, `${prefix}:about`, `${ofTenant}::expiries`, `${ofTenant}::bytes`], own };
 }
 
-export async function reached<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const [code, what] = isFull(error)
-      ? (['STATE_STORE_FULL', 'is full'] as const)
-      : (['STORE_UNAVAILABLE', 'failed'] as const);
-    throw new MillraceError(code, `the Redis of the sessions ${what}: ${messageOf(error)}`, {}, { cause: error });
-  }
-}
+/** Throws `STORE_UNAVAILABLE` and `STATE_STORE_FULL`. */
+export const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('sessions', work);

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { isFull, keySegment, script } from '../redis/index.js';
+import { keySegment, reachedFor, script } from '../redis/index.js';
 
 /** Each has its own attempts, in the history of the run's delivery. */
 const MOST = 8;
@@ -80,13 +80,4 @@ const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${k
 /** Owners have no line breaks. */
 const nameOf = ({ id, owner = '' }: Pick<Subscription, 'id' | 'owner'>): string => `${owner}\n${id}`;
 
-async function reached<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const [code, what] = isFull(error)
-      ? (['STATE_STORE_FULL', 'is full'] as const)
-      : (['STORE_UNAVAILABLE', 'failed'] as const);
-    throw new MillraceError(code, `the Redis of the subscriptions ${what}: ${messageOf(error)}`, {}, { cause: error });
-  }
-}
+const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('subscriptions', work);
