@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
 import type { PipelineTool } from './tool.js';
 
@@ -21,22 +22,43 @@ const ASKABLE = new Set(['string', 'number', 'integer', 'boolean']);
 /** Keywords that a form's fields may have. */
 const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLength', 'minimum', 'maximum', 'default'];
 
-/** Asks for the decision of a wait. */
-export function formOf({ subject, call, until }: Asked): Elicitation {
+/** Longest reason, in UTF-16 units, as runs take them. */
+const LONGEST_REASON = 2_000;
+
+/** Asks for the decision of a wait; for that on a call of a tool also what else it covers. */
+export function formOf({ subject, call, session, until }: Asked): Elicitation {
   const given = call?.arguments === undefined ? undefined : JSON.stringify(call.arguments);
   const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
   const about =
     call === undefined ? '' : `\n${call.tool} ${cut ?? `(arguments too long to show, sha256 ${call.digest})`}`;
   const confirm = { type: 'boolean', title: 'Approve', description: `Decide before ${until}` };
-  return form(`Approve? ${subject}${about}`, { confirm });
+  const reason = { type: 'string', title: 'Reason', description: REASON, maxLength: LONGEST_REASON };
+  const scope = { type: 'string', title: 'Approves', enum: scopesOf(session), default: 'call', description: SCOPE };
+  return form(`Approve? ${subject}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
-/** The decision in an answer. Undefined if the user has made none: the wait stays open. */
-export function decisionIn({ action, content }: Elicited): boolean | undefined {
-  if (action === 'decline') return false;
+const REASON = 'Optional: why; the model of an agent is told';
+const SCOPE = 'this call, or also later calls of this tool: in this run, in its session';
+const scopesOf = (session: string | undefined): readonly string[] =>
+  session === undefined ? ['call', 'run'] : ['call', 'run', 'session'];
+
+/** What a client's user has decided. */
+export type FormDecision = Pick<AnswerOfRun, 'approved' | 'reason' | 'scope'>;
+
+/**
+ * The decision in an answer. Undefined if the user has made none: the wait stays open. Nobody can mend an answer, so a reason that is too
+ * long is cut, and an unknown scope is that of the call.
+ */
+export function decisionIn({ action, content }: Elicited): FormDecision | undefined {
+  if (action === 'decline') return { approved: false };
   if (action !== 'accept' || !isJsonObject(content as Json)) return undefined;
-  const { confirm } = content as JsonObject;
-  return typeof confirm === 'boolean' ? confirm : undefined;
+  const { confirm, reason, scope } = content as JsonObject;
+  if (typeof confirm !== 'boolean') return undefined;
+  return {
+    approved: confirm,
+    ...(typeof reason === 'string' && reason !== '' && { reason: reason.slice(0, LONGEST_REASON) }),
+    ...(confirm && (scope === 'run' || scope === 'session') && { scope }),
+  };
 }
 
 /** Asks for the fields that a call lacks. Undefined if it lacks none, or one that no form can have, such as a list. */
@@ -61,11 +83,15 @@ export function fieldsIn({ action, content }: Elicited, given: JsonObject): Json
   return { ...(content as JsonObject), ...given };
 }
 
-const form = (message: string, properties: Readonly<Record<string, JsonObject>>): Elicitation => ({
+const form = (
+  message: string,
+  properties: Readonly<Record<string, JsonObject>>,
+  required = Object.keys(properties),
+): Elicitation => ({
   method: 'elicitation/create',
   params: {
     mode: 'form',
     message,
-    requestedSchema: { type: 'object', properties, required: Object.keys(properties) },
+    requestedSchema: { type: 'object', properties, required },
   },
 });

@@ -98,9 +98,9 @@ async function isDecision({ deps, caller }: Serving, body: Json): Promise<boolea
   if (!isJsonObject(body) || 'method' in body) return false;
   const asked = askedBy(body.id);
   if (asked === undefined) return false;
-  const approved = decisionIn((body.result ?? {}) as Elicited);
+  const decided = decisionIn((body.result ?? {}) as Elicited);
   // The client cannot act on a refusal of its response, and the wait may have been decided elsewhere.
-  if (approved !== undefined) await decideAs(deps, caller, { ...asked, approved });
+  if (decided !== undefined) await decideAs(deps, caller, { ...asked, ...decided });
   return true;
 }
 

@@ -93,8 +93,8 @@ export async function answerWaits(
   const { document } = await asProtocol(() => readRun(deps, run, caller));
   const open = new Set(document.waiting?.map(({ nonce }) => nonce));
   for (const [nonce, answer] of Object.entries(answers)) {
-    const approved = open.has(nonce) ? decisionIn(answer as Elicited) : undefined;
-    if (approved !== undefined) await asProtocol(() => decideAs(deps, caller, { run, nonce, approved }));
+    const decided = open.has(nonce) ? decisionIn(answer as Elicited) : undefined;
+    if (decided !== undefined) await asProtocol(() => decideAs(deps, caller, { run, nonce, ...decided }));
   }
 }
 

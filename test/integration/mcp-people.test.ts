@@ -74,6 +74,13 @@ describe('MCP 2026-07-28', () => {
     await own.close();
   });
 
+  it('takes the reason of the decision', async () => {
+    const { own } = await client(() => ({ confirm: false, reason: 'still needed', scope: 'session' }));
+    const { structuredContent } = await own.callTool({ name: 'confirm_reason', arguments: {} });
+    expect(structuredContent).toEqual({ approved: false, reason: 'still needed' });
+    await own.close();
+  });
+
   it('asks for all that a run waits for', async () => {
     const { own, asked } = await client((message) => ({ confirm: message.includes('first') }));
     const { structuredContent } = await own.callTool({ name: 'multi_input', arguments: {} });
