@@ -18,12 +18,13 @@ interface Asked {
  * unless its author has the parameter ignored.
  */
 export function givesLogprobs({ face, form, outputs, pipeline }: Model, { parameters, isSpoken }: Asked): boolean {
-  if (!parameters.some(({ name }) => name === LOGPROBS)) return false;
-  if (isSpoken) throw invalidParam(LOGPROBS, 'must be false for an answer as audio');
+  const asked = parameters.find(({ name }) => name === LOGPROBS);
+  if (asked === undefined) return false;
+  if (isSpoken) throw invalidParam(asked.param, 'must be false for an answer as audio');
   if (form.fields.has(LOGPROBS) && outputs.has(LOGPROBS)) return true;
   if (face.ignore.has(LOGPROBS)) return false;
   const how = `its input needs a field "${LOGPROBS}" for its chat stage, and its output that stage’s "${LOGPROBS}"`;
-  throw invalidParam(LOGPROBS, `"${pipeline.name}" does not give them: ${how}`);
+  throw invalidParam(asked.param, `"${pipeline.name}" does not give them: ${how}`);
 }
 
 /**

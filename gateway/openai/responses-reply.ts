@@ -1,6 +1,10 @@
-import type { Answer, Completion } from './chat-reply.js';
+import type { TokenLogprob } from '../../pipelines/stages/index.js';
+import type { RunDocument } from '../../runs/document.js';
+import { type Answer, answerOf, type Completion } from './chat-reply.js';
 import { customNames, inputOfArguments } from './custom-tools.js';
 import type { ExecutedCall } from './executed-calls.js';
+import { withLogprobs } from './logprobs.js';
+import { logprobsBody } from './logprobs-body.js';
 import { tokensBody } from './model-run.js';
 import type { ResponsesRequest } from './responses-request.js';
 
@@ -11,6 +15,12 @@ export interface ResponseOf extends Completion {
 
 type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 export type Item = Readonly<Record<string, unknown>>;
+
+/** A run's answer, with the probabilities of its tokens if the response has them; throws as `withLogprobs`. */
+export function answerTo({ echo, model }: Pick<ResponseOf, 'echo' | 'model'>, document: RunDocument): Answer {
+  const answer = answerOf(document, model);
+  return echo.top_logprobs === undefined ? answer : withLogprobs(answer, document);
+}
 
 export const responseId = (run: string): string => `resp_${run}`;
 
@@ -28,6 +38,7 @@ function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status:
     max_output_tokens: echo.max_output_tokens ?? null,
     temperature: echo.temperature ?? null,
     top_p: echo.top_p ?? null,
+    top_logprobs: echo.top_logprobs ?? null,
     tools: echo.tools ?? [],
     tool_choice: echo.tool_choice ?? 'auto',
     text: { format: echo.text?.format ?? { type: 'text' } },
@@ -43,14 +54,24 @@ function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status:
 }
 
 /** @param number of the message in the response, from 0 */
-export const messageItem = (run: string, number: number, status: Status, text?: string): Item => ({
+export const messageItem = (
+  run: string,
+  number: number,
+  status: Status,
+  ...part: Parameters<typeof textPart> | []
+): Item => ({
   id: number === 0 ? `msg_${run}` : `msg_${run}_${number}`,
   type: 'message',
   role: 'assistant',
   status,
-  content: text === undefined ? [] : [textPart(text)],
+  content: part.length === 0 ? [] : [textPart(...part)],
 });
-export const textPart = (text: string) => ({ type: 'output_text', text, annotations: [] });
+export const textPart = (text: string, logprobs: readonly TokenLogprob[] = []) => ({
+  type: 'output_text',
+  text,
+  annotations: [],
+  logprobs: logprobsBody(logprobs).content ?? [],
+});
 
 /** A message that an agent's model wrote before it called tools. */
 export const commentary = (message: Item): Item => ({ ...message, phase: 'commentary' });
@@ -91,7 +112,7 @@ export const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): I
  * is another stage's and streamed, the message comes before any calls are known.
  */
 export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): readonly Item[] {
-  const { text, toolCalls, executed, said, finish } = answer;
+  const { text, toolCalls, executed, said, finish, logprobs } = answer;
   let messages = 0;
   const done = executed.flatMap((call) => {
     const before = said.get(call.id);
@@ -100,7 +121,7 @@ export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): reado
   });
   const hasMessage = text !== '' || toolCalls.length === 0;
   const status = finish === 'length' ? 'incomplete' : 'completed';
-  const message = hasMessage ? [messageItem(run, messages, status, text)] : [];
+  const message = hasMessage ? [messageItem(run, messages, status, text, logprobs)] : [];
   const isFirst = model.textStages.size > 0 && model.agents.size === 0;
   const both = isFirst ? [...message, ...done] : [...done, ...message];
   const custom = customNames(echo.tools);

@@ -6,6 +6,7 @@ import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
 import type { Parameter, Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
+import { LOGPROBS } from './logprobs-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
 import { chosen, responsesToolChoice } from './tool-choice.js';
 
@@ -82,8 +83,10 @@ const metadata = z
   .refine((pairs) => Object.keys(pairs).length <= MOST_METADATA, `must have at most ${MOST_METADATA} pairs`);
 export const withMetadata = metadata.nullish();
 
-/** What `include` may name: parts of items that a pipeline's response does not have, so that there is nothing to add. */
+const OUTPUT_LOGPROBS = 'message.output_text.logprobs';
+/** What `include` may name. All but the first are parts of items that a pipeline's response does not have: there is nothing to add. */
 const INCLUDABLE: ReadonlySet<string> = new Set([
+  OUTPUT_LOGPROBS,
   'reasoning.encrypted_content',
   'file_search_call.results',
   'web_search_call.results',
@@ -153,6 +156,7 @@ const responsesBody = z.object({
   include: z
     .array(z.string().refine((name) => INCLUDABLE.has(name), 'is not known, or not available from pipelines'))
     .nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
   truncation: z.enum(['auto', 'disabled']).nullish(),
   metadata: withMetadata,
 });
@@ -160,7 +164,6 @@ type Body = z.output<typeof responsesBody>;
 
 /** Unsupported parameters, with a check for values that have no effect. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
-  top_logprobs: (value) => value === 0,
   stream_options: (value) => isJsonObject(value),
 };
 const HARMLESS: readonly string[] = ['safety_identifier', 'service_tier', 'prompt_cache_key', 'prompt_cache_retention'];
@@ -188,6 +191,7 @@ export interface ResponsesRequest {
     | 'previous_response_id'
     | 'truncation'
     | 'metadata'
+    | 'top_logprobs'
   > & { readonly conversation?: { readonly id: string } | undefined };
 }
 
@@ -200,6 +204,7 @@ export function readResponsesRequest(given: Json): ResponsesRequest {
     throw invalidParam('conversation', 'names the turns before, as previous_response_id does; give one of them');
   if (request.background && request.store === false)
     throw invalidParam('background', 'requires "store": true: the response is fetched later');
+  const logprobs = logprobsWanted(request);
   return {
     model,
     stream: stream ?? false,
@@ -220,9 +225,17 @@ export function readResponsesRequest(given: Json): ResponsesRequest {
       previous_response_id: previous,
       truncation: request.truncation,
       metadata: request.metadata,
+      ...(logprobs !== undefined && { top_logprobs: logprobs }),
       ...(named && { conversation: { id: named.id } }),
     },
   };
+}
+
+/** Of how many alternatives of each token the probabilities are wanted; undefined: of no token. */
+function logprobsWanted({ include, top_logprobs: top }: Body): number | undefined {
+  if (include?.includes(OUTPUT_LOGPROBS)) return top ?? 0;
+  if (top) throw invalidParam('top_logprobs', `requires "${OUTPUT_LOGPROBS}" in include`);
+  return undefined;
 }
 
 /** Whether an item refers to one that the gateway knows. */
@@ -313,6 +326,7 @@ function parametersOf(request: Body): Parameter[] {
     { param: 'text.verbosity', name: 'verbosity', value: text?.verbosity },
     { param: 'reasoning', name: 'reasoning_effort', value: reasoning?.effort },
     { param: 'user', name: 'user', value: request.user, neutral: true },
+    { param: 'include', name: LOGPROBS, value: logprobsWanted(request) },
   ];
   return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
 }

@@ -10,16 +10,17 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
-import { answerFields, answerOf } from './chat-reply.js';
+import { answerFields } from './chat-reply.js';
 import { inputOf, type Turn } from './conversation.js';
 import type { Conversations } from './conversations.js';
 import { RESPOND } from './docs.js';
 import { errorBody, invalidParam } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
+import { givesLogprobs } from './logprobs.js';
 import { interactive, note, runStreamed, runToEnd } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
 import { notesOfRequest } from './responses-notes.js';
-import { responseId, responseOf, unansweredOf } from './responses-reply.js';
+import { answerTo, responseId, responseOf, unansweredOf } from './responses-reply.js';
 import { type Item, type ResponsesRequest, readResponsesRequest, turnsOf } from './responses-request.js';
 import { asEvent, responseEvents } from './responses-stream.js';
 import { ResponseWriter } from './responses-writer.js';
@@ -39,24 +40,34 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
-    const wanted = readResponsesRequest(request.body as Json);
-    const model = models.get('chat', wanted.model, callerOf(request));
+    const asked = readResponsesRequest(request.body as Json);
+    const model = models.get('chat', asked.model, callerOf(request));
+    const wanted = withoutIgnored(asked, model);
     const { order, started } = await orderFor(door, request, wanted, model);
     const { echo } = wanted;
     const exchange = { deps, request, reply, started };
     const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo });
     if (wanted.stream) {
       const { run, pieces } = await runStreamed(exchange, order, model);
-      const writer = new ResponseWriter(of(run.id, run.memo.createdAt));
-      const events = responseEvents({ writer, model, deferred: opensAs(order) === 'usual' }, pieces);
+      const own = of(run.id, run.memo.createdAt);
+      const writer = new ResponseWriter(own);
+      const events = responseEvents({ writer, of: own, deferred: opensAs(order) === 'usual' }, pieces);
       const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
       await sendAsEvents(reply, mapped(events, asEvent), failed, opensAs(order));
       return reply;
     }
     if (echo.background) return await inBackground(exchange, order, of);
     const document = await runToEnd(exchange, order);
-    return responseOf(of(document.id, document.createdAt), answerOf(document, model));
+    const own = of(document.id, document.createdAt);
+    return responseOf(own, answerTo(own, document));
   });
+}
+
+/** The request without the probabilities of tokens where the pipeline's author has them ignored. Throws as `givesLogprobs`. */
+function withoutIgnored(wanted: ResponsesRequest, model: Model): ResponsesRequest {
+  if (givesLogprobs(model, { parameters: wanted.parameters, isSpoken: false })) return wanted;
+  const { top_logprobs: _, ...echo } = wanted.echo;
+  return { ...wanted, echo };
 }
 
 /** Whether a conversation that is too long for a model is shortened. */

@@ -1,16 +1,15 @@
 import { withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import type { ServerEvent } from '../http/event-stream.js';
-import { answerOf } from './chat-reply.js';
 import type { Piece } from './model-run.js';
-import type { Model } from './models.js';
+import { answerTo, type ResponseOf } from './responses-reply.js';
 import type { ResponsesEvent, ResponseWriter } from './responses-writer.js';
 
 export const asEvent = (event: ResponsesEvent): ServerEvent => ({ event: event.type, data: JSON.stringify(event) });
 
 export interface Streaming {
   readonly writer: ResponseWriter;
-  readonly model: Model;
+  readonly of: ResponseOf;
   /**
    * Whether the first events, which name the response, wait for the first piece, so that a run that fails at once gets
    * an error status.
@@ -20,7 +19,7 @@ export interface Streaming {
 
 /** The events of a response. They are the same, with the same numbers, whenever the run's events are read. */
 export async function* responseEvents(
-  { writer, model, deferred }: Streaming,
+  { writer, of, deferred }: Streaming,
   pieces: AsyncIterable<Piece>,
 ): AsyncGenerator<ResponsesEvent> {
   let begun = !deferred;
@@ -29,7 +28,7 @@ export async function* responseEvents(
     if ('document' in piece && piece.document.status !== 'succeeded') throw failureOf(withoutPlace(piece.document));
     if (!begun) yield* writer.begin();
     begun = true;
-    if ('document' in piece) yield* writer.end(answerOf(piece.document, model));
+    if ('document' in piece) yield* writer.end(answerTo(of, piece.document));
     else yield* writer.told(piece);
   }
 }

@@ -145,8 +145,9 @@ export class ResponseWriter {
     const { output_index, text } = open;
     const place = this.#place(open);
     this.#open = undefined;
-    yield this.#event('response.output_text.done', { ...place, text, logprobs: [] });
-    yield this.#event('response.content_part.done', { ...place, part: textPart(text) });
+    const [part = textPart(text)] = item.content as readonly ReturnType<typeof textPart>[];
+    yield this.#event('response.output_text.done', { ...place, text, logprobs: part.logprobs });
+    yield this.#event('response.content_part.done', { ...place, part });
     yield this.#event('response.output_item.done', { output_index, item });
   }
 

@@ -13,7 +13,7 @@ import { type Turn, turnsOfInput } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import type { Models } from './models.js';
 import { type Echo, echoIn } from './responses-notes.js';
-import { itemsOf, type ResponseOf, responseId, responseOf, unansweredOf } from './responses-reply.js';
+import { answerTo, itemsOf, type ResponseOf, responseId, responseOf, unansweredOf } from './responses-reply.js';
 import { type GivenItem, type Item, isReference, item, turnsOf } from './responses-request.js';
 
 const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;
@@ -77,7 +77,7 @@ export class StoredResponses {
   /** The response as its caller sees it now. */
   body({ of, document }: StoredResponse) {
     const { status, error } = document;
-    if (status === 'succeeded') return responseOf(of, answerOf(document, of.model));
+    if (status === 'succeeded') return responseOf(of, answerTo(of, document));
     if (status === 'running') return unansweredOf(of, 'in_progress');
     if (status === 'cancelled') return unansweredOf(of, 'cancelled');
     return unansweredOf(of, 'failed', { code: error?.code ?? 'RUN_FAILED', message: error?.message ?? '' });

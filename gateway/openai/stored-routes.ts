@@ -109,7 +109,7 @@ async function sendFrom(
   const writer = new ResponseWriter(of);
   const caller = callerOf(request);
   const events = followRun(deps, { id: of.run, caller }, { gone: leaving(reply) });
-  const all = responseEvents({ writer, model, deferred: false }, piecesOf(events, model, of.run));
+  const all = responseEvents({ writer, of, deferred: false }, piecesOf(events, model, of.run));
   async function* wanted() {
     for await (const event of all) {
       if (event.sequence_number > after) yield asEvent(event);

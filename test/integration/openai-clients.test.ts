@@ -113,6 +113,24 @@ describe('for Node', () => {
     for (const { logprobs } of streamed.choices) expect(logprobs?.content?.length).toBeGreaterThan(0);
   });
 
+  test('a response with the probabilities of its tokens', async () => {
+    const body = {
+      model: 'chat',
+      input: 'What is the capital of France?',
+      max_output_tokens: 8,
+      include: ['message.output_text.logprobs' as const],
+      top_logprobs: 2,
+    };
+    const whole = await client.responses.create(body);
+    const streamed = await client.responses.stream(body).finalResponse();
+    for (const { output } of [whole, streamed]) {
+      const [part] = output.flatMap((item) => (item.type === 'message' ? item.content : []));
+      const { text = '', logprobs = [] } = part?.type === 'output_text' ? part : {};
+      expect(logprobs.map(({ token }) => token).join('')).toContain(text.trim());
+      expect(logprobs.every(({ top_logprobs: top }) => top.length === 2)).toBe(true);
+    }
+  });
+
   test('structured output', async () => {
     const schema = {
       type: 'object',

@@ -115,3 +115,65 @@ describe('probabilities of tokens', () => {
     expect(gateway.temporal.runs.size).toBe(0);
   });
 });
+
+describe('probabilities of tokens in the Responses API', () => {
+  const include = ['message.output_text.logprobs'];
+  const logprobs = [{ token: 'So', logprob: -0.1, top: [{ token: 'Oh', logprob: -2.5 }] }];
+  const content = [
+    { token: 'So', logprob: -0.1, bytes: [83, 111], top_logprobs: [{ token: 'Oh', logprob: -2.5, bytes: [79, 104] }] },
+  ];
+  const respond = (body: object) =>
+    gateway.app.inject({ method: 'POST', url: '/v1/responses', payload: { model: 'chat', input: 'Why?', ...body } });
+
+  test('are those of the message', async () => {
+    answers({ text: 'So', finish: 'stop', logprobs });
+    const response = (await respond({ include, top_logprobs: 1 })).json();
+    expect(response).toMatchObject({ top_logprobs: 1, output: [{ content: [{ text: 'So', logprobs: content }] }] });
+    expect(gateway.temporal.only().options.args[0].logprobs).toBe(1);
+  });
+
+  test('come at the end of its text in a stream', async () => {
+    answers({ text: 'So', finish: 'stop', logprobs });
+    const { body } = await respond({ include, top_logprobs: 1, stream: true });
+    const events = [...body.matchAll(/^data: (\{.*)$/gm)].map(
+      ([, line]) => JSON.parse(line ?? '') as { type: string; logprobs?: unknown; part?: { logprobs?: unknown } },
+    );
+    const of = (type: string) => events.find((event) => event.type === type);
+    expect(of('response.output_text.done')?.logprobs).toEqual(content);
+    expect(of('response.content_part.done')?.part?.logprobs).toEqual(content);
+    expect(of('response.completed')).toMatchObject({
+      response: { output: [{ content: [{ logprobs: content }] }] },
+    });
+  });
+
+  test('are none unless they are asked for', async () => {
+    answers({ text: 'So', finish: 'stop', logprobs });
+    expect((await respond({ include: [], top_logprobs: 0 })).json()).toMatchObject({
+      top_logprobs: null,
+      output: [{ content: [{ logprobs: [] }] }],
+    });
+  });
+
+  test('that the server does not give are an error', async () => {
+    answers({ text: 'So.' });
+    expect((await respond({ include })).body).toContain('CAPABILITY_MISSING');
+  });
+
+  test('are let go where the author says so', async () => {
+    answers({ text: 'So.' });
+    const response = await respond({ model: 'tolerant', include });
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toMatchObject({ top_logprobs: null });
+  });
+
+  test.each([
+    ['a pipeline that does not return them', { model: 'mute', include }, 'include'],
+    ['alternatives alone', { top_logprobs: 1 }, 'top_logprobs'],
+    ['too many alternatives', { include, top_logprobs: 21 }, 'top_logprobs'],
+  ])('are refused for %s', async (_, body, param) => {
+    const response = await respond(body);
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toMatchObject({ error: { param, code: 'INVALID_INPUT' } });
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+});

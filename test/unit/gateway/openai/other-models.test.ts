@@ -103,7 +103,7 @@ describe('a response', () => {
     ['two names for the turns before', { conversation: 'conv_1', previous_response_id: 'resp_1' }, 'conversation'],
     ['a response before that is not there', { previous_response_id: 'resp_chat-none' }, 'previous_response_id'],
     ['an item that is not there', { input: [{ type: 'item_reference', id: 'msg_chat-none' }] }, 'input[0]'],
-    ['log probabilities', { include: ['message.output_text.logprobs'] }, 'include[0]'],
+    ['a part that is not known', { include: ['message.output_text.tokens'] }, 'include[0]'],
     ['more metadata than OpenAI takes', { metadata: { key: 'x'.repeat(513) } }, 'metadata.key'],
     ['a tool of OpenAI’s own', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
   ])('refuses %s', async (_, body, param) => {
