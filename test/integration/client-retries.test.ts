@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -40,6 +41,13 @@ const chat = (what: string, model = 'paying') => ({
   model,
   messages: [{ role: 'user' as const, content: `${what}|${log.file}` }],
 });
+/** The same whose payment is followed by waiting until `release`. */
+const held = (what: string) => ({
+  model: 'paying',
+  messages: [{ role: 'user' as const, content: `${what}|${log.file}|held` }],
+});
+const release = () => writeFileSync(`${log.file}.released`, '');
+const paid = (...lines: string[]) => expect.poll(() => log.lines(), { timeout: 60_000 }).toEqual(lines);
 
 describe('OpenAI for Node with its retries', () => {
   const asks: [string, () => Promise<string | null | undefined>][] = [
@@ -63,8 +71,28 @@ describe('OpenAI for Node with its retries', () => {
   });
 
   test('two clients that send the same at once pay twice, and none of their retries pays', async () => {
-    const both = [client.chat.completions.create(chat('rent')), client.chat.completions.create(chat('rent'))];
-    for (const { choices } of await Promise.all(both)) expect(choices[0]?.message.content).toMatch('for rent');
+    // They give up when both have paid: the gateway starts no second run for who has left before.
+    const giveUp = new AbortController();
+    const patient = new OpenAI({
+      baseURL: `${gateway.url}/v1`,
+      apiKey: 'none',
+      maxRetries: MOST_RETRIES,
+      fetch: (url, init = {}) => {
+        const first = new Headers(init.headers).get('x-stainless-retry-count') === '0';
+        return fetch(
+          url,
+          first ? { ...init, signal: AbortSignal.any([init.signal, giveUp.signal].filter((each) => !!each)) } : init,
+        );
+      },
+    });
+    const both = [1, 2].map(() => patient.chat.completions.create(held('rent')).withResponse());
+    await paid('rent', 'rent');
+    giveUp.abort();
+    release();
+    for (const { data, response } of await Promise.all(both)) {
+      expect(data.choices[0]?.message.content).toMatch('for rent');
+      expect(response.headers.get('idempotency-replayed')).toBe('true');
+    }
     expect(log.lines()).toEqual(['rent', 'rent']);
   });
 
@@ -89,10 +117,11 @@ describe('OpenAI for Node with its retries', () => {
       apiKey: 'none',
       fetch: (url, init) => fetch(String(url).replace(gateway.url, base), init),
     });
-    const completion = balanced.chat.completions.create(chat('rent')).withResponse();
-    await expect.poll(() => log.lines(), { timeout: 60_000 }).toEqual(['rent']);
+    const completion = balanced.chat.completions.create(held('rent')).withResponse();
+    await paid('rent');
     base = gateway.url;
     await dying.stop('SIGKILL');
+    release();
     const { data, response } = await completion;
     expect(data.choices[0]?.message.content).toMatch('for rent');
     expect(response.headers.get('idempotency-replayed')).toBe('true');
@@ -127,14 +156,15 @@ describe('any client', () => {
       fetch(`${gateway.url}/v1/pipelines/paying/runs`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', prefer: 'wait=60', ...headers },
-        body: JSON.stringify({ prompt: `rent|${log.file}` }),
+        body: JSON.stringify({ prompt: `rent|${log.file}|held` }),
         ...(signal && { signal }),
       });
     const left = new AbortController();
     const first = post({}, left.signal).catch(() => 'left');
-    await expect.poll(() => log.lines(), { timeout: 60_000 }).toEqual(['rent']);
+    await paid('rent');
     left.abort();
     expect(await first).toBe('left');
+    release();
     const second = await post({ 'x-stainless-retry-count': '1' });
     expect(await second.json()).toMatchObject({ output: { text: expect.stringContaining('for rent') } });
     expect(second.headers.get('idempotency-replayed')).toBe('true');
@@ -144,9 +174,10 @@ describe('any client', () => {
   test('a request that states it has its run cancelled when its client leaves', async () => {
     const before = await cancelledRuns();
     const left = new AbortController();
-    const options = { headers: { 'millrace-on-leave': 'cancel' }, signal: left.signal };
-    const request = client.chat.completions.create(chat('rent'), options).catch(() => 'left');
-    await expect.poll(() => log.lines(), { timeout: 60_000 }).toEqual(['rent']);
+    // It leaves when it has paid, and not by itself before: that would cancel a run, too.
+    const options = { headers: { 'millrace-on-leave': 'cancel' }, signal: left.signal, timeout: 120_000 };
+    const request = client.chat.completions.create(held('rent'), options).catch(() => 'left');
+    await paid('rent');
     left.abort();
     expect(await request).toBe('left');
     await expect.poll(cancelledRuns, { timeout: 60_000 }).toBe(before + 1);

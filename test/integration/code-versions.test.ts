@@ -33,15 +33,17 @@ import { factor } from './factor.mjs';
 const one = z.object({ n: z.number() });
 const times = code('times', { input: one, output: one }, ({ n }) => ({ n: n * factor }));
 const named = code('${name}', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
-const inline = { execution: 'inline' };
-export const multiplied = pipeline('multiplied', { input: one }, ({ input, stage }) => ({ n: stage('times', times, input).n }));
-export const gated = pipeline('gated', { input: one }, ({ input, stage }) => {
-  const ok = stage('sign-off', approve({ timeout: '4m' }), { subject: 'Go on?' });
-  const queued = stage('times', times, { n: input.n });
+// Workers that start on a machine that does much else.
+const patient = { timeout: { total: '20m' } };
+const inline = { execution: 'inline', ...patient };
+export const multiplied = pipeline('multiplied', { input: one, deadline: '30m' }, ({ input, stage }) => ({ n: stage('times', times, input, patient).n }));
+export const gated = pipeline('gated', { input: one, deadline: '30m' }, ({ input, stage }) => {
+  const ok = stage('sign-off', approve({ timeout: '20m' }), { subject: 'Go on?' });
+  const queued = stage('times', times, { n: input.n }, patient);
   return {
-    queued: stage('queued', code('pass', { input: z.looseObject({}), output: one }, ({ n }) => ({ n: n * factor })), { n: queued.n, ok: ok.approved }).n,
+    queued: stage('queued', code('pass', { input: z.looseObject({}), output: one }, ({ n }) => ({ n: n * factor })), { n: queued.n, ok: ok.approved }, patient).n,
     inline: stage('inlined', code('pass-inline', { input: z.looseObject({}), output: one }, ({ n }) => ({ n: n * factor })), { n: input.n, ok: ok.approved }, inline).n,
-    renamed: stage('renamed', named, { n: input.n }).n,
+    renamed: stage('renamed', named, { n: input.n }, patient).n,
   };
 });
 `,
@@ -91,13 +93,13 @@ test('a new gateway before an old worker: a new run waits, visibly, for a worker
   const waits = async () =>
     (await read()).stages?.some((row) => /^waiting for code times@build-/.test(row.doing ?? ''));
   await until('the run says what it waits for', async () => (await waits()) === true, LIMIT_MS);
-  const readiness = (await (await fetch(`${gateway.url}/readyz`)).json()) as {
-    status: string;
-    checks: Record<string, { error?: string }>;
-  };
-  expect(readiness.status).toBe('degraded');
-  expect(readiness.checks.code?.error).toContain('times@build-');
-  expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/millrace_code_missing\{code="times@build-/);
+  // A check that gets no answer within two seconds has failed, too.
+  await expect
+    .poll(async () => (await fetch(`${gateway.url}/readyz`)).json())
+    .toMatchObject({ status: 'degraded', checks: { code: { error: expect.stringContaining('times@build-') } } });
+  await expect
+    .poll(async () => (await fetch(`${gateway.url}/metrics`)).text())
+    .toMatch(/millrace_code_missing\{code="times@build-/);
   newWorker = await worker(modules.next);
   await until('the run has ended', async () => (await read()).status !== 'running', LIMIT_MS);
   expect(await read()).toMatchObject({ status: 'succeeded', output: { n: 2_000 } });

@@ -30,8 +30,11 @@ export async function ownRedis(url: string): Promise<OwnRedis> {
     async start() {
       const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
       child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+      // A line may come in pieces.
+      let said = '';
       for await (const chunk of child.stdout ?? []) {
-        if (String(chunk).includes('Ready to accept connections')) break;
+        said += String(chunk);
+        if (said.includes('Ready to accept connections')) break;
       }
     },
     stall: () => signal('SIGSTOP'),
