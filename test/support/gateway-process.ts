@@ -19,8 +19,8 @@ export class GatewayProcess {
     this.#child = child;
     this.url = `http://127.0.0.1:${port}`;
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => {
-        this.#log += chunk.toString();
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#log += text;
       });
   }
 
@@ -52,9 +52,10 @@ export class GatewayProcess {
     return this.#log;
   }
 
-  /** Lines of its log that hold a text, parsed. */
+  /** Lines of its log that hold a text, parsed. Of the last one a part may have come so far: it is none yet. */
   lines(text: string): Record<string, unknown>[] {
-    const lines = this.#log.split('\n').filter((line) => line.startsWith('{') && line.includes(text));
+    const whole = this.#log.split('\n').slice(0, -1);
+    const lines = whole.filter((line) => line.startsWith('{') && line.includes(text));
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 

@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureVenv, type Venv } from '../../deploy/local/stack/venv.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { freePort } from './free-port.js';
 import { startServer } from './server-process.js';
 import { testSettings } from './settings.js';
 
@@ -18,9 +17,6 @@ export interface MlServer {
   stop(): Promise<void>;
 }
 
-/** Apart from the ports of the embedded stacks. */
-const FIRST_PORT = 7610;
-const LAST_PORT = 7690;
 /** 1 s on an idle machine. */
 const READY_MS = 180_000;
 /** It ends its calls first. */
@@ -52,7 +48,7 @@ export async function mlserverVenv(): Promise<Venv | string> {
 export async function startMlServer(): Promise<MlServer | string> {
   const venv = await mlserverVenv();
   if (typeof venv === 'string') return venv;
-  const [http, grpc, metrics] = await freePorts(3);
+  const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const rest = `http://127.0.0.1:${http}`;
   const stop = await startServer({
     name: 'MLServer',
@@ -79,21 +75,4 @@ export async function startMlServer(): Promise<MlServer | string> {
     answers: async () => (await fetch(`${rest}/v2/health/ready`)).ok,
   });
   return { rest, grpc: `127.0.0.1:${grpc}`, stop };
-}
-
-/** Ports that nothing listens on now. */
-async function freePorts(count: number): Promise<number[]> {
-  const free: number[] = [];
-  for (let port = FIRST_PORT; port <= LAST_PORT && free.length < count; port++) {
-    const probe = createServer();
-    const listening = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!listening) continue;
-    probe.close();
-    await once(probe, 'close');
-    free.push(port);
-  }
-  if (free.length < count) throw new Error(`no ${count} ports are free from ${FIRST_PORT} to ${LAST_PORT}`);
-  return free;
 }

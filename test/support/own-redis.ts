@@ -30,12 +30,12 @@ export async function ownRedis(url: string): Promise<OwnRedis> {
     async start() {
       const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
       child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-      // A line may come in pieces.
       let said = '';
       for await (const chunk of child.stdout ?? []) {
         said += String(chunk);
-        if (said.includes('Ready to accept connections')) break;
+        if (said.includes('Ready to accept connections')) return;
       }
+      throw new Error(`Redis does not start:\n${said}`);
     },
     stall: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT'),

@@ -15,6 +15,8 @@ export class RepositoryServer {
   readonly faults: string[] = [];
   /** Time of a load in milliseconds. */
   loadMs = 0;
+  /** Loads and calls that begin now end no sooner than this. */
+  held: Promise<unknown> = Promise.resolve();
   /** Models that cannot be loaded, and why. */
   readonly broken = new Map<string, string>();
   away = false;
@@ -28,6 +30,15 @@ export class RepositoryServer {
 
   get loads(): number {
     return this.log.filter((line) => line.startsWith('load ')).length;
+  }
+
+  /** Holds loads and calls that begin from now on, until what is returned is called. */
+  hold(): () => void {
+    let release: () => void = () => undefined;
+    this.held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return release;
   }
 
   /** It has lost all models, and its calls. */
@@ -47,9 +58,11 @@ export class RepositoryServer {
       endpoint: this.url,
       invoke: async ({ model, input }) => {
         expectLoaded(model);
+        const { held } = this;
         this.log.push(`call ${model}`);
         this.calls.set(model, (this.calls.get(model) ?? 0) + 1);
         await sleep(Number(input.ms ?? 0));
+        await held;
         this.calls.set(model, (this.calls.get(model) ?? 0) - 1);
         return { output: { model } };
       },
@@ -80,12 +93,14 @@ export class RepositoryServer {
 
   async #load(model: string, answer: () => void): Promise<void> {
     answer();
+    const { held } = this;
     this.log.push(`load ${model}`);
     const why = this.broken.get(model);
     if (why !== undefined) throw new MillraceError('BACKEND_ERROR', why);
     this.states.set(model, 'loading');
     if (this.states.size > this.#memory) this.faults.push(`${[...this.states.keys()]} at once`);
     await sleep(this.loadMs);
+    await held;
     answer();
     this.states.set(model, 'ready');
   }

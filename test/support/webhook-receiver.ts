@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Webhook } from 'standardwebhooks';
@@ -23,6 +23,8 @@ export async function webhookSettings(tenants: object): Promise<Record<string, s
   await writeFile(file, JSON.stringify(tenants));
   return { MILLRACE_WEBHOOKS: file, MILLRACE_WEBHOOK_PRIVATE_TARGETS: 'allow' };
 }
+
+const COUNT_MS = 100;
 
 /** Somebody who is told: answers 204 to what verifies and 401 to what does not; `/hang` never answers, `/broken` says 500. */
 export class WebhookReceiver {
@@ -55,12 +57,7 @@ export class WebhookReceiver {
       const at = request.url ?? '';
       this.requests.push(at);
       if (at.startsWith('/hang')) {
-        this.#hanging += 1;
-        this.mostHanging = Math.max(this.mostHanging, this.#hanging);
-        response.once('close', () => {
-          this.#hanging -= 1;
-        });
-        return;
+        return this.#hang(response);
       }
       let body = '';
       for await (const chunk of request) body += String(chunk);
@@ -77,6 +74,18 @@ export class WebhookReceiver {
     });
     this.#server = server;
     await new Promise<void>((listening) => server.listen(this.port, '127.0.0.1', listening));
+  }
+
+  /** Counts a request a moment after it has come: the end of one that was given up for it may be read after it. */
+  #hang(response: ServerResponse): void {
+    const counted = setTimeout(() => {
+      this.#hanging += 1;
+      this.mostHanging = Math.max(this.mostHanging, this.#hanging);
+      response.once('close', () => {
+        this.#hanging -= 1;
+      });
+    }, COUNT_MS);
+    response.once('close', () => clearTimeout(counted));
   }
 
   async down(): Promise<void> {

@@ -35,8 +35,10 @@ export class WorkerProcess {
     });
     mkdirSync('.millrace/test/logs', { recursive: true });
     const log = createWriteStream(`.millrace/test/logs/worker-${taskQueue}-${child.pid}.log`);
-    child.stdout?.pipe(log);
-    child.stderr?.pipe(log);
+    // What it writes to one of them last may come after the end of the other.
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    child.once('close', () => log.end());
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null) {
       const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
@@ -71,7 +73,8 @@ export class WorkerProcess {
 
   /** Sum of a metric's samples whose labels include the given text. */
   async metric(name: string, labels = ''): Promise<number> {
-    const text = await (await fetch(this.metricsUrl)).text();
+    // On a connection of its own: the worker closes an idle one after seconds, which who stands still learns too late.
+    const text = await (await fetch(this.metricsUrl, { headers: { connection: 'close' } })).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
     return lines
       .filter((line) => line.includes(labels))

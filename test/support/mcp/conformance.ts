@@ -29,7 +29,8 @@ export async function conformance(url: string, revision: string): Promise<{ code
   const child = spawn(process.execPath, args, { cwd: folder });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-  const [code] = (await once(child, 'exit')) as [number | null];
+  // With all that it has written.
+  const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) output += reasonsIn(folder);
   return { code, output };
 }

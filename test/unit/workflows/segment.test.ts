@@ -11,6 +11,7 @@ import {
   type StageRecord,
 } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
+import { VirtualClock } from '../../../testing/virtual-clock.js';
 import { InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
@@ -38,10 +39,10 @@ function run(
   of: Pipeline,
   input: JsonObject,
   segment: (segment: Segment, host: RunHost) => Promise<SegmentOutcome>,
-  onReport?: (stages: readonly StageRecord[]) => void,
+  more: Partial<ConstructorParameters<typeof InProcessHost>[0]> = {},
 ) {
   const runner = new CodeRunner(of);
-  const host = handing(new InProcessHost({ runner, run: 'r', ...(onReport && { onReport }) }), segment);
+  const host = handing(new InProcessHost({ runner, run: 'r', ...more }), segment);
   return { runner, result: interpret(input, contextOf(of), host) as Promise<RunResult> };
 }
 
@@ -91,16 +92,18 @@ describe('a segment', () => {
       return { n: stage('b', add, { n: a.n }, inline).n };
     }) as unknown as Pipeline;
     const reports: (readonly StageRecord[])[] = [];
+    // In real time the deadline may pass before the segment begins.
+    const clock = new VirtualClock(60_000);
     const { result } = run(
       late,
       { n: 0 },
       async () => {
-        await sleep(40);
+        await clock.sleep(40, new AbortController().signal);
         throw new StageError('STAGE_TIMEOUT', 'stage "a" timed out (START_TO_CLOSE; undefined)', { stage: 'a' });
       },
-      (stages) => reports.push(stages),
+      { clock, onReport: (stages) => reports.push(stages) },
     );
-    await expect(result).rejects.toMatchObject({
+    await expect(clock.until(result)).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
       message: 'the run took longer than its deadline of 30 ms',
     });

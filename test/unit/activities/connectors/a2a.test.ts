@@ -303,8 +303,8 @@ describe('an agent', () => {
     await expect(ask(server.url, { message: 'hello' }).reply).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     server.gives(200, cardWith(of(`${server.url}/rpc`)), { 'content-type': 'application/json' });
     const backend = a2aConnector().connect(server.url);
-    await backend.probe('agent', 'a2a', AbortSignal.timeout(10_000));
-    expect(await backend.fingerprint('agent', AbortSignal.timeout(10_000))).toMatch(/^[0-9a-f]{16}$/);
+    await backend.probe('agent', 'a2a', AbortSignal.timeout(30_000));
+    expect(await backend.fingerprint('agent', AbortSignal.timeout(30_000))).toMatch(/^[0-9a-f]{16}$/);
     expect(server.received.every(({ method }) => method === 'GET')).toBe(true);
   });
 });

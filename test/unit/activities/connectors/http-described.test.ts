@@ -4,6 +4,7 @@ import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import { soonest } from '../../../support/soonest.js';
 import { loopbackServer } from './loopback-server.js';
 
 /* APIs described by a pool's options. The presets' own tests are in servers/. */
@@ -27,7 +28,7 @@ interface Asked {
 function call(options: object, { kind = 'acme/any', input = {}, with: given = {}, key, context = {} }: Asked = {}) {
   const asked: Call = { kind, model: 'm/1', with: given, input };
   return open(kind, options, key).invoke(asked, {
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(30_000),
     audio: { read: () => Promise.reject(new Error('none')) as never, write: () => Promise.reject(new Error('none')) },
     bytes: async () => Uint8Array.from([1, 2, 3]),
     checkpoint: () => undefined,
@@ -147,14 +148,12 @@ describe('requests by templates', () => {
 
   it('refuses a request that grows far beyond the input before it is made', async () => {
     const input = { l: Array.from({ length: 2_000 }, () => 0), t: 'x'.repeat(1_000_000) };
-    const started = performance.now();
-    await expect(call(posts({ $each: '/input/l', as: '$/input/t' }), { input })).rejects.toMatchObject({
-      code: 'BODY_TOO_LARGE',
+    const growing = { $each: '/input/l', as: '$/input/t' };
+    const tookMs = await soonest(5_000, async () => {
+      for (const made of [growing, { $text: [growing] }])
+        await expect(call(posts(made), { input })).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
     });
-    await expect(call(posts({ $text: [{ $each: '/input/l', as: '$/input/t' }] }), { input })).rejects.toMatchObject({
-      code: 'BODY_TOO_LARGE',
-    });
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(tookMs).toBeLessThan(5_000);
     expect(server.received).toEqual([]);
   });
 
@@ -746,7 +745,7 @@ describe('health, canaries and versions', () => {
     health: { path: '/health/{model}', ready: { at: '/body/ready', is: true } },
     identity: { path: '/meta', at: ['/body/version'] },
   };
-  const signal = () => AbortSignal.timeout(5_000);
+  const signal = () => AbortSignal.timeout(30_000);
 
   it('is ready when its health path says so', async () => {
     const backend = open('embed', api);

@@ -475,13 +475,13 @@ describe('tool calls', () => {
 describe('a canary', () => {
   it('is one token, and content with a reply that is only reasoning', async () => {
     server.events([chunk({ reasoning: 'Well' }), chunk({}, 'length')]);
-    await backend.probe('m', 'chat', AbortSignal.timeout(5_000));
+    await backend.probe('m', 'chat', AbortSignal.timeout(30_000));
     expect(sent()).toMatchObject({ max_tokens: 1, messages: [{ role: 'user', content: 'ok' }] });
   });
 
   it('fails where the call does', async () => {
     server.json(500, {});
-    expect((await failure(backend.probe('m', 'chat', AbortSignal.timeout(5_000)))).code).toBe('BACKEND_ERROR');
+    expect((await failure(backend.probe('m', 'chat', AbortSignal.timeout(30_000)))).code).toBe('BACKEND_ERROR');
   });
 });
 

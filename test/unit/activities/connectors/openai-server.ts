@@ -121,7 +121,7 @@ export function invoke(
 ): Promise<Reply & { chunks: (string | number)[] }> {
   const chunks: (string | number)[] = [];
   const whole: CallContext = {
-    signal: AbortSignal.timeout(5_000),
+    signal: AbortSignal.timeout(30_000),
     audio: { read: unused, write: unused },
     checkpoint: () => undefined,
     emit: (piece) => void chunks.push(piece),

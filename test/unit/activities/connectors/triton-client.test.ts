@@ -13,6 +13,7 @@ import { probeWithZeros } from '../../../../activities/connectors/triton/zeros.j
 import { fromWire } from '../../../../protocols/open-inference/any-tensor.js';
 import { inferenceService } from '../../../../protocols/open-inference/protocol.js';
 import { type Tensor, textTensor } from '../../../../protocols/open-inference/tensors.js';
+import { freePort } from '../../../support/free-port.js';
 import { LATE_ONCE } from '../../../support/soonest.js';
 
 /* A gRPC server in Triton's place, for what a real one shows seldom or at great length. */
@@ -20,7 +21,7 @@ import { LATE_ONCE } from '../../../support/soonest.js';
 type Handler = (request: Record<string, unknown>, call: ServerUnaryCall<unknown, unknown>) => object | Promise<object>;
 
 let server: Server;
-let address = '127.0.0.1:0';
+let address: string;
 let client: TritonClient;
 let handlers: Record<string, Handler>;
 /** Answers a request on a stream. */
@@ -62,7 +63,8 @@ const inputs = [textTensor('TEXT', [1, 1], 'x')];
 beforeEach(async () => {
   handlers = {};
   calls = [];
-  address = '127.0.0.1:0';
+  // Nobody else is given it while a test has it free.
+  address = `127.0.0.1:${await freePort()}`;
   await listen();
   client = new TritonClient(address);
 });

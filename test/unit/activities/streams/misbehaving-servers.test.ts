@@ -18,6 +18,7 @@ import { createMetrics } from '../../../../telemetry/metrics.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 import { recordingLogger } from '../../../support/caches.js';
 import { idleParts } from '../../../support/runner-parts.js';
+import { unlessStill } from '../../../support/unless-still.js';
 import { chatDelta } from '../connectors/servers/fixture-server.js';
 
 /**
@@ -205,15 +206,17 @@ const FAULTS: readonly [string, Behaviour, 'silent'?][] = [
 ];
 
 describe.concurrent.each(['vllm', 'other'] as const)('a streamed answer of a server (%s) that sends', (server) => {
-  it.each(FAULTS)('%s goes on, and nothing is spoken twice', LIMIT, async (_, fault, silent) => {
-    const timeout = limits(silent ? PATIENT_MS : NEVER_SILENT_MS);
-    const again = server === 'vllm' ? continues : says(ANSWER);
-    const { output, said, calls, code } = await ask(server, { timeout }, fault, again);
-    expect({ code, calls }).toEqual({ code: undefined, calls: 2 });
-    expect(said).toEqual(SENTENCES);
-    expect(output?.text).toBe(ANSWER);
-    expect(textOf(output?.audio as unknown as Artifact)).toBe(ANSWER);
-  });
+  it.each(FAULTS)('%s goes on, and nothing is spoken twice', LIMIT, (_, fault, silent) =>
+    unlessStill(async () => {
+      const timeout = limits(silent ? PATIENT_MS : NEVER_SILENT_MS);
+      const again = server === 'vllm' ? continues : says(ANSWER);
+      const { output, said, calls, code } = await ask(server, { timeout }, fault, again);
+      expect({ code, calls }).toEqual({ code: undefined, calls: 2 });
+      expect(said).toEqual(SENTENCES);
+      expect(output?.text).toBe(ANSWER);
+      expect(textOf(output?.audio as unknown as Artifact)).toBe(ANSWER);
+    }),
+  );
 
   it.each(FAULTS)('%s at every call ends with a code within its limits', LIMIT, async (_, fault) => {
     const { code, said, calls, tookMs } = await ask(server, {}, fault);

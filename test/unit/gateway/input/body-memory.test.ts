@@ -132,9 +132,10 @@ describe('bodies in memory', () => {
 
   it('count until the answer, once their run has begun with no more than an input may have', async () => {
     const limits = { maxJsonBytes: 4 * MEBIBYTE, maxAudioBytes: 4 * MEBIBYTE };
-    await serve({ ...limits, maxTenantBodyMemoryBytes: 5 * MEBIBYTE, maxBodyMemoryBytes: 5 * MEBIBYTE });
+    const memory = { maxTenantBodyMemoryBytes: 5 * MEBIBYTE, maxBodyMemoryBytes: 5 * MEBIBYTE };
+    await serve({ ...limits, ...memory, maxWaitMs: 30_000 });
     const speech = { base64: wavFile({ seconds: 160, sampleRate: 8_000 }).toString('base64') };
-    const headers = { 'x-api-key': customer.secret, 'content-type': json, prefer: 'wait=2' };
+    const headers = { 'x-api-key': customer.secret, 'content-type': json, prefer: 'wait=30' };
     const answered = fetch(`http://127.0.0.1:${port}/v1/pipelines/listen/runs`, {
       method: 'POST',
       headers,

@@ -40,14 +40,11 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
-const healthy = async (port: number) => {
-  const response = await fetch(`http://127.0.0.1:${port}${RUNS}`, {
-    method: 'POST',
-    headers: { 'content-type': 'audio/wav' },
-    body: wav,
-  });
-  expect(response.status).toBe(202);
+const served = async (port: number) => {
+  const headers = { 'content-type': 'audio/wav' };
+  return (await fetch(`http://127.0.0.1:${port}${RUNS}`, { method: 'POST', headers, body: wav })).status;
 };
+const healthy = async (port: number) => expect(await served(port)).toBe(202);
 
 const form = (part: Buffer) =>
   Buffer.concat([Buffer.from('--b\r\nContent-Disposition: form-data; name="speech"; filename="a.wav"\r\n\r\n'), part]);
@@ -79,7 +76,8 @@ test.each([
   expect(status).toBe(408);
   expect(body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
   await until(async () => (await gateway.incoming()).length === 0);
-  await healthy(port);
+  // Where the machine stands still, these three tenths of a second pass in the middle of a whole body too.
+  await expect.poll(() => served(port)).toBe(202);
 });
 
 test('the text parts of a form are bounded together, however many there are', async () => {
@@ -127,11 +125,17 @@ test.each([
   await healthy(port);
 });
 
+/** The process has other threads, whose tests take memory too. */
+function ofThisThread(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 test.each(['a bare file', 'a form'])(
   '200 MB as %s stream through in bounded memory',
   async (how) => {
     const port = await serve({ maxAudioBytes: 512 * 1024 * 1024 });
-    const before = process.memoryUsage.rss();
+    const before = ofThisThread();
     const header = wavOf(Buffer.alloc(0), { sampleRate: 48_000, dataSize: 200_000_000 });
     const sent =
       how === 'a form'
@@ -142,11 +146,11 @@ test.each(['a bare file', 'a form'])(
     let most = 0;
     for (let i = 0; i < 2000; i++) {
       if (!sent.write(block)) await once(sent, 'drain');
-      most = Math.max(most, process.memoryUsage.rss());
+      most = Math.max(most, ofThisThread());
     }
     sent.end(how === 'a form' ? '\r\n--b--\r\n' : '');
     expect((await answered).body).toMatchObject({ input: { speech: { bytes: 200_000_044, sampleRate: 48_000 } } });
-    expect(most - before).toBeLessThan(80e6); // measured: 21 MB, client and server together
+    expect(most - before).toBeLessThan(80e6); // measured: 25 MB, client and server together
   },
   120_000,
 );

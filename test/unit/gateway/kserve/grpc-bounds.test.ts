@@ -267,7 +267,7 @@ describe('the memory for bodies', () => {
 });
 
 test('a client that reads no answers of its stream holds back its requests, and gets all answers when it reads', async () => {
-  await serve();
+  await serve({ uploadTimeoutMs: 60_000 });
   const total = 400;
   const output = { reply: 'x'.repeat(100_000), asked: 'a' };
   gateway.temporal.onStart = (run) => run.end({ output, stages: [] });

@@ -264,7 +264,7 @@ describe('the MCP door', () => {
       const response = await again();
       expect(response.status).toBe(200);
       return response;
-    });
+    }, 15_000);
     await taken.body?.cancel();
   });
 

@@ -166,10 +166,10 @@ describe('more texts than a run takes', () => {
       body: JSON.stringify({ model: 'embed', input: numbers(4 * 64) }),
       signal: client.signal,
     }).catch(() => undefined);
-    await vi.waitFor(() => expect(charge).toHaveBeenCalled());
+    await vi.waitFor(() => expect(charge).toHaveBeenCalled(), 15_000);
     client.abort();
     await sent;
-    await vi.waitFor(() => expect(gateway.lines).toContainEqual(expect.objectContaining({ status: 499 })));
+    await vi.waitFor(() => expect(gateway.lines).toContainEqual(expect.objectContaining({ status: 499 })), 15_000);
     counted();
     await new Promise(setImmediate);
     expect((await post(numbers(2 * 64))).statusCode).toBe(200);

@@ -150,7 +150,7 @@ describe('the contract of connectors', { timeout: 60_000 }, () => {
     expect(await failuresOf(late(1))).toEqual({});
     expect(await failuresOf(late(Number.POSITIVE_INFINITY))).toEqual({
       'cancellation > ends a running call within a second, with the reason of its signal': expect.stringMatching(
-        /^a call must end within 1000 ms of its abort; it took \d{4} ms$/,
+        /^a call must end within 1000 ms of its abort; it took \d{4,} ms$/,
       ),
     });
   });

@@ -49,11 +49,12 @@ describe('a pool whose model is loaded on demand', () => {
 
   it('sends a call away that would wait for long, without a slot and without calling the server away', async () => {
     const server = new RepositoryServer('one');
-    server.loadMs = 600;
+    const release = server.hold();
     const { call, pools } = poolsAt([server]);
     await expect(call('a')).rejects.toMatchObject(loading);
     await expect(call('a')).rejects.toMatchObject({ ...loading, message: expect.stringMatching(/^a at one: .*load/) });
     expect(await pools.reach(signal())).toEqual({ a: { away: 0, of: 1 } });
+    release();
     await expect.poll(() => server.states.get('a')).toBe('ready');
     await call('a');
     expect(server.log).toEqual(['load a', 'call a']);
@@ -90,10 +91,12 @@ describe('a pool whose model is loaded on demand', () => {
     const server = new RepositoryServer('one');
     const { call } = poolsAt([server]);
     await call('a');
-    const open = call('a', 400);
+    const release = server.hold();
+    const open = call('a');
     await expect.poll(() => server.calls.get('a')).toBe(1);
     server.restart();
     await expect(call('a')).rejects.toMatchObject(loading);
+    release();
     await open;
     await expect.poll(() => server.states.get('a')).toBe('ready');
     await call('a');
@@ -141,9 +144,10 @@ describe('a pool whose model is loaded on demand', () => {
 
   it('is loaded to be identified', async () => {
     const server = new RepositoryServer('one');
-    server.loadMs = 400;
+    const release = server.hold();
     const { pools } = poolsAt([server]);
     await expect(pools.get('a').identity(signal())).rejects.toMatchObject(loading);
+    release();
     await expect.poll(() => server.states.get('a')).toBe('ready');
     expect(await pools.get('a').identity(signal())).toBe('repository/a@weights of a');
   });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import { outdatedParts } from '../../../../../deploy/local/stack/status.js';
 import { Supervisor } from '../../../../../deploy/local/stack/supervisor.js';
 import { writeJson } from '../../../../../runtime/json-file.js';
 import { identify, markedProcesses } from '../../../../../runtime/process-identity.js';
+import { freePort } from '../../../../support/free-port.js';
 import { testSettings } from '../../../../support/settings.js';
 
 let home: string;
@@ -25,14 +26,6 @@ afterEach(async () => {
   await supervisor.stop();
   rmSync(home, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 /** A part that is a small HTTP server; `script` runs before it listens. */
 async function part(name: PartName, script: string, more: Partial<PartSpec> = {}): Promise<PartSpec> {
