@@ -14,6 +14,7 @@ import { ScriptedRunner } from '../support/random-plans/script.js';
 import { evaluate } from '../support/reference-evaluator.js';
 import { connect } from '../support/runs.js';
 import { TestWorker, testRedis, workflowBundle } from '../support/test-worker.js';
+import { unlessStill } from '../support/unless-still.js';
 
 /** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
@@ -83,10 +84,17 @@ describe.each([
       const lane = async () => {
         for (let random = plans.pop(); random !== undefined; random = plans.pop()) {
           const index = plans.length;
-          const found = differences(
-            evaluate(random),
-            await runOn(random).catch((error: unknown) => ({ code: String(error), stages: [], calls: new Map() })),
-          );
+          let found: string[] = [];
+          // A process that stands still for as long as a task lasts makes a call again that was in progress.
+          await unlessStill(async () => {
+            found = differences(
+              evaluate(random),
+              await runOn(random).catch((error: unknown) => ({ code: String(error), stages: [], calls: new Map() })),
+            );
+            if (found.length > 0) throw new Error('another end');
+          }).catch((error: unknown) => {
+            if (found.length === 0) throw error;
+          });
           if (found.length > 0)
             wrong.push(`plan ${index} of seed ${SEED}: ${found.join('; ')}\n${JSON.stringify(random)}`);
         }
@@ -111,7 +119,8 @@ describe.each([
         if (error) failed.push(`${workflowId}: ${error.message}`);
       }
       expect(failed).toEqual([]);
-      expect(replayed).toBe(RUNS);
+      expect(replayed).toBe(histories.length);
+      expect(replayed).toBeGreaterThanOrEqual(RUNS);
     },
     limitMs,
   );

@@ -5,6 +5,7 @@ import { chatModel } from '../../pipelines/catalog/index.js';
 import { agent, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { LATE_ONCE } from '../support/soonest.js';
 
 /** Responses that are kept: the official client against real servers; the model repeats the conversation that it is given. */
 
@@ -67,8 +68,11 @@ const listed = async <T>(all: AsyncIterable<T>): Promise<T[]> => {
   return found;
 };
 
+/** A response comes before Temporal has recorded it; who goes on from it at once waits two seconds at most for that. */
+const AT_ONCE = LATE_ONCE;
+
 describe('a kept response', () => {
-  test('is what a later one goes on from, without its instructions', async () => {
+  test('is what a later one goes on from, without its instructions', AT_ONCE, async () => {
     const first = await say('A', { instructions: 'Be brief.' });
     expect(first.output_text).toBe('user(A)');
     const second = await say('B', { previous_response_id: first.id, instructions: 'Be kind.' });
@@ -78,7 +82,7 @@ describe('a kept response', () => {
     expect(third.previous_response_id).toBe(second.id);
   });
 
-  test('has items that a later request refers to', async () => {
+  test('has items that a later request refers to', AT_ONCE, async () => {
     const first = await say('A');
     const reference = { type: 'item_reference' as const, id: first.output[0]?.id ?? '' };
     const second = await say([{ role: 'user', content: 'A' }, reference, { role: 'user', content: 'B' }]);
@@ -141,7 +145,8 @@ describe('in the background', () => {
     expect((await client.responses.retrieve(queued.id)).output_text).toBe('user(held)');
   });
 
-  test('it is cancelled, and erased only after that', async () => {
+  // The answer waits three seconds at most for the end.
+  test('it is cancelled, and erased only after that', LATE_ONCE, async () => {
     const open = gate('endless');
     const { id } = await say('endless', { background: true });
     await expect(client.responses.delete(id)).rejects.toMatchObject({ status: 409 });
@@ -171,7 +176,7 @@ describe('in the background', () => {
 });
 
 describe('a conversation', () => {
-  test('holds what was added and what was said, and is erased', async () => {
+  test('holds what was added and what was said, and is erased', AT_ONCE, async () => {
     const conversation = await client.conversations.create({
       items: [{ type: 'message', role: 'user', content: 'A' }],
       metadata: { topic: 'mills' },
@@ -193,7 +198,7 @@ describe('a conversation', () => {
     await expect(say('D', more)).rejects.toMatchObject({ status: 404 });
   });
 
-  test('is the session of an agent that keeps one, which is erased with it', async () => {
+  test('is the session of an agent that keeps one, which is erased with it', AT_ONCE, async () => {
     const { id } = await client.conversations.create({});
     const ask = (input: string) => client.responses.create({ model: 'remembering', input, conversation: id });
     expect((await ask('A')).output_text).toBe('user(A)');

@@ -158,7 +158,10 @@ it('a run of the fast path is resumed like any other', async () => {
   const failed = await client.run('order-inline', input, { priority: 'interactive' }).catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: 'CODE_FAILED', run: { id: expect.any(String) } });
   rmSync(strike);
-  const { id } = await client.resume((failed as ClientError).run?.id ?? '');
+  const first = (failed as ClientError).run?.id ?? '';
+  // The caller is told before Temporal is.
+  await client.wait(first);
+  const { id } = await client.resume(first);
   expect((await client.wait(id)).status).toBe('succeeded');
   expect(charges(log), 'charged once each').toHaveLength(2);
 });
@@ -170,6 +173,8 @@ describe('what is not resumed', () => {
     expect(await refusal(running)).toMatchObject({ status: 409, code: 'RUN_NOT_ENDED' });
     await client.cancel(running);
     const { id } = await client.run('order-queued', { log: log.file, items: [], kilobytes: 0 });
+    // The caller has the result before Temporal has it.
+    await client.wait(id);
     expect(await refusal(id)).toMatchObject({ status: 409, code: 'NOT_RESUMABLE' });
     expect(await refusal('order-queued-0')).toMatchObject({ status: 404, code: 'RUN_NOT_FOUND' });
     expect(await refusal(id, { again: true })).toMatchObject({ status: 422, code: 'INVALID_INPUT' });

@@ -134,7 +134,8 @@ describe('a segment of a run', () => {
 
   it('whose journal is lost has no more attempts for it', async () => {
     const handle = await start(failing);
-    await until('the second attempt', () => calls === 2);
+    // At least: a process that stands still may find more.
+    await until('the second attempt', () => calls >= 2);
     await own.kill();
     expect(await failureOf(handle)).toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
     expect(calls).toBe(4);

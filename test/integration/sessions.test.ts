@@ -46,7 +46,7 @@ describe('what a tenant keeps in sessions', () => {
   it('has a limit of conversations; one that has expired makes room', async () => {
     const [few, of] = [limited({ sessions: 2, bytes: 0 }), own()];
     await few.add(of('a'), part('1'));
-    await few.add(of('b'), { ...part('1'), ttlMs: 300 });
+    await few.add(of('b'), part('1'));
     await expect(few.load(of('c'))).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
     await expect(few.add(of('c'), part('1'))).rejects.toMatchObject({
       code: 'QUOTA_EXCEEDED',
@@ -55,6 +55,8 @@ describe('what a tenant keeps in sessions', () => {
     // One that it has goes on, and another tenant's begins.
     await few.add(of('a'), part('2'));
     await few.add(own()('c'), part('1'));
+    // Each run begins the time of its conversation anew: that of this one is short from here on.
+    await few.add(of('b'), { ...part('2'), ttlMs: 300 });
     await expect.poll(() => few.load(of('c')), { timeout: 30_000 }).toEqual({ messages: [], parts: 0 });
     await few.add(of('c'), part('1'));
     expect(textsOf(await few.load(of('a')))).toEqual(['1', '2']);
@@ -174,7 +176,7 @@ describe('a session in Redis', () => {
       code: 'QUOTA_EXCEEDED',
     });
     await one.erase(of('a'));
-    await one.grant(of('b'), 'talk/answer/pay', given, 1_000);
+    await one.grant(of('b'), 'talk/answer/pay', given, DAY_MS);
   });
 
   it('cannot be had without Redis', async () => {

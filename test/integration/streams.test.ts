@@ -142,16 +142,21 @@ describe('a streaming edge', () => {
   ] as const)(
     'of functions goes on behind what is committed when the worker of %s stages is killed',
     async (_, relay) => {
-      const queue = `streams-code-${randomUUID()}`;
-      const log = new CallLog();
-      const [victim, n] = [await WorkerProcess.start(queue), 12];
-      const run = await start(client, fixtures[relay], { log: log.file, n, ms: 250 }, queue);
-      const followed = [
-        follow(run.workflowId, 'made', 'entries'),
-        follow(run.workflowId, 'doubled', 'entries'),
-      ] as const;
-      await until('some are doubled', () => followed[1].entries.length > 2);
-      await victim.kill();
+      const n = 12;
+      // All is made where the test stands still before the kill: nothing is left to go on with then.
+      const { queue, log, run, followed } = await caught('numbers that are being made', async () => {
+        const queue = `streams-code-${randomUUID()}`;
+        const log = new CallLog();
+        const victim = await WorkerProcess.start(queue);
+        const run = await start(client, fixtures[relay], { log: log.file, n, ms: 250 }, queue);
+        const followed = [
+          follow(run.workflowId, 'made', 'entries'),
+          follow(run.workflowId, 'doubled', 'entries'),
+        ] as const;
+        await until('some are doubled', () => followed[1].entries.length > 2 && log.count('total 0') > 0);
+        await victim.kill();
+        return log.count(`ticks ${n - 1}`) === 0 ? { queue, log, run, followed } : undefined;
+      });
       const before = followed.map(({ entries }) => [...entries]);
       const other = await WorkerProcess.start(queue);
       const { output } = await resultOf(run);
@@ -175,7 +180,7 @@ describe('a streaming edge', () => {
     const [victim, n] = [await WorkerProcess.start(queue), 12];
     const run = await start(client, fixtures.relayEach, { log: log.file, n, ms: 250 }, queue);
     const followed = follow(run.workflowId, 'squared', 'entries');
-    await until('some are squared', () => followed.entries.length > 2);
+    await until('some are squared', () => followed.entries.length > 2 && log.count('total 0') > 0);
     await victim.kill();
     const before = [...followed.entries];
     const other = await WorkerProcess.start(queue);
