@@ -166,7 +166,7 @@ describe('a device that is lost in mid-load', () => {
     const applied = openPlacement(settings, createLogger(settings, 'test'));
     const pool = { connector: 'triton', kind: 'infer', devices: [], capabilities: new Set<string>() };
     try {
-      let ended = 0;
+      const ended: (string | undefined)[] = [];
       const start = async (x: number) => {
         const handle = await client.workflow.start(addOne.name, {
           taskQueue: QUEUE,
@@ -181,11 +181,15 @@ describe('a device that is lost in mid-load', () => {
           ],
         });
         const result = await resultOf(handle);
-        ended += 1;
+        ended.push(result.stages[0]?.device);
         return result;
       };
       const runs = Promise.all(Array.from({ length: RUNS }, (_, x) => start(x)));
-      await until('some runs have ended', () => ended > 4);
+      const on = (device: string) => ended.filter((each) => each === device).length;
+      await until(
+        'some runs have ended on each device',
+        () => ended.length > 4 && on('here/0') > 0 && on('here/1') > 0,
+      );
       second.goAway();
       const results = await runs;
       expect(results.map(({ output }) => (output.y as { data: number[] }).data[0])).toEqual(
@@ -194,6 +198,9 @@ describe('a device that is lost in mid-load', () => {
       const served = new Set(results.map(({ stages: [row] }) => row?.device));
       expect([...served].sort()).toEqual(['here/0', 'here/1']);
 
+      const query = `TaskQueue = "${QUEUE}" AND ExecutionStatus = "Completed"`;
+      const listed = async () => (await client.workflow.count(query)).count;
+      await until('Temporal lists the ends', async () => (await listed()) === RUNS);
       const options = ['--look', '300ms', '--time-limit', '1s'];
       const found = JSON.parse(await millrace(env, 'replan', ...files, ...options, '--json'));
       expect(found.placement).toBe(placement.version);

@@ -25,7 +25,7 @@ const QUEUE = `devices-${randomUUID()}`;
 const PATIENCE_MS = 400;
 const COST_MS = 100;
 /** For a test whose first device is there: a worker that stands still must not look like one that is gone. */
-const LONG_PATIENCE_MS = 2_500;
+const LONG_PATIENCE_MS = 7_500;
 /** Runs of a backlog, enough that the order shows though each of Temporal's four partitions keeps its own. */
 const BATCH = 32;
 /** Interactive runs behind it, whose middle one is claimed of: one alone is overtaken by half the backlog in 1 % of tries. */
@@ -148,7 +148,15 @@ describe('a stage that is placed on devices', () => {
       const results = await Promise.all(runs.map(resultOf));
       return new Set(results.map(({ stages: rows }) => rows.find(({ stage }) => stage === 'add')?.endpoint));
     };
-    expect((await serving(['d0', 'd1'], () => endpoints(8))).size).toBe(2);
+    // The worker of one may begin to poll when the other has served the first eight.
+    const both = async () => {
+      const seen = new Set<string | undefined>();
+      await until('both have taken some', async () => {
+        for (const each of await endpoints(8)) seen.add(each);
+        return seen.size === 2;
+      });
+    };
+    await serving(['d0', 'd1'], both);
     expect([...(await serving(['d1'], () => endpoints(3)))]).toEqual([expect.stringContaining('localhost')]);
   });
 

@@ -35,7 +35,8 @@ async function recorded(served: ServedPipelines, id: string): Promise<RunDocumen
   let run = await served.get(id);
   await until('Temporal has recorded the end', async () => {
     run = await served.get(id);
-    return run.status !== 'running';
+    // Where Temporal stands still there is a problem document.
+    return run.id === id && run.status !== 'running';
   });
   return run;
 }
@@ -142,6 +143,7 @@ describe('an interactive run of one segment', () => {
       expect(answered.output).toEqual({ items: [0, 1, 2, 3], squared: [0, 1, 4, 9], sum: 14 });
       const lines = log.lines();
       expect(lines.indexOf('total 0')).toBeLessThan(lines.indexOf('ticks 3'));
+      await recorded(served, answered.id);
       return { id: answered.id, value: undefined };
     });
   });

@@ -101,9 +101,12 @@ describe('a run that a bare Temporal client starts', () => {
       const { runs } = await client.listRuns({ pipeline: 'foreign-shouting' });
       return runs.some(({ id }) => id === run.workflowId);
     });
-    const types: string[] = [];
-    for await (const { type } of client.events(run.workflowId)) types.push(type);
-    expect(types.filter((type) => type === 'stage.finished')).toHaveLength(2);
+    // An attempt that is repeated tells its end again.
+    const finished = new Set<string>();
+    for await (const event of client.events(run.workflowId)) {
+      if (event.type === 'stage.finished') finished.add(event.stage);
+    }
+    expect([...finished].sort()).toEqual(['loud', 'louder']);
   });
 
   it.each([

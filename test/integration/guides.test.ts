@@ -127,13 +127,22 @@ async function outputOf(to: ServedPipelines, name: string, { decisions }: Writte
   const { id } = (await (await send(`${to.url}/v1/pipelines/${name}/runs`, input)).json()) as { id: string };
   for (const decision of decisions) {
     const [at, { approved, by }] = valuesOf(decision) as [string, { approved: boolean; by: string }];
-    const wait = async () => (await to.get(id)).waiting?.find(({ path: where }) => where.startsWith(at));
-    await until(`${name} waits at ${at}`, async () => (await wait()) !== undefined);
+    let nonce: string | undefined;
+    await until(`${name} waits at ${at}`, async () => {
+      nonce = (await to.get(id)).waiting?.find(({ path: where }) => where.startsWith(at))?.nonce;
+      return nonce !== undefined;
+    });
     const url = `${to.url}/v1/runs/${id}/${approved ? 'approve' : 'reject'}`;
-    expect((await send(url, { nonce: (await wait())?.nonce, by })).status).toBe(202);
+    expect((await send(url, { nonce, by })).status).toBe(202);
   }
-  await until(`${name} ends`, async () => (await to.get(id)).status !== 'running', RUN_MS);
-  const { status, output, error } = await to.get(id);
+  let run = await to.get(id);
+  const ended = async () => {
+    run = await to.get(id);
+    // Where Temporal stands still there is a problem document.
+    return run.id === id && run.status !== 'running';
+  };
+  await until(`${name} ends`, ended, RUN_MS);
+  const { status, output, error } = run;
   expect({ status, error }).toEqual({ status: 'succeeded' });
   return output;
 }

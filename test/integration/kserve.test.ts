@@ -21,8 +21,13 @@ const rest = address('GATEWAY_URL');
 const grpc = `127.0.0.1:${testSettings().MILLRACE_KSERVE_GRPC_PORT}`;
 const question = path.resolve('deploy/local/audio/question.wav');
 const script = fileURLToPath(new URL('../fixtures/kserve/triton_client.py', import.meta.url));
-/** How long a step of a run that is given up would take: far above the second in which its cancellation reaches it. */
-const STEP_MS = 3_000;
+/**
+ * How long a step of a run that is given up would take: far above the second in which its cancellation reaches it, also on a
+ * machine that stands still meanwhile.
+ */
+const STEP_MS = 8_000;
+/** What a run has done beside its first step, which is begun again where its worker stood still. */
+const further = (log: CallLog) => log.lines().filter((line) => line !== 'first starts');
 
 interface Seen {
   readonly live: boolean;
@@ -53,7 +58,14 @@ if (typeof venv === 'string') {
 function byTritonClient(python: string): void {
   it('calls pipelines over HTTP and gRPC, streams an answer and its speech, and its deadline ends a run', async () => {
     const log = new CallLog();
-    const { stdout } = await promisify(execFile)(python, [script, new URL(rest).host, grpc, question, log.file]);
+    const { stdout } = await promisify(execFile)(python, [
+      script,
+      new URL(rest).host,
+      grpc,
+      question,
+      log.file,
+      `${STEP_MS}`,
+    ]);
     const {
       http,
       grpc: byGrpc,
@@ -96,7 +108,7 @@ function byTritonClient(python: string): void {
     expect(late[0]).toBe('StatusCode.DEADLINE_EXCEEDED');
     // Its stage had begun, unless the machine took longer than the call waits, and is not let end.
     await sleep(STEP_MS);
-    expect([[], ['first starts']]).toContainEqual(log.lines());
+    expect(further(log)).toEqual([]);
   });
 }
 
@@ -140,9 +152,9 @@ it('a run whose REST client leaves is cancelled where the request says so', asyn
     body: JSON.stringify(body),
     signal: left.signal,
   });
-  await until('the first stage runs', () => log.count('first starts') === 1);
+  await until('the first stage runs', () => log.count('first starts') > 0);
   left.abort();
   await expect(response).rejects.toThrow();
   await sleep(STEP_MS);
-  expect(log.lines()).toEqual(['first starts']);
+  expect(further(log)).toEqual([]);
 });
