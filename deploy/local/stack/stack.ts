@@ -37,7 +37,7 @@ export interface UpOptions {
  * Longest wait for a supervisor to stop its parts before it is killed, in milliseconds: above every part's own grace.
  */
 const DOWN_TIMEOUT_MS = 45_000;
-const SUPERVISOR_START_MS = 10_000;
+const SUPERVISOR_START_MS = 60_000;
 
 /**
  * Starts the requested parts that are not running, and resolves when all of them are ready. Safe to repeat and to call
