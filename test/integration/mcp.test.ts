@@ -9,6 +9,7 @@ import type { Pipeline } from '../../pipelines/index.js';
 import { CallLog, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { LATE_ONCE } from '../support/soonest.js';
+import { unlessStill } from '../support/unless-still.js';
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
 const { PIXEL: _, ...fixtures } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
@@ -40,45 +41,47 @@ const call = (name: string, args: object = {}, onprogress?: (progress: Progress)
   client.callTool({ name, arguments: { ...args } }, CallToolResultSchema, { ...(onprogress && { onprogress }) });
 
 describe('the MCP door', () => {
-  it('offers pipelines as tools that the SDK’s client can call, media in and out', async () => {
-    const { tools } = await client.listTools();
-    const tool = tools.find(({ name }) => name === 'voice_assistant');
-    expect(tool).toMatchObject({
-      description: voiceAssistant.description,
-      inputSchema: { required: ['speech'], properties: { speech: { type: 'object' } } },
-      outputSchema: { required: ['transcript', 'reply', 'speech'] },
-    });
-    const base64 = (await readFile('deploy/local/audio/question.wav')).toString('base64');
-    const progress: Progress[] = [];
-    // The client checks the result against the tool’s output schema.
-    const result = await call('voice_assistant', { speech: { base64 } }, (each) => progress.push(each));
-    const { transcript, speech } = result.structuredContent as {
-      transcript: string;
-      speech: { uri: string; href: string };
-    };
-    expect(transcript).toMatch(/capital of France/);
-    const [written, audio] = result.content as [{ text: string }, { type: string; data: string; mimeType: string }];
-    expect(JSON.parse(written.text)).toEqual(result.structuredContent);
-    expect(audio).toMatchObject({ type: 'audio', mimeType: 'audio/wav' });
-    const bytes = Buffer.from(await (await fetch(`${served.url}${speech.href}`)).arrayBuffer());
-    expect(Buffer.from(audio.data, 'base64').equals(bytes)).toBe(true);
-    // The voice may begin before the answer is finished.
-    const messages = ['transcribe', 'answer', 'speak'].flatMap((stage) => [`${stage} started`, `${stage} finished`]);
-    const told = progress.map(({ message = '' }) => message);
-    expect(told[0]).toMatch(/^run voice-assistant-/);
-    const said = told.filter((message) => message.startsWith('answer: '));
-    expect(said.join(' ')).toMatch(/Paris/);
-    expect(
-      told
-        .filter((message) => !said.includes(message))
-        .slice(1)
-        .sort(),
-    ).toEqual(messages.sort());
-    expect(progress.map((each) => each.progress)).toEqual(told.map((_, i) => i + 1));
-    // What a tool has made is what another takes.
-    const again = await call('voice_assistant', { speech: { uri: speech.uri } });
-    expect(again.isError).toBeFalsy();
-  });
+  it('offers pipelines as tools that the SDK’s client can call, media in and out', () =>
+    // A worker that stands still for longer than its heartbeats repeats a stage, and tells so.
+    unlessStill(async () => {
+      const { tools } = await client.listTools();
+      const tool = tools.find(({ name }) => name === 'voice_assistant');
+      expect(tool).toMatchObject({
+        description: voiceAssistant.description,
+        inputSchema: { required: ['speech'], properties: { speech: { type: 'object' } } },
+        outputSchema: { required: ['transcript', 'reply', 'speech'] },
+      });
+      const base64 = (await readFile('deploy/local/audio/question.wav')).toString('base64');
+      const progress: Progress[] = [];
+      // The client checks the result against the tool’s output schema.
+      const result = await call('voice_assistant', { speech: { base64 } }, (each) => progress.push(each));
+      const { transcript, speech } = result.structuredContent as {
+        transcript: string;
+        speech: { uri: string; href: string };
+      };
+      expect(transcript).toMatch(/capital of France/);
+      const [written, audio] = result.content as [{ text: string }, { type: string; data: string; mimeType: string }];
+      expect(JSON.parse(written.text)).toEqual(result.structuredContent);
+      expect(audio).toMatchObject({ type: 'audio', mimeType: 'audio/wav' });
+      const bytes = Buffer.from(await (await fetch(`${served.url}${speech.href}`)).arrayBuffer());
+      expect(Buffer.from(audio.data, 'base64').equals(bytes)).toBe(true);
+      // The voice may begin before the answer is finished.
+      const messages = ['transcribe', 'answer', 'speak'].flatMap((stage) => [`${stage} started`, `${stage} finished`]);
+      const told = progress.map(({ message = '' }) => message);
+      expect(told[0]).toMatch(/^run voice-assistant-/);
+      const said = told.filter((message) => message.startsWith('answer: '));
+      expect(said.join(' ')).toMatch(/Paris/);
+      expect(
+        told
+          .filter((message) => !said.includes(message))
+          .slice(1)
+          .sort(),
+      ).toEqual(messages.sort());
+      expect(progress.map((each) => each.progress)).toEqual(told.map((_, i) => i + 1));
+      // What a tool has made is what another takes.
+      const again = await call('voice_assistant', { speech: { uri: speech.uri } });
+      expect(again.isError).toBeFalsy();
+    }));
 
   it('says in the result what went wrong, and that a tool is not there as the protocol has it', async () => {
     expect(await call('test_error_handling')).toMatchObject({
@@ -104,10 +107,10 @@ describe('the MCP door', () => {
     const calling = own
       .callTool({ name: 'endless', arguments: { log: log.file } }, CallToolResultSchema, { signal: abort.signal })
       .catch((error: unknown) => error);
-    await until('the stage runs', () => log.count('starts') === 1);
+    await until('the stage runs', () => log.count('starts') > 0);
     if (way === 'cancelled') abort.abort('no longer wanted');
     else await own.close();
-    await until('the stage is stopped', () => log.count('stopped') === 1, CANCELLED_MS);
+    await until('the stage is stopped', () => log.count('stopped') > 0, CANCELLED_MS);
     expect(await calling).toBeInstanceOf(Error);
     await own.close();
   });

@@ -18,8 +18,9 @@ import { WorkerProcess } from '../support/worker-process.js';
 
 /* A run whose model has to be loaded first, which takes longer than an attempt may. */
 
-const LOAD_MS = 6_000;
-const ATTEMPT = '2s';
+const LOAD_MS = 12_000;
+/** The call itself has it too: longer than this process, whose server it asks, stands still. */
+const ATTEMPT = '10s';
 const QUEUE = 'model-loading';
 
 let client: Client;
@@ -27,13 +28,18 @@ let worker: WorkerProcess;
 let server: Server;
 let loads = 0;
 let loaded = false;
+/** The load lasts until the test has seen it. */
+let seen: () => void = () => undefined;
+const untilSeen = new Promise<void>((resolve) => {
+  seen = resolve;
+});
 
 /** A server of the Open Inference Protocol with its repository extension and one model. */
 function answer(url: string): { status?: number; body: unknown } | Promise<{ body: unknown }> {
   if (url === '/v2/repository/index') return { body: [{ name: 'minilm', state: loaded ? 'READY' : 'UNAVAILABLE' }] };
   if (url === '/v2/repository/models/minilm/load') {
     loads += 1;
-    return sleep(LOAD_MS).then(() => {
+    return Promise.all([sleep(LOAD_MS), untilSeen]).then(() => {
       loaded = true;
       return { body: {} };
     });
@@ -87,10 +93,13 @@ it('waits without using an attempt or its time, and says that it loads', async (
   await expect.poll(shown).toBe('loading minilm');
   const [pending] = (await run.describe()).raw.pendingActivities ?? [];
   expect(pending?.lastFailure?.message).toMatch(/^loading minilm: minilm at /);
+  seen();
   const { stages, output } = await resultOf(run);
   expect(output).toEqual({ vector: [1, 0, 0] });
   expect(stages[0]).toMatchObject({ status: 'done', attempt: 1 });
   expect(loads).toBe(1);
+  const told = async () => (await eventsOf(run.workflowId)).at(-1)?.type;
+  await expect.poll(told).toBe('stage.finished');
   const events = await eventsOf(run.workflowId);
   expect(events.map(({ type }) => type)).toEqual(['stage.started', 'stage.loading', 'stage.finished']);
   expect(events[1]).toMatchObject({ stage: 'embed', model: 'minilm' });

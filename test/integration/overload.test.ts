@@ -6,6 +6,10 @@ import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, until } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
+/** As `runs/admission/backlog.ts` has it. */
+const FRESH_MS = 1_000;
+const SHED = { status: 503, code: 'OVERLOADED' };
+
 /** A worker that runs one stage at a time, and more work than it can do in time. */
 const queue = `overload-${randomUUID()}`;
 const log = new CallLog();
@@ -41,27 +45,33 @@ async function start(priority: Priority, headers: Record<string, string> = {}) {
 }
 
 it('batch is shed when the queue takes half of the deadline, and more urgent runs are not', async () => {
+  const began = performance.now();
   const first = await start('batch', { 'idempotency-key': queue });
   expect(first.status).toBe(202);
-  // More than ten seconds of work; where they arrive slowly the last may be shed already.
+  // More than ten seconds of work. What has been asked of the queue answers for a second; who arrives later may be shed already.
   const burst = await Promise.all(Array.from({ length: 15 }, () => start('batch')));
-  expect(burst.filter(({ status }) => status === 202).length).toBeGreaterThan(10);
+  const early = burst.filter(({ status }) => status === 202);
+  if (performance.now() - began < FRESH_MS) expect(early).toHaveLength(burst.length);
+  for (const { status, code } of burst) if (status !== 202) expect({ status, code }).toEqual(SHED);
   let refused = await start('batch');
   await until('batch is shed', async () => {
     if (refused.status === 202) refused = await start('batch');
     return refused.status !== 202;
   });
-  expect(refused).toMatchObject({ status: 503, code: 'OVERLOADED' });
+  expect(refused).toMatchObject(SHED);
   expect(refused.retryAfter).toBeGreaterThanOrEqual(1);
   expect(refused.retryAfter).toBeLessThanOrEqual(60);
   expect((await start('default')).status).toBe(202);
   expect((await start('interactive')).status).toBe(202);
   // The same request again is no new run.
   expect(await start('batch', { 'idempotency-key': queue })).toMatchObject({ id: first.id });
-  expect(gateway.lines('queues are too long')[0]).toMatchObject({
-    pipeline: 'within-twenty-seconds',
-    priority: 'batch',
-  });
+  // Its log comes another way than its answers.
+  await expect
+    .poll(() => gateway.lines('queues are too long')[0])
+    .toMatchObject({
+      pipeline: 'within-twenty-seconds',
+      priority: 'batch',
+    });
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   expect(metrics).toMatch(
     /^millrace_runs_refused_total\{code="OVERLOADED",pipeline="within-twenty-seconds",priority="batch"\} \d/m,

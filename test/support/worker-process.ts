@@ -42,7 +42,8 @@ export class WorkerProcess {
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null) {
       const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-      if (answer?.ok) return new WorkerProcess(child, port, String(log.path));
+      // One that its first task has killed took work, whoever looked too late to see it ready.
+      if (answer?.ok || child.signalCode !== null) return new WorkerProcess(child, port, String(log.path));
       await sleep(50);
     }
     child.kill('SIGKILL');
