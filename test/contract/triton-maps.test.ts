@@ -375,9 +375,10 @@ describe('a model with text_input and text_output, which stands for the vLLM and
     const before = await cancelled();
     const stop = new AbortController();
     const words = Array.from({ length: 16 }, (_, i) => `w${i}`).join(' ');
+    // Sixteen seconds: it must not be over when this process sees the first word.
     const slow = say(
       { prompt: words },
-      { seed: 200 },
+      { seed: 1_000 },
       { signal: stop.signal, emit: () => stop.abort(new Error('enough')) },
     );
     await expect(slow).rejects.toThrow('enough');

@@ -8,6 +8,7 @@ import { TritonClient, tritonConnector } from '../../activities/connectors/trito
 import type { JsonObject } from '../../pipelines/json.js';
 import { type Dtype, image, type TensorFile, tensor } from '../../pipelines/media.js';
 import { infer } from '../../pipelines/stages/index.js';
+import { caught } from '../support/caught.js';
 import { address } from '../support/runs.js';
 import { LATE_ONCE } from '../support/soonest.js';
 import { loadTestModel } from '../support/triton-models.js';
@@ -280,7 +281,7 @@ describe('a decoupled model', () => {
     return (output.LEFT as unknown as { data: number[] }).data[1] ?? 0;
   };
 
-  it('gives its responses as they come, and all of them in the end', async () => {
+  it('gives its responses as they come, and all of them in the end', LATE_ONCE, async () => {
     const { reply, arrivals, emitted } = start(count(3, 600));
     const { LEFT, WORD } = (await reply).output as Record<string, { shape: number[]; data: unknown[] }>;
     expect(WORD).toEqual(value('BYTES', [3], ['left 2', 'left 1', 'left 0']));
@@ -359,15 +360,24 @@ describe('a model with sequences', () => {
 
 describe('canaries and counts', () => {
   it.each([...MODELS, 'echo', 'minilm', 'whisper'])('reach %s, of which they know nothing', async (model) => {
-    const before = (await client.statistics(model, limit()))[0];
-    await backend.probe(model, 'infer', limit());
-    const calls = async () => {
-      const after = (await client.statistics(model, limit()))[0];
-      return (after?.succeeded ?? 0) + (after?.failed ?? 0) - (before?.succeeded ?? 0) - (before?.failed ?? 0);
+    const counted = async () => {
+      const [statistics] = await client.statistics(model, limit());
+      return (statistics?.succeeded ?? 0) + (statistics?.failed ?? 0);
     };
-    await vi.waitFor(async () => expect(await calls()).toBeGreaterThanOrEqual(1), 30_000);
+    const callsOfCanary = async () => {
+      const before = await counted();
+      await backend.probe(model, 'infer', limit());
+      await vi.waitFor(async () => expect(await counted()).toBeGreaterThan(before), 30_000);
+      return (await counted()) - before;
+    };
     // Those of the stack are used by other tests too.
-    if (MODELS.some((own) => own === model)) expect(await calls()).toBe(1);
+    if (MODELS.every((own) => own !== model)) return expect(await callsOfCanary()).toBeGreaterThanOrEqual(1);
+    // Triton counts a call shortly after it has answered: one of a test before may be counted beside a canary.
+    const once = await caught('a canary with no other call beside it', async () => {
+      const calls = await callsOfCanary();
+      return calls === 1 ? calls : undefined;
+    });
+    expect(once).toBe(1);
   });
 
   it('need the model to be there', async () => {

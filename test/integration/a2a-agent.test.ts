@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Client } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDocument } from '../../runs/document.js';
 import { type AgentTask, a2aServer } from '../support/a2a-server.js';
 import { GatewayProcess } from '../support/gateway-process.js';
-import { until } from '../support/runs.js';
+import { connect, until } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /** A stage that a remote agent serves, which is the SDK's server: its worker is killed, and its run cancelled. */
@@ -16,6 +17,7 @@ let agent: Awaited<ReturnType<typeof a2aServer>>;
 /** Tasks that the agent has begun, by their messages' texts. */
 const begun = new Map<string, AgentTask>();
 let settings: Record<string, string>;
+let temporal: Client;
 let worker: WorkerProcess;
 let gateway: GatewayProcess;
 
@@ -34,7 +36,8 @@ beforeAll(async () => {
   };
   await writeFile(models, JSON.stringify({ travel }));
   settings = { MILLRACE_PIPELINES: 'test/fixtures/remote-agents.mjs', MILLRACE_MODELS: models };
-  [worker, gateway] = await Promise.all([
+  [temporal, worker, gateway] = await Promise.all([
+    connect(),
     WorkerProcess.start(queue, settings),
     GatewayProcess.start({ MILLRACE_TASK_QUEUE: queue, ...settings }),
   ]);
@@ -43,6 +46,7 @@ afterEach(() => begun.clear());
 afterAll(async () => {
   await Promise.all([worker.kill(), gateway.stop('SIGKILL')]);
   await agent.close();
+  await temporal.connection.close();
 });
 
 async function start(wish: string): Promise<string> {
@@ -57,14 +61,20 @@ async function start(wish: string): Promise<string> {
   return id;
 }
 const get = async (id: string) => (await (await fetch(`${gateway.url}/v1/runs/${id}`)).json()) as RunDocument;
+/** Another worker goes on with the task only where Temporal knows it, from a heartbeat. */
+const isKept = (id: string) =>
+  until('Temporal knows the task', async () => {
+    const [pending] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
+    const beat = pending?.heartbeatDetails?.payloads?.[0]?.data ?? [];
+    return Buffer.from(beat).toString().includes('"task":"');
+  });
 const messagesOf = (wish: string) =>
   agent.received.filter(({ params }) => JSON.stringify(params).includes(wish)).length;
 
 describe('a stage of a remote agent', () => {
   it('goes on with its task when its worker is killed', async () => {
     const id = await start('to Rome');
-    // The task's id is kept with a heartbeat.
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await isKept(id);
     await worker.kill();
     worker = await WorkerProcess.start(queue, settings);
     begun.get('to Rome')?.writes([{ text: 'Booked.' }]);
@@ -76,7 +86,7 @@ describe('a stage of a remote agent', () => {
 
   it('cancels its task when its run is cancelled', async () => {
     const id = await start('to Oslo');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await isKept(id);
     expect((await fetch(`${gateway.url}/v1/runs/${id}/cancel`, { method: 'POST' })).status).toBe(202);
     await until('the agent is told', () => agent.methods().includes('CancelTask'));
     expect(messagesOf('to Oslo')).toBe(1);

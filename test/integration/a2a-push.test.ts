@@ -55,6 +55,12 @@ function toldOf(task: string, path: string): Told[] {
   return all.filter((each) => each.path === path && each.body.id === task);
 }
 const statesOf = (task: string, path: string) => toldOf(task, path).map(({ body }) => body.status.state);
+/** Temporal knows of the attempts that were made: a worker that is killed before is followed by one that makes its attempt again. */
+const isRecorded = (task: string) =>
+  until('Temporal knows that it is told', async () => {
+    const { raw } = await temporal.workflow.getHandle(deliveryId(task)).describe();
+    return (raw.pendingActivities ?? []).length === 0;
+  });
 const agent = (version: '1.0' | '0.3' = '1.0') => a2aClient(`${gateway.url}/a2a/order/`, { version });
 const tea = [{ text: 'tea' }];
 const pushTo = (path: string, more: object = {}) => ({
@@ -82,6 +88,7 @@ describe('push notifications', () => {
       },
       body: { contextId: task.contextId, status: { state: 'TASK_STATE_INPUT_REQUIRED' } },
     });
+    await isRecorded(task.id);
     await Promise.all([gateway.stop('SIGKILL'), worker.kill()]);
     [gateway, worker] = await Promise.all([startGateway(), startWorker()]);
     // The receiver knows from the notification alone what is to be decided.
@@ -105,8 +112,9 @@ describe('push notifications', () => {
     const task = await sent(client, tea, {}, { taskPushNotificationConfig: pushTo('/first') });
     expect(task.status.state).toBe('TASK_STATE_INPUT_REQUIRED');
     const of = { tenant: '', taskId: task.id };
-    await client.createTaskPushNotificationConfig({ ...of, id: 'later', ...pushTo('/later') });
+    // Who is told of the wait is looked up when it begins: one that is added at once may be told of it too.
     await until('the wait is told', () => toldOf(task.id, '/first').length > 0);
+    await client.createTaskPushNotificationConfig({ ...of, id: 'later', ...pushTo('/later') });
     await client.deleteTaskPushNotificationConfig({ ...of, id: task.id });
     await sent(client, decision(task), { taskId: task.id, contextId: task.contextId });
     await until('the end is told', () => toldOf(task.id, '/later').length > 0);

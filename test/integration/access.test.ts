@@ -21,7 +21,7 @@ import { WorkerProcess } from '../support/worker-process.js';
 /** Two gateways that share a file of keys and a Redis, as users run them. */
 const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
 /** On a loaded machine Redis may answer late, and each gateway then counts by itself. */
-const environment = { MILLRACE_KEYS: file, MILLRACE_REDIS_TIMEOUT_MS: '5000' };
+const environment = { MILLRACE_KEYS: file, MILLRACE_REDIS_TIMEOUT_MS: '20000' };
 let gateways: [GatewayProcess, GatewayProcess];
 const secrets: string[] = [];
 const held: { id: string; secret: string }[] = [];
