@@ -199,7 +199,7 @@ export interface Usage {
 }
 
 export interface CallContext {
-  /** Aborts with a `HandedOver` as the reason if the worker stops and the next attempt goes on from the checkpoint. */
+  /** Aborts with a `HandedOver` as the reason if this attempt is over and the next one goes on from the checkpoint. */
   readonly signal: AbortSignal;
   readonly audio: AudioPort;
   /**

@@ -12,7 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
-import { HandedOver } from '../connectors/handed-over.js';
+import { cancellationIn } from './cancellation.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { isCurrent } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
@@ -66,7 +66,7 @@ export function createActivities(
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
       const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
       const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
-      const signal = AbortSignal.any([cancellationIn(context), expiry.signal]);
+      const signal = AbortSignal.any([cancellationIn(context, () => progress !== null), expiry.signal]);
       const slot = slots && new HeldSlot(slots);
       try {
         return await runner.run(input, call, {
@@ -109,21 +109,6 @@ export function createActivities(
       }
     },
   };
-}
-
-/** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
-const SHUTDOWN = 'WORKER_SHUTDOWN';
-
-/** Aborts when the activity is cancelled; with `HandedOver` if only its worker stops. */
-function cancellationIn({ cancellationSignal }: Context): AbortSignal {
-  const own = new AbortController();
-  const forward = () => {
-    const { reason } = cancellationSignal;
-    own.abort(reason instanceof CancelledFailure && reason.message === SHUTDOWN ? new HandedOver() : reason);
-  };
-  if (cancellationSignal.aborted) forward();
-  else cancellationSignal.addEventListener('abort', forward, { once: true });
-  return own.signal;
 }
 
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { createActivities } from '../../../../activities/stage/activity.js';
-import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
+import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 
@@ -55,6 +55,71 @@ describe('an attempt that Temporal cancels', () => {
   it.each(['CANCELLED', 'NOT_FOUND', 'TIMED_OUT'])('has Temporal’s reason otherwise: %s', async (reason) => {
     const { given, failure } = await ends(reason);
     expect(given).toBe(failure);
+  });
+
+  describe('with a checkpoint', () => {
+    /** Why its signal aborts. @param describe what Temporal says of the run when it is asked */
+    const reasonOf = async (why: string, describe?: () => Promise<object>) => {
+      const cancellation = new AbortController();
+      let given: unknown;
+      const runner = {
+        run: async (_input: unknown, _call: unknown, attempt: Pick<Attempt, 'signal' | 'checkpoint'>) => {
+          const { signal } = attempt;
+          attempt.checkpoint({ task: 't' });
+          const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+          cancellation.abort(new CancelledFailure(why));
+          if (!signal.aborted) await aborted;
+          given = signal.reason;
+          throw signal.reason;
+        },
+      } as unknown as StageRunner;
+      const context = {
+        info: {
+          startToCloseTimeoutMs: 60_000,
+          attempt: 1,
+          activityId: '7',
+          currentAttemptScheduledTimestampMs: Date.now(),
+          workflowExecution: { workflowId: 'run', runId: 'history' },
+        },
+        client: {
+          withDeadline: (_: number, work: () => Promise<unknown>) => work(),
+          workflow: { getHandle: () => ({ describe }) },
+        },
+        cancellationSignal: cancellation.signal,
+        heartbeat: () => undefined,
+      } as unknown as Context;
+      const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
+      const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+      await expect(run).rejects.toBeInstanceOf(CancelledFailure);
+      return given;
+    };
+    const pending =
+      (activityId: string, name = 'RUNNING') =>
+      async () => ({ status: { name }, raw: { pendingActivities: [{ activityId }] } });
+
+    it.each(['NOT_FOUND', 'TIMED_OUT', 'PAUSED', 'RESET'])(
+      'is handed over while its run waits for the activity: %s',
+      async (why) => {
+        expect(await reasonOf(why, pending('7'))).toBeInstanceOf(HandedOver);
+      },
+    );
+
+    it('is handed over where nobody can tell', async () => {
+      const away = () => Promise.reject(new Error('unreachable'));
+      expect(await reasonOf('NOT_FOUND', away)).toBeInstanceOf(HandedOver);
+    });
+
+    it.each([
+      ['waits for others', pending('8')],
+      ['has ended', pending('7', 'CANCELLED')],
+      ['is gone', () => Promise.reject(new WorkflowNotFoundError('gone', 'run', 'history'))],
+    ])('is cancelled if its run %s', async (_, describe) => {
+      expect(await reasonOf('NOT_FOUND', describe)).toBeInstanceOf(CancelledFailure);
+    });
+
+    it('is cancelled by its run without a question', async () => {
+      expect(await reasonOf('CANCELLED')).toBeInstanceOf(CancelledFailure);
+    });
   });
 });
 

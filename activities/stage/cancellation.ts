@@ -1,0 +1,51 @@
+import type { Context } from '@temporalio/activity';
+import { CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
+import { HandedOver } from '../connectors/handed-over.js';
+
+/** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
+const SHUTDOWN = 'WORKER_SHUTDOWN';
+/** Its reason if the run has cancelled the activity. The others: Temporal has given the attempt up, or the run has ended. */
+const CANCELLED = 'CANCELLED';
+
+/** Statuses of runs that have not ended. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
+
+/** Longest wait for Temporal's answer, in milliseconds; the call goes on meanwhile. */
+const ANSWER_MS = 1_000;
+
+/**
+ * Aborts when the activity is cancelled; with `HandedOver` if another attempt goes on from the checkpoint: because the worker stops, or
+ * because Temporal has heard nothing of this attempt for too long.
+ * @param hasCheckpoint whether there is anything to go on from
+ */
+export function cancellationIn(context: Context, hasCheckpoint: () => boolean): AbortSignal {
+  const { cancellationSignal } = context;
+  const own = new AbortController();
+  const forward = () => {
+    const { reason } = cancellationSignal;
+    const why = reason instanceof CancelledFailure ? reason.message : CANCELLED;
+    if (why === SHUTDOWN) own.abort(new HandedOver());
+    else if (why === CANCELLED || !hasCheckpoint()) own.abort(reason);
+    else void isPending(context).then((pending) => own.abort(pending ? new HandedOver() : reason));
+  };
+  if (cancellationSignal.aborted) forward();
+  else cancellationSignal.addEventListener('abort', forward, { once: true });
+  return own.signal;
+}
+
+/** Whether the run still waits for the activity. Yes if nobody can tell: work at a server that nobody fetches costs less than a failed run. */
+async function isPending(context: Context): Promise<boolean> {
+  const { info } = context;
+  const { workflowId = '', runId } = info.workflowExecution ?? {};
+  try {
+    const { client } = context;
+    const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    // Temporal still lists the activities of a run that has ended.
+    const pending = UNDER_WAY.has(status.name) ? (raw.pendingActivities ?? []) : [];
+    return pending.some(({ activityId }) => activityId === info.activityId);
+  } catch (error) {
+    return !(error instanceof WorkflowNotFoundError);
+  }
+}
