@@ -38,6 +38,13 @@ function pushing({ deps: { subscriptions, webhooks }, caller: { tenant } }: Pick
 /** Throws the protocol's error if notifications are off. */
 export const expectPushes = (ask: Pick<Ask, 'deps' | 'caller'>): void => void pushing(ask);
 
+/** A receiver that has been added. */
+interface Subscribed {
+  readonly config: PushConfig;
+  /** It takes no other's place. */
+  readonly isNew: boolean;
+}
+
 /**
  * Adds a receiver of a task's updates, or replaces the caller's own of the same id. Who may not decide is not told of waits. Throws
  * `WEBHOOK_REFUSED`, and the protocol's error if notifications are off.
@@ -48,7 +55,7 @@ export async function subscribe(
   { run, context }: TaskName,
   given: GivenPush,
   field: string,
-): Promise<PushConfig> {
+): Promise<Subscribed> {
   const { caller, agent, wire, base } = ask;
   const { subscriptions, webhooks } = pushing(ask);
   const { url, token, authentication: { scheme, credentials } = { scheme: '', credentials: '' } } = given;
@@ -68,8 +75,8 @@ export async function subscribe(
     about: kept as unknown as JsonObject,
   };
   const keptMs = agent.pipeline.plan.deadlineMs + ATTEMPTS_MS;
-  await subscriptions.put({ tenant: caller.tenant, run }, subscription, keptMs);
-  return shown(run, subscription);
+  const isNew = await subscriptions.put({ tenant: caller.tenant, run }, subscription, keptMs);
+  return { config: shown(run, subscription), isNew };
 }
 
 /** Takes back what `subscribe` has added. */
@@ -97,7 +104,7 @@ export async function setConfig(ask: Ask, given: GivenPush & { readonly taskId: 
   requirePermission(caller, 'run');
   expectOpen(record.document);
   expectTold(record);
-  const config = await subscribe(ask, { run, context }, given, 'url');
+  const { config } = await subscribe(ask, { run, context }, given, 'url');
   // Of a task that has ended meanwhile, the receivers may have been looked up before.
   const { document } = await readRun(deps, run, caller);
   if (document.status === 'running') return config;

@@ -170,7 +170,7 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   const input = await inputFrom(deps, caller.tenant, { agent, sent }, { context, before });
   // Before the start: a gateway that dies in between leaves no task that its client is not told of.
   const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
-  if (sent.push) await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD);
+  const subscribed = sent.push && (await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD));
   return {
     order: {
       pipeline,
@@ -183,7 +183,8 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
     },
     context,
     refused: async (error) => {
-      if (sent.push && isRefusal(error)) await unsubscribe(ask, id, sent.push).catch(() => undefined);
+      // One that was there before is of a task that the same message has started.
+      if (subscribed?.isNew && isRefusal(error)) await unsubscribe(ask, id, subscribed.config).catch(() => undefined);
       throw error;
     },
     started: async ({ id: run, replayed }) => {

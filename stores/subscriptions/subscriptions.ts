@@ -26,8 +26,11 @@ interface RunName {
 
 /** Subscriptions to runs. All methods throw `STORE_UNAVAILABLE`. */
 export interface Subscriptions {
-  /** Adds a subscription, or replaces the owner's of the same id. Throws `STATE_STORE_FULL`, and `INVALID_INPUT` for one too many. */
-  put(of: RunName, subscription: Subscription, keptMs: number): Promise<void>;
+  /**
+   * Adds a subscription, or replaces the owner's of the same id: false. Throws `STATE_STORE_FULL`, and `INVALID_INPUT` for one too
+   * many.
+   */
+  put(of: RunName, subscription: Subscription, keptMs: number): Promise<boolean>;
   /** All of a run, in order of their owners and ids. */
   list(of: RunName): Promise<readonly Subscription[]>;
   remove(of: RunName, subscription: Pick<Subscription, 'id' | 'owner'>): Promise<void>;
@@ -43,12 +46,12 @@ export class RedisSubscriptions implements Subscriptions {
     this.#redis = redis;
   }
 
-  async put(of: RunName, subscription: Subscription, keptMs: number): Promise<void> {
+  async put(of: RunName, subscription: Subscription, keptMs: number): Promise<boolean> {
     const field = nameOf(subscription);
     const written = await reached(() =>
       put(this.#redis, [keyOf(of)], field, JSON.stringify(subscription), MOST, Math.ceil(keptMs)),
     );
-    if (written === 1) return;
+    if (written !== 'full') return written === 'new';
     const message = `the run ${of.run} has ${MOST} subscriptions, which are the most`;
     throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'url', message }] });
   }
@@ -68,12 +71,17 @@ export class RedisSubscriptions implements Subscriptions {
   }
 }
 
-/** Returns 0 for one too many. The hash lives as long as its last subscription wants. */
-const put = script<[key: string], [field: string, value: string, most: number, keptMs: number], 0 | 1>(`
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+/** The hash lives as long as its last subscription wants. */
+const put = script<
+  [key: string],
+  [field: string, value: string, most: number, keptMs: number],
+  'new' | 'replaced' | 'full'
+>(`
+local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
+if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return 1
+return known and 'replaced' or 'new'
 `);
 
 const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;

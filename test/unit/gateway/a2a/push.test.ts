@@ -8,7 +8,7 @@ import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../../../pipelines/index.js';
 import { type RunToStart, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
 import type { Subscription, Subscriptions } from '../../../../stores/subscriptions/index.js';
-import { a2aClient, sent } from '../../../support/a2a-client.js';
+import { a2aClient, messageOf, sent } from '../../../support/a2a-client.js';
 import { greet, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 /** Push notifications at a gateway whose runs are scripted: who may have them, and what is kept of them. */
@@ -28,9 +28,12 @@ const config = {
 
 const inMemory: Subscriptions = {
   async put({ run }, subscription) {
+    const { id, owner } = subscription;
+    const isNew = !kept.get(run)?.some((each) => each.id === id && each.owner === owner);
     await inMemory.remove({ tenant: '', run }, subscription);
     kept.set(run, [...(kept.get(run) ?? []), subscription]);
     added(run);
+    return isNew;
   },
   list: async ({ run }) => kept.get(run) ?? [],
   async remove({ run }, { id, owner }) {
@@ -42,17 +45,14 @@ const inMemory: Subscriptions = {
   erase: async ({ run }) => void kept.delete(run),
 };
 
-async function start(change: Parameters<typeof testGateway>[1] = {}) {
-  gateway = await testGateway(
-    {},
-    {
-      pipelines: [chatModel, greet] as unknown as Pipeline[],
-      placementOf: () => ({}),
-      webhooks: config,
-      subscriptions: inMemory,
-      ...change,
-    },
-  );
+async function start(change: Parameters<typeof testGateway>[1] = {}, limits: Parameters<typeof testGateway>[0] = {}) {
+  gateway = await testGateway(limits, {
+    pipelines: [chatModel, greet] as unknown as Pipeline[],
+    placementOf: () => ({}),
+    webhooks: config,
+    subscriptions: inMemory,
+    ...change,
+  });
   // The delivery starts its run.
   gateway.temporal.onStart = ({ type, options }) => {
     if (type !== WEBHOOK_WORKFLOW) return;
@@ -72,6 +72,10 @@ beforeEach(async () => {
 afterEach(() => gateway.close());
 
 const why = [{ text: 'Why?' }];
+/** Ends all runs that are under way. */
+const endAll = () => {
+  for (const run of gateway.temporal.runs.values()) run.end({ output: { text: 'So.' }, stages: [] });
+};
 const AT_ONCE = { returnImmediately: true };
 const hook = {
   url: 'https://a.test/hook?x=1',
@@ -105,6 +109,37 @@ describe('a receiver that comes with a message', () => {
     const { id } = await again();
     await again();
     expect(kept.get(id)).toHaveLength(1);
+  });
+
+  describe('that is refused for want of room', () => {
+    beforeEach(async () => {
+      await gateway.close();
+      await start({}, { maxStreams: 1 });
+    });
+
+    test('is not kept if the message has started nothing', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const first = client.sendMessage(messageOf(why));
+      await expect.poll(() => gateway.temporal.runs.size).toBe(2);
+      await expect(sent(client, why, {}, { taskPushNotificationConfig: hook })).rejects.toThrow(/TOO_MANY_STREAMS/);
+      expect([...kept.values()].flat()).toEqual([]);
+      endAll();
+      await first;
+    });
+
+    test('is still told of the task that the same message has started before', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const again = (configuration: object) =>
+        sent(client, why, { messageId: 'm' }, { ...configuration, taskPushNotificationConfig: hook });
+      const { id } = await again(AT_ONCE);
+      const other = client.sendMessage(messageOf(why));
+      await expect.poll(() => gateway.temporal.runs.size).toBe(4);
+      // Its client has lost the connection, and waits this time.
+      await expect(again({})).rejects.toThrow(/TOO_MANY_STREAMS/);
+      expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
+      endAll();
+      await other;
+    });
   });
 
   test.each(['https://127.0.0.1/', 'http://example.com/', 'https://metadata.google.internal/', 'hook'])(
