@@ -112,7 +112,7 @@ export class InProcessHost implements RunHost {
       steps && {
         read(channel, reader) {
           const entries = steps.read(channel, reader);
-          return { next: () => failing(entries.next()) };
+          return { next: () => failing(entries.next()), return: () => entries.return(undefined) };
         },
         async write(path, runMs) {
           const writer = await failing(steps.write(path, runMs));

@@ -57,6 +57,8 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
     return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
   } finally {
     if (out) out.close();
+    // A reader that is left between two entries listens for more for as long as the process lives. Not awaited: a read may be under way.
+    void entries.return?.(undefined);
   }
 }
 

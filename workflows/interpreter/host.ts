@@ -65,7 +65,7 @@ export interface RunHost extends StageHost {
 
 /** Streams that the interpreter itself reads and writes. What they throw are `StageError`s, and the cancellation. */
 export interface Pieces {
-  /** The entries of a stream as they are committed; `STREAM_LOST` if the store has lost them. */
+  /** The entries of a stream as they are committed; `STREAM_LOST` if the store has lost them. Who reads no further calls `return`. */
   read(channel: ChannelRef, reader: string): AsyncIterator<Json, void>;
   /** The stream `entries` of the step at a path. */
   write(path: string, runMs: number): Promise<PieceWriter>;

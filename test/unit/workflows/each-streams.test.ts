@@ -139,6 +139,33 @@ describe('an each over a stream', () => {
     never.open();
   });
 
+  it.each([
+    ['an item fails', new AbortController(), () => Promise.reject<string>(new Error('no'))],
+    ['its run is cancelled', new AbortController(), () => new Promise<string>(() => undefined)],
+  ])('listens for no more entries when %s between two of them', async (what, stops, body) => {
+    const channels = new MemoryChannelLog();
+    const listen = channels.listen.bind(channels);
+    const listening = new Set<object>();
+    channels.listen = (name, wake) => {
+      const leave = listen(name, wake);
+      const reader = { name };
+      listening.add(reader);
+      return () => {
+        listening.delete(reader);
+        leave();
+      };
+    };
+    const of = relayed(['a', 'b'], {
+      concurrency: 1,
+      body: () => {
+        if (what === 'its run is cancelled') setTimeout(() => stops.abort(new Error('cancelled')), 20);
+        return body();
+      },
+    });
+    await run(of, {}, channels, stops.signal).catch(() => undefined);
+    await expect.poll(() => listening.size).toBe(0);
+  });
+
   it('gives the same without channels', async () => {
     const expected = { whole: 'ONE TWO', list: ['ONE', 'TWO'] };
     expect((await run(relayed(['one', 'two']), {}, null)).output).toEqual(expected);
