@@ -184,6 +184,10 @@ export const sessionRow = (placed: string): string => `${placed}/session:`;
 /** Names of the tools by which a model changes what it remembers of a user, unless a tool of the agent has the name. */
 export const MEMORY_TOOLS: readonly string[] = ['remember', 'forget'];
 
+/** The name of one of them in an agent that has these tools. */
+export const memoryToolName = (name: string, tools: readonly Pick<Offered, 'name'>[]): string =>
+  tools.some((tool) => tool.name === name) ? `${name}_fact` : name;
+
 /** Placement key of what is remembered of a user. */
 export const memoryRow = (placed: string): string => `${placed}/memory:`;
 

@@ -3,7 +3,14 @@ import { invalid } from '../definition/invalid.js';
 import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
-import { type AgentPlan, type BudgetPlan, type GuardPlan, MEMORY_TOOLS, type TeamMember } from '../plan/agent.js';
+import {
+  type AgentPlan,
+  type BudgetPlan,
+  type GuardPlan,
+  MEMORY_TOOLS,
+  memoryToolName,
+  type TeamMember,
+} from '../plan/agent.js';
 import { type Stream, stream } from '../stream.js';
 import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Guardrail, Tool } from '../tools/tool.js';
@@ -249,7 +256,7 @@ export const agent = <Data = never>(
     ...(handoffs.length > 0 && {
       team: teamOf({ ...(instructions !== undefined && { instructions }), tools: options.tools ?? [] }, handoffs),
     }),
-    ...(guardrails.length > 0 && { guards: guardsOf(guardrails, offered, memory ? MEMORY_TOOLS : []) }),
+    ...(guardrails.length > 0 && { guards: guardsOf(guardrails, offered, memory ? memoryNames(offered) : []) }),
     ...(options.toolSearch && {
       toolSearch: { embedder: options.toolSearch.embedder, shown: options.toolSearch.shown ?? SHOWN },
     }),
@@ -306,6 +313,12 @@ function teamOf(
       to: each.to ?? [],
     })),
   ];
+}
+
+/** Names of the tools of the memory in an agent with these tools. */
+function memoryNames(offered: readonly Tool[]): string[] {
+  const tools = offered.map(({ plan }) => plan);
+  return MEMORY_TOOLS.map((name) => memoryToolName(name, tools));
 }
 
 /** Throws `INVALID_PIPELINE` for names that are taken, and for tools that the agent does not have. */

@@ -79,21 +79,67 @@ it('has other names for its tools where the agent has tools of these names', asy
   expect(tools.map(({ name }) => name)).toEqual(['remember', 'forget', 'remember_fact', 'forget_fact']);
 });
 
-it('is checked by guardrails of tools', async () => {
-  const noCards = guardrail({
+/** Of calls of these tools. */
+const noCards = (...tools: string[]) =>
+  guardrail({
     name: 'no_cards',
     on: 'tool',
-    tools: ['remember'],
+    tools,
     check: ({ arguments: given }) =>
       /\d{16}/.test(String(given?.fact)) ? { verdict: 'stop', reason: 'a card number' } : { verdict: 'pass' },
   });
+const card = { fact: 'Card 1234567812345678' };
+
+it('is checked by guardrails of tools', async () => {
   const run = await testPipeline(
-    desk({ guardrails: [noCards] }),
+    desk({ guardrails: [noCards('remember')] }),
     { q: 'Hi', user: 'ada' },
-    { stages: { ...facts, answer: [toolCalls(['remember', { fact: 'Card 1234567812345678' }]), { text: 'ok' }] } },
+    { stages: { ...facts, answer: [toolCalls(['remember', card]), { text: 'ok' }] } },
   );
   expect((run.output as JsonObject).calls).toMatchObject([{ name: 'remember', end: 'refused' }]);
   expect(run.calls.filter(({ kind }) => kind === 'memory')).toHaveLength(1);
+});
+
+it('is checked by them also where a server has a tool of the name', async () => {
+  const tools = [{ name: 'remember', description: 'Theirs', schema: { type: 'object' } }];
+  const run = await testPipeline(
+    desk({ guardrails: [noCards('remember')], tools: [mcpTools({ server: 'notes' })] }),
+    { q: 'Hi', user: 'ada' },
+    {
+      stages: {
+        ...facts,
+        'answer/tools/notes': { tools },
+        answer: [toolCalls(['remember_fact', card]), { text: 'ok' }],
+      },
+    },
+  );
+  expect((run.output as JsonObject).calls).toMatchObject([{ name: 'remember_fact', end: 'refused' }]);
+});
+
+it('is checked by those of its own name where the agent has a tool of the other', async () => {
+  const own = tool({ name: 'remember', description: 'Own', input: z.object({ fact: z.string() }), run: () => 'mine' });
+  const run = await testPipeline(
+    desk({ guardrails: [noCards('remember_fact')], tools: [own] }),
+    { q: 'Hi', user: 'ada' },
+    { stages: { ...facts, answer: [toolCalls(['remember', card], ['remember_fact', card]), { text: 'ok' }] } },
+  );
+  expect((run.output as JsonObject).calls).toMatchObject([
+    { name: 'remember', result: 'mine' },
+    { name: 'remember_fact', end: 'refused' },
+  ]);
+});
+
+it('has the same names for its tools in every agent of a team', async () => {
+  const own = tool({ name: 'remember', description: 'Own', input: z.object({ fact: z.string() }), run: () => 'mine' });
+  const handoffs = [{ name: 'notes', description: 'Notes', tools: [own] }];
+  const run = await testPipeline(
+    desk({ handoffs }),
+    { q: 'Hi', user: 'ada' },
+    { stages: { ...facts, answer: [toolCalls(['transfer_to_notes', {}]), { text: 'ok' }] } },
+  );
+  const asked = run.calls.filter(({ kind }) => kind === 'chat').map((call) => call.with.tools as { name: string }[]);
+  const named = asked.map((tools) => tools.map(({ name }) => name).filter((name) => name.includes('remember')));
+  expect(named).toEqual([['remember_fact'], ['remember', 'remember_fact']]);
 });
 
 it('is had by every agent of a team', async () => {

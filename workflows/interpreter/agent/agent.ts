@@ -161,7 +161,7 @@ function seenBy(agent: Agent, { offered, active }: Progress): AgentPlan {
 function ofTurn(agent: Agent, progress: Progress): Agent {
   const { wholes } = progress;
   const most = resultCharacters(agent, progress);
-  const plan = remembering({ ...agent, plan: seenBy(agent, progress) }, most);
+  const plan = remembering({ ...agent, plan: seenBy(agent, progress) }, agent.plan.tools, most);
   const own = {
     ...agent,
     plan,

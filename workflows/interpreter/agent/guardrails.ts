@@ -45,13 +45,15 @@ interface Place {
   readonly turn: number;
   /** Name of the call within the turn. Absent for a text. */
   readonly call?: string;
+  /** Names of the called tool. Absent for a text. */
+  readonly tools?: readonly string[];
   /** How what is checked is displayed to a person who is asked. */
   readonly subject: string;
 }
 
 /** Whether calls of the tool are checked by the guardrail; the agent's own tools are not. */
-const concerns = ({ on, only }: GuardPlan, place: Place, { tool }: Seen): boolean =>
-  on === place.on && (only === undefined || (tool !== undefined && only.includes(tool)));
+const concerns = ({ on, only }: GuardPlan, { on: seen, tools = [] }: Place): boolean =>
+  on === seen && (only === undefined || tools.some((name) => only.includes(name)));
 
 /** Whether the tool is the author's. */
 export const isChecked = (tool: ToolPlan): boolean =>
@@ -65,7 +67,7 @@ export async function check(agent: Agent, at: At, place: Place, given: Seen): Pr
   const { guards = [] } = agent.plan;
   let checked: Checked = { seen: given, changed: [] };
   for (const guard of guards) {
-    if (!concerns(guard, place, given)) continue;
+    if (!concerns(guard, place)) continue;
     const memo = at.memo.below(`guard:${guard.name}`);
     const ended = memo.value ?? (await checkOne(agent, { ...at, memo }, guard, place, checked.seen));
     if (ended === STOPPED) return STOPPED;

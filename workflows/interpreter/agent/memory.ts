@@ -1,8 +1,10 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import {
   type AgentPlan,
+  agentOf,
   MEMORY_TOOLS,
   memoryRow,
+  memoryToolName,
   type StagePlan,
   type StageTool,
   type ToolPlan,
@@ -43,15 +45,17 @@ const optionsOf = ({ memory }: AgentPlan): JsonObject => ({ ttlMs: memory?.ttlMs
 
 /**
  * The plan with what is remembered in its system message, and with the tools that change it.
+ * @param all the tools that the agent has, whether or not the model sees them now: the names stay the same
  * @param characters maximum of a text in the conversation, where one is known
  */
 export function remembering(
   { stage, plan, memory }: Pick<Agent, 'stage' | 'plan' | 'memory'>,
+  all: readonly ToolPlan[],
   characters = LONGEST_LIST,
 ): AgentPlan {
   if (!memory) return plan;
   const { instructions } = plan;
-  const tools = toolsOf(stage, plan);
+  const tools = toolsOf(stage, plan, all);
   const text = textOf(memory, tools, Math.min(characters, LONGEST_LIST));
   return {
     ...plan,
@@ -61,9 +65,12 @@ export function remembering(
 }
 
 /** The tools of a plan's memory. Their calls are activities of their own. */
-function toolsOf(stage: StagePlan, plan: AgentPlan): readonly [remember: StageTool, forget: StageTool] {
-  const { tools } = plan;
-  const [remember = '', forget = ''] = MEMORY_TOOLS.map((name) => freeName(name, tools));
+function toolsOf(
+  stage: StagePlan,
+  plan: AgentPlan,
+  all: readonly ToolPlan[],
+): readonly [remember: StageTool, forget: StageTool] {
+  const [remember = '', forget = ''] = MEMORY_TOOLS.map((name) => memoryToolName(name, all));
   const common = {
     policy: stage.policy,
     onFailure: 'tell',
@@ -108,8 +115,11 @@ function toolsOf(stage: StagePlan, plan: AgentPlan): readonly [remember: StageTo
   ];
 }
 
-const freeName = (name: string, tools: readonly ToolPlan[]): string =>
-  tools.some((tool) => tool.name === name) ? `${name}_fact` : name;
+/** The names by which guardrails know a tool: that of the memory's is the author's also where a server has a tool of this name. */
+export const guardedAs = ({ stage }: Pick<Agent, 'stage'>, tool: ToolPlan): readonly string[] =>
+  tool.by === 'stage' && tool.kind === 'memory'
+    ? [tool.name, memoryToolName(tool.model, agentOf(stage).tools)]
+    : [tool.name];
 
 /** Input of a call of one of these tools. */
 export function memoryInput({ run, memory }: Agent, { model }: StageTool, { fact }: JsonObject): JsonObject {

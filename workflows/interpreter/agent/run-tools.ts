@@ -21,6 +21,7 @@ import { decideInSession } from './grants.js';
 import { check, isChecked, stoppedCall } from './guardrails.js';
 import { handedOver } from './handoffs.js';
 import { beginningOf, keepTexts } from './long-results.js';
+import { guardedAs } from './memory.js';
 import type { ToolRecord } from './progress.js';
 import { foundText } from './tool-search.js';
 
@@ -219,7 +220,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     path = pathOf(agent, at, place, sha256(canonicalJson(edited)));
   };
   if (plan.guards && isChecked(tool)) {
-    const where = { on: 'tool', turn: place.turn, call: place.name, subject: spoken(call) } as const;
+    const of = { turn: place.turn, call: place.name, tools: guardedAs(agent, tool) };
+    const where = { on: 'tool', ...of, subject: spoken(call) } as const;
     const checked = await check(agent, own, where, { tool: call.name, arguments: call.arguments });
     if (checked === STOPPED || failing?.failure) return STOPPED;
     checks = checked.used;
