@@ -30,7 +30,7 @@ export interface Change {
 /**
  * Unloads the victims, one after the other, and loads the model. The workers' agreement about it is renewed meanwhile, and ended in any
  * case. Returns how long the model took to load, in milliseconds. Throws `MODEL_NOT_LOADED` if the server cannot load it, and
- * `BACKEND_UNAVAILABLE` if the server is away.
+ * `BACKEND_UNAVAILABLE` if the server is away or does not unload a victim.
  */
 export async function carryOut(change: Change): Promise<number> {
   const { model, victims, repository, shared, closing } = change;
@@ -45,6 +45,7 @@ export async function carryOut(change: Change): Promise<number> {
   const expectAgreed = async () => {
     if (!(await shared.renew([model, ...kept()]).catch(() => false))) throw interrupted(change);
   };
+  let hasRoom = false;
   try {
     for (const victim of victims) {
       await expectAgreed();
@@ -53,13 +54,14 @@ export async function carryOut(change: Change): Promise<number> {
       change.unloaded(victim);
     }
     await expectAgreed();
+    hasRoom = true;
     const started = performance.now();
     await limited(LOAD_MS, closing, (signal) => repository.load(model, signal));
     const loadMs = performance.now() - started;
     await end({ loadMs });
     return loadMs;
   } catch (error) {
-    const failure = asFailure(error, change);
+    const failure = hasRoom ? asFailure(error, change) : withoutRoom(error, change);
     await end(failure.code === 'MODEL_NOT_LOADED' ? { failure: failure.message } : {});
     throw failure;
   } finally {
@@ -104,6 +106,14 @@ const interrupted = ({ model, endpoint }: Change) =>
       unsent: true,
     },
   );
+
+/** It says nothing of the model, which may be loaded at the next try. */
+function withoutRoom(error: unknown, change: Change): MillraceError {
+  const { model, endpoint, closing } = change;
+  if (closing.aborted || isAway(error)) return asFailure(error, change);
+  const message = `${model} at ${endpoint}: room for it could not be made: ${messageOf(error)}`;
+  return new MillraceError('BACKEND_UNAVAILABLE', message, { endpoint, unsent: true }, { cause: error });
+}
 
 export function asFailure(
   error: unknown,
