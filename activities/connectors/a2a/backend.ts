@@ -24,6 +24,8 @@ const POLL_MS = { first: 500, most: 10_000 };
 const MOST_FAILURES = 5;
 /** A cancelled call does not wait for its task's end. */
 const CANCEL_MS = 5_000;
+/** Longest id of a task, in UTF-16 units: every heartbeat of the attempt has it. */
+const LONGEST_ID = 1_024;
 
 const WORKING: ReadonlySet<string> = new Set(['submitted', 'working', 'unknown', 'unspecified', '']);
 /** Errors of a question that another one would get too. */
@@ -90,6 +92,7 @@ export class A2aBackend implements Backend {
         const outgoing = outgoingOf(input, context.idempotencyKey);
         const begun = (id: string) => {
           if (task === id) return;
+          if (id.length > LONGEST_ID) throw wrong(`task has an id of more than ${LONGEST_ID} characters`);
           task = id;
           context.checkpoint({ endpoint: this.#base, task: id } satisfies Kept as unknown as Json);
         };
@@ -141,8 +144,8 @@ export class A2aBackend implements Backend {
         }
         const { id, state } = 'task' in told ? told.task : { id: told.status.task, state: told.status.state };
         if (id !== '') {
-          known = true;
           begun(id);
+          known = true;
         }
         context.emit('');
         if (known && !WORKING.has(state)) return undefined;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { shortened } from '../http-fault.js';
 import { VERSIONS, type Version } from './wire.js';
 
 /** A remote agent, as its card describes it. */
@@ -62,4 +63,5 @@ function interfaceOf(binding: Json | undefined, url: Json | undefined, version: 
   return [{ url, version: String(version).split('.', 2).join('.') }];
 }
 
-const rejected = (message: string): MillraceError => new MillraceError('BACKEND_REJECTED', message);
+/** It may quote the card. */
+const rejected = (message: string): MillraceError => new MillraceError('BACKEND_REJECTED', shortened(message));

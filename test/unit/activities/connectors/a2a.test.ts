@@ -271,6 +271,7 @@ describe('an agent', () => {
     });
   });
 
+  const working = (id: string) => ({ id, contextId: 'c', status: { state: 'TASK_STATE_WORKING' } });
   it.each<[string, number, object | string, string]>([
     ['a refusal', 200, { error: { code: -32602, message: 'no' } }, 'BACKEND_REJECTED'],
     ['a fault', 200, { error: { code: -32603, message: 'no' } }, 'BACKEND_ERROR'],
@@ -284,6 +285,8 @@ describe('an agent', () => {
     ['a rate', 429, '', 'BACKEND_RATE_LIMITED'],
     ['a page', 200, '<html>', 'INVALID_OUTPUT'],
     ['nothing', 200, { result: {} }, 'INVALID_OUTPUT'],
+    ['a task without a name', 200, { result: { task: working('') } }, 'INVALID_OUTPUT'],
+    ['a task whose name fills heartbeats', 200, { result: { task: working('t'.repeat(2_000)) } }, 'INVALID_OUTPUT'],
     ['a message', 200, { result: { message: { parts: [{ text: 'So.' }], contextId: 'c' } } }, ''],
   ])('may answer with %s', async (_, status, answer, code) => {
     server.answer = (response, { method }) => {
