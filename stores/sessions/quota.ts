@@ -42,12 +42,14 @@ end`;
 
 export const limits = ({ sessions, bytes }: SessionQuota): [sessions: number, bytes: number] => [sessions, bytes];
 
+/** Removes first: a store that is full takes no script whose first write may need memory. */
 const eraseAll = script<Keys, [own: string], 0 | 1>(`
 local bytes = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')
-if bytes ~= 0 then redis.call('HINCRBY', KEYS[4], '@total', -bytes) end
+local gone = redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-return redis.call('DEL', KEYS[1], KEYS[2]) > 0 and 1 or 0
+if bytes ~= 0 then redis.call('HINCRBY', KEYS[4], '@total', -bytes) end
+return gone > 0 and 1 or 0
 `);
 
 /** Removes an entry, and what it counts against the quota; false if there is none. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunEvent, StageCall } from '../../pipelines/run/index.js';
 import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
 import { connected } from '../../stores/redis/index.js';
+import { FactStore, SessionStore } from '../../stores/sessions/index.js';
 import { caught } from '../support/caught.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -84,6 +85,27 @@ describe('a state store that may evict', () => {
   it('is no cache at the same time', async () => {
     const env = { REDIS_URL: own.url, REDIS_CACHE_URL: own.url };
     expect(await refusal(workerOn('shared', env))).toMatch(/did not start/);
+  });
+});
+
+describe('what a tenant keeps in a store that is full', () => {
+  it('is removed, which makes room', async () => {
+    const of = { tenant: randomUUID(), of: 'desk' };
+    const [facts, sessions] = [new FactStore(admin), new SessionStore(admin)];
+    const ada = { ...of, user: 'ada' };
+    const fact = (text: string) => ({ key: text, text, most: 10, ttlMs: 600_000 });
+    for (const text of ['Likes tea.', 'Lives in Rome.']) await facts.add(ada, fact(text));
+    await sessions.add({ ...of, session: 's' }, { key: '1', messages: [], ttlMs: 600_000 });
+    await fill();
+    try {
+      await expect(facts.add(ada, fact('Likes coffee.'))).rejects.toMatchObject({ code: 'STATE_STORE_FULL' });
+      expect(await facts.remove(ada, 1)).toBe(true);
+      expect(await facts.erase(ada)).toBe(true);
+      expect(await sessions.erase({ ...of, session: 's' })).toBe(true);
+    } finally {
+      await empty();
+    }
+    expect(await facts.list(ada)).toEqual([]);
   });
 });
 
