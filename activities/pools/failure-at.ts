@@ -12,3 +12,7 @@ export function failureAt({ url }: Endpoint, endpoints: readonly Endpoint[], err
   if (!elsewhere && details.endpoint !== undefined) return error;
   return new MillraceError(code, message, { endpoint: url, ...details, ...(elsewhere && { elsewhere }) }, { cause });
 }
+
+/** Whether a call can only go on at another endpoint: this one has not failed. */
+export const isOfAnother = (error: unknown): boolean =>
+  error instanceof MillraceError && error.details.elsewhere === true;

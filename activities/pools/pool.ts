@@ -8,7 +8,7 @@ import type { Backend } from '../connectors/connector.js';
 import { CallQueue, type Slot } from './call-queue.js';
 import { Discoverer } from './discovery/index.js';
 import { Endpoint } from './endpoint.js';
-import { failureAt } from './failure-at.js';
+import { failureAt, isOfAnother } from './failure-at.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
@@ -363,7 +363,7 @@ export class Pool {
   }
 
   #failed(endpoint: Endpoint, error: unknown, startedAt: number): void {
-    if (isLoading(error)) return;
+    if (isLoading(error) || isOfAnother(error)) return;
     const wasThere = endpoint.away === undefined;
     endpoint.failed(error);
     const fields = { model: this.#name, endpoint: endpoint.url, error: messageOf(error) };

@@ -237,7 +237,8 @@ export class A2aBackend implements Backend {
   #kept(resumeFrom: Json | undefined): string | undefined {
     const { endpoint, task } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
     if (task === undefined || endpoint === this.#base) return task;
-    throw new MillraceError('BACKEND_UNAVAILABLE', `the task ${task} is at another endpoint, ${endpoint}`);
+    const message = `the task ${task} is at another endpoint, ${endpoint}`;
+    throw new MillraceError('BACKEND_UNAVAILABLE', message, { elsewhere: true });
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {

@@ -48,6 +48,22 @@ describe('a pool none of whose endpoints can be reached', () => {
     expect(invoked(made, 'a')).toBe(0);
   });
 
+  it('has none that is away for a call that can only go on at another one', async () => {
+    const { pool } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
+    const elsewhere = new MillraceError('BACKEND_UNAVAILABLE', 'its task is at another one', { elsewhere: true });
+    let asked = '';
+    const ask = pool.use(
+      async (_, { url }) => {
+        asked = url;
+        throw elsewhere;
+      },
+      { signal },
+    );
+    await expect(ask).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    const avoid = asked === 'a' ? 'b' : 'a';
+    expect(await pool.use(async (_, { url }) => url, { signal, avoid })).toBe(asked);
+  });
+
   it('is asked no more when nobody wants it, and tried by the next call', async () => {
     const made = fakePools(['a'], { canaryIntervalMs: 600_000 });
     made.backend('a').failing = 'BACKEND_UNAVAILABLE';
