@@ -184,6 +184,11 @@ export class Residency {
     if (!own) {
       // The endpoints that have the model take no calls.
       const answer = await server.enter(model);
+      // Of a hedge that has been decided meanwhile: the stay is over, and would not leave here.
+      if (signal.aborted) {
+        if (answer.ready) answer.leave();
+        throw signal.reason;
+      }
       if (!answer.ready) {
         void server.load(model).catch(() => undefined);
         throw this.#loading({ endpoint, answer });
