@@ -80,8 +80,9 @@ export class A2aBackend implements Backend {
     return this.#mapped(model, signal, async () => void (await this.#readCard(signal)));
   }
 
+  /** Reads the card anew: it is asked whether the agent can be reached. */
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
-    return this.#mapped(model, signal, async () => (await this.#agent(signal)).fingerprint);
+    return this.#mapped(model, signal, async () => (await this.#readCard(signal)).fingerprint);
   }
 
   async #asked(agent: RemoteAgent, { input }: Call, context: CallContext): Promise<JsonObject> {

@@ -302,6 +302,15 @@ describe('an agent', () => {
     else await expect(reply).rejects.toMatchObject({ code });
   });
 
+  it('that can be reached no more is not identified by the card that it had', async () => {
+    server.gives(200, cardWith(of(`${server.url}/rpc`)), { 'content-type': 'application/json' });
+    const backend = a2aConnector().connect(server.url);
+    const identified = () => backend.fingerprint('agent', AbortSignal.timeout(30_000));
+    expect(await identified()).toMatch(/^[0-9a-f]{16}$/);
+    server.gives(502, '');
+    await expect(identified()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+  });
+
   it('without a card is no agent; a probe sends no message', async () => {
     server.gives(404, '');
     await expect(ask(server.url, { message: 'hello' }).reply).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
