@@ -41,7 +41,7 @@ export const expectPushes = (ask: Pick<Ask, 'deps' | 'caller'>): void => void pu
 /** A receiver that has been added. */
 interface Subscribed {
   readonly config: PushConfig;
-  /** It takes no other's place. */
+  /** The caller had none of the same id. */
   readonly isNew: boolean;
 }
 
@@ -49,12 +49,14 @@ interface Subscribed {
  * Adds a receiver of a task's updates, or replaces the caller's own of the same id. Who may not decide is not told of waits. Throws
  * `WEBHOOK_REFUSED`, and the protocol's error if notifications are off.
  * @param field the field of the URL
+ * @param replaces whether it takes the place of the caller's own of the same id
  */
 export async function subscribe(
   ask: Ask,
   { run, context }: TaskName,
   given: GivenPush,
   field: string,
+  replaces = true,
 ): Promise<Subscribed> {
   const { caller, agent, wire, base } = ask;
   const { subscriptions, webhooks } = pushing(ask);
@@ -75,7 +77,7 @@ export async function subscribe(
     about: kept as unknown as JsonObject,
   };
   const keptMs = agent.pipeline.plan.deadlineMs + ATTEMPTS_MS;
-  const isNew = await subscriptions.put({ tenant: caller.tenant, run }, subscription, keptMs);
+  const isNew = await subscriptions.put({ tenant: caller.tenant, run }, subscription, keptMs, replaces);
   return { config: shown(run, subscription), isNew };
 }
 

@@ -170,7 +170,12 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   const input = await inputFrom(deps, caller.tenant, { agent, sent }, { context, before });
   // Before the start: a gateway that dies in between leaves no task that its client is not told of.
   const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
-  const subscribed = sent.push && (await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD));
+  // Of a task that the same message has started it replaces none before it is certain that this is its message.
+  const subscribed = sent.push && (await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD, false));
+  const refused = async (error: unknown): Promise<never> => {
+    if (subscribed?.isNew && isRefusal(error)) await unsubscribe(ask, id, subscribed.config).catch(() => undefined);
+    throw error;
+  };
   return {
     order: {
       pipeline,
@@ -182,26 +187,24 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
       notes: notesFor(context, sent.immediate),
     },
     context,
-    refused: async (error) => {
-      // One that was there before is of a task that the same message has started.
-      if (subscribed?.isNew && isRefusal(error)) await unsubscribe(ask, id, subscribed.config).catch(() => undefined);
-      throw error;
-    },
+    refused,
     started: async ({ id: run, replayed }) => {
       request.notes.runId = run;
       const found = replayed ? await readTask(deps, run, caller) : undefined;
       // Of a run that no worker has started yet the context is not known.
-      if (found && found.context !== context && found.context !== run) throw ofAnotherContext();
-      if (found && sent.push && found.record.document.status === 'running') expectTold(found.record);
+      if (found && found.context !== context && found.context !== run) return await refused(ofAnotherContext());
+      const isOpen = found === undefined || found.record.document.status === 'running';
+      if (found && sent.push && isOpen) expectTold(found.record);
+      // Also one that the refusal of the same message has taken back meanwhile.
+      if (sent.push && isOpen && !subscribed?.isNew) await subscribe(ask, { run, context }, sent.push, PUSH_FIELD);
       if (kept) await contexts.add(name, { run, key: idempotencyKey });
       return found?.record.document;
     },
   };
 }
 
-/** Whether there is no run of this message: neither one from before nor one that was started without an answer of Temporal. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof MillraceError && errorRow(error.code).status < 500 && error.code !== 'IDEMPOTENCY_KEY_REUSED';
+/** Whether the request has started nothing: not where it may have, without an answer of Temporal. */
+const isRefusal = (error: unknown): boolean => error instanceof MillraceError && errorRow(error.code).status < 500;
 
 function ofAnotherContext(): MillraceError {
   const message = 'message.messageId was used before in another context';

@@ -27,10 +27,10 @@ interface RunName {
 /** Subscriptions to runs. All methods throw `STORE_UNAVAILABLE`. */
 export interface Subscriptions {
   /**
-   * Adds a subscription, or replaces the owner's of the same id: false. Throws `STATE_STORE_FULL`, and `INVALID_INPUT` for one too
-   * many.
+   * Adds a subscription; false if its owner has one of the same id, which it replaces, unless `replaces` is false. Throws
+   * `STATE_STORE_FULL`, and `INVALID_INPUT` for one too many.
    */
-  put(of: RunName, subscription: Subscription, keptMs: number): Promise<boolean>;
+  put(of: RunName, subscription: Subscription, keptMs: number, replaces?: boolean): Promise<boolean>;
   /** All of a run, in order of their owners and ids. */
   list(of: RunName): Promise<readonly Subscription[]>;
   remove(of: RunName, subscription: Pick<Subscription, 'id' | 'owner'>): Promise<void>;
@@ -46,11 +46,9 @@ export class RedisSubscriptions implements Subscriptions {
     this.#redis = redis;
   }
 
-  async put(of: RunName, subscription: Subscription, keptMs: number): Promise<boolean> {
-    const field = nameOf(subscription);
-    const written = await reached(() =>
-      put(this.#redis, [keyOf(of)], field, JSON.stringify(subscription), MOST, Math.ceil(keptMs)),
-    );
+  async put(of: RunName, subscription: Subscription, keptMs: number, replaces = true): Promise<boolean> {
+    const given = [nameOf(subscription), JSON.stringify(subscription), MOST, Math.ceil(keptMs)] as const;
+    const written = await reached(() => put(this.#redis, [keyOf(of)], ...given, replaces ? 1 : 0));
     if (written !== 'full') return written === 'new';
     const message = `the run ${of.run} has ${MOST} subscriptions, which are the most`;
     throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'url', message }] });
@@ -74,14 +72,15 @@ export class RedisSubscriptions implements Subscriptions {
 /** The hash lives as long as its last subscription wants. */
 const put = script<
   [key: string],
-  [field: string, value: string, most: number, keptMs: number],
-  'new' | 'replaced' | 'full'
+  [field: string, value: string, most: number, keptMs: number, replaces: 0 | 1],
+  'new' | 'known' | 'full'
 >(`
 local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
+if known and ARGV[5] == '0' then return 'known' end
 if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return known and 'replaced' or 'new'
+return known and 'known' or 'new'
 `);
 
 const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;

@@ -27,9 +27,10 @@ const config = {
 } as unknown as WebhookConfig;
 
 const inMemory: Subscriptions = {
-  async put({ run }, subscription) {
+  async put({ run }, subscription, _keptMs, replaces = true) {
     const { id, owner } = subscription;
     const isNew = !kept.get(run)?.some((each) => each.id === id && each.owner === owner);
+    if (!isNew && !replaces) return false;
     await inMemory.remove({ tenant: '', run }, subscription);
     kept.set(run, [...(kept.get(run) ?? []), subscription]);
     added(run);
@@ -109,6 +110,27 @@ describe('a receiver that comes with a message', () => {
     const { id } = await again();
     await again();
     expect(kept.get(id)).toHaveLength(1);
+  });
+
+  test('replaces that of the same message, and none when another message has its id', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const send = (text: string, target: string) => {
+      const configuration = { ...AT_ONCE, taskPushNotificationConfig: { ...hook, url: target } };
+      return sent(client, [{ text }], { messageId: 'm' }, configuration);
+    };
+    const { id } = await send('Why?', 'https://a.test/');
+    await send('Why?', 'https://b.test/');
+    expect(kept.get(id)).toMatchObject([{ url: 'https://b.test/' }]);
+    await expect(send('How?', 'https://c.test/')).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+    expect(kept.get(id)).toMatchObject([{ url: 'https://b.test/' }]);
+  });
+
+  test('is not told of the task of another message that has taken its id', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const { id } = await sent(client, why, { messageId: 'm' }, AT_ONCE);
+    const other = { ...AT_ONCE, taskPushNotificationConfig: hook };
+    await expect(sent(client, [{ text: 'How?' }], { messageId: 'm' }, other)).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+    expect(kept.get(id)).toEqual([]);
   });
 
   describe('that is refused for want of room', () => {
