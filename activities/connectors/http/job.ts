@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import { HandedOver } from '../handed-over.js';
@@ -6,6 +5,7 @@ import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
+import { ending } from './polling.js';
 import { tellProgress } from './progress.js';
 import { settled } from './redirects.js';
 import { requestBy, type Sender } from './send.js';
@@ -19,12 +19,8 @@ interface Kept {
   readonly job: Json;
 }
 
-/** The wait between two questions grows to so many times the first. */
-const MOST_GROWTH = 10;
 /** A cancelled call does not wait for its job's end. */
 const CANCEL_MS = 5_000;
-/** Questions in a row that may fail: the job goes on at the server while they do. */
-const MOST_FAILURES = 5;
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
@@ -80,35 +76,34 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
   }
 }
 
+/** The last answer about a job. */
+interface Ended {
+  readonly scope: Scope;
+  readonly headers: Headers;
+  /** Whether the job has succeeded. */
+  readonly done: boolean;
+}
+
 async function polled(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
   const { api, context } = described;
-  let waitMs = job.everyMs;
-  let failures = 0;
-  for (;;) {
-    const asked = await question(described, job.poll, id).catch((error: unknown) => {
-      failures++;
-      if (context.signal.aborted || failures === MOST_FAILURES || isFinal(error)) throw error;
-      return undefined;
-    });
-    if (asked === GONE) return undefined;
-    if (asked) {
-      failures = 0;
+  const last = await ending<Ended | typeof GONE>(
+    async () => {
+      const asked = await question(described, job.poll, id);
+      if (asked === GONE) return { end: GONE };
       const { scope, headers } = asked;
       tellProgress(job.progress, scope, context);
-      if (holds(job.done, scope)) return job.result ? await resultOf(described, job.result, id) : scope;
-      if (job.failed && holds(job.failed, scope)) {
-        if (earlier) return undefined;
-        if (job.reason) await question(described, job.reason, id);
-        throw (
-          failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`)
-        );
-      }
-    }
-    // A server that names no time, or none at all, is not asked more often than the pool says.
-    const wait = Math.max(job.everyMs, (asked && waitOf(asked.headers)) ?? waitMs);
-    await sleep(wait, undefined, { signal: context.signal });
-    waitMs = Math.min(waitMs * 1.5, job.everyMs * MOST_GROWTH);
-  }
+      const done = holds(job.done, scope);
+      const over = done || (job.failed !== undefined && holds(job.failed, scope));
+      return over ? { end: { scope, headers, done } } : { waitMs: waitOf(headers) };
+    },
+    { everyMs: job.everyMs, signal: context.signal },
+  );
+  if (last === GONE) return undefined;
+  const { scope, headers, done } = last;
+  if (done) return job.result ? await resultOf(described, job.result, id) : scope;
+  if (earlier) return undefined;
+  if (job.reason) await question(described, job.reason, id);
+  throw failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`);
 }
 
 async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
@@ -118,15 +113,6 @@ async function resultOf(described: DescribedCall, template: RequestTemplate, id:
   if (failure) throw failure;
   return asked.scope;
 }
-
-/** Errors of a question that another one would get too. */
-const FINAL: ReadonlySet<string> = new Set([
-  'BACKEND_UNAUTHORIZED',
-  'BACKEND_REJECTED',
-  'INVALID_INPUT',
-  'INVALID_OUTPUT',
-]);
-const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
 
 /** The server has no such job, for instance since it was started again. */
 const GONE = null;

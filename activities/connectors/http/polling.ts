@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../../../pipelines/errors.js';
+
+/** The wait between two questions grows to so many times the first. */
+const MOST_GROWTH = 10;
+/** Questions in a row that may fail: the job goes on at the server while they do. */
+const MOST_FAILURES = 5;
+
+/** What a question has found: how the job has ended, or the wait that the server asks for before the next question. */
+export type Found<T> = { readonly end: T } | { readonly waitMs: number | undefined };
+
+/** Asks until a job has ended: at once, then from `everyMs` up to ten times as long. A question that fails is asked again. */
+export async function ending<T>(
+  question: () => Promise<Found<T>>,
+  { everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal },
+): Promise<T> {
+  let waitMs = everyMs;
+  let failures = 0;
+  for (;;) {
+    const found = await question().catch((error: unknown) => {
+      failures++;
+      if (signal.aborted || failures === MOST_FAILURES || isFinal(error)) throw error;
+      return undefined;
+    });
+    if (found) failures = 0;
+    if (found && 'end' in found) return found.end;
+    // A server that names no time, or none at all, is not asked more often than the pool says.
+    const wait = Math.max(everyMs, found?.waitMs ?? waitMs);
+    await sleep(wait, undefined, { signal });
+    waitMs = Math.min(waitMs * 1.5, everyMs * MOST_GROWTH);
+  }
+}
+
+/** Errors of a question that another one would get too. */
+const FINAL: ReadonlySet<string> = new Set([
+  'BACKEND_UNAUTHORIZED',
+  'BACKEND_REJECTED',
+  'INVALID_INPUT',
+  'INVALID_OUTPUT',
+]);
+const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
