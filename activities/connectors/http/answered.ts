@@ -6,6 +6,7 @@ import { parseJson } from '../json-values.js';
 import type { Api } from './api.js';
 import { failureOf, failureWithin } from './faults.js';
 import { settled } from './redirects.js';
+import type { ObjectStore } from './s3/index.js';
 import type { Sender } from './send.js';
 import type { Scope } from './template.js';
 
@@ -16,6 +17,8 @@ export interface DescribedCall {
   readonly scope: Scope;
   readonly sender: Sender;
   readonly transport: Transport;
+  /** Of the objects that the description names. */
+  readonly store?: ObjectStore | undefined;
   readonly context: CallContext;
 }
 

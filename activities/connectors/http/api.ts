@@ -5,6 +5,7 @@ import { foreignSchema } from '../../../pipelines/json-schema/index.js';
 import { promptTemplate } from '../conversation.js';
 import { headerName } from '../header-name.js';
 import { ANSWER_ROOTS, answerPointer, condition } from './condition.js';
+import { type S3Address, s3Address } from './s3/index.js';
 import { type Flaw, fileFlaws, flawsOf, pointerProblem, type Template } from './template.js';
 
 /*
@@ -144,6 +145,37 @@ const job = z.strictObject({
   cancel: requestOf(JOB_ROOTS).optional(),
 });
 
+const s3Place = z.string().transform((text, context): S3Address => {
+  const address = s3Address(text);
+  if (address) return address;
+  context.addIssue({ code: 'custom', message: 'must be s3://bucket or s3://bucket/prefix' });
+  return z.NEVER;
+});
+
+/**
+ * A job whose input and output are objects of S3: the request's body is written as one, the request names it, as
+ * `/call/object`, and what comes of it is an object that is asked for. Presets have some of the members, pools the others.
+ */
+const objects = z.strictObject({
+  /** Inputs are written below this and the tenant's name. Required. */
+  inputs: s3Place.optional(),
+  /** Where outputs and failures may be. Default: in the bucket of `inputs`. */
+  outputs: z.array(s3Place).min(1).max(8).optional(),
+  /** The address of the output in the answer to the request. Required. */
+  output: template(ALL_ROOTS).optional(),
+  /** That of the failure. Absent, or without a value: a failure is only a job that does not end. */
+  failure: template(ALL_ROOTS).optional(),
+  /** Whether an input is deleted when its job has ended, or its call was cancelled. */
+  deleteInputs: z.boolean().optional(),
+  /** An origin in place of Amazon S3's own, which has buckets in paths. */
+  url: origin.optional(),
+  /** Between two questions. Default 1000, growing to ten times as much. */
+  everyMs: ms.optional(),
+});
+
+/** `objects` of a complete description. */
+export type Objects = z.output<typeof objects> & { readonly inputs: S3Address; readonly output: Template };
+
 /** Codes that a rule may give. */
 export const RULE_CODES = [
   'BACKEND_UNAVAILABLE',
@@ -194,6 +226,8 @@ const members = {
   request: requestOf(REQUEST_ROOTS).optional(),
   response: response.optional(),
   job: job.optional(),
+  /** In place of `job`, for jobs whose input and output are objects of S3. */
+  objects: objects.optional(),
   /** Sent with every request. */
   headers: z.record(headerName, template(REQUEST_ROOTS)).optional(),
   /** How the pool's key is sent: as a bearer token, as user and password, in a header, as a signature or for a token. Default `bearer`. */
@@ -242,12 +276,13 @@ export const optionsShape = z.strictObject({
 export type OptionsShape = z.output<typeof optionsShape>;
 
 /** A description of one stage kind, complete. */
-export interface Api extends Omit<Description, 'request' | 'response' | 'errors'> {
+export interface Api extends Omit<Description, 'request' | 'response' | 'errors' | 'objects'> {
   readonly kind: string;
   readonly preset?: string | undefined;
   readonly values: Readonly<Record<string, string | number | boolean>>;
   /** Absent: a pool of the kind `http` without a description of its requests; the stages have these. */
   readonly request?: RequestTemplate | undefined;
   readonly response: z.output<typeof response>;
+  readonly objects?: Objects | undefined;
   readonly errors: readonly Rule[];
 }

@@ -18,6 +18,7 @@ import { mapError } from './errors.js';
 import { answerScope } from './faults.js';
 import { loadFile } from './files.js';
 import { plainCall } from './plain-call.js';
+import type { ObjectStore } from './s3/index.js';
 import { scopeOf } from './scope.js';
 import { requestBy, type Sender } from './send.js';
 import type { Scope } from './template.js';
@@ -35,12 +36,14 @@ export class HttpBackend implements Backend {
   readonly #api: Api;
   readonly #credential: Credential;
   readonly #transport: Transport;
+  readonly #store: ObjectStore | undefined;
 
   constructor(
     endpoint: string,
     credential: Credential,
     api: Api = PLAIN,
     { fetch: transport, close }: LinkedTransport,
+    store?: ObjectStore,
   ) {
     this.close = close;
     this.endpoint = endpoint;
@@ -48,6 +51,7 @@ export class HttpBackend implements Backend {
     this.#api = api;
     this.#credential = credential;
     this.#transport = transport;
+    this.#store = store;
     const { health } = api;
     if (health) {
       this.ready = (model, signal) => this.#mapped(model, signal, () => this.#healthy(model, health, signal));
@@ -120,7 +124,7 @@ export class HttpBackend implements Backend {
   #callOf(call: Call, context: CallContext): DescribedCall {
     const scope = scopeOf(call, this.#api, context);
     const sender = this.#sender(context);
-    return { api: this.#api, call, scope, sender, transport: this.#transport, context };
+    return { api: this.#api, call, scope, sender, transport: this.#transport, store: this.#store, context };
   }
 
   #sender(context: Pick<CallContext, 'signal'> & Partial<CallContext>): Sender {

@@ -16,7 +16,7 @@ const SMALLEST: Readonly<Record<string, Canary>> = {
 };
 
 /** The canary of a pool; undefined if it has none. A job's submission would be work that nobody fetches. */
-export function canaryOf(kind: string, { canary, job }: Api): Canary | undefined {
+export function canaryOf(kind: string, { canary, job, objects }: Api): Canary | undefined {
   if (canary) return { input: canary.input as JsonObject, with: (canary.with ?? {}) as JsonObject };
-  return job ? undefined : SMALLEST[kind];
+  return job || objects ? undefined : SMALLEST[kind];
 }

@@ -10,22 +10,32 @@ import { generatedBody, generatedFiles } from './generated-files.js';
 import { readJob } from './job.js';
 import { outputOf } from './outputs.js';
 import { requestBy } from './send.js';
+import { readStoredJob } from './stored-job.js';
 import { streamed } from './streamed.js';
 import { render, type Scope } from './template.js';
 
 /** One call of a stage, by the description of its API. */
 export async function invoke(described: DescribedCall): Promise<Reply> {
-  const { api, call, scope, sender, transport, context } = described;
+  const { api, call, scope, sender, transport, store, context } = described;
   const { signal } = context;
   if (!api.request) throw new MillraceError('BACKEND_REJECTED', `the pool has no request of a ${call.kind} stage`);
   if (api.job) return replyOf(await readJob(described, api.request, api.job), described);
+  if (api.objects && store) {
+    return readReply(await readStoredJob({ ...described, objects: api.objects, store }, api.request), described);
+  }
   const sent = await requestBy(api.request, scope, sender);
   const response = await success(api, transport, sent, signal);
   if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
+  return readReply(response, described);
+}
+
+/** What an answer that is there as a whole makes of the stage. */
+async function readReply(response: Response, described: DescribedCall): Promise<Reply> {
+  const { api, call, context } = described;
   if (api.response.as === 'bytes') {
     return call.kind === 'generate' ? generatedBody(response, described) : spoken(response, described);
   }
-  return replyOf(await whole(api, response, signal), described);
+  return replyOf(await whole(api, response, context.signal), described);
 }
 
 /** The stage's output of what the server has answered. */

@@ -69,6 +69,22 @@ export function failureWithin(
   return errorOf(rule, new HttpFault({ status: Number(scope.status), headers }, detail), rule.code);
 }
 
+/** The status under which rules see the failure of a job that is an object: that of "failed dependency". */
+const OF_A_JOB = 424;
+
+/** The error of a job whose failure is an object and no answer. */
+export function failureOfJob(
+  { errors, message }: Pick<Api, 'errors' | 'message'>,
+  { headers, body }: Pick<Answer, 'headers' | 'body'>,
+): MillraceError {
+  const scope = answerScope({ status: OF_A_JOB, headers }, body.toString('utf8'));
+  const rule = ruleFor(errors, scope);
+  const detail = shortened(messageIn(scope, message ?? MESSAGES));
+  return new MillraceError(rule?.code ?? 'BACKEND_ERROR', `the job failed: ${detail}`, {
+    ...(rule?.retryAfterMs !== undefined && { retryAfterMs: rule.retryAfterMs }),
+  });
+}
+
 function errorOf(rule: Rule | undefined, fault: HttpFault, code: ErrorCode): MillraceError {
   const unsent = code === 'BACKEND_UNAVAILABLE' && (rule?.unsent ?? isNotReady(fault.status, fault.detail));
   const wait = fault.retryAfterMs ?? rule?.retryAfterMs;

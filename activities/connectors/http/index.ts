@@ -4,9 +4,10 @@ import type { Transport } from '../exchange.js';
 import { linked } from '../transport.js';
 import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
-import { credentialOf } from './credentials/credential.js';
+import { type CredentialKind, credentialOf, regionOf } from './credentials/credential.js';
 import { joiningOf } from './joined.js';
 import { httpOptions } from './options.js';
+import { objectStore } from './s3/index.js';
 
 export { type Condition, holds } from './condition.js';
 export { answerScope } from './faults.js';
@@ -39,6 +40,16 @@ export const httpConnector = ({ transport }: { readonly transport?: Transport } 
   connect(endpoint, key, options, link) {
     const api = options as unknown as Api | undefined;
     const credential = credentialOf(key, api?.credential, api?.values);
-    return new HttpBackend(endpoint, credential, api, linked(endpoint, link, transport, credential.through));
+    const send = linked(endpoint, link, transport, credential.through);
+    return new HttpBackend(endpoint, credential, api, send, api?.objects && objectsOf(api, key, transport));
   },
 });
+
+/** The objects of a description, by its key. They get neither headers nor certificates of the link, which is the endpoint’s alone. */
+function objectsOf({ credential, values, objects }: Api, key: string | undefined, transport: Transport | undefined) {
+  const region = regionOf(credential, values);
+  const signed: CredentialKind = { sign: 'aws-v4', service: 's3', region };
+  const { through } = credentialOf(key, signed, values);
+  const send = linked(objects?.url ?? '', undefined, transport, through);
+  return objectStore({ region, url: objects?.url }, send.fetch);
+}

@@ -9,7 +9,7 @@ import type { Api } from './api.js';
  * passages may be sorted or cut. Undefined if they do not, or if a template takes what belongs to one call.
  */
 export function joiningOf(api: Api | undefined): Joining | undefined {
-  if (!api?.request || api.job || api.response.stream) return undefined;
+  if (!api?.request || api.job || api.objects || api.response.stream) return undefined;
   const { kind, request, headers = {}, response } = api;
   const sees = (pointer: string) => mentions([request, headers] as unknown as Json, pointer);
   const { output } = response;

@@ -36,12 +36,17 @@ export const httpOptions = (kind: string): z.ZodType<Api & PoolOptions> =>
     }
     for (const { path, message } of valueFlaws(values, preset?.values, name)) wrong(path, message);
     const whole = merged({ ...preset?.base, ...of }, own);
-    for (const { path, message } of [...requestFlaws(whole), ...credentialFlaws(whole, values)]) wrong(path, message);
+    const flaws = [...requestFlaws(whole), ...objectFlaws(whole), ...credentialFlaws(whole, values)];
+    for (const { path, message } of flaws) wrong(path, message);
     return { ...whole, kind, preset: name, values } as Api & PoolOptions;
   }) as unknown as z.ZodType<Api & PoolOptions>;
 
+/** A whole description, before its parts have been checked against each other. */
+type Merged = Omit<Api, 'kind' | 'values' | 'objects'> & Pick<Description, 'objects'>;
+
 /** The preset's description with what the pool's options say. Rules of the pool come first. */
-function merged(preset: Description, own: Omit<OptionsShape, 'preset' | 'values'>): Omit<Api, 'kind' | 'values'> {
+function merged(preset: Description, own: Omit<OptionsShape, 'preset' | 'values'>): Merged {
+  const objects = (preset.objects ?? own.objects) && { ...preset.objects, ...own.objects };
   const request =
     own.request && preset.request ? requestOver(preset.request, own.request) : (own.request ?? preset.request);
   return {
@@ -49,6 +54,7 @@ function merged(preset: Description, own: Omit<OptionsShape, 'preset' | 'values'
     ...own,
     ...(request && { request }),
     response: { ...preset.response, ...own.response },
+    ...(objects && { objects }),
     headers: { ...preset.headers, ...own.headers },
     errors: [...(own.errors ?? []), ...(preset.errors ?? [])],
   };
@@ -94,14 +100,14 @@ function valueFlaws(values: Api['values'], known: PresetValues | undefined, pres
   ];
 }
 
-function credentialFlaws({ credential }: Omit<Api, 'kind' | 'values'>, { region }: Api['values']): Flaws {
+function credentialFlaws({ credential }: Merged, { region }: Api['values']): Flaws {
   if (typeof credential !== 'object' || !('sign' in credential) || credential.sign !== 'aws-v4') return [];
   if (credential.region !== undefined || (typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region))) return [];
   return [{ path: ['credential', 'region'], message: 'is required: the region of AWS, here or as the value region' }];
 }
 
 /** What only the whole description shows. */
-function requestFlaws({ request, response, job }: Omit<Api, 'kind' | 'values'>): Flaws {
+function requestFlaws({ request, response, job }: Merged): Flaws {
   const all = [
     ['request', request],
     ['job.poll', job?.poll],
@@ -128,4 +134,25 @@ function requestFlaws({ request, response, job }: Omit<Api, 'kind' | 'values'>):
   const both =
     job && response.stream ? [{ path: ['response', 'stream'], message: 'a job is polled, not streamed' }] : [];
   return [...flaws, ...both];
+}
+
+/** What objects need of the rest of a description. A pool of the kind `http` has no request, and no use for them. */
+function objectFlaws({ request, response, job, objects, credential, canary }: Merged): Flaws {
+  if (!objects || !request) return [];
+  const signs = typeof credential === 'object' && 'sign' in credential && credential.sign === 'aws-v4';
+  return [
+    ...(objects.inputs === undefined
+      ? [{ path: ['objects', 'inputs'], message: 'is required: where inputs are written, s3://bucket/prefix' }]
+      : []),
+    ...(objects.output === undefined
+      ? [{ path: ['objects', 'output'], message: 'is required: the address of the output in the answer to the request' }]
+      : []),
+    ...(job ? [{ path: ['job'], message: 'is in place of objects: a description has one of them' }] : []),
+    ...(canary ? [{ path: ['canary'], message: 'is a call, and a job is none: leave it out' }] : []),
+    ...(response.stream ? [{ path: ['response', 'stream'], message: 'an object is asked for, not streamed' }] : []),
+    ...(BODIES.every((body) => request[body] === undefined)
+      ? [{ path: ['request'], message: 'needs a body, which is written as the object' }]
+      : []),
+    ...(signs ? [] : [{ path: ['credential'], message: 'must be { "sign": "aws-v4" }, as S3 takes it' }]),
+  ];
 }

@@ -44,8 +44,8 @@ type Operator = (given: JsonObject, r: Rendering) => Json | undefined;
 const OPERATORS: Readonly<Record<string, { readonly beside: readonly string[]; readonly run: Operator }>> = {
   /** JSON as it is, also with names and texts that start with "$". */
   $value: { beside: [], run: ({ $value }) => $value },
-  /** The value at a pointer, or at the first of several that has one. */
-  $from: { beside: ['default', 'optional'], run: from },
+  /** The value at a pointer, or at the first of several that has one; a number between `least` and `most`. */
+  $from: { beside: ['default', 'optional', 'least', 'most'], run: from },
   /** A list: `as` for each item of another, as `/item` and `/index`. */
   $each: { beside: ['as'], run: each },
   /** One text of several values. */
@@ -113,15 +113,20 @@ function spend(r: Rendering, made: string): string {
   return made;
 }
 
-function from({ $from, default: otherwise, optional }: JsonObject, r: Rendering): Json | undefined {
+function from({ $from, default: otherwise, optional, least, most }: JsonObject, r: Rendering): Json | undefined {
   const pointers = [$from].flat() as string[];
   for (const pointer of pointers) {
     const value = valueAt(r.scope as JsonObject, pointer);
-    if (value !== undefined) return value;
+    if (value !== undefined) return least === undefined && most === undefined ? value : within(value, pointer);
   }
   if (otherwise !== undefined) return render(otherwise, r);
   if (optional === true) return undefined;
   throw r.wrong(pointers[0] ?? '', 'is missing');
+
+  function within(value: Json, pointer: string): number {
+    if (typeof value !== 'number') throw r.wrong(pointer, 'is not a number');
+    return Math.min(Math.max(value, Number(least ?? value)), Number(most ?? value));
+  }
 }
 
 function each({ $each, as }: JsonObject, r: Rendering): Json {
@@ -219,6 +224,9 @@ export function flawsOf(template: Json, roots: readonly string[], path: (string 
     case '$from':
       return [
         ...([given].flat() as Json[]).flatMap((each) => pointer(each, name)),
+        ...['least', 'most'].flatMap((bound) =>
+          template[bound] === undefined || typeof template[bound] === 'number' ? [] : [wrong('must be a number', bound)],
+        ),
         ...(template.default === undefined ? [] : within(template.default, 'default')),
       ];
     case '$each':

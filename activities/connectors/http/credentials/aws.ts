@@ -26,10 +26,12 @@ export function awsAuthorizer(key: string, scope: AwsScope, now: () => number = 
       const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => signs(name)));
       return signAwsV4({ ...request, headers }, own, scope, now() + offset);
     },
-    again({ headers }) {
+    again({ status, headers }) {
       const date = Date.parse(headers.get('date') ?? '');
       const type = headers.get('x-amzn-errortype') ?? '';
-      if (!SKEWED.some((each) => type.startsWith(each)) || Number.isNaN(date)) return false;
+      // S3 names a refusal in its body alone.
+      const refused = scope.service === 's3' ? status === 403 : SKEWED.some((each) => type.startsWith(each));
+      if (!refused || Number.isNaN(date)) return false;
       if (Math.abs(date - now() - offset) < MOST_SKEW) return false;
       offset = date - now();
       return true;

@@ -58,8 +58,12 @@ function authorizerOf(key: string, as: CredentialKind, values: Api['values']): A
   if ('token' in as) return googleAuthorizer(key, as.scope);
   if (!('sign' in as)) return undefined;
   if (as.sign === 'pai-eas') return easAuthorizer(key);
-  return awsAuthorizer(key, { region: as.region ?? String(values.region ?? ''), service: as.service });
+  return awsAuthorizer(key, { region: regionOf(as, values), service: as.service });
 }
+
+/** The region of a signature: its own, or the value `region`. */
+export const regionOf = (as: Api['credential'], { region = '' }: Api['values']): string =>
+  (typeof as === 'object' && 'region' in as && as.region) || String(region);
 
 function headersOf(key: string, basic: string, as: CredentialKind): Record<string, string> {
   if (as === 'bearer') return { authorization: `Bearer ${key}` };

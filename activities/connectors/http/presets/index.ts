@@ -6,6 +6,7 @@ import { paiEas } from './pai-eas.js';
 import { type Preset, readPreset } from './preset.js';
 import { rayServe } from './ray-serve.js';
 import { sagemaker } from './sagemaker.js';
+import { sagemakerAsync } from './sagemaker-async.js';
 import { tensorflowServing } from './tensorflow-serving.js';
 import { tgi } from './tgi.js';
 import { torchserve } from './torchserve.js';
@@ -26,6 +27,7 @@ export const PRESETS: ReadonlyMap<string, Preset> = new Map(
     litserve,
     azureml,
     sagemaker,
+    sagemakerAsync,
     vertex,
     paiEas,
   ].map((preset) => [preset.name, readPreset(preset)]),

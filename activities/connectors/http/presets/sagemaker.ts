@@ -2,14 +2,15 @@ import type { DescriptionInput } from '../api.js';
 import { chatCompletions } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
-const path = '/endpoints/{model}/invocations';
+const path = '/endpoints/{model}';
 const optional = (pointer: string) => ({ $from: pointer, optional: true });
 
 /** The status of the model's own answer, inside a 424. */
 const inside = '/body/OriginalStatusCode';
 const type = '/headers/x-amzn-errortype';
 
-const errors: NonNullable<DescriptionInput['errors']> = [
+/** What the front of all endpoints answers, and what containers do inside a 424. */
+export const sagemakerErrors: NonNullable<DescriptionInput['errors']> = [
   // Status 0: the platform has ended the wait for the container, after 60 s, or the container has died.
   {
     status: 424,
@@ -62,6 +63,20 @@ const errors: NonNullable<DescriptionInput['errors']> = [
   { status: 503, code: 'BACKEND_UNAVAILABLE' },
 ];
 
+/** Requests and answers of containers of Hugging Face and TensorFlow by kind, at a path of an endpoint. */
+export const bodies = (path: string): Record<string, DescriptionInput> => ({
+  embed: { request: { path, json: { inputs: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
+  classify: { request: { path, json: { inputs: '$/input/text' } }, response: { output: { scores: '$/body' } } },
+  transcribe: {
+    request: { path, bytes: { $file: '/input/audio', as: 'wav', sampleRate: 16_000 }, contentType: 'audio/x-wav' },
+    response: { output: { text: '$/body/text' } },
+  },
+  infer: {
+    request: { path, json: { instances: { $nested: '/tensor' } } },
+    response: { output: '$/body/predictions' },
+  },
+});
+
 /**
  * https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html. Bodies are the container's:
  * those here are the ones of Hugging Face's and TensorFlow's containers.
@@ -89,24 +104,15 @@ export const sagemaker: PresetInput = {
       'x-amzn-sagemaker-session-id': optional('/values/session'),
     },
     message: ['/body/OriginalMessage', '/body/Message', '/body/message', '/body/error/message', '/body'],
-    errors,
+    errors: sagemakerErrors,
   },
   kinds: {
     // InvokeEndpointWithResponseStream, with the body of chat completions as the containers of vLLM, LMI and TGI take it.
     chat: chatCompletions(
-      errors,
-      { path: `${path}-response-stream`, headers: { 'x-amzn-sagemaker-accept': 'text/event-stream' } },
+      sagemakerErrors,
+      { path: `${path}/invocations-response-stream`, headers: { 'x-amzn-sagemaker-accept': 'text/event-stream' } },
       'aws-event-stream',
     ),
-    embed: { request: { path, json: { inputs: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
-    classify: { request: { path, json: { inputs: '$/input/text' } }, response: { output: { scores: '$/body' } } },
-    transcribe: {
-      request: { path, bytes: { $file: '/input/audio', as: 'wav', sampleRate: 16_000 }, contentType: 'audio/x-wav' },
-      response: { output: { text: '$/body/text' } },
-    },
-    infer: {
-      request: { path, json: { instances: { $nested: '/tensor' } } },
-      response: { output: '$/body/predictions' },
-    },
+    ...bodies(`${path}/invocations`),
   },
 };

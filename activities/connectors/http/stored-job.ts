@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { type Answer, bodyOf, LONGEST_BODY } from '../exchange.js';
+import { HandedOver } from '../handed-over.js';
+import { type DescribedCall, whole } from './answered.js';
+import type { Objects, RequestTemplate } from './api.js';
+import { failureOf, failureOfJob } from './faults.js';
+import { ending } from './polling.js';
+import { settled } from './redirects.js';
+import { below, isBelow, type ObjectStore, type S3Address, s3Address, s3Uri } from './s3/index.js';
+import { requestBy } from './send.js';
+import { render, type Scope, type Template } from './template.js';
+
+/** A call whose input and output are objects. */
+interface StoredCall extends DescribedCall {
+  readonly objects: Objects;
+  readonly store: ObjectStore;
+}
+
+/** What is kept of a job for the next attempt, as addresses: its input, and where its output will be once it is submitted. */
+interface Kept {
+  readonly endpoint: string;
+  readonly input: string;
+  readonly job?: { readonly output: string; readonly failure?: string };
+}
+
+/** A job that the server has taken. */
+interface Job {
+  readonly input: S3Address;
+  readonly output: S3Address;
+  readonly failure?: S3Address | undefined;
+}
+
+/** How a job has ended: the body of its output is still to be read. */
+type End = { readonly output: Response } | { readonly failure: Answer };
+
+/** In place of a tenant, for calls outside runs: no tenant has such a name. */
+const NO_TENANT = '_';
+/** Between the first two questions, as of other jobs. */
+const EVERY_MS = 1_000;
+/** Of the deletion of an input, for which nothing waits longer. */
+const DELETE_MS = 5_000;
+
+/**
+ * The output of a job: its input is written as an object, the request names it, and its output, or its failure, is an
+ * object that is asked for. An attempt that is repeated at the same server goes on with the job that it has, unless that
+ * has failed; without one it submits the input of the attempt before, under the same name.
+ */
+export async function readStoredJob(call: StoredCall, submit: RequestTemplate): Promise<Response> {
+  const kept = keptOf(call);
+  if (kept?.job) {
+    const end = await endOf(call, kept.job);
+    if ('output' in end) return end.output;
+  }
+  const input = kept?.input ?? (await newInput(call));
+  const end = await endOf(call, await submitted(call, submit, input));
+  if ('output' in end) return end.output;
+  throw failureOfJob(call.api, end.failure);
+}
+
+/** What the attempt before has left: a job, or the input of one that may not have been submitted. */
+function keptOf(call: StoredCall): { readonly input?: S3Address; readonly job?: Job } | undefined {
+  const { resumeFrom } = call.context;
+  const { endpoint, input: uri, job } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
+  const input = s3Address(uri);
+  if (endpoint !== call.sender.base || !input || !isBelow(input, ownPlace(call))) return undefined;
+  if (!job) return { input };
+  const [output, failure] = [job.output, job.failure].map((each) => readable(call, s3Address(each)));
+  return output && { job: { input, output, failure } };
+}
+
+/** Where inputs of the call's tenant are. */
+const ownPlace = ({ objects, context }: StoredCall): S3Address => below(objects.inputs, context.tenant ?? NO_TENANT);
+
+/** A name for an input, which no other has. */
+async function newInput(call: StoredCall): Promise<S3Address> {
+  const { objects, store, context } = call;
+  const input = below(ownPlace(call), randomUUID());
+  // Keys that may not delete are found out before there is anything to delete.
+  if (objects.deleteInputs) await store.remove(input, context.signal);
+  return input;
+}
+
+/** Writes the input and sends the request. Both are recorded: the next attempt writes no other input, and sends no second request. */
+async function submitted(call: StoredCall, submit: RequestTemplate, input: S3Address): Promise<Job> {
+  const { api, objects, store, scope, sender, transport, context } = call;
+  const { signal } = context;
+  const { json, form, multipart, bytes, contentType, ...head } = submit;
+  const payload = await payloadOf(call, { json, form, multipart, bytes, contentType });
+  const written = { endpoint: sender.base, input: s3Uri(input) };
+  context.checkpoint(written satisfies Kept);
+  await store.put(input, payload.bytes, payload.type, signal);
+  const object = { uri: s3Uri(input), type: payload.type, id: input.key.split('/').at(-1) ?? '' };
+  const named: Scope = { ...scope, call: { ...(scope.call as JsonObject), object } };
+  const { response, failed } = await settled(transport, await requestBy(head, named, sender), signal);
+  if (failed) {
+    // After another error the server may have taken the job, and need its input.
+    if (failed.status < 500) await withoutInput(call, input, signal);
+    throw failureOf(api, failed);
+  }
+  const answer = await whole({ ...api, response: {} }, response, signal);
+  const output = placeOf(call, objects.output, answer);
+  const failure = placeOf(call, objects.failure, answer);
+  if (!output) throw new MillraceError('INVALID_OUTPUT', 'the answer does not say where the output will be');
+  const job = { output: s3Uri(output), ...(failure && { failure: s3Uri(failure) }) };
+  context.checkpoint({ ...written, job } satisfies Kept as unknown as Json);
+  return { input, output, failure };
+}
+
+/** The bytes of the request's body, as its template makes it. */
+async function payloadOf(
+  { scope, sender }: StoredCall,
+  body: RequestTemplate,
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string }> {
+  const made = await requestBy({ ...body, path: '/' }, scope, { ...sender, headers: {}, fixed: {} });
+  // Of a form it knows the boundary.
+  const written = new Response(made.body ?? '');
+  const type = made.headers?.['content-type'] ?? written.headers.get('content-type') ?? 'application/octet-stream';
+  const bytes = new Uint8Array(await written.arrayBuffer());
+  if (bytes.byteLength <= LONGEST_BODY) return { bytes, type };
+  throw new MillraceError('BODY_TOO_LARGE', `the input is longer than ${LONGEST_BODY / 1_024 / 1_024} MiB`);
+}
+
+/** An address in the answer to the request; undefined if it has none. */
+function placeOf(call: StoredCall, template: Template | undefined, answer: Scope): S3Address | undefined {
+  if (template === undefined) return undefined;
+  const text = render(template, {
+    scope: { ...call.scope, ...answer },
+    wrong: (pointer, problem) =>
+      new MillraceError('INVALID_OUTPUT', `the answer names no place of the output: ${pointer} ${problem}`),
+    spent: { made: 0 },
+  });
+  if (text === undefined || text === null) return undefined;
+  const place = readable(call, s3Address(text));
+  if (place) return place;
+  const shown = JSON.stringify(text).slice(0, 500);
+  throw new MillraceError('BACKEND_REJECTED', `the output will be at ${shown}, which is not below "outputs" of the pool`);
+}
+
+/** The place, if it is one where outputs of the pool may be. */
+function readable({ objects: { inputs, outputs } }: StoredCall, place: S3Address | undefined): S3Address | undefined {
+  const above = outputs ?? [{ bucket: inputs.bucket, key: '' }];
+  return place && above.some((each) => isBelow(place, each)) ? place : undefined;
+}
+
+/** Waits for the job's end. Its input is deleted then, and when the call is cancelled, where the pool says so. */
+async function endOf(call: StoredCall, job: Job): Promise<End> {
+  const { objects, store, context } = call;
+  const { signal } = context;
+  try {
+    const end = await ending<End>(
+      async () => {
+        const output = await store.get(job.output, signal);
+        if (output) return { end: { output } };
+        const failure = job.failure && (await store.get(job.failure, signal));
+        if (!failure) return { waitMs: undefined };
+        const { status, headers } = failure;
+        return { end: { failure: { status, headers, body: await bodyOf(failure, signal) } } };
+      },
+      { everyMs: objects.everyMs ?? EVERY_MS, signal },
+    );
+    await withoutInput(call, job.input, signal);
+    return end;
+  } catch (error) {
+    // The next attempt goes on with the job of a call that its worker hands over.
+    if (signal.aborted && !(signal.reason instanceof HandedOver)) void withoutInput(call, job.input);
+    throw error;
+  }
+}
+
+/** Deletes an input that no job needs, where the pool says so. One that cannot be deleted now stays. */
+async function withoutInput({ objects, store }: StoredCall, input: S3Address, signal?: AbortSignal): Promise<void> {
+  if (!objects.deleteInputs) return;
+  const limit = AbortSignal.timeout(DELETE_MS);
+  await store.remove(input, signal ? AbortSignal.any([signal, limit]) : limit).catch(() => undefined);
+}
