@@ -97,7 +97,7 @@ const SECTIONS = [
         'calls of different runs as one request, for servers that do not batch',
       'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424',
       'docs/reference/servers/sagemaker.md':
-        'Amazon SageMaker: signatures, variants, inference components, errors inside 424',
+        'Amazon SageMaker: signatures, variants, streams, asynchronous inference, errors inside 424',
       'docs/reference/servers/vertex.md':
         'Vertex AI: service accounts, predict, rawPredict, streams, dedicated endpoints',
       'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures',

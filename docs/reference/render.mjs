@@ -70,7 +70,7 @@ export function renderCapabilities(connectors, presets) {
       Object.keys(kinds).join(', '),
       [
         ...(Object.values(kinds).some(({ response }) => response?.stream) ? ['stream'] : []),
-        ...(base.job ? ['jobs'] : []),
+        ...(base.job || base.objects ? ['jobs'] : []),
         ...(base.health ? ['health'] : []),
         ...(base.identity ? ['version'] : []),
       ].join(', '),

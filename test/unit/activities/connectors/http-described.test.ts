@@ -53,6 +53,16 @@ describe('requests by templates', () => {
     ],
     ['JSON as it is', { $value: { $from: '$/input/a' } }, {}, { $from: '$/input/a' }],
     ['a default', { a: { $from: '/input/a', default: [1] } }, {}, { a: [1] }],
+    [
+      'a number between bounds',
+      {
+        a: { $from: '/input/a', least: 60, most: 3_600 },
+        b: { $from: '/input/b', least: 60, most: 3_600 },
+        c: { $from: '/input/c', least: 60, optional: true },
+      },
+      { a: 5, b: 9_000 },
+      { a: 60, b: 3_600 },
+    ],
     ['the first that there is', { $from: ['/input/b', '/input/a'] }, { a: 5 }, 5],
     ['what is left out', { a: { $from: '/input/a', optional: true }, b: [{ $omit: true }, 1] }, {}, { b: [1] }],
     [

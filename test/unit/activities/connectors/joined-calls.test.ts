@@ -28,7 +28,9 @@ describe('pools that can send several calls as one', () => {
     const values: Readonly<Record<string, object>> = {
       'bentoml-task': { route: 'r' },
       sagemaker: { region: 'eu-west-1' },
+      'sagemaker-async': { region: 'eu-west-1' },
     };
+    const more: Readonly<Record<string, object>> = { 'sagemaker-async': { objects: { inputs: 's3://jobs' } } };
     const able = [...PRESETS].flatMap(([preset, { kinds }]) =>
       ['embed', 'classify', 'rerank']
         .filter((kind) => Object.hasOwn(kinds, kind))
@@ -38,7 +40,7 @@ describe('pools that can send several calls as one', () => {
               required ? [[name, 'v']] : [],
             ),
           );
-          return joining('http', kind, { preset, values: { ...known, ...values[preset] } });
+          return joining('http', kind, { preset, values: { ...known, ...values[preset] }, ...more[preset] });
         })
         .map((kind) => `${preset} ${kind}`),
     );

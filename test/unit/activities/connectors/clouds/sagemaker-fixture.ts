@@ -21,9 +21,14 @@ const refused = (type: string, message: string, more: Told['headers'] = {}): Tol
 /**
  * What an endpoint's front makes of a request's signature; undefined: it is right.
  * @param at the front's clock, in milliseconds since 1970
+ * @param service whose front it is
  */
-export function signatureFault({ method, path, query, headers, bytes }: Asked, at = Date.now()): Told | undefined {
-  const [, key, day, region, service, names = '', signature] =
+export function signatureFault(
+  { method, path, query, headers, bytes }: Asked,
+  at = Date.now(),
+  service = 'sagemaker',
+): Told | undefined {
+  const [, key, day, region, signedFor, names = '', signature] =
     /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, SignedHeaders=([^,]+), Signature=(\w{64})$/.exec(
       headers.authorization ?? '',
     ) ?? [];
@@ -43,16 +48,18 @@ export function signatureFault({ method, path, query, headers, bytes }: Asked, a
     names,
     hash(bytes),
   ].join('\n');
-  const toSign = `AWS4-HMAC-SHA256\n${date}\n${day}/${region}/${service}/aws4_request\n${hash(canonical)}`;
+  const toSign = `AWS4-HMAC-SHA256\n${date}\n${day}/${region}/${signedFor}/aws4_request\n${hash(canonical)}`;
   const signing = hmac(
-    hmac(hmac(hmac(`AWS4${AWS_KEYS.secretAccessKey}`, String(day)), String(region)), String(service)),
+    hmac(hmac(hmac(`AWS4${AWS_KEYS.secretAccessKey}`, String(day)), String(region)), String(signedFor)),
     'aws4_request',
   );
   const clock = { date: new Date(at).toUTCString() };
   const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date) ?? [];
   const of = Date.UTC(Number(y), Number(mo) - 1, Number(d), Number(h), Number(mi), Number(s));
+  if (service === 's3' && headers['x-amz-content-sha256'] !== hash(bytes))
+    return refused('InvalidSignatureException', 'the body is another than x-amz-content-sha256 says', clock);
   if (!(Math.abs(of - at) < 300_000)) return refused('InvalidSignatureException', `Signature expired: ${date}`, clock);
-  if (region !== 'eu-central-1' || service !== 'sagemaker' || hmac(signing, toSign).toString('hex') !== signature)
+  if (region !== 'eu-central-1' || signedFor !== service || hmac(signing, toSign).toString('hex') !== signature)
     return refused(
       'InvalidSignatureException',
       `The request signature we calculated does not match. The Canonical String was '${canonical}'`,
