@@ -64,7 +64,8 @@ export class SageMakerJobs {
   #server: Fixture | undefined;
 
   async start(): Promise<this> {
-    this.#server = await fixture((asked) => (asked.path.startsWith('/jobs/') ? this.#s3(asked) : this.#endpoint(asked)));
+    const tell = (asked: Asked) => (asked.path.startsWith('/jobs/') ? this.#s3(asked) : this.#endpoint(asked));
+    this.#server = await fixture(tell);
     return this;
   }
 
@@ -173,7 +174,8 @@ export class SageMakerJobs {
     if (fault) return fault;
     const { method, path, headers } = asked;
     const [, endpoint] = /^\/endpoints\/([\w-]+)\/async-invocations$/.exec(path) ?? [];
-    if (method !== 'POST' || endpoint === undefined) return { status: 404, json: { message: 'UnknownOperationException' } };
+    if (method !== 'POST' || endpoint === undefined)
+      return { status: 404, json: { message: 'UnknownOperationException' } };
     if (endpoint !== 'model') return validation(`Endpoint ${endpoint} of account 111122223333 not found.`);
     const header = (name: string) => String(headers[`x-amzn-sagemaker-${name}`] ?? '');
     const [, input] = /^s3:\/\/jobs\/(.+)$/.exec(header('inputlocation')) ?? [];

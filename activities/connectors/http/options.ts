@@ -145,7 +145,7 @@ function objectFlaws({ request, response, job, objects, credential, canary }: Me
       ? [{ path: ['objects', 'inputs'], message: 'is required: where inputs are written, s3://bucket/prefix' }]
       : []),
     ...(objects.output === undefined
-      ? [{ path: ['objects', 'output'], message: 'is required: the address of the output in the answer to the request' }]
+      ? [{ path: ['objects', 'output'], message: 'is required: where the answer has the address of the output' }]
       : []),
     ...(job ? [{ path: ['job'], message: 'is in place of objects: a description has one of them' }] : []),
     ...(canary ? [{ path: ['canary'], message: 'is a call, and a job is none: leave it out' }] : []),

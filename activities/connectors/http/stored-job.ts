@@ -135,7 +135,7 @@ function placeOf(call: StoredCall, template: Template | undefined, answer: Scope
   const place = readable(call, s3Address(text));
   if (place) return place;
   const shown = JSON.stringify(text).slice(0, 500);
-  throw new MillraceError('BACKEND_REJECTED', `the output will be at ${shown}, which is not below "outputs" of the pool`);
+  throw new MillraceError('BACKEND_REJECTED', `the output will be at ${shown}, not below "outputs" of the pool`);
 }
 
 /** The place, if it is one where outputs of the pool may be. */

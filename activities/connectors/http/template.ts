@@ -224,9 +224,10 @@ export function flawsOf(template: Json, roots: readonly string[], path: (string 
     case '$from':
       return [
         ...([given].flat() as Json[]).flatMap((each) => pointer(each, name)),
-        ...['least', 'most'].flatMap((bound) =>
-          template[bound] === undefined || typeof template[bound] === 'number' ? [] : [wrong('must be a number', bound)],
-        ),
+        ...['least', 'most'].flatMap((bound) => {
+          const value = template[bound];
+          return value === undefined || typeof value === 'number' ? [] : [wrong('must be a number', bound)];
+        }),
         ...(template.default === undefined ? [] : within(template.default, 'default')),
       ];
     case '$each':
