@@ -10,7 +10,7 @@ const optional = (pointer: string) => ({ $from: pointer, optional: true });
 const failures: NonNullable<DescriptionInput['errors']> = [
   {
     status: 424,
-    when: { at: '/text', has: [400, 404, 405, 413, 415, 422].map((status) => `client error (${status})`) },
+    when: { at: '/text', has: [400, 404, 405, 406, 413, 415, 422].map((status) => `client error (${status})`) },
     code: 'BACKEND_REJECTED',
   },
   {

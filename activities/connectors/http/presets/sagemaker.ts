@@ -31,7 +31,7 @@ export const sagemakerErrors: NonNullable<DescriptionInput['errors']> = [
   },
   { status: 424, when: { at: inside, is: [408, 504] }, code: 'BACKEND_TIMEOUT' },
   { status: 424, when: { at: inside, is: [429, 503, 529] }, code: 'BACKEND_OVERLOADED', retryAfterMs: 1_000 },
-  { status: 424, when: { at: inside, is: [400, 404, 405, 413, 415, 422] }, code: 'BACKEND_REJECTED' },
+  { status: 424, when: { at: inside, is: [400, 404, 405, 406, 413, 415, 422] }, code: 'BACKEND_REJECTED' },
   { status: 424, code: 'BACKEND_ERROR' },
   // A serverless variant starts, or a multi-model endpoint loads the model: no model has received the call.
   {

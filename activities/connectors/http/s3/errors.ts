@@ -47,4 +47,4 @@ export function s3Error(answer: Answer, method: string, at: S3Address): Millrace
 
 /** An element of an answer, which is XML without nesting. An error has them in its first few hundred characters. */
 const partOf = (text: string, name: string): string =>
-  new RegExp(`<${name}>([^<]{0,2000})</${name}>`).exec(text.slice(0, 16_384))?.[1]?.trim() ?? '';
+  new RegExp(`<${name}>([^<]{0,2000})</${name}>`).exec(text.slice(0, 16_384))?.[1]?.replace(/\s+/g, ' ').trim() ?? '';

@@ -28,13 +28,22 @@ const ANSWERS = JSON.parse(
   readFileSync(new URL('../../../../fixtures/servers/errors.json', import.meta.url), 'utf8'),
 ) as ErrorAnswer[];
 
-/** What the options of a preset must have. */
-const VALUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  sagemaker: { values: { region: 'eu-central-1' } },
-  vertex: { values: { project: 'p', location: 'europe-west4' } },
-};
-
 const server = loopbackServer();
+
+/** What the options of a preset must have. Buckets are at the server too, which answers the first request to them. */
+const optionsOf = (preset: string): Readonly<Record<string, unknown>> => {
+  const region = 'eu-central-1';
+  switch (preset) {
+    case 'sagemaker':
+      return { values: { region } };
+    case 'sagemaker-async':
+      return { values: { region }, objects: { inputs: 's3://jobs/in', url: server.url } };
+    case 'vertex':
+      return { values: { project: 'p', location: 'europe-west4' } };
+    default:
+      return {};
+  }
+};
 
 describe('error answers of serving systems', () => {
   it.each(
@@ -50,9 +59,8 @@ describe('error answers of serving systems', () => {
       with: kind === 'chat' ? {} : { labels: ['a'] },
       input: kind === 'chat' ? { prompt: 'p', history: [] } : { text: 't' },
     };
-    const error: unknown = await invoke(presetConnector(preset, VALUES[preset] ?? {}).connect(server.url), call).catch(
-      (thrown) => thrown,
-    );
+    const backend = presetConnector(preset, optionsOf(preset)).connect(server.url);
+    const error: unknown = await invoke(backend, call).catch((thrown) => thrown);
     expect(error).toMatchObject({ code, message: expect.stringContaining(message ?? `HTTP ${status}`) });
     const { details } = error as { details: object };
     expect(details).toEqual({
