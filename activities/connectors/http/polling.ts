@@ -7,7 +7,7 @@ const MOST_GROWTH = 10;
 const MOST_FAILURES = 5;
 
 /** What a question has found: how the job has ended, or the wait that the server asks for before the next question. */
-export type Found<T> = { readonly end: T } | { readonly waitMs: number | undefined };
+type Found<T> = { readonly end: T } | { readonly waitMs: number | undefined };
 
 /** Asks until a job has ended: at once, then from `everyMs` up to ten times as long. A question that fails is asked again. */
 export async function ending<T>(
