@@ -148,7 +148,7 @@ export class SageMakerJobs {
     const fault = signatureFault(asked, this.now(), 's3');
     if (fault) {
       const type = fault.headers?.['x-amzn-errortype'] ?? '';
-      const { date } = fault.headers ?? {};
+      const date = fault.headers?.date;
       return s3Failure(403, REFUSALS[type] ?? 'AccessDenied', 'refused', date === undefined ? {} : { date });
     }
     const refused = this.refuses?.(asked);

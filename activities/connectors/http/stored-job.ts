@@ -22,7 +22,7 @@ interface StoredCall extends DescribedCall {
 interface Kept {
   readonly endpoint: string;
   readonly input: string;
-  readonly job?: { readonly output: string; readonly failure?: string };
+  readonly job?: { readonly output: string; readonly failure?: string; readonly until?: number };
 }
 
 /** A job that the server has taken. */
@@ -30,10 +30,14 @@ interface Job {
   readonly input: S3Address;
   readonly output: S3Address;
   readonly failure?: S3Address | undefined;
+  /** When it has come to nothing if there is neither, in milliseconds since 1970. Absent: never. */
+  readonly until?: number | undefined;
 }
 
-/** How a job has ended: the body of its output is still to be read. */
-type End = { readonly output: Response } | { readonly failure: Answer };
+/** How a job has ended: the body of its output is still to be read. `undefined`: it has come to nothing. */
+type End = { readonly output: Response } | { readonly failure: Answer | undefined };
+
+const NOTHING: End = { failure: undefined };
 
 /** In place of a tenant, for calls outside runs: no tenant has such a name. */
 const NO_TENANT = '_';
@@ -41,11 +45,13 @@ const NO_TENANT = '_';
 const EVERY_MS = 1_000;
 /** Of the deletion of an input, for which nothing waits longer. */
 const DELETE_MS = 5_000;
+/** Servers let a request wait so long at least. */
+const LEAST_WAIT_MS = 60_000;
 
 /**
  * The output of a job: its input is written as an object, the request names it, and its output, or its failure, is an
  * object that is asked for. An attempt that is repeated at the same server goes on with the job that it has, unless that
- * has failed; without one it submits the input of the attempt before, under the same name.
+ * has failed or come to nothing; without one it submits the input of the attempt before, under the same name.
  */
 export async function readStoredJob(call: StoredCall, submit: RequestTemplate): Promise<Response> {
   const kept = keptOf(call);
@@ -56,7 +62,8 @@ export async function readStoredJob(call: StoredCall, submit: RequestTemplate): 
   const input = kept?.input ?? (await newInput(call));
   const end = await endOf(call, await submitted(call, submit, input));
   if ('output' in end) return end.output;
-  throw failureOfJob(call.api, end.failure);
+  if (end.failure) throw failureOfJob(call.api, end.failure);
+  throw new MillraceError('BACKEND_TIMEOUT', 'the job has come to nothing: there is neither an output nor a failure');
 }
 
 /** What the attempt before has left: a job, or the input of one that may not have been submitted. */
@@ -67,7 +74,7 @@ function keptOf(call: StoredCall): { readonly input?: S3Address; readonly job?: 
   if (endpoint !== call.sender.base || !input || !isBelow(input, ownPlace(call))) return undefined;
   if (!job) return { input };
   const [output, failure] = [job.output, job.failure].map((each) => readable(call, s3Address(each)));
-  return output && { job: { input, output, failure } };
+  return output && { job: { input, output, failure, until: job.until } };
 }
 
 /** Where inputs of the call's tenant are. */
@@ -103,9 +110,23 @@ async function submitted(call: StoredCall, submit: RequestTemplate, input: S3Add
   const output = placeOf(call, objects.output, answer);
   const failure = placeOf(call, objects.failure, answer);
   if (!output) throw new MillraceError('INVALID_OUTPUT', 'the answer does not say where the output will be');
-  const job = { output: s3Uri(output), ...(failure && { failure: s3Uri(failure) }) };
+  const until = latestEnd(context);
+  const job = {
+    output: s3Uri(output),
+    ...(failure && { failure: s3Uri(failure) }),
+    ...(until !== undefined && { until }),
+  };
   context.checkpoint({ ...written, job } satisfies Kept as unknown as Json);
-  return { input, output, failure };
+  return { input, output, failure, until };
+}
+
+/**
+ * A request that is told how long its attempt lasts waits so long at most, and is worked on so long at most. Whether a server
+ * writes a failure then is its own affair: later there will be none.
+ */
+function latestEnd({ endsAt }: StoredCall['context']): number | undefined {
+  if (endsAt === undefined) return undefined;
+  return Math.ceil(Date.now() + 2 * Math.max(0, endsAt - performance.now()) + LEAST_WAIT_MS);
 }
 
 /** The bytes of the request's body, as its template makes it. */
@@ -154,7 +175,8 @@ async function endOf(call: StoredCall, job: Job): Promise<End> {
         const output = await store.get(job.output, signal);
         if (output) return { end: { output } };
         const failure = job.failure && (await store.get(job.failure, signal));
-        if (!failure) return { waitMs: undefined };
+        const over = job.until !== undefined && job.until < Date.now();
+        if (!failure) return over ? { end: NOTHING } : { waitMs: undefined };
         const { status, headers } = failure;
         return { end: { failure: { status, headers, body: await bodyOf(failure, signal) } } };
       },

@@ -203,6 +203,18 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
       expect(second?.input).not.toBe(first?.input);
     });
 
+    it('submits anew where its job has come to nothing in twice the time that its attempt had', async () => {
+      const resumeFrom = (await stopped({ context: { endsAt: performance.now() + 600_000 } })) as JsonObject;
+      const job = resumeFrom.job as JsonObject;
+      expect(Number(job.until) - Date.now()).toBeGreaterThan(600_000);
+      expect(Number(job.until) - Date.now()).toBeLessThanOrEqual(1_260_000);
+      aws.held = false;
+      const late = { ...resumeFrom, job: { ...job, until: Date.now() - 1 } };
+      expect((await call({ context: { resumeFrom: late } })).output).toMatchObject({ label: 'yes' });
+      expect(aws.submitted).toHaveLength(2);
+      expect(aws.submitted[1]?.input).not.toBe(aws.submitted[0]?.input);
+    });
+
     it('submits the same input under the same name, where no answer to its submission came', async () => {
       await stopped();
       const [resumeFrom] = kept;
