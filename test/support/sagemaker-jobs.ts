@@ -176,6 +176,10 @@ export class SageMakerJobs {
     const [, endpoint] = /^\/endpoints\/([\w-]+)\/async-invocations$/.exec(path) ?? [];
     if (method !== 'POST' || endpoint === undefined)
       return { status: 404, json: { message: 'UnknownOperationException' } };
+    if (asked.bytes.length > 0) {
+      const wrong = "Value at 'body' failed to satisfy constraint: Member must have length less than or equal to 0";
+      return validation(`1 validation error detected: ${wrong}`);
+    }
     if (endpoint !== 'model') return validation(`Endpoint ${endpoint} of account 111122223333 not found.`);
     const header = (name: string) => String(headers[`x-amzn-sagemaker-${name}`] ?? '');
     const [, input] = /^s3:\/\/jobs\/(.+)$/.exec(header('inputlocation')) ?? [];
