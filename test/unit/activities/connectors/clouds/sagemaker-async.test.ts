@@ -48,7 +48,11 @@ describe('sagemaker-async (a fixture that checks the signatures of both services
 describe('sagemaker-async beyond the contract (a fixture)', async () => {
   const aws = await new SageMakerJobs().start();
   afterAll(() => aws.stop());
-  beforeEach(() => aws.clear());
+  const kept: Json[] = [];
+  beforeEach(() => {
+    aws.clear();
+    kept.length = 0;
+  });
   const http = httpConnector();
 
   interface Asked extends Partial<Call> {
@@ -67,11 +71,6 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     };
     return http.connect(aws.url, key, optionsOf(http, { kind, options: whole }, 'options'));
   };
-
-  const kept: Json[] = [];
-  beforeEach(() => {
-    kept.length = 0;
-  });
 
   const call = (asked: Asked = {}) => {
     const { kind, model, with: own, input } = { ...asking('text'), ...asked };
@@ -277,8 +276,7 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     });
 
     it('writes nothing with keys that may not delete', async () => {
-      aws.refuses = ({ method }) =>
-        method === 'DELETE' ? s3Failure(403, 'AccessDenied', 'Access Denied') : undefined;
+      aws.refuses = ({ method }) => (method === 'DELETE' ? s3Failure(403, 'AccessDenied', 'Access Denied') : undefined);
       await expect(call({ objects })).rejects.toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
       expect([aws.keys('in/'), aws.submitted]).toEqual([[], []]);
     });
