@@ -55,7 +55,7 @@ export class SageMakerJobs {
   readonly submitted: Submission[] = [];
   /** Whether jobs wait for `finish`. Otherwise they end as they are submitted. */
   held = false;
-  /** What S3 answers in place of its own answer. */
+  /** What S3 or the endpoint answers in place of its own answer. */
   refuses: ((asked: Asked) => Told | undefined) | undefined;
   /** Where the endpoint says that outputs will be. */
   outputsAt = 's3://jobs/out';
@@ -170,8 +170,8 @@ export class SageMakerJobs {
 
   /** InvokeEndpointAsync. */
   #endpoint(asked: Asked): Told {
-    const fault = signatureFault(asked, this.now());
-    if (fault) return fault;
+    const refused = signatureFault(asked, this.now()) ?? this.refuses?.(asked);
+    if (refused) return refused;
     const { method, path, headers } = asked;
     const [, endpoint] = /^\/endpoints\/([\w-]+)\/async-invocations$/.exec(path) ?? [];
     if (method !== 'POST' || endpoint === undefined)

@@ -56,11 +56,12 @@ const LEAST_WAIT_MS = 60_000;
 export async function readStoredJob(call: StoredCall, submit: RequestTemplate): Promise<Response> {
   const kept = keptOf(call);
   if (kept?.job) {
-    const end = await endOf(call, kept.job);
+    const { job } = kept;
+    const end = await cancellable(call, job.input, () => endOf(call, job));
     if ('output' in end) return end.output;
   }
   const input = kept?.input ?? (await newInput(call));
-  const end = await endOf(call, await submitted(call, submit, input));
+  const end = await cancellable(call, input, async () => endOf(call, await submitted(call, submit, input)));
   if ('output' in end) return end.output;
   if (end.failure) throw failureOfJob(call.api, end.failure);
   throw new MillraceError('BACKEND_TIMEOUT', 'the job has come to nothing: there is neither an output nor a failure');
@@ -165,28 +166,34 @@ function readable({ objects: { inputs, outputs } }: StoredCall, place: S3Address
   return place && above.some((each) => isBelow(place, each)) ? place : undefined;
 }
 
-/** Waits for the job's end. Its input is deleted then, and when the call is cancelled, where the pool says so. */
+/** Waits for the job's end. Its input is deleted then, where the pool says so. */
 async function endOf(call: StoredCall, job: Job): Promise<End> {
   const { objects, store, context } = call;
   const { signal } = context;
+  const end = await ending<End>(
+    async () => {
+      const output = await store.get(job.output, signal);
+      if (output) return { end: { output } };
+      const failure = job.failure && (await store.get(job.failure, signal));
+      const over = job.until !== undefined && job.until < Date.now();
+      if (!failure) return over ? { end: NOTHING } : { waitMs: undefined };
+      const { status, headers } = failure;
+      return { end: { failure: { status, headers, body: await bodyOf(failure, signal) } } };
+    },
+    { everyMs: objects.everyMs ?? EVERY_MS, signal },
+  );
+  await withoutInput(call, job.input, signal);
+  return end;
+}
+
+/** Deletes the input of a call that is cancelled during the work, where the pool says so. */
+async function cancellable<T>(call: StoredCall, input: S3Address, work: () => Promise<T>): Promise<T> {
   try {
-    const end = await ending<End>(
-      async () => {
-        const output = await store.get(job.output, signal);
-        if (output) return { end: { output } };
-        const failure = job.failure && (await store.get(job.failure, signal));
-        const over = job.until !== undefined && job.until < Date.now();
-        if (!failure) return over ? { end: NOTHING } : { waitMs: undefined };
-        const { status, headers } = failure;
-        return { end: { failure: { status, headers, body: await bodyOf(failure, signal) } } };
-      },
-      { everyMs: objects.everyMs ?? EVERY_MS, signal },
-    );
-    await withoutInput(call, job.input, signal);
-    return end;
+    return await work();
   } catch (error) {
+    const { signal } = call.context;
     // The next attempt goes on with the job of a call that its worker hands over.
-    if (signal.aborted && !(signal.reason instanceof HandedOver)) void withoutInput(call, job.input);
+    if (signal.aborted && !(signal.reason instanceof HandedOver)) void withoutInput(call, input);
     throw error;
   }
 }

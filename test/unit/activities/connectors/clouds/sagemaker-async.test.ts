@@ -264,12 +264,17 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
       expect(aws.keys('out/')).toHaveLength(1);
     });
 
-    it('deletes the input of a call that is cancelled, without waiting for it', async () => {
+    it.each([
+      ['its job works', '/out/'],
+      ['its submission is not answered', '/async-invocations'],
+    ])('deletes the input of a call that is cancelled while %s, without waiting for it', async (_, part) => {
       aws.held = true;
+      aws.refuses = ({ path }) => (path.endsWith(part) ? { never: true } : undefined);
       const leaving = new AbortController();
       const reason = new Error('enough');
       const answer = call({ objects, context: { signal: leaving.signal } });
-      await expect.poll(() => aws.lines.some((line) => line.includes('/out/')), soon).toBe(true);
+      await expect.poll(() => aws.lines.some((line) => line.includes(part)), soon).toBe(true);
+      expect(aws.keys('in/')).toHaveLength(1);
       leaving.abort(reason);
       await expect(answer).rejects.toBe(reason);
       await expect.poll(() => aws.keys('in/'), soon).toEqual([]);
