@@ -138,7 +138,7 @@ export const placementSchema = z.strictObject({
   gap: share,
   optimal: z.boolean(),
   degraded: z.array(degradedSchema),
-  /** With `slo.survive`: the loss that uses up most of the objective, and the prediction after it. */
+  /** Of the losses to survive, by `slo.survive` and of spot devices, the one that uses up most of the objective. */
   worstLoss: z
     .strictObject({ without: z.string(), predicted: predictedSchema.omit({ stages: true, devices: true }) })
     .optional(),

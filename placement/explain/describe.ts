@@ -15,8 +15,8 @@ import {
   cellAt,
   configOf,
   costOf,
+  demandedLosses,
   Judge,
-  lossesOf,
   mostTokensOf,
   orderedReplicas,
   type PlannerInput,
@@ -192,7 +192,7 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
     };
   }
   return {
-    ...shortOf(problem, seen, rate),
+    ...predictedRunsOf(problem, seen, rate),
     stages: Object.fromEntries(
       result.stages.map((stage, v) => [
         problem.stageNames[v] ?? '',
@@ -216,7 +216,7 @@ const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure
     ms: ms(values[i] ?? 0),
   }));
 
-function shortOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen, rate: number) {
+function predictedRunsOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen, rate: number) {
   const count = result.completed + result.failed + result.refused + result.oversized;
   const { worstMinute } = attainment;
   return {
@@ -285,7 +285,7 @@ function degradedOf(
       continue;
     }
     const rest = { configs: candidate.configs, replicas: left };
-    const seen = shortOf(problem, judge.see(rest, { speed }), rate);
+    const seen = predictedRunsOf(problem, judge.see(rest, { speed }), rate);
     degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }, goOn), 4), lost });
   }
   return degraded;
@@ -293,11 +293,9 @@ function degradedOf(
 
 /** The loss of those to survive that uses up most of the objective. */
 function worstLossOf(problem: Problem, judge: Judge, candidate: Candidate, speed: number, rate: number) {
-  const { survive } = problem;
-  if (survive === undefined) return {};
-  const after = lossesOf(problem, candidate, survive).map(({ without, rest }) => {
+  const after = demandedLosses(problem, candidate).map(({ without, rest }) => {
     const seen = judge.see(rest, { speed });
-    return { without, used: usedUp(problem, seen), predicted: shortOf(problem, seen, rate) };
+    return { without, used: usedUp(problem, seen), predicted: predictedRunsOf(problem, seen, rate) };
   });
   const [worst] = after.sort((a, b) => b.used - a.used);
   return worst ? { worstLoss: { without: worst.without, predicted: worst.predicted } } : {};

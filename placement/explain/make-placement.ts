@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacementDocument } from '../document/index.js';
+import { isSpot } from '../inventory/index.js';
 import {
   buildProblem,
   type PlannerInput,
@@ -68,7 +69,8 @@ function infeasible(found: WaysOut, rate: number, { objective, inventory, surviv
         `${count} more ${kind} (${pricePerHour.toFixed(2)} ${inventory.currency} an hour)`,
     ),
   ];
-  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}${survive ? `, also after the loss of any one ${survive}` : ''}. What would make it feasible: ${ways.join('; or ')}`;
+  const lost = survive ?? (inventory.devices.some(isSpot) ? 'spot device' : undefined);
+  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}${lost === undefined ? '' : `, also after the loss of any one ${lost}`}. What would make it feasible: ${ways.join('; or ')}`;
   return new MillraceError('PLACEMENT_INFEASIBLE', message, {
     fields: ways.map((way) => ({ field: 'feasible with', message: way })),
   });

@@ -1,6 +1,6 @@
 import type { PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
-import { bar, figureName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import { bar, figureName, lossName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
 
 /** Rows of each part: with more of them the text would not fit on one screen. */
 const MOST_ROWS = 6;
@@ -144,10 +144,11 @@ function times({ predicted, stages }: PlacementDocument, table: Table): string {
   );
 }
 
-function worstLossLine({ degraded, slo, worstLoss }: PlacementDocument): string {
+function worstLossLine(placement: PlacementDocument): string {
+  const { degraded, worstLoss } = placement;
   if (worstLoss) {
     const { without, predicted } = worstLoss;
-    return `without ${without} p99 is ${round(predicted.p99Ms)} ms: the objective holds after any one lost ${slo.survive}`;
+    return `without ${without} p99 is ${round(predicted.p99Ms)} ms: the objective holds after any one lost ${lossName(placement)}`;
   }
   const late = (each: PlacementDocument['degraded'][number]) => each.predicted?.p99Ms ?? Number.POSITIVE_INFINITY;
   const worst = degraded.toSorted((a, b) => late(b) - late(a))[0];

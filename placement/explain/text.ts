@@ -1,7 +1,7 @@
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
 import { spellBytes } from '../source/index.js';
-import { bar, figureName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import { bar, figureName, lossName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
 
 /** Devices drawn one by one; beyond that, the first of each group of equal ones. */
 const MOST_DRAWN = 32;
@@ -78,7 +78,7 @@ function summary(placement: PlacementDocument): string {
     ...goodputLines(placement),
     ...(placement.worstLoss
       ? [
-          `Survives    any one lost ${slo.survive}; the worst, without ${placement.worstLoss.without}: p99 ${round(placement.worstLoss.predicted.p99Ms)} ms`,
+          `Survives    any one lost ${lossName(placement)}; the worst, without ${placement.worstLoss.without}: p99 ${round(placement.worstLoss.predicted.p99Ms)} ms`,
         ]
       : []),
     ...(placement.refusedShare > 0

@@ -45,3 +45,6 @@ export function nextEuro(placement: PlacementDocument): string {
   const change = most ? `${most.name} ${round(most.before)} -> ${round(most.after)} ms` : '';
   return `one ${next.add} more for ${next.for} (${price}): ${change}`;
 }
+
+/** What a placement survives the loss of: what is demanded, else what may be taken away. */
+export const lossName = ({ slo }: PlacementDocument): string => slo.survive ?? 'spot device';

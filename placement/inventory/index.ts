@@ -1,3 +1,3 @@
-export { type Device, type Inventory, routeBetween } from './inventory.js';
+export { type Device, type Inventory, isSpot, routeBetween } from './inventory.js';
 export { readInventory } from './read-inventory.js';
 export { transferTimes } from './transfer.js';

@@ -1,3 +1,6 @@
+/** `reserved`: paid whether used or not. `spot`: paid by the hour, and may be taken away at any time. */
+type Billing = 'reserved' | 'spot';
+
 /** A device that models run on: a GPU, a part of one, or a CPU. */
 export interface Device {
   /** `gpu1/0`; a MIG part is `gpu1/0.2`. */
@@ -8,6 +11,10 @@ export interface Device {
   readonly memoryBytes: number;
   /** Price of this device or part: the parts of one GPU share its price evenly. */
   readonly pricePerHour: number;
+  /** How it is paid. Absent: on demand, by the hour. */
+  readonly billing?: Billing;
+  /** Of spot devices: the probability that it is taken away within an hour. */
+  readonly lossPerHour?: number;
   /** Concurrent calls that do not slow each other. */
   readonly concurrency: number;
   /** What models on it do to each other; see `sharing` in docs/reference/placement.md. */
@@ -43,6 +50,9 @@ export interface Inventory {
   readonly links: readonly Link[];
   readonly endpoints: readonly RunningEndpoint[];
 }
+
+/** Whether a device may be taken away at any time, so that a placement on it must do without it. */
+export const isSpot = (device: Pick<Device, 'billing'> | undefined): boolean => device?.billing === 'spot';
 
 /** Transfer between devices: `latencyMs + bytes / bytesPerMs`. */
 export type Route = Pick<Link, 'type' | 'bytesPerMs' | 'latencyMs'>;

@@ -13,6 +13,7 @@ export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   const mistakes: FieldError[] = [];
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
   unique(source, wrong);
+  checkBilling(source, wrong);
   const devices = devicesOf(source.value);
   const links = linksOf(source.value, devices, wrong);
   const ids = devices.map(({ id }) => id);
@@ -50,12 +51,27 @@ function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
   }
 }
 
+/** A probability of loss is stated for spot devices, and for no others. */
+function checkBilling({ value }: Located<InventoryFile>, wrong: Wrong): void {
+  for (const [i, { devices }] of value.nodes.entries()) {
+    for (const [j, { billing, lossPerHour }] of devices.entries()) {
+      const at = (field: string): Path => ['nodes', i, 'devices', j, field];
+      if (billing === 'spot' && lossPerHour === undefined) {
+        wrong(at('billing'), 'give lossPerHour, the probability that it is lost within an hour, e.g. 0.05');
+      }
+      if (billing !== 'spot' && lossPerHour !== undefined) {
+        wrong(at('lossPerHour'), 'only spot devices have it: remove it, or write billing: spot');
+      }
+    }
+  }
+}
+
 function devicesOf({ nodes }: InventoryFile): Device[] {
   const devices: Device[] = [];
   for (const { name: node, devices: rows } of nodes) {
     let index = 0;
     for (const { kind, count, memory, pricePerHour, share, uuids = [], ...row } of rows) {
-      const { concurrency, sharing, memoryUtilization } = row;
+      const { concurrency, sharing, memoryUtilization, billing, lossPerHour } = row;
       const named = (at: number) => (uuids[at] === undefined ? {} : { uuid: uuids[at] });
       for (let i = 0; i < count; i += 1, index += 1) {
         const whole: Device = {
@@ -67,6 +83,8 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
           concurrency,
           sharing,
           memoryUtilization,
+          ...(billing !== 'on-demand' && { billing }),
+          ...(lossPerHour !== undefined && { lossPerHour }),
           ...(share?.mode === 'mig' ? {} : named(i)),
         };
         if (share === undefined) devices.push(whole);

@@ -19,6 +19,18 @@ const device = z.strictObject({
   memory,
   /** Per device, in the file's currency. */
   pricePerHour: z.number({ error: 'give a price per hour, e.g. 2.40' }).min(0, 'a price is not negative').default(0),
+  /**
+   * How it is paid. `on-demand`: by the hour in which it is used. `reserved`: at all hours. `spot`: by the hour, and the provider may
+   * take it away, each hour with the probability `lossPerHour`.
+   */
+  billing: z
+    .enum(['on-demand', 'reserved', 'spot'], { error: 'must be "on-demand", "reserved" or "spot"' })
+    .default('on-demand'),
+  lossPerHour: z
+    .number({ error: 'give a probability per hour, e.g. 0.05' })
+    .gt(0, 'above 0: a device that is never lost is on-demand')
+    .lt(1, 'below 1')
+    .optional(),
   /** Concurrent calls that do not slow each other: the cores of a CPU. */
   concurrency: z.int().min(1, 'at least one call at once').max(1024).default(1),
   /**

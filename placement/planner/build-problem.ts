@@ -156,8 +156,9 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
   const keys: string[] = [];
   const cells: (Cell & { devices: number[] })[] = [];
   const cellOf = devices.map(
-    ({ kind, node, pricePerHour, concurrency, sharing, memoryBytes, memoryUtilization }, d) => {
-      const key = JSON.stringify([kind, node, pricePerHour, concurrency, sharing, memoryUtilization]);
+    ({ kind, node, pricePerHour, concurrency, sharing, memoryBytes, memoryUtilization, billing, lossPerHour }, d) => {
+      const paid = [pricePerHour, billing, lossPerHour];
+      const key = JSON.stringify([kind, node, paid, concurrency, sharing, memoryUtilization]);
       let at = keys.indexOf(key);
       if (at < 0) {
         at = keys.push(key) - 1;
@@ -165,6 +166,7 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
           kind: kinds.indexOf(kind),
           node,
           pricePerHour,
+          billing,
           concurrency,
           sharing,
           memoryBytes,

@@ -1,6 +1,6 @@
 import { type Candidate, cellAt } from './candidate.js';
 import type { Judge } from './judge.js';
-import { domainOf, lossesOf } from './losses.js';
+import { demandedLosses, demandsLosses, domainOf } from './losses.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
@@ -9,21 +9,21 @@ import { Workbench } from './workbench.js';
 const MOST_ADDED = 48;
 
 /**
- * The candidate with a replica of every pool outside of each device or node that may be lost; undefined if the devices do
- * not suffice. Without such a demand, the candidate.
+ * The candidate with a replica of every pool outside of each device or node whose loss it must survive; undefined if the devices
+ * do not suffice. If it must survive none, the candidate.
  */
 export function spread(problem: Problem, candidate: Candidate): Candidate | undefined {
-  const { survive } = problem;
-  if (survive === undefined) return candidate;
+  if (!demandsLosses(problem)) return candidate;
+  const by = problem.survive ?? 'device';
   let now = candidate;
   for (const [p] of problem.pools.entries()) {
     const domains = new Set(
       now.replicas.flatMap(({ pool, devices }) =>
-        pool === p ? devices.map((device) => domainOf(problem, device, survive)) : [],
+        pool === p ? devices.map((device) => domainOf(problem, device, by)) : [],
       ),
     );
     // A replica that spans devices is lost with any of them; another is outside only of what it does not touch.
-    if (lossesOf(problem, now, survive).every(({ lost }) => !lost.includes(p))) continue;
+    if (demandedLosses(problem, now).every(({ lost }) => !lost.includes(p))) continue;
     const next = withReplicaOutside(problem, now, p, domains, 'shared');
     if (next === undefined) return undefined;
     now = next;
@@ -36,12 +36,11 @@ export function spread(problem: Problem, candidate: Candidate): Candidate | unde
  * for the pool whose calls wait longest then. Undefined if that does not succeed.
  */
 export function hardened(problem: Problem, judge: Judge, start: Candidate, goOn: () => boolean): Candidate | undefined {
-  const { survive } = problem;
   let candidate = spread(problem, start);
-  if (survive === undefined) return candidate;
+  if (!demandsLosses(problem)) return candidate;
   for (let i = 0; i < MOST_ADDED && candidate !== undefined && goOn(); i += 1) {
     if (judge.holds(candidate)) return candidate;
-    const failing = lossesOf(problem, candidate, survive).find(({ rest }) => !judge.passes(rest));
+    const failing = demandedLosses(problem, candidate).find(({ rest }) => !judge.passes(rest));
     const { rest, without } = failing ?? { rest: candidate, without: undefined };
     const { pools } = balance(problem, rest);
     const { result } = judge.see(rest);
@@ -71,9 +70,9 @@ function withReplicaOutside(
   outside: ReadonlySet<string>,
   first: 'shared' | 'free',
 ): Candidate | undefined {
-  const { survive = 'device' } = problem;
   const bench = new Workbench(problem, candidate);
-  const isOutside = (device: number) => !outside.has(domainOf(problem, device, survive));
+  const isOutside = (device: number) =>
+    !outside.has(domainOf(problem, device, 'device')) && !outside.has(domainOf(problem, device, 'node'));
   const { devices: loads } = balance(problem, candidate);
   const shared = () =>
     bench

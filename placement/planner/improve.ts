@@ -3,6 +3,7 @@ import { changes } from './changes.js';
 import { construct } from './construct.js';
 import { hardened, spread } from './harden.js';
 import type { Judge } from './judge.js';
+import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
@@ -43,9 +44,10 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   }
   // The least full or fastest draft is the closest to meeting the objective.
   for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
-    const repaired = problem.survive
-      ? hardened(problem, judge, candidate, goOn)
-      : repair(problem, judge, candidate, goOn);
+    // A draft on spot devices may be late for want of spares, or as any other.
+    const repaired =
+      (demandsLosses(problem) ? hardened(problem, judge, candidate, goOn) : undefined) ??
+      (problem.survive === undefined ? repair(problem, judge, candidate, goOn) : undefined);
     if (repaired) held.push(repaired);
     if (!goOn()) break;
   }

@@ -13,7 +13,7 @@ export {
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';
-export { lossesOf } from './losses.js';
+export { demandedLosses, demandsLosses, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';
 export { withMoreDevices } from './more-devices.js';
 export type { Objective, Problem, Survive } from './problem.js';

@@ -1,7 +1,7 @@
 import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers } from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
-import { type Loss, lossesOf } from './losses.js';
+import { demandedLosses, demandsLosses, type Loss } from './losses.js';
 import type { Objective, Problem } from './problem.js';
 import { balance } from './stability.js';
 import { attained, limitsOf } from './targets.js';
@@ -37,6 +37,7 @@ export interface Seen extends Latencies {
 export class Judge {
   readonly problem: Problem;
   readonly #simulator: Simulator;
+  readonly #demandsLosses: boolean;
   readonly #known = new Map<string, boolean>();
   /** Ends simulations early, as if the candidate failed: the time is up. */
   expired: (() => boolean) | undefined;
@@ -45,13 +46,14 @@ export class Judge {
 
   constructor(problem: Problem) {
     this.problem = problem;
+    this.#demandsLosses = demandsLosses(problem);
     const observed = problem.targets.map((target) => target.observed);
     this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load, observed);
   }
 
   /**
-   * Whether a candidate meets the objective, also after each single loss that the problem demands to survive; simulations stop
-   * as soon as it cannot.
+   * Whether a candidate meets the objective, also after each single loss that it must survive: those that the problem demands,
+   * and of spot devices. Simulations stop as soon as it cannot.
    */
   holds(candidate: Candidate, speed = 1): boolean {
     const losses = this.#lossesOf(candidate);
@@ -77,8 +79,7 @@ export class Judge {
   }
 
   #lossesOf(candidate: Candidate): readonly Loss[] {
-    const { survive } = this.problem;
-    return survive === undefined ? [] : lossesOf(this.problem, candidate, survive);
+    return this.#demandsLosses ? demandedLosses(this.problem, candidate) : [];
   }
 
   /** Whether what a loss leaves can serve the load at all: known without a simulation. */

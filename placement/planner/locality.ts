@@ -66,6 +66,7 @@ function* exchanges(problem: Problem, candidate: Candidate): Generator<Candidate
         other !== undefined &&
         other.kind === cell.kind &&
         other.pricePerHour === cell.pricePerHour &&
+        other.billing === cell.billing &&
         other.concurrency === cell.concurrency;
       if (!alike || node === cell.node || !single(b)) continue;
       if (!used.has(b)) {

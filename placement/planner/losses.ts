@@ -1,3 +1,4 @@
+import { isSpot } from '../inventory/index.js';
 import { type Candidate, replicasByDevice } from './candidate.js';
 import type { Problem, Survive } from './problem.js';
 
@@ -10,6 +11,18 @@ export interface Loss {
   readonly lost: readonly number[];
 }
 
+/** Whether candidates may have to meet the objective after a loss: a demanded one, or that of a spot device. */
+export const demandsLosses = ({ survive, devices }: Pick<Problem, 'survive' | 'devices'>| 'devices'>): boolean =>
+  survive !== undefined || devices.some(isSpot);
+
+/** The losses after which a candidate must meet the objective: those that the problem demands, and of each spot device. */
+export function demandedLosses(problem: Problem, candidate: Candidate): readonly Loss[] {
+  const { survive, devices } = problem;
+  const demanded = survive === undefined ? [] : lossesOf(problem, candidate, survive);
+  if (survive === 'device') return demanded;
+  return [...demanded, ...lossesOf(problem, candidate, 'device', (device) => isSpot(devices[device]))];
+}
+
 /** What is lost together with a device: the GPU with all its parts, or its node. */
 export function domainOf({ devices }: Problem, device: number, by: Survive): string {
   const { id = '', node = '' } = devices[device] ?? {};
@@ -19,17 +32,27 @@ export function domainOf({ devices }: Problem, device: number, by: Survive): str
 /**
  * The candidate after each single loss of a device or node that it uses. Of losses that leave the same, on devices that are
  * alike, the first.
+ *
+ * @param mayBeLost the devices of which at least one must be in a loss; default: all
  */
-export function lossesOf(problem: Problem, candidate: Candidate, by: Survive): readonly Loss[] {
+export function lossesOf(
+  problem: Problem,
+  candidate: Candidate,
+  by: Survive,
+  mayBeLost: (device: number) => boolean = () => true,
+): readonly Loss[] {
   const domains = new Map<string, string[]>();
+  const counted = new Set<string>();
   for (const [device, replicas] of replicasByDevice(candidate)) {
     const name = domainOf(problem, device, by);
     const pools = replicas.map(({ pool }) => pool).sort((a, b) => a - b);
     const like = `${likeOf(problem, device)}:${pools.join('+')}`;
     domains.set(name, [...(domains.get(name) ?? []), like]);
+    if (mayBeLost(device)) counted.add(name);
   }
   const known = new Set<string>();
   return [...domains].flatMap(([without, likes]): Loss[] => {
+    if (!counted.has(without)) return [];
     const replicas = candidate.replicas.filter(
       ({ devices }) => !devices.some((device) => domainOf(problem, device, by) === without),
     );
@@ -43,8 +66,8 @@ export function lossesOf(problem: Problem, candidate: Candidate, by: Survive): r
   });
 }
 
-/** Devices of a cell with the same links are alike. */
-function likeOf({ cellOf, inventory, devices }: Problem, device: number): string {
+/** Devices of a cell with the same links are alike: their contents can be exchanged. */
+export function likeOf({ cellOf, inventory, devices }: Problem, device: number): string {
   const { id = '' } = devices[device] ?? {};
   const links = inventory.links.flatMap((link, l) => (link.devices.has(id) ? [l] : []));
   return `${cellOf[device]}/${links.join(',')}`;

@@ -39,7 +39,7 @@ export interface Problem {
   readonly objective: Objective;
   /** The objective's stages, resolved. */
   readonly targets: readonly Target[];
-  /** A single loss after which the objective must hold as well. */
+  /** A single loss after which the objective must hold as well. The loss of any one spot device is another. */
   readonly survive?: Survive | undefined;
   /** Seed of the simulations. */
   readonly seed: number;
@@ -50,11 +50,12 @@ export interface Problem {
   readonly oversizedShare: number;
 }
 
-/** Equivalent devices: same kind, price and node. */
+/** Equivalent devices: same kind, price, billing and node. */
 export interface Cell {
   readonly kind: number;
   readonly node: string;
   readonly pricePerHour: number;
+  readonly billing?: Device['billing'] | undefined;
   readonly concurrency: number;
   readonly sharing: Device['sharing'];
   readonly memoryBytes: number;

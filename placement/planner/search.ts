@@ -4,6 +4,7 @@ import { exhaust } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
 import { gathered } from './locality.js';
+import { demandsLosses } from './losses.js';
 import { LowerBound } from './lower-bound.js';
 import { perturbed } from './perturb.js';
 import type { Problem } from './problem.js';
@@ -101,7 +102,7 @@ export function searchCheapest(
  * is there time to try them.
  */
 function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate | undefined {
-  if (problem.survive === undefined) return undefined;
+  if (!demandsLosses(problem)) return undefined;
   const all = problem.devices.reduce((sum, { pricePerHour }) => sum + pricePerHour, 0);
   const until = judge.simulations + MOST_WITHOUT_DRAFT;
   return exhaust(problem, judge, new LowerBound(problem), all + 1, () => judge.simulations < until && goOn()).found;

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacementDocument, Predicted } from '../document/index.js';
 import { makePlacement, type PlannerOptions, predictedOf } from '../explain/index.js';
-import { buildProblem, Judge, type PlannerInput, type Problem } from '../planner/index.js';
+import { buildProblem, demandsLosses, Judge, type PlannerInput, type Problem } from '../planner/index.js';
 import type { Profile, ReadProfile } from '../profiles/index.js';
 import { rateOf } from '../simulator/index.js';
 import { candidateOf } from './candidate-of.js';
@@ -55,12 +55,25 @@ export function replan({ placement, measured, input, tolerance }: ReplanInput, o
     const problem = `${error.code}: ${error.message}`;
     if (error.code !== 'PLACEMENT_INFEASIBLE') return { drift, expected, proposal: null, refuseShare: 0, problem };
     // What is left carries the load first; whether it survives another loss comes second.
-    if (changed.survive !== undefined) {
-      const { survive: _, ...once } = changed;
-      return { drift, expected, ...withoutSurvival(once, wanted, options, problem) };
+    if (demandsLosses({ survive: changed.survive, devices: changed.inventory.devices })) {
+      return { drift, expected, ...withoutSurvival(withoutLosses(changed), wanted, options, problem) };
     }
     return { drift, expected, ...most(changed, wanted, options, problem) };
   }
+}
+
+/** The input without the demand to survive a loss, also that of a spot device. */
+function withoutLosses({ survive: _, ...input }: PlannerInput): PlannerInput {
+  const { inventory } = input;
+  return {
+    ...input,
+    inventory: {
+      ...inventory,
+      devices: inventory.devices.map(({ billing, lossPerHour: __, ...device }) =>
+        billing === 'reserved' ? { ...device, billing } : device,
+      ),
+    },
+  };
 }
 
 /** The placement for a load that no placement serves after another loss; its problem says that. */
