@@ -5,7 +5,6 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../pipelines/json.js';
 import { type Generated, generate, shellWords } from '../placement/apply/index.js';
 import type { PlacementDocument } from '../placement/document/index.js';
-import { readPlacement } from '../placement/document/index.js';
 import { readInventory } from '../placement/inventory/index.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import { AppliedHistory } from '../workers/applied-history.js';
@@ -13,10 +12,13 @@ import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print } from './output.js';
+import { placementIn } from './place-files.js';
 import { whenReady } from './when-ready.js';
 
 export interface ApplyCommandOptions {
   readonly cluster?: string;
+  /** Of a schedule: the hour whose placement is applied. */
+  readonly hour?: number;
   readonly out: string;
   readonly tritonRepository?: string;
   readonly cpuKinds: readonly string[];
@@ -51,7 +53,7 @@ export async function applyPlacement(
   if (options.rollback) return rollBack(settings, file, options);
   if (file === undefined) throw invalid('placement', 'pass the placement.json to apply, or --rollback');
   if (options.cluster === undefined) throw invalid('cluster', 'pass the cluster.yaml that the placement was made for');
-  const placement = readPlacement(textOf(file), file);
+  const placement = placementIn(textOf(file), file, options.hour);
   const generated = generate(placement, readInventory(textOf(options.cluster), options.cluster), {
     base: await loadModels(settings),
     configOf: (model) => configIn(options.tritonRepository, model),

@@ -8,6 +8,12 @@ export function asCount(text: string): number {
   throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
 
+/** An hour of a schedule; a leading zero, as of `date +%H`, is allowed. */
+export function asHour(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number such as 7.');
+}
+
 export function asShare(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (value >= 0 && value <= 1) return value;

@@ -1,8 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import {
+  isSchedule,
+  type PlacementDocument,
+  placementOf,
+  readPlacement,
+  readSchedule,
+} from '../placement/document/index.js';
 import { type Inventory, readInventory } from '../placement/inventory/index.js';
 import { type ReadProfile, readProfiles } from '../placement/profiles/index.js';
+import { readTrace, type Trace } from '../placement/trace/index.js';
 import { type PipelineShape, readPipelineShape, shapeOf } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
@@ -35,6 +43,26 @@ export async function readProfileFolder(folder: string): Promise<readonly ReadPr
       names.map(async (file) => ({ file, text: await read(path.join(folder, file), 'INVALID_PROFILE') })),
     ),
   );
+}
+
+export const readTraces = (files: readonly string[]): Promise<readonly Trace[]> =>
+  Promise.all(files.map(async (file) => readTrace(await read(file, 'INVALID_TRACE'), path.basename(file))));
+
+/**
+ * The placement in a file: its own, or that of an hour of a schedule. Throws `INVALID_INPUT` for an hour of a placement, and for
+ * a schedule without one of its hours.
+ */
+export function placementIn(text: string, file: string, hour: number | undefined): PlacementDocument {
+  if (!isSchedule(text)) {
+    if (hour !== undefined) throw wrongOption('--hour', `${file} is a placement, the same in all hours: leave it out`);
+    return readPlacement(text, file);
+  }
+  const schedule = readSchedule(text, file);
+  const of = schedule.hours[hour ?? -1];
+  const placement = of && placementOf(schedule, of);
+  if (placement) return placement;
+  const last = schedule.hours.length - 1;
+  throw wrongOption('--hour', `${file} is a schedule: name one of its hours, from 0 to ${last}`);
 }
 
 /** Reads a file as text. Throws `code` if it is not readable. */

@@ -14,17 +14,45 @@ const REPLAN = { window: '5m', look: '10s' } as const;
 
 /** The options of `millrace place`. */
 export function placeOptions(command: Command): Command {
-  return command
-    .option('--pipeline <name>', 'file with a plan or short form, or a pipeline’s name; repeatable', asNames, [])
-    .option('--cluster <file>', 'the inventory, cluster.yaml')
-    .option('--profiles <folder>', 'profiles, one JSON file each')
-    .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', asNames, [])
+  return groundOptions(command)
     .option(
       '--rate <number>',
       'runs per second instead of a trace',
       (text: string, all: readonly number[]) => [...all, asPositive(text)],
       [],
     )
+    .option(
+      '--objective <objective>',
+      'cost: the cheapest placement for the load; rate: the highest rate on the devices',
+      asObjective,
+      'cost',
+    )
+    .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', asNames, [])
+    .option('--json', 'print placement.json');
+}
+
+/** The options of `millrace place day`. */
+export function dayOptions(command: Command): Command {
+  return groundOptions(command)
+    .option('--rates <file>', 'runs per second in each hour, instead of a trace: hour,<pipeline>[,<pipeline>…]')
+    .option(
+      '--cold-start <time or model=time>',
+      'from the start of a server to its first answer, at most 1h; default: 2m; repeatable',
+      asColdStart,
+    )
+    .option('--switch-cost <amount>', 'cost of each change of the placement', asAmount, 0)
+    .option('--max-switches <count>', 'most changes of the placement in the day; default: any number', asWhole)
+    .option('--once', 'the day does not repeat: no change back to the placement of its first hour')
+    .option('--json', 'print schedule.json');
+}
+
+/** What both share. */
+function groundOptions(command: Command): Command {
+  return command
+    .option('--pipeline <name>', 'file with a plan or short form, or a pipeline’s name; repeatable', asNames, [])
+    .option('--cluster <file>', 'the inventory, cluster.yaml')
+    .option('--profiles <folder>', 'profiles, one JSON file each')
+    .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', asNames, [])
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
     .option('--slo-p99 <time>', '99 % of the runs finish within it, e.g. 800ms', asMs)
     .option('--slo-p95 <time>', '95 % of the runs finish within it', asMs)
@@ -41,12 +69,6 @@ export function placeOptions(command: Command): Command {
     )
     .option('--worst-minute <share>', 'the same for the runs of each minute of the load', asGoodput)
     .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
-    .option(
-      '--objective <objective>',
-      'cost: the cheapest placement for the load; rate: the highest rate on the devices',
-      asObjective,
-      'cost',
-    )
     .option('--quality-floor <number>', 'least quality of a variant, from 0 to 1', asShare)
     .option(
       '--assume <stage.figure=number>',
@@ -60,12 +82,10 @@ export function placeOptions(command: Command): Command {
       (text: string, all: Readonly<Record<string, number>>) => ({ ...all, ...asSize(text) }),
       {},
     )
-    .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', asNames, [])
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))
     .option('--max-profile-age <time>', 'older profiles are rejected', asMs, asMs(PROFILE_AGE))
     .option('--seed <number>', 'seed of the simulation', asPositive, 1)
-    .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
-    .option('--json', 'print placement.json');
+    .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue');
 }
 
 /** The options of `millrace replan`. */
@@ -92,6 +112,28 @@ function asPositive(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function asAmount(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError('It must be an amount of 0 or more.');
+}
+
+function asWhole(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 0 to 999.');
+}
+
+/** Longer than an hour, a server would have to start before the hour before. */
+const LONGEST_START_MS = 3_600_000;
+
+/** `90s` for all models, `assistant=4m` for one; the name '' stands for all others. */
+function asColdStart(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+  const at = text.lastIndexOf('=');
+  const value = asMs(text.slice(at + 1));
+  if (value > LONGEST_START_MS) throw new InvalidArgumentError('It must be at most 1h.');
+  return { ...before, [text.slice(0, Math.max(0, at))]: value };
 }
 
 /** Below a half it is no promise; all runs are more than a simulation of some thousand can promise. */

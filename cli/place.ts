@@ -1,6 +1,4 @@
-import path from 'node:path';
 import { MillraceError } from '../pipelines/errors.js';
-import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { PlacementDocument } from '../placement/document/index.js';
 import {
   type Arriving,
@@ -10,38 +8,16 @@ import {
   placementText,
   whatIf,
 } from '../placement/explain/index.js';
-import { horizonMs, type PlannerInput, type Survive } from '../placement/planner/index.js';
-import { tooOld } from '../placement/profiles/index.js';
-import type { Load } from '../placement/simulator/index.js';
-import { readTrace } from '../placement/trace/index.js';
-import { type PipelineShape, stageObjectives, withAssumptions } from '../placement/workload/index.js';
+import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import type { Settings } from '../workers/settings.js';
 import { print, show, table } from './output.js';
-import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
+import { readTraces, wrongOption } from './place-files.js';
+import { type PlaceInputOptions, readInput } from './place-input.js';
 
-export interface PlaceCommandOptions {
-  readonly pipeline: readonly string[];
-  readonly cluster?: string;
-  readonly profiles?: string;
-  readonly trace: readonly string[];
+export interface PlaceCommandOptions extends PlaceInputOptions {
   readonly rate: readonly number[];
-  readonly cv: number;
-  readonly sloP95?: number;
-  readonly sloP99?: number;
-  readonly slo: readonly string[];
-  readonly goodput?: number;
-  readonly worstMinute?: number;
   readonly objective: 'cost' | 'rate';
-  readonly qualityFloor?: number;
-  readonly survive?: readonly string[];
-  readonly assume: readonly string[];
-  readonly size: Readonly<Record<string, number>>;
   readonly whatIf: readonly string[];
-  readonly timeLimit: number;
-  readonly maxProfileAge: number;
-  readonly seed: number;
-  readonly module?: string;
-  readonly json?: boolean;
 }
 
 /** `millrace place`: computes where each stage should run, from files only. No server is called. */
@@ -82,52 +58,11 @@ function answered(make: () => PlacementDocument): {
   }
 }
 
+/** What the options name, with its load. */
 async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
-  const { sloP95, sloP99, goodput, worstMinute, qualityFloor, cluster, profiles: folder } = options;
-  if (options.pipeline.length === 0) throw wrongOption('--pipeline', 'pass a plan, a short form or a pipeline’s name');
-  if (cluster === undefined) throw wrongOption('--cluster', 'pass the inventory, e.g. cluster.yaml');
-  if (folder === undefined) throw wrongOption('--profiles', 'pass the folder of the profiles');
-  if (sloP95 === undefined && sloP99 === undefined && options.slo.length === 0)
-    throw wrongOption('--slo-p99', 'pass --slo-p99 or --slo-p95, e.g. 800ms, or --slo for a stage');
-  const pipelines: PipelineShape[] = [];
-  for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
-  const inventory = await readCluster(cluster);
-  const profiles = await readProfileFolder(folder);
-  const old = tooOld(profiles, new Date(), options.maxProfileAge);
-  if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
+  const input = await readInput(settings, options);
   const arriving = await arrivingOf(options);
-  const stages = stageObjectives(pipelines, options.slo, goodput);
-  const objective = { p95Ms: sloP95, p99Ms: sloP99, ...(stages.length > 0 && { stages }), goodput, worstMinute };
-  return {
-    pipelines: withAssumptions(pipelines, options.assume),
-    inventory,
-    profiles,
-    load: withSizes(makeLoad(arriving, horizonMs(objective), options.seed), options.size),
-    seed: options.seed,
-    objective,
-    qualityFloor,
-    survive: survivalOf(options.survive),
-  };
-}
-
-/** `--survive 1 device` or `--survive node`. */
-function survivalOf(words: readonly string[] | undefined): Survive | undefined {
-  if (words === undefined) return undefined;
-  const [, survive] = /^(?:1 )?(device|node)$/.exec(words.join(' ').trim()) ?? [];
-  if (survive === 'device' || survive === 'node') return survive;
-  throw wrongOption('--survive', `"${words.join(' ')}" is no single loss: write 1 device, or 1 node`);
-}
-
-/** The load with a size for every run whose trace does not state it. */
-function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
-  const added = Object.entries(stated).map(([column, value]) => {
-    const known = load.sizes[column];
-    return [
-      column,
-      load.timesMs.map((_, i) => (Number.isNaN(known?.[i] ?? Number.NaN) ? value : (known?.[i] as number))),
-    ];
-  });
-  return { ...load, sizes: { ...load.sizes, ...Object.fromEntries(added) } };
+  return { ...input, load: makeLoad(arriving, horizonMs(input.objective), options.seed, options.size) };
 }
 
 /** A trace or a rate for each pipeline; a single rate applies to each of them. */
@@ -142,7 +77,5 @@ async function arrivingOf({ pipeline, trace, rate, cv }: PlaceCommandOptions): P
     throw wrongOption(option, `pass one for each --pipeline, in their order: ${pipeline.length}, not ${given}`);
   }
   if (rate.length > 0) return pipeline.map((_, p) => ({ rate: rate[p] ?? rate[0] ?? 1, cv }));
-  return Promise.all(
-    trace.map(async (file) => ({ trace: readTrace(await read(file, 'INVALID_TRACE'), path.basename(file)) })),
-  );
+  return (await readTraces(trace)).map((each) => ({ trace: each }));
 }

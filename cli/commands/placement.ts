@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { ApplyCommandOptions } from '../apply.js';
-import { asList, asMs, asPairs } from '../arguments.js';
+import { asHour, asList, asMs, asPairs } from '../arguments.js';
 import { importCommands } from '../import-command.js';
 import type { InventoryCommandOptions } from '../inventory.js';
 import type { PlaceCommandOptions } from '../place.js';
+import type { DayCommandOptions } from '../place-day.js';
 import type { ExplainPlacementOptions } from '../place-explain.js';
-import { placeOptions, replanOptions } from '../place-options.js';
+import { dayOptions, placeOptions, replanOptions } from '../place-options.js';
 import type { ProfileCommandOptions } from '../profile.js';
 import { profileOptions } from '../profile-options.js';
 import type { ReplanCommandOptions } from '../replan.js';
@@ -18,11 +19,19 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
   placeOptions(place).action(async (options: PlaceCommandOptions) =>
     (await import('../place.js')).placePipelines(await settings(), options),
   );
+  dayOptions(
+    place
+      .command('day')
+      .description('decide which placement serves each hour of a day, what changes between them, and what that costs'),
+  ).action(async (_: unknown, command: Command) =>
+    (await import('../place-day.js')).placeDay(await settings(), command.optsWithGlobals<DayCommandOptions>()),
+  );
   place
     .command('explain')
     .description('why a placement is as it is, on one screen: what binds, and what the next device would do')
-    .argument('<placement>', 'the placement.json written by "millrace place --json"')
+    .argument('<placement>', 'the placement.json written by "millrace place --json", or a schedule.json of "place day"')
     .option('--cluster <file>', 'the inventory it was made for: adds prices and memory')
+    .option('--hour <number>', 'of a schedule: the placement of this hour; default: the schedule itself', asHour)
     .action(async (file: string, _: unknown, command: Command) =>
       (await import('../place-explain.js')).explainPlacement(file, command.optsWithGlobals<ExplainPlacementOptions>()),
     );
@@ -54,7 +63,8 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
 function applyCommand(apply: Command, settings: LoadSettings): void {
   apply
     .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and make it that of new runs')
-    .argument('[placement]', 'the placement.json written by "millrace place"')
+    .argument('[placement]', 'the placement.json written by "millrace place", or a schedule.json of "place day"')
+    .option('--hour <number>', 'of a schedule: the hour whose placement is applied', asHour)
     .option('--cluster <file>', 'the cluster.yaml that it was made for')
     .option('--out <folder>', 'output folder, with a subfolder for each version', 'applied')
     .option('--triton-repository <folder>', 'models whose configurations are completed; their other files are linked')

@@ -9,7 +9,8 @@ export function sealPlacement(body: Omit<PlacementDocument, 'version'>): Placeme
   return { ...body, version: versionOf(body) };
 }
 
-function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'>): string {
+/** The version that a placement must have. */
+export function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'>): string {
   const carriedOut = pools.map(({ reason: _, ...pool }) => pool);
   return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);
 }

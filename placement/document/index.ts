@@ -1,2 +1,11 @@
 export { deviceQueue, poolQueue, readPlacement, sealPlacement } from './document.js';
+export {
+  isSchedule,
+  placementOf,
+  readSchedule,
+  type ScaledPool,
+  type ScheduledHour,
+  type ScheduleDocument,
+  sealSchedule,
+} from './schedule.js';
 export type { Degraded, PlacedPool, PlacementDocument, Predicted, StageFigure } from './schema.js';

@@ -1,7 +1,8 @@
-export { predictedOf } from './describe.js';
-export { type Arriving, makeLoad } from './make-load.js';
-export { makePlacement, type PlannerOptions } from './make-placement.js';
+export { describe, predictedOf, predictedRunsOf } from './describe.js';
+export { type Arriving, makeLoad, RATES } from './make-load.js';
+export { makePlacement, type PlannerOptions, searchPlacement } from './make-placement.js';
 export { naivePlacements } from './naive.js';
 export { explanation } from './one-screen.js';
 export { comparisonLine, placementText } from './text.js';
 export { whatIf } from './what-if.js';
+export { percent, round, type Table } from './words.js';

@@ -17,8 +17,15 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 /**
  * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
  * stretch. Rates are expanded to enough runs to see queues settle within the objective.
+ *
+ * @param stated by column: the size of every run that the load does not state
  */
-export function makeLoad(arriving: readonly Arriving[], sloMs: number, seed: number): Load {
+export function makeLoad(
+  arriving: readonly Arriving[],
+  sloMs: number,
+  seed: number,
+  stated: Readonly<Record<string, number>> = {},
+): Load {
   for (const each of arriving) if ('rate' in each) checkRate(each.rate);
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
@@ -29,11 +36,22 @@ export function makeLoad(arriving: readonly Arriving[], sloMs: number, seed: num
     return loadOf(arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p }));
   });
   const [only] = loads;
-  return loads.length === 1 && only ? only : mergedLoad(loads);
+  return withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
+}
+
+function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
+  const added = Object.entries(stated).map(([column, value]) => {
+    const known = load.sizes[column];
+    return [
+      column,
+      load.timesMs.map((_, i) => (Number.isNaN(known?.[i] ?? Number.NaN) ? value : (known?.[i] as number))),
+    ];
+  });
+  return { ...load, sizes: { ...load.sizes, ...Object.fromEntries(added) } };
 }
 
 /** Rates beyond are mistakes, and their times no numbers that can be told apart. */
-const RATES = { least: 1e-6, most: 1e6 };
+export const RATES = { least: 1e-6, most: 1e6 };
 
 function checkRate(rate: number): void {
   if (rate >= RATES.least && rate <= RATES.most) return;

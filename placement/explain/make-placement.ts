@@ -4,6 +4,8 @@ import { isSpot } from '../inventory/index.js';
 import {
   buildProblem,
   type PlannerInput,
+  type Problem,
+  type Searched,
   searchCheapest,
   searchFastest,
   type WaysOut,
@@ -31,16 +33,30 @@ export interface PlannerOptions {
  */
 export function makePlacement(input: PlannerInput, options: PlannerOptions): PlacementDocument {
   const problem = buildProblem(input);
-  const { objective, timeLimitMs, clock } = options;
-  const start = clock();
-  const left = () => start + timeLimitMs - clock();
+  const until = options.clock() + options.timeLimitMs;
+  const searched = searchPlacement(input, problem, options, until);
+  return describe(input, problem, searched, options.objective, () => options.clock() < until);
+}
+
+/**
+ * The search of `makePlacement` alone: what it finds is not described. Throws `PLACEMENT_INFEASIBLE` with the ways out.
+ *
+ * @param until when the time limit is up, by the clock; some of it is left for the description or the ways out
+ */
+export function searchPlacement(
+  input: PlannerInput,
+  problem: Problem,
+  { objective, timeLimitMs, clock }: PlannerOptions,
+  until = clock() + timeLimitMs,
+): Searched {
+  const left = () => until - clock();
   const searching = {
     clock,
     timeLimitMs: SEARCHING * timeLimitMs,
     seeds: naivePlacements(problem).map(({ candidate }) => candidate),
   };
   const searched = objective === 'cost' ? searchCheapest(problem, searching) : searchFastest(problem, searching);
-  if (searched !== undefined) return describe(input, problem, searched, objective, () => left() > 0);
+  if (searched !== undefined) return searched;
   const begun = left();
   const ways = waysOut(input, problem, (share) => left() > (1 - share) * begun);
   throw infeasible(ways, rateOf(problem.load), input);

@@ -13,8 +13,9 @@ export {
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';
-export { demandedLosses, demandsLosses, lossesOf } from './losses.js';
+export { demandedLosses, demandsLosses, domainOf, likeOf, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';
+export { roomOf } from './memory.js';
 export { withMoreDevices } from './more-devices.js';
 export type { Objective, Problem, Survive } from './problem.js';
 export { attainable } from './rate.js';
