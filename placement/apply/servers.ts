@@ -28,7 +28,10 @@ export interface ModelServer {
 }
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
-/** Distance between the ports of one node's servers. */
+/**
+ * Distance between the ports of a node's devices. A server's port depends on its device, not on the other servers: in another
+ * placement it has the same address, and servers before and after a change run at the same time.
+ */
 const PORT_STEP = 10;
 
 /**
@@ -42,7 +45,6 @@ export function serversOf(
 ): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
   const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
-  const onNode = new Map<string, number>();
   for (const pool of pools) {
     for (const [i, replica] of pool.replicas.entries()) {
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
@@ -52,9 +54,10 @@ export function serversOf(
       const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
       const server = servers.get(name);
       if (server === undefined) {
-        const number = onNode.get(`${type} ${first.node}`) ?? 0;
-        onNode.set(`${type} ${first.node}`, number + 1);
-        const port = FIRST_PORT[type] + PORT_STEP * number;
+        const onNode = devices.filter(({ node }) => node === first.node);
+        const place = onNode.findIndex(({ id }) => id === first.id);
+        const before = [...servers.values()].filter((each) => each.type === type && each.devices[0]?.id === first.id);
+        const port = FIRST_PORT[type] + PORT_STEP * place + before.length;
         const { memoryBytes, cacheTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
         const spread = { devices: own, parallel, memoryBytes, cacheTokens };

@@ -67,7 +67,7 @@ dynamic_batching {
 `);
     expect(text('commands/triton-gpu1-2.sh')).toContain(
       'exec env CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2 tritonserver --model-repository=triton/triton-gpu1-2 --model-control-mode=explicit ' +
-        '--load-model=whisper_large --load-model=minilm --http-port=8000 --grpc-port=8001 --metrics-port=8002\n',
+        '--load-model=whisper_large --load-model=minilm --http-port=8020 --grpc-port=8021 --metrics-port=8022\n',
     );
   });
 
@@ -177,7 +177,7 @@ describe('vLLM', () => {
     const pools = { ...base, embedder: { connector: 'openai', model: 'org/e', kind: 'embed' } };
     const made = generate(placementOf([placedPool('embedder', [['gpu1/2']])]), inventory, { ...options, base: pools });
     expect(made.files.find(({ path }) => path === 'commands/embedder-gpu1-2.sh')?.text).toContain(
-      'CUDA_VISIBLE_DEVICES=2 vllm serve org/e --served-model-name org/e embedder --port 9000 --runner pooling',
+      'CUDA_VISIBLE_DEVICES=2 vllm serve org/e --served-model-name org/e embedder --port 9020 --runner pooling',
     );
   });
 
@@ -249,11 +249,11 @@ nodes:
 describe('the models file', () => {
   it('has an endpoint for each device, and leaves other pools as they are', () => {
     expect(JSON.parse(text('models.json'))).toEqual({
-      whisper: { ...base.whisper, endpoints: [{ url: 'gpu1:8001', device: 'gpu1/2', concurrency: 16 }] },
+      whisper: { ...base.whisper, endpoints: [{ url: 'gpu1:8021', device: 'gpu1/2', concurrency: 16 }] },
       minilm: {
         ...base.minilm,
         endpoints: [
-          { url: 'gpu1:8001', device: 'gpu1/2', concurrency: 32 },
+          { url: 'gpu1:8021', device: 'gpu1/2', concurrency: 32 },
           { url: 'cpu1:8001', device: 'cpu1/0', concurrency: 32 },
         ],
       },
@@ -263,6 +263,20 @@ describe('the models file', () => {
       },
       other: base.other,
     });
+  });
+
+  it('names a server at the same address in every placement, whatever runs beside it', () => {
+    const addressIn = (...pools: Parameters<typeof placementOf>[0]) => {
+      const { servers } = generate(placementOf(pools), inventory, options);
+      return Object.fromEntries(servers.map(({ name, port }) => [name, port]));
+    };
+    const [whisper, assistant] = [placedPool('whisper', [['gpu1/2']]), placedPool('assistant', [['gpu1/1']])];
+    const first = placedPool('minilm', [['gpu1/0'], ['gpu1/1']]);
+    const other = placedPool('other', [['gpu1/1']]);
+    expect(addressIn(whisper)).toEqual({ 'triton-gpu1-2': 8020 });
+    expect(addressIn(first, whisper)).toEqual({ 'triton-gpu1-0': 8000, 'triton-gpu1-1': 8010, 'triton-gpu1-2': 8020 });
+    expect(addressIn(assistant)).toEqual({ 'assistant-gpu1-1': 9010 });
+    expect(addressIn(first, assistant, other)).toMatchObject({ 'assistant-gpu1-1': 9010, 'other-gpu1-1': 9011 });
   });
 
   it('uses servers that run already', () => {
