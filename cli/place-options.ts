@@ -36,8 +36,8 @@ export function dayOptions(command: Command): Command {
   return groundOptions(command)
     .option('--rates <file>', 'runs per second in each hour, instead of a trace: hour,<pipeline>[,<pipeline>…]')
     .option(
-      '--cold-start <time or model=time>',
-      'from the start of a server to its first answer, at most 1h; default: 2m; repeatable',
+      '--cold-start <time>',
+      'from the start of a server to its first answer, at most 1h; of one model: tts=3m; default: 2m; repeatable',
       asColdStart,
     )
     .option('--switch-cost <amount>', 'cost of each change of the placement', asAmount, 0)

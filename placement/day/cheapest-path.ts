@@ -19,8 +19,8 @@ export interface Path {
 
 /**
  * The cheapest sequence of candidates, by dynamic programming over (hour, candidate, changes so far): exact for these
- * candidates. Where the hours repeat, it is solved for each candidate of the first hour. Where costs are equal, the candidate of
- * the hour before stays. Undefined if there is no sequence.
+ * candidates. Where the hours repeat, it is solved for each candidate of the first hour. Of sequences of equal cost one with the
+ * fewest changes. Undefined if there is none.
  */
 export function cheapestPath(choices: Choices): Path | undefined {
   const [first = []] = choices.hourly;
@@ -29,7 +29,7 @@ export function cheapestPath(choices: Choices): Path | undefined {
   let best: Path | undefined;
   for (const each of tried) {
     const path = pathFrom(choices, each);
-    if (path && (best === undefined || path.cost < best.cost - TIE)) best = path;
+    if (path && (best === undefined || isBetter(path.cost, path.switches, best.cost, best.switches))) best = path;
   }
   return best;
 }
@@ -37,19 +37,25 @@ export function cheapestPath(choices: Choices): Path | undefined {
 /** Costs that differ by less are equal: sums in another order. */
 const TIE = 1e-9;
 
+const isBetter = (cost: number, switches: number, than: number, thanSwitches: number): boolean =>
+  cost < than - TIE || (cost <= than + TIE && switches < thanSwitches);
+
 /** The cheapest path that begins with one of these candidates; with `repeats` there is one, and the path returns to it. */
 function pathFrom({ hourly, switching, mostSwitches, repeats }: Choices, starts: readonly number[]): Path | undefined {
   const count = hourly[0]?.length ?? 0;
   // Without a limit changes need not be counted: there is one layer.
-  const limited = mostSwitches !== undefined && mostSwitches < hourly.length;
-  const layers = limited ? mostSwitches + 1 : 1;
-  const layerAfter = (layer: number, from: number, to: number) => (limited && from !== to ? layer + 1 : layer);
+  const limit = mostSwitches === undefined || mostSwitches >= hourly.length ? undefined : mostSwitches;
+  const layers = (limit ?? 0) + 1;
+  const layerAfter = (layer: number, from: number, to: number) =>
+    limit !== undefined && from !== to ? layer + 1 : layer;
   let costs = new Float64Array(layers * count).fill(Number.POSITIVE_INFINITY);
+  let changes = new Int32Array(layers * count);
   for (const start of starts) costs[start] = hourly[0]?.[start] ?? Number.POSITIVE_INFINITY;
   // By hour and state: the state of the hour before.
   const before: Int32Array[] = [];
   for (const hour of hourly.slice(1)) {
     const next = new Float64Array(layers * count).fill(Number.POSITIVE_INFINITY);
+    const changed = new Int32Array(layers * count);
     const from = new Int32Array(layers * count).fill(-1);
     for (const [state, cost] of costs.entries()) {
       if (cost === Number.POSITIVE_INFINITY) continue;
@@ -58,27 +64,32 @@ function pathFrom({ hourly, switching, mostSwitches, repeats }: Choices, starts:
         const reached = layerAfter(layer, at, to);
         if (reached >= layers) continue;
         const total = cost + (switching[at]?.[to] ?? 0) + (hour[to] ?? 0);
+        if (total === Number.POSITIVE_INFINITY) continue;
+        const switches = (changes[state] as number) + Number(at !== to);
         const goal = reached * count + to;
-        const known = next[goal] as number;
-        // Equal costs: no change is better than one.
-        if (total < known - TIE || (at === to && total <= known)) {
-          next[goal] = total;
-          from[goal] = state;
-        }
+        if (!isBetter(total, switches, next[goal] as number, changed[goal] as number)) continue;
+        next[goal] = total;
+        changed[goal] = switches;
+        from[goal] = state;
       }
     }
     costs = next;
+    changes = changed;
     before.push(from);
   }
   let end = -1;
   let least = Number.POSITIVE_INFINITY;
+  let fewest = 0;
   const back = repeats && hourly.length > 1 ? starts[0] : undefined;
   for (const [state, cost] of costs.entries()) {
     const at = state % count;
-    const closing = back === undefined ? 0 : (switching[at]?.[back] ?? 0);
-    const layer = back === undefined ? 0 : layerAfter(Math.floor(state / count), at, back);
-    if (layer >= layers || cost + closing >= least - TIE) continue;
-    least = cost + closing;
+    const to = back ?? at;
+    const total = cost + (switching[at]?.[to] ?? 0);
+    const switches = (changes[state] as number) + Number(at !== to);
+    if (layerAfter(Math.floor(state / count), at, to) >= layers || total === Number.POSITIVE_INFINITY) continue;
+    if (!isBetter(total, switches, least, fewest)) continue;
+    least = total;
+    fewest = switches;
     end = state;
   }
   if (end < 0) return undefined;
@@ -87,9 +98,5 @@ function pathFrom({ hourly, switching, mostSwitches, repeats }: Choices, starts:
     end = from[end] ?? 0;
     chosen.unshift(end % count);
   }
-  return { chosen, cost: least, switches: switchesOf(chosen, back !== undefined) };
+  return { chosen, cost: least, switches: fewest };
 }
-
-/** Hours whose candidate is another than that of the hour before; `repeats`: also from the last hour to the first. */
-const switchesOf = (chosen: readonly number[], repeats: boolean): number =>
-  chosen.filter((candidate, h) => (h > 0 || repeats) && candidate !== chosen.at(h - 1)).length;

@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import type { StackStatus } from '../../deploy/local/stack/status.js';
+import type { ScheduleDocument } from '../../placement/document/index.js';
 import { testEnvironment } from '../support/settings.js';
+import { CLUSTER, PIPELINE, PROFILES } from '../unit/placement/placement-files.js';
 
 const CLI = path.resolve('dist/cli/main.js');
 const QUESTION = 'deploy/local/audio/question.wav';
@@ -33,6 +35,8 @@ const COMMANDS = [
     'keys list',
     'keys revoke',
     'place',
+    'place day',
+    'place explain',
   ])
   .concat(['replan', 'inventory', 'profile', 'trace import', 'profiles import', 'index put', 'index search']);
 
@@ -114,6 +118,41 @@ describe('millrace', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Usage: millrace/);
     expect(tooLong(stdout)).toEqual([]);
+  });
+
+  it('place day: a schedule from files, which explain and apply read by the hour', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'millrace-day-'));
+    const file = (name: string, text: string): string => {
+      writeFileSync(path.join(folder, name), text);
+      return path.join(folder, name);
+    };
+    mkdirSync(path.join(folder, 'profiles'));
+    for (const { file: name, text } of PROFILES) file(`profiles/${name}`, text);
+    const cluster = ['--cluster', file('cluster.yaml', CLUSTER)];
+    const files = [...cluster, '--profiles', path.join(folder, 'profiles'), '--pipeline', file('p.json', PIPELINE)];
+    const demand = ['--rates', file('day.csv', 'hour,rate\n0,1\n1,20\n'), '--slo-p99', '400ms', '--time-limit', '4s'];
+    const planned = await millrace(['place', 'day', ...files, ...demand, '--cold-start', 'tts=1m', '--json']);
+    expect(planned.code, planned.stderr).toBe(0);
+    const schedule = JSON.parse(planned.stdout) as ScheduleDocument;
+    expect(schedule.hours.map(({ hour, rates }) => [hour, rates.voice])).toEqual([
+      [0, 1],
+      [1, 20],
+    ]);
+    expect(schedule.switching.coldStartS).toEqual({ whisper: 120, tts: 60 });
+    const written = file('schedule.json', planned.stdout);
+    const hours = await millrace(['place', 'explain', written, ...cluster]);
+    expect(hours.stdout).toMatch(/^Schedule [0-9a-f]{12}: 2 hours for /);
+    expect(tooLong(hours.stdout)).toEqual([]);
+    const [, busy = ''] = schedule.hours.map(({ placement }) => placement);
+    const one = await millrace(['place', 'explain', written, '--hour', '1', ...cluster]);
+    expect(one.stdout).toMatch(new RegExp(`^Placement ${busy}: `));
+    const out = ['--out', path.join(folder, 'applied'), '--dry-run', '--json'];
+    const applied = await millrace(['apply', written, '--hour', '01', ...cluster, ...out]);
+    expect(JSON.parse(applied.stdout)).toMatchObject({ version: busy, applied: false });
+    const refused = await millrace(['apply', written, ...cluster, ...out]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('name one of its hours, from 0 to 1') });
+    const other = await millrace(['place', 'day', ...files, ...demand, '--rate', '3']);
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('--rate: a day has a rate for each hour') });
   });
 
   const notAudio = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'notes.wav');
