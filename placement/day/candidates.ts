@@ -1,14 +1,22 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { searchPlacement } from '../explain/index.js';
-import { type Candidate, costOf, Judge, type PlannerInput, type Problem, replicasByDevice } from '../planner/index.js';
+import {
+  type Candidate,
+  costOf,
+  Judge,
+  type PlannerInput,
+  type Problem,
+  replicasByDevice,
+  type Searched,
+} from '../planner/index.js';
 import { aligned } from './align.js';
 import { distinctHours, type Hour, peakOf, totalRate } from './demand.js';
 import { type Placed, placedOf, serversKey, transferred } from './switching.js';
 
 /** Most levels of demand that placements are searched for; hours between two are served by those of the higher one. */
 const MOST_LEVELS = 8;
-/** Most candidates: each is judged in each hour. */
-const MOST_CANDIDATES = 32;
+/** Most placements of a level of which the level below is made: the planner's, and the cheapest of the others. */
+const MOST_ABOVE = 2;
 
 /** The problem of an hour, and the input that it is made from. */
 export interface HourProblem {
@@ -28,12 +36,14 @@ export interface SearchLimits {
 export class Candidates {
   readonly #known = new Map<string, Placed>();
   readonly all: Placed[] = [];
+  /** By the key of an hour that was searched for itself: no placement costs less in it. */
+  readonly bounds = new Map<string, number>();
 
-  /** Adds a candidate unless it is known, or there are too many and it is not `needed`; returns it or the known one. */
-  add(placed: Placed, needed = false): Placed | undefined {
+  /** Adds a candidate unless its servers are known; returns it or the known one. */
+  add(placed: Placed): Placed {
     const key = serversKey(placed);
     const known = this.#known.get(key);
-    if (known || (!needed && this.all.length >= MOST_CANDIDATES)) return known;
+    if (known) return known;
     this.#known.set(key, placed);
     this.all.push(placed);
     return placed;
@@ -76,17 +86,16 @@ export function searchCandidates(
       const candidate = transferred(placed, problem);
       return candidate && judge.holds(candidate) ? [candidate] : [];
     });
-    const next: Placed[] = [];
     const optional = carried.length > 0 || !isHour(level);
     const own = searchedAlone(of, clock, SEARCHING * (ends - clock()), optional);
+    if (own) found.bounds.set(level.key, own.bound);
     const [nearest] = above;
-    if (own) next.push(placedOf(problem, nearest ? aligned(problem, own, nearest) : own));
-    for (const candidate of carried) {
-      next.push(placedOf(problem, withFewerDevices(problem, judge, candidate, () => clock() < ends)));
-    }
-    above = [...new Set(next.flatMap((placed) => found.add(placed) ?? []))];
-    // What carries the level as it is still does if nothing was found for it.
-    if (above.length === 0) above = found.all.slice(-1);
+    const next = own ? [nearest ? aligned(problem, own.candidate, nearest) : own.candidate] : [];
+    const fewer = carried
+      .map((candidate) => withFewerDevices(problem, judge, candidate, () => clock() < ends))
+      .sort((a, b) => costOf(problem, a) - costOf(problem, b));
+    const added = [...next, ...fewer].map((candidate) => found.add(placedOf(problem, candidate)));
+    if (added.length > 0) above = [...new Set(added)].slice(0, MOST_ABOVE);
   }
   return found;
 }
@@ -94,15 +103,15 @@ export function searchCandidates(
 /** Share of a level's time for the search of its own placement. */
 const SEARCHING = 0.7;
 
-/** The placement for one demand alone. Undefined if none is found and it is `optional`, else `PLACEMENT_INFEASIBLE`. */
+/** The search for one demand alone. Undefined if nothing is found and it is `optional`, else `PLACEMENT_INFEASIBLE`. */
 export function searchedAlone(
   { name, input, problem }: HourProblem,
   clock: () => number,
   timeLimitMs: number,
   optional: boolean,
-): Candidate | undefined {
+): Searched | undefined {
   try {
-    return searchPlacement(input, problem, { objective: 'cost', timeLimitMs, clock }).candidate;
+    return searchPlacement(input, problem, { objective: 'cost', timeLimitMs, clock });
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'PLACEMENT_INFEASIBLE') throw error;
     if (optional) return undefined;

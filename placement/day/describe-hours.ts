@@ -1,6 +1,6 @@
 import type { PlacementDocument, ScheduledHour } from '../document/index.js';
 import { describe, predictedRunsOf } from '../explain/index.js';
-import { buildProblem, costOf, Judge, LowerBound, type PlannerInput } from '../planner/index.js';
+import { buildProblem, cheapest, costOf, Judge, type PlannerInput } from '../planner/index.js';
 import { rateOf } from '../simulator/index.js';
 import type { HourProblem, SearchLimits } from './candidates.js';
 import type { Hour } from './demand.js';
@@ -49,7 +49,7 @@ export function describePlacements(
     const problem = buildProblem(own);
     const candidate = transferred(placed, problem) ?? placed.candidate;
     const value = costOf(problem, candidate);
-    const bound = Math.min(value, new LowerBound(problem).value);
+    const bound = Math.min(value, cheapest(problem).value);
     const found = { candidate, value, bound, optimal: bound >= value - 1e-9, simulations: 0 };
     documents.set(placed, describe(own, problem, found, 'cost', () => clock() < ends));
   }

@@ -1,8 +1,9 @@
-import { costOf, Judge, LowerBound } from '../planner/index.js';
+import { cheapest, costOf, Judge } from '../planner/index.js';
+import { rateOf } from '../simulator/index.js';
 import { aligned } from './align.js';
 import { type Candidates, type HourProblem, type SearchLimits, searchedAlone } from './candidates.js';
 import type { Hour } from './demand.js';
-import { placedOf, transferred } from './switching.js';
+import { type Placed, placedOf, transferred } from './switching.js';
 
 /** The candidates' costs in the hours with one demand. */
 export interface JudgedHour {
@@ -13,9 +14,9 @@ export interface JudgedHour {
 }
 
 /**
- * Judges every candidate in every distinct hour, by the simulator, as a placement is judged. An hour that no candidate carries
- * is searched for itself, and its placement becomes a candidate for it. Within the time limit; but at least one candidate is
- * found for each hour.
+ * Judges every candidate in every distinct hour, by the simulator, as a placement is judged: first the one for the peak, then
+ * those for the demand that is nearest above. An hour that no candidate carries is searched for itself, and its placement becomes
+ * a candidate for it. Within the time limit; but at least one candidate is found for each hour.
  *
  * @returns by the hour's key, and whether the time sufficed
  */
@@ -33,27 +34,39 @@ export function judgeHours(
     const { problem } = of;
     const judge = new Judge(problem);
     const costs = found.all.map(() => Number.POSITIVE_INFINITY);
-    const byPrice = found.all.map((placed, c) => ({ c, cost: costOf(placed.problem, placed.candidate) }));
-    // The one for the peak first: it carries most hours.
-    byPrice.sort((a, b) => Number(b.c === 0) - Number(a.c === 0) || a.cost - b.cost);
-    for (const { c, cost } of byPrice) {
+    for (const [n, { c, placed }] of inOrder(found.all, rateOf(problem.load)).entries()) {
       const some = costs.some((each) => each < Number.POSITIVE_INFINITY);
-      if (some && clock() >= ends) {
+      if (some && n >= LEAST_JUDGED && clock() >= ends) {
         complete = false;
         break;
       }
-      const placed = found.all[c];
-      const candidate = placed && transferred(placed, problem);
-      if (candidate && judge.holds(candidate)) costs[c] = cost;
+      const candidate = transferred(placed, problem);
+      if (candidate && judge.holds(candidate)) costs[c] = costOf(problem, candidate);
     }
     if (costs.every((cost) => cost === Number.POSITIVE_INFINITY)) {
       const own = searchedAlone(of, clock, Math.max(1, ends - clock()), false);
       const [peak] = found.all;
-      const placed = own && found.add(placedOf(problem, peak ? aligned(problem, own, peak) : own), true);
-      if (placed) costs[found.all.indexOf(placed)] = costOf(problem, placed.candidate);
+      if (own) {
+        const placed = found.add(placedOf(problem, peak ? aligned(problem, own.candidate, peak) : own.candidate));
+        costs[found.all.indexOf(placed)] = costOf(problem, placed.candidate);
+        found.bounds.set(hour.key, own.bound);
+      }
     }
-    const least = Math.min(...costs);
-    judged.set(hour.key, { costs, bound: Math.min(least, new LowerBound(problem).value) });
+    const bound = Math.max(cheapest(problem).value, found.bounds.get(hour.key) ?? 0);
+    judged.set(hour.key, { costs, bound: Math.min(bound, ...costs) });
   }
   return { judged, complete };
+}
+
+/** Candidates that are judged in every hour, however slow the machine is: that for the peak, and the one nearest above. */
+const LEAST_JUDGED = 2;
+
+/** The first, which is for the peak; then those made for at least this rate, the nearest first; then the others. */
+function inOrder(all: readonly Placed[], rate: number): readonly { readonly c: number; readonly placed: Placed }[] {
+  return all
+    .map((placed, c) => {
+      const more = rateOf(placed.problem.load) - rate;
+      return { c, placed, rank: c === 0 ? 0 : more >= 0 ? 1 : 2, distance: Math.abs(more) };
+    })
+    .sort((a, b) => a.rank - b.rank || a.distance - b.distance);
 }

@@ -6,7 +6,7 @@ import { buildProblem, horizonMs, type PlannerInput } from '../planner/index.js'
 import { autoscalingOf, growthOf, type InUse } from './autoscaling.js';
 import { reservedPerHour, twoLost, withReservedFree } from './billing.js';
 import { type Candidates, type HourProblem, levelsOf, searchCandidates } from './candidates.js';
-import { type Choices, cheapestPath } from './cheapest-path.js';
+import { type Choices, cheapestPath, type Path } from './cheapest-path.js';
 import { distinctHours, type Hour, totalRate } from './demand.js';
 import { describePlacements, predictHours, warningsOf } from './describe-hours.js';
 import { type JudgedHour, judgeHours } from './judge-hours.js';
@@ -75,12 +75,6 @@ export function makeSchedule(input: DayInput, hours: readonly Hour[], options: D
       change: changed(from, to, options),
     };
   });
-  const switching = scheduled.reduce((sum, { change }) => sum + (change?.cost ?? 0), 0);
-  const all = reserved * hours.length;
-  const used = path.cost - switching;
-  const one = cheapestPath({ ...choices, mostSwitches: 0 });
-  const optima = hours.reduce((sum, hour) => sum + Math.min(...of(hour).costs), 0);
-  const bounds = hours.reduce((sum, hour) => sum + of(hour).bound, 0);
   const placements = [...new Map([...documents.values()].map((each) => [each.version, each])).values()];
   const first = placements[0];
   return sealSchedule({
@@ -93,15 +87,7 @@ export function makeSchedule(input: DayInput, hours: readonly Hour[], options: D
       ...(mostSwitches !== undefined && { mostSwitches }),
       repeats,
     },
-    cost: {
-      total: round(all + path.cost),
-      reserved: round(all),
-      used: round(Math.max(0, used)),
-      switching: round(switching),
-      onePlacement: one ? round(all + one.cost) : null,
-      hourlyOptima: round(all + optima),
-      bound: round(all + bounds),
-    },
+    cost: costsOf(choices, path, hours.map(of), reserved * hours.length),
     switches: path.switches,
     ...(input.inventory.devices.some(isSpot) && { spotRisk: round(riskOf(placed)) }),
     hours: scheduled,
@@ -109,6 +95,29 @@ export function makeSchedule(input: DayInput, hours: readonly Hour[], options: D
     placements,
     warnings: [...warningsOf(hours, problemOf), ...(complete ? [] : [CUT_SHORT])],
   });
+}
+
+/** What the day costs, and what it is compared with. */
+function costsOf(
+  choices: Choices,
+  path: Path,
+  judged: readonly JudgedHour[],
+  reserved: number,
+): ScheduleDocument['cost'] {
+  const { hourly } = choices;
+  const used = path.chosen.reduce((sum, c, h) => sum + (hourly[h]?.[c] ?? 0), 0);
+  const one = cheapestPath({ ...choices, mostSwitches: 0 });
+  const optima = judged.reduce((sum, { costs }) => sum + Math.min(...costs), 0);
+  const bounds = judged.reduce((sum, { bound }) => sum + bound, 0);
+  return {
+    total: round(reserved + path.cost),
+    reserved: round(reserved),
+    used: round(used),
+    switching: round(Math.max(0, path.cost - used)),
+    onePlacement: one ? round(reserved + one.cost) : null,
+    hourlyOptima: round(reserved + optima),
+    bound: round(reserved + bounds),
+  };
 }
 
 const CUT_SHORT =
@@ -159,7 +168,7 @@ function noSchedule(choices: Choices): MillraceError {
       ? 'no sequence of placements serves all hours, because the servers before a change and those after it do not fit the devices together: add a device, on which new servers can start'
       : `no schedule with at most ${mostSwitches} changes serves all hours: allow ${needed}`;
   return new MillraceError('PLACEMENT_INFEASIBLE', `infeasible: ${message}`, {
-    fields: [{ field: '--max-switches', message }],
+    fields: [{ field: needed === undefined ? '--cluster' : '--max-switches', message }],
   });
 }
 

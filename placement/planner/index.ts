@@ -1,3 +1,4 @@
+export { cheapest } from './bound.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,
