@@ -54,7 +54,7 @@ const planned = (...args: readonly string[]): Promise<string> =>
       .configureOutput({ writeErr: () => undefined })
       .action(async (options: DayCommandOptions) => placeDay(settings, options));
     const files = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`];
-    const common = ['--pipeline', `${folder}/p.json`, '--time-limit', '8s', '--slo-p99', '400ms'];
+    const common = ['--pipeline', `${folder}/p.json`, '--time-limit', '4s', '--slo-p99', '400ms'];
     await command.parseAsync([...files, ...common, ...args], { from: 'user' });
   });
 
@@ -99,7 +99,7 @@ describe('millrace place day', { timeout: 120_000 }, () => {
     expect(schedule.hours.map(({ rates: { voice = 0 } }) => Math.round(3600 * voice))).toEqual([30, 400]);
     expect(schedule.switching.repeats).toBe(false);
     expect(schedule.hours[0]?.change).toBeNull();
-    expect(schedule.warnings).toEqual([expect.stringMatching(/^hour 0: whole runs: the load has about 30 such runs/)]);
+    expect(schedule.warnings[0]).toMatch(/^hour 0: whole runs: the load has about 30 such runs/);
   });
 
   it.each([

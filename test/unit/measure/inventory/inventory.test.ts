@@ -75,12 +75,12 @@ describe('cluster.yaml', () => {
     ]);
   });
 
-  it('keeps prices, links, comments and other nodes when a node is looked at again', () => {
+  it('keeps prices, billing, links, comments and other nodes when a node is looked at again', () => {
     const before = `# ours
 format: 1
 nodes:
   - name: gpu1
-    devices: [{ kind: a100, memory: 80GiB, pricePerHour: 2.40 }]
+    devices: [{ kind: a100, memory: 80GiB, pricePerHour: 2.40, billing: spot, lossPerHour: 0.05 }]
   - name: gpu2 # the old one
     devices: [{ kind: l4, memory: 24GiB }]
 links:
@@ -95,10 +95,10 @@ endpoints:
     expect(text).toMatch(/^# ours\n/);
     expect(text).toContain('# the old one');
     const { devices, links, endpoints: listed } = readInventory(text);
-    expect(devices.map(({ id, pricePerHour }) => [id, pricePerHour])).toEqual([
-      ['gpu1/0', 2.4],
-      ['gpu1/1', 2.4],
-      ['gpu2/0', 0],
+    expect(devices.map(({ id, pricePerHour, lossPerHour }) => [id, pricePerHour, lossPerHour])).toEqual([
+      ['gpu1/0', 2.4, 0.05],
+      ['gpu1/1', 2.4, 0.05],
+      ['gpu2/0', 0, undefined],
     ]);
     expect(links).toHaveLength(1);
     expect(listed.map(({ url, models }) => [url, models])).toEqual([
