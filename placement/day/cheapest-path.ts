@@ -100,3 +100,12 @@ function pathFrom({ hourly, switching, mostSwitches, repeats }: Choices, starts:
   }
   return { chosen, cost: least, switches: fewest };
 }
+
+/** The fewest changes with which all hours are served, whatever they cost and however many are allowed; undefined: none suffice. */
+export function fewestSwitches({ hourly, switching, repeats }: Choices): number | undefined {
+  const free = hourly.map((costs) => costs.map((cost) => (cost < Number.POSITIVE_INFINITY ? 0 : cost)));
+  const counted = switching.map((row, from) =>
+    row.map((cost, to) => (cost === Number.POSITIVE_INFINITY ? cost : from === to ? 0 : 1)),
+  );
+  return cheapestPath({ hourly: free, switching: counted, repeats })?.switches;
+}

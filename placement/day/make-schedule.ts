@@ -6,7 +6,7 @@ import { buildProblem, horizonMs, type PlannerInput } from '../planner/index.js'
 import { autoscalingOf, growthOf, type InUse } from './autoscaling.js';
 import { reservedPerHour, twoLost, withReservedFree } from './billing.js';
 import { type Candidates, type HourProblem, levelsOf, searchCandidates } from './candidates.js';
-import { type Choices, cheapestPath, type Path } from './cheapest-path.js';
+import { type Choices, cheapestPath, fewestSwitches, type Path } from './cheapest-path.js';
 import { distinctHours, type Hour, totalRate } from './demand.js';
 import { describePlacements, predictHours, warningsOf } from './describe-hours.js';
 import { type JudgedHour, judgeHours } from './judge-hours.js';
@@ -170,15 +170,6 @@ function noSchedule(choices: Choices): MillraceError {
   return new MillraceError('PLACEMENT_INFEASIBLE', `infeasible: ${message}`, {
     fields: [{ field: needed === undefined ? '--cluster' : '--max-switches', message }],
   });
-}
-
-/** The fewest changes with which the day can be served. */
-function fewestSwitches({ hourly, switching, repeats }: Choices): number | undefined {
-  const free = hourly.map((costs) => costs.map((cost) => (cost < Number.POSITIVE_INFINITY ? 0 : cost)));
-  const counted = switching.map((row, from) =>
-    row.map((cost, to) => (cost === Number.POSITIVE_INFINITY ? cost : from === to ? 0 : 1)),
-  );
-  return cheapestPath({ hourly: free, switching: counted, repeats })?.switches;
 }
 
 /** Each placement of the schedule with the hour of its highest demand. */

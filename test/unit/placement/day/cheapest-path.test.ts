@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Choices, cheapestPath } from '../../../../placement/day/cheapest-path.js';
+import { type Choices, cheapestPath, fewestSwitches } from '../../../../placement/day/cheapest-path.js';
 import { drawOf } from '../../../../placement/simulator/index.js';
 
 /** Random choices: few hours and candidates, costs in steps so that some are equal, some hours not served, some changes impossible. */
@@ -30,12 +30,12 @@ function costOf({ hourly, switching, repeats, mostSwitches }: Choices, chosen: r
   }, 0);
 }
 
-/** The least cost of all sequences, one after the other. */
-function enumerated(choices: Choices): number {
-  const count = choices.hourly[0]?.length ?? 0;
+/** All sequences, one after the other. */
+function sequences({ hourly }: Choices): readonly (readonly number[])[] {
+  const count = hourly[0]?.length ?? 0;
   let all: readonly (readonly number[])[] = [[]];
-  for (const _ of choices.hourly) all = all.flatMap((list) => Array.from({ length: count }, (__, c) => [...list, c]));
-  return Math.min(...all.map((chosen) => costOf(choices, chosen)));
+  for (const _ of hourly) all = all.flatMap((list) => Array.from({ length: count }, (__, c) => [...list, c]));
+  return all;
 }
 
 describe('the cheapest choice for each hour', () => {
@@ -44,7 +44,7 @@ describe('the cheapest choice for each hour', () => {
     for (let seed = 1; seed <= 600; seed += 1) {
       const choices = instance(seed);
       const path = cheapestPath(choices);
-      const least = enumerated(choices);
+      const least = Math.min(...sequences(choices).map((chosen) => costOf(choices, chosen)));
       if (path === undefined) {
         none += 1;
         expect(least, `seed ${seed}`).toBe(Number.POSITIVE_INFINITY);
@@ -72,6 +72,15 @@ describe('the cheapest choice for each hour', () => {
       expect(cost({ hourly: fewer }), `seed ${seed}`).toBeGreaterThanOrEqual(cost({}) - 1e-9);
       const alone = hourly.reduce((sum, costs) => sum + Math.min(...costs), 0);
       expect(cost({}), `seed ${seed}`).toBeGreaterThanOrEqual(alone - 1e-9);
+    }
+  });
+
+  it('needs as few changes as the best of all sequences, whatever they cost', () => {
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const choices = { ...instance(seed), mostSwitches: undefined };
+      const served = sequences(choices).filter((chosen) => costOf(choices, chosen) < Number.POSITIVE_INFINITY);
+      const counts = served.map((chosen) => switchesOf(chosen, choices.repeats));
+      expect(fewestSwitches(choices), `seed ${seed}`).toBe(counts.length > 0 ? Math.min(...counts) : undefined);
     }
   });
 

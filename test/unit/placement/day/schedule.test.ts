@@ -186,6 +186,34 @@ describe('a schedule', SLOW, () => {
     expect(refusal(refused).code).toBe('PLACEMENT_INFEASIBLE');
   });
 
+  it('says that a change is impossible where old and new servers do not fit the devices together', () => {
+    const one = (name: string, model: string) =>
+      JSON.stringify({ format: 1, name, stages: [{ id: 'only', model }] });
+    const cluster = `format: 1
+nodes:
+  - name: gpu2
+    devices: [{ kind: l4, count: 3, memory: 24GiB, pricePerHour: 0.70, sharing: exclusive }]
+`;
+    // Two devices for the one and one for the other, the other way round in the next hour: four for both at once.
+    const rates = [
+      [35, 0.35],
+      [0.28, 28],
+    ];
+    const hours = rates.map((each): Hour => {
+      const arriving = each.map((rate) => {
+        const timesMs = arrivals({ count: Math.ceil(12 * rate), rate, seed: 1 });
+        return { trace: { timesMs, sizes: {} } };
+      });
+      return { rates: each, arriving, key: each.join() };
+    });
+    let ticks = 0;
+    const options = { coldStartMs: () => 0, perSwitch: 0, repeats: true, timeLimitMs: 900, clock: () => ticks++ };
+    const input = plannerInput({ cluster, pipelines: [one('hearing', 'whisper'), one('speaking', 'tts')], p99Ms: 600 });
+    const { code, fields } = refusal(() => makeSchedule(input, hours, options));
+    expect(code).toBe('PLACEMENT_INFEASIBLE');
+    expect(fields).toEqual([expect.stringMatching(/^--cluster: no sequence of placements serves all hours, because/)]);
+  });
+
   it('serves pipelines whose peaks are at different hours', () => {
     const other = JSON.stringify({ format: 1, name: 'dictation', stages: [{ id: 'hear', model: 'whisper' }] });
     const input = plannerInput({ pipelines: [PIPELINE, other] });
