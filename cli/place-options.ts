@@ -99,6 +99,7 @@ export function replanOptions(command: Command): Command {
     .option('--window <time>', 'how far to look back, at most until it was applied', asMs, asMs(REPLAN.window))
     .option('--look <time>', 'how long to sample the servers’ own counters', asMs, asMs(REPLAN.look))
     .option('--tolerance <share>', 'share that a figure may differ from its prediction by; default: 0.2', asShare)
+    .option('--scheduled', 'the placement serves hours of a schedule: less load than in its busiest is no drift')
     .option('--every <time>', 'repeat at this interval, and report what is new', asMs)
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))

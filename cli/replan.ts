@@ -36,6 +36,8 @@ export interface ReplanCommandOptions {
   readonly window: number;
   readonly look: number;
   readonly tolerance?: number;
+  /** The placement is that of several hours of a schedule. */
+  readonly scheduled?: boolean;
   readonly every?: number;
   readonly timeLimit: number;
   readonly seed: number;
@@ -127,7 +129,8 @@ async function measureOnce(
   });
   const now = { ...input, load: loadOf(placement, measured, input, options) };
   const limits = { objective: placement.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() };
-  const found = replan({ placement, measured, input: now, tolerance: options.tolerance ?? TOLERANCE }, limits);
+  const { tolerance = TOLERANCE, scheduled } = options;
+  const found = replan({ placement, measured, input: now, tolerance, scheduled }, limits);
   const news = JSON.stringify([
     file,
     placement.version,

@@ -29,6 +29,8 @@ export interface DriftOptions {
   readonly tolerance: number;
   /** The placement's prediction at the measured rate on the remaining devices; undefined if unknown. */
   readonly expected: Pick<Predicted, 'stages'> | undefined;
+  /** It serves several hours of a day and was predicted for the busiest: less load and shorter times are no drift. */
+  readonly scheduled?: boolean | undefined;
 }
 
 /**
@@ -36,14 +38,14 @@ export interface DriftOptions {
  * times, then their consequences.
  */
 export function driftOf(placement: PlacementDocument, measured: Measured, options: DriftOptions): readonly Drift[] {
-  const { tolerance, expected } = options;
+  const { tolerance, expected, scheduled = false } = options;
   const { predicted } = placement;
   const differs = (by: number, from: number) => Math.abs(by - from) > tolerance * from;
   const drift: Drift[] = measured.lost.map(({ device, because }) => ({ what: 'device', of: device, because }));
   const rate = measuredRate(measured);
   if (differs(rate, placement.ratePerSecond) && !byChance(rate, placement.ratePerSecond, measured.windowMs)) {
     // With objective "rate" the placement serves as much as possible: a lower rate is no reason to change it.
-    if (placement.objective === 'cost' || rate > placement.ratePerSecond) {
+    if ((placement.objective === 'cost' && !scheduled) || rate > placement.ratePerSecond) {
       const of = Object.keys(measured.started).join(', ');
       drift.push({ what: 'rate', of, predicted: placement.ratePerSecond, measured: rounded(rate) });
     }
@@ -54,6 +56,7 @@ export function driftOf(placement: PlacementDocument, measured: Measured, option
   for (const [stage, { waitMs, serviceMs }] of Object.entries(predicted.stages)) {
     const { calls = 0, meanMs = 0 } = measured.stages[stage] ?? {};
     const from = waitMs + serviceMs;
+    if (scheduled && meanMs < from) continue;
     if (calls >= LEAST.calls && differs(meanMs, from) && Math.abs(meanMs - from) > ORCHESTRATION_MS) {
       drift.push({ what: 'stage', of: stage, predicted: rounded(from), measured: rounded(meanMs) });
     }

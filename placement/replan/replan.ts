@@ -15,6 +15,8 @@ export interface ReplanInput {
   /** The files that it was made from, its own objective, and the measured load. */
   readonly input: PlannerInput;
   readonly tolerance: number;
+  /** The placement serves several hours of a schedule: less load than it was made for is no drift. */
+  readonly scheduled?: boolean | undefined;
 }
 
 /** State of a placement, and the proposed replacement. */
@@ -38,12 +40,15 @@ export interface Replanned {
  * rate, with profiles scaled by the servers' measured times. If no placement serves that rate, the one with the highest
  * rate is proposed. Throws what `buildProblem` throws for files that do not match each other.
  */
-export function replan({ placement, measured, input, tolerance }: ReplanInput, options: PlannerOptions): Replanned {
+export function replan(
+  { placement, measured, input, tolerance, scheduled }: ReplanInput,
+  options: PlannerOptions,
+): Replanned {
   // Errors of the files themselves are thrown as such.
   buildProblem(input);
   const left = withoutLost(input, measured);
   const expected = expectedOf(placement, left) ?? null;
-  const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined });
+  const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined, scheduled });
   if (drift.length === 0) return { drift, expected, proposal: null, refuseShare: 0, problem: null };
   const changed = withSlowdowns(left, slowdowns(drift));
   const wanted = rateOf(changed.load);

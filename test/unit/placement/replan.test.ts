@@ -51,6 +51,22 @@ describe('a placement in force', { timeout: 120_000 }, () => {
     expect(found.refuseShare).toBe(0);
   });
 
+  it('of several hours of a schedule has not drifted in a quieter one, and has in a busier one', () => {
+    const stages = Object.fromEntries(Object.keys(predicted.stages).map((stage) => [stage, { calls: 200, meanMs: 1 }]));
+    const measured = (started: number, more: Partial<Measured> = {}): Measured => ({
+      ...asPredicted,
+      started: { voice: started },
+      services: {},
+      ...more,
+    });
+    const input = plannerInput({ rate: 1 });
+    const quiet = { placement, measured: measured(200, { stages }), input, tolerance: TOLERANCE };
+    expect(replan({ ...quiet, scheduled: true }, options()).drift).toEqual([]);
+    expect(replan(quiet, options()).drift[0]).toMatchObject({ what: 'rate', measured: 1 });
+    const busy = { ...quiet, measured: measured(4_000), input: plannerInput({ rate: 20 }), scheduled: true };
+    expect(replan(busy, options()).drift).toMatchObject([{ what: 'rate', measured: 20 }]);
+  });
+
   it('is not told off for what few runs show by chance', () => {
     expect(again({ windowMs: 4_000, started: { voice: 14 } }).drift).toEqual([]);
     expect(again({ runs: { count: 12, p50Ms: 900, p95Ms: 9_000 } }).drift).toEqual([]);
