@@ -58,7 +58,10 @@ function refuseOthers({ rate = [], objective = 'cost', whatIf = [] }: DayCommand
   if (rate.length > 0) throw wrongOption('--rate', 'a day has a rate for each hour: pass --rates day.csv, or --trace');
   if (objective !== 'cost') throw wrongOption('--objective', 'a day is planned for its cost: leave it out');
   if (whatIf.length > 0) {
-    throw wrongOption('--what-if', 'a day answers no questions: change the files, or ask of one hour by "millrace place"');
+    throw wrongOption(
+      '--what-if',
+      'a day answers no questions: change the files, or ask of one hour by "millrace place"',
+    );
   }
 }
 

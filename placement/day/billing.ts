@@ -9,9 +9,7 @@ export const reservedPerHour = ({ devices }: Inventory): number =>
 /** The inventory as an hour's choice sees it: using a reserved device costs nothing more. */
 export const withReservedFree = (inventory: Inventory): Inventory => ({
   ...inventory,
-  devices: inventory.devices.map((device) =>
-    device.billing === 'reserved' ? { ...device, pricePerHour: 0 } : device,
-  ),
+  devices: inventory.devices.map((device) => (device.billing === 'reserved' ? { ...device, pricePerHour: 0 } : device)),
 });
 
 /**

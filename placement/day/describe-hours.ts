@@ -51,7 +51,10 @@ export function describePlacements(
     const value = costOf(problem, candidate);
     const bound = Math.min(value, cheapest(problem).value);
     const found = { candidate, value, bound, optimal: bound >= value - 1e-9, simulations: 0 };
-    documents.set(placed, describe(own, problem, found, 'cost', () => clock() < ends));
+    documents.set(
+      placed,
+      describe(own, problem, found, 'cost', () => clock() < ends),
+    );
   }
   return documents;
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import { type ScheduledHour, type ScheduleDocument, sealSchedule } from '../document/index.js';
+import { type ScheduleDocument, type ScheduledHour, sealSchedule } from '../document/index.js';
 import { makeLoad } from '../explain/index.js';
 import { isSpot } from '../inventory/index.js';
 import { buildProblem, horizonMs, type PlannerInput } from '../planner/index.js';

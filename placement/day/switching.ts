@@ -129,5 +129,12 @@ function fitTogether(problem: Problem, device: number, servers: readonly Server[
   if (cell.sharing === 'exclusive' || servers.some(({ devices }) => devices.length > 1)) return false;
   const bytes = servers.reduce((sum, server) => sum + server.bytes, 0);
   // The cache of an LLM is counted in whole tokens.
-  return bytes <= roomOf(cell, servers.some(({ llm }) => llm)) + 1;
+  return (
+    bytes <=
+    roomOf(
+      cell,
+      servers.some(({ llm }) => llm),
+    ) +
+      1
+  );
 }

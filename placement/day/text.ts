@@ -58,9 +58,7 @@ function summary({ version, hours, cost, currency, switches, switching, spotRisk
     `Bound         ${beside(cost.bound)}: no schedule costs less`,
     ...(spotRisk === undefined
       ? []
-      : [
-          `Spot devices  any one lost is survived; two lost in the same hour: ${percent(spotRisk)} of such schedules`,
-        ]),
+      : [`Spot devices  any one lost is survived; two lost in the same hour: ${percent(spotRisk)} of such schedules`]),
   ].join('\n');
 }
 

@@ -4,8 +4,8 @@ export {
   placementOf,
   readSchedule,
   type ScaledPool,
-  type ScheduledHour,
   type ScheduleDocument,
+  type ScheduledHour,
   sealSchedule,
 } from './schedule.js';
 export type { Degraded, PlacedPool, PlacementDocument, Predicted, StageFigure } from './schema.js';

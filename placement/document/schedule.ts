@@ -23,9 +23,7 @@ const hourSchema = z.strictObject({
   costPerHour: cost,
   predicted: predictedSchema.omit({ stages: true, devices: true }),
   /** What differs from the hour before; null: nothing. The servers are started so many seconds before the hour begins. */
-  change: z
-    .strictObject({ start: z.array(server), stop: z.array(server), startS: z.number().min(0), cost })
-    .nullable(),
+  change: z.strictObject({ start: z.array(server), stop: z.array(server), startS: z.number().min(0), cost }).nullable(),
 });
 
 const scaledPool = z.strictObject({

@@ -216,7 +216,11 @@ const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure
     ms: ms(values[i] ?? 0),
   }));
 
-export function predictedRunsOf(problem: Problem, { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen, rate: number) {
+export function predictedRunsOf(
+  problem: Problem,
+  { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen,
+  rate: number,
+) {
   const count = result.completed + result.failed + result.refused + result.oversized;
   const { worstMinute } = attainment;
   return {

@@ -12,7 +12,7 @@ export interface Loss {
 }
 
 /** Whether candidates may have to meet the objective after a loss: a demanded one, or that of a spot device. */
-export const demandsLosses = ({ survive, devices }: Pick<Problem, 'survive' | 'devices'>| 'devices'>): boolean =>
+export const demandsLosses = ({ survive, devices }: Pick<Problem, 'survive' | 'devices'>): boolean =>
   survive !== undefined || devices.some(isSpot);
 
 /** The losses after which a candidate must meet the objective: those that the problem demands, and of each spot device. */

@@ -81,7 +81,9 @@ describe('the hours of traces', () => {
 
   it('are refused of a trace of one hour, and of more than a week', () => {
     expect(refusal(() => hoursOfTraces([trace([0.5, 60.5])])).fields[0]).toMatch(/^--trace: the trace is not longer/);
-    expect(refusal(() => hoursOfTraces([trace([0.5, 169 * HOUR])])).fields[0]).toMatch(/^--trace: the trace has 169 ho/);
+    expect(refusal(() => hoursOfTraces([trace([0.5, 169 * HOUR])])).fields[0]).toMatch(
+      /^--trace: the trace has 169 ho/,
+    );
   });
 });
 

@@ -187,8 +187,7 @@ describe('a schedule', SLOW, () => {
   });
 
   it('says that a change is impossible where old and new servers do not fit the devices together', () => {
-    const one = (name: string, model: string) =>
-      JSON.stringify({ format: 1, name, stages: [{ id: 'only', model }] });
+    const one = (name: string, model: string) => JSON.stringify({ format: 1, name, stages: [{ id: 'only', model }] });
     const cluster = `format: 1
 nodes:
   - name: gpu2
