@@ -36,13 +36,13 @@ export async function placeDay(settings: Settings, options: DayCommandOptions): 
   const input = await readInput(settings, options);
   const hours = await hoursOf(input.pipelines, options);
   const models = [...new Set(input.pipelines.flatMap(({ stages }) => stages.map(({ model }) => model)))];
-  const { coldStart = {} } = options;
-  const unknown = Object.keys(coldStart).find((model) => model !== '' && !models.includes(model));
+  const coldStart = new Map(Object.entries(options.coldStart ?? {}));
+  const unknown = [...coldStart.keys()].find((model) => model !== '' && !models.includes(model));
   if (unknown !== undefined) {
     throw wrongOption('--cold-start', `no stage uses a model "${unknown}"${nearest(unknown, models)}`);
   }
   const schedule = makeSchedule(input, hours, {
-    coldStartMs: (model) => coldStart[model] ?? coldStart[''] ?? COLD_START_MS,
+    coldStartMs: (model) => coldStart.get(model) ?? coldStart.get('') ?? COLD_START_MS,
     perSwitch: options.switchCost,
     mostSwitches: options.maxSwitches,
     repeats: options.once !== true,

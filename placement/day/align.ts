@@ -1,4 +1,4 @@
-import { type Candidate, likeOf, type Problem, replicasByDevice } from '../planner/index.js';
+import { type Candidate, type Judge, likeOf, type Problem, replicasByDevice } from '../planner/index.js';
 import { contentOf, type Placed } from './switching.js';
 
 /** What runs on one device, or a replica that has several for itself. */
@@ -15,7 +15,8 @@ interface Unit {
  */
 export function aligned(problem: Problem, candidate: Candidate, to: Placed): Candidate {
   const classes = problem.devices.map((_, device) => likeOf(problem, device));
-  const classOf = ({ devices }: Unit) => classes[devices[0] ?? 0];
+  // By position: devices of a replica that spans several may have different links.
+  const classesOf = ({ devices }: Unit) => devices.map((device) => classes[device]).join(' ');
   const theirs = unitsOf(to.problem, to.candidate);
   const used = new Set(theirs.flatMap(({ devices }) => devices));
   const moved = new Map<number, number>();
@@ -29,9 +30,7 @@ export function aligned(problem: Problem, candidate: Candidate, to: Placed): Can
     left = left.filter((each) => each !== unit);
   };
   const couldBe = (unit: Unit, other: Unit) =>
-    unit.devices.length === other.devices.length &&
-    classOf(unit) === classOf(other) &&
-    !other.devices.some((device) => taken.has(device));
+    classesOf(unit) === classesOf(other) && !other.devices.some((device) => taken.has(device));
   for (const unit of left) {
     const same = theirs.find((other) => other.content === unit.content && couldBe(unit, other));
     if (same) put(unit, same.devices);
@@ -42,16 +41,26 @@ export function aligned(problem: Problem, candidate: Candidate, to: Placed): Can
     if (most && shared(most) > 0) put(unit, most.devices);
   }
   for (const unit of left) {
-    const free = problem.devices.flatMap((_, device) =>
-      classes[device] === classOf(unit) && !taken.has(device) ? [device] : [],
-    );
-    put(unit, free.sort((a, b) => Number(used.has(a)) - Number(used.has(b)) || a - b).slice(0, unit.devices.length));
+    const chosen: number[] = [];
+    for (const own of unit.devices) {
+      const free = problem.devices.flatMap((_, device) =>
+        classes[device] === classes[own] && !taken.has(device) && !chosen.includes(device) ? [device] : [],
+      );
+      chosen.push(...free.sort((a, b) => Number(used.has(a)) - Number(used.has(b)) || a - b).slice(0, 1));
+    }
+    put(unit, chosen);
   }
   const replicas = candidate.replicas.map((replica) => ({
     ...replica,
     devices: replica.devices.map((device) => moved.get(device) ?? device),
   }));
   return { configs: candidate.configs, replicas };
+}
+
+/** The aligned candidate; if it does not keep the objective by the simulator, the candidate as it is. */
+export function alignedIfHeld(judge: Judge, candidate: Candidate, to: Placed): Candidate {
+  const moved = aligned(judge.problem, candidate, to);
+  return judge.holds(moved) ? moved : candidate;
 }
 
 function unitsOf(problem: Problem, candidate: Candidate): readonly Unit[] {

@@ -9,7 +9,7 @@ import {
   replicasByDevice,
   type Searched,
 } from '../planner/index.js';
-import { aligned } from './align.js';
+import { alignedIfHeld } from './align.js';
 import { distinctHours, type Hour, peakOf, totalRate } from './demand.js';
 import { type Placed, placedOf, serversKey, transferred } from './switching.js';
 
@@ -78,7 +78,8 @@ export function searchCandidates(
   const found = new Candidates();
   let above: readonly Placed[] = [];
   for (const [i, level] of levels.entries()) {
-    const ends = clock() + Math.max(0, until - clock()) / (levels.length - i);
+    const share = Math.max(i === 0 ? PEAK : 0, 1 / (levels.length - i));
+    const ends = clock() + Math.max(0, until - clock()) * share;
     const of = problemOf(level);
     const { problem } = of;
     const judge = new Judge(problem);
@@ -90,7 +91,7 @@ export function searchCandidates(
     const own = searchedAlone(of, clock, SEARCHING * (ends - clock()), optional);
     if (own) found.bounds.set(level.key, own.bound);
     const [nearest] = above;
-    const next = own ? [nearest ? aligned(problem, own.candidate, nearest) : own.candidate] : [];
+    const next = own ? [nearest ? alignedIfHeld(judge, own.candidate, nearest) : own.candidate] : [];
     const fewer = carried
       .map((candidate) => withFewerDevices(problem, judge, candidate, () => clock() < ends))
       .sort((a, b) => costOf(problem, a) - costOf(problem, b));
@@ -100,6 +101,8 @@ export function searchCandidates(
   return found;
 }
 
+/** Least share of the time for the peak, whose placement those of all other levels are made from. */
+const PEAK = 0.4;
 /** Share of a level's time for the search of its own placement. */
 const SEARCHING = 0.7;
 

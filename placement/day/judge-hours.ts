@@ -1,6 +1,6 @@
 import { cheapest, costOf, Judge } from '../planner/index.js';
 import { rateOf } from '../simulator/index.js';
-import { aligned } from './align.js';
+import { alignedIfHeld } from './align.js';
 import { type Candidates, type HourProblem, type SearchLimits, searchedAlone } from './candidates.js';
 import type { Hour } from './demand.js';
 import { type Placed, placedOf, transferred } from './switching.js';
@@ -47,7 +47,7 @@ export function judgeHours(
       const own = searchedAlone(of, clock, Math.max(1, ends - clock()), false);
       const [peak] = found.all;
       if (own) {
-        const placed = found.add(placedOf(problem, peak ? aligned(problem, own.candidate, peak) : own.candidate));
+        const placed = found.add(placedOf(problem, peak ? alignedIfHeld(judge, own.candidate, peak) : own.candidate));
         costs[found.all.indexOf(placed)] = costOf(problem, placed.candidate);
         found.bounds.set(hour.key, own.bound);
       }

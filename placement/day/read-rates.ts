@@ -39,7 +39,7 @@ export function readRates(text: string, file: string, pipelines: readonly string
     if (hours.length === 0) wrong(first + 1, 'the table has no hours: give a line such as 0,0.5 for each');
     if (hours.length > MOST_HOURS) wrong(first + 1, `it has ${hours.length} hours: give at most ${MOST_HOURS}`);
     for (const [p, name] of pipelines.entries()) {
-      if (hours.every((rates) => (rates[p] ?? 0) < RATES.least))
+      if (hours.length > 0 && hours.every((rates) => (rates[p] ?? 0) < RATES.least))
         wrong(first + 1, `"${name}" has no runs in any hour: leave it out, or correct its column`);
     }
   }

@@ -122,4 +122,27 @@ describe('alignment', () => {
     expect(other).toEqual(candidate(3, [4, 5]));
     expect(isPossible(spanning, other)).toBe(true);
   });
+
+  it('keeps each device of a replica among those with its links', () => {
+    const bridge = (name: string, a: number, b: number) =>
+      `  - { name: ${name}, type: nvlink, joins: [gpu2/${a}, gpu2/${b}], bandwidth: 300GB/s, latency: 5us }\n`;
+    const cluster = `${CLUSTER}links:\n${bridge('left', 0, 1)}${bridge('right', 2, 3)}`;
+    const wide = [
+      profileFile('whisper', 'l4', 50),
+      profileFile('whisper', 'a100', 20),
+      profileFile('tts', 'l4', 40, { variant: 'tp2', parallel: { tensor: 2, pipeline: 1 } }),
+    ];
+    const linked = buildProblem(plannerInput({ cluster, profiles: wide }));
+    const across: Candidate = {
+      configs: [0, 0],
+      replicas: [
+        { pool: 1, devices: [3, 4] },
+        { pool: 0, devices: [2] },
+      ],
+    };
+    expect(isPossible(linked, across)).toBe(true);
+    const next = aligned(linked, across, placedOf(linked, { configs: [0, 0], replicas: [{ pool: 0, devices: [0] }] }));
+    expect(isPossible(linked, next)).toBe(true);
+    expect(next.replicas.map(({ devices }) => devices)).toEqual([[2, 4], [3]]);
+  });
 });
