@@ -36,8 +36,11 @@ const trace = file(
 
 afterEach(() => void vi.restoreAllMocks());
 
+/** What it writes to stdout, with time that is counted in looks at the clock. */
 async function outputOf(run: () => Promise<unknown>): Promise<string> {
   let out = '';
+  let ticks = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => ticks++);
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
