@@ -34,6 +34,11 @@ const COLD_START_MS = 120_000;
 export async function placeDay(settings: Settings, options: DayCommandOptions): Promise<void> {
   refuseOthers(options);
   const input = await readInput(settings, options);
+  const names = input.pipelines.map(({ name }) => name);
+  const twice = names.find((name, p) => names.indexOf(name) < p);
+  if (twice !== undefined) {
+    throw wrongOption('--pipeline', `two are called "${twice}": give each once, with the sum of their rates`);
+  }
   const hours = await hoursOf(input.pipelines, options);
   const models = [...new Set(input.pipelines.flatMap(({ stages }) => stages.map(({ model }) => model)))];
   const coldStart = new Map(Object.entries(options.coldStart ?? {}));

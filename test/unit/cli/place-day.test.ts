@@ -107,6 +107,7 @@ describe('millrace place day', { timeout: 120_000 }, () => {
 
   it.each([
     ['no demand', [], /--rates: pass the demand of the day/],
+    ['a pipeline twice', ['--pipeline', `${folder}/p.json`, '--rates', rates], /--pipeline: two are called "voice"/],
     ['two demands', ['--rates', rates, '--trace', trace], /--rates: pass the demand of the day/],
     ['two traces of one pipeline', ['--trace', trace, '--trace', trace], /--trace: pass one for each --pipeline/],
     ['a table that is not there', ['--rates', `${folder}/no.csv`], /cannot read/],
