@@ -41,6 +41,7 @@ import { memoryRoutes } from './rest/memory-routes.js';
 import { operationsRoutes } from './rest/operations-routes.js';
 import { pipelineRoutes } from './rest/pipeline-routes.js';
 import { replayRoutes } from './rest/replay-routes.js';
+import { resourceMetadataRoutes } from './rest/resource-metadata-routes.js';
 import { runListRoutes } from './rest/run-list-routes.js';
 import { runRoutes } from './rest/run-routes.js';
 
@@ -60,6 +61,7 @@ const ROUTES = [
   pipelineRoutes,
   memoryRoutes,
   operationsRoutes,
+  resourceMetadataRoutes,
   openAiRoutes,
   anthropicRoutes,
   aguiRoutes,
@@ -105,7 +107,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   const { corsOrigins = [] } = deps;
   shareWithOrigins(app, corsOrigins);
   const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback', origins: corsOrigins }, deps.logger);
-  authenticateRequests(app, authenticator);
+  authenticateRequests(app, authenticator, deps.publicUrl);
   const bodies = new BodyBudget(limits, deps.registry);
   holdBodies(app, bodies);
   const routes = refuseUnknownRoutes(app);

@@ -30,7 +30,12 @@ export const ERRORS = {
   INVALID_MULTIPART: { status: 400, retry: 'never', title: 'The multipart body cannot be read.' },
   INVALID_HEADER: { status: 400, retry: 'never', title: 'A request header is malformed.' },
   UNSUPPORTED_CONTENT_TYPE: { status: 415, retry: 'never', title: 'This content type is not accepted here.' },
-  UNAUTHENTICATED: { status: 401, retry: 'never', title: 'The request has no valid key.' },
+  UNAUTHENTICATED: { status: 401, retry: 'never', title: 'The request has no valid key or token.' },
+  ISSUER_UNAVAILABLE: {
+    status: 503,
+    retry: 'retry',
+    title: 'The keys of the identity provider cannot be read.',
+  },
   FORBIDDEN: { status: 403, retry: 'never', title: 'The caller is authenticated but not permitted to do this.' },
   HEADERS_TOO_LARGE: { status: 431, retry: 'never', title: 'The request headers exceed the limit.' },
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file exceeds the limit.' },

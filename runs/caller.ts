@@ -4,9 +4,11 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 export interface Caller {
   /** Owns the runs, artifacts and cache entries of the request. */
   readonly tenant: string;
-  /** The caller's API key. Absent where no keys are in use. */
+  /** Names of the pipelines that it may use. Absent: all. */
+  readonly pipelines?: readonly string[];
+  /** The caller's API key. Absent where it has none. */
   readonly key?: CallerKey;
-  /** The user named by an authenticating proxy. Absent for callers with a key and for local callers. */
+  /** The user named by an authenticating proxy, or by a token. Absent for callers with a key and for local callers. */
   readonly user?: string;
   /** Limit of concurrent runs and the owner that it applies to. Absent: no limit. */
   readonly runs?: { readonly of: string; readonly most: number };
@@ -17,17 +19,15 @@ export interface CallerKey {
   readonly id: string;
   /** Owner of its sessions; keys with the same owner share them. Absent: the key itself. */
   readonly owner?: string | undefined;
-  /** Names of the pipelines that it may use. Absent: all. */
-  readonly pipelines?: readonly string[] | undefined;
 }
 
 /** Whether the caller may see and run a pipeline. Others are reported as not found. */
-export const mayUse = ({ key }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
-  key?.pipelines === undefined || key.pipelines.includes(name);
+export const mayUse = ({ pipelines }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
+  pipelines === undefined || pipelines.includes(name);
 
 /**
- * The authenticated identity that decisions record: the key, or the user named by a proxy. Undefined where requests are not
- * authenticated.
+ * The authenticated identity that decisions record: the key, or the user named by a proxy or a token. Undefined where requests
+ * are not authenticated.
  */
 export function actorOf({ key, user }: Caller): string | undefined {
   if (key) return `key:${key.id}`;

@@ -14,9 +14,12 @@ export const ADVICE = {
   TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   OVERLOADED: 'Retry after the time in `Retry-After`, add workers or model servers, or use a higher priority.',
   HEADERS_TOO_LARGE: 'Send at most 100 header fields of 16 KiB together; a large cookie is the usual cause.',
-  UNAUTHENTICATED: 'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active.',
+  UNAUTHENTICATED:
+    'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active, or a new token of the identity provider.',
+  ISSUER_UNAVAILABLE:
+    'Retry after the time in `Retry-After`; if it persists, run `millrace doctor`, which reads the provider’s documents as the gateway does.',
   FORBIDDEN:
-    'Use a key that has the permission or tenant; without keys, call from the gateway’s machine under one of its own names.',
+    'Use a key or token that has the permission or tenant; without keys, call from the gateway’s machine under one of its own names.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',
   BODY_MEMORY_FULL:
     'Retry after the time in `Retry-After`, send less at once, or raise what the message names: `MILLRACE_TENANT_BODY_MEMORY_BYTES` or `MILLRACE_MAX_BODY_MEMORY_BYTES`.',

@@ -2,13 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isTenant } from '../../stores/artifacts/index.js';
 import { rateFields } from '../../stores/rates/index.js';
-
-/**
- * Permissions of a key: `run` starts and cancels runs, `read` reads pipelines, runs and their media, `approve` decides
- * approvals, `metrics` reads `/metrics`. `approve` is separate, so that an agent's key cannot approve its own requests.
- */
-export const PERMISSIONS = ['run', 'read', 'approve', 'metrics'] as const;
-export type Permission = (typeof PERMISSIONS)[number];
+import { PERMISSIONS } from './permissions.js';
 
 /** Identifies a Millrace key to people and to secret scanners. */
 const PREFIX = 'millrace_';
@@ -53,6 +47,9 @@ export const apiKeySchema = z.strictObject({
 });
 
 export type ApiKey = z.output<typeof apiKeySchema>;
+
+/** Whether a secret has the form of a key, valid or not. */
+export const isKey = (secret: string): boolean => secret.startsWith(PREFIX);
 
 /** Looks up keys. */
 export interface KeyRing {

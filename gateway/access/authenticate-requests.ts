@@ -1,14 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Permission } from './api-key.js';
 import type { Authenticator } from './authenticator.js';
 import { type Caller, requirePermission, usualOf } from './caller.js';
+import { type TokenHint, tokenHint } from './challenge.js';
+import type { Permission } from './permissions.js';
 import { rateHeaders } from './request-rate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller; absent on `open` routes. Routes read it by `callerOf`. */
     caller?: Caller;
+    /** How the caller gets a token; absent where none are accepted. */
+    hint?: TokenHint;
   }
   interface FastifyContextConfig {
     /** Whether the route needs no authentication: `{ config: { open: true } }`. */
@@ -21,12 +24,16 @@ declare module 'fastify' {
 /**
  * Authenticates every request, also to unknown routes, before anything else is processed. Rejects with `FORBIDDEN`
  * before the body is read.
+ *  publicUrl base URL at which callers reach the gateway, if it is configured
  */
-export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator): void {
+export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator, publicUrl?: string): void {
   app.decorateRequest('caller');
+  app.decorateRequest('hint');
   app.addHook('onRequest', async (request, reply) => {
     const { open, permission = usualOf(request.method) } = request.routeOptions.config;
     if (open === true) return;
+    const { tokens } = authenticator;
+    if (tokens) request.hint = tokenHint(tokens, request, publicUrl);
     const caller = await known(authenticator, request);
     request.caller = caller;
     if (caller.rate) reply.headers(rateHeaders(caller.rate));

@@ -2,19 +2,25 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Rate } from '../../stores/rates/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
-import type { KeyRing } from './api-key.js';
+import { isKey, type KeyRing } from './api-key.js';
 import { type Caller, type Headers, namedTenant, statedCaller } from './caller.js';
 import { refuseStrangers } from './own-machine.js';
 import { isFromProxy, type ProxyInFront, proxiedCaller, unauthenticated } from './proxy.js';
 import { RateExceededError, type RateState, type RequestRate } from './request-rate.js';
+import type { Tokens } from './tokens/index.js';
 import { WrongKeys } from './wrong-keys.js';
 
 /**
- * How callers are authenticated: by keys; by a proxy in front, which authenticates itself and sets `Millrace-Tenant`;
- * or not at all, because only this machine can reach the gateway.
+ * How callers are authenticated: by keys, and tokens of an identity provider; by a proxy in front, which authenticates itself and
+ * sets `Millrace-Tenant`; or not at all, because only this machine can reach the gateway.
  */
 export type Access =
-  | { readonly by: 'key'; readonly keys: KeyRing }
+  | {
+      readonly by: 'key';
+      readonly keys: KeyRing;
+      /** Absent: no tokens are accepted. */
+      readonly tokens?: Tokens | undefined;
+    }
   | ({ readonly by: 'proxy' } & ProxyInFront)
   | {
       readonly by: 'loopback';
@@ -58,10 +64,15 @@ export class Authenticator {
     this.#warnings = new RationedWarnings(logger);
   }
 
+  /** What accepts tokens of an identity provider; undefined if they are not accepted. */
+  get tokens(): Tokens | undefined {
+    return this.#access.by === 'key' ? this.#access.tokens : undefined;
+  }
+
   /**
-   * Throws `UNAUTHENTICATED` without a valid key or proxy secret, `RATE_LIMITED` after too many wrong keys or above the
-   * caller's rate, `FORBIDDEN` if `Millrace-Tenant` is not the key's tenant or the request is from another site's page,
-   * `INVALID_HEADER`.
+   * Throws `UNAUTHENTICATED` without a valid key, token or proxy secret, `ISSUER_UNAVAILABLE` for tokens that cannot be verified,
+   * `RATE_LIMITED` after too many of these or above the caller's rate, `FORBIDDEN` if `Millrace-Tenant` is not the caller's tenant,
+   * the token names no caller, or the request is from another site's page, `INVALID_HEADER`.
    */
   async authenticate(shown: Shown): Promise<Caller> {
     const caller = await this.#identify(shown);
@@ -86,20 +97,30 @@ export class Authenticator {
       refuseStrangers(headers, this.#access.origins);
       return statedCaller(headers);
     }
-    const secret = secretOf(headers);
-    const key = secret.length <= LONGEST_SECRET ? this.#access.keys.find(secret) : undefined;
-    if (key === undefined) {
+    const { keys, tokens } = this.#access;
+    const token = tokens && tokenOf(headers);
+    const caller = tokens && token !== undefined ? await this.#byToken(tokens, token, address) : byKey(keys, headers);
+    if (caller === undefined) {
       await this.#wrong.count(address);
-      const message = secret === '' ? 'must be "Bearer <key>"' : 'holds a key that is unknown, expired or revoked';
+      const send = `must be "Bearer <key${tokens ? ' or token' : ''}>"`;
+      const message = secretOf(headers) === '' ? send : 'holds a key that is unknown, expired or revoked';
       throw unauthenticated('Authorization', message);
     }
-    const { tenant } = key;
     const named = namedTenant(headers);
-    if (named === undefined || named === tenant) return { tenant, key };
-    const message = `the key belongs to the tenant "${tenant}"`;
+    if (named === undefined || named === caller.tenant) return caller;
+    const message = `the ${caller.token ? 'token' : 'key'} belongs to the tenant "${caller.tenant}"`;
     throw new MillraceError('FORBIDDEN', `Millrace-Tenant: ${message}`, {
       fields: [{ field: 'Millrace-Tenant', message }],
     });
+  }
+
+  async #byToken(tokens: Tokens, token: string, address: string): Promise<Caller> {
+    try {
+      return await tokens.callerOf(token);
+    } catch (error) {
+      await this.#wrong.count(address);
+      throw error;
+    }
   }
 
   async #take({ tenant, key }: Caller, { rate, requests }: TenantLimits, count = 1): Promise<RateState | undefined> {
@@ -125,12 +146,29 @@ export class Authenticator {
   }
 }
 
+/** The caller of a key; undefined if it is not valid. */
+function byKey(keys: KeyRing, headers: Headers): Caller | undefined {
+  const secret = secretOf(headers);
+  const key = secret.length <= LONGEST_SECRET ? keys.find(secret) : undefined;
+  if (key === undefined) return undefined;
+  const { tenant, permissions, pipelines } = key;
+  return { tenant, permissions, ...(pipelines && { pipelines }), key };
+}
+
 /**
  * The key of `Authorization: Bearer <key>` (RFC 6750 §2.1), or of `x-api-key` for clients that cannot send it; empty if
  * there is none.
  */
 function secretOf({ authorization, 'x-api-key': apiKey }: Headers): string {
   const [given] = [authorization].flat();
-  if (given !== undefined) return /^bearer +(\S+) *$/i.exec(given)?.[1] ?? '';
-  return [apiKey].flat()[0] ?? '';
+  return given === undefined ? ([apiKey].flat()[0] ?? '') : (bearerIn(given) ?? '');
 }
+
+/** The token of `Authorization: Bearer <token>`: every bearer that is no key. */
+function tokenOf({ authorization }: Headers): string | undefined {
+  const [given] = [authorization].flat();
+  const bearer = given === undefined ? undefined : bearerIn(given);
+  return bearer === undefined || isKey(bearer) ? undefined : bearer;
+}
+
+const bearerIn = (authorization: string): string | undefined => /^bearer +(\S+) *$/i.exec(authorization)?.[1];

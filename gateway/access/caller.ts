@@ -3,8 +3,10 @@ import type { FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller as RunCaller } from '../../runs/caller.js';
 import { isTenant } from '../../stores/artifacts/index.js';
-import type { ApiKey, Permission } from './api-key.js';
+import type { ApiKey } from './api-key.js';
+import type { Permission } from './permissions.js';
 import type { RateState } from './request-rate.js';
+import { InsufficientScopeError } from './token-errors.js';
 
 const DEFAULT_TENANT = 'default';
 /** Visible ASCII, long enough for a UUID with a prefix, or a hash. */
@@ -17,8 +19,12 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 
 /** The authenticated caller of a request. */
 export interface Caller extends RunCaller {
-  /** The caller's key; absent if keys are not in use. */
+  /** What it may do. Absent: everything. */
+  readonly permissions?: readonly Permission[];
+  /** The caller's key; absent if it has none. */
   readonly key?: ApiKey;
+  /** Whether a token of the identity provider has authenticated it. */
+  readonly token?: true;
   /** State of the caller's rate limit after this request; absent if it has none. */
   readonly rate?: RateState;
 }
@@ -30,15 +36,17 @@ export function callerOf({ caller }: FastifyRequest): Caller {
   return caller;
 }
 
-/** Whether the caller has a permission; without keys every caller has all. */
-export const holds = ({ key }: Caller, permission: Permission): boolean =>
-  key === undefined || key.permissions.includes(permission);
+/** Whether the caller has a permission; without authentication every caller has all. */
+export const holds = ({ permissions }: Caller, permission: Permission): boolean =>
+  permissions === undefined || permissions.includes(permission);
 
-/** Throws `FORBIDDEN` if the caller's key lacks the permission. */
+/** Throws `FORBIDDEN` if the caller lacks the permission. */
 export function requirePermission(caller: Caller, permission: Permission): void {
-  const { key } = caller;
-  if (key === undefined || holds(caller, permission)) return;
-  const message = `the key ${key.id} lacks the permission "${permission}"; it has ${key.permissions.join(', ')}`;
+  if (holds(caller, permission)) return;
+  const { permissions = [], key } = caller;
+  const whose = key === undefined ? 'the token' : `the key ${key.id}`;
+  const message = `${whose} lacks the permission "${permission}"; it has ${permissions.join(', ') || 'none'}`;
+  if (caller.token) throw new InsufficientScopeError(message, [...permissions, permission]);
   throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
 }
 

@@ -1,4 +1,6 @@
 /** Authentication, permissions and rate limits. */
-export { type ApiKey, apiKeySchema, isActive, issueKey, type KeyRing, keyRing, PERMISSIONS } from './api-key.js';
+export { type ApiKey, apiKeySchema, isActive, issueKey, type KeyRing, keyRing } from './api-key.js';
 export { type Access, Authenticator, type TenantLimits } from './authenticator.js';
+export { PERMISSIONS } from './permissions.js';
 export { RequestRate } from './request-rate.js';
+export { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from './tokens/index.js';

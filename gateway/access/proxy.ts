@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { MillraceError } from '../../pipelines/errors.js';
 import { type Caller, type Headers, invalidHeader, namedTenant } from './caller.js';
+import { isReserved } from './reserved-tenants.js';
 
 /** A proxy in front of the gateway that authenticates callers and names their tenant in `Millrace-Tenant`. */
 export interface ProxyInFront {
@@ -15,11 +16,6 @@ const SECRET_HEADER = 'millrace-proxy-secret';
 const USER_HEADER = 'millrace-user';
 /** Visible ASCII: a user name, an e-mail address, the subject of a token. */
 const USER = /^[\x21-\x7e]{1,200}$/;
-
-/**
- * Tenants that a proxy cannot use: `default` is the tenant of a gateway without authentication, `millrace` is reserved.
- */
-const RESERVED: ReadonlySet<string> = new Set(['default', 'millrace']);
 
 /** Whether the request has the proxy's secret. Constant time. */
 export function isFromProxy({ secrets = [] }: ProxyInFront, headers: Headers): boolean {
@@ -37,7 +33,7 @@ export function proxiedCaller(headers: Headers): Caller {
   const tenant = namedTenant(headers);
   if (tenant === undefined)
     throw unauthenticated('Millrace-Tenant', 'is missing: the proxy must set it to the caller’s tenant');
-  if (RESERVED.has(tenant)) {
+  if (isReserved(tenant)) {
     const message = `"${tenant}" is reserved: rename the tenant`;
     throw new MillraceError('FORBIDDEN', `Millrace-Tenant: ${message}`, {
       fields: [{ field: 'Millrace-Tenant', message }],

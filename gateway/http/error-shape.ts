@@ -38,7 +38,7 @@ export function sendError(
   swallowRest(request.raw, reply);
   reply
     .code(status)
-    .headers({ ...headersOf(error), ...headers })
+    .headers({ ...headersOf(error, request.hint), ...headers })
     .type(type)
     .send(body);
 }

@@ -1,6 +1,7 @@
 import { type ErrorCode, errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { Problem } from '../../pipelines/run/document.js';
 import { RunFailedError } from '../../runs/failed.js';
+import { challengeOf, type TokenHint } from '../access/challenge.js';
 import { RateExceededError, rateHeaders } from '../access/request-rate.js';
 
 export type { Problem } from '../../pipelines/run/document.js';
@@ -29,15 +30,21 @@ export function problemOf(error: MillraceError, request: { readonly url: string;
   };
 }
 
-/** Headers of an error response, at every door. */
-export const headersOf = (error: MillraceError): Record<string, string> => ({
-  ...(error instanceof RateExceededError && rateHeaders(error.rate)),
-  ...(error.code === 'UNAUTHENTICATED' && { 'www-authenticate': 'Bearer realm="millrace"' }),
-  // In whole seconds (RFC 9110 §10.2.3), rounded up.
-  ...(error.details.retryAfterMs !== undefined && {
-    'retry-after': String(Math.ceil(error.details.retryAfterMs / 1000)),
-  }),
-});
+/**
+ * Headers of an error response, at every door.
+ *  hint that of the request
+ */
+export function headersOf(error: MillraceError, hint?: TokenHint): Record<string, string> {
+  const challenge = challengeOf(error, hint);
+  return {
+    ...(error instanceof RateExceededError && rateHeaders(error.rate)),
+    ...(challenge !== undefined && { 'www-authenticate': challenge }),
+    // In whole seconds (RFC 9110 §10.2.3), rounded up.
+    ...(error.details.retryAfterMs !== undefined && {
+      'retry-after': String(Math.ceil(error.details.retryAfterMs / 1000)),
+    }),
+  };
+}
 
 /** Fastify's errors and their translation. `field` is the affected part of the request. */
 const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; message: string }>> = {

@@ -7,9 +7,9 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Permission } from '../access/api-key.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { requirePermission } from '../access/caller.js';
+import type { Permission } from '../access/permissions.js';
 import type { BodyBudget } from '../input/body-budget.js';
 import { GrpcBody } from './grpc-body.js';
 import { GrpcCall } from './grpc-calls.js';

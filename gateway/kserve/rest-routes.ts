@@ -34,7 +34,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     const { code, message } = publicError(error, request.id);
     Object.assign(request.notes, { code, error });
     swallowRest(request.raw, reply);
-    const known = error instanceof MillraceError ? headersOf(error) : {};
+    const known = error instanceof MillraceError ? headersOf(error, request.hint) : {};
     reply.removeHeader('content-length').code(statusOf(code));
     return reply.headers(known).send({ error: message.slice(0, LONGEST_MESSAGE), code });
   });

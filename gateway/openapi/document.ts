@@ -28,7 +28,7 @@ export function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] 
 }
 
 const TENANT_PARAMETER: ParameterDoc = {
-  description: 'The tenant of the request if keys are not in use; with a key it must be the key’s tenant',
+  description: 'The tenant of the request if keys are not in use; with a key or token it must be that one’s tenant',
   schema: { type: 'string', pattern: TENANT.source },
 };
 
@@ -76,7 +76,11 @@ export function openApiDocument(
     components: {
       schemas,
       securitySchemes: {
-        key: { type: 'http', scheme: 'bearer', description: 'An API key; not needed if the gateway has no keys' },
+        key: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key, or a token of the identity provider; not needed if the gateway uses neither',
+        },
       },
     },
   };

@@ -3,7 +3,7 @@ import type { AnswerDoc, RouteDoc, Schema } from './route-doc.js';
 import { component } from './schemas.js';
 
 /** Errors of every route that is not `open`: its caller is authenticated first. */
-const OF_CALLERS: readonly ErrorCode[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED'];
+const OF_CALLERS: readonly ErrorCode[] = ['UNAUTHENTICATED', 'ISSUER_UNAVAILABLE', 'FORBIDDEN', 'RATE_LIMITED'];
 /** Errors of every route: an invalid HTTP request, and an internal error. */
 const OF_ALL: readonly ErrorCode[] = ['INVALID_HEADER', 'INTERNAL'];
 /** Errors of routes that read a body. */

@@ -34,7 +34,7 @@ const decided = {
   actor: z
     .string()
     .optional()
-    .describe('The authenticated caller: key:<id>, or user:<name> if a proxy names its users'),
+    .describe('The authenticated caller: key:<id>, or user:<name> if a proxy or a token names the user'),
   scope: z.enum(['run', 'session']).optional().describe('It covers later calls of the tool too'),
   grantedAt: time.optional().describe('When the approval was given that covers this call of its session'),
 };

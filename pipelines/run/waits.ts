@@ -35,7 +35,7 @@ export type Decision = {
   /** Name given with the decision, unverified; `person` if none was given; `timeout`. */
   readonly by: string;
   /**
-   * Identity authenticated by the gateway: `key:<id>`, or `user:<name>` if a proxy names its users. Absent without
+   * Identity authenticated by the gateway: `key:<id>`, or `user:<name>` if a proxy or a token names the user. Absent without
    * authentication, and for `timeout`.
    */
   readonly actor?: string;

@@ -49,8 +49,8 @@ export class TemporalRunList implements RunList {
     const list = { tenant, filters };
     const place = cursor === undefined ? undefined : await this.#cursors.open(list, cursor);
     const { pipeline } = filters;
-    // A file of keys may name what no pipeline can be called.
-    const pipelines = caller.key?.pipelines?.filter((name) => PATTERNS.pipeline.test(name));
+    // A file of keys, or a token, may name what no pipeline can be called.
+    const pipelines = caller.pipelines?.filter((name) => PATTERNS.pipeline.test(name));
     const mayAny = pipeline === undefined ? pipelines?.length !== 0 : mayUse(caller, { name: pipeline });
     if (!mayAny) return { runs: [] };
     await this.#take(tenant);

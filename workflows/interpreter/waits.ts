@@ -10,7 +10,7 @@ const LONGEST_NAME = 200;
 const LONGEST_REASON = 2_000;
 /** Maximum length of changed arguments, in characters of their JSON. */
 const LONGEST_ARGUMENTS = 16_000;
-/** Maximum length of an actor: a tenant's user, as named by a proxy, or a key's id. */
+/** Maximum length of an actor: a tenant's user, as named by a proxy or a token, or a key's id. */
 const LONGEST_ACTOR = 1_000;
 
 /**

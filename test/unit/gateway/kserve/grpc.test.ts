@@ -6,6 +6,7 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { Authenticator, keyRing } from '../../../../gateway/index.js';
 import { grpcStatus } from '../../../../gateway/kserve/grpc-status.js';
@@ -22,7 +23,9 @@ import {
 import { failure } from '../../../support/fake-temporal.js';
 import { freePort } from '../../../support/free-port.js';
 import { everyForm, speaks } from '../../../support/kserve-pipelines.js';
+import { OidcIssuer } from '../../../support/oidc-issuer.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { tokensOf } from '../../../support/tokens.js';
 
 const Service = makeGenericClientConstructor(inferenceService, 'GRPCInferenceService');
 type Answer = { outputs: never[]; raw_output_contents: Buffer[]; parameters: JsonObject; id: string };
@@ -171,6 +174,30 @@ describe('ModelInfer', () => {
     expect((await refusal('ModelInfer', speakRequest, wrong)).code).toBe(status.UNAUTHENTICATED);
     expect(await call('ServerLive', {})).toEqual({ live: true });
   });
+});
+
+it('takes the tokens of an identity provider', async () => {
+  client.close();
+  await gateway.close();
+  const issuer = await OidcIssuer.start();
+  const logger = pino({ level: 'silent' });
+  const tokens = tokensOf(issuer, logger);
+  await serve({ authenticator: new Authenticator({ by: 'key', keys: keyRing([]), tokens }, logger) });
+  const shown = async (claims: Record<string, unknown> = {}) => {
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${await issuer.token(claims)}`);
+    return metadata;
+  };
+  expect(await call('ModelInfer', speakRequest, await shown())).toMatchObject({ model_name: 'speaks' });
+  const expired = await refusal('ModelInfer', speakRequest, await shown({ exp: 1 }));
+  expect([expired.code, expired.metadata.get('www-authenticate')]).toEqual([
+    status.UNAUTHENTICATED,
+    ['Bearer realm="millrace", error="invalid_token"'],
+  ]);
+  const reader = await refusal('ModelInfer', speakRequest, await shown({ scope: 'millrace:read' }));
+  expect([reader.code, reader.metadata.get('millrace-code')]).toEqual([status.PERMISSION_DENIED, ['FORBIDDEN']]);
+  tokens.close();
+  await issuer.close();
 });
 
 describe('ModelStreamInfer', () => {

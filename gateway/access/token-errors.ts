@@ -1,0 +1,25 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Permission } from './permissions.js';
+
+/** The scope, or role, that gives a token a permission. */
+export const scopeOf = (permission: Permission): string => `millrace:${permission}`;
+
+/** The request has a token that authenticates nobody. */
+export class InvalidTokenError extends MillraceError {
+  /** @param why what the token is or does, such as `has expired` */
+  constructor(why: string) {
+    const message = `holds a token that ${why}`;
+    super('UNAUTHENTICATED', `Authorization ${message}`, { fields: [{ field: 'Authorization', message }] });
+  }
+}
+
+/** The token lacks a permission; the caller may get one that has it. */
+export class InsufficientScopeError extends MillraceError {
+  /** @param permissions those that the token has, and the missing one */
+  constructor(
+    message: string,
+    readonly permissions: readonly Permission[],
+  ) {
+    super('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
+  }
+}

@@ -1,0 +1,99 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject } from '../../../pipelines/json.js';
+import { isTenant } from '../../../stores/artifacts/index.js';
+import type { Caller } from '../caller.js';
+import { PERMISSIONS, type Permission } from '../permissions.js';
+import { isReserved } from '../reserved-tenants.js';
+import { scopeOf } from '../token-errors.js';
+
+/** What the claims of a token mean. The name of a claim may be a path: `realm_access.roles`. */
+export interface ClaimRules {
+  /** The tenant of all tokens. Absent: the claim `tenantClaim` names it. */
+  readonly tenant?: string | undefined;
+  readonly tenantClaim: string;
+  readonly userClaim: string;
+  /** The claim with the names of the pipelines that a token is for. Absent: a token is for all. */
+  readonly pipelinesClaim?: string | undefined;
+  /** The claims that may have permissions. The first one that a token has decides alone. */
+  readonly permissionClaims: readonly string[];
+  /** What every token may do, whatever its claims. */
+  readonly permissions: readonly Permission[];
+}
+
+/** Visible ASCII; a subject has at most 255 characters (OpenID Connect Core 1.0 §2). */
+const USER = /^[\x21-\x7e]{1,255}$/;
+
+/**
+ * The caller that the claims of a verified token describe. Throws `FORBIDDEN` if they name no tenant or user, a reserved
+ * tenant, or no list of pipelines where one is required: another token of the same kind would not help.
+ */
+export function callerOfClaims(claims: unknown, rules: ClaimRules): Caller {
+  const pipelines = pipelinesIn(claims, rules);
+  return {
+    tenant: tenantIn(claims, rules),
+    user: userIn(claims, rules),
+    permissions: permissionsIn(claims, rules),
+    ...(pipelines && { pipelines }),
+    token: true,
+  };
+}
+
+function tenantIn(claims: unknown, { tenant, tenantClaim }: ClaimRules): string {
+  if (tenant !== undefined) return tenant;
+  const named = single(claimOf(claims, tenantClaim));
+  if (named === undefined) throw unusable(tenantClaim, 'must be one text, the name of the tenant');
+  // A name with other letters is not changed to fit: two tenants could become one.
+  if (!isTenant(named))
+    throw unusable(tenantClaim, 'is no name of a tenant: 1 to 63 lower-case letters, digits, dots, dashes, underscores');
+  if (isReserved(named)) throw unusable(tenantClaim, `names the tenant "${named}", which is reserved`);
+  return named;
+}
+
+function userIn(claims: unknown, { userClaim }: ClaimRules): string {
+  const user = claimOf(claims, userClaim);
+  if (typeof user === 'string' && USER.test(user)) return user;
+  throw unusable(userClaim, 'must be 1 to 255 visible ASCII characters, which name the user');
+}
+
+function permissionsIn(claims: unknown, { permissionClaims, permissions }: ClaimRules): readonly Permission[] {
+  const given = permissionClaims.map((name) => claimOf(claims, name)).find((value) => value !== undefined);
+  const words = wordsOf(given) ?? [];
+  return PERMISSIONS.filter((each) => permissions.includes(each) || words.includes(scopeOf(each)));
+}
+
+function pipelinesIn(claims: unknown, { pipelinesClaim }: ClaimRules): readonly string[] | undefined {
+  if (pipelinesClaim === undefined) return undefined;
+  const names = wordsOf(claimOf(claims, pipelinesClaim));
+  if (names === undefined) throw unusable(pipelinesClaim, 'must be a list of names of pipelines');
+  return names;
+}
+
+/** A text, or a list of one; organisations are lists at some providers. */
+function single(value: unknown): string | undefined {
+  const [first, ...others] = [value].flat();
+  return typeof first === 'string' && others.length === 0 ? first : undefined;
+}
+
+/** A list of texts, or a text with spaces between its words (RFC 6749 §3.3). */
+function wordsOf(value: unknown): readonly string[] | undefined {
+  if (typeof value === 'string') return value.split(' ').filter((word) => word !== '');
+  return Array.isArray(value) ? value.filter((word) => typeof word === 'string') : undefined;
+}
+
+/** A claim by its whole name, which may be a URL with dots, else by its path. */
+function claimOf(claims: unknown, name: string): unknown {
+  if (!isJsonObject(claims)) return undefined;
+  if (Object.hasOwn(claims, name)) return claims[name];
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const head = name.slice(0, dot);
+    if (!Object.hasOwn(claims, head)) continue;
+    const found = claimOf(claims[head], name.slice(dot + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function unusable(claim: string, why: string): MillraceError {
+  const message = `the claim "${claim}" of the token ${why}`;
+  return new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
+}
