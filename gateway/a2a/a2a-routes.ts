@@ -43,6 +43,7 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     return cardOf(agent, {
       base: baseUrlOf(deps.publicUrl, request),
       withKeys: key !== undefined,
+      issuer: deps.authenticator?.tokens?.issuer,
       pushes: pushes(deps, tenant),
       version: versionIn(request),
     });
@@ -80,7 +81,7 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       Object.assign(request.notes, { code: error.code, error });
       if (error.code === 'INTERNAL') request.log.error({ err: error }, 'a message of A2A failed');
       // Clients read the error of a message only from a response of status 200.
-      return reply.headers(headersOf(error)).send(errorBody(error, request, id));
+      return reply.headers(headersOf(error, request.hint)).send(errorBody(error, request, id));
     }
   });
 }

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
+import { configurationUrlOf } from '../access/tokens/index.js';
 import type { Agent } from './agents.js';
 import { V0_3 } from './v0-3.js';
 import { V1_0, WIRES } from './versions.js';
@@ -12,8 +13,6 @@ const ANY: Readonly<Record<MediaKind, string>> = {
 };
 
 const BINDING = 'JSONRPC';
-/** The name of the scheme by which callers give their keys. */
-const KEY = 'key';
 const BEARER = { scheme: 'Bearer', description: 'A key of the gateway' };
 
 export const pathOf = (pipeline: string): string => `/a2a/${pipeline}`;
@@ -22,8 +21,10 @@ export const cardPathOf = (pipeline: string): string => `${pathOf(pipeline)}/.we
 interface CardScope {
   /** Base URL of the gateway for the caller. */
   readonly base: string;
-  /** Whether the gateway asks its callers for keys. */
+  /** Whether the caller has a key. */
   readonly withKeys: boolean;
+  /** Whose tokens the gateway accepts. Absent: nobody's. */
+  readonly issuer: string | undefined;
   /** Whether updates of its tasks can be sent to webhooks. */
   readonly pushes: boolean;
   /** The version that the caller names; empty if it names none. */
@@ -32,7 +33,7 @@ interface CardScope {
 
 /** The card of an agent, which has one skill. For callers that do not name 1.0 it has the fields of 0.3 too. */
 export function cardOf({ pipeline, model, takes, gives }: Agent, scope: CardScope): JsonObject {
-  const { base, withKeys, pushes, version } = scope;
+  const { base, pushes, version } = scope;
   const { name, plan } = pipeline;
   const description = pipeline.description || `Runs the pipeline ${name}`;
   const texts = model ? ['text/plain'] : [];
@@ -40,15 +41,17 @@ export function cardOf({ pipeline, model, takes, gives }: Agent, scope: CardScop
   const outputModes = [...texts, 'application/json', ...[...gives].map((kind) => ANY[kind])];
   const url = `${base}${pathOf(name)}`;
   const isNew = version === V1_0.version;
+  const schemes = schemesOf(scope, isNew);
+  const ways = Object.keys(schemes);
   return {
     name,
     description,
     version: plan.version,
     supportedInterfaces: WIRES.map((wire) => ({ url, protocolBinding: BINDING, protocolVersion: wire.version })),
     capabilities: { streaming: true, pushNotifications: pushes, extendedAgentCard: false },
-    ...(withKeys && {
-      securitySchemes: { [KEY]: { httpAuthSecurityScheme: BEARER, ...(!isNew && { type: 'http', ...BEARER }) } },
-      securityRequirements: [{ schemes: { [KEY]: { list: [] } } }],
+    ...(ways.length > 0 && {
+      securitySchemes: schemes,
+      securityRequirements: ways.map((way) => ({ schemes: { [way]: { list: [] } } })),
     }),
     defaultInputModes: inputModes,
     defaultOutputModes: outputModes,
@@ -58,7 +61,21 @@ export function cardOf({ pipeline, model, takes, gives }: Agent, scope: CardScop
       url,
       preferredTransport: BINDING,
       supportsAuthenticatedExtendedCard: false,
-      ...(withKeys && { security: [{ [KEY]: [] }] }),
+      ...(ways.length > 0 && { security: ways.map((way) => ({ [way]: [] })) }),
+    }),
+  };
+}
+
+/** The ways in which callers authenticate, each of which suffices, by name. */
+function schemesOf({ withKeys, issuer }: CardScope, isNew: boolean): JsonObject {
+  const tokens = issuer !== undefined && {
+    openIdConnectUrl: configurationUrlOf(issuer),
+    description: 'A token of the identity provider',
+  };
+  return {
+    ...(withKeys && { key: { httpAuthSecurityScheme: BEARER, ...(!isNew && { type: 'http', ...BEARER }) } }),
+    ...(tokens && {
+      token: { openIdConnectSecurityScheme: tokens, ...(!isNew && { type: 'openIdConnect', ...tokens }) },
     }),
   };
 }

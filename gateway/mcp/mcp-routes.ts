@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
-import { callerOf } from '../access/caller.js';
+import { callerOf, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -47,6 +47,8 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   app.post('/mcp', options, async (request, reply) => {
     refuseForeignOrigin(request, deps);
     const caller = callerOf(request);
+    // As a response of HTTP a client gets a token with more scopes. Whoever has a key gets the refusal as the call's result.
+    if (caller.token && callsTool(request.body as Json)) requirePermission(caller, 'run');
     // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     const session = sessionOf(request);
@@ -116,6 +118,11 @@ function placesIn(answer: Answer, { body, headers }: FastifyRequest): Serving['r
 }
 
 const methodOf = (body: Json): unknown => (isJsonObject(body) ? body.method : undefined);
+
+function callsTool(body: Json): boolean {
+  const messages: readonly Json[] = Array.isArray(body) ? body : [body];
+  return messages.some((message) => methodOf(message) === 'tools/call');
+}
 
 /** Aborts with either. */
 function endingWith(gone: AbortSignal, closing: AbortSignal): AbortSignal {

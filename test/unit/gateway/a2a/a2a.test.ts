@@ -10,7 +10,9 @@ import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { a2aClient, messageOf, sent, statesIn, taskAt, textIn, told } from '../../../support/a2a-client.js';
 import { failure } from '../../../support/fake-temporal.js';
+import { OidcIssuer } from '../../../support/oidc-issuer.js';
 import { greet, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { tokensOf } from '../../../support/tokens.js';
 import { nonceOf, waitFor } from '../../../support/waits.js';
 
 /** The SDK's client, unchanged, at a gateway whose runs are scripted. */
@@ -145,6 +147,32 @@ describe('a card', () => {
     const client = await a2aClient(`${url}/a2a/looks/`, { secret: one.secret });
     await expect(sent(client, why)).rejects.toThrow(/FORBIDDEN/);
     expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  test('says whose tokens are accepted, to who has one and to who has a key', async () => {
+    await gateway.close();
+    const issuer = await OidcIssuer.start();
+    const logger = pino({ level: 'silent' });
+    const tokens = tokensOf(issuer, logger);
+    const { secret, key } = issueKey({ name: 'one', tenant: 'acme', permissions: ['read'] });
+    await start({ authenticator: new Authenticator({ by: 'key', keys: keyRing([key]), tokens }, logger) });
+    const cardFor = async (bearer: string) => {
+      const headers = { authorization: `Bearer ${bearer}` };
+      return await (await fetch(`${url}/a2a/looks/.well-known/agent-card.json`, { headers })).json();
+    };
+    const openIdConnectUrl = `${issuer.url}/.well-known/openid-configuration`;
+    const token = { openIdConnectSecurityScheme: { openIdConnectUrl }, type: 'openIdConnect', openIdConnectUrl };
+    expect(await cardFor(await issuer.token())).toMatchObject({
+      securitySchemes: { token },
+      securityRequirements: [{ schemes: { token: { list: [] } } }],
+      security: [{ token: [] }],
+    });
+    expect(await cardFor(secret)).toMatchObject({
+      securitySchemes: { key: { type: 'http' }, token },
+      security: [{ key: [] }, { token: [] }],
+    });
+    tokens.close();
+    await issuer.close();
   });
 });
 
