@@ -84,6 +84,7 @@ const WAITING = files([
   'integration/outside',
   'integration/responses',
   'integration/access',
+  'integration/oidc',
   'integration/decisions',
   'contract/triton-on-demand',
   'integration/model-cache',

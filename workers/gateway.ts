@@ -127,6 +127,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
       }),
       code: { critical: false, check: () => code.check() },
       answers: answersCheck(answers, registry),
+      ...access.readiness,
     },
     limits: {
       maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,

@@ -4,6 +4,7 @@ import { loadModels } from '../../workers/models.js';
 import type { Settings } from '../../workers/settings.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
 import { type Check, errorText, type Finding, fail } from './finding.js';
+import { issuerChecks } from './issuer-check.js';
 import { CHECK_MS, FILE_MS } from './limits.js';
 import { pipelinesCheck } from './pipelines-check.js';
 import { poolChecks } from './pools-check.js';
@@ -28,6 +29,7 @@ export async function examine(
   const more = await carryOut([
     filesCheck(settings),
     gatewayCheck(settings),
+    ...issuerChecks(settings),
     temporalCheck(settings),
     ...redisChecks(settings),
     ...(await modelChecks(settings)),

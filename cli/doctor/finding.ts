@@ -9,6 +9,7 @@ export const FINDINGS = {
   'settings.known': 'no variable looks like a setting without being one',
   'settings.files': 'files named by settings are readable',
   'settings.gateway': 'the gateway is not open to the network without authentication',
+  'oidc.issuer': 'the identity provider’s keys can be read, and are of the configured issuer',
   'settings.models': 'the models file describes pools that connectors can serve',
   'pipelines.placed': 'every pipeline is valid and has a pool for each of its models',
   'temporal.reachable': 'Temporal answers',

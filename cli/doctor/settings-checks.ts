@@ -5,7 +5,7 @@ import { isActive } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { loadSettings } from '../../workers/config/load.js';
-import { readKeys } from '../../workers/keys/index.js';
+import { readKeys, tokenRules } from '../../workers/keys/index.js';
 import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
@@ -75,11 +75,15 @@ export const gatewayCheck = (settings: Settings): Check => ({
   async run() {
     const host = settings.MILLRACE_GATEWAY_HOST;
     const about = 'MILLRACE_GATEWAY_HOST';
+    const rules = tokenRules(settings);
+    const tokens = rules && `the bearers of tokens of ${rules.issuer}`;
     if (settings.MILLRACE_KEYS !== undefined) {
       const active = readKeys(settings.MILLRACE_KEYS).filter((key) => isActive(key, Date.now())).length;
-      if (active > 0) return [pass('settings.gateway', about, `${host}, for the holders of ${active} keys`)];
+      const holders = [...(active > 0 ? [`the holders of ${active} keys`] : []), ...(tokens ? [tokens] : [])];
+      if (holders.length > 0) return [pass('settings.gateway', about, `${host}, for ${holders.join(' and ')}`)];
       return [warn('settings.gateway', about, 'no key is active: every request is rejected', 'millrace keys create')];
     }
+    if (tokens) return [pass('settings.gateway', about, `${host}, for ${tokens}`)];
     if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
       if (settings.MILLRACE_PROXY_SECRET !== undefined)
         return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates callers and itself`)];
@@ -88,7 +92,8 @@ export const gatewayCheck = (settings: Settings): Check => ({
       return [(isLoopbackName(host) ? warn : fail)('settings.gateway', about, detail, remedy)];
     }
     if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
-    const remedy = 'create keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start otherwise';
+    const remedy =
+      'create keys (millrace keys create) and set MILLRACE_KEYS, or set MILLRACE_OIDC_ISSUER; the gateway does not start otherwise';
     return [fail('settings.gateway', about, `${host} is reachable from other machines, and there are no keys`, remedy)];
   },
 });

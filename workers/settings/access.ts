@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { isPermission, PERMISSIONS } from '../../gateway/access/permissions.js';
+import { isReserved } from '../../gateway/access/reserved-tenants.js';
+import { TENANT } from '../../pipelines/tenant.js';
+import { isConfidential } from '../../runtime/loopback.js';
 import { list, SHORTEST_SECRET } from './fields.js';
 
 /** Who may reach the gateway, and what new runs are placed by. */
@@ -25,6 +29,46 @@ export const ACCESS_SETTINGS = {
     .describe(
       'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset: the gateway serves this machine only.',
     ),
+  MILLRACE_OIDC_ISSUER: z
+    .string()
+    .refine(isIssuer, 'must be the https URL of an issuer (http on this machine), without a query')
+    .optional()
+    .describe(
+      'Issuer of your identity provider (OpenID Connect), exactly as in the `iss` of its tokens: every request needs such a token, or a key where keys are in use.',
+    ),
+  MILLRACE_OIDC_AUDIENCE: list(
+    'Audiences (`aud`), separated by commas: a token must be for one of them. Default: `MILLRACE_PUBLIC_URL` and its `/mcp`. Name an API of the provider, not an application: applications get ID tokens with their own id as audience.',
+  ),
+  MILLRACE_OIDC_TENANT: z
+    .string()
+    .refine((name) => TENANT.test(name) && !isReserved(name), 'must be a name of a tenant that is not reserved')
+    .optional()
+    .describe('The tenant of all tokens. Unset: each token names its own.'),
+  MILLRACE_OIDC_TENANT_CLAIM: z
+    .string()
+    .default('tenant')
+    .describe(
+      'Claim that names the tenant of a token, or a path such as `organization.id`. A token without it is rejected. At Entra: `tid`.',
+    ),
+  MILLRACE_OIDC_USER_CLAIM: z
+    .string()
+    .default('sub')
+    .describe(
+      'Claim that names the user: recorded with decisions, owner of conversations. Choose one that never goes to another person.',
+    ),
+  MILLRACE_OIDC_PIPELINES_CLAIM: z
+    .string()
+    .optional()
+    .describe(
+      'Claim with the names of the pipelines that a token is for; a token without it is rejected. Unset: every token is for all pipelines.',
+    ),
+  MILLRACE_OIDC_PERMISSIONS_CLAIM: list(
+    'Claims that may have permissions, as `millrace:run`, `millrace:read`, `millrace:approve`, `millrace:metrics`; the first one that a token has counts. Default: `scope`, `scp`, `roles`.',
+  ),
+  MILLRACE_OIDC_PERMISSIONS: list('Permissions of every token, whatever its claims: `run,read`. Default: none.').refine(
+    (names) => names === undefined || names.every(isPermission),
+    { error: `must be some of ${PERMISSIONS.join(', ')}` },
+  ),
   MILLRACE_PROXY_AUTHENTICATES: z
     .enum(['no', 'yes'])
     .default('no')
@@ -49,6 +93,11 @@ export const ACCESS_SETTINGS = {
       'Placement file, as written by `millrace place`, that new runs use; a change takes effect within a second. Default: none, every stage goes to the shared queue.',
     ),
 };
+
+/** OpenID Connect Discovery 1.0 §3. */
+function isIssuer(text: string): boolean {
+  return isConfidential(text) && !/[?#@\s]/.test(text);
+}
 
 /** As browsers send it: lower case, without a default port, a path or a slash at the end. */
 function isOrigin(text: string): boolean {

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { carryOut, examine } from '../../../../cli/doctor/examine.js';
+import { issuerChecks } from '../../../../cli/doctor/issuer-check.js';
 import { checkSettings, filesCheck, gatewayCheck } from '../../../../cli/doctor/settings-checks.js';
 import { issueKey } from '../../../../gateway/index.js';
 import { readSettings } from '../../../../workers/settings.js';
+import { OidcIssuer, sendJson } from '../../../support/oidc-issuer.js';
 
 describe('settings', () => {
   it('are counted, and the given ones named without their values', async () => {
@@ -70,8 +72,30 @@ describe('settings', () => {
     const { key } = issueKey({ name: '', tenant: 'acme', permissions: ['run'] });
     writeFileSync(file, JSON.stringify({ keys: [key] }));
     expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('ok');
+    const issuer = { MILLRACE_OIDC_ISSUER: 'https://login.example', MILLRACE_OIDC_AUDIENCE: 'api://millrace' };
+    expect(await stateAt('0.0.0.0', issuer)).toBe('ok');
+    expect(await stateAt('0.0.0.0', { ...issuer, MILLRACE_OIDC_AUDIENCE: '' })).toBe('fail');
+    expect(await stateAt('0.0.0.0', { ...issuer, ...proxy })).toBe('fail');
     writeFileSync(file, '{');
     expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('fail');
+  });
+
+  it('that name an identity provider are tried on it', async () => {
+    expect(issuerChecks(readSettings({}))).toEqual([]);
+    const issuer = await OidcIssuer.start();
+    const findings = async (url = issuer.url) =>
+      await carryOut(issuerChecks(readSettings({ MILLRACE_OIDC_ISSUER: url })));
+    expect(await findings()).toMatchObject([
+      { id: 'oidc.issuer', about: issuer.url, state: 'ok', detail: 'keys for signatures: 1' },
+    ]);
+    expect(await findings(`${issuer.url}/`)).toMatchObject([
+      { state: 'fail', detail: expect.stringContaining(`calls itself "${issuer.url}"`) },
+    ]);
+    issuer.instead.set('/keys', (response) => sendJson(response, { keys: [{ kty: 'oct', k: 'AAAA' }] }));
+    expect(await findings()).toMatchObject([{ state: 'warn', remedy: expect.any(String) }]);
+    issuer.away = true;
+    expect(await findings()).toMatchObject([{ state: 'fail', detail: expect.stringContaining('ISSUER_UNAVAILABLE') }]);
+    await issuer.close();
   });
 
   it('that name a models file which is none are a finding', async () => {

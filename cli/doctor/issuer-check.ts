@@ -1,0 +1,27 @@
+import { readProviderKeys } from '../../gateway/index.js';
+import type { Settings } from '../../workers/settings.js';
+import { type Check, pass, warn } from './finding.js';
+
+/** Kinds of keys that sign by a private key. */
+const ASYMMETRIC: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
+
+/** Reads what the gateway reads of the identity provider. None without one. */
+export function issuerChecks({ MILLRACE_OIDC_ISSUER: issuer }: Pick<Settings, 'MILLRACE_OIDC_ISSUER'>): readonly Check[] {
+  if (issuer === undefined) return [];
+  return [
+    {
+      id: 'oidc.issuer',
+      about: issuer,
+      remedy:
+        'correct MILLRACE_OIDC_ISSUER, or what stands between; tokens of keys that the gateway does not know are rejected',
+      async run(signal) {
+        const started = performance.now();
+        const { keys } = await readProviderKeys(issuer, signal);
+        const usable = keys.filter(({ kty, use }) => ASYMMETRIC.has(kty) && (use === undefined || use === 'sig')).length;
+        if (usable > 0) return [pass('oidc.issuer', issuer, `keys for signatures: ${usable}`, performance.now() - started)];
+        const remedy = 'have the provider sign with RSA, an elliptic curve or Ed25519';
+        return [warn('oidc.issuer', issuer, 'none of its keys is for signatures: every token is rejected', remedy)];
+      },
+    },
+  ];
+}

@@ -1,0 +1,116 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openAccess, tokenRules } from '../../../../workers/keys/index.js';
+import { readSettings } from '../../../../workers/settings.js';
+import { AUDIENCE, OidcIssuer } from '../../../support/oidc-issuer.js';
+
+const ISSUER = { MILLRACE_OIDC_ISSUER: 'https://login.example/acme' };
+const rulesOf = (env: Record<string, string>) => tokenRules(readSettings(env));
+const invalid = (field: string) =>
+  expect.objectContaining({ code: 'INVALID_SETTING', details: { fields: [expect.objectContaining({ field })] } });
+
+describe('the rules of tokens', () => {
+  test('are those that most providers need no settings for', () => {
+    expect(rulesOf({})).toBeUndefined();
+    expect(rulesOf({ ...ISSUER, MILLRACE_OIDC_AUDIENCE: 'api://millrace, https://gateway.example/mcp' })).toEqual({
+      issuer: 'https://login.example/acme',
+      audiences: ['api://millrace', 'https://gateway.example/mcp'],
+      tenant: undefined,
+      tenantClaim: 'tenant',
+      userClaim: 'sub',
+      pipelinesClaim: undefined,
+      permissionClaims: ['scope', 'scp', 'roles'],
+      permissions: [],
+    });
+  });
+
+  test('have the gateway itself as audience, as clients of MCP ask for it', () => {
+    const { audiences } = rulesOf({ ...ISSUER, MILLRACE_PUBLIC_URL: 'https://gateway.example/' }) ?? {};
+    expect(audiences).toEqual([AUDIENCE, `${AUDIENCE}/`, `${AUDIENCE}/mcp`]);
+  });
+
+  test('are as the settings say', () => {
+    const more = {
+      MILLRACE_OIDC_AUDIENCE: 'x',
+      MILLRACE_OIDC_TENANT: 'acme',
+      MILLRACE_OIDC_USER_CLAIM: 'oid',
+      MILLRACE_OIDC_PIPELINES_CLAIM: 'pipelines',
+      MILLRACE_OIDC_PERMISSIONS_CLAIM: 'realm_access.roles',
+      MILLRACE_OIDC_PERMISSIONS: 'run, read',
+    };
+    expect(rulesOf({ ...ISSUER, ...more })).toMatchObject({
+      tenant: 'acme',
+      userClaim: 'oid',
+      pipelinesClaim: 'pipelines',
+      permissionClaims: ['realm_access.roles'],
+      permissions: ['run', 'read'],
+    });
+  });
+
+  test('are never without an audience, nor beside a proxy, nor half', () => {
+    expect(() => rulesOf(ISSUER)).toThrow(invalid('MILLRACE_OIDC_AUDIENCE'));
+    expect(() => rulesOf({ MILLRACE_OIDC_AUDIENCE: 'x' })).toThrow(invalid('MILLRACE_OIDC_ISSUER'));
+    const proxy = { ...ISSUER, MILLRACE_OIDC_AUDIENCE: 'x', MILLRACE_PROXY_AUTHENTICATES: 'yes' };
+    expect(() => rulesOf(proxy)).toThrow(invalid('MILLRACE_OIDC_ISSUER'));
+  });
+
+  test.each([
+    ['MILLRACE_OIDC_ISSUER', 'http://login.example'],
+    ['MILLRACE_OIDC_ISSUER', 'login.example'],
+    ['MILLRACE_OIDC_ISSUER', 'https://login.example/?tenant=acme'],
+    ['MILLRACE_OIDC_ISSUER', 'https://user:password@login.example'],
+    ['MILLRACE_OIDC_TENANT', 'Acme'],
+    ['MILLRACE_OIDC_TENANT', 'default'],
+    ['MILLRACE_OIDC_TENANT', 'millrace'],
+    ['MILLRACE_OIDC_PERMISSIONS', 'run,everything'],
+  ])('are not made of %s=%s', (name, value) => {
+    expect(() => readSettings({ [name]: value })).toThrow(invalid(name));
+  });
+});
+
+describe('a gateway with an issuer', () => {
+  const logger = pino({ level: 'silent' });
+  let issuer: OidcIssuer;
+  beforeEach(async () => {
+    issuer = await OidcIssuer.start();
+  });
+  afterEach(() => issuer.close());
+
+  const opened = (more: Record<string, string> = {}) =>
+    openAccess(
+      readSettings({
+        MILLRACE_GATEWAY_HOST: '0.0.0.0',
+        MILLRACE_OIDC_ISSUER: issuer.url,
+        MILLRACE_OIDC_AUDIENCE: AUDIENCE,
+        ...more,
+      }),
+      logger,
+    );
+
+  test('needs no keys to be open to other machines, and lets nobody in without a token', async () => {
+    const access = opened();
+    const authenticate = (authorization?: string) =>
+      access.authenticator.authenticate({ headers: { authorization }, address: '10.0.0.1' });
+    expect(await authenticate(`Bearer ${await issuer.token()}`)).toMatchObject({
+      tenant: 'acme',
+      user: 'ada',
+      permissions: ['run', 'read'],
+      runs: { of: 'tenant:acme' },
+      rate: { of: 'tenant' },
+    });
+    for (const wrong of [undefined, 'Bearer', 'Bearer millrace_x', 'Basic x'])
+      await expect(authenticate(wrong)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await access.readiness.issuer?.check();
+    access.close();
+  });
+
+  test('is degraded while the issuer is away', async () => {
+    issuer.away = true;
+    const access = opened();
+    await expect
+      .poll(async () => await access.readiness.issuer?.check().catch(({ code }: { code: string }) => code))
+      .toBe('ISSUER_UNAVAILABLE');
+    expect(access.readiness.issuer?.critical).toBe(false);
+    access.close();
+  });
+});
