@@ -27,7 +27,7 @@ export const ACCESS_SETTINGS = {
     .string()
     .optional()
     .describe(
-      'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset: the gateway serves this machine only.',
+      'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset, and without an identity provider: the gateway serves this machine only.',
     ),
   MILLRACE_OIDC_ISSUER: z
     .string()
