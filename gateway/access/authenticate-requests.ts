@@ -24,7 +24,7 @@ declare module 'fastify' {
 /**
  * Authenticates every request, also to unknown routes, before anything else is processed. Rejects with `FORBIDDEN`
  * before the body is read.
- *  publicUrl base URL at which callers reach the gateway, if it is configured
+ * @param publicUrl base URL at which callers reach the gateway, if it is configured
  */
 export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator, publicUrl?: string): void {
   app.decorateRequest('caller');

@@ -32,7 +32,7 @@ export function problemOf(error: MillraceError, request: { readonly url: string;
 
 /**
  * Headers of an error response, at every door.
- *  hint that of the request
+ * @param hint that of the request
  */
 export function headersOf(error: MillraceError, hint?: TokenHint): Record<string, string> {
   const challenge = challengeOf(error, hint);

@@ -11,7 +11,7 @@ export const ACCESS_SETTINGS = {
     .string()
     .default('127.0.0.1')
     .describe(
-      'Address the gateway binds. If other machines can reach it, keys or an authenticating proxy are required.',
+      'Address the gateway binds. If other machines can reach it, keys, an identity provider or an authenticating proxy are required.',
     ),
   MILLRACE_CORS_ORIGINS: list(
     'Origins whose pages may call the gateway from a browser (CORS), such as `https://app.example`, separated by commas. Default: none. Keys are still needed where they are in use; `*` is not accepted.',
