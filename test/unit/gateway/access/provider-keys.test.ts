@@ -6,6 +6,8 @@ import { OidcIssuer, publicJwk, type SigningKey, sendJson, signingKey } from '..
 
 const logger = pino({ level: 'silent' });
 
+type Source = (signal: AbortSignal) => Promise<JSONWebKeySet>;
+
 let first: SigningKey;
 let second: SigningKey;
 beforeAll(async () => {
@@ -16,11 +18,11 @@ beforeAll(async () => {
 describe('keys', () => {
   let keys: ProviderKeys;
   let published: SigningKey[];
-  let source: Mock<(signal: AbortSignal) => Promise<JSONWebKeySet>>;
+  let source: Mock<Source>;
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     published = [first];
-    source = vi.fn(async () => ({ keys: await Promise.all(published.map(publicJwk)) }));
+    source = vi.fn<Source>(async () => ({ keys: await Promise.all(published.map(publicJwk)) }));
     keys = new ProviderKeys(source, logger);
   });
   afterEach(() => {

@@ -135,7 +135,8 @@ describe('the metadata', () => {
   });
 
   it('have no scopes where tokens need none, or have them elsewhere', async () => {
-    for (const rules of [{ permissionClaims: ['roles'] }, { permissions: ['read', 'run'] as const }]) {
+    const unscoped: Partial<TokenRules>[] = [{ permissionClaims: ['roles'] }, { permissions: ['read', 'run'] }];
+    for (const rules of unscoped) {
       const url = await start(rules);
       expect(await (await fetch(`${url}${PATH}`)).json()).not.toHaveProperty('scopes_supported');
       expect((await post(url, 'tools/list')).headers.get('www-authenticate')).not.toContain('scope');
