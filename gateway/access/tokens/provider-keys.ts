@@ -96,8 +96,9 @@ export class ProviderKeys {
     const { signal } = this.#closing;
     try {
       const keys = await this.#source(signal);
+      const first = this.#known === undefined;
       this.#known = createLocalJWKSet(keys);
-      if (this.#away) this.#logger.info({}, 'the keys of the identity provider can be read again');
+      if (first || this.#away) this.#logger.info({ keys: keys.keys.length }, 'keys of the identity provider read');
       this.#away = false;
     } catch (error) {
       this.#away = true;

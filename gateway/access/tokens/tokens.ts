@@ -84,10 +84,11 @@ export class Tokens {
 
 /** Throws `UNAUTHENTICATED` for signed JWTs that are no bearer tokens for access. */
 function refuseOtherKinds({ payload, protectedHeader: { typ } }: JWTVerifyResult): void {
-  const { typ: kind, cnf } = payload;
-  const isAccess = (typ === undefined || TYPE.test(typ)) && (kind === undefined || /^bearer$/i.test(String(kind)));
+  const { typ: kind, at_hash: ofAnother, cnf } = payload;
   // Keycloak names the kind in the payload: Bearer, ID, Refresh.
-  if (!isAccess) throw new InvalidTokenError('is no access token');
+  const named = (typ === undefined || TYPE.test(typ)) && (kind === undefined || /^bearer$/i.test(String(kind)));
+  // Only an ID token has the hash of an access token; not all have it.
+  if (!named || ofAnother !== undefined) throw new InvalidTokenError('is no access token');
   // Whoever shows it would have to prove that it has that key (RFC 8705, RFC 9449).
   if (cnf !== undefined) throw new InvalidTokenError('is bound to a key of its client (cnf), and bearer tokens are not');
 }
