@@ -6,7 +6,8 @@ import { type Check, pass, warn } from './finding.js';
 const ASYMMETRIC: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
 
 /** Reads what the gateway reads of the identity provider. None without one. */
-export function issuerChecks({ MILLRACE_OIDC_ISSUER: issuer }: Pick<Settings, 'MILLRACE_OIDC_ISSUER'>): readonly Check[] {
+export function issuerChecks(settings: Pick<Settings, 'MILLRACE_OIDC_ISSUER'>): readonly Check[] {
+  const { MILLRACE_OIDC_ISSUER: issuer } = settings;
   if (issuer === undefined) return [];
   return [
     {
@@ -17,8 +18,9 @@ export function issuerChecks({ MILLRACE_OIDC_ISSUER: issuer }: Pick<Settings, 'M
       async run(signal) {
         const started = performance.now();
         const { keys } = await readProviderKeys(issuer, signal);
-        const usable = keys.filter(({ kty, use }) => ASYMMETRIC.has(kty) && (use === undefined || use === 'sig')).length;
-        if (usable > 0) return [pass('oidc.issuer', issuer, `keys for signatures: ${usable}`, performance.now() - started)];
+        const ms = performance.now() - started;
+        const usable = keys.filter(({ kty, use = 'sig' }) => ASYMMETRIC.has(kty) && use === 'sig').length;
+        if (usable > 0) return [pass('oidc.issuer', issuer, `keys for signatures: ${usable}`, ms)];
         const remedy = 'have the provider sign with RSA, an elliptic curve or Ed25519';
         return [warn('oidc.issuer', issuer, 'none of its keys is for signatures: every token is rejected', remedy)];
       },

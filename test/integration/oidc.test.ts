@@ -72,7 +72,7 @@ describe('a run of tokens', () => {
 });
 
 describe('a provider', () => {
-  it('that goes away is missed by nobody whose key is known, and degrades a gateway that starts without it', async () => {
+  it('that goes away is missed by nobody whose key is known, but by a gateway that starts then', async () => {
     expect((await readyOf(gateway)).degraded.map(({ part }) => part)).not.toContain('issuer');
     issuer.away = true;
     const late = await GatewayProcess.start(environment());

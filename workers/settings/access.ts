@@ -85,7 +85,10 @@ export const ACCESS_SETTINGS = {
     .describe(
       'Whether gRPC is served when a proxy authenticates. Off: most proxies pass HTTP only, and a port beside the proxy would bypass it. On: the same headers are required as metadata.',
     ),
-  MILLRACE_API_KEY: z.string().optional().describe('API key, or token of the identity provider, that the command line sends to the gateway.'),
+  MILLRACE_API_KEY: z
+    .string()
+    .optional()
+    .describe('API key, or token of the identity provider, that the command line sends to the gateway.'),
   MILLRACE_PLACEMENT: z
     .string()
     .optional()

@@ -44,7 +44,7 @@ function tenantIn(claims: unknown, { tenant, tenantClaim }: ClaimRules): string 
   if (named === undefined) throw unusable(tenantClaim, 'must be one text, the name of the tenant');
   // A name with other letters is not changed to fit: two tenants could become one.
   if (!isTenant(named))
-    throw unusable(tenantClaim, 'is no name of a tenant: 1 to 63 lower-case letters, digits, dots, dashes, underscores');
+    throw unusable(tenantClaim, 'is no tenant: 1 to 63 lower-case letters, digits, dots, dashes and underscores');
   if (isReserved(named)) throw unusable(tenantClaim, `names the tenant "${named}", which is reserved`);
   return named;
 }

@@ -25,7 +25,7 @@ export async function readProviderKeys(issuer: string, signal: AbortSignal): Pro
     return await limited(READ_MS, signal, async (within) => {
       const { issuer: named, jwks_uri: address } = await documentAt(configurationUrlOf(issuer), configuration, within);
       if (named !== issuer)
-        throw unreadable(`the provider calls itself "${named.slice(0, 200)}", and MILLRACE_OIDC_ISSUER must be exactly that`);
+        throw unreadable(`it calls itself "${named.slice(0, 200)}": MILLRACE_OIDC_ISSUER must be exactly that`);
       if (!isConfidential(address)) throw unreadable('its jwks_uri is neither https nor on this machine');
       return (await documentAt(address, keySet, within)) as unknown as JSONWebKeySet;
     });
