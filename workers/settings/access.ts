@@ -37,7 +37,7 @@ export const ACCESS_SETTINGS = {
       'Issuer of your identity provider (OpenID Connect), exactly as in the `iss` of its tokens: every request needs such a token, or a key where keys are in use.',
     ),
   MILLRACE_OIDC_AUDIENCE: list(
-    'Audiences (`aud`), separated by commas: a token must be for one of them. Default: `MILLRACE_PUBLIC_URL` and its `/mcp`. Name an API of the provider, not an application: applications get ID tokens with their own id as audience.',
+    'Audiences (`aud`), separated by commas: a token must be for one of them. Default: `MILLRACE_PUBLIC_URL` and its `/mcp`. Name an API to which nobody signs in: applications get ID tokens with their own id as audience.',
   ),
   MILLRACE_OIDC_TENANT: z
     .string()
