@@ -79,7 +79,8 @@ const SECTIONS = [
       'docs/reference/metrics.md': 'every metric with its labels',
       'docs/reference/servers/vllm.md':
         'vLLM, SGLang, llama.cpp: options beyond OpenAI’s API, reasoning, conversations that do not fit',
-      'docs/reference/access.md': 'keys, tokens of an identity provider, tenants, permissions, limits, a proxy in front',
+      'docs/reference/access.md':
+        'keys, tokens of an identity provider, tenants, permissions, limits, a proxy in front',
       'docs/reference/servers/triton.md':
         'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
       'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',

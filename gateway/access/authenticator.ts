@@ -98,8 +98,7 @@ export class Authenticator {
       return statedCaller(headers);
     }
     const { keys, tokens } = this.#access;
-    const token = tokens && tokenOf(headers);
-    const caller = tokens && token !== undefined ? await this.#byToken(tokens, token, address) : byKey(keys, headers);
+    const caller = byKey(keys, headers) ?? (tokens && (await this.#byToken(tokens, headers, address)));
     if (caller === undefined) {
       await this.#wrong.count(address);
       const send = `must be "Bearer <key${tokens ? ' or token' : ''}>"`;
@@ -114,7 +113,10 @@ export class Authenticator {
     });
   }
 
-  async #byToken(tokens: Tokens, token: string, address: string): Promise<Caller> {
+  /** The caller of a token; undefined if the request has none. */
+  async #byToken(tokens: Tokens, headers: Headers, address: string): Promise<Caller | undefined> {
+    const token = tokenOf(headers);
+    if (token === undefined) return undefined;
     try {
       return await tokens.callerOf(token);
     } catch (error) {
@@ -164,7 +166,7 @@ function secretOf({ authorization, 'x-api-key': apiKey }: Headers): string {
   return given === undefined ? ([apiKey].flat()[0] ?? '') : (bearerIn(given) ?? '');
 }
 
-/** The token of `Authorization: Bearer <token>`: every bearer that is no key. */
+/** The token of `Authorization: Bearer <token>`: every bearer that has not the form of a key. */
 function tokenOf({ authorization }: Headers): string | undefined {
   const [given] = [authorization].flat();
   const bearer = given === undefined ? undefined : bearerIn(given);

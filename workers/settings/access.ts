@@ -66,7 +66,7 @@ export const ACCESS_SETTINGS = {
     'Claims that may have permissions, as `millrace:run`, `millrace:read`, `millrace:approve`, `millrace:metrics`; the first one that a token has counts. Default: `scope`, `scp`, `roles`.',
   ),
   MILLRACE_OIDC_PERMISSIONS: list('Permissions of every token, whatever its claims: `run,read`. Default: none.').refine(
-    (names) => names === undefined || names.every(isPermission),
+    (names): boolean => names === undefined || names.every(isPermission),
     { error: `must be some of ${PERMISSIONS.join(', ')}` },
   ),
   MILLRACE_PROXY_AUTHENTICATES: z

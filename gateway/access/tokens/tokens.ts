@@ -90,7 +90,8 @@ function refuseOtherKinds({ payload, protectedHeader: { typ } }: JWTVerifyResult
   // Only an ID token has the hash of an access token; not all have it.
   if (!named || ofAnother !== undefined) throw new InvalidTokenError('is no access token');
   // Whoever shows it would have to prove that it has that key (RFC 8705, RFC 9449).
-  if (cnf !== undefined) throw new InvalidTokenError('is bound to a key of its client (cnf), and bearer tokens are not');
+  if (cnf !== undefined)
+    throw new InvalidTokenError('is bound to a key of its client (cnf), and bearer tokens are not');
 }
 
 const WRONG_CLAIMS: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { CompactSign } from 'jose';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -11,6 +11,8 @@ import { nonceOf } from '../../../support/waits.js';
 const lines: string[] = [];
 const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
 const { secret, key } = issueKey({ name: 'desk', tenant: 'acme', permissions: ['read'] });
+/** A key whose secret the operator has chosen. */
+const chosen = { ...key, id: 'chosen', sha256: createHash('sha256').update('my-own-secret').digest('hex') };
 
 let issuer: OidcIssuer;
 /** A key that the issuer does not have. */
@@ -37,7 +39,7 @@ afterEach(async () => {
 
 async function guarded(rules: Partial<TokenRules> = {}): Promise<TestGateway> {
   tokens = tokensOf(issuer, logger, rules);
-  const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]), tokens }, logger);
+  const authenticator = new Authenticator({ by: 'key', keys: keyRing([key, chosen]), tokens }, logger);
   gateway = await testGateway({}, { authenticator, logger });
   return gateway;
 }
@@ -66,6 +68,7 @@ test('a token of the provider opens what a key of its tenant would, beside keys'
   const { app } = await guarded();
   expect((await ask(await issuer.token())).statusCode).toBe(200);
   expect((await ask(secret)).statusCode).toBe(200);
+  expect((await ask('my-own-secret')).statusCode).toBe(200);
   const started = await app.inject({
     method: 'POST',
     url: '/v1/pipelines/greet/runs',
