@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Contexts } from '../../../../gateway/a2a/contexts.js';
+import type { Caller } from '../../../../gateway/access/caller.js';
 import type { GatewayDeps } from '../../../../gateway/deps.js';
 import type { Model } from '../../../../gateway/openai/models.js';
 import { FakeTemporal } from '../../../support/fake-temporal.js';
@@ -25,8 +26,8 @@ test('tasks of a context that run are waited for together', async () => {
     ends: { of: (_: unknown, signal: AbortSignal) => new Promise((_, no) => signal.addEventListener('abort', no)) },
     logger: { warn: () => undefined },
   };
-  const caller = { tenant: 'default', permissions: new Set(['read']) };
-  const name = { caller: caller as never, pipeline: 'chat', context: 'c' };
+  const caller: Caller = { tenant: 'default', permissions: ['read'] };
+  const name = { caller, pipeline: 'chat', context: 'c' };
   let turns: readonly unknown[] | undefined;
   const before = new Contexts(deps as unknown as GatewayDeps).before(name, 'new', {} as Model);
   void before.then((found) => {
