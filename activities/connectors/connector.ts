@@ -177,6 +177,11 @@ export interface Batching {
   readonly instances: number;
 }
 
+/**
+ * The input is that of the stage kind. A call that Millrace itself makes, for the verifier of a semantic cache, has pairs of
+ * texts: of `classify` the input `{ pairs }`, each `{ text, textPair }`, and the output `{ results }`, an output of the kind
+ * for each; of `rerank` as a joined call, see `Joining`. `oneByOne` of `pairs.ts` is for servers that take one at a time.
+ */
 export interface Call {
   readonly kind: string;
   /** The model's name at the server. */

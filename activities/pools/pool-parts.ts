@@ -14,6 +14,8 @@ import type { ServerLoad } from './server-load.js';
 export interface CallTarget {
   /** The model's name at the server. */
   readonly model: string;
+  /** The stage kind of the pool's calls. */
+  readonly kind: string;
   readonly url: string;
   readonly device: string;
   /** Set for the second call of a hedge. */

@@ -337,13 +337,13 @@ export class Pool {
   async #call<T>(slot: Slot, work: Work<T>, signal: AbortSignal, isHedge = false): Promise<T> {
     const { endpoint } = slot;
     const { url, device } = endpoint;
-    const { connector, model } = this.#config;
+    const { connector, model, kind } = this.#config;
     this.#gauge(endpoint);
     const startedAt = performance.now();
     let code = 'ok';
     try {
       const backend = this.#gathering.get(endpoint) ?? endpoint.backend;
-      const result = await work(backend, { model, url, device, ...(isHedge && { hedge: true }) }, signal);
+      const result = await work(backend, { model, kind, url, device, ...(isHedge && { hedge: true }) }, signal);
       endpoint.succeeded();
       return result;
     } catch (error) {

@@ -4,10 +4,19 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const input = z
-  .object({ text: z.string().optional(), image: image().optional(), audio: audio().optional() })
-  .refine((given) => Object.values(given).filter((each) => each !== undefined).length === 1, {
+  .object({
+    text: z.string().optional(),
+    textPair: z.string().optional(),
+    image: image().optional(),
+    audio: audio().optional(),
+  })
+  .refine(({ text, image, audio }) => [text, image, audio].filter((each) => each !== undefined).length === 1, {
     path: ['text'],
     message: 'give one of text, image and audio',
+  })
+  .refine(({ text, textPair }) => textPair === undefined || text !== undefined, {
+    path: ['textPair'],
+    message: 'goes with a text',
   });
 const output = z.object({
   /** The label with the highest score. */
@@ -23,15 +32,16 @@ export interface ClassifyOutput<Label extends string> {
   scores: Record<Label, number>;
 }
 
-/** What is classified: exactly one of them. */
+/** What is classified: exactly one of text, image and audio; with `textPair`, two texts together. */
 export type ClassifyInput =
-  | { text: string; image?: undefined; audio?: undefined }
-  | { image: Image; text?: undefined; audio?: undefined }
-  | { audio: Audio; text?: undefined; image?: undefined };
+  | { text: string; textPair?: string; image?: undefined; audio?: undefined }
+  | { image: Image; text?: undefined; textPair?: undefined; audio?: undefined }
+  | { audio: Audio; text?: undefined; textPair?: undefined; image?: undefined };
 
 /**
- * Classifies a text, an image or a sound into one of the model's labels. `labels`: in the order of the model's scores,
- * unless its pool names them.
+ * Classifies a text, an image or a sound into one of the model's labels; or two texts, `text` and `textPair`, by a model of
+ * pairs, such as one that says whether the first entails the second. `labels`: in the order of the model's scores, unless
+ * its pool names them.
  */
 export const classify = <const Label extends string>(options: {
   model: string;

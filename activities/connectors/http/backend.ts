@@ -7,6 +7,7 @@ import { bodyOf, exchange, type Transport } from '../exchange.js';
 import { HttpFault } from '../http-fault.js';
 import { valueAt } from '../json-values.js';
 import { mapped } from '../mapped.js';
+import { oneByOne, pairsIn } from '../pairs.js';
 import type { LinkedTransport } from '../transport.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api } from './api.js';
@@ -17,6 +18,7 @@ import { invoke } from './described-call.js';
 import { mapError } from './errors.js';
 import { answerScope } from './faults.js';
 import { loadFile } from './files.js';
+import { takesPairs, takesTextPair } from './joined.js';
 import { plainCall } from './plain-call.js';
 import type { ObjectStore } from './s3/index.js';
 import { scopeOf } from './scope.js';
@@ -106,6 +108,9 @@ export class HttpBackend implements Backend {
   }
 
   async #described(call: Call, context: CallContext): Promise<Reply> {
+    const pairs = pairsIn(call);
+    if (pairs && !takesPairs(this.#api)) return oneByOne(call, pairs, (each) => this.#described(each, context));
+    if (call.input.textPair !== undefined && !takesTextPair(this.#api)) throw ignored();
     const { batch = 64 } = this.#api;
     const { texts } = call.input;
     if (call.kind !== 'embed' || !Array.isArray(texts)) return invoke(this.#callOf(call, context));
@@ -203,6 +208,9 @@ export class HttpBackend implements Backend {
     return mapped(mapping, { endpoint: this.endpoint, model, signal }, work);
   }
 }
+
+const ignored = () =>
+  new MillraceError('CAPABILITY_MISSING', 'the pool’s request does not have the second text: name /pairs or /input/textPair');
 
 /**
  * The context of the batch that begins with the text `at`: it goes on with a job of its own alone, and has a key of its

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Api } from './api.js';
+import { takesTextPair } from './joined.js';
 
 interface Canary {
   readonly input: JsonObject;
@@ -15,8 +16,13 @@ const SMALLEST: Readonly<Record<string, Canary>> = {
   synthesize: { input: { text: 'ok' }, with: {} },
 };
 
+/** Of a classifier of two texts. */
+const TWO_TEXTS: Canary = { input: { text: 'ok', textPair: 'ok' }, with: { labels: ['ok'] } };
+
 /** The canary of a pool; undefined if it has none. A job's submission would be work that nobody fetches. */
-export function canaryOf(kind: string, { canary, job, objects }: Api): Canary | undefined {
+export function canaryOf(kind: string, api: Api): Canary | undefined {
+  const { canary, job, objects } = api;
   if (canary) return { input: canary.input as JsonObject, with: (canary.with ?? {}) as JsonObject };
-  return job || objects ? undefined : SMALLEST[kind];
+  if (job || objects) return undefined;
+  return kind === 'classify' && takesTextPair(api) ? TWO_TEXTS : SMALLEST[kind];
 }

@@ -9,19 +9,43 @@ import type { Api } from './api.js';
  * passages may be sorted or cut. Undefined if they do not, or if a template takes what belongs to one call.
  */
 export function joiningOf(api: Api | undefined): Joining | undefined {
-  if (!api?.request || api.job || api.objects || api.response.stream) return undefined;
-  const { kind, request, headers = {}, response } = api;
-  const sees = (pointer: string) => mentions([request, headers] as unknown as Json, pointer);
-  const { output } = response;
-  // What belongs to one call: a joined call has no text, query or passages of its own.
-  const own = ['/input', '/given/text', '/given/query', '/given/passages'];
-  if (own.some((pointer) => sees(pointer) || mentions(output, pointer))) return undefined;
+  const sees = api && seenBy(api);
+  if (!api || !sees || !hasLists(api)) return undefined;
+  const { kind, response } = api;
   const several =
     (kind === 'embed' && sees('/texts')) ||
-    (kind === 'classify' && sees('/texts') && has(output, 'results')) ||
-    (kind === 'rerank' && sees('/pairs') && has(output, 'scores'));
+    (kind === 'classify' && sees('/texts') && has(response.output, 'results')) ||
+    (kind === 'rerank' && sees('/pairs') && has(response.output, 'scores'));
   if (!several) return undefined;
   return { tenants: sees('/call/tenant') || sees('/call/affinity') ? 'apart' : 'together' };
+}
+
+/** Whether the pairs of a call go in one request: it has them as a list (`/pairs`), and its output something for each. */
+export function takesPairs(api: Api): boolean {
+  if (!hasLists(api) || !seenBy(api)('/pairs')) return false;
+  return has(api.response.output, api.kind === 'rerank' ? 'scores' : 'results');
+}
+
+/** Whether a request of a `classify` pool has the second of two texts. */
+export function takesTextPair(api: Api): boolean {
+  const sees = seenBy(api);
+  return api.kind === 'classify' && ['/pairs', '/input/textPair', '/given/textPair'].some(sees);
+}
+
+/** Whether a template of the request names a pointer. */
+const seenBy =
+  ({ request, headers = {} }: Api) =>
+  (pointer: string): boolean =>
+    mentions([request ?? {}, headers] as unknown as Json, pointer);
+
+/**
+ * Whether a request can have lists: none of its templates takes what belongs to one call. A joined call has no text, query
+ * or passages of its own.
+ */
+function hasLists(api: Api): boolean {
+  if (!api.request || api.job || api.objects || api.response.stream) return false;
+  const own = ['/input', '/given/text', '/given/textPair', '/given/query', '/given/passages'];
+  return !own.some((pointer) => seenBy(api)(pointer) || mentions(api.response.output, pointer));
 }
 
 const has = (output: Json | undefined, name: string): boolean => isJsonObject(output) && Object.hasOwn(output, name);

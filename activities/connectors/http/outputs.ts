@@ -48,12 +48,13 @@ function labels(made: Json, { input, with: options }: Call, api: Api): Json {
   const { results, ...one } = objectOf(made);
   const names = options.labels as readonly string[];
   if (results === undefined) return labelOf(one, names, api);
-  const count = Array.isArray(input.texts) ? input.texts.length : 1;
+  const list = input.texts ?? input.pairs;
+  const count = Array.isArray(list) ? list.length : 1;
   if (!Array.isArray(results) || results.length !== count) {
     throw wrong(`${Array.isArray(results) ? results.length : 'no list of'} results of ${count} texts`);
   }
   const all = results.map((scores: Json) => labelOf({ scores }, names, api));
-  return Array.isArray(input.texts) ? { results: all } : (all[0] as JsonObject);
+  return Array.isArray(list) ? { results: all } : (all[0] as JsonObject);
 }
 
 function labelOf({ scores, label, ...more }: JsonObject, names: readonly string[], { response }: Api): JsonObject {
@@ -62,14 +63,15 @@ function labelOf({ scores, label, ...more }: JsonObject, names: readonly string[
     const { score = 1 } = more;
     return { label, score, scores: Object.fromEntries(names.map((name) => [name, name === label ? score : 0])) };
   }
-  const values = Float64Array.from(scoresOf(scores, names));
-  return labelled([...activated(values, response.activation, values.length)], names);
+  return labelled(scoresOf(scores, names, response.activation), names);
 }
 
-function scoresOf(scores: Json | undefined, names: readonly string[]): number[] {
+type Activation = Api['response']['activation'];
+
+function scoresOf(scores: Json | undefined, names: readonly string[], activation: Activation): number[] {
   const first = Array.isArray(scores) ? (scores[0] as Json | undefined) : undefined;
-  if (Array.isArray(scores) && scores.length === 1 && Array.isArray(first)) return scoresOf(first, names);
-  if (Array.isArray(scores) && !isJsonObject(first)) return numbersOf(scores);
+  if (Array.isArray(scores) && scores.length === 1 && Array.isArray(first)) return scoresOf(first, names, activation);
+  if (Array.isArray(scores) && !isJsonObject(first)) return scaled(numbersOf(scores), activation);
   const byLabel = Array.isArray(scores)
     ? Object.fromEntries(scores.filter(isJsonObject).map(({ label, score }) => [String(label), score ?? null]))
     : objectOf(scores ?? null);
@@ -77,8 +79,16 @@ function scoresOf(scores: Json | undefined, names: readonly string[]): number[] 
     const found = JSON.stringify(Object.keys(byLabel)).slice(0, 200);
     throw wrong(`the scores are of other labels than the stage’s: ${found} instead of ${JSON.stringify(names)}`);
   }
-  return numbersOf(names.map((name) => (Object.hasOwn(byLabel, name) ? (byLabel[name] ?? null) : 0)));
+  // Logits become scores among all labels of the model, also those that the stage does not name.
+  const all = activation === undefined || activation === 'none' ? names : Object.keys(byLabel);
+  const values = numbersOf(all.map((name) => (Object.hasOwn(byLabel, name) ? (byLabel[name] ?? null) : 0)));
+  const scored = new Map(scaled(values, activation).map((score, i) => [all[i], score]));
+  return names.map((name) => scored.get(name) ?? 0);
 }
+
+const scaled = (values: readonly number[], activation: Activation): number[] => [
+  ...activated(Float64Array.from(values), activation, values.length),
+];
 
 /** `{ "scores": […] }` in the order of the passages, or `{ "results": [{ "index", "score" }] }`. */
 function passages(made: Json, { input, with: options }: Call): Json {

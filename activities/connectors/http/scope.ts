@@ -40,10 +40,8 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
     case 'embed':
       expectTexts(given);
       return { texts: given.texts ?? [given.text ?? ''] };
-    case 'classify': {
-      const { texts = given.text === undefined ? undefined : [given.text] } = given;
-      return texts === undefined ? {} : { texts };
-    }
+    case 'classify':
+      return classifiedOf(given);
     case 'synthesize':
       return { prompt: Array.isArray(given.text) ? given.text.join(' ') : (given.text ?? '') };
     case 'rerank': {
@@ -57,6 +55,14 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
     default:
       return {};
   }
+}
+
+/** The texts as a list, and those that have a second one as pairs; of media there are none. */
+function classifiedOf({ text, textPair, texts, pairs }: JsonObject): Record<string, Json> {
+  if (pairs !== undefined) return { pairs };
+  if (texts !== undefined) return { texts };
+  if (text === undefined) return {};
+  return { texts: [text], ...(textPair !== undefined && { pairs: [{ text, textPair }] }) };
 }
 
 /** Each passage with its query: a joined call has several queries. */

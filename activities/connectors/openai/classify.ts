@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { pairsIn } from '../pairs.js';
 import { chat, outputOf } from './chat.js';
 import { complete, tokenLimit } from './completion.js';
 import { extrasOf, withExtra } from './extra.js';
@@ -17,6 +18,12 @@ export const classify: KindHandler = {
   async invoke(call, { client, signal, emit, options: pool }) {
     const { model, with: options, input } = call;
     const labels = options.labels as readonly string[];
+    if (input.textPair !== undefined || pairsIn(call)) {
+      throw new MillraceError(
+        'CAPABILITY_MISSING',
+        'an LLM classifies one text; name a pool of a classifier of two texts',
+      );
+    }
     if (typeof input.text !== 'string') {
       throw new MillraceError(
         'CAPABILITY_MISSING',

@@ -1,7 +1,8 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import type { Reply } from '../connector.js';
+import type { Reply, Usage } from '../connector.js';
+import { oneByOne, pairsIn } from '../pairs.js';
 import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
@@ -9,12 +10,17 @@ type Passage = JsonObject & { readonly text: string };
 
 /**
  * `POST /v1/rerank`, which OpenAI does not have: the API of Jina and Cohere, also offered by vLLM and llama.cpp; or
- * vLLM's `POST /v1/score`, where the pool says so. Scores
+ * vLLM's `POST /v1/score`, where the pool says so, which takes the pairs of a call that has several in one request. Scores
  * are on the model's own scale; equal scores keep the server's order.
  */
 export const rerank: KindHandler = {
-  async invoke(call, { client, signal, options: pool }) {
+  async invoke(call, context) {
+    const { client, signal, options: pool } = context;
     const { model, with: options, input } = call;
+    const pairs = pairsIn(call);
+    if (pairs && pool.rerankBy === 'score')
+      return scoredPairs(client, { model, pairs, extras: extrasOf(call, pool) }, signal);
+    if (pairs) return oneByOne(call, pairs, (each) => rerank.invoke(each, context));
     const passages = input.passages as readonly Passage[];
     const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);
     // Servers refuse an empty list.
@@ -63,20 +69,45 @@ async function ranked(
   const own = score ? { model, text_1: query, text_2: texts } : { model, query, documents: texts, top_n: top };
   const answer = await client.post<Answer>(`/${by}`, { body: withExtra<object>(own, ...extras), signal });
   const { results, usage } = score ? { results: answer.data?.map(asResult), usage: answer.usage } : answer;
+  const scored = scoresIn(results, texts);
+  if (scored.size < top) throw new MillraceError('INVALID_OUTPUT', `${scored.size} results instead of ${top}`);
+  const best = [...scored].sort(([, a], [, b]) => b - a).slice(0, top);
+  return {
+    output: { passages: best.map(([index, score]) => ({ ...passages[index], score })) as readonly JsonObject[] },
+    usage: usageOf(usage),
+  };
+}
+
+/** The score of each pair, in their order. */
+async function scoredPairs(
+  client: OpenAI,
+  { model, pairs, extras = [] }: Pick<Question, 'model' | 'extras'> & { readonly pairs: readonly JsonObject[] },
+  signal: AbortSignal,
+): Promise<Reply> {
+  const [queries, texts] = [pairs.map(({ query }) => String(query)), pairs.map(({ text }) => String(text))];
+  const body = withExtra<object>({ model, text_1: queries, text_2: texts }, ...extras);
+  const { data, usage } = await client.post<Answer>('/score', { body, signal });
+  const scored = scoresIn(data?.map(asResult), texts);
+  if (scored.size < texts.length)
+    throw new MillraceError('INVALID_OUTPUT', `${scored.size} scores of ${texts.length} pairs`);
+  return { output: { scores: texts.map((_, i) => scored.get(i) as number) }, usage: usageOf(usage) };
+}
+
+/** Scores by the index of their text. Throws `INVALID_OUTPUT` for a result of no text, or of one that has a score. */
+function scoresIn(results: Answer['results'], texts: readonly string[]): Map<number, number> {
   if (!Array.isArray(results)) throw new MillraceError('INVALID_OUTPUT', 'the answer has no results');
   const scored = new Map<number, number>();
   for (const { index, relevance_score: score } of results.map(Object) as NonNullable<Answer['results']>) {
-    const known = typeof index === 'number' && passages[index] !== undefined && !scored.has(index);
+    const known = typeof index === 'number' && texts[index] !== undefined && !scored.has(index);
     if (!known || typeof score !== 'number') {
       throw new MillraceError('INVALID_OUTPUT', `a result with index ${index} and score ${score}`);
     }
     scored.set(index, score);
   }
-  if (scored.size < top) throw new MillraceError('INVALID_OUTPUT', `${scored.size} results instead of ${top}`);
-  const best = [...scored].sort(([, a], [, b]) => b - a).slice(0, top);
+  return scored;
+}
+
+function usageOf(usage: Answer['usage']): Usage {
   const tokens = usage?.prompt_tokens ?? usage?.total_tokens;
-  return {
-    output: { passages: best.map(([index, score]) => ({ ...passages[index], score })) as readonly JsonObject[] },
-    usage: { ...(typeof tokens === 'number' && { inputTokens: tokens }) },
-  };
+  return typeof tokens === 'number' ? { inputTokens: tokens } : {};
 }

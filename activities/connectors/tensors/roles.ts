@@ -17,7 +17,7 @@ export const ROLES: Readonly<Record<string, Roles>> = {
   transcribe: { from: ['audio', 'length', 'language', INPUT], to: ['text', OUTPUT], needs: [['text']] },
   embed: { from: ['text', 'image', 'audio', INPUT], to: ['embedding', OUTPUT], needs: [['embedding']] },
   classify: {
-    from: ['text', 'image', 'audio', 'length', INPUT],
+    from: ['text', 'textPair', 'image', 'audio', 'length', INPUT],
     to: ['scores', 'label', OUTPUT],
     needs: [['scores'], ['label']],
   },

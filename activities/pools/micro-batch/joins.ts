@@ -35,7 +35,8 @@ const classify: Join = {
 };
 
 const rerank: Join = {
-  texts: ({ passages }) => (passages as readonly JsonObject[]).map(({ text }) => text as string),
+  // A call of pairs is a batch already.
+  texts: ({ passages }) => (passages as readonly JsonObject[] | undefined)?.map(({ text }) => text as string),
   input: (calls) => ({
     pairs: calls.flatMap(({ input }) =>
       (input.passages as readonly JsonObject[]).map(({ text = '' }) => ({ query: input.query ?? '', text })),
