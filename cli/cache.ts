@@ -33,6 +33,7 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
   await withStore(settings, async (redis) => {
     const stages = (await new Evidence(redis).all(tenant)).map(([, state]) => ({
       stage: state.stage ?? '',
+      ...(state.with !== undefined && { entailment: state.with }),
       maxErrorRate: state.maxErrorRate,
       labels: state.counts.labels,
       wrong: state.counts.wrong,
@@ -68,7 +69,7 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
             'closed',
           ],
           stages.map((each) => [
-            each.stage,
+            each.entailment === undefined ? each.stage : `${each.stage} with ${each.entailment}`,
             percent(each.maxErrorRate),
             each.labels,
             each.wrong,

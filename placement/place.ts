@@ -104,6 +104,8 @@ function placeAll(plan: Plan, ground: Ground): Placement {
       describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
     if (step.cache?.kind === 'semantic' && step.cache.agree?.by === 'model')
       describe(plan, poolOf, step.cache.agree.model, `${step.id}.cache.agree.model`, 'chat');
+    if (step.cache?.kind === 'semantic' && step.cache.verifier)
+      describe(plan, poolOf, step.cache.verifier.entailment, `${step.id}.cache.verifier.entailment`, ...OF_PAIRS);
     const each = [step, ...alternativesOf(step)];
     for (const [i, by] of each.entries()) {
       const field = `${step.id}.${i === 0 ? 'model' : 'fallback'}`;
@@ -201,11 +203,20 @@ function placedCode(taskQueue: string, name: string, version: string): Pick<Stag
   return { queue, elsewhere: others.map((other) => ({ queue: other, device: TRAITS.code.local.device })) };
 }
 
-function describe(plan: Plan, poolOf: PoolOf, model: string, field: string, kind: string): PoolDescription {
+/** Kinds whose models score two texts. */
+const OF_PAIRS = ['classify', 'rerank'] as const;
+
+function describe(
+  plan: Plan,
+  poolOf: PoolOf,
+  model: string,
+  field: string,
+  ...kinds: readonly [string, ...string[]]
+): PoolDescription {
   const pool = poolOf(model);
-  if (pool?.kind === kind) return pool;
+  if (pool && kinds.includes(pool.kind)) return pool;
   const message = pool
-    ? `the pool "${model}" serves ${pool.kind} stages, not ${kind}`
+    ? `the pool "${model}" serves ${pool.kind} stages, not ${kinds.join(' or ')}`
     : `no pool serves the model "${model}"`;
   throw wrong('MODEL_NOT_CONFIGURED', plan, field, message);
 }

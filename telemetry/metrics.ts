@@ -58,7 +58,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     cacheHits: new Counter({
       name: 'millrace_cache_hits_total',
-      help: 'Cache hits by tier: exact (the same text or input), guard (another form of it), verifier',
+      help: 'Cache hits by tier: exact (the same text or input), guard (another form of it), verifier, entailment',
       labelNames: ['pipeline', 'stage', 'tier'] as const,
       registers,
     }),
@@ -66,6 +66,12 @@ export function createMetrics(registry = new Registry()) {
       name: 'millrace_cache_labels_total',
       help: 'Fresh answers compared with the cached one that was or would have been a hit: right or wrong',
       labelNames: ['pipeline', 'stage', 'tier', 'label'] as const,
+      registers,
+    }),
+    cacheEntailments: new Counter({
+      name: 'millrace_cache_entailments_total',
+      help: 'Pairs for the entailment model of a verifier: scored, known, long, late, failed, resting, busy',
+      labelNames: ['pipeline', 'stage', 'outcome'] as const,
       registers,
     }),
     cacheErrorBound: new Gauge({

@@ -5,6 +5,7 @@ import {
   Budget,
   type Embedder,
   ExactCache,
+  entailmentOf,
   judgeOf,
   SemanticCache,
   VectorCache,
@@ -105,7 +106,12 @@ export async function composeStages(
   const vectors = new VectorCache(cached, logger, budget, allowances);
   const embedderFor = (name: string) =>
     withVectorCache(embedderOf(pools, name), vectors, async (signal) => pools.get(name).answersAs(signal));
-  const cache = new SemanticCache({ ...caching, embedderFor, judgeFor: (name) => judgeOf(pools, name) });
+  const cache = new SemanticCache({
+    ...caching,
+    embedderFor,
+    judgeFor: (name) => judgeOf(pools, name),
+    entailmentFor: (name, label) => entailmentOf(pools, name, label),
+  });
   const passages = openPassageIndex(settings, embedderFor, logger);
   const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openArtifacts(settings, {

@@ -1,7 +1,7 @@
 import { isArtifact } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
-import type { CacheAgreement, Priority } from '../../pipelines/plan/index.js';
+import type { CacheAgreement, CacheVerifier, Priority } from '../../pipelines/plan/index.js';
 import { keySegment } from '../../stores/redis/index.js';
 import { normaliseText } from './lexical/text.js';
 
@@ -66,6 +66,8 @@ export interface CacheRequest {
   readonly reask?: number | undefined;
   /** When a fresh answer says the same as a cached one. Absent: `{ by: 'text' }`. */
   readonly agree?: CacheAgreement | undefined;
+  /** A served model that the verifier asks about texts that differ softly. */
+  readonly verifier?: CacheVerifier | undefined;
   /** Answers end with the day in this time zone. */
   readonly untilMidnight?: string | undefined;
   /** Version of what answers are made from: another version's are not served. */

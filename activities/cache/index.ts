@@ -1,6 +1,7 @@
 export { Budget } from './budget.js';
 export type { CacheRequest, ExactRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
+export { type Claim, type Entailment, entailmentOf } from './entailment.js';
 export { ExactCache } from './exact-cache.js';
 export { inspectText } from './inspect.js';
 export { judgeOf } from './judge.js';

@@ -1,11 +1,11 @@
 import type { JsonObject } from '../../pipelines/json.js';
-import type { Evidence, Judged } from '../../stores/evidence/index.js';
+import type { Evidence } from '../../stores/evidence/index.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { agrees } from './agreement.js';
 import type { CacheRequest } from './cache-key.js';
+import type { Weighed } from './certified.js';
 import type { Embedders } from './embedders.js';
 import type { Judge, Pair } from './judge.js';
-import type { Candidate } from './similar-texts.js';
 
 export interface LabelsParts {
   readonly evidence: Evidence;
@@ -25,9 +25,7 @@ const MOST_AT_ONCE = 2;
 /** A fresh answer beside a cached one that was, or would have been, a hit. */
 export interface Comparison {
   readonly request: CacheRequest;
-  readonly judged: Judged;
-  readonly step: number;
-  readonly candidate: Candidate;
+  readonly weighed: Weighed;
   readonly output: JsonObject;
 }
 
@@ -51,9 +49,10 @@ export class Labels {
     });
   }
 
-  async #label({ request, judged, step, candidate, output }: Comparison, signal: AbortSignal): Promise<void> {
+  async #label({ request, weighed, output }: Comparison, signal: AbortSignal): Promise<void> {
     const { evidence, embedders, judgeFor, metrics, onFailure } = this.#parts;
-    const { maxErrorRate = 0, embedder, agree, key, pipeline, stage, tenant } = request;
+    const { maxErrorRate = 0, embedder, agree, verifier, key, pipeline, stage, tenant } = request;
+    const { candidate, counts } = weighed;
     try {
       const right = await agrees(output, candidate.entry.output, agree, {
         similarityOf: async (a, b) => {
@@ -72,8 +71,11 @@ export class Labels {
         },
       });
       if (right === undefined) return;
-      await evidence.label(judged, step, !right, maxErrorRate);
+      for (const { judged, step } of counts) await evidence.label(judged, step, !right, maxErrorRate);
       metrics.cacheLabels.inc({ pipeline, stage, tier: candidate.tier, label: right ? 'right' : 'wrong' });
+      const judged = counts[0]?.judged;
+      // A stage with a model of entailment is described by the labels that it serves by while the model answers.
+      if (judged === undefined || (verifier && !judged.with)) return;
       const { open, bound } = await evidence.state(judged, maxErrorRate);
       metrics.cacheErrorBound.set({ pipeline, stage, tenant }, bound);
       metrics.cacheOpenStep.set({ pipeline, stage, tenant }, open);

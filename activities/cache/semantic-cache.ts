@@ -1,9 +1,8 @@
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { CachedBy, CacheOutcome } from '../../pipelines/run/stage-outcome.js';
-import { Evidence, type EvidenceState, type Judged, stepOf } from '../../stores/evidence/index.js';
+import { Evidence, type Judged } from '../../stores/evidence/index.js';
 import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -11,8 +10,11 @@ import { RationedWarnings } from '../../telemetry/warnings.js';
 import { Allowance, type AllowanceLimits } from './allowance.js';
 import { Budget } from './budget.js';
 import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
+import { Certified, judgedOf, type Weighed } from './certified.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
+import type { Entailment } from './entailment.js';
+import { Entailments } from './entailments.js';
 import { Entries, type Entry, fits, worthKeeping } from './entries.js';
 import { hasHistory, ttlOf } from './freshness.js';
 import type { Judge } from './judge.js';
@@ -21,7 +23,6 @@ import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
 import { SingleFlight } from './single-flight.js';
 import { isTimely } from './timely.js';
-import { VERIFIER } from './verifier/verifier.js';
 
 /** Timeouts in milliseconds. */
 export interface CacheTimeouts {
@@ -43,6 +44,8 @@ export interface SemanticCacheParts extends AllowanceLimits {
   readonly embedderFor: (name: string) => Embedder;
   /** Models that compare answers, by the name of their pool. Absent: stages that name one get no labels. */
   readonly judgeFor?: (name: string) => Judge;
+  /** Models of entailment, by the name of their pool and the label that means it. Absent: verifiers decide without one. */
+  readonly entailmentFor?: (name: string, label: string) => Entailment;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly timeouts?: Partial<CacheTimeouts>;
@@ -59,9 +62,6 @@ export interface Cached {
   readonly by?: CachedBy;
 }
 
-/** How long the state of a stage's evidence is used before it is read again, in milliseconds. */
-const STATE_MS = 1_000;
-const REASK = 0.02;
 /** What a pointer to an answer saves: an embedding and a search, in milliseconds. */
 const SEARCH_MS = 10;
 
@@ -84,7 +84,7 @@ interface Lead {
   readonly vector: Vector;
   readonly judged: Judged;
   /** The answer that was or would have been a hit, to compare the fresh one with. */
-  readonly candidate?: Candidate | undefined;
+  readonly weighed?: Weighed | undefined;
 }
 
 /**
@@ -106,13 +106,11 @@ export class SemanticCache {
   readonly #budget: Budget;
   readonly #evidence: Evidence;
   readonly #labels: Labels;
-  readonly #states = new Map<string, { readonly state: EvidenceState; readonly until: number }>();
-  readonly #random: () => number;
+  readonly #certified: Certified;
 
   constructor(parts: SemanticCacheParts) {
-    const { redis, embedderFor, judgeFor, metrics, logger, timeouts, random, budget } = parts;
+    const { redis, embedderFor, judgeFor, entailmentFor, metrics, logger, timeouts, budget } = parts;
     this.#evidence = new Evidence(redis);
-    this.#random = random ?? Math.random;
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
     this.#flight = new SingleFlight(this.#entries, this.#timeouts.leaseMs);
@@ -130,6 +128,15 @@ export class SemanticCache {
       onFailure: (request, error) =>
         this.#warnings.warn('judge', aboutOf(request, error), 'hit of the semantic cache not judged'),
     });
+    const entailments = new Entailments({
+      entailmentFor,
+      metrics,
+      onFailure: (request, error) => {
+        const about = { ...aboutOf(request, error), entailment: request.verifier?.entailment };
+        this.#warnings.warn('entailment', about, 'pair decided without the model of entailment');
+      },
+    });
+    this.#certified = new Certified({ evidence: this.#evidence, entailments, random: parts.random ?? Math.random });
   }
 
   /** The matching in use, for the start-up log. Never throws; ends within Redis' command timeout. */
@@ -186,7 +193,8 @@ export class SemanticCache {
       if (same && (await valid(same.output))) return this.#counted(request, same.output, 'hit', exactly(at, same));
       const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
       const found = await this.#similar.find(at, request, vector, signal, valid);
-      const by = found && (await this.#permitted(request, at, found, judgedOf(request, fingerprint), 0));
+      const weighed = found && (await this.#certified.weigh(request, found, judgedOf(request, fingerprint), signal));
+      const by = weighed && (await this.#certified.permitted(request, at, weighed, 0));
       if (found && by) return this.#counted(request, found.entry.output, 'hit', by);
       this.#count(request, 'miss');
       return undefined;
@@ -257,10 +265,11 @@ export class SemanticCache {
       }
       signal.throwIfAborted();
       const candidate = await this.#similar.find(at, request, vector, signal, valid);
-      const by = candidate && (await this.#permitted(request, at, candidate, judged));
+      const weighed = candidate && (await this.#certified.weigh(request, candidate, judged, signal));
+      const by = weighed && (await this.#certified.permitted(request, at, weighed));
       if (request.maxErrorRate !== undefined)
         void this.#evidence.tally(judged, by !== undefined).catch(() => undefined);
-      if (!candidate || !by) return { do: 'lead', at, lease, vector, judged, candidate };
+      if (!candidate || !by) return { do: 'lead', at, lease, vector, judged, weighed };
       lease.end();
       // What the verifier permits now it may not permit later: only the guard's matches are kept.
       const kept =
@@ -281,45 +290,10 @@ export class SemanticCache {
     this.#budget.stored(pointer, Buffer.byteLength(key), SEARCH_MS, ttlMs).catch(() => undefined);
   }
 
-  /** How a candidate is served; undefined if it may not be, or if it is asked again to measure the error rate. */
-  async #permitted(
-    request: CacheRequest,
-    at: CacheKeys,
-    { id, tier, similarity, score }: Candidate,
-    judged: Judged,
-    reask = request.reask ?? REASK,
-  ): Promise<CachedBy | undefined> {
-    const entry = `${at.partition}:${id}`;
-    const { maxErrorRate } = request;
-    if (maxErrorRate === undefined) return tier === 'guard' ? { tier, similarity, entry } : undefined;
-    const step = tier === 'guard' ? 0 : stepOf(score);
-    // Without evidence the guard alone decides.
-    const state = await this.#state(judged, maxErrorRate).catch(() => undefined);
-    if (step === undefined || step > (state?.open ?? 0)) return undefined;
-    if (this.#random() < reask) return undefined;
-    return { tier, similarity, score, entry, ...(state && { bound: state.bound }) };
-  }
-
-  async #state(judged: Judged, maxErrorRate: number): Promise<EvidenceState> {
-    const key = `${this.#evidence.keyOf(judged)} ${maxErrorRate}`;
-    const known = this.#states.get(key);
-    if (known && performance.now() < known.until) return known.state;
-    const state = await this.#evidence.state(judged, maxErrorRate);
-    if (this.#states.size > MOST_STATES) this.#states.clear();
-    this.#states.set(key, { state, until: performance.now() + STATE_MS });
-    return state;
-  }
-
   /** Compares a fresh answer with the cached one that was, or would have been, a hit. Never throws. */
-  async #judge(
-    request: CacheRequest,
-    { judged, candidate }: Lead,
-    output: JsonObject,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const step = candidate && (candidate.tier === 'guard' ? 0 : stepOf(candidate.score));
-    if (request.maxErrorRate === undefined || candidate === undefined || step === undefined || signal.aborted) return;
-    await this.#labels.add({ request, judged, step, candidate, output }, signal);
+  async #judge(request: CacheRequest, { weighed }: Lead, output: JsonObject, signal: AbortSignal): Promise<void> {
+    if (request.maxErrorRate === undefined || !weighed || weighed.counts.length === 0 || signal.aborted) return;
+    await this.#labels.add({ request, weighed, output }, signal);
   }
 
   /** False if the cache was unavailable. */
@@ -370,21 +344,10 @@ export class SemanticCache {
 const bytesOf = ({ key }: CacheRequest, output: JsonObject): number =>
   Buffer.byteLength(key) + Buffer.byteLength(JSON.stringify(output));
 
-/** Stages whose evidence a worker remembers for a second. */
-const MOST_STATES = 10_000;
-
 const exactly = (at: CacheKeys, { of, match }: Entry): CachedBy =>
   of === undefined
     ? { tier: 'exact', entry: `${at.partition}:${at.id}` }
     : { tier: 'guard', entry: `${at.partition}:${of}`, ...match };
-
-/** Labels of a stage's hits are pooled over its callers, options and inputs. */
-const judgedOf = ({ tenant, pipeline, stage, kind, model, embedder }: CacheRequest, fingerprint: string): Judged => ({
-  tenant,
-  pipeline,
-  stage,
-  of: jsonHash([kind, model, embedder, fingerprint, VERIFIER]).slice(0, 16),
-});
 
 const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) => ({
   pipeline,

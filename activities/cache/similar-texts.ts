@@ -30,10 +30,15 @@ export interface Candidate {
   readonly entry: Entry;
   /** Cosine of the texts' embeddings. */
   readonly similarity: number;
-  /** `guard`: the texts say the same in another form. `verifier`: they differ in ways that often mean nothing. */
-  readonly tier: 'guard' | 'verifier';
+  /**
+   * `guard`: the texts say the same in another form. `verifier`: they differ in ways that often mean nothing. `entailment`: so
+   * they do, and a model of entailment has said how surely they mean the same.
+   */
+  readonly tier: 'guard' | 'verifier' | 'entailment';
   /** The verifier's, from 0 to 1; 1 for the guard. */
   readonly score: number;
+  /** What the model of entailment says, from 0 to 1. */
+  readonly entailment?: number;
 }
 
 /** Finds answers to texts with the same meaning, and removes vectors whose answers have expired. */

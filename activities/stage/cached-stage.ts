@@ -149,6 +149,7 @@ const requestOf = (
   maxErrorRate: cache.maxErrorRate,
   reask: cache.reask,
   agree: cache.agree,
+  verifier: cache.verifier,
   timely: cache.timely,
   untilMidnight: cache.untilMidnight,
   version: cache.version,

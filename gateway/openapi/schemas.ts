@@ -52,9 +52,10 @@ const stage = z.object({
   cache: cache.optional(),
   cachedBy: z
     .object({
-      tier: z.enum(['exact', 'guard', 'verifier']),
+      tier: z.enum(['exact', 'guard', 'verifier', 'entailment']),
       similarity: z.number().optional(),
       score: z.number().optional(),
+      entailment: z.number().optional().describe('How surely each of the two texts entails the other'),
       bound: z.number().optional().describe('Upper 90 % bound of the stage’s error rate'),
       entry: z.string(),
     })

@@ -16,7 +16,7 @@ const MOST_BYTES = 16_384;
 
 const evicted = z.object({
   evicted: z
-    .array(z.object({ stage: z.string(), tier: z.enum(['exact', 'guard', 'verifier']) }))
+    .array(z.object({ stage: z.string(), tier: z.enum(['exact', 'guard', 'verifier', 'entailment']) }))
     .describe(
       'The stages whose cached answer was removed; empty if none was served from the cache, or if it had gone already',
     ),

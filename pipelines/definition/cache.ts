@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { didYouMean } from '../did-you-mean.js';
-import type { Duration } from '../duration.js';
+import { type Duration, durationMs } from '../duration.js';
 import { bare } from '../media.js';
-import type { CacheAgreement, SemanticCachePlan } from '../plan/plan.js';
+import type { CacheAgreement, CacheVerifier, SemanticCachePlan } from '../plan/plan.js';
 import { misfit } from './fits.js';
 import { checkKeys, type Freshness, resolveFreshness } from './freshness.js';
 import { invalid } from './invalid.js';
@@ -17,8 +17,22 @@ export interface SemanticCacheOptions {
   readonly maxErrorRate?: number;
   readonly reask?: number;
   readonly agree?: CacheAgreement;
+  readonly verifier?: VerifierOptions;
   readonly shared?: boolean;
   readonly freshness?: Freshness;
+}
+
+/** A model that you serve, for the verifier of a semantic cache. */
+export interface VerifierOptions {
+  /**
+   * Pool that says how surely a text entails another: of the kind `classify` over two texts (`text`, `textPair`), or of the
+   * kind `rerank` whose scores are from 0 to 1. It is asked in both directions.
+   */
+  readonly entailment: string;
+  /** Of a classifier: the label of its scores that means entailment. Default `entailment`. */
+  readonly label?: string;
+  /** Longest wait for it, at most 10 s; a lookup is then decided without it. Default 500 ms. */
+  readonly timeout?: Duration;
 }
 
 export type SemanticCache = SemanticCacheOptions &
@@ -44,6 +58,9 @@ export type SemanticCache = SemanticCacheOptions &
  *   0.02
  * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }`, `{ by:
  *   'similarity', atLeast }` or `{ by: 'model', model }`, a pool that serves `chat` and is asked in the background
+ * @param options.verifier with `maxErrorRate`: a model of entailment that you serve (`{ entailment: 'nli' }`), which the
+ *   verifier asks about a pair that the guard leaves to it. The stage then starts with labels of its own; where the model
+ *   does not answer in time, the verifier decides without it
  * @param options.shared callers with different keys or users share answers; default false
  * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`;
  *   `untilMidnight`: answers end with the day in this time zone; `version`: they end with that of what they are made from
@@ -55,7 +72,18 @@ export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
   ...options,
 });
 
-const KEYS = ['key', 'ttl', 'minSimilarity', 'embedder', 'maxErrorRate', 'reask', 'agree', 'shared', 'freshness'];
+const KEYS = [
+  'key',
+  'ttl',
+  'minSimilarity',
+  'embedder',
+  'maxErrorRate',
+  'reask',
+  'agree',
+  'verifier',
+  'shared',
+  'freshness',
+];
 
 /** @param output schema of the stage's output */
 export function resolveCache(
@@ -65,7 +93,7 @@ export function resolveCache(
   output: z.ZodType | undefined,
 ): SemanticCachePlan {
   checkKeys(cache, KEYS, where);
-  const { maxErrorRate, reask, agree, freshness } = cache;
+  const { maxErrorRate, reask, agree, verifier, freshness } = cache;
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
     throw invalid(`${where}.minSimilarity`, `must be above 0 and at most 1, not ${cache.minSimilarity}`);
   }
@@ -79,6 +107,8 @@ export function resolveCache(
   if (reask !== undefined && !(reask >= 0 && reask <= 1))
     throw invalid(`${where}.reask`, `must be a share from 0 to 1, not ${reask}`);
   checkAgreement(agree, where, output);
+  if (verifier !== undefined && maxErrorRate === undefined)
+    throw invalid(`${where}.verifier`, 'applies only with maxErrorRate: without it no verifier is asked');
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),
@@ -88,8 +118,27 @@ export function resolveCache(
     ...(maxErrorRate !== undefined && { maxErrorRate }),
     ...(reask !== undefined && { reask }),
     ...(agree !== undefined && { agree }),
+    ...(verifier !== undefined && { verifier: resolveVerifier(verifier, `${where}.verifier`) }),
     ...(freshness?.timeWords === 'serve' && { timely: true as const }),
   };
+}
+
+/** As long as a person waits for an answer that the cache was to save. */
+const MOST_VERIFIER_MS = 10_000;
+/** Two short texts take a small model 100 ms on a CPU; the call that a hit saves takes longer. */
+const VERIFIER_MS = 500;
+
+function resolveVerifier(verifier: VerifierOptions, where: string): CacheVerifier {
+  if (typeof verifier !== 'object' || verifier === null)
+    throw invalid(where, 'must be an object that names a pool: { entailment: "nli" }');
+  checkKeys(verifier, ['entailment', 'label', 'timeout'], where);
+  const { entailment, label = 'entailment', timeout = VERIFIER_MS } = verifier;
+  if (typeof entailment !== 'string' || entailment === '')
+    throw invalid(`${where}.entailment`, 'must name a pool that serves classify or rerank');
+  if (typeof label !== 'string' || label === '') throw invalid(`${where}.label`, 'must name a label of the model');
+  const timeoutMs = durationMs(timeout, `${where}.timeout`);
+  if (timeoutMs > MOST_VERIFIER_MS) throw invalid(`${where}.timeout`, `must be 10 s at most, not ${timeout}`);
+  return { entailment, label, timeoutMs };
 }
 
 function checkAgreement(agree: CacheAgreement | undefined, where: string, output: z.ZodType | undefined): void {

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../json.js';
+import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { agentOf } from '../plan/index.js';
 import type { Candidate, Explained, ExplainedStage, Valued } from './explain.js';
 import { spell } from './spell.js';
@@ -53,6 +53,7 @@ function stageText(stage: ExplainedStage, all: boolean): string[] {
     ...candidates.flatMap((each) => [candidateText(each), ...toolTexts(each)]),
     ...(policy.length > 0 ? ['  policy', ...values] : []),
     ...(cache || all ? [`  cache        ${cache ? cacheText(cache) : 'none'}`] : []),
+    ...verifierTexts(cache),
     ...(segment === undefined ? [] : [`  segment      ${segment}`]),
     ...(reserveMs === undefined ? [] : [`  reserve      ${spell(reserveMs)}`]),
     ...(leavesMs > 0 ? [`  leaves       ${spell(leavesMs)} of the deadline for the stages after it`] : []),
@@ -116,3 +117,11 @@ const cacheText = ({ kind, ttlMs, minSimilarity, embedder, negativeMs }: JsonObj
     ? `exact, for ${spell(Number(ttlMs))}${negativeMs === undefined ? '' : `, failures for ${spell(Number(negativeMs))}`}; a hit makes no call`
     : `semantic, for ${spell(Number(ttlMs))}, similarity ${number(minSimilarity)} by ${String(embedder)}; a hit calls no model`;
 const number = (value: Json | undefined): string => String(value);
+
+/** What a served verifier costs: its calls, and how long a lookup waits for one. */
+function verifierTexts({ verifier }: JsonObject = {}): string[] {
+  if (!isJsonObject(verifier)) return [];
+  const { entailment, timeoutMs } = verifier;
+  const most = `at most ${spell(Number(timeoutMs))}`;
+  return [`  verifier     ${String(entailment)}, one call of two pairs for a text near a cached one, ${most}`];
+}

@@ -101,6 +101,13 @@ const semanticCache = z.strictObject({
       z.strictObject({ by: z.literal('model'), model }),
     ])
     .optional(),
+  verifier: z
+    .strictObject({
+      entailment: model,
+      label: z.string().min(1),
+      timeoutMs: z.int().min(1).max(10_000).meta({ description: 'Longest wait for the model, in milliseconds' }),
+    })
+    .optional(),
   timely: z.literal(true).optional(),
 });
 const cache = z.discriminatedUnion('kind', [semanticCache, exactCache]);

@@ -252,8 +252,20 @@ export interface SemanticCachePlan extends CacheFreshness {
   /** Share of hits that are asked again to measure the error rate. Absent: 0.02. */
   readonly reask?: number;
   readonly agree?: CacheAgreement;
+  /** A served model that the verifier asks too. Absent: the small model of Millrace alone. */
+  readonly verifier?: CacheVerifier;
   /** Texts whose answer depends on when they are asked are cached too. */
   readonly timely?: true;
+}
+
+/** A served model that says how surely a text entails another. */
+export interface CacheVerifier {
+  /** Pool of the kind `classify` over two texts, or of the kind `rerank` whose scores are from 0 to 1. */
+  readonly entailment: string;
+  /** Of a classifier: the label of its scores that means entailment. */
+  readonly label: string;
+  /** Longest wait for it, in milliseconds; a lookup is then decided without it. */
+  readonly timeoutMs: number;
 }
 
 /** What a stage's cache reads beside the stage's input. */

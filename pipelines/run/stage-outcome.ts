@@ -11,13 +11,15 @@ export type CacheOutcome = 'off' | 'hit' | 'miss' | 'shared' | 'bypass';
 export type CachedBy = {
   /**
    * `exact`: the same text. `guard`: another form of it. `verifier`: a text that the verifier takes for the same, while the
-   * stage's measured error rate permits it.
+   * stage's measured error rate permits it. `entailment`: so does the verifier together with the model of entailment.
    */
-  readonly tier: 'exact' | 'guard' | 'verifier';
+  readonly tier: 'exact' | 'guard' | 'verifier' | 'entailment';
   /** Cosine of the embeddings of the two texts. */
   readonly similarity?: number;
   /** The verifier's score, from 0 to 1. */
   readonly score?: number;
+  /** How surely each of the two texts entails the other, the lesser of both; part of the score. */
+  readonly entailment?: number;
   /** Upper 90 % bound of the stage's error rate at that moment. */
   readonly bound?: number;
   /** The entry, for a report that it was wrong. */

@@ -125,13 +125,14 @@ export function buildProblem(input: PlannerInput): Problem {
 }
 
 /**
- * Embedders of caches and indexes are auxiliary: without a profile they are left out, with an assumption that says so.
+ * Embedders of caches and indexes, and verifiers of caches, are auxiliary: without a profile they are left out, with an
+ * assumption that says so.
  */
 function withoutUnprofiled(pipelines: readonly PipelineShape[], profiles: readonly ReadProfile[]) {
   const assumptions = pipelines.flatMap((pipeline) => pipeline.assumptions);
   const known = new Set(profiles.map(({ value }) => value.model));
   const kept = pipelines.map((pipeline) => {
-    const gone = (stage: StageShape) => stage.id.endsWith('.embed') && !known.has(stage.model);
+    const gone = ({ id, model }: StageShape) => /\.(?:embed|verify)$/.test(id) && !known.has(model);
     const places: number[] = [];
     const stages: StageShape[] = [];
     const behind: (readonly number[])[] = [];

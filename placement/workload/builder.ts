@@ -13,6 +13,8 @@ export interface AddedStage {
   readonly after: readonly string[];
   /** Pools of embedders that it calls first: of its cache, of its index. */
   readonly embedders: readonly string[];
+  /** Pool that its cache asks about a near text, behind the embedder. */
+  readonly verifier?: string | undefined;
   readonly attempts?: number;
   /** The stage whose stream it reads while it is made. */
   readonly streamFrom?: string | undefined;
@@ -52,11 +54,15 @@ export class ShapeBuilder {
     return this.#stages.length;
   }
 
-  add({ id, kind, model, after, embedders, attempts, streamFrom }: AddedStage): void {
+  add({ id, kind, model, after, embedders, verifier, attempts, streamFrom }: AddedStage): void {
     let waits = this.endsOf(after);
     for (const embedder of embedders) {
       // The embedding call of a cache or an index is a pool call like any other.
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
+    }
+    if (verifier !== undefined) {
+      waits = [this.#push({ ...UNSTATED, id: `${id}.verify`, model: verifier, after: waits })];
+      this.assume(`${id}: every run has a near text for its cache’s verifier (--assume ${id}.verify.share=0.3)`);
     }
     if (traitsOf({ kind })?.servedBy === 'pool' && !ELSEWHERE.has(kind)) {
       const from = this.#makerOf(streamFrom, after, waits);

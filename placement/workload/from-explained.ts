@@ -19,7 +19,9 @@ export const explainedSchema = z.object({
         streams: z
           .array(z.object({ edge: z.object({ from: z.string() }), collected: z.string().optional() }))
           .default([]),
-        cache: z.object({ embedder: z.string().optional() }).optional(),
+        cache: z
+          .object({ embedder: z.string().optional(), verifier: z.object({ entailment: z.string() }).optional() })
+          .optional(),
       }),
     )
     .min(1, 'no stages'),
@@ -57,6 +59,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       model: first?.model ?? '',
       after: [...after],
       embedders: [caching, embedder].filter((each) => typeof each === 'string'),
+      verifier: cache?.verifier?.entailment,
       streamFrom: streams.find(({ collected }) => collected === undefined)?.edge.from,
     });
     for (const [step, members] of inside) builder.define(step, builder.endsOf(members));

@@ -47,6 +47,7 @@ function addStage(stage: StagePlan, around: readonly string[], builder: ShapeBui
       ...(stage.cache?.kind === 'semantic' ? [stage.cache.embedder] : []),
       ...(isDefinedKind(stage.kind) ? [] : embedderOf(stage.with)),
     ],
+    ...(stage.cache?.kind === 'semantic' && { verifier: stage.cache.verifier?.entailment }),
     attempts: stage.policy.retry.attempts,
     streamFrom: streamsInto(stage).map(({ from }) => `${prefix}${from}`)[0],
   });

@@ -14,11 +14,22 @@ export interface Judged {
   readonly stage: string;
   /** Hash of what else the hits depend on: kind, model, embedder and verifier. */
   readonly of: string;
+  /**
+   * The model whose scores the verifier's are made with. Its hits have labels of their own beside those of the verifier
+   * alone: another model, or none, gives other scores.
+   */
+  readonly with?: {
+    readonly pool: string;
+    /** Hash of the model's identity and of how it is asked. */
+    readonly of: string;
+  };
 }
 
 export interface EvidenceState extends Verdict {
   /** Of the stage, as its latest label names it; absent without labels. */
   readonly stage?: string;
+  /** Pool of the model whose scores the verifier's are made with. */
+  readonly with?: string;
   readonly maxErrorRate: number;
   readonly steps: readonly Counts[];
   /** 90 % interval of the error rate of all judged hits up to the threshold. */
@@ -49,8 +60,10 @@ export class Evidence {
     this.#redis = redis;
   }
 
-  keyOf({ tenant, pipeline, stage, of }: Judged): string {
-    return `millrace:cache-evidence:{${keySegment(tenant)}}:${keySegment(pipeline)}:${keySegment(stage)}:${of}`;
+  keyOf({ with: other, ...judged }: Judged): string {
+    const { tenant, pipeline, stage, of } = judged;
+    const key = `millrace:cache-evidence:{${keySegment(tenant)}}:${keySegment(pipeline)}:${keySegment(stage)}:${of}`;
+    return other === undefined ? key : besides(key, other.of);
   }
 
   async state(judged: Judged, maxErrorRate: number): Promise<EvidenceState> {
@@ -72,13 +85,36 @@ export class Evidence {
     if (wrong) pipeline.hincrby(key, `k:${step}`, 1);
     if (served) pipeline.hset(key, 'drift', sum);
     pipeline.hset(key, 'stage', `${judged.pipeline}/${judged.stage}`, 'max', maxErrorRate);
+    const { with: other, ...alone } = judged;
+    if (other) {
+      const first = this.keyOf(alone);
+      pipeline.hset(key, 'with', other.pool).hset(first, `${WITH}${other.of}`, 1).pexpire(first, KEPT_MS);
+    }
     await pipeline.pexpire(key, KEPT_MS).exec();
   }
 
-  /** A caller says that a hit was wrong: the stage closes until new labels open it again; the error stays counted. */
-  async reportWrong(key: string, step: number): Promise<void> {
-    await reset(this.#redis, [key], String(step));
-    await this.#redis.pipeline().hincrby(key, 'reported', 1).pexpire(key, KEPT_MS).exec();
+  /**
+   * A caller says that a hit was wrong: the stage closes until new labels open it again; the error stays counted.
+   *
+   * @param key of the evidence without another model
+   * @param scored by what the hit was scored: the verifier alone, the verifier with another model, or, for a hit of the
+   *   guard, none of them: then all of the stage's evidence closes
+   */
+  async reportWrong(key: string, step: number, scored: 'alone' | 'with' | 'neither'): Promise<void> {
+    const others = scored === 'alone' ? [] : await this.#besides(key);
+    for (const each of scored === 'with' ? others : [key, ...others]) {
+      await reset(this.#redis, [each], String(step));
+      await this.#redis.pipeline().hincrby(each, 'reported', 1).pexpire(each, KEPT_MS).exec();
+    }
+  }
+
+  /** The evidence of a stage with other models, that has labels. */
+  async #besides(key: string): Promise<string[]> {
+    const others = (await this.#redis.hkeys(key))
+      .filter((field) => field.startsWith(WITH))
+      .map((field) => besides(key, field.slice(WITH.length)));
+    const exist = await Promise.all(others.map((other) => this.#redis.exists(other)));
+    return others.filter((_, i) => exist[i] === 1);
   }
 
   /** Counts a lookup, and whether it was a hit. */
@@ -106,6 +142,10 @@ export class Evidence {
   }
 }
 
+/** Fields of a stage's evidence that name what other evidence it has: the hash of each model that it was scored with. */
+const WITH = 'with:';
+const besides = (key: string, of: string): string => `${key}:${of}`;
+
 function stateOf(
   hash: Readonly<Record<string, string>>,
   maxErrorRate: number,
@@ -116,6 +156,7 @@ function stateOf(
   return {
     ...verdict,
     ...(hash.stage !== undefined && { stage: hash.stage }),
+    ...(hash.with !== undefined && { with: hash.with }),
     maxErrorRate,
     steps,
     interval: [lowerBound(verdict.counts, ALPHA), upperBound(verdict.counts, ALPHA)],

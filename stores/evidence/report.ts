@@ -25,9 +25,15 @@ export async function reportWrong(redis: Redis, tenant: string, { entry, tier, s
   await redis.call('VREM', `${prefix}:vectors`, id).catch(() => undefined);
   if (removed === 0) return false;
   if (judged?.startsWith(`millrace:cache-evidence:{${keySegment(tenant)}}:`))
-    await new Evidence(redis).reportWrong(judged, tier === 'verifier' ? (stepOf(score ?? 0) ?? 0) : 0);
+    await new Evidence(redis).reportWrong(judged, stepIn(tier, score), SCORED[tier]);
   return true;
 }
+
+/** The step of a hit; the guard's is the first. */
+const stepIn = (tier: CachedBy['tier'], score = 0): number => (SCORED[tier] === 'neither' ? 0 : (stepOf(score) ?? 0));
+
+/** What a hit was scored by. */
+const SCORED = { exact: 'neither', guard: 'neither', verifier: 'alone', entailment: 'with' } as const;
 
 function judgedIn(stored: string | null): string | undefined {
   if (stored === null) return undefined;

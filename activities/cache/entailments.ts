@@ -1,0 +1,244 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import type { CacheVerifier } from '../../pipelines/plan/index.js';
+import { limited } from '../../runtime/limited.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { CacheRequest } from './cache-key.js';
+import type { Entailment } from './entailment.js';
+
+export interface EntailmentsParts {
+  /** Throws if there is no such pool. Absent: no model of entailment is asked. */
+  readonly entailmentFor?: ((name: string, label: string) => Entailment) | undefined;
+  readonly metrics: Metrics;
+  /** Called when the model has not answered, or not with scores. */
+  readonly onFailure: (request: CacheRequest, error: unknown) => void;
+}
+
+/**
+ * Most characters of the two texts together. A model reads some 512 tokens of a pair and ignores the rest, in which the
+ * difference may be. A plain English text has no more tokens than characters, so that all of such a pair is read.
+ */
+const LONGEST = 500;
+/** Calls at once of one tenant at one pool, per worker: what a model that has become slow may hold up. */
+const MOST_AT_ONCE = 8;
+/** After so many failures in a row the model is not asked for a while. */
+const FAILURES = 3;
+const REST_MS = 10_000;
+/** How long the identity of a model is believed, in milliseconds. */
+const BELIEVED_MS = 10_000;
+/** Scores that a worker remembers: a pair has the same one until the model changes. */
+const MOST_KNOWN = 2_000;
+/** Tenants whose calls a worker counts. */
+const MOST_COUNTED = 10_000;
+/** Rounding of a server that computes with 16 bits. */
+const ROUNDING = 1e-3;
+
+/** The calls of one tenant at one pool. */
+interface Calls {
+  open: number;
+  /** Failures in a row. */
+  failed: number;
+  /** No call before, on the clock of `performance.now()`. */
+  restsUntil: number;
+}
+
+/** A call that several lookups wait for. */
+interface Flight {
+  readonly score: Promise<number>;
+  readonly own: AbortController;
+  waiting: number;
+}
+
+/**
+ * Asks models of entailment about pairs of texts, in both directions at once, and never longer than a lookup may wait. Where
+ * there is no score, the caller decides without one. Equal pairs at the same time are one call; a tenant's calls are bounded
+ * and, after failures, stop for ten seconds, for this tenant alone.
+ */
+export class Entailments {
+  readonly #parts: EntailmentsParts;
+  readonly #identities = new Map<string, { readonly value: string; readonly until: number }>();
+  readonly #calls = new Map<string, Calls>();
+  readonly #flights = new Map<string, Flight>();
+  /** By hash of the pair; the longest unused first. */
+  readonly #known = new Map<string, number>();
+
+  constructor(parts: EntailmentsParts) {
+    this.#parts = parts;
+  }
+
+  /** As `identity`, if it is known without asking. */
+  known({ entailment, label }: CacheVerifier): string | undefined {
+    const known = this.#identities.get(nameOf(entailment, label));
+    return known && performance.now() < known.until ? known.value : undefined;
+  }
+
+  /** Hash of the model and of how it is asked; undefined if it does not say in time. Throws the signal's reason. */
+  async identity(request: CacheRequest, verifier: CacheVerifier, signal: AbortSignal): Promise<string | undefined> {
+    const { entailment: pool, label, timeoutMs } = verifier;
+    const known = this.known(verifier);
+    if (known !== undefined) return known;
+    const calls = this.#callsOf(request, pool);
+    if (this.#rests(calls)) return this.#without(request, 'resting');
+    try {
+      const given = await limited(timeoutMs, signal, (own) => this.#model(pool, label).identity(own));
+      const value = jsonHash([given, label]).slice(0, 16);
+      if (this.#identities.size >= MOST_KNOWN) this.#identities.clear();
+      this.#identities.set(nameOf(pool, label), { value, until: performance.now() + BELIEVED_MS });
+      return value;
+    } catch (error) {
+      return this.#failed(request, calls, error, signal);
+    }
+  }
+
+  /**
+   * How surely each of the two texts entails the other: the lesser of both, from 0 to 1. Undefined if it is not known in
+   * time. Throws the signal's reason.
+   *
+   * @param identity the model's
+   */
+  async of(
+    request: CacheRequest,
+    verifier: CacheVerifier,
+    identity: string,
+    cached: string,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { entailment: pool, timeoutMs } = verifier;
+    if (cached.length + request.key.length > LONGEST) return this.#without(request, 'long');
+    const pair = jsonHash([request.tenant, pool, identity, cached, request.key]);
+    const known = this.#remembered(pair);
+    if (known !== undefined) {
+      this.#count(request, 'known');
+      return known;
+    }
+    const calls = this.#callsOf(request, pool);
+    if (this.#rests(calls)) return this.#without(request, 'resting');
+    if (calls.open >= MOST_AT_ONCE) return this.#without(request, 'busy');
+    calls.open += 1;
+    try {
+      const score = await limited(timeoutMs, signal, (own) => this.#joined(pair, request, verifier, cached, own));
+      calls.failed = 0;
+      this.#remember(pair, score);
+      this.#count(request, 'scored');
+      return score;
+    } catch (error) {
+      return this.#failed(request, calls, error, signal);
+    } finally {
+      calls.open -= 1;
+    }
+  }
+
+  /** The call for a pair, a new one or one that is under way. It ends early when nobody waits for it any more. */
+  #joined(
+    pair: string,
+    request: CacheRequest,
+    verifier: CacheVerifier,
+    cached: string,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const flight = this.#flights.get(pair) ?? this.#open(pair, request, verifier, cached);
+    flight.waiting += 1;
+    signal.addEventListener(
+      'abort',
+      () => {
+        flight.waiting -= 1;
+        if (flight.waiting > 0) return;
+        this.#landed(pair, flight);
+        flight.own.abort(signal.reason);
+      },
+      { once: true },
+    );
+    return flight.score;
+  }
+
+  #open(pair: string, request: CacheRequest, verifier: CacheVerifier, cached: string): Flight {
+    const own = new AbortController();
+    const score = this.#ask(request, verifier, cached, own.signal);
+    const flight = { score, own, waiting: 0 };
+    this.#flights.set(pair, flight);
+    const landed = () => this.#landed(pair, flight);
+    score.then(landed, landed);
+    return flight;
+  }
+
+  #landed(pair: string, flight: Flight): void {
+    if (this.#flights.get(pair) === flight) this.#flights.delete(pair);
+  }
+
+  async #ask(
+    request: CacheRequest,
+    { entailment: pool, label }: CacheVerifier,
+    cached: string,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { key, tenant, priority, queueMs } = request;
+    const claims = [
+      [cached, key],
+      [key, cached],
+    ] as const;
+    const given = await this.#model(pool, label).scores(claims, signal, { tenant, priority, queueMs });
+    if (given.length !== claims.length || !given.every(isScore))
+      throw new MillraceError('INVALID_OUTPUT', `the pool "${pool}" gives no score from 0 to 1 for each of two pairs`);
+    return Math.min(1, Math.max(0, Math.min(...given)));
+  }
+
+  #model(pool: string, label: string): Entailment {
+    const { entailmentFor } = this.#parts;
+    if (!entailmentFor) throw new MillraceError('MODEL_NOT_CONFIGURED', 'this host has no models of entailment');
+    return entailmentFor(pool, label);
+  }
+
+  #remembered(pair: string): number | undefined {
+    const score = this.#known.get(pair);
+    if (score !== undefined) this.#remember(pair, score);
+    return score;
+  }
+
+  #remember(pair: string, score: number): void {
+    this.#known.delete(pair);
+    this.#known.set(pair, score);
+    if (this.#known.size > MOST_KNOWN) for (const oldest of this.#known.keys()) return void this.#known.delete(oldest);
+  }
+
+  #callsOf({ tenant }: CacheRequest, pool: string): Calls {
+    const key = JSON.stringify([tenant, pool]);
+    const known = this.#calls.get(key);
+    if (known) return known;
+    if (this.#calls.size >= MOST_COUNTED) this.#calls.clear();
+    const calls = { open: 0, failed: 0, restsUntil: 0 };
+    this.#calls.set(key, calls);
+    return calls;
+  }
+
+  /** Whether a model rests after failures. The first lookup after the rest asks it, while the others go on without. */
+  #rests(calls: Calls): boolean {
+    if (calls.failed < FAILURES) return false;
+    if (performance.now() < calls.restsUntil) return true;
+    calls.restsUntil = performance.now() + REST_MS;
+    return false;
+  }
+
+  #failed(request: CacheRequest, calls: Calls, error: unknown, signal: AbortSignal): undefined {
+    // The caller has left: that says nothing about the model.
+    signal.throwIfAborted();
+    calls.failed += 1;
+    if (calls.failed === FAILURES) calls.restsUntil = performance.now() + REST_MS;
+    this.#parts.onFailure(request, error);
+    const late = error instanceof DOMException && error.name === 'TimeoutError';
+    return this.#without(request, late ? 'late' : 'failed');
+  }
+
+  #without(request: CacheRequest, outcome: 'long' | 'resting' | 'busy' | 'late' | 'failed'): undefined {
+    this.#count(request, outcome);
+    return undefined;
+  }
+
+  #count({ pipeline, stage }: CacheRequest, outcome: string): void {
+    this.#parts.metrics.cacheEntailments.inc({ pipeline, stage, outcome });
+  }
+}
+
+const nameOf = (pool: string, label: string): string => JSON.stringify([pool, label]);
+
+const isScore = (value: unknown): value is number =>
+  typeof value === 'number' && value >= -ROUNDING && value <= 1 + ROUNDING;

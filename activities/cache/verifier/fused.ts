@@ -1,0 +1,19 @@
+/** Incremented when the rule changes: labels of another one say nothing of this one's scores. */
+export const FUSION = 1;
+
+/** Neither of the two is believed to be surer than this: one of them alone must not decide. */
+const SUREST = 0.99;
+
+/**
+ * The verifier's score of a pair together with how surely its texts entail each other: the mean of their log odds (a
+ * logarithmic opinion pool with equal weights; Genest and Zidek, "Combining probability distributions", Statistical Science
+ * 1986). It rises with each of the two. Neither is calibrated to a stage's traffic, and nor is this: which scores are served
+ * is decided by labels of the stage.
+ */
+export const fused = (score: number, entailment: number): number =>
+  1 / (1 + Math.exp(-(logOdds(score) + logOdds(entailment)) / 2));
+
+function logOdds(probability: number): number {
+  const p = Math.min(SUREST, Math.max(1 - SUREST, probability));
+  return Math.log(p / (1 - p));
+}
