@@ -18,7 +18,7 @@ export interface EntailmentsParts {
  * Most characters of the two texts together. A model reads some 512 tokens of a pair and ignores the rest, in which the
  * difference may be. A plain English text has no more tokens than characters, so that all of such a pair is read.
  */
-const LONGEST = 500;
+export const LONGEST_PAIR = 500;
 /** Calls at once of one tenant at one pool, per worker: what a model that has become slow may hold up. */
 const MOST_AT_ONCE = 8;
 /** After so many failures in a row the model is not asked for a while. */
@@ -104,7 +104,7 @@ export class Entailments {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { entailment: pool, timeoutMs } = verifier;
-    if (cached.length + request.key.length > LONGEST) return this.#without(request, 'long');
+    if (cached.length + request.key.length > LONGEST_PAIR) return this.#without(request, 'long');
     const pair = jsonHash([request.tenant, pool, identity, cached, request.key]);
     const known = this.#remembered(pair);
     if (known !== undefined) {

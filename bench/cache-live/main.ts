@@ -4,10 +4,14 @@
  * function that returns the set's answer, so that both the labels of its shadow calls and the judgement of each hit come
  * from the set. In the middle the cache's store is killed; its supervisor starts it again, with what it had written to disk.
  *
- *   npm run bench:cache-live [-- --requests 2000] [--rate 0.05] [--seed N] [--data FILE] [--no-kill] [--json]
+ *   npm run bench:cache-live [-- --requests 2000] [--rate 0.05] [--seed N] [--seeds N] [--data FILE] [--no-kill] [--json]
  *
- * Exits with 1 if a request fails, a caller gets an answer that was made for another, the lower 90 % bound of the error
- * rate of hits on other texts is above the stated rate, or there is no hit after the kill. Ports from 7820.
+ * With `--seeds` such traffic is sent so often, each time with the next seed, by callers of tenants of its own, so that each
+ * seed begins with an empty cache and without labels; the store is killed only if `--kill` says so.
+ *
+ * Exits with 1 if a request fails, a caller gets an answer that was made for another, or there is no hit after the kill; if
+ * the lower 90 % bound of the error rate of hits on other texts is above the stated rate, or, with several seeds, if the
+ * error rate of more than a tenth of them is. Ports from 7820.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
@@ -20,10 +24,10 @@ import { issueKey } from '../../gateway/index.js';
 import { lowerBound, upperBound } from '../../stores/evidence/index.js';
 import { changeKeys } from '../../workers/keys/index.js';
 import { exchange, POST } from '../abuse/exchange.js';
-import { readPairs } from '../cache/pairs.js';
+import { type Pair, readPairs } from '../cache/pairs.js';
 import { ANSWERS, KEYS, settings } from './settings.js';
 import { type Asked, answersOf, CALLERS, type Caller, trafficOf } from './traffic.js';
-import { hitsAfter, isGood, isHit } from './verdict.js';
+import { hitsAfter, isGood, isHit, overSeeds } from './verdict.js';
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -31,8 +35,9 @@ const { values: options } = parseArgs({
     requests: { type: 'string', default: '2000' },
     rate: { type: 'string', default: '0.05' },
     seed: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '1' },
     data: { type: 'string', default: 'bench/cache/sets/developer.jsonl' },
-    kill: { type: 'boolean', default: true },
+    kill: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
@@ -40,9 +45,14 @@ const PIPELINES: Readonly<Record<string, string>> = { '0.02': 'help-2', '0.05': 
 const maxErrorRate = Number(options.rate);
 const pipeline = PIPELINES[`${maxErrorRate}`];
 const requests = Number(options.requests);
+const first = Number(options.seed);
+const seeds = Number(options.seeds);
+const kills = options.kill ?? seeds === 1;
 if (pipeline === undefined) throw new Error(`--rate is one of ${Object.keys(PIPELINES).join(', ')}`);
 if (!Number.isInteger(requests) || requests < 100 || requests > 20_000)
   throw new Error('--requests is a whole number from 100 to 20000');
+if (!Number.isInteger(seeds) || seeds < 1 || seeds > 1_000)
+  throw new Error('--seeds is a whole number from 1 to 1000');
 
 /** Requests at the same time: more than one, so that equal ones meet. */
 const TOGETHER = 6;
@@ -69,18 +79,23 @@ interface Answered extends Asked {
   readonly ms: number;
 }
 
-async function issueKeys(): Promise<Readonly<Record<Caller, string>>> {
+type Secrets = Readonly<Record<Caller, string>>;
+
+/** Keys of the callers of each seed. */
+async function issueKeys(): Promise<Secrets[]> {
   rmSync(KEYS, { force: true });
-  const issued = CALLERS.map((name) =>
-    issueKey({
-      name,
-      tenant: name === 'mallory' ? 'other' : 'team',
-      permissions: ['run', 'read'],
-      limits: { rate: { perSecond: 5_000 } },
-    }),
+  const all = Array.from({ length: seeds }, (_, i) =>
+    CALLERS.map((name) =>
+      issueKey({
+        name: `${name}-${i}`,
+        tenant: name === 'mallory' ? `other-${i}` : `team-${i}`,
+        permissions: ['run', 'read'],
+        limits: { rate: { perSecond: 5_000 } },
+      }),
+    ),
   );
-  await changeKeys(KEYS, () => issued.map(({ key }) => key), { create: true });
-  return Object.fromEntries(CALLERS.map((name, i) => [name, issued[i]?.secret])) as Record<Caller, string>;
+  await changeKeys(KEYS, () => all.flat().map(({ key }) => key), { create: true });
+  return all.map((issued) => Object.fromEntries(CALLERS.map((name, i) => [name, issued[i]?.secret])) as Secrets);
 }
 
 function killStore(): void {
@@ -90,7 +105,7 @@ function killStore(): void {
   note('killed the cache store');
 }
 
-async function ask(traffic: readonly Asked[], secrets: Readonly<Record<Caller, string>>) {
+async function ask(traffic: readonly Asked[], secrets: Secrets) {
   const agent = new Agent({ keepAlive: true, maxSockets: TOGETHER });
   const answered: Answered[] = [];
   const failed: string[] = [];
@@ -118,7 +133,7 @@ async function ask(traffic: readonly Asked[], secrets: Readonly<Record<Caller, s
   await Promise.all(
     Array.from({ length: TOGETHER }, async () => {
       for (let at = next++; at < traffic.length; at = next++) {
-        if (options.kill && at === Math.floor(traffic.length / 2)) killStore();
+        if (kills && at === Math.floor(traffic.length / 2)) killStore();
         await one(at).catch((error: unknown) => failed.push(String(error)));
       }
     }),
@@ -156,7 +171,7 @@ const rounded = (value: number): number => Number(value.toFixed(4));
 const percentile = (values: readonly number[], p: number): number =>
   rounded([...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? 0);
 
-async function main() {
+async function main(): Promise<{ readonly good: boolean }> {
   const pairs = readPairs(options.data);
   const answers = answersOf(pairs);
   await down(settings);
@@ -168,30 +183,47 @@ async function main() {
     settings,
     parts: ['temporal', 'redis', 'redis-index', 'redis-cache', 'triton', 'worker', 'gateway'],
   });
+  const results: Awaited<ReturnType<typeof judgeSeed>>[] = [];
+  for (const [i, own] of secrets.entries()) {
+    const result = await judgeSeed(pairs, answers, own, first + i);
+    if (seeds === 1) return result;
+    const { seed, errorRate, hitRate, failed, foreign } = result;
+    note(`seed ${seed}: error rate ${errorRate}, hit rate ${hitRate}, ${failed} failed, ${foreign} foreign`);
+    results.push(result);
+  }
+  return { requests, maxErrorRate, ...overSeeds(results, maxErrorRate), load: rounded(loadavg()[0] as number) };
+}
+
+async function judgeSeed(
+  pairs: readonly Pair[],
+  answers: ReadonlyMap<string, number>,
+  secrets: Secrets,
+  seed: number,
+) {
   const began = performance.now();
-  const { answered, failed } = await ask(trafficOf(pairs, requests, Number(options.seed)), secrets);
+  const { answered, failed } = await ask(trafficOf(pairs, requests, seed), secrets);
   const seconds = (performance.now() - began) / 1_000;
   const { by, foreign, possible, wrong } = judge(answered, answers);
   const count = (tiers: readonly string[], which: 'right' | 'wrong') =>
     tiers.reduce((sum, tier) => sum + (by[tier]?.[which] ?? 0), 0);
-  const tiers = ['guard', 'verifier'];
+  const tiers = ['guard', 'verifier', 'entailment'];
   const labels = { labels: count(tiers, 'right') + count(tiers, 'wrong'), wrong: count(tiers, 'wrong') };
   const interval = [labels.labels === 0 ? 0 : lowerBound(labels), upperBound(labels)].map(rounded);
   const hits = answered.filter(isHit);
   const measured = {
-    ...{ requests, maxErrorRate, foreign, failed: failed.length, killed: options.kill },
+    ...{ requests, maxErrorRate, foreign, failed: failed.length, killed: kills },
     ...{ least: interval[0] as number, hits: hits.map(({ at }) => at) },
   };
   return {
     requests,
     maxErrorRate,
-    seed: Number(options.seed),
+    seed,
     failed: failed.length,
     /** Requests about a subject that the same caller had asked about. */
     possible,
     by,
     /** Hits after the store was killed. */
-    hitsAfterKill: options.kill ? hitsAfter(measured) : null,
+    hitsAfterKill: kills ? hitsAfter(measured) : null,
     hitRate: rounded(hits.length / Math.max(1, possible)),
     /** Of hits on other texts, which `maxErrorRate` is about. */
     errorRate: rounded(labels.wrong / Math.max(1, labels.labels)),

@@ -1,5 +1,6 @@
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
 import { isTimely } from '../../activities/cache/timely.js';
+import { fused } from '../../activities/cache/verifier/fused.js';
 import { scoreOf } from '../../activities/cache/verifier/verifier.js';
 import { type Counts, lowerBound, STEPS, stepOf, upperBound, verdictOf } from '../../stores/evidence/index.js';
 import type { Pair } from './pairs.js';
@@ -61,12 +62,18 @@ export interface Scored extends Pair {
   readonly step: number | undefined;
 }
 
-export function scored(pair: Pair, similarity: number, minSimilarity: number): Scored {
+/** @param entailment what a model of entailment says of the pair, where the verifier asks one */
+export function scored(pair: Pair, similarity: number, minSimilarity: number, entailment?: number): Scored {
   const found = differenceOf(pair.a, pair.b);
   const near = similarity >= minSimilarity && !isTimely(pair.a) && !isTimely(pair.b);
-  const step = !near ? undefined : found === undefined ? 0 : stepOf(scoreOf(pair.a, pair.b, found, similarity));
-  return { ...pair, similarity, step };
+  if (!near || found?.soft === false) return { ...pair, similarity, step: undefined };
+  if (found === undefined) return { ...pair, similarity, step: 0 };
+  const score = scoreOf(pair.a, pair.b, found, similarity);
+  return { ...pair, similarity, step: stepOf(entailment === undefined ? score : fused(score, entailment)) };
 }
+
+/** Whether a verifier is asked about two texts. */
+export const isSoft = ({ a, b }: Pair): boolean => differenceOf(a, b)?.soft === true;
 
 export interface Splits {
   readonly splits: number;

@@ -1,5 +1,6 @@
 import type { CacheRequest, SemanticCache } from '../../activities/cache/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { CacheVerifier } from '../../pipelines/plan/index.js';
 import type { Judged } from './judge.js';
 import type { Pair } from './pairs.js';
 import { seeded, shuffled } from './seeded.js';
@@ -10,6 +11,13 @@ export interface Live {
   readonly tiers: Readonly<Record<string, number>>;
 }
 
+export interface LiveOptions {
+  readonly tenant: string;
+  readonly maxErrorRate?: number;
+  readonly verifier?: CacheVerifier | undefined;
+  readonly seed?: number;
+}
+
 /**
  * Stores `a`, asks `b`: the whole way through the cache. Each pair has a principal of its own, so that no pair sees the
  * answers of another; all of them are one stage, whose labels come from the set. With `maxErrorRate` the first half, in
@@ -18,7 +26,7 @@ export interface Live {
 export async function askLive(
   cache: SemanticCache,
   pairs: readonly Pair[],
-  { tenant, maxErrorRate, seed = 1 }: { tenant: string; maxErrorRate?: number; seed?: number },
+  { tenant, maxErrorRate, verifier, seed = 1 }: LiveOptions,
 ): Promise<Live> {
   const order = maxErrorRate === undefined ? pairs : shuffled(pairs, seeded(seed));
   const from = maxErrorRate === undefined ? 0 : Math.floor(order.length / 2);
@@ -27,7 +35,7 @@ export async function askLive(
   for (const [i, pair] of order.entries()) {
     const ask = (key: string, output: JsonObject) =>
       cache.through(
-        { ...REQUEST, tenant, principal: `pair-${i}`, key, maxErrorRate },
+        { ...REQUEST, tenant, principal: `pair-${i}`, key, maxErrorRate, verifier },
         async () => output,
         new AbortController().signal,
       );

@@ -2,9 +2,10 @@
  * The semantic cache on labelled pairs: `a` is stored, `b` is asked. Every `*.jsonl` of a folder goes through the cache
  * on real Redis and real embeddings, with the guard alone and with the verifier that half of the set's labels certified
  * for each error rate; beside the best static cosine threshold in hindsight and the default thresholds of other caches,
- * emulated on the same embeddings.
+ * emulated on the same embeddings. With `--nli` also with a verifier that asks a model of entailment: a pool of a models
+ * file, such as one on a Triton of your own.
  *
- *   npm run bench:cache [-- --json] [--data FOLDER] [--splits N]
+ *   npm run bench:cache [-- --json] [--data FOLDER] [--splits N] [--nli POOL --models FILE [--label LABEL]]
  *   npm run bench:cache -- make     writes the developer's set and the training pairs
  *   npm run bench:cache -- train    trains the verifier on the training pairs
  */
@@ -13,14 +14,16 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { type Embedder, SemanticCache } from '../../activities/cache/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
+import type { CacheVerifier } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { composeStages, embedderOf } from '../../workers/compose.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
 import { environmentOf } from '../own-stack.js';
-import { bestThreshold, byKind, type Figures, figuresOf, inSplits, scored } from './judge.js';
+import { bestThreshold, byKind, type Figures, figuresOf, inSplits, type Scored, scored } from './judge.js';
 import { askLive, REQUEST } from './live.js';
 import { makePairs } from './make-pairs.js';
+import { type Nli, openNli } from './nli.js';
 import { type Pair, readSets } from './pairs.js';
 import { train } from './train.js';
 
@@ -30,8 +33,13 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean' },
     data: { type: 'string', default: 'bench/cache/sets' },
     splits: { type: 'string', default: '100' },
+    nli: { type: 'string' },
+    models: { type: 'string' },
+    label: { type: 'string', default: 'entailment' },
   },
 });
+if ((options.nli === undefined) !== (options.models === undefined))
+  throw new Error('--nli names a pool of the models file that --models names: give both');
 
 const settings = readSettings(environmentOf({ name: 'bench-cache', portBase: 7780 }));
 const DELTAS = [0.02, 0.05, 0.1];
@@ -53,8 +61,14 @@ function remembering(embedder: Embedder): Embedder {
 
 async function main(): Promise<unknown> {
   if (positionals[0] === 'make') return makePairs();
-  await up({ settings, parts: ['redis', 'redis-index', 'redis-cache', 'triton'] });
   const logger = pino({ level: 'warn' }, pino.destination(2));
+  const metrics = createMetrics();
+  const { nli: pool, models, label } = options;
+  const nli =
+    pool !== undefined && models !== undefined
+      ? await openNli(settings, { models, pool, label, metrics, logger })
+      : undefined;
+  await up({ settings, parts: ['redis', 'redis-index', 'redis-cache', 'triton'] });
   const stages = await composeStages(settings, logger);
   const redis = openStore(settings, 'cache', logger);
   try {
@@ -65,16 +79,23 @@ async function main(): Promise<unknown> {
       return (one as Float32Array).reduce((sum, value, i) => sum + value * (other?.[i] ?? 0), 0);
     };
     if (positionals[0] === 'train') return await train(similarityOf);
-    const cache = new SemanticCache({ redis, embedderFor: () => embedder, metrics: createMetrics(), logger });
+    const cache = new SemanticCache({
+      redis,
+      embedderFor: () => embedder,
+      ...(nli && { entailmentFor: () => nli.entailment }),
+      metrics,
+      logger,
+    });
     const sets: Record<string, unknown> = {};
     const rivals: Record<string, Record<string, Figures>> = {};
     for (const [name, pairs] of readSets(options.data)) {
-      const own = await judgeSet(cache, name, pairs, similarityOf);
+      const own = await judgeSet(cache, name, pairs, { similarityOf, nli });
       sets[name] = own.set;
       rivals[name] = own.rivals;
     }
     return { sets, rivals, load: Number((loadavg()[0] as number).toFixed(1)) };
   } finally {
+    nli?.close();
     redis.disconnect();
     await stages.close();
     await down(settings);
@@ -85,20 +106,24 @@ async function judgeSet(
   cache: SemanticCache,
   name: string,
   pairs: readonly Pair[],
-  similarityOf: (a: string, b: string) => Promise<number>,
+  { similarityOf, nli }: { similarityOf: (a: string, b: string) => Promise<number>; nli: Nli | undefined },
 ): Promise<{ set: unknown; rivals: Record<string, Figures> }> {
   const tenant = `bench-${process.pid}-${name.replace(/\W/g, '-')}`;
   const { judged } = await askLive(cache, pairs, { tenant });
   const all = await Promise.all(
     pairs.map(async (pair) => scored(pair, await similarityOf(pair.a, pair.b), REQUEST.minSimilarity)),
   );
+  const said = await nli?.of(pairs);
+  const withNli = said && all.map((pair, i) => scored(pair, pair.similarity, REQUEST.minSimilarity, said[i]));
   const certified: Record<string, unknown> = {};
   for (const delta of DELTAS) {
-    const live = await askLive(cache, pairs, { tenant: `${tenant}-${delta}`, maxErrorRate: delta });
     certified[`${delta}`] = {
-      live: { ...figuresOf(live.judged), tiers: live.tiers },
-      splits: inSplits(all, delta, Number(options.splits)),
+      ...(await certifiedAt(cache, all, { tenant, delta })),
       bestThreshold: bestThreshold(all, delta),
+      ...(nli &&
+        withNli && {
+          nli: await certifiedAt(cache, withNli, { tenant: `${tenant}-nli`, delta, verifier: nli.verifier }),
+        }),
     };
   }
   const rivals = Object.fromEntries(
@@ -108,6 +133,19 @@ async function judgeSet(
     ]),
   );
   return { set: { ...figuresOf(judged), kinds: byKind(judged), certified }, rivals };
+}
+
+/** The figures of one error rate. */
+async function certifiedAt(
+  cache: SemanticCache,
+  pairs: readonly Scored[],
+  { tenant, delta, verifier }: { tenant: string; delta: number; verifier?: CacheVerifier },
+) {
+  const live = await askLive(cache, pairs, { tenant: `${tenant}-${delta}`, maxErrorRate: delta, verifier });
+  return {
+    live: { ...figuresOf(live.judged), tiers: live.tiers },
+    splits: inSplits(pairs, delta, Number(options.splits)),
+  };
 }
 
 const result = await main();
