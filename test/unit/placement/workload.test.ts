@@ -8,8 +8,8 @@ import {
   ragAnswer,
   voiceAssistant,
 } from '../../../pipelines/catalog/index.js';
-import { chat, code, codeStream, pipeline, streamOf, synthesize } from '../../../pipelines/index.js';
-import { explain } from '../../../pipelines/inspect/index.js';
+import { chat, code, codeStream, pipeline, semantic, streamOf, synthesize } from '../../../pipelines/index.js';
+import { explain, explanationText } from '../../../pipelines/inspect/index.js';
 import { type PipelineShape, readPipelineShape, shapeOf, withAssumptions } from '../../../placement/workload/index.js';
 import { examples } from './reference-examples.js';
 import { refusal } from './refusal.js';
@@ -123,6 +123,25 @@ describe('the shape of a pipeline', () => {
       expect.arrayContaining([
         voiceAssistant.plan.stages.flatMap((s) => ('policy' in s ? [s.policy.retry.attempts] : []))[0],
       ]),
+    );
+  });
+
+  it('has the model that a cache’s verifier asks, behind the embedder, from a plan and from what explain prints', () => {
+    const cached = pipeline('cached', { input: z.object({ text: sentence }) }, ({ input, stage }) => {
+      const cache = semantic({ key: input.text, maxErrorRate: 0.05, verifier: { entailment: 'nli' } });
+      return { text: stage('answer', chat({ model: 'assistant' }), { prompt: input.text }, { cache }).text };
+    });
+    const expected = [
+      '- > answer.embed (minilm)',
+      'answer.embed > answer.verify (nli)',
+      'answer.verify > answer (assistant)',
+    ];
+    expect(edges(shapeOf(cached.plan))).toEqual(expected);
+    expect(shapeOf(cached.plan).assumptions.join()).toContain('--assume answer.verify.share=0.3');
+    const explained = explain(cached, SEGMENTS, () => undefined);
+    expect(edges(readPipelineShape(JSON.stringify(explained), 'e.json'))).toEqual(expected);
+    expect(explanationText(explained)).toContain(
+      'verifier     nli, one call of two pairs for a text near a cached one, at most 500ms',
     );
   });
 

@@ -116,6 +116,44 @@ const POLICIES: readonly Case[] = [
     () => policy({ cache: semantic({ key: 'x' as Anything, agree: { by: 'fields', fields: ['txet'] } }) }),
   ],
   [
+    'a verifier without an error rate',
+    'a.cache.verifier',
+    /only with maxErrorRate/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, verifier: { entailment: 'nli' } }) }),
+  ],
+  [
+    'a verifier without a pool',
+    'a.cache.verifier.entailment',
+    /must name a pool/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, maxErrorRate: 0.05, verifier: { entailment: '' } }) }),
+  ],
+  [
+    'a misspelt option of a verifier',
+    'a.cache.verifier.labels',
+    /known: entailment, label, timeout/,
+    () =>
+      policy({
+        cache: semantic({
+          key: 'x' as Anything,
+          maxErrorRate: 0.05,
+          verifier: { entailment: 'nli', labels: [] } as Anything,
+        }),
+      }),
+  ],
+  [
+    'a verifier that nobody would wait for',
+    'a.cache.verifier.timeout',
+    /10 s at most/,
+    () =>
+      policy({
+        cache: semantic({
+          key: 'x' as Anything,
+          maxErrorRate: 0.05,
+          verifier: { entailment: 'nli', timeout: '1m' },
+        }),
+      }),
+  ],
+  [
     'a misspelt option of a cache',
     'a.cache.tll',
     /known: kind, ttl/,

@@ -69,6 +69,19 @@ const MISPLACED: readonly Misplaced[] = [
     () => known(ask, PROMPT, { cache: semantic({ key: 'x' as unknown as Ref<string>, embedder: 'bge' }) }),
   ],
   [
+    'a cache’s verifier whose pool scores no pairs',
+    'a.cache.verifier.entailment',
+    /serves embed stages, not classify or rerank/,
+    () =>
+      known(ask, PROMPT, {
+        cache: semantic({
+          key: 'x' as unknown as Ref<string>,
+          maxErrorRate: 0.05,
+          verifier: { entailment: 'minilm' },
+        }),
+      }),
+  ],
+  [
     'an index’s embedder without a pool',
     'a.embedder',
     /"bge"/,

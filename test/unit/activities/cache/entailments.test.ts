@@ -1,0 +1,280 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Entailments } from '../../../../activities/cache/entailments.js';
+import { type Claim, type Entailment, entailmentOf } from '../../../../activities/cache/index.js';
+import type { Backend, Call } from '../../../../activities/connectors/connector.js';
+import type { Pools } from '../../../../activities/pools/index.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import { createMetrics } from '../../../../telemetry/metrics.js';
+import { never, request } from '../../../support/caches.js';
+
+const verifier = { entailment: 'nli', label: 'entailment', timeoutMs: 500 };
+const asked = (key: string, tenant = 'acme') => request(key, { tenant, maxErrorRate: 0.05, verifier });
+
+type Answer = (claims: readonly Claim[], signal: AbortSignal) => readonly unknown[] | Promise<readonly unknown[]>;
+
+/** Entailments of a model that a script stands for. */
+function open(answer: Answer, identity: () => Promise<string> = async () => 'weights-1') {
+  const sent: { claims: readonly Claim[]; tenant: string }[] = [];
+  const failures: unknown[] = [];
+  const model: Entailment = {
+    identity,
+    async scores(claims, signal, { tenant }) {
+      sent.push({ claims, tenant });
+      return answer(claims, signal);
+    },
+  };
+  const metrics = createMetrics();
+  const onFailure = (_: unknown, error: unknown) => void failures.push(error);
+  const entailments = new Entailments({ entailmentFor: () => model, metrics, onFailure });
+  return {
+    entailments,
+    sent,
+    failures,
+    of: (cached: string, key: string, tenant?: string, signal = never()) =>
+      entailments.of(asked(key, tenant), verifier, 'weights-1', cached, signal),
+    async outcomes() {
+      const { values } = await metrics.cacheEntailments.get();
+      return Object.fromEntries(values.map(({ labels, value }) => [labels.outcome, value]));
+    },
+  };
+}
+
+/** A model that answers only when its call is aborted. */
+const silent: Answer = (_, signal) =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+
+describe('what a model of entailment says of two texts', () => {
+  it('is asked for in both directions by one call, and is the lesser of both', async () => {
+    const { of, sent, outcomes } = open((claims) => claims.map(([premise]) => (premise === 'A dog?' ? 0.9 : 0.3)));
+    expect(await of('A dog?', 'A brown dog?')).toBe(0.3);
+    expect(sent).toEqual([
+      {
+        claims: [
+          ['A dog?', 'A brown dog?'],
+          ['A brown dog?', 'A dog?'],
+        ],
+        tenant: 'acme',
+      },
+    ]);
+    expect(await outcomes()).toEqual({ scored: 1 });
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ['no score', []],
+    ['one score for two directions', [0.9]],
+    ['a score too many', [0.9, 0.9, 0.9]],
+    ['NaN', [Number.NaN, 0.9]],
+    ['infinity', [0.9, Number.POSITIVE_INFINITY]],
+    ['a text', ['0.9', 0.9]],
+    ['nothing', [undefined, null]],
+    ['a logit', [4.2, 0.9]],
+    ['less than 0', [-0.2, 0.9]],
+  ])('is nothing where the model gives %s', async (_, scores) => {
+    const { of, failures, outcomes } = open(() => scores);
+    expect(await of('A', 'B')).toBeUndefined();
+    expect(failures).toMatchObject([{ code: 'INVALID_OUTPUT' }]);
+    expect(await outcomes()).toEqual({ failed: 1 });
+  });
+
+  it('may be rounded', async () => {
+    const { of } = open(() => [1.0004, 1.0002]);
+    expect(await of('A', 'B')).toBe(1);
+  });
+
+  it('is not asked for of texts that the model would not read to their end', async () => {
+    const { of, sent, outcomes } = open(() => [1, 1]);
+    expect(await of('x'.repeat(251), 'y'.repeat(250))).toBeUndefined();
+    expect(await of('x'.repeat(250), 'y'.repeat(250))).toBe(1);
+    expect(sent).toHaveLength(1);
+    expect(await outcomes()).toEqual({ long: 1, scored: 1 });
+  });
+
+  it('is asked for once: equal pairs at the same time share a call, later ones its score', async () => {
+    const waiting: ((scores: readonly number[]) => void)[] = [];
+    const { of, sent, outcomes } = open(() => new Promise((resolve) => waiting.push(resolve)));
+    const both = [of('A', 'B'), of('A', 'B')];
+    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    waiting[0]?.([0.8, 0.7]);
+    expect(await Promise.all(both)).toEqual([0.7, 0.7]);
+    expect(await of('A', 'B')).toBe(0.7);
+    expect(sent).toHaveLength(1);
+    expect(await outcomes()).toEqual({ scored: 2, known: 1 });
+    // Another tenant's call is its own.
+    const other = of('A', 'B', 'other');
+    await vi.waitFor(() => expect(waiting).toHaveLength(2));
+    waiting[1]?.([0.8, 0.7]);
+    expect(await other).toBe(0.7);
+  });
+
+  it('goes on for those who wait when one of them leaves, and ends when all have left', async () => {
+    const signals: AbortSignal[] = [];
+    const { of, failures } = open((claims, signal) => {
+      signals.push(signal);
+      return silent(claims, signal);
+    });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const calls = [of('A', 'B', 'acme', first.signal), of('A', 'B', 'acme', second.signal)];
+    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    const reason = new Error('cancelled');
+    first.abort(reason);
+    await expect(calls[0]).rejects.toBe(reason);
+    expect(signals[0]?.aborted).toBe(false);
+    second.abort(reason);
+    await expect(calls[1]).rejects.toBe(reason);
+    expect(signals[0]?.aborted).toBe(true);
+    // Who leaves says nothing about the model.
+    expect(failures).toEqual([]);
+  });
+
+  it('has an identity that is asked for every ten seconds at most, and depends on the label', async () => {
+    let asks = 0;
+    const { entailments } = open(
+      () => [1, 1],
+      async () => {
+        asks += 1;
+        return 'weights';
+      },
+    );
+    expect(entailments.known(verifier)).toBeUndefined();
+    const identity = (label: string) => entailments.identity(asked('A'), { ...verifier, label }, never());
+    const first = await identity('entailment');
+    expect(await identity('entailment')).toBe(first);
+    expect(entailments.known({ ...verifier, timeoutMs: 1 })).toBe(first);
+    expect(asks).toBe(1);
+    expect(await identity('duplicate')).not.toBe(first);
+  });
+});
+
+describe('a model of entailment that fails', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  const late = async <T>(work: Promise<T>): Promise<T> => {
+    await vi.advanceTimersByTimeAsync(500);
+    return work;
+  };
+
+  it('is waited for no longer than its limit, and its call ends', async () => {
+    const signals: AbortSignal[] = [];
+    const { of, outcomes } = open((claims, signal) => {
+      signals.push(signal);
+      return silent(claims, signal);
+    });
+    expect(await late(of('A', 'B'))).toBeUndefined();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(await outcomes()).toEqual({ late: 1 });
+  });
+
+  it('is not waited for by an identity that never comes', async () => {
+    const { entailments } = open(
+      () => [1, 1],
+      () => new Promise<string>(() => undefined),
+    );
+    expect(await late(entailments.identity(asked('A'), verifier, never()))).toBeUndefined();
+  });
+
+  it('rests for ten seconds after three failures, for the tenant that has them; then one lookup tries it', async () => {
+    let works = false;
+    const { of, sent, outcomes } = open((claims) => {
+      if (works) return claims.map(() => 0.9);
+      throw new MillraceError('BACKEND_RATE_LIMITED', 'too many calls');
+    });
+    for (const key of ['B', 'C', 'D', 'E', 'F']) expect(await of('A', key)).toBeUndefined();
+    expect(sent).toHaveLength(3);
+    expect(await outcomes()).toEqual({ failed: 3, resting: 2 });
+    works = true;
+    expect(await of('A', 'B', 'other')).toBe(0.9);
+    expect(await of('A', 'B')).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await Promise.all([of('A', 'B'), of('A', 'C')])).toEqual([0.9, undefined]);
+    expect(await of('A', 'C')).toBe(0.9);
+  });
+
+  it('holds up eight lookups of a tenant at most, and none of another one', async () => {
+    const { of, sent, outcomes } = open(silent);
+    const held = Array.from({ length: 8 }, (_, i) => of('A', `B${i}`));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await of('A', 'C')).toBeUndefined();
+    expect(await outcomes()).toEqual({ busy: 1 });
+    const other = of('A', 'C', 'other');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent.map(({ tenant }) => tenant)).toEqual([...Array(8).fill('acme'), 'other']);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await Promise.all([...held, other])).toEqual(Array(9).fill(undefined));
+  });
+});
+
+describe('a pool of a model of entailment', () => {
+  const CLAIMS = [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const;
+  async function asks(kind: string, output: JsonObject) {
+    const calls: unknown[] = [];
+    const used: unknown[] = [];
+    const backend = {
+      invoke: async (call: Call) => {
+        calls.push(call);
+        return { output };
+      },
+    } as unknown as Backend;
+    const pool = {
+      answersAs: async () => 'nli=triton/deberta@1',
+      use: (work: (backend: Backend, at: object, signal: AbortSignal) => unknown, options: object) => {
+        used.push(options);
+        return work(backend, { kind, model: 'deberta', url: 'u', device: 'd' }, never());
+      },
+    };
+    const model = entailmentOf({ get: () => pool } as unknown as Pools, 'nli', 'ENTAILMENT');
+    const scores = await model.scores(CLAIMS, never(), { tenant: 'acme', priority: 'interactive' });
+    return { scores, calls, used, identity: await model.identity(never()) };
+  }
+
+  it('that classifies gets both directions in one call of the tenant’s, and is read by the label', async () => {
+    const results = [{ scores: { ENTAILMENT: 0.9, NEUTRAL: 0.1 } }, { scores: { ENTAILMENT: 0.4, NEUTRAL: 0.6 } }];
+    const { scores, calls, used, identity } = await asks('classify', { results });
+    expect(scores).toEqual([0.9, 0.4]);
+    expect(identity).toBe('nli=triton/deberta@1');
+    expect(used).toMatchObject([{ tenant: 'acme', priority: 'interactive' }]);
+    expect(calls).toEqual([
+      {
+        kind: 'classify',
+        model: 'deberta',
+        with: { labels: ['ENTAILMENT'] },
+        input: {
+          pairs: [
+            { text: 'a', textPair: 'b' },
+            { text: 'b', textPair: 'a' },
+          ],
+        },
+      },
+    ]);
+  });
+
+  it('that reranks gets queries', async () => {
+    const { scores, calls } = await asks('rerank', { scores: [0.2, 0.3] });
+    expect(scores).toEqual([0.2, 0.3]);
+    expect(calls).toMatchObject([
+      {
+        kind: 'rerank',
+        input: {
+          pairs: [
+            { query: 'a', text: 'b' },
+            { query: 'b', text: 'a' },
+          ],
+        },
+      },
+    ]);
+  });
+
+  it.each<JsonObject>([{}, { results: 'none' }, { results: [null, { scores: null }] }])(
+    'gives no score by the output %j',
+    async (output) => {
+      expect((await asks('classify', output)).scores.every((score) => score === undefined)).toBe(true);
+    },
+  );
+});
