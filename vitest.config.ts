@@ -50,6 +50,7 @@ const BUSY = files([
   'integration/live-audio',
   'integration/catalogue',
   'integration/certified-cache',
+  'integration/cache-entailment',
   'integration/voice-round-trip',
   'integration/mcp',
   'integration/cached-runs',

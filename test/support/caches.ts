@@ -4,6 +4,7 @@ import {
   type CacheRequest,
   type CacheTimeouts,
   type Embedder,
+  type Entailment,
   ExactCache,
   SemanticCache,
   VectorCache,
@@ -43,12 +44,12 @@ export function openCache(
   embedder: Embedder,
   timeouts: Partial<CacheTimeouts> = {},
   tenantBytesPerHour?: number,
-  more: { heldBytes?: number; principalBytesPerHour?: number; judge?: Judge } = {},
+  more: { heldBytes?: number; principalBytesPerHour?: number; judge?: Judge; entailment?: Entailment } = {},
 ): TestCache {
   const { logger, warnings } = recordingLogger();
   const metrics = createMetrics();
   const budget = new Budget(redis, more.heldBytes ?? 0);
-  const { principalBytesPerHour, judge } = more;
+  const { principalBytesPerHour, judge, entailment } = more;
   const allowances = { tenantBytesPerHour, principalBytesPerHour };
   const parts = { redis, metrics, logger, ...allowances, budget };
   return {
@@ -56,6 +57,7 @@ export function openCache(
       ...parts,
       embedderFor: () => embedder,
       ...(judge && { judgeFor: () => judge }),
+      ...(entailment && { entailmentFor: () => entailment }),
       timeouts: { embedMs: EMBED_MS, ...timeouts },
     }),
     exact: new ExactCache({ ...parts, ...(timeouts.leaseMs !== undefined && { leaseMs: timeouts.leaseMs }) }),

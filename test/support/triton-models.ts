@@ -8,7 +8,7 @@ const FOLDER = fileURLToPath(new URL('../fixtures/triton-models/', import.meta.u
 /** A Python model is loaded in a second; a loaded machine takes many of them. */
 const LOAD_MS = 60_000;
 
-/** Models that show what the embedded ones do not: tensors of others, many responses, sequences, an ensemble, a call that is late. */
+/** Models that show what the embedded ones do not: tensors of others, many responses, sequences, an ensemble, a call that is late, pairs. */
 export type TestModel =
   | 'every-type'
   | 'countdown'
@@ -20,7 +20,8 @@ export type TestModel =
   | 'streaming-voice'
   | 'chapters'
   | 'text-generator'
-  | 'finder';
+  | 'finder'
+  | 'nli-table';
 
 /** The folder of the tests' Triton. */
 const repository = () =>
