@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Api } from './api.js';
-import { takesTextPair } from './joined.js';
+import { needsTextPair } from './joined.js';
 
 interface Canary {
   readonly input: JsonObject;
@@ -24,5 +24,5 @@ export function canaryOf(kind: string, api: Api): Canary | undefined {
   const { canary, job, objects } = api;
   if (canary) return { input: canary.input as JsonObject, with: (canary.with ?? {}) as JsonObject };
   if (job || objects) return undefined;
-  return kind === 'classify' && takesTextPair(api) ? TWO_TEXTS : SMALLEST[kind];
+  return kind === 'classify' && needsTextPair(api) ? TWO_TEXTS : SMALLEST[kind];
 }

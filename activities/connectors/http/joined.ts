@@ -32,6 +32,10 @@ export function takesTextPair(api: Api): boolean {
   return api.kind === 'classify' && ['/pairs', '/input/textPair', '/given/textPair'].some(sees);
 }
 
+/** Whether it cannot do without: a template that has the whole input may. */
+export const needsTextPair = ({ kind, request }: Api): boolean =>
+  kind === 'classify' && /\/(?:pairs|(?:input|given)\/textPair)\b/.test(JSON.stringify(request ?? {}));
+
 /** Whether a template of the request names a pointer. */
 const seenBy =
   ({ request, headers = {} }: Api) =>

@@ -5,6 +5,7 @@ import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
 import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
+import { JOINS } from '../../../../activities/pools/micro-batch/joins.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { classifyKind } from '../../../../pipelines/stages/classify.js';
 import { readTexts, type Tensor } from '../../../../protocols/open-inference/tensors.js';
@@ -38,6 +39,12 @@ describe('the input of a classifier', () => {
   ])('%j is one: %s', (input, fits) => {
     expect(classifyKind.input.safeParse(input).success).toBe(fits);
   });
+});
+
+it('a call of pairs is a batch already: it goes out together with no other', () => {
+  expect(JOINS.classify?.texts({ pairs: PAIRS })).toBeUndefined();
+  expect(JOINS.classify?.texts(PAIRS[0] as JsonObject)).toBeUndefined();
+  expect(JOINS.rerank?.texts({ pairs: QUERIES })).toBeUndefined();
 });
 
 describe('a model by its tensors', () => {
@@ -236,6 +243,18 @@ describe('a server by its description', () => {
     for (const input of [PAIRS[0] as JsonObject, { pairs: PAIRS }])
       await expect(invoke('classify', options, input)).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
     expect(server.received).toEqual([]);
+  });
+
+  it('has a canary of two texts where its request needs them', async () => {
+    server.gives(200, '{}', json);
+    const probe = (request: JsonObject) =>
+      http
+        .connect(server.url, undefined, optionsOf(http, { kind: 'classify', options: { request } }, 'options'))
+        .probe('m', 'classify', AbortSignal.timeout(30_000));
+    await probe({ path: '/x', json: '$/pairs' });
+    await probe({ path: '/x', json: '$/input' });
+    const sent = server.received.map(({ body }) => JSON.parse(body));
+    expect(sent).toEqual([[{ text: 'ok', textPair: 'ok' }], { text: 'ok' }]);
   });
 
   it('reranks pairs in one request, or in one each', async () => {

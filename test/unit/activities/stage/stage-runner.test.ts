@@ -250,7 +250,7 @@ describe('a stage of a pool', () => {
           async use(work, { signal }) {
             log.push(`calls ${model}`);
             const invoke = async () => ({ output: { text: 'Hello.' } });
-            return work({ invoke } as unknown as Backend, { model, url: 'a', device: 'd' }, signal);
+            return work({ invoke } as unknown as Backend, { model, kind: 'chat', url: 'a', device: 'd' }, signal);
           },
         };
       },
