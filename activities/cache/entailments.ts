@@ -84,6 +84,8 @@ export class Entailments {
       const value = jsonHash([given, label]).slice(0, 16);
       if (this.#identities.size >= MOST_KNOWN) this.#identities.clear();
       this.#identities.set(nameOf(pool, label), { value, until: performance.now() + BELIEVED_MS });
+      // After a rest: the lookup that has asked for the identity goes on to ask about its pair.
+      calls.restsUntil = 0;
       return value;
     } catch (error) {
       return this.#failed(request, calls, error, signal);

@@ -153,6 +153,7 @@ describe('a model of entailment that fails', () => {
   afterEach(() => {
     vi.useRealTimers();
   });
+  const EVER = expect.any(String);
   const late = async <T>(work: Promise<T>): Promise<T> => {
     await vi.advanceTimersByTimeAsync(500);
     return work;
@@ -192,6 +193,19 @@ describe('a model of entailment that fails', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(await Promise.all([of('A', 'B'), of('A', 'C')])).toEqual([0.9, undefined]);
     expect(await of('A', 'C')).toBe(0.9);
+  });
+
+  it('is asked again after its rest, also where it has to be identified anew', async () => {
+    let works = false;
+    const { entailments, of } = open((claims) => (works ? claims.map(() => 0.9) : []));
+    const identity = () => entailments.identity(asked('B'), verifier, never());
+    for (const key of ['B', 'C', 'D']) expect([await identity(), await of('A', key)]).toEqual([EVER, undefined]);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect([await identity(), await of('A', 'B')]).toEqual([EVER, undefined]);
+    await vi.advanceTimersByTimeAsync(15_000);
+    works = true;
+    expect(entailments.known(verifier)).toBeUndefined();
+    expect([await identity(), await of('A', 'B')]).toEqual([EVER, 0.9]);
   });
 
   it('holds up eight lookups of a tenant at most, and none of another one', async () => {
