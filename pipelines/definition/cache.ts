@@ -125,7 +125,7 @@ export function resolveCache(
 
 /** As long as a person waits for an answer that the cache was to save. */
 const MOST_VERIFIER_MS = 10_000;
-/** Two short texts take a small model 100 ms on a CPU; the call that a hit saves takes longer. */
+/** More than a small model takes for two short texts, less than the call that a hit saves. */
 const VERIFIER_MS = 500;
 
 function resolveVerifier(verifier: VerifierOptions, where: string): CacheVerifier {

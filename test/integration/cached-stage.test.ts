@@ -142,6 +142,37 @@ describe('a cached stage on real Redis and MiniLM', () => {
   });
 });
 
+describe('a stage whose verifier has a model of entailment', () => {
+  it('is served by it once its labels permit that, and its outcome says so', async () => {
+    const entailment = { identity: async () => 'nli', scores: async () => [0.98, 0.97] };
+    const opened = () => openCache(redis, embedder, {}, undefined, { entailment });
+    const own = tenant();
+    const asks = (text: string, thing: string, { cache }: TestCache, principal = thing) => {
+      const { cache: before, ...stage } = call(own, `${text} a ${thing} badge?`);
+      const verifier = { entailment: 'nli', label: 'entailment', timeoutMs: 30_000 };
+      // Four right labels open a stage at this rate.
+      const certified = { minSimilarity: 0.5, maxErrorRate: 0.5, reask: 0, verifier, principal };
+      const parts = { ...test, cache, pools, code: new Map(), logger: recordingLogger().logger, ...media };
+      const certifiedStage = { ...stage, cache: { ...before, ...certified } } as StageCall;
+      const serve = async () => ({ output: { text: 'At the desk.' }, endpoint: 'e', device: 'd' });
+      return throughCache(parts, {}, certifiedStage, attempt, serve);
+    };
+    const first = opened();
+    for (const thing of ['red', 'green', 'blue', 'yellow', 'white', 'black']) {
+      await asks('How do I get', thing, first);
+      await asks('How can I obtain', thing, first);
+    }
+    const second = opened();
+    // A pair with a label: its score is one of those that are permitted.
+    await asks('How do I get', 'red', second, 'another caller');
+    expect(await asks('How can I obtain', 'red', second, 'another caller')).toMatchObject({
+      cache: 'hit',
+      endpoint: 'cache',
+      cachedBy: { tier: 'entailment', entailment: 0.97, score: expect.any(Number), bound: expect.any(Number) },
+    });
+  });
+});
+
 describe('a stage that wants an earlier answer only', () => {
   const refused = { code: 'NOT_CACHED' };
 
