@@ -138,6 +138,8 @@ export class Entailments {
     cached: string,
     signal: AbortSignal,
   ): Promise<number> {
+    // Who has left already would never leave the call.
+    signal.throwIfAborted();
     const flight = this.#flights.get(pair) ?? this.#open(pair, request, verifier, cached);
     flight.waiting += 1;
     signal.addEventListener(

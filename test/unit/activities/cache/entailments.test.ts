@@ -127,6 +127,16 @@ describe('what a model of entailment says of two texts', () => {
     expect(failures).toEqual([]);
   });
 
+  it('is not asked for by a lookup that is cancelled as it begins', async () => {
+    const { of, sent } = open(silent);
+    const abort = new AbortController();
+    const call = of('A', 'B', 'acme', abort.signal);
+    const reason = new Error('cancelled');
+    abort.abort(reason);
+    await expect(call).rejects.toBe(reason);
+    expect(sent).toEqual([]);
+  });
+
   it('has an identity that is asked for every ten seconds at most, and depends on the label', async () => {
     let asks = 0;
     const { entailments } = open(
