@@ -25,7 +25,7 @@ export interface Weighed {
 
 export interface CertifiedParts {
   readonly evidence: Pick<Evidence, 'keyOf' | 'state'>;
-  readonly entailments: Pick<Entailments, 'known' | 'identity' | 'of'>;
+  readonly entailments: Pick<Entailments, 'known' | 'ask'>;
   /** Numbers from 0 to 1 that choose the hits to ask again. */
   readonly random: () => number;
 }
@@ -70,14 +70,12 @@ export class Certified {
     }
     // A score that the surest model could not lift to the last step.
     if (stepOf(fused(candidate.score, 1)) === undefined) return without;
-    const identity = await entailments.identity(request, verifier, signal);
-    if (identity === undefined) return without;
-    const both = besides(judged, verifier, identity);
-    const entailment = await entailments.of(request, verifier, identity, candidate.entry.text, signal);
-    if (entailment === undefined) return without;
+    const said = await entailments.ask(request, verifier, candidate.entry.text, signal);
+    if (said === undefined) return without;
+    const { identity, entailment } = said;
     const score = fused(candidate.score, entailment);
     const reached = stepOf(score);
-    const by = reached === undefined ? undefined : { judged: both, step: reached };
+    const by = reached === undefined ? undefined : { judged: besides(judged, verifier, identity), step: reached };
     return {
       candidate: { ...candidate, tier: 'entailment', score, entailment },
       by,

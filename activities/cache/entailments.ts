@@ -66,6 +66,24 @@ export class Entailments {
     this.#parts = parts;
   }
 
+  /**
+   * How surely the texts of a pair entail each other, and by which model, within the verifier's time limit. Undefined if it is
+   * not known in time. Throws the signal's reason.
+   */
+  async ask(
+    request: CacheRequest,
+    verifier: CacheVerifier,
+    cached: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly identity: string; readonly entailment: number } | undefined> {
+    const began = performance.now();
+    const identity = await this.identity(request, verifier, signal);
+    if (identity === undefined) return undefined;
+    const leftMs = Math.max(1, verifier.timeoutMs - (performance.now() - began));
+    const entailment = await this.of(request, { ...verifier, timeoutMs: leftMs }, identity, cached, signal);
+    return entailment === undefined ? undefined : { identity, entailment };
+  }
+
   /** As `identity`, if it is known without asking. */
   known({ entailment, label }: CacheVerifier): string | undefined {
     const known = this.#identities.get(nameOf(entailment, label));

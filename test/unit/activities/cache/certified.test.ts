@@ -37,13 +37,9 @@ function open({ entailment, identity, alone = 0, both = 0 }: Script) {
     },
     entailments: {
       known: () => identity,
-      identity: async () => {
-        asks.push('identity');
-        return identity;
-      },
-      of: async () => {
-        asks.push('entailment');
-        return entailment;
+      ask: async (_, __, cached) => {
+        asks.push(cached);
+        return identity === undefined || entailment === undefined ? undefined : { identity, entailment };
       },
     },
     random: () => 0.5,
@@ -93,15 +89,16 @@ describe('a verifier with a model of entailment', () => {
   it.each<[string, Script]>([
     ['does not answer in time', { identity: 'i' }],
     ['cannot be identified', {}],
-  ])('that %s leaves the decision to the verifier, by its own labels alone', async (_, script) => {
+  ])('whose model %s decides by its own labels alone, and without them leaves it to the guard', async (_, script) => {
     const guardOnly = open({ ...script, both: LAST, alone: 0 });
     expect((await guardOnly.decide(candidate('verifier', 0.95))).by).toBeUndefined();
     expect((await guardOnly.decide(candidate('guard', 1))).by).toMatchObject({ tier: 'guard' });
+    expect(guardOnly.asks).toEqual(['How do I get a badge?']);
     const measured = open({ ...script, both: 0, alone: LAST });
     expect((await measured.decide(candidate('verifier', 0.95))).by).toMatchObject({ tier: 'verifier', bound: 0.03 });
   });
 
-  it('is asked neither about the guard’s hits, nor where its surest word would not help, nor without an error rate', async () => {
+  it('asks its model neither about the guard’s hits, nor where the surest word would not help, nor without an error rate', async () => {
     const { decide, asks } = open({ entailment: 1, identity: 'i', both: LAST, alone: LAST });
     const { weighed } = await decide(candidate('guard', 1));
     expect(weighed.counts.map(({ step }) => step)).toEqual([0, 0]);

@@ -180,6 +180,26 @@ describe('a model of entailment that fails', () => {
     expect(await outcomes()).toEqual({ late: 1 });
   });
 
+  it('has one limit for its identity and its score together', async () => {
+    const { entailments, sent, outcomes } = open(
+      silent,
+      () => new Promise((resolve) => setTimeout(() => resolve('weights'), 400)),
+    );
+    const said = entailments.ask(asked('B'), verifier, 'A', never());
+    await vi.advanceTimersByTimeAsync(400);
+    expect(sent).toHaveLength(1);
+    expect(await outcomes()).toEqual({});
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await said).toBeUndefined();
+    expect(await outcomes()).toEqual({ late: 1 });
+  });
+
+  it('says with its score whose it is', async () => {
+    const { entailments } = open(() => [0.9, 0.8]);
+    const said = await entailments.ask(asked('B'), verifier, 'A', never());
+    expect(said).toEqual({ identity: entailments.known(verifier), entailment: 0.8 });
+  });
+
   it('is not waited for by an identity that never comes', async () => {
     const { entailments } = open(
       () => [1, 1],
