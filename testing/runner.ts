@@ -126,7 +126,11 @@ export class ScriptedRunner {
       pools: {
         get: () => ({
           use: (work, { signal }) =>
-            work({ invoke } as Backend, { model: call.model, url: 'script', device: 'script' }, signal),
+            work(
+              { invoke } as Backend,
+              { model: call.model, kind: call.kind, url: 'script', device: 'script' },
+              signal,
+            ),
         }),
       },
       workerKinds: {

@@ -4,8 +4,8 @@ import type { Logger } from 'pino';
 import {
   Budget,
   type Embedder,
-  entailmentOf,
   ExactCache,
+  entailmentOf,
   judgeOf,
   SemanticCache,
   VectorCache,

@@ -51,8 +51,7 @@ const kills = options.kill ?? seeds === 1;
 if (pipeline === undefined) throw new Error(`--rate is one of ${Object.keys(PIPELINES).join(', ')}`);
 if (!Number.isInteger(requests) || requests < 100 || requests > 20_000)
   throw new Error('--requests is a whole number from 100 to 20000');
-if (!Number.isInteger(seeds) || seeds < 1 || seeds > 1_000)
-  throw new Error('--seeds is a whole number from 1 to 1000');
+if (!Number.isInteger(seeds) || seeds < 1 || seeds > 1_000) throw new Error('--seeds is a whole number from 1 to 1000');
 
 /** Requests at the same time: more than one, so that equal ones meet. */
 const TOGETHER = 6;
@@ -191,15 +190,11 @@ async function main(): Promise<{ readonly good: boolean }> {
     note(`seed ${seed}: error rate ${errorRate}, hit rate ${hitRate}, ${failed} failed, ${foreign} foreign`);
     results.push(result);
   }
-  return { requests, maxErrorRate, ...overSeeds(results, maxErrorRate), load: rounded(loadavg()[0] as number) };
+  const over = { requests, maxErrorRate, ...overSeeds(results, maxErrorRate), load: rounded(loadavg()[0] as number) };
+  return over;
 }
 
-async function judgeSeed(
-  pairs: readonly Pair[],
-  answers: ReadonlyMap<string, number>,
-  secrets: Secrets,
-  seed: number,
-) {
+async function judgeSeed(pairs: readonly Pair[], answers: ReadonlyMap<string, number>, secrets: Secrets, seed: number) {
   const began = performance.now();
   const { answered, failed } = await ask(trafficOf(pairs, requests, seed), secrets);
   const seconds = (performance.now() - began) / 1_000;

@@ -152,7 +152,7 @@ describe('a verifier with a model of entailment', () => {
   it('does not serve what the model refuses', async () => {
     const own = stage();
     await certify(open(), own);
-    const [a, b] = ['How do I get a green receipt?', 'How can I obtain a green voucher?'];
+    const [a, b] = ['How do I get a green receipt?', 'How can I find a green receipt?'];
     expect(differenceOf(a, b)?.soft).toBe(true);
     const test = open();
     await through(test, a, 'A', own);

@@ -1,8 +1,11 @@
 /** Incremented when the rule changes: labels of another one say nothing of this one's scores. */
 export const FUSION = 1;
 
-/** Neither of the two is believed to be surer than this: one of them alone must not decide. */
-const SUREST = 0.99;
+/**
+ * Neither of the two is believed to be surer than this. A no is believed further than a yes, so that the surest yes of one
+ * does not lift the surest no of the other to a score that may be served.
+ */
+const [SUREST_NO, SUREST_YES] = [0.005, 0.99];
 
 /**
  * The verifier's score of a pair together with how surely its texts entail each other: the mean of their log odds (a
@@ -14,6 +17,6 @@ export const fused = (score: number, entailment: number): number =>
   1 / (1 + Math.exp(-(logOdds(score) + logOdds(entailment)) / 2));
 
 function logOdds(probability: number): number {
-  const p = Math.min(SUREST, Math.max(1 - SUREST, probability));
+  const p = Math.min(SUREST_YES, Math.max(SUREST_NO, probability));
   return Math.log(p / (1 - p));
 }

@@ -210,7 +210,10 @@ export class HttpBackend implements Backend {
 }
 
 const ignored = () =>
-  new MillraceError('CAPABILITY_MISSING', 'the pool’s request does not have the second text: name /pairs or /input/textPair');
+  new MillraceError(
+    'CAPABILITY_MISSING',
+    'the pool’s request does not have the second text: name /pairs or /input/textPair',
+  );
 
 /**
  * The context of the batch that begins with the text `at`: it goes on with a job of its own alone, and has a key of its

@@ -26,7 +26,8 @@ export const rerank: TensorKind = {
     const { outputs } = await answer(call, { ...context, map }, sources);
     const [bound, tensor] = needed(map, 'scores', outputs);
     const scores = activated(numbers(bound, tensor), bound.activation, 1);
-    if (scores.length !== pairs.length) throw wrongOutput(bound.name, `${scores.length} scores of ${pairs.length} pairs`);
+    if (scores.length !== pairs.length)
+      throw wrongOutput(bound.name, `${scores.length} scores of ${pairs.length} pairs`);
     return { output: { scores: [...scores] } };
   },
   example: { query: 'ok', passages: ['ok'] },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Certified, judgedOf } from '../../../../activities/cache/certified.js';
 import type { Candidate } from '../../../../activities/cache/similar-texts.js';
 import { fused } from '../../../../activities/cache/verifier/fused.js';
-import { Evidence, type EvidenceState, type Judged, STEPS } from '../../../../stores/evidence/index.js';
+import { Evidence, type EvidenceState, type Judged, STEPS, stepOf } from '../../../../stores/evidence/index.js';
 import { never, request } from '../../../support/caches.js';
 
 const verifier = { entailment: 'nli', label: 'entailment', timeoutMs: 500 };
@@ -131,7 +131,7 @@ describe('the score of both', () => {
         expect(fused(fixed, next)).toBeGreaterThanOrEqual(fused(fixed, value));
       }
     expect(fused(0.3, 0.9)).toBeGreaterThan(fused(0.3, 0.5));
-    expect(fused(1, 0)).toBeCloseTo(0.5, 9);
+    for (const alone of [fused(1, 0), fused(0, 1)]) expect(stepOf(alone)).toBeUndefined();
     expect(fused(0.8, 0.8)).toBeCloseTo(0.8, 9);
     expect(fused(1, 1)).toBeGreaterThanOrEqual(STEPS[1] as number);
   });

@@ -93,11 +93,7 @@ describe('a model by its tensors', () => {
 
   /** The same logits in each row but the last one's entailment. */
   const logits = (rows: number) =>
-    floats(
-      'logits',
-      [rows, 3],
-      Array.from({ length: rows }, (_, i) => [0, 0, i === 0 ? 5 : 1]).flat(),
-    );
+    floats('logits', [rows, 3], Array.from({ length: rows }, (_, i) => [0, 0, i === 0 ? 5 : 1]).flat());
   const scoresOf = (output: JsonObject) =>
     (output.results as { scores: { entailment: number } }[]).map(({ scores }) => scores.entailment.toFixed(3));
 
@@ -143,7 +139,9 @@ describe('a model by its tensors', () => {
 
   it('with an answer for another number of pairs is INVALID_OUTPUT', async () => {
     const call = { kind: 'classify', with: ENTAILMENT, input: { pairs: PAIRS } };
-    await expect(run(call, { logits: MNLI }, () => logits(1))).rejects.toThrow(/3 scores for 3 labels .* each of 2 pairs/);
+    await expect(run(call, { logits: MNLI }, () => logits(1))).rejects.toThrow(
+      /3 scores for 3 labels .* each of 2 pairs/,
+    );
     await expect(
       run(call, { logits: MNLI }, () => floats('logits', [2, 3], [0, 0, Number.NaN, 0, 0, 0])),
     ).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
@@ -151,12 +149,17 @@ describe('a model by its tensors', () => {
 
   it('that reads one text only refuses two', async () => {
     const models = new TensorModels(
-      { responses: () => Promise.reject(new Error('sent')) as never, tensors: async () => ({ inputs: [], outputs: [] }) },
+      {
+        responses: () => Promise.reject(new Error('sent')) as never,
+        tensors: async () => ({ inputs: [], outputs: [] }),
+      },
       undefined,
     );
     const call = { kind: 'classify', model: 'm', with: ENTAILMENT };
     for (const input of [{ text: 'a', textPair: 'b' }, { pairs: PAIRS }])
-      await expect(models.invoke({ ...call, input }, context, PLAIN)).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+      await expect(models.invoke({ ...call, input }, context, PLAIN)).rejects.toMatchObject({
+        code: 'CAPABILITY_MISSING',
+      });
   });
 
   it('that reranks gets a query for each row', async () => {

@@ -58,7 +58,12 @@ describe('a pool', () => {
   it('names the model at the server and the device', async () => {
     const { pool } = fakePools(['a']);
     const kind = 'embed';
-    expect(await pool.use(async (_, at) => at, patient())).toEqual({ model: 'real-m', kind, url: 'a', device: 'gpu-a' });
+    expect(await pool.use(async (_, at) => at, patient())).toEqual({
+      model: 'real-m',
+      kind,
+      url: 'a',
+      device: 'gpu-a',
+    });
   });
 
   it('lets no more calls in than an endpoint takes, and the rest in order', async () => {
