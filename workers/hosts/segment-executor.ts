@@ -59,9 +59,11 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
-    // The workflow's clock did not advance while the segment waited for a slot, nor, in a replay, since a worker was lost.
+    // The workflow's clock stands where its task began: before this activity waited for a slot, and, in a replay, before a worker was lost.
+    // A task that is no replay began within its timeout, also where Temporal's clock and this machine's differ.
     const { currentAttemptScheduledTimestampMs: scheduledAt } = info;
-    const waitedMs = Math.max(0, Date.now() - (begun ? Math.min(scheduledAt, askedAt) : scheduledAt));
+    const beganAt = begun ? askedAt : Math.max(askedAt, scheduledAt - WORKFLOW_TASK_TIMEOUT_MS);
+    const waitedMs = Math.max(0, Date.now() - Math.min(scheduledAt, beganAt));
     const leftMs = segment.leftMs - waitedMs;
     ends?.addEventListener('abort', abort);
     if (ends?.aborted) abort();
