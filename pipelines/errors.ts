@@ -172,6 +172,13 @@ export const ERRORS = {
     retry: 'never',
     title: 'The MCP server is not configured on this worker.',
   },
+  SANDBOX_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'The sandbox is not configured on this worker.' },
+  SANDBOX_UNAVAILABLE: { status: 503, retry: 'retry', title: 'A sandbox cannot be started or reached.' },
+  SANDBOX_FAILED: {
+    status: 502,
+    retry: 'never',
+    title: 'A sandbox refused a call, or its answer cannot be read.',
+  },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
   WORKER_LOST: { status: 500, retry: 'never', title: 'Two workers in a row were lost while running this call.' },
   STREAM_CUT: {

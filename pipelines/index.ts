@@ -148,6 +148,9 @@ export {
 } from './stages/index.js';
 export { type Stream, type StreamInput, streamOf } from './stream.js';
 export {
+  type CodeToolLimits,
+  type CodeToolOptions,
+  codeTool,
   type Guardrail,
   type GuardrailInput,
   type GuardrailOptions,

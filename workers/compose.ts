@@ -16,6 +16,7 @@ import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { mediaKinds } from '../activities/media/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { resultKind } from '../activities/results/index.js';
+import { sandboxKind } from '../activities/sandbox/index.js';
 import { memoryKind, sessionKind } from '../activities/sessions/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
@@ -49,6 +50,7 @@ import { loadMcpServers } from './mcp-servers.js';
 import { loadModels, watchModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { fileOfPipelines, loadDeployment } from './pipelines.js';
+import { loadSandboxes } from './sandboxes.js';
 import { sessionQuota } from './session-quota.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
@@ -114,6 +116,7 @@ export async function composeStages(
   });
   const passages = openPassageIndex(settings, embedderFor, logger);
   const mcp = new McpServers(await loadMcpServers(settings));
+  const sandboxes = await loadSandboxes(settings);
   const artifacts = await openArtifacts(settings, {
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,
   });
@@ -182,6 +185,7 @@ export async function composeStages(
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp, ofOneCall),
+      ['sandbox', sandboxKind(sandboxes, ofOneCall)],
       ['tool-search', toolSearchKind(embedderFor)],
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
@@ -210,7 +214,7 @@ export async function composeStages(
       subscriber.disconnect();
       cached.disconnect();
       passages.redis.disconnect();
-      await mcp.close();
+      await Promise.all([mcp.close(), sandboxes.close()]);
     },
   };
 }

@@ -31,7 +31,7 @@ const alternative = z
     effects: z
       .enum(['none', 'possible', 'intended'])
       .optional()
-      .meta({ description: 'Effects of the calls of a kind made with defineKind' }),
+      .meta({ description: 'Effects of the calls of a kind made with defineKind, or of a tool that runs code' }),
     model,
     with: options,
     codeVersion: z.string().min(1).optional().meta({ description: 'Version of the function of a code stage' }),
@@ -129,6 +129,8 @@ const body = z.union([z.strictObject({ rest: z.literal(true) }), z.strictObject(
 const stageTool = z.strictObject({
   ...offered,
   ...alternative.shape,
+  /** `sandbox`: code that the model has written; no stage has this kind. */
+  kind: z.union([alternative.shape.kind, z.literal('sandbox')]),
   by: z.literal('stage'),
   places: z.strictObject({ path: names, query: names, body: body.optional() }).optional(),
   result: z.string().min(1).optional(),

@@ -75,7 +75,7 @@ export interface StreamPlan {
 export interface Alternative extends OfKind {
   /** Stage kind: a key of `STAGE_KINDS`, or the name of a kind made with `defineKind`, `acme/segment`. */
   readonly kind: string;
-  /** Effects of the calls of a kind made with `defineKind`; those of Millrace's own are known. */
+  /** Effects of the calls of a kind made with `defineKind`, or of a tool that runs code; those of the others are known. */
   readonly effects?: Effects;
   /** Name of the pool that serves it, or of a `code` stage's function. */
   readonly model: string;

@@ -10,6 +10,20 @@ const grant = z.object({ by: z.string(), actor: z.string().optional(), at: z.str
 export const CALL_KINDS = {
   /** A call of an MCP server's tool: its arguments and its result. */
   mcp: { ...TRAITS.mcp, input: anything, output: z.object({ result: z.json() }) },
+  /** Runs code that the model has written. What the code does wrong is its `error`: the call itself has succeeded. */
+  sandbox: {
+    ...TRAITS.sandbox,
+    input: z.object({
+      code: z.string(),
+      files: z.array(z.object({ name: z.string(), uri: z.string() })).optional(),
+    }),
+    output: z.object({
+      result: z.json().optional(),
+      stdout: z.string().default(''),
+      files: z.array(z.object({ name: z.string(), file: z.looseObject({ uri: z.string() }) })).optional(),
+      error: z.string().optional(),
+    }),
+  },
   /** Lists the tools of an MCP server. */
   'mcp-tools': {
     ...TRAITS['mcp-tools'],

@@ -13,6 +13,8 @@ export interface KindTraits {
    * the purpose of the call. Except for `none`, repeating a call is not the same as making it once.
    */
   readonly effects: 'none' | 'possible' | 'intended';
+  /** Its author states the effects of its calls; `effects` is the default. */
+  readonly statesEffects?: true;
   /** Streams of its output that other stages can read while it is made; of a function, its options say so. */
   readonly streams?: readonly string[];
   /** The field of its input that may be a stream. */
@@ -49,6 +51,7 @@ export const TRAITS = {
   workflow: { servedBy: 'temporal', effects: 'intended' },
   // Its tools may have effects.
   agent: { servedBy: 'interpreter', effects: 'intended' },
+  sandbox: { servedBy: 'worker', effects: 'none', statesEffects: true, local: at('sandbox') },
   mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },
   session: { servedBy: 'worker', effects: 'intended', local: at('redis') },
@@ -60,7 +63,7 @@ export const TRAITS = {
 
 export type Effects = KindTraits['effects'];
 
-/** What tells the traits of a stage or call: its kind and, where that is none of Millrace's, its effects. */
+/** What tells the traits of a stage or call: its kind and, where that is none of Millrace's or its author states them, its effects. */
 export interface OfKind {
   readonly kind: string;
   readonly effects?: Effects;
@@ -70,9 +73,11 @@ export interface OfKind {
 export const isDefinedKind = (kind: string): boolean => kind.includes('/');
 
 /** Undefined for control flow, and for a kind of another release. */
-export const traitsOf = ({ kind, effects = 'possible' }: OfKind): KindTraits | undefined => {
-  if (isDefinedKind(kind)) return { servedBy: 'pool', effects };
-  return Object.hasOwn(TRAITS, kind) ? TRAITS[kind as keyof typeof TRAITS] : undefined;
+export const traitsOf = ({ kind, effects }: OfKind): KindTraits | undefined => {
+  if (isDefinedKind(kind)) return { servedBy: 'pool', effects: effects ?? 'possible' };
+  if (!Object.hasOwn(TRAITS, kind)) return undefined;
+  const traits: KindTraits = TRAITS[kind as keyof typeof TRAITS];
+  return traits.statesEffects && effects !== undefined ? { ...traits, effects } : traits;
 };
 
 type Served = OfKind & { readonly with: JsonObject };

@@ -1,3 +1,4 @@
+export { type CodeToolLimits, type CodeToolOptions, codeTool } from './code-tool.js';
 export {
   type GuardrailInput,
   type GuardrailOptions,

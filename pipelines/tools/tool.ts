@@ -8,7 +8,7 @@ import { codeMap, versionOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { CodeContext, CodeStage, CodeVersion, DefinedKind, NamedCode } from '../stages/kind.js';
 
-/** A tool of an agent, as returned by `tool`, `stageTool`, `pipelineTool`, `httpTool` and `openapiTool`. */
+/** A tool of an agent, as returned by `tool`, `stageTool`, `pipelineTool`, `httpTool`, `openapiTool` and `codeTool`. */
 export interface Tool {
   readonly plan: ToolPlan;
   /** Functions that the worker keeps for it, by versioned name. */

@@ -47,4 +47,10 @@ export const FILE_SETTINGS = {
     .describe(
       'JSON file of the MCP servers whose tools agents may call, by name: `command`, `args` and `env`, or `url` and `headers`.',
     ),
+  MILLRACE_SANDBOXES: z
+    .string()
+    .optional()
+    .describe(
+      'JSON file of the sandboxes in which agents run code that their models write, by name: `engine`, or `url` and `languages`; with limits.',
+    ),
 };

@@ -108,6 +108,8 @@ NEVER_RETRIED = frozenset(
         "RUN_FAILED",
         "RUN_NOT_ENDED",
         "RUN_NOT_FOUND",
+        "SANDBOX_FAILED",
+        "SANDBOX_NOT_CONFIGURED",
         "SLO_UNREACHABLE",
         "STACK_INSTALL_FAILED",
         "STACK_PORT_IN_USE",
