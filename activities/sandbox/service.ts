@@ -77,8 +77,8 @@ export class SandboxService implements Sandbox {
       });
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof MillraceError) throw error;
-      throw this.#error('SANDBOX_UNAVAILABLE', shortened(describeFetch(error)));
+      if (!(error instanceof MillraceError)) throw this.#error('SANDBOX_UNAVAILABLE', shortened(describeFetch(error)));
+      throw error.code === 'BACKEND_REJECTED' ? this.#error('SANDBOX_FAILED', error.message) : error;
     }
   }
 

@@ -45,6 +45,7 @@ const LONGEST_NAME = 255;
 
 const NEVER_SETTLED =
   'the code waits for a promise that nothing settles: there are no timers, no network and no other events to wait for';
+const UNSHOWN = 'the code failed, and what it has thrown cannot be shown';
 const BROKEN = 'the code broke off the interpreter: it recurses too deeply, or needs more memory than there is';
 
 /** Called now and then while code runs; true stops it. */
@@ -155,8 +156,11 @@ function resultOf(guest: Guest, value: QuickJSHandle, most: number): { readonly 
 
 function explained(guest: Guest, error: QuickJSHandle, memoryBytes: number): string {
   const text = guest.text('explain', LONGEST_EXPLANATION, error);
-  if (text === undefined) return BROKEN;
-  return text.includes('out of memory') ? `${tooMuchMemory(memoryBytes)} (${text})` : text;
+  if (text === undefined) return UNSHOWN;
+  // Without memory for an error QuickJS throws null.
+  return text.includes('out of memory') || text === 'thrown: null'
+    ? `${tooMuchMemory(memoryBytes)} (${text})`
+    : text;
 }
 
 /** What the code has made, as far as the host's own bounds go. `lost`: there was more. */
