@@ -96,6 +96,7 @@ const WAITING = files([
   'integration/overload',
   'integration/agents',
   'integration/mcp-people',
+  'integration/sandbox',
   'integration/guides',
   'integration/stores',
   'integration/dsl-examples',
