@@ -101,6 +101,12 @@ export const ADVICE = {
     'Name the tools that the agent needs in `only` of `mcpTools`; if one of these is refused, correct its schema at the server.',
   TOOL_SERVER_UNAVAILABLE: 'Start the server by hand with the command or URL of the file `MILLRACE_MCP_SERVERS`.',
   TOOL_SERVER_NOT_CONFIGURED: 'Add the server to the file `MILLRACE_MCP_SERVERS` of every worker.',
+  SANDBOX_NOT_CONFIGURED:
+    'Add the sandbox, with the language that the message names, to the file `MILLRACE_SANDBOXES` of every worker.',
+  SANDBOX_UNAVAILABLE:
+    'Send a program by hand to the `url` of the sandbox in the file `MILLRACE_SANDBOXES`; for the engine `quickjs` look at the worker’s memory and its log.',
+  SANDBOX_FAILED:
+    'Compare the service with the contract in sandboxes.md: its status, its headers, the shape and size of its answer.',
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
   WORKER_LOST:
     'Read the logs of both workers at that time: memory, a loop that never ends, a native crash. Send the input again once the stage can handle it.',

@@ -31,7 +31,7 @@ const alternative = z
     effects: z
       .enum(['none', 'possible', 'intended'])
       .optional()
-      .meta({ description: 'Effects of the calls of a kind made with defineKind, or of a tool that runs code' }),
+      .meta({ description: 'Effects of the calls of a kind made with defineKind' }),
     model,
     with: options,
     codeVersion: z.string().min(1).optional().meta({ description: 'Version of the function of a code stage' }),
