@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 
@@ -21,8 +22,12 @@ const limits = {
     .min(0)
     .max(32 * MEBIBYTE)
     .default(8 * MEBIBYTE),
-  /** Calls at once on a worker. */
-  concurrency: z.int().min(1).max(256).default(4),
+  /** Calls at once on a worker: each takes a core. */
+  concurrency: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(() => Math.min(4, availableParallelism())),
   /** Calls of a tenant at once on a worker. Default: half of `concurrency`, so that others are served. */
   tenantConcurrency: z.int().min(1).optional(),
 };

@@ -82,7 +82,9 @@ export class SandboxService implements Sandbox {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    // Each call has a request of its own, which ends with it.
+  }
 
   async #bodyOf(response: Response, limits: SandboxLimits, signal: AbortSignal): Promise<Buffer> {
     const { outputCharacters, fileBytes } = limits;

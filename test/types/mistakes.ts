@@ -8,6 +8,7 @@ import {
   classify,
   code,
   codeStream,
+  codeTool,
   eq,
   generate,
   image,
@@ -36,6 +37,12 @@ export function mistakes() {
     stage('b', chat({ model: 'x' }), {});
     // @ts-expect-error text is not audio
     stage('c', transcribe({ model: 'x' }), { audio: transcribed.text });
+    // @ts-expect-error code runs in a sandbox that has a name
+    codeTool({ language: 'python' });
+    // @ts-expect-error no such effect
+    codeTool({ sandbox: 's', effects: 'some' });
+    // @ts-expect-error no such limit
+    codeTool({ sandbox: 's', limits: { memory: 1 } });
     // @ts-expect-error nothing generates this
     stage('u', generate({ model: 'x', makes: 'poem' }), { prompt: 'x' });
     // @ts-expect-error an image is no video

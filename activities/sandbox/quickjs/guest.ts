@@ -71,9 +71,9 @@ export class Guest {
   bytesAt(name: string, i: number, most: number): Uint8Array | undefined {
     const returned = this.call(name, this.#context.newNumber(i));
     if (returned.error) return undefined;
-    const bytes = this.isText(returned.value)
-      ? Buffer.from(this.textOf(returned.value, most) ?? '')
-      : this.#bytesOf(returned.value, most);
+    if (!this.isText(returned.value)) return this.#bytesOf(returned.value, most);
+    const text = this.textOf(returned.value, most);
+    const bytes = text === undefined ? undefined : Buffer.from(text);
     return bytes !== undefined && bytes.length <= most ? bytes : undefined;
   }
 

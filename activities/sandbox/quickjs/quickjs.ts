@@ -13,7 +13,7 @@ const THREAD = path.join(PACKAGE_ROOT, 'dist', 'activities', 'sandbox', 'quickjs
 /** A thread starts within 50 ms on an idle machine. */
 const START_MS = 30_000;
 /** How long the interpreter has, after the code's time, to notice it and to hand over what was printed. */
-const GRACE_MS = 1_000;
+const GRACE_MS = 2_000;
 
 /** Of the thread's own heap, beside the memory of the code: the outputs of a call, and the packages. */
 const HEAP_MEBIBYTES = 128;

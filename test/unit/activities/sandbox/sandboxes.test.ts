@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { openSandboxes, parseSandboxes } from '../../../../activities/sandbox/index.js';
 import type { Outcome, Program, Sandbox } from '../../../../activities/sandbox/sandbox.js';
@@ -89,7 +90,7 @@ describe('the file of sandboxes', () => {
         memoryBytes: 64 * 1024 * 1024,
         outputCharacters: 50_000,
         fileBytes: 8 * 1024 * 1024,
-        concurrency: 4,
+        concurrency: Math.min(4, availableParallelism()),
       },
     });
   });
