@@ -55,6 +55,7 @@ export const PRELUDE = String.raw`
     } else if (content.includes('\0')) {
       throw new TypeError('a text has no NUL characters: write a Uint8Array');
     }
+    if (own.length === 0 || own.byteLength === 0) own = '';
     if (mostFileBytes === 0) throw new Error('files are not kept here: print or return what is needed');
     let bytes = sizeOf(own);
     for (const [other, given] of outputs) if (other !== name) bytes += sizeOf(given);
