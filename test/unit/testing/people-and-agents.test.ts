@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type AgentOptions, agent, approve, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
+import { type AgentOptions, agent, approve, codeTool, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { failure, type TestCall, testPipeline, toolCalls, used } from '../../../testing/index.js';
 
@@ -143,6 +143,19 @@ describe('agents', () => {
     );
     expect(run.output).toEqual({ text: 'noted' });
     expect(run.calls.map(({ kind }) => kind)).toEqual(['mcp-tools', 'session', 'chat', 'mcp', 'chat', 'session']);
+  });
+
+  it('run no code of the model: the test says what it gives', async () => {
+    const computing = pipeline('computing', { input: question }, ({ input, stage }) => ({
+      text: stage('sum', agent({ model: 'm', tools: [codeTool({ sandbox: 'scripts' })] }), { prompt: input.text }).text,
+    }));
+    const turns = { sum: [toolCalls(['run_code', { code: '1 + 1' }]), { text: 'two' }] };
+    await expect(testPipeline(computing, { text: 'x' }, { stages: turns })).rejects.toThrow(
+      'the tool "run_code" of the agent "sum" (sandbox) has no script; add tools: { run_code: … }',
+    );
+    const run = await testPipeline(computing, { text: 'x' }, { stages: turns, tools: { run_code: { result: 2 } } });
+    expect(run.output).toEqual({ text: 'two' });
+    expect(run.calls).toMatchObject([{}, { kind: 'sandbox', model: 'scripts', input: { code: '1 + 1' } }, {}]);
   });
 
   it.each(['TOOL_SERVER_UNAVAILABLE', 'TOOLS_REFUSED', 'TOOL_FAILED'] as const)(
