@@ -66,7 +66,7 @@ class Clock {
 
 /**
  * Evaluates code in an instance of QuickJS of its own.
- * @param begun called when the instance is there; failures before it are thrown, and all others are the code's
+ * @param begun called when the instance is there; what the code breaks after it is its error
  */
 export async function evaluate(order: Order, begun: () => void): Promise<Reply> {
   const clock = new Clock();
@@ -74,11 +74,17 @@ export async function evaluate(order: Order, begun: () => void): Promise<Reply> 
   begun();
   try {
     return run(context, order, clock);
-  } catch {
-    // A trap of WebAssembly, or no stack left for it: nothing in the instance can be relied on.
-    return { stdout: '', files: [], error: BROKEN };
+  } catch (error) {
+    // Nothing in the instance can be relied on.
+    if (isOfCode(error)) return { stdout: '', files: [], error: BROKEN };
+    throw error;
   }
 }
+
+/** A trap of WebAssembly, no stack left for it, or values that its interface finds broken. */
+const isOfCode = (error: unknown): boolean =>
+  error instanceof RangeError ||
+  (error instanceof Error && (error.name === 'RuntimeError' || error.name.startsWith('QuickJS')));
 
 async function contextOf({ engine, limits }: Order, clock: Clock): Promise<QuickJSContext> {
   const { memoryBytes } = limits;
