@@ -10,7 +10,7 @@ import type { Engine, Message, Order, Reply } from './messages.js';
 /** The build's, also where the sources run: a thread loads JavaScript. */
 const THREAD = path.join(PACKAGE_ROOT, 'dist', 'activities', 'sandbox', 'quickjs', 'thread.js');
 
-/** A thread starts within 50 ms on an idle machine. */
+/** A machine that does much else may take seconds to start a thread. */
 const START_MS = 30_000;
 /** How long the interpreter has, after the code's time, to notice it and to hand over what was printed. */
 const GRACE_MS = 2_000;

@@ -31,7 +31,7 @@ function program(code: string, { limits, ...more }: More = {}): Program {
 }
 const run = (code: string, more?: More): Promise<Outcome> => sandbox.run(program(code, more));
 
-/** Time for an endless program: an idle machine begins it within some milliseconds. */
+/** Time for a program without end; it begins when the program does. */
 const SHORT = { timeMs: 300 };
 const SMALL = { memoryBytes: 16 * MEBIBYTE };
 
