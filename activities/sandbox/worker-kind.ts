@@ -78,7 +78,11 @@ async function read(
   const all: SandboxFile[] = [];
   let left = most;
   for (const { name, uri } of files) {
-    const bytes = await readWhole(store, tenant, uri, { most: left, limit: 'are left for the files of a call', signal });
+    const bytes = await readWhole(store, tenant, uri, {
+      most: left,
+      limit: 'are left for the files of a call',
+      signal,
+    });
     left -= bytes.length;
     all.push({ name, bytes });
   }
@@ -95,7 +99,9 @@ async function keep(
   const problems: string[] = [];
   for (const { name, bytes } of files) {
     if (!NAME.test(name)) {
-      problems.push(`the file ${JSON.stringify(name.slice(0, 255))} is not kept: its name must be that of a file, without a folder`);
+      problems.push(
+        `the file ${JSON.stringify(name.slice(0, 255))} is not kept: its name must be that of a file, without a folder`,
+      );
       continue;
     }
     try {

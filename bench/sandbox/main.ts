@@ -72,7 +72,12 @@ const grown = {
   threads: after.threads - start.threads,
   files: after.files - start.files,
 };
-const measured = { calls: CALLS, ms: { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) }, before: start, after };
+const measured = {
+  calls: CALLS,
+  ms: { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) },
+  before: start,
+  after,
+};
 const text = options.json ? JSON.stringify(measured) : JSON.stringify(measured, null, 2);
 process.stdout.write(`${text}\n`);
 if (grown.mebibytes > MOST_MEBIBYTES || grown.threads > MOST_HANDLES || grown.files > MOST_HANDLES) {

@@ -76,7 +76,8 @@ const SECTIONS = [
       'docs/reference/configuration.md': 'millrace.config.ts',
       'docs/reference/settings.md': 'every setting with its default',
       'docs/reference/artifacts.md': 'where media are, who may write there and how, limits',
-      'docs/reference/sandboxes.md': 'where agents run code of their models: QuickJS, a service of yours, what is isolated',
+      'docs/reference/sandboxes.md':
+        'where agents run code of their models: QuickJS, a service of yours, what is isolated',
       'docs/reference/metrics.md': 'every metric with its labels',
       'docs/reference/servers/vllm.md':
         'vLLM, SGLang, llama.cpp: options beyond OpenAI’s API, reasoning, conversations that do not fit',

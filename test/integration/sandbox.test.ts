@@ -101,19 +101,27 @@ describe('an agent that runs code', () => {
 
   it('is told that a loop does not end, or that a promise never settles', async () => {
     const { toolCalls } = await run('run_briefly', { code: 'for (;;);' });
-    expect(toolCalls).toMatchObject([{ end: 'done', result: { error: expect.stringContaining('longer than 300 ms') } }]);
+    expect(toolCalls).toMatchObject([
+      { end: 'done', result: { error: expect.stringContaining('longer than 300 ms') } },
+    ]);
     const other = await run('run_code', { code: 'await new Promise(() => {})' });
     expect(other.toolCalls[0]?.result.error).toMatch(/promise that nothing settles/);
   });
 
   it('makes a file that a later run reads, and that another tenant does not', async () => {
     const { toolCalls } = await run('run_code', { code: 'writeFile("sums.csv", "n\\n6\\n")' });
-    const [made] = toolCalls[0]?.result.files as unknown as { name: string; file: { uri: string; mime: string } }[];
+    const [made] = (toolCalls[0]?.result.files ?? []) as unknown as {
+      name: string;
+      file: { uri: string; mime: string };
+    }[];
     expect(made).toMatchObject({ name: 'sums.csv', file: { mime: 'text/plain' } });
     const uri = made?.file.uri ?? '';
     const given = { code: 'readFile("a.csv").split("\\n")[1]', files: [{ name: 'a.csv', uri }] };
     expect((await run('run_code', given)).toolCalls[0]?.result).toMatchObject({ result: '6' });
-    const theirs = { code: '1', files: [{ name: 'a.csv', uri: uri.replace('artifact://default/', 'artifact://other/') }] };
+    const theirs = {
+      code: '1',
+      files: [{ name: 'a.csv', uri: uri.replace('artifact://default/', 'artifact://other/') }],
+    };
     expect((await run('run_code', theirs)).toolCalls).toMatchObject([{ end: 'failed', code: 'ARTIFACT_NOT_FOUND' }]);
   });
 
@@ -165,7 +173,9 @@ describe('a worker that is killed while it runs code', () => {
     await victim.kill();
     await worker();
     const { output } = await resultOf(handle);
-    expect(output).toMatchObject({ toolCalls: [{ name: 'run_python', end: 'done', result: { stdout: `ran ${code}` } }] });
+    expect(output).toMatchObject({
+      toolCalls: [{ name: 'run_python', end: 'done', result: { stdout: `ran ${code}` } }],
+    });
     const keys = calls.filter((call) => call.code === code).map(({ key }) => key);
     expect(keys).toHaveLength(2);
     expect(new Set(keys).size).toBe(1);

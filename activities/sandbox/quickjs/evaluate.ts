@@ -138,7 +138,11 @@ interface Problem {
 }
 
 /** The code's value once all promises that can settle have. */
-function settled(context: QuickJSContext, code: string, clock: Clock): { readonly value: QuickJSHandle } | Failed | Problem {
+function settled(
+  context: QuickJSContext,
+  code: string,
+  clock: Clock,
+): { readonly value: QuickJSHandle } | Failed | Problem {
   const evaluated = context.evalCode(code, 'code.js', EVAL_ASYNC);
   if (evaluated.error) return { error: evaluated.error };
   while (!clock.check() && context.runtime.hasPendingJob()) {
@@ -152,7 +156,11 @@ function settled(context: QuickJSContext, code: string, clock: Clock): { readonl
 }
 
 /** The code's value as JSON; undefined where it has none. */
-function resultOf(guest: Guest, value: QuickJSHandle, most: number): { readonly json: string | undefined } | Failed | Problem {
+function resultOf(
+  guest: Guest,
+  value: QuickJSHandle,
+  most: number,
+): { readonly json: string | undefined } | Failed | Problem {
   const json = guest.call('json', value);
   if (json.error) return { error: json.error };
   if (!guest.isText(json.value)) return { json: undefined };
@@ -164,9 +172,7 @@ function explained(guest: Guest, error: QuickJSHandle, memoryBytes: number): str
   const text = guest.text('explain', LONGEST_EXPLANATION, error);
   if (text === undefined) return UNSHOWN;
   // Without memory for an error QuickJS throws null.
-  return text.includes('out of memory') || text === 'thrown: null'
-    ? `${tooMuchMemory(memoryBytes)} (${text})`
-    : text;
+  return text.includes('out of memory') || text === 'thrown: null' ? `${tooMuchMemory(memoryBytes)} (${text})` : text;
 }
 
 /** What the code has made, as far as the host's own bounds go. `lost`: there was more. */

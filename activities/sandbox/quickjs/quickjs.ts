@@ -106,7 +106,8 @@ function replyOf(thread: Worker, { limits }: Order, signal: AbortSignal): Promis
     });
     thread.on('error', (error: NodeJS.ErrnoException) => {
       ended();
-      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY' && begun) return resolve(nothing(tooMuchMemory(limits.memoryBytes)));
+      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY' && begun)
+        return resolve(nothing(tooMuchMemory(limits.memoryBytes)));
       failed(`the thread of a sandbox failed: ${messageOf(error)}`);
     });
     thread.on('exit', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, type CodeToolOptions, codeTool, pipeline, tool } from '../../../pipelines/index.js';
-import { agentOf, isStage, type StageTool } from '../../../pipelines/plan/index.js';
 import { hasEffects } from '../../../pipelines/plan/effects.js';
+import { agentOf, isStage, type StageTool } from '../../../pipelines/plan/index.js';
 import { planSchema } from '../../../pipelines/plan/plan-schema.js';
 import { traitsOf } from '../../../pipelines/stages/index.js';
 import type { Tool } from '../../../pipelines/tools/tool.js';

@@ -46,11 +46,7 @@ describe('effects of a pipeline', () => {
     ['an agent with a function', withTools([tool({ ...one, run: () => 1 })]), true],
     ['an agent that reads by HTTP', withTools([httpTool({ ...one, service: 's', path: '/x' })]), false],
     ['an agent that runs code in a sandbox', withTools([codeTool({ sandbox: 's' })]), false],
-    [
-      'an agent whose sandbox reaches elsewhere',
-      withTools([codeTool({ sandbox: 's', effects: 'intended' })]),
-      true,
-    ],
+    ['an agent whose sandbox reaches elsewhere', withTools([codeTool({ sandbox: 's', effects: 'intended' })]), true],
     ['an agent that posts', withTools([httpTool({ ...one, service: 's', path: '/x', method: 'POST' })]), true],
     ['an agent with a pure pipeline', withTools([pipelineTool(pure, { description: 'Says it' })]), false],
     ['an agent with a paying pipeline', withTools([pipelineTool(paying, { description: 'Pays' })]), true],

@@ -206,7 +206,18 @@ describe('there is no way to the host', () => {
     const { result } = await run('Object.getOwnPropertyNames(globalThis)');
     const names = result as string[];
     expect(names).toContain('readFile');
-    const foreign = ['process', 'require', 'module', 'Buffer', 'fetch', 'WebAssembly', 'Worker', 'setTimeout', 'std', 'os'];
+    const foreign = [
+      'process',
+      'require',
+      'module',
+      'Buffer',
+      'fetch',
+      'WebAssembly',
+      'Worker',
+      'setTimeout',
+      'std',
+      'os',
+    ];
     expect(names.filter((name) => [...foreign, 'scriptArgs'].includes(name))).toEqual([]);
   });
 
@@ -223,7 +234,9 @@ describe('there is no way to the host', () => {
     '(0, eval)("typeof process")',
     'Reflect.construct(Function, ["return typeof process"])()',
   ])('by %s', async (code) => {
-    const { result } = await run(`await (${code.startsWith('let') ? `async () => { ${code.replace(/ t$/, ' return t')} }` : `async () => (${code})`})()`);
+    const { result } = await run(
+      `await (${code.startsWith('let') ? `async () => { ${code.replace(/ t$/, ' return t')} }` : `async () => (${code})`})()`,
+    );
     expect(result).toBe('undefined');
   });
 
@@ -249,7 +262,9 @@ describe('there is no way to the host', () => {
 
 describe('calls', () => {
   it('see nothing of each other, one after the other', async () => {
-    await run('globalThis.secret = "s3cret"; Array.prototype.leak = 1; writeFile("kept", "s3cret"); 1', { tenant: 'a' });
+    await run('globalThis.secret = "s3cret"; Array.prototype.leak = 1; writeFile("kept", "s3cret"); 1', {
+      tenant: 'a',
+    });
     const { result } = await run('[typeof secret, [].leak === undefined, Object.keys(globalThis).includes("secret")]', {
       tenant: 'b',
     });

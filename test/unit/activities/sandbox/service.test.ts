@@ -113,7 +113,11 @@ describe('a sandbox service', () => {
     ['no JSON', (_, response) => void response.end('<html>'), /text is not JSON/],
     ['another shape', json({ stdout: 1 }), /stdout/],
     ['files that are no base64', json({ files: [{ name: 'a', content: '%' }] }), /files\.0\.content/],
-    ['too many files', json({ files: Array.from({ length: 17 }, (_, i) => ({ name: `${i}`, content: '' })) }), /16 files/],
+    [
+      'too many files',
+      json({ files: Array.from({ length: 17 }, (_, i) => ({ name: `${i}`, content: '' })) }),
+      /16 files/,
+    ],
     ['too much', json({ stdout: 'x'.repeat(200_000) }), /more than \d+ bytes/],
     ['much more', json({ stdout: 'x'.repeat(70_000_000) }), /longer than 64 MiB/],
     ['an endless answer', endless, /more than \d+ bytes/],

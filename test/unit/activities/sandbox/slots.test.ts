@@ -23,7 +23,14 @@ function calls(slots: Slots) {
 
 it('so many calls run at once, and so many of a tenant; the others enter in order', async () => {
   const { running, begin, end } = calls(new Slots(3, 2));
-  const all = [begin('a', 'a1'), begin('a', 'a2'), begin('a', 'a3'), begin('b', 'b1'), begin('b', 'b2'), begin('c', 'c1')];
+  const all = [
+    begin('a', 'a1'),
+    begin('a', 'a2'),
+    begin('a', 'a3'),
+    begin('b', 'b1'),
+    begin('b', 'b2'),
+    begin('c', 'c1'),
+  ];
   await turn();
   // The third of the tenant waits though there is room, and leaves it to others.
   expect(running).toEqual(['a1', 'a2', 'b1']);
