@@ -9,7 +9,7 @@ import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
 /** What one call may use. The limits that the operator has set for the sandbox apply where they are lower. */
 export interface CodeToolLimits {
-  /** Longest time that the code runs. */
+  /** Longest time that the code runs. Default 10 s. */
   readonly time?: Duration;
   /** Most memory of the code. */
   readonly memoryBytes?: number;
@@ -47,6 +47,8 @@ const MOST_FILES = 16;
 const ONCE: PolicyOptions = { retry: { attempts: 1 } };
 /** Time of an attempt beside that of the code, for a place in the sandbox and its start. */
 const BESIDE_MS = 20_000;
+/** Stated even where its author names no time: an attempt is to outlast the code, whatever the operator allows. */
+const USUAL_MS = 10_000;
 /** The same times as those of other tools. */
 const LEAST_ATTEMPT_MS = 30_000;
 const LEAST_TOTAL_MS = 120_000;
@@ -68,7 +70,7 @@ export function codeTool(options: CodeToolOptions): Tool {
   if (!EFFECTS.includes(effects)) throw invalid(`${name}.effects`, `must be one of ${EFFECTS.join(', ')}`);
   if (typeof files !== 'boolean') throw invalid(`${name}.files`, 'must be true or false');
   const limited = limitsOf(name, limits);
-  const attempt = Math.max(LEAST_ATTEMPT_MS, (limited.timeMs ?? 0) + BESIDE_MS);
+  const attempt = Math.max(LEAST_ATTEMPT_MS, limited.timeMs + BESIDE_MS);
   const usual: PolicyOptions = {
     ...(effects !== 'none' && ONCE),
     timeout: { attempt, total: Math.max(LEAST_TOTAL_MS, attempt) },
@@ -88,7 +90,7 @@ export function codeTool(options: CodeToolOptions): Tool {
 function limitsOf(
   name: string,
   limits: CodeToolLimits,
-): { timeMs?: number; memoryBytes?: number; outputCharacters?: number } {
+): { timeMs: number; memoryBytes?: number; outputCharacters?: number } {
   if (typeof limits !== 'object' || limits === null)
     throw invalid(`${name}.limits`, `must be an object with ${LIMITS.join(', ')}`);
   const unknown = Object.keys(limits).find((key) => !LIMITS.includes(key));
@@ -99,7 +101,7 @@ function limitsOf(
       throw invalid(`${name}.limits.${key}`, 'must be a whole number of 1 or more');
   }
   return {
-    ...(time !== undefined && { timeMs: timerMs(time, `${name}.limits.time`) }),
+    timeMs: time === undefined ? USUAL_MS : timerMs(time, `${name}.limits.time`),
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(outputCharacters !== undefined && { outputCharacters }),
   };

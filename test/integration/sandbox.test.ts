@@ -132,7 +132,7 @@ describe('an agent that runs code', () => {
     const cancelled = await fetch(`${served.url}/v1/runs/${id}/cancel`, { method: 'POST' });
     expect(cancelled.status).toBe(202);
     await until('the run has ended', async () => (await served.get(id)).status === 'cancelled');
-    // There is one place, and the loop had 200 s.
+    // There is one place, and the loop had 100 s.
     expect((await run('run_code', { code: '6 * 7' })).toolCalls[0]?.result).toMatchObject({ result: 42 });
   });
 

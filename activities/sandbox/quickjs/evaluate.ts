@@ -22,14 +22,16 @@ const FIRST_PAGES = 256;
 /** The most that 32 bits address. */
 const MOST_PAGES = 32_768;
 /**
- * Memory of an instance beside that of the code, in bytes, and for each byte of the code's: allocations have gaps. QuickJS counts the
- * code's own; this is the end for whatever it does not count.
+ * Memory of an instance beside that of the code, in bytes, and for each byte of the code's: allocations have gaps. This is the limit.
+ * QuickJS's own is not: compiled to WebAssembly it counts the number of small allocations and not their sizes.
  */
 const BESIDE = { bytes: FIRST_PAGES * PAGE_BYTES, perByte: 1.25 };
 /** Of the code's calls: a tenth of the stack, because QuickJS checks it at calls only. */
 const STACK_BYTES = 512 * 1024;
-/** For what is read after the code: it may have used up all of its own. */
+/** Kept from the code for what is read after it: the code may have used up everything else. */
 const SPARE_BYTES = 1024 * 1024;
+/** Most bytes of a UTF-16 unit in UTF-8. */
+const UTF8_BYTES = 3;
 
 /** Time for what is read after the code, in milliseconds. */
 const READ_MS = 250;
@@ -107,15 +109,16 @@ function run(context: QuickJSContext, { code, files, limits }: Order, clock: Clo
   const { timeMs, memoryBytes, outputCharacters, fileBytes } = limits;
   clock.allow(timeMs);
   const guest = Guest.in(context, [outputCharacters, fileBytes, MOST_FILES]);
-  // The files and the prelude take more memory than there is.
-  if (!guest || !files.every((file) => guest.give(file))) {
+  const spare = guest?.reserve(SPARE_BYTES);
+  // The prelude, the files and the code take more memory than there is.
+  if (!guest || !spare || !files.every((file) => guest.give(file)) || !guest.hasRoom(code.length * UTF8_BYTES)) {
     return { stdout: '', files: [], error: tooMuchMemory(memoryBytes) };
   }
   const ended = settled(context, code, clock);
   const shown = 'value' in ended ? resultOf(guest, ended.value, outputCharacters) : ended;
   const isLate = clock.check();
   clock.allow(READ_MS);
-  context.runtime.setMemoryLimit(memoryBytes + SPARE_BYTES);
+  spare.dispose();
   // One character more than the most says that there was more.
   const stdout = guest.text('printed', outputCharacters + 1) ?? '';
   const made = filesOf(guest, fileBytes);

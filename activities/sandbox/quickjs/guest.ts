@@ -2,6 +2,11 @@ import type { QuickJSContext, QuickJSHandle } from 'quickjs-emscripten-core';
 import type { SandboxFile } from '../sandbox.js';
 import { PRELUDE } from './prelude.js';
 
+/** In UTF-8, and as a string of QuickJS, whose characters have two bytes. */
+const COPIES_OF_TEXT = 3;
+/** Of a value that is given, beside its content. */
+const BESIDE_BYTES = 4_096;
+
 type Called = ReturnType<QuickJSContext['callFunction']>;
 
 /**
@@ -26,10 +31,25 @@ export class Guest {
     return functions.error ? undefined : new Guest(context, functions.value);
   }
 
+  /** Memory that is free again once the handle is disposed. Undefined if there is none. */
+  reserve(bytes: number): QuickJSHandle | undefined {
+    const reserved = this.call('reserve', this.#context.newNumber(bytes));
+    return reserved.error ? undefined : reserved.value;
+  }
+
+  /** The library copies values in without a look at whether there was memory for them: this is asked before. */
+  hasRoom(bytes: number): boolean {
+    const room = this.reserve(bytes);
+    room?.dispose();
+    return room !== undefined;
+  }
+
   /** Gives a file to the code: text as a string, anything else as bytes. False if there is no memory for it. */
   give({ name, bytes }: SandboxFile): boolean {
     const context = this.#context;
     const text = textIn(bytes);
+    const copies = text === undefined ? 1 : COPIES_OF_TEXT;
+    if (!this.hasRoom(bytes.length * copies + name.length * COPIES_OF_TEXT + BESIDE_BYTES)) return false;
     const content = text === undefined ? context.newArrayBuffer(new Uint8Array(bytes).buffer) : context.newString(text);
     return !this.call('give', context.newString(name), content).error;
   }

@@ -65,6 +65,7 @@ export const PRELUDE = String.raw`
   };
 
   return {
+    reserve: (bytes) => new ArrayBuffer(bytes),
     give: (name, content) => void inputs.set(name, content),
     printed: () => printed.replaceAll('\0', '\uFFFD'),
     json,

@@ -46,6 +46,8 @@ describe('a tool that runs code', () => {
   it('has an attempt that is longer than the code may run', () => {
     const { policy } = planOf({ sandbox: 's', limits: { time: '3m' } });
     expect(policy.timeout).toMatchObject({ attemptMs: 200_000, totalMs: 200_000 });
+    // Whatever the operator allows.
+    expect(planOf({ sandbox: 's' }).with).toMatchObject({ timeMs: 10_000 });
   });
 
   it('has no effects, unless its author says otherwise: then it is called once', () => {

@@ -19,6 +19,11 @@ const json =
   (_, response) =>
     void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 
+const announced =
+  (bytes: number): Answers =>
+  (_, response) =>
+    void response.writeHead(200, { 'content-length': bytes }).end(Buffer.alloc(bytes, ' '));
+
 let url = '';
 beforeAll(async () => {
   server.listen(0, '127.0.0.1');
@@ -119,7 +124,7 @@ describe('a sandbox service', () => {
       /16 files/,
     ],
     ['too much', json({ stdout: 'x'.repeat(200_000) }), /more than \d+ bytes/],
-    ['much more', json({ stdout: 'x'.repeat(70_000_000) }), /longer than 64 MiB/],
+    ['what says to be much more', announced(70_000_000), /longer than 64 MiB/],
     ['an endless answer', endless, /more than \d+ bytes/],
   ])('is not believed: %s', async (_, answer, message) => {
     answers = answer;
