@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { limited } from '../../../runtime/limited.js';
 import { type Answer, bodyOf, LONGEST_BODY } from '../exchange.js';
 import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, whole } from './answered.js';
@@ -192,7 +193,7 @@ async function cancellable<T>(call: StoredCall, input: S3Address, work: () => Pr
     return await work();
   } catch (error) {
     const { signal } = call.context;
-    // The next attempt goes on with the job of a call that its worker hands over.
+    // The next attempt goes on with the job of a call that is handed over.
     if (signal.aborted && !(signal.reason instanceof HandedOver)) void withoutInput(call, input);
     throw error;
   }
@@ -201,6 +202,6 @@ async function cancellable<T>(call: StoredCall, input: S3Address, work: () => Pr
 /** Deletes an input that no job needs, where the pool says so. One that cannot be deleted now stays. */
 async function withoutInput({ objects, store }: StoredCall, input: S3Address, signal?: AbortSignal): Promise<void> {
   if (!objects.deleteInputs) return;
-  const limit = AbortSignal.timeout(DELETE_MS);
-  await store.remove(input, signal ? AbortSignal.any([signal, limit]) : limit).catch(() => undefined);
+  const until = signal ?? new AbortController().signal;
+  await limited(DELETE_MS, until, (own) => store.remove(input, own)).catch(() => undefined);
 }
