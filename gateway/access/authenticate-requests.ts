@@ -10,8 +10,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller; absent on `open` routes. Routes read it by `callerOf`. */
     caller?: Caller;
-    /** How the caller gets a token; absent where none are accepted. */
-    hint?: TokenHint;
+    /** How the caller gets a token; undefined where none are accepted. Made for each error: most requests need none. */
+    readonly hint?: TokenHint | undefined;
   }
   interface FastifyContextConfig {
     /** Whether the route needs no authentication: `{ config: { open: true } }`. */
@@ -28,12 +28,15 @@ declare module 'fastify' {
  */
 export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator, publicUrl?: string): void {
   app.decorateRequest('caller');
-  app.decorateRequest('hint');
+  app.decorateRequest('hint', {
+    getter() {
+      const { tokens } = authenticator;
+      return tokens && tokenHint(tokens, this, publicUrl);
+    },
+  });
   app.addHook('onRequest', async (request, reply) => {
     const { open, permission = usualOf(request.method) } = request.routeOptions.config;
     if (open === true) return;
-    const { tokens } = authenticator;
-    if (tokens) request.hint = tokenHint(tokens, request, publicUrl);
     const caller = await known(authenticator, request);
     request.caller = caller;
     if (caller.rate) reply.headers(rateHeaders(caller.rate));

@@ -1,4 +1,11 @@
-import { errors, type JWSAlgorithm, type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose';
+import {
+  errors,
+  type JWSAlgorithm,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+  jwtVerify,
+} from 'jose';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Caller } from '../caller.js';
 import type { Permission } from '../permissions.js';
@@ -35,14 +42,22 @@ export class Tokens {
   readonly scopes: readonly string[];
   readonly #rules: TokenRules;
   readonly #keys: ProviderKeys;
+  readonly #options: JWTVerifyOptions;
 
   constructor(rules: TokenRules, keys: ProviderKeys) {
-    const { issuer, permissionClaims, permissions } = rules;
+    const { issuer, audiences, permissionClaims, permissions } = rules;
     this.issuer = issuer;
     const scoped = permissionClaims.some((name) => name === 'scope' || name === 'scp');
     this.scopes = scoped ? FIRST.filter((each) => !permissions.includes(each)).map(scopeOf) : [];
     this.#rules = rules;
     this.#keys = keys;
+    this.#options = {
+      algorithms: [...ALGORITHMS],
+      issuer,
+      audience: [...audiences],
+      clockTolerance: CLOCK_S,
+      requiredClaims: ['exp'],
+    };
   }
 
   /**
@@ -65,16 +80,8 @@ export class Tokens {
   async #verified(token: string): Promise<JWTPayload> {
     if (token.length > LONGEST_TOKEN) throw new InvalidTokenError(`is longer than ${LONGEST_TOKEN} characters`);
     if (!SHAPE.test(token)) throw new InvalidTokenError('is neither a key of this gateway nor a signed JWT');
-    const { issuer, audiences } = this.#rules;
-    const options = {
-      algorithms: [...ALGORITHMS],
-      issuer,
-      audience: [...audiences],
-      clockTolerance: CLOCK_S,
-      requiredClaims: ['exp'],
-    };
     // Where the header says that its key is found (`jku`, `x5u`, `jwk`) is not read: keys are the provider's.
-    const verified = await jwtVerify(token, this.#keys.keyOf, options).catch((error: unknown) => {
+    const verified = await jwtVerify(token, this.#keys.keyOf, this.#options).catch((error: unknown) => {
       throw error instanceof MillraceError ? error : new InvalidTokenError(whyInvalid(error));
     });
     refuseOtherKinds(verified);
