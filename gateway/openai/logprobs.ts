@@ -30,11 +30,12 @@ export function givesLogprobs({ face, form, outputs, pipeline }: Model, { parame
 /**
  * A run's answer with the probabilities of its tokens. Throws `CAPABILITY_MISSING` if it is a text and the model server has given
  * none; with calls of tools some servers give none.
+ * @param param that asks for them
  */
-export function withLogprobs(answer: Answer, { output, pipeline }: RunDocument): Answer {
+export function withLogprobs(answer: Answer, { output, pipeline }: RunDocument, param: string = LOGPROBS): Answer {
   const { data = [] } = tokenLogprobs.safeParse(output?.[LOGPROBS]);
   if (data.length > 0) return { ...answer, logprobs: data };
   if (answer.text === '' || answer.toolCalls.length > 0) return answer;
   const message = `the model server of "${pipeline}" returns no probabilities of tokens; vLLM, SGLang and llama.cpp do`;
-  throw new MillraceError('CAPABILITY_MISSING', message, { fields: [{ field: LOGPROBS, message }] });
+  throw new MillraceError('CAPABILITY_MISSING', message, { fields: [{ field: param, message }] });
 }

@@ -19,7 +19,7 @@ export type Item = Readonly<Record<string, unknown>>;
 /** A run's answer, with the probabilities of its tokens if the response has them; throws as `withLogprobs`. */
 export function answerTo({ echo, model }: Pick<ResponseOf, 'echo' | 'model'>, document: RunDocument): Answer {
   const answer = answerOf(document, model);
-  return echo.top_logprobs === undefined ? answer : withLogprobs(answer, document);
+  return echo.top_logprobs === undefined ? answer : withLogprobs(answer, document, 'include');
 }
 
 export const responseId = (run: string): string => `resp_${run}`;

@@ -156,7 +156,9 @@ describe('probabilities of tokens in the Responses API', () => {
 
   test('that the server does not give are an error', async () => {
     answers({ text: 'So.' });
-    expect((await respond({ include })).body).toContain('CAPABILITY_MISSING');
+    expect((await respond({ include })).json()).toMatchObject({
+      error: { code: 'CAPABILITY_MISSING', param: 'include' },
+    });
   });
 
   test('are let go where the author says so', async () => {
