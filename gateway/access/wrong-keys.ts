@@ -3,13 +3,13 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 
-/** Most requests per address and window without a valid key; a client that retries with an old key stays below. */
+/** Most requests per address and window without a valid key or token; a client that retries with an old key stays below. */
 const MOST = 20;
 const WINDOW_S = 60;
 
 /**
- * Counts requests without a valid key, by address. Above the limit they are rejected with `RATE_LIMITED` and not
- * logged. Requests with a valid key are always accepted, so that clients behind the same proxy cannot lock each other
+ * Counts requests without a valid key or token, by address; also those whose token names no caller, or cannot be verified now. Above the limit they are rejected with `RATE_LIMITED` and not
+ * logged. Requests with a valid key or token are always accepted, so that clients behind the same proxy cannot lock each other
  * out. The limit protects the log: 256 random bits cannot be guessed.
  */
 export class WrongKeys {
@@ -31,9 +31,9 @@ export class WrongKeys {
       if (refused.consumedPoints === MOST + 1)
         this.#logger.warn(
           { from, limit: MOST, windowS: WINDOW_S },
-          'too many requests without a valid key: further ones are rejected and not logged',
+          'too many requests without a valid key or token: further ones are rejected and not logged',
         );
-      const message = `more than ${MOST} requests of this address in ${WINDOW_S} s had no valid key`;
+      const message = `more than ${MOST} requests of this address in ${WINDOW_S} s were not authenticated`;
       throw new MillraceError('RATE_LIMITED', message, { retryAfterMs: Math.max(1, refused.msBeforeNext) });
     }
   }
