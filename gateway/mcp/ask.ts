@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { LONGEST_REASON } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
 import type { PipelineTool } from './tool.js';
@@ -21,9 +22,6 @@ const LONGEST_ARGUMENTS = 2_000;
 const ASKABLE = new Set(['string', 'number', 'integer', 'boolean']);
 /** Keywords that a form's fields may have. */
 const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLength', 'minimum', 'maximum', 'default'];
-
-/** Longest reason, in UTF-16 units, as runs take them. */
-const LONGEST_REASON = 2_000;
 
 /** Asks for the decision of a wait; for that on a call of a tool also what else it covers. */
 export function formOf({ subject, call, session, until }: Asked): Elicitation {

@@ -1,10 +1,11 @@
 import { ProtocolErrorCode } from '@modelcontextprotocol/server';
+import { MCP_PATH } from '../access/challenge.js';
 import type { ErrorShape } from '../http/error-shape.js';
 import { problemOf } from '../http/problem.js';
 
 /** Errors before the SDK's server gets the request, as JSON-RPC errors; `data` is the problem body. */
 export const mcpErrors: ErrorShape = {
-  speaks: (path) => path === '/mcp',
+  speaks: (path) => path === MCP_PATH,
   answer(error, request) {
     const problem = problemOf(error, request);
     const { status, detail } = problem;

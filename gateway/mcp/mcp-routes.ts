@@ -9,6 +9,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { callerOf, requirePermission } from '../access/caller.js';
+import { MCP_PATH } from '../access/challenge.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -44,7 +45,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   takeJson(app);
 
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: MCP } } as const;
-  app.post('/mcp', options, async (request, reply) => {
+  app.post(MCP_PATH, options, async (request, reply) => {
     refuseForeignOrigin(request, deps);
     const caller = callerOf(request);
     // As a response of HTTP a client gets a token with more scopes. Whoever has a key gets the refusal as the call's result.
@@ -79,7 +80,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     return reply;
   });
 
-  app.get('/mcp', { config: { doc: RESUME_MCP } }, async (request, reply) => {
+  app.get(MCP_PATH, { config: { doc: RESUME_MCP } }, async (request, reply) => {
     refuseForeignOrigin(request, deps);
     return await resumeStream(deps, request, reply, app.closing);
   });

@@ -8,7 +8,7 @@ const LONGEST_PATH = 1_000;
 /** Longest name of a decider; it is stored in the run's history. */
 const LONGEST_NAME = 200;
 /** Longest reason, which the model is given. */
-const LONGEST_REASON = 2_000;
+export const LONGEST_REASON = 2_000;
 /** A nonce is a UUID. */
 const LONGEST_NONCE = 100;
 
