@@ -64,6 +64,12 @@ function fieldsOf(issue: z.core.$ZodIssue): { field: string; message: string }[]
   const { path, message } = issue;
   if (issue.code !== 'invalid_union' || issue.errors.length === 0)
     return [{ field: path.join('.') || '(root)', message }];
-  const [fewest = []] = issue.errors.toSorted((a, b) => a.length - b.length);
-  return fewest.map((inner) => ({ field: [...path, ...inner.path].join('.'), message: inner.message }));
+  const [ofQuickjs = [], ofService = []] = issue.errors;
+  const isService = ofQuickjs.some(
+    (inner) => inner.code === 'unrecognized_keys' && inner.keys.some((key) => key in service.shape),
+  );
+  return (isService ? ofService : ofQuickjs).map((inner) => ({
+    field: [...path, ...inner.path].join('.'),
+    message: inner.message,
+  }));
 }

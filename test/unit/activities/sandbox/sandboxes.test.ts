@@ -102,6 +102,7 @@ describe('the file of sandboxes', () => {
     [{ scripts: { engine: 'quickjs', time: 1 } }, /scripts: .*time/],
     [{ python: { url: 'file:///etc/passwd', languages: ['python'] } }, /python\.url/],
     [{ python: { url: 'http://127.0.0.1:1', languages: [] } }, /python\.languages/],
+    [{ python: { url: 'ftp://x' } }, /python\.url.*python\.languages/],
     [{ 'a b': { engine: 'quickjs' } }, /sandboxes\.json/],
     [[], /\(root\)/],
   ])('is checked: %j', (value, message) => {
