@@ -51,8 +51,8 @@ interface Flight {
 
 /**
  * Asks models of entailment about pairs of texts, in both directions at once, and never longer than a lookup may wait. Where
- * there is no score, the caller decides without one. Equal pairs at the same time are one call; a tenant's calls are bounded
- * and, after failures, stop for ten seconds, for this tenant alone.
+ * there is no score, the caller decides without one. Equal pairs at the same time are one call; a tenant's calls about pairs are
+ * bounded and, after failures, stop for ten seconds, for this tenant alone.
  */
 export class Entailments {
   readonly #parts: EntailmentsParts;

@@ -182,7 +182,10 @@ export class SemanticCache {
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
 
-  /** An earlier answer, if there is one; neither calls a model nor waits for another call. Throws only on abort. */
+  /**
+   * An earlier answer, if there is one; neither calls the stage's model nor waits for another call of the stage. Models of the embedder and
+   * the verifier are asked as in `through`, within their limits of time. Throws only on abort.
+   */
   async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<Cached | undefined> {
     signal.throwIfAborted();
     if (!request.timely && isTimely(request.key)) return undefined;

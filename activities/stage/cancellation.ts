@@ -33,7 +33,7 @@ export function cancellationIn(context: Context, hasCheckpoint: () => boolean): 
   return own.signal;
 }
 
-/** Whether the run still waits for the activity. Yes if nobody can tell: work at a server that nobody fetches costs less than a failed run. */
+/** Whether the run still waits for the activity. If Temporal does not say, yes: an unused result costs less than a failed run. */
 async function isPending(context: Context): Promise<boolean> {
   const { info } = context;
   const { workflowId = '', runId } = info.workflowExecution ?? {};

@@ -29,8 +29,9 @@ export interface ModelServer {
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
 /**
- * Distance between the ports of a node's devices. A server's port depends on its device, not on the other servers: in another
- * placement it has the same address, and servers before and after a change run at the same time.
+ * Distance between the ports of a node's devices. A port depends on the device and on servers of the same type on it, not on
+ * other devices: a server that is alone of its type there has the same address in every placement, and servers before and after a change run
+ * at the same time.
  */
 const PORT_STEP = 10;
 

@@ -25,7 +25,7 @@ const CANCEL_MS = 5_000;
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
  * server goes on with the job that it has, unless that is gone or has failed. A cancelled call cancels its job, one that is
- * handed over to another worker does not.
+ * handed over to the next attempt does not.
  */
 export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
   const kept = keptOf(described);
@@ -70,7 +70,7 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
   try {
     return await polled(described, job, id, earlier);
   } catch (error) {
-    // The next attempt goes on with the job of a call that its worker hands over.
+    // The next attempt goes on with the job of a call that is handed over.
     if (signal.aborted && job.cancel && !(signal.reason instanceof HandedOver)) cancel(described, job.cancel, id);
     throw error;
   }
