@@ -91,7 +91,10 @@ async function newInput(call: StoredCall): Promise<S3Address> {
   return input;
 }
 
-/** Writes the input and sends the request. Both are recorded: the next attempt writes no other input, and sends no second request. */
+/**
+ * Writes the input and sends the request. The input's name is recorded before, the job after its answer: an attempt after a crash in between
+ * writes the same input again and sends a second request.
+ */
 async function submitted(call: StoredCall, submit: RequestTemplate, input: S3Address): Promise<Job> {
   const { api, objects, store, scope, sender, transport, context } = call;
   const { signal } = context;
