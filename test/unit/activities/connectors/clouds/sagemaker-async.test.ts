@@ -7,10 +7,10 @@ import { optionsOf } from '../../../../../activities/connectors/pool-options.js'
 import type { Json, JsonObject } from '../../../../../pipelines/json.js';
 import { connectorContract } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
-import { asking, bytes, callsOf, silence } from '../../../../support/preset-calls.js';
+import { asking, silence } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { PNG, SageMakerJobs, type Submission, s3Failure } from '../../../../support/sagemaker-jobs.js';
-import { AWS_KEYS } from './sagemaker-fixture.js';
+import { AWS_KEYS, contractCalls } from './sagemaker-fixture.js';
 
 const key = JSON.stringify(AWS_KEYS);
 /** For what happens at once on a machine that does not stand still. */
@@ -34,14 +34,7 @@ describe('sagemaker-async (a fixture that checks the signatures of both services
         canary: false,
       },
     },
-    calls: callsOf(['classify', 'chat', 'embed', 'transcribe', 'infer'], {
-      chat: { text: 'Paris, of course', finish: 'length' },
-      transcribe: { text: 'RIFF heard' },
-    }),
-    audio: silence,
-    bytes,
-    longCall: asking('slow'),
-    badCall: asking('bad'),
+    ...contractCalls,
   });
 });
 

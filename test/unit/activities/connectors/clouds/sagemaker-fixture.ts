@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { asking, bytes, callsOf, silence } from '../../../../support/preset-calls.js';
 import { type Asked, chatDelta, type Told } from '../servers/fixture-server.js';
 import { exception, part } from './frames.js';
 
@@ -6,6 +7,18 @@ export const AWS_KEYS = {
   accessKeyId: 'AKIDEXAMPLE',
   secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
   sessionToken: 'FwoGZXIvYXdzEXAMPLETOKEN==',
+};
+
+/** What the contract asks of both presets. */
+export const contractCalls = {
+  calls: callsOf(['chat', 'classify', 'embed', 'transcribe', 'infer'], {
+    chat: { text: 'Paris, of course', finish: 'length' },
+    transcribe: { text: 'RIFF heard' },
+  }),
+  audio: silence,
+  bytes,
+  longCall: asking('slow'),
+  badCall: asking('bad'),
 };
 
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();

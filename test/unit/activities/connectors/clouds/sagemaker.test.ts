@@ -4,10 +4,10 @@ import { httpConnector } from '../../../../../activities/connectors/http/index.j
 import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
 import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
-import { asking, bytes, callsOf, silence } from '../../../../support/preset-calls.js';
+import { asking } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { type Asked, fixture, type Told } from '../servers/fixture-server.js';
-import { AWS_KEYS, sagemaker, signatureFault } from './sagemaker-fixture.js';
+import { AWS_KEYS, contractCalls, sagemaker, signatureFault } from './sagemaker-fixture.js';
 
 const key = JSON.stringify(AWS_KEYS);
 const values = { region: 'eu-central-1' };
@@ -21,14 +21,7 @@ describe('sagemaker (a fixture that checks signatures)', async () => {
     key,
     deadEndpoint: `http://127.0.0.1:${await freePort()}`,
     refused: {},
-    calls: callsOf(['chat', 'classify', 'embed', 'transcribe', 'infer'], {
-      chat: { text: 'Paris, of course', finish: 'length' },
-      transcribe: { text: 'RIFF heard' },
-    }),
-    audio: silence,
-    bytes,
-    longCall: asking('slow'),
-    badCall: asking('bad'),
+    ...contractCalls,
   });
 });
 
