@@ -14,7 +14,7 @@ export interface Door {
   readonly prefix: string;
   /**
    * Adds its routes. A JSON body arrives as its value, any other as a `Buffer`; both count against the gateway’s memory
-   * for bodies, and are at most `MILLRACE_MAX_JSON_BYTES` long. A thrown `MillraceError` is answered with its status. A
+   * for bodies, and are at most `MILLRACE_MAX_JSON_BYTES` long; JSON has at most some 100,000 values. A thrown `MillraceError` is answered with its status. A
    * `GET` needs the permission `read`, other methods `run`, unless a route has `config: { permission }`.
    */
   routes(app: FastifyInstance, gateway: DoorGateway): void | Promise<void>;

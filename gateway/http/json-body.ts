@@ -3,21 +3,25 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { readBody } from '../input/held-bodies.js';
+import { expectModestJson } from '../input/json-size.js';
 import { emptyBody } from '../input/upload.js';
 
 /**
- * Makes the routes of this scope accept only JSON.
+ * Makes the routes of this scope accept only JSON, of as many values as an input may have: they are counted before they are made.
  * @param mayBeEmpty a request without a body has the value `{}`
  */
 export function takeJson(app: FastifyInstance, { mayBeEmpty = false } = {}): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
-    jsonOf((await readBody(request, payload)).toString('utf8'), mayBeEmpty),
+    jsonOf(await readBody(request, payload), mayBeEmpty),
   );
 }
 
-function jsonOf(text: string, mayBeEmpty: boolean): Json {
-  if (text !== '') return parseJson(text, 'body');
+function jsonOf(bytes: Buffer, mayBeEmpty: boolean): Json {
+  if (bytes.length > 0) {
+    expectModestJson(bytes, 'body', { names: true });
+    return parseJson(bytes.toString('utf8'), 'body');
+  }
   if (mayBeEmpty) return {};
   throw emptyBody();
 }

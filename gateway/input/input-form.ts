@@ -6,6 +6,7 @@ import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectModest } from './input-size.js';
+import { expectModestJson } from './json-size.js';
 
 /** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
 export const MOST_PARTS = 100;
@@ -49,7 +50,7 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
       const [only, ...others] = at(path);
       if (only === undefined || others.length > 0) return text;
       const { type } = z.toJSONSchema(only, { io: 'input', unrepresentable: 'any' });
-      return type === 'string' || type === undefined ? text : parseOrKeep(text);
+      return type === 'string' || type === undefined ? text : parseOrKeep(text, path);
     },
     async withMedia(path, value, take) {
       expectModest(value, path);
@@ -68,7 +69,8 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
 }
 
 /** Invalid JSON is kept as text, so that validation reports the expected type. */
-function parseOrKeep(text: string): Json {
+function parseOrKeep(text: string, path: string): Json {
+  expectModestJson(Buffer.from(text), path);
   try {
     return JSON.parse(text) as Json;
   } catch {

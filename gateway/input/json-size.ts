@@ -3,24 +3,49 @@ import { MOST_VALUES } from './input-size.js';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const LIST = 0x5b;
 const BACKSLASH = 0x5c;
+const END_OF_LIST = 0x5d;
 const OBJECT = 0x7b;
+const END_OF_OBJECT = 0x7d;
 
 /**
  * Throws `INVALID_INPUT` for JSON with more values than `expectModest` accepts, before it is parsed: `{},` takes twenty times as much
  * memory once it is an object. What is accepted here may still have more values than it may.
+ * @param names whether the error names the field of the object that has too many
  */
-export function expectModestJson(bytes: Buffer, path: string): void {
+export function expectModestJson(bytes: Buffer, path: string, { names = false } = {}): void {
   // Each list and each object, empty ones included, and each comma within them: at most two for a value.
   let left = 2 * MOST_VALUES;
+  let depth = 0;
+  let lastString: readonly [start: number, end: number] | undefined;
+  let key: typeof lastString;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
-    if (byte === QUOTE) at = endOfString(bytes, at);
-    else if ((byte === COMMA || byte === LIST || byte === OBJECT) && --left < 0)
-      throw invalidFields('INVALID_INPUT', [
-        { field: path, message: `has more than ${MOST_VALUES} values, nested ones included` },
-      ]);
+    if (byte === QUOTE) {
+      const end = endOfString(bytes, at);
+      if (depth === 1) lastString = [at, end];
+      at = end;
+    } else if (byte === COLON) {
+      if (depth === 1) key = lastString;
+    } else if (byte === END_OF_LIST || byte === END_OF_OBJECT) depth -= 1;
+    else if (byte === COMMA || byte === LIST || byte === OBJECT) {
+      if (byte !== COMMA) depth += 1;
+      if (--left >= 0) continue;
+      const field = (names && key && textOf(bytes, key)) || path;
+      const message = `has more than ${MOST_VALUES} values, nested ones included`;
+      throw invalidFields('INVALID_INPUT', [{ field, message }]);
+    }
+  }
+}
+
+/** The text of a JSON string; undefined if it is none. */
+function textOf(bytes: Buffer, [start, end]: readonly [number, number]): string | undefined {
+  try {
+    return String(JSON.parse(bytes.toString('utf8', start, end + 1)));
+  } catch {
+    return undefined;
   }
 }
 

@@ -11,6 +11,7 @@ import type { HeldBody } from './body-budget.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { expectModest } from './input-size.js';
+import { expectModestJson } from './json-size.js';
 import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 
@@ -50,6 +51,7 @@ export async function readMultipart(
     // Each part has a limit; their sum must not exceed that of a JSON body.
     textBytes += bytes.length;
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
+    if (isInput || isJson(part)) expectModestJson(bytes, part.fieldname, { names: !isJson(part) });
     const value = jsonOrText(part, bytes);
     if (typeof value !== 'string') expectModest(value, part.fieldname);
     if (isInput) {
@@ -157,8 +159,10 @@ function fileField(sent: string, form: InputForm, given: InputParts): { path: st
 /** A part of type application/json is parsed; other clients send JSON as text. */
 function jsonOrText(part: Part, bytes: Buffer): Json {
   const text = bytes.toString('utf8');
-  return !isFile(part) && part.mimetype.startsWith('application/json') ? parseJson(text, part.fieldname) : text;
+  return isJson(part) ? parseJson(text, part.fieldname) : text;
 }
+
+const isJson = (part: Part): boolean => !isFile(part) && part.mimetype.startsWith('application/json');
 
 function parseInput(value: Json): JsonObject {
   const parsed = typeof value === 'string' ? parseJson(value, INPUT_PART) : value;

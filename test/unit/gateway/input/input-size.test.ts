@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { audio, pipeline } from '../../../../pipelines/index.js';
 import { soonest } from '../../../support/soonest.js';
@@ -47,6 +47,28 @@ describe('an input that is too large to be checked', () => {
     });
     // Some 0.2 s, most of it the parser's; the schema's check took eleven.
     expect(tookMs).toBeLessThan(3_000);
+  });
+
+  test.each([
+    '/v1/pipelines/filing/runs',
+    '/v1/chat/completions',
+    '/v1/responses',
+    '/v1/messages',
+    '/v1/agui/filing',
+    '/a2a/filing',
+    '/mcp',
+  ])('of too many values is counted before it is parsed, at %s', async (url) => {
+    const payload = `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[${'[],'.repeat(400_000)}[]]}}`;
+    const parse = vi.spyOn(JSON, 'parse');
+    try {
+      const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+      const response = await gateway.app.inject({ method: 'POST', url, headers, payload });
+      expect(response.statusCode).toBeGreaterThanOrEqual(400);
+      expect(response.body).toContain('params: has more than 100000 values');
+      expect(parse.mock.calls.filter(([text]) => text.length > 1_000_000)).toEqual([]);
+    } finally {
+      parse.mockRestore();
+    }
   });
 
   test('counts what its fields have together', async () => {
