@@ -6,6 +6,9 @@ import { basePathOf } from '../http/public-url.js';
 import { type DocumentedRoute, openApiDocument } from './document.js';
 import { json } from './schemas.js';
 
+/** Documents that are kept, of sets of pipelines that callers may use: to make one takes a turn of the event loop of some tens of milliseconds. */
+const MOST_KEPT = 16;
+
 /**
  * `GET /openapi.json`: the routes of this gateway, including those of each pipeline that the caller may use with its
  * own schemas.
@@ -25,10 +28,16 @@ export async function openApiRoutes(
   };
   // The request's `Host` is not used: it need not be a valid name.
   const path = deps.publicUrl === undefined ? '/' : basePathOf(deps.publicUrl);
+  const kept = new Map<string, string>();
   app.get('/openapi.json', { config: { doc } }, async (request, reply) => {
     const caller = callerOf(request);
     const pipelines = deps.pipelines.filter((pipeline) => mayUse(caller, pipeline));
-    reply.header('cache-control', 'no-cache');
-    return openApiDocument(routes, pipelines, deps.release ?? 'unknown', path);
+    const of = JSON.stringify(pipelines.map(({ name }) => name));
+    const document =
+      kept.get(of) ?? JSON.stringify(openApiDocument(routes, pipelines, deps.release ?? 'unknown', path));
+    if (!kept.has(of) && kept.size >= MOST_KEPT) kept.clear();
+    kept.set(of, document);
+    reply.type('application/json; charset=utf-8').header('cache-control', 'no-cache');
+    return document;
   });
 }

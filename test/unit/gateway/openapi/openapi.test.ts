@@ -1,6 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import Fastify from 'fastify';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { collectRoutes } from '../../../../gateway/openapi/index.js';
+import type { GatewayDeps } from '../../../../gateway/deps.js';
+import { collectRoutes, openApiRoutes } from '../../../../gateway/openapi/index.js';
 import { COMPONENTS } from '../../../../gateway/openapi/schemas.js';
 import { ERRORS } from '../../../../pipelines/errors.js';
 import { audio, pipeline } from '../../../../pipelines/index.js';
@@ -110,6 +112,29 @@ describe('the document', () => {
       if (status === 503 && code !== 'GATEWAY_UNAVAILABLE') expect(start, code).toContain(`"${code}"`);
     }
   });
+});
+
+test('is made once for all who may use the same pipelines', async () => {
+  const [one, two] = ['one', 'two'].map((name) => pipeline(name, { input: z.object({}) }, () => ({})));
+  const own = { tag: 'runs', operation: 'start', summary: 'Start', answers: {} };
+  const ofPipeline = vi.fn(({ name }: { readonly name: string }) => ({ url: `/start/${name}`, doc: own }));
+  const doc = { ...own, ofPipeline };
+  const app = Fastify();
+  app.decorateRequest('caller');
+  app.addHook('onRequest', async (request) => {
+    const { may } = request.headers;
+    request.caller = { tenant: 'acme', ...(typeof may === 'string' && { pipelines: [may] }) };
+  });
+  const deps = { pipelines: [one, two] } as unknown as GatewayDeps;
+  await openApiRoutes(app, deps, [{ method: 'POST', url: '/start', open: false, doc }]);
+  const get = async (headers = {}) => (await app.inject({ url: '/openapi.json', headers })).json<Document>();
+  const first = await get();
+  expect(ofPipeline).toHaveBeenCalledTimes(2);
+  expect(await get()).toEqual(first);
+  expect(ofPipeline).toHaveBeenCalledTimes(2);
+  await get({ may: 'two' });
+  expect(ofPipeline.mock.calls.slice(2).map(([{ name }]) => name)).toEqual(['two']);
+  await app.close();
 });
 
 test('a schema that contains itself is a component, of all pipelines that have it', async () => {
