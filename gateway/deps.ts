@@ -22,7 +22,7 @@ export interface GatewayParts extends RunParts {
   /** Channels of runs under way, whose audio can be heard while it is made. Absent: only that of ended runs. */
   readonly channels?: ChannelLog;
   /** Where conversations are kept. Absent: there are none. */
-  readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'>;
+  readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'> & Partial<Pick<SessionStore, 'bytesOf'>>;
   /** What agents remember of users. */
   readonly facts?: Pick<FactStore, 'list' | 'remove' | 'erase'>;
   /** Takes reports of wrong cached answers; false if the answer had gone. Absent: such reports are refused. */
@@ -63,6 +63,12 @@ export interface GatewayLimits extends RunLimits {
   readonly maxBodyMemoryBytes?: number;
   /** The same per tenant. Absent: unlimited. */
   readonly maxTenantBodyMemoryBytes?: number;
+  /** Most bytes of responses that the process holds until their clients have read them, over all doors. Absent: unlimited. */
+  readonly maxResponseMemoryBytes?: number;
+  /** The same per tenant. Absent: unlimited. */
+  readonly maxTenantResponseMemoryBytes?: number;
+  /** How long a client may read nothing of what is ready for it, in milliseconds. Absent: a minute. */
+  readonly stalledMs?: number;
   /** Longest `Prefer: wait`. */
   readonly maxWaitMs: number;
   /** Timeout for receiving a request. */

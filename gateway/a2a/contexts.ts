@@ -20,6 +20,9 @@ export const RECORDED_MS = 2_000;
 /** How many of a context's last tasks are looked at for one that has succeeded; each takes calls to Temporal. */
 const MOST_TASKS = 8;
 
+/** How many of a context's tasks are known: each message to it reads all of them. */
+const MOST_KEPT = 256;
+
 /** Version of the notes that a task's run keeps. */
 const NOTES = 1;
 
@@ -122,7 +125,7 @@ export class Contexts {
   async add(name: ContextName, entry: Entry): Promise<void> {
     const messages = [entry] as unknown as readonly AgentMessage[];
     // The same key each time: a message that is sent again adds nothing.
-    await this.#add(name, { key: entry.run, messages, ttlMs: KEPT_MS }).catch((error: unknown) =>
+    await this.#add(name, { key: entry.run, messages, ttlMs: KEPT_MS, keeps: MOST_KEPT }).catch((error: unknown) =>
       this.#deps.logger.warn({ runId: entry.run, err: error }, 'a context lacks a task that has started'),
     );
   }

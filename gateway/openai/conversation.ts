@@ -110,7 +110,7 @@ function systemFor({ face: { system } }: Model, turns: readonly Turn[]) {
   const said = system === undefined ? [] : turns.filter(({ message }) => message.role === 'system');
   if (system === undefined || said.length === 0) return { turns, fields: {} };
   const text = said.map(({ message }) => message.content).join('\n\n');
-  return { turns: turns.filter((turn) => !said.includes(turn)), fields: { [system]: text } };
+  return { turns: turns.filter(({ message }) => message.role !== 'system'), fields: { [system]: text } };
 }
 
 function messagesFor(model: Model, turns: readonly Turn[]): JsonObject {

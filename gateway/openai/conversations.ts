@@ -6,7 +6,9 @@ import { ownerOf, sessionsOf } from '../../runs/caller.js';
 import type { SessionName } from '../../stores/sessions/index.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { chargeReads } from './charged-reads.js';
 import type { Turn } from './conversation.js';
+import { ReadPace } from './read-pace.js';
 import { type Item, turnsOf } from './responses-request.js';
 import { responseOfItem, type StoredResponses } from './stored-responses.js';
 
@@ -15,6 +17,9 @@ const KEPT_MS = 30 * 86_400_000;
 
 /** Size from which nothing is added to a conversation, in bytes: each request about it reads all of it, media in its items included. */
 const MOST_BYTES = 32 * 1024 * 1024;
+
+/** Most of the last responses of a conversation that have failed or are gone: each takes calls to Temporal. */
+const MOST_FAILED = 64;
 
 const ID = /^conv_[0-9a-f]{32}$/;
 
@@ -48,10 +53,11 @@ export interface Before {
  * conversation holds what was added to it and names its responses; the turns of these are in their runs.
  */
 export class Conversations {
-  readonly #deps: Pick<GatewayDeps, 'sessions' | 'logger'>;
+  readonly #deps: Pick<GatewayDeps, 'sessions' | 'logger' | 'authenticator'>;
   readonly #responses: StoredResponses;
+  readonly #pace = new ReadPace();
 
-  constructor(deps: Pick<GatewayDeps, 'sessions' | 'logger'>, responses: StoredResponses) {
+  constructor(deps: Pick<GatewayDeps, 'sessions' | 'logger' | 'authenticator'>, responses: StoredResponses) {
     this.#deps = deps;
     this.#responses = responses;
   }
@@ -66,13 +72,15 @@ export class Conversations {
   }
 
   /**
-   * Throws `RUN_NOT_FOUND` for one of another owner too, `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` if something is to be added and
-   * could not be.
+   * Throws `RUN_NOT_FOUND` for one of another owner too, `STORE_UNAVAILABLE`, `RATE_LIMITED` while too many large ones are read, and
+   * `QUOTA_EXCEEDED` if something is to be added and could not be.
    */
   async find(id: string, caller: Caller, { adds = false } = {}): Promise<Conversation> {
     if (!ID.test(id)) throw notFound(id);
     const reading = { adds, begins: false, most: MOST_BYTES };
-    const { messages } = await this.#sessions.load(nameOf(caller, id), reading);
+    const name = nameOf(caller, id);
+    await this.#pace.turn(caller.tenant, (await this.#sessions.bytesOf?.(name)) ?? 0);
+    const { messages } = await this.#sessions.load(name, reading);
     const entries = messages as unknown as readonly Entry[];
     const [first] = entries;
     if (first === undefined || !('created' in first)) throw notFound(id);
@@ -107,7 +115,7 @@ export class Conversations {
 
   /**
    * The turns before a response. A request that is sent again goes on from what it went on from before. Throws
-   * `RUN_NOT_ENDED` while the conversation's last response is not complete.
+   * `RUN_NOT_ENDED` while the conversation's last response is not complete, and `INVALID_INPUT` if too many of the last have failed.
    * @param again tells the request, if it may have been sent before
    */
   async before({ entries }: Conversation, caller: Caller, again: string | undefined): Promise<Before> {
@@ -115,19 +123,28 @@ export class Conversations {
     const last = entries.at(-1);
     const repeats = again !== undefined && last !== undefined && 'response' in last && last.of === again;
     const known = repeats ? entries.slice(0, -1) : entries;
-    let since: Turn[] = [];
+    // The latest first.
+    const said: Turn[][] = [];
+    const sinceThen = () => said.reverse().flat();
+    let failed = 0;
     for (const entry of [...known].reverse()) {
       if ('response' in entry) {
+        if (failed > MOST_FAILED) throw allFailed();
+        // The first was counted with the request.
+        if (failed > 0) await chargeReads(this.#deps, caller, 1);
+        failed += 1;
         const found = await this.#responses.find(entry.response, caller).catch(asGone);
         const status = found?.document.status;
         if (status === 'running') throw busy(entry.response);
         // What was said in a response that has failed is not part of the conversation.
         if (found === undefined || status !== 'succeeded') continue;
         const turns = await this.#responses.turnsUpTo(entry.response, caller, PARAM);
+        const since = sinceThen();
         return { turns: [...turns, ...since], since };
       }
-      if ('items' in entry) since = [...turnsOf(entry.items, () => PARAM), ...since];
+      if ('items' in entry) said.push(turnsOf(entry.items, () => PARAM));
     }
+    const since = sinceThen();
     return { turns: since, since };
   }
 
@@ -185,6 +202,11 @@ function asGone(error: unknown): undefined {
 function busy(response: string): MillraceError {
   const message = `the conversation’s last response, ${response}, is not complete yet`;
   return new MillraceError('RUN_NOT_ENDED', `conversation: ${message}`, { fields: [{ field: PARAM, message }] });
+}
+
+function allFailed(): MillraceError {
+  const message = `its last ${MOST_FAILED} responses have failed or are gone: begin another conversation`;
+  return new MillraceError('INVALID_INPUT', `conversation: ${message}`, { fields: [{ field: PARAM, message }] });
 }
 
 function notFound(id: string): MillraceError {

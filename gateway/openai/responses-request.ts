@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
+import type { ChatMessage } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
 import type { Parameter, Turn } from './conversation.js';
@@ -248,6 +249,8 @@ export const isReference = (each: GivenItem): each is z.output<typeof reference>
  */
 export function turnsOf(items: readonly Item[], paramOf: (i: number) => string): Turn[] {
   const turns: Turn[] = [];
+  /** Calls of the last turn that were added here. */
+  let callsOfLast: NonNullable<ChatMessage['toolCalls']>[number][] | undefined;
   for (const [i, each] of items.entries()) {
     const param = paramOf(i);
     if (each.type === 'reasoning') continue;
@@ -260,16 +263,28 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
       const call = { id, name: each.name, arguments: given };
       const last = turns.at(-1);
       if (last?.message.role === 'assistant' && each.type !== 'mcp_call') {
-        const { message: said } = last;
-        turns[turns.length - 1] = { ...last, message: { ...said, toolCalls: [...(said.toolCalls ?? []), call] } };
-      } else turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call] } });
+        // Copied once for each turn: a request may have thousands of calls in a row.
+        if (callsOfLast === undefined) {
+          const { message: said } = last;
+          callsOfLast = [...(said.toolCalls ?? [])];
+          turns[turns.length - 1] = { ...last, message: { ...said, toolCalls: callsOfLast } };
+        }
+        callsOfLast.push(call);
+      } else {
+        callsOfLast = undefined;
+        turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call] } });
+      }
       if (each.type === 'mcp_call') {
         const content = each.output ?? `Error ${each.error ?? ''}`;
         turns.push({ param, message: { role: 'tool', content, toolCallId: id } });
       }
     } else if (each.type === 'function_call_output' || each.type === 'custom_tool_call_output') {
+      callsOfLast = undefined;
       turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
-    } else turns.push(messageTurn(each, param));
+    } else {
+      callsOfLast = undefined;
+      turns.push(messageTurn(each, param));
+    }
   }
   return turns;
 }

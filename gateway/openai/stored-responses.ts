@@ -8,6 +8,7 @@ import { type RunRecord, readRun } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { chargeReads } from './charged-reads.js';
 import { answerOf } from './chat-reply.js';
 import { type Turn, turnsOfInput } from './conversation.js';
 import { invalidParam } from './error-body.js';
@@ -113,6 +114,7 @@ export class StoredResponses {
     requirePermission(caller, 'read');
     if (references > MOST_REFERENCES)
       throw invalidParam('input', `has ${references} references to items; at most ${MOST_REFERENCES} are resolved`);
+    await chargeReads(this.#deps, caller, references);
     const found = new Map<string, Promise<readonly Item[]>>();
     const itemsOfRun = (run: string, param: string) => {
       const known = found.get(run) ?? this.#named(responseId(run), caller, param).then((each) => this.itemsOf(each));

@@ -16,8 +16,9 @@ import {
   USE,
 } from './quota.js';
 
-/** Prefix of the approvals among the fields of `about`. */
+/** Prefix of the approvals among the fields of `about`, and of the keys of the parts. */
 const GRANT = 'grant:';
+const PART = 'part:';
 
 /** A conversation as its user names it. */
 export interface SessionName {
@@ -42,6 +43,8 @@ export interface SessionPart {
   readonly ttlMs: number;
   /** Replaces the first `upTo` parts. */
   readonly summary?: { readonly text: string; readonly upTo: number };
+  /** Most parts that are kept, this one included: older ones are dropped. Default: all. */
+  readonly keeps?: number;
 }
 
 /** What a session is read for. */
@@ -88,14 +91,19 @@ export class SessionStore {
   }
 
   /** Adds a part, once. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
-  async add(name: SessionName, { key, messages, ttlMs, summary }: SessionPart): Promise<void> {
+  async add(name: SessionName, { key, messages, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
     const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages });
     const { text, upTo } = summary ?? { text: '', upTo: 0 };
     const most = limits(this.#quota);
-    const known = JSON.stringify({ key }).slice(0, -1);
-    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo, known));
+    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo, keeps));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
+  }
+
+  /** Bytes that a session counts against the quota; 0 if there is none. Throws `STORE_UNAVAILABLE`. */
+  async bytesOf(name: SessionName): Promise<number> {
+    const { keys, own } = keysOf(name);
+    return Number((await reached(() => this.#redis.hget(keys[3], own))) ?? 0);
   }
 
   /** The approval that covers calls of a tool in the session. Throws `STORE_UNAVAILABLE`. */
@@ -133,8 +141,8 @@ if mostOfOwn > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0') >= mo
 return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`);
 
 /**
- * A part that already exists was written by an attempt whose worker died afterwards. It begins with its key: a script that decoded
- * all parts would hold up everything else in the store.
+ * A part that already exists was written by an attempt whose worker died afterwards: the hash has the key of each part, with its number. No
+ * part is read but those that are dropped, since a script that reads a long conversation holds up everything else in the store.
  */
 const add = script<
   Keys,
@@ -147,29 +155,39 @@ const add = script<
     ttlMs: number,
     summary: string,
     upTo: number,
-    known: string,
+    keeps: number,
   ],
   Refusal | 0 | 1
 >(`
-local all = redis.call('LRANGE', KEYS[1], 0, -1)
-for _, text in ipairs(all) do
-  if string.sub(text, 1, #ARGV[9]) == ARGV[9] then return 0 end
-end
-if redis.call('HGET', KEYS[2], 'last') == ARGV[4] then return 0 end
+local mark = '${PART}' .. ARGV[4]
+if redis.call('HEXISTS', KEYS[2], mark) == 1 or redis.call('HGET', KEYS[2], 'last') == ARGV[4] then return 0 end
 ${USE}
+local count = redis.call('LLEN', KEYS[1])
 local dropped = tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0')
-local upTo = tonumber(ARGV[8])
+local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
+local summed = upTo > dropped
 local drop = math.max(0, upTo - dropped)
-local bytes = #ARGV[5]
-for i = drop + 1, #all do bytes = bytes + #all[i] end
-bytes = bytes + (drop > 0 and #ARGV[7] or redis.call('HSTRLEN', KEYS[2], 'summary'))
+if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end
+drop = math.min(drop, count)
 local before = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')
+local summary = redis.call('HSTRLEN', KEYS[2], 'summary')
+-- What has expired may still be counted.
+local bytes = (count > 0 or summary > 0) and before or 0
+for _, text in ipairs(drop > 0 and redis.call('LRANGE', KEYS[1], 0, drop - 1) or {}) do bytes = bytes - #text end
+if summed then bytes = bytes - summary + #ARGV[7] end
+bytes = math.max(0, bytes) + #ARGV[5]
 if mostBytes > 0 and bytes > before and total - before + bytes > mostBytes then return 'bytes' end
 redis.call('RPUSH', KEYS[1], ARGV[5])
-redis.call('HSET', KEYS[2], 'last', ARGV[4])
+redis.call('HSET', KEYS[2], 'last', ARGV[4], mark, dropped + count + 1)
+if summed then redis.call('HSET', KEYS[2], 'summary', ARGV[7]) end
 if drop > 0 then
   redis.call('LTRIM', KEYS[1], drop, -1)
-  redis.call('HSET', KEYS[2], 'summary', ARGV[7], 'dropped', upTo)
+  redis.call('HSET', KEYS[2], 'dropped', dropped + drop)
+  local about = redis.call('HGETALL', KEYS[2])
+  for i = 1, #about, 2 do
+    local isPart = string.sub(about[i], 1, #'${PART}') == '${PART}'
+    if isPart and tonumber(about[i + 1]) <= dropped + drop then redis.call('HDEL', KEYS[2], about[i]) end
+  end
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])

@@ -102,6 +102,39 @@ describe('a session in Redis', () => {
     expect(await store.load(of)).toEqual({ messages: [said('a'), said('b')], parts: 2 });
   });
 
+  it('keeps the newest parts only where it is told how many, and counts no others', async () => {
+    const of = name();
+    for (const key of ['a', 'b', 'c', 'd']) await store.add(of, { ...part(key), keeps: 2 });
+    // One that is kept is no new part.
+    await store.add(of, { ...part('c'), keeps: 2 });
+    expect(await store.load(of)).toEqual({ messages: [said('c'), said('d')], parts: 4 });
+    const bytes = ['c', 'd'].map((key) => JSON.stringify({ key, messages: [said(key)] }).length);
+    expect(await store.bytesOf(of)).toBe((bytes[0] ?? 0) + (bytes[1] ?? 0));
+    await store.add(of, { ...part('e'), summary: { text: 'all', upTo: 4 } });
+    expect(await store.load(of)).toEqual({ summary: 'all', messages: [said('e')], parts: 5 });
+    expect(await store.bytesOf(of)).toBe((bytes[0] ?? 0) + 'all'.length);
+    // The keys of what is dropped are dropped too.
+    const [about = ''] = await redis.keys(`millrace:session:*${of.session}*:about`);
+    expect(Object.keys(await redis.hgetall(about)).filter((field) => field.startsWith('part:'))).toEqual(['part:e']);
+    await store.erase(of);
+    expect(await store.bytesOf(of)).toBe(0);
+  });
+
+  it('reads no parts when one is added: a long one holds up nothing else in the store', async () => {
+    const of = name();
+    await store.add(of, part('a'));
+    const sent: string[] = [];
+    const watching = await redis.monitor();
+    watching.on('monitor', (_, [command = '', ...args]: string[], source: string) => {
+      if (source === 'lua' && args[0]?.includes(of.session)) sent.push(command.toLowerCase());
+    });
+    await store.add(of, part('b'));
+    await expect.poll(() => sent.filter((command) => command === 'zadd').length + sent.length).toBeGreaterThan(5);
+    watching.disconnect();
+    expect(sent).not.toContain('lrange');
+    expect(sent).toContain('rpush');
+  });
+
   it('tells parts by their whole keys', async () => {
     const of = name();
     const keys = ['k', 'kk', 'k"', 'k\\', 'k"}'];

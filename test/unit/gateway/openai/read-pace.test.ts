@@ -1,0 +1,69 @@
+import { describe, expect, test, vi } from 'vitest';
+import { chargeReads } from '../../../../gateway/openai/charged-reads.js';
+import { Conversations } from '../../../../gateway/openai/conversations.js';
+import { ReadPace } from '../../../../gateway/openai/read-pace.js';
+import type { StoredResponses } from '../../../../gateway/openai/stored-responses.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+
+const LARGE = 32 * 1024 * 1024;
+
+describe('the pace of reading conversations', () => {
+  test('one after another for a tenant; more than a few are refused', async () => {
+    const pace = new ReadPace();
+    await pace.turn('acme', LARGE);
+    const many = Promise.all(Array.from({ length: 12 }, () => pace.turn('acme', LARGE)));
+    await expect(many).rejects.toMatchObject({ code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } });
+    // Neither those of another tenant nor small ones wait.
+    await pace.turn('other', LARGE);
+    await pace.turn('acme', 1_000);
+  });
+});
+
+describe('runs that a request refers to', () => {
+  test('count as requests of its caller, never as more than it may make at once', async () => {
+    const charge = vi.fn(async () => undefined);
+    const deps = { authenticator: { charge } } as unknown as Parameters<typeof chargeReads>[0];
+    const caller = { tenant: 'acme' };
+    const rate = { of: 'tenant', limit: 5, windowS: 1, remaining: 4, resetMs: 1 } as const;
+    await chargeReads(deps, caller, 64);
+    await chargeReads(deps, { ...caller, rate }, 64);
+    await chargeReads({}, caller, 64);
+    expect(charge.mock.calls).toEqual([
+      [caller, 16],
+      [{ ...caller, rate }, 5],
+    ]);
+  });
+
+  test('are a bounded number of a conversation whose responses have failed, and are counted', async () => {
+    const entries = [
+      { created: 1, metadata: {} },
+      ...Array.from({ length: 1_000 }, (_, i) => ({ response: `resp_a-${i}`, of: '', pipeline: 'a', items: [] })),
+    ];
+    const find = vi.fn(async () => {
+      throw new MillraceError('RUN_NOT_FOUND', 'gone');
+    });
+    const charge = vi.fn(async () => undefined);
+    const deps = { authenticator: { charge } } as unknown as ConstructorParameters<typeof Conversations>[0];
+    const conversations = new Conversations(deps, { find } as unknown as StoredResponses);
+    const conversation = { id: 'conv_1', createdAt: 1, metadata: {}, entries } as unknown as Parameters<
+      Conversations['before']
+    >[0];
+    await expect(conversations.before(conversation, { tenant: 'acme' }, undefined)).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { fields: [{ field: 'conversation' }] },
+    });
+    expect(find.mock.calls.length).toBeLessThan(70);
+    expect(charge.mock.calls.length).toBe(find.mock.calls.length - 1);
+  });
+
+  test('are none of what was said after the last of them', async () => {
+    const entries = [
+      { created: 1, metadata: {} },
+      ...[1, 2, 3].map((n) => ({ items: [{ id: `item_${n}`, role: 'user', content: `said ${n}` }] })),
+    ];
+    const conversations = new Conversations({} as never, {} as never);
+    const { turns, since } = await conversations.before({ entries } as never, { tenant: 'acme' }, undefined);
+    expect(turns.map(({ message }) => message.content)).toEqual(['said 1', 'said 2', 'said 3']);
+    expect(since).toEqual(turns);
+  });
+});
