@@ -5,13 +5,13 @@ import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
+import { FairSemaphore } from './fair-semaphore.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { LiveSlots } from './live-slots.js';
 import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
 import { decodeWav } from './pcm.js';
 import { toInt16 } from './samples.js';
-import { Semaphore } from './semaphore.js';
 
 /** Formats of audio in responses, by OpenAI's names. */
 export type GivenFormat = 'mp3' | 'opus' | 'aac' | 'flac' | 'wav' | 'pcm';
@@ -53,6 +53,9 @@ const SAME_BYTES = ['-fflags', '+bitexact', '-flags:a', '+bitexact', '-flush_pac
  */
 const LIVE_PER_CORE = { all: 16, tenant: 8 };
 
+/** Other conversions at once per core, in all and of one tenant: each keeps a core busy, here or in a process of ffmpeg. */
+const AT_ONCE_PER_CORE = { all: 2, tenant: 1 };
+
 /** Timeout of `ffmpeg -encoders`, in milliseconds; it normally takes a tenth of a second. */
 const LIST_MS = 5_000;
 
@@ -66,13 +69,16 @@ export interface GivenAudio {
 
 /**
  * Encodes artifacts in the format that a caller requests: unchanged if they have it already, otherwise streamed through
- * ffmpeg. Runs at most one ffmpeg process per core; further callers wait.
+ * ffmpeg. Runs two conversions per core, of one tenant one; further callers wait.
  */
 export class AudioEncoder {
   readonly #store: ArtifactStore;
   readonly #program: string;
   #encoders: ReadonlySet<string> | undefined;
-  readonly #programs = new Semaphore(availableParallelism());
+  readonly #conversions = new FairSemaphore(
+    AT_ONCE_PER_CORE.all * availableParallelism(),
+    AT_ONCE_PER_CORE.tenant * availableParallelism(),
+  );
   readonly #live = new LiveSlots(
     LIVE_PER_CORE.all * availableParallelism(),
     LIVE_PER_CORE.tenant * availableParallelism(),
@@ -104,8 +110,10 @@ export class AudioEncoder {
     signal.throwIfAborted();
     const { mime } = GIVEN_FORMATS[format];
     const wav = liveWav(this.#store, audio, { ffmpeg: this.#program, signal });
-    if (format === 'wav') return { mime, chunks: wav };
-    if (format === 'pcm') return { mime, chunks: samples(decodeWav(wav, { sampleRate: PCM_HZ })) };
+    const unencoded =
+      format === 'wav' ? wav : format === 'pcm' ? samples(decodeWav(wav, { sampleRate: PCM_HZ })) : undefined;
+    // What is being made needs no decoder, and no more samples are converted than are made.
+    if (unencoded && !audio.stored) return { mime, chunks: unencoded };
     const leave = this.#live.take(audio.tenant);
     if (leave === undefined) return undefined;
     // The chunks may never be read.
@@ -114,7 +122,8 @@ export class AudioEncoder {
       signal.removeEventListener('abort', leave);
       leave();
     };
-    return { mime, chunks: this.#throughProgram(wav, format, { signal, live: true }, done) };
+    if (unencoded) return { mime, chunks: thenDone(unencoded, done) };
+    return { mime, chunks: this.#throughProgram(wav, format as Encoded, { signal, live: true }, done) };
   }
 
   /** The chunks throw the errors of `require` and `AudioPort.read`, and the signal's reason. */
@@ -124,8 +133,24 @@ export class AudioEncoder {
     if (mime === wanted) return { mime, bytes, chunks: this.#store.read(tenant, artifact.uri) };
     const stored = { ...artifact, mime, bytes };
     if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded(tenant, stored, format, signal) };
+    return { mime: wanted, chunks: samples(this.samples(tenant, stored, PCM_HZ, signal)) };
+  }
+
+  /** Mono samples in [-1, 1]. Throws the errors of `AudioPort.read`, and the signal's reason. */
+  async *samples(
+    tenant: string,
+    artifact: Artifact,
+    sampleRate: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Float32Array, void> {
     const port = createAudioPort(this.#store, tenant, { ffmpeg: this.#program, signal });
-    return { mime: wanted, chunks: samples(port.read(stored, { sampleRate: PCM_HZ })) };
+    const read = port.read(artifact, { sampleRate });
+    const release = await this.#conversions.acquire(tenant, signal);
+    try {
+      yield* read;
+    } finally {
+      release();
+    }
   }
 
   async *#encoded(
@@ -136,8 +161,8 @@ export class AudioEncoder {
   ): AsyncGenerator<Uint8Array, void> {
     // Before there is a place: what is no audio takes none.
     const wav = openAudio(this.#store, tenant, artifact, { program: this.#program, signal }).bytes;
-    await this.#programs.acquire(signal);
-    yield* this.#throughProgram(wav, format, { signal }, () => this.#programs.release());
+    const release = await this.#conversions.acquire(tenant, signal);
+    yield* this.#throughProgram(wav, format, { signal }, release);
   }
 
   async *#throughProgram(
@@ -162,6 +187,14 @@ export class AudioEncoder {
     } finally {
       done();
     }
+  }
+}
+
+async function* thenDone(chunks: AsyncIterable<Uint8Array>, done: () => void): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* chunks;
+  } finally {
+    done();
   }
 }
 

@@ -19,6 +19,8 @@ export interface LiveAudio {
    * why there is none.
    */
   readonly whole: () => Promise<Artifact | undefined>;
+  /** It is a file that is stored already, of any encoding and rate. */
+  readonly stored?: boolean;
 }
 
 interface LiveOptions {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createResampler, type Resampler } from './resample.js';
 import { toChannels } from './samples.js';
 import { WavReader } from './wav.js';
@@ -16,6 +17,9 @@ export interface PcmFormat {
  * may contain weeks.
  */
 const MOST_SECONDS = 12 * 3_600;
+
+/** Longest work in one turn of the event loop, in milliseconds: a chunk of a file may be a minute of audio, and to convert that takes a second. */
+const TURN_MS = 10;
 
 /** Rejects audio that is longer than `MOST_SECONDS` so far. */
 export function refuseEndless(bytes: number, { frameBytes, sampleRate }: WavFormat): void {
@@ -46,6 +50,7 @@ export async function* decodeChannels(
   const frames = new FrameSplitter();
   let resamplers: Resampler[] | undefined;
   let received = 0;
+  let turn = performance.now();
   try {
     for await (const chunk of bytes) {
       for (const samples of reader.push(chunk)) {
@@ -60,6 +65,10 @@ export async function* decodeChannels(
             resamplers.push(await createResampler(format.sampleRate, wanted.sampleRate ?? format.sampleRate));
         }
         for (const block of frames.push(samples, format)) {
+          if (performance.now() - turn > TURN_MS) {
+            await nextTurn();
+            turn = performance.now();
+          }
           const converted = toChannels(block, format, channels).map((one, i) => resamplers?.[i]?.push(one) ?? one);
           if (converted[0] !== undefined && converted[0].length > 0) yield converted;
         }

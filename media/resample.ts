@@ -1,5 +1,7 @@
 import libsamplerate from '@alexanderolsen/libsamplerate-js';
+import { MillraceError } from '../pipelines/errors.js';
 import { clamp } from './samples.js';
+import { isSampleRate, SAMPLE_RATES } from './wav-format.js';
 
 /** Changes the sample rate of one mono stream. Output is aligned with input: no delay, `round(n × to / from)` samples. */
 export interface Resampler {
@@ -17,7 +19,9 @@ export interface Resampler {
  */
 const QUALITY = libsamplerate.ConverterType.SRC_SINC_MEDIUM_QUALITY;
 
+/** Throws `INVALID_INPUT` for a rate that no audio has: the converter gives no samples then, or gives up. */
 export async function createResampler(fromHz: number, toHz: number): Promise<Resampler> {
+  for (const hz of [fromHz, toHz]) if (!isSampleRate(hz)) throw noRate(hz);
   if (fromHz === toHz) return { push: (samples) => samples, end: () => new Float32Array(), close: () => {} };
   const converter = await libsamplerate.create(1, fromHz, toHz, { converterType: QUALITY });
   let taken = 0;
@@ -45,4 +49,12 @@ export async function createResampler(fromHz: number, toHz: number): Promise<Res
     },
     close: () => converter.destroy(),
   };
+}
+
+function noRate(hz: number): MillraceError {
+  const { least, most } = SAMPLE_RATES;
+  return new MillraceError(
+    'INVALID_INPUT',
+    `${hz} Hz is no sample rate: audio has ${least} to ${most} samples a second`,
+  );
 }

@@ -12,12 +12,12 @@ export interface WavFormat {
   readonly frameBytes: number;
 }
 
-/** Covers all recorders and codecs in use; a rate outside indicates a broken header. */
-const RATE = { least: 1_000, most: 192_000 };
+/** In Hz. Covers all recorders and codecs in use; a rate outside indicates a broken header. */
+export const SAMPLE_RATES = { least: 1_000, most: 192_000 };
 /** 7.1 surround. */
 export const MOST_CHANNELS = 8;
 
-export const isSampleRate = (hz: number): boolean => hz >= RATE.least && hz <= RATE.most;
+export const isSampleRate = (hz: number): boolean => hz >= SAMPLE_RATES.least && hz <= SAMPLE_RATES.most;
 
 const PCM = 1;
 const FLOAT = 3;
@@ -68,7 +68,7 @@ export function parseFmt(body: Uint8Array): WavFormat {
   }
   if (!isSampleRate(sampleRate)) {
     throw invalidMedia(
-      `the WAV header gives a sample rate of ${sampleRate} Hz; ${RATE.least} to ${RATE.most} Hz are supported`,
+      `the WAV header gives a sample rate of ${sampleRate} Hz; ${SAMPLE_RATES.least} to ${SAMPLE_RATES.most} Hz are supported`,
     );
   }
   const expected = (channels * bits) / 8;

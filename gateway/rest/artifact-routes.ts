@@ -102,7 +102,7 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       if (format !== undefined && mime !== GIVEN_FORMATS[format].mime) {
         if (!mime.startsWith('audio/')) throw noAudio(name, mime);
         const whole = { ...artifact, mime, bytes };
-        const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => whole };
+        const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => whole, stored: true };
         return await sendLive(request, reply, deps, { audio, format, signal });
       }
       return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));

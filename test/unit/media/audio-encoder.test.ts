@@ -145,6 +145,52 @@ describe('without ffmpeg', () => {
   });
 });
 
+test('who does not read what is encoded holds up nobody of another tenant', async () => {
+  const encoder = new AudioEncoder(store, ffmpeg);
+  const long = wavFile({ sampleRate: 48_000, seconds: 120 });
+  const artifact = await put(long);
+  const left = new AbortController();
+  const unread: AsyncIterator<Uint8Array>[] = [];
+  for (const format of ['flac', 'pcm'] as const) {
+    for (let i = 0; i <= availableParallelism(); i++) {
+      const { chunks } = await encoder.encode('acme', artifact, format, left.signal);
+      const iterator = chunks[Symbol.asyncIterator]();
+      unread.push(iterator);
+      // The first have something to read, the others wait.
+      iterator.next().catch(() => undefined);
+    }
+  }
+  const theirs = await store.put('other', pieces(speech, 10_000), inspectorOf('audio'));
+  for (const format of ['mp3', 'pcm'] as const) {
+    const { chunks } = await encoder.encode('other', theirs, format, never);
+    let bytes = 0;
+    for await (const chunk of chunks) bytes += chunk.length;
+    expect(bytes).toBeGreaterThan(10_000);
+  }
+  left.abort(new Error('left'));
+  await Promise.allSettled(unread.map((each) => each.return?.()));
+});
+
+test('a stored file takes a place of its tenant’s in every format, since it may need a decoder', async () => {
+  const encoder = new AudioEncoder(store, ffmpeg);
+  const mp3 = await put(encoded(speech, 'mp3'));
+  const left = new AbortController();
+  const stored = { tenant: 'acme', pieces: nothing(), whole: async () => mp3, stored: true };
+  const taken = Array.from({ length: 8 * availableParallelism() }, () => encoder.live(stored, 'wav', left.signal));
+  expect(taken.every((given) => given !== undefined)).toBe(true);
+  for (const format of ['wav', 'pcm', 'mp3'] as const) expect(encoder.live(stored, format, never)).toBeUndefined();
+  left.abort(new Error('left'));
+  const given = encoder.live(stored, 'wav', never);
+  const parts: Uint8Array[] = [];
+  for await (const chunk of given?.chunks ?? []) parts.push(chunk);
+  expect(Buffer.concat(parts).toString('latin1')).toMatch(STARTS.wav);
+  // Its end has made room.
+  const again = Array.from({ length: 8 * availableParallelism() }, () => encoder.live(stored, 'pcm', never));
+  expect(again.every((each) => each !== undefined)).toBe(true);
+});
+
+async function* nothing(): AsyncGenerator<never, void> {}
+
 test('what is no audio takes no place from what is', async () => {
   const encoder = new AudioEncoder(store, ffmpeg);
   const note = await store.put('acme', pieces(Buffer.from('no audio'), 10), inspectorOf('file'));

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { decodeWav } from '../../../media/pcm.js';
+import { createResampler } from '../../../media/resample.js';
 import type { SampleEncoding } from '../../../media/wav-format.js';
 import { writeWav } from '../../../media/write-wav.js';
 import { collect, pieces, type WavOptions, wavFile, wavOf } from '../../support/wav-samples.js';
@@ -21,6 +22,29 @@ function errorOf(samples: Float32Array, sampleRate: number, { hz = 440, amplitud
 }
 
 const precision: Record<SampleEncoding, number> = { u8: 5e-3, s16: 3e-5, s24: 1e-6, s32: 1e-6, f32: 1e-6, f64: 1e-6 };
+
+test.each([
+  [48_000, 1],
+  [48_000, 192_001],
+  [0, 16_000],
+])('audio is not converted from %i to %i Hz: no audio has such a rate', async (from, to) => {
+  await expect(createResampler(from, to)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+});
+
+test('long audio is converted in many turns of the event loop', async () => {
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  // One piece: nothing is waited for in between.
+  const samples = await decode(wavFile({ sampleRate: 8_000, encoding: 'u8', seconds: 240 }), 192_000, 2_000_000);
+  isOver = true;
+  expect(samples.length).toBe(240 * 192_000);
+  expect(turns).toBeGreaterThan(20);
+});
 
 describe('decoding keeps frequency, level and phase', () => {
   test.each(Object.keys(precision) as SampleEncoding[])('%s at the same rate', async (encoding) => {
