@@ -24,6 +24,7 @@ import { shareWithOrigins } from './http/cors.js';
 import { type ErrorShape, sendError } from './http/error-shape.js';
 import { asMillraceError } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
+import { holdResponses, ResponseMemory } from './http/response-memory.js';
 import { BodyBudget } from './input/body-budget.js';
 import { holdBodies } from './input/held-bodies.js';
 import { kserveDoor } from './kserve/index.js';
@@ -110,12 +111,14 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   authenticateRequests(app, authenticator, deps.publicUrl);
   const bodies = new BodyBudget(limits, deps.registry);
   holdBodies(app, bodies);
+  const responses = new ResponseMemory(limits, deps.registry);
+  holdResponses(app, responses);
   const routes = refuseUnknownRoutes(app);
   const documented = collectRoutes(app);
   for (const routes of ROUTES) {
     await app.register(async (scope) => routes(scope, deps));
   }
-  await app.register(async (scope) => kserveDoor(scope, deps, { authenticator, bodies }));
+  await app.register(async (scope) => kserveDoor(scope, deps, { authenticator, bodies, responses }));
   await app.register(async (scope) => openApiRoutes(scope, deps, documented));
   await mountDoors(app, deps, { doors: parts.doors ?? [], used: new Set([...routes.keys()].map(firstPart)) });
   return app;

@@ -43,7 +43,7 @@ export const ERRORS = {
   BODY_MEMORY_FULL: {
     status: 503,
     retry: 'retry',
-    title: 'The gateway’s memory for request bodies is full.',
+    title: 'The gateway’s memory for bodies of requests and responses is full.',
   },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
   TOO_MANY_STREAMS: {

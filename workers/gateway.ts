@@ -135,6 +135,8 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
       maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
       maxBodyMemoryBytes: settings.MILLRACE_MAX_BODY_MEMORY_BYTES,
       maxTenantBodyMemoryBytes: settings.MILLRACE_TENANT_BODY_MEMORY_BYTES,
+      maxResponseMemoryBytes: settings.MILLRACE_MAX_RESPONSE_MEMORY_BYTES,
+      maxTenantResponseMemoryBytes: settings.MILLRACE_TENANT_RESPONSE_MEMORY_BYTES,
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
       maxStreams: settings.MILLRACE_MAX_STREAMS,
       maxStreamsOfTenant: settings.MILLRACE_TENANT_STREAMS,

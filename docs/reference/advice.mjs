@@ -22,7 +22,7 @@ export const ADVICE = {
     'Use a key or token that has the permission or tenant; without keys, call from the gateway’s machine under one of its own names.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',
   BODY_MEMORY_FULL:
-    'Retry after the time in `Retry-After`, send less at once, or raise what the message names: `MILLRACE_TENANT_BODY_MEMORY_BYTES` or `MILLRACE_MAX_BODY_MEMORY_BYTES`.',
+    'Retry after the time in `Retry-After`, send and ask for less at once, read responses as they come, or raise the setting that the message names.',
   INVALID_MEDIA: 'Convert the file to WAV; the message says what is wrong with this one.',
   IDEMPOTENCY_KEY_REUSED: 'Use a new key for a new request, or send the first request again unchanged.',
   PIPELINE_NOT_FOUND: 'Check the name against `GET /v1/pipelines`, and `MILLRACE_PIPELINES` at the gateway.',

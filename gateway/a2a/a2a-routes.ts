@@ -70,7 +70,8 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const { method, params } = messageIn(body);
       const wire = wireOf(request, method);
       const { known, run } = methodOf(method, wire);
-      const ask = { deps, contexts, agent, caller, base, wire, request, left, closing: app.closing };
+      const { response } = request;
+      const ask = { deps, contexts, agent, caller, base, response, wire, request, left, closing: app.closing };
       const result = await run(ask, wire.paramsOf(known, params));
       if (!('happenings' in result)) return { jsonrpc: '2.0', id, result: wire.resultOf(result) };
       const turnEnds = known !== 'SubscribeToTask';

@@ -5,6 +5,7 @@ import type { RunDocument } from '../../runs/document.js';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { embedding, mediaIn } from '../http/output-media.js';
+import type { HeldResponse } from '../http/response-memory.js';
 import { answerOf } from '../openai/chat-reply.js';
 import type { Asked } from '../waiting/follow-call.js';
 import type { Agent } from './agents.js';
@@ -26,6 +27,8 @@ export interface Asker {
   readonly caller: Caller;
   /** Base URL of the gateway for the caller. */
   readonly base: string;
+  /** Counts what the response holds. */
+  readonly response?: HeldResponse | undefined;
 }
 
 const STATES: Readonly<Record<Exclude<RunDocument['status'], 'running'>, TaskState>> = {
@@ -108,7 +111,7 @@ function failureParts({ code, message, stage }: NonNullable<RunDocument['error']
  */
 export async function artifactsOf(
   { artifacts: store }: Partial<Pick<GatewayDeps, 'artifacts'>>,
-  { agent, caller: { tenant }, base }: Asker,
+  { agent, caller: { tenant }, base, response }: Asker,
   run: RunDocument,
 ): Promise<readonly Artifact[]> {
   const { output = {} } = run;
@@ -118,7 +121,7 @@ export async function artifactsOf(
   const data = dataOf(agent, output);
   if (data !== undefined)
     artifacts.push({ artifactId: 'output', name: 'output', parts: [{ data, mediaType: 'application/json' }] });
-  const embed = store && embedding({ artifacts: store, tenant });
+  const embed = store && embedding({ artifacts: store, tenant, response });
   for (const { artifact, href, name } of mediaIn(output)) {
     // Artifacts in an output may have been part of the input: the address may be another tenant's.
     if (parseArtifactUri(artifact.uri)?.tenant !== tenant) continue;

@@ -26,14 +26,21 @@ const PARSER_GRACE_MS = 15_000;
 export const KEEP_ALIVE_MS = 72_000;
 
 /**
+ * How long a client may read nothing of what is ready for it, in milliseconds: what it does not read is held in memory, and what makes it
+ * waits. Slow clients read something in this time.
+ */
+export const STALLED_MS = 60_000;
+
+/**
  * Creates HTTP servers that limit the resources of unauthenticated clients: connections in total and per address, time
- * for headers, and concurrent requests per connection. A connection above a limit is destroyed without a response.
+ * for headers, concurrent requests per connection, and time without reading a response. A connection above a limit is destroyed without
+ * a response.
  */
 export function boundedServers(
   limits: GatewayLimits,
   warnings: RationedWarnings,
 ): (handler: RequestListener) => Server {
-  const { headersTimeoutMs, uploadTimeoutMs } = limits;
+  const { headersTimeoutMs, uploadTimeoutMs, stalledMs = STALLED_MS } = limits;
   const take = boundRequests(warnings);
   return (handler) => {
     const server = createServer(
@@ -44,7 +51,9 @@ export function boundedServers(
         ...(headersTimeoutMs !== undefined && { headersTimeout: headersTimeoutMs }),
       },
       (request, response) => {
-        if (take(request, response)) handler(request, response);
+        if (!take(request, response)) return;
+        boundStalls(response, stalledMs);
+        handler(request, response);
       },
     );
     // Node drops header fields above its own limit: one more than ours lets the excess be detected.
@@ -106,6 +115,14 @@ function boundEach(most: number, warnings: RationedWarnings): (socket: Socket) =
       else open.delete(from);
     });
   };
+}
+
+/** Closes the connection of a client that reads nothing of its response. Node’s timeout counts only time without progress. */
+function boundStalls(response: ServerResponse, stalledMs: number): void {
+  response.setTimeout(stalledMs, () => {
+    // Otherwise it is the response that is waited for.
+    if (response.writableLength > 0) response.destroy();
+  });
 }
 
 /** Whether to process a request: not if its connection has too many unanswered ones. */

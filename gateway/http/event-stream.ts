@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { SMALL_BYTES } from './response-memory.js';
 
 /**
  * Interval of comments while there are no events, in milliseconds: below the 30 s after which many proxies close an
@@ -67,12 +68,25 @@ export class EventStream {
     if (!this.#left.signal.aborted) this.#reply.raw.write(`: ${text}\n\n`);
   }
 
+  /** Throws `BODY_MEMORY_FULL` if too much is held for clients that do not read. */
   async send({ id, event, data }: ServerEvent): Promise<void> {
-    const { raw } = this.#reply;
     if (this.#left.signal.aborted) return;
+    const { response } = this.#reply.request;
+    const counted = data.length > SMALL_BYTES ? data.length : 0;
+    if (counted > 0) response?.take(counted);
     this.#keepAlive.refresh();
     const lines = [...(id === undefined ? [] : [`id: ${id}`]), ...(event === undefined ? [] : [`event: ${event}`])];
-    if (raw.write(`${[...lines, `data: ${data}`].join('\n')}\n\n`)) return;
+    try {
+      await this.#written(`${[...lines, `data: ${data}`].join('\n')}\n\n`);
+    } finally {
+      response?.give(counted);
+    }
+  }
+
+  /** Resolves when the connection accepts more, or the client has left. */
+  async #written(text: string): Promise<void> {
+    const { raw } = this.#reply;
+    if (raw.write(text)) return;
     await new Promise<void>((resolve) => {
       const go = () => {
         raw.off('drain', go);

@@ -2,6 +2,7 @@ import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import type { HeldResponse } from './response-memory.js';
 
 /** Media up to this size are embedded, larger ones are linked: 20 s of speech at 24 kHz fit. */
 const INLINE_BYTES = 1_048_576;
@@ -31,22 +32,29 @@ export function* mediaIn(value: Json, name = ''): Generator<OutputMedium> {
 export interface MediaSource {
   readonly artifacts: ArtifactStore;
   readonly tenant: string;
+  /** Counts what is embedded. Absent: it is not counted. */
+  readonly response?: HeldResponse | undefined;
 }
 
 /**
  * Embeds the media of one output: each call returns those of an artifact in base64, or undefined if it is to be linked. An output may
- * say of its media what it likes: no more bytes are read than it says, and those that are gone are linked.
+ * say of its media what it likes: no more bytes are read than it says, and those that are gone are linked, as are those for which
+ * there is no memory now.
  */
 export function embedding(source: MediaSource): (artifact: Artifact) => Promise<string | undefined> {
   let left = INLINE_BYTES_IN_ALL;
   return async (artifact) => {
     const { bytes } = artifact;
     if (!(bytes >= 0 && bytes <= Math.min(INLINE_BYTES, left))) return undefined;
+    if (source.response?.takeBuffer(inBase64(bytes)) === false) return undefined;
     const data = await base64Of(source, artifact).catch(asGone);
     if (data !== undefined) left -= bytes;
     return data;
   };
 }
+
+/** The length of so many bytes in base64. */
+export const inBase64 = (bytes: number): number => Math.ceil(bytes / 3) * 4;
 
 /** The bytes of an artifact in base64; undefined if it has more than it says. Throws `ARTIFACT_NOT_FOUND` and `ARTIFACT_CORRUPT`. */
 export async function base64Of({ artifacts, tenant }: MediaSource, artifact: Artifact): Promise<string | undefined> {

@@ -26,7 +26,7 @@ interface DeltaField {
 
 /** The pieces of a request's outputs as its run makes them: text of one stage, sentences of its audio. */
 export class Deltas {
-  readonly #deps: Pick<GatewayDeps, 'artifacts' | 'limits'>;
+  readonly #deps: Pick<GatewayDeps, 'artifacts' | 'encoder' | 'limits'>;
   readonly #call: InferCall;
   readonly #fields: readonly DeltaField[];
   /** Number of the next piece of each stage’s audio: one that comes again is not sent again. */
@@ -34,7 +34,7 @@ export class Deltas {
   /** The last attempt of each stage; those of a fallback, which counts its own from 1, follow. */
   readonly #attempts = new Map<string, number>();
 
-  constructor(deps: Pick<GatewayDeps, 'artifacts' | 'limits'>, call: InferCall) {
+  constructor(deps: Pick<GatewayDeps, 'artifacts' | 'encoder' | 'limits'>, call: InferCall) {
     this.#deps = deps;
     this.#call = call;
     this.#fields = deltaFields(call);
@@ -69,18 +69,20 @@ export class Deltas {
   }
 
   async #spoken(fields: readonly TensorField[], event: StageAudio): Promise<readonly Delta[]> {
-    const { artifacts: store, limits } = this.#deps;
-    const { caller, parameters, outputs, gone } = this.#call;
+    const { artifacts: store, encoder, limits } = this.#deps;
+    const { caller, parameters, outputs, gone, take } = this.#call;
     const { number, text, at, audio } = event;
     const attempt = this.#attempt(event);
     const output = Object.fromEntries(fields.map(({ name }) => [name, audio])) as unknown as JsonObject;
     const tensors = await writeTensors(fields, output, {
       store,
+      encoder,
       tenant: caller.tenant,
       maxBytes: limits.maxAudioBytes,
       parameters,
       requested: outputs,
       signal: gone,
+      take,
     });
     return tensors.map((tensor) => ({ tensor, parameters: { attempt, number, text, at } }));
   }

@@ -10,6 +10,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { requirePermission } from '../access/caller.js';
 import type { Permission } from '../access/permissions.js';
+import type { ResponseMemory } from '../http/response-memory.js';
 import type { BodyBudget } from '../input/body-budget.js';
 import { GrpcBody } from './grpc-body.js';
 import { GrpcCall } from './grpc-calls.js';
@@ -19,6 +20,9 @@ export interface ArrivalOptions {
   /** Methods without authentication, by name; their responses do not depend on the request. */
   readonly open: Readonly<Record<string, () => Promise<object>>>;
   readonly bodies: BodyBudget;
+  readonly responses: ResponseMemory;
+  /** How long a client may read nothing of what is ready for it, in milliseconds. Absent: a minute. */
+  readonly stalledMs: number | undefined;
   /** Rules of the other methods, by name. */
   readonly methods: Readonly<Record<string, MethodRules>>;
   /** Timeout for receiving a message, in milliseconds. */
@@ -55,13 +59,13 @@ export class GrpcArrivals {
   readonly interceptor: ServerInterceptor = ({ path, requestStream }, call) =>
     new ServerInterceptingCall(call, {
       start: (next) => {
-        const { authenticator, bodies, open, methods, receiveMs } = this.#options;
+        const { authenticator, bodies, responses, open, methods, receiveMs, stalledMs } = this.#options;
         const method = path.slice(path.lastIndexOf('/') + 1);
         const probe = open[method];
         let arrived: GrpcCall | undefined;
         const { permissions, most } = methods[method] ?? UNSERVED;
         const refuse = (error: unknown) => arrived && call.sendStatus(this.#status(arrived, error));
-        const body = new GrpcBody(call, { most, stream: requestStream, receiveMs, refuse });
+        const body = new GrpcBody(call, { most, stream: requestStream, receiveMs, stalledMs, refuse });
         next({
           onReceiveMetadata: (metadata, proceed) => {
             if (probe) {
@@ -75,7 +79,7 @@ export class GrpcArrivals {
               .authenticate(authenticator)
               .then((caller) => {
                 for (const permission of permissions) requirePermission(caller, permission);
-                body.open(one.hold(bodies));
+                body.open(one.hold(bodies), one.holdResponse(responses));
                 proceed(metadata);
               })
               .catch((error: unknown) => body.refuse(error));

@@ -1,6 +1,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { STALLED_MS } from '../http/connections.js';
+import type { HeldResponse } from '../http/response-memory.js';
 import type { HeldBody } from '../input/body-budget.js';
 import { Filling } from '../input/filling.js';
 
@@ -33,6 +35,8 @@ export interface GrpcBodyOptions {
    * request.
    */
   readonly receiveMs: number;
+  /** How long the client may read nothing of what is ready for it, in milliseconds. Absent: a minute. */
+  readonly stalledMs?: number | undefined;
   /** Ends the call with the error’s status. */
   readonly refuse: (error: unknown) => void;
 }
@@ -51,6 +55,7 @@ export class GrpcBody {
   /** The message being received, including its prefix. */
   #message: Filling | undefined;
   #held: HeldBody | undefined;
+  #response: HeldResponse | undefined;
   #late: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
   #over = false;
@@ -77,14 +82,25 @@ export class GrpcBody {
       this.drop();
       clearTimeout(this.#linger);
       this.#held?.release();
+      this.#response?.release();
+    });
+    stream.setTimeout(options.stalledMs ?? STALLED_MS, () => {
+      // Otherwise it is the run, or the next request, that is waited for.
+      if (stream.writableLength > 0) stream.close(constants.NGHTTP2_CANCEL);
     });
   }
 
-  /** Starts receiving messages, of a caller that is now known. Throws the errors of `HeldBody.take`. */
-  open(held: HeldBody): void {
+  /**
+   * Starts receiving messages, of a caller that is now known. Throws the errors of `HeldBody.take`.
+   * @param response the call's response, which is released with the call
+   */
+  open(held: HeldBody, response: HeldResponse): void {
     this.#held = held;
-    if (this.#stream.closed) held.release();
-    else if (this.#options.stream) held.take(WINDOW_BYTES);
+    this.#response = response;
+    if (this.#stream.closed) {
+      held.release();
+      response.release();
+    } else if (this.#options.stream) held.take(WINDOW_BYTES);
     else this.#await();
   }
 

@@ -6,6 +6,7 @@ import type { Authenticator } from '../access/authenticator.js';
 import type { Caller, Headers } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { headersOf } from '../http/problem.js';
+import type { HeldResponse, ResponseMemory } from '../http/response-memory.js';
 import type { BodyBudget, HeldBody } from '../input/body-budget.js';
 import { publicError } from './door.js';
 import { grpcStatus } from './grpc-status.js';
@@ -32,6 +33,7 @@ export class GrpcCall {
   readonly #start = performance.now();
   #caller: Caller | undefined;
   #held: HeldBody | undefined;
+  #response: HeldResponse | undefined;
   #ended = false;
 
   constructor(metadata: Metadata, peers: Peers, method: string) {
@@ -61,6 +63,17 @@ export class GrpcCall {
   hold(bodies: BodyBudget): HeldBody {
     this.#held = bodies.open(this.caller.tenant);
     return this.#held;
+  }
+
+  /** The call's share of the memory for responses; set on authentication. */
+  get response(): HeldResponse {
+    if (this.#response === undefined) throw new MillraceError('INTERNAL', 'the call is not authenticated');
+    return this.#response;
+  }
+
+  holdResponse(responses: ResponseMemory): HeldResponse {
+    this.#response = responses.open(this.caller.tenant);
+    return this.#response;
   }
 
   /** Throws the errors of the authenticator. */

@@ -8,6 +8,7 @@ import { type Caller, idempotencyKeyOf, requirePermission } from '../access/call
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayLimits } from '../deps.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
+import type { ResponseMemory } from '../http/response-memory.js';
 import { type BodyBudget, MOST_INPUT_BYTES } from '../input/body-budget.js';
 import { Deltas } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
@@ -31,6 +32,7 @@ import { GivenTensors } from './read-tensors.js';
 export interface GrpcOptions {
   readonly authenticator: Authenticator;
   readonly bodies: BodyBudget;
+  readonly responses: ResponseMemory;
   /** Millrace's release, for ServerMetadata. */
   readonly release: string;
   readonly host: string;
@@ -72,6 +74,8 @@ export class GrpcServer {
       authenticator: options.authenticator,
       open: { ServerLive: async () => ({ live: true }), ServerReady: async () => ({ ready: await ready() }) },
       bodies: options.bodies,
+      responses: options.responses,
+      stalledMs: limits.stalledMs,
       methods: methodsOf(limits),
       receiveMs: limits.uploadTimeoutMs,
       refused: (call, error) => this.#failed(call, error),
@@ -123,6 +127,7 @@ export class GrpcServer {
             request = name;
           },
           left: () => call.held.keep(MOST_INPUT_BYTES),
+          take: (bytes) => call.response.take(bytes),
         });
         return finalResponse(inference.model, request, await door.infer(inference));
       }),
@@ -170,12 +175,13 @@ export class GrpcServer {
    * Reads an inference request.
    * @param named called with the request's names
    * @param left called when the message is no longer kept
+   * @param take counts bytes of the response
    */
   #readRequest(
     message: RawMessage,
     caller: Caller,
     call: GrpcCall,
-    { named, left }: { named: (name: RequestName) => void; left: () => void },
+    { named, left, take }: { named: (name: RequestName) => void; left: () => void; take: (bytes: number) => void },
   ): InferCall {
     const request = message.decode<ReceivedInferRequest>('ModelInfer');
     named(requestNamed(request));
@@ -198,6 +204,7 @@ export class GrpcServer {
       idempotencyKey: idempotencyKeyOf(call.headers as Record<string, string>),
       persistence: persistenceOf(call.headers as Record<string, string>),
       gone: call.gone,
+      take,
       started: ({ id }) => {
         call.runId = id;
       },
@@ -229,6 +236,7 @@ export class GrpcServer {
       held = kept;
     };
     let request: RequestName = NO_NAME;
+    const response = this.#options.responses.open(call.caller.tenant);
     try {
       const caller = await call.authenticate(this.#options.authenticator);
       requirePermission(caller, 'run');
@@ -237,14 +245,17 @@ export class GrpcServer {
           request = name;
         },
         left: () => keep(MOST_INPUT_BYTES),
+        take: (bytes) => response.take(bytes),
       });
       const deltas = inference.parameters.deltas === true ? new Deltas(this.#door.deps, inference) : undefined;
       const answer = await this.#door.infer(
         inference,
         deltas &&
           (async (event) => {
-            for (const delta of await deltas.of(event))
+            for (const delta of await deltas.of(event)) {
               await sending.send({ infer_response: deltaResponse(inference.model, request, delta) });
+              response.give(delta.tensor.raw.length);
+            }
           }),
       );
       await sending.send({ infer_response: finalResponse(inference.model, request, answer) });
@@ -253,6 +264,7 @@ export class GrpcServer {
       await sending.send({ error_message: status.details, infer_response: request });
     } finally {
       keep(0);
+      response.release();
     }
   }
 }

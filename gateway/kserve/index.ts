@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Authenticator } from '../access/authenticator.js';
 import type { GatewayDeps } from '../deps.js';
+import type { ResponseMemory } from '../http/response-memory.js';
 import type { BodyBudget } from '../input/body-budget.js';
 import { Door } from './door.js';
 import { GrpcServer } from './grpc-server.js';
@@ -13,7 +14,7 @@ import { restRoutes } from './rest-routes.js';
 export async function kserveDoor(
   app: FastifyInstance,
   deps: GatewayDeps,
-  shared: { readonly authenticator: Authenticator; readonly bodies: BodyBudget },
+  shared: { readonly authenticator: Authenticator; readonly bodies: BodyBudget; readonly responses: ResponseMemory },
 ): Promise<void> {
   const door = new Door(deps);
   const { release = 'unknown', grpc } = deps;

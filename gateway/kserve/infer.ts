@@ -14,7 +14,7 @@ import { MediaIntake } from '../input/media-intake.js';
 import type { ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
 import { type GivenTensors, readTensors } from './read-tensors.js';
-import { type OutputTensor, writeTensors } from './write-tensors.js';
+import { expectOutputRates, type OutputTensor, writeTensors } from './write-tensors.js';
 
 /** An inference request, independent of the protocol. */
 export interface InferCall {
@@ -30,6 +30,8 @@ export interface InferCall {
   readonly gone: AbortSignal;
   /** Called as soon as the run has started. */
   readonly started: (run: StartedRun) => void;
+  /** Counts bytes of the response before they are read. Throws `BODY_MEMORY_FULL`. */
+  readonly take?: ((bytes: number) => void) | undefined;
 }
 
 export interface InferAnswer {
@@ -75,6 +77,7 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
     throw invalid('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
+  expectOutputRates(parameters, call.outputs);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
   const input = await inputs.read((tensors) => readTensors(model, tensors, parameters, intake));
   return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
@@ -112,14 +115,16 @@ function waitOf({ parameters: { timeout } }: InferCall): number | undefined {
 }
 
 async function answerOf(deps: GatewayDeps, call: InferCall, document: RunDocument): Promise<InferAnswer> {
-  const { artifacts: store, limits } = deps;
+  const { artifacts: store, encoder, limits } = deps;
   const outputs = await writeTensors(call.model.outputs, document.output as JsonObject, {
     store,
+    encoder,
     tenant: call.caller.tenant,
     maxBytes: limits.maxAudioBytes,
     parameters: call.parameters,
     requested: call.outputs,
     signal: call.gone,
+    take: call.take,
   });
   return { outputs, document };
 }

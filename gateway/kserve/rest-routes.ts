@@ -96,6 +96,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
           idempotencyKey: idempotencyKeyOf(request.headers),
           persistence: persistenceOf(request.headers),
           gone: leaving(reply),
+          take: (bytes) => request.response?.take(bytes),
           started: ({ id, replayed }) => {
             request.notes.runId = id;
             if (replayed) reply.header('idempotency-replayed', 'true');

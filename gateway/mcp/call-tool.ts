@@ -5,11 +5,15 @@ import type { RunDocument } from '../../runs/document.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
+import { SMALL_BYTES } from '../http/response-memory.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
 import type { Followed, NeedsInput } from '../waiting/follow-call.js';
 import type { ToolCall } from './call.js';
 import { contentOf } from './content.js';
+
+/** Whom a call is answered, and what counts its response. */
+export type Answering = Pick<ToolCall, 'caller' | 'base' | 'response'>;
 
 /** What a call yields. */
 export type Answered = { readonly result: CallToolResult } | { readonly needs: NeedsInput };
@@ -24,11 +28,7 @@ export async function inputOf(deps: GatewayDeps, { tool, caller }: ToolCall, giv
  * What a call yields. Errors that the caller or the model can act on become results with `isError`; only `INTERNAL` is
  * thrown.
  */
-export async function answerOf(
-  deps: GatewayDeps,
-  call: Pick<ToolCall, 'caller' | 'base'>,
-  work: () => Promise<Followed>,
-): Promise<Answered> {
+export async function answerOf(deps: GatewayDeps, call: Answering, work: () => Promise<Followed>): Promise<Answered> {
   try {
     const followed = await work();
     return 'waits' in followed ? { needs: followed } : { result: await resultOf(deps, call, followed.document) };
@@ -39,13 +39,16 @@ export async function answerOf(
   }
 }
 
-/** The result of a run that has succeeded. */
+/** The result of a run that has succeeded. Throws `BODY_MEMORY_FULL`. */
 export async function resultOf(
   { artifacts }: Pick<GatewayDeps, 'artifacts'>,
-  { caller: { tenant }, base }: Pick<ToolCall, 'caller' | 'base'>,
+  { caller: { tenant }, base, response }: Answering,
   { id, output = {} }: RunDocument,
 ): Promise<CallToolResult> {
-  const content = await contentOf(output, { artifacts, tenant, base });
+  const text = JSON.stringify(output);
+  // A result has its output twice.
+  if (text.length > SMALL_BYTES) response?.take(2 * text.length);
+  const content = await contentOf(output, { artifacts, tenant, base, response }, text);
   return { content, structuredContent: output, _meta: { 'millrace/run': id } };
 }
 

@@ -11,9 +11,16 @@ interface Source extends MediaSource {
   readonly base: string;
 }
 
-/** A run's output as content: its JSON as text, then its media, embedded or as links if they are large. */
-export async function contentOf(output: JsonObject, source: Source): Promise<Content> {
-  const content: Content = [{ type: 'text', text: JSON.stringify(output) }];
+/**
+ * A run's output as content: its JSON as text, then its media, embedded or as links if they are large.
+ * @param text the output as JSON
+ */
+export async function contentOf(
+  output: JsonObject,
+  source: Source,
+  text: string = JSON.stringify(output),
+): Promise<Content> {
+  const content: Content = [{ type: 'text', text }];
   const embed = embedding(source);
   for (const { artifact, href, name } of mediaIn(output)) {
     // Artifacts in an output may have been part of the input: the address may be another tenant's.

@@ -19,6 +19,8 @@ export class Answer {
   readonly #raw: ServerResponse;
   #begun = false;
   #before = '';
+  /** Resolves when the client has read what was written. */
+  #read: Promise<void> = Promise.resolve();
 
   /** Takes the connection over from the framework. */
   constructor(reply: FastifyReply) {
@@ -42,9 +44,15 @@ export class Answer {
     const reader = body.getReader();
     raw.once('close', () => void reader.cancel().catch(() => undefined));
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      if (!raw.write(part.value)) await drained(raw);
+      if (!raw.write(part.value)) this.#read = drained(raw);
+      await this.#read;
     }
     raw.end();
+  }
+
+  /** Resolves when the client has read what was written to it, or has left: whoever sends more waits for it. */
+  read(): Promise<void> {
+    return this.#read;
   }
 
   /** Adds a frame to a stream of events, between those of the SDK. */

@@ -55,7 +55,8 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const session = sessionOf(request);
     const body = request.body as Json;
     const base = baseUrlOf(deps.publicUrl, request);
-    const serving = { deps, tools, calls, request, caller, base, session, closing: app.closing };
+    const { response } = request;
+    const serving = { deps, tools, calls, request, response, caller, base, session, closing: app.closing };
     if (await isDecision(serving, body)) return await reply.code(202).send();
     const started = sessionStartedBy(body);
     if (started !== undefined) void reply.header(SESSION_HEADER, started);
@@ -64,11 +65,12 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const legacy = await isLegacyRequest(web, body);
     const leave = methodOf(body) === SUBSCRIBE ? deps.streams.take(caller.tenant) : () => undefined;
     const answer = new Answer(reply);
+    const read = () => answer.read();
     try {
-      const extra = { serving };
+      const extra = { serving: { ...serving, read } };
       await answer.send(
         legacy
-          ? await ofLegacy({ ...serving, reached: placesIn(answer, request) }, web)
+          ? await ofLegacy({ ...serving, read, reached: placesIn(answer, request) }, web)
           : await modern.fetch(web, { parsedBody: body, authInfo: { token: '', clientId: '', scopes: [], extra } }),
       );
     } catch (error) {

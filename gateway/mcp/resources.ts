@@ -2,8 +2,9 @@ import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import { parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../access/caller.js';
-import { base64Of } from '../http/output-media.js';
+import { base64Of, inBase64 } from '../http/output-media.js';
 import type { Serving } from './serving.js';
+import { asError } from './task-handlers.js';
 
 /** Largest artifact that is read by this protocol, whose messages are held in memory as a whole. */
 const MOST_BYTES = 4_194_304;
@@ -20,8 +21,11 @@ export const listTemplates = ({ tenant }: Caller) => ({
   ],
 });
 
-/** The bytes of an artifact. Throws the protocol’s error for one that is not there, and for one that is too large. */
-export async function readResource({ deps: { artifacts }, caller: { tenant } }: Serving, uri: string) {
+/**
+ * The bytes of an artifact. Throws the protocol’s error for one that is not there, for one that is too large, and while responses
+ * hold too much memory.
+ */
+export async function readResource({ deps: { artifacts }, caller: { tenant }, response }: Serving, uri: string) {
   if (parseArtifactUri(uri)?.tenant !== tenant) throw notFound(uri);
   try {
     const artifact = await artifacts.stat(tenant, uri);
@@ -29,11 +33,13 @@ export async function readResource({ deps: { artifacts }, caller: { tenant } }: 
       const message = `${uri} has ${artifact.bytes} bytes, more than ${MOST_BYTES}: get it from the href in its result`;
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, message, { uri });
     }
+    response?.take(inBase64(artifact.bytes));
     const blob = await base64Of({ artifacts, tenant }, artifact);
     if (blob === undefined) throw notFound(uri);
     return { contents: [{ uri, mimeType: artifact.mime, blob }] };
   } catch (error) {
-    throw error instanceof MillraceError && error.code === 'ARTIFACT_NOT_FOUND' ? notFound(uri) : error;
+    if (!(error instanceof MillraceError)) throw error;
+    throw error.code === 'ARTIFACT_NOT_FOUND' ? notFound(uri) : asError(error);
   }
 }
 

@@ -47,7 +47,7 @@ export async function resumeStream(
   let begun: Promise<void> = Promise.resolve();
   const base = baseUrlOf(deps.publicUrl, request);
   try {
-    const answer = await answerOf(deps, { caller, base }, () =>
+    const answer = await answerOf(deps, { caller, base, response: request.response }, () =>
       resumeCall(
         deps,
         { caller },

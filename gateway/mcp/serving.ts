@@ -3,6 +3,7 @@ import { CLIENT_CAPABILITIES_META_KEY } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import type { HeldResponse } from '../http/response-memory.js';
 import type { Calls } from './calls.js';
 import type { Told } from './numbered-messages.js';
 import { asksForms, type Capabilities, elicits } from './session.js';
@@ -22,6 +23,10 @@ export interface Serving {
   /** Base URL of the gateway for the caller. */
   readonly base: string;
   readonly session: string | undefined;
+  /** Counts what the response holds. */
+  readonly response?: HeldResponse | undefined;
+  /** Resolves when the client has read what was written to it, or has left. */
+  readonly read?: (() => Promise<void>) | undefined;
   /** Aborts at shutdown: runs continue. */
   readonly closing: AbortSignal;
   /** Notes the place in a run's events that the client has been told of: it can continue there. */

@@ -12,7 +12,7 @@ import type { GatewayDeps } from '../deps.js';
 import { decideAs } from '../waiting/decide-as.js';
 import { decisionIn, type Elicited } from './ask.js';
 import type { ToolCall } from './call.js';
-import { failed, resultOf } from './call-tool.js';
+import { type Answering, failed, resultOf } from './call-tool.js';
 import { oldTask, requestsOf, seenBy, task } from './task.js';
 
 /** Most tasks of a page of the list. */
@@ -20,7 +20,7 @@ const PAGE = 50;
 /** A call whose client takes tasks waits this long, in milliseconds, for a result before it becomes a task. */
 export const SHORT_MS = 1_000;
 
-type Asker = Pick<ToolCall, 'caller' | 'base'>;
+type Asker = Answering;
 
 /** Starts a run that its caller fetches later; waits for it for a moment. */
 export async function startTask(

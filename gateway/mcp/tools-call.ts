@@ -49,7 +49,7 @@ export async function toolsCall(
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `the request does not fit its method’s schema: ${why}`);
   }
   const { name, arguments: args = {}, task: wanted } = parsed.data;
-  const { caller, base, request } = serving;
+  const { caller, base, request, response } = serving;
   const tool = serving.tools.get(name);
   if (tool === undefined || !mayUse(caller, tool.pipeline))
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `no tool is named "${name}"; tools/list lists them`);
@@ -58,6 +58,7 @@ export async function toolsCall(
     pipeline: tool.pipeline,
     caller,
     base,
+    response,
     persistence: persistenceOf(request.headers),
     era,
     context,
@@ -133,7 +134,7 @@ async function followed(
   work: (watch: Watch) => ReturnType<typeof startCall>,
   after?: string,
 ): Promise<Result> {
-  const { deps, caller, session, calls, request, closing, reached } = serving;
+  const { deps, caller, session, calls, request, closing, reached, read } = serving;
   const { id, signal, notify, _meta } = call.context.mcpReq;
   const open = calls.open({ tenant: caller.tenant, owner: ownerOf(caller), session, id }, signal);
   const progressToken = _meta?.progressToken;
@@ -146,6 +147,8 @@ async function followed(
       await notify({ method: 'notifications/progress', params });
     }
     reached?.({ run, ...told });
+    // The SDK queues what it is given: what a client does not read would be held in memory.
+    await read?.();
   };
   try {
     const answer = await answerOf(deps, call, () =>

@@ -6,9 +6,11 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import { readRun } from '../../runs/read.js';
-import type { Caller } from '../access/caller.js';
+import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
+import type { HeldResponse } from '../http/response-memory.js';
+import { chargeReads } from './charged-reads.js';
 import { type Answer, answerOf, type Chunk, type ChunkWriter, type Delta } from './chat-reply.js';
 import type { Conversation, Turn } from './conversation.js';
 import { invalidParam } from './error-body.js';
@@ -59,7 +61,7 @@ const isUnspoken = ({ output }: RunDocument, { field }: SpokenAnswer, { toolCall
 /** The audio of a run that has ended, in a message; undefined for calls without audio. Throws `BODY_TOO_LARGE`. */
 export async function audioMessage(
   { encoder }: GatewayDeps,
-  { document, spoken, answer, tenant, signal }: Ended,
+  { document, spoken, answer, tenant, signal, response }: Ended,
 ): Promise<OpenAI.ChatCompletionAudio | undefined> {
   if (isUnspoken(document, spoken, answer)) return undefined;
   const { chunks } = await encoder.encode(tenant, audioOf(document, spoken.field), spoken.format, signal);
@@ -71,6 +73,7 @@ export async function audioMessage(
       const message = `the audio has more than ${MOST_BYTES} bytes: request it with "stream": true, or in another format`;
       throw new MillraceError('BODY_TOO_LARGE', message, { fields: [{ field: 'audio.format', message }] });
     }
+    response?.take(chunk.length);
     parts.push(chunk);
   }
   const data = Buffer.concat(parts).toString('base64');
@@ -83,6 +86,8 @@ interface Ended {
   readonly answer: Answer;
   readonly tenant: string;
   readonly signal: AbortSignal;
+  /** Counts what the response holds. */
+  readonly response?: HeldResponse | undefined;
 }
 
 /**
@@ -200,6 +205,8 @@ export async function withSpokenTurns(
       );
   }
   if (params.size === 0) return conversation;
+  requirePermission(caller, 'read');
+  await chargeReads(deps, caller, params.size);
   const read = async ([id, param]: [string, string]) => {
     if (signal.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before its conversation was read');
     return [id, await textSpoken(deps, models, caller, param, id)] as const;

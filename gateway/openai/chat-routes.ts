@@ -51,7 +51,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
       const read = (document: RunDocument) => ({ document, run: document.id, answer: answered(document) });
       const choices = await runsToEnd(exchange, orders, { atOnce: n, read });
       const [{ document, answer, run }] = choices;
-      const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal }));
+      const { response } = request;
+      const audio = spoken && (await audioMessage(deps, { document, spoken, answer, tenant, signal, response }));
       return completionOf({ run, createdAt: document.createdAt, model, customTools }, choices, audio);
     }
     const { runs, end } = await runsStreamed(exchange, orders, model);

@@ -35,9 +35,9 @@ const DEFAULT_FORMAT = 'mp3';
 
 /**
  * Most audio that is buffered for a slow client, in bytes: half an hour of MP3. Up to this, a client that does not read
- * occupies memory but no ffmpeg process.
+ * occupies memory but no ffmpeg process. Less where the tenant's responses hold much memory already.
  */
-const MOST_WAITING_BYTES = 24 * 1024 * 1024;
+const MOST_WAITING_BYTES = { usual: 24 * 1024 * 1024, least: 64 * 1024 };
 
 /** `POST /v1/audio/speech`: synthesizes a text, in the requested format, and sends it as it is made. */
 export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
@@ -98,8 +98,11 @@ async function sendAudio(reply: FastifyReply, { mime, bytes, chunks }: GivenAudi
     }
   };
   reply.type(mime);
-  if (bytes === undefined)
-    return await reply.send(Readable.from(all(), { objectMode: false, highWaterMark: MOST_WAITING_BYTES }));
+  if (bytes === undefined) {
+    const { usual, least } = MOST_WAITING_BYTES;
+    const highWaterMark = (reply.request.response?.takeBuffer(usual) ?? true) ? usual : least;
+    return await reply.send(Readable.from(all(), { objectMode: false, highWaterMark }));
+  }
   reply.header('content-length', bytes);
   return await reply.send(Readable.from(all(), { objectMode: false }));
 }

@@ -57,16 +57,21 @@ export async function sendEvents(
   const stream = new EventStream(reply);
   stream.left.addEventListener('abort', () => gone.abort(), { once: true });
   if (stream.left.aborted) gone.abort();
+  const { response } = reply.request;
   try {
     for await (const each of events) {
       if ('document' in each) await stream.send({ id: each.id, event: 'run', data: JSON.stringify(each.document) });
       else {
         const { id, event, json } = each;
-        const data =
-          event.type === 'stage.audio' && form === 'inline'
-            ? JSON.stringify(await withData(artifacts, tenant, event))
-            : json;
-        await stream.send({ id, event: event.type, data });
+        const bytes = event.type === 'stage.audio' && form === 'inline' ? event.audio.bytes : 0;
+        // Where clients hold too much that they have not read, audio is sent by reference only.
+        const isRead = event.type === 'stage.audio' && bytes > 0 && (response?.takeBuffer(bytes) ?? true);
+        try {
+          const data = isRead ? JSON.stringify(await withData(artifacts, tenant, event)) : json;
+          await stream.send({ id, event: event.type, data });
+        } finally {
+          if (isRead) response?.give(bytes);
+        }
       }
     }
   } catch (error) {

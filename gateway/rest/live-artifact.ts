@@ -17,8 +17,11 @@ const LONGEST_MS = 24 * 3_600_000;
 /** Last byte of a range whose end is not known: beyond any file that is made live. */
 const LAST_BYTE = 2 ** 32 - 1;
 
-/** Most audio that waits for a slow client, in bytes: up to this it occupies no process of ffmpeg when the run has ended. */
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+/**
+ * Most audio that waits for a slow client, in bytes: up to this it occupies no process of ffmpeg when the run has ended. Less where
+ * the tenant's responses hold much memory already.
+ */
+const MOST_WAITING_BYTES = { usual: 4 * 1024 * 1024, least: 64 * 1024 };
 
 const isFormat = (format: unknown): format is GivenFormat =>
   typeof format === 'string' && Object.hasOwn(GIVEN_FORMATS, format);
@@ -82,7 +85,9 @@ export async function sendLive(
       leave();
     }
   }
-  return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark: MOST_WAITING_BYTES }));
+  const { usual, least } = MOST_WAITING_BYTES;
+  const highWaterMark = (request.response?.takeBuffer(usual) ?? true) ? usual : least;
+  return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark }));
 }
 
 /** Pause before a run whose end Temporal did not report is waited for again, in milliseconds. */

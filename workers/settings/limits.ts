@@ -16,6 +16,14 @@ export const LIMIT_SETTINGS = {
     'The same for one tenant. Default: the largest message of the inference protocol, which is a media file plus a JSON body, and some more.',
     80 * 1024 * 1024,
   ),
+  MILLRACE_MAX_RESPONSE_MEMORY_BYTES: bytes(
+    'Bytes of responses that the gateway holds in memory at once until their clients have read them, over all doors; parts up to 16 KiB do not count. Responses above it are rejected as `BODY_MEMORY_FULL`. Default: three tenants at their limit.',
+    384 * 1024 * 1024,
+  ),
+  MILLRACE_TENANT_RESPONSE_MEMORY_BYTES: bytes(
+    'The same for one tenant. A response that is its only one is not rejected, whatever its size. Default: two of the largest, media of 64 MiB.',
+    128 * 1024 * 1024,
+  ),
   MILLRACE_MAX_WAIT_MS: ms(
     'Longest `Prefer: wait`: below the 60 s after which proxies commonly close an idle connection.',
     55_000,

@@ -334,6 +334,20 @@ describe('infer', () => {
     }
   });
 
+  it.each([1, 999, 200_000, 1e9, 8_000.5, '8000'])('refuses samples at a rate of %s before its run', async (rate) => {
+    for (const wanted of [
+      { parameters: { output_sample_rate: rate } },
+      { outputs: [{ name: 'sound', parameters: { sample_rate: rate } }] },
+    ]) {
+      const response = await post({ inputs: least, ...wanted });
+      expect([response.statusCode, response.json()]).toEqual([
+        400,
+        { error: expect.stringContaining('sample rate'), code: 'INVALID_INPUT' },
+      ]);
+    }
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+
   it('tells a failed run by its own status and code, and counts it', async () => {
     gateway.temporal.onStart = (run) => run.end(failure('BACKEND_UNAVAILABLE', 'nobody there', {}));
     const response = await post({ inputs: [text] }, {}, '/v2/models/speaks/infer');

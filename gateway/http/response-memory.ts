@@ -1,0 +1,152 @@
+import type { FastifyInstance } from 'fastify';
+import { Gauge, type Registry } from 'prom-client';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { GatewayLimits } from '../deps.js';
+
+/** `Retry-After` of a refused response, in milliseconds: memory is freed as clients read. */
+const RETRY_AFTER_MS = 1_000;
+
+/** Parts of a response up to this size, in bytes, are not counted: a response holds one of them at a time. */
+export const SMALL_BYTES = 16 * 1024;
+
+/** Share of the limits that buffers may take which only make responses faster. */
+const SHARE_OF_BUFFERS = 0.5;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The response's share of the memory for responses, until its client has read it; absent on `open` routes. */
+    response?: HeldResponse | undefined;
+  }
+}
+
+/**
+ * Limits the bytes of responses that this process holds until their clients have read them, in total and per tenant, over all
+ * doors: clients that do not read could otherwise fill the memory. A response is never refused for its own size, which its
+ * route bounds, but for what others of its tenant, or of all tenants, hold at the time.
+ */
+export class ResponseMemory {
+  readonly #most: number;
+  readonly #mostOfTenant: number;
+  readonly #ofTenants = new Map<string, number>();
+  #held = 0;
+
+  constructor(
+    limits: Pick<GatewayLimits, 'maxResponseMemoryBytes' | 'maxTenantResponseMemoryBytes'>,
+    registry?: Registry,
+  ) {
+    this.#most = limits.maxResponseMemoryBytes ?? Number.POSITIVE_INFINITY;
+    this.#mostOfTenant = Math.min(limits.maxTenantResponseMemoryBytes ?? Number.POSITIVE_INFINITY, this.#most);
+    const held = () => this.#held;
+    if (registry)
+      new Gauge({
+        name: 'millrace_response_bytes_held',
+        help: 'Bytes of responses that the gateway holds in memory until their clients have read them',
+        registers: [registry],
+        collect() {
+          this.set(held());
+        },
+      });
+  }
+
+  /** A response, of which nothing is held yet. */
+  open(tenant: string): HeldResponse {
+    return new HeldResponse(this, tenant);
+  }
+
+  /**
+   * Throws `BODY_MEMORY_FULL` if there is no room for bytes of a response now.
+   * @param own bytes that the response holds already
+   */
+  expect(tenant: string, bytes: number, own: number): void {
+    const ofTenant = this.#ofTenants.get(tenant) ?? 0;
+    if (ofTenant > own && ofTenant + bytes > this.#mostOfTenant)
+      throw full(
+        `with this response the tenant’s responses in memory exceed ${this.#mostOfTenant} bytes (MILLRACE_TENANT_RESPONSE_MEMORY_BYTES)`,
+      );
+    if (this.#held > own && this.#held + bytes > this.#most)
+      throw full(
+        `with this response all responses in memory exceed ${this.#most} bytes (MILLRACE_MAX_RESPONSE_MEMORY_BYTES)`,
+      );
+  }
+
+  /** Whether a buffer of this size leaves enough for responses themselves. */
+  hasRoomForBuffer(tenant: string, bytes: number): boolean {
+    return (
+      (this.#ofTenants.get(tenant) ?? 0) + bytes <= this.#mostOfTenant * SHARE_OF_BUFFERS &&
+      this.#held + bytes <= this.#most * SHARE_OF_BUFFERS
+    );
+  }
+
+  /** Adds bytes; negative to remove. */
+  count(tenant: string, bytes: number): void {
+    this.#held += bytes;
+    const left = (this.#ofTenants.get(tenant) ?? 0) + bytes;
+    if (left > 0) this.#ofTenants.set(tenant, left);
+    else this.#ofTenants.delete(tenant);
+  }
+}
+
+/** What one response holds of the memory. `release` must be called when its client has read it, or has left. */
+export class HeldResponse {
+  readonly #memory: ResponseMemory;
+  readonly #tenant: string;
+  #bytes = 0;
+  #released = false;
+
+  constructor(memory: ResponseMemory, tenant: string) {
+    this.#memory = memory;
+    this.#tenant = tenant;
+  }
+
+  /** Counts bytes before they are made. Throws `BODY_MEMORY_FULL`, and `REQUEST_ABORTED` if the client has left. */
+  take(bytes: number): void {
+    if (this.#released) throw new MillraceError('REQUEST_ABORTED', 'the client left before its response was made');
+    this.#memory.expect(this.#tenant, bytes, this.#bytes);
+    this.#count(bytes);
+  }
+
+  /** Counts a buffer in which the response may wait for its client; false if there is no room for it. */
+  takeBuffer(bytes: number): boolean {
+    if (this.#released || !this.#memory.hasRoomForBuffer(this.#tenant, bytes)) return false;
+    this.#count(bytes);
+    return true;
+  }
+
+  /** Releases bytes that are no longer held. */
+  give(bytes: number): void {
+    this.#count(-Math.min(bytes, this.#bytes));
+  }
+
+  release(): void {
+    this.give(this.#bytes);
+    this.#released = true;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#memory.count(this.#tenant, bytes);
+  }
+}
+
+/**
+ * Opens a share of the memory for the response to every authenticated request, and counts those that are sent as a whole. Responses that
+ * are streamed are counted where their parts are made.
+ */
+export function holdResponses(app: FastifyInstance, memory: ResponseMemory): void {
+  app.decorateRequest('response');
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.caller === undefined) return;
+    const held = memory.open(request.caller.tenant);
+    request.response = held;
+    const release = () => held.release();
+    reply.raw.once('finish', release).once('close', release);
+  });
+  app.addHook('onSend', async (request, reply, payload) => {
+    const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+    // To a client that has left nothing is sent.
+    if (bytes > SMALL_BYTES && !reply.raw.destroyed) request.response?.take(bytes);
+  });
+}
+
+const full = (message: string): MillraceError =>
+  new MillraceError('BODY_MEMORY_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
