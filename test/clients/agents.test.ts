@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { venvOf } from '../servers/install.js';
+import { venvOf } from '../../bench/venv.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { scriptedModel } from './model.js';

@@ -4,17 +4,10 @@ import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
 import { asking, callsOf, silence } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { start, venvOf } from './install.js';
+import { bento } from './commands.js';
+import { start } from './install.js';
 
-const server = await start('bentoml', await venvOf('bentoml', ['bentoml==1.4.40']), {
-  command: 'bentoml',
-  args: (port, services) => [
-    ...['serve', 'bentoml_service:Anything', '--working-dir', services],
-    ...['--host', '127.0.0.1', '--port', String(port)],
-  ],
-  env: { BENTOML_DO_NOT_TRACK: 'True' },
-  ready: '/readyz',
-});
+const server = await start('bentoml', bento('bentoml_service:Anything'));
 afterAll(() => server.stop());
 const dead = `http://127.0.0.1:${await freePort()}`;
 

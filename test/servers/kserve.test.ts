@@ -4,14 +4,11 @@ import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
 import { asking, callsOf, TWO_NUMBERS } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { start, venvOf } from './install.js';
+import { script } from './commands.js';
+import { start } from './install.js';
 
 describe('kserve-v1: KServe’s own model server', async () => {
-  const server = await start('kserve', await venvOf('kserve', ['kserve==0.21.0']), {
-    command: 'python',
-    args: (port, services) => [`${services}/kserve_service.py`, String(port)],
-    ready: '/v1/models/model',
-  });
+  const server = await start('kserve', script('kserve_service.py', '/v1/models/model'));
   afterAll(() => server.stop());
   const connector = presetConnector('kserve-v1');
   connectorContract({

@@ -8,14 +8,11 @@ import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
 import { asking, callsOf } from '../support/preset-calls.js';
 import { presetConnector } from '../support/preset-connector.js';
-import { start, venvOf } from './install.js';
+import { script } from './commands.js';
+import { start } from './install.js';
 
 describe('litserve', async () => {
-  const server = await start('litserve', await venvOf('litserve', ['litserve==0.2.19']), {
-    command: 'python',
-    args: (port, services) => [`${services}/litserve_service.py`, String(port)],
-    ready: '/health',
-  });
+  const server = await start('litserve', script('litserve_service.py', '/health'));
   afterAll(() => server.stop());
   const connector = presetConnector('litserve', (kind) => (kind === 'chat' ? { values: { route: 'chat' } } : {}));
   connectorContract({

@@ -5,7 +5,7 @@
 //   node test/servers/record-errors.mjs litserve http://127.0.0.1:8000 --release 'LitServe 0.2.19'
 //   node test/servers/record-errors.mjs triton-grpc 127.0.0.1:8001 --release 'Triton 2.51.0' --model echo
 //
-// The servers are those of the tests: BentoML, KServe and LitServe with test/servers/services, MLServer with
+// The servers are those of the tests: BentoML, KServe, LitServe and Ray Serve with test/servers/services, MLServer with
 // test/fixtures/mlserver (`--model embed`), Triton and llama.cpp as `millrace up` starts them. Triton’s gRPC comes first: it
 // loads the models that both ask. Some of the servers listen on all addresses: start them in a network namespace.
 //
@@ -15,7 +15,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { bentoml, kserveV1, litserve } from './error-requests/frameworks.mjs';
+import { bentoml, kserveV1, litserve, rayServe } from './error-requests/frameworks.mjs';
 import { llamaCpp } from './error-requests/llama-cpp.mjs';
 import { openInference } from './error-requests/open-inference.mjs';
 import { openInferenceGrpc } from './error-requests/open-inference-grpc.mjs';
@@ -26,6 +26,7 @@ import { loadModels } from './error-requests/triton-models.mjs';
 const SERVERS = {
   bentoml: { connector: 'bentoml', requests: bentoml },
   litserve: { connector: 'litserve', requests: litserve },
+  'ray-serve': { connector: 'ray-serve', requests: rayServe },
   'kserve-v1': { connector: 'kserve-v1', requests: kserveV1 },
   'kserve-v2': { connector: 'oip-rest', requests: openInference },
   mlserver: { connector: 'oip-rest', requests: openInference },

@@ -1,4 +1,4 @@
-import { down, NODE_PARTS, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
+import { down, NODE_PARTS, type PartName, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { testSettings } from './settings.js';
 
@@ -9,15 +9,24 @@ import { testSettings } from './settings.js';
 export async function setup(): Promise<(() => Promise<unknown>) | undefined> {
   // The projects of one run share it: the first one starts and stops it.
   if (process.env.TEST_GATEWAY_URL !== undefined) return undefined;
+  process.stderr.write(
+    'integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway\n',
+  );
+  const stop = await startStack([...SERVER_PARTS, ...NODE_PARTS]);
+  process.env.TEST_GATEWAY_URL = gatewayUrl(testSettings());
+  return stop;
+}
+
+/** Starts parts of the stack, with all servers, whose addresses `address()` then has, and gives what stops it. */
+export async function startStack(parts: readonly PartName[] = SERVER_PARTS): Promise<() => Promise<unknown>> {
   const settings = testSettings();
-  const log = (line: string) => process.stderr.write(`${line}\n`);
-  log('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
   // What an interrupted run has left up would run yesterday's build.
   await down(settings);
   const endpoints = await up({
     settings,
-    parts: [...SERVER_PARTS, ...NODE_PARTS],
-    onProgress: ({ part, state, detail, ms }) => log(`  ${(ms / 1000).toFixed(1)} s  ${part} ${state} ${detail}`),
+    parts,
+    onProgress: ({ part, state, detail, ms }) =>
+      void process.stderr.write(`  ${(ms / 1000).toFixed(1)} s  ${part} ${state} ${detail}\n`),
   });
   process.env.TEST_TEMPORAL_ADDRESS = endpoints.temporal;
   process.env.TEST_REDIS_URL = endpoints.redis;
@@ -25,6 +34,5 @@ export async function setup(): Promise<(() => Promise<unknown>) | undefined> {
   process.env.TEST_REDIS_CACHE_URL = endpoints.redisCache;
   process.env.TEST_TRITON_URL = endpoints.triton[0];
   process.env.TEST_LLM_BASE_URL = endpoints.llm[0];
-  process.env.TEST_GATEWAY_URL = gatewayUrl(settings);
   return () => down(settings);
 }

@@ -70,6 +70,23 @@ export const litserve = () => [
   { asked: 'a header of 100 kB', path: '/predict', body: { input: 'a' }, headers: LONG },
 ];
 
+export const rayServe = () => {
+  const path = '/anything';
+  return [
+    { asked: 'a route that is not there', path: '/nope', body: {} },
+    { asked: 'nothing', path, body: '' },
+    { asked: 'half an object', path, body: '{"text":' },
+    { asked: 'no JSON', path, body: 'text' },
+    { asked: 'a list', path, body: '[]' },
+    { asked: 'a text that the application refuses', path, body: { text: 'bad' } },
+    { asked: 'an argument of another type', path, body: { text: 5 } },
+    { asked: 'an application that fails', path, body: { text: 'broken' } },
+    { asked: 'bytes that are not UTF-8', path, body: Buffer.from([0x7b, 0xff, 0x7d]) },
+    { asked: 'more calls than a deployment queues', path: '/full', body: { text: 'slow' }, times: 6 },
+    { asked: 'a header of 100 kB', path, body: { text: 'a' }, headers: LONG },
+  ];
+};
+
 export function kserveV1({ model }) {
   const path = `/v1/models/${model}:predict`;
   return [

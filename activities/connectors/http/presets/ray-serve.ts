@@ -6,7 +6,7 @@ const path = ['/{route}', '/'];
 export const rayServe: PresetInput = {
   name: 'ray-serve',
   title: 'Ray Serve',
-  proof: 'fixture',
+  proof: 'server',
   values: {
     route: { about: 'the application’s route prefix, without its first slash; by default /' },
     multiplexed: { about: 'id of a multiplexed model' },

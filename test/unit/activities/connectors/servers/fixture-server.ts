@@ -41,7 +41,7 @@ export const chatDelta = (content: string, finish: string | null = null): string
 const PAUSE_MS = 15;
 
 /** A serving system as far as its documentation and client describe it, on a port of its own. */
-export async function fixture(tell: (asked: Asked) => Told): Promise<Fixture> {
+export async function fixture(tell: (asked: Asked) => Told | Promise<Told>): Promise<Fixture> {
   const asked: Asked[] = [];
   const server: Server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -59,7 +59,7 @@ export async function fixture(tell: (asked: Asked) => Told): Promise<Fixture> {
       json: jsonOf(text),
     };
     asked.push(one);
-    const { status = 200, headers = {}, json, text: said, parts, never } = tell(one);
+    const { status = 200, headers = {}, json, text: said, parts, never } = await tell(one);
     if (never) return;
     const type = json === undefined ? 'text/plain; charset=utf-8' : 'application/json';
     response.writeHead(status, { 'content-type': type, ...headers });
