@@ -44,6 +44,30 @@ async function mlserver(): Promise<Service> {
   };
 }
 
+/** SageMaker's server of containers, whose port for its management listens on this machine alone. */
+export async function multiModelServer(): Promise<Service> {
+  const management = await freePort();
+  return {
+    command: 'multi-model-server',
+    args: (_, services) => [
+      ...['--start', '--foreground', '--mms-config', 'mms.properties'],
+      ...['--model-store', '/', '--models', `model=${services}/sagemaker`],
+    ],
+    files: (port, services) => ({
+      'mms.properties': [
+        `inference_address=http://127.0.0.1:${port}`,
+        `management_address=http://127.0.0.1:${management}`,
+        `default_service_handler=${services}/sagemaker/handler.py:handle`,
+        'default_workers_per_model=1',
+        'decode_input_request=false',
+        'vmargs=-Xmx256m',
+        '',
+      ].join('\n'),
+    }),
+    ready: '/ping',
+  };
+}
+
 /** Vertex AI's server of custom prediction routines. It listens on all addresses. */
 export const predictionServer: Service = {
   command: 'python',

