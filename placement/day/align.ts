@@ -1,4 +1,4 @@
-import { type Candidate, type Judge, likeOf, type Problem, replicasByDevice } from '../planner/index.js';
+import { type Candidate, type Judge, type Problem, replicasByDevice } from '../planner/index.js';
 import { contentOf, type Placed } from './switching.js';
 
 /** What runs on one device, or a replica that has several for itself. */
@@ -14,9 +14,9 @@ interface Unit {
  * free, on which servers can start beside the old ones.
  */
 export function aligned(problem: Problem, candidate: Candidate, to: Placed): Candidate {
-  const classes = problem.devices.map((_, device) => likeOf(problem, device));
+  const { alike } = problem;
   // By position: devices of a replica that spans several may have different links.
-  const classesOf = ({ devices }: Unit) => devices.map((device) => classes[device]).join(' ');
+  const classesOf = ({ devices }: Unit) => devices.map((device) => alike[device]).join(' ');
   const theirs = unitsOf(to.problem, to.candidate);
   const used = new Set(theirs.flatMap(({ devices }) => devices));
   const moved = new Map<number, number>();
@@ -44,7 +44,7 @@ export function aligned(problem: Problem, candidate: Candidate, to: Placed): Can
     const chosen: number[] = [];
     for (const own of unit.devices) {
       const free = problem.devices.flatMap((_, device) =>
-        classes[device] === classes[own] && !taken.has(device) && !chosen.includes(device) ? [device] : [],
+        alike[device] === alike[own] && !taken.has(device) && !chosen.includes(device) ? [device] : [],
       );
       chosen.push(...free.sort((a, b) => Number(used.has(a)) - Number(used.has(b)) || a - b).slice(0, 1));
     }

@@ -109,6 +109,7 @@ export function buildProblem(input: PlannerInput): Problem {
     },
     cells,
     cellOf,
+    alike: alikeOf(inventory, cellOf),
     kinds,
     stages,
     stageNames,
@@ -180,6 +181,17 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
     },
   );
   return { cells, cellOf };
+}
+
+function alikeOf({ devices, links }: Inventory, cellOf: readonly number[]): readonly number[] {
+  const known = new Map<string, number>();
+  return devices.map(({ id }, d) => {
+    const joined = links.flatMap((link, l) => (link.devices.has(id) ? [l] : []));
+    const key = `${cellOf[d]}/${joined.join()}`;
+    const number = known.get(key) ?? known.size;
+    known.set(key, number);
+    return number;
+  });
 }
 
 function checkReach(

@@ -100,10 +100,21 @@ export function mostTokensOf(
   return use.mostTokens + Math.floor(Math.max(0, left) / Math.max(1, llms) / use.tokenBytes);
 }
 
-/** A key that is equal for equal candidates. */
-export function keyOf({ configs, replicas }: Candidate): string {
-  const spelled = replicas.map(({ pool, devices }) => `${pool}@${devices.join('+')}`).sort();
-  return `${configs.join(',')}|${spelled.join(' ')}`;
+/** A key that is equal for candidates that are the same but for which of the devices that are alike they use. */
+export function keyOf({ alike }: Pick<Problem, 'alike'>, candidate: Candidate): string {
+  const on = replicasByDevice(candidate);
+  const spelled: string[] = [];
+  for (const [device, there] of on) {
+    const pools = there.flatMap(({ pool, devices }) => (devices.length > 1 ? [] : [pool]));
+    if (pools.length > 0) spelled.push(`${alike[device]}:${pools.sort((a, b) => a - b).join('+')}`);
+  }
+  for (const { pool, devices } of candidate.replicas) {
+    // With the number of replicas there: one that spans devices has them for itself in a possible candidate alone.
+    if (devices.length < 2) continue;
+    const across = devices.map((device) => `${alike[device]}*${on.get(device)?.length ?? 0}`);
+    spelled.push(`${pool}@${across.join('+')}`);
+  }
+  return `${candidate.configs.join(',')}|${spelled.sort().join(' ')}`;
 }
 
 /**
@@ -127,8 +138,14 @@ function orderOf(
     const beside = (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
     return [{ replica, device, ms: useOn(problem, candidate, pool, device)?.batchMs ?? 0, beside: beside.join() }];
   });
+  const alike = (device: number) => problem.alike[device] ?? 0;
   ranked.sort(
-    (a, b) => a.ms - b.ms || a.beside.length - b.beside.length || compared(a.beside, b.beside) || a.device - b.device,
+    (a, b) =>
+      a.ms - b.ms ||
+      a.beside.length - b.beside.length ||
+      compared(a.beside, b.beside) ||
+      alike(a.device) - alike(b.device) ||
+      a.device - b.device,
   );
   return ranked.map(({ replica }) => replica);
 }

@@ -14,7 +14,7 @@ export {
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';
-export { demandedLosses, demandsLosses, domainOf, likeOf, lossesOf } from './losses.js';
+export { demandedLosses, demandsLosses, domainOf, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';
 export { roomOf } from './memory.js';
 export { withMoreDevices } from './more-devices.js';

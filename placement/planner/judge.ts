@@ -38,7 +38,7 @@ export class Judge {
   readonly problem: Problem;
   readonly #simulator: Simulator;
   readonly #demandsLosses: boolean;
-  readonly #known = new Map<string, boolean>();
+  readonly #known = new Map<string, number>();
   /** Ends simulations early, as if the candidate failed: the time is up. */
   expired: (() => boolean) | undefined;
   /** Simulations so far. */
@@ -63,19 +63,27 @@ export class Judge {
 
   /** Whether a candidate meets the objective as it is. */
   passes(candidate: Candidate, speed = 1): boolean {
-    const key = `${speed}|${keyOf(candidate)}`;
+    return this.reach(candidate, speed) >= 1;
+  }
+
+  /**
+   * How near a candidate comes to meeting the objective as it is: 1 if it does, else the share of the load that ends until more
+   * runs are late than may be; 0 if its devices cannot serve the load. Twice as many late runs halve it.
+   */
+  reach(candidate: Candidate, speed = 1): number {
+    const key = `${speed}|${keyOf(this.problem, candidate)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const passes = this.#judged(candidate, speed);
-    if (passes || !this.expired?.()) this.#known.set(key, passes);
-    return passes;
+    const reach = this.#judged(candidate, speed);
+    if (reach >= 1 || !this.expired?.()) this.#known.set(key, reach);
+    return reach;
   }
 
   /** Whether a candidate also meets a tighter objective: 0.9 is a tenth less time. */
   holdsTighter(candidate: Candidate, share: number): boolean {
     const losses = this.#lossesOf(candidate);
-    if (!losses.every((loss) => this.#isServed(loss, 1)) || !this.#judged(candidate, 1, share)) return false;
-    return losses.every(({ rest }) => this.#judged(rest, 1, share));
+    if (!losses.every((loss) => this.#isServed(loss, 1)) || this.#judged(candidate, 1, share) < 1) return false;
+    return losses.every(({ rest }) => this.#judged(rest, 1, share) >= 1);
   }
 
   #lossesOf(candidate: Candidate): readonly Loss[] {
@@ -87,9 +95,9 @@ export class Judge {
     return lost.length === 0 && balance(this.problem, rest).peak * speed < 1;
   }
 
-  #judged(candidate: Candidate, speed: number, share = 1): boolean {
+  #judged(candidate: Candidate, speed: number, share = 1): number {
     const { problem } = this;
-    if (!isPossible(problem, candidate) || balance(problem, candidate).peak * speed >= 1) return false;
+    if (!isPossible(problem, candidate) || balance(problem, candidate).peak * speed >= 1) return 0;
     const count = problem.load.timesMs.length;
     const objective = tightened(problem.objective, share);
     const { p95Ms, p99Ms } = objective;
@@ -106,12 +114,12 @@ export class Judge {
       seed: problem.seed,
       ...(expired && { expired }),
     });
-    return (
-      !result.gaveUp &&
+    if (result.gaveUp) return Math.min(MISSED, result.completed / count);
+    const inTime =
       meets(latenciesOf(result), objective) &&
       this.#hits(attained(problem.targets, result.observed), share) &&
-      (isPlain(objective) || attainmentOf(problem, result, speed).used <= share)
-    );
+      (isPlain(objective) || attainmentOf(problem, result, speed).used <= share);
+    return inTime ? 1 : MISSED;
   }
 
   #hits(values: readonly number[], share = 1): boolean {
@@ -137,6 +145,9 @@ export class Judge {
     return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, attainment, result };
   }
 }
+
+/** Reach of a candidate whose load ends without too many late runs, and that misses another objective. */
+const MISSED = 0.999;
 
 /** Whether it demands nothing of all its times at once. */
 const isPlain = ({ goodput, worstMinute }: Objective): boolean => goodput === undefined && worstMinute === undefined;

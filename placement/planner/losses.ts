@@ -46,7 +46,7 @@ export function lossesOf(
   for (const [device, replicas] of replicasByDevice(candidate)) {
     const name = domainOf(problem, device, by);
     const pools = replicas.map(({ pool }) => pool).sort((a, b) => a - b);
-    const like = `${likeOf(problem, device)}:${pools.join('+')}`;
+    const like = `${problem.alike[device]}:${pools.join('+')}`;
     domains.set(name, [...(domains.get(name) ?? []), like]);
     if (mayBeLost(device)) counted.add(name);
   }
@@ -64,11 +64,4 @@ export function lossesOf(
     const lost = problem.pools.flatMap((_, p) => (replicas.some(({ pool }) => pool === p) ? [] : [p]));
     return [{ without, rest: { configs: candidate.configs, replicas }, lost }];
   });
-}
-
-/** Devices of a cell with the same links are alike: their contents can be exchanged. */
-export function likeOf({ cellOf, inventory, devices }: Problem, device: number): string {
-  const { id = '' } = devices[device] ?? {};
-  const links = inventory.links.flatMap((link, l) => (link.devices.has(id) ? [l] : []));
-  return `${cellOf[device]}/${links.join(',')}`;
 }

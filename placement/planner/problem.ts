@@ -30,6 +30,8 @@ export interface Problem {
   readonly cells: readonly Cell[];
   /** The cell of each device. */
   readonly cellOf: readonly number[];
+  /** By device: a number that devices of a cell with the same links share. Their contents can be exchanged. */
+  readonly alike: readonly number[];
   readonly kinds: readonly string[];
   readonly stages: readonly SimulatedStage[];
   /** `<pipeline>/<stage>`. */
