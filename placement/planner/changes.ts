@@ -6,16 +6,21 @@ import { Workbench } from './workbench.js';
 /** Most devices and replicas to try per step, so that one step on a large cluster ends. */
 const MOST_TRIED = 24;
 
-/** Neighbours of a candidate: replicas added, reassigned to busier pools, or removed; larger and smaller batches. */
-export function* changes(problem: Problem, candidate: Candidate): Generator<Candidate> {
+/**
+ * Neighbours of a candidate: replicas added, reassigned to busier pools, or removed; larger and smaller batches.
+ *
+ * @param on the devices that may get replicas; default: all
+ */
+export function* changes(
+  problem: Problem,
+  candidate: Candidate,
+  on: readonly number[] = problem.devices.map((_, device) => device),
+): Generator<Candidate> {
   const { devices: loads, pools } = balance(problem, candidate);
   const busiest = pools.map((load, p) => ({ load, p })).sort((a, b) => b.load - a.load);
   const bench = new Workbench(problem, candidate);
   const loadOf = (device: number) => loads.get(device) ?? 0;
-  const rested = problem.devices
-    .map((_, device) => device)
-    .sort((a, b) => loadOf(a) - loadOf(b))
-    .slice(0, MOST_TRIED);
+  const rested = [...on].sort((a, b) => loadOf(a) - loadOf(b)).slice(0, MOST_TRIED);
   for (const { p } of busiest) {
     for (const device of rested) {
       if (bench.fits(p, device) && bench.on(device).every(({ pool }) => pool !== p)) {

@@ -13,7 +13,7 @@ const BUSY = [0.97, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25];
 
 type GoOn = () => boolean;
 
-/** Weights of speed, as multiples of the cluster's average device price: a higher weight chooses faster kinds. */
+/** Weights of speed, as multiples of the average price of a kind: a higher weight chooses faster kinds. */
 const HASTE = [0, 0.3, 1, 3, 10];
 
 /**
@@ -21,9 +21,11 @@ const HASTE = [0, 0.3, 1, 3, 10];
  * it. If none does, a repaired one.
  */
 export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonly Candidate[] {
-  const price =
-    problem.cells.reduce((sum, { pricePerHour, devices }) => sum + pricePerHour * devices.length, 0) /
-      problem.devices.length || 1;
+  // Not of a device: one more that is not used must not change the drafts.
+  const prices = problem.kinds.map((_, k) =>
+    Math.min(...problem.cells.flatMap(({ kind, pricePerHour }) => (kind === k ? [pricePerHour] : []))),
+  );
+  const price = prices.reduce((sum, each) => sum + each, 0) / prices.length || 1;
   const held: Candidate[] = [];
   const failed: Candidate[] = [];
   for (const haste of HASTE) {
@@ -77,8 +79,8 @@ function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): C
     for (const next of steps) {
       const { score, waits } = scoreOf(problem, judge, next);
       if (score < (best?.score ?? seen.score) - 1e-9) best = { next, score, waits };
-      // On large clusters the first helpful step is taken.
-      if (best && problem.devices.length > PAIRS_UP_TO) break;
+      // Of a large placement the first helpful step is taken.
+      if (best && isLarge(problem, candidate)) break;
     }
     if (best === undefined) return undefined;
     candidate = best.next;
@@ -86,6 +88,10 @@ function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): C
   }
   return judge.holds(candidate) ? candidate : undefined;
 }
+
+/** Whether there are too many steps to try them all. Devices that are not used do not count: they must not change the steps. */
+const isLarge = ({ cells }: Problem, { replicas }: Candidate): boolean =>
+  replicas.length > PAIRS_UP_TO || cells.length > PAIRS_UP_TO;
 
 /** How late a candidate's runs are, and where: by pool, waits and services of its calls. */
 function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {

@@ -1,6 +1,8 @@
 import { drawOf } from '../simulator/index.js';
-import { type Candidate, cellAt, costOf } from './candidate.js';
+import { type Candidate, cellAt, costOf, keyOf } from './candidate.js';
 import type { Judge } from './judge.js';
+import { demandsLosses } from './losses.js';
+import { FULL, mended } from './mend.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
@@ -11,30 +13,56 @@ const PERTURB = 17;
 const MOST_EMPTY = 400;
 /** Possible candidates in a row that do not meet the objective, after which another search finds more. */
 const MOST_FRUITLESS = 2_000;
-/** Utilisation above which a candidate is not worth a simulation. */
-const FULL = 0.995;
+/** Draws that no round exceeds. */
+const ROUND = 10_000_000;
+/** Share of the candidates that are made from another start than the best, and most of these. */
+const ELSEWHERE = 0.25;
+const MOST_STARTS = 4;
+/** Share of the candidates that may cost more than the best, by what share: if they meet the objective, they are other starts. */
+const DETOURS = 0.15;
+const DETOUR = 0.03;
+/** Fewest simulations that are worth an attempt to mend a candidate. */
+const LEAST_MENDING = 16;
 
 /**
  * Searches cheaper placements at random: some devices are cleared, and what they served goes to devices that cost less
- * together, several cheap ones in place of a dear one included; some batches change. Candidates that could not be cheaper or
- * whose load cannot be balanced are not simulated. The same seed gives the same search.
+ * together, several cheap ones in place of a dear one included; some batches change. One that nearly meets the objective is
+ * mended, for as many simulations as the others take. Candidates that could not be cheaper or whose load cannot be balanced are not
+ * simulated. The same seed and round give the same search.
+ *
+ * @param starts placements that meet the objective, the best one first
  */
 export function perturbed(
   problem: Problem,
   judge: Judge,
-  start: Candidate,
+  starts: readonly [Candidate, ...Candidate[]],
   least: number,
   goOn: () => boolean,
+  round = 0,
 ): Candidate {
-  let best = start;
+  let [best, ...others] = starts;
   let cost = costOf(problem, best);
-  let turn = 0;
+  let turn = round * ROUND;
   const draw = () => drawOf(problem.seed, turn++, PERTURB);
-  const seen = new Set<string>();
+  // What a loss leaves has other devices: a step that mends the whole may not mend it.
+  const mends = !demandsLosses(problem);
+  const begun = judge.simulations;
+  let mending = 0;
+  const mend = (candidate: Candidate) => {
+    const before = judge.simulations;
+    const most = before - begun - 2 * mending;
+    if (!mends || most < LEAST_MENDING) return undefined;
+    const found = mended(problem, judge, candidate, cost, most, goOn);
+    mending += judge.simulations - before;
+    return found;
+  };
+  const seen = new Set(starts.map((each) => keyOf(problem, each)));
   let fruitless = 0;
   for (let empty = 0; empty < MOST_EMPTY && fruitless < MOST_FRUITLESS && cost > least + 1e-9 && goOn(); ) {
-    const next = neighbour(problem, best, cost, draw);
-    const key = next && JSON.stringify([next.configs, next.replicas]);
+    const from = others.length > 0 && draw() < ELSEWHERE ? others[Math.floor(draw() * others.length)] : best;
+    const below = draw() < DETOURS ? cost * (1 + DETOUR) + 2e-9 : cost;
+    const next = neighbour(problem, from ?? best, below, draw);
+    const key = next && keyOf(problem, next);
     if (next === undefined || key === undefined || seen.has(key)) {
       empty += 1;
       continue;
@@ -42,23 +70,28 @@ export function perturbed(
     empty = 0;
     seen.add(key);
     fruitless += 1;
-    if (balance(problem, next).peak >= FULL || !judge.holds(next)) continue;
-    best = next;
-    fruitless = 0;
+    if (balance(problem, next).peak >= FULL) continue;
+    const held = judge.holds(next) ? next : below === cost ? mend(next) : undefined;
+    if (held === undefined) continue;
+    const isCheaper = costOf(problem, held) < cost - 1e-9;
+    others = [...others, isCheaper ? best : held].slice(-MOST_STARTS);
+    if (!isCheaper) continue;
+    best = held;
     cost = costOf(problem, best);
+    fruitless = 0;
   }
   return best;
 }
 
-/** A cheaper neighbour; undefined if this draw gives none. */
-function neighbour(problem: Problem, from: Candidate, cost: number, draw: () => number): Candidate | undefined {
+/** A neighbour that costs less than `below`; undefined if this draw gives none. */
+function neighbour(problem: Problem, from: Candidate, below: number, draw: () => number): Candidate | undefined {
   const bench = new Workbench(problem, from);
   const pick = <T>(all: readonly T[]): T | undefined => all[Math.floor(draw() * all.length)];
   const price = (device: number) => cellAt(problem, device)?.pricePerHour ?? 0;
   const used = bench.usedDevices();
   const clear = Math.min(used.length, 1 + Math.floor(4 * draw() ** 2));
   const lost = new Map<number, number>();
-  let left = cost;
+  let left = costOf(problem, from);
   for (let i = 0; i < clear; i += 1) {
     const device = pick(bench.usedDevices());
     if (device === undefined) break;
@@ -72,7 +105,7 @@ function neighbour(problem: Problem, from: Candidate, cost: number, draw: () => 
     if (draw() < 0.15) bench.setConfig(p, Math.floor(draw() * configs.length));
   }
   // Strictly cheaper.
-  let budget = cost - left - 1e-9;
+  let budget = below - left - 1e-9;
   const share = draw();
   for (const pool of [...lost.keys()].sort(() => draw() - 0.5)) {
     const wanted = Math.max(1, Math.round((lost.get(pool) ?? 1) * (0.5 + draw())) + (draw() < 0.3 ? 1 : 0));
@@ -106,5 +139,7 @@ function neighbour(problem: Problem, from: Candidate, cost: number, draw: () => 
     if (device !== undefined && bench.on(device).every((each) => each.pool !== pool)) bench.add(pool, [device]);
   }
   const next = bench.candidate;
-  return costOf(problem, next) < cost - 1e-9 ? { configs: [...next.configs], replicas: [...next.replicas] } : undefined;
+  return costOf(problem, next) < below - 1e-9
+    ? { configs: [...next.configs], replicas: [...next.replicas] }
+    : undefined;
 }

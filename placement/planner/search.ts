@@ -1,5 +1,5 @@
 import { cheapest, fastest } from './bound.js';
-import { type Candidate, costOf } from './candidate.js';
+import { type Candidate, costOf, keyOf } from './candidate.js';
 import { exhaust } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
@@ -41,6 +41,8 @@ const UNTIL = {
   gathered: 1,
 } as const;
 const MOST_EXHAUSTIVE = 2_000_000;
+/** Random searches in a row that find nothing cheaper, after which no other is begun. */
+const MOST_IDLE = 2;
 /** Simulations after which a load that no draft carries counts as infeasible. */
 const MOST_WITHOUT_DRAFT = 4_000;
 
@@ -57,7 +59,7 @@ export function searchCheapest(
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
   if (cheapest(problem).value === Number.POSITIVE_INFINITY) return undefined;
-  let best = improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
+  let [best, ...others] = improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
@@ -70,19 +72,27 @@ export function searchCheapest(
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
   lower.tighten(within(UNTIL.bound), costOf(problem, best));
-  best = perturbed(problem, judge, best, lower.value, within(UNTIL.perturbed));
+  best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
   best = improve(problem, judge, best, within(UNTIL.perturbed));
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   for (let found = !optimal && exhaustive > 0; found; ) {
     const until = judge.simulations + exhaustive;
-    const inTime = within(UNTIL.exhausted);
-    const goOn = () => judge.simulations < until && inTime();
+    const goOn = () => judge.simulations < until && within(UNTIL.exhausted)();
     const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
     bound = Math.max(bound, tried.refutedBelow);
     optimal = tried.complete;
     if (tried.found) best = tried.found;
     found = tried.found !== undefined && goOn() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
+  }
+  // Too many to try them all: what is left of the time finds cheaper ones at random.
+  const inTime = within(UNTIL.exhausted);
+  for (let round = 1, idle = 0; idle < MOST_IDLE && !optimal && inTime(); round += 1) {
+    const next = perturbed(problem, judge, [best, ...others], bound, inTime, round);
+    const isCheaper = costOf(problem, next) < costOf(problem, best) - 1e-9;
+    idle = isCheaper ? 0 : idle + 1;
+    if (isCheaper) best = improve(problem, judge, next, inTime);
+    optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   }
   best = gathered(problem, judge, refined(problem, judge, best, within(UNTIL.refined)), within(UNTIL.gathered));
   const value = costOf(problem, best);
@@ -108,14 +118,16 @@ function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate |
   return exhaust(problem, judge, new LowerBound(problem), all + 1, () => judge.simulations < until && goOn()).found;
 }
 
-/** The best of the improved drafts; each gets its part of the time. */
-function improvedDrafts(problem: Problem, judge: Judge, drafting: () => boolean, improving: () => boolean) {
-  let best: Candidate | undefined;
-  for (const draft of firstDrafts(problem, judge, drafting)) {
-    const improved = improve(problem, judge, draft, improving);
-    if (best === undefined || costOf(problem, improved) < costOf(problem, best)) best = improved;
-  }
-  return best;
+/** The improved drafts that differ, cheapest first; each gets its part of the time. */
+function improvedDrafts(
+  problem: Problem,
+  judge: Judge,
+  drafting: () => boolean,
+  improving: () => boolean,
+): readonly Candidate[] {
+  const improved = firstDrafts(problem, judge, drafting).map((draft) => improve(problem, judge, draft, improving));
+  const known = new Map(improved.map((each) => [keyOf(problem, each), each] as const));
+  return [...known.values()].sort((a, b) => costOf(problem, a) - costOf(problem, b));
 }
 
 /** The placement with the highest rate; its value is in loads: 2 is twice the rate of the problem's load. */
