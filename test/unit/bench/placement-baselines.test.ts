@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { commonBatchLimit, proportionalSpreadsheet } from '../../../bench/placement/baselines.js';
+import { compared } from '../../../bench/planner/against.js';
 import { excessOf } from '../../../bench/planner/monotone.js';
 import { naivePlacements } from '../../../placement/explain/index.js';
 import { attainable, buildProblem, Judge } from '../../../placement/planner/index.js';
@@ -58,5 +59,33 @@ describe('the excess of an easier instance', () => {
     expect(excessOf(Number.POSITIVE_INFINITY, 2)).toBe(Number.POSITIVE_INFINITY);
     expect(excessOf(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)).toBe(0);
     expect(excessOf(2, Number.POSITIVE_INFINITY)).toBe(0);
+  });
+});
+
+describe('plans compared with those of another run', () => {
+  it('are counted as cheaper and dearer where both found one, and as lost and gained where one did', () => {
+    const none = Number.POSITIVE_INFINITY;
+    const costs = [
+      [2, 3],
+      [none, 4],
+      [1, none],
+      [2, none],
+    ] as const;
+    // As JSON has it.
+    const before = [
+      [2, 2.4],
+      [3, 5],
+      [null, 6],
+      [2, null],
+    ];
+    expect(compared({ costs }, { costs: before })).toEqual({
+      plans: 4,
+      cheaper: 1,
+      dearer: 1,
+      cost: Number((11 / 11.4).toFixed(4)),
+      worst: 0.25,
+      lost: 2,
+      gained: 1,
+    });
   });
 });
