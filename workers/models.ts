@@ -100,12 +100,18 @@ const OCR_TENSORS = {
   outputs: { BOXES: { to: 'boxes' }, TEXTS: { to: 'texts' }, SCORES: { to: 'scores' } },
 };
 
+/** Of `deploy/local/models/whisper`: the map of pools without one, and times. Another Whisper at `TRITON_URL` need not have these. */
+const WHISPER_TENSORS = {
+  inputs: { AUDIO: { from: 'audio', dtype: 'FP32', shape: [1, -1], sampleRate: 16_000 } },
+  outputs: { TEXT: { to: 'text' }, SEGMENTS: { to: 'segments', encoding: 'json', optional: true } },
+};
+
 function embeddedModels(settings: Settings): unknown {
   const { triton, llm } = endpointsOf(settings);
   const on = (urls: readonly string[]) => urls.map((url, i) => ({ url, device: `cpu${i}` }));
   const onTriton = (model: string, kind: string) => ({ connector: 'triton', model, kind, endpoints: on(triton) });
   return {
-    whisper: onTriton('whisper', 'transcribe'),
+    whisper: { ...onTriton('whisper', 'transcribe'), options: { tensors: WHISPER_TENSORS } },
     minilm: onTriton('minilm', 'embed'),
     tts: onTriton('tts', 'synthesize'),
     moderation: onTriton('moderation', 'classify'),

@@ -5,6 +5,7 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
+import { later, type Segment, type TimedText, timedTexts } from '../timed-segments.js';
 import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
@@ -60,9 +61,6 @@ interface Question extends Asked {
   readonly samples: Int16Array;
 }
 
-type Span = { readonly start: number; readonly end: number; readonly text: string };
-type Segment = Span & { readonly words?: readonly Span[] };
-
 async function transcriptOf(
   client: OpenAI,
   { model, samples, language, segments, extras = [] }: Question,
@@ -91,12 +89,12 @@ interface Answer {
 
 /** The segments with their words, which servers list beside them. Throws `INVALID_OUTPUT` for a server without times. */
 function segmentsIn({ segments, words }: Answer): Segment[] {
-  const all = spansIn(segments, 'text');
+  const all = timedTexts(segments, 'text');
   if (!all) throw new MillraceError('INVALID_OUTPUT', 'the answer has no segments with times');
-  const spoken = spansIn(words, 'word');
+  const spoken = timedTexts(words, 'word');
   if (!spoken) return all;
   // A word belongs to the segment in which its middle is.
-  const middle = ({ start, end }: Span) => (start + end) / 2;
+  const middle = ({ start, end }: TimedText) => (start + end) / 2;
   return all.map((segment, i) => ({
     ...segment,
     words: spoken.filter((word) => {
@@ -105,30 +103,6 @@ function segmentsIn({ segments, words }: Answer): Segment[] {
     }),
   }));
 }
-
-function spansIn(list: unknown, name: 'text' | 'word'): Span[] | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const spans = list.map((each: unknown) => {
-    const { start, end, [name]: text } = Object(each) as Record<string, unknown>;
-    return { start, end, text };
-  });
-  const fit = spans.every(
-    ({ start, end, text }) => Number.isFinite(start) && Number.isFinite(end) && typeof text === 'string',
-  );
-  return fit ? (spans as Span[]).map((each) => ({ ...each, text: each.text.trim() })) : undefined;
-}
-
-/** A segment of a part that begins so many seconds after the audio. */
-const later = ({ words, ...segment }: Segment, seconds: number): Segment => ({
-  ...shifted(segment, seconds),
-  ...(words && { words: words.map((word) => shifted(word, seconds)) }),
-});
-
-const shifted = ({ start, end, text }: Span, seconds: number): Span => ({
-  start: Math.round((start + seconds) * 1_000) / 1_000,
-  end: Math.round((end + seconds) * 1_000) / 1_000,
-  text,
-});
 
 /** Joins windows into parts of at most the maximum length, as 16-bit samples. */
 async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16Array, void> {

@@ -14,7 +14,7 @@ export interface BoundInput extends Omit<InputEntry, 'dtype' | 'shape'> {
 }
 
 /** An output of a map; its type and shape are those of each response. */
-export interface BoundOutput extends Omit<OutputEntry, 'dtype' | 'shape'> {
+export interface BoundOutput extends Omit<OutputEntry, 'dtype' | 'shape' | 'optional'> {
   readonly name: string;
   /** As the model's metadata has them, for those who read the map. */
   readonly dtype?: Dtype | undefined;
@@ -51,12 +51,15 @@ export function bind(map: TensorMap, model: ModelTensors): BoundMap {
     if (!optional && !Object.hasOwn(map.inputs, name))
       problems.push(`the model needs the input ${name}, which the map lacks`);
   }
-  const outputs = Object.entries(map.outputs).map(([name, entry]) => {
+  const outputs = Object.entries(map.outputs).flatMap(([name, entry]) => {
     const described = named(name, model.outputs);
-    if (!described && model.outputs.length > 0) problems.push(absent('output', name, model.outputs));
+    if (!described && model.outputs.length > 0) {
+      if (!entry.optional) problems.push(absent('output', name, model.outputs));
+      return [];
+    }
     problems.push(...differences('output', name, entry, described));
     const dtype = entry.dtype ?? (described && isDtype(described.datatype) ? described.datatype : undefined);
-    return [entry.to, { ...entry, name, dtype, shape: entry.shape ?? described?.shape }] as const;
+    return [[entry.to, { ...entry, name, dtype, shape: entry.shape ?? described?.shape }] as const];
   });
   if (problems.length > 0) {
     throw new MillraceError('BACKEND_REJECTED', `the tensor map does not fit the model: ${problems.join('; ')}`);

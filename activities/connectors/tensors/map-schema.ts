@@ -53,7 +53,7 @@ const inputEntry = z
     /** Samples per second. */
     sampleRate: z.int().min(1_000).max(192_000).optional(),
     /** Longest audio of one request, in seconds. */
-    seconds: z.number().min(0.1).max(600).optional(),
+    seconds: z.number().min(0.1).max(3_600).optional(),
     /** Sent once for each of the passages. */
     each: z.boolean().optional(),
     /** How a conversation becomes one text. Default `plain`. */
@@ -80,6 +80,8 @@ const outputEntry = z.strictObject({
   to: z.string(),
   dtype: dtype.optional(),
   shape: shape.optional(),
+  /** Left out for a model that does not have it. */
+  optional: z.boolean().default(false),
   /** BYTES whose one element is JSON. */
   encoding: z.literal('json').optional(),
   /** JSON pointer (RFC 6901) to the value within the JSON. */
@@ -137,8 +139,9 @@ export const tensorMap = (kind: string): z.ZodType<TensorMap> =>
     }
     for (const [name, entry] of Object.entries(outputs)) {
       if (!roles.to.includes(entry.to)) wrong(['outputs', name, 'to'], `must be one of ${roles.to.join(', ')}`);
-      if (entry.to === 'output' && entry.encoding !== 'json') {
-        wrong(['outputs', name, 'encoding'], 'must be "json" for a whole output');
+      if ((entry.to === 'output' || entry.to === 'segments') && entry.encoding !== 'json') {
+        const what = entry.to === 'output' ? 'a whole output' : 'segments';
+        wrong(['outputs', name, 'encoding'], `must be "json" for ${what}`);
       }
       if (entry.decode === 'ctc' && !entry.labels) {
         wrong(['outputs', name, 'labels'], 'CTC needs the vocabulary, in the order of the logits');
@@ -147,10 +150,11 @@ export const tensorMap = (kind: string): z.ZodType<TensorMap> =>
     const given = Object.values(outputs).map(({ to }) => to);
     const doubled = given.find((to, i) => given.indexOf(to) !== i);
     if (doubled !== undefined) wrong(['outputs'], `two outputs are "${doubled}"`);
+    const sure = Object.values(outputs).flatMap(({ to, optional }) => (optional ? [] : [to]));
     const enough =
       roles.to.length === 0 ||
-      given.includes('output') ||
-      roles.needs.some((set) => set.every((to) => given.includes(to)));
+      sure.includes('output') ||
+      roles.needs.some((set) => set.every((to) => sure.includes(to)));
     if (!enough) {
       const sets = [...roles.needs.map((set) => set.join(' with ')), 'output'].join(', or ');
       wrong(['outputs'], `none gives what a ${kind} stage needs: ${sets}`);

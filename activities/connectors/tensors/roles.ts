@@ -14,7 +14,7 @@ const OUTPUT = 'output';
 
 /** By stage kind. `infer` stages name tensors themselves; its map says only how images become tensors. */
 export const ROLES: Readonly<Record<string, Roles>> = {
-  transcribe: { from: ['audio', 'length', 'language', INPUT], to: ['text', OUTPUT], needs: [['text']] },
+  transcribe: { from: ['audio', 'length', 'language', INPUT], to: ['text', 'segments', OUTPUT], needs: [['text']] },
   embed: { from: ['text', 'image', 'audio', INPUT], to: ['embedding', OUTPUT], needs: [['embedding']] },
   classify: {
     from: ['text', 'textPair', 'image', 'audio', 'length', INPUT],

@@ -1,13 +1,17 @@
 import { abortable } from '../../../../media/abortable.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
-import type { Json } from '../../../../pipelines/json.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { Call, Reply } from '../../connector.js';
 import { skip, windows } from '../../speech-windows.js';
+import { later, type Segment, segmentsOf } from '../../timed-segments.js';
 import { DEFAULT_RATE, mostSamples } from '../audio-source.js';
+import type { BoundMap } from '../bind.js';
 import { ctcText } from '../ctc.js';
-import type { Sources } from '../encode.js';
+import { type Sources, wrongOutput } from '../encode.js';
 import { fileOf, respond, type TensorContext, type TensorKind } from '../kind.js';
-import { needed, texts, wholeOutput } from '../read.js';
+import type { Outputs } from '../model-tensors.js';
+import { found, jsonOf, needed, texts, wholeOutput } from '../read.js';
 
 /**
  * Speech recognition. Audio is sent in windows of at most 30 s, or of what the model takes, and their texts are joined.
@@ -15,8 +19,10 @@ import { needed, texts, wholeOutput } from '../read.js';
  * window without speech. The windows of a call are one sequence, for a model that batches sequences.
  */
 export const transcribe: TensorKind = {
-  async invoke(call, context) {
+  async invoke(call, given) {
     const { input, with: options } = call;
+    const times = (options as Asked).segments;
+    const context = { ...given, map: outputsFor(given.map, times) };
     const { map, signal, audio, checkpoint, resumeFrom } = context;
     const entry = map.inputs.find(({ from }) => from === 'audio');
     const artifact = input.audio as unknown as Artifact;
@@ -27,30 +33,55 @@ export const transcribe: TensorKind = {
     const { sampleRate = DEFAULT_RATE } = entry;
     const start = progressOf(resumeFrom);
     let { sample, text } = start;
+    const segments = [...start.segments];
     const samples = abortable(audio.read(artifact, { sampleRate }), signal);
     const cut = windows(skip(samples, sample), { sampleRate, most: mostSamples(entry) });
     for await (const { value: window, last } of context.requests.sequential ? ahead(cut) : each(cut)) {
-      const heard = await textOf(call, context, { ...options, audio: window, length: window.length }, last, text);
-      text += heard;
+      const sources = { ...options, audio: window, length: window.length };
+      const heard = await heardIn(call, context, sources, last, text);
+      segments.push(...heard.segments.map((segment) => later(segment, sample / sampleRate)));
+      text += heard.text;
       sample += window.length;
-      checkpoint({ sample, text });
+      checkpoint({ sample, text, ...(times && { segments: plain(segments) }) });
     }
-    return { output: { text }, usage: { audioSeconds: (sample - start.sample) / sampleRate } };
+    return {
+      output: { text, ...(times && { segments: plain(segments) }) },
+      usage: { audioSeconds: (sample - start.sample) / sampleRate },
+    };
   },
   example: { language: 'en' },
 };
 
-/** The text of one window as it continues `before`, emitted as it arrives. */
-async function textOf(
+/** What a stage asks for. */
+interface Asked {
+  readonly segments?: 'segments' | 'words';
+}
+
+/** The map with the outputs that the call needs: times are work for the model. Throws `CAPABILITY_MISSING` for one without. */
+function outputsFor(map: BoundMap, times: Asked['segments']): BoundMap {
+  if (times === undefined) return { ...map, outputs: new Map([...map.outputs].filter(([to]) => to !== 'segments')) };
+  if (map.outputs.has('segments') || map.outputs.has('output')) return map;
+  const message = 'the stage asks for segments, and no output of the pool’s tensor map is "segments" or "output"';
+  throw new MillraceError('CAPABILITY_MISSING', message);
+}
+
+interface Heard {
+  readonly text: string;
+  readonly segments: readonly Segment[];
+}
+
+/** What is said in one window: the text as it continues `before`, emitted as it arrives. */
+async function heardIn(
   call: Call,
   context: TensorContext,
   sources: Sources,
   last: boolean,
   before: string,
-): Promise<string> {
+): Promise<Heard> {
   const { map, emit } = context;
   let heard = '';
   let emitted = '';
+  let segments: readonly Segment[] = [];
   const said = (all: string) => {
     const trimmed = all.trimStart();
     const text = before !== '' && trimmed !== '' ? ` ${trimmed}` : trimmed;
@@ -65,21 +96,38 @@ async function textOf(
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
     heard = bound.responses === 'whole' ? part : heard + part;
+    segments = bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
     said(heard.trimEnd());
   }
   const text = said(heard.trimEnd());
   if (emitted === '') emit(text);
-  return text;
+  return { text, segments };
+}
+
+/** The segments of a response, with their words only if the stage asks for them; none if it asks for no times. */
+function timesIn({ with: options }: Call, map: BoundMap, outputs: Outputs): readonly Segment[] {
+  const pair = found(map, 'segments', outputs);
+  if (!pair) return [];
+  const segments = segmentsOf(jsonOf(...pair));
+  if (!segments) throw wrongOutput(pair[0].name, 'its JSON is no list of segments, each with start, end and text');
+  if ((options as Asked).segments === 'words') return segments;
+  return segments.map(({ words: _, ...segment }) => segment);
 }
 
 /** A model that takes the file, or answers with the whole output. */
 async function asWhole(call: Call, context: TensorContext, sources: Sources): Promise<Reply> {
   const { map } = context;
-  if (!map.outputs.has('output')) return { output: { text: await textOf(call, context, sources, true, '') } };
+  if (!map.outputs.has('output')) {
+    const { text, segments } = await heardIn(call, context, sources, true, '');
+    return { output: { text, ...(map.outputs.has('segments') && { segments: plain(segments) }) } };
+  }
   let output: Reply['output'] = { text: '' };
   for await (const { outputs } of respond(call, context, sources)) output = wholeOutput(map, outputs) ?? output;
   return { output };
 }
+
+/** A copy: what was checkpointed does not change. */
+const plain = (segments: readonly Segment[]): JsonObject[] => [...segments] as unknown as JsonObject[];
 
 /** Where it does not matter which window is the last: each goes out as soon as it is there. */
 async function* each<T>(values: AsyncIterable<T>): AsyncGenerator<{ readonly value: T; readonly last: boolean }, void> {
@@ -98,15 +146,16 @@ async function* ahead<T>(
   if (held) yield { ...held, last: true };
 }
 
-/** Result of earlier attempts: samples recognised and their text. */
+/** Result of earlier attempts: samples recognised, their text and its segments. */
 interface Progress {
   readonly sample: number;
   readonly text: string;
+  readonly segments: readonly Segment[];
 }
 
 function progressOf(resumeFrom: Json | undefined): Progress {
-  const { sample, text } = (resumeFrom ?? {}) as Partial<Progress>;
+  const { sample, text, segments = [] } = (resumeFrom ?? {}) as Partial<Progress>;
   return Number.isSafeInteger(sample) && typeof text === 'string'
-    ? { sample: sample as number, text }
-    : { sample: 0, text: '' };
+    ? { sample: sample as number, text, segments }
+    : { sample: 0, text: '', segments: [] };
 }
