@@ -106,6 +106,12 @@ const WHISPER_TENSORS = {
   outputs: { TEXT: { to: 'text' }, SEGMENTS: { to: 'segments', encoding: 'json', optional: true } },
 };
 
+/** Of `deploy/local/models/speakers`: half an hour is 55 MiB, below the limit of a message. */
+const SPEAKERS_TENSORS = {
+  inputs: { AUDIO: { from: 'audio', sampleRate: 16_000, seconds: 1_800 } },
+  outputs: { SPANS: { to: 'spans', most: 10_000 }, LABELS: { to: 'classes' }, SCORES: { to: 'scores' } },
+};
+
 function embeddedModels(settings: Settings): unknown {
   const { triton, llm } = endpointsOf(settings);
   const on = (urls: readonly string[]) => urls.map((url, i) => ({ url, device: `cpu${i}` }));
@@ -117,6 +123,12 @@ function embeddedModels(settings: Settings): unknown {
     moderation: onTriton('moderation', 'classify'),
     rerank: onTriton('rerank', 'rerank'),
     ocr: { ...onTriton('ocr', 'detect'), options: { tensors: OCR_TENSORS } },
+    speakers: {
+      ...onTriton('speakers', 'detect'),
+      // The worker holds a call's recording several times over, and the model takes one at a time.
+      endpoints: on(triton).map((endpoint) => ({ ...endpoint, concurrency: 2 })),
+      options: { tensors: SPEAKERS_TENSORS },
+    },
     assistant: {
       connector: 'openai',
       model: settings.LLM_MODEL,

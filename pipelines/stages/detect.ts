@@ -11,7 +11,7 @@ const input = z
   });
 
 export const detection = z.object({
-  /** What it is: one of the model's labels; `text` for what a reader of text has found. */
+  /** What it is: one of the model's labels; `text` for what a reader of text has found, `speaker-0` for the first to speak. */
   label: z.string(),
   score: z.number(),
   /** Where it is in an image, in its pixels from the top left. */
@@ -22,7 +22,7 @@ export const detection = z.object({
   text: z.string().optional(),
 });
 const output = z.object({
-  /** Best first; of text the order in which the model read it. */
+  /** Best first; of text the order in which the model read it, of audio that of time. */
   detections: z.array(detection),
 });
 

@@ -36,6 +36,7 @@ const POOLS: Readonly<Record<string, readonly [connector: string, kind: string]>
   moderation: ['triton', 'classify'],
   rerank: ['triton', 'rerank'],
   ocr: ['triton', 'detect'],
+  speakers: ['triton', 'detect'],
   assistant: ['openai', 'chat'],
   scripted: ['openai', 'chat'],
 };

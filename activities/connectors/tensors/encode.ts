@@ -4,7 +4,7 @@ import type { Dtype } from '../../../pipelines/media.js';
 import { badInput, bytesTensor, type Fixed, sizeOf, type Tensor } from '../../../protocols/open-inference/index.js';
 import type { BoundInput, BoundMap } from './bind.js';
 import { pixelBytes } from './image-tensor.js';
-import { rawOf } from './numbers.js';
+import { pcm16, rawOf } from './numbers.js';
 
 /**
  * What a stage gives to a request, by the names of `from`. Media come as what tensors are made of: an image as the
@@ -131,7 +131,10 @@ function samplesTensor(input: BoundInput, samples: Float32Array): Tensor {
     name,
     datatype: dtype,
     shape: filled(input, whole.length),
-    raw: rawOf(dtype, scale === 1 ? whole : whole.map((sample) => sample * scale)),
+    raw:
+      dtype === 'INT16'
+        ? pcm16(whole, scale)
+        : rawOf(dtype, scale === 1 ? whole : whole.map((sample) => sample * scale)),
   };
 }
 

@@ -20,7 +20,7 @@ const ATTRIBUTE_TYPES = {
   [SEARCH_ATTRIBUTES.cacheHit]: 'Bool',
 };
 
-const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'ocr', 'echo'];
+const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'ocr', 'speakers', 'echo'];
 
 /** Ten times the duration of a start on a loaded 2-core machine, in milliseconds. */
 const SERVER_START_MS = 60_000;

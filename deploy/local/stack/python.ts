@@ -148,6 +148,8 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
       PATH: `${path.join(venv.folder, 'bin')}:${env.PATH ?? ''}`,
       PYTHONNOUSERSITE: '1',
       CUDA_VISIBLE_DEVICES: '',
+      // Threads of numpy wait actively, which takes the cores from the other models.
+      OPENBLAS_NUM_THREADS: '1',
     },
   };
 }

@@ -36,7 +36,10 @@ export const detect: TensorKind = {
           ? wanted
           : best()
         : suppressed(best().slice(0, MOST_COMPARED), nms);
-    return { output: { detections: kept.slice(0, bound?.most ?? MOST) as unknown as JsonObject[] } };
+    const most = kept.slice(0, bound?.most ?? MOST);
+    // What is heard is told along the audio.
+    const told = map.outputs.has('spans') ? most.toSorted((a, b) => startOf(a) - startOf(b)) : most;
+    return { output: { detections: told as unknown as JsonObject[] } };
   },
   example: {},
 };
@@ -48,6 +51,8 @@ interface Candidate {
   readonly span?: { readonly startMs: number; readonly endMs: number };
   readonly text?: string;
 }
+
+const startOf = ({ span }: Candidate): number => span?.startMs ?? 0;
 
 function candidatesOf({ map }: TensorContext, { outputs, pixels }: Response): readonly Candidate[] {
   const raw = found(map, 'predictions', outputs);

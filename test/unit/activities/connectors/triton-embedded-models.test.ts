@@ -35,3 +35,10 @@ it('ocr shows both files of weights in its fingerprint', () => {
   );
   expect(fingerprintOf('ocr')).toBe(hashes.join('-'));
 });
+
+it('speakers shows both files of weights in its fingerprint', () => {
+  const hashes = ['/pretrained.pt', '/silero_vad_v6.onnx'].map((name) =>
+    files.find(({ file }) => file.endsWith(name))?.sha256.slice(0, 16),
+  );
+  expect(fingerprintOf('speakers')).toBe(hashes.join('-'));
+});
