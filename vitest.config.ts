@@ -45,6 +45,7 @@ const SLOW = files([
 const BUSY = files([
   'integration/openai-clients',
   'integration/receipt-reader',
+  'integration/diarised-minutes',
   'integration/run-list',
   'integration/random-plans',
   'integration/live-audio',

@@ -1,6 +1,7 @@
 import type { Pipeline } from '../definition/index.js';
 import { assistant } from './assistant.js';
 import { captionedVideo } from './captioned-video.js';
+import { diarisedMinutes } from './diarised-minutes.js';
 import { meetingMinutes } from './meeting-minutes.js';
 import { chatModel, embedModel, speakModel, transcribeModel } from './model-pipelines.js';
 import { moderatedChat } from './moderated-chat.js';
@@ -14,6 +15,7 @@ export {
   assistant,
   captionedVideo,
   chatModel,
+  diarisedMinutes,
   embedModel,
   ingest,
   meetingMinutes,
@@ -32,6 +34,7 @@ export const pipelines: readonly Pipeline[] = [
   voiceAssistant,
   assistant,
   meetingMinutes,
+  diarisedMinutes,
   captionedVideo,
   receiptReader,
   moderatedChat,

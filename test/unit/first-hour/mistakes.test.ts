@@ -163,7 +163,7 @@ const LOADING: readonly WrongCommand[] = [
   {
     mistake: 'the name of no pipeline, at the command line',
     act: () => findPipeline(settings, 'voice-asistant'),
-    says: 'INVALID_INPUT: no pipeline is named "voice-asistant"; known: voice-assistant, assistant, meeting-minutes, captioned-video, receipt-reader, moderated-chat, rag-answer, ingest, voice-agent, support-agent, chat, embed, transcribe, speak; did you mean "voice-assistant"?',
+    says: 'INVALID_INPUT: no pipeline is named "voice-asistant"; known: voice-assistant, assistant, meeting-minutes, diarised-minutes, captioned-video, receipt-reader, moderated-chat, rag-answer, ingest, voice-agent, support-agent, chat, embed, transcribe, speak; did you mean "voice-assistant"?',
   },
   {
     mistake: 'no file of models',
