@@ -31,7 +31,7 @@ export const transcribe: TensorKind = {
       return asWhole(call, context, { ...options, audio: file, input: {} });
     }
     const { sampleRate = DEFAULT_RATE } = entry;
-    const start = progressOf(resumeFrom);
+    const start = progressOf(resumeFrom, times);
     let { sample, text } = start;
     const segments = [...start.segments];
     const samples = abortable(audio.read(artifact, { sampleRate }), signal);
@@ -153,9 +153,10 @@ interface Progress {
   readonly segments: readonly Segment[];
 }
 
-function progressOf(resumeFrom: Json | undefined): Progress {
-  const { sample, text, segments = [] } = (resumeFrom ?? {}) as Partial<Progress>;
-  return Number.isSafeInteger(sample) && typeof text === 'string'
-    ? { sample: sample as number, text, segments }
+/** From the beginning where times are asked for and what was checkpointed has none. */
+function progressOf(resumeFrom: Json | undefined, times: Asked['segments']): Progress {
+  const { sample, text, segments } = (resumeFrom ?? {}) as Partial<Progress>;
+  return Number.isSafeInteger(sample) && typeof text === 'string' && (segments || !times)
+    ? { sample: sample as number, text, segments: segments ?? [] }
     : { sample: 0, text: '', segments: [] };
 }

@@ -110,6 +110,12 @@ describe('segments of a recogniser', () => {
     expect(resumed.output).toEqual(whole.output);
   });
 
+  it('are all there where the earlier attempt was a worker’s that kept none', async () => {
+    const setting = { map, seconds: 70, options: { segments: 'words' } };
+    const resumed = await run({ ...setting, resumeFrom: { sample: 480_000, text: 'no times' } }, recognise);
+    expect(resumed.output).toEqual((await run(setting, recognise)).output);
+  });
+
   it('are missing where neither map nor model has them, which only a stage notices that asks for them', async () => {
     const without = { inputs: { AUDIO: SPEECH }, outputs: { TEXT: { to: 'text' } } };
     const settings: Setting[] = [{ map: without }, { map, outputs: ['TEXT'] }];
