@@ -1,15 +1,15 @@
 /** A part of a text with its times, in seconds from the start of the audio. */
-export interface TimedText {
+export type TimedText = {
   readonly start: number;
   readonly end: number;
   readonly text: string;
-}
+};
 
 /** A segment of a transcript, as `transcribe` returns it. */
-export interface Segment extends TimedText {
+export type Segment = TimedText & {
   readonly speaker?: string;
   readonly words?: readonly TimedText[];
-}
+};
 
 /** A list of times with texts, whose text has this name; undefined for anything else. */
 export function timedTexts(list: unknown, name: 'text' | 'word'): TimedText[] | undefined {

@@ -1,7 +1,7 @@
 import { abortable } from '../../../../media/abortable.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import type { Json } from '../../../../pipelines/json.js';
 import type { Call, Reply } from '../../connector.js';
 import { skip, windows } from '../../speech-windows.js';
 import { later, type Segment, segmentsOf } from '../../timed-segments.js';
@@ -42,10 +42,10 @@ export const transcribe: TensorKind = {
       segments.push(...heard.segments.map((segment) => later(segment, sample / sampleRate)));
       text += heard.text;
       sample += window.length;
-      checkpoint({ sample, text, ...(times && { segments: plain(segments) }) });
+      checkpoint({ sample, text, ...(times && { segments: copied(segments) }) });
     }
     return {
-      output: { text, ...(times && { segments: plain(segments) }) },
+      output: { text, ...(times && { segments: copied(segments) }) },
       usage: { audioSeconds: (sample - start.sample) / sampleRate },
     };
   },
@@ -96,7 +96,8 @@ async function heardIn(
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
     heard = bound.responses === 'whole' ? part : heard + part;
-    segments = bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
+    segments =
+      bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
     said(heard.trimEnd());
   }
   const text = said(heard.trimEnd());
@@ -119,7 +120,7 @@ async function asWhole(call: Call, context: TensorContext, sources: Sources): Pr
   const { map } = context;
   if (!map.outputs.has('output')) {
     const { text, segments } = await heardIn(call, context, sources, true, '');
-    return { output: { text, ...(map.outputs.has('segments') && { segments: plain(segments) }) } };
+    return { output: { text, ...(map.outputs.has('segments') && { segments: copied(segments) }) } };
   }
   let output: Reply['output'] = { text: '' };
   for await (const { outputs } of respond(call, context, sources)) output = wholeOutput(map, outputs) ?? output;
@@ -127,7 +128,7 @@ async function asWhole(call: Call, context: TensorContext, sources: Sources): Pr
 }
 
 /** A copy: what was checkpointed does not change. */
-const plain = (segments: readonly Segment[]): JsonObject[] => [...segments] as unknown as JsonObject[];
+const copied = (segments: readonly Segment[]): Segment[] => [...segments];
 
 /** Where it does not matter which window is the last: each goes out as soon as it is there. */
 async function* each<T>(values: AsyncIterable<T>): AsyncGenerator<{ readonly value: T; readonly last: boolean }, void> {
