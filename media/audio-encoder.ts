@@ -3,11 +3,11 @@ import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { TenantSlots } from '../runtime/tenant-slots.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
 import { FairSemaphore } from './fair-semaphore.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
-import { LiveSlots } from './live-slots.js';
 import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
 import { decodeWav } from './pcm.js';
@@ -79,7 +79,7 @@ export class AudioEncoder {
     AT_ONCE_PER_CORE.all * availableParallelism(),
     AT_ONCE_PER_CORE.tenant * availableParallelism(),
   );
-  readonly #live = new LiveSlots(
+  readonly #live = new TenantSlots(
     LIVE_PER_CORE.all * availableParallelism(),
     LIVE_PER_CORE.tenant * availableParallelism(),
   );

@@ -1,4 +1,5 @@
 import { MillraceError } from '../pipelines/errors.js';
+import { TenantSlots } from '../runtime/tenant-slots.js';
 import type { RunParts } from './deps.js';
 
 /** Defaults. A stream costs a socket and about 50 kB. */
@@ -15,12 +16,12 @@ const RETRY_MS = 1_000;
 export class StreamSlots {
   readonly #most: number;
   readonly #mostOfTenant: number;
-  readonly #taken = new Map<string, number>();
-  #all = 0;
+  readonly #slots: TenantSlots;
 
   constructor({ limits }: Pick<RunParts, 'limits'>) {
     this.#most = limits.maxStreams ?? MOST;
     this.#mostOfTenant = limits.maxStreamsOfTenant ?? MOST_OF_TENANT;
+    this.#slots = new TenantSlots(this.#most, this.#mostOfTenant);
   }
 
   /**
@@ -28,22 +29,11 @@ export class StreamSlots {
    * @returns a function that releases it; further calls have no effect
    */
   take(tenant: string): () => void {
-    const own = this.#taken.get(tenant) ?? 0;
-    if (own >= this.#mostOfTenant) throw tooMany(`tenant ${tenant}`, this.#mostOfTenant);
-    if (this.#all >= this.#most) throw tooMany('gateway', this.#most);
-    this.#count(tenant, 1);
-    let held = true;
-    return () => {
-      if (held) this.#count(tenant, -1);
-      held = false;
-    };
-  }
-
-  #count(tenant: string, by: 1 | -1): void {
-    this.#all += by;
-    const left = (this.#taken.get(tenant) ?? 0) + by;
-    if (left > 0) this.#taken.set(tenant, left);
-    else this.#taken.delete(tenant);
+    const release = this.#slots.take(tenant);
+    if (release) return release;
+    throw this.#slots.hasAll(tenant)
+      ? tooMany(`tenant ${tenant}`, this.#mostOfTenant)
+      : tooMany('gateway', this.#most);
   }
 }
 

@@ -1,69 +1,60 @@
+import { TenantSlots } from '../../runtime/tenant-slots.js';
+
 interface Waiter {
   readonly tenant: string;
-  enter(): void;
+  enter(release: () => void): void;
 }
 
 /**
- * Places for the calls of a sandbox: so many at once, and so many of one tenant. Waiting calls enter in order, without those of a
- * tenant that has all its places.
+ * Slots for the calls of a sandbox: so many at once, and so many of one tenant. Waiting calls enter in order, without those of a
+ * tenant that has all its slots.
  */
 export class Slots {
-  #free: number;
-  readonly #ofTenant: number;
-  readonly #used = new Map<string, number>();
+  readonly #slots: TenantSlots;
   readonly #waiting: Waiter[] = [];
 
-  constructor(all: number, ofTenant: number) {
-    this.#free = all;
-    this.#ofTenant = ofTenant;
+  constructor(most: number, mostOfTenant: number) {
+    this.#slots = new TenantSlots(most, mostOfTenant);
   }
 
-  /** Does the work in a place of its own. Throws the signal's reason if it aborts before there is one. */
+  /** Does the work in a slot of its own. Throws the signal's reason if it aborts before there is one. */
   async use<T>(tenant: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    await this.#enter(tenant, signal);
+    signal.throwIfAborted();
+    const release = this.#slots.take(tenant) ?? (await this.#slotFor(tenant, signal));
     try {
       return await work();
     } finally {
-      this.#leave(tenant);
+      release();
+      this.#admitNext();
     }
   }
 
-  async #enter(tenant: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#hasRoom(tenant)) return this.#take(tenant);
-    await new Promise<void>((resolve, reject) => {
+  #slotFor(tenant: string, signal: AbortSignal): Promise<() => void> {
+    return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         tenant,
-        enter: () => {
-          signal.removeEventListener('abort', give);
-          this.#take(tenant);
-          resolve();
+        enter: (release) => {
+          signal.removeEventListener('abort', leave);
+          resolve(release);
         },
       };
-      const give = () => {
+      const leave = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal.reason);
       };
-      signal.addEventListener('abort', give, { once: true });
+      signal.addEventListener('abort', leave, { once: true });
       this.#waiting.push(waiter);
     });
   }
 
-  #hasRoom(tenant: string): boolean {
-    return this.#free > 0 && (this.#used.get(tenant) ?? 0) < this.#ofTenant;
-  }
-
-  #take(tenant: string): void {
-    this.#free -= 1;
-    this.#used.set(tenant, (this.#used.get(tenant) ?? 0) + 1);
-  }
-
-  #leave(tenant: string): void {
-    this.#free += 1;
-    const left = (this.#used.get(tenant) ?? 1) - 1;
-    if (left === 0) this.#used.delete(tenant);
-    else this.#used.set(tenant, left);
-    const next = this.#waiting.findIndex((waiter) => this.#hasRoom(waiter.tenant));
-    if (next >= 0) this.#waiting.splice(next, 1)[0]?.enter();
+  /** One slot has become free, which the first waiting call takes whose tenant may have it. */
+  #admitNext(): void {
+    for (const [at, { tenant, enter }] of this.#waiting.entries()) {
+      const release = this.#slots.take(tenant);
+      if (!release) continue;
+      this.#waiting.splice(at, 1);
+      enter(release);
+      return;
+    }
   }
 }

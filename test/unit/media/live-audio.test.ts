@@ -3,7 +3,6 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AudioEncoder, type GivenFormat, inspectorOf, joinAudio, type LiveAudio } from '../../../media/index.js';
-import { LiveSlots } from '../../../media/live-slots.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { ffmpeg } from '../../support/ffmpeg.js';
@@ -102,19 +101,5 @@ describe('audio that is made while it is read', () => {
       await expect(begin()).rejects.toThrow('left');
     }
     expect(encoder.live(live(made([])), 'mp3', never)).toBeDefined();
-  });
-
-  test('is refused where a tenant has too many open, and not to others', () => {
-    const slots = new LiveSlots(3, 2);
-    const [first, second] = [slots.take('a'), slots.take('a')];
-    expect(slots.take('a')).toBeUndefined();
-    expect(slots.take('b')).toBeDefined();
-    expect(slots.take('c')).toBeUndefined();
-    first?.();
-    first?.();
-    expect(slots.take('c')).toBeDefined();
-    expect(slots.take('a')).toBeUndefined();
-    second?.();
-    expect(slots.take('a')).toBeDefined();
   });
 });
