@@ -48,8 +48,6 @@ export interface Outcome {
   readonly error?: string;
 }
 
-/** Most files that a program reads, and most that it makes. */
-export const MOST_FILES = 16;
 /** In characters: a message and the beginning of a stack. */
 export const LONGEST_ERROR = 4_000;
 

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { MOST_FILES } from '../../pipelines/stages/sandbox.js';
 import { limited } from '../../runtime/limited.js';
 import { chunksOf, opened, type Transport } from '../connectors/exchange.js';
 import { describeFetch, shortened } from '../connectors/http-fault.js';
 import { parseJson } from '../connectors/json-values.js';
 import { retryAfterMs } from '../connectors/retry-after.js';
 import type { ServiceConfig } from './config.js';
-import { MOST_FILES, type Outcome, type Program, type Sandbox, type SandboxLimits } from './sandbox.js';
+import type { Outcome, Program, Sandbox, SandboxLimits } from './sandbox.js';
 
 /** Time that a service has beside that of the code: to start a machine, to read and send files. */
 const BESIDE_MS = 15_000;

@@ -3,9 +3,10 @@ import { inspectorOf, readWhole } from '../../media/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { MOST_FILES } from '../../pipelines/stages/sandbox.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
-import { MOST_FILES, type SandboxFile } from './sandbox.js';
+import type { SandboxFile } from './sandbox.js';
 import type { Sandboxes } from './sandboxes.js';
 
 interface GivenFile {

@@ -4,6 +4,7 @@ import type { PolicyOptions } from '../definition/policy.js';
 import { type Duration, timerMs } from '../duration.js';
 import type { StageTool } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
+import { MOST_FILES } from '../stages/sandbox.js';
 import type { Effects } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
@@ -40,8 +41,6 @@ const LANGUAGE = /^[a-z][a-z0-9+#.-]{0,31}$/;
 
 /** Longer code than a model writes in one call. */
 const LONGEST_CODE = 200_000;
-/** Most files that a call reads. */
-const MOST_FILES = 16;
 
 /** Attempts of a call that may have effects. */
 const ONCE: PolicyOptions = { retry: { attempts: 1 } };

@@ -6,7 +6,8 @@ import {
   type QuickJSHandle,
   type QuickJSSyncVariant,
 } from 'quickjs-emscripten-core';
-import { MOST_FILES, type SandboxFile, tooLate, tooMuchMemory, tooMuchOutput } from '../sandbox.js';
+import { MOST_FILES } from '../../../pipelines/stages/sandbox.js';
+import { type SandboxFile, tooLate, tooMuchMemory, tooMuchOutput } from '../sandbox.js';
 import { Guest } from './guest.js';
 import type { Order, Reply } from './messages.js';
 
