@@ -1,6 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import { CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { HandedOver } from '../connectors/handed-over.js';
+import { describedRun } from './described-run.js';
 
 /** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
 const SHUTDOWN = 'WORKER_SHUTDOWN';
@@ -9,9 +10,6 @@ const CANCELLED = 'CANCELLED';
 
 /** Statuses of runs that have not ended. */
 const UNDER_WAY: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
-
-/** Longest wait for Temporal's answer, in milliseconds; the call goes on meanwhile. */
-const ANSWER_MS = 1_000;
 
 /**
  * Aborts when the activity is cancelled; with `HandedOver` if another attempt goes on from the checkpoint: because the worker stops, or
@@ -35,16 +33,10 @@ export function cancellationIn(context: Context, hasCheckpoint: () => boolean): 
 
 /** Whether the run still waits for the activity. If Temporal does not say, yes: an unused result costs less than a failed run. */
 async function isPending(context: Context): Promise<boolean> {
-  const { info } = context;
-  const { workflowId = '', runId } = info.workflowExecution ?? {};
   try {
-    const { client } = context;
-    const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-      client.workflow.getHandle(workflowId, runId).describe(),
-    );
+    const { status, pending } = await describedRun(context);
     // Temporal still lists the activities of a run that has ended.
-    const pending = UNDER_WAY.has(status.name) ? (raw.pendingActivities ?? []) : [];
-    return pending.some(({ activityId }) => activityId === info.activityId);
+    return UNDER_WAY.has(status.name) && pending !== undefined;
   } catch (error) {
     return !(error instanceof WorkflowNotFoundError);
   }

@@ -1,5 +1,6 @@
 import type { Context } from '@temporalio/activity';
 import { MillraceError } from '../../pipelines/errors.js';
+import { describedRun } from './described-run.js';
 
 /**
  * Number of workers lost in a row during one call after which the call is taken for the cause. A worker killed for
@@ -24,9 +25,6 @@ export interface LossNote {
 /** Temporal's timeout types: the attempt took too long, or its heartbeats stopped. */
 const TIMEOUTS = { attempt: 1, heartbeat: 4 };
 
-/** Longest wait for Temporal's answer, in milliseconds. */
-const ANSWER_MS = 1_000;
-
 /**
  * After a loss the counter must reach Temporal before the call begins, because the call may end this worker at once. In
  * milliseconds.
@@ -42,15 +40,12 @@ export interface Before {
 }
 
 /** Queries Temporal unless the previous attempt reported its own end. */
-export async function attemptsBefore({ info, client }: Context, note: LossNote | undefined): Promise<Before> {
+export async function attemptsBefore(context: Context, note: LossNote | undefined): Promise<Before> {
+  const { info } = context;
   if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return { losses: 0, timedOut: false };
-  const { workflowId = '', runId } = info.workflowExecution ?? {};
   try {
-    const { raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-      client.workflow.getHandle(workflowId, runId).describe(),
-    );
-    const before = raw.pendingActivities?.find(({ activityId }) => activityId === info.activityId)?.lastFailure;
-    const timeout = before?.timeoutFailureInfo?.timeoutType;
+    const { pending } = await describedRun(context);
+    const timeout = pending?.lastFailure?.timeoutFailureInfo?.timeoutType;
     const lost = timeout === TIMEOUTS.heartbeat;
     return { losses: lost ? (note?.losses ?? 0) + 1 : 0, timedOut: timeout === TIMEOUTS.attempt };
   } catch {
