@@ -1,11 +1,10 @@
 import type { Redis } from 'ioredis';
-import { Budget, inspectText } from '../activities/cache/index.js';
+import { Budget, embedderOf, inspectText } from '../activities/cache/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { Evidence, STEPS } from '../stores/evidence/index.js';
 import { connected } from '../stores/redis/index.js';
 import { createMetrics } from '../telemetry/metrics.js';
-import { embedderOf } from '../workers/compose.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { createLogger } from '../workers/logger.js';
 import { loadModels } from '../workers/models.js';

@@ -1,3 +1,4 @@
+import { embedderOf } from '../activities/cache/index.js';
 import { Pools } from '../activities/pools/index.js';
 import type { PassageIndex } from '../activities/vector-index/index.js';
 import { MillraceError } from '../pipelines/errors.js';
@@ -5,7 +6,6 @@ import type { Passage } from '../pipelines/stages/index.js';
 import { isTenant } from '../stores/artifacts/index.js';
 import { connected } from '../stores/redis/index.js';
 import { createMetrics } from '../telemetry/metrics.js';
-import { embedderOf } from '../workers/compose.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { createLogger } from '../workers/logger.js';
 import { loadModels } from '../workers/models.js';

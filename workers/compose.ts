@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import {
   Budget,
-  type Embedder,
   ExactCache,
+  embedderOf,
   entailmentOf,
   judgeOf,
   SemanticCache,
@@ -217,27 +217,4 @@ export async function composeStages(
       await Promise.all([mcp.close(), sandboxes.close()]);
     },
   };
-}
-
-/** A pool of an `embed` model, as an embedder for the semantic cache and the vector index. */
-export function embedderOf(pools: Pools, name: string): Embedder {
-  // Looked up for every call: a changed models file replaces pools.
-  const pool = () => pools.get(name);
-  pool();
-  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
-  return {
-    fingerprint: (signal) => pool().identity(signal),
-    async embed(text, signal, { tenant, priority, queueMs }) {
-      const { output } = await pool().use(
-        (backend, { model }, own) =>
-          backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal: own }),
-        { signal, tenant, priority, queueMs },
-      );
-      return Float32Array.from(output.embedding as readonly number[]);
-    },
-  };
-}
-
-function noAudio(): never {
-  throw new Error('an embedding has no audio');
 }

@@ -1,4 +1,6 @@
 import type { Priority } from '../../pipelines/plan/index.js';
+import { plainContext } from '../connectors/plain-context.js';
+import type { Pools } from '../pools/index.js';
 
 /** Provides embeddings to the semantic cache, from a pool of an `embed` model. */
 export interface Embedder {
@@ -17,4 +19,22 @@ export interface EmbedCaller {
   readonly priority?: Priority | undefined;
   /** Longest wait in the embedder's queue, in milliseconds. Absent: until the signal aborts. */
   readonly queueMs?: number | undefined;
+}
+
+/** A pool of an `embed` model, as an embedder for the semantic cache and the vector index. */
+export function embedderOf(pools: Pools, name: string): Embedder {
+  // Looked up for every call: a changed models file replaces pools.
+  const pool = () => pools.get(name);
+  pool();
+  return {
+    fingerprint: (signal) => pool().identity(signal),
+    async embed(text, signal, { tenant, priority, queueMs }) {
+      const { output } = await pool().use(
+        (backend, { model }, own) =>
+          backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, plainContext(own)),
+        { signal, tenant, priority, queueMs },
+      );
+      return Float32Array.from(output.embedding as readonly number[]);
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { plainContext } from '../connectors/plain-context.js';
 import type { Pools } from '../pools/index.js';
 import type { EmbedCaller } from './embedder.js';
 
@@ -17,7 +18,6 @@ export interface Entailment {
  * are one call.
  */
 export function entailmentOf(pools: Pools, name: string, label: string): Entailment {
-  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
     identity: async (signal) => pools.get(name).answersAs(signal),
     async scores(claims, signal, { tenant, priority, queueMs }) {
@@ -28,7 +28,7 @@ export function entailmentOf(pools: Pools, name: string, label: string): Entailm
             classifies
               ? { kind, model, with: { labels: [label] }, input: { pairs: claims.map(asTexts) } }
               : { kind, model, with: {}, input: { pairs: claims.map(asQuery) } },
-            { ...context, signal: own, tenant, ...(priority && { priority }) },
+            { ...plainContext(own), tenant, ...(priority && { priority }) },
           );
           if (!classifies) return listOf(output.scores);
           return listOf(output.results).map((result) => scoreIn(result, label));
@@ -47,8 +47,4 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 function scoreIn(result: unknown, label: string): unknown {
   const { scores } = Object(result) as { readonly scores?: unknown };
   return Object.hasOwn(Object(scores), label) ? (Object(scores) as Record<string, unknown>)[label] : undefined;
-}
-
-function noAudio(): never {
-  throw new Error('a model of entailment has no audio');
 }

@@ -1,6 +1,6 @@
 export { Budget } from './budget.js';
 export type { CacheRequest, ExactRequest } from './cache-key.js';
-export type { EmbedCaller, Embedder } from './embedder.js';
+export { type EmbedCaller, type Embedder, embedderOf } from './embedder.js';
 export { type Claim, type Entailment, entailmentOf } from './entailment.js';
 export { ExactCache } from './exact-cache.js';
 export { inspectText } from './inspect.js';

@@ -1,3 +1,4 @@
+import { plainContext } from '../connectors/plain-context.js';
 import type { Pools } from '../pools/index.js';
 import type { EmbedCaller } from './embedder.js';
 
@@ -41,7 +42,6 @@ const promptOf = ({ cached, fresh }: Pair): string =>
 
 /** A pool of a `chat` model, as a judge. */
 export function judgeOf(pools: Pools, name: string): Judge {
-  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
     async isSame(pair, signal, { tenant, priority }) {
       const prompt = promptOf(pair);
@@ -51,7 +51,7 @@ export function judgeOf(pools: Pools, name: string): Judge {
         .get(name)
         .use(
           (backend, { model }, own) =>
-            backend.invoke({ kind: 'chat', model, with: options, input: { prompt } }, { ...context, signal: own }),
+            backend.invoke({ kind: 'chat', model, with: options, input: { prompt } }, plainContext(own)),
           { signal, tenant, priority },
         );
       return verdictOf(String(output.text ?? ''));
@@ -63,8 +63,4 @@ export function judgeOf(pools: Pools, name: string): Judge {
 export function verdictOf(reply: string): boolean | undefined {
   const [, word] = /^[^\p{L}]*(yes|no)(?!\p{L})/iu.exec(reply) ?? [];
   return word === undefined ? undefined : word.toLowerCase() === 'yes';
-}
-
-function noAudio(): never {
-  throw new Error('a judge has no audio');
 }

@@ -16,6 +16,7 @@ import pMap from 'p-map';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { createConnectors } from '../../activities/connectors/index.js';
+import { plainContext } from '../../activities/connectors/plain-context.js';
 import { type Pool, Pools, parseModels } from '../../activities/pools/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { embed, type Pipeline, pipeline } from '../../pipelines/index.js';
@@ -103,14 +104,10 @@ async function compare(count: number, workOf: (side: SideName) => () => Promise<
 
 const speedup = ({ off, micro }: Record<SideName, Taken>) => round(micro.perSecond / off.perSecond, 2);
 
-const never = () => {
-  throw new Error('an embedding has no audio');
-};
-const context = { audio: { read: never, write: never }, checkpoint: () => undefined, emit: () => undefined };
 
 const callOf = (pool: Pool) => (): Promise<unknown> => {
   const call = { kind: 'embed', with: {}, input: { text: textOf() } };
-  return pool.use((backend, { model }, signal) => backend.invoke({ ...call, model }, { ...context, signal }), {
+  return pool.use((backend, { model }, signal) => backend.invoke({ ...call, model }, plainContext(signal)), {
     signal: new AbortController().signal,
   });
 };

@@ -12,11 +12,11 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import { type Embedder, SemanticCache } from '../../activities/cache/index.js';
+import { type Embedder, embedderOf, SemanticCache } from '../../activities/cache/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
 import type { CacheVerifier } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
-import { composeStages, embedderOf } from '../../workers/compose.js';
+import { composeStages } from '../../workers/compose.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
 import { environmentOf } from '../own-stack.js';

@@ -13,6 +13,7 @@ import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import type { Repository } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
+import { plainContext } from '../../activities/connectors/plain-context.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
 import { greedyDual, leastRecent, type Worth } from '../../activities/pools/model-cache/policy.js';
 import { down, up } from '../../deploy/local/stack/index.js';
@@ -97,10 +98,6 @@ class Taken {
   loadMs = 0;
 }
 
-const never = () => {
-  throw new Error('no audio');
-};
-const context = { audio: { read: never, write: never }, checkpoint: () => undefined, emit: () => undefined };
 const tensor = { dtype: 'FP32', shape: [1, 1] };
 const call = { kind: 'infer', with: { inputs: { X: tensor }, outputs: { Y: tensor } } };
 const input = { X: { ...tensor, data: [1] } };
@@ -113,7 +110,7 @@ async function request(pools: Pools, model: string, random: () => number): Promi
     try {
       await pools
         .get(model)
-        .use((backend, at, signal) => backend.invoke({ ...call, model: at.model, input }, { ...context, signal }), {
+        .use((backend, at, signal) => backend.invoke({ ...call, model: at.model, input }, plainContext(signal)), {
           signal: AbortSignal.timeout(120_000),
         });
       return performance.now() - began;

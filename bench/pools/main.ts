@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { createConnectors } from '../../activities/connectors/index.js';
+import { plainContext } from '../../activities/connectors/plain-context.js';
 import { type Pool, Pools, parseModels } from '../../activities/pools/index.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
@@ -59,10 +60,6 @@ function openPool(urls: readonly string[], concurrency: number): { readonly pool
 
 type Call = (length: number, priority?: Priority) => Promise<unknown>;
 
-const never = () => {
-  throw new Error('no audio');
-};
-const context = { audio: { read: never, write: never }, checkpoint: () => undefined, emit: () => undefined };
 
 const callOf =
   (pool: Pool): Call =>
@@ -71,7 +68,7 @@ const callOf =
       (backend, { model }, signal) =>
         backend.invoke(
           { kind: 'chat', model, with: { maxTokens: length }, input: { prompt: 'Well?' } },
-          { ...context, signal },
+          plainContext(signal),
         ),
       { signal: new AbortController().signal, priority },
     );

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, Call } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { oipRestConnector } from '../../activities/connectors/oip-rest/index.js';
+import { plainContext } from '../../activities/connectors/plain-context.js';
 import { tritonConnector } from '../../activities/connectors/triton/index.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -30,10 +31,6 @@ afterAll(async () => {
   await triton?.stop();
 });
 
-const never = () => {
-  throw new Error('an echo has no audio');
-};
-const context = { audio: { read: never, write: never }, checkpoint: () => undefined, emit: () => undefined };
 const echo = (model: string, text: string): Call => ({
   kind: 'infer',
   model,
@@ -83,7 +80,7 @@ function worker() {
       try {
         const { output } = await pools
           .get(model)
-          .use((backend, at, signal) => backend.invoke(echo(at.model, text), { ...context, signal }), {
+          .use((backend, at, signal) => backend.invoke(echo(at.model, text), plainContext(signal)), {
             signal: limit(),
           });
         return (output.OUT as { data: unknown[] }).data[0];

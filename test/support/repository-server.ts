@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend, LoadState } from '../../activities/connectors/connector.js';
+import { plainContext } from '../../activities/connectors/plain-context.js';
 import type { RegisteredConnector } from '../../activities/connectors/registered.js';
 import { MillraceError } from '../../pipelines/errors.js';
 
@@ -146,9 +147,5 @@ export const repositoryModels = (
 export const calling =
   (ms = 0) =>
   (backend: Backend, { model }: { readonly model: string }, signal: AbortSignal) => {
-    const never = () => {
-      throw new Error('an embedding has no audio');
-    };
-    const context = { audio: { read: never, write: never }, checkpoint: () => undefined, emit: () => undefined };
-    return backend.invoke({ kind: 'embed', model, with: {}, input: { ms } }, { ...context, signal });
+    return backend.invoke({ kind: 'embed', model, with: {}, input: { ms } }, plainContext(signal));
   };

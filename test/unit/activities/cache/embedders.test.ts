@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EmbedCaller } from '../../../../activities/cache/index.js';
+import { type EmbedCaller, embedderOf } from '../../../../activities/cache/index.js';
 import { indexKinds, PassageIndex } from '../../../../activities/vector-index/index.js';
-import { embedderOf } from '../../../../workers/compose.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
 import { scripted } from '../../../support/scripted.js';
 import { fakePools, openCall } from '../pools/fakes.js';
