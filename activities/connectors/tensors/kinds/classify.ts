@@ -1,14 +1,13 @@
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { Call, Reply } from '../../connector.js';
-import { oneByOne, pairsIn } from '../../pairs.js';
 import { labelled } from '../../scores.js';
 import { activated } from '../activation.js';
 import type { BoundOutput } from '../bind.js';
 import { wrongOutput } from '../encode.js';
 import { answer, type Response, sourcesOf, type TensorContext, type TensorKind } from '../kind.js';
 import { found, needed, numbers, texts, wholeOutput } from '../read.js';
-import { rowsOf } from '../rows.js';
+import { inRows } from '../rows.js';
 
 /**
  * Classification of one text, image or sound, or of two texts: the label with the highest score, the first of equals.
@@ -16,18 +15,12 @@ import { rowsOf } from '../rows.js';
  * a row each, where the model's tensors have room for that.
  */
 export const classify: TensorKind = {
-  async invoke(call, context) {
-    const pairs = pairsIn(call);
-    if (!pairs) return one(call, context);
-    const map = rowsOf(context.map, ['text', 'textPair']);
-    if (!map) return oneByOne(call, pairs, (each) => one(each, context));
-    const sources = {
-      text: pairs.map(({ text }) => String(text)),
-      textPair: pairs.map(({ textPair }) => String(textPair)),
-    };
-    const { outputs } = await answer(call, { ...context, map }, sources);
-    return { output: { results: scored(context, outputs, labelsOf(call), pairs.length) } };
-  },
+  invoke: (call, context) =>
+    inRows(call, context, {
+      fields: { text: 'text', textPair: 'textPair' },
+      one,
+      outputOf: (outputs, rows) => ({ results: scored(context, outputs, labelsOf(call), rows) }),
+    }),
   example: { text: 'ok', textPair: 'ok' },
 };
 

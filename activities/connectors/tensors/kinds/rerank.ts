@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { Call, Reply } from '../../connector.js';
-import { oneByOne, pairsIn } from '../../pairs.js';
 import { ranked } from '../../scores.js';
 import { activated } from '../activation.js';
 import { wrongOutput } from '../encode.js';
 import { answer, sourcesOf, type TensorContext, type TensorKind } from '../kind.js';
+import type { Outputs } from '../model-tensors.js';
 import { needed, numbers, wholeOutput } from '../read.js';
-import { rowsOf } from '../rows.js';
+import { inRows } from '../rows.js';
 
 /**
  * Passages ranked by relevance to a query, best first, equal scores in the given order; the first `with.top` of them.
@@ -14,22 +14,12 @@ import { rowsOf } from '../rows.js';
  * a row each, where the model's tensors have room for that.
  */
 export const rerank: TensorKind = {
-  async invoke(call, context) {
-    const pairs = pairsIn(call);
-    if (!pairs) return one(call, context);
-    const map = rowsOf(context.map, ['query', 'passages']);
-    if (!map) return oneByOne(call, pairs, (each) => one(each, context));
-    const sources = {
-      query: pairs.map(({ query }) => String(query)),
-      passages: pairs.map(({ text }) => String(text)),
-    };
-    const { outputs } = await answer(call, { ...context, map }, sources);
-    const [bound, tensor] = needed(map, 'scores', outputs);
-    const scores = activated(numbers(bound, tensor), bound.activation, 1);
-    if (scores.length !== pairs.length)
-      throw wrongOutput(bound.name, `${scores.length} scores of ${pairs.length} pairs`);
-    return { output: { scores: [...scores] } };
-  },
+  invoke: (call, context) =>
+    inRows(call, context, {
+      fields: { query: 'query', passages: 'text' },
+      one,
+      outputOf: (outputs, rows) => ({ scores: ofPairs(context, outputs, rows) }),
+    }),
   example: { query: 'ok', passages: ['ok'] },
 };
 
@@ -40,7 +30,17 @@ async function one(call: Call, context: TensorContext): Promise<Reply> {
   const { outputs } = await answer(call, context, sources);
   const whole = wholeOutput(context.map, outputs);
   if (whole) return { output: whole };
-  const [bound, tensor] = needed(context.map, 'scores', outputs);
-  const scores = activated(numbers(bound, tensor), bound.activation, 1);
-  return { output: ranked([...scores], passages, { top: call.with.top as number | undefined, name: bound.name }) };
+  const { name, scores } = scoresOf(context, outputs);
+  return { output: ranked(scores, passages, { top: call.with.top as number | undefined, name }) };
+}
+
+function ofPairs(context: TensorContext, outputs: Outputs, pairs: number): number[] {
+  const { name, scores } = scoresOf(context, outputs);
+  if (scores.length !== pairs) throw wrongOutput(name, `${scores.length} scores of ${pairs} pairs`);
+  return scores;
+}
+
+function scoresOf({ map }: TensorContext, outputs: Outputs): { readonly name: string; readonly scores: number[] } {
+  const [bound, tensor] = needed(map, 'scores', outputs);
+  return { name: bound.name, scores: [...activated(numbers(bound, tensor), bound.activation, 1)] };
 }
