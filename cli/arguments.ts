@@ -8,10 +8,10 @@ export function asCount(text: string): number {
   throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
 
-/** An hour of a schedule; a leading zero, as of `date +%H`, is allowed. */
-export function asHour(text: string): number {
+/** A leading zero, as of an hour by `date +%H`, is allowed. */
+export function asWhole(text: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number such as 7.');
+  throw new InvalidArgumentError('It must be a whole number such as 7, at most 999.');
 }
 
 export function asShare(text: string): number {

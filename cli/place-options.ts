@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { asMs, asNames, asShare } from './arguments.js';
+import { asMs, asNames, asShare, asWhole } from './arguments.js';
 
 /** Default time limit of the search: an acceptable wait at a terminal. */
 const TIME_LIMIT = '10s';
@@ -119,11 +119,6 @@ function asAmount(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError('It must be an amount of 0 or more.');
-}
-
-function asWhole(text: string): number {
-  if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number from 0 to 999.');
 }
 
 /** Longer than an hour, a server would have to start before the hour before. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ApplyCommandOptions } from '../apply.js';
-import { asHour, asList, asMs, asPairs } from '../arguments.js';
+import { asList, asMs, asPairs, asWhole } from '../arguments.js';
 import { importCommands } from '../import-command.js';
 import type { InventoryCommandOptions } from '../inventory.js';
 import type { PlaceCommandOptions } from '../place.js';
@@ -31,7 +31,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
     .description('why a placement is as it is, on one screen: what binds, and what the next device would do')
     .argument('<placement>', 'the placement.json written by "millrace place --json", or a schedule.json of "place day"')
     .option('--cluster <file>', 'the inventory it was made for: adds prices and memory')
-    .option('--hour <number>', 'of a schedule: the placement of this hour; default: the schedule itself', asHour)
+    .option('--hour <number>', 'of a schedule: the placement of this hour; default: the schedule itself', asWhole)
     .action(async (file: string, _: unknown, command: Command) =>
       (await import('../place-explain.js')).explainPlacement(file, command.optsWithGlobals<ExplainPlacementOptions>()),
     );
@@ -64,7 +64,7 @@ function applyCommand(apply: Command, settings: LoadSettings): void {
   apply
     .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and make it that of new runs')
     .argument('[placement]', 'the placement.json written by "millrace place", or a schedule.json of "place day"')
-    .option('--hour <number>', 'of a schedule: the hour whose placement is applied', asHour)
+    .option('--hour <number>', 'of a schedule: the hour whose placement is applied', asWhole)
     .option('--cluster <file>', 'the cluster.yaml that it was made for')
     .option('--out <folder>', 'output folder, with a subfolder for each version', 'applied')
     .option('--triton-repository <folder>', 'models whose configurations are completed; their other files are linked')

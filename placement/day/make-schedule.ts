@@ -24,7 +24,7 @@ export interface DayOptions extends SwitchingCosts {
 }
 
 /** Everything that a schedule is made from, but the demand. */
-export type DayInput = Omit<PlannerInput, 'load'>;
+type DayInput = Omit<PlannerInput, 'load'>;
 
 /** Shares of the time by the end of each part. */
 const UNTIL = { searched: 0.6, judged: 0.8, scaled: 0.85, described: 1 } as const;
