@@ -2,8 +2,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TLSConfig } from '@temporalio/client';
 import { messageOf } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { isLoopback } from '../runtime/loopback.js';
-import { invalid, type TemporalVariables } from './profile.js';
+import type { TemporalVariables } from './profile.js';
 
 /** A server with a known address, described by the variables of `withProfile`. */
 export type TemporalServer = TemporalVariables & { readonly TEMPORAL_ADDRESS: string };
@@ -36,7 +37,7 @@ const PORT = 7233;
 export function placeOf({ TEMPORAL_ADDRESS: address }: TemporalServer): Place {
   const url = URL.canParse(`tcp://${address}`) ? new URL(`tcp://${address}`) : undefined;
   if (!url?.hostname || url.href !== `tcp://${url.host}`) {
-    throw invalid('TEMPORAL_ADDRESS', 'must be host:port, e.g. temporal.internal:7233');
+    throw invalidSetting('TEMPORAL_ADDRESS', 'must be host:port, e.g. temporal.internal:7233');
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? PORT : Number(url.port) };
 }
@@ -50,10 +51,10 @@ function tlsOf(server: TemporalServer): TLSConfig {
   const certificate = pem(server, 'CLIENT_CERT');
   const key = pem(server, 'CLIENT_KEY');
   if (authority) x509(authority);
-  if (certificate && !key) throw invalid(certificate.name, 'has no key: set TEMPORAL_TLS_CLIENT_KEY_PATH');
-  if (key && !certificate) throw invalid(key.name, 'has no certificate: set TEMPORAL_TLS_CLIENT_CERT_PATH');
+  if (certificate && !key) throw invalidSetting(certificate.name, 'has no key: set TEMPORAL_TLS_CLIENT_KEY_PATH');
+  if (key && !certificate) throw invalidSetting(key.name, 'has no certificate: set TEMPORAL_TLS_CLIENT_CERT_PATH');
   if (certificate && key && !x509(certificate).checkPrivateKey(privateKey(key))) {
-    throw invalid(key.name, 'this is not the key of the client certificate');
+    throw invalidSetting(key.name, 'this is not the key of the client certificate');
   }
   const name = server.TEMPORAL_TLS_SERVER_NAME;
   return {
@@ -78,27 +79,27 @@ function pem(server: TemporalServer, what: 'SERVER_CA_CERT' | 'CLIENT_CERT' | 'C
   try {
     return { name, bytes: readFileSync(file) };
   } catch (error) {
-    throw invalid(name, `the file cannot be read: ${messageOf(error)}`);
+    throw invalidSetting(name, `the file cannot be read: ${messageOf(error)}`);
   }
 }
 
 function x509({ name, bytes }: Pem): X509Certificate {
   // The SDK accepts PEM only, Node's class other formats too.
-  if (!bytes.includes('-----BEGIN CERTIFICATE-----')) throw invalid(name, 'contains no certificate in PEM format');
+  if (!bytes.includes('-----BEGIN CERTIFICATE-----')) throw invalidSetting(name, 'contains no certificate in PEM format');
   try {
     return new X509Certificate(bytes);
   } catch (error) {
-    throw invalid(name, `cannot parse its certificate: ${messageOf(error)}`);
+    throw invalidSetting(name, `cannot parse its certificate: ${messageOf(error)}`);
   }
 }
 
 function privateKey({ name, bytes }: Pem) {
   if (bytes.includes('ENCRYPTED'))
-    throw invalid(name, 'the key has a passphrase, which Temporal’s clients do not support');
+    throw invalidSetting(name, 'the key has a passphrase, which Temporal’s clients do not support');
   try {
     return createPrivateKey(bytes);
   } catch {
     // Its message may contain the file's content.
-    throw invalid(name, 'contains no private key in PEM format');
+    throw invalidSetting(name, 'contains no private key in PEM format');
   }
 }

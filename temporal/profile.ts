@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadClientConfigProfile, toTomlProfile } from '@temporalio/envconfig';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { messageOf } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 
 /** Address and connection settings of a Temporal server, under the variable names of Temporal’s own tools. */
 export interface TemporalVariables {
@@ -42,14 +43,14 @@ const DEFAULT_PROFILE = 'default';
 export function withProfile(given: Given): TemporalVariables {
   const { address, namespace, api_key, tls, grpc_meta } = toTomlProfile(profileOf(given));
   if (Object.keys(grpc_meta ?? {}).length > 0) {
-    throw invalid(sourceOf(given), 'the profile has grpc_meta, which is not sent: remove it, or use another profile');
+    throw invalidSetting(sourceOf(given), 'the profile has grpc_meta, which is not sent: remove it, or use another profile');
   }
   if (requiresProfile(given) && address === undefined) {
-    throw invalid(sourceOf(given), 'the profile has no address: add it, or set TEMPORAL_ADDRESS');
+    throw invalidSetting(sourceOf(given), 'the profile has no address: add it, or set TEMPORAL_ADDRESS');
   }
   const apiKey = text(given, 'api_key', api_key)?.trim();
   if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
-    throw invalid('TEMPORAL_API_KEY', 'the key is empty or has characters that a header cannot carry');
+    throw invalidSetting('TEMPORAL_API_KEY', 'the key is empty or has characters that a header cannot carry');
   }
   const file = (name: string, value: unknown) => {
     const named = text(given, name, value);
@@ -84,9 +85,9 @@ function profileOf(given: Given) {
     const reason = error instanceof TypeError ? 'it has no profiles' : (messageOf(error).split('\n', 1)[0] ?? '');
     const twice = /both (\w+)_path and/.exec(reason)?.[1]?.toUpperCase();
     if (twice !== undefined) {
-      throw invalid(`TEMPORAL_TLS_${twice}_PATH`, `TEMPORAL_TLS_${twice}_DATA is set too: remove one of them`);
+      throw invalidSetting(`TEMPORAL_TLS_${twice}_PATH`, `TEMPORAL_TLS_${twice}_DATA is set too: remove one of them`);
     }
-    throw invalid(sourceOf(given), `no profile "${profile}" can be read from ${file ?? 'temporal.toml'}: ${reason}`);
+    throw invalidSetting(sourceOf(given), `no profile "${profile}" can be read from ${file ?? 'temporal.toml'}: ${reason}`);
   }
 }
 
@@ -99,10 +100,5 @@ const sourceOf = ({ TEMPORAL_CONFIG_FILE }: Given): string =>
 /** The types of a profile's values are not validated by the SDK. */
 function text(given: Given, name: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value;
-  throw invalid(sourceOf(given), `${name} of the profile must be a string`);
-}
-
-/** The error for an invalid variable. */
-export function invalid(field: string, message: string): MillraceError {
-  return new MillraceError('INVALID_SETTING', `${field}: ${message}`, { fields: [{ field, message }] });
+  throw invalidSetting(sourceOf(given), `${name} of the profile must be a string`);
 }

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { readPlacement } from '../placement/document/index.js';
 import type { QueuesOf } from '../placement/queues.js';
 import { queuesOf } from '../placement/queues.js';
 import { WatchedFile } from '../runtime/watched-file.js';
 import type { Logger } from '../telemetry/logger.js';
+import { textOfSetting } from './setting-files.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -19,19 +18,8 @@ export function openPlacement(
   const watched = new WatchedFile(
     file,
     'placement',
-    (name) => queuesOf(readPlacement(textOf(name), name), queue),
+    (name) => queuesOf(readPlacement(textOfSetting('MILLRACE_PLACEMENT', name), name), queue),
     logger,
   );
   return { queuesOf: (model) => watched.current(model), close: () => watched.close() };
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const message = `cannot read ${file}: ${messageOf(error)}`;
-    throw new MillraceError('INVALID_SETTING', `MILLRACE_PLACEMENT: ${message}`, {
-      fields: [{ field: 'MILLRACE_PLACEMENT', message }],
-    });
-  }
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { transportOf } from '../activities/connectors/transport.js';
 import type { DiscoverySettings } from '../activities/pools/index.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { textOfSetting } from './setting-files.js';
 import type { Settings } from './settings.js';
 
 /** How pools with `discover` search for their servers. Throws `INVALID_SETTING` for a CA file that cannot be read. */
@@ -9,17 +8,6 @@ export function discoverySettings(settings: Settings): DiscoverySettings {
   const { MILLRACE_DNS_SERVERS: dnsServers, MILLRACE_KUBERNETES_API: api } = settings;
   if (api === undefined) return { dnsServers };
   const { MILLRACE_KUBERNETES_TOKEN_FILE: tokenFile, MILLRACE_KUBERNETES_CA_FILE: caFile } = settings;
-  const { fetch: transport } = transportOf(api, api.startsWith('https:') ? { tls: { ca: read(caFile) } } : {});
+  const { fetch: transport } = transportOf(api, api.startsWith('https:') ? { tls: { ca: textOfSetting('MILLRACE_KUBERNETES_CA_FILE', caFile) } } : {});
   return { dnsServers, kubernetes: { api: api.replace(/\/+$/, ''), tokenFile, transport } };
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const message = `cannot read ${file}: ${messageOf(error)}`;
-    throw new MillraceError('INVALID_SETTING', `MILLRACE_KUBERNETES_CA_FILE: ${message}`, {
-      fields: [{ field: 'MILLRACE_KUBERNETES_CA_FILE', message }],
-    });
-  }
 }

@@ -1,5 +1,5 @@
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import type { TemporalServer } from '../temporal/options.js';
-import { invalid } from '../temporal/profile.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -47,7 +47,7 @@ export function endpointsOf(settings: Settings): Endpoints {
  */
 export function temporalServer(settings: Settings): TemporalServer {
   if (settings.TEMPORAL_ADDRESS === undefined && settings.TEMPORAL_TLS === 'true') {
-    throw invalid(
+    throw invalidSetting(
       'TEMPORAL_ADDRESS',
       'TLS or an API key for Temporal is set, but no server: set TEMPORAL_ADDRESS, or unset TEMPORAL_API_KEY and TEMPORAL_TLS…',
     );

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Connectors } from '../activities/connectors/index.js';
 import { connectorOf, type ModelsConfig, type Pools, parseModels } from '../activities/pools/index.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import type { PoolDescription } from '../placement/place.js';
 import { WatchedFile } from '../runtime/watched-file.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
+import { jsonOfSetting } from './setting-files.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -17,15 +17,7 @@ export async function loadModels(settings: Settings): Promise<ModelsConfig> {
   const { MILLRACE_MODELS: file, config } = settings;
   if (file === undefined && config.models !== undefined) return readModels(config.models, 'models', settings);
   if (file === undefined) return parseModels(embeddedModels(settings), 'the embedded models');
-  try {
-    return readModels(JSON.parse(await readFile(file, 'utf8')), file, settings);
-  } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    const message = `cannot read ${file}: ${messageOf(error)}`;
-    throw new MillraceError('INVALID_SETTING', `MILLRACE_MODELS: ${message}`, {
-      fields: [{ field: 'MILLRACE_MODELS', message }],
-    });
-  }
+  return readModels(await jsonOfSetting('MILLRACE_MODELS', file), file, settings);
 }
 
 /**
@@ -84,8 +76,7 @@ function readModels(value: unknown, source: string, settings: Settings): ModelsC
         const message = address
           ? `${setting} names ${others.length + 1} servers: write an endpoint with its url for each`
           : `an address can name \${TRITON_URL} and \${LLM_BASE_URL}, not \${${setting}}`;
-        const field = `${name}.endpoints[${i}].url`;
-        throw new MillraceError('INVALID_SETTING', `${source}: ${field}: ${message}`, { fields: [{ field, message }] });
+        throw invalidSetting(`${name}.endpoints[${i}].url`, message, source);
       });
       return { ...endpoint, url };
     });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { KeyOf, KeyReference, LinkOf } from '../activities/connectors/index.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { type MillraceError, messageOf } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
@@ -38,10 +39,7 @@ function pem(name: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const message = `cannot read ${file}: ${messageOf(error)}`;
-    throw new MillraceError('INVALID_SETTING', `models: tls.${name}: ${message}`, {
-      fields: [{ field: `tls.${name}`, message }],
-    });
+    throw invalidSetting(`tls.${name}`, `cannot read ${file}: ${messageOf(error)}`, 'models');
   }
 }
 
@@ -80,8 +78,5 @@ function onOneLine(text: string): string | undefined {
   }
 }
 
-function invalid(field: 'env' | 'file', message: string): MillraceError {
-  return new MillraceError('INVALID_SETTING', `models: apiKey.${field}: ${message}`, {
-    fields: [{ field: `apiKey.${field}`, message }],
-  });
-}
+const invalid = (field: 'env' | 'file', message: string): MillraceError =>
+  invalidSetting(`apiKey.${field}`, message, 'models');

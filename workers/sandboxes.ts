@@ -1,5 +1,5 @@
 import { openSandboxes, parseSandboxes, type Sandboxes } from '../activities/sandbox/index.js';
-import { jsonOfSetting } from './json-setting.js';
+import { jsonOfSetting } from './setting-files.js';
 import type { Settings } from './settings.js';
 
 /** The sandboxes in the file of `MILLRACE_SANDBOXES`; none if it is unset. Throws `INVALID_SETTING`. */

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { closest } from '../pipelines/did-you-mean.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { invalidSettings } from '../pipelines/invalid-setting.js';
 import { withProfile } from '../temporal/profile.js';
 import { type LoadedConfig, NO_CONFIG } from './config/loaded.js';
 import { ACCESS_SETTINGS } from './settings/access.js';
@@ -57,7 +57,7 @@ export function readSettings(
   const parsed = settingsSchema(Number.isInteger(base) ? base : BASE_PORT).safeParse(given);
   if (!parsed.success) {
     const fields = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }));
-    throw new MillraceError('INVALID_SETTING', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
+    throw invalidSettings(fields);
   }
   const home = path.resolve(parsed.data.MILLRACE_HOME);
   const temporal = withProfile(given);

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
-import { MillraceError } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { connected, createRedis, readStoreState, StoreWatch } from '../stores/redis/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
@@ -79,7 +79,5 @@ export async function watchStores(
 function refuseShared(): never {
   const message =
     'the semantic cache shares a Redis with the state or the index and would fill its memory; give it a server of its own';
-  throw new MillraceError('INVALID_SETTING', `REDIS_CACHE_URL: ${message}`, {
-    fields: [{ field: 'REDIS_CACHE_URL', message }],
-  });
+  throw invalidSetting('REDIS_CACHE_URL', message);
 }

@@ -1,4 +1,4 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { a2aConnector } from './a2a/index.js';
 import type { Connector } from './connector.js';
 import { httpConnector } from './http/index.js';
@@ -32,7 +32,7 @@ export function createConnectors({
 } = {}): Connectors {
   const all = new Map<string, RegisteredConnector>();
   for (const connector of [...OWN.map((make) => make()), ...outside]) {
-    if (all.has(connector.name)) throw twice(connector.name);
+    if (all.has(connector.name)) throw invalidSetting('connectors', `two connectors are named "${connector.name}"`);
     all.set(connector.name, registered(connector, keyOf, linkOf));
   }
   return all;
@@ -60,11 +60,6 @@ function registered(connector: Connector, keyOf: KeyOf, linkOf: LinkOf): Registe
       return connector.connect(endpoint, key, pool && optionsOf(connector, pool, 'options'), link);
     },
   };
-}
-
-function twice(name: string): MillraceError {
-  const message = `two connectors are named "${name}"`;
-  return new MillraceError('INVALID_SETTING', `connectors: ${message}`, { fields: [{ field: 'connectors', message }] });
 }
 
 export type * from './connector.js';

@@ -1,5 +1,5 @@
 import { didYouMean } from '../../pipelines/did-you-mean.js';
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSetting, invalidSettings } from '../../pipelines/invalid-setting.js';
 import type { Connector, PoolOptions } from './connector.js';
 import type { PoolAccess } from './registered.js';
 
@@ -14,18 +14,19 @@ export function optionsOf(
 ): PoolOptions | undefined {
   if (!schemaOf) {
     if (options === undefined) return undefined;
-    throw invalid([{ field: at, message: `${name} has no options` }]);
+    throw invalidSetting(at, `${name} has no options`, 'models');
   }
   const schema = schemaOf(kind);
   const parsed = schema.safeParse(options ?? {});
   if (parsed.success) return parsed.data;
-  throw invalid(
+  throw invalidSettings(
     parsed.error.issues.map((issue) => {
       const meant = issue.code === 'unrecognized_keys' ? didYouMean(issue.keys[0] ?? '', keysOf(schema)) : '';
       // The key of a record is wrong: its own issue says how.
       const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
       return { field: [at, ...issue.path.map(String)].join('.'), message: `${message}${meant}` };
     }),
+    'models',
   );
 }
 
@@ -35,8 +36,3 @@ const keysOf = (schema: object): string[] => {
   // A schema with a transformation is that of what goes in, and more.
   return 'in' in schema && schema.in ? keysOf(schema.in) : [];
 };
-
-function invalid(fields: { field: string; message: string }[]): MillraceError {
-  const text = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  return new MillraceError('INVALID_SETTING', `models: ${text}`, { fields });
-}

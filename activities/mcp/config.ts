@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSettings } from '../../pipelines/invalid-setting.js';
 
 /** A server that the worker starts as a child process and calls over its standard input and output. */
 const process = z.strictObject({
@@ -25,6 +25,5 @@ export function parseMcpServers(value: unknown, source: string): McpConfig {
   const parsed = serversSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || '(root)', message }));
-  const summary = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  throw new MillraceError('INVALID_SETTING', `${source}: ${summary}`, { fields });
+  throw invalidSettings(fields, source);
 }

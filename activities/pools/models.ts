@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { didYouMean } from '../../pipelines/did-you-mean.js';
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSetting, invalidSettings } from '../../pipelines/invalid-setting.js';
 import { MODALITIES } from '../../pipelines/plan/index.js';
 import { isDefinedKind, KIND_NAME, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
 import { headerName } from '../connectors/header-name.js';
@@ -166,9 +166,7 @@ export function parseModels(value: unknown, source: string): ModelsConfig {
     field: issue.path.join('.') || '(root)',
     message: `${issue.message}${suggestionFor(issue)}`,
   }));
-  throw new MillraceError('INVALID_SETTING', `${source}: ${fields.map((f) => `${f.field}: ${f.message}`).join('; ')}`, {
-    fields,
-  });
+  throw invalidSettings(fields, source);
 }
 
 /**
@@ -207,5 +205,5 @@ export function connectorOf(name: string, pool: PoolConfig, connectors: Connecto
 }
 
 export function invalid(field: string, message: string): never {
-  throw new MillraceError('INVALID_SETTING', `models: ${field}: ${message}`, { fields: [{ field, message }] });
+  throw invalidSetting(field, message, 'models');
 }

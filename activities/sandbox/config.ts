@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSettings } from '../../pipelines/invalid-setting.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -55,8 +55,7 @@ export function parseSandboxes(value: unknown, source: string): SandboxesConfig 
   const parsed = sandboxesSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.flatMap((issue) => fieldsOf(issue));
-  const summary = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  throw new MillraceError('INVALID_SETTING', `${source}: ${summary}`, { fields });
+  throw invalidSettings(fields, source);
 }
 
 /** Of a sandbox that is neither of the two, what is wrong as the one that it is meant to be. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { type MillraceError, messageOf } from '../../pipelines/errors.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { WEBHOOK_TYPES, type WebhookType } from '../../pipelines/run/index.js';
 import { WatchedFile } from '../../runtime/watched-file.js';
 import { isTenant } from '../../stores/artifacts/index.js';
@@ -89,8 +90,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-const invalid = (message: string): MillraceError =>
-  new MillraceError('INVALID_SETTING', `${SETTING}: ${message}`, { fields: [{ field: SETTING, message }] });
+const invalid = (message: string): MillraceError => invalidSetting(SETTING, message);
 
 /** The file of tenants' webhook endpoints and secrets, reread when it changes, so that a rotation needs no restart. */
 export class WebhookConfig {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { mayEvict, readStoreState, type StoreState } from './store-state.js';
 
@@ -146,5 +147,5 @@ function refuse({ role, setting, acceptUnseen }: StoreWatchOptions, state: Store
         'Make sure that it is noeviction, then set MILLRACE_STORE_POLICY_UNSEEN=accept'
       : `the Redis of the ${role} store has the maxmemory-policy ${state.policy}, which may evict data that runs need: ` +
         `${remedy}, and give caches a Redis of their own (REDIS_CACHE_URL)`;
-  throw new MillraceError('INVALID_SETTING', `${setting}: ${message}`, { fields: [{ field: setting, message }] });
+  throw invalidSetting(setting, message);
 }

@@ -7,10 +7,11 @@ import {
   RequestRate,
   type TenantLimits,
 } from '../../gateway/index.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Settings } from '../settings.js';
-import { invalid, openTokens, type TokenSettings, tokenRules } from './tokens.js';
+import { openTokens, type TokenSettings, tokenRules } from './tokens.js';
 import { WatchedKeys } from './watched-keys.js';
 
 type Given = TokenSettings &
@@ -65,7 +66,7 @@ function withoutKeys(settings: Given, logger: Logger): Access {
   if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
     const { MILLRACE_PROXY_SECRET: secrets = [] } = settings;
     if (secrets.length > 0) return { by: 'proxy', secrets };
-    if (!isLoopbackName(host)) throw invalid('MILLRACE_PROXY_SECRET', openProxy(host));
+    if (!isLoopbackName(host)) throw invalidSetting('MILLRACE_PROXY_SECRET', openProxy(host));
     logger.warn({ setting: 'MILLRACE_PROXY_SECRET' }, 'not set: any process on this machine can pose as the proxy');
     return { by: 'proxy', secrets };
   }
@@ -74,7 +75,7 @@ function withoutKeys(settings: Given, logger: Logger): Access {
     `${host} is reachable from other machines, and requests would need no key. Create keys (millrace keys create) and set ` +
     'MILLRACE_KEYS, set MILLRACE_OIDC_ISSUER to accept the tokens of an identity provider, or set MILLRACE_PROXY_AUTHENTICATES=yes ' +
     'and MILLRACE_PROXY_SECRET if a proxy in front authenticates';
-  throw invalid('MILLRACE_GATEWAY_HOST', message);
+  throw invalidSetting('MILLRACE_GATEWAY_HOST', message);
 }
 
 const openProxy = (host: string) =>

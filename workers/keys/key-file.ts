@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type ApiKey, apiKeySchema } from '../../gateway/index.js';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { type MillraceError, messageOf } from '../../pipelines/errors.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withLock } from '../../runtime/file-lock.js';
 import { writeJson } from '../../runtime/json-file.js';
 
@@ -57,9 +58,4 @@ function isAbsent(file: string): boolean {
   }
 }
 
-function invalid(file: string, why: string): MillraceError {
-  const message = `${file}: ${why}`;
-  return new MillraceError('INVALID_SETTING', `MILLRACE_KEYS: ${message}`, {
-    fields: [{ field: 'MILLRACE_KEYS', message }],
-  });
-}
+const invalid = (file: string, why: string): MillraceError => invalidSetting('MILLRACE_KEYS', `${file}: ${why}`);

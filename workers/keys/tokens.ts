@@ -1,6 +1,6 @@
 import { isPermission } from '../../gateway/access/permissions.js';
 import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
-import { MillraceError } from '../../pipelines/errors.js';
+import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Settings } from '../settings.js';
 
@@ -30,14 +30,14 @@ export function tokenRules(settings: TokenSettings): TokenRules | undefined {
   const { MILLRACE_OIDC_ISSUER: issuer, MILLRACE_OIDC_AUDIENCE: named } = settings;
   if (issuer === undefined) {
     if (named === undefined) return undefined;
-    throw invalid('MILLRACE_OIDC_ISSUER', 'needed with MILLRACE_OIDC_AUDIENCE: no token is accepted without it');
+    throw invalidSetting('MILLRACE_OIDC_ISSUER', 'needed with MILLRACE_OIDC_AUDIENCE: no token is accepted without it');
   }
   if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes')
-    throw invalid('MILLRACE_OIDC_ISSUER', 'has no effect with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them');
+    throw invalidSetting('MILLRACE_OIDC_ISSUER', 'has no effect with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them');
   const audiences = named ?? resourcesAt(settings.MILLRACE_PUBLIC_URL);
   if (audiences.length === 0) {
     const why = 'without it, tokens that the provider made for any other API would be accepted';
-    throw invalid('MILLRACE_OIDC_AUDIENCE', `needed with MILLRACE_OIDC_ISSUER, or MILLRACE_PUBLIC_URL: ${why}`);
+    throw invalidSetting('MILLRACE_OIDC_AUDIENCE', `needed with MILLRACE_OIDC_ISSUER, or MILLRACE_PUBLIC_URL: ${why}`);
   }
   return {
     issuer,
@@ -57,6 +57,3 @@ function resourcesAt(publicUrl: string | undefined): readonly string[] {
   const base = publicUrl.replace(/\/+$/, '');
   return [base, `${base}/`, `${base}/mcp`];
 }
-
-export const invalid = (field: string, message: string): MillraceError =>
-  new MillraceError('INVALID_SETTING', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
+import { invalidSetting } from '../../../pipelines/invalid-setting.js';
 import { onPath } from '../../../runtime/search-path.js';
 import { runCommand } from './command.js';
 
@@ -99,10 +100,7 @@ export async function findPython({ explicit, searchPath, versions = VERSIONS }: 
     const executable = existsSync(explicit) ? explicit : (onPath(explicit, searchPath)[0] ?? explicit);
     const examined = await examine(executable, fits);
     if ('python' in examined) return { kind: 'python', python: examined.python };
-    const message = `${explicit} ${examined.unfit}`;
-    throw new MillraceError('INVALID_SETTING', `MILLRACE_PYTHON: ${message}`, {
-      fields: [{ field: 'MILLRACE_PYTHON', message }],
-    });
+    throw invalidSetting('MILLRACE_PYTHON', `${explicit} ${examined.unfit}`);
   }
   const refused: string[] = [];
   for (const executable of namesOf(versions).flatMap((name) => onPath(name, searchPath))) {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { MillraceError } from '../../../../pipelines/errors.js';
+import type { MillraceError } from '../../../../pipelines/errors.js';
+import { invalidSetting } from '../../../../pipelines/invalid-setting.js';
 
 /** A key of several parts, as JSON. Throws `INVALID_SETTING` naming what is missing; messages never contain the key. */
 export function keyOf<T>(key: string, schema: z.ZodType<T>, what: string): T {
@@ -16,6 +17,4 @@ export function keyOf<T>(key: string, schema: z.ZodType<T>, what: string): T {
 }
 
 /** For a key that is not of its kind; the message must not contain it. */
-export function wrongKey(message: string): MillraceError {
-  return new MillraceError('INVALID_SETTING', `models: apiKey: ${message}`, { fields: [{ field: 'apiKey', message }] });
-}
+export const wrongKey = (message: string): MillraceError => invalidSetting('apiKey', message, 'models');
