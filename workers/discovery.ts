@@ -1,5 +1,6 @@
 import { transportOf } from '../activities/connectors/transport.js';
 import type { DiscoverySettings } from '../activities/pools/index.js';
+import { withoutSlash } from '../runtime/without-slash.js';
 import { textOfSetting } from './setting-files.js';
 import type { Settings } from './settings.js';
 
@@ -9,5 +10,5 @@ export function discoverySettings(settings: Settings): DiscoverySettings {
   if (api === undefined) return { dnsServers };
   const { MILLRACE_KUBERNETES_TOKEN_FILE: tokenFile, MILLRACE_KUBERNETES_CA_FILE: caFile } = settings;
   const { fetch: transport } = transportOf(api, api.startsWith('https:') ? { tls: { ca: textOfSetting('MILLRACE_KUBERNETES_CA_FILE', caFile) } } : {});
-  return { dnsServers, kubernetes: { api: api.replace(/\/+$/, ''), tokenFile, transport } };
+  return { dnsServers, kubernetes: { api: withoutSlash(api), tokenFile, transport } };
 }

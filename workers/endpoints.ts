@@ -1,4 +1,5 @@
 import { invalidSetting } from '../pipelines/invalid-setting.js';
+import { withoutSlash } from '../runtime/without-slash.js';
 import type { TemporalServer } from '../temporal/options.js';
 import type { Settings } from './settings.js';
 
@@ -66,5 +67,3 @@ export const runPages =
     const run = `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
     return runId === undefined ? run : `${run}/${runId}/timeline`;
   };
-
-const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { KeyOf, KeyReference, LinkOf } from '../activities/connectors/index.js';
 import { type MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
+import { withoutSlash } from '../runtime/without-slash.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
@@ -16,7 +17,7 @@ export function keysOf(settings: Settings): KeyOf {
   const { llm } = endpointsOf(settings);
   return (endpoint, reference) => {
     if (reference !== undefined) return read(reference);
-    const own = llm.includes(endpoint.replace(/\/+$/, ''));
+    const own = llm.includes(withoutSlash(endpoint));
     return own && settings.LLM_API_KEY !== NONE ? settings.LLM_API_KEY : undefined;
   };
 }

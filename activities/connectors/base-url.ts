@@ -1,4 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { withoutSlash } from '../../runtime/without-slash.js';
 
 /**
  * An endpoint as a base URL without a trailing `/`. Throws `INVALID_SETTING` for anything else: paths are appended to
@@ -10,7 +11,7 @@ export function baseUrl(endpoint: string, connector: string): string {
     throw invalid(connector, `${url.protocol} is not http(s):`);
   if (url.username !== '' || url.password !== '') throw invalid(connector, `the URL of ${url.host} holds credentials`);
   if (url.search !== '' || url.hash !== '') throw invalid(connector, `${endpoint} has a query or a fragment`);
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  return withoutSlash(`${url.origin}${url.pathname}`);
 }
 
 function parsed(endpoint: string, connector: string): URL {

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { withoutSlash } from '../../runtime/without-slash.js';
 
 /**
  * Base URL of the gateway for callers, without a trailing slash: the configured one, otherwise that of the request.
@@ -9,5 +10,3 @@ export const baseUrlOf = (publicUrl: string | undefined, { protocol, host }: Fas
 
 /** The path of such a URL; `/` if it has none. */
 export const basePathOf = (publicUrl: string): string => new URL(withoutSlash(publicUrl)).pathname;
-
-const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

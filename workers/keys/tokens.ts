@@ -1,6 +1,7 @@
 import { isPermission } from '../../gateway/access/permissions.js';
 import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
+import { withoutSlash } from '../../runtime/without-slash.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Settings } from '../settings.js';
 
@@ -54,6 +55,6 @@ export function tokenRules(settings: TokenSettings): TokenRules | undefined {
 /** The gateway as clients ask for tokens for it (RFC 8707); some end the address of a host with a slash. */
 function resourcesAt(publicUrl: string | undefined): readonly string[] {
   if (publicUrl === undefined) return [];
-  const base = publicUrl.replace(/\/+$/, '');
+  const base = withoutSlash(publicUrl);
   return [base, `${base}/`, `${base}/mcp`];
 }

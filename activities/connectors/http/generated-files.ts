@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import { withoutSlash } from '../../../runtime/without-slash.js';
 import type { Reply } from '../connector.js';
 import { bodyOf, type Exchange, type Transport } from '../exchange.js';
 import { bytesOfBase64, generationOf, storedFiles } from '../generated.js';
@@ -88,7 +89,7 @@ function unfetched({ url }: Exchange, cause: Error): MillraceError {
 function addressOf(address: string, base: URL): URL {
   let url: URL;
   try {
-    url = new URL(address, `${base.href.replace(/\/+$/, '')}/`);
+    url = new URL(address, `${withoutSlash(base.href)}/`);
   } catch {
     throw wrong('the server gives no URL for its file');
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { withoutSlash } from '../../../runtime/without-slash.js';
 import { type Answer, type Exchange, exchange, type Transport, textOf } from '../exchange.js';
 import { HttpFault, shortened } from '../http-fault.js';
 import type { DescribedTensor, ModelTensors } from '../tensors/index.js';
@@ -13,7 +14,7 @@ export class OipRestClient {
 
   /** `base`: without the `/v2` that starts all paths. */
   constructor(base: string, transport: Transport) {
-    this.#base = base.replace(/\/+$/, '');
+    this.#base = withoutSlash(base);
     this.#transport = transport;
   }
 

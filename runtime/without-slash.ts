@@ -1,0 +1,2 @@
+/** An address without slashes at its end, for paths that are appended to it. */
+export const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
