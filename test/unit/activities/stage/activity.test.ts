@@ -9,20 +9,45 @@ import type { Attempt, StageRunner } from '../../../../activities/stage/stage-ru
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 
-it('an attempt may have more time than a timer of Node’s can be set for', async () => {
-  const runner = {
-    run: async (_input: unknown, _call: unknown, { signal }: { signal: AbortSignal }) => {
-      await sleep(20, undefined, { signal });
-      return 'done';
-    },
-  } as unknown as StageRunner;
+/** The activity of an attempt: what its stage does, and what differs from a first attempt in time. */
+interface Scene {
+  readonly run: (attempt: Attempt) => Promise<unknown>;
+  readonly info?: object;
+  readonly call?: object;
+  /** Of its context. */
+  readonly more?: object;
+}
+
+function activity({ run, info, call, more }: Scene): Promise<unknown> {
+  const runner = { run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt) } as unknown as StageRunner;
   const context = {
-    info: { startToCloseTimeoutMs: 2 ** 32, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
+    info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now(), ...info },
     cancellationSignal: new AbortController().signal,
+    heartbeat: () => undefined,
+    ...more,
   } as unknown as Context;
-  const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
-  const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
-  await expect(run).resolves.toBe('done');
+  const ordered = { stage: 'a', retry: { attempts: 1 }, ...call } as unknown as StageCall;
+  return asyncLocalStorage.run(context, () => createActivities(runner).default({}, ordered));
+}
+
+/** Temporal's client. @param describe what it says of the run */
+const describing = (describe?: () => Promise<object>) => ({
+  withDeadline: (_: number, work: () => Promise<unknown>) => work(),
+  workflow: { getHandle: () => ({ describe }) },
+});
+
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+it('an attempt may have more time than a timer of Node’s can be set for', async () => {
+  const run = async ({ signal }: Attempt) => {
+    await sleep(20, undefined, { signal });
+    return 'done';
+  };
+  await expect(activity({ run, info: { startToCloseTimeoutMs: 2 ** 32 } })).resolves.toBe('done');
 });
 
 describe('an attempt that Temporal cancels', () => {
@@ -30,21 +55,13 @@ describe('an attempt that Temporal cancels', () => {
     const cancellation = new AbortController();
     const failure = new CancelledFailure(reason);
     let given: unknown;
-    const runner = {
-      run: async (_input: unknown, _call: unknown, { signal }: { signal: AbortSignal }) => {
-        cancellation.abort(failure);
-        given = signal.reason;
-        throw signal.reason;
-      },
-    } as unknown as StageRunner;
-    const context = {
-      info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
-      cancellationSignal: cancellation.signal,
-      heartbeat: () => undefined,
-    } as unknown as Context;
-    const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
-    const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
-    await expect(run).rejects.toBeInstanceOf(CancelledFailure);
+    const run = async ({ signal }: Attempt) => {
+      cancellation.abort(failure);
+      given = signal.reason;
+      throw signal.reason;
+    };
+    const attempt = activity({ run, more: { cancellationSignal: cancellation.signal } });
+    await expect(attempt).rejects.toBeInstanceOf(CancelledFailure);
     return { given, failure };
   };
 
@@ -62,35 +79,20 @@ describe('an attempt that Temporal cancels', () => {
     const reasonOf = async (why: string, describe?: () => Promise<object>) => {
       const cancellation = new AbortController();
       let given: unknown;
-      const runner = {
-        run: async (_input: unknown, _call: unknown, attempt: Pick<Attempt, 'signal' | 'checkpoint'>) => {
-          const { signal } = attempt;
-          attempt.checkpoint({ task: 't' });
-          const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-          cancellation.abort(new CancelledFailure(why));
-          if (!signal.aborted) await aborted;
-          given = signal.reason;
-          throw signal.reason;
-        },
-      } as unknown as StageRunner;
-      const context = {
-        info: {
-          startToCloseTimeoutMs: 60_000,
-          attempt: 1,
-          activityId: '7',
-          currentAttemptScheduledTimestampMs: Date.now(),
-          workflowExecution: { workflowId: 'run', runId: 'history' },
-        },
-        client: {
-          withDeadline: (_: number, work: () => Promise<unknown>) => work(),
-          workflow: { getHandle: () => ({ describe }) },
-        },
-        cancellationSignal: cancellation.signal,
-        heartbeat: () => undefined,
-      } as unknown as Context;
-      const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
-      const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
-      await expect(run).rejects.toBeInstanceOf(CancelledFailure);
+      const run = async ({ signal, checkpoint }: Attempt) => {
+        checkpoint({ task: 't' });
+        const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        cancellation.abort(new CancelledFailure(why));
+        if (!signal.aborted) await aborted;
+        given = signal.reason;
+        throw signal.reason;
+      };
+      const attempt = activity({
+        run,
+        info: { activityId: '7', workflowExecution: { workflowId: 'run', runId: 'history' } },
+        more: { client: describing(describe), cancellationSignal: cancellation.signal },
+      });
+      await expect(attempt).rejects.toBeInstanceOf(CancelledFailure);
       return given;
     };
     const pending =
@@ -137,30 +139,17 @@ describe('what an attempt leaves for the next one', () => {
   ) {
     const beats: object[] = [];
     const calls: number[] = [];
-    const runner = {
-      run: async (_input: unknown, _call: unknown, { attempt }: { attempt: number }) => {
-        calls.push(attempt);
-        throw error;
-      },
-    } as unknown as StageRunner;
-    const context = {
-      info: {
-        startToCloseTimeoutMs: 60_000,
-        attempt: number,
-        currentAttemptScheduledTimestampMs: Date.now(),
-        heartbeatDetails,
-        activityId: '1',
-      },
-      client: more.client,
-      cancellationSignal: new AbortController().signal,
-      heartbeat: (details: object) => void beats.push(details),
-    } as unknown as Context;
-    const run = asyncLocalStorage.run(context, () =>
-      createActivities(runner).default({}, (more.call ?? call) as unknown as StageCall),
-    );
-    const failure = await run.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
+    const run = async ({ attempt }: Attempt) => {
+      calls.push(attempt);
+      throw error;
+    };
+    const failure = await failureOf(
+      activity({
+        run,
+        info: { attempt: number, heartbeatDetails, activityId: '1' },
+        call: more.call ?? call,
+        more: { client: more.client, heartbeat: (details: object) => void beats.push(details) },
+      }),
     );
     if (!(failure instanceof ApplicationFailure)) throw new Error('it did not fail as an activity does');
     return { failure, left: beats.at(-1), calls };
@@ -197,11 +186,7 @@ describe('what an attempt leaves for the next one', () => {
     'lets no call follow one that %s, where the policy does not try timeouts again: %i',
     async (_, timeoutType, calls) => {
       const lastFailure = { timeoutFailureInfo: { timeoutType } };
-      const description = { raw: { pendingActivities: [{ activityId: '1', lastFailure }] } };
-      const client = {
-        withDeadline: (_deadline: number, ask: () => unknown) => ask(),
-        workflow: { getHandle: () => ({ describe: async () => description }) },
-      };
+      const client = describing(async () => ({ raw: { pendingActivities: [{ activityId: '1', lastFailure }] } }));
       const on = { ...call, retry: { ...call.retry, on: ['BACKEND_UNAVAILABLE'] } };
       const { failure, calls: made } = await attempt(2, undefined, broken, { call: on, client });
       expect(made).toEqual(calls);
@@ -220,40 +205,27 @@ describe('what an attempt leaves for the next one', () => {
 });
 
 describe('a task that comes late', () => {
-  const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
-
   /** What happens to a task scheduled `lateMs` ago, where Temporal answers its heartbeats as given, one after the other. */
   async function late(lateMs: number, answers: readonly (Error | 'ok')[], startToCloseTimeoutMs = 60_000) {
     let begun = 0;
     const beats: unknown[] = [];
-    const runner = { run: async () => (begun += 1) } as unknown as StageRunner;
     const left = [...answers];
-    const context = {
-      info: {
-        startToCloseTimeoutMs,
-        attempt: 1,
-        currentAttemptScheduledTimestampMs: Date.now() - lateMs,
-        heartbeatDetails: { progress: 7 },
-        taskToken: new Uint8Array([1]),
-      },
-      client: {
-        withDeadline: (_: number, act: () => Promise<void>) => act(),
-        activity: {
-          heartbeat: async (token: Uint8Array, details: unknown) => {
-            beats.push([...token, details]);
-            const answer = left.length > 1 ? left.shift() : left[0];
-            if (answer instanceof Error) throw answer;
-          },
+    const heartbeat = async (token: Uint8Array, details: unknown) => {
+      beats.push([...token, details]);
+      const answer = left.length > 1 ? left.shift() : left[0];
+      if (answer instanceof Error) throw answer;
+    };
+    const failure = await failureOf(
+      activity({
+        run: async () => (begun += 1),
+        info: {
+          startToCloseTimeoutMs,
+          currentAttemptScheduledTimestampMs: Date.now() - lateMs,
+          heartbeatDetails: { progress: 7 },
+          taskToken: new Uint8Array([1]),
         },
-      },
-      cancellationSignal: new AbortController().signal,
-      heartbeat: () => undefined,
-      log: { warn: () => undefined },
-    } as unknown as Context;
-    const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
-    const failure = await run.then(
-      () => undefined,
-      (error: unknown) => error,
+        more: { client: { ...describing(), activity: { heartbeat } }, log: { warn: () => undefined } },
+      }),
     );
     return { begun, beats, failure };
   }
