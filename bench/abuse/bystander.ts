@@ -1,5 +1,6 @@
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { percentile } from '../figures.js';
 import { exchange, outcomeOf, POST } from './exchange.js';
 
 /** Requests per second, independent of answer times: a closed loop would not record the cost of a stall. */
@@ -47,9 +48,7 @@ export async function bystander(port: number, secret: string, requests: number):
   }
   await Promise.all(all);
   agent.destroy();
-  taken.sort((a, b) => a - b);
-  const at = (share: number) => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99), wrong };
+  return { p50: percentile(taken, 0.5), p99: percentile(taken, 0.99), wrong };
 }
 
 const textOf = (n: number) => `asked-${n}-`;

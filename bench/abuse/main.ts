@@ -17,6 +17,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { down, up } from '../../deploy/local/stack/index.js';
+import { note } from '../figures.js';
 import type { Check, Load } from './attack.js';
 import { CHECKS, LOADS } from './attacks/index.js';
 import { bystander } from './bystander.js';
@@ -46,7 +47,6 @@ const unknown = options.attack.find((name) => !names.includes(name));
 if (unknown !== undefined) throw new Error(`--attack ${unknown}: there are ${names.join(', ')}`);
 const isWanted = ({ name }: Pick<Load, 'name'>) => options.attack.length === 0 || options.attack.includes(name);
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 
 async function loaded(attack: Load, sides: Sides): Promise<Verdict> {
   const attacked: Round[] = [];

@@ -1,4 +1,4 @@
-import { median, round } from '../overhead/contest.js';
+import { median, round } from '../figures.js';
 import type { Load } from './attack.js';
 import type { Round } from './round.js';
 

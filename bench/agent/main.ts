@@ -18,6 +18,7 @@ import { down, up } from '../../deploy/local/stack/index.js';
 import type { RunResult } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { note } from '../figures.js';
 import { manyTools, threeTools } from './pipeline.js';
 import { PROMPTS, type Prompt } from './prompts.js';
 import { settingsWith } from './settings.js';
@@ -36,7 +37,6 @@ const chosen = PROMPTS.filter(
   (_, i) => Math.floor((i * wanted) / PROMPTS.length) !== Math.floor(((i - 1) * wanted) / PROMPTS.length),
 );
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 
 interface ToolCall {
   readonly name: string;

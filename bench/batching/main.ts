@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
@@ -28,6 +28,7 @@ import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { readSettings } from '../../workers/settings.js';
+import { loadAverages, note, percentile, round } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { startMiniLm } from './server.js';
 
@@ -48,10 +49,6 @@ const RUN_TIMEOUT_MS = 60_000;
 const SIDES = ['off', 'micro'] as const;
 type SideName = (typeof SIDES)[number];
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
-const round = (value: number, digits = 1) => Number(value.toFixed(digits));
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
 /** A short question, which no cache knows. */
 let questions = Date.now() % 100_000;
@@ -189,11 +186,11 @@ try {
   const calls = await atThePool(server.url);
   const runs = options.only === 'calls' ? undefined : await wholeRuns(server.url);
   const of = (side: SideName) => ({
-    callsPerS: round(calls[side].perSecond),
-    p50Ms: round(percentile(calls[side].ms, 0.5)),
-    p95Ms: round(percentile(calls[side].ms, 0.95)),
+    callsPerS: round(calls[side].perSecond, 1),
+    p50Ms: round(percentile(calls[side].ms, 0.5), 1),
+    p95Ms: round(percentile(calls[side].ms, 0.95), 1),
     serverCpuMs: round(calls[side].cpuMs / calls[side].ms.length, 2),
-    ...(runs && { runsPerS: round(runs[side].perSecond) }),
+    ...(runs && { runsPerS: round(runs[side].perSecond, 1) }),
   });
   const figures = {
     off: of('off'),
@@ -201,7 +198,7 @@ try {
     speedup: speedup(calls),
     ...(runs && { runsSpeedup: speedup(runs) }),
   };
-  const load = loadavg().map((value) => round(value, 2));
+  const load = loadAverages();
   if (options.json)
     process.stdout.write(`${JSON.stringify({ embed: figures, callers: CALLERS, rounds: ROUNDS, load })}\n`);
   else {

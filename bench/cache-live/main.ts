@@ -23,6 +23,7 @@ import { down, status, up } from '../../deploy/local/stack/index.js';
 import { issueKey } from '../../gateway/index.js';
 import { lowerBound, upperBound } from '../../stores/evidence/index.js';
 import { changeKeys } from '../../workers/keys/index.js';
+import { note, percentile, round } from '../figures.js';
 import { exchange, POST } from '../abuse/exchange.js';
 import { type Pair, readPairs } from '../cache/pairs.js';
 import { ANSWERS, KEYS, settings } from './settings.js';
@@ -56,7 +57,6 @@ if (!Number.isInteger(seeds) || seeds < 1 || seeds > 1_000) throw new Error('--s
 /** Requests at the same time: more than one, so that equal ones meet. */
 const TOGETHER = 6;
 const LIMIT_MS = 60_000;
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 
 const ran = z.object({
   output: z.object({ answer: z.number(), call: z.string() }),
@@ -166,9 +166,9 @@ function judge(answered: readonly Answered[], answers: ReadonlyMap<string, numbe
   return { by, foreign, possible, wrong };
 }
 
-const rounded = (value: number): number => Number(value.toFixed(4));
-const percentile = (values: readonly number[], p: number): number =>
-  rounded([...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? 0);
+const rounded = (value: number): number => round(value, 4);
+const percentileOf = (values: readonly number[], share: number): number =>
+  values.length === 0 ? 0 : rounded(percentile(values, share));
 
 async function main(): Promise<{ readonly good: boolean }> {
   const pairs = readPairs(options.data);
@@ -229,11 +229,11 @@ async function judgeSeed(pairs: readonly Pair[], answers: ReadonlyMap<string, nu
     wrong: wrong.slice(0, 20),
     failures: [...new Set(failed)].slice(0, 5),
     perSecond: rounded(requests / seconds),
-    hitP50Ms: percentile(
+    hitP50Ms: percentileOf(
       hits.map(({ ms }) => ms),
       0.5,
     ),
-    hitP95Ms: percentile(
+    hitP95Ms: percentileOf(
       hits.map(({ ms }) => ms),
       0.95,
     ),

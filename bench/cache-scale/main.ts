@@ -16,6 +16,7 @@ import { VectorSets } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
+import { percentile } from '../figures.js';
 import { REQUEST } from '../cache/live.js';
 import { seeded } from '../cache/seeded.js';
 import { environmentOf } from '../own-stack.js';
@@ -198,8 +199,6 @@ function cosine(a: Float32Array, b: Float32Array): number {
   return sum;
 }
 
-const percentile = (values: readonly number[], p: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? 0;
 
 main().then(
   (figures) => {

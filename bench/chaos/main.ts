@@ -19,8 +19,10 @@
  */
 import { parseArgs } from 'node:util';
 import { down } from '../../deploy/local/stack/index.js';
+import { note } from '../figures.js';
 import { faultsOf, incidentsOf, needsModels } from './faults.js';
 import { Incidents, planIncidents } from './incidents.js';
+import { runToExit } from './kill-bench.js';
 import { Load } from './load.js';
 import { type Details, type Totals, table } from './report.js';
 import { Scene } from './scene.js';
@@ -49,7 +51,6 @@ const FAULT_RATE = FAULTS.has('calls') ? 0.05 : 0;
 /** Runs per incident: enough for most of the damage to be repaired before the next one. */
 const RUNS_AN_INCIDENT = 13;
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 const counter = () => {
   const counts = new Map<string, number>();
   return { counts, add: (name: string) => void counts.set(name, (counts.get(name) ?? 0) + 1) };
@@ -128,12 +129,4 @@ async function main(): Promise<number> {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stop().finally(() => process.exit(130)));
 }
-let status = 1;
-try {
-  status = await main();
-} finally {
-  await stop();
-  // Node may spin while it frees the handles of cut connections: the process ends without that.
-  process.exitCode = status;
-  setImmediate(() => process.exit());
-}
+await runToExit(main, stop);

@@ -1,4 +1,5 @@
 import { loadavg } from 'node:os';
+import { percentile } from '../figures.js';
 import type { PlannedIncident } from './incidents.js';
 import type { StruckCalls } from './struck-calls.js';
 
@@ -52,8 +53,7 @@ export function table(
   totals: Totals,
   { seed, incidents, struck, attempts, startsAgain, codes, latencies, wallMs, replicaFailed }: Details,
 ): string {
-  const sorted = latencies.toSorted((a, b) => a - b);
-  const at = (share: number) => seconds(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
+  const at = (share: number) => seconds(percentile(latencies, share));
   const happened = new Map<string, number>();
   for (const { name } of incidents) happened.set(name, (happened.get(name) ?? 0) + 1);
   const shares = Object.entries(struck).map(([name, calls]) => {

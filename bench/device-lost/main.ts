@@ -17,6 +17,7 @@ import { down, up } from '../../deploy/local/stack/index.js';
 import { CLI_MAIN, RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { type PlacementDocument, readPlacement } from '../../placement/document/index.js';
+import { note } from '../figures.js';
 import { Load } from './load.js';
 import { Node } from './node.js';
 import { environment, settingsWith } from './settings.js';
@@ -28,7 +29,6 @@ const PARTS = { warmUp: 15_000, before: 45_000, settle: 10_000, after: 45_000 } 
 /** Seed of the arrivals. */
 const SEED = 1;
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 const round = (value: number): number => Math.round(value * 100) / 100;
 const settings = settingsWith();
 const folder = path.resolve(settings.MILLRACE_HOME, 'files');

@@ -12,9 +12,10 @@
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { note, round } from '../figures.js';
+import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
 import { judge, type Verdict } from '../chaos/verdict.js';
-import { round } from '../overhead/contest.js';
 import { type Asked, ask, type How } from './ask.js';
 import { DOORS } from './doors.js';
 import { Scene } from './scene.js';
@@ -29,22 +30,13 @@ const { values: options } = parseArgs({
     json: { type: 'boolean' },
   },
 });
-const POINTS = Number(options.points);
+const POINTS = countOf('points', options.points);
 const SEED = Number(options.seed);
 const KNOWN = ['worker', 'gateway'] as const;
 type Victim = (typeof KNOWN)[number];
-const VICTIMS = options.victims.split(',').map((name) => {
-  const victim = KNOWN.find((known) => known === name);
-  if (!victim) throw new Error(`--victims: "${name}" is none of ${KNOWN.join(', ')}`);
-  return victim;
-});
-const NAMES = options.doors.split(';').map((name) => {
-  if (!Object.hasOwn(DOORS, name)) throw new Error(`--doors: "${name}" is none of ${Object.keys(DOORS).join('; ')}`);
-  return name;
-});
-if (!Number.isInteger(POINTS) || POINTS < 1) throw new Error('--points is a whole number of at least 1');
+const VICTIMS = namesOf('victims', options.victims, KNOWN);
+const NAMES = namesOf('doors', options.doors, Object.keys(DOORS), ';');
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 /** The doors are asked within this time, in milliseconds, so that they are not all in the same step. */
 const SPREAD_MS = 600;
 const POLL_MS = 10;
@@ -124,7 +116,7 @@ async function main(scene: Scene): Promise<number> {
     seed: SEED,
     load: round(loadavg()[0] ?? 0, 1),
   };
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${JSON.stringify(report, undefined, 2)}\n`);
+  printReport(report, options.json);
   return report.lost + report.sideEffectsTwice + report.repeatedCalls > 0 ? 1 : 0;
 }
 
@@ -139,11 +131,7 @@ process.on('unhandledRejection', (error) =>
   note(`  a client rejects in the background: ${String(error).slice(0, 200)}`),
 );
 const scene = await Scene.open();
-let status = 1;
-try {
-  status = await main(scene);
-} finally {
-  await scene.close();
-  process.exitCode = status;
-  setImmediate(() => process.exit());
-}
+await runToExit(
+  () => main(scene),
+  () => scene.close(),
+);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { down, up } from '../../deploy/local/stack/index.js';
+import { restartLater } from '../chaos/kill-bench.js';
 import { ChaosProcess } from '../chaos/process.js';
 import { Receiver } from '../chaos/receiver.js';
 import type { Start } from '../chaos/verdict.js';
@@ -9,8 +10,6 @@ import { environment, modelsFile, PORTS, type ProcessName, settings } from './se
 
 const HOST = '127.0.0.1';
 const POLL_MS = 50;
-/** Pause of a service manager before it starts a killed process again. */
-const RESTART_MS = 1_000;
 
 /** Temporal, Redis, two workers, two gateways behind a balancer, a scripted model, and a receiver of side effects. */
 export class Scene {
@@ -74,8 +73,7 @@ export class Scene {
     const victim = this.#processes.get(name);
     if (victim === undefined) throw new Error(`no process ${name}`);
     await victim.kill();
-    // A process that does not come back is detected when all have to be whole.
-    setTimeout(() => void victim.start().catch(() => undefined), RESTART_MS);
+    restartLater(victim);
   }
 
   /** What has begun for an order so far: calls of the model and side effects. */

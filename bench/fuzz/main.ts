@@ -16,6 +16,7 @@ import { down, up } from '../../deploy/local/stack/index.js';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { readSettings } from '../../workers/settings.js';
+import { note } from '../figures.js';
 import { Seeded } from '../chaos/seeded.js';
 import { environmentOf } from '../own-stack.js';
 import { answered } from './answered.js';
@@ -55,7 +56,6 @@ const settings = readSettings({
   }),
 });
 const RECIPE = fileURLToPath(new URL('../../../bench/fuzz', import.meta.url));
-const note = (text: string) => process.stderr.write(`${text}\n`);
 
 async function main(): Promise<number> {
   const seed = Number(options.seed);

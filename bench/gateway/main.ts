@@ -12,13 +12,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
-import { median, round } from '../overhead/contest.js';
+import { loadAverages, median, note, round } from '../figures.js';
 import { complete, type Taken } from './complete.js';
 import { startLiteLlm } from './lite-llm.js';
 import { settingsWith } from './settings.js';
@@ -36,7 +35,6 @@ const PAUSE_MS = Number(options.pause);
 const WARM_UP = 10;
 const CALLS_A_ROUND = 5;
 
-const note = (text: string) => process.stderr.write(`${text}\n`);
 
 const SIDES = ['direct', 'inline', 'durable', 'litellm'] as const;
 type Side = (typeof SIDES)[number];
@@ -105,7 +103,7 @@ async function main() {
     server: options.paced ? ('paced' as const) : ('embedded' as const),
     pauseMs: PAUSE_MS,
     calls: ROUNDS * CALLS_A_ROUND,
-    load: loadavg().map((value) => round(value, 2)),
+    load: loadAverages(),
   };
 }
 

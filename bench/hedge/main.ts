@@ -7,7 +7,6 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { loadavg } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,6 +19,7 @@ import { StageRunner } from '../../activities/stage/stage-runner.js';
 import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
+import { loadAverages, percentile, round } from '../figures.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -51,9 +51,6 @@ const STAGE: StageCall = {
   retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
 };
 
-const round = (value: number, digits: number) => Number(value.toFixed(digits));
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
 /** A worker's stages with pools of its own, so that the sides do not share latencies. */
 function openRunner(urls: readonly string[]): { readonly runner: StageRunner; close(): void } {
@@ -135,7 +132,7 @@ async function compare(urls: readonly string[]) {
     calls: plain.taken.length,
     inFlight: IN_FLIGHT,
     hedge,
-    load: loadavg().map((value) => round(value, 2)),
+    load: loadAverages(),
   };
 }
 

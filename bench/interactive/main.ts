@@ -14,7 +14,6 @@
  *   npm run bench:interactive [-- --json] [--rounds N]
  */
 import { randomUUID } from 'node:crypto';
-import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
@@ -35,7 +34,7 @@ import { composeStages } from '../../workers/compose.js';
 import { serveFastJobs } from '../../workers/hosts/fast-worker.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { openStore } from '../../workers/stores.js';
-import { median, round } from '../overhead/contest.js';
+import { loadAverages, median, round } from '../figures.js';
 import { fourEmptyInline } from '../overhead/pipelines.js';
 import { settings } from '../overhead/settings.js';
 
@@ -152,7 +151,7 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
 
 try {
   const results = await main();
-  const load = loadavg().map((value) => round(value, 2));
+  const load = loadAverages();
   if (options.json) process.stdout.write(`${JSON.stringify({ ...results, rounds: ROUNDS, load })}\n`);
   else {
     for (const [path, { medianMs }] of Object.entries(results))

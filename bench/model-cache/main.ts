@@ -5,7 +5,6 @@
  *   npm run bench:model-cache [-- --json] [--requests N] [--callers N] [--seed N] [--rounds N]
  */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -23,6 +22,7 @@ import { PACKAGE_ROOT } from '../../runtime/package-root.js';
 import { createRedis } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
+import { loadAverages, note, percentile, round } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { simulate } from './simulate.js';
 import { type BenchModel, modelsOf, randomNumbers, requestsOf } from './workload.js';
@@ -51,10 +51,6 @@ const SIDES: Readonly<Record<'greedyDual' | 'leastRecent', Worth>> = { greedyDua
 type Side = keyof typeof SIDES;
 const NAMES = Object.keys(SIDES) as Side[];
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
-const round = (value: number, digits = 0) => Number(value.toFixed(digits));
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 const silent = pino({ level: 'info' }, pino.destination('/dev/null'));
 
 const settings = readSettings(
@@ -206,7 +202,7 @@ const of = (side: Side) => {
   };
 };
 const figures = { greedyDual: of('greedyDual'), leastRecent: of('leastRecent') };
-const load = loadavg().map((value) => round(value, 2));
+const load = loadAverages();
 if (options.json) {
   const about = { models: MODELS, room: ROOM, requests: REQUESTS * ROUNDS, callers: CALLERS, seed: SEED };
   process.stdout.write(`${JSON.stringify({ ...figures, simulated, ...about, load })}\n`);

@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { median, round } from '../figures.js';
 import type { Side } from './side.js';
 
 export type Start = () => Promise<unknown>;
@@ -23,10 +24,6 @@ export interface Figures {
 }
 
 export const RUNS_A_ROUND = { 1: 20, 16: 64 } as const;
-
-export const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-export const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
 /** Latency of each of `count` runs, `inFlight` at a time. */
 export async function measure(start: Start, count: number, inFlight: number): Promise<number[]> {

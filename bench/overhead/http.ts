@@ -1,7 +1,8 @@
 import { Agent, request } from 'node:http';
 import { status } from '../../deploy/local/stack/index.js';
+import { median, round } from '../figures.js';
 import { cpuSeconds } from '../sse/usage.js';
-import { measure, median, round } from './contest.js';
+import { measure } from './contest.js';
 import { HttpSide } from './http-side.js';
 import { settings } from './settings.js';
 

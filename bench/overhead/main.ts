@@ -12,14 +12,14 @@
  *            run through gateway and worker. With `--against` the same of another checkout that was built, in turn
  * `local`    one local activity written by hand against four queued activities: what no segment can exceed on this machine
  */
-import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { down, up } from '../../deploy/local/stack/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
-import { type Contender, compare, type Figures, measure, RUNS_A_ROUND, round } from './contest.js';
+import { loadAverages, note } from '../figures.js';
+import { type Contender, compare, type Figures, measure, RUNS_A_ROUND } from './contest.js';
 import { compareHttp } from './http.js';
 import { fourEmptyInline, fourEmptyQueued, sixGuarded } from './pipelines.js';
 import { settings } from './settings.js';
@@ -38,7 +38,6 @@ const WARM_UP = 20;
 /** A run that cannot end must not block the bench for ever. */
 const RUN_TIMEOUT_MS = 60_000;
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 
 async function main(): Promise<void> {
   note('starting Temporal and Redis');
@@ -93,7 +92,7 @@ async function compareWorkers(temporal: string): Promise<Contests> {
 type Contests = Readonly<Record<string, Readonly<Record<string, Figures>>>>;
 
 function report(results: Contests, http: Awaited<ReturnType<typeof compareHttp>> | undefined): void {
-  const load = loadavg().map((value) => round(value, 2));
+  const load = loadAverages();
   if (options.json) {
     process.stdout.write(
       `${JSON.stringify({ ...results, ...(http && { http }), rounds: ROUNDS, runs: RUNS_A_ROUND, load })}\n`,

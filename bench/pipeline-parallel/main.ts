@@ -24,6 +24,7 @@ import { composeStages } from '../../workers/compose.js';
 import { createDeviceWorkers } from '../../workers/device-worker.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { createLogger } from '../../workers/logger.js';
+import { median, note } from '../figures.js';
 import { loadGpuLike } from '../gpu-like/index.js';
 import { boundPerSecond, MAX_BATCH, SCENARIOS, type Scenario } from './scenarios.js';
 import { settingsWith } from './settings.js';
@@ -38,7 +39,6 @@ const RUNS_A_ROUND = 150;
 const IN_FLIGHT = 16;
 const WARM_UP = 8;
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 const poolOf = (scenario: Scenario, stage: string) => `${scenario.name}-${stage}`;
 
 const scalar = tensor({ dtype: 'FP32', shape: [1, 1] });
@@ -142,8 +142,6 @@ async function measure(client: Client, scenario: Scenario, queue: string, runs: 
   return (1_000 * runs) / (performance.now() - startedAt);
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 const round = (value: number): number => Math.round(value * 100) / 100;
 
 function report(perSecond: ReadonlyMap<string, readonly number[]>): void {

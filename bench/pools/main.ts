@@ -17,6 +17,7 @@ import { plainContext } from '../../activities/connectors/plain-context.js';
 import { type Pool, Pools, parseModels } from '../../activities/pools/index.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
+import { percentile, round } from '../figures.js';
 import { type PacedOptions, PacedServer } from './server.js';
 import { SharedQueue } from './shared-queue.js';
 
@@ -42,9 +43,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
-const rounded = (value: number) => Number(value.toFixed(3));
+const rounded = (value: number) => round(value, 3);
 
 function openPool(urls: readonly string[], concurrency: number): { readonly pool: Pool; close(): void } {
   const endpoints = urls.map((url, i) => ({ url, device: `server${i}`, concurrency }));

@@ -9,6 +9,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadEngine, QuickJsSandbox } from '../../activities/sandbox/quickjs/index.js';
+import { percentile, round } from '../figures.js';
 
 const MEBIBYTE = 1024 * 1024;
 const MOST_MEBIBYTES = 64;
@@ -64,8 +65,7 @@ for (let i = 0; i < CALLS; i++) {
 const after = left();
 await sandbox.close();
 
-times.sort((a, b) => a - b);
-const percentile = (share: number) => Math.round((times[Math.floor(times.length * share)] ?? 0) * 10) / 10;
+const at = (share: number) => round(percentile(times, share), 1);
 const start = before ?? after;
 const grown = {
   mebibytes: after.mebibytes - start.mebibytes,
@@ -74,7 +74,7 @@ const grown = {
 };
 const measured = {
   calls: CALLS,
-  ms: { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) },
+  ms: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
   before: start,
   after,
 };

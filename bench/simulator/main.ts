@@ -24,6 +24,7 @@ import { arrivals, type Load, loadOf } from '../../placement/simulator/index.js'
 import { shapeOf } from '../../placement/workload/index.js';
 import { connectorsOf } from '../../workers/connectors.js';
 import { endpointsOf } from '../../workers/endpoints.js';
+import { note } from '../figures.js';
 import { type Case, gpuLikeCase, voiceCase } from './cases.js';
 import { capacity, open, type Seen, sequential } from './drive.js';
 import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
@@ -49,7 +50,6 @@ const PROFILE_MS = 25_000;
 /** Characters of the prompts used to profile the LLM: questions like the bench's. */
 const PROMPTS = [30, 120];
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 const round = (value: number): number => Math.round(value * 100) / 100;
 
 interface Row {

@@ -6,13 +6,12 @@
  *
  *   npm run bench:speculative [-- --json] [--rounds N] [--tokens N]
  */
-import { loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { readSettings } from '../../workers/settings.js';
-import { round as exactly, median } from '../overhead/contest.js';
+import { loadAverages, median, note, round as exactly } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { PROMPTS } from './prompts.js';
 import { type Answer, LlmServer } from './server.js';
@@ -27,7 +26,6 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds);
 const DRAFTED = Number(options.tokens);
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
 const round = (value: number) => exactly(value, 2);
 const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
 
@@ -85,7 +83,7 @@ try {
     repeating: figuresOf(await compare(PROMPTS.repeating, plain, drafting)),
     open: figuresOf(await compare(PROMPTS.open, plain, drafting)),
   };
-  const load = loadavg().map((value) => round(value));
+  const load = loadAverages();
   if (options.json)
     process.stdout.write(`${JSON.stringify({ assistant, draftedTokens: DRAFTED, rounds: ROUNDS, load })}\n`);
   else {

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { down, status, up } from '../../deploy/local/stack/index.js';
 import type { RunDocument } from '../../pipelines/run/document.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
-import { median, round } from '../overhead/contest.js';
+import { median, note, percentile, round } from '../figures.js';
 import { settings } from './settings.js';
 import { Tally } from './tally.js';
 import { cpuSeconds, MemoryWatch, residentMb } from './usage.js';
@@ -51,7 +51,6 @@ const SETTLE_MS = 10_000;
 /** Memory limit of the gateway above its idle memory, in MiB: about twice the measured value. */
 const MOST_GROWTH_MB = 80;
 
-const note = (text: string) => process.stderr.write(`${text}\n`);
 const PARTS = ['temporal', 'redis', 'worker', 'gateway'] as const;
 
 const base = gatewayUrl(settings);
@@ -165,7 +164,6 @@ async function main() {
   const { samples } = watch;
   const half = Math.floor((SECONDS * 1000) / SAMPLE_MS / 2);
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const sorted = times.toSorted((a, b) => a - b);
   const { events, errors, lost, repeated, mostOpen } = tally;
   return {
     clients: CLIENTS,
@@ -180,7 +178,7 @@ async function main() {
     errors,
     lost,
     repeated,
-    runMs: { p50: round(median(times), 0), p99: round(sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN, 0) },
+    runMs: { p50: round(median(times), 0), p99: round(percentile(times, 0.99), 0) },
     gatewayMb: {
       before: round(before, 0),
       firstHalf: round(mean(samples.slice(0, half)), 0),

@@ -13,8 +13,9 @@
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { note, percentile, round } from '../figures.js';
+import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
-import { round } from '../overhead/contest.js';
 import { storyWithKill } from './run.js';
 import { Scene, type Victim } from './scene.js';
 import { judge, type Verdict } from './verdict.js';
@@ -27,20 +28,11 @@ const { values: options } = parseArgs({
     json: { type: 'boolean' },
   },
 });
-const KILLS = Number(options.kills);
+const KILLS = countOf('kills', options.kills);
 const SEED = Number(options.seed);
 const KNOWN: readonly Victim[] = ['worker', 'gateway', 'triton', 'llm', 'redis'];
-const VICTIMS = options.victims.split(',').map((name) => {
-  const victim = KNOWN.find((known) => known === name);
-  if (!victim) throw new Error(`--victims: "${name}" is none of ${KNOWN.join(', ')}`);
-  return victim;
-});
-if (!Number.isInteger(KILLS) || KILLS < 1) throw new Error('--kills is a whole number of at least 1');
+const VICTIMS = namesOf('victims', options.victims, KNOWN);
 
-const note = (text: string) => void process.stderr.write(`${text}\n`);
-const percentile = (values: readonly number[], share: number): number | undefined =>
-  values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)];
-const rounded = (value: number | undefined) => (value === undefined ? undefined : round(value, 0));
 
 interface Tried {
   readonly victim: Victim;
@@ -78,7 +70,7 @@ async function main(scene: Scene): Promise<number> {
         const values = tried.flatMap((each) => (each.victim === victim && each.killed ? (of(each.verdict) ?? []) : []));
         return [
           victim,
-          { p50: rounded(percentile(values, 0.5)), p95: rounded(percentile(values, 0.95)), n: values.length },
+          { p50: round(percentile(values, 0.5)), p95: round(percentile(values, 0.95)), n: values.length },
         ];
       }),
     );
@@ -97,17 +89,13 @@ async function main(scene: Scene): Promise<number> {
     seed: SEED,
     load: round(loadavg()[0] ?? 0, 1),
   };
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${JSON.stringify(report, undefined, 2)}\n`);
+  printReport(report, options.json);
   const { lostSentences, twice, prefixBroken, repeatedCalls, textDiffers } = report;
   return failed + lostSentences + twice + prefixBroken + repeatedCalls + textDiffers > 0 ? 1 : 0;
 }
 
 const scene = await Scene.open();
-let status = 1;
-try {
-  status = await main(scene);
-} finally {
-  await scene.close();
-  process.exitCode = status;
-  setImmediate(() => process.exit());
-}
+await runToExit(
+  () => main(scene),
+  () => scene.close(),
+);

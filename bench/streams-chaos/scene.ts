@@ -9,6 +9,7 @@ import { RedisChannelLog } from '../../stores/channels/index.js';
 import { artifactsFolder } from '../../workers/artifacts.js';
 import { composeStages } from '../../workers/compose.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
+import { RESTART_MS, restartLater } from '../chaos/kill-bench.js';
 import { isReady, killPart } from '../chaos/kills.js';
 import { ChaosProcess } from '../chaos/process.js';
 import { Servers } from '../voice/bound.js';
@@ -18,8 +19,6 @@ import { Tap } from './tap.js';
 const HOST = '127.0.0.1';
 const TENANT = 'default';
 const POLL_MS = 50;
-/** Pause of a service manager before it starts a killed process again. */
-const RESTART_MS = 1_000;
 /** Tries of the observer's own calls. */
 const RETRIES = 60;
 const PARTS = ['triton', 'llm', 'redis'] as const;
@@ -102,7 +101,7 @@ export class Scene {
     const pid = victim === 'worker' ? await this.#workerOf(run, stage) : gateway.pid;
     const process = [workerA, workerB, gateway].find((each) => each.pid === pid) ?? workerA;
     await process.kill();
-    setTimeout(() => void process.start().catch(() => undefined), RESTART_MS);
+    restartLater(process);
   }
 
   /** The samples of a sentence, asked of the voice itself. */

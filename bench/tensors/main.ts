@@ -24,6 +24,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { infer, tensor } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { readSettings } from '../../workers/settings.js';
+import { percentile } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 
 const { values: options } = parseArgs({
@@ -110,10 +111,6 @@ async function python(endpoint: string) {
   };
 }
 
-/** The time that a share of the calls stays within. */
-const within = (share: number, seconds: readonly number[]) =>
-  seconds.toSorted((a, b) => a - b)[Math.floor(seconds.length * share)] ?? Number.NaN;
-
 async function main() {
   await down(settings);
   const { triton } = await up({ settings, parts: ['triton'], onProgress: () => undefined });
@@ -138,7 +135,7 @@ async function main() {
         theirs.push(...(await other.call(size, calls, 'value')));
         shared.push(...(await other.call(size, calls, 'shared')));
       }
-      const rate = (share: number, seconds: readonly number[]) => Math.round((2 * size) / within(share, seconds) / 1e6);
+      const rate = (share: number, seconds: readonly number[]) => Math.round((2 * size) / percentile(seconds, share) / 1e6);
       const rates = (seconds: readonly number[]) => ({ median: rate(0.5, seconds), fastest: rate(0.1, seconds) });
       rows.push({
         bytes: size,

@@ -19,7 +19,7 @@ import { openArtifacts } from '../../workers/artifacts.js';
 import { composeStages } from '../../workers/compose.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { readSettings } from '../../workers/settings.js';
-import { median, round } from '../overhead/contest.js';
+import { median, round } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { boundMs, Servers } from './bound.js';
 import { type Heard, hear } from './heard.js';
