@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+import { attempt, reply, runnerOf, stage } from './runner-of.js';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a stage of the worker', () => {
+  const retrieve: StageCall = { ...stage, kind: 'retrieve', model: 'manual', with: { limit: 2 } };
+
+  it('is carried out by the worker’s own function of its kind', async () => {
+    const kind = vi.fn(async () => ({ passages: [] }));
+    const { runner } = runnerOf(reply, { workerKinds: new Map([['retrieve', kind]]) });
+    expect(await runner.run({ query: 'valve' }, retrieve, attempt())).toMatchObject({
+      output: { passages: [] },
+      endpoint: 'worker',
+      device: 'worker',
+    });
+    expect(kind).toHaveBeenCalledWith(
+      { model: 'manual', with: { limit: 2 }, input: { query: 'valve' }, tenant: 'acme' },
+      { signal: expect.any(AbortSignal), audio: expect.anything(), idempotencyKey: 'run-1/answer' },
+    );
+  });
+
+  it('is checked on the way in and out', async () => {
+    const { runner } = runnerOf(reply, { workerKinds: new Map([['retrieve', async () => ({ passages: 'none' })]]) });
+    await expect(runner.run({}, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(runner.run({ query: 'valve' }, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
+  it('fails where the worker has none', async () => {
+    const { runner } = runnerOf(reply);
+    await expect(runner.run({ query: 'valve' }, retrieve, attempt())).rejects.toMatchObject({
+      code: 'MODEL_NOT_CONFIGURED',
+    });
+  });
+
+  it('of an unknown kind is not known to this release', async () => {
+    const { runner } = runnerOf(reply);
+    await expect(runner.run({}, { ...stage, kind: 'toString' }, attempt())).rejects.toMatchObject({
+      code: 'UNKNOWN_PLAN_VERSION',
+    });
+  });
+});
+
+describe('a code stage', () => {
+  const call: StageCall = { ...stage, kind: 'code', model: 'shout' };
+  const run = (shout: (input: unknown) => unknown) =>
+    runnerOf(reply, {
+      code: new Map([
+        ['shout', { input: z.object({ text: z.string() }), output: z.object({ text: z.string() }), run: shout }],
+      ]),
+    }).runner.run({ text: 'hi' }, call, attempt());
+
+  it('gives what its function gives', async () => {
+    expect((await run(() => ({ text: 'HI', extra: 1 }))).output).toEqual({ text: 'HI' });
+  });
+
+  it('runs the body of its version, and no other', async () => {
+    const body = (version: string, text: string) => ({
+      name: 'shout',
+      version,
+      input: z.looseObject({}),
+      output: z.looseObject({}),
+      run: () => ({ text }),
+    });
+    const { runner } = runnerOf(reply, { code: new CodeFunctions([body('1', 'old'), body('2', 'new')]) });
+    const under = (codeVersion: string) => runner.run({}, { ...call, codeVersion }, attempt());
+    expect((await under('1')).output).toEqual({ text: 'old' });
+    expect((await under('2')).output).toEqual({ text: 'new' });
+    await expect(under('3')).rejects.toMatchObject({
+      code: 'CODE_NOT_FOUND',
+      message: expect.stringContaining('shout@3'),
+    });
+  });
+
+  it.each([
+    ['CODE_FAILED', new Error('a bug')],
+    ['BACKEND_OVERLOADED', Object.assign(new Error('busy'), { code: 'BACKEND_OVERLOADED' })],
+    ['RATE_LIMITED', new MillraceError('RATE_LIMITED', 'slow down')],
+  ])('fails with %s as its function says', async (code, error) => {
+    await expect(
+      run(() => {
+        throw error;
+      }),
+    ).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a code stage that hears no signal', () => {
+  it('ends with its attempt, and what its function does later goes unheard', async () => {
+    let fail: (error: Error) => void = () => undefined;
+    const deaf = () =>
+      new Promise<JsonObject>((_, reject) => {
+        fail = reject;
+      });
+    const anything = z.record(z.string(), z.json());
+    const { runner } = runnerOf(reply, {
+      code: new Map([['deaf', { input: anything, output: anything, run: deaf }]]),
+    });
+    const controller = new AbortController();
+    const running = runner.run({}, { ...stage, kind: 'code', model: 'deaf' }, attempt({ signal: controller.signal }));
+    const reason = new MillraceError('STAGE_TIMEOUT', 'late');
+    const ended = expect(running).rejects.toBe(reason);
+    await vi.advanceTimersByTimeAsync(0);
+    controller.abort(reason);
+    await ended;
+    fail(new Error('nobody listens')); // as an unhandled rejection it would fail this file
+    await vi.advanceTimersByTimeAsync(10);
+  });
+});
+
+describe('a value that does not fit', () => {
+  const call: StageCall = { ...stage, kind: 'code', model: 'list' };
+  const run = (input: JsonObject, output: JsonObject) =>
+    runnerOf(reply, {
+      code: new Map([
+        [
+          'list',
+          { input: z.record(z.string(), z.json()), output: z.object({ n: z.array(z.string()) }), run: () => output },
+        ],
+      ]),
+    }).runner.run(input, call, attempt());
+
+  it('makes a failure of bounded size', async () => {
+    const error = (await run({}, { n: Array(50_000).fill(1) }).catch((thrown: unknown) => thrown)) as MillraceError;
+    expect(error).toMatchObject({ code: 'INVALID_OUTPUT', details: { stage: 'answer' } });
+    expect(error.details.fields).toHaveLength(20);
+    expect(error.message).toMatch(/; and 49980 more$/);
+  });
+
+  it('may be nested more deeply than a check can follow', async () => {
+    const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as Json;
+    await expect(run({ deep }, { n: [] })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: 'body: is nested too deeply',
+      details: { stage: 'answer' },
+    });
+  });
+});
