@@ -23,7 +23,8 @@ import { loadDeployment } from '../../../workers/pipelines.js';
 import { readSettings } from '../../../workers/settings.js';
 import { testSettings } from '../../support/settings.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
-import { MISTAKES, type Mistake, prelude, sourceOf } from './definitions.js';
+import { MISTAKES } from './definitions.js';
+import { type Mistake, prelude, sourceOf } from './mistake.js';
 import { type Row, renderMistakes } from './page.js';
 import { type FailingFunction, FUNCTIONS, moduleOf, REQUESTS } from './runs.js';
 
