@@ -10,6 +10,7 @@ import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { STAGE_KINDS } from '../../../../pipelines/stages/index.js';
 import { a2aServer, type Does } from '../../../support/a2a-server.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { toldEvents } from '../../../support/told-events.js';
 import { nonceOf, waitFor } from '../../../support/waits.js';
 import { loopbackServer } from './loopback-server.js';
 
@@ -180,11 +181,7 @@ describe('Millrace’s own door', () => {
       {
         pipelines: [chatModel] as unknown as Pipeline[],
         placementOf: () => ({}),
-        events: {
-          async *follow() {
-            for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
-          },
-        },
+        events: toldEvents(() => events),
       },
     );
     closes.push(() => gateway.close());

@@ -10,6 +10,7 @@ import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { toldEvents } from '../../../support/told-events.js';
 
 /** Anthropic's client, unchanged, at a gateway whose runs are scripted. */
 
@@ -31,11 +32,7 @@ async function start(change: Parameters<typeof testGateway>[1] = {}, apiKey = 'n
     {
       pipelines: [chatModel, assistant, looks] as unknown as Pipeline[],
       placementOf: () => ({}),
-      events: {
-        async *follow() {
-          for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
-        },
-      },
+      events: toldEvents(() => events),
       ...change,
     },
   );

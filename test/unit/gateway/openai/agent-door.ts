@@ -6,6 +6,7 @@ import { agent, audio, type Pipeline, pipeline, synthesize, tool, transcribe } f
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { toldEvents } from '../../../support/told-events.js';
 
 /* An agent that streams, as the official clients see it, unchanged, at a gateway whose runs are scripted. */
 
@@ -110,11 +111,7 @@ export function agentDoor() {
       {
         pipelines: [desk, voice, terse, minutes] as unknown as Pipeline[],
         placementOf: () => ({}),
-        events: {
-          async *follow() {
-            for (const [i, event] of door.events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
-          },
-        },
+        events: toldEvents(() => door.events),
       },
     );
     await door.gateway.app.listen({ host: '127.0.0.1', port: 0 });

@@ -8,6 +8,7 @@ import { chat, code, exact, type Pipeline, pipeline } from '../../../../pipeline
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { toldEvents } from '../../../support/told-events.js';
 
 const question = { input: z.object({ question: z.string() }) };
 const cached = pipeline('cached', question, ({ input, stage }) => ({
@@ -33,11 +34,7 @@ const authenticator = new Authenticator({ by: 'proxy' }, pino({ level: 'silent' 
 const parts = {
   pipelines: [chatModel, assistant, supportAgent, cached, noting, outer] as unknown as Pipeline[],
   placementOf: () => ({}),
-  events: {
-    async *follow() {
-      for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
-    },
-  },
+  events: toldEvents(() => events),
 };
 beforeEach(async () => {
   events = [];
