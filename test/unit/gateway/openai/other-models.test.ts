@@ -1,50 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { inspectorOf } from '../../../../media/index.js';
-import {
-  chatModel,
-  embedModel,
-  speakModel,
-  transcribeModel,
-  voiceAssistant,
-} from '../../../../pipelines/catalog/index.js';
-import { audio, MillraceError, type Pipeline, pipeline, transcribe } from '../../../../pipelines/index.js';
-import type { JsonObject } from '../../../../pipelines/json.js';
-import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { speakModel, voiceAssistant } from '../../../../pipelines/catalog/index.js';
+import { audio, MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import { testGateway } from '../../../support/test-gateway.js';
 import { pieces, wavFile } from '../../../support/wav-samples.js';
+import { modelsDoor } from './models-door.js';
 
-/** Takes a language, so that it is known. */
-const heard = pipeline(
-  'heard',
-  { input: z.object({ audio: audio(), language: z.string().optional() }) },
-  ({ input }) => ({ text: 'So.', audio: input.audio }),
-);
-
-/** Returns times. */
-const timed = pipeline('timed', { input: z.object({ audio: audio() }) }, ({ input, stage }) => {
-  const { text, segments } = stage('transcript', transcribe({ model: 'whisper', segments: 'words' }), input);
-  return { text, segments, language: 'en' };
-});
-
-let gateway: TestGateway;
-beforeEach(async () => {
-  const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard, timed];
-  gateway = await testGateway({}, { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}) });
-});
-afterEach(() => gateway.close());
-
-const answers = (output: JsonObject) => {
-  gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
-};
-const post = (url: string, payload: object) => gateway.app.inject({ method: 'POST', url: `/v1/${url}`, payload });
-const inputGiven = (): JsonObject => gateway.temporal.only().options.args[0];
+const door = modelsDoor();
 
 describe('a response', () => {
   const call = { id: 'c1', name: 'look', arguments: { at: 1 } };
 
   test('has the text and the calls as items', async () => {
-    answers({ text: 'So.', finish: 'tools', toolCalls: [call] });
-    const response = await post('responses', { model: 'chat', input: 'Why?', instructions: 'Be brief.', store: true });
+    door.answers({ text: 'So.', finish: 'tools', toolCalls: [call] });
+    const response = await door.post('responses', { model: 'chat', input: 'Why?', instructions: 'Be brief.', store: true });
     expect(response.json()).toMatchObject({
       object: 'response',
       status: 'completed',
@@ -54,12 +24,12 @@ describe('a response', () => {
         { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"at":1}' },
       ],
     });
-    expect(inputGiven()).toEqual({ prompt: 'Why?', history: [{ role: 'system', content: 'Be brief.' }] });
+    expect(door.inputGiven()).toEqual({ prompt: 'Why?', history: [{ role: 'system', content: 'Be brief.' }] });
   });
 
   test('that was cut is incomplete', async () => {
-    answers({ text: 'So', finish: 'length' });
-    const response = await post('responses', { model: 'chat', input: 'Why?', max_output_tokens: 1 });
+    door.answers({ text: 'So', finish: 'length' });
+    const response = await door.post('responses', { model: 'chat', input: 'Why?', max_output_tokens: 1 });
     expect(response.json()).toMatchObject({
       status: 'incomplete',
       incomplete_details: { reason: 'max_output_tokens' },
@@ -67,14 +37,14 @@ describe('a response', () => {
   });
 
   test('goes on behind the outputs of functions', async () => {
-    answers({ text: 'So.' });
+    door.answers({ text: 'So.' });
     const input = [
       { role: 'user', content: [{ type: 'input_text', text: 'Why?' }] },
       { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"at":1}' },
       { type: 'function_call_output', call_id: 'c1', output: 'seen' },
     ];
-    await post('responses', { model: 'chat', input });
-    expect(inputGiven()).toEqual({
+    await door.post('responses', { model: 'chat', input });
+    expect(door.inputGiven()).toEqual({
       history: [
         { role: 'user', content: 'Why?' },
         { role: 'assistant', content: '', toolCalls: [call] },
@@ -84,8 +54,8 @@ describe('a response', () => {
   });
 
   test('streams its function calls', async () => {
-    answers({ text: '', finish: 'tools', toolCalls: [call] });
-    const { body } = await post('responses', { model: 'chat', input: 'Why?', stream: true });
+    door.answers({ text: '', finish: 'tools', toolCalls: [call] });
+    const { body } = await door.post('responses', { model: 'chat', input: 'Why?', stream: true });
     expect([...body.matchAll(/^event: (.*)$/gm)].map(([, name]) => name)).toEqual([
       'response.created',
       'response.in_progress',
@@ -107,7 +77,7 @@ describe('a response', () => {
     ['more metadata than OpenAI takes', { metadata: { key: 'x'.repeat(513) } }, 'metadata.key'],
     ['a tool of OpenAI’s own', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
   ])('refuses %s', async (_, body, param) => {
-    const response = await post('responses', { model: 'chat', input: 'Why?', ...body });
+    const response = await door.post('responses', { model: 'chat', input: 'Why?', ...body });
     expect(response.statusCode).toBe(400);
     expect(response.json()).toMatchObject({ error: { param } });
   });
@@ -115,187 +85,25 @@ describe('a response', () => {
 
 describe('embeddings', () => {
   test('come in the order of the texts, as bytes where those are asked for', async () => {
-    answers({
+    door.answers({
       embeddings: [
         [1, 0],
         [0.5, 0.5],
       ],
     });
     const body = { model: 'embed', input: ['a', 'b'], encoding_format: 'base64' };
-    const { data } = (await post('embeddings', body)).json<{ data: { index: number; embedding: string }[] }>();
+    const { data } = (await door.post('embeddings', body)).json<{ data: { index: number; embedding: string }[] }>();
     const bytes = Buffer.from(data[1]?.embedding ?? '', 'base64');
     expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual([0.5, 0.5]);
-    expect(inputGiven()).toEqual({ texts: ['a', 'b'] });
+    expect(door.inputGiven()).toEqual({ texts: ['a', 'b'] });
   });
 
   test.each([
     ['no text', { input: '' }, 'input'],
     ['dimensions that are not taken', { input: 'a', dimensions: 3 }, 'dimensions'],
   ])('are refused for %s', async (_, body, param) => {
-    const response = await post('embeddings', { model: 'embed', ...body });
+    const response = await door.post('embeddings', { model: 'embed', ...body });
     expect(response.json()).toMatchObject({ error: { param, code: 'INVALID_INPUT' } });
-  });
-});
-
-describe('a transcription', () => {
-  const file = wavFile({ seconds: 0.5 });
-  const send = (parts: readonly (readonly [string, string])[]) =>
-    gateway.app.inject({
-      method: 'POST',
-      url: '/v1/audio/transcriptions',
-      ...multipartBody([['file', file, 'audio/wav'], ...parts.map(([name, value]): [string, string] => [name, value])]),
-    });
-
-  test('runs only what the text needs', async () => {
-    answers({ transcript: 'So.' });
-    expect((await send([['model', 'voice-assistant']])).json()).toEqual({ text: 'So.' });
-    expect(gateway.temporal.only().options.args[1].outputs).toEqual(['transcript']);
-  });
-
-  test('is verbose where the language and the duration are known', async () => {
-    answers({ text: 'So.' });
-    const parts = [
-      ['model', 'heard'],
-      ['language', 'de'],
-      ['response_format', 'verbose_json'],
-    ] as const;
-    expect((await send(parts)).json()).toEqual({ task: 'transcribe', language: 'de', duration: 0.5, text: 'So.' });
-  });
-
-  describe('with times', () => {
-    const segments = [
-      { start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co', words: [{ start: 0, end: 0.4, text: 'Dear' }] },
-      { start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
-      { start: 3_725.5, end: 3_726, text: ' ' },
-      { start: 359_999.9996, end: 360_000, text: 'long.' },
-    ];
-    const sendTimed = (...parts: [string, string][]) => send([['model', 'timed'], ...parts]);
-
-    test('is SubRip', async () => {
-      answers({ text: 'So.', segments });
-      const response = await sendTimed(['response_format', 'srt']);
-      expect(response.headers['content-type']).toBe('text/plain; charset=utf-8');
-      expect(response.body).toBe(
-        '1\n00:00:00,000 --> 00:00:01,500\nAda & Co: Dear <all>,\n\n' +
-          '2\n00:00:01,500 --> 01:02:05,000\nthis --> is 2\n\n' +
-          '3\n100:00:00,000 --> 100:00:00,000\nlong.\n\n',
-      );
-      expect(gateway.temporal.only().options.args[1].outputs).toEqual(['segments', 'text']);
-    });
-
-    test('is WebVTT', async () => {
-      answers({ text: 'So.', segments });
-      const response = await sendTimed(['response_format', 'vtt']);
-      expect(response.headers['content-type']).toBe('text/vtt; charset=utf-8');
-      expect(response.body).toBe(
-        'WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<v Ada &amp; Co>Dear &lt;all&gt;,\n\n' +
-          '00:00:01.500 --> 01:02:05.000\nthis --&gt; is 2\n\n' +
-          '100:00:00.000 --> 100:00:00.000\nlong.\n\n',
-      );
-    });
-
-    test.each([
-      ['srt', ''],
-      ['vtt', 'WEBVTT\n\n'],
-    ])('of silence is an empty file (%s)', async (format, body) => {
-      answers({ text: '', segments: [] });
-      const response = await sendTimed(['response_format', format]);
-      expect([response.statusCode, response.body]).toEqual([200, body]);
-    });
-
-    test('has its words in a list of their own', async () => {
-      answers({ text: 'So.', language: 'en', segments: segments.slice(0, 2) });
-      const response = await sendTimed(
-        ['response_format', 'verbose_json'],
-        ['timestamp_granularities[]', 'word'],
-        ['timestamp_granularities[]', 'segment'],
-      );
-      expect(response.json()).toEqual({
-        task: 'transcribe',
-        language: 'en',
-        duration: 0.5,
-        text: 'So.',
-        words: [{ word: 'Dear', start: 0, end: 0.4 }],
-        segments: [
-          { id: 0, start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co' },
-          { id: 1, start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
-        ],
-      });
-    });
-
-    test('that are none is an error with the field', async () => {
-      answers({ text: 'So.', segments: [{ start: 0, end: 'later', text: 'So.' }] });
-      const response = await sendTimed(['response_format', 'srt']);
-      expect(response.statusCode).toBe(502);
-      expect(response.json()).toMatchObject({ error: { code: 'INVALID_OUTPUT' } });
-      expect(response.body).toContain('segments.0.end');
-    });
-  });
-
-  test.each([
-    [
-      'a language that is not taken',
-      [
-        ['model', 'transcribe'],
-        ['language', 'de'],
-      ],
-      'language',
-    ],
-    [
-      'what is not known',
-      [
-        ['model', 'transcribe'],
-        ['response_format', 'verbose_json'],
-      ],
-      'response_format',
-    ],
-    [
-      'subtitles of a pipeline without times',
-      [
-        ['model', 'transcribe'],
-        ['response_format', 'srt'],
-      ],
-      'response_format',
-    ],
-    [
-      'times of a pipeline without times',
-      [
-        ['model', 'heard'],
-        ['language', 'de'],
-        ['response_format', 'verbose_json'],
-        ['timestamp_granularities[]', 'word'],
-      ],
-      'timestamp_granularities',
-    ],
-    [
-      'times in a text',
-      [
-        ['model', 'timed'],
-        ['timestamp_granularities[]', 'word'],
-      ],
-      'timestamp_granularities',
-    ],
-    [
-      'speakers',
-      [
-        ['model', 'timed'],
-        ['response_format', 'diarized_json'],
-      ],
-      'response_format',
-    ],
-    [
-      'an unknown part',
-      [
-        ['model', 'transcribe'],
-        ['beams', '3'],
-      ],
-      'beams',
-    ],
-    ['no model', [], 'model'],
-  ] as const)('refuses %s', async (_, parts, param) => {
-    const response = await send(parts);
-    expect(response.statusCode).toBe(400);
-    expect(response.json()).toMatchObject({ error: { param } });
   });
 });
 
@@ -303,21 +111,21 @@ describe('speech', () => {
   const speakBody = { model: 'speak', input: 'So.', voice: 'default' };
   const wav = wavFile({ sampleRate: 24_000, seconds: 1 });
   beforeEach(async () => {
-    const artifact = await gateway.deps.artifacts.put('default', pieces(wav, 10_000), inspectorOf('audio'));
-    answers({ audio: { ...artifact } });
+    const artifact = await door.gateway.deps.artifacts.put('default', pieces(wav, 10_000), inspectorOf('audio'));
+    door.answers({ audio: { ...artifact } });
   });
 
   test('as WAV, and as its samples', async () => {
-    const whole = await post('audio/speech', { ...speakBody, response_format: 'wav' });
+    const whole = await door.post('audio/speech', { ...speakBody, response_format: 'wav' });
     expect(whole.headers).toMatchObject({ 'content-type': 'audio/wav', 'content-length': String(wav.length) });
     expect(whole.rawPayload.equals(wav)).toBe(true);
-    const samples = await post('audio/speech', { ...speakBody, response_format: 'pcm' });
+    const samples = await door.post('audio/speech', { ...speakBody, response_format: 'pcm' });
     expect(samples.headers['content-type']).toBe('audio/pcm');
     expect(samples.rawPayload.equals(wav.subarray(44))).toBe(true);
   });
 
   test('as events', async () => {
-    const { body, headers } = await post('audio/speech', {
+    const { body, headers } = await door.post('audio/speech', {
       ...speakBody,
       response_format: 'wav',
       stream_format: 'sse',
@@ -353,10 +161,10 @@ describe('speech', () => {
       [{ stream_format: 'chunks' }, 'stream_format'],
     ] as const;
     for (const [wrong, param] of refusals) {
-      const refused = await post('audio/speech', { ...speakBody, ...wrong });
+      const refused = await door.post('audio/speech', { ...speakBody, ...wrong });
       expect([refused.statusCode, refused.json().error.param]).toEqual([400, param]);
     }
-    expect((await post('audio/speech', { ...speakBody, model: 'chat' })).statusCode).toBe(404);
+    expect((await door.post('audio/speech', { ...speakBody, model: 'chat' })).statusCode).toBe(404);
   });
 });
 
@@ -392,7 +200,7 @@ describe('what an author says of models', () => {
 test.each(['chat/completions', 'embeddings', 'audio/speech', 'images/generations', 'messages'])(
   '%s tells what is wrong with a header before what is wrong with the body',
   async (route) => {
-    const refused = await gateway.app.inject({
+    const refused = await door.gateway.app.inject({
       method: 'POST',
       url: `/v1/${route}`,
       headers: { 'millrace-on-leave': 'sing' },

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest';
+import { multipartBody } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
+import { modelsDoor } from './models-door.js';
+
+const door = modelsDoor();
+
+describe('a transcription', () => {
+  const file = wavFile({ seconds: 0.5 });
+  const send = (parts: readonly (readonly [string, string])[]) =>
+    door.gateway.app.inject({
+      method: 'POST',
+      url: '/v1/audio/transcriptions',
+      ...multipartBody([['file', file, 'audio/wav'], ...parts.map(([name, value]): [string, string] => [name, value])]),
+    });
+
+  test('runs only what the text needs', async () => {
+    door.answers({ transcript: 'So.' });
+    expect((await send([['model', 'voice-assistant']])).json()).toEqual({ text: 'So.' });
+    expect(door.gateway.temporal.only().options.args[1].outputs).toEqual(['transcript']);
+  });
+
+  test('is verbose where the language and the duration are known', async () => {
+    door.answers({ text: 'So.' });
+    const parts = [
+      ['model', 'heard'],
+      ['language', 'de'],
+      ['response_format', 'verbose_json'],
+    ] as const;
+    expect((await send(parts)).json()).toEqual({ task: 'transcribe', language: 'de', duration: 0.5, text: 'So.' });
+  });
+
+  describe('with times', () => {
+    const segments = [
+      { start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co', words: [{ start: 0, end: 0.4, text: 'Dear' }] },
+      { start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
+      { start: 3_725.5, end: 3_726, text: ' ' },
+      { start: 359_999.9996, end: 360_000, text: 'long.' },
+    ];
+    const sendTimed = (...parts: [string, string][]) => send([['model', 'timed'], ...parts]);
+
+    test('is SubRip', async () => {
+      door.answers({ text: 'So.', segments });
+      const response = await sendTimed(['response_format', 'srt']);
+      expect(response.headers['content-type']).toBe('text/plain; charset=utf-8');
+      expect(response.body).toBe(
+        '1\n00:00:00,000 --> 00:00:01,500\nAda & Co: Dear <all>,\n\n' +
+          '2\n00:00:01,500 --> 01:02:05,000\nthis --> is 2\n\n' +
+          '3\n100:00:00,000 --> 100:00:00,000\nlong.\n\n',
+      );
+      expect(door.gateway.temporal.only().options.args[1].outputs).toEqual(['segments', 'text']);
+    });
+
+    test('is WebVTT', async () => {
+      door.answers({ text: 'So.', segments });
+      const response = await sendTimed(['response_format', 'vtt']);
+      expect(response.headers['content-type']).toBe('text/vtt; charset=utf-8');
+      expect(response.body).toBe(
+        'WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<v Ada &amp; Co>Dear &lt;all&gt;,\n\n' +
+          '00:00:01.500 --> 01:02:05.000\nthis --&gt; is 2\n\n' +
+          '100:00:00.000 --> 100:00:00.000\nlong.\n\n',
+      );
+    });
+
+    test.each([
+      ['srt', ''],
+      ['vtt', 'WEBVTT\n\n'],
+    ])('of silence is an empty file (%s)', async (format, body) => {
+      door.answers({ text: '', segments: [] });
+      const response = await sendTimed(['response_format', format]);
+      expect([response.statusCode, response.body]).toEqual([200, body]);
+    });
+
+    test('has its words in a list of their own', async () => {
+      door.answers({ text: 'So.', language: 'en', segments: segments.slice(0, 2) });
+      const response = await sendTimed(
+        ['response_format', 'verbose_json'],
+        ['timestamp_granularities[]', 'word'],
+        ['timestamp_granularities[]', 'segment'],
+      );
+      expect(response.json()).toEqual({
+        task: 'transcribe',
+        language: 'en',
+        duration: 0.5,
+        text: 'So.',
+        words: [{ word: 'Dear', start: 0, end: 0.4 }],
+        segments: [
+          { id: 0, start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co' },
+          { id: 1, start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
+        ],
+      });
+    });
+
+    test('that are none is an error with the field', async () => {
+      door.answers({ text: 'So.', segments: [{ start: 0, end: 'later', text: 'So.' }] });
+      const response = await sendTimed(['response_format', 'srt']);
+      expect(response.statusCode).toBe(502);
+      expect(response.json()).toMatchObject({ error: { code: 'INVALID_OUTPUT' } });
+      expect(response.body).toContain('segments.0.end');
+    });
+  });
+
+  test.each([
+    [
+      'a language that is not taken',
+      [
+        ['model', 'transcribe'],
+        ['language', 'de'],
+      ],
+      'language',
+    ],
+    [
+      'what is not known',
+      [
+        ['model', 'transcribe'],
+        ['response_format', 'verbose_json'],
+      ],
+      'response_format',
+    ],
+    [
+      'subtitles of a pipeline without times',
+      [
+        ['model', 'transcribe'],
+        ['response_format', 'srt'],
+      ],
+      'response_format',
+    ],
+    [
+      'times of a pipeline without times',
+      [
+        ['model', 'heard'],
+        ['language', 'de'],
+        ['response_format', 'verbose_json'],
+        ['timestamp_granularities[]', 'word'],
+      ],
+      'timestamp_granularities',
+    ],
+    [
+      'times in a text',
+      [
+        ['model', 'timed'],
+        ['timestamp_granularities[]', 'word'],
+      ],
+      'timestamp_granularities',
+    ],
+    [
+      'speakers',
+      [
+        ['model', 'timed'],
+        ['response_format', 'diarized_json'],
+      ],
+      'response_format',
+    ],
+    [
+      'an unknown part',
+      [
+        ['model', 'transcribe'],
+        ['beams', '3'],
+      ],
+      'beams',
+    ],
+    ['no model', [], 'model'],
+  ] as const)('refuses %s', async (_, parts, param) => {
+    const response = await send(parts);
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toMatchObject({ error: { param } });
+  });
+});
