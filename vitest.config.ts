@@ -51,6 +51,7 @@ const BUSY = files([
   'integration/live-audio',
   'integration/catalogue',
   'integration/certified-cache',
+  'integration/cache-attacks',
   'integration/cache-entailment',
   'integration/voice-round-trip',
   'integration/mcp',

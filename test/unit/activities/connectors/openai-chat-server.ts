@@ -18,17 +18,14 @@ export const ANY_ID = expect.stringMatching(/^\S+$/);
 
 /** A simulated server for the tests of a file, and a backend of it. */
 export function chatServer() {
-  const at = {
-    server: undefined as unknown as SimulatedServer,
-    backend: undefined as unknown as Backend,
-    chat: (options: JsonObject = {}, input: JsonObject = { prompt: 'Capital of France?' }) =>
-      invoke(at.backend, { kind: 'chat', with: options, input }),
-    sent: () => at.server.received[0]?.body,
-  };
+  const at = { server: undefined as unknown as SimulatedServer, backend: undefined as unknown as Backend };
   beforeEach(async () => {
     at.server = await SimulatedServer.start();
     at.backend = at.server.connect();
   });
   afterEach(() => at.server.stop());
-  return at;
+  const chat = (options: JsonObject = {}, input: JsonObject = { prompt: 'Capital of France?' }) =>
+    invoke(at.backend, { kind: 'chat', with: options, input });
+  const sent = () => at.server.received[0]?.body;
+  return Object.assign(at, { chat, sent });
 }

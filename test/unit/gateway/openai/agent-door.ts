@@ -102,7 +102,7 @@ export function agentDoor() {
       const output: JsonObject = { reply, toolCalls: [{ ...record, ...(said !== undefined && { said }) }], ...more };
       door.gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
     },
-    openai: () => new OpenAI({ baseURL: `${door.url}/v1`, apiKey: 'none', maxRetries: 0 }),
+    openai: (): OpenAI => new OpenAI({ baseURL: `${door.url}/v1`, apiKey: 'none', maxRetries: 0 }),
   };
   beforeEach(async () => {
     door.events = [];

@@ -29,13 +29,6 @@ export function chatDoor() {
     gateway: undefined as unknown as TestGateway,
     /** What the run tells while it runs. */
     events: [] as RunEvent[],
-    post: (body: object) =>
-      door.gateway.app.inject({ method: 'POST', url: '/v1/chat/completions', payload: { messages: [user], ...body } }),
-    answers(output: JsonObject) {
-      door.gateway.temporal.onStart = (run) => run.end({ output, stages });
-    },
-    inputGiven: (): JsonObject => door.gateway.temporal.only().options.args[0],
-    contextGiven: () => door.gateway.temporal.only().options.args[1],
   };
   beforeEach(async () => {
     door.events = [];
@@ -49,5 +42,12 @@ export function chatDoor() {
     );
   });
   afterEach(() => door.gateway.close());
-  return door;
+  const post = (body: object) =>
+    door.gateway.app.inject({ method: 'POST', url: '/v1/chat/completions', payload: { messages: [user], ...body } });
+  const answers = (output: JsonObject) => {
+    door.gateway.temporal.onStart = (run) => run.end({ output, stages });
+  };
+  const inputGiven = (): JsonObject => door.gateway.temporal.only().options.args[0];
+  const contextGiven = () => door.gateway.temporal.only().options.args[1];
+  return Object.assign(door, { post, answers, inputGiven, contextGiven });
 }

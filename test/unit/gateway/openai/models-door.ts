@@ -20,19 +20,17 @@ const timed = pipeline('timed', { input: z.object({ audio: audio() }) }, ({ inpu
 
 /** A gateway of models of other kinds for the tests of a file, whose runs are scripted. */
 export function modelsDoor() {
-  const door = {
-    gateway: undefined as unknown as TestGateway,
-    answers(output: JsonObject) {
-      door.gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
-    },
-    post: (url: string, payload: object) =>
-      door.gateway.app.inject({ method: 'POST', url: `/v1/${url}`, payload }),
-    inputGiven: (): JsonObject => door.gateway.temporal.only().options.args[0],
-  };
+  const door = { gateway: undefined as unknown as TestGateway };
   beforeEach(async () => {
     const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard, timed];
     door.gateway = await testGateway({}, { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}) });
   });
   afterEach(() => door.gateway.close());
-  return door;
+  const answers = (output: JsonObject) => {
+    door.gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
+  };
+  const post = (url: string, payload: object) =>
+    door.gateway.app.inject({ method: 'POST', url: `/v1/${url}`, payload });
+  const inputGiven = (): JsonObject => door.gateway.temporal.only().options.args[0];
+  return Object.assign(door, { answers, post, inputGiven });
 }
