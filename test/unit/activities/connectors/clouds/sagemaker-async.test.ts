@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Call, CallContext } from '../../../../../activities/connectors/connector.js';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { CallContext } from '../../../../../activities/connectors/connector.js';
 import { HandedOver } from '../../../../../activities/connectors/handed-over.js';
 import { httpConnector } from '../../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
@@ -9,12 +8,9 @@ import { connectorContract } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { asking, silence } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
-import { PNG, SageMakerJobs, type Submission, s3Failure } from '../../../../support/sagemaker-jobs.js';
+import { PNG, SageMakerJobs, s3Failure } from '../../../../support/sagemaker-jobs.js';
 import { AWS_KEYS, contractCalls } from './sagemaker-fixture.js';
-
-const key = JSON.stringify(AWS_KEYS);
-/** For what happens at once on a machine that does not stand still. */
-const soon = { timeout: 30_000 };
+import { type Asked, asyncJobs, key, soon } from './async-jobs.js';
 
 describe('sagemaker-async (a fixture that checks the signatures of both services)', async () => {
   const aws = await new SageMakerJobs().start();
@@ -39,69 +35,7 @@ describe('sagemaker-async (a fixture that checks the signatures of both services
 });
 
 describe('sagemaker-async beyond the contract (a fixture)', async () => {
-  const aws = await new SageMakerJobs().start();
-  afterAll(() => aws.stop());
-  const kept: Json[] = [];
-  beforeEach(() => {
-    aws.clear();
-    kept.length = 0;
-  });
-  const http = httpConnector();
-
-  interface Asked extends Partial<Call> {
-    /** Members of the options, and of its `objects`. */
-    readonly options?: JsonObject;
-    readonly objects?: JsonObject;
-    readonly context?: Partial<CallContext>;
-  }
-
-  const open = (kind: string, { options = {}, objects = {} }: Asked) => {
-    const whole = {
-      preset: 'sagemaker-async',
-      ...aws.options,
-      ...options,
-      objects: { ...aws.options.objects, ...objects },
-    };
-    return http.connect(aws.url, key, optionsOf(http, { kind, options: whole }, 'options'));
-  };
-
-  const call = (asked: Asked = {}) => {
-    const { kind, model, with: own, input } = { ...asking('text'), ...asked };
-    return open(kind, asked).invoke(
-      { kind, model, with: own, input },
-      {
-        signal: AbortSignal.timeout(30_000),
-        audio: silence,
-        checkpoint: (progress) => void kept.push(progress),
-        emit: () => undefined,
-        tenant: 'acme',
-        ...asked.context,
-      },
-    );
-  };
-
-  /** The first request that the endpoint has taken. */
-  const submission = (): Submission => {
-    const [first] = aws.submitted;
-    if (!first) throw new Error('nothing was submitted');
-    return first;
-  };
-
-  const written: Buffer[] = [];
-  const artifacts: CallContext['artifacts'] = {
-    read: () => Promise.reject(new Error('nothing is read')),
-    async write(data, { type }) {
-      written.push(Buffer.from(data));
-      const sha256 = createHash('sha256').update(data).digest('hex');
-      return { uri: `artifact://t/${sha256}`, sha256, mime: type, bytes: data.length };
-    },
-  };
-  const painting: Asked = {
-    kind: 'generate',
-    with: { makes: 'image' },
-    input: { prompt: 'a mill' },
-    context: { artifacts },
-  };
+  const { aws, kept, written, artifacts, painting, submission, call } = await asyncJobs();
 
   it('writes the input, names it, and fetches the file that comes of it', async () => {
     const endsAt = performance.now() + 10_000_000;
@@ -287,87 +221,6 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     });
   });
 
-  it.each<[string, string]>([
-    ['Received client error (413) from primary with message "too large"', 'BACKEND_REJECTED'],
-    ['Received client error (429) from primary with message "busy"', 'BACKEND_OVERLOADED'],
-    ['Received server error (503) from primary with message "queue is full"', 'BACKEND_OVERLOADED'],
-    ['Received server error (504) from primary with message "upstream"', 'BACKEND_TIMEOUT'],
-    ['Received server error (0) from primary with message "Your invocation timed out"', 'BACKEND_TIMEOUT'],
-    ['Received server error (500) from primary with message "CUDA out of memory"', 'BACKEND_ERROR'],
-    ['', 'BACKEND_ERROR'],
-  ])('a failure %j is %s, with its text', async (text, code) => {
-    aws.held = true;
-    const answer = call();
-    const outcome = expect(answer).rejects.toMatchObject({
-      code,
-      message: expect.stringContaining(`the job failed: ${text}`),
-    });
-    await expect.poll(() => aws.submitted.length, soon).toBe(1);
-    aws.finish(text);
-    await outcome;
-  });
-
-  it.each<[string, string, JsonObject]>([
-    ['an output in another bucket', 's3://another/out', {}],
-    ['an output beside those of the pool', 's3://jobs/outside', { outputs: ['s3://jobs/out'] }],
-    ['an output above them', 's3://jobs/out/../in/zeta', { outputs: ['s3://jobs/out'] }],
-    ['an output at an address of the web', 'https://169.254.169.254/latest', {}],
-  ])('%s is not asked for', async (_, outputsAt, objects) => {
-    aws.outputsAt = outputsAt;
-    await expect(call({ objects })).rejects.toMatchObject({
-      code: 'BACKEND_REJECTED',
-      message: expect.stringContaining('"outputs"'),
-    });
-    expect(aws.lines.filter((line) => line.startsWith('GET'))).toEqual([]);
-  });
-
-  it('outputs are bounded: one that is too large is not read', async () => {
-    aws.refuses = ({ path }) =>
-      path.includes('/out/') ? { headers: { 'content-length': String(65 * 1_024 * 1_024) }, parts: ['x'] } : undefined;
-    await expect(call()).rejects.toMatchObject({
-      code: 'BACKEND_REJECTED',
-      message: expect.stringContaining('longer than 64 MiB'),
-    });
-  });
-
-  it.each<[number, string, string, string]>([
-    [403, 'AccessDenied', 'BACKEND_UNAUTHORIZED', 's3:ListBucket'],
-    [400, 'ExpiredToken', 'BACKEND_UNAUTHORIZED', 'ExpiredToken'],
-    [403, 'InvalidAccessKeyId', 'BACKEND_UNAUTHORIZED', 'InvalidAccessKeyId'],
-    [400, 'AuthorizationHeaderMalformed', 'BACKEND_UNAUTHORIZED', 'AuthorizationHeaderMalformed'],
-    [404, 'NoSuchBucket', 'BACKEND_REJECTED', 'NoSuchBucket'],
-    [301, 'PermanentRedirect', 'BACKEND_REJECTED', 'PermanentRedirect'],
-  ])('%i %s of S3 ends the attempt: %s', async (status, code, expected, text) => {
-    aws.refuses = ({ method }) => (method === 'GET' ? s3Failure(status, code, 'as it is') : undefined);
-    await expect(call()).rejects.toMatchObject({ code: expected, message: expect.stringContaining(text) });
-    expect(aws.submitted).toHaveLength(1);
-  });
-
-  it.each<[number, string, string, object]>([
-    [503, 'SlowDown', 'BACKEND_RATE_LIMITED', { retryAfterMs: 1_000 }],
-    [503, 'ServiceUnavailable', 'BACKEND_UNAVAILABLE', { unsent: true }],
-    [500, 'InternalError', 'BACKEND_ERROR', {}],
-    [400, 'RequestTimeout', 'BACKEND_TIMEOUT', {}],
-  ])('an input that S3 refuses by %i %s is %s: nothing is submitted', async (status, code, expected, details) => {
-    aws.refuses = () => s3Failure(status, code, 'as it is');
-    await expect(call()).rejects.toMatchObject({ code: expected, details: { endpoint: aws.url, ...details } });
-    expect(aws.submitted).toEqual([]);
-  });
-
-  it('a question that S3 throttles is asked again', async () => {
-    let questions = 0;
-    aws.refuses = ({ path }) =>
-      path.includes('/out/') && ++questions < 4 ? s3Failure(503, 'SlowDown', 'Reduce your request rate.') : undefined;
-    expect((await call()).output).toMatchObject({ label: 'yes' });
-    expect(questions).toBe(4);
-  });
-
-  it('a clock that is wrong is corrected by the refusals of both services', async () => {
-    aws.now = () => Date.now() + 3_600_000;
-    expect((await call()).output).toMatchObject({ label: 'yes' });
-    expect(aws.lines.map((line) => line.split(' ')[0])).toEqual(['PUT', 'PUT', 'POST', 'POST', 'GET']);
-  });
-
   it('an unknown endpoint is MODEL_NOT_FOUND', async () => {
     await expect(call({ model: 'other' })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   });
@@ -408,21 +261,5 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     expect(await urls({ inputs: 's3://jobs' }, 'cn-north-1')).toEqual([
       'https://jobs.s3.cn-north-1.amazonaws.com.cn/acme/ID',
     ]);
-  });
-
-  it.each<[string, JsonObject, string]>([
-    ['no place of inputs', { objects: {} }, 'objects.inputs'],
-    ['a place that is none', { objects: { inputs: 'https://jobs.s3.amazonaws.com' } }, 'objects.inputs'],
-    ['a place above its bucket', { objects: { inputs: 's3://jobs/../x' } }, 'objects.inputs'],
-    ['a key of another kind', { credential: 'bearer' }, 'credential'],
-    ['a job besides', { job: { id: '$/body', poll: { path: '/' }, done: { at: '/body', exists: true } } }, 'job'],
-    ['a stream', { response: { stream: { as: 'text' } } }, 'response.stream'],
-    ['a canary', { canary: { input: {} } }, 'canary'],
-    ['a bound that is no number', { headers: { a: { $from: '/call/leftS', most: '1' } } }, 'headers.a.most'],
-  ])('%s is named when the options are read', (_, wrong, field) => {
-    const right = { preset: 'sagemaker-async', values: { region: 'eu-central-1' }, objects: { inputs: 's3://jobs' } };
-    const read = (options: JsonObject) => optionsOf(http, { kind: 'classify', options }, 'options');
-    expect(() => read(right)).not.toThrow();
-    expect(() => read({ ...right, ...wrong })).toThrow(`options.${field}: `);
   });
 });
