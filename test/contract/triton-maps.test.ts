@@ -1,73 +1,24 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Backend, CallContext } from '../../activities/connectors/connector.js';
+import { describe, expect, it, vi } from 'vitest';
+import type { Backend } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
-import { TritonClient } from '../../activities/connectors/triton/index.js';
 import { parseModels } from '../../activities/pools/index.js';
 import { carryOut } from '../../cli/doctor/examine.js';
 import { poolChecks } from '../../cli/doctor/pools-check.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Detection } from '../../pipelines/stages/index.js';
 import { isSlow } from '../support/findings.js';
-import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
-import { loadTestModel, stubOf, type TestModel } from '../support/triton-models.js';
-import { noAudio } from './connector-contract.js';
+import { stubOf } from '../support/triton-models.js';
+import { artifact, context, limit, mappedModels } from './mapped-models.js';
 
-/* Stage kinds served by models whose tensors are not Millrace's, through the tensor map of their pool, on a real Triton. */
-
-const endpoint = address('TRITON_URL');
-const client = new TritonClient(endpoint);
-const limit = () => AbortSignal.timeout(60_000);
-const MODELS: TestModel[] = [
-  'colours',
-  'scaler',
-  'colours-of-files',
-  'streaming-voice',
-  'chapters',
-  'text-generator',
-  'finder',
-];
-const opened: Backend[] = [];
-
-beforeAll(async () => {
-  for (const model of MODELS) await loadTestModel(client, model);
-});
-afterAll(async () => {
-  for (const backend of opened) backend.close();
-  for (const model of MODELS.toReversed()) await client.unload(model, limit());
-  client.close();
-});
-
-/** A backend as a pool of this kind with these options gets it. */
-function pool(
-  kind: string,
-  tensors: JsonObject,
-  options: JsonObject = {},
-  connector = 'triton',
-  url = endpoint,
-): Backend {
-  const found = createConnectors().get(connector);
-  if (!found) throw new Error(`no connector ${connector}`);
-  const backend = found.connect(url, { kind, options: { tensors, ...options } });
-  opened.push(backend);
-  return backend;
-}
+const { endpoint, pool } = mappedModels(['colours', 'scaler', 'colours-of-files', 'finder']);
 
 /** An image of one colour, as a file. */
 const image = (background: string, width = 90, height = 60) =>
   sharp({ create: { width, height, channels: 3, background } })
     .png()
     .toBuffer();
-const artifact = { uri: `artifact://t/${'0'.repeat(64)}`, sha256: '0'.repeat(64), mime: 'image/png', bytes: 1 };
-
-const context = (parts: Partial<CallContext> = {}): CallContext => ({
-  signal: limit(),
-  audio: noAudio,
-  emit: () => undefined,
-  checkpoint: () => undefined,
-  ...parts,
-});
 
 const LABELS = ['red', 'green', 'blue'];
 const COLOURS = {
@@ -292,125 +243,5 @@ describe('a detector', () => {
     expect((await detect({ labels: ['blue'] })).map(({ label }) => label)).toEqual(['blue']);
     expect((await detect({ threshold: 0.85 })).map(({ label }) => label)).toEqual(['red']);
     await backend.probe('finder', 'detect', limit());
-  });
-});
-
-describe('a decoupled voice', () => {
-  const tensors = {
-    inputs: { sentence: { from: 'text' }, speaker: { from: 'voice', optional: true } },
-    outputs: { waveform: { to: 'audio', sampleRate: 24_000 } },
-  };
-  const speak = async (voice?: string) => {
-    const chunks: (string | number)[] = [];
-    const written: { samples: Int16Array; sampleRate: number }[] = [];
-    const audio: CallContext['audio'] = {
-      read: noAudio.read,
-      async write(samples, { sampleRate }) {
-        written.push({ samples, sampleRate });
-        return artifact;
-      },
-    };
-    const text = 'The capital of France is Paris.';
-    const { usage } = await pool('synthesize', tensors).invoke(
-      {
-        kind: 'synthesize',
-        model: 'streaming-voice',
-        with: { ...(voice !== undefined && { voice }) },
-        input: { text },
-      },
-      context({ audio, emit: (chunk) => void chunks.push(chunk) }),
-    );
-    return { chunks, written, usage };
-  };
-
-  it('is heard piece by piece, and whole', async () => {
-    const { chunks, written, usage } = await speak();
-    expect(chunks.length).toBeGreaterThan(3);
-    expect(chunks[0]).toBe(6_000);
-    const [{ samples, sampleRate } = { samples: new Int16Array(), sampleRate: 0 }] = written;
-    expect(sampleRate).toBe(24_000);
-    expect(samples.length).toBe(chunks.reduce((sum: number, part) => sum + Number(part), 0));
-    expect(usage?.audioSeconds).toBeCloseTo(samples.length / 24_000);
-    const loud = await speak('loud');
-    const peak = (of: Int16Array) => of.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-    expect(peak(loud.written[0]?.samples ?? new Int16Array())).toBeGreaterThan(1.5 * peak(samples));
-  });
-});
-
-describe('a model with text_input and text_output, which stands for the vLLM and TensorRT-LLM backends', () => {
-  const backend = () => {
-    const found = createConnectors().get('triton')?.connect(endpoint, { kind: 'chat' });
-    if (!found) throw new Error('no connector');
-    opened.push(found);
-    return found;
-  };
-  const say = async (input: JsonObject, options: JsonObject = {}, parts: Partial<CallContext> = {}) => {
-    const deltas: (string | number)[] = [];
-    const call = { kind: 'chat', model: 'text-generator', with: { maxTokens: 16, temperature: 0, ...options }, input };
-    const { output } = await backend().invoke(call, context({ emit: (delta) => void deltas.push(delta), ...parts }));
-    return { text: output.text, finish: output.finish, deltas };
-  };
-
-  it('streams its words, without the prompt, by its sampling parameters', async () => {
-    expect(await say({ prompt: 'one two three' })).toEqual({
-      text: 'three two one',
-      finish: 'stop',
-      deltas: ['three', ' two', ' one'],
-    });
-    expect((await say({ prompt: 'one two three' }, { maxTokens: 2 })).text).toBe('three two');
-    expect((await say({ prompt: 'one two three' }, { stop: ['one'] })).text).toBe('three two');
-  });
-
-  it('gets a conversation as one text', async () => {
-    const history = [
-      { role: 'user', content: 'a' },
-      { role: 'assistant', content: 'b' },
-    ];
-    const { text } = await say({ prompt: 'c', history }, { system: 'be kind' });
-    expect(text).toBe('Assistant: c User: b Assistant: a User: kind be');
-  });
-
-  it('stops to generate when the run is cancelled', async () => {
-    const cancelled = async () => Number((await say({ prompt: 'cancelled?' })).text);
-    const before = await cancelled();
-    const stop = new AbortController();
-    const words = Array.from({ length: 16 }, (_, i) => `w${i}`).join(' ');
-    // Sixteen seconds: it must not be over when this process sees the first word.
-    const slow = say(
-      { prompt: words },
-      { seed: 1_000 },
-      { signal: stop.signal, emit: () => stop.abort(new Error('enough')) },
-    );
-    await expect(slow).rejects.toThrow('enough');
-    await vi.waitFor(async () => expect(await cancelled()).toBe(before + 1), 60_000);
-  });
-
-  it('answers its canary, and refuses what text alone cannot carry', async () => {
-    await backend().probe('text-generator', 'chat', limit());
-    const tools = [{ name: 'f', description: '', schema: {} }];
-    await expect(say({ prompt: 'x' }, { tools })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
-    await expect(say({ prompt: 'x', images: [artifact] })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
-  });
-});
-
-describe('a recogniser that keeps a sequence', () => {
-  it('gets the windows of a call in one sequence: the first starts it, the last ends it', async () => {
-    const backend = pool('transcribe', {
-      inputs: { pcm: { from: 'audio', sampleRate: 8_000, seconds: 6 } },
-      outputs: { hypothesis: { to: 'text' } },
-    });
-    const audio: CallContext['audio'] = {
-      async *read(_, { sampleRate }) {
-        for (let second = 0; second < 15; second++) yield new Float32Array(sampleRate).fill(0.1);
-      },
-      write: noAudio.write,
-    };
-    const call = { kind: 'transcribe', model: 'chapters', with: {}, input: { audio: artifact } };
-    const heard = () => backend.invoke(call, context({ audio })).then(({ output }) => output.text);
-    // Two calls at once are two sequences.
-    for (const text of await Promise.all([heard(), heard()])) {
-      expect(text).toMatch(/^seconds 1 to \d+ seconds \d+ to \d+ seconds \d+ to 15, the end of 15$/);
-    }
-    await backend.probe('chapters', 'transcribe', limit());
   });
 });

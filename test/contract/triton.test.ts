@@ -121,7 +121,7 @@ connectorContract({
     },
   },
   refused: {
-    // Models of these kinds are in triton-maps.test.ts.
+    // Models of these kinds are in triton-maps.test.ts and triton-streamed-maps.test.ts.
     chat: { call: { model: 'none', with: {}, input: { prompt: 'x' } }, code: 'MODEL_NOT_FOUND' },
     detect: { call: { model: 'none', with: {}, input: { image: { ...spoken } } }, code: 'MODEL_NOT_FOUND' },
   },
