@@ -4,7 +4,6 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { Backend } from '../connectors/connector.js';
 import { CallQueue, type Slot } from './call-queue.js';
 import { Discoverer } from './discovery/index.js';
 import { Endpoint } from './endpoint.js';
@@ -14,7 +13,7 @@ import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { IDENTITY_TIMEOUT_MS, Identity } from './identity.js';
 import { Latencies } from './latencies.js';
-import { MicroBatches, Suspects } from './micro-batch/index.js';
+import { Gathering } from './micro-batch/index.js';
 import { isLoading, Residency } from './model-cache/index.js';
 import type { EndpointConfig, PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
@@ -50,8 +49,7 @@ export class Pool {
   readonly #rateLimit: RateLimit | undefined;
   readonly #latencies = new Latencies();
   readonly #hedgeBudget = new HedgeBudget();
-  readonly #suspects = new Suspects();
-  readonly #gathering = new WeakMap<Endpoint, Backend>();
+  readonly #gathering: Gathering | undefined;
   readonly #identity: Identity;
   readonly #residency: Residency | undefined;
 
@@ -65,8 +63,12 @@ export class Pool {
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#logger = logger;
     this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away), zone);
-    const { connector, model, kind, load } = config;
+    const { connector, model, kind, load, microBatch } = config;
     this.#residency = load && serverOf && new Residency({ name, model, load, serverOf, endpoints: this.#endpoints });
+    if (microBatch && parts.joining) {
+      const sent = (calls: number) => metrics.batchCalls.observe({ model: name }, calls);
+      this.#gathering = new Gathering({ config: microBatch, joining: parts.joining, sent });
+    }
     const off = config.heal === 'off';
     const closing = this.#closing.signal;
     const changed = this.#changed;
@@ -148,7 +150,6 @@ export class Pool {
     const { backendOf, canaryIntervalMs } = this.#parts;
     const server = this.#parts.serverOf?.(config);
     const endpoint = new Endpoint(config, backendOf(config), server);
-    this.#gather(endpoint);
     server?.join(config.concurrency, this.#changed);
     const gone = new AbortController();
     this.#endpoints.push(endpoint);
@@ -166,23 +167,6 @@ export class Pool {
       closing: AbortSignal.any([this.#closing.signal, gone.signal]),
       changed: this.#changed,
     });
-  }
-
-  /** Calls at the endpoint go out together if the pool says so. */
-  #gather(endpoint: Endpoint): void {
-    const { microBatch } = this.#config;
-    const { joining } = this.#parts;
-    if (!microBatch || !joining) return;
-    const { backend } = endpoint;
-    const gathering = new MicroBatches({
-      backend,
-      config: microBatch,
-      joining,
-      suspects: this.#suspects,
-      inFlight: () => (endpoint.full ? endpoint.outstanding : undefined),
-      sent: (calls) => this.#metrics.batchCalls.observe({ model: this.#name }, calls),
-    });
-    this.#gathering.set(endpoint, gathering.client);
   }
 
   #remove(endpoint: Endpoint): void {
@@ -342,7 +326,7 @@ export class Pool {
     const startedAt = performance.now();
     let code = 'ok';
     try {
-      const backend = this.#gathering.get(endpoint) ?? endpoint.backend;
+      const backend = this.#gathering?.at(endpoint) ?? endpoint.backend;
       const result = await work(backend, { model, kind, url, device, ...(isHedge && { hedge: true }) }, signal);
       endpoint.succeeded();
       return result;

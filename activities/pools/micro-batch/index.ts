@@ -1,2 +1,1 @@
-export { MicroBatches } from './micro-batches.js';
-export { Suspects } from './suspects.js';
+export { Gathering } from './gathering.js';

@@ -1,6 +1,7 @@
 import { vi } from 'vitest';
 import type { Backend, Call, CallContext, Joining, Reply } from '../../../../../activities/connectors/connector.js';
-import { MicroBatches, Suspects } from '../../../../../activities/pools/micro-batch/index.js';
+import { MicroBatches } from '../../../../../activities/pools/micro-batch/micro-batches.js';
+import { Suspects } from '../../../../../activities/pools/micro-batch/suspects.js';
 import { MillraceError } from '../../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../../pipelines/json.js';
 import { settle } from '../fakes.js';
