@@ -24,7 +24,7 @@ export function profileOptions(command: Command): Command {
       'input sizes, in the unit of the stage’s kind; for an LLM characters of the prompt',
       asSizes,
     )
-    .option('--variant <name>', 'what tells this way of serving from others, e.g. fp16', 'default')
+    .option('--variant <name>', 'name of this way of serving the model, e.g. fp16', 'default')
     .option('--quality <number>', 'of the answers, from 0 to 1', asShare, 1)
     .option('--memory <model=amount>', 'memory of a model’s weights, e.g. whisper=1.6GiB; repeatable', asPairs, {})
     .option('--audio <file>', 'speech to recognise (WAV); default: the demo’s question')

@@ -2,8 +2,8 @@ import { allSteps, type Graph, graphsOf, type Plan, readsOf, type Step } from '.
 import type { RunContext, StageRecord } from '../pipelines/run/index.js';
 
 /**
- * The stages of a run that has ended which were over for good: the run that goes on takes all that they came to, failures
- * included. Of what is done in a loop or a race nobody knows whether more was to come, unless a step behind it has begun.
+ * The stages of an ended run whose results are final: the run that resumes it takes all of them, failures included. Whether a loop or a race
+ * would have gone on is known only if a step behind it has begun.
  */
 export function endedStages(plan: Plan, rows: readonly StageRecord[]): string[] {
   const byId = new Map(rows.map((row) => [row.stage, row]));
@@ -37,8 +37,8 @@ const hasBegun = (step: Step, rows: Rows): boolean => {
 };
 
 /**
- * What people have decided in a run, for the run that goes on: the same is not asked for twice. A call that an approval of its session
- * covered was decided by nobody: whether that approval still holds is read again.
+ * What people have decided in a run, for the run that resumes it: the same is not asked for twice. A call that an approval of its session
+ * covered has no decision of its own: whether that approval still holds is read again.
  */
 export const decisionsOf = (rows: readonly StageRecord[]): NonNullable<RunContext['decisions']> =>
   Object.fromEntries(

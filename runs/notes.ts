@@ -7,7 +7,7 @@ import { argumentsOf, findRun, type RunReading } from './read.js';
 export async function notesOf(deps: RunReading, id: string, caller: Caller): Promise<JsonObject | undefined> {
   const { temporal } = deps;
   const { description, accepted } = await findRun(deps, id, caller);
-  // Until a worker has started it, nobody can have been given the run's notes back.
+  // Before a worker has started the run, its notes cannot be read.
   if (accepted) return undefined;
   // A run that has continued in a new history has its notes in the first one.
   const first = description.raw.workflowExecutionInfo?.firstRunId || description.runId;

@@ -66,7 +66,7 @@ export class Labels {
             cached: { question: candidate.entry.text, answer: cached },
             fresh: { question: key, answer: fresh },
           };
-          // Behind everything that somebody waits for.
+          // The label is not urgent: calls that a run waits for come first.
           return judgeFor?.(model).isSame(pair, signal, { tenant, priority: 'batch' });
         },
       });

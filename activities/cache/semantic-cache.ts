@@ -315,7 +315,7 @@ export class SemanticCache {
         return true;
       }
       if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
-        // The first turn with this history: most conversations are nobody else's.
+        // The first turn with this history. Most conversations have a history that no other one has, and would be stored for nothing.
         await this.#entries.release(at, lease.owner);
         return true;
       }

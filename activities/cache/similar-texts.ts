@@ -15,7 +15,7 @@ const SAMPLE = 5;
 
 /**
  * Limit of a set's elements, beside the tenant's budget, which removes answers of little value long before. At 384
- * dimensions 200 000 take about 220 MB. Beyond it the one is removed, of a sample, that nobody has looked at for the
+ * dimensions 200 000 take about 220 MB. Beyond it the text of a sample is removed that has not been found for the
  * longest time (as Redis' own LRU does). Its answer is still found by exact text until it expires.
  */
 const MAX_ELEMENTS = 200_000;

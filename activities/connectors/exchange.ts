@@ -100,7 +100,7 @@ async function readTail(reader: ReadableStreamDefaultReader<Uint8Array>, tailMs:
     }
     stop();
   } catch {
-    // The connection is lost: nobody reads from it.
+    // The connection is lost, and is not used any more.
   } finally {
     clearTimeout(timer);
   }

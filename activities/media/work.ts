@@ -37,7 +37,7 @@ export const mediaWork =
   async (request, context) => {
     const { with: options, tenant } = request;
     const work = String(options.work) as MediaWork;
-    if (!Object.hasOwn(MEDIA_WORK, work)) throw wrong('work', `"${work}" is no work on media that this worker knows`);
+    if (!Object.hasOwn(MEDIA_WORK, work)) throw wrong('work', `"${work}" is no work on media of this release`);
     const parsed = MEDIA_WORK[work].input.safeParse(request.input);
     if (!parsed.success) {
       const { issues } = parsed.error;

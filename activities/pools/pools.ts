@@ -51,8 +51,8 @@ export class Pools {
   }
 
   /**
-   * Takes a changed models file: pools are added, removed and replaced; where only endpoints have changed, the pool and
-   * what it knows of the others stay. Calls in flight end where they are. Throws `INVALID_SETTING` before anything has
+   * Takes a changed models file: pools are added, removed and replaced; where only endpoints have changed, the pool stays, with
+   * the measurements of its other endpoints. Calls in flight end where they are. Throws `INVALID_SETTING` before anything has
    * changed.
    */
   reload(models: ModelsConfig): void {

@@ -4,7 +4,7 @@ import type { Permission } from './permissions.js';
 /** The scope, or role, that gives a token a permission. */
 export const scopeOf = (permission: Permission): string => `millrace:${permission}`;
 
-/** The request has a token that authenticates nobody. */
+/** The request has a token that is not accepted. */
 export class InvalidTokenError extends MillraceError {
   /** @param why what the token is or does, such as `has expired` */
   constructor(why: string) {

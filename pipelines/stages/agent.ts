@@ -280,7 +280,7 @@ export const agent = <Data = never>(
 const HANDOFF_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 const MAIN = 'main';
 
-/** Throws `INVALID_PIPELINE` for names that are no names, are taken, or are of nobody. */
+/** Throws `INVALID_PIPELINE` for names that are malformed, that two agents have, or that no agent has. */
 function teamOf(
   main: Pick<AgentHandoff, 'instructions' | 'tools'>,
   handoffs: readonly AgentHandoff[],

@@ -68,7 +68,7 @@ export class RunSlots {
       this.#warnings.warn(
         'slots',
         { err: error },
-        'Redis is away: each gateway limits the runs that it knows of itself',
+        'Redis cannot be reached: until it can, each gateway counts only the runs that it has started',
       );
       return await this.#takeHere(owner, most, run);
     }

@@ -279,5 +279,5 @@ const full = (name: ChannelName): MillraceError =>
 export const lost = (name: ChannelName): MillraceError =>
   new MillraceError(
     'STREAM_LOST',
-    `${called(name)}: the state store has lost entries, and nobody can store them again`,
+    `${called(name)}: the state store has lost entries, which cannot be stored again`,
   );

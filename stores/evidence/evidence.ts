@@ -4,7 +4,7 @@ import { ALPHA, type Counts, lowerBound, upperBound } from './bound.js';
 import { drifted, LIMIT } from './drift.js';
 import { STEPS, type Verdict, verdictOf } from './threshold.js';
 
-/** Labels are kept so long after the last one; a stage that nobody asks any more closes. */
+/** How long labels are kept after the last one, in milliseconds. Without labels a stage serves no hits of its verifier any more. */
 const KEPT_MS = 90 * 86_400_000;
 
 /** A stage's semantic cache, as its hits are judged together. */

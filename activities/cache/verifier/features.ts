@@ -4,7 +4,7 @@ import type { Token } from '../lexical/tokens.js';
 import { ARTICLES, BE, DO, FUNCTION_WORDS, HAVE, MODALS, PREPOSITIONS, PRONOUNS, WH } from '../lexical/words.js';
 import { SYNONYM_GROUPS, soundAlike } from './synonyms.js';
 
-/** What a verifier knows of two texts whose difference is soft, in the order of `featuresOf`. */
+/** The features of two texts whose difference is soft, in the order of `featuresOf`. */
 export const FEATURES = [
   'similarity',
   'onlyLeft',

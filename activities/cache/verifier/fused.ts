@@ -2,8 +2,8 @@
 export const FUSION = 1;
 
 /**
- * Neither of the two is believed to be surer than this. A no is believed further than a yes, so that the surest yes of one
- * does not lift the surest no of the other to a score that may be served.
+ * Bounds of the two probabilities. The bound of a no is further out than that of a yes, so that the surest yes of one does not
+ * lift the surest no of the other to a score that may be served.
  */
 const [SUREST_NO, SUREST_YES] = [0.005, 0.99];
 

@@ -189,7 +189,7 @@ export class A2aBackend implements Backend {
     }
   }
 
-  /** Without waiting: the call has ended. An agent that cannot be told finishes the task in vain. */
+  /** Does not wait for the agent, because the call has ended. If the agent is not reached, it finishes the task, and the result is not used. */
   #cancel(agent: RemoteAgent, id: string): void {
     this.#rpc(agent, 'cancel', { id }, AbortSignal.timeout(CANCEL_MS)).catch(() => undefined);
   }

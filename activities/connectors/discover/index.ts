@@ -112,8 +112,8 @@ function found(
         ? []
         : [
             key === undefined
-              ? 'the server wants a key that it did not get: add "apiKey": { "env": … }'
-              : 'the server refuses the key that it got',
+              ? 'the server requires a key, and none was sent: add "apiKey": { "env": … }'
+              : 'the server refuses the key that was sent',
           ]),
     ],
   };

@@ -130,7 +130,7 @@ async function question(
   return { scope: await whole({ ...api, errors: [] }, response, signal), headers: response.headers };
 }
 
-/** Without waiting: the call has ended. A server that cannot be told finishes the job in vain. */
+/** Does not wait for the server, because the call has ended. If the server is not reached, it finishes the job, and the result is not used. */
 function cancel({ scope, sender, transport }: DescribedCall, template: RequestTemplate, job: Json): void {
   const tell = async () => {
     const sent = await requestBy(template, { ...scope, job }, sender);

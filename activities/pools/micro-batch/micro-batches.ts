@@ -27,7 +27,7 @@ const ITS_SERVERS: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_UNAUTHORIZED',
   'MODEL_NOT_FOUND',
 ]);
-/** Of these, those after which nobody knows what the server has made of the batch, or what the batch of the server. */
+/** Of these, those after which it is unknown whether the server has run the batch, or whether the batch has broken the server. */
 const LOST: ReadonlySet<ErrorCode> = new Set(['BACKEND_UNAVAILABLE', 'BACKEND_TIMEOUT', 'BACKEND_BROKEN']);
 
 interface Group {

@@ -42,7 +42,7 @@ export class Loader {
 
   /**
    * Loads a model, in place of idle ones if there is no room. Rejects with `MODEL_NOT_LOADED` if the server cannot load it, with
-   * `BACKEND_OVERLOADED` if too much memory is in use, and with `BACKEND_UNAVAILABLE` if the server is away or somebody else takes long.
+   * `BACKEND_OVERLOADED` if too much memory is in use, and with `BACKEND_UNAVAILABLE` if the server is away or another client’s load takes long.
    * @param hint no call waits for it: others may have it unloaded at once
    */
   load(model: string, hint = false): Promise<void> {

@@ -32,7 +32,7 @@ export interface Ground {
 
 /**
  * - `ready`: it is loaded
- * - `wait`: somebody loads or unloads it
+ * - `wait`: a worker or another client loads or unloads it
  * - `full`: too much of the memory is in use
  * - `load`: these are to be unloaded first
  */

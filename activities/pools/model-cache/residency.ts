@@ -204,7 +204,7 @@ export class Residency {
       return await work();
     } catch (error) {
       if (!isMissing(error)) throw error;
-      // Restarted, or unloaded by somebody else: no model has received the call.
+      // The server has restarted, or another client has unloaded the model: no model has received the call.
       const state = await limited(ANSWER_MS, signal, () => server.missed(model)).catch(() => 'unknown' as const);
       if (state === 'ready' || state === 'unknown') throw error;
       void server.load(model).catch(() => undefined);

@@ -12,7 +12,7 @@ import { Upkeep } from './upkeep.js';
 
 /** Interval of renewals, while models are in use. */
 const RENEW_MS = 1_000;
-/** So long what was refused, or what the server has, is believed. */
+/** How long a refusal, or what the server has said of its models, is reused, in milliseconds. */
 const BELIEVED_MS = 250;
 
 export interface ServerModelsParts {
@@ -39,7 +39,7 @@ interface Own {
   uncounted: number;
   /** The store has a lease of this worker. */
   leased: boolean;
-  /** It is believed to be loaded. */
+  /** It was loaded when the store was last asked. */
   loaded: boolean;
   asking: Promise<Entrance> | undefined;
   /** The lease is being given up. */

@@ -20,7 +20,7 @@ const PAUSE_MS = { first: 10_000, longest: 300_000 };
 
 /**
  * All scripts have two keys: a hash of the server's models, and a hash of leases, `<worker> <model>` to its end. A model is JSON:
- * `bytes`, `uses`, `at`, `clock`, `loadMs`, `present` (it was loaded when somebody last looked), `wanted` (until), `op` (a load or unload:
+ * `bytes`, `uses`, `at`, `clock`, `loadMs`, `present` (it was loaded at the last look at the server), `wanted` (until), `op` (a load or unload:
  * `kind`, `by`, `ends`, and `hint` while no call waits for it) and `failed` (`ends`, `pauseMs`, `message`). `gen` changes with every load and unload that begins or ends.
  */
 const PRELUDE = `

@@ -10,7 +10,7 @@ const BESIDE_BYTES = 4_096;
 type Called = ReturnType<QuickJSContext['callFunction']>;
 
 /**
- * The prelude's functions in a context. The code may have changed what they use, so nothing that they return is believed: lengths are
+ * The prelude's functions in a context. The code may have changed what they use, so that their results prove nothing: lengths are
  * read from the values themselves, before anything is copied out.
  */
 export class Guest {

@@ -54,7 +54,7 @@ export class QuickJsSandbox implements Sandbox {
         stackSizeMb: STACK_MEBIBYTES,
       },
     });
-    // What it prints is nothing of the code's, and would be kept until somebody reads it.
+    // What the thread prints does not come from the code. Unread, it would stay in memory.
     thread.stdout.resume();
     thread.stderr.resume();
     this.#threads.add(thread);

@@ -69,7 +69,7 @@ export function googleAuthorizer(
     const now = clock();
     if (held && now < held.until - Math.min(AHEAD, (held.until - held.since) / 2)) return held;
     if (!held || now >= held.until) return until(renewed(), signal);
-    // A token server that is down, or does not answer, harms nobody while the old token is good.
+    // While the old token is valid, a token server that is down or does not answer has no effect on calls.
     if (now - failedAt >= PAUSE) renewed().catch(() => undefined);
     return held;
   }

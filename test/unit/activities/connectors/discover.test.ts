@@ -104,8 +104,8 @@ describe('servers by their answers', () => {
     server.answer = (response) => void response.writeHead(400).end('{"type":"InvalidKeyException"}');
     const notes = async (key?: string) =>
       (await discover(server.url, { signal: signal(), ...(key && { key }) }))?.notes.join('\n');
-    expect(await notes()).toContain('wants a key that it did not get: add "apiKey"');
-    expect(await notes('wrong')).toContain('refuses the key that it got');
+    expect(await notes()).toContain('requires a key, and none was sent: add "apiKey"');
+    expect(await notes('wrong')).toContain('refuses the key that was sent');
     answers(listed('vllm', 'a'));
     expect(await notes('right')).toBe('');
   });
