@@ -1,4 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { CacheVerifier } from '../../pipelines/plan/index.js';
 import { limited } from '../../runtime/limited.js';
@@ -219,7 +220,7 @@ export class Entailments {
   #remember(pair: string, score: number): void {
     this.#known.delete(pair);
     this.#known.set(pair, score);
-    if (this.#known.size > MOST_KNOWN) for (const oldest of this.#known.keys()) return void this.#known.delete(oldest);
+    keepNewest(this.#known, MOST_KNOWN);
   }
 
   #callsOf({ tenant }: CacheRequest, pool: string): Calls {

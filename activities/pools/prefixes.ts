@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 
 /** Characters of a block: about 32 tokens, two blocks of vLLM's cache. */
 export const BLOCK_CHARACTERS = 128;
@@ -49,10 +50,7 @@ export class KnownPrefixes {
       this.#blocks.delete(block);
       this.#blocks.add(block);
     }
-    for (const block of this.#blocks) {
-      if (this.#blocks.size <= this.#most) break;
-      this.#blocks.delete(block);
-    }
+    keepNewest(this.#blocks, this.#most);
   }
 
   clear(): void {

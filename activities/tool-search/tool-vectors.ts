@@ -1,3 +1,4 @@
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { EmbedCaller, Embedder } from '../cache/index.js';
 
@@ -52,10 +53,7 @@ export class ToolVectors {
     made.catch(() => {
       if (this.#kept.get(key) === made) this.#kept.delete(key);
     });
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= MOST) break;
-      this.#kept.delete(oldest);
-    }
+    keepNewest(this.#kept, MOST);
     return made;
   }
 }

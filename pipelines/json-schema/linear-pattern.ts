@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { messageOf } from '../errors.js';
+import { keepNewest } from '../keep-newest.js';
 import { type Alternative, alternativesOf, withoutNeedlessEscapes } from './pattern-syntax.js';
 
 /** An invalid pattern, or one that cannot be matched in linear time; the message says why. */
@@ -66,8 +67,7 @@ function engineFor({ translated }: Alternative): Engine {
   engines.delete(translated);
   const engine = known ?? { compiled: compiled(translated), kept: 0 };
   engines.set(translated, engine);
-  const [oldest] = engines.keys();
-  if (engines.size > MOST_ENGINES && oldest !== undefined) engines.delete(oldest);
+  keepNewest(engines, MOST_ENGINES);
   return engine;
 }
 

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
@@ -86,8 +87,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {
       this.#gaps.set(root, (this.#gaps.get(root) ?? 0) + gaps + 1);
-      const [oldest] = this.#gaps.keys();
-      if (this.#gaps.size > MOST_GAPS && oldest !== undefined) this.#gaps.delete(oldest);
+      keepNewest(this.#gaps, MOST_GAPS);
       onGap(error);
     }
   }

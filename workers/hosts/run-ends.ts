@@ -1,4 +1,5 @@
 import type { InjectedSinks } from '@temporalio/worker';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { splitRun } from '../../pipelines/run/index.js';
 import { boundedLabel } from '../../telemetry/bounded-label.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -23,8 +24,7 @@ export function runSinks({ runs, runSeconds }: Pick<Metrics, 'runs' | 'runSecond
         fn({ workflowId, runId, workflowType }, status, startedAt) {
           if (splitRun(workflowId).inside !== '' || counted.has(runId)) return;
           counted.add(runId);
-          const [oldest] = counted;
-          if (counted.size > MOST_REMEMBERED && oldest !== undefined) counted.delete(oldest);
+          keepNewest(counted, MOST_REMEMBERED);
           const labels = { pipeline: labelOf(workflowType), status };
           runs.inc(labels);
           // By the clocks of two machines: the start is by Temporal's.

@@ -1,4 +1,5 @@
 import type { InjectedSinks } from '@temporalio/worker';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import type { SegmentSinks } from '../../workflows/segment-turns.js';
 
@@ -50,8 +51,7 @@ export const segmentSinks: InjectedSinks<SegmentSinks> = {
         const found = running.get(key);
         if (found) return found.abort(givenUp());
         abandoned.add(key);
-        const [oldest] = abandoned;
-        if (abandoned.size > MOST_ABANDONED && oldest !== undefined) abandoned.delete(oldest);
+        keepNewest(abandoned, MOST_ABANDONED);
       },
       // A worker that replays the workflow starts segments again that had not ended; abandoned ones must abort at once.
       callDuringReplay: true,

@@ -1,3 +1,5 @@
+import { keepNewest } from '../../../pipelines/keep-newest.js';
+
 /** Calls that a batch was lost with. One of them may be the reason, so each is repeated alone. */
 export class Suspects {
   readonly #keys = new Set<string>();
@@ -12,7 +14,7 @@ export class Suspects {
     if (key === undefined) return;
     this.#keys.delete(key);
     this.#keys.add(key);
-    if (this.#keys.size > this.#most) for (const oldest of this.#keys.keys()) return void this.#keys.delete(oldest);
+    keepNewest(this.#keys, this.#most);
   }
 
   has(key: string | undefined): boolean {
