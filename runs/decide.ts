@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import {
-  isGrpcServiceError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
@@ -11,7 +10,7 @@ import { canonicalJson, type Json } from '../pipelines/json.js';
 import { DECIDE_UPDATE, type GivenDecision, type Wait } from '../pipelines/run/index.js';
 import { hasEnded } from './cancel.js';
 import type { RunDeps } from './deps.js';
-import { fromTemporal } from './orchestrator.js';
+import { fromTemporal, grpcErrorIn } from './orchestrator.js';
 import { childrenOf, MOST_CHILDREN, prefixOf, type Within, waitingIn } from './waiting.js';
 
 /** Longest wait for a run to accept a decision, in milliseconds: a segment that runs in parallel delays it by up to 2.4 s. */
@@ -101,11 +100,10 @@ function refusalOf(error: unknown): MillraceError | undefined {
 }
 
 function failureOf(error: unknown, workflowId: string): MillraceError {
-  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   const unknown =
     error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
     error instanceof WorkflowUpdateFailedError ||
-    (isGrpcServiceError(cause) && cause.code === ABORTED);
+    grpcErrorIn(error)?.code === ABORTED;
   const known = fromTemporal(error, workflowId);
   if (!unknown && known.code !== 'ORCHESTRATOR_UNAVAILABLE') return known;
   const message =

@@ -1,9 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { isGrpcServiceError } from '@temporalio/client';
 import { Gauge } from 'prom-client';
 import type { RunParts } from './deps.js';
 import type { RunDocument } from './document.js';
-import { TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { grpcErrorIn, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type EndingRun, outcomeOf, type RunEnd, type RunOutcome } from './outcome.js';
 import { readRun } from './read.js';
 
@@ -204,6 +203,5 @@ export class RunEnds {
 
 /** `RESOURCE_EXHAUSTED`: Temporal rejects the call for now; it can be retried. */
 function isFull(error: unknown): boolean {
-  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
-  return isGrpcServiceError(cause) && cause.code === 8;
+  return grpcErrorIn(error)?.code === 8;
 }

@@ -10,16 +10,22 @@ const PASSING = new Set([
   1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */,
 ]);
 
+/** The error of gRPC that an error of Temporal's client is, or has as its cause; undefined if there is none. */
+export function grpcErrorIn(error: unknown): (Error & { readonly code: number }) | undefined {
+  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  return isGrpcServiceError(cause) ? cause : undefined;
+}
+
 /** Maps an error of Temporal's client to the error table. `runId` is named if the run is not found. */
 export function fromTemporal(error: unknown, runId: string): MillraceError {
   if (error instanceof MillraceError) return error;
   if (error instanceof WorkflowNotFoundError) return runNotFound(runId);
-  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  const cause = grpcErrorIn(error);
   const passing = isGrpcDeadlineError(error) || isGrpcCancelledError(error);
-  if (passing || (isGrpcServiceError(cause) && PASSING.has(cause.code))) {
+  if (passing || (cause && PASSING.has(cause.code))) {
     return new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not answer; try again', {}, { cause: error });
   }
-  return new MillraceError('INTERNAL', `Temporal: ${messageOf(cause)}`, {}, { cause: error });
+  return new MillraceError('INTERNAL', `Temporal: ${messageOf(cause ?? error)}`, {}, { cause: error });
 }
 
 export const runNotFound = (runId: string): MillraceError => {

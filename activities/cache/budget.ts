@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { keySegment, script } from '../../stores/redis/index.js';
+import { cachePrefix, keySegment, script } from '../../stores/redis/index.js';
 import { chunks } from './chunks.js';
 
 /**
@@ -261,7 +261,7 @@ export class Budget {
     else pipeline.zrem(TENANTS, tenant);
     for (const member of gone) {
       const [partition, id] = partsOf(member);
-      const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
+      const prefix = cachePrefix(tenant, partition);
       pipeline.unlink(`${prefix}:entry:${id}`, `${prefix}:vector:${id}`);
       pipeline.call('VREM', `${prefix}:vectors`, id);
     }

@@ -2,7 +2,7 @@ import { isArtifact } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import type { CacheAgreement, CacheVerifier, Priority } from '../../pipelines/plan/index.js';
-import { keySegment } from '../../stores/redis/index.js';
+import { cachePrefix } from '../../stores/redis/index.js';
 import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
@@ -149,7 +149,7 @@ function contentOf(value: Json): Json {
 }
 
 function keysIn(tenant: string, partition: string, id: string): CacheKeys {
-  const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
+  const prefix = cachePrefix(tenant, partition);
   const entryOf = (other: string) => `${prefix}:entry:${other}`;
   return {
     id,

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { checked } from '../openai/body.js';
 import { toolOf } from '../openai/chat-request.js';
-import type { Conversation, Parameter } from '../openai/conversation.js';
+import { type Conversation, givenParameters, type Parameter } from '../openai/conversation.js';
 import { message, textOf, texts, turnsOf } from './blocks.js';
 
 const body = z.object({
@@ -70,10 +70,10 @@ export function readMessagesRequest(given: Json): MessagesRequest {
   };
 }
 
-function parametersOf(request: z.output<typeof body>): Parameter[] {
+function parametersOf(request: z.output<typeof body>): readonly Parameter[] {
   const { tools, tool_choice: choice, output_config: config } = request;
   const format = config?.format;
-  const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
+  return givenParameters([
     // The protocol requires it, so a pipeline without this field gets requests that have it.
     { param: 'max_tokens', name: 'max_tokens', value: request.max_tokens, neutral: true },
     { param: 'temperature', name: 'temperature', value: request.temperature, neutral: request.temperature === 1 },
@@ -104,8 +104,7 @@ function parametersOf(request: z.output<typeof body>): Parameter[] {
       name: 'response_format',
       value: format && { schema: format.schema, strict: true },
     },
-  ];
-  return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
+  ]);
 }
 
 const choiceOf = (choice: NonNullable<z.output<typeof body>['tool_choice']>) =>

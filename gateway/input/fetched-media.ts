@@ -1,4 +1,5 @@
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { fetchCause } from '../../runtime/fetch-cause.js';
 import { tooLarge } from './upload.js';
 
 /** Longest time for a file, its redirects included, and for all of a request: clients wait for them. */
@@ -58,7 +59,7 @@ export async function* fetchedMedia(
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     const limit = within.aborted ? `${FETCH_ALL_MS / 1_000} s for all media` : `${FETCH_MS / 1_000} s`;
-    const why = signal.aborted ? `the file was not complete within ${limit}` : causeOf(error);
+    const why = signal.aborted ? `the file was not complete within ${limit}` : fetchCause(error);
     throw unusable(address, why);
   }
 }
@@ -86,7 +87,3 @@ function unusable(address: string, why: string): MillraceError {
   const { origin, pathname } = new URL(address);
   return new MillraceError('INVALID_MEDIA', `${origin}${pathname} cannot be fetched: ${why}`);
 }
-
-/** `fetch` says only that it failed; what failed is the cause. */
-const causeOf = (error: unknown): string =>
-  messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error);

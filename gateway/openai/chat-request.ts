@@ -5,7 +5,7 @@ import { type ChatMessage, speakerName } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import { MOST_CHOICES } from './choices.js';
-import type { Conversation, Parameter, Turn } from './conversation.js';
+import { type Conversation, givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { contentOf, type SentPart } from './sent-parts.js';
@@ -275,7 +275,7 @@ export function argumentsOf(text: string, param: string): JsonObject {
   throw invalidParam(param, 'is not a JSON object');
 }
 
-function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
+function parametersOf(request: z.output<typeof chatBody>): readonly Parameter[] {
   const { response_format, stop } = request;
   const { tools, choice } = chosen(
     request.tools?.map((tool) => toolOf(tool.type === 'custom' ? functionOf(tool.custom) : tool.function)),
@@ -284,7 +284,7 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
   if (request.top_logprobs && !request.logprobs) throw invalidParam('top_logprobs', 'requires "logprobs": true');
   if (request.max_tokens && request.max_completion_tokens)
     throw invalidParam('max_tokens', 'is the older name of max_completion_tokens; give one of them');
-  const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
+  return givenParameters([
     ...(['temperature', 'seed', 'max_tokens', 'reasoning_effort', 'verbosity'] as const).map((name) => ({
       param: name,
       name,
@@ -327,8 +327,7 @@ function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
       name: 'response_format',
       value: formatOf(response_format),
     },
-  ];
-  return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
+  ]);
 }
 
 interface GivenTool {

@@ -30,6 +30,11 @@ export interface Parameter {
   readonly neutral?: boolean;
 }
 
+/** The parameters that a request has, of those that it may have. */
+export const givenParameters = (
+  all: readonly (Omit<Parameter, 'value'> & { readonly value: unknown })[],
+): readonly Parameter[] => all.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
+
 /** The request to a model, common to OpenAI's chat completions and responses. */
 export interface Conversation {
   /** The request's name of the messages. */

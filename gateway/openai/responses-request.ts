@@ -4,7 +4,7 @@ import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
-import type { Parameter, Turn } from './conversation.js';
+import { givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { LOGPROBS } from './logprobs-body.js';
@@ -316,11 +316,11 @@ type Content = string | readonly { readonly type: string; readonly text?: string
 const textOf = (content: Content): string =>
   typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
 
-function parametersOf(request: Body): Parameter[] {
+function parametersOf(request: Body): readonly Parameter[] {
   const { parallel_tool_calls, text, temperature, top_p, max_output_tokens, reasoning } = request;
   const offered = request.tools?.map((tool) => toolOf(tool.type === 'custom' ? functionOf(tool) : tool));
   const { tools, choice } = chosen(offered, request.tool_choice);
-  const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
+  return givenParameters([
     { param: 'temperature', name: 'temperature', value: temperature },
     { param: 'top_p', name: 'top_p', value: top_p, neutral: top_p === 1 },
     { param: 'max_output_tokens', name: 'max_tokens', value: max_output_tokens },
@@ -342,8 +342,7 @@ function parametersOf(request: Body): Parameter[] {
     { param: 'reasoning', name: 'reasoning_effort', value: reasoning?.effort },
     { param: 'user', name: 'user', value: request.user, neutral: true },
     { param: 'include', name: LOGPROBS, value: logprobsWanted(request) },
-  ];
-  return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
+  ]);
 }
 
 function formatOf(format: NonNullable<Body['text']>['format']) {

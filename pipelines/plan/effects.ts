@@ -1,29 +1,20 @@
 import { changesElsewhere, type OfKind, traitsOf } from '../stages/traits.js';
 import { agentOf, type ToolPlan } from './agent.js';
 import { SAFE_METHODS } from './exact.js';
-import { type Alternative, allSteps, type Graph, isStage, type Step } from './plan.js';
-
-const known = new WeakMap<Graph, boolean>();
+import { perGraph } from './per-graph.js';
+import { type Alternative, allSteps, callsOf, type Graph, isStage, type Step } from './plan.js';
 
 /**
  * Whether running a graph has effects elsewhere that are the purpose of a call: a function, a request that is not safe,
  * a tool, a child run with one of these, the memory of a session or of a user. Calls of models have none, and effects that only the
  * server knows do not count.
  */
-export function hasEffects(graph: Graph): boolean {
-  const before = known.get(graph);
-  if (before !== undefined) return before;
-  const found = [...allSteps(graph)].some(stepHasEffects);
-  known.set(graph, found);
-  return found;
-}
+export const hasEffects: (graph: Graph) => boolean = perGraph((graph) => [...allSteps(graph)].some(stepHasEffects));
 
 function stepHasEffects(step: Step): boolean {
   if (step.kind === 'pipeline' && 'plan' in step) return step.run === 'child' && hasEffects(step.plan);
   if (!isStage(step)) return false;
-  const { fallback = [], degrade = [] } = step;
-  const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
-  return [step, ...others].some(callHasEffects);
+  return callsOf(step).some(callHasEffects);
 }
 
 function callHasEffects(call: Alternative): boolean {

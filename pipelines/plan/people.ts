@@ -1,24 +1,15 @@
 import { agentOf } from './agent.js';
-import { allSteps, type Graph, isStage, type Step } from './plan.js';
-
-const known = new WeakMap<Graph, boolean>();
+import { perGraph } from './per-graph.js';
+import { allSteps, callsOf, type Graph, isStage, type Step } from './plan.js';
 
 /** Whether a run of a graph, or one of its child runs, may wait for a person's decision. */
-export function asksPeople(graph: Graph): boolean {
-  const before = known.get(graph);
-  if (before !== undefined) return before;
-  const found = [...allSteps(graph)].some(stepAsks);
-  known.set(graph, found);
-  return found;
-}
+export const asksPeople: (graph: Graph) => boolean = perGraph((graph) => [...allSteps(graph)].some(stepAsks));
 
 function stepAsks(step: Step): boolean {
   if (step.kind === 'pipeline' && 'plan' in step) return step.run === 'child' && asksPeople(step.plan);
   if (!isStage(step)) return false;
   if (step.kind === 'approve') return true;
-  const { fallback = [], degrade = [] } = step;
-  const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
-  return [step, ...others].some((call) => {
+  return callsOf(step).some((call) => {
     if (call.kind !== 'agent') return false;
     const { tools, servers = [] } = agentOf(call);
     const asked = tools.some(

@@ -99,6 +99,12 @@ export function serveAs({ codeVersion: _, effects: __, ...stage }: StagePlan, by
   return { ...stage, ...servedAs(by) };
 }
 
+/** The calls that a stage may make: its own, and those of its fallbacks and of its degradation. */
+export function callsOf(stage: StagePlan): readonly Alternative[] {
+  const { fallback = [], degrade = [] } = stage;
+  return [stage, ...[...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object')];
+}
+
 export interface DegradePlan {
   readonly belowMs: number;
   /** `cached`: a cached answer; without one the next tighter rung applies. */

@@ -1,4 +1,5 @@
 import { traitsOf } from '../stages/traits.js';
+import { perGraph } from './per-graph.js';
 import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 import { readsOf } from './reads.js';
 
@@ -18,13 +19,7 @@ export function isInline(step: Step): boolean {
  * longer. A step joins if everything it reads from outside the segment is available when the segment starts, and if no
  * step of the segment is read by a queued step, which waits for the whole segment.
  */
-export function groupsOf(graph: Graph): readonly (readonly Step[])[] {
-  const before = known.get(graph);
-  if (before) return before;
-  const groups = group(graph.stages);
-  known.set(graph, groups);
-  return groups;
-}
+export const groupsOf: (graph: Graph) => readonly (readonly Step[])[] = perGraph(({ stages }) => group(stages));
 
 const OUTSIDE: ReadonlySet<string | undefined> = new Set(['interpreter', 'temporal']);
 
@@ -33,8 +28,6 @@ export function isOneSegment(graph: Graph): boolean {
   const [first, ...others] = groupsOf(graph);
   return first !== undefined && others.length === 0 && first.every(isInline);
 }
-
-const known = new WeakMap<Graph, readonly (readonly Step[])[]>();
 
 function group(steps: readonly Step[]): readonly (readonly Step[])[] {
   const groups: Step[][] = [];

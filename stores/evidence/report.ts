@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isJsonObject } from '../../pipelines/json.js';
 import type { CachedBy } from '../../pipelines/run/index.js';
-import { keySegment } from '../redis/index.js';
+import { cachePrefix, keySegment } from '../redis/index.js';
 import { Evidence } from './evidence.js';
 import { stepOf } from './threshold.js';
 
@@ -16,7 +16,7 @@ import { stepOf } from './threshold.js';
 export async function reportWrong(redis: Redis, tenant: string, { entry, tier, score }: CachedBy): Promise<boolean> {
   const [, partition, id] = /^([0-9a-f]{64}):([0-9a-f]{32})$/.exec(entry) ?? [];
   if (partition === undefined || id === undefined) return false;
-  const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
+  const prefix = cachePrefix(tenant, partition);
   const key = `${prefix}:entry:${id}`;
   const judged = judgedIn(await redis.get(key));
   // Texts that share the answer point to this one.

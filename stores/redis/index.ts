@@ -1,5 +1,6 @@
 /** Connections to Redis, scripts, vector sets, checks of a store's configuration, and classification of its errors. */
 
+export { cachePrefix } from './cache-prefix.js';
 export { keySegment } from './key-segment.js';
 export { reachedFor } from './reached.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';

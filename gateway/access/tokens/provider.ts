@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { z } from 'zod';
-import { MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { fetchCause } from '../../../runtime/fetch-cause.js';
 import { limited } from '../../../runtime/limited.js';
 import { isConfidential } from '../../../runtime/loopback.js';
 
@@ -30,7 +31,7 @@ export async function readProviderKeys(issuer: string, signal: AbortSignal): Pro
       return (await documentAt(address, keySet, within)) as unknown as JSONWebKeySet;
     });
   } catch (error) {
-    throw error instanceof MillraceError ? error : unreadable(causeOf(error));
+    throw error instanceof MillraceError ? error : unreadable(fetchCause(error));
   }
 }
 
@@ -63,9 +64,5 @@ function jsonOf(text: string): unknown {
     return undefined;
   }
 }
-
-/** `fetch` says only that it failed; what failed is the cause. */
-const causeOf = (error: unknown): string =>
-  messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error);
 
 const unreadable = (why: string) => new MillraceError('ISSUER_UNAVAILABLE', why);

@@ -1,0 +1,5 @@
+import { keySegment } from './key-segment.js';
+
+/** What the keys of a cache begin with: of a partition of a tenant's answers, with their vectors. */
+export const cachePrefix = (tenant: string, partition: string): string =>
+  `millrace:cache:{${keySegment(tenant)}:${partition}}`;
