@@ -23,6 +23,10 @@ export function invalidFields(code: ErrorCode, all: readonly FieldError[], more:
   return new MillraceError(code, parts.join('; '), { ...more, fields });
 }
 
+/** The failure of an input with one invalid field. */
+export const invalidField = (field: string, message: string): MillraceError =>
+  invalidFields('INVALID_INPUT', [{ field, message }]);
+
 const clipped = (text: string, longest: number): string =>
   text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
 

@@ -5,7 +5,7 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { type FieldError, isErrorCode, MillraceError } from '../pipelines/errors.js';
-import { invalidFields } from '../pipelines/invalid-fields.js';
+import { invalidField } from '../pipelines/invalid-fields.js';
 import { canonicalJson, type Json } from '../pipelines/json.js';
 import { DECIDE_UPDATE, type GivenDecision, type Wait } from '../pipelines/run/index.js';
 import { hasEnded } from './cancel.js';
@@ -52,7 +52,7 @@ async function isTaken(deps: RunDeps, of: Within, request: DecisionRequest): Pro
     .filter((child) => stage === undefined || stage.startsWith(prefixOf(child)));
   if (children.length > MOST_CHILDREN) {
     const message = `must be given: the run has ${children.length} child runs, too many to ask them all`;
-    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
+    throw invalidField('stage', message);
   }
   const answers = await Promise.allSettled(children.map((child) => isTaken(deps, child, request)));
   if (answers.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;

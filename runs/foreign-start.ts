@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { fieldErrors, invalidFields } from '../pipelines/invalid-fields.js';
+import { fieldErrors, invalidField, invalidFields } from '../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { type Plan, PRIORITIES, type Priority } from '../pipelines/plan/index.js';
 import {
@@ -33,7 +33,7 @@ export function prepareForeign(deps: ForeignStarting, start: StartCall['start'],
   const pipeline = deps.pipelines.find(({ name }) => name === start.pipeline);
   if (!pipeline) throw notFound(deps, start.pipeline);
   if (resumedRun(id) !== undefined) {
-    throw refused(
+    throw invalidField(
       'workflowId',
       `"${id}" ends like the id of a run that resumes another; choose an id without -r<number>`,
     );
@@ -61,19 +61,16 @@ function notFound({ pipelines }: ForeignStarting, name: string): MillraceError {
   return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'workflowType', message }] });
 }
 
-const refused = (field: string, message: string) =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });
-
 /** The input after parsing by the pipeline's schema. */
 function inputOf({ input: schema }: Pipeline, given: Json): JsonObject {
-  if (!isJsonObject(given)) throw refused('body', 'the first argument of the workflow must be an object: the input');
+  if (!isJsonObject(given)) throw invalidField('body', 'the first argument of the workflow must be an object: the input');
   const shape = schema instanceof z.ZodObject ? schema.shape : {};
   let parsed: z.ZodSafeParseResult<unknown>;
   try {
     parsed = schema.safeParse(given);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw refused('body', 'is nested too deeply');
+    throw invalidField('body', 'is nested too deeply');
   }
   if (parsed.success) return parsed.data as JsonObject;
   throw invalidFields(
@@ -87,12 +84,12 @@ const KNOWN = ['millrace', 'tenant', 'priority', 'outputs', 'deadlineMs'];
 /** Reads the second argument; absent or null, all defaults apply. */
 function optionsOf(given: Json): Omit<StartOptions, 'millrace'> {
   if (given === null) return {};
-  if (!isJsonObject(given)) throw refused('options', 'the second argument of the workflow must be an object');
+  if (!isJsonObject(given)) throw invalidField('options', 'the second argument of the workflow must be an object');
   const { millrace, tenant, priority, outputs, deadlineMs } = given;
   if (millrace !== START_OPTIONS_VERSION)
-    throw refused('options.millrace', `must be ${START_OPTIONS_VERSION}, the version of the options`);
+    throw invalidField('options.millrace', `must be ${START_OPTIONS_VERSION}, the version of the options`);
   const unknown = Object.keys(given).find((key) => !KNOWN.includes(key));
-  if (unknown !== undefined) throw refused(`options.${unknown}`, `is not an option; there are ${KNOWN.join(', ')}`);
+  if (unknown !== undefined) throw invalidField(`options.${unknown}`, `is not an option; there are ${KNOWN.join(', ')}`);
   const found = {
     ...(tenant != null && { tenant: checked('tenant', tenant, isTenant, `a name like ${DEFAULT_TENANT}`) }),
     ...(priority != null && { priority: checked('priority', priority, isPriority, `one of ${PRIORITIES.join(', ')}`) }),
@@ -106,7 +103,7 @@ function optionsOf(given: Json): Omit<StartOptions, 'millrace'> {
 
 function checked<T>(name: string, value: Json, fits: (value: unknown) => value is T, what: string): T {
   if (fits(value)) return value;
-  throw refused(`options.${name}`, `must be ${what}`);
+  throw invalidField(`options.${name}`, `must be ${what}`);
 }
 
 const isTenant = (value: unknown): value is string => typeof value === 'string' && TENANT.test(value);

@@ -1,4 +1,4 @@
-import { MillraceError } from '../pipelines/errors.js';
+import { invalidField } from '../pipelines/invalid-fields.js';
 import { isJsonObject } from '../pipelines/json.js';
 import { type Plan, PRIORITIES, type Priority } from '../pipelines/plan/index.js';
 
@@ -20,8 +20,8 @@ const KNOWN: ReadonlySet<string> = new Set(['outputs', 'priority', 'webhook']);
 export function runOptionsOf(query: unknown, plan: Plan): RunOptions {
   const given = isJsonObject(query) ? query : {};
   for (const [name, value] of Object.entries(given)) {
-    if (!KNOWN.has(name)) throw invalid(name, `is not a parameter; there are ${[...KNOWN].join(', ')}`);
-    if (typeof value !== 'string') throw invalid(name, 'is given twice');
+    if (!KNOWN.has(name)) throw invalidField(name, `is not a parameter; there are ${[...KNOWN].join(', ')}`);
+    if (typeof value !== 'string') throw invalidField(name, 'is given twice');
   }
   const { outputs, priority, webhook } = given as { outputs?: string; priority?: string; webhook?: string };
   return {
@@ -41,18 +41,15 @@ const outputsOf = (text: string, plan: Plan): readonly string[] =>
 export function knownOutputs(names: readonly string[], { output }: Plan): readonly string[] {
   const known = isJsonObject(output) ? Object.keys(output) : [];
   const fields = [...new Set(names)].filter((field) => field !== '');
-  if (fields.length === 0) throw invalid('outputs', `names no field; the output has ${known.join(', ')}`);
+  if (fields.length === 0) throw invalidField('outputs', `names no field; the output has ${known.join(', ')}`);
   const unknown = fields.find((field) => !known.includes(field));
   if (unknown !== undefined)
-    throw invalid('outputs', `the output has no field "${unknown}"; it has ${known.join(', ')}`);
+    throw invalidField('outputs', `the output has no field "${unknown}"; it has ${known.join(', ')}`);
   return fields.sort();
 }
 
 function priorityOf(text: string): Priority {
   const found = PRIORITIES.find((priority) => priority === text);
   if (found) return found;
-  throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, not "${text}"`);
+  throw invalidField('priority', `must be one of ${PRIORITIES.join(', ')}, not "${text}"`);
 }
-
-const invalid = (field: string, message: string) =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

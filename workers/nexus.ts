@@ -3,7 +3,7 @@ import { startWorkflow, WorkflowRunOperationHandler } from '@temporalio/nexus';
 import { HandlerError, operation, type ServiceHandler, service, serviceHandler } from 'nexus-rpc';
 import { asFailure } from '../activities/stage/foreign-activity.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { invalidField } from '../pipelines/invalid-fields.js';
 import { isJsonObject, type Json } from '../pipelines/json.js';
 import { type RunResult, WORKFLOW_TASK_TIMEOUT_MS } from '../pipelines/run/index.js';
 import { BACKSTOP_MS } from '../runs/start.js';
@@ -55,6 +55,6 @@ export function argumentsOf(given: Json | undefined): [Json] | [Json, Json] {
 }
 
 function refused(field: string, message: string): HandlerError {
-  const cause = new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });
+  const cause = invalidField(field, message);
   return new HandlerError('BAD_REQUEST', cause.message, { cause: asFailure(cause, false) });
 }

@@ -1,7 +1,7 @@
 import { inspectorOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField, invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import { type Generated, MOST_GENERATED } from '../../pipelines/stages/index.js';
 import type { Call, CallContext } from './connector.js';
@@ -25,7 +25,7 @@ export function generationOf({ with: own, input }: Call, accepts: JsonObject = N
   const { makes, count: most = 1 } = own as { makes: Generated; count?: number };
   const { prompt, count = most } = input as { prompt: string; count?: number };
   if (count > 1 && makes !== 'image')
-    throw invalidFields('INVALID_INPUT', [{ field: 'count', message: `a call makes one ${makes}` }]);
+    throw invalidField('count', `a call makes one ${makes}`);
   const fit = fitted({ ...objectOf(own.options), ...objectOf(input.options) }, accepts);
   if ('data' in fit) return { makes, prompt, count, options: objectOf(fit.data) };
   const fields = fit.fields.map(({ field, message }) => ({

@@ -1,7 +1,7 @@
 import type { Sharp } from 'sharp';
 import { type FfmpegBench, readWhole, withImage } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
@@ -35,9 +35,9 @@ const encoded = (image: Sharp, mime: string): Promise<Buffer> =>
 
 export const resize: Operation = async ({ input, options, bench }) => {
   const [width, height] = [wholeNumber(options, 'width', SIDE), wholeNumber(options, 'height', SIDE)];
-  if (width === undefined && height === undefined) throw wrong('width', 'or height must be given');
+  if (width === undefined && height === undefined) throw invalidField('width', 'or height must be given');
   const fit = FITS.find((each) => each === (options.fit ?? 'inside'));
-  if (!fit) throw wrong('fit', `must be one of ${FITS.join(', ')}`);
+  if (!fit) throw invalidField('fit', `must be one of ${FITS.join(', ')}`);
   const size = { ...(width !== undefined && { width }), ...(height !== undefined && { height }) };
   return {
     image: await imageOf(artifactIn(input, 'image'), bench, (image, source) => {
@@ -57,7 +57,7 @@ export const crop: Operation = async ({ input, options, bench }) => {
       const right = Math.min(source.width, Math.ceil(Number(box.x) + Number(box.width) + margin));
       const bottom = Math.min(source.height, Math.ceil(Number(box.y) + Number(box.height) + margin));
       if (!(left < right && top < bottom))
-        throw wrong('box', `lies outside the image of ${source.width} × ${source.height} pixels`);
+        throw invalidField('box', `lies outside the image of ${source.width} × ${source.height} pixels`);
       return image.extract({ left, top, width: right - left, height: bottom - top });
     }),
   };
@@ -65,14 +65,14 @@ export const crop: Operation = async ({ input, options, bench }) => {
 
 export const tile: Operation = async ({ input, options, bench }) => {
   const size = wholeNumber(options, 'size', { least: 16, most: LARGEST_SIDE });
-  if (size === undefined) throw wrong('size', 'is required');
+  if (size === undefined) throw invalidField('size', 'is required');
   const overlap = wholeNumber(options, 'overlap', { least: 0, most: size - 1 }) ?? 0;
   const source = artifactIn(input, 'image');
   const made = await withImage(await imageBytes(source, bench), bench.signal, async (image) => {
     const { autoOrient } = await image.metadata();
     const [lefts, tops] = [autoOrient.width, autoOrient.height].map((side) => starts(side, size, size - overlap));
     if (!lefts || !tops || lefts.length * tops.length > MOST_TILES)
-      throw wrong('size', `makes more than ${MOST_TILES} tiles of this image; make it larger`);
+      throw invalidField('size', `makes more than ${MOST_TILES} tiles of this image; make it larger`);
     // Decoded once: each tile would otherwise decode the whole image.
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     const { default: open } = await import('sharp');
@@ -104,5 +104,3 @@ function starts(side: number, size: number, step: number): number[] {
     ? Array(count).fill(0)
     : Array.from({ length: count }, (_, i) => Math.min(i * step, side - size));
 }
-
-const wrong = (field: string, message: string) => invalidFields('INVALID_INPUT', [{ field, message }]);

@@ -1,6 +1,6 @@
 import { type AudioPort, type FfmpegBench, inspectorOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 
@@ -39,7 +39,7 @@ export function wholeNumber(
   const value = options[name];
   if (value === undefined) return undefined;
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw invalidFields('INVALID_INPUT', [{ field: name, message: `must be a whole number from ${least} to ${most}` }]);
+  throw invalidField(name, `must be a whole number from ${least} to ${most}`);
 }
 
 interface Size {
@@ -65,5 +65,5 @@ export function refuseLarge(
       : w * h > pixels
         ? `would have more than ${pixels} pixels`
         : undefined;
-  if (message !== undefined) throw invalidFields('INVALID_INPUT', [{ field, message }]);
+  if (message !== undefined) throw invalidField(field, message);
 }

@@ -9,7 +9,7 @@ import {
 } from '../../media/index.js';
 import { invalidMedia } from '../../media/wav-format.js';
 import type { Artifact } from '../../pipelines/artifact.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { imageBytes } from './image-work.js';
 import { jpegsOf } from './jpegs.js';
@@ -89,14 +89,14 @@ export function spanOf({ startMs = 0, endMs }: JsonObject, durationMs: number): 
   const to = Math.min(endMs === undefined ? durationMs : Number(endMs), durationMs);
   if (from < to) return [from, to];
   const message = `${from} ms to ${to} ms is no part of ${durationMs} ms`;
-  throw invalidFields('INVALID_INPUT', [{ field: 'startMs', message }]);
+  throw invalidField('startMs', message);
 }
 
 export const resizeVideo: Operation = async ({ input, options, bench }) => {
   const video = artifactIn(input, 'video');
   const [width, height] = [wholeNumber(options, 'width', SIDE), wholeNumber(options, 'height', SIDE)];
   if (width === undefined && height === undefined)
-    throw invalidFields('INVALID_INPUT', [{ field: 'width', message: 'or height must be given' }]);
+    throw invalidField('width', 'or height must be given');
   await pictured(video, bench);
   const both = width !== undefined && height !== undefined;
   const source = both ? { width, height } : await decodedSize(video, bench);

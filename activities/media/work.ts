@@ -1,5 +1,5 @@
 import { DEFAULT_FFMPEG } from '../../media/audio-port.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { MEDIA_WORK, type MediaWork } from '../../pipelines/stages/index.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
@@ -37,7 +37,7 @@ export const mediaWork =
   async (request, context) => {
     const { with: options, tenant } = request;
     const work = String(options.work) as MediaWork;
-    if (!Object.hasOwn(MEDIA_WORK, work)) throw wrong('work', `"${work}" is no work on media of this release`);
+    if (!Object.hasOwn(MEDIA_WORK, work)) throw invalidField('work', `"${work}" is no work on media of this release`);
     const parsed = MEDIA_WORK[work].input.safeParse(request.input);
     if (!parsed.success) {
       const { issues } = parsed.error;
@@ -51,5 +51,3 @@ export const mediaWork =
     const { signal, audio } = context;
     return OPERATIONS[work]({ input, options, bench: { store: storeOf(), tenant, program: ffmpeg, signal }, audio });
   };
-
-const wrong = (field: string, message: string) => invalidFields('INVALID_INPUT', [{ field, message }]);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { inspectorOf, readWhole } from '../../media/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { MOST_FILES } from '../../pipelines/stages/sandbox.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
@@ -59,12 +59,11 @@ export const sandboxKind =
 const NAME = /^(?!\.{1,2}$)[^/\\\p{Cc}]{1,255}$/u;
 
 function checkNames(files: readonly GivenFile[]): void {
-  const wrong = (field: string, message: string) => invalidFields('INVALID_INPUT', [{ field, message }]);
-  if (files.length > MOST_FILES) throw wrong('files', `has more than ${MOST_FILES} files`);
+  if (files.length > MOST_FILES) throw invalidField('files', `has more than ${MOST_FILES} files`);
   for (const [i, { name }] of files.entries()) {
-    if (!NAME.test(name)) throw wrong(`files.${i}.name`, 'must be the name of a file, without a folder');
+    if (!NAME.test(name)) throw invalidField(`files.${i}.name`, 'must be the name of a file, without a folder');
     if (files.findIndex((other) => other.name === name) !== i)
-      throw wrong(`files.${i}.name`, `"${name}" is the name of another file`);
+      throw invalidField(`files.${i}.name`, `"${name}" is the name of another file`);
   }
 }
 

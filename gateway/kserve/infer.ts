@@ -1,4 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { PRIORITIES, type Priority } from '../../pipelines/plan/index.js';
 import { type Attendance, followAttended, runAttended } from '../../runs/attended.js';
@@ -74,7 +75,7 @@ const attendanceOf = (call: InferCall): Attendance => ({
 async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   const { model, caller, parameters, inputs, idempotencyKey, persistence } = call;
   if (Number(parameters.sequence_id ?? 0) !== 0 || typeof parameters.sequence_id === 'string')
-    throw invalid('sequence_id', 'sequences are not supported: each request is a run of its own');
+    throw invalidField('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
   expectOutputRates(parameters, call.outputs);
@@ -86,9 +87,9 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {
   const known = model.outputs.map(({ name }) => name);
   for (const [name, requested] of outputs) {
-    if (!known.includes(name)) throw invalid(name, `the pipeline has no such output (it has: ${known.join(', ')})`);
-    if (Number(requested.classification ?? 0) > 0) throw invalid(name, 'classification of an output is not supported');
-    if (requested.shared_memory_region !== undefined) throw invalid(name, 'shared memory is not supported');
+    if (!known.includes(name)) throw invalidField(name, `the pipeline has no such output (it has: ${known.join(', ')})`);
+    if (Number(requested.classification ?? 0) > 0) throw invalidField(name, 'classification of an output is not supported');
+    if (requested.shared_memory_region !== undefined) throw invalidField(name, 'shared memory is not supported');
   }
   const names = [...outputs.keys()].sort();
   return {
@@ -103,14 +104,14 @@ function priorityOf(given: ParameterValues[string]): Priority {
   if (found) return found;
   if (given === 0) return 'default';
   if (typeof given === 'number' && given > 0) return given === 1 ? 'interactive' : 'default';
-  throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, or a number as in Triton, not ${given}`);
+  throw invalidField('priority', `must be one of ${PRIORITIES.join(', ')}, or a number as in Triton, not ${given}`);
 }
 
 /** The longest wait for the run, in milliseconds; undefined for no limit. Triton's `timeout` is in microseconds. */
 function waitOf({ parameters: { timeout } }: InferCall): number | undefined {
   if (timeout === undefined || timeout === 0) return undefined;
   if (typeof timeout !== 'number' || !Number.isInteger(timeout) || timeout < 0)
-    throw invalid('timeout', `must be a whole number of microseconds, not ${timeout}`);
+    throw invalidField('timeout', `must be a whole number of microseconds, not ${timeout}`);
   return Math.max(1, Math.ceil(timeout / 1_000));
 }
 
@@ -128,6 +129,3 @@ async function answerOf(deps: GatewayDeps, call: InferCall, document: RunDocumen
   });
   return { outputs, document };
 }
-
-const invalid = (field: string, message: string) =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

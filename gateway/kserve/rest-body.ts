@@ -1,4 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import {
   type AnyTensor,
@@ -47,11 +48,11 @@ export function readRequest(body: Buffer, jsonLength: string | undefined, left: 
   const request = jsonOf(body.subarray(0, end));
   const rest = { bytes: body.subarray(end) };
   const { id, inputs, outputs = [] } = request;
-  if (id !== undefined && typeof id !== 'string') throw invalid('id', 'must be a string');
-  if (!Array.isArray(inputs)) throw invalid('inputs', 'must be a list of tensors');
-  if (!Array.isArray(outputs)) throw invalid('outputs', 'must be a list of outputs');
+  if (id !== undefined && typeof id !== 'string') throw invalidField('id', 'must be a string');
+  if (!Array.isArray(inputs)) throw invalidField('inputs', 'must be a list of tensors');
+  if (!Array.isArray(outputs)) throw invalidField('outputs', 'must be a list of outputs');
   const tensors = inputs.map((input: Json, i) => tensorOf(input, `inputs.${i}`, rest));
-  if (rest.bytes.length > 0) throw invalid('inputs', `${rest.bytes.length} bytes of the body belong to no tensor`);
+  if (rest.bytes.length > 0) throw invalidField('inputs', `${rest.bytes.length} bytes of the body belong to no tensor`);
   return {
     id,
     parameters: parametersIn(request, ''),
@@ -59,7 +60,7 @@ export function readRequest(body: Buffer, jsonLength: string | undefined, left: 
     outputs: new Map(
       outputs.map((output: Json, i) => {
         if (!isJsonObject(output) || typeof output.name !== 'string')
-          throw invalid(`outputs.${i}`, 'must have the name of an output');
+          throw invalidField(`outputs.${i}`, 'must have the name of an output');
         return [output.name, parametersIn(output, `outputs.${i}.`)];
       }),
     ),
@@ -84,13 +85,13 @@ function jsonOf(bytes: Buffer): JsonObject {
     const message = messageOf(error);
     throw new MillraceError('INVALID_JSON', `body: ${message}`, { fields: [{ field: 'body', message }] });
   }
-  if (!isJsonObject(value)) throw invalid('body', 'must be a JSON object');
+  if (!isJsonObject(value)) throw invalidField('body', 'must be a JSON object');
   expectModest(value, 'body');
   return value;
 }
 
 function tensorOf(input: Json, at: string, rest: { bytes: Buffer }): InputTensor {
-  if (!isJsonObject(input) || typeof input.name !== 'string') throw invalid(at, 'must be a tensor with a name');
+  if (!isJsonObject(input) || typeof input.name !== 'string') throw invalidField(at, 'must be a tensor with a name');
   const { name, datatype = '', shape, data } = input;
   const parameters = parametersIn(input, `${at}.`);
   if (typeof datatype !== 'string' || !isDtype(datatype)) throw badInput(name, `${datatype} is not a datatype`);
@@ -121,7 +122,7 @@ function tensorOf(input: Json, at: string, rest: { bytes: Buffer }): InputTensor
 function parametersIn({ parameters = {} }: JsonObject, at: string): ParameterValues {
   const isPlain = (value: Json) => ['string', 'number', 'boolean'].includes(typeof value);
   if (isJsonObject(parameters) && Object.values(parameters).every(isPlain)) return parameters as ParameterValues;
-  throw invalid(`${at}parameters`, 'must be an object of strings, numbers and booleans');
+  throw invalidField(`${at}parameters`, 'must be an object of strings, numbers and booleans');
 }
 
 export interface RestAnswer {
@@ -157,6 +158,3 @@ function inJson({ parameters, files, ...tensor }: OutputTensor): string {
   const json = tensorJson(name, value);
   return Object.keys(all).length === 0 ? json : `${json.slice(0, -1)},"parameters":${JSON.stringify(all)}}`;
 }
-
-const invalid = (field: string, message: string) =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

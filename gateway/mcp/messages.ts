@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 
 /** The first version of the protocol without batches; versions are dates. */
 const WITHOUT_BATCHES = '2025-06-18';
@@ -15,7 +15,7 @@ const MOST_MESSAGES = 20;
 export function messagesIn({ body, headers }: Pick<FastifyRequest, 'body' | 'headers'>): number {
   if (!Array.isArray(body)) return 1;
   const { 'mcp-protocol-version': version } = headers;
-  const refuse = (message: string) => invalidFields('INVALID_INPUT', [{ field: 'body', message }]);
+  const refuse = (message: string) => invalidField('body', message);
   if (typeof version === 'string' && version >= WITHOUT_BATCHES) {
     throw refuse(`must be one message: version ${WITHOUT_BATCHES} and later of the protocol have no batches`);
   }

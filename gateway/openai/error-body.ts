@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { type ErrorCode, errorRow, type MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { ErrorShape } from '../http/error-shape.js';
 import { problemOf } from '../http/problem.js';
 
@@ -58,4 +58,4 @@ export function errorBody(error: MillraceError, request: Pick<FastifyRequest, 'u
 
 /** An invalid parameter; `param` is its name in the request. */
 export const invalidParam = (param: string, message: string): MillraceError =>
-  invalidFields('INVALID_INPUT', [{ field: param, message }]);
+  invalidField(param, message);

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import { readRun } from '../../runs/read.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -49,7 +49,7 @@ export async function cacheRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       );
       if (hits.length === 0 && stage !== undefined) {
         const message = `the stage ${stage} of the run was not served from the semantic cache`;
-        throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
+        throw invalidField('stage', message);
       }
       if (hits.length === 0) return { evicted: [] };
       if (!deps.cache) throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no connection to the cache');

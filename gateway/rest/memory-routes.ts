@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import { sessionsOf } from '../../runs/caller.js';
 import type { FactsName } from '../../stores/sessions/index.js';
 import { type Caller, callerOf } from '../access/caller.js';
@@ -73,7 +73,7 @@ export async function memoryRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       const { fact } = request.params;
       const name = nameOf(request.params, callerOf(request));
       if (!/^[1-9][0-9]{0,14}$/.test(fact))
-        throw invalidFields('INVALID_INPUT', [{ field: 'fact', message: 'must be the number of a fact' }]);
+        throw invalidField('fact', 'must be the number of a fact');
       await store().remove(name, Number(fact));
       return await reply.code(204).send();
     },
@@ -88,7 +88,7 @@ export async function memoryRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
     const of = sessionsOf(pipelineFor(name, deps, caller).name, caller);
     if (user.length > LONGEST_NAME) {
       const message = `must be at most ${LONGEST_NAME} characters`;
-      throw invalidFields('INVALID_INPUT', [{ field: 'user', message }]);
+      throw invalidField('user', message);
     }
     return { tenant: caller.tenant, of, user };
   }

@@ -1,4 +1,5 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import type { MillraceError } from '../../pipelines/errors.js';
+import { invalidField } from '../../pipelines/invalid-fields.js';
 import { isJsonObject } from '../../pipelines/json.js';
 import type { RunStatus } from '../../pipelines/run/document.js';
 import type { ListRequest, RunFilters } from './run-list.js';
@@ -27,12 +28,12 @@ type Given = Partial<Record<(typeof KNOWN)[number], string>>;
 export function listRequestOf(query: unknown): ListRequest & { readonly waiting?: true } {
   const given = givenIn(query);
   const { waiting } = given;
-  if (waiting !== undefined && waiting !== 'true') throw invalid('waiting', 'must be true; leave it out for all runs');
+  if (waiting !== undefined && waiting !== 'true') throw invalidField('waiting', 'must be true; leave it out for all runs');
   if (waiting !== undefined && given.status !== undefined && given.status !== 'running')
-    throw invalid('status', 'must be "running" or left out: only running runs wait');
+    throw invalidField('status', 'must be "running" or left out: only running runs wait');
   const { cursor, limit = String(USUAL_ROWS) } = given;
   if (!LIMIT.test(limit) || Number(limit) > MOST_ROWS)
-    throw invalid('limit', `must be a number from 1 to ${MOST_ROWS}`);
+    throw invalidField('limit', `must be a number from 1 to ${MOST_ROWS}`);
   if (cursor !== undefined && !PATTERNS.cursor.test(cursor)) throw foreignCursor();
   return {
     filters: filtersOf(given),
@@ -46,24 +47,24 @@ function givenIn(query: unknown): Given {
   const given = isJsonObject(query) ? query : {};
   for (const [name, value] of Object.entries(given)) {
     if (!KNOWN.some((known) => known === name))
-      throw invalid(name, `is not a parameter; there are ${KNOWN.join(', ')}`);
-    if (typeof value !== 'string') throw invalid(name, 'is given twice');
+      throw invalidField(name, `is not a parameter; there are ${KNOWN.join(', ')}`);
+    if (typeof value !== 'string') throw invalidField(name, 'is given twice');
   }
   return given as Given;
 }
 
 function filtersOf({ pipeline, status, version, id, ...times }: Given): RunFilters {
   if (pipeline !== undefined && !PATTERNS.pipeline.test(pipeline))
-    throw invalid('pipeline', 'is no name of a pipeline');
+    throw invalidField('pipeline', 'is no name of a pipeline');
   if (version !== undefined && !PATTERNS.version.test(version))
-    throw invalid('version', 'must be the 12 hexadecimal digits of a plan’s version');
+    throw invalidField('version', 'must be the 12 hexadecimal digits of a plan’s version');
   if (id !== undefined && !PATTERNS.id.test(id))
-    throw invalid('id', 'must be the beginning of a run’s id: lower-case letters, digits and dashes, a letter first');
+    throw invalidField('id', 'must be the beginning of a run’s id: lower-case letters, digits and dashes, a letter first');
   const known = RUN_STATUSES.find((each) => each === status);
-  if (status !== undefined && known === undefined) throw invalid('status', `must be one of ${RUN_STATUSES.join(', ')}`);
+  if (status !== undefined && known === undefined) throw invalidField('status', `must be one of ${RUN_STATUSES.join(', ')}`);
   const from = timeOf('from', times.from);
   const to = timeOf('to', times.to);
-  if (from !== undefined && to !== undefined && from >= to) throw invalid('to', 'must be later than "from"');
+  if (from !== undefined && to !== undefined && from >= to) throw invalidField('to', 'must be later than "from"');
   return {
     ...(pipeline !== undefined && { pipeline }),
     ...(version !== undefined && { version }),
@@ -78,14 +79,11 @@ function timeOf(field: 'from' | 'to', text: string | undefined): string | undefi
   if (text === undefined) return undefined;
   const at = TIME.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(at)) return new Date(at).toISOString();
-  throw invalid(field, 'must be a date or time of ISO 8601 such as 2026-11-26 or 2026-11-26T07:30:00Z');
+  throw invalidField(field, 'must be a date or time of ISO 8601 such as 2026-11-26 or 2026-11-26T07:30:00Z');
 }
 
 export const foreignCursor = (): MillraceError =>
-  invalid(
+  invalidField(
     'cursor',
     'is not of this list: take the nextCursor of the page before, with the same filters, or leave it out',
   );
-
-const invalid = (field: string, message: string): MillraceError =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

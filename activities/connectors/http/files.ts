@@ -1,6 +1,7 @@
 import { toInt16, writeWav } from '../../../media/index.js';
 import { isArtifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
+import { invalidField } from '../../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { CallContext } from '../connector.js';
 import { valueAt } from '../json-values.js';
@@ -24,8 +25,7 @@ export async function loadFile(
   const artifact = valueAt(scope as JsonObject, pointer);
   if (!isArtifact(artifact)) {
     const field = pointer.replace(/^\/input\//, '').replaceAll('/', '.');
-    const message = 'the template needs a file here';
-    throw new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });
+    throw invalidField(field, 'the template needs a file here');
   }
   if (as === 'wav') {
     const samples = await wholeAudio(artifact, { sampleRate, most: MOST_SECONDS * sampleRate }, context);

@@ -2,6 +2,7 @@ import type { OpenAI } from 'openai';
 import { extensionOf } from '../../../media/index.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
+import { invalidField } from '../../../pipelines/invalid-fields.js';
 import type { ContentPart } from '../../../pipelines/stages/index.js';
 import type { CallContext } from '../connector.js';
 import { wavFile } from './wav-file.js';
@@ -81,19 +82,19 @@ function expectFew(media: readonly Medium[]): void {
   const [first] = media;
   if (first === undefined) return;
   if (media.length > MOST_MEDIA) {
-    throw refused(first.field, `${media.length} ${namesOf(media)}; at most ${MOST_MEDIA} go into one call`);
+    throw invalidField(first.field, `${media.length} ${namesOf(media)}; at most ${MOST_MEDIA} go into one call`);
   }
   const large = media.find(({ artifact }) => artifact.bytes > MOST_FILE_BYTES);
   if (large) {
     const { part, field, artifact } = large;
-    throw refused(field, `${part.type} of ${artifact.bytes} bytes; model servers take ${MOST_FILE_BYTES} at most`);
+    throw invalidField(field, `${part.type} of ${artifact.bytes} bytes; model servers take ${MOST_FILE_BYTES} at most`);
   }
   const sum = media.reduce((total, { artifact }) => total + artifact.bytes, 0);
   if (sum > MOST_BYTES) throw tooMuch(first.field, media, sum);
 }
 
 const tooMuch = (field: string, media: readonly Medium[], bytes: number): MillraceError =>
-  refused(field, `${namesOf(media)} of ${bytes} bytes in all; at most ${MOST_BYTES} go into one call`);
+  invalidField(field, `${namesOf(media)} of ${bytes} bytes in all; at most ${MOST_BYTES} go into one call`);
 
 const namesOf = (media: readonly Medium[]): string =>
   media.every(({ part }) => part.type === 'image') ? 'images' : 'media';
@@ -110,7 +111,7 @@ async function sentOf({ part, artifact, field }: Medium, context: MediaContext):
   if (part.type === 'audio' && AUDIO_FORMATS[artifact.mime] === undefined) {
     if (!audio) throw new MillraceError('INTERNAL', 'this host cannot read audio');
     const wav = await wavFile(audio, artifact, MOST_FILE_BYTES, signal);
-    if (wav === undefined) throw refused(field, `audio of more than ${MOST_FILE_BYTES} bytes as WAV`);
+    if (wav === undefined) throw invalidField(field, `audio of more than ${MOST_FILE_BYTES} bytes as WAV`);
     return { data: wav.toString('base64'), mime: 'audio/wav', bytes: wav.length };
   }
   if (!read) throw new MillraceError('INTERNAL', 'this host cannot read images');
@@ -135,6 +136,3 @@ function partOf(part: Medium['part'], { data, mime }: Sent): OpenAiPart {
       return { type: 'file', file: { filename: part.name ?? `file${extensionOf(mime)}`, file_data: url } };
   }
 }
-
-const refused = (field: string, message: string): MillraceError =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,6 +1,6 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { invalidFields } from '../../../pipelines/invalid-fields.js';
+import { invalidField } from '../../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { bytesOfBase64, generationOf, storedFiles } from '../generated.js';
 import { extrasOf, withExtra } from './extra.js';
@@ -36,7 +36,7 @@ export const generate: KindHandler = {
       throw new MillraceError('CAPABILITY_MISSING', 'openai makes images of a prompt alone: leave images out');
     const owned = Object.keys(options).find((name) => OWN.includes(name));
     if (owned !== undefined)
-      throw invalidFields('INVALID_INPUT', [{ field: `options.${owned}`, message: 'is set by the connector' }]);
+      throw invalidField(`options.${owned}`, 'is set by the connector');
     const body = {
       model: call.model,
       prompt,
