@@ -1,3 +1,4 @@
+import type { Json } from './json.js';
 import { ARTIFACT_URI } from './tenant.js';
 
 /**
@@ -19,6 +20,9 @@ export interface Artifact {
   /** Channel count (audio). */
   readonly channels?: number;
 }
+
+/** An artifact as a value of an input or output. */
+export const artifactJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;
 
 export const artifactUri = (tenant: string, sha256: string): string => `artifact://${tenant}/${sha256}`;
 

@@ -1,3 +1,6 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+
 /** About half a minute of speech. Voices are trained on sentences and lose their tone in much longer texts. */
 const LONGEST = 400;
 
@@ -20,6 +23,15 @@ export function speakable(text: string): string[] {
     else passages.push(piece);
   }
   return passages;
+}
+
+/** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text has no word. */
+export function passagesOf({ text }: JsonObject): readonly string[] {
+  const passages = speakable(typeof text === 'string' ? text : (text as readonly string[]).join(' '));
+  if (passages.length > 0) return passages;
+  throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+    fields: [{ field: 'text', message: 'empty' }],
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { TakeMedia } from '../../media/index.js';
-import type { Artifact } from '../../pipelines/artifact.js';
+import { artifactJson } from '../../pipelines/artifact.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
@@ -35,7 +35,7 @@ export async function readMultipart(
   limits: GatewayLimits,
 ): Promise<JsonObject> {
   const given = new InputParts(form);
-  const take: TakeMedia = async (value, { path, kind }) => asJson(await intake.fromJson(path, value, kind));
+  const take: TakeMedia = async (value, { path, kind }) => artifactJson(await intake.fromJson(path, value, kind));
   let parts = 0;
   let textBytes = 0;
   for await (const part of partsOf(request, upload)) {
@@ -44,7 +44,7 @@ export async function readMultipart(
     if (isFile(part) && !isInput) {
       const { path, kind } = fileField(part.fieldname, form, given);
       given.expectFree(path);
-      given.add(path, asJson(await intake.fromFile(path, fileBytes(part.file), upload, kind)));
+      given.add(path, artifactJson(await intake.fromFile(path, fileBytes(part.file), upload, kind)));
       continue;
     }
     const bytes = await readText(part, upload, request.held, limits.maxJsonBytes);
@@ -77,11 +77,9 @@ function fieldOf(name: string, form: InputForm): string {
 async function readPart(path: string, value: Json, form: InputForm, intake: MediaIntake, take: TakeMedia) {
   const kind = form.kindAt(path);
   if (kind !== undefined)
-    return asJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
+    return artifactJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
   return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value) : value, take);
 }
-
-const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;
 
 function textTooLarge(maxBytes: number): MillraceError {
   const message = `its parts that are not files are together above the limit of ${maxBytes} bytes`;

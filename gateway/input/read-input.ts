@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { TakeMedia } from '../../media/index.js';
-import type { Artifact } from '../../pipelines/artifact.js';
+import { artifactJson } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { unknownFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
@@ -66,7 +66,7 @@ async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): P
   }
   const path = place.replaceAll('*', '0'); // in a list, its only item
   const given = new InputParts(form);
-  given.add(path, asJson(await intake.fromBody(path, upload, form.kindAt(path) ?? 'audio')));
+  given.add(path, artifactJson(await intake.fromBody(path, upload, form.kindAt(path) ?? 'audio')));
   return given.whole();
 }
 
@@ -77,10 +77,8 @@ async function readObject(body: Json | undefined, form: InputForm, intake: Media
   if (unknown.length > 0) throw invalidInput(unknownFields(unknown, form.fields));
   const given: [string, Json][] = [];
   for (const [field, value] of Object.entries(body)) {
-    const take: TakeMedia = async (media, { path, kind }) => asJson(await intake.fromJson(path, media, kind));
+    const take: TakeMedia = async (media, { path, kind }) => artifactJson(await intake.fromJson(path, media, kind));
     given.push([field, await form.withMedia(field, value, take)]);
   }
   return Object.fromEntries(given);
 }
-
-const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;

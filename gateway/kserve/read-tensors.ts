@@ -1,5 +1,5 @@
 import type { TakeMedia } from '../../media/index.js';
-import type { Artifact } from '../../pipelines/artifact.js';
+import { artifactJson } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { isMediaKind, type MediaKind } from '../../pipelines/media.js';
@@ -85,7 +85,7 @@ async function inputOf(
 ): Promise<Json | undefined> {
   const { holds, list, optional } = field;
   if (holds === 'audio' && !list && isSamples(tensor)) {
-    return asJson(await intake.fromPieces(field.name, wavOf(tensor, field.rate, parameters), holds));
+    return artifactJson(await intake.fromPieces(field.name, wavOf(tensor, field.rate, parameters), holds));
   }
   if (tensor.datatype !== field.datatype)
     throw badInput(field.name, `${tensor.datatype} instead of ${expected(field)}`);
@@ -135,9 +135,7 @@ async function media(field: TensorField, kind: MediaKind, tensor: Tensor, intake
     const artifact = isAddress
       ? await intake.fromJson(path, { uri: bytes.toString('utf8') }, kind)
       : await intake.fromBytes(path, bytes, kind);
-    taken.push(asJson(artifact));
+    taken.push(artifactJson(artifact));
   }
   return taken;
 }
-
-const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;

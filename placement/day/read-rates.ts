@@ -2,6 +2,7 @@ import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields, MOST_FIELDS } from '../../pipelines/invalid-fields.js';
 import { RATES } from '../explain/index.js';
 import { nearest } from '../source/index.js';
+import { isData } from '../trace/index.js';
 
 /** Most hours of a schedule: a week. */
 export const MOST_HOURS = 168;
@@ -62,4 +63,3 @@ function columnsOf([hour = '', ...names]: readonly string[], pipelines: readonly
 }
 
 const cellsOf = (line: string): readonly string[] => line.split(',').map((cell) => cell.trim());
-const isData = (line: string): boolean => line.trim() !== '' && !line.startsWith('#');

@@ -99,4 +99,5 @@ export function isoSeconds(cell: string): number {
   return Date.parse(`${date}T${time}${offset}`) / 1000 + Number(`0${fraction}`);
 }
 
-const isData = (line: string): boolean => line.trim() !== '' && !line.startsWith('#');
+/** Whether a line of a table has values: it is neither empty nor a comment. */
+export const isData = (line: string): boolean => line.trim() !== '' && !line.startsWith('#');

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
-import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
-import { fromWire, invalidInput, toWire } from '../../../protocols/open-inference/index.js';
+import type { Dtype, Tensor } from '../../../pipelines/media.js';
+import { fromWire, invalidInput, isDtype, sizeOf, toWire } from '../../../protocols/open-inference/index.js';
 import type { Call, CallContext, Reply } from '../connector.js';
 import { checkTensors, MOST_ZEROS, type TensorFormats } from '../tensor-format.js';
 import { isTensorFile, readTensorFile, writeTensorFile } from '../tensors/index.js';
@@ -79,10 +79,6 @@ const ALIVE: ReadonlySet<string> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR',
 /** Tensors by reference have no limit but the body's. */
 const mostOf = (formats: TensorFormats): number | undefined =>
   Object.values(formats).some((format) => format?.file) ? Number.POSITIVE_INFINITY : undefined;
-
-const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 function zeros(dtype: Dtype, shape: readonly number[]): Tensor {
   const zero = dtype === 'BYTES' ? '' : dtype === 'BOOL' ? false : 0;

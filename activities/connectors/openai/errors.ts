@@ -2,6 +2,7 @@ import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortEr
 import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { atEndpoint } from '../at-endpoint.js';
 import type { MapError } from '../connector.js';
+import { shortened } from '../http-fault.js';
 import { retryAfterMs } from '../retry-after.js';
 import { isNotReady, neverLeft } from '../unsent.js';
 import { contextTokensIn, neededTokensIn, overflows } from './context-overflow.js';
@@ -20,7 +21,7 @@ export const errorMapper =
     if (own) return atEndpoint(own, { endpoint, model });
     // Shortened before any search: an answer may have 64 MiB. The key is removed before that: half a key left at the end
     // would still leak.
-    const text = shorten(withoutSecret(describe(error), apiKey));
+    const text = shortened(withoutSecret(describe(error), apiKey));
     const code = codeOf(error, text);
     const unsent = code === 'BACKEND_UNAVAILABLE' && isUnsent(error, text);
     const overflow = code === 'CONTEXT_TOO_LONG';
@@ -145,10 +146,6 @@ function describe(error: unknown): string {
 const SHORTEST_SECRET = 8;
 const withoutSecret = (text: string, secret: string): string =>
   secret.length < SHORTEST_SECRET ? text : text.replaceAll(secret, '***');
-
-/** Servers may answer with whole pages; the cause is at the start. */
-const LONGEST_TEXT = 500;
-const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
 
 function waitOf(error: unknown): { retryAfterMs?: number } {
   const ms = error instanceof APIError && error.headers ? retryAfterMs(error.headers, Date.now()) : undefined;

@@ -1,7 +1,7 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { speakable } from '../speakable.js';
+import { passagesOf } from '../speakable.js';
 import { readSpeech, type Speech } from '../speech.js';
 import type { KindHandler } from './kind-handler.js';
 
@@ -12,14 +12,7 @@ import type { KindHandler } from './kind-handler.js';
  */
 export const synthesize: KindHandler = {
   async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
-    const passages = speakable(
-      typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),
-    );
-    if (passages.length === 0) {
-      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
-        fields: [{ field: 'text', message: 'empty' }],
-      });
-    }
+    const passages = passagesOf(input);
     const spoken: Speech[] = [];
     for (const text of passages) {
       const next = await speak(client, { model, text, voice }, signal, emit);

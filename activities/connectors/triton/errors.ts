@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { type ErrorCode, MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { atEndpoint } from '../at-endpoint.js';
 import type { MapError } from '../connector.js';
+import { shortened } from '../http-fault.js';
 import { neverLeft } from '../unsent.js';
 
 /**
@@ -11,7 +12,7 @@ import { neverLeft } from '../unsent.js';
 export const mapError: MapError = (error, { endpoint, model }) => {
   if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
   const { code, details } = error as { code?: unknown; details?: unknown };
-  const text = shorten(typeof details === 'string' && details !== '' ? details : messageOf(error));
+  const text = shortened(typeof details === 'string' && details !== '' ? details : messageOf(error));
   const means = codeOf(code, text);
   const unsent = means === 'BACKEND_UNAVAILABLE' && neverLeft(text);
   const about = { endpoint, ...(unsent && { unsent }) };
@@ -29,7 +30,7 @@ export const hasNoControl = (text: string): boolean => /explicit model load/i.te
  * reason; a model's own message is UNKNOWN, like an exception in the model.
  */
 export function streamError(text: string): Error & { code: status; details: string } {
-  const start = shorten(text);
+  const start = shortened(text);
   const [, code = status.UNKNOWN] = STREAM_TEXTS.find(([pattern]) => pattern.test(start)) ?? [];
   return Object.assign(new Error(text), { code, details: text });
 }
@@ -103,7 +104,3 @@ function codeOf(code: unknown, text: string): ErrorCode {
       return 'BACKEND_ERROR';
   }
 }
-
-/** Servers put whole tracebacks into an error's text; the cause is at the start. */
-const LONGEST_TEXT = 500;
-const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);

@@ -1,6 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-
-const optional = (pointer: string) => ({ $from: pointer, optional: true });
+import { optional } from './preset.js';
 
 type Rules = NonNullable<DescriptionInput['errors']>;
 

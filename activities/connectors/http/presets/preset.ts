@@ -3,6 +3,9 @@ import { type Description, type DescriptionInput, descriptionSchema } from '../a
 /** Values that a preset's paths and templates take from the pool's `options.values`. */
 export type PresetValues = Readonly<Record<string, { readonly about: string; readonly required?: true }>>;
 
+/** A value of a template that is left out where there is none. */
+export const optional = (pointer: string) => ({ $from: pointer, optional: true });
+
 /** A serving system as data: nothing that a pool's options could not say themselves. */
 export interface PresetInput {
   readonly name: string;

@@ -1,10 +1,9 @@
 import type { DescriptionInput } from '../api.js';
 import { chatCompletions } from './chat-completions.js';
-import type { PresetInput } from './preset.js';
+import { optional, type PresetInput } from './preset.js';
 import { bodies, sagemakerErrors } from './sagemaker.js';
 
 const path = '/endpoints/{model}/async-invocations';
-const optional = (pointer: string) => ({ $from: pointer, optional: true });
 
 /** Texts of failures, which are objects: the status of the container's answer is in their sentence alone. */
 const failures: NonNullable<DescriptionInput['errors']> = [

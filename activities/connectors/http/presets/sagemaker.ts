@@ -1,9 +1,8 @@
 import type { DescriptionInput } from '../api.js';
 import { chatCompletions } from './chat-completions.js';
-import type { PresetInput } from './preset.js';
+import { optional, type PresetInput } from './preset.js';
 
 const path = '/endpoints/{model}';
-const optional = (pointer: string) => ({ $from: pointer, optional: true });
 
 /** The status of the model's own answer, inside a 424. */
 const inside = '/body/OriginalStatusCode';

@@ -1,6 +1,4 @@
-import type { PresetInput } from './preset.js';
-
-const optional = (pointer: string) => ({ $from: pointer, optional: true });
+import { optional, type PresetInput } from './preset.js';
 
 /** https://huggingface.co/docs/text-generation-inference/reference/api_reference. The project is in maintenance mode. */
 export const tgi: PresetInput = {

@@ -1,10 +1,9 @@
 import { clamp, toInt16 } from '../../../../media/samples.js';
 import { isSampleRate } from '../../../../media/wav-format.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
-import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { readInt16, type Tensor } from '../../../../protocols/open-inference/index.js';
-import { speakable } from '../../speakable.js';
+import { passagesOf } from '../../speakable.js';
 import { wrongOutput } from '../encode.js';
 import { respond, type TensorContext, type TensorKind } from '../kind.js';
 import type { Outputs } from '../model-tensors.js';
@@ -19,14 +18,7 @@ import { found, needed } from '../read.js';
 export const synthesize: TensorKind = {
   async invoke(call, context) {
     const { input, with: options } = call;
-    const passages = speakable(
-      typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),
-    );
-    if (passages.length === 0) {
-      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
-        fields: [{ field: 'text', message: 'empty' }],
-      });
-    }
+    const passages = passagesOf(input);
     const spoken: Int16Array[] = [];
     let rate: number | undefined;
     for (const [i, text] of passages.entries()) {
