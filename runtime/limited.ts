@@ -10,6 +10,20 @@ export function linkedAbort(signal: AbortSignal): { readonly own: AbortControlle
   return { own, release: () => signal.removeEventListener('abort', forward) };
 }
 
+/** A signal that aborts with `signal`, or after `ms` with a `TimeoutError`, until `release`. */
+export function timeLimit(ms: number, signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
+  const { own, release } = linkedAbort(signal);
+  const expire = () => own.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError'));
+  const timer = setTimeout(expire, ms);
+  return {
+    signal: own.signal,
+    release: () => {
+      clearTimeout(timer);
+      release();
+    },
+  };
+}
+
 /**
  * The result of `work`, which gets a signal that aborts with `signal` or after `ms`. Rejects as soon as that signal
  * aborts, with its reason or a `TimeoutError`, even if `work` ignores it.
@@ -17,16 +31,11 @@ export function linkedAbort(signal: AbortSignal): { readonly own: AbortControlle
 export function limited<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const { own, release } = linkedAbort(signal);
-    const expire = () => own.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError'));
-    const timer = setTimeout(expire, ms);
-    own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+    const { signal: own, release } = timeLimit(ms, signal);
+    own.addEventListener('abort', () => reject(own.reason), { once: true });
     Promise.resolve()
-      .then(() => work(own.signal))
+      .then(() => work(own))
       .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        release();
-      });
+      .finally(release);
   });
 }

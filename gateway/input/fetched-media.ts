@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { fetchCause } from '../../runtime/fetch-cause.js';
+import { timeLimit } from '../../runtime/limited.js';
 import { tooLarge } from './upload.js';
 
 /** Longest time for a file, its redirects included, and for all of a request: clients wait for them. */
@@ -43,7 +44,7 @@ export async function* fetchedMedia(
   address: string,
   { origins, maxBytes, within }: Fetching,
 ): AsyncGenerator<Uint8Array, void> {
-  const signal = AbortSignal.any([within, AbortSignal.timeout(FETCH_MS)]);
+  const { signal, release } = timeLimit(FETCH_MS, within);
   try {
     const response = await answerOf(new URL(address), origins, signal);
     if (Number(response.headers.get('content-length')) > maxBytes) {
@@ -61,6 +62,8 @@ export async function* fetchedMedia(
     const limit = within.aborted ? `${FETCH_ALL_MS / 1_000} s for all media` : `${FETCH_MS / 1_000} s`;
     const why = signal.aborted ? `the file was not complete within ${limit}` : fetchCause(error);
     throw unusable(address, why);
+  } finally {
+    release();
   }
 }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { limited } from '../../../runtime/limited.js';
 import { baseUrl } from '../base-url.js';
 import { bodyOf, opened, type Transport } from '../exchange.js';
 import { answerScope, holds, type Scope } from '../http/index.js';
@@ -60,7 +61,6 @@ async function answered(
   method: string,
   { transport = fetch, key, signal }: DiscoverOptions,
 ): Promise<Scope | undefined> {
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
   const headers = {
     accept: 'application/json',
     ...(key !== undefined && { authorization: `Bearer ${key}` }),
@@ -68,8 +68,10 @@ async function answered(
   };
   try {
     const sent = { url, method, headers, ...(method === 'POST' && { body: '{}' }) };
-    const response = await opened(transport, sent, limited);
-    return answerScope(response, (await bodyOf(response, limited)).toString('utf8'));
+    return await limited(ANSWER_MS, signal, async (own) => {
+      const response = await opened(transport, sent, own);
+      return answerScope(response, (await bodyOf(response, own)).toString('utf8'));
+    });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MillraceError) throw error;

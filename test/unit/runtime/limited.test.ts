@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { limited } from '../../../runtime/limited.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { limited, timeLimit } from '../../../runtime/limited.js';
 
 const patient = () => new AbortController().signal;
 const deaf = () => new Promise<never>(() => undefined);
@@ -58,5 +58,40 @@ describe('limited work', () => {
     await sleep(30);
     controller.abort();
     expect(own?.aborted).toBe(false);
+  });
+});
+
+describe('a time limit', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('aborts after its time', () => {
+    const { signal } = timeLimit(1_000, patient());
+    vi.advanceTimersByTime(999);
+    expect(signal.aborted).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(signal.reason).toMatchObject({ name: 'TimeoutError' });
+  });
+
+  it('aborts with the other signal, for its reason', () => {
+    const controller = new AbortController();
+    const { signal } = timeLimit(1_000, controller.signal);
+    const reason = new Error('left');
+    controller.abort(reason);
+    expect(signal.reason).toBe(reason);
+    expect(timeLimit(1_000, controller.signal).signal.reason).toBe(reason);
+  });
+
+  it('aborts no more once it is released', () => {
+    const controller = new AbortController();
+    const { signal, release } = timeLimit(1_000, controller.signal);
+    release();
+    controller.abort();
+    vi.advanceTimersByTime(2_000);
+    expect(signal.aborted).toBe(false);
   });
 });
