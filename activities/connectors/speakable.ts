@@ -29,10 +29,14 @@ export function speakable(text: string): string[] {
 export function passagesOf({ text }: JsonObject): readonly string[] {
   const passages = speakable(typeof text === 'string' ? text : (text as readonly string[]).join(' '));
   if (passages.length > 0) return passages;
-  throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+  throw nothingToSay();
+}
+
+/** The failure of a text without a word. */
+export const nothingToSay = (): MillraceError =>
+  new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
     fields: [{ field: 'text', message: 'empty' }],
   });
-}
 
 /**
  * Collapses each run of white space to one character, a line break if the run contains one. A caller's text may be a

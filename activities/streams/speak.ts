@@ -14,6 +14,7 @@ import {
   readStream,
   type StreamPosition,
 } from '../../stores/channels/index.js';
+import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { entryValue } from './code-streams.js';
@@ -218,11 +219,7 @@ async function speak<T extends Served>(
       at += text.length;
     }
     const [first, ...others] = chunks.map(({ audio }) => audio);
-    if (first === undefined) {
-      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
-        fields: [{ field: 'text', message: 'empty' }],
-      });
-    }
+    if (first === undefined) throw nothingToSay();
     const audio = await join(call.tenant, [first, ...others], signal);
     const { output: _, usage: __, ...by } = served ?? ({ endpoint: '', device: '', cache: 'off' } as unknown as T);
     const usage = usageOf(chunks);

@@ -1,0 +1,178 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Attempt } from '../../../../activities/stage/serving.js';
+import { produceText } from '../../../../activities/streams/produce.js';
+import { speakStream, speakWhole } from '../../../../activities/streams/speak.js';
+import type { Artifact } from '../../../../pipelines/artifact.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+import { ChannelWriter, MemoryChannelLog } from '../../../../stores/channels/index.js';
+import { ANSWER, emit, PIECES, producer, retry, run, signal, speaker, whole } from './stream-run.js';
+
+describe('a speaking stage', () => {
+  it('speaks each sentence while the answer goes on', async () => {
+    const { produce, speak } = run();
+    const said: string[] = [];
+    const spoken = speak(async (text) => void said.push(text));
+    await produce(async (producing) => {
+      emit(producing, ANSWER.slice(0, 50));
+      await vi.waitFor(() => expect(said).toEqual([PIECES[0], PIECES[1]?.trim()]), { timeout: 30_000 });
+      emit(producing, ANSWER.slice(50));
+      return { output: { text: ANSWER } };
+    });
+    const uri = PIECES.map((piece) => `<${piece.trim()}>`).join('+');
+    expect((await spoken).output).toEqual({ audio: { uri } });
+  });
+
+  it('goes on behind its last committed sentence in another attempt', async () => {
+    const { produce, speak } = run();
+    await produce(whole());
+    const said: string[] = [];
+    const dying = new AbortController();
+    const first = speak(async (text) => {
+      if (said.length === 2) {
+        dying.abort(new Error('the worker died'));
+        dying.signal.throwIfAborted();
+      }
+      said.push(text);
+    }, dying.signal);
+    await expect(first).rejects.toThrow('the worker died');
+    const chunks: number[] = [];
+    const second = await speak(
+      async (text) => void said.push(text),
+      signal(),
+      (_, number) => chunks.push(number),
+    );
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
+    // The last committed one comes again: its event may have been lost.
+    expect(chunks).toEqual([1, 2]);
+    expect((second.output.audio as JsonObject).uri).toBe(PIECES.map((piece) => `<${piece.trim()}>`).join('+'));
+    const third = await speak(async (text) => void said.push(text));
+    expect(third.output).toEqual(second.output);
+    expect(said).toHaveLength(3);
+  });
+
+  it('tries a sentence again, as often as the policy says, and no other', async () => {
+    const { produce, speak } = run();
+    await produce(whole());
+    const said: string[] = [];
+    await speak(async (text) => {
+      said.push(text);
+      if (said.length === 2) throw new MillraceError('BACKEND_UNAVAILABLE', 'down');
+    });
+    expect(said).toEqual([PIECES[0], PIECES[1], PIECES[1], PIECES[2]].map((piece) => piece?.trim()));
+    const other = run();
+    await other.produce(whole());
+    let calls = 0;
+    const failing = other.speak(async () => {
+      calls += 1;
+      throw new MillraceError('BACKEND_UNAVAILABLE', 'down');
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { final: true } });
+    expect(calls).toBe(retry.attempts);
+  });
+
+  it('gives up a store that cannot be reached, so that the collected text is spoken', async () => {
+    const away = new MemoryChannelLog();
+    away.open = async () => {
+      throw new Error('connection refused');
+    };
+    const about = { run: 'r', call: producer(), signal: signal(), onDelta: () => undefined };
+    const serve = vi.fn(whole());
+    await expect(produceText({ channels: away }, about, serve)).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    expect(serve).not.toHaveBeenCalled();
+  });
+
+  it('has nothing to say without words', async () => {
+    const { produce, speak } = run();
+    await produce(whole(' \n '));
+    await expect(speak(async () => undefined)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});
+
+describe('a whole text that is heard while it is spoken', () => {
+  const attemptOf = (id: string, own: AbortSignal) =>
+    ({ signal: own, attempt: 1, queueMs: 0, run: id, resumeFrom: null, checkpoint: () => undefined }) as Attempt;
+  const parts = (channels: MemoryChannelLog) => ({
+    channels,
+    join: async (_: string, pieces: readonly [Artifact, ...Artifact[]]) =>
+      ({ uri: pieces.map(({ uri }) => uri).join('+') }) as Artifact,
+  });
+  const call = { ...speaker, reads: undefined, entryMs: undefined, writes: ['chunks'] } as unknown as StageCall;
+  const reply = (text: unknown) => ({
+    output: { audio: { uri: `<${String(text)}>` } },
+    endpoint: 'e',
+    device: 'd',
+    usage: { audioSeconds: 2 },
+  });
+
+  it('is spoken sentence by sentence; another attempt goes on with the next one', async () => {
+    const channels = new MemoryChannelLog();
+    const said: string[] = [];
+    const speak = (failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call, attempt: attemptOf('r1', signal()), field: 'text', text: ANSWER },
+        async ({ text }) => {
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(String(text));
+          return reply(text);
+        },
+      );
+    await expect(speak('And a third one ends it.')).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    const outcome = await speak();
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
+    expect(outcome?.output).toEqual({ audio: { uri: PIECES.map((piece) => `<${piece.trim()}>`).join('+') } });
+    expect(outcome?.usage).toEqual({ audioSeconds: 6 });
+    // What has ended is not made again.
+    expect(await speak()).toEqual(outcome);
+    expect(said).toHaveLength(3);
+  });
+
+  it('leaves time for other calls while a long text is divided, and ends with its attempt', async () => {
+    const own = new AbortController();
+    const text = '\n'.repeat(1_000_000) + ANSWER;
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      if (turns === 20) own.abort(new Error('the run was cancelled'));
+      else setImmediate(count);
+    };
+    setImmediate(count);
+    const given = { call, attempt: attemptOf('r3', own.signal), field: 'text', text };
+    const never = async () => Promise.reject(new Error('called'));
+    await expect(speakWhole(parts(new MemoryChannelLog()), given, never)).rejects.toThrow('the run was cancelled');
+  });
+
+  it('goes on behind what was spoken of a stream that was lost, whose entries are other pieces than its sentences', async () => {
+    const channels = new MemoryChannelLog();
+    const entries = ['One sentence. A second one.', 'A third one. And a fourth.'];
+    const options = { signal: signal(), ttlMs: 60_000 };
+    const writer = await ChannelWriter.open(channels, { run: 'r4', path: 'said', of: 'entries' }, options);
+    await writer.end({ as: 'done' }, ...entries.map((value) => ({ value })));
+    const said: string[] = [];
+    const serve = async ({ text }: JsonObject) => {
+      if (said.length === 1 && text === entries[1]) throw new MillraceError('STREAM_LOST', 'gone');
+      said.push(String(text));
+      return reply(text);
+    };
+    const reads = { text: { path: 'said', of: 'entries' } };
+    const streaming = { call: { ...call, reads, entryMs: 60_000 }, attempt: attemptOf('r4', signal()), field: 'text' };
+    await expect(speakStream(parts(channels), streaming, serve)).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    const outcome = await speakWhole(
+      parts(channels),
+      { call, attempt: attemptOf('r4', signal()), field: 'text', text: entries },
+      serve,
+    );
+    expect(said).toEqual(['One sentence. A second one.', 'A third one.', 'And a fourth.']);
+    expect(outcome?.output).toEqual({ audio: { uri: said.map((text) => `<${text}>`).join('+') } });
+  });
+
+  it('is left to a single call if it is a single sentence', async () => {
+    const never = async () => Promise.reject(new Error('called'));
+    for (const text of ['One sentence.', ['One sentence.'], '', '  ', undefined]) {
+      const given = { call, attempt: attemptOf('r2', signal()), field: 'text', text };
+      expect(await speakWhole(parts(new MemoryChannelLog()), given, never)).toBeUndefined();
+    }
+  });
+});
