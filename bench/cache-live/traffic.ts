@@ -1,5 +1,5 @@
 import type { Pair } from '../cache/pairs.js';
-import { seeded, shuffled } from '../cache/seeded.js';
+import { mulberry32, shuffled } from '../random.js';
 
 export const CALLERS = ['alice', 'bob', 'mallory'] as const;
 export type Caller = (typeof CALLERS)[number];
@@ -47,7 +47,7 @@ export function answersOf(pairs: readonly Pair[]): Map<string, number> {
  * of a pair or the other at a time.
  */
 export function trafficOf(pairs: readonly Pair[], requests: number, seed: number): Asked[] {
-  const random = seeded(seed);
+  const random = mulberry32(seed);
   const ranked = shuffled(pairs, random);
   const sums: number[] = [];
   for (const i of ranked.keys()) sums.push((sums.at(-1) ?? 0) + 1 / (i + 1));

@@ -18,7 +18,7 @@ import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
 import { percentile } from '../figures.js';
 import { REQUEST } from '../cache/live.js';
-import { seeded } from '../cache/seeded.js';
+import { mulberry32 } from '../random.js';
 import { environmentOf } from '../own-stack.js';
 
 const { values: options } = parseArgs({
@@ -43,7 +43,7 @@ const SEED = 99;
 /** Half of the questions have been asked before; the others are near them. */
 const REPEATED = 0.5;
 
-const random = seeded(SEED);
+const random = mulberry32(SEED);
 const gauss = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 const unit = (vector: Float32Array): Float32Array => {
   const length = Math.hypot(...vector);

@@ -4,7 +4,7 @@ import { fused } from '../../activities/cache/verifier/fused.js';
 import { scoreOf } from '../../activities/cache/verifier/verifier.js';
 import { type Counts, lowerBound, STEPS, stepOf, upperBound, verdictOf } from '../../stores/evidence/index.js';
 import type { Pair } from './pairs.js';
-import { seeded, shuffled } from './seeded.js';
+import { mulberry32, shuffled } from '../random.js';
 
 /** What a cache did with a pair. */
 export interface Judged extends Pair {
@@ -87,7 +87,7 @@ export interface Splits {
 /** Half of the pairs gives labels to an empty stage, the other half is judged; over random halves. */
 export function inSplits(pairs: readonly Scored[], delta: number, splits = 100): Splits {
   const results = Array.from({ length: splits }, (_, seed) => {
-    const order = shuffled(pairs, seeded(1_000 + seed));
+    const order = shuffled(pairs, mulberry32(1_000 + seed));
     const half = Math.floor(order.length / 2);
     const steps: Counts[] = STEPS.map((_, at) => {
       const own = order.slice(0, half).filter(({ step }) => step === at);

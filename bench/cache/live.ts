@@ -3,7 +3,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheVerifier } from '../../pipelines/plan/index.js';
 import type { Judged } from './judge.js';
 import type { Pair } from './pairs.js';
-import { seeded, shuffled } from './seeded.js';
+import { mulberry32, shuffled } from '../random.js';
 
 export interface Live {
   readonly judged: readonly Judged[];
@@ -28,7 +28,7 @@ export async function askLive(
   pairs: readonly Pair[],
   { tenant, maxErrorRate, verifier, seed = 1 }: LiveOptions,
 ): Promise<Live> {
-  const order = maxErrorRate === undefined ? pairs : shuffled(pairs, seeded(seed));
+  const order = maxErrorRate === undefined ? pairs : shuffled(pairs, mulberry32(seed));
   const from = maxErrorRate === undefined ? 0 : Math.floor(order.length / 2);
   const judged: Judged[] = [];
   const tiers: Record<string, number> = {};

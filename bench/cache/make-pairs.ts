@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { attackPairs } from './attacks.js';
 import type { Pair } from './pairs.js';
-import { seeded, shuffled } from './seeded.js';
+import { mulberry32, shuffled } from '../random.js';
 import { templatePairs } from './templates.js';
 
 const FOLDER = 'bench/cache';
@@ -50,7 +50,7 @@ function intents(): Pair[][] {
 
 /** @returns the number of pairs of each file */
 export function makePairs(): Record<string, number> {
-  const random = seeded(SEED);
+  const random = mulberry32(SEED);
   const blocks = shuffled(intents(), random);
   const templates = shuffled(templatePairs(random), random);
   const cut = Math.floor(templates.length / 3);

@@ -5,23 +5,13 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { mulberry32 } from '../random.js';
 
 const USUAL_MS = { least: 15, most: 25 };
 const STALL_MS = 1_000;
 const STALLED_SHARE = 0.05;
 
-/** Pseudo-random numbers in [0, 1), the same in every run (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const random = randomNumbers(1);
+const random = mulberry32(1);
 let calls = 0;
 
 const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };

@@ -23,9 +23,10 @@ import { createRedis } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
 import { loadAverages, note, percentile, round } from '../figures.js';
+import { mulberry32 } from '../random.js';
 import { environmentOf } from '../own-stack.js';
 import { simulate } from './simulate.js';
-import { type BenchModel, modelsOf, randomNumbers, requestsOf } from './workload.js';
+import { type BenchModel, modelsOf, requestsOf } from './workload.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -138,7 +139,7 @@ async function measure(side: Side, url: string, redis: Redis, requests: readonly
     worth: SIDES[side],
   });
   const queue = requests.values();
-  const random = randomNumbers(SEED);
+  const random = mulberry32(SEED);
   const caller = async () => {
     for (const { name } of queue) taken.ms.push(await request(pools, name, random));
   };

@@ -1,3 +1,5 @@
+import { mulberry32, shuffled } from '../random.js';
+
 /** Models, and the requests for them: the same in every run with the same seed. */
 export interface BenchModel {
   readonly name: string;
@@ -10,36 +12,16 @@ const LOAD_MS = { least: 200, most: 2_000 };
 /** The n-th most popular model has 1/n of the requests of the most popular one. */
 const SKEW = 1;
 
-/** Pseudo-random numbers in [0, 1), the same in every run (mulberry32). */
-export function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function shuffled<T>(values: readonly T[], random: () => number): T[] {
-  const all = [...values];
-  for (let i = all.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [all[i], all[j]] = [all[j] as T, all[i] as T];
-  }
-  return all;
-}
-
 /** Models whose loading times are spread evenly on a logarithmic scale, in no order. */
 export function modelsOf(count: number, seed: number): readonly BenchModel[] {
   const step = (LOAD_MS.most / LOAD_MS.least) ** (1 / Math.max(1, count - 1));
   const times = Array.from({ length: count }, (_, i) => Math.round(LOAD_MS.least * step ** i));
-  return shuffled(times, randomNumbers(seed)).map((loadMs, i) => ({ name: `cached_${i}`, loadMs }));
+  return shuffled(times, mulberry32(seed)).map((loadMs, i) => ({ name: `cached_${i}`, loadMs }));
 }
 
 /** Requests for models, by Zipf’s law. In the middle other models become popular. */
 export function requestsOf(models: readonly BenchModel[], count: number, seed: number): readonly BenchModel[] {
-  const random = randomNumbers(seed + 1);
+  const random = mulberry32(seed + 1);
   const weights = models.map((_, i) => 1 / (i + 1) ** SKEW);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const ranked = [shuffled(models, random), shuffled(models, random)] as const;

@@ -18,6 +18,7 @@ import { type Pool, Pools, parseModels } from '../../activities/pools/index.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { percentile, round } from '../figures.js';
+import { mulberry32 } from '../random.js';
 import { type PacedOptions, PacedServer } from './server.js';
 import { SharedQueue } from './shared-queue.js';
 
@@ -31,17 +32,6 @@ const FAST_MS = 60;
 const SLOW_MS = 180;
 const LOAD = 0.8;
 const CALLS_A_ROUND = 300;
-
-/** Pseudo-random numbers in [0, 1), the same in every run (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const rounded = (value: number) => round(value, 3);
 
@@ -77,7 +67,7 @@ async function arrivals(
   call: Call,
   { count, rate, seed }: { count: number; rate: number; seed: number },
 ): Promise<number[]> {
-  const random = randomNumbers(seed);
+  const random = mulberry32(seed);
   const taken: number[] = [];
   const open: Promise<void>[] = [];
   let due = performance.now();

@@ -1,3 +1,5 @@
+import { mulberry32 } from '../../bench/random.js';
+
 /** Vectors of length 1 in directions that a seed decides. */
 export function randomVectors(count: number, dimensions: number, seed: number): Float32Array[] {
   const random = mulberry32(seed);
@@ -12,16 +14,4 @@ export function randomVectors(count: number, dimensions: number, seed: number): 
 export function byCosine(vectors: readonly Float32Array[], query: Float32Array): number[] {
   const cosines = vectors.map((vector) => vector.reduce((sum, value, i) => sum + value * (query[i] ?? 0), 0));
   return [...cosines.keys()].sort((a, b) => (cosines[b] ?? 0) - (cosines[a] ?? 0));
-}
-
-/** A small random generator of known quality: numbers in [0, 1). */
-export function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

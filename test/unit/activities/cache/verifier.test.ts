@@ -5,7 +5,7 @@ import { scoreOf } from '../../../../activities/cache/verifier/verifier.js';
 import { WEIGHTS } from '../../../../activities/cache/verifier/weights.js';
 import { boost } from '../../../../bench/cache/boost.js';
 import { readPairs } from '../../../../bench/cache/pairs.js';
-import { seeded } from '../../../../bench/cache/seeded.js';
+import { mulberry32 } from '../../../../bench/random.js';
 import { fastest } from '../../../support/fastest.js';
 
 const score = (a: string, b: string, similarity: number): number => {
@@ -46,7 +46,7 @@ describe('verifier', () => {
 
 describe('boosting', () => {
   it('learns a rule, the same from the same examples, and respects a sign', () => {
-    const random = seeded(3);
+    const random = mulberry32(3);
     const examples = Array.from({ length: 400 }, () => {
       const row = [random(), random()];
       return { row, same: (row[0] as number) > 0.5 !== random() < 0.05, weight: 1 };

@@ -8,7 +8,7 @@ import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { type ChannelLog, MemoryChannelLog, readStream } from '../../../../stores/channels/index.js';
-import { mulberry32 } from '../../../support/vectors.js';
+import { mulberry32 } from '../../../../bench/random.js';
 
 /* `onCut: 'restart'`: an answer that breaks off takes the place of the one before, while nothing was made of that. */
 

@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { mulberry32 } from '../../../../bench/random.js';
 import { DTYPES, type Dtype } from '../../../../pipelines/media.js';
 import { type AnyTensor, fromWire, toWire } from '../../../../protocols/open-inference/any-tensor.js';
 import type { Element } from '../../../../protocols/open-inference/elements.js';
 import { bfloatBits, bfloatValue, halfBits, halfValue } from '../../../../protocols/open-inference/half.js';
-
-/** Numbers in [0, 1), the same in every run (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The least and the greatest value of each integer type. */
 const RANGES: Partial<Record<Dtype, readonly [bigint, bigint]>> = Object.fromEntries(
@@ -26,7 +16,7 @@ const inJson = (value: bigint): Element => (Number.isSafeInteger(Number(value)) 
 
 /** Elements of a type: its borders, then random ones. */
 function elementsOf(dtype: Dtype, count: number, seed: number): Element[] {
-  const next = random(seed);
+  const next = mulberry32(seed);
   const range = RANGES[dtype];
   if (range) {
     const [least, most] = range;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../bench/cache/seeded.js';
+import { mulberry32 } from '../../../../bench/random.js';
 import {
   drifted,
   LIMIT,
@@ -21,7 +21,7 @@ describe('bounds', () => {
     for (const rate of [0.02, 0.1, 0.3]) {
       let [above, below] = [0, 0];
       for (let seed = 0; seed < 200; seed += 1) {
-        const random = seeded(seed);
+        const random = mulberry32(seed);
         let wrong = 0;
         let [everAbove, everBelow] = [false, false];
         for (let labels = 1; labels <= 400; labels += 1) {
@@ -67,7 +67,7 @@ describe('the threshold', () => {
 
 /** Traffic in which the verifier's score `s` is right with a probability of `curve(s)`. */
 function simulate(seed: number, delta: number, curve: (score: number) => number, lookups = 2_000) {
-  const random = seeded(seed);
+  const random = mulberry32(seed);
   const steps = STEPS.map(() => ({ labels: 0, wrong: 0 }));
   let { open } = verdictOf(steps, delta);
   let [drift, hits, wrong, closed] = [0, 0, 0, 0];
@@ -124,7 +124,7 @@ describe('a stage that is certified while it serves', () => {
       sum = drifted(sum, labels % 4 === 0, 0.05);
     }
     expect(labels).toBeLessThan(60);
-    const random = seeded(5);
+    const random = mulberry32(5);
     let alarms = 0;
     sum = 0;
     for (let i = 0; i < 5_000; i += 1) {
