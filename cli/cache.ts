@@ -1,15 +1,12 @@
 import type { Redis } from 'ioredis';
 import { Budget, embedderOf, inspectText } from '../activities/cache/index.js';
-import { Pools } from '../activities/pools/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { Evidence, STEPS } from '../stores/evidence/index.js';
 import { connected } from '../stores/redis/index.js';
-import { createMetrics } from '../telemetry/metrics.js';
-import { connectorsOf } from '../workers/connectors.js';
 import { createLogger } from '../workers/logger.js';
-import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { openStore } from '../workers/stores.js';
+import { openPools } from './open-pools.js';
 import { print, show, table } from './output.js';
 
 export interface CacheOptions {
@@ -87,13 +84,7 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
 export async function inspectCache(settings: Settings, text: string, options: InspectOptions): Promise<void> {
   const { tenant, embedder, json } = options;
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
-  const pools = new Pools({
-    models: await loadModels(settings),
-    connectors: connectorsOf(settings),
-    metrics: createMetrics(),
-    logger,
-    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
-  });
+  const pools = await openPools(settings, logger);
   try {
     await withStore(settings, async (redis) => {
       const vector = await embedderOf(pools, embedder).embed(text, AbortSignal.timeout(TIMEOUT_MS), { tenant });

@@ -1,16 +1,13 @@
 import { embedderOf } from '../activities/cache/index.js';
-import { Pools } from '../activities/pools/index.js';
 import type { PassageIndex } from '../activities/vector-index/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Passage } from '../pipelines/stages/index.js';
 import { isTenant } from '../stores/artifacts/index.js';
 import { connected } from '../stores/redis/index.js';
-import { createMetrics } from '../telemetry/metrics.js';
-import { connectorsOf } from '../workers/connectors.js';
 import { createLogger } from '../workers/logger.js';
-import { loadModels } from '../workers/models.js';
 import { openPassageIndex } from '../workers/passage-index.js';
 import type { Settings } from '../workers/settings.js';
+import { openPools } from './open-pools.js';
 import { dim, note, print, show, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
 
@@ -74,13 +71,7 @@ export async function searchPassages(settings: Settings, index: string, query: s
 /** Opens an index for one command; SIGINT ends it between or during calls. */
 async function withIndex(settings: Settings, work: (index: PassageIndex, signal: AbortSignal) => Promise<void>) {
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
-  const pools = new Pools({
-    models: await loadModels(settings),
-    connectors: connectorsOf(settings),
-    metrics: createMetrics(),
-    logger,
-    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
-  });
+  const pools = await openPools(settings, logger);
   const { index, redis } = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Error('interrupted; passages stored so far are kept'));

@@ -8,7 +8,7 @@ import { inspectorOf } from './inspectors.js';
 import { openAudio } from './open-audio.js';
 import { decodeChannels } from './pcm.js';
 import { readWhole } from './read-whole.js';
-import { clamp, toInt16 } from './samples.js';
+import { clamp, joinedFloats, toInt16 } from './samples.js';
 import { invalidMedia, isSampleRate } from './wav-format.js';
 
 export interface CodeArtifactsOptions extends AudioPortOptions {
@@ -62,13 +62,7 @@ async function readSamples(
     }
     parts.push(mono);
   }
-  const samples = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    samples.set(part, at);
-    at += part.length;
-  }
-  return { samples, sampleRate };
+  return { samples: joinedFloats(parts), sampleRate };
 }
 
 /** RFC 6838 §4.2, in lower case and without parameters. */

@@ -17,7 +17,7 @@ export { mapMedia, mediaFields, schemasAt, type TakeMedia } from './media-walk.j
 export { decodeWav } from './pcm.js';
 export { decodedSize, type MediaFacts, probeMedia } from './probe-media.js';
 export { readWhole } from './read-whole.js';
-export { clamp, toInt16 } from './samples.js';
+export { clamp, joinedFloats, joinedInts, toInt16 } from './samples.js';
 export { withImage } from './sharp.js';
 export { isSampleRate, SAMPLE_RATES } from './wav-format.js';
 export { wavHeader, writeWav } from './write-wav.js';

@@ -41,6 +41,28 @@ function mix(frames: Uint8Array, format: WavFormat, first: number, last: number)
   return clamp(mixed);
 }
 
+/** The pieces one behind the other. */
+export function joinedFloats(pieces: readonly Float32Array[]): Float32Array {
+  return filled(new Float32Array(lengthOf(pieces)), pieces);
+}
+
+/** The same for 16-bit samples. */
+export function joinedInts(pieces: readonly Int16Array[]): Int16Array {
+  return filled(new Int16Array(lengthOf(pieces)), pieces);
+}
+
+const lengthOf = (pieces: readonly { readonly length: number }[]): number =>
+  pieces.reduce((sum, { length }) => sum + length, 0);
+
+function filled<T extends Float32Array | Int16Array>(whole: T, pieces: readonly T[]): T {
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /** Clamps samples to [-1, 1], in place. */
 export function clamp(samples: Float32Array): Float32Array {
   for (let i = 0; i < samples.length; i++) {

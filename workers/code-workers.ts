@@ -1,19 +1,16 @@
-import { type NativeConnection, Worker } from '@temporalio/worker';
+import type { NativeConnection, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { queuesOfCode } from '../placement/queues.js';
 import type { ActivitySlots } from './activity-slots.js';
+import { activityWorker } from './activity-worker.js';
 import type { Stages } from './compose.js';
-import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
 /** Limit of queues: for each, Temporal holds open polls of every worker process. */
 const MOST_QUEUES = 64;
 /** Concurrent polls of one queue: one takes the next task while the other delivers one. */
 const POLLS = 2;
-
-/** These workers run no workflows, but the tuner requires all four suppliers. */
-const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
 /** Creates workers for the queues of the code versions that this process has. */
 export async function createCodeWorkers(parts: {
@@ -33,20 +30,13 @@ export async function createCodeWorkers(parts: {
   const activities = createActivities(stages.runner, { slots });
   return await Promise.all(
     queues.map((taskQueue) =>
-      Worker.create({
+      activityWorker({
         connection,
-        namespace: settings.TEMPORAL_NAMESPACE,
+        settings,
         taskQueue,
         activities,
         maxConcurrentActivityTaskPolls: POLLS,
-        tuner: {
-          activityTaskSlotSupplier: slots.supplier(),
-          workflowTaskSlotSupplier: NONE,
-          localActivityTaskSlotSupplier: NONE,
-          nexusTaskSlotSupplier: NONE,
-        },
-        maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
-        shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+        slots: slots.supplier(),
       }),
     ),
   );

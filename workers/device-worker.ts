@@ -1,24 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type CustomSlotSupplier,
-  type NativeConnection,
-  type SlotPermit,
-  type SlotReserveContext,
-  Worker,
-} from '@temporalio/worker';
+import type { CustomSlotSupplier, NativeConnection, SlotPermit, SlotReserveContext } from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
+import { activityWorker } from './activity-worker.js';
 import type { Stages } from './compose.js';
-import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
 /** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
 const POLL_MS = 20;
 /** Most stages of a queue that wait for other stages without a slot. */
 const MOST_LEFT = 1_000;
-/** These workers run no workflows, but the tuner requires all four suppliers. */
-const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
 export interface DeviceWorkerOptions {
   readonly connection: NativeConnection;
@@ -32,24 +24,12 @@ export interface DeviceWorkerOptions {
  * fairness apply and another device can take it.
  */
 export async function createDeviceWorkers({ connection, settings, stages }: DeviceWorkerOptions) {
-  const { TEMPORAL_NAMESPACE: namespace, MILLRACE_TASK_QUEUE: deployment, MILLRACE_DEVICES: labels = [] } = settings;
+  const { MILLRACE_TASK_QUEUE: deployment, MILLRACE_DEVICES: labels = [] } = settings;
   const devices = new Map(labels.map((label) => [label, stages.pools.device(label)]));
   const serve = (taskQueue: string, on: readonly string[], pool?: string) => {
     const slots = slotsFor(() => on.reduce((sum, label) => sum + (devices.get(label)?.room(pool) ?? 0), 0));
-    return Worker.create({
-      connection,
-      namespace,
-      taskQueue,
-      activities: createActivities(stages.runner, { devices: on, slots }),
-      tuner: {
-        activityTaskSlotSupplier: slots,
-        workflowTaskSlotSupplier: NONE,
-        localActivityTaskSlotSupplier: NONE,
-        nexusTaskSlotSupplier: NONE,
-      },
-      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
-      shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
-    });
+    const activities = createActivities(stages.runner, { devices: on, slots });
+    return activityWorker({ connection, settings, taskQueue, activities, slots });
   };
   const pools = new Set([...devices.values()].flatMap((device) => device.pools));
   // Temporal permits one worker per queue in a process, so a pool's queue is served once for all its devices.

@@ -1,4 +1,5 @@
 import { abortable } from '../../media/abortable.js';
+import { joinedFloats } from '../../media/samples.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { CallContext } from './connector.js';
@@ -22,11 +23,5 @@ export async function wholeAudio(
     }
     parts.push(part);
   }
-  const samples = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    samples.set(part, at);
-    at += part.length;
-  }
-  return samples;
+  return joinedFloats(parts);
 }

@@ -1,4 +1,4 @@
-import { type AudioEncoder, isSampleRate, SAMPLE_RATES } from '../../media/index.js';
+import { type AudioEncoder, isSampleRate, joinedFloats, SAMPLE_RATES } from '../../media/index.js';
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
@@ -102,12 +102,7 @@ async function samplesOf(
     spend(name, chunk.byteLength, budget);
     chunks.push(chunk);
   }
-  const samples = new Float32Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    samples.set(chunk, at);
-    at += chunk.length;
-  }
+  const samples = joinedFloats(chunks);
   return { ...fp32Tensor(name, [samples.length], samples), parameters: { [RATE]: sampleRate }, files: false };
 }
 

@@ -1,3 +1,4 @@
+import { joinedFloats } from '../../media/samples.js';
 import type { SampleEncoding } from '../../media/wav-format.js';
 
 export interface WavOptions {
@@ -87,11 +88,5 @@ export async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8
 export async function collect(stream: AsyncIterable<Float32Array>): Promise<Float32Array> {
   const parts: Float32Array[] = [];
   for await (const part of stream) parts.push(part);
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joinedFloats(parts);
 }

@@ -1,5 +1,6 @@
 import { type OpenAI, toFile } from 'openai';
 import { abortable } from '../../../media/abortable.js';
+import { joinedInts } from '../../../media/samples.js';
 import { writeWav } from '../../../media/write-wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
@@ -110,24 +111,14 @@ async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16
   let length = 0;
   for await (const piece of pieces) {
     if (length > 0 && length + piece.length > LONGEST_PART) {
-      yield joined(held, length);
+      yield joinedInts(held);
       held = [];
       length = 0;
     }
     held.push(Int16Array.from(piece, (value) => Math.round(value * 0x7fff)));
     length += piece.length;
   }
-  if (length > 0) yield joined(held, length);
-}
-
-function joined(pieces: readonly Int16Array[], length: number): Int16Array {
-  const whole = new Int16Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  if (length > 0) yield joinedInts(held);
 }
 
 /** Result of earlier attempts: samples recognised and their text. */

@@ -1,4 +1,4 @@
-import { type AudioPort, clamp, toInt16, writeWav } from '../../../media/index.js';
+import { type AudioPort, clamp, joinedInts, toInt16, writeWav } from '../../../media/index.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 
 /** Speech and most audio models work at 16 or 24 kHz; of a file that does not state its rate the higher is kept. */
@@ -20,11 +20,5 @@ export async function wavFile(
     if (length * Int16Array.BYTES_PER_ELEMENT > most) return undefined;
     pieces.push(toInt16(clamp(samples.slice())));
   }
-  const whole = new Int16Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return Buffer.concat([...writeWav(whole, { sampleRate })]);
+  return Buffer.concat([...writeWav(joinedInts(pieces), { sampleRate })]);
 }

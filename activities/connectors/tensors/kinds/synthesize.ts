@@ -1,4 +1,4 @@
-import { clamp, toInt16 } from '../../../../media/samples.js';
+import { clamp, joinedInts, toInt16 } from '../../../../media/samples.js';
 import { isSampleRate } from '../../../../media/wav-format.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -35,7 +35,7 @@ export const synthesize: TensorKind = {
         context.emit(part.length);
       }
     }
-    const samples = concat(spoken);
+    const samples = joinedInts(spoken);
     const name = context.map.outputs.get('audio')?.name ?? 'AUDIO';
     if (rate === undefined || samples.length === 0) throw wrongOutput(name, 'no samples');
     const artifact = await context.audio.write(samples, { sampleRate: rate });
@@ -63,16 +63,6 @@ function samplesOf(tensor: Tensor, scale = 1): Int16Array {
   if (tensor.datatype === 'INT16' && scale === 1) return readInt16(tensor);
   const full = tensor.datatype === 'INT16' ? 1 / 32_767 : 1;
   return toInt16(clamp(Float32Array.from(numbersOf(tensor), (value) => value * scale * full)));
-}
-
-function concat(parts: readonly Int16Array[]): Int16Array {
-  const whole = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 const jsonOf = (artifact: Artifact): JsonObject => ({ ...artifact }) as JsonObject;
