@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
-} from '@temporalio/client';
+import { WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { type FieldError, isErrorCode, MillraceError } from '../pipelines/errors.js';
 import { invalidField } from '../pipelines/invalid-fields.js';

@@ -63,7 +63,8 @@ function notFound({ pipelines }: ForeignStarting, name: string): MillraceError {
 
 /** The input after parsing by the pipeline's schema. */
 function inputOf({ input: schema }: Pipeline, given: Json): JsonObject {
-  if (!isJsonObject(given)) throw invalidField('body', 'the first argument of the workflow must be an object: the input');
+  if (!isJsonObject(given))
+    throw invalidField('body', 'the first argument of the workflow must be an object: the input');
   const shape = schema instanceof z.ZodObject ? schema.shape : {};
   let parsed: z.ZodSafeParseResult<unknown>;
   try {
@@ -89,7 +90,8 @@ function optionsOf(given: Json): Omit<StartOptions, 'millrace'> {
   if (millrace !== START_OPTIONS_VERSION)
     throw invalidField('options.millrace', `must be ${START_OPTIONS_VERSION}, the version of the options`);
   const unknown = Object.keys(given).find((key) => !KNOWN.includes(key));
-  if (unknown !== undefined) throw invalidField(`options.${unknown}`, `is not an option; there are ${KNOWN.join(', ')}`);
+  if (unknown !== undefined)
+    throw invalidField(`options.${unknown}`, `is not an option; there are ${KNOWN.join(', ')}`);
   const found = {
     ...(tenant != null && { tenant: checked('tenant', tenant, isTenant, `a name like ${DEFAULT_TENANT}`) }),
     ...(priority != null && { priority: checked('priority', priority, isPriority, `one of ${PRIORITIES.join(', ')}`) }),

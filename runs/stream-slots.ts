@@ -31,9 +31,7 @@ export class StreamSlots {
   take(tenant: string): () => void {
     const release = this.#slots.take(tenant);
     if (release) return release;
-    throw this.#slots.hasAll(tenant)
-      ? tooMany(`tenant ${tenant}`, this.#mostOfTenant)
-      : tooMany('gateway', this.#most);
+    throw this.#slots.hasAll(tenant) ? tooMany(`tenant ${tenant}`, this.#mostOfTenant) : tooMany('gateway', this.#most);
   }
 }
 

@@ -85,7 +85,8 @@ function pem(server: TemporalServer, what: 'SERVER_CA_CERT' | 'CLIENT_CERT' | 'C
 
 function x509({ name, bytes }: Pem): X509Certificate {
   // The SDK accepts PEM only, Node's class other formats too.
-  if (!bytes.includes('-----BEGIN CERTIFICATE-----')) throw invalidSetting(name, 'contains no certificate in PEM format');
+  if (!bytes.includes('-----BEGIN CERTIFICATE-----'))
+    throw invalidSetting(name, 'contains no certificate in PEM format');
   try {
     return new X509Certificate(bytes);
   } catch (error) {

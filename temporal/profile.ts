@@ -43,7 +43,10 @@ const DEFAULT_PROFILE = 'default';
 export function withProfile(given: Given): TemporalVariables {
   const { address, namespace, api_key, tls, grpc_meta } = toTomlProfile(profileOf(given));
   if (Object.keys(grpc_meta ?? {}).length > 0) {
-    throw invalidSetting(sourceOf(given), 'the profile has grpc_meta, which is not sent: remove it, or use another profile');
+    throw invalidSetting(
+      sourceOf(given),
+      'the profile has grpc_meta, which is not sent: remove it, or use another profile',
+    );
   }
   if (requiresProfile(given) && address === undefined) {
     throw invalidSetting(sourceOf(given), 'the profile has no address: add it, or set TEMPORAL_ADDRESS');
@@ -87,7 +90,10 @@ function profileOf(given: Given) {
     if (twice !== undefined) {
       throw invalidSetting(`TEMPORAL_TLS_${twice}_PATH`, `TEMPORAL_TLS_${twice}_DATA is set too: remove one of them`);
     }
-    throw invalidSetting(sourceOf(given), `no profile "${profile}" can be read from ${file ?? 'temporal.toml'}: ${reason}`);
+    throw invalidSetting(
+      sourceOf(given),
+      `no profile "${profile}" can be read from ${file ?? 'temporal.toml'}: ${reason}`,
+    );
   }
 }
 

@@ -1,11 +1,18 @@
-import { type ActivitySlotInfo, type CustomSlotSupplier, type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  type ActivitySlotInfo,
+  type CustomSlotSupplier,
+  type NativeConnection,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
 /** A tuner needs suppliers of slots for all four kinds of tasks. */
 const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
-interface ActivityWorkerOptions extends Pick<WorkerOptions, 'taskQueue' | 'activities' | 'maxConcurrentActivityTaskPolls'> {
+interface ActivityWorkerOptions
+  extends Pick<WorkerOptions, 'taskQueue' | 'activities' | 'maxConcurrentActivityTaskPolls'> {
   readonly connection: NativeConnection;
   readonly settings: Settings;
   readonly slots: CustomSlotSupplier<ActivitySlotInfo>;

@@ -9,6 +9,9 @@ export function discoverySettings(settings: Settings): DiscoverySettings {
   const { MILLRACE_DNS_SERVERS: dnsServers, MILLRACE_KUBERNETES_API: api } = settings;
   if (api === undefined) return { dnsServers };
   const { MILLRACE_KUBERNETES_TOKEN_FILE: tokenFile, MILLRACE_KUBERNETES_CA_FILE: caFile } = settings;
-  const { fetch: transport } = transportOf(api, api.startsWith('https:') ? { tls: { ca: textOfSetting('MILLRACE_KUBERNETES_CA_FILE', caFile) } } : {});
+  const { fetch: transport } = transportOf(
+    api,
+    api.startsWith('https:') ? { tls: { ca: textOfSetting('MILLRACE_KUBERNETES_CA_FILE', caFile) } } : {},
+  );
   return { dnsServers, kubernetes: { api: withoutSlash(api), tokenFile, transport } };
 }

@@ -24,8 +24,7 @@ export interface Generation {
 export function generationOf({ with: own, input }: Call, accepts: JsonObject = NONE): Generation {
   const { makes, count: most = 1 } = own as { makes: Generated; count?: number };
   const { prompt, count = most } = input as { prompt: string; count?: number };
-  if (count > 1 && makes !== 'image')
-    throw invalidField('count', `a call makes one ${makes}`);
+  if (count > 1 && makes !== 'image') throw invalidField('count', `a call makes one ${makes}`);
   const fit = fitted({ ...objectOf(own.options), ...objectOf(input.options) }, accepts);
   if ('data' in fit) return { makes, prompt, count, options: objectOf(fit.data) };
   const fields = fit.fields.map(({ field, message }) => ({

@@ -95,8 +95,7 @@ export function spanOf({ startMs = 0, endMs }: JsonObject, durationMs: number): 
 export const resizeVideo: Operation = async ({ input, options, bench }) => {
   const video = artifactIn(input, 'video');
   const [width, height] = [wholeNumber(options, 'width', SIDE), wholeNumber(options, 'height', SIDE)];
-  if (width === undefined && height === undefined)
-    throw invalidField('width', 'or height must be given');
+  if (width === undefined && height === undefined) throw invalidField('width', 'or height must be given');
   await pictured(video, bench);
   const both = width !== undefined && height !== undefined;
   const source = both ? { width, height } : await decodedSize(video, bench);

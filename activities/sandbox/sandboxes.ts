@@ -2,7 +2,14 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { MOST_FILES } from '../../pipelines/stages/sandbox.js';
 import type { SandboxConfig, SandboxesConfig } from './config.js';
 import { loadEngine, QuickJsSandbox } from './quickjs/index.js';
-import { LONGEST_ERROR, type Outcome, type Program, type Sandbox, type SandboxLimits, tooMuchOutput } from './sandbox.js';
+import {
+  LONGEST_ERROR,
+  type Outcome,
+  type Program,
+  type Sandbox,
+  type SandboxLimits,
+  tooMuchOutput,
+} from './sandbox.js';
 import { SandboxService } from './service.js';
 import { Slots } from './slots.js';
 

@@ -47,7 +47,6 @@ const unknown = options.attack.find((name) => !names.includes(name));
 if (unknown !== undefined) throw new Error(`--attack ${unknown}: there are ${names.join(', ')}`);
 const isWanted = ({ name }: Pick<Load, 'name'>) => options.attack.length === 0 || options.attack.includes(name);
 
-
 async function loaded(attack: Load, sides: Sides): Promise<Verdict> {
   const attacked: Round[] = [];
   const control: Round[] = [];

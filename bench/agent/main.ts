@@ -37,7 +37,6 @@ const chosen = PROMPTS.filter(
   (_, i) => Math.floor((i * wanted) / PROMPTS.length) !== Math.floor(((i - 1) * wanted) / PROMPTS.length),
 );
 
-
 interface ToolCall {
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;

@@ -49,7 +49,6 @@ const RUN_TIMEOUT_MS = 60_000;
 const SIDES = ['off', 'micro'] as const;
 type SideName = (typeof SIDES)[number];
 
-
 /** A short question, which no cache knows. */
 let questions = Date.now() % 100_000;
 const textOf = () => `Where is my order ${questions++}?`;
@@ -100,7 +99,6 @@ async function compare(count: number, workOf: (side: SideName) => () => Promise<
 }
 
 const speedup = ({ off, micro }: Record<SideName, Taken>) => round(micro.perSecond / off.perSecond, 2);
-
 
 const callOf = (pool: Pool) => (): Promise<unknown> => {
   const call = { kind: 'embed', with: {}, input: { text: textOf() } };

@@ -16,10 +16,10 @@ import { VectorSets } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
-import { percentile } from '../figures.js';
 import { REQUEST } from '../cache/live.js';
-import { mulberry32 } from '../random.js';
+import { percentile } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
+import { mulberry32 } from '../random.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -198,7 +198,6 @@ function cosine(a: Float32Array, b: Float32Array): number {
   for (let i = 0; i < a.length; i += 1) sum += (a[i] as number) * (b[i] as number);
   return sum;
 }
-
 
 main().then(
   (figures) => {

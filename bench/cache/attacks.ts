@@ -1,5 +1,5 @@
-import type { Pair } from './pairs.js';
 import { mulberry32 } from '../random.js';
+import type { Pair } from './pairs.js';
 
 /** Pairs of an attacker's text, which is cached, and a victim's, which must not get its answer. */
 const COUNT = 500;

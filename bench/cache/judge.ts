@@ -3,8 +3,8 @@ import { isTimely } from '../../activities/cache/timely.js';
 import { fused } from '../../activities/cache/verifier/fused.js';
 import { scoreOf } from '../../activities/cache/verifier/verifier.js';
 import { type Counts, lowerBound, STEPS, stepOf, upperBound, verdictOf } from '../../stores/evidence/index.js';
-import type { Pair } from './pairs.js';
 import { mulberry32, shuffled } from '../random.js';
+import type { Pair } from './pairs.js';
 
 /** What a cache did with a pair. */
 export interface Judged extends Pair {

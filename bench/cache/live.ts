@@ -1,9 +1,9 @@
 import type { CacheRequest, SemanticCache } from '../../activities/cache/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheVerifier } from '../../pipelines/plan/index.js';
+import { mulberry32, shuffled } from '../random.js';
 import type { Judged } from './judge.js';
 import type { Pair } from './pairs.js';
-import { mulberry32, shuffled } from '../random.js';
 
 export interface Live {
   readonly judged: readonly Judged[];

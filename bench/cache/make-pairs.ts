@@ -5,9 +5,9 @@
  *   npm run bench:cache -- make
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { mulberry32, shuffled } from '../random.js';
 import { attackPairs } from './attacks.js';
 import type { Pair } from './pairs.js';
-import { mulberry32, shuffled } from '../random.js';
 import { templatePairs } from './templates.js';
 
 const FOLDER = 'bench/cache';

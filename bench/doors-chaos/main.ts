@@ -12,10 +12,10 @@
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { note, round } from '../figures.js';
 import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
 import { judge, type Verdict } from '../chaos/verdict.js';
+import { note, round } from '../figures.js';
 import { type Asked, ask, type How } from './ask.js';
 import { DOORS } from './doors.js';
 import { Scene } from './scene.js';

@@ -35,7 +35,6 @@ const PAUSE_MS = Number(options.pause);
 const WARM_UP = 10;
 const CALLS_A_ROUND = 5;
 
-
 const SIDES = ['direct', 'inline', 'durable', 'litellm'] as const;
 type Side = (typeof SIDES)[number];
 

@@ -51,7 +51,6 @@ const STAGE: StageCall = {
   retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
 };
 
-
 /** A worker's stages with pools of its own, so that the sides do not share latencies. */
 function openRunner(urls: readonly string[]): { readonly runner: StageRunner; close(): void } {
   const endpoints = urls.map((url, i) => ({ url, device: `server${i}` }));

@@ -23,8 +23,8 @@ import { createRedis } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
 import { loadAverages, note, percentile, round } from '../figures.js';
-import { mulberry32 } from '../random.js';
 import { environmentOf } from '../own-stack.js';
+import { mulberry32 } from '../random.js';
 import { simulate } from './simulate.js';
 import { type BenchModel, modelsOf, requestsOf } from './workload.js';
 

@@ -38,7 +38,6 @@ const WARM_UP = 20;
 /** A run that cannot end must not block the bench for ever. */
 const RUN_TIMEOUT_MS = 60_000;
 
-
 async function main(): Promise<void> {
   note('starting Temporal and Redis');
   const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'redis-index', 'redis-cache'] });

@@ -49,7 +49,6 @@ function openPool(urls: readonly string[], concurrency: number): { readonly pool
 
 type Call = (length: number, priority?: Priority) => Promise<unknown>;
 
-
 const callOf =
   (pool: Pool): Call =>
   (length, priority) =>

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { readSettings } from '../../workers/settings.js';
-import { loadAverages, median, note, round as exactly } from '../figures.js';
+import { round as exactly, loadAverages, median, note } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { PROMPTS } from './prompts.js';
 import { type Answer, LlmServer } from './server.js';

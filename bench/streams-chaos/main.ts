@@ -13,9 +13,9 @@
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { note, percentile, round } from '../figures.js';
 import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
+import { note, percentile, round } from '../figures.js';
 import { storyWithKill } from './run.js';
 import { Scene, type Victim } from './scene.js';
 import { judge, type Verdict } from './verdict.js';
@@ -32,7 +32,6 @@ const KILLS = countOf('kills', options.kills);
 const SEED = Number(options.seed);
 const KNOWN: readonly Victim[] = ['worker', 'gateway', 'triton', 'llm', 'redis'];
 const VICTIMS = namesOf('victims', options.victims, KNOWN);
-
 
 interface Tried {
   readonly victim: Victim;

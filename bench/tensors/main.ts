@@ -135,14 +135,15 @@ async function main() {
         theirs.push(...(await other.call(size, calls, 'value')));
         shared.push(...(await other.call(size, calls, 'shared')));
       }
-      const rate = (share: number, seconds: readonly number[]) => Math.round((2 * size) / percentile(seconds, share) / 1e6);
+      const rate = (share: number, seconds: readonly number[]) =>
+        Math.round((2 * size) / percentile(seconds, share) / 1e6);
       const rates = (seconds: readonly number[]) => ({ median: rate(0.5, seconds), fastest: rate(0.1, seconds) });
       rows.push({
         bytes: size,
         millrace: rates(ours),
         tritonclient: rates(theirs),
         shared: rates(shared),
-        ratio: within(0.1, theirs) / within(0.1, ours),
+        ratio: percentile(theirs, 0.1) / percentile(ours, 0.1),
       });
     }
     print(rows);

@@ -87,8 +87,10 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {
   const known = model.outputs.map(({ name }) => name);
   for (const [name, requested] of outputs) {
-    if (!known.includes(name)) throw invalidField(name, `the pipeline has no such output (it has: ${known.join(', ')})`);
-    if (Number(requested.classification ?? 0) > 0) throw invalidField(name, 'classification of an output is not supported');
+    if (!known.includes(name))
+      throw invalidField(name, `the pipeline has no such output (it has: ${known.join(', ')})`);
+    if (Number(requested.classification ?? 0) > 0)
+      throw invalidField(name, 'classification of an output is not supported');
     if (requested.shared_memory_region !== undefined) throw invalidField(name, 'shared memory is not supported');
   }
   const names = [...outputs.keys()].sort();

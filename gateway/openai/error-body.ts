@@ -57,5 +57,4 @@ export function errorBody(error: MillraceError, request: Pick<FastifyRequest, 'u
 }
 
 /** An invalid parameter; `param` is its name in the request. */
-export const invalidParam = (param: string, message: string): MillraceError =>
-  invalidField(param, message);
+export const invalidParam = (param: string, message: string): MillraceError => invalidField(param, message);

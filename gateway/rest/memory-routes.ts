@@ -72,8 +72,7 @@ export async function memoryRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
     async (request, reply) => {
       const { fact } = request.params;
       const name = nameOf(request.params, callerOf(request));
-      if (!/^[1-9][0-9]{0,14}$/.test(fact))
-        throw invalidField('fact', 'must be the number of a fact');
+      if (!/^[1-9][0-9]{0,14}$/.test(fact)) throw invalidField('fact', 'must be the number of a fact');
       await store().remove(name, Number(fact));
       return await reply.code(204).send();
     },

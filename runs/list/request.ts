@@ -28,7 +28,8 @@ type Given = Partial<Record<(typeof KNOWN)[number], string>>;
 export function listRequestOf(query: unknown): ListRequest & { readonly waiting?: true } {
   const given = givenIn(query);
   const { waiting } = given;
-  if (waiting !== undefined && waiting !== 'true') throw invalidField('waiting', 'must be true; leave it out for all runs');
+  if (waiting !== undefined && waiting !== 'true')
+    throw invalidField('waiting', 'must be true; leave it out for all runs');
   if (waiting !== undefined && given.status !== undefined && given.status !== 'running')
     throw invalidField('status', 'must be "running" or left out: only running runs wait');
   const { cursor, limit = String(USUAL_ROWS) } = given;
@@ -59,9 +60,13 @@ function filtersOf({ pipeline, status, version, id, ...times }: Given): RunFilte
   if (version !== undefined && !PATTERNS.version.test(version))
     throw invalidField('version', 'must be the 12 hexadecimal digits of a plan’s version');
   if (id !== undefined && !PATTERNS.id.test(id))
-    throw invalidField('id', 'must be the beginning of a run’s id: lower-case letters, digits and dashes, a letter first');
+    throw invalidField(
+      'id',
+      'must be the beginning of a run’s id: lower-case letters, digits and dashes, a letter first',
+    );
   const known = RUN_STATUSES.find((each) => each === status);
-  if (status !== undefined && known === undefined) throw invalidField('status', `must be one of ${RUN_STATUSES.join(', ')}`);
+  if (status !== undefined && known === undefined)
+    throw invalidField('status', `must be one of ${RUN_STATUSES.join(', ')}`);
   const from = timeOf('from', times.from);
   const to = timeOf('to', times.to);
   if (from !== undefined && to !== undefined && from >= to) throw invalidField('to', 'must be later than "from"');

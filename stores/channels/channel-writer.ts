@@ -277,7 +277,4 @@ const full = (name: ChannelName): MillraceError =>
   new MillraceError('STREAM_FULL', `${called(name)} has no room: its readers lag behind, or the state store is full`);
 
 export const lost = (name: ChannelName): MillraceError =>
-  new MillraceError(
-    'STREAM_LOST',
-    `${called(name)}: the state store has lost entries, which cannot be stored again`,
-  );
+  new MillraceError('STREAM_LOST', `${called(name)}: the state store has lost entries, which cannot be stored again`);

@@ -52,7 +52,10 @@ describe('the budget of a tenant', () => {
     const [vectors = ''] = await real.redis.keys(`*${own.tenant}*:vectors`);
     const bounded = async () => {
       const { entries, bytes } = await small.budget.held(own.tenant);
-      return { within: bytes <= 20_000 && entries > 5, same: Number(await real.redis.call('VCARD', vectors)) === entries };
+      return {
+        within: bytes <= 20_000 && entries > 5,
+        same: Number(await real.redis.call('VCARD', vectors)) === entries,
+      };
     };
     await expect.poll(bounded, { timeout: 30_000 }).toEqual({ within: true, same: true });
   });

@@ -4,8 +4,8 @@ import { shortest } from '../../activities/connectors/contract/expect.js';
 import { throughCache } from '../../activities/stage/cached-stage.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage } from '../../pipelines/stages/kind.js';
-import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
 import { attempt, cachedStages, call, tenant } from '../support/cached-stages.js';
+import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
 
 const CAPITAL = 'What is the capital of France?';
 const SAME = 'Which city is the capital of France?';
@@ -43,8 +43,14 @@ describe('a cached stage on real Redis and MiniLM', () => {
   it('passes over what does not fit under other words for the same', async () => {
     const own = tenant();
     await real.ask(call(own, CAPITAL), { text: 12 });
-    expect(await real.ask(call(own, SAME), { text: 'Paris' })).toMatchObject({ output: { text: 'Paris' }, cache: 'miss' });
-    expect(await real.ask(call(own, SAME), { text: 'other' })).toMatchObject({ output: { text: 'Paris' }, cache: 'hit' });
+    expect(await real.ask(call(own, SAME), { text: 'Paris' })).toMatchObject({
+      output: { text: 'Paris' },
+      cache: 'miss',
+    });
+    expect(await real.ask(call(own, SAME), { text: 'other' })).toMatchObject({
+      output: { text: 'Paris' },
+      cache: 'hit',
+    });
   });
 
   it('tells two shapes of a function’s output apart, and checks against the function’s own schema', async () => {
@@ -72,7 +78,14 @@ describe('a stage whose verifier has a model of entailment', () => {
       const verifier = { entailment: 'nli', label: 'entailment', timeoutMs: 30_000 };
       // Four right labels open a stage at this rate.
       const certified = { minSimilarity: 0.5, maxErrorRate: 0.5, reask: 0, verifier, principal };
-      const parts = { ...real.test, cache, pools: real.pools, code: new Map(), logger: recordingLogger().logger, ...real.media };
+      const parts = {
+        ...real.test,
+        cache,
+        pools: real.pools,
+        code: new Map(),
+        logger: recordingLogger().logger,
+        ...real.media,
+      };
       const certifiedStage = { ...stage, cache: { ...before, ...certified } } as StageCall;
       const serve = async () => ({ output: { text: 'At the desk.' }, endpoint: 'e', device: 'd' });
       return throughCache(parts, {}, certifiedStage, attempt, serve);

@@ -12,8 +12,8 @@ import { SimilarTexts } from '../../activities/cache/similar-texts.js';
 import { Evidence, labelsToOpen, reportWrong } from '../../stores/evidence/index.js';
 import { VectorSets } from '../../stores/redis/index.js';
 import { model, never, openCache, request, type TestCache } from '../support/caches.js';
-import { testEnvironment } from '../support/settings.js';
 import { realCache } from '../support/real-cache.js';
+import { testEnvironment } from '../support/settings.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 

@@ -8,9 +8,9 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
 import type { CodeStage } from '../../pipelines/stages/kind.js';
 import { createRedis } from '../../stores/redis/index.js';
+import { attempt, cachedStages, call, tenant } from '../support/cached-stages.js';
 import { openCache, recordingLogger, type TestCache } from '../support/caches.js';
 import { fakePools } from '../unit/activities/pools/fakes.js';
-import { attempt, cachedStages, call, tenant } from '../support/cached-stages.js';
 
 const real = cachedStages();
 
@@ -96,7 +96,10 @@ describe('an exact cache on real Redis', () => {
     const own = tenant();
     let calls = 0;
     // A lease that outlasts a process that stands still: the one who calls would lose it to the others.
-    const [some, others] = [1, 2].map(() => openCache(real.redis, real.embedder, { leaseMs: 60_000 })) as [TestCache, TestCache];
+    const [some, others] = [1, 2].map(() => openCache(real.redis, real.embedder, { leaseMs: 60_000 })) as [
+      TestCache,
+      TestCache,
+    ];
     const asked = async () => {
       const counts = await Promise.all([some, others].map(({ metrics }) => metrics.cacheSeconds.get()));
       const values = counts.flatMap((count) => count.values);
@@ -108,7 +111,12 @@ describe('an exact cache on real Redis', () => {
       await expect.poll(asked).toBe(20);
       return { output: labelled('one'), endpoint: 'e', device: 'd' };
     };
-    const parts = { pools: real.pools, code: new Map<string, CodeStage>(), logger: recordingLogger().logger, ...real.media };
+    const parts = {
+      pools: real.pools,
+      code: new Map<string, CodeStage>(),
+      logger: recordingLogger().logger,
+      ...real.media,
+    };
     const all = await Promise.all(
       Array.from({ length: 20 }, (_, i) =>
         throughCache({ ...parts, ...(i % 2 ? some : others) }, { text: 'x' }, exactly(own), attempt, serve),

@@ -34,7 +34,10 @@ export function tokenRules(settings: TokenSettings): TokenRules | undefined {
     throw invalidSetting('MILLRACE_OIDC_ISSUER', 'needed with MILLRACE_OIDC_AUDIENCE: no token is accepted without it');
   }
   if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes')
-    throw invalidSetting('MILLRACE_OIDC_ISSUER', 'has no effect with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them');
+    throw invalidSetting(
+      'MILLRACE_OIDC_ISSUER',
+      'has no effect with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them',
+    );
   const audiences = named ?? resourcesAt(settings.MILLRACE_PUBLIC_URL);
   if (audiences.length === 0) {
     const why = 'without it, tokens that the provider made for any other API would be accepted';

@@ -35,8 +35,7 @@ export const generate: KindHandler = {
     if (Array.isArray(call.input.images) && call.input.images.length > 0)
       throw new MillraceError('CAPABILITY_MISSING', 'openai makes images of a prompt alone: leave images out');
     const owned = Object.keys(options).find((name) => OWN.includes(name));
-    if (owned !== undefined)
-      throw invalidField(`options.${owned}`, 'is set by the connector');
+    if (owned !== undefined) throw invalidField(`options.${owned}`, 'is set by the connector');
     const body = {
       model: call.model,
       prompt,

@@ -17,11 +17,7 @@ interface PairCalls {
 }
 
 /** Calls a model: about several pairs in one request, a row each, where its tensors have room for that, else in a request each. */
-export async function inRows(
-  call: Call,
-  context: TensorContext,
-  { fields, one, outputOf }: PairCalls,
-): Promise<Reply> {
+export async function inRows(call: Call, context: TensorContext, { fields, one, outputOf }: PairCalls): Promise<Reply> {
   const pairs = pairsIn(call);
   if (!pairs) return one(call, context);
   const map = rowsOf(context.map, Object.keys(fields));

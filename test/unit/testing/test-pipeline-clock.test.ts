@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { chat, classify, pipeline } from '../../../pipelines/index.js';
 import { failure, hang, testPipeline } from '../../../testing/index.js';

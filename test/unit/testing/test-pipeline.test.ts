@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { activity, chat, pipeline, retrieve, transcribe, upsert } from '../../../pipelines/index.js';

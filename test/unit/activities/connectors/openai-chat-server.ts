@@ -5,7 +5,8 @@ import type { JsonObject } from '../../../../pipelines/json.js';
 import { chat as chatStage } from '../../../../pipelines/stages/index.js';
 import { invoke, SimulatedServer } from './openai-server.js';
 
-export const planned = (options: Omit<Parameters<typeof chatStage>[0], 'model'>) => chatStage({ model: 'm', ...options }).with;
+export const planned = (options: Omit<Parameters<typeof chatStage>[0], 'model'>) =>
+  chatStage({ model: 'm', ...options }).with;
 
 export const city = z.object({ city: z.string() });
 export const TOOLS = planned({

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { STAGE_KINDS } from '../../../../pipelines/stages/index.js';
-import { chunk, failure, fixture } from './openai-server.js';
 import { ANY_ID, chatServer, city, planned, TOOLS } from './openai-chat-server.js';
+import { chunk, failure, fixture } from './openai-server.js';
 
 const at = chatServer();
 

@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import type { CallContext } from '../../../../activities/connectors/connector.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
-import { chunk, failure, invoke } from './openai-server.js';
 import { chatServer } from './openai-chat-server.js';
+import { chunk, failure, invoke } from './openai-server.js';
 
 const at = chatServer();
 

@@ -2,8 +2,8 @@ import { OpenAI } from 'openai';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tokenLimit } from '../../../../activities/connectors/openai/completion.js';
-import { API_KEY, chunk, failure } from './openai-server.js';
 import { chatServer, city, planned, TOOLS } from './openai-chat-server.js';
+import { API_KEY, chunk, failure } from './openai-server.js';
 
 const at = chatServer();
 

@@ -7,8 +7,9 @@ import { toWire } from '../../../../protocols/open-inference/any-tensor.js';
 import type { Element } from '../../../../protocols/open-inference/elements.js';
 import type { Tensor } from '../../../../protocols/open-inference/tensors.js';
 
-export const wire = (name: string, dtype: Dtype, shape: number[], data: Element[]) => toWire(name, { dtype, shape, data });
-export const signal = new AbortController().signal;
+export const wire = (name: string, dtype: Dtype, shape: number[], data: Element[]) =>
+  toWire(name, { dtype, shape, data });
+export const signal: AbortSignal = new AbortController().signal;
 export const described = (name: string, datatype: string, shape: number[]) => ({ name, datatype, shape });
 
 /** Runs a kind through a map against a model that is a function; what it was sent is kept. */

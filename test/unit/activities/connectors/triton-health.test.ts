@@ -35,7 +35,9 @@ describe('a probe with zeros', () => {
     [true, undefined],
     [false, 'MODEL_NOT_FOUND'],
   ])('asks for readiness alone where the smallest tensors are large: %s', async (ready, code) => {
-    triton.handlers.ModelMetadata = () => ({ inputs: [{ name: 'X', datatype: 'FP32', shape: [-1, 100_000, 100_000] }] });
+    triton.handlers.ModelMetadata = () => ({
+      inputs: [{ name: 'X', datatype: 'FP32', shape: [-1, 100_000, 100_000] }],
+    });
     triton.handlers.ModelReady = () => ({ ready });
     const found = await probe().then(
       () => undefined,

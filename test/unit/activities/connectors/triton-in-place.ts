@@ -1,4 +1,10 @@
-import { Server, ServerCredentials, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
 import { afterEach, beforeEach } from 'vitest';
 import { TritonClient } from '../../../../activities/connectors/triton/client.js';
 import { inferenceService } from '../../../../protocols/open-inference/protocol.js';

@@ -79,7 +79,8 @@ describe('the responses of a model', () => {
 
   it('end with the stream when it breaks, and the model is asked again what it is', async () => {
     decoupled();
-    triton.onStream = (_, call) => void call.emit('error', Object.assign(new Error('gone'), { code: status.UNAVAILABLE }));
+    triton.onStream = (_, call) =>
+      void call.emit('error', Object.assign(new Error('gone'), { code: status.UNAVAILABLE }));
     await expect(collect()).rejects.toMatchObject({ code: status.UNAVAILABLE });
     triton.handlers.ModelConfig = () => ({});
     triton.handlers.ModelInfer = () => response(7).infer_response;

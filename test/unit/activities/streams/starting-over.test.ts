@@ -4,11 +4,11 @@ import type { Attempt } from '../../../../activities/stage/serving.js';
 import { type Producing, produceText } from '../../../../activities/streams/produce.js';
 import { produceEntries } from '../../../../activities/streams/produce-entries.js';
 import { type SpokenChunk, speakStream } from '../../../../activities/streams/speak.js';
+import { mulberry32 } from '../../../../bench/random.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { type ChannelLog, MemoryChannelLog, readStream } from '../../../../stores/channels/index.js';
-import { mulberry32 } from '../../../../bench/random.js';
 
 /* `onCut: 'restart'`: an answer that breaks off takes the place of the one before, while nothing was made of that. */
 

@@ -34,7 +34,7 @@ export const speaker: StageCall = {
   reads: { text: { path: 'answer', of: 'sentences' } },
 } as unknown as StageCall;
 
-export const signal = () => new AbortController().signal;
+export const signal = (): AbortSignal => new AbortController().signal;
 
 /** One run: its channels, a producer and a consumer. */
 export function run() {
@@ -45,11 +45,14 @@ export function run() {
     channels,
     id,
     deltas,
-    produce: (serve: (producing: Producing) => Promise<{ output: JsonObject }>, call = producer(), own = signal()) =>
-      produceText({ channels }, { run: id, call, signal: own, onDelta: (text) => deltas.push(text) }, serve),
+    produce: (
+      serve: (producing: Producing) => Promise<{ output: JsonObject }>,
+      call = producer(),
+      own: AbortSignal = signal(),
+    ) => produceText({ channels }, { run: id, call, signal: own, onDelta: (text) => deltas.push(text) }, serve),
     speak(
       serve: (text: string) => Promise<void>,
-      own = signal(),
+      own: AbortSignal = signal(),
       onChunk?: (chunk: SpokenChunk, number: number) => void,
     ) {
       const attempt = {

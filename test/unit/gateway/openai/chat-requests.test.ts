@@ -86,7 +86,10 @@ describe('a conversation', () => {
     door.answers({ text: 'So.' });
     const ada = { role: 'user', content: 'Why?', name: 'Ada' };
     const ben = { role: 'assistant', content: 'So.', name: 'Ben' };
-    await door.post({ model: 'chat', messages: [{ role: 'system', content: 'Be brief.', name: 'host' }, ada, ben, user] });
+    await door.post({
+      model: 'chat',
+      messages: [{ role: 'system', content: 'Be brief.', name: 'host' }, ada, ben, user],
+    });
     expect(door.inputGiven()).toEqual({
       prompt: 'Why?',
       history: [{ role: 'system', content: 'Be brief.', name: 'host' }, ada, ben],
@@ -173,9 +176,15 @@ describe('a conversation', () => {
       inspectorOf('file'),
     );
     const ask = (address: string) =>
-      door.post({ model: 'chat', messages: [{ role: 'user', content: [{ type: 'file', file: { file_data: address } }] }] });
+      door.post({
+        model: 'chat',
+        messages: [{ role: 'user', content: [{ type: 'file', file: { file_data: address } }] }],
+      });
     expect((await ask(uri)).statusCode).toBe(200);
-    expect(door.inputGiven()).toMatchObject({ prompt: '', parts: [{ type: 'file', file: { uri, mime: 'text/plain' } }] });
+    expect(door.inputGiven()).toMatchObject({
+      prompt: '',
+      parts: [{ type: 'file', file: { uri, mime: 'text/plain' } }],
+    });
     expect((await ask(uri.replace('//default/', '//rival/'))).json()).toMatchObject({
       error: { code: 'ARTIFACT_NOT_FOUND' },
     });

@@ -57,7 +57,12 @@ describe('errors are in OpenAI’s shape', () => {
 
   test('a body that is no JSON', async () => {
     const headers = { 'content-type': 'application/json' };
-    const response = await door.gateway.app.inject({ method: 'POST', url: '/v1/chat/completions', headers, payload: '{' });
+    const response = await door.gateway.app.inject({
+      method: 'POST',
+      url: '/v1/chat/completions',
+      headers,
+      payload: '{',
+    });
     expect(response.json()).toMatchObject({ error: { code: 'INVALID_JSON', type: 'invalid_request_error' } });
   });
 
@@ -125,7 +130,15 @@ describe('a stream', () => {
   });
 
   test('tells nothing twice when a stage is tried again', async () => {
-    door.events = [started, delta('So'), delta('. N'), { ...started, attempt: 2 }, delta('S'), delta('o. No'), delta('w.')];
+    door.events = [
+      started,
+      delta('So'),
+      delta('. N'),
+      { ...started, attempt: 2 },
+      delta('S'),
+      delta('o. No'),
+      delta('w.'),
+    ];
     door.answers({ text: 'So. Now.', finish: 'stop' });
     const { body } = await door.post({ model: 'chat', stream: true });
     expect(textOf(body).join('|')).toBe('So|. N|o|w.|');
@@ -159,7 +172,9 @@ describe('a stream', () => {
 });
 
 test('the list says what each model is for', async () => {
-  const { data } = (await door.gateway.app.inject('/v1/models')).json<{ data: { id: string; endpoints: string[] }[] }>();
+  const { data } = (await door.gateway.app.inject('/v1/models')).json<{
+    data: { id: string; endpoints: string[] }[];
+  }>();
   expect(data.map(({ id }) => id)).toEqual(['chat', 'assistant', 'rag-answer', 'tolerant']);
   expect(data[0]?.endpoints).toEqual(['/v1/chat/completions', '/v1/responses']);
 });

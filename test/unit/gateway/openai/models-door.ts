@@ -1,6 +1,12 @@
 import { afterEach, beforeEach } from 'vitest';
 import { z } from 'zod';
-import { chatModel, embedModel, speakModel, transcribeModel, voiceAssistant } from '../../../../pipelines/catalog/index.js';
+import {
+  chatModel,
+  embedModel,
+  speakModel,
+  transcribeModel,
+  voiceAssistant,
+} from '../../../../pipelines/catalog/index.js';
 import { audio, type Pipeline, pipeline, transcribe } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { inspectorOf } from '../../../../media/index.js';
 import { speakModel, voiceAssistant } from '../../../../pipelines/catalog/index.js';
-import { audio, MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import { MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import { testGateway } from '../../../support/test-gateway.js';
 import { pieces, wavFile } from '../../../support/wav-samples.js';
 import { modelsDoor } from './models-door.js';
@@ -14,7 +14,12 @@ describe('a response', () => {
 
   test('has the text and the calls as items', async () => {
     door.answers({ text: 'So.', finish: 'tools', toolCalls: [call] });
-    const response = await door.post('responses', { model: 'chat', input: 'Why?', instructions: 'Be brief.', store: true });
+    const response = await door.post('responses', {
+      model: 'chat',
+      input: 'Why?',
+      instructions: 'Be brief.',
+      store: true,
+    });
     expect(response.json()).toMatchObject({
       object: 'response',
       status: 'completed',

@@ -9,8 +9,8 @@ import { freePort } from '../../../../support/free-port.js';
 import { asking, silence } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { PNG, SageMakerJobs, s3Failure } from '../../../../support/sagemaker-jobs.js';
-import { AWS_KEYS, contractCalls } from './sagemaker-fixture.js';
 import { type Asked, asyncJobs, key, soon } from './async-jobs.js';
+import { AWS_KEYS, contractCalls } from './sagemaker-fixture.js';
 
 describe('sagemaker-async (a fixture that checks the signatures of both services)', async () => {
   const aws = await new SageMakerJobs().start();

@@ -14,7 +14,7 @@ interface Sent {
 }
 
 /** The texts that a request has for the model. */
-const textsOf = ({ text, texts, pairs }: JsonObject): readonly string[] =>
+export const textsOf = ({ text, texts, pairs }: JsonObject): readonly string[] =>
   (texts ?? (pairs as JsonObject[] | undefined)?.map((pair) => pair.text) ?? [text]) as string[];
 
 export function open({

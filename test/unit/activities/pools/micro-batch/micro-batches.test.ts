@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Joining } from '../../../../../activities/connectors/connector.js';
 import type { Json, JsonObject } from '../../../../../pipelines/json.js';
 import { settle } from '../fakes.js';
-import { embedded, open, vectorOf } from './batch-server.js';
+import { embedded, open, textsOf, vectorOf } from './batch-server.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
