@@ -1,10 +1,10 @@
 import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { type RunContext, resumptionOf, type StageRecord } from '../pipelines/run/index.js';
-import type { RecordSummary } from '../stores/records/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { decisionsOf, endedStages } from './ended-stages.js';
+import { lackingIn } from './lacking.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { outcomeOf } from './outcome.js';
 import { prepareRun, type RunRequest } from './prepare.js';
@@ -59,7 +59,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const applicant = { id: next, pipeline: request.pipeline, placement, caller, priority, repeated: true };
   const ended = await deps.admission?.admit(applicant);
   try {
-    await holdRecord(deps, id, { plan, stages, wish });
+    await holdRecord(deps, id, { plan, stages, endedAt: description.closeTime, wish });
     const started = await startRun(deps, prepared);
     if (started.replayed) return { there: next };
     deps.starts.count(plan.name, priority);
@@ -99,16 +99,18 @@ async function holdRecord(
   {
     plan,
     stages,
+    endedAt,
     wish: { repeat },
   }: {
     readonly plan: RunContext['plan'];
     readonly stages: readonly StageRecord[] | undefined;
+    readonly endedAt: Date | undefined;
     readonly wish: Resumption;
   },
 ): Promise<void> {
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const lacking = stages
-    ? lacks(stages, await records.summary(id))
+    ? lackingIn({ plan, stages, endedAt }, await records.summary(id), records.keptMs ?? Number.POSITIVE_INFINITY)
     : ['any stage: the run has no stage table, and no worker could be queried for it'];
   if (lacking.length > 0 && !repeat) {
     const message = `what may have ended and would happen again: ${lacking.join(', ')}`;
@@ -117,22 +119,6 @@ async function holdRecord(
     });
   }
   await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, plan.deadlineMs + BACKSTOP_MS);
-}
-
-/** Steps without a call in the record: decisions are in the stage table, child runs have records of their own calls. */
-const NO_CALLS: ReadonlySet<string> = new Set(['approve', 'pipeline']);
-
-/** The stages of which fewer calls are in the record than have ended in the run. */
-function lacks(stages: readonly StageRecord[], { succeeded, gaps }: RecordSummary): string[] {
-  const lacking = stages.flatMap(({ stage, kind, status, count }) => {
-    if (NO_CALLS.has(kind)) return [];
-    const done = count?.done ?? (status === 'done' ? 1 : 0);
-    // An agent makes a call for each turn and tool.
-    const kept = succeeded.get(stage) ?? 0;
-    const known = kind === 'agent' ? Math.min(kept, 1) * done : kept;
-    return known < done ? [`${stage} (${known} of ${done} kept)`] : [];
-  });
-  return gaps > 0 && lacking.length === 0 ? [`${gaps} calls that could not be kept`] : lacking;
 }
 
 async function answerOf<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {

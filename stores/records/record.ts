@@ -46,6 +46,8 @@ export interface RecordSummary {
   readonly succeeded: ReadonlyMap<string, number>;
   /** Number of calls that could not be recorded. */
   readonly gaps: number;
+  /** There is no record: nothing was recorded, or it has expired, or the store has lost it. */
+  readonly absent?: true;
 }
 
 /** What a resumed run is given about the previous one, besides its calls. */
@@ -58,6 +60,8 @@ export interface Before {
 
 /** The part of the records that resuming needs. */
 export interface ResumableRecords {
+  /** How long a record is kept after the end of its run, in milliseconds. Absent: for ever. */
+  readonly keptMs?: number;
   summary(run: string): Promise<RecordSummary>;
   /** Removes the record of a run and of its resumptions. Throws `STORE_UNAVAILABLE`. */
   erase?(run: string): Promise<void>;

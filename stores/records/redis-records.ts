@@ -51,10 +51,19 @@ interface Entry {
 type Value = { readonly json: Json } | { readonly uri: string };
 
 /**
- * Runs whose gaps wait for the next write of this process; beyond that the oldest are dropped, whose runs ended long
+ * Runs whose gaps wait for the state store to answer again; beyond that the oldest are dropped, whose runs ended long
  * ago.
  */
 const MOST_GAPS = 10_000;
+/** Of these, as many as are written at once. */
+const GAPS_AT_ONCE = 100;
+
+/** Calls of a run that could not be recorded. */
+interface Gaps {
+  readonly count: number;
+  /** How long their number is kept, in milliseconds. */
+  readonly keptMs: number;
+}
 
 /**
  * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
@@ -62,11 +71,15 @@ const MOST_GAPS = 10_000;
  */
 export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
-  /** Calls that could not be recorded, until a later write adds their number. */
-  readonly #gaps = new Map<string, number>();
+  /** Calls that could not be recorded, until their number can be. */
+  readonly #gaps = new Map<string, Gaps>();
 
   constructor(parts: RedisRecordsParts) {
     this.#parts = parts;
+  }
+
+  get keptMs(): number {
+    return this.#parts.keptMs;
   }
 
   async keep(ended: EndedCall): Promise<void> {
@@ -74,22 +87,57 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const { run, call } = ended;
     if (call.record === 'off') return;
     const { root } = splitRun(run);
-    const gaps = this.#gaps.get(root) ?? 0;
-    this.#gaps.delete(root);
+    const ofRun = keptMs + (call.runMs ?? 0);
+    let entry: Entry;
     try {
       if (!room()) throw new MillraceError('STATE_STORE_FULL', 'the state store has no room for records');
-      const entry = await this.#entryOf(ended);
+      entry = await this.#entryOf(ended);
+    } catch (error) {
+      onGap(error);
+      // Their number needs little room. Without it a resumed run would make these calls again without a word.
+      return await this.#count(root, { count: 1, keptMs: ofRun });
+    }
+    const gaps = this.#taken(root);
+    try {
       const name = nameOf(run, call);
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
       const path = `${PATH}${pathOf(run, call)}`;
-      const values = [field, JSON.stringify(entry), path, succeeded, keptMs + (call.runMs ?? 0)] as const;
+      const values = [field, JSON.stringify(entry), path, succeeded, ofRun] as const;
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES);
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {
-      this.#gaps.set(root, (this.#gaps.get(root) ?? 0) + gaps + 1);
-      keepNewest(this.#gaps, MOST_GAPS);
-      onGap(error);
+      this.#remember(root, { count: gaps + 1, keptMs: ofRun });
+      return onGap(error);
     }
+    this.#countOthers();
+  }
+
+  /** The calls of a run that wait to be counted; the caller counts them. */
+  #taken(root: string): number {
+    const gaps = this.#gaps.get(root)?.count ?? 0;
+    this.#gaps.delete(root);
+    return gaps;
+  }
+
+  /** Counts calls that could not be recorded, now or when the store answers again. Never rejects. */
+  async #count(root: string, { count, keptMs }: Gaps): Promise<void> {
+    const all = count + this.#taken(root);
+    await addGaps(this.#parts.redis, [recordKey(root)], all, keptMs).catch(() =>
+      this.#remember(root, { count: all, keptMs }),
+    );
+  }
+
+  /** The store answers: what other runs lack can be counted too. Not awaited. */
+  #countOthers(): void {
+    for (const [root, gaps] of [...this.#gaps].slice(0, GAPS_AT_ONCE)) {
+      this.#gaps.delete(root);
+      void this.#count(root, gaps);
+    }
+  }
+
+  #remember(root: string, { count, keptMs }: Gaps): void {
+    this.#gaps.set(root, { count: (this.#gaps.get(root)?.count ?? 0) + count, keptMs });
+    keepNewest(this.#gaps, MOST_GAPS);
   }
 
   async before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined> {
@@ -143,7 +191,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       if (path.startsWith(CHILD)) continue;
       succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
     }
-    return { succeeded, gaps: Number(all[GAPS] ?? 0) };
+    const absent = Object.keys(all).length === 0;
+    return { succeeded, gaps: Number(all[GAPS] ?? 0), ...(absent && { absent }) };
   }
 
   async erase(run: string): Promise<void> {
@@ -279,6 +328,11 @@ if not full then
 end
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
 return full and 0 or 1`);
+
+/** Adds calls that could not be recorded to their number. */
+const addGaps = script<[record: string], [count: number, keptMs: number], void>(`
+redis.call('hincrby', KEYS[1], '${GAPS}', ARGV[1])
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
 const hold = script<[record: string], [before: string, keptMs: number], void>(`
 redis.call('hset', KEYS[1], '${HELD}', ARGV[1])

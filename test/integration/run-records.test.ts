@@ -166,11 +166,35 @@ describe('a call that cannot be kept', () => {
     await records.keep(ended(run, call(), {}, { text: 'lost' }));
     await records.keep(ended(run, call({ stage: 'b' }), {}, { text: 'lost' }));
     expect(gaps).toMatchObject([{ code: 'STATE_STORE_FULL' }, { code: 'STATE_STORE_FULL' }]);
+    expect(await records.summary(run), 'also where nothing is kept afterwards').toEqual({
+      gaps: 2,
+      succeeded: new Map(),
+    });
     room = true;
     await records.keep(ended(run, call({ stage: 'c' }), {}, { text: 'kept' }));
     expect(await records.summary(run)).toEqual({ gaps: 2, succeeded: new Map([['c', 1]]) });
     await records.keep(ended(run, call({ stage: 'd' }), {}, { text: 'kept' }));
     expect((await records.summary(run)).gaps, 'counted once').toBe(2);
+  });
+
+  it('is counted once the state store answers again, though nothing more of its run is recorded', async () => {
+    let away = true;
+    const flaky = new Proxy(redis, {
+      get(target, name) {
+        if (away && /^script\d+$/.test(String(name))) return () => Promise.reject(new Error('connection lost'));
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const { records, gaps } = recordsOf({ redis: flaky });
+    const [lost, other] = [newRun(), newRun()];
+    await records.keep(ended(lost, call(), {}, { text: 'lost' }));
+    expect(gaps).toHaveLength(1);
+    expect(await records.summary(lost)).toEqual({ gaps: 0, succeeded: new Map(), absent: true });
+    away = false;
+    await records.keep(ended(other, call(), {}, { text: 'kept' }));
+    await expect.poll(async () => (await records.summary(lost)).gaps).toBe(1);
+    expect(await admin.pttl(recordKey(lost))).toBeGreaterThan(DEADLINE_MS);
   });
 
   it('is a gap where the artifact store does not take it', async () => {

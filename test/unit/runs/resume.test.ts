@@ -16,6 +16,8 @@ class Records implements ResumableRecords {
   readonly held: [run: string, before: Before, leastMs: number][] = [];
   succeeded = new Map<string, number>();
   gaps = 0;
+  absent?: true;
+  readonly keptMs = 86_400_000;
   away = false;
 
   async summary(): Promise<RecordSummary> {
@@ -125,6 +127,37 @@ describe('a run that has failed', () => {
     cancelled.temporal.stages = [];
     expect((await resume({}, {}, cancelled)).statusCode).toBe(202);
     await cancelled.close();
+  });
+
+  test('in which an agent has called tools is refused where the record lacks these calls', async () => {
+    const calls = [
+      { turn: 1, name: 'look_up', end: 'failed', code: 'TOOL_FAILED' },
+      { turn: 2, name: 'charge', end: 'done' },
+    ];
+    fails([row('think', 'failed', { kind: 'agent', calls })]);
+    for (const kept of [0, 2]) {
+      records.succeeded.set('think', kept);
+      expect(answer(await resume()), `${kept} kept`).toEqual([409, 'RECORD_INCOMPLETE']);
+    }
+    expect((await resume()).json<Problem>().detail).toContain('think (2 of 3 calls kept)');
+    // Those of two turns of its model, and of the tool.
+    records.succeeded.set('think', 3);
+    expect((await resume()).statusCode).toBe(202);
+  });
+
+  test('in which an agent has begun is refused where no record of it is kept, or none any longer', async () => {
+    const { options } = gateway.temporal.only();
+    const { plan } = options.args[1];
+    options.args[1] = { ...options.args[1], plan: { ...plan, record: 'off' } };
+    fails([row('think', 'failed', { kind: 'agent' })]);
+    expect((await resume()).json<Problem>().detail).toContain('think (its calls are not kept)');
+    options.args[1] = { ...options.args[1], plan };
+    records.absent = true;
+    gateway.temporal.only().closed = new Date(Date.now() - 2 * records.keptMs);
+    expect(answer(await resume())).toEqual([409, 'RECORD_INCOMPLETE']);
+    // An agent whose model was away has left nothing.
+    gateway.temporal.only().closed = new Date();
+    expect((await resume()).statusCode).toBe(202);
   });
 
   test('waits for the state store, and starts nothing without it', async () => {
