@@ -4,6 +4,7 @@ import { RunEventReader } from '../stores/events/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
+import { readRun } from './read.js';
 import type { StartedRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
 
@@ -82,6 +83,9 @@ async function endOf(
     const end = await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
     if (end) return await end.document();
     if (signal.aborted) return undefined;
+    // Temporal has no end of a run that was cancelled before it was started.
+    const { document } = await readRun(deps, id, caller);
+    if (document.status !== 'running') return document;
     throw new MillraceError(
       'ORCHESTRATOR_UNAVAILABLE',
       'Temporal did not report the end of the run; request the events again',

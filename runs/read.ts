@@ -2,6 +2,8 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import {
+  CANCELLED_MEMO,
+  CANCELLED_UNSTARTED,
   resumptionOf,
   STAGES_QUERY,
   type StageRecord,
@@ -44,6 +46,8 @@ interface FoundRun {
   readonly running: boolean;
   /** Not started yet: the description is that of its delivery workflow, which will start it. */
   readonly accepted?: true;
+  /** It was cancelled before it was started, and never is; when, in ISO 8601. */
+  readonly cancelledAt?: string;
 }
 
 /** Dependencies of reading a run. */
@@ -58,9 +62,16 @@ export async function findRun(deps: RunReading, id: string, caller: Caller): Pro
       const memo = asRunMemo(description.memo);
       if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
       if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
-      const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
-      if (accepted && !running) throw runNotFound(id);
-      return { description, memo, running, ...(accepted && { accepted }) };
+      const isOpen = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+      const cancelledAt = accepted ? cancelledIn(description) : undefined;
+      if (accepted && !isOpen && cancelledAt === undefined) throw runNotFound(id);
+      return {
+        description,
+        memo,
+        running: isOpen && cancelledAt === undefined,
+        ...(accepted && { accepted }),
+        ...(cancelledAt !== undefined && { cancelledAt }),
+      };
     });
   } catch (error) {
     throw fromTemporal(error, id);
@@ -76,11 +87,21 @@ async function described(deps: RunReading, id: string): Promise<Pick<FoundRun, '
   }
 }
 
+/** From the memo of a delivery. */
+function cancelledIn({ memo }: WorkflowExecutionDescription): string | undefined {
+  const at = memo?.[CANCELLED_MEMO];
+  return typeof at === 'string' ? at : undefined;
+}
+
 /** Reads a run. Throws as `findRun` does. */
 export async function readRun(deps: RunReading, id: string, caller: Caller): Promise<RunRecord> {
   const { temporal } = deps;
-  const { description, memo, running, accepted } = await findRun(deps, id, caller);
-  if (accepted) return record(deps, { id, memo, description, input: undefined, seen: { status: 'running' } });
+  const { description, memo, running, accepted, cancelledAt } = await findRun(deps, id, caller);
+  if (accepted) {
+    const cancelled = { status: 'cancelled', error: CANCELLED_UNSTARTED } as const;
+    const seen = cancelledAt === undefined ? ({ status: 'running' } as const) : cancelled;
+    return record(deps, { id, memo, description, input: undefined, seen, endedAt: cancelledAt });
+  }
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
@@ -161,6 +182,8 @@ interface Seen {
   readonly description: WorkflowExecutionDescription;
   readonly input: JsonObject | undefined;
   readonly resumedAs?: string | undefined;
+  /** Default: when the described workflow ended. */
+  readonly endedAt?: string | undefined;
   readonly seen: RunOutcome | ({ readonly status: 'running' } & Live) | undefined;
 }
 
@@ -170,14 +193,15 @@ interface Live {
   readonly waiting?: readonly Wait[];
 }
 
-function record(deps: RunReading, { id, memo, description, input, seen, resumedAs }: Seen): RunRecord {
+function record(deps: RunReading, { id, memo, description, input, seen, resumedAs, ...ended }: Seen): RunRecord {
+  const { endedAt = description.closeTime?.toISOString() } = ended;
   const output = seen && 'output' in seen ? seen.output : undefined;
   const error = seen && 'error' in seen ? seen.error : undefined;
   const document: RunDocument = {
     ...identityOf(id, memo),
     status: seen?.status ?? 'running',
     createdAt: memo.createdAt,
-    ...(description.closeTime && { endedAt: description.closeTime.toISOString() }),
+    ...(endedAt !== undefined && { endedAt }),
     ...(input && { input: withHrefs(input, id, 'input') }),
     ...(output && { output: withHrefs(output, id, 'output') }),
     ...(seen?.stages && { stages: seen.stages, ...usageOf(seen.stages) }),

@@ -27,9 +27,11 @@ export type Resumed =
  * run however often it is requested. Throws `RUN_NOT_ENDED`, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
  */
 export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
-  const { description, memo, running } = await findRun(deps, id, caller);
+  const { description, memo, running, cancelledAt } = await findRun(deps, id, caller);
   if (running)
     throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
+  if (cancelledAt !== undefined)
+    throw new MillraceError('NOT_RESUMABLE', 'the run was cancelled before it was started: start another one');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
   const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id));
   if (there !== undefined) return { there };

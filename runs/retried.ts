@@ -96,9 +96,9 @@ async function existing(deps: RunDeps, { caller }: Order, id: string): Promise<C
   let last = id;
   try {
     for (let i = 0; i < MOST_RESUMPTIONS; i++) {
-      const { description, memo, running } = await findRun(deps, last, caller);
+      const { description, memo, running, cancelledAt } = await findRun(deps, last, caller);
       const claim: Claim = { id: last, repeated: true, there: memo };
-      if (running || description.status.name === 'COMPLETED') return claim;
+      if (running || cancelledAt !== undefined || description.status.name === 'COMPLETED') return claim;
       const next = (await asked(deps, last, () => resumptionThere(deps.temporal, last))) ?? (await resumed());
       if (next === undefined) return claim;
       last = next;

@@ -113,5 +113,17 @@ export const runOfDelivery = (id: string): string => id.slice('webhook/'.length)
 /** Signal to the delivery of a run: a wait for a person has begun, in the run or in a child run. Argument: `Wait`. */
 export const WAITING_SIGNAL = 'waiting';
 
+/** Signal to the delivery of a run: the run is to be cancelled, also if the delivery has not started it yet. */
+export const CANCEL_SIGNAL = 'cancel-run';
+
+/** Field of a delivery's memo: when its run was cancelled, which it then never starts. ISO 8601, UTC. */
+export const CANCELLED_MEMO = 'cancelledAt';
+
+/** Error of a run that was cancelled. */
+export const CANCELLED_UNSTARTED = {
+  code: 'RUN_CANCELLED',
+  message: 'the run was cancelled before a worker had started it',
+} as const;
+
 /** Task queue of delivery attempts, separate so that deliveries and runs do not delay each other. */
 export const webhookQueue = (taskQueue: string): string => `${taskQueue}.webhooks`;

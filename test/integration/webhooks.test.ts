@@ -203,6 +203,33 @@ describe('webhooks', () => {
     ]);
   });
 
+  it('tell of a run that was cancelled before a worker had started it, of which nothing runs', async () => {
+    await worker.kill();
+    const [log, url] = [new CallLog(), `http://localhost:${receiver.port}/ends`];
+    const [id, other] = [
+      await accepted('three-inline-steps', quick(log), { url }),
+      await accepted('gated', quick(), { url }),
+    ];
+    const cancel = () => fetch(`${gateway.url}/v1/runs/${id}/cancel`, { method: 'POST' });
+    expect((await cancel()).status).toBe(202);
+    worker = await WorkerProcess.start(queue, settings);
+    await delivered(id);
+    expect(endsOf(id).map(({ event: { type, data } }) => ({ type, status: data.status }))).toEqual([
+      { type: 'run.cancelled', status: 'cancelled' },
+    ]);
+    const document = await get(id);
+    expect(document).toMatchObject({ id, status: 'cancelled', error: { code: 'RUN_CANCELLED' } });
+    expect(document.endedAt).toEqual(endsOf(id)[0]?.event.timestamp);
+    expect((await cancel()).status, 'it has ended').toBe(409);
+    expect(log.lines()).toEqual([]);
+    await until(
+      'the other one, which nobody has cancelled, waits',
+      async () => (await get(other)).waiting?.length === 1,
+    );
+    expect((await fetch(`${gateway.url}/v1/runs/${other}/cancel`, { method: 'POST' })).status).toBe(202);
+    await delivered(other);
+  });
+
   it('can be sent again, under the same id, signed by both secrets of a rotation', async () => {
     const url = `http://localhost:${receiver.port}/replayed`;
     const id = await accepted('gated', { log: new CallLog().file }, { url });

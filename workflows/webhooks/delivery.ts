@@ -8,16 +8,21 @@ import {
   CancellationScope,
   condition,
   defineSignal,
-  executeChild,
+  getExternalWorkflowHandle,
   ParentClosePolicy,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   sleep,
+  startChild,
+  upsertMemo,
 } from '@temporalio/workflow';
 import type { JsonObject } from '../../pipelines/json.js';
 import {
   type AttemptOutcome,
+  CANCEL_SIGNAL,
+  CANCELLED_MEMO,
+  CANCELLED_UNSTARTED,
   type Delivery,
   type NamedTarget,
   type RunToStart,
@@ -46,7 +51,7 @@ const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, ma
  * one start creates both or neither, and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was
  * terminated. Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event of the end; those
  * of waits are attempted until the wait or the run has ended, within `MOST_WAIT_ATTEMPTS`. Who has subscribed to the run is looked up for each
- * event.
+ * event. A run that is cancelled before it is started is never started.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   const waits: Promise<unknown>[] = [];
@@ -86,7 +91,10 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
     // Endpoints do not wait for the state store. A delivery without subscriptions commands what it did before there were any.
     return subscribers === undefined ? delivered : bothOf(delivered, subscribers.then(deliverTo));
   };
+  let unstarted: WebhookEvent | undefined;
   if ('run' in of) {
+    const start = new Start(of.run.id);
+    setHandler(cancelSignal, () => start.cancel());
     setHandler(waitingSignal, (wait) => {
       if (waits.length >= MOST_WAITS || !takes('waits-are-told')) return;
       const event = waitingEvent(of.run, tenant, wait);
@@ -94,12 +102,14 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       const isOver = () => over || attempts >= MOST_WAIT_ATTEMPTS || Date.now() >= untilMs;
       waits.push(send(event, subscribersTo(of.run.id, 'waits'), ignored, isOver));
     });
-    if (!(await toItsEnd(of.run, tenant))) return [];
+    if (await start.isCalledOff()) unstarted = calledOff(of.run, tenant);
+    else if (!(await toItsEnd(of.run, tenant, start))) return [];
   }
   over = true;
   const all = 'run' in of ? subscribersTo(of.run.id, 'all') : undefined;
   if (all !== undefined && named.length === 0 && (await all).length === 0) return [];
-  const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
+  const event =
+    'event' in of ? of.event : (unstarted ?? (await activities(queue, of.run.id).webhookEvent(tenant, of.run.id)));
   const deliveries = await send(event, all, (rows) => setCurrentDetails(table(event, rows)));
   await Promise.all(waits);
   if (all !== undefined && 'run' in of && (await all).length > 0)
@@ -125,6 +135,60 @@ const bothOf = async (some: Promise<Delivery[]>, others: Promise<Delivery[]>): P
   (await Promise.all([some, others])).flat();
 
 const waitingSignal = defineSignal<[Wait]>(WAITING_SIGNAL);
+const cancelSignal = defineSignal(CANCEL_SIGNAL);
+
+/** The start of a run, which may be called off until it is made; after that the run is cancelled as any other. */
+class Start {
+  readonly #id: string;
+  #cancelled = false;
+  #made = false;
+
+  constructor(id: string) {
+    this.#id = id;
+  }
+
+  /** A signal in the first task is handled after the workflow's first steps: at the second check it has arrived. */
+  async isCalledOff(): Promise<boolean> {
+    let checks = 0;
+    await condition(() => this.#cancelled || checks++ > 0);
+    return this.#cancelled;
+  }
+
+  /** Temporal has the run. */
+  made(): void {
+    this.#made = true;
+    if (this.#cancelled) this.#cancelRun();
+  }
+
+  cancel(): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    if (this.#made) this.#cancelRun();
+  }
+
+  /** A run that has ended meanwhile stays as it is. */
+  #cancelRun(): void {
+    CancellationScope.nonCancellable(() => getExternalWorkflowHandle(this.#id).cancel()).catch(() => undefined);
+  }
+}
+
+/** The event of a run that is never started, for its receivers and, by the memo, for those who ask for the run. */
+function calledOff({ id, pipeline, version, memo }: RunToStart, tenant: string): WebhookEvent {
+  const now = new Date(Date.now()).toISOString();
+  upsertMemo({ [CANCELLED_MEMO]: now });
+  return {
+    id: `msg_${id}`,
+    type: 'run.cancelled',
+    timestamp: now,
+    data: {
+      ...{ id, pipeline, version, tenant, status: 'cancelled' },
+      ...(memo.createdAt !== undefined && { createdAt: memo.createdAt }),
+      endedAt: now,
+      error: { ...CANCELLED_UNSTARTED },
+      links: { self: `/v1/runs/${id}` },
+    },
+  };
+}
 
 /** The event of a wait: what the start of its run has, and the wait. */
 const waitingEvent = ({ id, pipeline, version, memo }: RunToStart, tenant: string, wait: Wait): WebhookEvent => ({
@@ -140,11 +204,11 @@ const waitingEvent = ({ id, pipeline, version, memo }: RunToStart, tenant: strin
 });
 
 /** Starts the run and waits for its end. False if the run had already been started without this delivery. */
-async function toItsEnd(order: RunToStart, tenant: string) {
+async function toItsEnd(order: RunToStart, tenant: string, start: Start) {
   const { id, pipeline, version, args, memo, timeoutMs, summary, details, priorityKey } = order;
   const key = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
   const run = () =>
-    executeChild(pipeline, {
+    startChild(pipeline, {
       workflowId: id,
       args: [...args],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
@@ -163,7 +227,11 @@ async function toItsEnd(order: RunToStart, tenant: string) {
       ...(details !== undefined && { staticDetails: details }),
     });
   try {
-    await CancellationScope.nonCancellable(run);
+    await CancellationScope.nonCancellable(async () => {
+      const child = await run();
+      start.made();
+      await child.result();
+    });
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     // However the run ended, the event reports it.
