@@ -358,9 +358,8 @@ export class SupersededError extends Error {
 }
 
 /**
- * How long the journal of an ended segment is kept, in milliseconds. Its outcome reaches Temporal within milliseconds;
- * a worker that dies before that is replaced after the workflow task timeout, 3 s, or when the next worker is started.
- * At a hundred runs a second this keeps 12 000 journals in Redis.
+ * How long the journal of an ended segment is kept after its outcome has reached Temporal, in milliseconds: a fast host may still have
+ * a job of it. At a hundred runs a second this keeps 12 000 journals in Redis.
  */
 export const KEPT_ENDED_MS = 120_000;
 

@@ -31,6 +31,7 @@ import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js
 import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
+import { whenTaken } from './taken-outcomes.js';
 import { isFirstAttempt, passOn } from './workflow-tasks.js';
 
 /** How long the journal is kept after the segment's deadline, in milliseconds, for a worker that takes over late. */
@@ -85,8 +86,8 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
       const kept = await record.settled();
-      // Not awaited: it would cost another round trip to Redis.
-      void record.keepFor(KEPT_ENDED_MS);
+      // Until then its outcome may be lost, and the segment begin again: its journal lives as long as its run may.
+      whenTaken(client, workflowId, runId, () => void record.keepFor(KEPT_ENDED_MS));
       const result = kept ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
       return outcome;

@@ -1,0 +1,55 @@
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+
+/** Pauses before questions to Temporal, in milliseconds, doubling: a workflow task completes within milliseconds, or there is an outage. */
+const PAUSE = { firstMs: 5_000, mostMs: 60_000 };
+
+/** Timeout of a question, in milliseconds. */
+const ANSWER_MS = 1_000;
+
+/** What waits for the outcomes of a client's runs. */
+const waiting = new WeakMap<Client, Map<string, Set<() => void>>>();
+
+/**
+ * Calls `taken` once Temporal has the outcome of a segment that has just ended in this process: the workflow task is complete, or the run
+ * has ended. Until then the outcome may be lost, with this worker or while Temporal is away, and the segment begins again. Segments of a run
+ * that end within seconds share a question. Never called if this process ends before.
+ */
+export function whenTaken(client: Client, workflowId: string, runId: string, taken: () => void): void {
+  const runs = waiting.get(client) ?? new Map<string, Set<() => void>>();
+  waiting.set(client, runs);
+  const key = `${workflowId}:${runId}`;
+  const there = runs.get(key);
+  if (there) {
+    there.add(taken);
+    return;
+  }
+  const all = new Set([taken]);
+  runs.set(key, all);
+  void askUntilTaken(client, workflowId, runId, all).finally(() => runs.delete(key));
+}
+
+/** Never rejects. */
+async function askUntilTaken(client: Client, workflowId: string, runId: string, all: Set<() => void>): Promise<void> {
+  for (let pauseMs = PAUSE.firstMs; all.size > 0; pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs)) {
+    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs).unref());
+    // One that ends during the question is in the next one.
+    const asked = [...all];
+    if (!(await isTaken(client, workflowId, runId))) continue;
+    for (const taken of asked) {
+      all.delete(taken);
+      taken();
+    }
+  }
+}
+
+/** A lost workflow task is pending again. */
+async function isTaken(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  try {
+    const handle = client.workflow.getHandle(workflowId, runId);
+    const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
+    return status.name !== 'RUNNING' || !raw.pendingWorkflowTask;
+  } catch (error) {
+    return error instanceof WorkflowNotFoundError;
+  }
+}
