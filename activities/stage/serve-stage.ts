@@ -5,7 +5,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { mediaUses } from '../../pipelines/plan/index.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
-import { CALL_KINDS, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
+import { CALL_KINDS, type DefinedKinds, kindNamed } from '../../pipelines/stages/index.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
@@ -13,7 +13,7 @@ import { fitted, type ResultTexts } from '../results/index.js';
 import { affinityOf, promptTextOf } from './affinity.js';
 import { check } from './check.js';
 import { watched } from './chunk-watch.js';
-import { lacking } from './lack.js';
+import { lacking, lackOfKind } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
 import { runCode } from './run-code.js';
 import type { Attempt, ServingParts, Usages } from './serving.js';
@@ -98,15 +98,14 @@ async function fittedAndKeepable(
 }
 
 /**
- * The kind of a call. Throws `KIND_NOT_FOUND` for one made with `defineKind` that this worker does not have: the call
- * then waits for a worker that does, and no attempt is used.
+ * The kind of a call. Throws `KIND_NOT_FOUND` for one made with `defineKind` that this worker does not have, and for one of another
+ * release, in the middle of a deploy: the call then waits for a worker that has it, and no attempt is used.
  */
 export function kindOf(kinds: DefinedKinds | undefined, { kind }: Pick<StageCall, 'kind'>): StageKind {
   const known = kindNamed(kind, kinds);
   if (known) return known;
   if (Object.hasOwn(CALL_KINDS, kind)) return CALL_KINDS[kind as keyof typeof CALL_KINDS];
-  if (isDefinedKind(kind)) throw lacking({ code: 'KIND_NOT_FOUND', what: `definition of the kind "${kind}"` });
-  throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${kind}"`);
+  throw lacking(lackOfKind(kind));
 }
 
 interface PoolCallParts {

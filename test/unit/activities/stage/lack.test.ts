@@ -18,7 +18,8 @@ describe('what a worker lacks', () => {
     const lack = lackOf({ code }, call);
     expect(lack).toEqual({ code: 'KIND_NOT_FOUND', what: 'definition of the kind "acme/keywords"' });
     expect(lackOf({ code, kinds }, call)).toBeUndefined();
-    expect(lackOf({ code }, { kind: 'chat', model: 'm' })).toBeUndefined();
+    for (const kind of ['chat', 'mcp', 'result']) expect(lackOf({ code }, { kind, model: 'm' })).toBeUndefined();
+    expect(lackOf({ code, kinds }, { kind: 'draw', model: 'm' })).toMatchObject({ code: 'KIND_NOT_FOUND' });
   });
 
   it('is a version of a function', () => {
@@ -37,11 +38,15 @@ describe('what a worker lacks', () => {
   });
 });
 
-it('a kind of the worker is found by its name, and a missing one is told from one of another release', () => {
+it('a kind of the worker is found by its name; a missing one, and one of another release, are waited for', () => {
   expect(kindOf(kinds, call)).toBe(keywords.definition);
   expect(kindOf(undefined, { kind: 'chat' }).servedBy).toBe('pool');
   expect(() => kindOf(undefined, call)).toThrow(expect.objectContaining({ code: 'KIND_NOT_FOUND' }));
-  expect(() => kindOf(kinds, { kind: 'draw' })).toThrow(expect.objectContaining({ code: 'UNKNOWN_PLAN_VERSION' }));
+  const ofLater = expect.objectContaining({
+    code: 'KIND_NOT_FOUND',
+    message: expect.stringContaining('another release'),
+  });
+  expect(() => kindOf(kinds, { kind: 'draw' })).toThrow(ofLater);
 });
 
 it('a host without queues to hand the call to fails it', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
-import { MillraceError } from '../../../../pipelines/errors.js';
+import { isAway, MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { attempt, reply, runnerOf, stage } from './runner-of.js';
@@ -43,11 +43,11 @@ describe('a stage of the worker', () => {
     });
   });
 
-  it('of an unknown kind is not known to this release', async () => {
+  it('of an unknown kind waits for a worker of the release that knows it', async () => {
     const { runner } = runnerOf(reply);
-    await expect(runner.run({}, { ...stage, kind: 'toString' }, attempt())).rejects.toMatchObject({
-      code: 'UNKNOWN_PLAN_VERSION',
-    });
+    const failure = await runner.run({}, { ...stage, kind: 'toString' }, attempt()).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'KIND_NOT_FOUND' });
+    expect(isAway(failure as MillraceError)).toBe(true);
   });
 });
 
