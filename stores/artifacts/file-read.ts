@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, utimes } from 'node:fs/promises';
 import { MillraceError } from '../../pipelines/errors.js';
 import { fileError } from './file-write.js';
 import type { ByteRange } from './store.js';
@@ -48,11 +48,17 @@ const USED_EVERY_MS = 24 * 3_600_000;
  * store can still be read.
  */
 async function noteUse(handle: FileHandle): Promise<void> {
-  const now = Date.now();
   try {
     const { mtimeMs } = await handle.stat();
-    if (now - mtimeMs > USED_EVERY_MS) await handle.utimes(now / 1_000, now / 1_000);
+    if (isDue(mtimeMs)) await handle.utimes(Date.now() / 1_000, Date.now() / 1_000);
   } catch {
     // The artifact may be pruned too early; the read itself succeeds.
   }
 }
+
+/** The same for an artifact that is looked up: a run that is given it, or an answer of a cache that names it, will read it. */
+export async function noteLookedUp(file: string, mtimeMs: number): Promise<void> {
+  if (isDue(mtimeMs)) await utimes(file, Date.now() / 1_000, Date.now() / 1_000).catch(() => undefined);
+}
+
+const isDue = (mtimeMs: number): boolean => Date.now() - mtimeMs > USED_EVERY_MS;

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { readBytes } from './file-read.js';
+import { noteLookedUp, readBytes } from './file-read.js';
 import { fileError, publish, readText, receive } from './file-write.js';
 import { Room, type RoomLimits } from './room.js';
 import type { ArtifactStore, ByteRange, Inspector } from './store.js';
@@ -75,8 +75,9 @@ class FileStore implements ArtifactStore {
   async stat(tenant: string, uri: string): Promise<Artifact> {
     const file = this.#locate(tenant, uri);
     let size: number;
+    let mtimeMs: number;
     try {
-      size = (await stat(file)).size;
+      ({ size, mtimeMs } = await stat(file));
     } catch (error) {
       throw fileError('read', error, uri);
     }
@@ -90,6 +91,7 @@ class FileStore implements ArtifactStore {
     if (artifact.bytes !== size) {
       throw new MillraceError('ARTIFACT_CORRUPT', `${uri} has ${size} bytes, not ${artifact.bytes}`);
     }
+    await noteLookedUp(file, mtimeMs);
     return artifact;
   }
 

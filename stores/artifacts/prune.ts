@@ -20,8 +20,8 @@ export interface Pruned {
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
- * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again and
- * reading all of it count as use; reads are recorded at most once a day. The bytes are removed first: without them an
+ * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again, looking it up and
+ * reading all of it count as use; the last two are recorded at most once a day. The bytes are removed first: without them an
  * artifact does not exist, even if its metadata does.
  */
 export async function pruneArtifacts(root: string, { before, tenant, dryRun }: PruneOptions): Promise<Pruned> {

@@ -16,7 +16,7 @@ export interface ByteRange {
 export interface ArtifactStore {
   /** Streams bytes in; the artifact becomes visible after all bytes are stored and the inspector has accepted them. */
   put(tenant: string, bytes: AsyncIterable<Uint8Array>, inspector: Inspector): Promise<Artifact>;
-  /** The metadata of an artifact. Throws `ARTIFACT_NOT_FOUND`. */
+  /** The metadata of an artifact, which counts as a use of it. Throws `ARTIFACT_NOT_FOUND`. */
   stat(tenant: string, uri: string): Promise<Artifact>;
   /**
    * Streams bytes out, all or a range (`end` inclusive). A full read is checked against the sha256

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, statfs, utimes } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -85,28 +85,33 @@ test('all puts of one call share its output budget', async () => {
 
 test('pruning removes what was last used before a time, of all tenants or one', async () => {
   const store = await openFileStore(root);
-  const [old, read, fresh, rival] = [
+  const [old, read, fresh, rival, given] = [
     await put(store, randomBytes(1_000)),
     await put(store, randomBytes(2_000)),
     await put(store, randomBytes(3_000)),
     await put(store, randomBytes(4_000), 'rival'),
+    await put(store, randomBytes(5_000)),
   ];
+  const fileOf = (tenant: string, sha256: string) => path.join(root, tenant, sha256.slice(0, 2), sha256);
   const monthAgo = new Date(Date.now() - 30 * 86_400_000);
   for (const [tenant, { sha256 }] of [
     ['acme', old],
     ['acme', read],
     ['rival', rival],
+    ['acme', given],
   ] as const) {
-    await utimes(path.join(root, tenant, sha256.slice(0, 2), sha256), monthAgo, monthAgo);
+    await utimes(fileOf(tenant, sha256), monthAgo, monthAgo);
   }
-  // A read is a use.
+  // A read is a use, and so is a look-up: a run has begun with it, and reads it later.
   for await (const _ of store.read('acme', read.uri)) void _;
+  expect(await store.stat('acme', given.uri)).toEqual(given);
   const before = Date.now() - 86_400_000;
   expect(await pruneArtifacts(root, { before, tenant: 'acme', dryRun: true })).toEqual({ files: 1, bytes: 1_000 });
-  expect(await store.stat('acme', old.uri)).toEqual(old);
+  await expect(stat(fileOf('acme', old.sha256)), 'counted only').resolves.toBeDefined();
   expect(await pruneArtifacts(root, { before, tenant: 'acme' })).toEqual({ files: 1, bytes: 1_000 });
   await expect(store.stat('acme', old.uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
   expect(await store.stat('acme', read.uri)).toEqual(read);
+  expect(await store.stat('acme', given.uri)).toEqual(given);
   expect(await store.stat('acme', fresh.uri)).toEqual(fresh);
   expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 4_000 });
 });
