@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { callerOf } from '../access/caller.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import { takeJson } from '../http/json-body.js';
 import { checked } from './body.js';
 import { type Conversation, type KeptItem, mayHave } from './conversations.js';
@@ -80,8 +81,10 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations 
     { bodyLimit, config: { doc: ADD_ITEMS } },
     async (request) => {
       const { items: given } = checked(addition, request.body as Json, {});
+      const { headers } = request;
+      const sent = { ...persistenceOf(headers), key: idempotencyKeyOf(headers) };
       const conversation = await found(request, { adds: true });
-      const kept = await conversations.addItems(conversation, callerOf(request), given);
+      const kept = await conversations.addItems(conversation, callerOf(request), given, sent);
       return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
     },
   );

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { ownerOf, sessionsOf } from '../../runs/caller.js';
 import type { SessionName } from '../../stores/sessions/index.js';
@@ -95,9 +96,19 @@ export class Conversations {
     return found ? [...own, ...(this.#responses.itemsOf(found) as readonly KeptItem[])] : own;
   }
 
-  async addItems(conversation: Conversation, caller: Caller, items: readonly Item[]): Promise<readonly KeptItem[]> {
-    const kept = withIds(items);
-    await this.#add(caller, conversation.id, [{ items: kept }]);
+  /** Adds items once, however often their client sends them. */
+  async addItems(
+    { id, entries }: Conversation,
+    caller: Caller,
+    items: readonly Item[],
+    { retry = 0, key }: Sent,
+  ): Promise<readonly KeptItem[]> {
+    const last = entries.at(-1);
+    // A retry whose first try has reached the store.
+    if (retry > 0 && last !== undefined && isOfItems(last) && isSame(last.items, items)) return last.items;
+    const of = key === undefined ? undefined : jsonHash([id, key, textOf(items)]).slice(0, 32);
+    const kept = withIds(items, of);
+    await this.#add(caller, id, [{ items: kept }], of);
     return kept;
   }
 
@@ -176,6 +187,23 @@ export class Conversations {
     throw new MillraceError('STORE_UNAVAILABLE', 'this gateway keeps no conversations');
   }
 }
+
+/** How a request was sent. */
+interface Sent {
+  /** Which retry of the client it is. */
+  readonly retry?: number | undefined;
+  /** Its idempotency key. */
+  readonly key?: string | undefined;
+}
+
+const isOfItems = (entry: Entry): entry is Entry & { readonly items: readonly KeptItem[] } =>
+  'items' in entry && !('response' in entry);
+
+const isSame = (kept: readonly Item[], items: readonly Item[]): boolean => textOf(kept) === textOf(items);
+
+/** Without ids, which are given here. */
+const textOf = (items: readonly Item[]): string =>
+  canonicalJson(JSON.parse(JSON.stringify(items.map((item) => ({ ...item, id: null })))) as Json);
 
 /** Whether an entry may have an item: those of a response name its run. */
 export const mayHave = (entry: Entry, id: unknown): boolean =>

@@ -54,8 +54,9 @@ interface Page {
   readonly last_id: string | null;
 }
 
-async function send(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) {
-  const payload = body && { headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) };
+async function send(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object, sent: Record<string, string> = {}) {
+  const headers = { 'content-type': 'application/json', ...sent };
+  const payload = body && { headers, payload: JSON.stringify(body) };
   const response = await gateway.app.inject({ method, url: `/v1/${path}`, ...payload });
   return { status: response.statusCode, body: response.json() as Page & { id: string; error: { code: string } } };
 }
@@ -98,6 +99,24 @@ describe('the items of a conversation', () => {
         status: 400,
         body: { error: { code: 'INVALID_INPUT', param: 'after' } },
       });
+  });
+
+  test('are added once, also where their client sends them again because the answer was lost', async () => {
+    const { id } = (await send('POST', 'conversations', {})).body;
+    const add = async (text: string, sent?: Record<string, string>) => {
+      const items = [{ type: 'message', role: 'user', content: text }];
+      return (await send('POST', `conversations/${id}/items`, { items }, sent)).body.data.map((item) => item.id);
+    };
+    const kept = async () => textsOf((await send('GET', `conversations/${id}/items?order=asc`)).body);
+    const first = await add('one', { 'x-stainless-retry-count': '0' });
+    expect(await add('one', { 'x-stainless-retry-count': '1' })).toEqual(first);
+    expect(await kept()).toEqual(['one']);
+    // Said twice, it is there twice.
+    await add('one', { 'x-stainless-retry-count': '0' });
+    const keyed = await add('two', { 'idempotency-key': 'k' });
+    await add('three');
+    expect(await add('two', { 'idempotency-key': 'k' })).toEqual(keyed);
+    expect(await kept()).toEqual(['one', 'one', 'two', 'three']);
   });
 
   test('are not told while Temporal cannot be asked for them; those of a run that is gone are left out', async () => {
