@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly idempotencyKey: string;
   /** Stores the media of a result. Absent: they are left out. */
   readonly keep?: KeepMedia | undefined;
+  /** Awaited when the server is connected, just before the call. */
+  readonly mayBegin?: (() => Promise<void>) | undefined;
 }
 
 /** Key of the idempotency key in a call's `_meta`: a server that supports it can drop a repeated call. */
@@ -85,10 +87,11 @@ export class McpServers {
     server: string,
     tool: string,
     given: JsonObject,
-    { signal, idempotencyKey, keep }: CallOptions,
+    { signal, idempotencyKey, keep, mayBegin }: CallOptions,
   ): Promise<Json> {
     return this.#use(server, signal, async (client) => {
       const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
+      await mayBegin?.();
       const first = await client.callTool(params, options(signal));
       const task = taskIn(first);
       const result = task === undefined ? first : await awaitTask(client, task, options(signal));

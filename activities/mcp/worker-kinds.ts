@@ -23,9 +23,9 @@ export const mcpKinds = (
   ],
   [
     'mcp',
-    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey }) => {
+    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey, mayBegin }) => {
       const keep = storeOfCall && keepingIn(storeOfCall(), tenant);
-      return { result: await servers.call(model, String(tool), input, { signal, idempotencyKey, keep }) };
+      return { result: await servers.call(model, String(tool), input, { signal, idempotencyKey, keep, mayBegin }) };
     },
   ],
 ];

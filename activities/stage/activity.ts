@@ -14,7 +14,7 @@ import {
 import { leadMs } from '../../pipelines/run/lead.js';
 import { cancellationIn } from './cancellation.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
-import { isCurrent } from './late-task.js';
+import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
@@ -40,8 +40,9 @@ export function createActivities(
         context.log.warn(
           'the task came late, and Temporal expects no result of this attempt any more: it is not begun',
         );
-        throw new CancelledFailure('the attempt is over');
+        throw attemptOver();
       }
+      let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
       const { progress: resumeFrom = null, stage: _, doing: __, ...before } = { ...UNTRIED, ...left };
       let tried = before;
@@ -49,9 +50,13 @@ export function createActivities(
       const calls = callsBefore(info.attempt, tried);
       const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
       let losses = lostBefore;
-      const leave = (state: AttemptState, ended?: number) =>
-        context.heartbeat({ ...state, lost: { losses, ...(ended !== undefined && { ended }) } });
-      const beat = () => leave({ ...tried, ...(progress !== null && { progress }) });
+      const noted = (state: AttemptState, ended?: number) => ({
+        ...state,
+        lost: { losses, ...(ended !== undefined && { ended }) },
+      });
+      const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
+      const now = (): AttemptState => ({ ...tried, ...(progress !== null && { progress }) });
+      const beat = () => leave(now());
       if (losses >= MOST_LOSSES) throw asFailure(workerLost(), call, calls, undefined);
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
@@ -83,6 +88,12 @@ export function createActivities(
             progress = details;
             beat();
           },
+          // Cut off from Temporal, a worker does not learn that another one has got the task.
+          async mayBegin() {
+            if (performance.now() - expectedAt <= FRESH_MS) return;
+            if (!(await isExpected(context, noted(now()), signal))) throw attemptOver();
+            expectedAt = performance.now();
+          },
           passed() {
             losses = 0;
             // As if no attempt before the next one had been made.
@@ -91,7 +102,7 @@ export function createActivities(
         });
       } catch (error) {
         if (context.cancellationSignal.aborted) {
-          leave({ ...tried, ...(progress !== null && { progress }) }, info.attempt);
+          leave(now(), info.attempt);
           throw new CancelledFailure('the stage was cancelled');
         }
         // Many libraries throw an error of their own instead of the signal's reason.
@@ -110,6 +121,8 @@ export function createActivities(
     },
   };
 }
+
+const attemptOver = () => new CancelledFailure('the attempt is over');
 
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
 

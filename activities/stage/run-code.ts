@@ -47,6 +47,8 @@ export async function runCode(
   };
   // Reading it says that the function goes on. A copy of the context, which reads all that is enumerable, does not.
   if (code.entry) Object.defineProperty(context, 'resumeFrom', { enumerable: false, get: () => streams.resumeFrom() });
+  // Its media may have taken a while to convert.
+  await attempt.mayBegin?.();
   const given = await ofAuthor(signal, sources, async () => ({ made: await code.run(checked, context) }));
   const output = code.entry ? await entriesOf(given.made, code.entry, call, { signal, sources, streams }) : given.made;
   try {

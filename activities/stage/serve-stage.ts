@@ -5,7 +5,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { mediaUses } from '../../pipelines/plan/index.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
-import { CALL_KINDS, type DefinedKinds, kindNamed } from '../../pipelines/stages/index.js';
+import { CALL_KINDS, changesElsewhere, type DefinedKinds, kindNamed } from '../../pipelines/stages/index.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
@@ -71,6 +71,7 @@ export async function serveStage(
           signal: attempt.signal,
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
+          ...(attempt.mayBegin && { mayBegin: attempt.mayBegin }),
         })
       : await callPool(parts, kind, checked, call, attempt, {
           audioFor,
@@ -189,6 +190,7 @@ async function callOnce(
   const { reply, at, output } = await pool.use(
     async (backend, at, own) => {
       expectNext(pools, call);
+      if (changesElsewhere(call)) await attempt.mayBegin?.();
       const request = { kind: call.kind, model: at.model, with: call.with, input };
       // A call's audio is released when the call ends, also for a hedge's loser and a stalled call, not only at the
       // attempt's end.

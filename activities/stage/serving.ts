@@ -35,6 +35,11 @@ export interface Attempt {
   /** Last value that an earlier attempt passed to `checkpoint`; null if none. */
   readonly resumeFrom: Json;
   checkpoint(progress: Json): void;
+  /**
+   * Awaited just before a call that changes something elsewhere, which may have waited for its turn. Throws if another worker may have
+   * begun the call meanwhile. Absent: no other worker can.
+   */
+  mayBegin?(): Promise<void>;
   /** More of a stream is committed: what follows has all attempts of the policy again. */
   passed?(): void;
 }

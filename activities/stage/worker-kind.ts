@@ -23,4 +23,6 @@ export interface WorkerContext {
   readonly audio: AudioPort;
   /** Identical in every attempt of a call of a run and unique to it. */
   readonly idempotencyKey: string;
+  /** As an attempt's: awaited just before what changes something elsewhere, if that may have waited. */
+  readonly mayBegin?: () => Promise<void>;
 }

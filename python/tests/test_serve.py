@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 import millrace
-from millrace import Artifact, ArtifactStore, Context, StageError
+from millrace import Artifact, ArtifactStore, Context, StageError, _serve
 from millrace._serve import Server
 
 CALL = {
@@ -417,3 +417,27 @@ def test_a_late_task_begins_only_if_temporal_still_expects_its_result(
     assert len(begun) == int(begins)
     # The progress of earlier attempts is not erased by asking.
     assert temporal.details == [({"progress": 7},)] * len(answers)
+
+
+def test_a_call_that_has_waited_for_a_slot_begins_only_if_temporal_still_expects_its_result(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    @millrace.stage
+    def pays(input: Number, ctx: Context) -> Made:
+        begun.append(1)
+        return Made(n=1)
+
+    # As if each call had waited.
+    monkeypatch.setattr(_serve, "FRESH_S", -1.0)
+    late = datetime.now(timezone.utc) - timedelta(seconds=20)
+    env = Env(current_attempt_scheduled_time=late)
+    # It was expected when it came.
+    env._client = ScriptedTemporal(None, RPCStatusCode.NOT_FOUND)  # type: ignore[assignment]
+    assert failure(server, pays, {"n": 1}, env=env).type == "STAGE_TIMEOUT"
+    assert begun == []
+    env = Env(current_attempt_scheduled_time=late)
+    env._client = ScriptedTemporal(None, None)  # type: ignore[assignment]
+    assert run(server, pays, {"n": 1}, env)["output"]["n"] == 1
+    assert begun == [1]

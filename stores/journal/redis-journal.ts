@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { HeldError, SupersededError } from './errors.js';
 import { addIfMarked, begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
 
 /** The outcome of releasing a lease: the number of subscribers that received the message, or why none was sent. */
@@ -120,6 +121,17 @@ export class SegmentJournal {
     };
     begin(redis, [key], journal.#owner, ttlMs, leaseMs).then(confirm, () => undefined);
     return journal;
+  }
+
+  /**
+   * Rejects with `JOURNAL_UNAVAILABLE` if another worker has taken the journal over, or its run has not started. While the store is away, or
+   * has lost the journal, this worker's calls go on: then only the end of its workflow task gives them to another one.
+   */
+  async held(): Promise<void> {
+    const standing = await this.#write({}).catch(() => undefined);
+    if (standing !== 'taken' && standing !== 'revoked') return;
+    this.#lost = true;
+    throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
   }
 
   /** Renews the lease. Rejects with `JOURNAL_UNAVAILABLE`. */
@@ -341,20 +353,6 @@ export async function releaseRecord(redis: Redis, key: string): Promise<void> {
 /** Revokes the journal of a run that has not started: no call of it begins, and a fast host that runs it ends it. */
 export async function revokeRecord(redis: Redis, key: string): Promise<void> {
   await revoke(redis, [key], KEPT_ENDED_MS);
-}
-
-/** Another worker holds the journal under a lease, which expires in `leftMs` milliseconds unless it is renewed. */
-export class HeldError extends Error {
-  constructor(readonly leftMs: number) {
-    super(`another worker holds the journal for ${leftMs} ms`);
-  }
-}
-
-/** The journal belongs to a worker that was scheduled later. */
-export class SupersededError extends Error {
-  constructor() {
-    super('a worker that was scheduled later owns the journal');
-  }
 }
 
 /**

@@ -56,6 +56,21 @@ describe('the journal of a segment', () => {
     await expect(one.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
   });
 
+  it('tells a call that has waited whether another worker has taken it over, and nothing else', async () => {
+    const { open, key } = opener();
+    const one = await open();
+    await one.begin('first');
+    await expect(one.held()).resolves.toBeUndefined();
+    expect(await one.begin('second')).toBe(1);
+    // Whoever takes it over writes to it: while it is gone nobody has.
+    const dump = await redis.dumpBuffer(key);
+    await redis.del(key);
+    await expect(one.held()).resolves.toBeUndefined();
+    await redis.restore(key, TTL_MS, dump as Buffer);
+    await open();
+    await expect(one.held()).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+  });
+
   it('does not take the result of a worker that has lost it: the new one may have begun the same', async () => {
     const { open } = opener();
     const one = await open();

@@ -51,9 +51,14 @@ export interface Journal {
   left(call: StageCall, waitedMs?: number): void;
   /** How many workers in a row were lost during this call. */
   losses(call: StageCall): number;
+  /** Rejects with `JOURNAL_UNAVAILABLE` if another worker has taken the journal over. */
+  held?(): Promise<void>;
   /** What is left of the time that the first attempt of this call had, in milliseconds; undefined: none has begun. */
   leftMs(call: StageCall): number | undefined;
 }
+
+/** After so long since it began, in milliseconds, a call may be another worker's: a workflow task is given to another one after 3 s. */
+const FRESH_MS = 1_000;
 
 /**
  * Longest wait of a stage inside its segment for a server that is away, in milliseconds: enough for a lost connection. The segment holds
@@ -161,6 +166,7 @@ export class InProcessHost implements RunHost {
       if (this.now() >= end)
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its time ended while its worker was lost'));
       const attempt = await this.#begin(call, count, end - this.now());
+      const begunAt = performance.now();
       try {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
@@ -176,6 +182,9 @@ export class InProcessHost implements RunHost {
             resumeFrom,
             checkpoint: (progress) => {
               resumeFrom = progress;
+            },
+            mayBegin: async () => {
+              if (performance.now() - begunAt > FRESH_MS) await journal?.held?.();
             },
             passed: () => {
               // Workers lost before this one did not lose it because of the call.

@@ -204,6 +204,10 @@ class NamedCalls implements Journal {
     return this.#record.losses(nameOf(call));
   }
 
+  held(): Promise<void> {
+    return this.#record.held();
+  }
+
   leftMs(call: StageCall): number | undefined {
     const until = this.#record.until(nameOf(call));
     return until === undefined ? undefined : until - Date.now();

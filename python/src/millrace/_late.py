@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.client import AsyncActivityCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-_FRESH_S = 1.0
+FRESH_S = 1.0
 """A task that arrives within this time is begun at once: Temporal gives it to another worker no earlier than the
 heartbeat timeout, 5 s. The clocks of workers and Temporal may differ by the rest."""
 _ANSWER_S = 1.0
@@ -26,7 +26,7 @@ async def is_current() -> bool:
     """
     info = activity.info()
     now = datetime.now(timezone.utc)
-    if (now - info.current_attempt_scheduled_time).total_seconds() <= _FRESH_S:
+    if (now - info.current_attempt_scheduled_time).total_seconds() <= FRESH_S:
         return True
     handle = activity.client().get_async_activity_handle(task_token=info.task_token)
     end = now + (info.start_to_close_timeout or timedelta(minutes=1))

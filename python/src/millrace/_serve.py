@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from ._json import check_json, check_size
-from ._late import is_current
+from ._late import FRESH_S, is_current
 from .artifacts import Artifacts
 from .context import Context
 from .errors import FieldError, StageError
@@ -109,9 +109,14 @@ class Server:
 
     async def _until_cancelled(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
         """The function's result. A cancelled function has a moment to end; then its call is reported as ended."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         # Polls of several queues may each bring a call for the last free slot.
         await self._running.acquire()
         try:
+            # A worker that is cut off from Temporal does not learn that another one has got the task.
+            if loop.time() - since > FRESH_S and not await is_current():
+                raise ApplicationError("the attempt ended while its call waited for a slot", type="STAGE_TIMEOUT")
             running = self._begun(stage, given, ctx)
         except BaseException:
             self._running.release()

@@ -91,6 +91,13 @@ describe.each([
     if (config() === stdio) expect(about.home).toBeUndefined();
   });
 
+  it('is asked nothing once another worker may have made the call', async () => {
+    const own = servers({ s: config() });
+    const mayBegin = () => Promise.reject(new Error('the attempt is over'));
+    // A server that had been called would have given its own failure.
+    await expect(own.call('s', 'fails', {}, { ...call, mayBegin })).rejects.toThrow('the attempt is over');
+  });
+
   it('says that a tool has failed', async () => {
     const own = servers({ s: config() });
     await expect(own.call('s', 'fails', {}, call)).rejects.toMatchObject({ code: 'TOOL_FAILED', message: 'no luck' });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
@@ -254,5 +254,73 @@ describe('a task that comes late', () => {
 
   it('is left to its own heartbeats where the run is being cancelled', async () => {
     expect(await late(12_000, [new ActivityCancelledError('cancelled')])).toMatchObject({ begun: 1 });
+  });
+});
+
+describe('a call that has waited for its turn', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** What becomes of a call that begins `waitedMs` after its task, where Temporal answers the questions of its worker as given. */
+  async function waited(waitedMs: number, answers: readonly (Error | 'ok')[]) {
+    const real = performance.now.bind(performance);
+    let ahead = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => real() + ahead);
+    let made = 0;
+    const asked: unknown[] = [];
+    const runner = {
+      run: async (_input: unknown, _call: unknown, attempt: Pick<Attempt, 'checkpoint' | 'mayBegin'>) => {
+        attempt.checkpoint({ task: 't' });
+        ahead += waitedMs;
+        await attempt.mayBegin?.();
+        made += 1;
+        return 'done';
+      },
+    } as unknown as StageRunner;
+    const left = [...answers];
+    const context = {
+      info: {
+        startToCloseTimeoutMs: 60_000,
+        attempt: 1,
+        currentAttemptScheduledTimestampMs: Date.now(),
+        taskToken: new Uint8Array([1]),
+      },
+      client: {
+        withDeadline: (_: number, act: () => Promise<void>) => act(),
+        activity: {
+          heartbeat: async (_: Uint8Array, details: unknown) => {
+            asked.push(details);
+            const answer = left.shift();
+            if (answer instanceof Error) throw answer;
+          },
+        },
+      },
+      cancellationSignal: new AbortController().signal,
+      heartbeat: () => undefined,
+      log: { warn: () => undefined },
+    } as unknown as Context;
+    const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
+    const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+    const failed = await run.then(
+      () => false,
+      () => true,
+    );
+    return { made, asked, failed };
+  }
+
+  it('is made at once while Temporal cannot have given its task to another worker', async () => {
+    expect(await waited(100, [new Error('unreachable')])).toEqual({ made: 1, asked: [], failed: false });
+  });
+
+  it('is made when Temporal says that it still expects its result, and what the attempt has noted is kept', async () => {
+    const { made, asked } = await waited(12_000, [new Error('unreachable'), 'ok']);
+    expect(made).toBe(1);
+    const noted = { waits: 0, waitedMs: 0, progress: { task: 't' }, lost: { losses: 0 } };
+    expect(asked).toEqual([noted, noted]);
+  });
+
+  it('is not made if another worker has the task by then, or has completed it', async () => {
+    expect(await waited(12_000, [new ActivityNotFoundError('gone')])).toMatchObject({ made: 0, failed: true });
   });
 });

@@ -64,6 +64,31 @@ describe('a code stage', () => {
     expect((await run(() => ({ text: 'HI', extra: 1 }))).output).toEqual({ text: 'HI' });
   });
 
+  it('does not run if another worker may have begun it meanwhile', async () => {
+    let ran = false;
+    const anything = { input: z.looseObject({}), output: z.looseObject({}) };
+    const shout = {
+      ...anything,
+      run: () => {
+        ran = true;
+        return {};
+      },
+    };
+    const { runner } = runnerOf(reply, { code: new Map([['shout', shout]]) });
+    const mayBegin = () => Promise.reject(new Error('the attempt is over'));
+    await expect(runner.run({}, call, attempt({ mayBegin }))).rejects.toThrow('the attempt is over');
+    expect(ran).toBe(false);
+    const kinds = new Map([['acme/draw', { ...anything, servedBy: 'pool' }]]) as never;
+    const drawing = runnerOf(reply, { kinds });
+    const drawn = drawing.runner.run({}, { ...stage, kind: 'acme/draw' }, attempt({ mayBegin }));
+    await expect(drawn).rejects.toThrow('the attempt is over');
+    expect(drawing.calls).toEqual([]);
+    // To ask a model twice changes nothing.
+    const asked = runnerOf(reply);
+    await asked.runner.run({ prompt: 'hi' }, stage, attempt({ mayBegin }));
+    expect(asked.calls).toHaveLength(1);
+  });
+
   it('runs the body of its version, and no other', async () => {
     const body = (version: string, text: string) => ({
       name: 'shout',

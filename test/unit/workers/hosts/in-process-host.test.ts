@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Attempt } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { StagePlan } from '../../../../pipelines/plan/index.js';
@@ -280,5 +280,37 @@ describe('a call in which workers were lost', () => {
     ).runStage(stageOf(60_000, 3), {}, callOf('a'));
     await expect(run).rejects.toThrow('cancelled');
     expect(left).toEqual(['a', 'a']);
+  });
+
+  it('asks before a call that has waited for its turn whether another worker has the journal by then', async () => {
+    const real = performance.now.bind(performance);
+    let ahead = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => real() + ahead);
+    let asked = 0;
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => 1,
+      end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
+      leftMs: () => undefined,
+      held: async () => {
+        asked += 1;
+        throw new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has taken over the journal');
+      },
+    };
+    let made = 0;
+    const call: Run = async ({ mayBegin }) => {
+      await mayBegin?.();
+      expect(asked, 'it has just begun').toBe(0);
+      ahead += 5_000;
+      await mayBegin?.();
+      made += 1;
+      return OUTCOME;
+    };
+    const run = hostOf(call, { journal }).runStage(stageOf(60_000), {}, callOf('a'));
+    await expect(run).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    clock.mockRestore();
+    expect([asked, made]).toEqual([1, 0]);
   });
 });
