@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../pipelines/json.js';
 import { ownerOf } from '../../runs/caller.js';
 import { type RunRecord, readRun } from '../../runs/read.js';
@@ -43,6 +44,8 @@ interface Subscribed {
   readonly config: PushConfig;
   /** The caller had none of the same id. */
   readonly isNew: boolean;
+  /** Removes it, unless another request of the caller's has replaced it since. */
+  takeBack(): Promise<void>;
 }
 
 /**
@@ -72,23 +75,15 @@ export async function subscribe(
   const subscription: Subscription = {
     id: given.id || run,
     owner: ownerOf(caller),
+    request: randomUUID(),
     url,
     waits: holds(caller, 'approve'),
     about: kept as unknown as JsonObject,
   };
   const keptMs = agent.pipeline.plan.deadlineMs + ATTEMPTS_MS;
-  const isNew = await subscriptions.put({ tenant: caller.tenant, run }, subscription, keptMs, replaces);
-  return { config: shown(run, subscription), isNew };
-}
-
-/** Takes back what `subscribe` has added. */
-export async function unsubscribe(
-  ask: Pick<Ask, 'deps' | 'caller'>,
-  run: string,
-  { id }: Pick<GivenPush, 'id'>,
-): Promise<void> {
-  const { tenant } = ask.caller;
-  await pushing(ask).subscriptions.remove({ tenant, run }, { id: id || run, owner: ownerOf(ask.caller) });
+  const of = { tenant: caller.tenant, run };
+  const isNew = await subscriptions.put(of, subscription, keptMs, replaces);
+  return { config: shown(run, subscription), isNew, takeBack: () => subscriptions.takeBack(of, subscription) };
 }
 
 /** Throws the protocol's error for a task whose delivery knows of no subscriptions. */
@@ -106,11 +101,12 @@ export async function setConfig(ask: Ask, given: GivenPush & { readonly taskId: 
   requirePermission(caller, 'run');
   expectOpen(record.document);
   expectTold(record);
-  const { config } = await subscribe(ask, { run, context }, given, 'url');
+  const { config, isNew, takeBack } = await subscribe(ask, { run, context }, given, 'url');
   // Of a task that has ended meanwhile, the receivers may have been looked up before.
   const { document } = await readRun(deps, run, caller);
   if (document.status === 'running') return config;
-  await unsubscribe(ask, run, config);
+  // In place of one of the same id, which is to be told of the end, it may be told.
+  if (isNew) await takeBack();
   expectOpen(document);
   return config;
 }
@@ -139,9 +135,10 @@ export async function configsOf(ask: Ask, { taskId: run }: ConfigName): Promise<
 
 /** Removes a receiver that the caller has added, if there is one: it is told nothing more. Throws `RUN_NOT_FOUND`. */
 export async function deleteConfig(ask: Ask, { taskId: run, id }: ConfigName): Promise<void> {
+  const { caller } = ask;
   await findTask(ask, run);
-  requirePermission(ask.caller, 'run');
-  await unsubscribe(ask, run, { id });
+  requirePermission(caller, 'run');
+  await pushing(ask).subscriptions.remove({ tenant: caller.tenant, run }, { id, owner: ownerOf(caller) });
 }
 
 const isOf = ({ owner }: Subscription, caller: Caller): boolean => owner === ownerOf(caller);

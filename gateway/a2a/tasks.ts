@@ -21,7 +21,7 @@ import { contextOf, keyOf, notesFor, readTask } from './contexts.js';
 import { ProtocolError, RPC } from './errors.js';
 import { inputFrom } from './input.js';
 import { decisionsIn, type Sent } from './message.js';
-import { expectTold, pushes, subscribe, unsubscribe } from './push.js';
+import { expectTold, pushes, subscribe } from './push.js';
 import type { TaskName } from './task.js';
 
 /** How long a cancelled task may take to end before its canceller is told that it has not, in milliseconds. */
@@ -173,7 +173,8 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   // Of a task that the same message has started it replaces none before it is certain that this is its message.
   const subscribed = sent.push && (await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD, false));
   const refused = async (error: unknown): Promise<never> => {
-    if (subscribed?.isNew && isRefusal(error)) await unsubscribe(ask, id, subscribed.config).catch(() => undefined);
+    // Not what the same message has added that was accepted at the same moment.
+    if (subscribed?.isNew && isRefusal(error)) await subscribed.takeBack().catch(() => undefined);
     throw error;
   };
   return {

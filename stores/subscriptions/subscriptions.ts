@@ -3,8 +3,13 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { keySegment, reachedFor, script } from '../redis/index.js';
 
-/** Each has its own attempts, in the history of the run's delivery. */
+/** Of one owner: what it adds takes no place from the others. */
 const MOST = 8;
+/**
+ * Of a run. Each has its own attempts, in the history of the run's delivery: eleven with an event of at most 32 KiB, which are 23 MB of the
+ * 50 MB that Temporal allows.
+ */
+const MOST_OF_RUN = 64;
 
 /** A receiver that has subscribed to a run. */
 export interface Subscription {
@@ -12,6 +17,8 @@ export interface Subscription {
   readonly id: string;
   /** Who has subscribed: others neither see nor remove it. Absent: anybody of the tenant. */
   readonly owner?: string | undefined;
+  /** Unique for the request that has added it: if that is refused later, it takes back this one and no other. */
+  readonly request: string;
   readonly url: string;
   /** Whether it is told of waits too; otherwise only of the run's end. */
   readonly waits: boolean;
@@ -33,7 +40,10 @@ export interface Subscriptions {
   put(of: RunName, subscription: Subscription, keptMs: number, replaces?: boolean): Promise<boolean>;
   /** All of a run, in order of their owners and ids. */
   list(of: RunName): Promise<readonly Subscription[]>;
+  /** Removes the one of this owner and id, whichever request has added it. */
   remove(of: RunName, subscription: Pick<Subscription, 'id' | 'owner'>): Promise<void>;
+  /** Removes a subscription that `put` has added, unless another request has replaced it since. */
+  takeBack(of: RunName, subscription: Subscription): Promise<void>;
   /** Removes all of a run. */
   erase(of: RunName): Promise<void>;
 }
@@ -47,10 +57,13 @@ export class RedisSubscriptions implements Subscriptions {
   }
 
   async put(of: RunName, subscription: Subscription, keptMs: number, replaces = true): Promise<boolean> {
-    const given = [nameOf(subscription), JSON.stringify(subscription), MOST, Math.ceil(keptMs)] as const;
-    const written = await reached(() => put(this.#redis, [keyOf(of)], ...given, replaces ? 1 : 0));
-    if (written !== 'full') return written === 'new';
-    const message = `the run ${of.run} has ${MOST} subscriptions, which are the most`;
+    const given = [nameOf(subscription), JSON.stringify(subscription), Math.ceil(keptMs), replaces ? 1 : 0] as const;
+    const written = await reached(() =>
+      put(this.#redis, [keyOf(of)], ...given, ownerPrefix(subscription), MOST, MOST_OF_RUN),
+    );
+    if (written === 'new' || written === 'known') return written === 'new';
+    const most = written === 'owner-full' ? `${MOST} subscriptions of yours` : `${MOST_OF_RUN} subscriptions`;
+    const message = `the run ${of.run} has ${most}, which are the most`;
     throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'url', message }] });
   }
 
@@ -64,6 +77,11 @@ export class RedisSubscriptions implements Subscriptions {
     await reached(() => this.#redis.hdel(keyOf(of), nameOf(subscription)));
   }
 
+  async takeBack(of: RunName, subscription: Subscription): Promise<void> {
+    const text = JSON.stringify(subscription);
+    await reached(() => takeBack(this.#redis, [keyOf(of)], nameOf(subscription), text));
+  }
+
   async erase(of: RunName): Promise<void> {
     await reached(() => this.#redis.del(keyOf(of)));
   }
@@ -72,19 +90,33 @@ export class RedisSubscriptions implements Subscriptions {
 /** The hash lives as long as its last subscription wants. */
 const put = script<
   [key: string],
-  [field: string, value: string, most: number, keptMs: number, replaces: 0 | 1],
-  'new' | 'known' | 'full'
+  [field: string, value: string, keptMs: number, replaces: 0 | 1, owner: string, most: number, mostOfRun: number],
+  'new' | 'known' | 'owner-full' | 'full'
 >(`
 local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
-if known and ARGV[5] == '0' then return 'known' end
-if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
+if known and ARGV[4] == '0' then return 'known' end
+if not known then
+  if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[7]) then return 'full' end
+  local own = 0
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, string.len(ARGV[5])) == ARGV[5] then own = own + 1 end
+  end
+  if own >= tonumber(ARGV[6]) then return 'owner-full' end
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 return known and 'known' or 'new'
+`);
+
+/** The texts of two requests differ. */
+const takeBack = script<[key: string], [field: string, value: string], number>(`
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
 `);
 
 const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;
 /** Owners have no line breaks. */
-const nameOf = ({ id, owner = '' }: Pick<Subscription, 'id' | 'owner'>): string => `${owner}\n${id}`;
+const ownerPrefix = ({ owner = '' }: Pick<Subscription, 'owner'>): string => `${owner}\n`;
+const nameOf = (of: Pick<Subscription, 'id' | 'owner'>): string => `${ownerPrefix(of)}${of.id}`;
 
 const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('subscriptions', work);

@@ -19,6 +19,8 @@ let url: string;
 let kept: Map<string, Subscription[]>;
 /** Called when one is added. */
 let added: (run: string) => void;
+/** What a request waits for whose receiver has been put, by the receiver's URL. */
+let held: Map<string, Promise<void>>;
 
 const config = {
   allowPrivate: false,
@@ -30,10 +32,12 @@ const inMemory: Subscriptions = {
   async put({ run }, subscription, _keptMs, replaces = true) {
     const { id, owner } = subscription;
     const isNew = !kept.get(run)?.some((each) => each.id === id && each.owner === owner);
-    if (!isNew && !replaces) return false;
-    await inMemory.remove({ tenant: '', run }, subscription);
-    kept.set(run, [...(kept.get(run) ?? []), subscription]);
-    added(run);
+    if (isNew || replaces) {
+      await inMemory.remove({ tenant: '', run }, subscription);
+      kept.set(run, [...(kept.get(run) ?? []), subscription]);
+      added(run);
+    }
+    await held.get(subscription.url);
     return isNew;
   },
   list: async ({ run }) => kept.get(run) ?? [],
@@ -43,6 +47,11 @@ const inMemory: Subscriptions = {
       (kept.get(run) ?? []).filter((each) => each.id !== id || each.owner !== owner),
     );
   },
+  takeBack: async ({ run }, given) =>
+    void kept.set(
+      run,
+      (kept.get(run) ?? []).filter((each) => JSON.stringify(each) !== JSON.stringify(given)),
+    ),
   erase: async ({ run }) => void kept.delete(run),
 };
 
@@ -68,6 +77,7 @@ async function start(change: Parameters<typeof testGateway>[1] = {}, limits: Par
 beforeEach(async () => {
   kept = new Map();
   added = () => undefined;
+  held = new Map();
   await start();
 });
 afterEach(() => gateway.close());
@@ -97,6 +107,7 @@ describe('a receiver that comes with a message', () => {
     expect(kept.get(id)).toEqual([
       {
         id,
+        request: expect.any(String),
         url: hook.url,
         waits: true,
         about: { version: '1.0', context: contextId, base: url, token: 'opaque', authentication: hook.authentication },
@@ -131,6 +142,67 @@ describe('a receiver that comes with a message', () => {
     const other = { ...AT_ONCE, taskPushNotificationConfig: hook };
     await expect(sent(client, [{ text: 'How?' }], { messageId: 'm' }, other)).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
     expect(kept.get(id)).toEqual([]);
+  });
+
+  describe('of two messages with the same id at the same moment', () => {
+    const send = async (text: string, target: string) => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const configuration = { ...AT_ONCE, taskPushNotificationConfig: { ...hook, url: target } };
+      return await sent(client, [{ text }], { messageId: 'm' }, configuration);
+    };
+    const urls = () => [...kept.values()].flat().map((each) => each.url);
+    /** Holds up the message with this receiver behind the moment in which it has put it. */
+    function hold(target: string): () => void {
+      let release = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      held.set(target, released);
+      return release;
+    }
+
+    test('is that of the accepted one, though the refused one has come first', async () => {
+      const release = hold('https://refused.test/');
+      const refused = send('How?', 'https://refused.test/');
+      await expect.poll(urls).toEqual(['https://refused.test/']);
+      await send('Why?', 'https://accepted.test/');
+      expect(urls()).toEqual(['https://accepted.test/']);
+      release();
+      await expect(refused).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+      expect(urls()).toEqual(['https://accepted.test/']);
+    });
+
+    test('is that of the accepted one, though the refused one has come last', async () => {
+      const release = hold('https://accepted.test/');
+      const accepted = send('Why?', 'https://accepted.test/');
+      await expect.poll(urls).toEqual(['https://accepted.test/']);
+      await sent(await a2aClient(`${url}/a2a/chat/`), [{ text: 'Why?' }], { messageId: 'm' }, AT_ONCE);
+      await expect(send('How?', 'https://refused.test/')).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+      release();
+      await accepted;
+      expect(urls()).toEqual(['https://accepted.test/']);
+    });
+
+    test('is gone with a refused one whose receiver nobody has replaced', async () => {
+      const release = hold('https://refused.test/');
+      const refused = send('How?', 'https://refused.test/');
+      await expect.poll(urls).toEqual(['https://refused.test/']);
+      await sent(await a2aClient(`${url}/a2a/chat/`), [{ text: 'Why?' }], { messageId: 'm' }, AT_ONCE);
+      release();
+      await expect(refused).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+      expect(urls()).toEqual([]);
+    });
+
+    test('is that of the accepted one, though both name the same receiver', async () => {
+      const release = hold('https://same.test/');
+      const refused = send('How?', 'https://same.test/');
+      await expect.poll(urls).toEqual(['https://same.test/']);
+      held.clear();
+      await send('Why?', 'https://same.test/');
+      release();
+      await expect(refused).rejects.toThrow(/IDEMPOTENCY_KEY_REUSED/);
+      expect(urls()).toEqual(['https://same.test/']);
+    });
   });
 
   describe('that is refused for want of room', () => {
@@ -224,6 +296,15 @@ describe('a receiver', () => {
     await expect(add()).rejects.toThrow(/RUN_ENDED/);
     expect(kept.get(id)).toEqual([]);
     await expect(add()).rejects.toThrow(/RUN_ENDED/);
+  });
+
+  test('stays where it is refused while it takes the place of one that is to be told of the end', async () => {
+    const client = await a2aClient(`${url}/a2a/chat/`);
+    const { id } = await sent(client, why, {}, AT_ONCE);
+    await client.createTaskPushNotificationConfig({ ...named(id), ...hook });
+    added = (run) => gateway.temporal.runs.get(run)?.end({ output: { text: 'So.' }, stages: [] });
+    await expect(client.createTaskPushNotificationConfig({ ...named(id), ...hook })).rejects.toThrow(/RUN_ENDED/);
+    expect(kept.get(id)).toMatchObject([{ id: 'own', url: hook.url }]);
   });
 
   test('is refused by a task that another door has started', async () => {
