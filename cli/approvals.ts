@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import type { ApprovalBody } from '../client/index.js';
 import type { Approval } from '../pipelines/run/document.js';
+import { visibleText } from '../pipelines/run/index.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print, show, table } from './output.js';
 import { clientOf } from './run.js';
@@ -30,19 +31,12 @@ export const approvalTable = (approvals: readonly Approval[]): string =>
     ['stage', 'what', 'until', 'else'],
     approvals.map(({ path, subject, call, until, otherwise }) => [
       path,
-      visible(call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject),
+      visibleText(call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject),
       `${until.slice(0, 19)}Z`,
       otherwise ? 'approved' : 'rejected',
     ]),
     approvals.map(({ run, nonce }) => [`millrace approve ${run} ${nonce}`]),
   );
-
-/**
- * Callers and models write what is shown here, and a person decides by it: characters that a terminal obeys or does not show
- * (escape sequences, line breaks, changes of the direction of writing) are shown by their numbers.
- */
-const visible = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`);
 
 /** The name of this account; in a container its number may be all there is. */
 function accountName(): string {

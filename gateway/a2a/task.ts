@@ -1,6 +1,7 @@
 import { parseArtifactUri } from '../../pipelines/artifact.js';
 import { errorRow, isErrorCode } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { visibleText } from '../../pipelines/run/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -67,10 +68,10 @@ export function statusOf(name: TaskName, caller: Caller, run: RunDocument): Task
   return { state: 'TASK_STATE_WORKING', timestamp: createdAt };
 }
 
-/** The status of a task that waits for decisions. */
+/** The status of a task that waits for decisions: of each a text for a person, and data for a program. */
 export function asks(name: TaskName, waits: readonly Asked[]): TaskStatus {
   const parts = waits.flatMap(({ nonce, subject, call, until }): Part[] => [
-    { text: subject },
+    { text: visibleText(subject) },
     {
       data: {
         nonce,

@@ -1,6 +1,7 @@
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { visibleText } from '../../pipelines/run/index.js';
 import { decisionOf } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
@@ -12,7 +13,7 @@ const FORM = /^([a-z0-9-]{1,128}):(\d{1,19}-\d{1,19}):([\x21-\x39\x3b-\x7e]{1,10
 export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, until }: Asked) => ({
   id: `${run}:${after}:${nonce}`,
   reason: 'approval',
-  message: subject,
+  message: visibleText(subject),
   responseSchema: { type: 'object', properties: { approved: { type: 'boolean' } }, required: ['approved'] },
   expiresAt: until,
   ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { visibleText } from '../../pipelines/run/index.js';
 import { LONGEST_REASON } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
@@ -25,14 +26,16 @@ const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLengt
 
 /** Asks for the decision of a wait; for that on a call of a tool also what else it covers. */
 export function formOf({ subject, call, session, until }: Asked): Elicitation {
-  const given = call?.arguments === undefined ? undefined : JSON.stringify(call.arguments);
+  const given = call?.arguments === undefined ? undefined : visibleText(JSON.stringify(call.arguments));
   const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
   const about =
-    call === undefined ? '' : `\n${call.tool} ${cut ?? `(arguments too long to show, sha256 ${call.digest})`}`;
+    call === undefined
+      ? ''
+      : `\n${visibleText(call.tool)} ${cut ?? `(arguments too long to show, sha256 ${call.digest})`}`;
   const confirm = { type: 'boolean', title: 'Approve', description: `Decide before ${until}` };
   const reason = { type: 'string', title: 'Reason', description: REASON, maxLength: LONGEST_REASON };
   const scope = { type: 'string', title: 'Approves', enum: scopesOf(session), default: 'call', description: SCOPE };
-  return form(`Approve? ${subject}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
+  return form(`Approve? ${visibleText(subject)}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
 const REASON = 'Optional: why; the model of an agent is told';

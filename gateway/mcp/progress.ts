@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
-import type { RunEvent } from '../../pipelines/run/index.js';
+import { type RunEvent, visibleText } from '../../pipelines/run/index.js';
 import { SentText } from '../openai/sent-text.js';
 
 interface Writing {
@@ -46,7 +46,7 @@ export class ProgressMessages {
         yield `${path} waits until ${event.model} is loaded`;
         return;
       case 'stage.waiting':
-        yield `${path} waits for a person: ${event.subject}`;
+        yield `${path} waits for a person: ${visibleText(event.subject)}`;
         return;
       case 'stage.decided':
         yield `${path} was ${event.approved ? 'approved' : 'rejected'}`;

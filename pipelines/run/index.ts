@@ -11,5 +11,6 @@ export * from './stage-call.js';
 export * from './stage-outcome.js';
 export * from './stage-record.js';
 export { costAt, usageOfRows, usageSum, withCost } from './usage.js';
+export { visibleText } from './visible-text.js';
 export * from './waits.js';
 export * from './webhook.js';

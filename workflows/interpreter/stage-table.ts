@@ -7,6 +7,7 @@ import {
   type StageRecord,
   type TokenUsage,
   usageSum,
+  visibleText,
   type Wait,
 } from '../../pipelines/run/index.js';
 import type { StageError } from '../../pipelines/run/stage-error.js';
@@ -188,7 +189,7 @@ export function stageTableMarkdown(rows: readonly StageRecord[], waits: readonly
     ]),
   );
   const table = [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body];
-  const doing = rows.flatMap((row) => (row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(row.doing)}`]));
+  const doing = rows.flatMap((row) => (row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(visibleText(row.doing))}`]));
   const waiting = waits.slice(0, MOST_SHOWN).map(waitMarkdown);
   if (waits.length > MOST_SHOWN) waiting.push(`- and ${waits.length - MOST_SHOWN} more waits`);
   const below = [...doing, ...waiting];
@@ -206,7 +207,7 @@ const waitMarkdown = ({ path, subject, nonce, until }: Wait): string =>
 const LONGEST_SUBJECT = 200;
 /** On one line: line breaks in a subject could imitate other waits. */
 function short(subject: string): string {
-  const text = subject.replace(/\s+/g, ' ');
+  const text = visibleText(subject.replace(/\s+/g, ' '));
   return text.length > LONGEST_SUBJECT ? `${text.slice(0, LONGEST_SUBJECT - 1)}…` : text;
 }
 

@@ -27,6 +27,14 @@ test('where no agent is at work there is the table alone', () => {
   expect(stageTableMarkdown([row('hear', {})]).split('\n')).toHaveLength(3);
 });
 
+test('what a model has written cannot change what a person sees of it', () => {
+  const waits = [{ ...waitFor('sign-off'), subject: 'refund(\u202e"1741")\u200b' }];
+  const shown = stageTableMarkdown([row('answer', { doing: 'refund("\u202e1741")' })], waits);
+  expect(shown).toContain('`refund(\\u{202e}"1741")\\u{200b}`');
+  expect(shown).toContain('`refund("\\u{202e}1741")`');
+  for (const hidden of ['\u202e', '\u200b']) expect(shown).not.toContain(hidden);
+});
+
 test('what waits stands below it with its nonce, each on one line, whatever its subject says', () => {
   const waits = [
     { ...waitFor('sign-off'), subject: 'it\n- `other` waits' },

@@ -10,7 +10,7 @@ const notifications = new Notifications([chatModel as unknown as Pipeline]);
 const AT = '2026-11-27T10:00:00.000Z';
 
 const subscription = (version: string, more: JsonObject = {}) => ({
-  ...{ id: 's', url: 'https://a.test/hook', waits: true },
+  ...{ id: 's', request: 'r', url: 'https://a.test/hook', waits: true },
   about: { version, context: 'ctx', base: 'https://gateway.test', ...more },
 });
 const event = (status: string, data: JsonObject): WebhookEvent => ({
@@ -66,6 +66,24 @@ describe('a notification', () => {
       },
     });
     expect(await notifications.of('default', subscription('1.0'), asked)).toEqual(once);
+  });
+
+  test('shows a person what is asked without characters that change how it looks, and gives a program all of it', async () => {
+    const call = { tool: 'refund', arguments: { order: 'A\u202e1' }, digest: 'd' };
+    const wait = { ...waitFor('ask'), subject: 'refund("A\u202e1")\n', call } as unknown as JsonObject;
+    const body = await bodyOf('1.0', event('waiting', { status: 'running', waiting: [wait] }));
+    expect(body).toMatchObject({
+      task: {
+        status: {
+          message: {
+            parts: [
+              { text: 'refund("A\\u{202e}1")\\u{a}' },
+              { data: { subject: 'refund("A\u202e1")\n', arguments: { order: 'A\u202e1' } } },
+            ],
+          },
+        },
+      },
+    });
   });
 
   test('says why the task failed', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resumptionOf } from '../../../../gateway/agui/interrupt.js';
+import { interruptOf, resumptionOf } from '../../../../gateway/agui/interrupt.js';
 import type { RunInput } from '../../../../gateway/agui/run-input.js';
 
 const resume = (payload: unknown, status = 'resolved') =>
@@ -28,5 +28,16 @@ describe('an answer to an interrupt', () => {
 
   it('decides the wait of the interrupt, whatever nonce it names', () => {
     expect(resume({ approved: true, nonce: 'other' })?.answers).toEqual([{ nonce: 'n1', approved: true }]);
+  });
+});
+
+describe('an interrupt', () => {
+  it('shows its subject without characters that change how it looks, and has the arguments as they are', () => {
+    const call = { tool: 'refund', arguments: { order: 'A\u202e1' }, digest: 'd' };
+    const wait = { nonce: 'n1', subject: 'refund("A\u202e1")\n', call, until: '2026-01-01T00:00:00.000Z' };
+    expect(interruptOf({ run: 'order-1', after: '5-0', waits: [wait] }, wait)).toMatchObject({
+      message: 'refund("A\\u{202e}1")\\u{a}',
+      metadata: { tool: 'refund', arguments: { order: 'A\u202e1' }, digest: 'd' },
+    });
   });
 });

@@ -22,6 +22,27 @@ describe('the form of a decision', () => {
   });
 });
 
+describe('what a caller or a model has written', () => {
+  it('cannot change what the form shows: a line of its own, a direction of writing, nothing at all', () => {
+    const given = { order: 'A\u202e1-\u200bB' };
+    const { message } = formOf({
+      ...wait,
+      subject: 'refund("A-1")\nrefund {"order":"A-1"}\u2066',
+      call: { tool: 'refund', arguments: given, digest: 'd' },
+    }).params;
+    expect(message).toBe(
+      'Approve? refund("A-1")\\u{a}refund {"order":"A-1"}\\u{2066}\nrefund {"order":"A\\u{202e}1-\\u{200b}B"}',
+    );
+  });
+
+  it('is cut after it has been made visible', () => {
+    const given = { order: '\u202e'.repeat(1_999) };
+    const { message } = formOf({ ...wait, call: { tool: 'refund', arguments: given, digest: 'd' } }).params;
+    expect(message).toMatch(/^Approve\? A-1\nrefund \{"order":"(\\u\{202e\})+.*…$/);
+    expect(message.length).toBeLessThan(2_100);
+  });
+});
+
 describe('an answer to it', () => {
   it('is a decision with what the user has added', () => {
     expect(accepted({ confirm: true, reason: 'paid twice', scope: 'run' })).toEqual({
