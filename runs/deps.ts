@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import type { WebhookConfig } from '../activities/webhooks/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { Placement } from '../pipelines/run/index.js';
-import type { Answers } from '../stores/answers/index.js';
+import type { Answers, SentResults } from '../stores/answers/index.js';
 import type { RunEventReader } from '../stores/events/index.js';
 import type { FastJobs } from '../stores/jobs/index.js';
 import type { ResumableRecords } from '../stores/records/index.js';
@@ -26,6 +26,8 @@ export interface RunParts {
   readonly taskQueue: string;
   /** Receives results of waited runs directly from workers. Absent: results are read from Temporal. */
   readonly answers?: Pick<Answers, 'channel' | 'expect' | 'outcome'>;
+  /** The runs whose results have been sent ahead of Temporal's record. Absent: it is not known of which this is so. */
+  readonly sentResults?: SentResults;
   /** Absent: the fast path is off. */
   readonly fast?: FastPath | undefined;
   /** Run records, from which failed runs are resumed. Absent: runs cannot be resumed. */

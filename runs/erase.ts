@@ -1,10 +1,10 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun } from './read.js';
+import { notEnded } from './recorded.js';
 
 /** gRPC `NOT_FOUND`: another request has erased it meanwhile. */
 const NOT_FOUND = 5;
@@ -19,8 +19,7 @@ const PAGE = 100;
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description } = await findRun(deps, id, caller);
-  if (running)
-    throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
+  if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });

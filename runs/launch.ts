@@ -8,6 +8,7 @@ import type { Order } from './order.js';
 import { never, OVER } from './over.js';
 import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted, readRun } from './read.js';
+import { noteSent } from './recorded.js';
 import { claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
@@ -155,10 +156,11 @@ async function startAs(
   const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
   if (!run.replayed) deps.starts.count(pipeline.name, options?.priority);
   if (answer === undefined) return { run, ended };
-  const answered = answer.then((result) =>
+  const sent = answer.then(async (result) => (result && (await noteSent(deps, prepared)) ? result : null));
+  const answered = sent.then((result) =>
     result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
   );
-  const noResult = answer.then((result) => (result === null ? undefined : never()));
+  const noResult = sent.then((result) => (result === null ? undefined : never()));
   return { run, ended, answered, ...(!run.replayed && { noResult }) };
 }
 

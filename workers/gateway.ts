@@ -7,7 +7,7 @@ import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
 import { TemporalRunList } from '../runs/list/index.js';
-import { Answers } from '../stores/answers/index.js';
+import { Answers, RedisSentResults } from '../stores/answers/index.js';
 import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { reportWrong } from '../stores/evidence/index.js';
@@ -106,6 +106,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     artifacts,
     cache: { reportWrong: (tenant, by) => reportWrong(cached, tenant, by) },
     answers,
+    sentResults: new RedisSentResults(redis),
     events,
     channels: new RedisChannelLog(redis, listener),
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),

@@ -5,7 +5,7 @@ import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { ownerOf } from '../../runs/caller.js';
 import { notesOf } from '../../runs/notes.js';
 import { type RunRecord, readRun } from '../../runs/read.js';
-import { waitForRun } from '../../runs/wait.js';
+import { RECORDED_MS, readRecorded } from '../../runs/recorded.js';
 import type { SessionName } from '../../stores/sessions/index.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -15,8 +15,6 @@ import type { Model } from '../openai/models.js';
 
 /** How long a context is known after its last task, in milliseconds. */
 const KEPT_MS = 7 * 86_400_000;
-/** How long Temporal's record of a run is waited for whose result may have been sent already, in milliseconds. */
-export const RECORDED_MS = 2_000;
 /** How many of a context's last tasks are looked at for one that has succeeded; each takes calls to Temporal. */
 const MOST_TASKS = 8;
 
@@ -63,23 +61,20 @@ export interface FoundTask {
 
 /**
  * A task as it is.
- * @param settleMs how long Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
- * knows that the task is complete
+ * @param recordMs how long Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
+ * knows that the task is complete. Absent: the caller need not have it. Throws as `readRecorded` does.
  */
 export async function readTask(
   deps: GatewayDeps,
   run: string,
   caller: Caller,
-  { settleMs = 0 }: { readonly settleMs?: number } = {},
+  { recordMs }: { readonly recordMs?: number } = {},
 ): Promise<FoundTask> {
   const [notes, record] = await Promise.all([notesOf(deps, run, caller), readRun(deps, run, caller)]);
   const context = notes?.a2a === NOTES && typeof notes.context === 'string' ? notes.context : run;
-  const { status, waiting = [] } = record.document;
-  if (settleMs === 0 || status !== 'running' || waiting.length > 0 || notes?.attended !== true)
-    return { context, record };
-  const { signal } = new AbortController();
-  const end = await waitForRun(deps, { id: run, tenant: caller.tenant }, settleMs, signal);
-  return { context, record: end ? await readRun(deps, run, caller) : record };
+  const { waiting = [] } = record.document;
+  if (recordMs === undefined || waiting.length > 0 || notes?.attended !== true) return { context, record };
+  return { context, record: await readRecorded(deps, record, caller, recordMs) };
 }
 
 /** The tasks of contexts, of pipelines that are given earlier turns: sessions of the tenant, under its quota. */
@@ -92,7 +87,7 @@ export class Contexts {
 
   /**
    * The turns up to the last task of a context that has succeeded. A message that is sent again goes on from what it went on from
-   * before. Throws `STORE_UNAVAILABLE`.
+   * before. Throws `STORE_UNAVAILABLE`, and `ORCHESTRATOR_UNAVAILABLE` where it is not recorded yet what the last task has said.
    */
   async before(name: ContextName, key: string, model: Model): Promise<readonly Turn[]> {
     const { caller } = name;
@@ -105,8 +100,8 @@ export class Contexts {
     const known = own < 0 ? entries : entries.slice(0, own);
     const until = Date.now() + RECORDED_MS;
     for (const { run } of known.slice(-MOST_TASKS).reverse()) {
-      const settleMs = Math.max(0, until - Date.now());
-      const found = await readTask(this.#deps, run, caller, { settleMs }).catch(asGone);
+      const recordMs = Math.max(0, until - Date.now());
+      const found = await readTask(this.#deps, run, caller, { recordMs }).catch(asGone);
       if (found?.record.document.status !== 'succeeded') continue;
       const { document, input = {} } = found.record;
       const said = { role: 'assistant' as const, content: answerOf(document, model).text };

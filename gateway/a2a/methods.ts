@@ -1,7 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { readRun } from '../../runs/read.js';
+import { RECORDED_MS } from '../../runs/recorded.js';
 import { type Ask, expectOpen, findTask } from './ask.js';
-import { RECORDED_MS } from './contexts.js';
 import { ProtocolError, RPC } from './errors.js';
 import { pushIn, pushNameIn, sentIn, taskIn } from './message.js';
 import type { Task } from './protocol.js';
@@ -37,7 +37,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     return await tasks.followTask(ask, { run, context });
   },
   async GetTask(ask, params) {
-    const { context, record } = await findTask(ask, taskIn(params), { settleMs: RECORDED_MS });
+    const { context, record } = await findTask(ask, taskIn(params), { recordMs: RECORDED_MS });
     return await taskOf(ask.deps, ask, record.document, context);
   },
   CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),

@@ -6,6 +6,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import { readRun } from '../../runs/read.js';
+import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
@@ -221,10 +222,12 @@ export async function withSpokenTurns(
 
 async function textSpoken(deps: GatewayDeps, models: Models, caller: Caller, param: string, id: string) {
   const known = id.startsWith(PREFIX)
-    ? await readRun(deps, id.slice(PREFIX.length), caller).catch((error: unknown) => {
-        if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;
-        throw error;
-      })
+    ? await readRun(deps, id.slice(PREFIX.length), caller)
+        .then((found) => readRecorded(deps, found, caller))
+        .catch((error: unknown) => {
+          if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;
+          throw error;
+        })
     : undefined;
   const model = known && models.find('chat', known.document.pipeline, caller);
   const text = model && known.output?.[model.face.output];

@@ -5,7 +5,7 @@ import type { ContentPart } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { notesOf } from '../../runs/notes.js';
 import { type RunRecord, readRun } from '../../runs/read.js';
-import { waitForRun } from '../../runs/wait.js';
+import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from './charged-reads.js';
@@ -26,9 +26,6 @@ export function responseOfItem(id: string): string | undefined {
   const run = ITEM_ID.exec(id)?.[1];
   return run === undefined ? undefined : responseId(run);
 }
-
-/** How long Temporal's record of a run is waited for whose result may have been sent already, in milliseconds. */
-const RECORDED_MS = 2_000;
 
 /** Most references of one request: each takes calls to Temporal. */
 const MOST_REFERENCES = 64;
@@ -51,7 +48,7 @@ export class StoredResponses {
     this.#models = models;
   }
 
-  /** Throws `RUN_NOT_FOUND`, also for a response of `store: false` and for one of another tenant. */
+  /** Throws as `readRecorded` does, and `RUN_NOT_FOUND` also for a response of `store: false` and for one of another tenant. */
   async find(id: string, caller: Caller): Promise<StoredResponse> {
     const run = RESPONSE_ID.exec(id)?.[1];
     if (run === undefined) throw notFound(id);
@@ -66,13 +63,11 @@ export class StoredResponses {
     }
   }
 
-  /** A response that is sent ahead of Temporal's record is complete for who has got it: the record is waited for. */
+  /** A response that is sent ahead of Temporal's record is complete for who has got it. */
   async #read(run: string, caller: Caller, echo: Echo | undefined): Promise<RunRecord> {
     const found = await readRun(this.#deps, run, caller);
-    if (found.document.status !== 'running' || echo === undefined || echo.background) return found;
-    const { signal } = new AbortController();
-    const end = await waitForRun(this.#deps, { id: run, tenant: caller.tenant }, RECORDED_MS, signal);
-    return end ? await readRun(this.#deps, run, caller) : found;
+    if (echo === undefined || echo.background) return found;
+    return await readRecorded(this.#deps, found, caller);
   }
 
   /** The response as its caller sees it now. */

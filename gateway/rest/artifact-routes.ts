@@ -5,9 +5,9 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { artifactNamed } from '../../runs/document.js';
 import { liveAudioOf } from '../../runs/live-audio.js';
-import { readRun } from '../../runs/read.js';
-import { waitForRun } from '../../runs/wait.js';
-import { callerOf, TENANT_HEADER } from '../access/caller.js';
+import { type RunRecord, readRun } from '../../runs/read.js';
+import { readRecorded } from '../../runs/recorded.js';
+import { type Caller, callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import { audioAsMade } from '../http/live-audio.js';
@@ -93,8 +93,8 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
         return await sendLive(request, reply, deps, { audio, format: format ?? 'wav', signal });
       }
       // A caller may have a result before Temporal has recorded it.
-      if (artifact === undefined && running && (await endsSoon(deps, id, caller.tenant))) {
-        run = await readRun(deps, id, caller);
+      if (artifact === undefined && running) {
+        run = await recorded(deps, run, caller);
         artifact = artifactNamed(name, run);
       }
       if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
@@ -117,14 +117,11 @@ function noAudio(name: string, mime: string): MillraceError {
   return new MillraceError('INVALID_INPUT', `format: ${message}`, { fields: [{ field: 'format', message }] });
 }
 
-/** Longest time between a result that a worker has sent and Temporal's record of it, in milliseconds. */
-const RECORDED_MS = 1_000;
-
-/** Whether a run ends within that time. It is a wait like any other, of which a tenant may have a limited number at once. */
-async function endsSoon(deps: GatewayDeps, id: string, tenant: string): Promise<boolean> {
-  const leave = deps.streams.take(tenant);
+/** As `readRecorded`, which may wait: a wait like any other, of which a tenant may have a limited number at once. */
+async function recorded(deps: GatewayDeps, run: RunRecord, caller: Caller): Promise<RunRecord> {
+  const leave = deps.streams.take(caller.tenant);
   try {
-    return (await waitForRun(deps, { id, tenant }, RECORDED_MS, new AbortController().signal)) !== undefined;
+    return await readRecorded(deps, run, caller);
   } finally {
     leave();
   }

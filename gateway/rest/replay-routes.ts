@@ -9,6 +9,7 @@ import {
 } from '../../pipelines/run/index.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
 import { readRun } from '../../runs/read.js';
+import { notEnded } from '../../runs/recorded.js';
 import { webhookEventOf } from '../../runs/webhooks/event.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -64,7 +65,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       // Subscriptions have ended with the run.
       const targets = (webhooks ?? []).filter((each): each is NamedTarget => !('subscriptions' in each));
       if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');
-      if (document.status === 'running') throw new MillraceError('RUN_NOT_ENDED', 'the run has not ended yet');
+      if (document.status === 'running') throw await notEnded(deps, id, 'the run has not ended yet');
       const event = webhookEventOf(document);
       const workflowId = `${deliveryId(id)}/replay`;
       await start(deps, workflowId, {

@@ -1,1 +1,2 @@
 export { type Answer, Answers, publishAnswer } from './answers.js';
+export { RedisSentResults, type SentResults } from './sent-results.js';

@@ -8,7 +8,7 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { Problem } from '../../pipelines/run/document.js';
 import { place } from '../../placement/place.js';
 import type { RunDocument } from '../../runs/document.js';
-import { Answers } from '../../stores/answers/index.js';
+import { Answers, RedisSentResults } from '../../stores/answers/index.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
 import { RedisChannelLog } from '../../stores/channels/index.js';
 import { RunEventReader } from '../../stores/events/index.js';
@@ -121,6 +121,7 @@ export async function servePipelines(
       expect: expecting,
       outcome: (run, signal) => answers.outcome(run, signal),
     },
+    sentResults: new RedisSentResults(reading),
     ...(fast && { fast: fastPath }),
     latest: new RedisLatestRuns(reading),
     sessions: new SessionStore(reading),

@@ -9,8 +9,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('tasks of a context that run are waited for together', async () => {
-  vi.useFakeTimers();
+/** Three tasks of a context that Temporal shows as running. */
+async function running(more: Partial<GatewayDeps> = {}) {
   const temporal = new FakeTemporal();
   const entries = ['chat-a', 'chat-b', 'chat-c'].map((run) => ({ run, key: run }));
   for (const { run } of entries) {
@@ -25,14 +25,37 @@ test('tasks of a context that run are waited for together', async () => {
     sessions: { load: async () => ({ messages: entries, parts: entries.length }) },
     ends: { of: (_: unknown, signal: AbortSignal) => new Promise((_, no) => signal.addEventListener('abort', no)) },
     logger: { warn: () => undefined },
+    ...more,
   };
   const caller: Caller = { tenant: 'default', permissions: ['read'] };
   const name = { caller, pipeline: 'chat', context: 'c' };
+  return () => new Contexts(deps as unknown as GatewayDeps).before(name, 'new', {} as Model);
+}
+
+test('tasks of a context that run are waited for together', async () => {
+  vi.useFakeTimers();
+  const before = await running();
   let turns: readonly unknown[] | undefined;
-  const before = new Contexts(deps as unknown as GatewayDeps).before(name, 'new', {} as Model);
-  void before.then((found) => {
+  void before().then((found) => {
     turns = found;
   });
   await vi.advanceTimersByTimeAsync(2_100);
   expect(turns).toEqual([]);
+});
+
+test('a task whose answer nobody has got is not waited for', async () => {
+  const before = await running({ sentResults: { add: async () => undefined, has: async () => false } });
+  expect(await before()).toEqual([]);
+});
+
+test('a task whose answer its client has got is not left out because Temporal has not recorded it', async () => {
+  vi.useFakeTimers();
+  const before = await running({ sentResults: { add: async () => undefined, has: async (run) => run === 'chat-b' } });
+  const read = before();
+  const refused = expect(read).rejects.toMatchObject({
+    code: 'ORCHESTRATOR_UNAVAILABLE',
+    details: { retryAfterMs: expect.any(Number) },
+  });
+  await vi.advanceTimersByTimeAsync(2_100);
+  await refused;
 });

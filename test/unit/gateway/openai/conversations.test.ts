@@ -151,3 +151,39 @@ test('a conversation to which nothing can be added is read and erased all the sa
   expect(await send('DELETE', `conversations/${id}`)).toMatchObject({ status: 200, body: { id } });
   expect(await send('GET', `conversations/${id}`)).toMatchObject({ status: 404 });
 });
+
+describe('a response that was sent ahead of Temporal’s record', () => {
+  /** Temporal has not recorded the end of a run that has answered. */
+  const unrecorded = () => {
+    for (const run of gateway.temporal.runs.values())
+      Object.assign(run, { status: 'RUNNING', ended: new Promise(() => undefined) });
+  };
+  const startWith = async (isSent: boolean) => {
+    await gateway.close();
+    const pipelines = [chatModel] as unknown as Pipeline[];
+    const sentResults = { add: async () => undefined, has: async () => isSent };
+    gateway = await testGateway({}, { pipelines, placementOf: () => ({}), sessions: sessionsInMemory(), sentResults });
+    gateway.temporal.onStart = (run) => run.end({ output: { text: 'answer', finish: 'stop' }, stages: [] });
+  };
+  const goOn = (conversation: string) => send('POST', 'responses', { model: 'chat', input: 'And?', conversation });
+
+  test('keeps its conversation for later, and is not said to run', async () => {
+    await startWith(true);
+    const conversation = await conversationOf(1);
+    unrecorded();
+    expect(await goOn(conversation)).toMatchObject({
+      status: 503,
+      body: { error: { code: 'ORCHESTRATOR_UNAVAILABLE' } },
+    });
+    for (const run of gateway.temporal.runs.values())
+      Object.assign(run, { status: 'COMPLETED', ended: Promise.resolve({ output: { text: 'answer' }, stages: [] }) });
+    expect((await goOn(conversation)).status).toBe(200);
+  });
+
+  test('is not taken for one that runs on, which is said at once', async () => {
+    await startWith(false);
+    const conversation = await conversationOf(1);
+    unrecorded();
+    expect(await goOn(conversation)).toMatchObject({ status: 409, body: { error: { code: 'RUN_NOT_ENDED' } } });
+  });
+});

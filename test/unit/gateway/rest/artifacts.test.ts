@@ -1,8 +1,15 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import { audio, code, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { Json } from '../../../../pipelines/json.js';
+import type { RunResult } from '../../../../pipelines/run/index.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
+
+const nothing = z.object({ text: z.string() });
+const echo = code('echo', { input: nothing, output: nothing }, (input) => input);
 
 let gateway: TestGateway;
 let run: RunDocument;
@@ -149,6 +156,98 @@ test('media of a run whose end Temporal is about to record is served', async () 
   const response = await gateway.app.inject(`/v1/runs/${id}/artifacts/heard`);
   expect(response.statusCode).toBe(200);
   expect(response.rawPayload.equals(wav)).toBe(true);
+});
+
+describe('media of a run whose result has been sent ahead of Temporal’s record', () => {
+  const say = pipeline('say', { input: z.object({ speech: audio() }) }, ({ input, stage }) => ({
+    text: stage('echo', echo, { text: 'x' }, { execution: 'inline' }).text,
+    heard: input.speech,
+  }));
+  let sent: Set<string>;
+  /** Called before a result is sent. */
+  let noting: (run: string) => Promise<void>;
+  const result = (speech: Json, text: string) => ({ output: { heard: speech, text }, stages: [] });
+
+  beforeEach(async () => {
+    await gateway.close();
+    sent = new Set();
+    noting = async (id) => void sent.add(id);
+    let answer: (result: RunResult) => void = () => {};
+    gateway = await testGateway(
+      {},
+      {
+        pipelines: [say] as unknown as Pipeline[],
+        answers: {
+          channel: 'answers',
+          expect: () =>
+            new Promise((resolve) => {
+              answer = resolve;
+            }),
+          outcome: () => new Promise(() => undefined),
+        },
+        sentResults: { add: (id) => noting(id), has: async (id) => sent.has(id) },
+      },
+    );
+    gateway.temporal.onStart = ({ options }) => answer(result(options.args[0].speech as Json, 'sent'));
+  });
+
+  const start = async () => {
+    const headers = { 'content-type': 'audio/wav', prefer: 'wait=2' };
+    const response = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/say/runs', headers, payload: wav });
+    run = response.json();
+    return run;
+  };
+  const record = (text = 'sent') => {
+    const { options, end } = gateway.temporal.only();
+    end(result(options.args[0].speech as Json, text));
+  };
+
+  test('is served however late the record is: until then its caller is to come again', async () => {
+    expect(await start()).toMatchObject({ status: 'succeeded', output: { text: 'sent' } });
+    const late = await get('heard');
+    expect(late.json()).toMatchObject({ status: 503, code: 'ORCHESTRATOR_UNAVAILABLE' });
+    expect(late.headers['retry-after']).toBe('1');
+    // What needs an ended run is not told for good that this one has not ended.
+    const erased = await gateway.app.inject({ method: 'DELETE', url: `/v1/runs/${run.id}` });
+    expect(erased.json()).toMatchObject({ status: 503, code: 'ORCHESTRATOR_UNAVAILABLE' });
+    record();
+    expect((await get('heard')).rawPayload.equals(wav)).toBe(true);
+  });
+
+  test('is noted before its caller has it', async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let answered = false;
+    let noted = '';
+    noting = async (id) => {
+      noted = id;
+      await released;
+    };
+    const response = start().then((document) => {
+      answered = true;
+      return document;
+    });
+    await expect.poll(() => noted).not.toBe('');
+    expect(answered).toBe(false);
+    release();
+    expect(await response).toMatchObject({ status: 'succeeded', output: { text: 'sent' } });
+  });
+
+  test('comes from the record where it could not be noted', async () => {
+    noting = async () => {
+      setImmediate(() => record('recorded'));
+      throw new MillraceError('STORE_UNAVAILABLE', 'the state store is away');
+    };
+    expect(await start()).toMatchObject({ status: 'succeeded', output: { text: 'recorded' } });
+  });
+
+  test('is not there yet where nobody has been sent a result', async () => {
+    await start();
+    sent.clear();
+    expect((await get('heard')).json()).toMatchObject({ status: 404, code: 'ARTIFACT_NOT_FOUND' });
+  });
 });
 
 test('waiting for that end counts against what a tenant may have of waits', async () => {

@@ -1,0 +1,32 @@
+import type { Redis } from 'ioredis';
+import { reachedFor } from '../redis/index.js';
+
+/**
+ * The runs whose result has been sent to a caller ahead of Temporal's record: to this caller they have ended. Methods throw
+ * `STORE_UNAVAILABLE`.
+ */
+export interface SentResults {
+  /** To be called before the result is sent. Throws `STATE_STORE_FULL`. */
+  add(run: string, keptMs: number): Promise<void>;
+  has(run: string): Promise<boolean>;
+}
+
+const PREFIX = 'millrace:sent:';
+
+export class RedisSentResults implements SentResults {
+  readonly #redis: Pick<Redis, 'set' | 'exists'>;
+
+  constructor(redis: Pick<Redis, 'set' | 'exists'>) {
+    this.#redis = redis;
+  }
+
+  async add(run: string, keptMs: number): Promise<void> {
+    await reached(() => this.#redis.set(`${PREFIX}${run}`, '', 'PX', Math.ceil(keptMs)));
+  }
+
+  async has(run: string): Promise<boolean> {
+    return (await reached(() => this.#redis.exists(`${PREFIX}${run}`))) === 1;
+  }
+}
+
+const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('sent results', work);
