@@ -6,6 +6,7 @@ import { limited } from '../../runtime/limited.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { CacheRequest } from './cache-key.js';
 import type { Entailment } from './entailment.js';
+import { type Flight, Flights } from './flights.js';
 
 export interface EntailmentsParts {
   /** Throws if there is no such pool. Absent: no model of entailment is asked. */
@@ -20,7 +21,7 @@ export interface EntailmentsParts {
  * difference may be. A plain English text has no more tokens than characters, so that all of such a pair is read.
  */
 export const LONGEST_PAIR = 500;
-/** Calls at once of one tenant at one pool, per worker: what a model that has become slow may hold up. */
+/** Lookups of one tenant that wait for one pool at once, per worker: what a model that has become slow may hold up. */
 const MOST_AT_ONCE = 8;
 /** After so many failures in a row the model is not asked for a while. */
 const FAILURES = 3;
@@ -34,32 +35,26 @@ const MOST_COUNTED = 10_000;
 /** Rounding of a server that computes with 16 bits. */
 const ROUNDING = 1e-3;
 
-/** The calls of one tenant at one pool. */
+/** The lookups of one tenant that wait for one pool. */
 interface Calls {
   open: number;
-  /** Failures in a row. */
+  /** Failed calls in a row, however many lookups have waited for each. */
   failed: number;
   /** No call before, on the clock of `performance.now()`. */
   restsUntil: number;
 }
 
-/** A call that several lookups wait for. */
-interface Flight {
-  readonly score: Promise<number>;
-  readonly own: AbortController;
-  waiting: number;
-}
-
 /**
  * Asks models of entailment about pairs of texts, in both directions at once, and never longer than a lookup may wait. Where
- * there is no score, the caller decides without one. Equal pairs at the same time are one call; a tenant's calls about pairs are
- * bounded and, after failures, stop for ten seconds, for this tenant alone.
+ * there is no score, the caller decides without one. Equal pairs at the same time are one call, and so are questions for a model's
+ * identity. The lookups of a tenant that wait are bounded and, after failed calls, stop asking for ten seconds, for this tenant alone.
  */
 export class Entailments {
   readonly #parts: EntailmentsParts;
   readonly #identities = new Map<string, { readonly value: string; readonly until: number }>();
   readonly #calls = new Map<string, Calls>();
-  readonly #flights = new Map<string, Flight>();
+  readonly #scores = new Flights<number>();
+  readonly #named = new Flights<string>();
   /** By hash of the pair; the longest unused first. */
   readonly #known = new Map<string, number>();
 
@@ -97,18 +92,16 @@ export class Entailments {
     const known = this.known(verifier);
     if (known !== undefined) return known;
     const calls = this.#callsOf(request, pool);
-    if (this.#rests(calls)) return this.#without(request, 'resting');
-    try {
-      const given = await limited(timeoutMs, signal, (own) => this.#model(pool, label).identity(own));
-      const value = jsonHash([given, label]).slice(0, 16);
-      if (this.#identities.size >= MOST_KNOWN) this.#identities.clear();
-      this.#identities.set(nameOf(pool, label), { value, until: performance.now() + BELIEVED_MS });
-      // After a rest: the lookup that has asked for the identity goes on to ask about its pair.
-      calls.restsUntil = 0;
-      return value;
-    } catch (error) {
-      return this.#failed(request, calls, error, signal);
-    }
+    const name = nameOf(pool, label);
+    const value = await this.#joined(request, calls, { timeoutMs, signal }, () =>
+      this.#named.of(name, async (own) => jsonHash([await this.#model(pool, label).identity(own), label]).slice(0, 16)),
+    );
+    if (value === undefined) return undefined;
+    if (this.#identities.size >= MOST_KNOWN) this.#identities.clear();
+    this.#identities.set(name, { value, until: performance.now() + BELIEVED_MS });
+    // After a rest: the lookup that has asked for the identity goes on to ask about its pair.
+    calls.restsUntil = 0;
+    return value;
   }
 
   /**
@@ -133,59 +126,44 @@ export class Entailments {
       return known;
     }
     const calls = this.#callsOf(request, pool);
+    const score = await this.#joined(request, calls, { timeoutMs, signal }, () =>
+      this.#scores.of(pair, (own) => this.#ask(request, verifier, cached, own)),
+    );
+    if (score === undefined) return undefined;
+    calls.failed = 0;
+    this.#remember(pair, score);
+    this.#count(request, 'scored');
+    return score;
+  }
+
+  /**
+   * The result of a call, a new one or one that is under way. Undefined if there is none in time, or if the model rests for the tenant or
+   * keeps too many of its lookups waiting. Throws the signal's reason.
+   */
+  async #joined<T>(
+    request: CacheRequest,
+    calls: Calls,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+    flightOf: () => Flight<T>,
+  ): Promise<T | undefined> {
     if (this.#rests(calls)) return this.#without(request, 'resting');
     if (calls.open >= MOST_AT_ONCE) return this.#without(request, 'busy');
     calls.open += 1;
+    let flight: Flight<T> | undefined;
     try {
-      const score = await limited(timeoutMs, signal, (own) => this.#joined(pair, request, verifier, cached, own));
-      calls.failed = 0;
-      this.#remember(pair, score);
-      this.#count(request, 'scored');
-      return score;
+      return await limited(timeoutMs, signal, (own) => {
+        // Who has left already would never leave the call.
+        own.throwIfAborted();
+        flight = flightOf();
+        return flight.wait(own);
+      });
     } catch (error) {
-      return this.#failed(request, calls, error, signal);
+      // The caller has left: that says nothing about the model.
+      signal.throwIfAborted();
+      return this.#failed(request, calls, error, flight?.fails(calls) ?? true);
     } finally {
       calls.open -= 1;
     }
-  }
-
-  /** The call for a pair, a new one or one that is under way. It ends early when nobody waits for it any more. */
-  #joined(
-    pair: string,
-    request: CacheRequest,
-    verifier: CacheVerifier,
-    cached: string,
-    signal: AbortSignal,
-  ): Promise<number> {
-    // Who has left already would never leave the call.
-    signal.throwIfAborted();
-    const flight = this.#flights.get(pair) ?? this.#open(pair, request, verifier, cached);
-    flight.waiting += 1;
-    signal.addEventListener(
-      'abort',
-      () => {
-        flight.waiting -= 1;
-        if (flight.waiting > 0) return;
-        this.#landed(pair, flight);
-        flight.own.abort(signal.reason);
-      },
-      { once: true },
-    );
-    return flight.score;
-  }
-
-  #open(pair: string, request: CacheRequest, verifier: CacheVerifier, cached: string): Flight {
-    const own = new AbortController();
-    const score = this.#ask(request, verifier, cached, own.signal);
-    const flight = { score, own, waiting: 0 };
-    this.#flights.set(pair, flight);
-    const landed = () => this.#landed(pair, flight);
-    score.then(landed, landed);
-    return flight;
-  }
-
-  #landed(pair: string, flight: Flight): void {
-    if (this.#flights.get(pair) === flight) this.#flights.delete(pair);
   }
 
   async #ask(
@@ -241,12 +219,13 @@ export class Entailments {
     return false;
   }
 
-  #failed(request: CacheRequest, calls: Calls, error: unknown, signal: AbortSignal): undefined {
-    // The caller has left: that says nothing about the model.
-    signal.throwIfAborted();
-    calls.failed += 1;
-    if (calls.failed === FAILURES) calls.restsUntil = performance.now() + REST_MS;
-    this.#parts.onFailure(request, error);
+  /** @param counts whether the call has not been counted as failed yet */
+  #failed(request: CacheRequest, calls: Calls, error: unknown, counts: boolean): undefined {
+    if (counts) {
+      calls.failed += 1;
+      if (calls.failed === FAILURES) calls.restsUntil = performance.now() + REST_MS;
+      this.#parts.onFailure(request, error);
+    }
     const late = error instanceof DOMException && error.name === 'TimeoutError';
     return this.#without(request, late ? 'late' : 'failed');
   }

@@ -14,7 +14,7 @@ const asked = (key: string, tenant = 'acme') => request(key, { tenant, maxErrorR
 type Answer = (claims: readonly Claim[], signal: AbortSignal) => readonly unknown[] | Promise<readonly unknown[]>;
 
 /** Entailments of a model that a script stands for. */
-function open(answer: Answer, identity: () => Promise<string> = async () => 'weights-1') {
+function open(answer: Answer, identity: (signal: AbortSignal) => Promise<string> = async () => 'weights-1') {
   const sent: { claims: readonly Claim[]; tenant: string }[] = [];
   const failures: unknown[] = [];
   const model: Entailment = {
@@ -156,6 +156,66 @@ describe('what a model of entailment says of two texts', () => {
   });
 });
 
+describe('the identity of a model', () => {
+  it('is asked for once by all lookups that wait for it at the same time, of whatever tenant', async () => {
+    const waiting: ((identity: string) => void)[] = [];
+    const { entailments } = open(
+      () => [1, 1],
+      () => new Promise((resolve) => waiting.push(resolve)),
+    );
+    const all = ['acme', 'acme', 'other'].map((tenant) =>
+      entailments.identity(asked('A', tenant), verifier, never()),
+    );
+    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    waiting[0]?.('weights');
+    const [first, ...others] = await Promise.all(all);
+    expect(first).toEqual(expect.any(String));
+    expect(others).toEqual([first, first]);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('holds up eight lookups of a tenant at most, and none of another one', async () => {
+    let say = (_: string) => {};
+    const { entailments, outcomes } = open(
+      () => [1, 1],
+      () =>
+        new Promise((resolve) => {
+          say = resolve;
+        }),
+    );
+    const identity = (tenant = 'acme') => entailments.identity(asked('A', tenant), verifier, never());
+    const held = Array.from({ length: 8 }, () => identity());
+    expect(await identity()).toBeUndefined();
+    expect(await outcomes()).toEqual({ busy: 1 });
+    const other = identity('other');
+    say('weights');
+    expect(new Set(await Promise.all([...held, other])).size).toBe(1);
+    expect(await identity()).toEqual(expect.any(String));
+  });
+
+  it('goes on to be asked for when one of those who wait leaves, and no longer when all have left', async () => {
+    const signals: AbortSignal[] = [];
+    const { entailments, failures } = open(
+      () => [1, 1],
+      (signal) => {
+        signals.push(signal);
+        return new Promise(() => undefined);
+      },
+    );
+    const [first, second] = [new AbortController(), new AbortController()];
+    const calls = [first, second].map(({ signal }) => entailments.identity(asked('A'), verifier, signal));
+    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    const reason = new Error('cancelled');
+    first.abort(reason);
+    await expect(calls[0]).rejects.toBe(reason);
+    expect(signals[0]?.aborted).toBe(false);
+    second.abort(reason);
+    await expect(calls[1]).rejects.toBe(reason);
+    expect(signals[0]?.aborted).toBe(true);
+    expect(failures).toEqual([]);
+  });
+});
+
 describe('a model of entailment that fails', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -223,6 +283,63 @@ describe('a model of entailment that fails', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(await Promise.all([of('A', 'B'), of('A', 'C')])).toEqual([0.9, undefined]);
     expect(await of('A', 'C')).toBe(0.9);
+  });
+
+  it('has failed once in a call that fails, however many lookups have waited for it', async () => {
+    let works = false;
+    const { of, sent, failures, outcomes } = open(async (claims) => {
+      if (works) return claims.map(() => 0.9);
+      throw new MillraceError('BACKEND_ERROR', 'the server fell over');
+    });
+    expect(await Promise.all(Array.from({ length: 5 }, () => of('A', 'B')))).toEqual(Array(5).fill(undefined));
+    expect(sent).toHaveLength(1);
+    expect(failures).toHaveLength(1);
+    expect(await outcomes()).toEqual({ failed: 5 });
+    works = true;
+    expect(await of('A', 'C')).toBe(0.9);
+  });
+
+  it('has failed once for each tenant in a question for its identity that is too late, which is not joined then', async () => {
+    let asks = 0;
+    const { entailments, outcomes } = open(
+      () => [1, 1],
+      () => {
+        asks += 1;
+        return new Promise(() => undefined);
+      },
+    );
+    const identity = (tenant = 'acme') => entailments.identity(asked('A', tenant), verifier, never());
+    for (let call = 1; call <= 3; call++) {
+      expect(await late(Promise.all([identity(), identity(), identity('other')]))).toEqual(Array(3).fill(undefined));
+      expect(asks).toBe(call);
+    }
+    expect(await outcomes()).toEqual({ late: 9 });
+    // After three calls, not after three lookups.
+    expect(await Promise.all([identity(), identity('other')])).toEqual([undefined, undefined]);
+    expect(await outcomes()).toEqual({ late: 9, resting: 2 });
+    expect(asks).toBe(3);
+  });
+
+  it('is not waited for by ever new lookups that join one call', async () => {
+    let asks = 0;
+    const { entailments, outcomes } = open(
+      () => [1, 1],
+      () => {
+        asks += 1;
+        return new Promise(() => undefined);
+      },
+    );
+    const identity = () => entailments.identity(asked('A'), verifier, never());
+    const all: Promise<string | undefined>[] = [];
+    // One comes every 300 ms, so that somebody always waits.
+    for (let lookup = 0; lookup < 10; lookup++) {
+      all.push(identity());
+      await vi.advanceTimersByTimeAsync(300);
+    }
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await Promise.all(all)).toEqual(Array(10).fill(undefined));
+    expect(asks).toBe(3);
+    expect((await outcomes()).resting).toBeGreaterThan(0);
   });
 
   it('is asked again after its rest, also where it has to be identified anew', async () => {
