@@ -87,6 +87,11 @@ export interface Backend {
    */
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /**
+   * Whether what an earlier attempt has passed to `checkpoint` is at this endpoint, such as a task that it works on: the next attempt
+   * goes there, even if other endpoints are free. Absent: every endpoint can go on.
+   */
+  holds?(checkpoint: Json): boolean;
+  /**
    * Canary: the smallest real call of the model. A server can report ready while every call fails, so readiness is not
    * enough.
    */

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { byAffinity, byPrefix, leastUsed } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
@@ -21,6 +22,8 @@ export interface SlotRequest {
   readonly prefix?: readonly string[] | undefined;
   /** Devices to use if the pool has an endpoint on one of them. Absent: any. */
   readonly devices?: readonly string[] | undefined;
+  /** What an earlier attempt has left: the call goes to the endpoint that holds it, if one of the eligible ones does. */
+  readonly resumeFrom?: Json | undefined;
   /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls. */
   readonly avoid?: string | undefined;
   /** Longest wait in milliseconds; a free slot is assigned regardless. */
@@ -40,6 +43,7 @@ interface Waiter {
   readonly prefix: readonly string[] | undefined;
   /** Devices of the eligible endpoints, if there are any on them. */
   readonly devices: readonly string[] | undefined;
+  readonly resumeFrom: Json | undefined;
   readonly avoid: string | undefined;
   grant(slot: Slot): void;
   /** Leaves the queue without a slot. */
@@ -76,7 +80,8 @@ export class CallQueue {
    * Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are
    * away.
    */
-  acquire({ signal, priority = 'default', affinity, prefix, devices, avoid, queueMs }: SlotRequest): Promise<Slot> {
+  acquire(request: SlotRequest): Promise<Slot> {
+    const { signal, priority = 'default', affinity, prefix, devices, resumeFrom, avoid, queueMs } = request;
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -90,6 +95,7 @@ export class CallQueue {
         affinity,
         prefix,
         devices,
+        resumeFrom,
         avoid,
         grant(slot) {
           settled = true;
@@ -135,7 +141,7 @@ export class CallQueue {
   next(): void {
     clearTimeout(this.#wakeUp);
     for (const waiter of [...this.#waiting]) {
-      const only = this.#on(waiter.devices);
+      const only = this.#eligible(waiter);
       const away = this.#endpoints.length === 0 ? this.empty : awayAll(only ?? this.#endpoints);
       if (away) {
         waiter.leave(this.#noneThere(away));
@@ -188,9 +194,13 @@ export class CallQueue {
     return near.length > 0 ? near : free;
   }
 
-  #on(devices: readonly string[] = []): readonly Endpoint[] | undefined {
+  /** Undefined: all. */
+  #eligible({ devices = [], resumeFrom }: Waiter): readonly Endpoint[] | undefined {
     const there = this.#endpoints.filter(({ device }) => devices.includes(device));
-    return there.length > 0 ? there : undefined;
+    const only = there.length > 0 ? there : undefined;
+    if (resumeFrom === undefined) return only;
+    const holding = (only ?? this.#endpoints).filter(({ backend }) => backend.holds?.(resumeFrom));
+    return holding.length > 0 ? holding : only;
   }
 
   #usable(among = this.#endpoints, avoid?: string): Endpoint[] {

@@ -231,6 +231,7 @@ async function callOnce(
       affinity,
       prefix: pool.prefixOf?.(call.tenant, () => promptTextOf(call, input)),
       devices: attempt.devices,
+      ...(resumeFrom !== null && { resumeFrom }),
       avoid: attempt.tried?.avoid,
       queueMs: queueLeft(call, attempt),
     },

@@ -75,6 +75,11 @@ export class A2aBackend implements Backend {
     });
   }
 
+  holds(checkpoint: Json): boolean {
+    const { endpoint, task } = keptIn(checkpoint);
+    return task !== undefined && endpoint === this.#base;
+  }
+
   /** Reads the card: a message would be a call of the agent, with its effects. */
   probe(model: string, _kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => void (await this.#readCard(signal)));
@@ -236,7 +241,7 @@ export class A2aBackend implements Backend {
 
   /** The task that an earlier attempt has begun. Throws `BACKEND_UNAVAILABLE` if another endpoint has it. */
   #kept(resumeFrom: Json | undefined): string | undefined {
-    const { endpoint, task } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
+    const { endpoint, task } = keptIn(resumeFrom);
     if (task === undefined || endpoint === this.#base) return task;
     const message = `the task ${task} is at another endpoint, ${endpoint}`;
     throw new MillraceError('BACKEND_UNAVAILABLE', message, { elsewhere: true });
@@ -246,6 +251,9 @@ export class A2aBackend implements Backend {
     return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }
+
+const keptIn = (checkpoint: Json | undefined): Partial<Kept> =>
+  (isJsonObject(checkpoint) ? checkpoint : {}) as Partial<Kept>;
 
 /** Tells the text of an answer while it is written. What replaces text that was told is told no more: the output has it. */
 class LiveText {

@@ -164,6 +164,15 @@ it('never sends a message whose task is gone, or at another endpoint', async () 
   await expect(ask(server.url, {}).reply).rejects.toMatchObject({ code: 'INVALID_INPUT' });
 });
 
+it('holds what an attempt has left at its endpoint, and nothing else', async () => {
+  const server = await agent(greets);
+  const { reply, kept, backend } = ask(server.url, { message: 'hello' });
+  await reply;
+  expect(kept.map((each) => backend.holds?.(each))).toEqual([true]);
+  const others = [{ endpoint: 'http://other.test', task: 't' }, { endpoint: server.url }, null, 't', [], {}];
+  for (const each of others) expect(backend.holds?.(each)).toBe(false);
+});
+
 it('is a tool of an agent, whose arguments are the message', () => {
   const travel = stageTool({ name: 'travel', description: 'Books trips', use: a2aAgent({ agent: 'travel' }) });
   expect(travel.plan).toMatchObject({

@@ -154,6 +154,51 @@ describe('calls with an affinity', () => {
   });
 });
 
+describe('calls that go on from what an earlier attempt has left', () => {
+  const where = (pool: Pool, options: Partial<UseOptions>) =>
+    pool.use(async (_, { url }) => url, { signal, ...options });
+  /** Two endpoints of one place each, of which `b` works on the task `t`. */
+  function held() {
+    const fake = fakePools(['a', 'b'], { concurrency: 1 });
+    Object.assign(fake.backend('a'), { holds: () => false });
+    Object.assign(fake.backend('b'), { holds: (checkpoint: unknown) => checkpoint === 't' });
+    return fake;
+  }
+
+  it('go to the endpoint that holds it, though they have just failed there and others are free', async () => {
+    const { pool } = held();
+    for (let i = 0; i < 4; i++) expect(await where(pool, { resumeFrom: 't' })).toBe('b');
+    expect(await where(pool, { resumeFrom: 't', avoid: 'b' })).toBe('b');
+  });
+
+  it('wait for it, while others go elsewhere', async () => {
+    const { pool } = held();
+    const holder = openCall();
+    const holding = pool.use(holder.work, { signal, resumeFrom: 't' });
+    const waiting = where(pool, { resumeFrom: 't' });
+    expect(await where(pool, {})).toBe('a');
+    holder.end();
+    expect(await waiting).toBe('b');
+    await holding;
+  });
+
+  it('are turned away unsent while it cannot be reached', async () => {
+    const { pool, backend } = held();
+    backend('b').failing = 'BACKEND_UNAVAILABLE';
+    const call = () => pool.use(async (client) => client.invoke({} as never, {} as never), { signal, resumeFrom: 't' });
+    await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { unsent: true } });
+    expect(backend('a').log).not.toContain('invoke');
+  });
+
+  it('go to one of their devices, and anywhere where no endpoint holds it', async () => {
+    const { pool } = held();
+    expect(await where(pool, { resumeFrom: 't', devices: ['gpu-a'] })).toBe('a');
+    expect(await where(pool, { resumeFrom: 'other', avoid: 'b' })).toBe('a');
+    expect(await where(pool, { resumeFrom: 'other', avoid: 'a' })).toBe('b');
+  });
+});
+
 describe('calls for a device', () => {
   it('go to the endpoint on it, and wait for it while others are free', async () => {
     const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
