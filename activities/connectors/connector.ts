@@ -88,7 +88,7 @@ export interface Backend {
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /**
    * Whether what an earlier attempt has passed to `checkpoint` is at this endpoint, such as a task that it works on: the next attempt
-   * goes there, even if other endpoints are free. Absent: every endpoint can go on.
+   * goes there, even if other endpoints are free. Never throws. Absent: every endpoint can go on.
    */
   holds?(checkpoint: Json): boolean;
   /**

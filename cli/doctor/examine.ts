@@ -10,11 +10,12 @@ import { pipelinesCheck } from './pipelines-check.js';
 import { poolChecks } from './pools-check.js';
 import { redactor } from './redact.js';
 import { redisChecks } from './redis-check.js';
+import { sandboxChecks } from './sandboxes-check.js';
 import { checkSettings, filesCheck, gatewayCheck } from './settings-checks.js';
 import { temporalCheck } from './temporal-check.js';
 
 /**
- * Checks everything that Millrace needs: reads the models file, then runs all checks concurrently, so that it returns
+ * Checks everything that Millrace needs: reads the files of models and sandboxes, then runs all checks concurrently, so that it returns
  * within the time of one check and one file. Never throws; findings contain no secrets of the settings.
  *
  * @param env the environment that the settings are read from
@@ -26,13 +27,15 @@ export async function examine(
 ): Promise<readonly Finding[]> {
   const { settings, findings } = await checkSettings(env, config);
   if (!settings) return findings;
+  const [ofModels, ofSandboxes] = await Promise.all([modelChecks(settings), sandboxChecks(settings)]);
   const more = await carryOut([
     filesCheck(settings),
     gatewayCheck(settings),
     ...issuerChecks(settings),
     temporalCheck(settings),
     ...redisChecks(settings),
-    ...(await modelChecks(settings)),
+    ...ofModels,
+    ...ofSandboxes,
     ffmpegCheck(settings),
     artifactsCheck(settings),
   ]);

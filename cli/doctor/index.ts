@@ -4,7 +4,12 @@ import { examine } from './examine.js';
 import type { Finding, FindingId } from './finding.js';
 
 /** Findings that mean that a required server is unreachable, rather than misconfigured. */
-const UNAVAILABLE: ReadonlySet<FindingId> = new Set(['temporal.reachable', 'redis.reachable', 'pool.reachable']);
+const UNAVAILABLE: ReadonlySet<FindingId> = new Set([
+  'temporal.reachable',
+  'redis.reachable',
+  'pool.reachable',
+  'sandbox.reachable',
+]);
 
 /** `millrace doctor`: exit 0 if no check failed, 3 if a server is unreachable, else 1. */
 export async function doctor(

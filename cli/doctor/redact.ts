@@ -5,6 +5,12 @@ const SHORTEST_SECRET = 6;
 
 const HIDDEN = '***';
 
+/** Returns a function that removes these secrets from a text. */
+export function hiding(secrets: readonly string[]): (text: string) => string {
+  const long = secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
+  return (text) => long.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text);
+}
+
 /** Returns a function that removes the secrets of the settings, and user and password of any URL, from a text. */
 export function redactor(settings: Settings): (text: string) => string {
   const urls = [
@@ -17,11 +23,8 @@ export function redactor(settings: Settings): (text: string) => string {
   const { LLM_API_KEY, MILLRACE_API_KEY = '', MILLRACE_PROXY_SECRET = [] } = settings;
   const { TEMPORAL_API_KEY = '', TEMPORAL_TLS_CLIENT_KEY_DATA = '' } = settings;
   const keys = [LLM_API_KEY, MILLRACE_API_KEY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA];
-  const secrets = [...keys, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
-    (secret) => secret.length >= SHORTEST_SECRET,
-  );
-  return (text) =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text).replace(/\/\/[^@/\s]*@/g, `//${HIDDEN}@`);
+  const hide = hiding([...keys, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)]);
+  return (text) => hide(text).replace(/\/\/[^@/\s]*@/g, `//${HIDDEN}@`);
 }
 
 /** The password of a URL, as written and decoded. */

@@ -169,7 +169,7 @@ it('holds what an attempt has left at its endpoint, and nothing else', async () 
   const { reply, kept, backend } = ask(server.url, { message: 'hello' });
   await reply;
   expect(kept.map((each) => backend.holds?.(each))).toEqual([true]);
-  const others = [{ endpoint: 'http://other.test', task: 't' }, { endpoint: server.url }, null, 't', [], {}];
+  const others: Json[] = [{ endpoint: 'http://other.test', task: 't' }, { endpoint: server.url }, null, 't', [], {}];
   for (const each of others) expect(backend.holds?.(each)).toBe(false);
 });
 
