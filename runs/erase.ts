@@ -23,6 +23,7 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
+  await deps.sentResults?.erase(id);
   // The run itself comes last: while it is there, erasing can be asked for again.
   for (const workflowId of [`${id}/`, deliveryId(id)]) {
     for (const each of await executionsOf(deps, workflowId)) await erase(deps, each);

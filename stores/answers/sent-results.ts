@@ -9,14 +9,16 @@ export interface SentResults {
   /** To be called before the result is sent. Throws `STATE_STORE_FULL`. */
   add(run: string, keptMs: number): Promise<void>;
   has(run: string): Promise<boolean>;
+  /** A run that is started anew under the same idempotency key has the same id. */
+  erase(run: string): Promise<void>;
 }
 
 const PREFIX = 'millrace:sent:';
 
 export class RedisSentResults implements SentResults {
-  readonly #redis: Pick<Redis, 'set' | 'exists'>;
+  readonly #redis: Pick<Redis, 'set' | 'exists' | 'del'>;
 
-  constructor(redis: Pick<Redis, 'set' | 'exists'>) {
+  constructor(redis: Pick<Redis, 'set' | 'exists' | 'del'>) {
     this.#redis = redis;
   }
 
@@ -26,6 +28,10 @@ export class RedisSentResults implements SentResults {
 
   async has(run: string): Promise<boolean> {
     return (await reached(() => this.#redis.exists(`${PREFIX}${run}`))) === 1;
+  }
+
+  async erase(run: string): Promise<void> {
+    await reached(() => this.#redis.del(`${PREFIX}${run}`));
   }
 }
 

@@ -3,9 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunDocument } from '../../runs/document.js';
+import { RedisSentResults } from '../../stores/answers/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { testRedis } from '../support/test-worker.js';
 
 /**
  * The shortcut for results of which somebody waits: a run that is one segment is answered by its worker, ahead of Temporal's
@@ -67,6 +69,21 @@ describe('a waiting caller of a pipeline that is one segment', () => {
       output: answered.output,
       stages: answered.stages,
     });
+  });
+
+  it('has been sent it ahead, as every gateway knows until the run is erased', async () => {
+    const answered = await answeredEarly(() => served.run('ask-inline', { question }), early);
+    const redis = testRedis();
+    try {
+      const sent = new RedisSentResults(redis);
+      expect(await sent.has(answered.id)).toBe(true);
+      expect(await sent.has(`${answered.id}0`)).toBe(false);
+      expect(await redis.pttl(`millrace:sent:${answered.id}`)).toBeGreaterThan(0);
+      await sent.erase(answered.id);
+      expect(await sent.has(answered.id)).toBe(false);
+    } finally {
+      redis.disconnect();
+    }
   });
 
   it('gets the fields that it asked for, and the same table as Temporal', async () => {

@@ -9,6 +9,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const sentResults = (has: (run: string) => Promise<boolean>) => ({
+  ...{ add: async () => undefined, erase: async () => undefined, has },
+});
+
 /** Three tasks of a context that Temporal shows as running. */
 async function running(more: Partial<GatewayDeps> = {}) {
   const temporal = new FakeTemporal();
@@ -44,13 +48,13 @@ test('tasks of a context that run are waited for together', async () => {
 });
 
 test('a task whose answer nobody has got is not waited for', async () => {
-  const before = await running({ sentResults: { add: async () => undefined, has: async () => false } });
+  const before = await running({ sentResults: sentResults(async () => false) });
   expect(await before()).toEqual([]);
 });
 
 test('a task whose answer its client has got is not left out because Temporal has not recorded it', async () => {
   vi.useFakeTimers();
-  const before = await running({ sentResults: { add: async () => undefined, has: async (run) => run === 'chat-b' } });
+  const before = await running({ sentResults: sentResults(async (run) => run === 'chat-b') });
   const read = before();
   const refused = expect(read).rejects.toMatchObject({
     code: 'ORCHESTRATOR_UNAVAILABLE',

@@ -161,7 +161,7 @@ describe('a response that was sent ahead of Temporal’s record', () => {
   const startWith = async (isSent: boolean) => {
     await gateway.close();
     const pipelines = [chatModel] as unknown as Pipeline[];
-    const sentResults = { add: async () => undefined, has: async () => isSent };
+    const sentResults = { add: async () => undefined, erase: async () => undefined, has: async () => isSent };
     gateway = await testGateway({}, { pipelines, placementOf: () => ({}), sessions: sessionsInMemory(), sentResults });
     gateway.temporal.onStart = (run) => run.end({ output: { text: 'answer', finish: 'stop' }, stages: [] });
   };

@@ -185,7 +185,11 @@ describe('media of a run whose result has been sent ahead of Temporal’s record
             }),
           outcome: () => new Promise(() => undefined),
         },
-        sentResults: { add: (id) => noting(id), has: async (id) => sent.has(id) },
+        sentResults: {
+          add: (id) => noting(id),
+          has: async (id) => sent.has(id),
+          erase: async (id) => void sent.delete(id),
+        },
       },
     );
     gateway.temporal.onStart = ({ options }) => answer(result(options.args[0].speech as Json, 'sent'));
@@ -212,6 +216,14 @@ describe('media of a run whose result has been sent ahead of Temporal’s record
     expect(erased.json()).toMatchObject({ status: 503, code: 'ORCHESTRATOR_UNAVAILABLE' });
     record();
     expect((await get('heard')).rawPayload.equals(wav)).toBe(true);
+  });
+
+  test('is not known of a run that is erased: another one may have its id', async () => {
+    await start();
+    expect(sent).toEqual(new Set([run.id]));
+    record();
+    await gateway.app.inject({ method: 'DELETE', url: `/v1/runs/${run.id}` });
+    expect(sent).toEqual(new Set());
   });
 
   test('is noted before its caller has it', async () => {
