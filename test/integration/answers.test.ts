@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { RedisSentResults } from '../../stores/answers/index.js';
+import { connected } from '../../stores/redis/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -75,6 +76,7 @@ describe('a waiting caller of a pipeline that is one segment', () => {
     const answered = await answeredEarly(() => served.run('ask-inline', { question }), early);
     const redis = testRedis();
     try {
+      await connected(redis, 60_000);
       const sent = new RedisSentResults(redis);
       expect(await sent.has(answered.id)).toBe(true);
       expect(await sent.has(`${answered.id}0`)).toBe(false);
