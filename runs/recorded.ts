@@ -58,7 +58,11 @@ export async function readRecorded(
  * The error of a request that needs a run to have ended which Temporal shows as running: `RUN_NOT_ENDED`, and
  * `ORCHESTRATOR_UNAVAILABLE` if its result has been sent.
  */
-export async function notEnded(deps: Pick<RunDeps, 'sentResults'>, id: string, message: string): Promise<MillraceError> {
+export async function notEnded(
+  deps: Pick<RunDeps, 'sentResults'>,
+  id: string,
+  message: string,
+): Promise<MillraceError> {
   const isSent = await deps.sentResults?.has(id).catch(() => undefined);
   return isSent ? notRecorded(id) : new MillraceError('RUN_NOT_ENDED', message);
 }

@@ -189,7 +189,9 @@ export function stageTableMarkdown(rows: readonly StageRecord[], waits: readonly
     ]),
   );
   const table = [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body];
-  const doing = rows.flatMap((row) => (row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(visibleText(row.doing))}`]));
+  const doing = rows.flatMap((row) =>
+    row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(visibleText(row.doing))}`],
+  );
   const waiting = waits.slice(0, MOST_SHOWN).map(waitMarkdown);
   if (waits.length > MOST_SHOWN) waiting.push(`- and ${waits.length - MOST_SHOWN} more waits`);
   const below = [...doing, ...waiting];

@@ -163,9 +163,7 @@ describe('the identity of a model', () => {
       () => [1, 1],
       () => new Promise((resolve) => waiting.push(resolve)),
     );
-    const all = ['acme', 'acme', 'other'].map((tenant) =>
-      entailments.identity(asked('A', tenant), verifier, never()),
-    );
+    const all = ['acme', 'acme', 'other'].map((tenant) => entailments.identity(asked('A', tenant), verifier, never()));
     await vi.waitFor(() => expect(waiting).toHaveLength(1));
     waiting[0]?.('weights');
     const [first, ...others] = await Promise.all(all);

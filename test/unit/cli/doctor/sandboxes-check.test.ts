@@ -52,7 +52,11 @@ async function found(config: unknown) {
   await writeFile(file, typeof config === 'string' ? config : JSON.stringify(config));
   return await carryOut(await sandboxChecks(readSettings({ MILLRACE_SANDBOXES: file })));
 }
-const python = (url: string) => ({ url, headers: { authorization: 'Bearer k3y-of-the-service' }, languages: ['python'] });
+const python = (url: string) => ({
+  url,
+  headers: { authorization: 'Bearer k3y-of-the-service' },
+  languages: ['python'],
+});
 
 describe('the sandboxes that doctor looks at', () => {
   it('are none without a file', async () => {

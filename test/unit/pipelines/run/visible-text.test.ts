@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { visibleText } from '../../../../pipelines/run/index.js';
 
 test('text that shows itself stays as it is', () => {
-  for (const text of ['', 'Pay 12 € to Zoë?', '支払いますか', 'ادفع', '{"a":"b\\n"}', '🙂']) expect(visibleText(text)).toBe(text);
+  for (const text of ['', 'Pay 12 € to Zoë?', '支払いますか', 'ادفع', '{"a":"b\\n"}', '🙂'])
+    expect(visibleText(text)).toBe(text);
 });
 
 test.each([
