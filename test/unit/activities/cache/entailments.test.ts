@@ -157,6 +157,15 @@ describe('what a model of entailment says of two texts', () => {
 });
 
 describe('the identity of a model', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  /** Lets calls begin; no limit passes meanwhile. */
+  const begun = () => vi.advanceTimersByTimeAsync(0);
+
   it('is asked for once by all lookups that wait for it at the same time, of whatever tenant', async () => {
     const waiting: ((identity: string) => void)[] = [];
     const { entailments } = open(
@@ -164,7 +173,8 @@ describe('the identity of a model', () => {
       () => new Promise((resolve) => waiting.push(resolve)),
     );
     const all = ['acme', 'acme', 'other'].map((tenant) => entailments.identity(asked('A', tenant), verifier, never()));
-    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    await begun();
+    expect(waiting).toHaveLength(1);
     waiting[0]?.('weights');
     const [first, ...others] = await Promise.all(all);
     expect(first).toEqual(expect.any(String));
@@ -186,6 +196,7 @@ describe('the identity of a model', () => {
     expect(await identity()).toBeUndefined();
     expect(await outcomes()).toEqual({ busy: 1 });
     const other = identity('other');
+    await begun();
     say('weights');
     expect(new Set(await Promise.all([...held, other])).size).toBe(1);
     expect(await identity()).toEqual(expect.any(String));
@@ -202,7 +213,8 @@ describe('the identity of a model', () => {
     );
     const [first, second] = [new AbortController(), new AbortController()];
     const calls = [first, second].map(({ signal }) => entailments.identity(asked('A'), verifier, signal));
-    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    await begun();
+    expect(signals).toHaveLength(1);
     const reason = new Error('cancelled');
     first.abort(reason);
     await expect(calls[0]).rejects.toBe(reason);

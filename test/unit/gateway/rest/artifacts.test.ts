@@ -174,7 +174,7 @@ describe('media of a run whose result has been sent ahead of Temporal’s record
     noting = async (id) => void sent.add(id);
     let answer: (result: RunResult) => void = () => {};
     gateway = await testGateway(
-      {},
+      { maxWaitMs: 60_000 },
       {
         pipelines: [say] as unknown as Pipeline[],
         answers: {
@@ -196,7 +196,7 @@ describe('media of a run whose result has been sent ahead of Temporal’s record
   });
 
   const start = async () => {
-    const headers = { 'content-type': 'audio/wav', prefer: 'wait=2' };
+    const headers = { 'content-type': 'audio/wav', prefer: 'wait=60' };
     const response = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/say/runs', headers, payload: wav });
     run = response.json();
     return run;
