@@ -1,9 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import { createActivities } from '../activities/stage/activity.js';
+import { createChannelActivities } from '../activities/stage/channel-activities.js';
 import { createForeignActivity } from '../activities/stage/foreign-activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
-import type { JsonObject } from '../pipelines/json.js';
-import type { ForeignCall, SegmentCall, ServingCall, StageCall, StartCall } from '../pipelines/run/index.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
+import type {
+  ChannelCommit,
+  ChannelWait,
+  ForeignCall,
+  SegmentCall,
+  ServingCall,
+  StageCall,
+  StartCall,
+} from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
 import type { Stages } from './compose.js';
 import { createStartActivity, type StartForeign } from './foreign-starts.js';
@@ -14,7 +23,7 @@ type Parts = Pick<Stages, 'runner' | 'redis'> &
     /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
     readonly slots?: SharedSlots;
   };
-type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall;
+type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall | ChannelWait | ChannelCommit;
 
 /**
  * The activities of a worker; the same function serves the activity type of every stage and every segment.
@@ -30,11 +39,14 @@ export function workerActivities({ runner, redis, foreign, slots }: Parts, ends?
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);
   const start = createStartActivity(starts);
+  const channels = createChannelActivities(runner, slots);
   return {
     default: (input: JsonObject, call: Call) => {
       if ('segment' in call) return segment(input, call);
       if ('foreign' in call && around) return around(input, call);
       if ('start' in call) return start(call);
+      if ('waitFor' in call) return channels.wait(call);
+      if ('commit' in call) return channels.commit(input as { readonly values: readonly Json[] }, call);
       return 'serving' in call ? serving(call) : stage(input, call as StageCall);
     },
   };

@@ -24,6 +24,7 @@ import {
   type Change,
   childEvents,
   type Decision,
+  ENTRY_KIND,
   type EventsTo,
   eventWithin,
   OUTCOME_SIGNAL,
@@ -45,29 +46,22 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
+import { SMALL_BYTES, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
 import { takes } from './changes.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { callForeign } from './foreign.js';
-import { type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
+import { type Pieces, type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
+import { TemporalPieces } from './temporal-pieces.js';
 
 /** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
-/**
- * The same for stages that stream: somebody listens. They send heartbeats four times as often; one that is taken for
- * dead costs little, since the next attempt goes on behind what is committed.
- */
-const STREAM_HEARTBEAT_MS = 2_000;
-
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
-
-/** Inputs of calls below this size are not counted: hundreds of them start at once. */
-const SMALL_BYTES = 4_000;
 
 /** Sink by which the worker receives events of its workflows for clients that follow a run. */
 export interface EventSinks extends Sinks {
@@ -78,6 +72,13 @@ export interface EventSinks extends Sinks {
 }
 
 const { events } = proxySinks<EventSinks>();
+
+/**
+ * A history that grows beside a producer, which has to end before the run continues in a new one. Temporal suggests a new history at some
+ * 4,000 events or 4 MiB, and ends the run at 51,200 or 50 MiB.
+ */
+const MOST_EVENTS = 20_000;
+const MOST_HISTORY_BYTES = 20 * 1024 * 1024;
 
 /** The activity that queries Temporal for the workers of a queue, and its timeout. */
 const QUERY = 'code';
@@ -104,9 +105,11 @@ export class TemporalHost implements RunHost {
   readonly waits: Waits;
   readonly startedAt = workflowInfo().startTime.getTime();
   readonly streams = true;
+  readonly pieces: Pieces;
 
-  constructor({ carried }: RunContext) {
-    this.waits = new Waits(carried?.decided);
+  constructor(context: RunContext) {
+    this.waits = new Waits(context.carried?.decided);
+    this.pieces = new TemporalPieces(context, this.#room);
     setDefaultSignalHandler((name, ...args) => {
       if (name === OUTCOME_SIGNAL) this.#outcomes.push((args[0] ?? null) as Json);
     });
@@ -133,7 +136,7 @@ export class TemporalHost implements RunHost {
     const begin = () =>
       placed.elsewhere && placed.patienceMs !== undefined
         ? elsewhere(stage, input, call, placed, shown)
-        : activityOf(stage, call, placed, shown)(input, call);
+        : activityOf(stage, call, placed, shown)(input, refusable(call));
     const bytes = bytesOf(input);
     // Two more promises only where they are needed.
     const outcome = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
@@ -290,8 +293,9 @@ export class TemporalHost implements RunHost {
     });
   }
 
-  full(): boolean {
-    return workflowInfo().continueAsNewSuggested;
+  full(beside = false): boolean {
+    const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
+    return beside ? historyLength > MOST_EVENTS || historySize > MOST_HISTORY_BYTES : continueAsNewSuggested;
   }
 
   report(stages: readonly StageRecord[]): void {
@@ -330,10 +334,6 @@ export class TemporalHost implements RunHost {
   }
 }
 
-/** Names and summaries appear in metrics and in the UI's lists. */
-const LONGEST_NAME = 200;
-const short = (text: string): string => (text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text);
-
 /** Runs a stage on the first of its queues that has a worker; its policy limits time and attempts across all queues. */
 function elsewhere(
   stage: StagePlan,
@@ -354,7 +354,7 @@ function elsewhere(
     };
     const patient = patienceMs !== undefined && { patienceMs: Math.min(patienceMs, call.patienceMs ?? patienceMs) };
     const placedCall = { ...call, retry: left, ...patient };
-    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, placedCall);
+    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, refusable(placedCall));
   });
 }
 
@@ -386,3 +386,6 @@ function activityOf(
   });
   return activities[shown?.type ?? id] as StageActivity;
 }
+
+/** A call with entries of channels is only taken by workers that can read them. */
+const refusable = (call: StageCall): StageCall => (call.held ? { ...call, kind: ENTRY_KIND } : call);

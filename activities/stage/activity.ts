@@ -13,6 +13,7 @@ import {
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
 import { cancellationIn } from './cancellation.js';
+import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
@@ -74,13 +75,15 @@ export function createActivities(
       const signal = AbortSignal.any([cancellationIn(context, () => progress !== null), expiry.signal]);
       const slot = slots && new HeldSlot(slots);
       try {
-        return await runner.run(input, call, {
+        const run = info.workflowExecution?.workflowId ?? info.activityId;
+        const [whole, ofKind] = await withEntries(runner, input, call, run, signal);
+        return await runner.run(whole, ofKind, {
           signal,
           attempt: calls + 1,
           tried,
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
           endsAt: performance.now() + limitMs,
-          run: info.workflowExecution?.workflowId ?? info.activityId,
+          run,
           resumeFrom,
           ...(devices && { devices }),
           ...(slot && { slot }),

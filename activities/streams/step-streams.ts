@@ -1,11 +1,37 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
-import type { ChannelRef } from '../../pipelines/run/index.js';
-import { type ChannelLog, ChannelWriter, keepChannel, readStream } from '../../stores/channels/index.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import type {
+  ChannelCommit,
+  ChannelRef,
+  ChannelWait,
+  Committed,
+  EntryRef,
+  FoundEntry,
+  MoreEntries,
+} from '../../pipelines/run/index.js';
+import {
+  type ChannelLog,
+  ChannelWriter,
+  keepChannel,
+  readAhead,
+  readChannel,
+  readStream,
+  streamLost,
+} from '../../stores/channels/index.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { entryValue } from './code-streams.js';
 
-/** The streams of steps that run in this process itself: what an `each` reads and writes. */
+/** Bytes of entries that one wait returns, beside the first: they enter the run's history. */
+const MOST_BYTES = 256_000;
+
+/** An entry with its value, as the interpreter of this process takes it. */
+export interface ReadPiece {
+  readonly value: Json;
+  readonly digest: string;
+}
+
+/** The streams of steps that the interpreter runs: what an `each` reads and writes. */
 export class StepStreams {
   readonly #log: ChannelLog;
   readonly #run: string;
@@ -22,7 +48,7 @@ export class StepStreams {
    * The entries of a stream, as the list of them is when they are collected. Its producer cannot start over once the first one is read.
    * Throws `STREAM_LOST`, and the signal's reason.
    */
-  async *read({ path, of, restarts }: ChannelRef, reader: string): AsyncGenerator<Json, void> {
+  async *read({ path, of, restarts }: ChannelRef, reader: string): AsyncGenerator<ReadPiece, void> {
     const name = { run: this.#run, path, of };
     const signal = this.#signal;
     let kept = restarts !== true;
@@ -32,10 +58,81 @@ export class StepStreams {
         const { value, generation } = next.value;
         kept ||= await keepChannel(this.#log, { ...name, generation }, signal);
         if (!kept) continue;
-        if (of === 'entries') yield entryValue(value);
-        else if (of !== 'sentences') yield value;
-        else if (String(value).trim() !== '') yield String(value).trim();
+        const listed = listedValue(of, value);
+        if (listed !== undefined) yield { value: listed, digest: entryDigest(listed) };
       }
+    } finally {
+      await entries.return(undefined as never);
+    }
+  }
+
+  /**
+   * Waits for entries behind a position, or for the end, and returns where those stand that are there then. Of an `each` whose items the
+   * workflow runs: their calls read the values. Keeps the stream as `read` does. Throws as `read`.
+   */
+  async wait({ channel, reader, after, most, needed, there, values }: ChannelWait['waitFor']): Promise<MoreEntries> {
+    const { path, of, restarts } = channel;
+    const name = { run: this.#run, path, of };
+    const signal = this.#signal;
+    // What items under way read is not trimmed, whatever other readers have passed.
+    const keep = (generation: number) =>
+      this.#log.passed({ ...name, generation }, reader, needed).catch(() => undefined);
+    await keep(after.generation ?? 0);
+    let kept = after.number > 0 || restarts !== true;
+    let { number, hash, generation = 0 } = after;
+    const found: FoundEntry[] = [];
+    let bytes = 0;
+    let ended = false;
+    /** False if there is no more room for it. */
+    const take = (entry: { readonly number: number; readonly value: Json; readonly hash: string }): boolean => {
+      const value = listedValue(of, entry.value);
+      if (value !== undefined) {
+        bytes += values ? Buffer.byteLength(JSON.stringify(value)) : 0;
+        if (found.length > 0 && bytes > MOST_BYTES) return false;
+        found.push({ number: entry.number, digest: entryDigest(value), ...(values && { value }) });
+      }
+      number = entry.number + 1;
+      hash = entry.hash;
+      return true;
+    };
+    const entries = readStream(this.#log, name, { signal, after, kept: () => kept, there: there === true });
+    try {
+      while (found.length === 0 && !ended) {
+        const next = await entries.next();
+        if (next.done) ended = true;
+        else {
+          generation = next.value.generation;
+          kept ||= await keepChannel(this.#log, { ...name, generation }, signal);
+          if (kept) take(next.value);
+        }
+      }
+    } finally {
+      await entries.return(undefined as never);
+    }
+    // At first the channel may not have been there.
+    if (after.number === 0) await keep(generation);
+    if (!ended && hash !== undefined) {
+      const ahead = await readAhead(this.#log, { ...name, generation }, { number, hash }, most - found.length);
+      ended = ahead.entries.every(take) && ahead.end !== undefined;
+    }
+    const next = { number, ...(hash !== undefined && { hash }), ...(generation > 0 && { generation }) };
+    return { entries: found, next, ...(ended && { ended }) };
+  }
+
+  /** The values of entries by their sources. Throws `STREAM_LOST` if one is not what it was, or is gone for 15 s. */
+  async valuesOf(entries: Readonly<Record<string, EntryRef>>): Promise<ReadonlyMap<string, Json>> {
+    const read = Object.entries(entries).map(async ([source, entry]) => [source, await this.#valueOf(entry)] as const);
+    return new Map(await Promise.all(read));
+  }
+
+  async #valueOf({ path, of, generation = 0, number, digest }: EntryRef): Promise<Json> {
+    const name = { run: this.#run, path, of, generation };
+    const entries = readChannel(this.#log, name, { signal: this.#signal, after: { number }, there: true });
+    try {
+      const next = await entries.next();
+      const value = next.done ? undefined : listedValue(of, next.value.value);
+      if (value === undefined || entryDigest(value) !== digest) throw streamLost(name);
+      return value;
     } finally {
       await entries.return(undefined as never);
     }
@@ -43,36 +140,69 @@ export class StepStreams {
 
   /** Opens the stream `entries` of a step. Throws `STREAM_LOST`. */
   async write(path: string, runMs: number): Promise<StepWriter> {
+    return new StepWriter(path, await this.#open(path, runMs), 0);
+  }
+
+  /**
+   * Commits values to the stream `entries` of a step whose items the workflow runs, from a number on. What is there already is compared, as
+   * an attempt before may have committed it. Commits nothing if values before them are missing.
+   */
+  async commit({ path, from, end, runMs }: ChannelCommit['commit'], values: readonly Json[]): Promise<Committed> {
+    const writer = await this.#open(path, runMs);
+    try {
+      if (writer.count < from) return { count: writer.count };
+      const own = new StepWriter(path, writer, from);
+      await own.add(...values);
+      if (end) await own.end();
+      return { count: from + values.length };
+    } finally {
+      writer.close();
+    }
+  }
+
+  #open(path: string, runMs: number): Promise<ChannelWriter> {
     const options = { signal: this.#signal, ttlMs: channelTtlMs({ runMs }) };
-    return new StepWriter(path, await ChannelWriter.open(this.#log, { run: this.#run, path, of: 'entries' }, options));
+    return ChannelWriter.open(this.#log, { run: this.#run, path, of: 'entries' }, options);
   }
 }
 
-/** Writes the entries of a step. What was written before its process was lost is compared. */
+/** Writes the entries of a step. What was written before is compared; what readers have all passed may be gone. */
 class StepWriter {
   readonly #path: string;
   readonly #writer: ChannelWriter;
-  #count = 0;
+  /** Entries that were there, and the number of the first one that still is. */
+  readonly #there: number;
+  readonly #first: number;
+  #count: number;
 
-  constructor(path: string, writer: ChannelWriter) {
+  /** @param from number of the first value that is added */
+  constructor(path: string, writer: ChannelWriter, from: number) {
     this.#path = path;
     this.#writer = writer;
+    this.#there = writer.count;
+    this.#first = writer.count - writer.before.values.length;
+    this.#count = from;
   }
 
-  /** Resolves when the value is committed. Throws `STREAM_CUT` if another one is in its place. */
-  async add(value: Json): Promise<void> {
-    const before = this.#writer.before.values[this.#count];
-    this.#count += 1;
-    if (before !== undefined) {
-      if (canonicalJson(entryValue(before)) !== canonicalJson(value)) throw cut(this.#path);
-      return;
+  /** Resolves when the values are committed. Throws `STREAM_CUT` if another one is in the place of one of them. */
+  async add(...values: readonly Json[]): Promise<void> {
+    const { values: before, end } = this.#writer.before;
+    const more: Json[] = [];
+    for (const value of values) {
+      const at = this.#count;
+      this.#count += 1;
+      const held = before[at - this.#first];
+      if (at >= this.#there) more.push({ value });
+      else if (held !== undefined && canonicalJson(entryValue(held)) !== canonicalJson(value)) throw cut(this.#path);
     }
-    this.#writer.add({ value });
+    if (more.length === 0) return;
+    if (end !== undefined) throw cut(this.#path);
+    this.#writer.add(...more);
     await this.#writer.settled();
   }
 
   async end(): Promise<void> {
-    if (this.#count < this.#writer.before.values.length) throw cut(this.#path);
+    if (this.#count < this.#there) throw cut(this.#path);
     await this.#writer.end({ as: 'done' });
   }
 
@@ -80,6 +210,17 @@ class StepWriter {
     this.#writer.close();
   }
 }
+
+/** An entry as the collected list has it; undefined for a sentence without words, which it lacks. */
+function listedValue(of: string, value: Json): Json | undefined {
+  if (of === 'entries') return entryValue(value);
+  if (of !== 'sentences') return value;
+  const sentence = String(value).trim();
+  return sentence === '' ? undefined : sentence;
+}
+
+/** Tells values apart, as `digestOf` of the interpreter. */
+const entryDigest = (value: Json): string => jsonHash(value).slice(0, 16);
 
 const cut = (path: string): MillraceError =>
   new MillraceError('STREAM_CUT', `"${path}" ran again, and gave other values than those that have been read`);

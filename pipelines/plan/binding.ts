@@ -53,6 +53,30 @@ export function resolve(binding: Binding, scope: Scope): Json {
   return resolved satisfies JsonObject;
 }
 
+/**
+ * The binding with everything evaluated but what reads a held source: `resolve` does the rest where those are known, with the same
+ * result as if it had done all.
+ */
+export function resolvePartly(binding: Binding, scope: Scope, held: (source: string) => boolean): Binding {
+  if (!sourcesOf(binding).some(held)) return { $const: resolve(binding, scope) };
+  const partly = (part: Binding) => resolvePartly(part, scope, held);
+  if (Array.isArray(binding)) return binding.map(partly);
+  if (!isJsonObject(binding) || typeof binding.$ref === 'string') return binding;
+  if (Array.isArray(binding.$text)) return { $text: binding.$text.map(partly) };
+  if (typeof binding.$op === 'string' && Array.isArray(binding.of))
+    return { $op: binding.$op, of: (binding.of as readonly Binding[]).map(partly) };
+  const rest: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(binding)) {
+    const absent =
+      isJsonObject(value) &&
+      typeof value.$ref === 'string' &&
+      !sourcesOf(value).some(held) &&
+      lookUp(value.$ref, scope) === undefined;
+    if (!absent) rest[key] = partly(value as Binding);
+  }
+  return rest;
+}
+
 /** The binding with each occurrence of `hidden` replaced by null. */
 export function mask(binding: Binding, hidden: Binding): Binding {
   if (JSON.stringify(binding) === JSON.stringify(hidden)) return null;

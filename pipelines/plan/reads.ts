@@ -23,7 +23,8 @@ export function readsOfGraph({ stages, output }: Graph): string[] {
   return [...reads];
 }
 
-function ownBindings(step: Step): Binding {
+/** What a step reads by itself, beside the graphs in it. */
+export function ownBindings(step: Step): Binding {
   if (isStage(step)) return [step.input, cacheKeyOf(step)];
   switch (step.kind) {
     case 'when':

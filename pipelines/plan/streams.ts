@@ -22,7 +22,6 @@ export type WhyCollected =
   | 'an alternative of one of the two stages does not stream'
   | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
-  | 'an each streams only if all that it runs is inline'
   | 'the reading stage also reads the whole output';
 
 /** A field of a step's input that names a stream; `collected`: why it is read when the stream has ended. */
@@ -82,13 +81,11 @@ function whyCollected(
   return undefined;
 }
 
-const EACH_QUEUED = 'an each streams only if all that it runs is inline';
-
 /** An alternative that lacks what its stage streams. */
 const differs = (to: Alternative | string, has: (by: Alternative) => boolean) => typeof to === 'object' && !has(to);
 
 function whyNotMade(producer: Streaming, of: string): WhyCollected | undefined {
-  if (!isStage(producer)) return isInline(producer) ? undefined : EACH_QUEUED;
+  if (!isStage(producer)) return undefined;
   if (!streamsOf(producer).includes(of)) return 'the stage does not produce its output piece by piece';
   const alternatives = alternativesOf(producer);
   if (alternatives.includes('skip')) return 'the stage may be skipped';
@@ -98,7 +95,7 @@ function whyNotMade(producer: Streaming, of: string): WhyCollected | undefined {
 }
 
 function whyNotTaken(reader: Streaming, field: string): WhyCollected | undefined {
-  if (!isStage(reader)) return isInline(reader) ? undefined : EACH_QUEUED;
+  if (!isStage(reader)) return undefined;
   if (!takenBy(reader).includes(field)) return 'the reading stage takes the whole only';
   if (reader.kind !== 'code') return undefined;
   if (alternativesOf(reader).some((to) => differs(to, (by) => takenBy(by).includes(field))))
@@ -106,7 +103,9 @@ function whyNotTaken(reader: Streaming, field: string): WhyCollected | undefined
   return reader.cache ? 'the cache of the reading stage needs its whole input' : undefined;
 }
 
-const isQueued = (step: Streaming): boolean => isStage(step) && step.policy.execution === 'queued';
+/** An `each` is inline if all of it is: it is then part of a segment. */
+const isQueued = (step: Streaming): boolean =>
+  isStage(step) ? step.policy.execution === 'queued' : !isInline(step);
 
 /** The steps that a reader reads beside the stream in a field. */
 function readsBeside(reader: Streaming, field: string): readonly string[] {

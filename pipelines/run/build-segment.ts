@@ -21,6 +21,8 @@ export interface SegmentParts {
   readonly todo: readonly [Step, ...Step[]];
   readonly prefix: string;
   readonly scope: JsonObject;
+  /** Entries of channels that its steps read. */
+  readonly held?: Segment['held'] | undefined;
   readonly leftMs: number;
   /** Milliseconds that a step leaves for later ones. */
   reservedFor(step: string): number;
@@ -31,13 +33,14 @@ export interface SegmentParts {
 }
 
 export function buildSegment(parts: SegmentParts): Segment {
-  const { context, graph, steps, todo, prefix, scope, leftMs, answer, guarded } = parts;
+  const { context, graph, steps, todo, prefix, scope, held, leftMs, answer, guarded } = parts;
   const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
   return {
     path: `${prefix}${steps[0]?.id ?? ''}`,
     prefix,
     steps: todo,
     scope,
+    ...(held && { held }),
     wanted: readOutside(graph, steps),
     context: contextOf(context, new Set(stages)),
     leftMs,

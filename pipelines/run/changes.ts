@@ -10,6 +10,7 @@
  * - `approvals-are-of-one-tool`: an approval with the scope `run` covers calls of the tool that it was given for. In 0.3.0 it covered those of
  *   another candidate's tool of the same name too.
  * - `handoffs-are-turns`: an agent whose team has no tools ends at `maxTurns`. Before, its members could hand over to each other without end.
+ * - `eaches-stream-on-queues`: an `each` that the workflow runs reads and writes streams. Before, it took the collected list.
  */
 export type Change =
   | 'waits-are-told'
@@ -17,4 +18,5 @@ export type Change =
   | 'lost-streams-are-collected'
   | 'sessions-approve'
   | 'approvals-are-of-one-tool'
-  | 'handoffs-are-turns';
+  | 'handoffs-are-turns'
+  | 'eaches-stream-on-queues';

@@ -1,4 +1,5 @@
 export type { Change } from './changes.js';
+export * from './channel-calls.js';
 export * from './events.js';
 export * from './foreign.js';
 export * from './placement.js';

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import type { Step } from '../plan/plan.js';
 import type { RunContext } from './run-context.js';
+import type { EntryRef } from './stage-call.js';
 import type { StageRecord } from './stage-record.js';
 
 /** Inline steps that run as one unit, with everything that they need. */
@@ -13,6 +14,8 @@ export interface Segment {
   readonly steps: readonly Step[];
   /** Values of earlier steps that its steps read. */
   readonly scope: JsonObject;
+  /** Entries of channels that its steps read, by source: the worker adds their values to `scope`. */
+  readonly held?: Readonly<Record<string, EntryRef>>;
   /** Its steps whose values are read outside it; for the others only their end is reported. Absent: all. */
   readonly wanted?: readonly string[];
   /** The run's context without the plan's stages. */

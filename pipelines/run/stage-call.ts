@@ -52,6 +52,11 @@ export interface StageCall {
   readonly writes?: readonly string[];
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
   readonly onCut?: 'end' | 'restart';
+  /**
+   * Entries of channels that the input reads, of items of an `each` that reads a stream. The first argument is then a binding, which the
+   * worker evaluates with their values: `$ref` is one of these sources, all else is constant.
+   */
+  readonly held?: HeldEntries;
   /** With `reads`: timeout of one entry, in milliseconds. */
   readonly entryMs?: number;
   readonly priority?: Priority;
@@ -96,6 +101,28 @@ export interface ChannelRef {
   /** Its producer may start over until something is made of what it has written. Absent: it does not. */
   readonly restarts?: true;
 }
+
+/** An entry of a channel of the same run: what the history holds in place of its value. */
+export interface EntryRef {
+  readonly path: string;
+  readonly of: string;
+  /** How often the producer had started over before. Absent: never. */
+  readonly generation?: number;
+  readonly number: number;
+  /** Of the value, so that no other one takes its place. */
+  readonly digest: string;
+}
+
+/** What a call with entries of channels lacks until a worker has read them. */
+export interface HeldEntries {
+  /** The kind of the stage. On its way the call has `ENTRY_KIND`: a worker of a release that cannot read entries refuses it, and it waits. */
+  readonly kind: string;
+  /** By source: `<each>/item`. */
+  readonly entries: Readonly<Record<string, EntryRef>>;
+}
+
+/** The kind of calls that only workers take that know entries of channels; to others it is one that they have no definition of. */
+export const ENTRY_KIND = 'millrace/entry';
 
 /** Identifies a call within a run: the stage's path and what serves it, since alternatives are separate calls. */
 export const callName = ({ path, stage, ...by }: NamedCall): string =>

@@ -23,6 +23,8 @@ export interface ReaderOptions {
   readonly after?: Position;
   /** Name of a stage's reader: entries that it has not passed are not trimmed. Absent: a client’s. */
   readonly reader?: string;
+  /** The channel has been there: if it is not, it is lost. Absent: it may not have been written yet. */
+  readonly there?: boolean;
 }
 
 /** Entries read at once. */
@@ -45,11 +47,11 @@ export const GONE_MS = 15_000;
 export async function* readChannel(
   log: ChannelLog,
   name: ChannelName,
-  { signal, after, reader }: ReaderOptions,
+  { signal, after, reader, there = false }: ReaderOptions,
 ): AsyncGenerator<ReadEntry, ChannelEnd> {
   let number = after?.number ?? 0;
   let hash = after === undefined || (number === 0 && after.hash === undefined) ? startHash(name) : after.hash;
-  let seen = number > 0 || (name.generation ?? 0) > 0;
+  let seen = there || number > 0 || (name.generation ?? 0) > 0;
   let missingSince: number | undefined;
   let changed = false;
   let wake: () => void = () => undefined;
@@ -101,4 +103,35 @@ export async function* readChannel(
   } finally {
     leave();
   }
+}
+
+/** What can be read behind a position without waiting. */
+export interface Ahead {
+  readonly entries: readonly ReadEntry[];
+  /** Set if the entries are the last ones. */
+  readonly end?: ChannelEnd;
+}
+
+/**
+ * The entries behind a position that are there now, at most `most`. None of a store that cannot be reached, or that lacks what has been
+ * read: `readChannel` waits for it. Throws `STREAM_LOST` if they do not follow what has been read.
+ */
+export async function readAhead(
+  log: ChannelLog,
+  name: ChannelName,
+  after: Required<Position>,
+  most: number,
+): Promise<Ahead> {
+  const held = await log.read(name, after.number, most).catch(() => undefined);
+  if (held === undefined || held.count < after.number || held.end === VOID) return { entries: [] };
+  if (held.from > after.number) throw lost(name);
+  let { number, hash } = after;
+  const entries = held.entries.map((entry) => {
+    if (entry.before !== hash) throw lost(name);
+    hash = hashAfter(entry);
+    number += 1;
+    return { number: number - 1, value: JSON.parse(entry.text) as Json, hash };
+  });
+  const whole = number === held.count && hash === held.hash && held.end !== undefined;
+  return { entries, ...(whole && { end: JSON.parse(held.end as string) as ChannelEnd }) };
 }

@@ -32,6 +32,7 @@ import {
   type RunHost,
   Waits,
 } from '../../workflows/interpreter/index.js';
+import { inProcessPieces } from './in-process-pieces.js';
 
 /** Records the calls of a segment, so that it can be continued after a crash. */
 export interface Journal {
@@ -112,23 +113,7 @@ export class InProcessHost implements RunHost {
 
   get pieces(): Pieces | undefined {
     const { runner, run } = this.#options;
-    const steps = runner.stepStreams?.(run, this.#signal);
-    return (
-      steps && {
-        read(channel, reader) {
-          const entries = steps.read(channel, reader);
-          return { next: () => failing(entries.next()), return: () => entries.return(undefined) };
-        },
-        async write(path, runMs) {
-          const writer = await failing(steps.write(path, runMs));
-          return {
-            add: (value) => failing(writer.add(value)),
-            end: () => failing(writer.end()),
-            close: () => writer.close(),
-          };
-        },
-      }
-    );
+    return inProcessPieces(runner, run, this.#signal);
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
@@ -319,13 +304,6 @@ export const runInProcess = async (
   context: RunContext,
   options: InProcessOptions,
 ): Promise<RunResult> => (await interpret(input, context, new InProcessHost(options))) as RunResult;
-
-/** Fails as steps do. */
-const failing = <T>(work: Promise<T>): Promise<T> =>
-  work.catch((error: unknown) => {
-    if (!(error instanceof MillraceError)) throw error;
-    throw new StageError(error.code, error.message, error.details as JsonObject);
-  });
 
 const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
   new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
+import { valuesOfEntries } from '../../activities/stage/held-entries.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
@@ -81,7 +82,8 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       const opened = await openRecord(redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal });
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
-      const whole = { ...segment, leftMs, scope };
+      const held = segment.held && (await valuesOfEntries(runner, segment.held, workflowId, signal));
+      const whole = { ...segment, leftMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
       // On shutdown, the journal must record that the worker was not lost during its calls.
       const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
@@ -97,6 +99,9 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       if (ends?.aborted) return elsewhere('worker');
       // The result of an abandoned segment is ignored.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
+      // The items of its `each` begin again with their values.
+      if (error instanceof MillraceError && error.code === 'STREAM_LOST')
+        return { ...NOTHING, failure: { code: error.code, message: error.message, details: {} } };
       // Its workflow task timed out while this process was stalled; Temporal ignores the result.
       if (error instanceof SupersededError) return { ...NOTHING, away: 'worker' };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;

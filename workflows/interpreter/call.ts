@@ -1,5 +1,5 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
-import type { StageCall } from '../../pipelines/run/index.js';
+import type { HeldEntries, StageCall } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/traits.js';
 import type { Run } from './state.js';
 
@@ -8,6 +8,8 @@ interface OwnCall {
   readonly cache?: StageCall['cache'];
   /** The host has channels. */
   readonly streams?: boolean;
+  /** Entries of channels that the input reads. */
+  readonly held?: HeldEntries['entries'] | undefined;
   /** The stage reads channels: timeout of an entry, in milliseconds. */
   readonly entryMs?: number;
 }
@@ -16,7 +18,7 @@ interface OwnCall {
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
   const { plan, tenant, sessionsOf, placement } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
-  const { cache, streams, entryMs } = own;
+  const { cache, streams, held, entryMs } = own;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   const next = placement[id]?.next;
@@ -39,6 +41,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
     ...(hedge && { hedge }),
+    ...(held && { held: { kind, entries: held } }),
     ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
     ...(streams && stage.streamed && { writes: stage.streamed, ...(onCut && { onCut }) }),
     ...(priority !== undefined && { priority }),

@@ -1,3 +1,5 @@
+import { canonicalJson, type Json } from '../../pipelines/json.js';
+
 /** The first 32 bits of the fractional parts of the square and cube roots of the first primes (FIPS 180-4). */
 const PRIMES = [2];
 for (let n = 3; PRIMES.length < 64; n += 2) if (PRIMES.every((prime) => n % prime !== 0)) PRIMES.push(n);
@@ -42,3 +44,6 @@ function compress(hash: Uint32Array, words: Uint32Array): void {
   }
   for (const [i, word] of [a, b, c, d, e, f, g, h].entries()) hash[i] = (hash[i] as number) + word;
 }
+
+/** Tells values apart: the beginning of the sha256 of a value's canonical JSON, as workers compute it (`entryDigest`). */
+export const digestOf = (value: Json): string => sha256(canonicalJson(value)).slice(0, 16);

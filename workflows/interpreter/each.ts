@@ -1,29 +1,38 @@
 import type { Json } from '../../pipelines/json.js';
 import { type EachPlan, resolve, type Scope } from '../../pipelines/plan/index.js';
+import type { EntryRef } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { RunHost } from './host.js';
+import { digestOf } from './digest.js';
+import type { Piece, RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { isLost } from './streams.js';
 import { graphValue, isFailure, stops } from './value.js';
 
-/** Result of an item. */
-export type Ended = { readonly ok: Json } | { readonly failed: true };
+/** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
+export type Ended = ({ readonly ok: Json } | { readonly failed: true }) & { readonly of?: string };
 
 /** Runs the graph for each item, `concurrency` items at a time; returns the values in the items' order. */
 export async function each(run: Run, step: EachPlan, scope: Scope, at: At): Promise<Json | Stopped> {
-  const list = resolve(step.over, scope) ?? [];
-  if (!Array.isArray(list)) throw new StageError('INVALID_INPUT', `"${step.id}" requires a list`, { stage: step.id });
-  const ended: (Ended | undefined)[] = list.map((_, i) => at.memo.below(`${step.id}[${i}]`).value as Ended | undefined);
+  const pieces = piecesOf(step, scope, at);
+  const ended: (Ended | undefined)[] = pieces.map((piece, i) => endOf(step, at, i, piece));
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let i = next++; i < list.length; i = next++) {
+    for (let i = next++; i < pieces.length; i = next++) {
       if (ended[i] !== undefined) continue;
       if (stops(run, at)) return;
-      ended[i] = await item(run, step, scope, at, i, list[i] as Json);
+      ended[i] = await item(run, step, scope, at, i, pieces[i] as Piece);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(step.concurrency, list.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(step.concurrency, pieces.length) }, lane));
   if (ended.some((end) => end === undefined)) return STOPPED;
   return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
+}
+
+/** The items of the collected list. After a lost stream their digests tell which of its pieces they are. */
+export function piecesOf({ id, over }: EachPlan, scope: Scope, { lost }: Pick<At, 'lost'>): readonly Piece[] {
+  const list = resolve(over, scope) ?? [];
+  if (!Array.isArray(list)) throw new StageError('INVALID_INPUT', `"${id}" requires a list`, { stage: id });
+  return (list as readonly Json[]).map((value) => ({ value, ...(lost && { digest: digestOf(value) }) }));
 }
 
 /** What an item adds to the values. */
@@ -32,28 +41,41 @@ export function valuesOf({ onFailure }: EachPlan, end: Ended): readonly Json[] {
   return onFailure === 'drop' ? [] : [null];
 }
 
+/** The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's. */
+export function endOf({ id }: EachPlan, at: At, i: number, piece: Piece): Ended | undefined {
+  const end = at.memo.below(`${id}[${i}]`).value as Ended | undefined;
+  if (end?.of === undefined) return end;
+  const digest = piece.digest ?? digestOf(piece.value ?? null);
+  if (end.of === digest) return end;
+  at.memo.drop(`${id}[${i}]`);
+  return undefined;
+}
+
 export async function item(
   run: Run,
   step: EachPlan,
   scope: Scope,
   at: At,
   i: number,
-  value: Json,
+  { value, entry, digest }: Piece,
 ): Promise<Ended | undefined> {
   const { id, onFailure, body } = step;
   const memo = at.memo.below(`${id}[${i}]`);
-  const own = { [`${id}/item`]: value, [`${id}/index`]: i };
-  const graph = (host: RunHost) =>
-    graphValue(run, body, scope, own, { ...at, host, prefix: `${at.prefix}${id}[${i}]/`, memo });
+  const own = { ...(value !== undefined && { [`${id}/item`]: value }), [`${id}/index`]: i };
+  const entries = entry && new Map<string, EntryRef>([...(at.entries ?? []), [`${id}/item`, entry]]);
+  const inner: At = { ...at, prefix: `${at.prefix}${id}[${i}]/`, memo, ...(entries && { entries }) };
+  const graph = (host: RunHost) => graphValue(run, body, scope, own, { ...inner, host });
+  const of = digest !== undefined && { of: digest };
   let ended: Ended;
   try {
-    // If other items continue, work left running by a failed item is cancelled.
-    const result = onFailure === 'fail' ? await graph(at.host) : await at.host.race([graph]);
+    // If other items continue, or this one starts again without the stream, work left running by a failed item is cancelled.
+    const result = onFailure === 'fail' && !entry ? await graph(at.host) : await at.host.race([graph]);
     if (result === STOPPED) return undefined;
-    ended = { ok: result };
+    ended = { ok: result, ...of };
   } catch (error) {
-    if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0) throw error;
-    ended = { failed: true };
+    // Of an entry that the store has lost no item has failed.
+    if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0 || (entry && isLost(error))) throw error;
+    ended = { failed: true, ...of };
   }
   memo.end(ended as Json);
   return ended;

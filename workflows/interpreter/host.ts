@@ -4,6 +4,7 @@ import type {
   Change,
   ChannelRef,
   Decision,
+  EntryRef,
   EventsTo,
   RunContext,
   RunResult,
@@ -51,8 +52,11 @@ export interface RunHost extends StageHost {
    * failed, is cancelled. Each contender has its own host.
    */
   race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T>;
-  /** Whether the run should continue in a new history: loops then stop between two rounds or items. */
-  full(): boolean;
+  /**
+   * Whether the run should continue in a new history: loops then stop between two rounds or items.
+   * @param beside another step makes what the loop reads, and cannot end before: only when the history must not grow much more
+   */
+  full(beside?: boolean): boolean;
   /** Reads and writes the streams of an `each`. Absent where the interpreter has no channels: they are collected. */
   readonly pieces?: Pieces | undefined;
   /** Receives the stage table after each change. */
@@ -65,15 +69,52 @@ export interface RunHost extends StageHost {
 
 /** Streams that the interpreter itself reads and writes. What they throw are `StageError`s, and the cancellation. */
 export interface Pieces {
-  /** The entries of a stream as they are committed; `STREAM_LOST` if the store has lost them. Who reads no further calls `return`. */
-  read(channel: ChannelRef, reader: string): AsyncIterator<Json, void>;
+  /** The entries of a stream as they are committed; `STREAM_LOST` if the store has lost them. Who reads no further calls `close`. */
+  read(channel: ChannelRef, by: Reading): PieceReader;
   /** The stream `entries` of the step at a path. */
-  write(path: string, runMs: number): Promise<PieceWriter>;
+  write(path: string, by: Writing): Promise<PieceWriter>;
+}
+
+/** The step that reads or writes. */
+interface ByStep {
+  readonly step: string;
+  /** Milliseconds that it may still take. Throws `DEADLINE_EXCEEDED` if there are none. */
+  leftMs(): number;
+}
+
+export interface Reading extends ByStep {
+  readonly path: string;
+  /** The interpreter computes with the values: it needs them itself. */
+  readonly values: boolean;
+  /** Index of the first of the pieces read so far that is still needed; their number if none is. */
+  needed(): number;
+  /** Whether the producer has ended. */
+  over(): boolean;
+}
+
+export interface Writing extends ByStep {
+  /** Maximum duration of the run, in milliseconds. */
+  readonly runMs: number;
+}
+
+/** An entry of a stream, or an item of a list: its value, or where workers find it. */
+export interface Piece {
+  readonly value?: Json;
+  readonly entry?: EntryRef;
+  /** Of the value, as `digestOf` gives it. Absent: not known. */
+  readonly digest?: string;
+}
+
+export interface PieceReader {
+  /** Undefined at the end, and when nothing more is read. */
+  next(): Promise<Piece | undefined>;
+  /** Reads nothing more: what waits for an entry gets none. */
+  close(): void;
 }
 
 export interface PieceWriter {
-  /** Passes a value on. One that was passed on before the interpreter was lost is compared: `STREAM_CUT` if it is another. */
-  add(value: Json): Promise<void>;
+  /** Passes values on. Those that were passed on before the interpreter was lost are compared: `STREAM_CUT` if one is another. */
+  add(...values: readonly Json[]): Promise<void>;
   /** There are no more. */
   end(): Promise<void>;
   /** Writes nothing more. */

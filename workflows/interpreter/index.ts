@@ -1,4 +1,15 @@
-export { HANDED_BACK, interrupts, type Pieces, type RunHost, type Shown } from './host.js';
+export {
+  HANDED_BACK,
+  interrupts,
+  type Piece,
+  type PieceReader,
+  type Pieces,
+  type PieceWriter,
+  type Reading,
+  type RunHost,
+  type Shown,
+  type Writing,
+} from './host.js';
 export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
 export { stageTableMarkdown } from './stage-table.js';

@@ -1,5 +1,5 @@
 import type { Json } from '../../pipelines/json.js';
-import type { Pieces, PieceWriter } from './host.js';
+import type { Pieces, PieceWriter, Writing } from './host.js';
 import { isLost } from './streams.js';
 
 /** The values of an `each` as its stream: in the order of its items, whichever ends first. */
@@ -19,16 +19,16 @@ export class OrderedPieces {
   }
 
   /** If the store is away, the values are passed on at the end, or not at all: readers get the list. */
-  static async open(pieces: Pieces, path: string, runMs: number): Promise<OrderedPieces> {
+  static async open(pieces: Pieces, path: string, by: Writing): Promise<OrderedPieces> {
     const open = () =>
-      pieces.write(path, runMs).catch((error: unknown) => {
+      pieces.write(path, by).catch((error: unknown) => {
         if (isLost(error)) return undefined;
         throw error;
       });
     return new OrderedPieces(open, await open());
   }
 
-  /** The values of an item; resolves when all that can be passed on is. */
+  /** The values of an item; resolves when all that can be passed on is. What ends meanwhile is passed on together. */
   put(i: number, values: readonly Json[]): Promise<void> {
     this.#waiting.set(i, values);
     this.#turn = this.#turn.then(() => this.#pass());
@@ -39,7 +39,7 @@ export class OrderedPieces {
     await this.#turn;
     if (!this.#writer) {
       this.#writer = await this.#open();
-      for (const value of this.#kept) await this.#writer?.add(value);
+      await this.#writer?.add(...this.#kept);
     }
     await this.#writer?.end();
   }
@@ -50,13 +50,14 @@ export class OrderedPieces {
   }
 
   async #pass(): Promise<void> {
+    const ready: Json[] = [];
     for (let values = this.#waiting.get(this.#next); values; values = this.#waiting.get(this.#next)) {
       this.#waiting.delete(this.#next);
       this.#next += 1;
-      for (const value of values) {
-        if (this.#writer) await this.#writer.add(value);
-        else this.#kept.push(value);
-      }
+      ready.push(...values);
     }
+    if (ready.length === 0) return;
+    if (this.#writer) await this.#writer.add(...ready);
+    else this.#kept.push(...ready);
   }
 }

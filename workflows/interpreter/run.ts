@@ -1,20 +1,21 @@
 import type { Json } from '../../pipelines/json.js';
-import { readsOf, type Step, streamsInto } from '../../pipelines/plan/index.js';
+import { isStage, readsOf, type Step, streamsInto } from '../../pipelines/plan/index.js';
 import { groupsOf, isInline } from '../../pipelines/plan/segments.js';
 import { CONTROL_STEPS } from './control.js';
 import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
 import { runStage } from './stage.js';
-import { type At, type Run, type RunGraph, type RunStep, STOPPED, type Stopped } from './state.js';
-import { beginningsOf, channelsRead, isLost } from './streams.js';
+import { type At, type Run, type RunGraph, type RunStep, type Sources, STOPPED, type Stopped } from './state.js';
+import { beginningsOf, channelsRead, eachesOf, isLost, sourcesOfReader } from './streams.js';
 
 /**
  * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
  * the first failure; the owner of the enclosing cancellation scope cancels the rest.
  */
 export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
-  const begun = beginningsOf(graph.stages, outer.host);
-  const at = begun || outer.begun ? { ...outer, begun } : outer;
+  const eaches = eachesOf(graph.stages, outer.host);
+  const begun = beginningsOf(graph.stages, outer.host, eaches);
+  const at = begun || eaches || outer.begun || outer.eaches ? { ...outer, begun, eaches } : outer;
   const scope = new GraphValues(own, around);
   const ended = new Map<string, Promise<boolean>>();
   if (at.host.runSegment) {
@@ -74,11 +75,31 @@ async function runReader(
   { reads, ...at }: At,
 ): Promise<Json | Stopped> {
   const work = CONTROL_STEPS[step.kind] ?? runStage;
+  const sources = sourcesOfReader(step, ended);
+  const own: At = { ...at, sources, ...(reads && { reads }) };
   try {
-    return await work(run, step, scope, { ...at, ...(reads && { reads }) });
+    const stoppable = isStage(step) && at.mayStop && streamsInto(step).some(({ from }) => at.eaches?.has(from));
+    return await (stoppable ? untilStop(run, step, scope, own, sources) : work(run, step, scope, own));
   } catch (error) {
     if (!isLost(error)) throw error;
-    for (const { from } of streamsInto(step)) if (!(await ended.get(from))) return STOPPED;
-    return await work(run, step, scope, { ...at, lost: true });
+    for (const { from } of streamsInto(step)) {
+      if (await ended.get(from)) continue;
+      run.table.withdraw(step.id);
+      return STOPPED;
+    }
+    return await work(run, step, scope, { ...at, sources, lost: true });
   }
+}
+
+/**
+ * Runs a stage that reads the values of an `each`, which may stop for a new history: the stage is then cancelled, since it would wait for the
+ * rest, and goes on in the new history behind what it has committed.
+ */
+async function untilStop(run: Run, step: Step, scope: GraphValues, at: At, sources: Sources): Promise<Json | Stopped> {
+  const value = await at.host.race<Json | Stopped>([
+    (host) => runStage(run, step, scope, { ...at, host }),
+    () => new Promise((resolve) => sources.onStop(() => resolve(STOPPED))),
+  ]);
+  if (value === STOPPED) run.table.withdraw(step.id);
+  return value;
 }

@@ -7,6 +7,7 @@ import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
+import { heldOf } from './streams.js';
 
 /**
  * Runs a group of inline steps as one segment; after a lost journal the remaining steps run one by one on their queues.
@@ -49,6 +50,7 @@ export async function runSegment(
           todo: [next, ...others],
           prefix: at.prefix,
           scope: scopeOf(todo, steps, reads, scope, at),
+          held: heldOf(reads, at),
           leftMs: run.deadline.leftMs,
           reservedFor: (id) => run.deadline.reservedFor(id),
           ...(answer && todo.length === steps.length && { answer }),
@@ -94,9 +96,11 @@ function scopeOf(
   steps: readonly Step[],
   reads: readonly string[],
   scope: GraphValues,
-  { memo }: At,
+  { memo, entries }: At,
 ): Segment['scope'] {
-  const values = Object.fromEntries(reads.map((source) => [source, scope.get(source) ?? null]));
+  const values = Object.fromEntries(
+    reads.filter((source) => !entries?.has(source)).map((source) => [source, scope.get(source) ?? null]),
+  );
   if (todo.length < steps.length)
     for (const { id } of steps) {
       const { value } = memo.below(id);
@@ -143,7 +147,7 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
     decision: (...args) => host.decision(...args),
     close: (nonce) => host.close(nonce),
     race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(afterTries(inner, tried)))),
-    full: () => host.full(),
+    full: (beside) => host.full(beside),
     report: (stages) => host.report(stages),
   };
 }

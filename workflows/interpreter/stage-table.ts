@@ -130,6 +130,18 @@ export class StageTable {
     }
   }
 
+  /** Takes a start back: the stage begins again in the run's next history. */
+  withdraw(stage: string): void {
+    const row = this.#rows.get(stage);
+    if (!row || row.status === 'waiting') return;
+    const { count, ...rest } = row;
+    const started = (count?.started ?? 1) - 1;
+    const done = count?.done ?? 0;
+    const status = started === 0 ? 'waiting' : started === done ? 'done' : 'running';
+    this.#rows.set(stage, { ...rest, status, ...(started > 1 && { count: { done, started } }) });
+    this.#onChange(this.rows);
+  }
+
   /** The run has ended: running stages become cancelled, and after success waiting ones become skipped. */
   close(ended: 'done' | 'failed'): void {
     for (const { stage, status } of this.rows) {

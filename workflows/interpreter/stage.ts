@@ -5,11 +5,13 @@ import {
   type Binding,
   mask,
   resolve,
+  resolvePartly,
   type Scope,
   type StagePlan,
   type Step,
   serveAs,
   servedAs,
+  sourcesOf,
 } from '../../pipelines/plan/index.js';
 import { type StageCall, type StagePlacement, withCost } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
@@ -21,7 +23,7 @@ import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { forStream, isLost, withoutStreams } from './streams.js';
+import { forStream, heldOf, isLost, withoutStreams } from './streams.js';
 
 /** One way to serve a stage: the stage itself, an alternative, or nothing. */
 interface Candidate extends Alternative {
@@ -49,7 +51,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const stage = step as StagePlan;
   const { table, deadline, context } = run;
   const { reads = false, lost = false } = at;
-  const resolved = resolve(stage.input, scope);
+  const held = at.entries && heldOf(sourcesOf(stage.input), at);
+  const resolved = held
+    ? resolvePartly(stage.input, scope, (source) => Object.hasOwn(held, source))
+    : resolve(stage.input, scope);
   const input = reads && isJsonObject(resolved) ? withoutStreams(stage, resolved) : resolved;
   if (!isJsonObject(input)) {
     const message = `stage "${stage.id}": its input is not an object`;
@@ -99,6 +104,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               callOf(run, limited, `${at.prefix}${stage.id}`, {
                 cache: cacheOf(run, limited, candidate, scope),
                 streams: at.host.streams === true,
+                held,
                 ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
               }),
               placed,
@@ -113,7 +119,11 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         throw error;
       }
       // No server has failed, so no other one is tried: the caller has the collected values.
-      if (reads && isLost(error) && deadline.leftMs > 0 && holds(at.host, 'lost-streams-are-collected')) throw error;
+      if (isLost(error) && deadline.leftMs > 0) {
+        // The item that the entry is of begins again, with its value.
+        if (held) table.withdraw(stage.id);
+        if (held || (reads && holds(at.host, 'lost-streams-are-collected'))) throw error;
+      }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       // A next agent goes on with what this one has used, and reports it at its end.
       const rest =

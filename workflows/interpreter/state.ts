@@ -1,6 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
 import type { Graph, Scope, Step } from '../../pipelines/plan/index.js';
-import type { RunContext } from '../../pipelines/run/index.js';
+import type { EntryRef, RunContext } from '../../pipelines/run/index.js';
 import type { Deadline } from './deadline.js';
 import type { RunHost } from './host.js';
 import type { Memo } from './memo.js';
@@ -48,10 +48,24 @@ export interface At {
   readonly mayStop: boolean;
   /** The steps of the graph whose streams are read while they run: when each has begun. */
   readonly begun?: ReadonlyMap<string, Begun> | undefined;
+  /** The `each` steps of the graph that read and write streams themselves. Absent: none. */
+  readonly eaches?: ReadonlySet<string> | undefined;
+  /** Items of loops around it that are entries of channels: the scope has no values of them. By source. */
+  readonly entries?: ReadonlyMap<string, EntryRef>;
+  /** Of a step that reads streams: what makes them. */
+  readonly sources?: Sources;
   /** The step reads its streams from channels. Absent: their collected values. */
   readonly reads?: true;
   /** The step has started with streams, which were lost: it runs again with their collected values. */
   readonly lost?: true;
+}
+
+/** The steps whose streams a step reads. */
+export interface Sources {
+  /** Whether all of them have ended. */
+  over(): boolean;
+  /** Calls `halt` when one of them has stopped for a new history: its stream does not go on in this one. */
+  onStop(halt: () => void): void;
 }
 
 /** Whether a step has begun; false if it stopped before. */

@@ -1,12 +1,35 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import { isStage, type StagePlan, type Step, streamsInto } from '../../pipelines/plan/index.js';
+import { isInline } from '../../pipelines/plan/segments.js';
+import type { EntryRef } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { RunHost } from './host.js';
-import type { At, Begun } from './state.js';
+import { holds, type RunHost } from './host.js';
+import type { At, Begun, Sources } from './state.js';
+
+/**
+ * The `each` steps of a graph that read and write streams themselves; undefined if none does. In a workflow these are the ones whose
+ * items it runs: of those in a segment the worker's interpreter does it. Decided once, when the graph begins: on replay the answer
+ * to whether the change holds may differ later in the same graph.
+ */
+export function eachesOf(steps: readonly Step[], host: RunHost): ReadonlySet<string> | undefined {
+  if (host.streams !== true || !host.pieces) return undefined;
+  const eaches = steps.filter(
+    (step) =>
+      step.kind === 'each' &&
+      !isStage(step) &&
+      (step.streams !== undefined || step.streamed !== undefined) &&
+      !(host.runSegment && isInline(step)),
+  );
+  if (eaches.length === 0 || !holds(host, 'eaches-stream-on-queues')) return undefined;
+  return new Set(eaches.map(({ id }) => id));
+}
 
 /** The steps whose channels a step reads: all that it reads as streams, if all of them run beside it. */
-export function channelsRead(step: Step, { begun, host }: Pick<At, 'begun' | 'host'>): readonly string[] {
-  if (!begun || !mayStream(step, host)) return NONE;
+export function channelsRead(
+  step: Step,
+  { begun, eaches, host }: Pick<At, 'begun' | 'eaches' | 'host'>,
+): readonly string[] {
+  if (!begun || !mayStream(step, host, eaches)) return NONE;
   const sources = streamsInto(step).map(({ from }) => from);
   return sources.every((source) => begun.has(source)) ? sources : NONE;
 }
@@ -14,15 +37,19 @@ export function channelsRead(step: Step, { begun, host }: Pick<At, 'begun' | 'ho
 const NONE: readonly string[] = [];
 
 /** Whether a step reads and writes channels on a host: an `each` does so itself, by its interpreter. */
-const mayStream = (step: Step, host: RunHost): boolean =>
-  host.streams === true && (isStage(step) || host.pieces !== undefined);
+const mayStream = (step: Step, host: RunHost, eaches: At['eaches']): boolean =>
+  host.streams === true && (isStage(step) || eaches?.has(step.id) === true);
 
 /** When each of the steps has begun whose streams others of them read; undefined if there are none. */
-export function beginningsOf(steps: readonly Step[], host: RunHost): ReadonlyMap<string, Begun> | undefined {
+export function beginningsOf(
+  steps: readonly Step[],
+  host: RunHost,
+  eaches: At['eaches'],
+): ReadonlyMap<string, Begun> | undefined {
   if (host.streams !== true) return undefined;
   const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
   // One that has ended before a segment begins is none of its steps.
-  const streamed = steps.flatMap((step) => (read.has(step.id) && mayStream(step, host) ? [step.id] : []));
+  const streamed = steps.flatMap((step) => (read.has(step.id) && mayStream(step, host, eaches) ? [step.id] : []));
   if (streamed.length === 0) return undefined;
   return new Map(
     streamed.map((id) => {
@@ -52,4 +79,43 @@ export function forStream(stage: StagePlan, shareMs: number): StagePlan {
   const { policy } = stage;
   const whole = Math.max(1, Math.floor(shareMs));
   return { ...stage, policy: { ...policy, timeout: { ...policy.timeout, attemptMs: whole, totalMs: whole } } };
+}
+
+/** What makes the streams that a step reads, by the ends of its steps. Their failures are handled by the graph. */
+export function sourcesOfReader(step: Step, ended: ReadonlyMap<string, Promise<boolean>>): Sources {
+  let left = 0;
+  let stopped = false;
+  let halt: () => void = () => undefined;
+  for (const { from } of streamsInto(step)) {
+    left += 1;
+    ended.get(from)?.then(
+      (whole) => {
+        left -= 1;
+        if (whole) return;
+        stopped = true;
+        halt();
+      },
+      () => undefined,
+    );
+  }
+  return {
+    over: () => left === 0,
+    onStop(next) {
+      halt = next;
+      if (stopped) next();
+    },
+  };
+}
+
+/** Those of some sources that are entries of channels; undefined if none is. */
+export function heldOf(
+  sources: readonly string[],
+  { entries }: Pick<At, 'entries'>,
+): Readonly<Record<string, EntryRef>> | undefined {
+  if (!entries) return undefined;
+  const held = sources.flatMap((source) => {
+    const entry = entries.get(source);
+    return entry ? [[source, entry] as const] : [];
+  });
+  return held.length === 0 ? undefined : Object.fromEntries(held);
 }

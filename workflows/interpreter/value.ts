@@ -16,10 +16,13 @@ export async function graphValue(
   return scope === STOPPED ? STOPPED : resolve(graph.output, scope);
 }
 
-/** Whether a loop must stop here for a new history. */
-export function stops(run: Run, at: At): boolean {
+/**
+ * Whether a loop must stop here for a new history.
+ * @param beside another step makes what it reads: stopping does not end the history before that step ends
+ */
+export function stops(run: Run, at: At, beside = false): boolean {
   if (!at.mayStop) return false;
-  run.continuing ||= at.host.full();
+  run.continuing ||= at.host.full(beside);
   return run.continuing;
 }
 

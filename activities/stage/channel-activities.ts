@@ -1,0 +1,73 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
+import type { ChannelCommit, ChannelWait, Committed, MoreEntries } from '../../pipelines/run/index.js';
+import type { StepStreams } from '../streams/index.js';
+import { type StreamsOf, streamsOf } from './held-entries.js';
+import { HeldSlot, type SharedSlots } from './held-slot.js';
+
+/** Cancellation arrives with the answer to a heartbeat. */
+const HEARTBEAT_INTERVAL_MS = 500;
+
+/** How long a commit keeps its slot while the readers of the channel lag, in milliseconds: one of them may need it. */
+const KEEPS_SLOT_MS = 1_000;
+
+/** Attempts at a store that is away, each of two seconds: a failover takes less. */
+const MOST_ATTEMPTS = 6;
+
+/**
+ * The activities by which the workflow of a run reads and writes channels. Both can be repeated: nothing is taken from a channel, and what is
+ * committed already is compared.
+ */
+export function createChannelActivities(runner: StreamsOf, slots?: SharedSlots) {
+  return {
+    /** Holds no slot: what it waits for may need the last one. */
+    wait: ({ waitFor }: ChannelWait): Promise<MoreEntries> =>
+      attempted(runner, slots, (streams, slot) => {
+        slot?.leave();
+        return streams.wait(waitFor);
+      }),
+    commit: ({ values }: { readonly values: readonly Json[] }, { commit }: ChannelCommit): Promise<Committed> =>
+      attempted(runner, slots, async (streams, slot) => {
+        const leaving = setTimeout(() => slot?.leave(), KEEPS_SLOT_MS);
+        try {
+          return await streams.commit(commit, values);
+        } finally {
+          clearTimeout(leaving);
+        }
+      }),
+  };
+}
+
+/** Runs one attempt: it beats, ends with its cancellation, and fails as Temporal is to go on. */
+async function attempted<T>(
+  runner: StreamsOf,
+  slots: SharedSlots | undefined,
+  work: (streams: StepStreams, slot: HeldSlot | undefined) => Promise<T>,
+): Promise<T> {
+  const context = Context.current();
+  const { info, cancellationSignal } = context;
+  const beating = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
+  const slot = slots && new HeldSlot(slots);
+  const run = info.workflowExecution?.workflowId ?? info.activityId;
+  try {
+    return await work(streamsOf(runner, run, cancellationSignal), slot);
+  } catch (error) {
+    // Also if the worker stops: Temporal then begins another attempt.
+    if (cancellationSignal.aborted) throw new CancelledFailure('the step was cancelled');
+    throw asFailure(error, info.attempt);
+  } finally {
+    clearInterval(beating);
+    slot?.end();
+  }
+}
+
+/** A writer that another attempt has fenced off, and a store that is away, are tried again. */
+function asFailure(error: unknown, attempt: number): ApplicationFailure {
+  const known =
+    error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
+  const { code, message, details } = known;
+  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && attempt < MOST_ATTEMPTS);
+  return ApplicationFailure.create({ type: code, message, details: [details], nonRetryable: !again });
+}
