@@ -13,7 +13,7 @@ const HEARTBEAT_INTERVAL_MS = 500;
 /** How long a commit keeps its slot while the readers of the channel lag, in milliseconds: one of them may need it. */
 const KEEPS_SLOT_MS = 1_000;
 
-/** Attempts at a store that is away, each of two seconds: a failover takes less. */
+/** Attempts at committing to a store that is away, each of two seconds: a failover takes less. */
 const MOST_ATTEMPTS = 6;
 
 /**
@@ -24,12 +24,12 @@ export function createChannelActivities(runner: StreamsOf, slots?: SharedSlots) 
   return {
     /** Holds no slot: what it waits for may need the last one. */
     wait: ({ waitFor }: ChannelWait): Promise<MoreEntries> =>
-      attempted(runner, slots, (streams, slot) => {
+      attempted(runner, slots, 1, (streams, slot) => {
         slot?.leave();
         return streams.wait(waitFor);
       }),
     commit: ({ values }: { readonly values: readonly Json[] }, { commit }: ChannelCommit): Promise<Committed> =>
-      attempted(runner, slots, async (streams, slot) => {
+      attempted(runner, slots, MOST_ATTEMPTS, async (streams, slot) => {
         const leaving = setTimeout(() => slot?.leave(), KEEPS_SLOT_MS);
         try {
           return await streams.commit(commit, values);
@@ -40,10 +40,14 @@ export function createChannelActivities(runner: StreamsOf, slots?: SharedSlots) 
   };
 }
 
-/** Runs one attempt: it beats, ends with its cancellation, and fails as Temporal is to go on. */
+/**
+ * Runs one attempt: it beats, ends with its cancellation, and fails as Temporal is to go on.
+ * @param most attempts at a stream that is lost
+ */
 async function attempted<T>(
   runner: StreamsOf,
   slots: SharedSlots | undefined,
+  most: number,
   work: (streams: StepStreams, slot: HeldSlot | undefined) => Promise<T>,
 ): Promise<T> {
   const context = Context.current();
@@ -56,7 +60,7 @@ async function attempted<T>(
   } catch (error) {
     // Also if the worker stops: Temporal then begins another attempt.
     if (cancellationSignal.aborted) throw new CancelledFailure('the step was cancelled');
-    throw asFailure(error, info.attempt);
+    throw asFailure(error, info.attempt < most);
   } finally {
     clearInterval(beating);
     slot?.end();
@@ -64,10 +68,10 @@ async function attempted<T>(
 }
 
 /** A writer that another attempt has fenced off, and a store that is away, are tried again. */
-function asFailure(error: unknown, attempt: number): ApplicationFailure {
+function asFailure(error: unknown, lostAgain: boolean): ApplicationFailure {
   const known =
     error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
   const { code, message, details } = known;
-  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && attempt < MOST_ATTEMPTS);
+  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && lostAgain);
   return ApplicationFailure.create({ type: code, message, details: [details], nonRetryable: !again });
 }

@@ -1,7 +1,7 @@
+export { ChannelPieces, ChannelValues } from './channel-pieces.js';
 export {
   HANDED_BACK,
   interrupts,
-  type Piece,
   type PieceReader,
   type Pieces,
   type PieceWriter,
