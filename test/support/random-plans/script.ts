@@ -93,7 +93,23 @@ export class ScriptedRunner {
     return this.#runs.get(run) ?? new Map();
   }
 
+  /**
+   * A call that reads a stream and is cut off begins anew: what makes the stream has stopped for a new history, and the call is made again in that
+   * one, by its script from the beginning.
+   */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
+    const { signal, run } = attempt;
+    if (!call.reads) return await this.#carriedOut(input, call, attempt);
+    const forget = () => this.#runs.get(run)?.delete(callName(call.path ?? call.stage, call.model));
+    signal.addEventListener('abort', forget, { once: true });
+    try {
+      return await this.#carriedOut(input, call, attempt);
+    } finally {
+      signal.removeEventListener('abort', forget);
+    }
+  }
+
+  async #carriedOut(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const channels = this.#channels;
     const done = { endpoint: 'script', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 } as const;
     const { yields, takes } = call.with as Script;

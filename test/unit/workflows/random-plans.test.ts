@@ -6,10 +6,12 @@ import { StageError } from '../../../pipelines/run/stage-error.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
+import { changed } from '../../support/changed-host.js';
 import { contextOfRun, differences, type Seen } from '../../support/random-plans/check.js';
 import { hasStreams, type RandomRun, randomPlans, streamingPlans } from '../../support/random-plans/plan-of.js';
 import { ScriptedRunner } from '../../support/random-plans/script.js';
 import { evaluate } from '../../support/reference-evaluator.js';
+import { referring } from '../../support/referring-host.js';
 
 /** Plans a property is tried with: a thousand as they are, fewer of each other way to run them. Each takes some 10 ms. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 1_000);
@@ -73,35 +75,29 @@ const NOTHING: StageOutcome = {
 
 const inProcess = (runner: ScriptedRunner): RunHost => new InProcessHost({ runner, run: 'r' });
 
-/** The host with some of its methods replaced, in races too. */
-const changed = (host: RunHost, change: (inner: RunHost) => Partial<RunHost>): RunHost => ({
-  runStage: (...args) => host.runStage(...args),
-  runChild: (...args) => host.runChild(...args),
-  now: () => host.now(),
-  wait: (...args) => host.wait(...args),
-  nonce: () => host.nonce(),
-  decision: (...args) => host.decision(...args),
-  close: (nonce) => host.close(nonce),
-  ...(host.streams && { streams: true }),
-  race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(changed(inner, change)))),
-  full: () => host.full(),
-  report: (stages) => host.report(stages),
-  ...change(host),
-});
-
 const inSegments = (runner: ScriptedRunner): RunHost =>
   changed(inProcess(runner), (inner) => ({
     runSegment: async (segment) => copy(await interpretSegment(copy(segment), inner)),
   }));
 
+/** As a workflow has it: the interpreter gets places of entries, and the calls read their values. */
+const withPlaces =
+  (segments: boolean) =>
+  (runner: ScriptedRunner): RunHost =>
+    referring(inProcess(runner), { runner, run: 'r', segments });
+
 /** Runs over several histories: each looks a few times whether it is full. */
-function inHistories(random: RandomRun, runner?: ScriptedRunner): Promise<Seen> {
+function inHistories(
+  random: RandomRun,
+  runner?: ScriptedRunner,
+  host: (runner: ScriptedRunner) => RunHost = inProcess,
+): Promise<Seen> {
   let histories = 1;
   return runOn(
     (own) => {
       // Enough looks for the loops around one another to start; more each time, so that the run goes on.
       let checks = 4 * histories;
-      return changed(inProcess(own), () => ({ full: () => checks-- <= 0 }));
+      return changed(host(own), () => ({ full: () => checks-- <= 0 }));
     },
     random,
     () => {
@@ -152,5 +148,8 @@ describe('a random plan whose stages stream means what the reference says, which
     ['in one process', (random) => runOn(inProcess, random, undefined, streaming())],
     ['with its inline steps in segments', (random) => runOn(inSegments, random, undefined, streaming())],
     ['over several histories', (random) => inHistories(random, streaming())],
+    ['by places of entries', (random) => runOn(withPlaces(false), random, undefined, streaming())],
+    ['by places of entries, with segments', (random) => runOn(withPlaces(true), random, undefined, streaming())],
+    ['by places of entries, over several histories', (random) => inHistories(random, streaming(), withPlaces(false))],
   ])('%s', (_, seen) => holds(STREAMED_RUNS, seen, false, streamingPlans), LIMIT_MS);
 });
