@@ -7,6 +7,7 @@ import {
   type ChannelName,
   ChannelWriter,
   keepChannel,
+  readAhead,
   readChannel,
   readStream,
 } from '../../stores/channels/index.js';
@@ -339,6 +340,28 @@ export function channelContract(called: string, storeOf: () => ChannelStore): vo
         await restarted(writer);
         await expect(read.end).rejects.toMatchObject({ code: 'STREAM_LOST' });
       });
+    });
+
+    it('says what is there behind a position without waiting, and whether it is all', async () => {
+      const log = storeOf().log(1_000);
+      const name = named();
+      const writer = await open(log, name);
+      writer.add('one', 'two', 'three');
+      await writer.settled();
+      const first = await readChannel(log, name, { signal: signal() }).next();
+      const after = { number: 1, hash: first.done ? '' : first.value.hash };
+      const found = await readAhead(log, name, after, 1);
+      expect(found).toMatchObject({ entries: [{ number: 1, value: 'two' }] });
+      expect(found).not.toHaveProperty('end');
+      await writer.end({ as: 'cut' });
+      expect(await readAhead(log, name, after, 1)).not.toHaveProperty('end');
+      expect(await readAhead(log, name, after, 9)).toMatchObject({
+        entries: [{ value: 'two' }, { value: 'three', hash: writer.hash }],
+        end: { as: 'cut' },
+      });
+      expect(await readAhead(log, { ...name, path: 'another' }, after, 9)).toEqual({ entries: [] });
+      const other = { number: 1, hash: '0'.repeat(32) };
+      await expect(readAhead(log, name, other, 9)).rejects.toMatchObject({ code: 'STREAM_LOST' });
     });
 
     it('holds a writer back while readers lag, and drops what all of them have passed', async () => {

@@ -61,22 +61,24 @@ function relayed(
     },
   );
   return pipeline('relayed', { input: z.object({}) }, ({ stage, each }) => {
-    const said = stage('said', words_, {}, INLINE);
+    const own = { execution } as const;
+    const said = stage('said', words_, {}, own);
     const made = each(
       'made',
       said.entries,
       (word) => stage('make', make, { text: word }, { execution, retry: { attempts: 1 } }).text,
       { concurrency, onFailure: onFailure as 'null' },
     );
-    return { whole: stage('join', join, { parts: made.entries }, INLINE).text, list: made };
+    return { whole: stage('join', join, { parts: made.entries }, own).text, list: made };
   });
 }
 
 describe('an each over a stream', () => {
-  it('makes something of an entry, and passes it on, before the next one is there', async () => {
+  it.each(['inline', 'queued'] as const)('of %s stages makes something of an entry, and passes it on, before the next one is there', async (execution) => {
     const seen: string[] = [];
     let read = gate();
     const of = relayed(['one', 'two', 'three'], {
+      execution,
       async before(i) {
         if (i === 0) return;
         await read.opened;
@@ -230,26 +232,40 @@ describe('an each over a stream', () => {
     expect(explainedOf('inline')).toContain('stream       text from made.entries, while it is made');
   });
 
-  it('takes the whole list where something of it is queued', () => {
+  it('streams where all of it is queued, its body at least in part', () => {
+    const { plan } = spoken('queued', { execution: 'queued' });
+    expect(plan.stages).toMatchObject([
+      { id: 'answer', streamed: ['sentences'] },
+      { id: 'made', streams: { over: { from: 'answer', of: 'sentences' } }, streamed: ['entries'] },
+      { id: 'speak', streams: { text: { from: 'made', of: 'entries' } } },
+    ]);
+    expect(explainedOf('queued', { execution: 'queued' })).toContain('stream       text from made.entries, while it is made');
+  });
+
+  it('takes the whole list where its body is queued and what it reads is inline', () => {
     const { plan } = spoken('queued');
     for (const step of plan.stages.slice(0, 2)) expect(step).not.toHaveProperty('streamed');
-    expect(explainedOf('queued')).toContain('when it has ended: an each streams only if all that it runs is inline');
+    expect(explainedOf('queued')).toContain(
+      'when it has ended: one of the two stages is inline, the other queued',
+    );
   });
 });
 
 const shorter = code('shorter', { input: text, output: text }, ({ text: given }) => ({ text: given }));
 
-function spoken(execution: 'inline' | 'queued') {
+type Execution = { readonly execution: 'inline' | 'queued' };
+
+function spoken(execution: 'inline' | 'queued', around: Execution = INLINE) {
   return pipeline('spoken', { input: z.object({ question: z.string() }) }, ({ input, stage, each }) => {
-    const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, INLINE);
+    const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, around);
     const made = each(
       'made',
       answer.sentences,
       (sentence) => stage('shorten', shorter, { text: sentence }, { execution }).text,
     );
-    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: made.entries }, INLINE).audio };
+    return { speech: stage('speak', synthesize({ model: 'tts' }), { text: made.entries }, around).audio };
   });
 }
 
-const explainedOf = (execution: 'inline' | 'queued') =>
-  explanationText(explain(spoken(execution), { groupsOf, isInline }, () => undefined));
+const explainedOf = (execution: 'inline' | 'queued', around: Execution = INLINE) =>
+  explanationText(explain(spoken(execution, around), { groupsOf, isInline }, () => undefined));

@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  chat,
+  code,
+  codeStream,
+  eq,
+  type Pipeline,
+  pipeline,
+  streamOf,
+  synthesize,
+  text as textOf,
+} from '../../../pipelines/index.js';
+import { computesWith, type EachPlan } from '../../../pipelines/plan/index.js';
+import type { RunContext, RunResult } from '../../../pipelines/run/index.js';
+import { MemoryChannelLog } from '../../../stores/channels/index.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import { interpret, type RunHost } from '../../../workflows/interpreter/index.js';
+import { changed } from '../../support/changed-host.js';
+import { contextOf } from '../../support/in-process.js';
+import { nothingWritten, referring } from '../../support/referring-host.js';
+import { functionRunner } from '../../support/run-functions.js';
+
+/* An `each` whose items a workflow runs: it has the places of entries, and the calls read the values. */
+
+const one = z.object({ text: z.string() });
+const WORDS = ['apple', 'pear', 'plum', 'fig', 'quince'];
+
+const wordsOf = (words: readonly string[], before: (i: number) => Promise<void> | void = () => undefined) =>
+  codeStream('words', { input: z.object({}), entry: z.string() }, async function* () {
+    for (const [i, word] of words.entries()) {
+      await before(i);
+      yield word;
+    }
+  });
+const join = code(
+  'join',
+  { input: z.object({ parts: streamOf(z.string().nullable()) }), output: one },
+  async ({ parts }) => {
+    const all: (string | null)[] = [];
+    for await (const part of parts) all.push(part);
+    return { text: all.join(' ') };
+  },
+);
+
+interface Given {
+  readonly words?: readonly string[];
+  readonly before?: (i: number) => Promise<void> | void;
+  readonly body?: (value: string) => Promise<string> | string;
+  readonly concurrency?: number;
+  readonly onFailure?: 'fail' | 'null' | 'drop';
+}
+
+const relayed = ({ words = WORDS, before, body = (value) => value.toUpperCase(), ...given }: Given = {}) => {
+  const { concurrency = 2, onFailure = 'fail' } = given;
+  const loud = code('loud', { input: one, output: one }, async ({ text }) => ({ text: await body(text) }));
+  return pipeline('relayed', { input: z.object({}) }, ({ stage, each }) => {
+    const said = stage('said', wordsOf(words, before), {});
+    const made = each(
+      'made',
+      said.entries,
+      (word) => stage('loud', loud, { text: textOf`say ${word}` }, { retry: { attempts: 1 } }).text,
+      { concurrency, onFailure: onFailure as 'null' },
+    );
+    return { whole: stage('join', join, { parts: made.entries }).text, list: made };
+  });
+};
+
+const loudOf = (words: readonly string[]) => words.map((word) => `SAY ${word.toUpperCase()}`);
+
+function hostOf(of: unknown, channels = new MemoryChannelLog(), written = nothingWritten()) {
+  const runner = functionRunner((of as Pipeline).code, channels);
+  return referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r', written });
+}
+
+const run = (of: unknown, host: RunHost) => interpret({}, contextOf(of as Pipeline), host);
+
+describe('an each that a workflow runs over a stream', () => {
+  it('has the places of entries only, and the calls have the values', async () => {
+    const written = nothingWritten();
+    const of = relayed();
+    const { output } = (await run(of, hostOf(of, undefined, written))) as RunResult;
+    expect(output).toEqual({ whole: loudOf(WORDS).join(' '), list: loudOf(WORDS) });
+    const made = written.calls.filter(({ call }) => call.stage === 'loud');
+    expect(made.map(({ call }) => call.held?.entries['made/item']?.number)).toEqual([0, 1, 2, 3, 4]);
+    const history = JSON.stringify([written.waits, made]);
+    for (const word of WORDS) expect(history).not.toContain(word);
+  });
+
+  it('begins an item before the next entry is there', async () => {
+    const made: string[] = [];
+    let go: () => void = () => undefined;
+    const of = relayed({
+      async before(i) {
+        if (i === 0) return;
+        await new Promise<void>((resolve) => {
+          if (made.length >= i) resolve();
+          else go = resolve;
+        });
+      },
+      body(value) {
+        made.push(value);
+        go();
+        return value;
+      },
+    });
+    const { output } = (await run(of, hostOf(of))) as RunResult;
+    expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
+  });
+
+  it.each([
+    ['drop', ['a', 'c']],
+    ['null', ['a', null, 'c']],
+  ] as const)('leaves out what fails, or has null in its place: %s', async (onFailure, list) => {
+    const body = (value: string) => {
+      if (value === 'say b') throw Object.assign(new Error('no'), { code: 'BACKEND_REJECTED' });
+      return value.slice(4);
+    };
+    const of = relayed({ words: ['a', 'b', 'c'], onFailure, body });
+    expect(((await run(of, hostOf(of))) as RunResult).output.list).toEqual(list);
+  });
+
+  it('takes the collected list for entries that the store has lost, and makes nothing again of items that have ended', async () => {
+    const channels = new MemoryChannelLog();
+    const made: string[] = [];
+    const of = relayed({
+      concurrency: 1,
+      async body(value) {
+        made.push(value);
+        // The producer has ended by then: nobody stores the entries again.
+        if (made.length === 2) {
+          const read = channels.read.bind(channels);
+          channels.read = async (of_, from, most) => {
+            const held = await read(of_, from, most);
+            return of_.path === 'said' && held ? { ...held, from: from + 1, entries: [] } : held;
+          };
+        }
+        return value;
+      },
+    });
+    const { output } = (await run(of, hostOf(of, channels))) as RunResult;
+    expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
+    expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+  });
+
+  it('commits what is ready together, and again from where the store has lost it', async () => {
+    const channels = new MemoryChannelLog();
+    const written = nothingWritten();
+    let lost = false;
+    const of = relayed({
+      concurrency: 1,
+      async body(value) {
+        if (value === 'say plum' && !lost) {
+          lost = true;
+          await channels.lose({ run: 'r', path: 'made', of: 'entries' }, 1);
+        }
+        return value;
+      },
+    });
+    const { output } = (await run(of, hostOf(of, channels, written))) as RunResult;
+    expect(output.whole).toBe(WORDS.map((word) => `say ${word}`).join(' '));
+    expect(lost).toBe(true);
+    expect(written.commits.some(({ from, count }) => count < from)).toBe(true);
+  });
+
+  it('goes on in a new history behind what has ended, and so does what reads its values', async () => {
+    const channels = new MemoryChannelLog();
+    const made: string[] = [];
+    const of = relayed({
+      concurrency: 1,
+      body(value) {
+        made.push(value);
+        return value;
+      },
+    });
+    const context = contextOf(of as unknown as Pipeline);
+    let carried: RunContext['carried'];
+    let histories = 0;
+    for (;;) {
+      histories += 1;
+      let checks = 3 * histories;
+      const host = changed(hostOf(of, channels), () => ({ full: () => checks-- <= 0 }));
+      const result = await interpret({}, { ...context, ...(carried && { carried }) }, host);
+      if (!('carried' in result)) {
+        expect(result.output.whole).toBe(WORDS.map((word) => `say ${word}`).join(' '));
+        expect(result.stages.map(({ stage, status, count }) => [stage, status, count])).toEqual([
+          ['said', 'done', undefined],
+          ['loud', 'done', { done: WORDS.length, started: WORDS.length }],
+          ['join', 'done', undefined],
+        ]);
+        break;
+      }
+      carried = JSON.parse(JSON.stringify({ ...result.carried, decided: {} })) as NonNullable<typeof carried>;
+    }
+    expect(histories).toBeGreaterThan(1);
+    expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+  });
+
+});
+
+describe('the interpreter needs the value of an item', () => {
+  const loud = code('loud', { input: one, output: one }, ({ text }) => ({ text }));
+  const passesOn = pipeline('passes-on', { input: z.object({}) }, ({ stage, each }) => ({
+    made: each('made', stage('said', wordsOf(WORDS), {}).entries, (word) => ({
+      word,
+      text: stage('loud', loud, { text: word }).text,
+    })),
+  }));
+  const asks = pipeline('asks', { input: z.object({}) }, ({ stage, each, when }) => ({
+    made: each('made', stage('said', wordsOf(WORDS), {}).entries, (word) =>
+      when('some', eq(word, 'fig'), () => stage('loud', loud, { text: 'x' }).text),
+    ),
+  }));
+  const speaks = pipeline('speaks', { input: z.object({ q: z.string() }) }, ({ input, stage, each }) => {
+    const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.q });
+    return {
+      made: each('made', answer.sentences, (sentence) => stage('speak', synthesize({ model: 'tts' }), { text: sentence }).audio),
+    };
+  });
+  const bodyOf = (of: unknown) =>
+    ((of as Pipeline).plan.stages.find(({ id }) => id === 'made') as EachPlan).body;
+
+  it.each([
+    ['a function that makes something of it', relayed(), false],
+    ['a voice that speaks it', speaks, false],
+    ['an output that passes it on', passesOn, true],
+    ['a condition', asks, true],
+  ] as const)('or not: %s', (_, of, needed) => {
+    expect(computesWith(bodyOf(of), 'made/item')).toBe(needed);
+  });
+
+  it('and then the history has it', async () => {
+    const written = nothingWritten();
+    const { output } = (await run(passesOn, hostOf(passesOn, undefined, written))) as RunResult;
+    expect(output.made).toEqual(WORDS.map((word) => ({ word, text: word })));
+    expect(written.waits.flatMap(({ entries }) => entries.map(({ value }) => value))).toEqual(WORDS);
+    expect(written.calls.every(({ call }) => call.held === undefined)).toBe(true);
+  });
+});
