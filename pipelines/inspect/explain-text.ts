@@ -8,7 +8,8 @@ import { spell } from './spell.js';
  * @param all also the values of policies that are defaults
  */
 export function explanationText(explained: Explained, { all = false }: { readonly all?: boolean } = {}): string {
-  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, segments, output } = explained;
+  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, overStreams, segments, output } =
+    explained;
   const head = [
     `pipeline ${pipeline}, version ${version}, plan format ${planVersion}`,
     `  deadline     ${spell(deadlineMs)}${reservedMs > 0 ? `, of which the stages in sequence reserve ${spell(reservedMs)}` : ''}`,
@@ -16,6 +17,9 @@ export function explanationText(explained: Explained, { all = false }: { readonl
     ...children.map(
       ({ id, pipeline, deadlineMs }) =>
         `  child run    ${id}: pipeline ${pipeline}, deadline ${spell(deadlineMs)}, explained on its own`,
+    ),
+    ...overStreams.map(
+      (each) => `  each         ${each.id}: items from ${each.edge.from}.${each.edge.of}, ${overStreamText(each)}`,
     ),
     ...segments.map(
       (stages, i) => `  segment ${i + 1}    ${stages.join(', ')}: together in the worker, with a journal`,
@@ -29,6 +33,12 @@ export function explanationText(explained: Explained, { all = false }: { readonl
   return [head, ...explained.stages.map((stage) => stageText(stage, all)), foot]
     .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+function overStreamText({ collected, runs, values }: Explained['overStreams'][number]): string {
+  if (collected !== undefined) return `when it has ended: ${collected}`;
+  if (runs === 'worker') return 'while it is made, in the worker';
+  return `while it is made, by the workflow: its history has ${values ? 'the entries, which its body computes with' : 'their places'}`;
 }
 
 /** Values that are neither a default nor the consequence of one. */

@@ -2,7 +2,17 @@ import type { PolicyOptions } from '../definition/policy.js';
 import { DEFAULT_POLICY } from '../definition/policy.js';
 import type { StageOptions } from '../definition/stage-options.js';
 import type { Json, JsonObject } from '../json.js';
-import { type Alternative, agentOf, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
+import {
+  type Alternative,
+  agentOf,
+  computesWith,
+  type EachPlan,
+  type Graph,
+  isStage,
+  type Plan,
+  type StagePlan,
+  type Step,
+} from '../plan/index.js';
 import { reservedAfter, reserveOf } from '../plan/reserve.js';
 import { type StreamedField, streamedFields } from '../plan/streams.js';
 import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
@@ -74,6 +84,15 @@ export interface Explained {
   readonly stages: readonly ExplainedStage[];
   /** Child runs, each with a plan that is explained under its own name. */
   readonly children: readonly { readonly id: string; readonly pipeline: string; readonly deadlineMs: number }[];
+  /**
+   * Each `each` over a stream: its edge, and why it takes the collected list, if it does. `runs`: `worker`, which has the entries; or `workflow`, whose
+   * history has their places, or with `values` the entries, because a condition, a loop or an output of its body reads them.
+   */
+  readonly overStreams: readonly (StreamedField & {
+    readonly id: string;
+    readonly runs: 'worker' | 'workflow';
+    readonly values?: true;
+  })[];
   /** The stages of each inline segment. */
   readonly segments: readonly (readonly string[])[];
   readonly output: Readonly<Record<string, readonly string[]>>;
@@ -86,6 +105,7 @@ export function explain({ plan, authored, kinds }: Inspected, segments: Segments
   const stages: ExplainedStage[] = [];
   const inSegments: string[][] = [];
   const children: Explained['children'][number][] = [];
+  const overStreams: Explained['overStreams'][number][] = [];
   const reserved = reservedAfter(plan);
   const walk = (graph: Graph, within: readonly string[], around: number | undefined) => {
     for (const group of segments.groupsOf(graph)) {
@@ -102,6 +122,7 @@ export function explain({ plan, authored, kinds }: Inspected, segments: Segments
             ),
           );
         }
+        if (!isStage(step) && step.kind === 'each') overStreams.push(...overStreamsOf(step, graph, segments));
         if (!isStage(step) && step.kind === 'pipeline' && step.run === 'child') {
           children.push({ id: step.id, pipeline: step.plan.name, deadlineMs: step.plan.deadlineMs });
         }
@@ -119,6 +140,7 @@ export function explain({ plan, authored, kinds }: Inspected, segments: Segments
     worstCalls: stages.reduce((sum, { worst }) => sum + worst.calls, 0),
     stages,
     children,
+    overStreams,
     segments: inSegments,
     output: Object.fromEntries(
       Object.entries(plan.output as object).map(([field, binding]) => [field, pathsOf(binding as Json)]),
@@ -154,6 +176,12 @@ function stageOf(
     ...(segment !== undefined && { segment }),
     worst: worstOf(stage, plan, leavesMs),
   };
+}
+
+function overStreamsOf(step: EachPlan, { stages }: Graph, { isInline }: Segments): Explained['overStreams'] {
+  const runs = isInline(step) ? 'worker' : 'workflow';
+  const values = runs === 'workflow' && computesWith(step.body, `${step.id}/item`);
+  return streamedFields(step, stages).map((field) => ({ ...field, id: step.id, runs, ...(values && { values }) }));
 }
 
 function withStreams(stage: StagePlan, { stages }: Graph, explained: ExplainedStage): ExplainedStage {

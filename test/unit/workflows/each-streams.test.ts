@@ -230,6 +230,9 @@ describe('an each over a stream', () => {
       { id: 'speak', streams: { text: { from: 'made', of: 'entries' } } },
     ]);
     expect(explainedOf('inline')).toContain('stream       text from made.entries, while it is made');
+    expect(explainedOf('inline')).toContain(
+      'each         made: items from answer.sentences, while it is made, in the worker',
+    );
   });
 
   it('streams where all of it is queued, its body at least in part', () => {
@@ -239,6 +242,9 @@ describe('an each over a stream', () => {
       { id: 'made', streams: { over: { from: 'answer', of: 'sentences' } }, streamed: ['entries'] },
       { id: 'speak', streams: { text: { from: 'made', of: 'entries' } } },
     ]);
+    expect(explainedOf('queued', { execution: 'queued' })).toContain(
+      'each         made: items from answer.sentences, while it is made, by the workflow: its history has their places',
+    );
     expect(explainedOf('queued', { execution: 'queued' })).toContain('stream       text from made.entries, while it is made');
   });
 
