@@ -92,6 +92,7 @@ const FEATURES = {
   cancelled: [fixtures.gated, () => ({ log: log() }), (run) => run.cancel()],
   'cached-answer': [fixtures.askCached, () => ({ question: 'What is the capital of France?' })],
   when: [fixtures.branching, () => ({ n: 3 })],
+  'each-on-queues': [fixtures.relayEachQueued, () => ({ log: log(), n: 4, ms: 20 })],
   each: [fixtures.overItems, () => ({ items: [1, 2, 3] })],
   repeat: [fixtures.untilThree, () => ({ n: 0 })],
   race: [fixtures.racedQueued, () => ({ n: 1 })],

@@ -124,7 +124,8 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'lastingRun'
   | 'relayQueued'
   | 'relayInline'
-  | 'relayEach',
+  | 'relayEach'
+  | 'relayEachQueued',
   Pipeline
 >;
 

@@ -4,6 +4,7 @@ import { lacking, lackOf } from '../../../../activities/stage/lack.js';
 import { kindOf } from '../../../../activities/stage/serve-stage.js';
 import { isAway } from '../../../../pipelines/errors.js';
 import { nextAttempt, UNTRIED } from '../../../../pipelines/retry.js';
+import { ENTRY_KIND } from '../../../../pipelines/run/index.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 import { keywords } from '../../../support/acme/keywords.js';
 import { taggedInline } from '../../../support/acme/pipelines.js';
@@ -20,6 +21,10 @@ describe('what a worker lacks', () => {
     expect(lackOf({ code, kinds }, call)).toBeUndefined();
     for (const kind of ['chat', 'mcp', 'result']) expect(lackOf({ code }, { kind, model: 'm' })).toBeUndefined();
     expect(lackOf({ code, kinds }, { kind: 'draw', model: 'm' })).toMatchObject({ code: 'KIND_NOT_FOUND' });
+  });
+
+  it('is how entries of channels are read, to a release that does not know them', () => {
+    expect(lackOf({ code, kinds }, { kind: ENTRY_KIND, model: 'total' })?.code).toBe('KIND_NOT_FOUND');
   });
 
   it('is a version of a function', () => {
