@@ -26,7 +26,7 @@ import { entryValue } from './code-streams.js';
 const MOST_BYTES = 256_000;
 
 /** An entry with its value, as the interpreter of this process takes it. */
-export interface ReadPiece {
+interface ReadPiece {
   readonly value: Json;
   readonly digest: string;
 }

@@ -106,7 +106,7 @@ export async function* readChannel(
 }
 
 /** What can be read behind a position without waiting. */
-export interface Ahead {
+interface Ahead {
   readonly entries: readonly ReadEntry[];
   /** Set if the entries are the last ones. */
   readonly end?: ChannelEnd;

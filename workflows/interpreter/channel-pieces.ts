@@ -21,7 +21,7 @@ const MOST_BATCH_BYTES = 256_000;
 const MOST_LOSSES = 5;
 
 /** Calls that wait for entries of one channel. */
-export interface EntryWaits {
+interface EntryWaits {
   /** Undefined after `cancel`. */
   next(what: ChannelWait['waitFor']): Promise<MoreEntries | undefined>;
   cancel(): void;
@@ -82,7 +82,7 @@ export class ChannelPieces implements PieceReader {
 }
 
 /** Commits values, of the step at a path. Rejects with a `StageError`. */
-export type CommitValues = (what: ChannelCommit['commit'], values: readonly Json[]) => Promise<Committed>;
+type CommitValues = (what: ChannelCommit['commit'], values: readonly Json[]) => Promise<Committed>;
 
 /** Passes values on in order, and again from where the store has lost them: the interpreter has all. */
 export class ChannelValues implements PieceWriter {

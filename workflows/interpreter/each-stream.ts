@@ -19,7 +19,7 @@ export const eachEntry = (run: Run, step: EachPlan, scope: Scope, at: At): Promi
  */
 async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Promise<Json | Stopped> {
   // What is read as a stream, or was, are the items, and nothing inside them.
-  const { reads, lost: _, sources, ...at } = outer;
+  const { reads, lost, sources, ...at } = outer;
   const path = `${at.prefix}${step.id}`;
   const { pieces } = at.host;
   const { over: channel } = channelsOf(step, path);
@@ -68,7 +68,7 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
       const one = await take();
       if (one === undefined) return;
       const { i, piece } = one;
-      const known = endOf(step, at, i, piece);
+      const known = endOf(step, at, i, piece, lost);
       const end = known ?? (await item(run, step, scope, at, i, piece));
       ended[i] = end;
       if (end === undefined) return;
@@ -88,8 +88,9 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
       }
       throw error;
     });
-    if (!whole || ended.some((end) => end === undefined)) return STOPPED;
-    if (out) await out.end();
+    const stopped = !whole || ended.some((end) => end === undefined);
+    if (out) await (stopped ? out.settled() : out.end());
+    if (stopped) return STOPPED;
     return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
   } catch (error) {
     throw error instanceof StageError && run.deadline.isOver(error) ? run.deadline.exceeded(step.id) : error;

@@ -12,9 +12,11 @@ import { graphValue, isFailure, stops } from './value.js';
 export type Ended = ({ readonly ok: Json } | { readonly failed: true }) & { readonly of?: string };
 
 /** Runs the graph for each item, `concurrency` items at a time; returns the values in the items' order. */
-export async function each(run: Run, step: EachPlan, scope: Scope, at: At): Promise<Json | Stopped> {
-  const pieces = piecesOf(step, scope, at);
-  const ended: (Ended | undefined)[] = pieces.map((piece, i) => endOf(step, at, i, piece));
+export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): Promise<Json | Stopped> {
+  // How the list was read says nothing of what runs for its items.
+  const { lost, sources: _, ...at } = outer;
+  const pieces = piecesOf(step, scope, outer);
+  const ended: (Ended | undefined)[] = pieces.map((piece, i) => endOf(step, at, i, piece, lost));
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let i = next++; i < pieces.length; i = next++) {
@@ -41,9 +43,13 @@ export function valuesOf({ onFailure }: EachPlan, end: Ended): readonly Json[] {
   return onFailure === 'drop' ? [] : [null];
 }
 
-/** The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's. */
-export function endOf({ id }: EachPlan, at: At, i: number, piece: Piece): Ended | undefined {
+/**
+ * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's.
+ * @param lost the stream was: what has ended in an item that has not may be of another piece
+ */
+export function endOf({ id }: EachPlan, at: At, i: number, piece: Piece, lost = false): Ended | undefined {
   const end = at.memo.below(`${id}[${i}]`).value as Ended | undefined;
+  if (end === undefined && lost) at.memo.drop(`${id}[${i}]`);
   if (end?.of === undefined) return end;
   const digest = piece.digest ?? digestOf(piece.value ?? null);
   if (end.of === digest) return end;
@@ -61,7 +67,8 @@ export async function item(
 ): Promise<Ended | undefined> {
   const { id, onFailure, body } = step;
   const memo = at.memo.below(`${id}[${i}]`);
-  const own = { ...(value !== undefined && { [`${id}/item`]: value }), [`${id}/index`]: i };
+  const own: Record<string, Json> = { [`${id}/index`]: i };
+  if (value !== undefined) own[`${id}/item`] = value;
   const entries = entry && new Map<string, EntryRef>([...(at.entries ?? []), [`${id}/item`, entry]]);
   const inner: At = { ...at, prefix: `${at.prefix}${id}[${i}]/`, memo, ...(entries && { entries }) };
   const graph = (host: RunHost) => graphValue(run, body, scope, own, { ...inner, host });
@@ -77,6 +84,6 @@ export async function item(
     if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0 || (entry && isLost(error))) throw error;
     ended = { failed: true, ...of };
   }
-  memo.end(ended as Json);
+  memo.end(ended as unknown as Json);
   return ended;
 }

@@ -35,6 +35,11 @@ export class OrderedPieces {
     return this.#turn;
   }
 
+  /** Resolves when all that could be passed on so far is. */
+  settled(): Promise<void> {
+    return this.#turn;
+  }
+
   async end(): Promise<void> {
     await this.#turn;
     if (!this.#writer) {
