@@ -5,7 +5,6 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { digestOf } from './digest.js';
 import type { Piece, RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { isLost } from './streams.js';
 import { graphValue, isFailure, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
@@ -80,8 +79,7 @@ export async function item(
     if (result === STOPPED) return undefined;
     ended = { ok: result, ...of };
   } catch (error) {
-    // Of an entry that the store has lost no item has failed.
-    if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0 || (entry && isLost(error))) throw error;
+    if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0) throw error;
     ended = { failed: true, ...of };
   }
   memo.end(ended as unknown as Json);

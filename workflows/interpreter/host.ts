@@ -159,15 +159,21 @@ export interface Shown {
 /** Code of a `StageError` that returns the remaining steps of a segment to their queues because a server is away. */
 export const HANDED_BACK = 'HANDED_BACK';
 
+/**
+ * Code of a `StageError` for an entry of a channel that a call, or a segment, should have read: the store has lost it. The `each` whose item the
+ * entry is takes the collected list; nothing in between is a failure.
+ */
+export const ENTRY_LOST = 'ENTRY_LOST';
+
 /** Whether the segment ends here and its remaining steps run one by one; not a failure of a stage. */
 export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
   code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;
 
 /**
- * Whether fallbacks and control flow must not handle a failure: the segment ends here, or it is unknown what had ended.
+ * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, or an entry is lost.
  */
 export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
-  interrupts(error) || error.code === 'RECORD_GONE';
+  interrupts(error) || error.code === 'RECORD_GONE' || error.code === ENTRY_LOST;
 
 /** Whether a change holds in a run on this host. */
 export const holds = (host: Pick<StageHost, 'since'>, change: Change): boolean => host.since?.(change) ?? true;

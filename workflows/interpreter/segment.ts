@@ -7,7 +7,7 @@ import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
-import { heldOf } from './streams.js';
+import { entryLost, heldOf, isLost } from './streams.js';
 
 /**
  * Runs a group of inline steps as one segment; after a lost journal the remaining steps run one by one on their queues.
@@ -37,6 +37,7 @@ export async function runSegment(
   const todo = steps.filter(({ id }) => at.memo.below(id).value === undefined);
   let { host } = at;
   const [next, ...others] = todo;
+  const held = heldOf(reads, at);
   if (next && host.runSegment) {
     const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
     let outcome: SegmentOutcome | undefined;
@@ -50,7 +51,7 @@ export async function runSegment(
           todo: [next, ...others],
           prefix: at.prefix,
           scope: scopeOf(todo, steps, reads, scope, at),
-          held: heldOf(reads, at),
+          held,
           leftMs: run.deadline.leftMs,
           reservedFor: (id) => run.deadline.reservedFor(id),
           ...(answer && todo.length === steps.length && { answer }),
@@ -68,7 +69,8 @@ export async function runSegment(
     run.table.take(outcome.rows);
     if (outcome.failure) {
       const { code, message, details } = outcome.failure;
-      throw new StageError(code, message, details);
+      const failure = new StageError(code, message, details);
+      throw held && isLost(failure) ? entryLost(failure) : failure;
     }
     if (outcome.tried) host = afterTries(host, outcome.tried);
   }

@@ -23,7 +23,7 @@ import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { forStream, heldOf, isLost, withoutStreams } from './streams.js';
+import { entryLost, forStream, heldOf, isLost, withoutStreams } from './streams.js';
 
 /** One way to serve a stage: the stage itself, an alternative, or nothing. */
 interface Candidate extends Alternative {
@@ -121,8 +121,11 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       // No server has failed, so no other one is tried: the caller has the collected values.
       if (isLost(error) && deadline.leftMs > 0) {
         // The item that the entry is of begins again, with its value.
-        if (held) table.withdraw(stage.id);
-        if (held || (reads && holds(at.host, 'lost-streams-are-collected'))) throw error;
+        if (held) {
+          table.withdraw(stage.id);
+          throw entryLost(error);
+        }
+        if (reads && holds(at.host, 'lost-streams-are-collected')) throw error;
       }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       // A next agent goes on with what this one has used, and reports it at its end.

@@ -3,7 +3,7 @@ import { isStage, type StagePlan, type Step, streamsInto } from '../../pipelines
 import { isInline } from '../../pipelines/plan/segments.js';
 import type { EntryRef } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { holds, type RunHost } from './host.js';
+import { ENTRY_LOST, holds, type RunHost } from './host.js';
 import type { At, Begun, Sources } from './state.js';
 
 /**
@@ -68,8 +68,12 @@ export function withoutStreams(stage: StagePlan, input: JsonObject): JsonObject 
   return Object.fromEntries(Object.entries(input).filter(([field]) => !Object.hasOwn(streams, field))) as JsonObject;
 }
 
-/** Whether the stage can still run with the collected values: the store has lost its channel. */
-export const isLost = (error: unknown): boolean => error instanceof StageError && error.code === 'STREAM_LOST';
+/** Whether a step can still run with the collected values: the store has lost its channel. */
+export const isLost = (error: unknown): error is StageError =>
+  error instanceof StageError && (error.code === 'STREAM_LOST' || error.code === ENTRY_LOST);
+
+/** The failure of a call with entries of channels, as nothing below their `each` handles it. */
+export const entryLost = ({ message, details }: StageError): StageError => new StageError(ENTRY_LOST, message, details);
 
 /**
  * The stage with limits for its whole stream: those of the policy apply to each entry, the share of the deadline to all
