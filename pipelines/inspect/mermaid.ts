@@ -1,4 +1,4 @@
-import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
+import { type Graph, graphsOf, isStage, type Plan, type Step, streamsInto } from '../plan/index.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
 import {
   conditionOf,
@@ -17,7 +17,7 @@ const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state',
 
 /**
  * A plan as a Mermaid flowchart: stages with what serves them, control flow and inline segments as subgraphs, edges
- * labelled with the field read.
+ * labelled with the field read; a stream that is read while it is made is a thick one.
  */
 export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
   const ids = new Ids();
@@ -70,7 +70,8 @@ export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
     const own = !isStage(step) && !(step.kind === 'pipeline' && step.run === 'child') && entry !== undefined;
     for (const each of readFieldsOf(step)) {
       if (each.source.startsWith(`${step.id}/`)) continue;
-      edges.push(edge(ids, each, own ? ids.of(`${step.id}/${entry}`) : id));
+      const stream = streamsInto(step).find(({ from }) => from === each.source)?.of;
+      edges.push(edge(ids, each, own ? ids.of(`${step.id}/${entry}`) : id, stream));
     }
   };
 
@@ -83,7 +84,9 @@ export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
   return `${[...lines, ...[...new Set(edges)].map((line) => `  ${line}`)].join('\n')}\n`;
 }
 
-function edge(ids: Ids, { source, field }: FieldRead, to: string): string {
+/** @param stream of the source, if it is read while it is made: the line is thick */
+function edge(ids: Ids, { source, field }: FieldRead, to: string, stream?: string): string {
+  if (stream !== undefined) return `${ids.of(source)} == "${quote(stream)}" ==> ${to}`;
   return field === '' ? `${ids.of(source)} --> ${to}` : `${ids.of(source)} -- "${quote(field)}" --> ${to}`;
 }
 

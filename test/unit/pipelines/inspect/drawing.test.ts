@@ -34,6 +34,11 @@ describe('a Mermaid flowchart', () => {
     }
   });
 
+  it('shows what is read while it is made', () => {
+    const { plan } = pipelines.find(({ name }) => name === 'voice-assistant') as (typeof pipelines)[number];
+    expect(mermaid(plan, SEGMENTS)).toMatch(/^ *s_\w+ == "sentences" ==> s_\w+$/m);
+  });
+
   it.each(ALL.map(({ name, plan }) => [name, plan] as const))(
     'of %s is balanced, and links what it defines',
     (_, plan) => {
@@ -45,7 +50,7 @@ describe('a Mermaid flowchart', () => {
       expect(lines.filter((line) => line === 'end')).toHaveLength(opened);
       const defined = new Set(lines.flatMap((line) => /^(?:subgraph )?(\w+) ?[[(]/.exec(line)?.slice(1, 2) ?? []));
       for (const line of lines) {
-        const [, from, to] = /^(\w+) (?:-- ".*" )?--> (\w+)$/.exec(line) ?? [];
+        const [, from, to] = /^(\w+) (?:(?:-- ".*" )?-->|== ".*" ==>) (\w+)$/.exec(line) ?? [];
         if (from !== undefined) expect([...defined], line).toEqual(expect.arrayContaining([from, to]));
       }
     },
