@@ -11,6 +11,7 @@ import {
   synthesize,
   text as textOf,
 } from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
 import { computesWith, type EachPlan } from '../../../pipelines/plan/index.js';
 import type { RunContext, RunResult } from '../../../pipelines/run/index.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
@@ -73,7 +74,16 @@ function hostOf(of: unknown, channels = new MemoryChannelLog(), written = nothin
   return referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r', written });
 }
 
-const run = (of: unknown, host: RunHost) => interpret({}, contextOf(of as Pipeline), host);
+const run = (of: unknown, host: RunHost, input: JsonObject = {}) => interpret(input, contextOf(of as Pipeline), host);
+
+/** The store has none of the entries that the function has made any more. */
+function lose(channels: MemoryChannelLog): void {
+  const read = channels.read.bind(channels);
+  channels.read = async (name, from, most) => {
+    const held = await read(name, from, most);
+    return name.path === 'said' && held ? { ...held, from: from + 1, entries: [] } : held;
+  };
+}
 
 describe('an each that a workflow runs over a stream', () => {
   it('has the places of entries only, and the calls have the values', async () => {
@@ -128,19 +138,36 @@ describe('an each that a workflow runs over a stream', () => {
       async body(value) {
         made.push(value);
         // The producer has ended by then: nobody stores the entries again.
-        if (made.length === 2) {
-          const read = channels.read.bind(channels);
-          channels.read = async (of_, from, most) => {
-            const held = await read(of_, from, most);
-            return of_.path === 'said' && held ? { ...held, from: from + 1, entries: [] } : held;
-          };
-        }
+        if (made.length === 2) lose(channels);
         return value;
       },
     });
     const { output } = (await run(of, hostOf(of, channels))) as RunResult;
     expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
     expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+  });
+
+  it('loses nothing with an entry either where its body handles failures', async () => {
+    const channels = new MemoryChannelLog();
+    let made = 0;
+    const loud = code('loud', { input: one, output: one }, ({ text }) => {
+      made += 1;
+      if (made === 3) lose(channels);
+      return { text };
+    });
+    const of = pipeline('nested', { input: z.object({ ns: z.array(z.number()) }) }, ({ input, stage, each }) => {
+      const said = stage('said', wordsOf(WORDS), {});
+      const made = each(
+        'made',
+        said.entries,
+        (word) =>
+          each('twice', input.ns, (n) => stage('loud', loud, { text: textOf`${word} ${n}` }).text, { onFailure: 'drop' }),
+        { concurrency: 1 },
+      );
+      return { made };
+    });
+    const { output } = (await run(of, hostOf(of, channels), { ns: [1, 2] })) as RunResult;
+    expect(output.made).toEqual(WORDS.map((word) => [`${word} 1`, `${word} 2`]));
   });
 
   it('commits what is ready together, and again from where the store has lost it', async () => {
