@@ -101,6 +101,9 @@ describe('a wait for entries', () => {
     const { entries, next } = await streamsOf(log).wait(waitFor({ channel }));
     expect(entries).toEqual([{ number: 0, digest: digestOf('Twice.') }]);
     expect(next).toMatchObject({ number: 1, generation: 1 });
+    const ref = { path: 'answer', of: 'sentences', number: 0, digest: digestOf('Twice.') };
+    expect((await streamsOf(log).valuesOf({ item: { ...ref, generation: 1 } })).get('item')).toBe('Twice.');
+    await expect(streamsOf(log).valuesOf({ item: ref })).rejects.toMatchObject({ code: 'STREAM_LOST' });
     // Something was made of it.
     expect(await ChannelWriter.startOver(again ? [again] : [])).toBeUndefined();
   });
