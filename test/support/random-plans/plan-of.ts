@@ -146,11 +146,15 @@ class PlanMaker {
     const told = around.readable.filter(({ field }) => STREAMED.has(field));
     const speaks = told.length > 0 && choose.chance(0.6);
     const { salt } = stage.with as Script;
-    // A fallback says the same, as another server of the same model: else a stream could not go on.
+    const restarts = !speaks && choose.chance(0.25);
+    // A fallback says the same, as another server of the same model: else a stream could not go on, unless it starts over.
     const more = (): Partial<Script> =>
       speaks
         ? { sentence: choose.int(0, 2) }
-        : { salt, breaksAt: choose.int(0, 80), ...(choose.chance(0.5) && { continues: true }) };
+        : {
+            ...{ salt, breaksAt: choose.int(0, 80) },
+            ...(restarts ? { other: true as const } : choose.chance(0.5) && { continues: true as const }),
+          };
     const kind = speaks ? 'synthesize' : 'chat';
     const own = <T extends Alternative>(way: T): T => ({
       ...way,
@@ -165,7 +169,8 @@ class PlanMaker {
     const input = speaks ? { text, ...(choose.chance(0.4) && { p: other as Json }) } : stage.input;
     const all = own(stage);
     const lost = speaks && choose.chance(0.1) && { with: { ...all.with, lost: true } };
-    return { ...all, ...lost, input, ...(ways.length > 0 && { fallback: ways }) };
+    const onCut = restarts && { onCut: 'restart' as const };
+    return { ...all, ...lost, ...onCut, input, ...(ways.length > 0 && { fallback: ways }) };
   }
 
   /** A function that yields, or reads a stream, or both. */

@@ -7,7 +7,7 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { jsonHash } from '../../../pipelines/plan/hash.js';
-import type { StageCall, StageOutcome } from '../../../pipelines/run/index.js';
+import type { ChannelRef, ChannelWait, StageCall, StageOutcome } from '../../../pipelines/run/index.js';
 import type { ChannelLog } from '../../../stores/channels/index.js';
 
 /** What a scripted stage does; it stands in the stage's options. */
@@ -25,6 +25,8 @@ export type Script = {
   readonly breaksAt?: number;
   /** Of an LLM: it continues what is given to it, instead of giving the whole answer again. Of a function: it asks for `resumeFrom`. */
   readonly continues?: true;
+  /** Of an LLM that may start over: a call that fails says something else than the one that succeeds. */
+  readonly other?: true;
   /** Of a function: it yields its items one by one. */
   readonly yields?: true;
   /** Of a function: the field that it reads entry by entry. */
@@ -70,10 +72,45 @@ const marked = (entry: Json): string => `(${String(entry)})`;
 /** The name under which calls of a stage, or of one of its alternatives, are counted. */
 export const callName = (path: string, model: string): string => `${path} ${model}`;
 
+/** When an LLM has said all: it cannot start over any more. */
+interface LastWord {
+  readonly said: Promise<void>;
+  readonly say: () => void;
+}
+
+function lastWord(): LastWord {
+  let say: LastWord['say'] = () => undefined;
+  const said = new Promise<void>((resolve) => {
+    say = resolve;
+  });
+  return { said, say };
+}
+
+/** The streams of an `each`, which reads one that may start over only when that cannot happen any more. */
+class LateStreams extends StepStreams {
+  readonly #stands: (channel: ChannelRef) => Promise<void>;
+
+  constructor(log: ChannelLog, run: string, signal: AbortSignal, stands: (channel: ChannelRef) => Promise<void>) {
+    super(log, run, signal);
+    this.#stands = stands;
+  }
+
+  override async *read(channel: ChannelRef, reader: string) {
+    await this.#stands(channel);
+    yield* super.read(channel, reader);
+  }
+
+  override async wait(what: ChannelWait['waitFor']) {
+    await this.#stands(what.channel);
+    return await super.wait(what);
+  }
+}
+
 /** Carries out scripts, as a worker's stage runner carries out stages, and counts calls for each run. */
 export class ScriptedRunner {
   readonly #runs = new Map<string, Map<string, number>>();
   readonly #lost = new Set<string>();
+  readonly #lastWords = new Map<string, LastWord>();
   readonly #channels: ChannelLog | undefined;
 
   /** @param channels absent: streams are collected */
@@ -86,7 +123,8 @@ export class ScriptedRunner {
   }
 
   stepStreams(run: string, signal: AbortSignal): StepStreams | undefined {
-    return this.#channels && new StepStreams(this.#channels, run, signal);
+    const stands = (channel: ChannelRef) => this.#stands(run, channel, signal);
+    return this.#channels && new LateStreams(this.#channels, run, signal, stands);
   }
 
   callsOf(run: string): ReadonlyMap<string, number> {
@@ -100,6 +138,7 @@ export class ScriptedRunner {
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { signal, run } = attempt;
     if (!call.reads) return await this.#carriedOut(input, call, attempt);
+    for (const channel of Object.values(call.reads)) await this.#stands(run, channel, signal);
     const forget = () => this.#runs.get(run)?.delete(callName(call.path ?? call.stage, call.model));
     signal.addEventListener('abort', forget, { once: true });
     try {
@@ -107,6 +146,27 @@ export class ScriptedRunner {
     } finally {
       signal.removeEventListener('abort', forget);
     }
+  }
+
+  /**
+   * Until the LLM that makes a stream, and may start over, has said all: a reader that had kept something of an answer that broke off would let it
+   * fail, and which of the two is first is no matter of the plan. It reads the void channels, and then the one that stands.
+   */
+  async #stands(run: string, { path, restarts }: ChannelRef, signal: AbortSignal): Promise<void> {
+    if (!restarts) return;
+    const { said } = this.#lastWordOf(run, path);
+    await new Promise<void>((resolve, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      said.then(resolve);
+    });
+  }
+
+  #lastWordOf(run: string, path: string): LastWord {
+    const key = `${run} ${path}`;
+    const word = this.#lastWords.get(key) ?? lastWord();
+    this.#lastWords.set(key, word);
+    return word;
   }
 
   async #carriedOut(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
@@ -131,8 +191,10 @@ export class ScriptedRunner {
         return { ...done, output: { text } };
       }
       const about = { run: attempt.run, call, signal: attempt.signal, onDelta: () => undefined };
-      const say = (producing: Producing) => this.#say(text, producing, call, attempt);
-      return { ...done, ...(await produceText({ channels }, about, say)) };
+      const say = (producing: Producing) => this.#say(input, producing, call, attempt);
+      const answer = await produceText({ channels }, about, say);
+      this.#lastWordOf(attempt.run, call.path ?? call.stage).say();
+      return { ...done, ...answer };
     }
     await this.#called(call, attempt);
     const output =
@@ -161,8 +223,11 @@ export class ScriptedRunner {
   }
 
   /** The answer in small parts; an attempt that fails breaks off. */
-  async #say(text: string, { committed, continues, onText }: Producing, call: StageCall, attempt: Attempt) {
-    const { breaksAt = 0, continues: may } = call.with as Script;
+  async #say(input: JsonObject, { committed, continues, onText }: Producing, call: StageCall, attempt: Attempt) {
+    const { salt, failures = 0, breaksAt = 0, continues: may, other } = call.with as Script;
+    const path = call.path ?? call.stage;
+    const count = (this.#runs.get(attempt.run)?.get(callName(path, call.model)) ?? 0) + 1;
+    const text = scriptedText({ salt: other && count <= failures ? salt + count : salt }, input);
     const begun = may ? committed : '';
     if (begun !== '') continues();
     const rest = text.slice(begun.length);
