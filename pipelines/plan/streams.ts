@@ -22,7 +22,8 @@ export type WhyCollected =
   | 'an alternative of one of the two stages does not stream'
   | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
-  | 'the reading stage also reads the whole output';
+  | 'the reading stage also reads the whole output'
+  | 'the stage is hedged: which of its calls wins is known at the end';
 
 /** A field of a step's input that names a stream; `collected`: why it is read when the stream has ended. */
 export interface StreamedField {
@@ -77,6 +78,9 @@ function whyCollected(
   const own = whyNotMade(producer, of) ?? whyNotTaken(reader, field);
   if (own !== undefined) return own;
   if (isQueued(producer) !== isQueued(reader)) return 'one of the two stages is inline, the other queued';
+  // A stage that reads such a stream is refused; an `each` took the list before it could stream.
+  if (!isStage(reader) && isStage(producer) && producer.policy.hedge)
+    return 'the stage is hedged: which of its calls wins is known at the end';
   if (readsBeside(reader, field).includes(from)) return 'the reading stage also reads the whole output';
   return undefined;
 }

@@ -248,6 +248,17 @@ describe('an each over a stream', () => {
     expect(explainedOf('queued', { execution: 'queued' })).toContain('stream       text from made.entries, while it is made');
   });
 
+  it('takes the whole list of a hedged stage', () => {
+    const hedged = pipeline('hedged', { input: z.object({ question: z.string() }) }, ({ input, stage, each }) => {
+      const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { hedge: { after: '1s' } });
+      return { made: each('made', answer.sentences, (text) => stage('shorten', shorter, { text }).text) };
+    });
+    for (const step of hedged.plan.stages) expect(step).not.toHaveProperty('streamed');
+    expect(explanationText(explain(hedged, { groupsOf, isInline }, () => undefined))).toContain(
+      'when it has ended: the stage is hedged',
+    );
+  });
+
   it('takes the whole list where its body is queued and what it reads is inline', () => {
     const { plan } = spoken('queued');
     for (const step of plan.stages.slice(0, 2)) expect(step).not.toHaveProperty('streamed');
