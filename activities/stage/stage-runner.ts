@@ -75,6 +75,7 @@ export class StageRunner {
       const lack = before ? undefined : this.lack(call);
       if (lack) throw lacking(lack);
       const serve = () => this.#serve(input, call, attempt, report.events);
+      if (before) await this.#passOn(before.outcome, call, attempt);
       return await report.done(before?.outcome ?? (await serve()));
     } catch (error) {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
@@ -95,6 +96,19 @@ export class StageRunner {
       await report.failed(error, code, publicFailure(error, attempt.signal));
       throw error;
     }
+  }
+
+  /** Streams a result from the run that this one resumes: steps that read it wait for its stream. */
+  async #passOn(kept: StageOutcome, call: StageCall, attempt: Attempt): Promise<void> {
+    const { streams } = this.#parts;
+    if (!streams || !call.writes || call.writes.includes('chunks')) return;
+    const { run, signal } = attempt;
+    const about = { run, call, signal, onDelta: () => undefined };
+    const passedOn =
+      call.kind === 'code'
+        ? produceEntries(streams, { call, attempt }, async () => kept)
+        : produceText(streams, about, async () => kept);
+    await passedOn.catch(orCollected(kept));
   }
 
   /** Speaks one sentence at a time; an exact cache keeps them one by one. */

@@ -56,6 +56,25 @@ describe('the record of a run', () => {
     expect(done.ends, 'the next one finds it here').toMatchObject([{ outcome: { output: { text: 'Kept.' } } }]);
   });
 
+  it('of a run that this one resumes is streamed to the steps that read it', async () => {
+    const channels = new MemoryChannelLog();
+    const streams: StageRunnerParts['streams'] = { channels, join: async (_, [first]) => first };
+    const text = 'It rains. Nobody came.';
+    const said = kept({ outcome: { ...ended, output: { text }, resumed: true } });
+    const { runner, calls } = runnerOf(reply, { records: said.records, streams });
+    await runner.run(prompt, { ...stage, writes: ['sentences'] }, attempt());
+    const listed = kept({ outcome: { ...ended, output: { items: [1, 2] }, resumed: true } });
+    const code = runnerOf(reply, { records: listed.records, streams });
+    await code.runner.run({}, { ...stage, stage: 'list', kind: 'code', writes: ['entries'] }, attempt());
+    const streamed = async (path: string, of: string) => {
+      const { entries = [], end } = (await channels.read({ run: 'run-1', path, of }, 0, 9)) ?? {};
+      return { values: entries.map((entry) => JSON.parse(entry.text) as Json), ended: end !== undefined };
+    };
+    expect(await streamed('answer', 'sentences')).toEqual({ values: ['It rains.', ' Nobody came.'], ended: true });
+    expect(await streamed('list', 'entries')).toEqual({ values: [{ value: 1 }, { value: 2 }], ended: true });
+    expect([calls, code.calls]).toEqual([[], []]);
+  });
+
   it('gives a call the same idempotency key in the run that resumes it', async () => {
     const { runner, calls } = runnerOf(reply);
     for (const run of ['run-0b', 'run-0b-r1', 'run-0b-r2', 'run-0b-r1/items[1]/child']) {
