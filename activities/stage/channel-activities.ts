@@ -13,8 +13,8 @@ const HEARTBEAT_INTERVAL_MS = 500;
 /** How long a commit keeps its slot while the readers of the channel lag, in milliseconds: one of them may need it. */
 const KEEPS_SLOT_MS = 1_000;
 
-/** Attempts at committing to a store that is away, each of two seconds: a failover takes less. */
-const MOST_ATTEMPTS = 6;
+/** Attempts at committing to a store that is away, each of two seconds: it is tried for longer than readers wait for it. */
+const MOST_ATTEMPTS = 10;
 
 /**
  * The activities by which the workflow of a run reads and writes channels. Both can be repeated: nothing is taken from a channel, and what is

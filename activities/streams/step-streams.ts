@@ -10,9 +10,11 @@ import type {
   FoundEntry,
   MoreEntries,
 } from '../../pipelines/run/index.js';
+import { linkedAbort } from '../../runtime/limited.js';
 import {
   type ChannelLog,
   ChannelWriter,
+  GONE_MS,
   keepChannel,
   readAhead,
   readChannel,
@@ -24,6 +26,9 @@ import { entryValue } from './code-streams.js';
 
 /** Bytes of entries that one wait returns, beside the first: they enter the run's history. */
 const MOST_BYTES = 256_000;
+
+/** Longest wait for an entry, in milliseconds. The interpreter then asks again, and says whether the producer has ended meanwhile. */
+const QUIET_MS = 60_000;
 
 /** An entry with its value, as the interpreter of this process takes it. */
 interface ReadPiece {
@@ -67,17 +72,25 @@ export class StepStreams {
   }
 
   /**
-   * Waits for entries behind a position, or for the end, and returns where those stand that are there then. Of an `each` whose items the
-   * workflow runs: their calls read the values. Keeps the stream as `read` does. Throws as `read`.
+   * Waits for entries behind a position, for the end, or a minute, and returns where those stand that are there then. Of an `each` whose items
+   * the workflow runs: their calls read the values. Keeps the stream as `read` does. Throws as `read`, and `STREAM_LOST` for a stream
+   * whose producer has ended (`there`), but which has no end.
+   * @param quietMs longest wait, in milliseconds
    */
-  async wait({ channel, reader, after, most, needed, there, values }: ChannelWait['waitFor']): Promise<MoreEntries> {
+  async wait(
+    { channel, reader, after, most, needed, there = false, values }: ChannelWait['waitFor'],
+    quietMs = there ? GONE_MS : QUIET_MS,
+  ): Promise<MoreEntries> {
     const { path, of, restarts } = channel;
     const name = { run: this.#run, path, of };
-    const signal = this.#signal;
+    const { own, release } = linkedAbort(this.#signal);
+    const { signal } = own;
+    const quiet = setTimeout(() => own.abort(), quietMs);
     // What items under way read is not trimmed, whatever other readers have passed.
     const keep = (generation: number) =>
       this.#log.passed({ ...name, generation }, reader, needed).catch(() => undefined);
     await keep(after.generation ?? 0);
+    let silent = false;
     let kept = after.number > 0 || restarts !== true;
     let { number, hash, generation = 0 } = after;
     const found: FoundEntry[] = [];
@@ -95,7 +108,7 @@ export class StepStreams {
       hash = entry.hash;
       return true;
     };
-    const entries = readStream(this.#log, name, { signal, after, kept: () => kept, there: there === true });
+    const entries = readStream(this.#log, name, { signal, after, kept: () => kept, there });
     try {
       while (found.length === 0 && !ended) {
         const next = await entries.next();
@@ -106,12 +119,19 @@ export class StepStreams {
           if (kept) take(next.value);
         }
       }
+    } catch (error) {
+      silent = signal.aborted && !this.#signal.aborted;
+      if (!silent) throw error;
+      // A producer ends after its stream, which has been lost, or was never there because the store was away.
+      if (there) throw streamLost({ ...name, generation });
     } finally {
+      clearTimeout(quiet);
+      release();
       await entries.return(undefined as never);
     }
     // At first the channel may not have been there.
     if (after.number === 0) await keep(generation);
-    if (!ended && hash !== undefined) {
+    if (!ended && !silent && hash !== undefined) {
       const ahead = await readAhead(this.#log, { ...name, generation }, { number, hash }, most - found.length);
       ended = ahead.entries.every(take) && ahead.end !== undefined;
     }

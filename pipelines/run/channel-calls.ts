@@ -28,7 +28,7 @@ export interface ChannelWait extends Named {
     readonly most: number;
     /** Entries from this number on are still needed: they are not trimmed. */
     readonly needed: number;
-    /** The channel has been there: if it is not, it is lost. */
+    /** The producer has ended: a channel that is not there, or has no end, is lost. */
     readonly there?: true;
     /** The interpreter computes with the entries. Absent: it needs no values. */
     readonly values?: true;
@@ -41,7 +41,7 @@ export interface FoundEntry extends Pick<EntryRef, 'number' | 'digest'> {
 }
 
 export interface MoreEntries {
-  /** At least one, unless the stream has ended. Sentences without words are none. */
+  /** None if the stream has ended, or if nothing has come for a minute. Sentences without words are none. */
   readonly entries: readonly FoundEntry[];
   readonly next: ChannelPosition;
   readonly ended?: true;

@@ -100,9 +100,9 @@ class LateStreams extends StepStreams {
     yield* super.read(channel, reader);
   }
 
-  override async wait(what: ChannelWait['waitFor']) {
+  override async wait(what: ChannelWait['waitFor'], quietMs?: number) {
     await this.#stands(what.channel);
-    return await super.wait(what);
+    return await super.wait(what, quietMs);
   }
 }
 

@@ -54,6 +54,34 @@ describe('a wait for entries', () => {
     expect(await last).toEqual({ entries: [], next, ended: true });
   });
 
+  it('returns without an entry when none has come for long, and the next one goes on behind it', async () => {
+    const log = new MemoryChannelLog();
+    expect(await streamsOf(log).wait(waitFor(), 20)).toEqual({ entries: [], next: { number: 0 } });
+    const writer = await writerOf(log);
+    writer.add('Now.');
+    const { next } = await streamsOf(log).wait(waitFor());
+    expect(await streamsOf(log).wait(waitFor({ after: next }), 20)).toEqual({ entries: [], next });
+    await writer.end({ as: 'done' });
+  });
+
+  it('ends as lost where the producer has ended, and its stream has not', async () => {
+    const log = new MemoryChannelLog();
+    const lost = { code: 'STREAM_LOST' };
+    await expect(streamsOf(log).wait(waitFor({ there: true }), 20)).rejects.toMatchObject(lost);
+    const writer = await writerOf(log);
+    writer.add('Now.');
+    const { next } = await streamsOf(log).wait(waitFor({ there: true }));
+    await expect(streamsOf(log).wait(waitFor({ after: next, there: true }), 20)).rejects.toMatchObject(lost);
+    writer.close();
+  });
+
+  it('ends with its signal', async () => {
+    const stops = new AbortController();
+    const waiting = streamsOf(new MemoryChannelLog(), stops.signal).wait(waitFor());
+    stops.abort(new Error('cancelled'));
+    await expect(waiting).rejects.toThrow('cancelled');
+  });
+
   it('returns no more than is asked for, and with values no more than a history may take at once', async () => {
     const log = new MemoryChannelLog();
     const writer = await writerOf(log, 'entries');
