@@ -69,7 +69,9 @@ describe('an each with queued stages over a stream', () => {
     });
     expect(output).toEqual({ made: resultsOf(n), text: resultsOf(n).join(', ') });
     const given = await argumentsOf(run);
-    expect([...given.keys()].sort()).toEqual(['made: entries', 'made: more entries', 'make', 'said', 'text']);
+    const types = ['made: entries', 'made: more entries', 'make', 'said', 'text'];
+    expect([...given.keys()]).toEqual(expect.arrayContaining(types));
+    expect(given.get('make')).toContain('made/item');
     for (const [type, text] of given) expect(text, type).not.toMatch(/entry \d/);
   });
 

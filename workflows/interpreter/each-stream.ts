@@ -2,7 +2,7 @@ import type { Json } from '../../pipelines/json.js';
 import { computesWith, type EachPlan, type Scope } from '../../pipelines/plan/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { channelsOf } from './call.js';
-import { type Ended, each, endOf, item, piecesOf, valuesOf } from './each.js';
+import { type Ended, each, endOf, item, piecesOf, takeList, takesList, valuesOf } from './each.js';
 import type { Piece, PieceReader } from './host.js';
 import { OrderedPieces } from './ordered-pieces.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
@@ -20,6 +20,8 @@ export const eachEntry = (run: Run, step: EachPlan, scope: Scope, at: At): Promi
 async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Promise<Json | Stopped> {
   // What is read as a stream, or was, are the items, and nothing inside them.
   const { reads, lost, sources, ...at } = outer;
+  if (lost) takeList(at);
+  if (reads && takesList(at)) throw ofList(step);
   const path = `${at.prefix}${step.id}`;
   const { pieces } = at.host;
   const { over: channel } = channelsOf(step, path);
@@ -38,11 +40,9 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
   };
   const over = () => sources?.over() ?? true;
   const values = computesWith(step.body, `${step.id}/item`);
-  const entries =
-    reads && channel
-      ? pieces.read(channel, { ...by, path, values, needed, over })
-      : readerOf(piecesOf(step, scope, outer));
+  const list = reads && channel ? undefined : piecesOf(step, scope, outer);
   const out = step.streamed && (await OrderedPieces.open(pieces, path, { ...by, runMs: run.context.plan.deadlineMs }));
+  const entries = list || !channel ? readerOf(list ?? []) : pieces.read(channel, { ...by, path, values, needed, over });
   let halted = false;
   let whole = false;
   const halt = () => {
@@ -69,6 +69,7 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
       if (one === undefined) return;
       const { i, piece } = one;
       const known = endOf(step, at, i, piece, lost);
+      if (reads && known && known.of === undefined) throw ofList(step);
       const end = known ?? (await item(run, step, scope, at, i, piece));
       ended[i] = end;
       if (end === undefined) return;
@@ -100,6 +101,10 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
     if (out) out.close();
   }
 }
+
+/** An earlier history, or release, has run items of the collected list, which may be cut elsewhere than the stream: the others are of it too. */
+const ofList = ({ id }: EachPlan): StageError =>
+  new StageError('STREAM_LOST', `"${id}" has begun with the collected list`, { stage: id });
 
 /** Reads a list as if it were a stream. */
 function readerOf(list: readonly Piece[]): PieceReader {

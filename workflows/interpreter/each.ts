@@ -14,6 +14,7 @@ export type Ended = ({ readonly ok: Json } | { readonly failed: true }) & { read
 export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): Promise<Json | Stopped> {
   // How the list was read says nothing of what runs for its items.
   const { lost, sources: _, ...at } = outer;
+  if (lost) takeList(at);
   const pieces = piecesOf(step, scope, outer);
   const ended: (Ended | undefined)[] = pieces.map((piece, i) => endOf(step, at, i, piece, lost));
   let next = 0;
@@ -42,17 +43,30 @@ export function valuesOf({ onFailure }: EachPlan, end: Ended): readonly Json[] {
   return onFailure === 'drop' ? [] : [null];
 }
 
+/** Set in the memo of an `each` whose stream was lost. No step has such an id. */
+const LISTED = '~list';
+
+/** Another history takes the collected list as well: its pieces may be others than those of a stream that can be read again. */
+export const takeList = ({ memo }: Pick<At, 'memo'>): void => memo.below(LISTED).end(true);
+export const takesList = ({ memo }: Pick<At, 'memo'>): boolean => memo.below(LISTED).value === true;
+
+/** Digest of the item that has begun, in its memo. */
+const BEGUN = '~item';
+
 /**
- * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's.
- * @param lost the stream was: what has ended in an item that has not may be of another piece
+ * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
+ * is kept then.
+ * @param lost the stream was: its pieces may have been others than those of the list
  */
 export function endOf({ id }: EachPlan, at: At, i: number, piece: Piece, lost = false): Ended | undefined {
-  const end = at.memo.below(`${id}[${i}]`).value as Ended | undefined;
-  if (end === undefined && lost) at.memo.drop(`${id}[${i}]`);
-  if (end?.of === undefined) return end;
-  const digest = piece.digest ?? digestOf(piece.value ?? null);
-  if (end.of === digest) return end;
-  at.memo.drop(`${id}[${i}]`);
+  const name = `${id}[${i}]`;
+  const memo = at.memo.below(name);
+  const end = memo.value as Ended | undefined;
+  if (end === undefined && piece.digest === undefined) return undefined;
+  const of = end === undefined ? memo.below(BEGUN).value : end.of;
+  if (of === undefined && (end !== undefined || !lost)) return end;
+  if (of === (piece.digest ?? digestOf(piece.value ?? null))) return end;
+  at.memo.drop(name);
   return undefined;
 }
 
@@ -72,6 +86,7 @@ export async function item(
   const inner: At = { ...at, prefix: `${at.prefix}${id}[${i}]/`, memo, ...(entries && { entries }) };
   const graph = (host: RunHost) => graphValue(run, body, scope, own, { ...inner, host });
   const of = digest !== undefined && { of: digest };
+  if (digest !== undefined) memo.below(BEGUN).end(digest);
   let ended: Ended;
   try {
     // If other items continue, or this one starts again without the stream, work left running by a failed item is cancelled.

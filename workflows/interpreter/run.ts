@@ -78,7 +78,7 @@ async function runReader(
   const sources = sourcesOfReader(step, ended);
   const own: At = { ...at, sources, ...(reads && { reads }) };
   try {
-    const stoppable = isStage(step) && at.mayStop && streamsInto(step).some(({ from }) => at.eaches?.has(from));
+    const stoppable = isStage(step) && at.mayStop && at.eaches !== undefined;
     return await (stoppable ? untilStop(run, step, scope, own, sources) : work(run, step, scope, own));
   } catch (error) {
     if (!isLost(error)) throw error;
@@ -92,8 +92,8 @@ async function runReader(
 }
 
 /**
- * Runs a stage that reads the values of an `each`, which may stop for a new history: the stage is then cancelled, since it would wait for the
- * rest, and goes on in the new history behind what it has committed.
+ * Runs a stage that reads what may stop for a new history: the values of an `each`, or what another stage makes of them. It is then
+ * cancelled, since it would wait for the rest, and goes on in the new history behind what it has committed.
  */
 async function untilStop(run: Run, step: Step, scope: GraphValues, at: At, sources: Sources): Promise<Json | Stopped> {
   const value = await at.host.race<Json | Stopped>([

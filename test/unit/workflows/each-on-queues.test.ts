@@ -76,12 +76,33 @@ function hostOf(of: unknown, channels = new MemoryChannelLog(), written = nothin
 
 const run = (of: unknown, host: RunHost, input: JsonObject = {}) => interpret(input, contextOf(of as Pipeline), host);
 
-/** The store has none of the entries that the function has made any more. */
-function lose(channels: MemoryChannelLog): void {
+/** A run over several histories: each looks a few times whether it is full, a later one more often. */
+async function overHistories(
+  of: unknown,
+  given?: (history: number) => RunHost,
+): Promise<RunResult & { readonly histories: number }> {
+  const context = contextOf(of as Pipeline);
+  const channels = new MemoryChannelLog();
+  const hostIn = given ?? (() => hostOf(of, channels));
+  let carried: RunContext['carried'];
+  for (let histories = 1; ; histories += 1) {
+    let checks = 3 * histories;
+    const host = changed(hostIn(histories), () => ({ full: () => checks-- <= 0 }));
+    const result = await interpret({}, { ...context, ...(carried && { carried }) }, host);
+    if (!('carried' in result)) return { ...result, histories };
+    carried = JSON.parse(JSON.stringify({ ...result.carried, decided: {} })) as NonNullable<typeof carried>;
+  }
+}
+
+/** The store has none of the entries that the function has made any more, until it finds them again. */
+function lose(channels: MemoryChannelLog): () => void {
   const read = channels.read.bind(channels);
   channels.read = async (name, from, most) => {
     const held = await read(name, from, most);
     return name.path === 'said' && held ? { ...held, from: from + 1, entries: [] } : held;
+  };
+  return () => {
+    channels.read = read;
   };
 }
 
@@ -191,6 +212,98 @@ describe('an each that a workflow runs over a stream', () => {
   });
 
   it('goes on in a new history behind what has ended, and so does what reads its values', async () => {
+    const made: string[] = [];
+    const of = relayed({
+      concurrency: 1,
+      body(value) {
+        made.push(value);
+        return value;
+      },
+    });
+    const { output, stages, histories } = await overHistories(of);
+    expect(output.whole).toBe(WORDS.map((word) => `say ${word}`).join(' '));
+    expect(stages.map(({ stage, status, count }) => [stage, status, count])).toEqual([
+      ['said', 'done', undefined],
+      ['loud', 'done', { done: WORDS.length, started: WORDS.length }],
+      ['join', 'done', undefined],
+    ]);
+    expect(histories).toBeGreaterThan(1);
+    expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+  });
+
+  it('goes on in a new history also where a function reads what another one makes of its values', async () => {
+    const passes = codeStream(
+      'passes',
+      { input: z.object({ parts: streamOf(z.string()) }), entry: z.string() },
+      async function* ({ parts }) {
+        for await (const part of parts) yield `${part}!`;
+      },
+    );
+    const loud = code('loud', { input: one, output: one }, ({ text }) => ({ text }));
+    const of = pipeline('chained', { input: z.object({}) }, ({ stage, each }) => {
+      const said = stage('said', wordsOf(WORDS), {});
+      const made = each('made', said.entries, (word) => stage('loud', loud, { text: word }).text, { concurrency: 1 });
+      const passed = stage('passed', passes, { parts: made.entries });
+      return { whole: stage('join', join, { parts: passed.entries }).text };
+    });
+    const { output, stages, histories } = await overHistories(of);
+    expect(output.whole).toBe(WORDS.map((word) => `${word}!`).join(' '));
+    expect(histories).toBeGreaterThan(1);
+    expect(stages.map(({ status }) => status)).toEqual(['done', 'done', 'done', 'done']);
+  });
+
+  it('runs no stage of an item again whose entry is lost in the middle of it', async () => {
+    const channels = new MemoryChannelLog();
+    const begun: string[] = [];
+    const first = code('first', { input: one, output: one }, ({ text }) => {
+      begun.push(text);
+      if (begun.length === 2) lose(channels);
+      return { text: text.toUpperCase() };
+    });
+    const second = code('second', { input: one, output: one }, ({ text }) => ({ text }));
+    const of = pipeline('two', { input: z.object({}) }, ({ stage, each }) => {
+      const said = stage('said', wordsOf(WORDS), {});
+      const made = each(
+        'made',
+        said.entries,
+        (word) => {
+          const { text } = stage('first', first, { text: word });
+          return stage('second', second, { text: textOf`${word} ${text}` }).text;
+        },
+        { concurrency: 1 },
+      );
+      return { made };
+    });
+    const { output } = (await run(of, hostOf(of, channels))) as RunResult;
+    expect(output.made).toEqual(WORDS.map((word) => `${word} ${word.toUpperCase()}`));
+    expect(begun).toEqual(WORDS);
+  });
+
+  it('stays with the collected list that it has once taken, also in a new history', async () => {
+    const channels = new MemoryChannelLog();
+    const made: string[] = [];
+    let find: () => void = () => undefined;
+    const of = relayed({
+      concurrency: 1,
+      body(value) {
+        made.push(value);
+        if (made.length === 2) find = lose(channels);
+        return value;
+      },
+    });
+    const written = nothingWritten();
+    const { output, histories } = await overHistories(of, (history) => {
+      if (history === 1) return hostOf(of, channels);
+      find();
+      return hostOf(of, channels, written);
+    });
+    expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
+    expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+    expect(histories).toBeGreaterThan(1);
+    expect(written.waits).toEqual([]);
+  });
+
+  it('takes the collected list where a worker of an earlier release has begun with it', async () => {
     const channels = new MemoryChannelLog();
     const made: string[] = [];
     const of = relayed({
@@ -200,29 +313,19 @@ describe('an each that a workflow runs over a stream', () => {
         return value;
       },
     });
-    const context = contextOf(of as unknown as Pipeline);
-    let carried: RunContext['carried'];
-    let histories = 0;
-    for (;;) {
-      histories += 1;
-      let checks = 3 * histories;
-      const host = changed(hostOf(of, channels), () => ({ full: () => checks-- <= 0 }));
-      const result = await interpret({}, { ...context, ...(carried && { carried }) }, host);
-      if (!('carried' in result)) {
-        expect(result.output.whole).toBe(WORDS.map((word) => `say ${word}`).join(' '));
-        expect(result.stages.map(({ stage, status, count }) => [stage, status, count])).toEqual([
-          ['said', 'done', undefined],
-          ['loud', 'done', { done: WORDS.length, started: WORDS.length }],
-          ['join', 'done', undefined],
-        ]);
-        break;
-      }
-      carried = JSON.parse(JSON.stringify({ ...result.carried, decided: {} })) as NonNullable<typeof carried>;
-    }
-    expect(histories).toBeGreaterThan(1);
+    const written = nothingWritten();
+    const { output, histories } = await overHistories(of, (history) =>
+      history === 1
+        ? changed(hostOf(of, channels), () => ({ pieces: undefined }))
+        : hostOf(of, channels, written),
+    );
+    expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
     expect(made).toEqual(WORDS.map((word) => `say ${word}`));
+    expect(histories).toBeGreaterThan(1);
+    const later = written.calls.filter(({ call }) => call.stage === 'loud');
+    expect(later.length).toBeGreaterThan(0);
+    expect(later.filter(({ call }) => call.held)).toEqual([]);
   });
-
 });
 
 describe('the interpreter needs the value of an item', () => {
