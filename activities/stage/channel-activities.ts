@@ -67,11 +67,11 @@ async function attempted<T>(
   }
 }
 
-/** A writer that another attempt has fenced off, and a store that is away, are tried again. */
+/** A writer that another attempt has fenced off, and a store that is away, are tried again; not a worker without a store. */
 function asFailure(error: unknown, lostAgain: boolean): ApplicationFailure {
   const known =
     error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
   const { code, message, details } = known;
-  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && lostAgain);
+  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && lostAgain && details.final !== true);
   return ApplicationFailure.create({ type: code, message, details: [details], nonRetryable: !again });
 }

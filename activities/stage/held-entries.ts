@@ -22,7 +22,7 @@ export async function valuesOfEntries(
 /** The streams of a run. Throws `STREAM_LOST` in a worker without channels. */
 export function streamsOf(runner: StreamsOf, run: string, signal: AbortSignal): StepStreams {
   const streams = runner.stepStreams?.(run, signal);
-  if (!streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
+  if (!streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels', { final: true });
   return streams;
 }
 
