@@ -78,7 +78,7 @@ export class StepStreams {
    * @param quietMs longest wait, in milliseconds
    */
   async wait(
-    { channel, reader, after, most, needed, there = false, values }: ChannelWait['waitFor'],
+    { channel, reader, after, most, needed, there, values }: ChannelWait['waitFor'],
     quietMs = there ? GONE_MS : QUIET_MS,
   ): Promise<MoreEntries> {
     const { path, of, restarts } = channel;
@@ -108,7 +108,7 @@ export class StepStreams {
       hash = entry.hash;
       return true;
     };
-    const entries = readStream(this.#log, name, { signal, after, kept: () => kept, there });
+    const entries = readStream(this.#log, name, { signal, after, kept: () => kept, there: there === true });
     try {
       while (found.length === 0 && !ended) {
         const next = await entries.next();

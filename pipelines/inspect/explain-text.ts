@@ -8,8 +8,18 @@ import { spell } from './spell.js';
  * @param all also the values of policies that are defaults
  */
 export function explanationText(explained: Explained, { all = false }: { readonly all?: boolean } = {}): string {
-  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, overStreams, segments, output } =
-    explained;
+  const {
+    pipeline,
+    version,
+    planVersion,
+    deadlineMs,
+    reservedMs,
+    worstCalls,
+    children,
+    overStreams,
+    segments,
+    output,
+  } = explained;
   const head = [
     `pipeline ${pipeline}, version ${version}, plan format ${planVersion}`,
     `  deadline     ${spell(deadlineMs)}${reservedMs > 0 ? `, of which the stages in sequence reserve ${spell(reservedMs)}` : ''}`,

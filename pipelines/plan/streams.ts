@@ -108,8 +108,7 @@ function whyNotTaken(reader: Streaming, field: string): WhyCollected | undefined
 }
 
 /** An `each` is inline if all of it is: it is then part of a segment. */
-const isQueued = (step: Streaming): boolean =>
-  isStage(step) ? step.policy.execution === 'queued' : !isInline(step);
+const isQueued = (step: Streaming): boolean => (isStage(step) ? step.policy.execution === 'queued' : !isInline(step));
 
 /** The steps that a reader reads beside the stream in a field. */
 function readsBeside(reader: Streaming, field: string): readonly string[] {

@@ -158,7 +158,7 @@ export class ScriptedRunner {
     await new Promise<void>((resolve, reject) => {
       if (signal.aborted) reject(signal.reason);
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      said.then(resolve);
+      void said.then(resolve);
     });
   }
 

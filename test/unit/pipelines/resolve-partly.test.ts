@@ -12,7 +12,16 @@ const held = (source: string) => source.endsWith('/item');
 const known = { get: (source: string) => (held(source) ? undefined : values.get(source)) };
 const rest = { get: (source: string) => (held(source) ? values.get(source) : undefined) };
 
-const refs = ['input', 'input.a', 'input.none.x', 'input.absent', 'made/item', 'made/item.deep.b', 'other/item', 'made/item.absent'];
+const refs = [
+  'input',
+  'input.a',
+  'input.none.x',
+  'input.absent',
+  'made/item',
+  'made/item.deep.b',
+  'other/item',
+  'made/item.absent',
+];
 const bindings: fc.Arbitrary<Binding> = fc.letrec<{ binding: Binding }>((tie) => ({
   binding: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },

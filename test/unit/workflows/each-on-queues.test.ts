@@ -182,7 +182,9 @@ describe('an each that a workflow runs over a stream', () => {
         'made',
         said.entries,
         (word) =>
-          each('twice', input.ns, (n) => stage('loud', loud, { text: textOf`${word} ${n}` }).text, { onFailure: 'drop' }),
+          each('twice', input.ns, (n) => stage('loud', loud, { text: textOf`${word} ${n}` }).text, {
+            onFailure: 'drop',
+          }),
         { concurrency: 1 },
       );
       return { made };
@@ -315,9 +317,7 @@ describe('an each that a workflow runs over a stream', () => {
     });
     const written = nothingWritten();
     const { output, histories } = await overHistories(of, (history) =>
-      history === 1
-        ? changed(hostOf(of, channels), () => ({ pieces: undefined }))
-        : hostOf(of, channels, written),
+      history === 1 ? changed(hostOf(of, channels), () => ({ pieces: undefined })) : hostOf(of, channels, written),
     );
     expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
     expect(made).toEqual(WORDS.map((word) => `say ${word}`));
@@ -344,11 +344,14 @@ describe('the interpreter needs the value of an item', () => {
   const speaks = pipeline('speaks', { input: z.object({ q: z.string() }) }, ({ input, stage, each }) => {
     const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.q });
     return {
-      made: each('made', answer.sentences, (sentence) => stage('speak', synthesize({ model: 'tts' }), { text: sentence }).audio),
+      made: each(
+        'made',
+        answer.sentences,
+        (sentence) => stage('speak', synthesize({ model: 'tts' }), { text: sentence }).audio,
+      ),
     };
   });
-  const bodyOf = (of: unknown) =>
-    ((of as Pipeline).plan.stages.find(({ id }) => id === 'made') as EachPlan).body;
+  const bodyOf = (of: unknown) => ((of as Pipeline).plan.stages.find(({ id }) => id === 'made') as EachPlan).body;
 
   it.each([
     ['a function that makes something of it', relayed(), false],

@@ -74,27 +74,30 @@ function relayed(
 }
 
 describe('an each over a stream', () => {
-  it.each(['inline', 'queued'] as const)('of %s stages makes something of an entry, and passes it on, before the next one is there', async (execution) => {
-    const seen: string[] = [];
-    let read = gate();
-    const of = relayed(['one', 'two', 'three'], {
-      execution,
-      async before(i) {
-        if (i === 0) return;
-        await read.opened;
-        read = gate();
-        seen.push(`yields ${i}`);
-      },
-      read(value) {
-        seen.push(`reads ${value}`);
-        read.open();
-      },
-    });
-    const { output, message } = await run(of, {});
-    expect(message).toBe('');
-    expect(output).toEqual({ whole: 'ONE TWO THREE', list: ['ONE', 'TWO', 'THREE'] });
-    expect(seen).toEqual(['reads ONE', 'yields 1', 'reads TWO', 'yields 2', 'reads THREE']);
-  });
+  it.each(['inline', 'queued'] as const)(
+    'of %s stages makes something of an entry, and passes it on, before the next one is there',
+    async (execution) => {
+      const seen: string[] = [];
+      let read = gate();
+      const of = relayed(['one', 'two', 'three'], {
+        execution,
+        async before(i) {
+          if (i === 0) return;
+          await read.opened;
+          read = gate();
+          seen.push(`yields ${i}`);
+        },
+        read(value) {
+          seen.push(`reads ${value}`);
+          read.open();
+        },
+      });
+      const { output, message } = await run(of, {});
+      expect(message).toBe('');
+      expect(output).toEqual({ whole: 'ONE TWO THREE', list: ['ONE', 'TWO', 'THREE'] });
+      expect(seen).toEqual(['reads ONE', 'yields 1', 'reads TWO', 'yields 2', 'reads THREE']);
+    },
+  );
 
   it('keeps the order of the entries, and runs no more of them at once than it may', async () => {
     for (const concurrency of [1, 2, 8]) {
@@ -245,7 +248,9 @@ describe('an each over a stream', () => {
     expect(explainedOf('queued', { execution: 'queued' })).toContain(
       'each         made: items from answer.sentences, while it is made, by the workflow: its history has their places',
     );
-    expect(explainedOf('queued', { execution: 'queued' })).toContain('stream       text from made.entries, while it is made');
+    expect(explainedOf('queued', { execution: 'queued' })).toContain(
+      'stream       text from made.entries, while it is made',
+    );
   });
 
   it('takes the whole list of a hedged stage', () => {
@@ -262,9 +267,7 @@ describe('an each over a stream', () => {
   it('takes the whole list where its body is queued and what it reads is inline', () => {
     const { plan } = spoken('queued');
     for (const step of plan.stages.slice(0, 2)) expect(step).not.toHaveProperty('streamed');
-    expect(explainedOf('queued')).toContain(
-      'when it has ended: one of the two stages is inline, the other queued',
-    );
+    expect(explainedOf('queued')).toContain('when it has ended: one of the two stages is inline, the other queued');
   });
 });
 

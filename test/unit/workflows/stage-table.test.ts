@@ -3,7 +3,15 @@ import type { Graph, StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageTable } from '../../../workflows/interpreter/stage-table.js';
 
-const outcome = { output: {}, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 } as StageOutcome;
+const outcome = {
+  output: {},
+  endpoint: '',
+  device: '',
+  attempt: 1,
+  cache: 'off',
+  queueMs: 0,
+  runMs: 0,
+} as StageOutcome;
 const graph: Graph = {
   stages: [{ id: 'speak', kind: 'code', model: 'speak', with: {}, input: {}, policy: {} } as unknown as StagePlan],
   output: null,

@@ -70,8 +70,7 @@ describe('the activities that read and write channels for a workflow', () => {
     const runner: StreamsOf = {
       stepStreams: (_, signal) =>
         ({
-          wait: () =>
-            new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+          wait: () => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
         }) as unknown as StepStreams,
     };
     const waiting = within(() => createChannelActivities(runner, shared).wait(wait), { signal: stops.signal });

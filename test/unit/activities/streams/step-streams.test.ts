@@ -181,7 +181,12 @@ describe('a commit of values', () => {
     streamsOf(log).commit({ path: 'made', from, runMs: 60_000, ...(end && { end }) }, values);
   const held = async (log: MemoryChannelLog) => {
     const channel = await log.read({ run: 'r', path: 'made', of: 'entries' }, 0, 100);
-    return channel && { values: channel.entries.map(({ text }) => (JSON.parse(text) as { value: Json }).value), end: channel.end };
+    return (
+      channel && {
+        values: channel.entries.map(({ text }) => (JSON.parse(text) as { value: Json }).value),
+        end: channel.end,
+      }
+    );
   };
 
   it('adds what is not there yet, and the end', async () => {
