@@ -59,6 +59,7 @@ describe('the interpreter replays', () => {
       'agent-without-tools.json',
       'approval-told.json',
       'delivery-of-waits.json',
+      'each-on-queues.json',
       'lost-stream.json',
     ]);
   });
