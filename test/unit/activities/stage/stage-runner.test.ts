@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ExactCache, ExactRequest } from '../../../../activities/cache/index.js';
+import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { sha256Hex } from '../../../../pipelines/plan/hash.js';
