@@ -34,10 +34,12 @@ describe('a segment in its worker', () => {
   const single = pipeline('single', { input: one }, ({ input, stage }) => ({
     n: stage('a', add, { n: input.n }, inline).n,
   })) as unknown as Pipeline;
+  /** As Temporal knows runs; it knows none of this id. */
+  const runId = randomUUID();
   const run = (workflowId: string, waitedMs: number): Promise<SegmentOutcome> => {
     const context = {
       info: {
-        workflowExecution: { workflowId, runId: 'r' },
+        workflowExecution: { workflowId, runId },
         currentAttemptScheduledTimestampMs: Date.now() - waitedMs,
       },
       cancellationSignal: new AbortController().signal,
@@ -63,7 +65,7 @@ describe('a segment in its worker', () => {
   it('leaves its record for as long as its run may need it, and for two minutes when that has ended', async () => {
     const id = `segment-${randomUUID()}`;
     await run(id, 0);
-    const left = () => redis.pttl(`millrace:{${id}}:journal:r:a`);
+    const left = () => redis.pttl(`millrace:{${id}}:journal:${runId}:a`);
     // Its outcome is lost if Temporal is away for longer than that: the next worker would begin everything again.
     expect(await left()).toBeGreaterThan(300_000);
     // Temporal does not know this run.

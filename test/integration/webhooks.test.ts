@@ -208,7 +208,7 @@ describe('webhooks', () => {
     const [log, url] = [new CallLog(), `http://localhost:${receiver.port}/ends`];
     const [id, other] = [
       await accepted('three-inline-steps', quick(log), { url }),
-      await accepted('gated', quick(), { url }),
+      await accepted('gated', { log: new CallLog().file }, { url }),
     ];
     const cancel = () => fetch(`${gateway.url}/v1/runs/${id}/cancel`, { method: 'POST' });
     expect((await cancel()).status).toBe(202);
