@@ -361,9 +361,13 @@ const runPath = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
 /** Worth a retry while following a run: the gateway is unreachable or overloaded. */
 const isPassing = ({ status }: ClientError): boolean => status === 0 || status === 429 || status >= 500;
-/** The run was not started, or it is unknown whether it was. */
-const isUnavailable = ({ code }: ClientError): boolean =>
-  code === 'GATEWAY_UNAVAILABLE' || code === 'ORCHESTRATOR_UNAVAILABLE';
+const UNAVAILABLE: ReadonlySet<string> = new Set([
+  'GATEWAY_UNAVAILABLE',
+  'ORCHESTRATOR_UNAVAILABLE',
+  'BODY_MEMORY_FULL',
+]);
+/** The run was not started, it is unknown whether it was, or there was no memory for its document. */
+const isUnavailable = ({ code }: ClientError): boolean => UNAVAILABLE.has(code);
 
 /** Unlike `randomUUID`, available on pages that are not served over HTTPS. */
 const newKey = (): string =>

@@ -147,7 +147,7 @@ export class StepStreams {
 
   async #valueOf({ path, of, generation = 0, number, digest }: EntryRef): Promise<Json> {
     const name = { run: this.#run, path, of, generation };
-    const entries = readChannel(this.#log, name, { signal: this.#signal, after: { number }, there: true });
+    const entries = readChannel(this.#log, name, { signal: this.#signal, after: { number }, there: true, most: 1 });
     try {
       const next = await entries.next();
       const value = next.done ? undefined : listedValue(of, next.value.value);

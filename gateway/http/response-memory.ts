@@ -140,6 +140,8 @@ export function holdResponses(app: FastifyInstance, memory: ResponseMemory): voi
     request.response = held;
     const release = () => held.release();
     reply.raw.once('finish', release).once('close', release);
+    // A client that has left during the authentication closes nothing more.
+    if (reply.raw.destroyed) release();
   });
   app.addHook('onSend', async (request, reply, payload) => {
     const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;

@@ -25,6 +25,8 @@ export interface ReaderOptions {
   readonly reader?: string;
   /** The channel has been there: if it is not, it is lost. Absent: it may not have been written yet. */
   readonly there?: boolean;
+  /** Entries read at once. Default: 256. */
+  readonly most?: number;
 }
 
 /** Entries read at once. */
@@ -47,7 +49,7 @@ export const GONE_MS = 15_000;
 export async function* readChannel(
   log: ChannelLog,
   name: ChannelName,
-  { signal, after, reader, there = false }: ReaderOptions,
+  { signal, after, reader, there = false, most = MOST_AT_ONCE }: ReaderOptions,
 ): AsyncGenerator<ReadEntry, ChannelEnd> {
   let number = after?.number ?? 0;
   let hash = after === undefined || (number === 0 && after.hash === undefined) ? startHash(name) : after.hash;
@@ -63,7 +65,7 @@ export async function* readChannel(
     for (;;) {
       signal.throwIfAborted();
       changed = false;
-      const held = await log.read(name, number, MOST_AT_ONCE).catch(() => 'away' as const);
+      const held = await log.read(name, number, most).catch(() => 'away' as const);
       if (held !== 'away' && held?.end === VOID) return { as: 'void' };
       if (held === 'away') {
         missingSince ??= performance.now();

@@ -178,7 +178,7 @@ it('without Redis a gateway limits the runs that it knows of, and no log holds a
     gateways = [gateway, gateway];
     for (let i = 0; i < 3; i++) expect((await start(0, agent)).status).toBe(202);
     expect(await start(0, agent)).toMatchObject({ status: 429, code: 'TOO_MANY_RUNS' });
-    await expect.poll(() => gateway.lines('each gateway limits')).toHaveLength(1);
+    await expect.poll(() => gateway.lines('each gateway counts')).toHaveLength(1);
     const headers = { 'x-api-key': plain, 'content-type': 'application/json', prefer: 'wait=50' };
     const body = JSON.stringify({ question: 'Who?' });
     const failed = await fetch(`${gateway.url}/v1/pipelines/ask/runs`, { method: 'POST', headers, body });

@@ -297,7 +297,7 @@ class Client:
                     return Run.model_validate_json(self._whole(response))
             except MillraceApiError as error:
                 # Safe because of the idempotency key: a run that was started is not started again.
-                unavailable = error.code in (_UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE")
+                unavailable = error.code in (_UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE", "BODY_MEMORY_FULL")
                 if error.run is not None or left == 0 or not unavailable:
                     raise
                 time.sleep(pause if error.retry_after is None else error.retry_after)
