@@ -26,11 +26,17 @@ export function whenTaken(client: Client, workflowId: string, runId: string, tak
   }
   const all = new Set([taken]);
   runs.set(key, all);
-  void askUntilTaken(client, workflowId, runId, all).finally(() => runs.delete(key));
+  void askUntilTaken(client, workflowId, runId, all, () => runs.delete(key));
 }
 
 /** Never rejects. */
-async function askUntilTaken(client: Client, workflowId: string, runId: string, all: Set<() => void>): Promise<void> {
+async function askUntilTaken(
+  client: Client,
+  workflowId: string,
+  runId: string,
+  all: Set<() => void>,
+  over: () => void,
+): Promise<void> {
   for (let pauseMs = PAUSE.firstMs; all.size > 0; pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs)) {
     await new Promise<void>((resolve) => setTimeout(resolve, pauseMs).unref());
     // One that ends during the question is in the next one.
@@ -40,6 +46,8 @@ async function askUntilTaken(client: Client, workflowId: string, runId: string, 
       all.delete(taken);
       taken();
     }
+    // At once: one that ends from here on has a question of its own.
+    if (all.size === 0) over();
   }
 }
 

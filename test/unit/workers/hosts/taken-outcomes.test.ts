@@ -80,4 +80,12 @@ describe('the outcome of a segment', () => {
     expect(taken).toEqual(['a', 'b', 'later']);
     expect(asked.times).toBe(2);
   });
+
+  it('of a segment that ends just as another one of its run is taken is asked for too', async () => {
+    const { client } = clientOf(complete);
+    const next = vi.fn();
+    whenTaken(client, 'w', 'r', () => queueMicrotask(() => whenTaken(client, 'w', 'r', next)));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(next).toHaveBeenCalledTimes(1);
+  });
 });
