@@ -72,7 +72,12 @@ export function createActivities(
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
       const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
       const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
-      const signal = AbortSignal.any([cancellationIn(context, () => progress !== null), expiry.signal]);
+      const superseded = new AbortController();
+      const signal = AbortSignal.any([
+        cancellationIn(context, () => progress !== null),
+        expiry.signal,
+        superseded.signal,
+      ]);
       const slot = slots && new HeldSlot(slots);
       try {
         const run = info.workflowExecution?.workflowId ?? info.activityId;
@@ -94,7 +99,11 @@ export function createActivities(
           // Cut off from Temporal, a worker does not learn that another one has got the task.
           async mayBegin() {
             if (performance.now() - expectedAt <= FRESH_MS) return;
-            if (!(await isExpected(context, noted(now()), signal))) throw attemptOver();
+            if (!(await isExpected(context, noted(now()), signal))) {
+              // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server.
+              superseded.abort(attemptOver());
+              throw superseded.signal.reason;
+            }
             expectedAt = performance.now();
           },
           passed() {

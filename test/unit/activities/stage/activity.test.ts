@@ -268,9 +268,11 @@ describe('a call that has waited for its turn', () => {
     let ahead = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => real() + ahead);
     let made = 0;
+    let signal: AbortSignal | undefined;
     const asked: unknown[] = [];
     const runner = {
-      run: async (_input: unknown, _call: unknown, attempt: Pick<Attempt, 'checkpoint' | 'mayBegin'>) => {
+      run: async (_input: unknown, _call: unknown, attempt: Pick<Attempt, 'checkpoint' | 'mayBegin' | 'signal'>) => {
+        signal = attempt.signal;
         attempt.checkpoint({ task: 't' });
         ahead += waitedMs;
         await attempt.mayBegin?.();
@@ -306,11 +308,14 @@ describe('a call that has waited for its turn', () => {
       () => false,
       () => true,
     );
-    return { made, asked, failed };
+    return { made, asked, failed, aborted: signal?.aborted };
   }
 
   it('is made at once while Temporal cannot have given its task to another worker', async () => {
-    expect(await waited(100, [new Error('unreachable')])).toEqual({ made: 1, asked: [], failed: false });
+    expect(await waited(100, [new Error('unreachable')])).toEqual({
+      ...{ made: 1, asked: [], failed: false },
+      aborted: false,
+    });
   });
 
   it('is made when Temporal says that it still expects its result, and what the attempt has noted is kept', async () => {
@@ -321,6 +326,8 @@ describe('a call that has waited for its turn', () => {
   });
 
   it('is not made if another worker has the task by then, or has completed it', async () => {
-    expect(await waited(12_000, [new ActivityNotFoundError('gone')])).toMatchObject({ made: 0, failed: true });
+    // An aborted attempt is told as no fault of the stage, the worker or the server.
+    const gone = { made: 0, failed: true, aborted: true };
+    expect(await waited(12_000, [new ActivityNotFoundError('gone')])).toMatchObject(gone);
   });
 });
