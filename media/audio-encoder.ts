@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { FairSlots } from '../runtime/fair-slots.js';
 import { TenantSlots } from '../runtime/tenant-slots.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
-import { FairSemaphore } from './fair-semaphore.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
@@ -75,7 +75,7 @@ export class AudioEncoder {
   readonly #store: ArtifactStore;
   readonly #program: string;
   #encoders: ReadonlySet<string> | undefined;
-  readonly #conversions = new FairSemaphore(
+  readonly #conversions = new FairSlots(
     AT_ONCE_PER_CORE.all * availableParallelism(),
     AT_ONCE_PER_CORE.tenant * availableParallelism(),
   );

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { MOST_FILES } from '../../pipelines/stages/sandbox.js';
+import { FairSlots } from '../../runtime/fair-slots.js';
 import type { SandboxConfig, SandboxesConfig } from './config.js';
 import { loadEngine, QuickJsSandbox } from './quickjs/index.js';
 import {
@@ -11,7 +12,6 @@ import {
   tooMuchOutput,
 } from './sandbox.js';
 import { SandboxService } from './service.js';
-import { Slots } from './slots.js';
 
 /** A program, with the limits that its tool asks for. */
 export interface Asked extends Omit<Program, 'limits' | 'files'> {
@@ -22,7 +22,7 @@ export interface Asked extends Omit<Program, 'limits' | 'files'> {
 
 interface Kept {
   readonly sandbox: Sandbox;
-  readonly slots: Slots;
+  readonly slots: FairSlots;
   readonly limits: SandboxLimits;
 }
 
@@ -75,7 +75,7 @@ async function keptOf(name: string, config: SandboxConfig): Promise<Kept> {
   const { tenantConcurrency = Math.ceil(concurrency / 2) } = config;
   return {
     sandbox: 'engine' in config ? new QuickJsSandbox(await loadEngine()) : new SandboxService(name, config),
-    slots: new Slots(concurrency, tenantConcurrency),
+    slots: new FairSlots(concurrency, tenantConcurrency),
     limits: { timeMs, memoryBytes, outputCharacters, fileBytes },
   };
 }

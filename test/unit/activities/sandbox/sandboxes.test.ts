@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { openSandboxes, parseSandboxes } from '../../../../activities/sandbox/index.js';
 import type { Outcome, Program, Sandbox } from '../../../../activities/sandbox/sandbox.js';
 import { type Asked, Sandboxes } from '../../../../activities/sandbox/sandboxes.js';
-import { Slots } from '../../../../activities/sandbox/slots.js';
+import { FairSlots } from '../../../../runtime/fair-slots.js';
 
 const MOST = { timeMs: 1_000, memoryBytes: 1_000_000, outputCharacters: 100, fileBytes: 50 };
 
@@ -17,7 +17,7 @@ function sandboxes(gives: (program: Program) => Outcome) {
     },
     async close() {},
   };
-  return { all: new Sandboxes(new Map([['s', { sandbox, slots: new Slots(2, 1), limits: MOST }]])), programs };
+  return { all: new Sandboxes(new Map([['s', { sandbox, slots: new FairSlots(2, 1), limits: MOST }]])), programs };
 }
 
 const asked = (limits: Asked['limits'] = {}): Asked => ({

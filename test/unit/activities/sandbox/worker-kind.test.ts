@@ -7,12 +7,12 @@ import { z } from 'zod';
 import { openSandboxes, parseSandboxes, sandboxKind } from '../../../../activities/sandbox/index.js';
 import type { Outcome, Program } from '../../../../activities/sandbox/sandbox.js';
 import { Sandboxes } from '../../../../activities/sandbox/sandboxes.js';
-import { Slots } from '../../../../activities/sandbox/slots.js';
 import { inspectorOf } from '../../../../media/index.js';
 import { agent, codeTool, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunContext, StageCall } from '../../../../pipelines/run/index.js';
 import { place } from '../../../../placement/place.js';
+import { FairSlots } from '../../../../runtime/fair-slots.js';
 import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 import { poolOf } from '../../../support/runs.js';
@@ -46,7 +46,7 @@ function kindThat(gives: (program: Program) => Outcome) {
     async close() {},
   };
   const limits = { timeMs: 1_000, memoryBytes: 1_000_000, outputCharacters: 1_000, fileBytes: 100 };
-  const all = new Sandboxes(new Map([['scripts', { sandbox, slots: new Slots(4, 4), limits }]]));
+  const all = new Sandboxes(new Map([['scripts', { sandbox, slots: new FairSlots(4, 4), limits }]]));
   const kind = sandboxKind(all, () => store);
   const call = (options: JsonObject, input: JsonObject) =>
     kind({ model: 'scripts', with: { language: 'javascript', ...options }, input, tenant: 'default' }, context);

@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { Slots } from '../../../../activities/sandbox/slots.js';
+import { FairSlots } from '../../../runtime/fair-slots.js';
 
 const never = () => new AbortController().signal;
 
 /** Calls that run until they are told to end. */
-function calls(slots: Slots) {
+function calls(slots: FairSlots) {
   const running: string[] = [];
   const ends = new Map<string, () => void>();
   const begin = (tenant: string, name: string, signal = never()) =>
@@ -22,7 +22,7 @@ function calls(slots: Slots) {
 }
 
 it('so many calls run at once, and so many of a tenant; the others enter in order', async () => {
-  const { running, begin, end } = calls(new Slots(3, 2));
+  const { running, begin, end } = calls(new FairSlots(3, 2));
   const all = [
     begin('a', 'a1'),
     begin('a', 'a2'),
@@ -46,7 +46,7 @@ it('so many calls run at once, and so many of a tenant; the others enter in orde
 });
 
 it('a call that is given up leaves the queue, and a failure gives its place back', async () => {
-  const slots = new Slots(1, 1);
+  const slots = new FairSlots(1, 1);
   const { running, begin, end } = calls(slots);
   const first = begin('a', 'a1');
   const controller = new AbortController();

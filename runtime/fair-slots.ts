@@ -1,4 +1,4 @@
-import { TenantSlots } from '../../runtime/tenant-slots.js';
+import { TenantSlots } from './tenant-slots.js';
 
 interface Waiter {
   readonly tenant: string;
@@ -6,10 +6,10 @@ interface Waiter {
 }
 
 /**
- * Slots for the calls of a sandbox: so many at once, and so many of one tenant. Waiting calls enter in order, without those of a
- * tenant that has all its slots.
+ * Slots for work of all tenants, of which one tenant has a share at most: a tenant whose work is slow, or whose clients do not read what
+ * is made for them, holds up its own work only. Who waits enters in order, without those of a tenant that has all its slots.
  */
-export class Slots {
+export class FairSlots {
   readonly #slots: TenantSlots;
   readonly #waiting: Waiter[] = [];
 
@@ -17,15 +17,26 @@ export class Slots {
     this.#slots = new TenantSlots(most, mostOfTenant);
   }
 
-  /** Does the work in a slot of its own. Throws the signal's reason if it aborts before there is one. */
-  async use<T>(tenant: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  /** Resolves with what releases the slot, of which further calls have no effect. Throws the signal's reason if it aborts first. */
+  async acquire(tenant: string, signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     const release = this.#slots.take(tenant) ?? (await this.#slotFor(tenant, signal));
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      release();
+      this.#admitNext();
+    };
+  }
+
+  /** Does the work in a slot of its own. Throws the signal's reason if it aborts before there is one. */
+  async use<T>(tenant: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const release = await this.acquire(tenant, signal);
     try {
       return await work();
     } finally {
       release();
-      this.#admitNext();
     }
   }
 
@@ -47,7 +58,7 @@ export class Slots {
     });
   }
 
-  /** One slot has become free, which the first waiting call takes whose tenant may have it. */
+  /** One slot has become free, which the first who waits takes whose tenant may have it. */
   #admitNext(): void {
     for (const [at, { tenant, enter }] of this.#waiting.entries()) {
       const release = this.#slots.take(tenant);

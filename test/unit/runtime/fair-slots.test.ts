@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { FairSemaphore } from '../../../media/fair-semaphore.js';
+import { FairSlots } from '../../../runtime/fair-slots.js';
 
 const never = new AbortController().signal;
 
 test('one tenant has its share at most, however many of it wait', async () => {
-  const semaphore = new FairSemaphore(3, 2);
+  const semaphore = new FairSlots(3, 2);
   const order: string[] = [];
   const ask = (tenant: string, name: string, signal = never) =>
     semaphore.acquire(tenant, signal).then((release) => {
@@ -30,7 +30,7 @@ test('one tenant has its share at most, however many of it wait', async () => {
 });
 
 test('who has left while waiting gets none', async () => {
-  const semaphore = new FairSemaphore(1, 1);
+  const semaphore = new FairSlots(1, 1);
   const release = await semaphore.acquire('acme', never);
   const leaver = new AbortController();
   const left = semaphore.acquire('acme', leaver.signal);
