@@ -78,6 +78,14 @@ describe('a generated Triton repository', () => {
           () => false,
         );
       await until('both models', async () => (await ready('echo')) && (await ready('minilm')), 180_000);
+      // Triton opens its doors one after the other, gRPC before HTTP.
+      const http = `http://127.0.0.1:${ports[0]}/v2`;
+      const opened = () =>
+        fetch(`${http}/health/live`).then(
+          ({ ok }) => ok,
+          () => false,
+        );
+      await until('its HTTP door', opened, 60_000);
       const config = await client.config('echo', AbortSignal.timeout(60_000));
       expect(config).toMatchObject({
         max_batch_size: 6,
@@ -85,7 +93,7 @@ describe('a generated Triton repository', () => {
         parameters: { fingerprint: { string_value: '0000000000000000' } },
       });
       expect((await client.config('minilm', AbortSignal.timeout(60_000)))?.max_batch_size).toBe(16);
-      const full = await fetch(`http://127.0.0.1:${ports[0]}/v2/models/echo/config`);
+      const full = await fetch(`${http}/models/echo/config`);
       expect(await full.json()).toMatchObject({
         instance_group: [{ count: 2, kind: 'KIND_CPU' }],
         dynamic_batching: {
