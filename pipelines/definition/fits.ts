@@ -74,8 +74,12 @@ function strayField(value: unknown, want: z.ZodType): Misfit | undefined {
   return stray === undefined ? undefined : noField(stray, shape);
 }
 
+/** Pairs of object schemas that are compared further up: those of a tree contain themselves. */
+type Compared = readonly (readonly [z.ZodType, z.ZodType])[];
+
 /** Why a value of one schema can never be one of another. */
-function between(have: z.ZodType, want: z.ZodType, absentToo: boolean): Misfit | undefined {
+function between(have: z.ZodType, want: z.ZodType, absentToo: boolean, above: Compared = []): Misfit | undefined {
+  if (have === want) return undefined;
   const [given, taken] = [bare(have), bare(want)];
   if (!overlap(basesOf(given), want)) {
     return { path: '', why: `is ${namesOf(given)} where ${namesOf(taken)} is needed` };
@@ -89,16 +93,24 @@ function between(have: z.ZodType, want: z.ZodType, absentToo: boolean): Misfit |
   const format = formatMisfit(given, taken);
   if (format !== undefined) return { path: '', why: format };
   const items = [itemOf(given), taken instanceof z.ZodArray ? (taken.element as z.ZodType) : undefined] as const;
-  if (items[0] && items[1]) return within(between(items[0], items[1], absentToo), '[]');
+  if (items[0] && items[1]) return within(between(items[0], items[1], absentToo, above), '[]');
   if (!(given instanceof z.ZodObject && taken instanceof z.ZodObject)) return undefined;
+  if (above.some(([one, other]) => one === given && other === taken)) return undefined;
+  const compared = [...above, [given, taken] as const];
   const [from, to] = [given.shape, taken.shape] as Readonly<Record<string, z.ZodType>>[] as [Shape, Shape];
   return (
     missing(to, (key) => Object.hasOwn(from, key)) ??
     first(Object.keys(to), (key) => {
       const [a, b] = [from[key], to[key]];
-      return a && b && within(between(a, b, absentToo), `.${key}`);
+      return a && b && within(between(a, b, absentToo, compared), `.${key}`);
     })
   );
+}
+
+/** What a schema takes that can never take an object; undefined for any other. */
+export function noObject(schema: z.ZodType): string | undefined {
+  const others: readonly Base[] = ['text', 'number', 'boolean', 'list', 'nothing'];
+  return basesOf(schema).every((base) => others.includes(base)) ? namesOf(schema) : undefined;
 }
 
 type Shape = Readonly<Record<string, z.ZodType>>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
+import { bare } from '../media.js';
 import type { Binding } from '../plan/binding.js';
 import { invalid } from './invalid.js';
 
@@ -16,9 +17,17 @@ export function fillDefaults(binding: Binding, schema: z.ZodType, id: string): B
 }
 
 function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
-  if (!(schema instanceof z.ZodObject) || !isJsonObject(binding)) return binding;
-  const shape = schema.shape as Record<string, z.ZodType>;
-  const given = COMPUTED.some((key) => key in binding) ? fieldsOf(binding, shape) : binding;
+  const inner = bare(schema);
+  if (Array.isArray(binding) && inner instanceof z.ZodArray) {
+    const element = inner.element as z.ZodType;
+    return binding.map((item: Binding, i) => (isComputed(item) ? item : filled(item, element, `${where}[${i}]`)));
+  }
+  if (!(inner instanceof z.ZodObject) || !isJsonObject(binding)) return binding;
+  const computed = isComputed(binding);
+  // An object that may be absent stays so.
+  if (computed && inner !== schema) return binding;
+  const shape = inner.shape as Record<string, z.ZodType>;
+  const given = computed ? fieldsOf(binding, shape) : binding;
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key));
   if (unknown !== undefined) {
     const meant = didYouMean(unknown, Object.keys(shape));
@@ -27,15 +36,43 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
   const result: Record<string, Json> = { ...given };
   for (const [key, field] of Object.entries(shape)) {
     const value = Object.hasOwn(given, key) ? given[key] : undefined;
-    if (field instanceof z.ZodDefault) {
-      const fallback = { $const: field.def.defaultValue as Json };
-      result[key] = value === undefined ? fallback : { $op: 'either', of: [value, fallback] };
-    } else if (value !== undefined) {
-      result[key] = filled(value, field, `${where}.${key}`);
-    } else if (!field.isOptional()) throw invalid(`${where}.${key}`, 'is missing');
+    const usual = usualOf(field);
+    if (value === undefined) {
+      if (usual !== undefined) result[key] = { $const: usual };
+      else if (!field.isOptional()) throw invalid(`${where}.${key}`, 'is missing');
+      continue;
+    }
+    const own = filled(value, field, `${where}.${key}`);
+    // A value that is null where that is allowed stays so.
+    const replaced = usual !== undefined && (field instanceof z.ZodDefault || !field.isNullable());
+    result[key] = replaced ? { $op: 'either', of: [own, { $const: usual }] } : own;
   }
   return result;
 }
+
+/** What a schema makes of a field that a caller leaves out; undefined if the field is then absent, or must not be. */
+function usualOf(field: z.ZodType): Json | undefined {
+  if (!hasDefault(field)) return undefined;
+  try {
+    return field.safeParse(undefined).data as Json | undefined;
+  } catch {
+    // Its rules are asynchronous.
+    return field instanceof z.ZodDefault ? (field.def.defaultValue as Json) : undefined;
+  }
+}
+
+function hasDefault(field: z.ZodType): boolean {
+  if (field instanceof z.ZodDefault || field instanceof z.ZodPrefault || field instanceof z.ZodCatch) return true;
+  if (field instanceof z.ZodPipe) return hasDefault(field.def.in as z.ZodType);
+  const wraps =
+    field instanceof z.ZodOptional ||
+    field instanceof z.ZodNullable ||
+    field instanceof z.ZodReadonly ||
+    field instanceof z.ZodNonOptional;
+  return wraps && hasDefault(field.unwrap() as z.ZodType);
+}
+
+const isComputed = (binding: Binding): boolean => isJsonObject(binding) && COMPUTED.some((key) => key in binding);
 
 /** Bindings of a computed object's fields. */
 function fieldsOf(binding: Readonly<Record<string, Json>>, shape: Readonly<Record<string, z.ZodType>>) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Assignable, expression, type Ref, schemaOf } from './reference.js';
-import { itemOf, union } from './schema.js';
+import { itemOf, presentOf, union } from './schema.js';
 
 /** A value or a reference to one. */
 export type Value<T> = T | Assignable<T>;
@@ -45,13 +45,13 @@ export const size = (a: Value<string | readonly unknown[] | null | undefined>): 
 
 /** The first of two values that is present. */
 export const either = <A, B>(a: Assignable<A>, b: Value<B>): Ref<NonNullable<A> | B> =>
-  expression('either', [a, b], union([bareOf(schemaOf(a)), schemaOf(b)]));
+  expression('either', [a, b], union([presentOf(schemaOf(a)), schemaOf(b)]));
 
 /**
  * An optional value that is known to be present, as inside a branch whose condition tests it. If it is absent, the
  * stage that reads it fails with `INVALID_INPUT`.
  */
-export const present = <T>(a: Assignable<T>): Ref<NonNullable<T>> => expression('either', [a], bareOf(schemaOf(a)));
+export const present = <T>(a: Assignable<T>): Ref<NonNullable<T>> => expression('either', [a], presentOf(schemaOf(a)));
 
 /** Item of a list by index, counted from the end when negative; null when out of range. */
 export const at = <T>(list: Assignable<readonly T[]>, index: Value<number>): Ref<T | null> =>
@@ -62,7 +62,3 @@ export const join = (
   list: Assignable<readonly (string | number | boolean | null)[]>,
   separator: Value<string>,
 ): Ref<string> => expression('join', [list, separator], z.string());
-
-/** Schema of a value that is known to be present. */
-const bareOf = (schema: z.ZodType): z.ZodType =>
-  schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? bareOf(schema.unwrap() as z.ZodType) : schema;

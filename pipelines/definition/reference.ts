@@ -7,7 +7,7 @@ import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
 import { derivation, entriesOf, type Stream, type StreamInput } from '../stream.js';
 import { invalid } from './invalid.js';
-import { fieldOf, fieldsOf } from './schema.js';
+import { fieldOf, fieldsOf, isUnknown, union } from './schema.js';
 import type { GraphScope } from './scope.js';
 
 declare const TYPE: unique symbol;
@@ -165,9 +165,10 @@ function field(target: Target, key: string, self: unknown): unknown {
   if (entries) return expression('entries', [proxy(target)], entries);
   const name = nameOf(target);
   const schema = fieldOf(target.schema, key);
-  if (schema === undefined) {
+  const instead = insteadOf(key);
+  // A method's name is no field of a value of which nothing is known.
+  if (schema === undefined || (instead !== undefined && isUnknown(target.schema))) {
     const known = fieldsOf(target.schema).join(', ') || 'none';
-    const instead = insteadOf(key);
     const meant = instead === undefined ? didYouMean(key, fieldsOf(target.schema)) : `; use ${instead}`;
     throw invalid(`${name}.${key}`, `unknown field: ${name} has no field "${key}" (its fields: ${known})${meant}`);
   }
@@ -230,7 +231,20 @@ export function schemaOf(value: unknown): z.ZodType {
   if (isJsonObject(value)) {
     return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, schemaOf(inner)])));
   }
-  return z.null();
+  // A field that is undefined is not part of the value.
+  return value === undefined ? z.null().optional() : z.null();
+}
+
+/**
+ * Schema of a loop's state. The value that it begins with is one of many: an empty list is filled, and null becomes something, of which
+ * nothing is known.
+ */
+export function stateSchemaOf(value: unknown): z.ZodType {
+  if (isReference(value)) return schemaOf(value);
+  if (value === null) return z.unknown();
+  if (Array.isArray(value)) return z.array(value.length === 0 ? z.unknown() : union(value.map(stateSchemaOf)));
+  if (!isJsonObject(value)) return schemaOf(value);
+  return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, stateSchemaOf(inner)])));
 }
 
 /** Text with embedded references: `` text`Translate ${heard.text}` ``. An absent value becomes an empty text. */

@@ -8,12 +8,13 @@ import type { DefinedKind, NamedCode, StageUse } from '../stages/kind.js';
 import { derivation, streamed } from '../stream.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
+import { converted } from './converted-input.js';
 import type { Pipeline } from './defined.js';
-import { misfit } from './fits.js';
+import { misfit, noObject } from './fits.js';
 import { fillDefaults } from './input-defaults.js';
 import { invalid, unknownOption } from './invalid.js';
 import { checkUse } from './kind-options.js';
-import { reference, schemaOf, toBinding } from './reference.js';
+import { reference, schemaOf, stateSchemaOf, toBinding } from './reference.js';
 import { itemOf, union } from './schema.js';
 import { GraphScope } from './scope.js';
 import { withScopedTools } from './scoped-tools.js';
@@ -26,6 +27,9 @@ const NAME_RULE = 'lower-case letters, digits and dashes, a letter first, 63 at 
 export function checkName(name: string, what: string): void {
   if (!NAME.test(name)) throw invalid(String(name), `is not a ${what}: ${NAME_RULE}`);
 }
+
+const OBJECT_OF_FIELDS =
+  'a stage’s input is an object of fields; declare it as z.object({ … }) and give it { field: value }';
 
 /** Type of a condition; an absent value counts as false. */
 const TRUTH = z.boolean().nullish();
@@ -76,6 +80,8 @@ export class Tracer {
       input: toBinding(bound, `${id}.input`, this.#scope),
       ...resolveOptions(id, use, options, this.#scope, this.#deadlineMs),
     };
+    const takes = noObject(use.input);
+    if (takes !== undefined) throw invalid(`${id}.input`, `takes ${takes}: ${OBJECT_OF_FIELDS}`);
     checkFit(`${id}.input`, bound, use.input);
     this.authored.set(id, authored);
     this.#scope.steps.push(withStreams(step, this.#scope.steps));
@@ -138,7 +144,7 @@ export class Tracer {
       throw invalid(`${id}.onLimit`, `must be "accept" or "fail", not "${onLimit}"`);
     }
     const first = toBinding(start, `${id}.start`, this.#scope);
-    const state = schemaOf(start);
+    const state = stateSchemaOf(start);
     const { graph } = this.#graph(id, (inner) => {
       const next = body(
         reference(`${id}/state`, state, inner) as never,
@@ -190,6 +196,8 @@ export class Tracer {
     }
     const filled = fillDefaults(binding, other.input, id);
     checkFit(`${id}.input`, input, other.input);
+    const wrong = misfit(input, converted(other.input));
+    if (wrong) throw invalid(`${id}.input${wrong.path}`, `${wrong.why}: ${notConverted(other.name)}`);
     this.#scope.steps.push({ id, kind: 'pipeline', input: filled, run: as, plan });
     return reference(id, other.output, this.#scope);
   }
@@ -269,6 +277,9 @@ export function checkSynchronous(id: string, result: unknown): void {
   result.catch(() => undefined);
   throw invalid(id, 'is traced with an async function, which must not be async: remove async and await');
 }
+
+const notConverted = (pipeline: string): string =>
+  `what callers send is converted by the schema of "${pipeline}", what another pipeline gives it is not; let it take the value as it is sent, and convert it in a code() stage`;
 
 function checkFit(where: string, value: unknown, want: z.ZodType, mayBeAbsent = false): void {
   const wrong = misfit(value, want, mayBeAbsent);

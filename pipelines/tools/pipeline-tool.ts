@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { converts } from '../definition/converted-input.js';
 import type { Pipeline } from '../definition/defined.js';
 import { invalid } from '../definition/invalid.js';
 import { durationMs } from '../duration.js';
@@ -16,6 +17,9 @@ export interface PipelineToolOptions extends Pick<ToolPolicy, 'approval' | 'onFa
   readonly timeout?: { readonly total: Parameters<typeof durationMs>[0] };
 }
 
+const CONVERTED =
+  'is converted by its schema, which happens to what callers send and not to what a model gives; take it as it is given, and convert it in a code() stage';
+
 /**
  * Another pipeline as a tool: each call is a separate run with its own history, stage table and deadline. Its stages
  * keep their policies; a failed run is not retried.
@@ -25,10 +29,11 @@ export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineTo
   const { name = pipeline.name, description = pipeline.description, timeout, ...policy } = options;
   checkKeys({ ...options, name }, []);
   const input = pipeline.input as unknown as z.ZodType;
-  const media = Object.entries(input instanceof z.ZodObject ? input.shape : {}).find(([, field]) =>
-    mediaOf(field as z.ZodType),
-  );
+  const fields = Object.entries(input instanceof z.ZodObject ? input.shape : {}) as [string, z.ZodType][];
+  const media = fields.find(([, field]) => mediaOf(field));
   if (media) throw invalid(`${name}.${media[0]}`, 'is media, which a model cannot provide');
+  const changed = fields.find(([, field]) => converts(field));
+  if (changed) throw invalid(`${name}.${changed[0]}`, CONVERTED);
   const totalMs = timeout ? durationMs(timeout.total, `${name}.timeout.total`) : pipeline.plan.deadlineMs;
   const plan: PipelineTool = {
     ...offered(

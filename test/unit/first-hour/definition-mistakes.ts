@@ -145,6 +145,12 @@ export const DEFINITIONS: readonly Mistake[] = [
       'INVALID_PIPELINE: "table.output.rows" is a Map, which JSON does not have; declare z.record() (pipelines.ts:2)',
   },
   {
+    mistake: 'a function whose input is a text',
+    body: "const own = code('own', { input: z.string(), output: z.string() }, (given) => given.toUpperCase());\nreturn { x: stage('a', own, input.text) };",
+    definition:
+      'INVALID_PIPELINE: pipeline "p": "a.input" takes text: a stage’s input is an object of fields; declare it as z.object({ … }) and give it { field: value } (pipelines.ts:4)',
+  },
+  {
     mistake: 'code() without a function',
     module: "code('nothing', inText, undefined as never);",
     definition: 'INVALID_PIPELINE: "nothing.run" must be a function of the stage’s input (pipelines.ts:2)',

@@ -61,6 +61,11 @@ const AGENTS: readonly Case[] = [
 refuses('agents', AGENTS);
 
 const speech = pipeline('speech', { description: 'x', input: z.object({ said: audio() }) }, () => ({ ok: true }));
+const counting = pipeline(
+  'counting',
+  { description: 'x', input: z.object({ n: z.string().transform(Number).pipe(z.number()) }) },
+  ({ input }) => ({ n: input.n }),
+);
 const mute = pipeline('mute', { input: z.object({ q: z.string() }) }, () => ({ ok: true }));
 
 /** A tool is refused by its own name, before it is any stage's. */
@@ -99,6 +104,7 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
   ],
   ['no pipeline', 'pipelineTool', /needs a pipeline/, () => pipelineTool({} as Anything)],
   ['media from a model', 'speech.said', /media/, () => pipelineTool(speech)],
+  ['an input that its schema converts', 'counting.n', /is converted by its schema/, () => pipelineTool(counting)],
   ['a pipeline that says nothing of itself', 'mute.description', /missing/, () => pipelineTool(mute)],
 ];
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { eq, pipeline } from '../../../../pipelines/index.js';
+import { eq, gt, pipeline } from '../../../../pipelines/index.js';
 import { type Case, define, refuses } from './refusal.js';
 
 const CONTROL: readonly Case[] = [
@@ -113,7 +113,24 @@ const CONTROL: readonly Case[] = [
 
 const inner = (options: object = {}) =>
   pipeline('inner', { input: z.object({ q: z.string() }), ...options }, ({ input }) => ({ q: input.q }));
+const counting = pipeline(
+  'counting',
+  { input: z.object({ n: z.string().transform(Number).pipe(z.number()), m: z.coerce.number().default(1) }) },
+  ({ input }) => ({ many: gt(input.n, input.m) }),
+);
 const SUB: readonly Case[] = [
+  [
+    'a text that its schema would convert',
+    's.input.n',
+    /is text where a number is needed.*convert it in a code\(\) stage/,
+    () => define(({ input, run }) => ({ x: run('s', counting, { n: input.q }) })),
+  ],
+  [
+    'a constant that its schema would convert',
+    's.input.m',
+    /expected number.*convert it in a code\(\) stage/,
+    () => define(({ input, run }) => ({ x: run('s', counting, { n: input.n, m: '5' }) })),
+  ],
   [
     'an input that the pipeline does not have',
     's.input.r',

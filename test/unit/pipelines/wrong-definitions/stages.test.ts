@@ -15,7 +15,21 @@ import {
 } from '../../../../pipelines/index.js';
 import { type Anything, ask, type Case, chatWith, define, one, refuses, TEXT, upper } from './refusal.js';
 
+const taking = (input: z.ZodType) => code('taking', { input, output: z.string() }, () => 'x');
+
 const STAGE_INPUTS: readonly Case[] = [
+  [
+    'a function of a text',
+    'a.input',
+    /takes text: a stage’s input is an object of fields/,
+    () => define(({ input, stage }) => ({ x: stage('a', taking(z.string()), input.q) })),
+  ],
+  [
+    'a function of a list',
+    'a.input',
+    /takes a list: a stage’s input is an object of fields/,
+    () => define(({ input, stage }) => ({ x: stage('a', taking(z.array(z.string())), input.words) })),
+  ],
   ['no input', 'a.input.prompt', /missing: it is text/, () => one(ask, {})],
   [
     'an input that only other fields have',

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { bare } from '../media.js';
+
+/*
+ * Schemas that make another value of what a caller sends. No zod runs between two steps, so nothing does it there.
+ */
+
+/** Whether a schema makes another value of what it is given: a transform, a codec, a preprocessing function. */
+export function converts(schema: z.ZodType): boolean {
+  const inner = bare(schema);
+  if (inner instanceof z.ZodTransform || inner instanceof z.ZodCodec) return true;
+  return (
+    inner instanceof z.ZodPipe && (converts(inner.def.in as z.ZodType) || converts(inner.def.out as z.ZodType))
+  );
+}
+
+/** The schema of an input with its fields as the pipeline reads them. The same one if it converts none. */
+export function converted(schema: z.ZodType): z.ZodType {
+  if (!(schema instanceof z.ZodObject)) return schema;
+  const shape = schema.shape as Readonly<Record<string, z.ZodType>>;
+  const fields = Object.entries(shape).map(([key, field]) => [key, convertedField(field)] as const);
+  return fields.some(([key, field]) => field !== shape[key]) ? z.object(Object.fromEntries(fields)) : schema;
+}
+
+function convertedField(field: z.ZodType): z.ZodType {
+  const inner = bare(field);
+  const made = madeBy(inner);
+  if (made === inner) return field;
+  const orNull = field.isNullable() ? made.nullable() : made;
+  return field.isOptional() ? orNull.optional() : orNull;
+}
+
+/** Schema of what a schema makes of a value; itself if it makes no other. */
+function madeBy(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodPipe) return converts(schema) ? madeBy(schema.def.out as z.ZodType) : schema;
+  if (schema instanceof z.ZodTransform) return z.unknown();
+  const { coerce } = schema.def as { readonly coerce?: boolean };
+  if (!coerce) return schema;
+  if (schema instanceof z.ZodNumber) return z.number();
+  return schema instanceof z.ZodBoolean ? z.boolean() : z.string();
+}
