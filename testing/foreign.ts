@@ -1,9 +1,11 @@
 import { fitted } from '../activities/connectors/json-schema.js';
 import type { Served } from '../activities/stage/serve-stage.js';
 import { keepable } from '../activities/stage/stage-output.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StageCall, TokenUsage } from '../pipelines/run/index.js';
+import { TestError } from './test-error.js';
 
 /** What a script gives. */
 export interface Answered {
@@ -18,15 +20,30 @@ export interface Answered {
 export async function serveForeign(
   input: JsonObject,
   call: StageCall,
+  signal: AbortSignal,
   answer: (input: JsonObject) => Promise<Answered>,
 ): Promise<Served> {
-  const { output, usage } = await answer(checked(input, call, 'input', 'INVALID_INPUT'));
+  const given = checked(input, call, 'input', 'INVALID_INPUT');
+  const { output, usage } = await answer(given).catch((error: unknown) => {
+    throw signal.aborted ? error : failureOf(error);
+  });
   return {
     output: keepable(checked(output, call, 'output', 'INVALID_OUTPUT'), call.stage),
     endpoint: 'script',
     device: 'script',
     ...(usage && { usage }),
   };
+}
+
+/**
+ * What another worker has thrown is tried again by Temporal, unless the worker says that it is final. A code of the error table is kept, as
+ * in a run.
+ */
+function failureOf(error: unknown): unknown {
+  if (error instanceof TestError) return error;
+  const own = error instanceof MillraceError ? error : undefined;
+  if (own && own.code !== 'ACTIVITY_FAILED') return own;
+  return new MillraceError('ACTIVITY_FAILED', messageOf(error), { ...own?.details, elsewhere: true }, { cause: error });
 }
 
 function checked(

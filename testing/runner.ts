@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Backend, CallContext } from '../activities/connectors/connector.js';
 import { resultKind } from '../activities/results/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
@@ -8,6 +9,7 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import { durationMs } from '../pipelines/duration.js';
 import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { bytesOf, MOST_BYTES, notJson } from '../pipelines/json-limits.js';
 import {
   eventWithin,
   type RunEvent,
@@ -95,11 +97,13 @@ export class ScriptedRunner {
       if (call.cache?.only) throw new MillraceError('NOT_CACHED', 'the cache of a test is empty');
       const served =
         traitsOf(call)?.servedBy === 'temporal'
-          ? await serveForeign(input, call, (given) =>
+          ? await serveForeign(input, call, attempt.signal, (given) =>
               this.#answer(call, attempt, this.#scriptOf(call), { input: given, signal: attempt.signal }),
             )
           : await serveStage(this.#serving(call, attempt), input, call, attempt, onText);
-      if (!hasText && typeof served.output.text === 'string') onText(served.output.text);
+      // A function's output, and another worker's, may be any JSON.
+      const { text } = (served.output as JsonObject | null) ?? {};
+      if (!hasText && typeof text === 'string') onText(text);
       const runMs = clock.now() - started;
       const cache = call.cache ? 'miss' : 'off';
       publish({ type: 'stage.finished', ...of, cache, runMs });
@@ -178,9 +182,10 @@ export class ScriptedRunner {
     return {
       ...own,
       run: (input, context) =>
-        this.#parts.clock.work(what, context.signal, () =>
-          own.entry ? allOf(own.run(input, context) as AsyncIterable<unknown>) : own.run(input, context),
-        ),
+        this.#parts.clock.work(what, context.signal, async () => {
+          const made = await own.run(input, context);
+          return own.entry ? listOf(made, own.entry) : made;
+        }),
     };
   }
 
@@ -238,7 +243,26 @@ export class ScriptedRunner {
   }
 }
 
-/** What a function yields, without readers that run beside it: in a test streams are lists. */
+/**
+ * What a function yields, without readers that run beside it: in a test streams are lists. It ends with the entry with which it ends in a
+ * worker: one that does not fit, or is one too many.
+ */
+async function listOf(made: unknown, entry: z.ZodType): Promise<unknown> {
+  if (!isIterable(made)) return made;
+  const all: unknown[] = [];
+  let bytes = 0;
+  for await (const each of made) {
+    all.push(each);
+    if (notJson(each) || !entry.safeParse(each).success) break;
+    bytes += bytesOf(each as Json);
+    if (bytes > MOST_BYTES) break;
+  }
+  return all;
+}
+
+const isIterable = (made: unknown): made is AsyncIterable<unknown> =>
+  typeof made === 'object' && made !== null && (Symbol.asyncIterator in made || Symbol.iterator in made);
+
 async function allOf(entries: AsyncIterable<unknown>): Promise<unknown[]> {
   const all: unknown[] = [];
   for await (const entry of entries) all.push(entry);
