@@ -203,6 +203,33 @@ def test_other_errors_go_through_as_they_are(server: Server) -> None:
         run(server, fails, {"n": 1})
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (SystemExit(2), r"the function has called sys\.exit\(2\)"),
+        (KeyboardInterrupt(), "the function has raised KeyboardInterrupt"),
+        (StopIteration(), "the function has raised StopIteration"),
+        (asyncio.CancelledError(), "the function has raised CancelledError"),
+    ],
+)
+def test_what_would_end_more_than_a_call_is_its_failure(server: Server, raised: BaseException, said: str) -> None:
+    @millrace.stage
+    def leaves(input: Number) -> Made:
+        raise raised
+
+    with pytest.raises(RuntimeError, match=said):
+        run(server, leaves, {"n": 1})
+
+
+def test_an_async_function_does_not_end_its_worker(server: Server) -> None:
+    @millrace.stage
+    async def leaves(input: Number) -> Made:
+        raise SystemExit("usage: leaves [-h]")
+
+    with pytest.raises(RuntimeError, match="has called sys.exit"):
+        run(server, leaves, {"n": 1})
+
+
 def test_heartbeats_while_a_function_holds_its_thread_and_progress_soon(server: Server) -> None:
     env = Env(heartbeat_details=[{"progress": {"done": 0}}])
     saved = {"progress": {"done": 1}}

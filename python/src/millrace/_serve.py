@@ -140,11 +140,39 @@ class Server:
     def _begun(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> asyncio.Future[Any]:
         begun: asyncio.Future[Any]
         if stage.is_async:
-            begun = asyncio.ensure_future(stage(given, ctx))
+            begun = asyncio.ensure_future(_awaited(stage, given, ctx))
         else:
             run = contextvars.copy_context().run
-            begun = asyncio.get_running_loop().run_in_executor(self._executor, run, stage, given, ctx)
+            begun = asyncio.get_running_loop().run_in_executor(self._executor, run, _called, stage, given, ctx)
         return begun
+
+
+async def _awaited(stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+    try:
+        return await stage(given, ctx)
+    except SystemExit as error:
+        # It would end the event loop, and the worker with the calls of all others.
+        raise _no_failure(error) from error
+
+
+def _called(stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+    try:
+        return stage(given, ctx)
+    except StopIteration as error:
+        # A future cannot hold it: the call would never end.
+        raise _no_failure(error) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        # Signals reach the main thread alone, so this is the function's own.
+        raise _no_failure(error) from error
+
+
+def _no_failure(error: BaseException) -> RuntimeError:
+    """A failure of the call, in place of what would end more than it."""
+    if isinstance(error, SystemExit):
+        return RuntimeError(f"the function has called sys.exit({error.code!r})")
+    return RuntimeError(f"the function has raised {type(error).__name__}: {error}")
 
 
 def _notify(loop: asyncio.AbstractEventLoop, saved: asyncio.Event) -> None:
