@@ -1,4 +1,6 @@
 import { type Duration, durationMs } from '../pipelines/duration.js';
+import { messageOf } from '../pipelines/errors.js';
+import type { JsonObject } from '../pipelines/json.js';
 import type { Wait } from '../pipelines/run/index.js';
 import { Waits } from '../workflows/interpreter/index.js';
 import { TestError } from './test-error.js';
@@ -11,6 +13,12 @@ export type Decided =
       readonly approved: boolean;
       /** Default `person`. */
       readonly by?: string;
+      /** Why; the model is told. */
+      readonly reason?: string;
+      /** For a tool call that is approved: arguments in place of the model's. */
+      readonly arguments?: JsonObject;
+      /** `run`: covers later calls of the tool in this run too; `session`: those in all runs of the session. Default: this call only. */
+      readonly scope?: 'call' | 'run' | 'session';
       /** Time until the decision, on the test's clock. Default: none. */
       readonly after?: Duration;
     };
@@ -42,11 +50,14 @@ export class ScriptedWaits extends Waits {
     if (script === undefined) onMistake(undecided(wait));
     const decided = typeof script === 'function' ? script(wait) : script;
     if (decided === undefined || decided === 'nobody') return;
-    const { approved, by, after } = decided;
+    const { after, ...decision } = decided;
     const decide = () => {
       // The run may have gone on without it.
-      if (this.open.some(({ nonce }) => nonce === wait.nonce)) {
-        this.decide({ nonce: wait.nonce, approved, ...(by !== undefined && { by }) });
+      if (!this.open.some(({ nonce }) => nonce === wait.nonce)) return;
+      try {
+        this.decide({ ...decision, nonce: wait.nonce });
+      } catch (error) {
+        onMistake(new TestError(`the decision on "${wait.path}" is refused: ${messageOf(error)}`));
       }
     };
     const afterMs = after === undefined ? 0 : durationMs(after, 'decisions.after');

@@ -105,6 +105,44 @@ describe('agents', () => {
     expect(run.output.text).toContain('A person rejected the call.');
   });
 
+  const twice = {
+    'answer/turn-1': toolCalls(['refund', { euros: 5 }]),
+    'answer/turn-2': toolCalls(['refund', { euros: 2 }]),
+    'answer/turn-3': ({ history }: JsonObject) => ({ text: JSON.stringify(history) }),
+  };
+
+  it('get calls back with other arguments and a reason, and approvals that cover further calls', async () => {
+    let asked = 0;
+    const run = await testPipeline(
+      desk,
+      { text: 'money back' },
+      {
+        stages: twice,
+        decisions: {
+          refund: () => {
+            asked += 1;
+            return { approved: true, arguments: { euros: 3 }, reason: 'no more than three', scope: 'run' };
+          },
+        },
+      },
+    );
+    expect(run.calls.filter(({ tool: name }) => name === 'refund').map(({ input }) => input)).toEqual([
+      { euros: 3 },
+      { euros: 2 },
+    ]);
+    expect(run.output.text).toContain('no more than three');
+    expect(asked).toBe(1);
+  });
+
+  it('get no decision that a run would refuse', async () => {
+    const run = testPipeline(
+      desk,
+      { text: 'money back' },
+      { stages: twice, decisions: { refund: { approved: false, scope: 'run' } } },
+    );
+    await expect(run).rejects.toThrow(/the decision on "answer\/turn-1\/refund.*for what is approved/);
+  });
+
   it('are charged for what the script says was used', async () => {
     const run = await testPipeline(
       desk,
