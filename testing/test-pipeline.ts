@@ -171,7 +171,7 @@ function parsed<I, O>(pipeline: Pipeline<I, O>, input: I): JsonObject {
 function errorOf({ code, message, details }: StageError): TestRunError {
   const { stages: _, elsewhere, ...rest } = details;
   // Another worker's failure has it only to be tried again.
-  const others = { ...rest, ...(elsewhere !== undefined && code !== 'ACTIVITY_FAILED' && { elsewhere }) };
+  const others: JsonObject = { ...rest, ...(elsewhere !== undefined && code !== 'ACTIVITY_FAILED' && { elsewhere }) };
   const { stage } = others;
   return { code, message, ...(typeof stage === 'string' && { stage }), details: others as ErrorDetails };
 }

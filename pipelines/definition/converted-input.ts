@@ -9,9 +9,7 @@ import { bare } from '../media.js';
 export function converts(schema: z.ZodType): boolean {
   const inner = bare(schema);
   if (inner instanceof z.ZodTransform || inner instanceof z.ZodCodec) return true;
-  return (
-    inner instanceof z.ZodPipe && (converts(inner.def.in as z.ZodType) || converts(inner.def.out as z.ZodType))
-  );
+  return inner instanceof z.ZodPipe && (converts(inner.def.in as z.ZodType) || converts(inner.def.out as z.ZodType));
 }
 
 /** The schema of an input with its fields as the pipeline reads them. The same one if it converts none. */

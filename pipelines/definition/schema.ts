@@ -90,7 +90,8 @@ export function mayBeAbsent(schema: z.ZodType): boolean {
 
 /** The schema of a value that is known to be present. */
 export function presentOf(schema: z.ZodType): z.ZodType {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return presentOf(schema.unwrap() as z.ZodType);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
+    return presentOf(schema.unwrap() as z.ZodType);
   if (!(schema instanceof z.ZodUnion) || !mayBeAbsent(schema)) return schema;
   return union((schema.options as z.ZodType[]).map(presentOf).filter((option) => !isEmpty(option)));
 }

@@ -133,7 +133,9 @@ describe('a value that may be absent', () => {
   it('of an output is not promised', async () => {
     const partial = pipeline('partial', { input: text }, ({ input }) => ({ text: input.text, more: undefined }));
     expect(partial.outputSchema).toMatchObject({ required: ['text'] });
-    const outer = pipeline('outer', { input: text }, ({ input, run }) => ({ more: run('partial', partial, input).more }));
+    const outer = pipeline('outer', { input: text }, ({ input, run }) => ({
+      more: run('partial', partial, input).more,
+    }));
     expect(await outputOf(outer, { text: 'x' })).toEqual({});
   });
 });
@@ -152,7 +154,14 @@ describe('fields', () => {
     const read = pipeline('read', { input }, (trace) => {
       const { frozen, both, later, scores } = trace.input;
       const labels = trace.input.labels as unknown as { readonly de: Assignable<string | null> };
-      return { frozen: frozen.q, a: both.a, b: both.b, later: later.q, good: scores.good, label: either(labels.de, '-') };
+      return {
+        frozen: frozen.q,
+        a: both.a,
+        b: both.b,
+        later: later.q,
+        good: scores.good,
+        label: either(labels.de, '-'),
+      };
     });
     const given = {
       frozen: { q: 'f' },
