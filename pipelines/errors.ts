@@ -1,3 +1,5 @@
+import { wellFormed } from './well-formed.js';
+
 /**
  * The one error table. A code is stable: it is the `type` of Temporal's `ApplicationFailure`, the `code` of an HTTP
  * problem body (RFC 9457) and the `code` field of log lines.
@@ -297,7 +299,7 @@ export class MillraceError extends Error {
     readonly details: ErrorDetails = {},
     options?: { cause?: unknown },
   ) {
-    super(message, options);
+    super(wellFormed(message), options);
   }
 }
 
@@ -311,4 +313,5 @@ export const isAway = ({ code, details }: { readonly code: string; readonly deta
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 
 /** A displayable message for any thrown value. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown): string =>
+  wellFormed(error instanceof Error ? error.message : String(error));

@@ -7,10 +7,12 @@ import {
   TimeoutFailure,
 } from '@temporalio/common';
 import { ContinueAsNew, DeterminismViolationError } from '@temporalio/workflow';
+import { messageOf } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
 import { type StageRecord, usageOfRows } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
+import { wellFormed, wellFormedError } from '../pipelines/well-formed.js';
 import { notBegun } from './elsewhere.js';
 
 /**
@@ -31,16 +33,16 @@ export function runFailure(error: unknown, replaying: boolean): unknown {
       details: [{ ...details, message: error.message }],
     });
     // The frames of the author's function, for the Temporal UI.
-    if (typeof stack === 'string') failure.stack = stack;
+    if (typeof stack === 'string') failure.stack = wellFormed(stack);
     return failure;
   }
   if (error instanceof TemporalFailure || error instanceof ContinueAsNew) return error;
   if (replaying || error instanceof DeterminismViolationError) return error;
   return ApplicationFailure.create({
     type: 'INTERNAL',
-    message: error instanceof Error ? error.message : String(error),
+    message: messageOf(error),
     nonRetryable: true,
-    ...(error instanceof Error && { cause: error }),
+    ...(error instanceof Error && { cause: wellFormedError(error) }),
   });
 }
 

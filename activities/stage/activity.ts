@@ -12,6 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
+import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
 import { cancellationIn } from './cancellation.js';
 import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
@@ -175,9 +176,11 @@ function asFailure(
     ),
     details: [{ ...details, stage: call.stage, attempt: calls }],
     ...(delay === undefined ? { nonRetryable: true } : { nonRetryable: false, nextRetryDelay: delay }),
-    ...(cause instanceof Error && details.stack === undefined && cause.message.length <= LONGEST_MESSAGE && { cause }),
+    ...(cause instanceof Error &&
+      details.stack === undefined &&
+      cause.message.length <= LONGEST_MESSAGE && { cause: wellFormedError(cause) }),
   });
   // The Temporal UI shows the stack: the author's frames instead of Millrace's.
-  if (details.stack !== undefined) failure.stack = details.stack;
+  if (details.stack !== undefined) failure.stack = wellFormed(details.stack);
   return failure;
 }

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { ForeignCall, ForeignOutcome, ForeignStart } from '../../pipelines/run/index.js';
+import { wellFormedError } from '../../pipelines/well-formed.js';
 import type { ForeignCalls } from './foreign-calls.js';
 
 /** The local activities before and after a call of another worker: they run in the process of the workflow. */
@@ -29,6 +30,6 @@ export function asFailure(error: unknown, repeats: boolean): ApplicationFailure 
     message,
     details: [details],
     nonRetryable: !repeats || errorRow(code).retry === 'never' || details.final === true,
-    ...(cause instanceof Error && { cause }),
+    ...(cause instanceof Error && { cause: wellFormedError(cause) }),
   });
 }

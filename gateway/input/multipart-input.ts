@@ -14,6 +14,7 @@ import { expectModest } from './input-size.js';
 import { expectModestJson } from './json-size.js';
 import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
+import { utf8Text } from './utf8-text.js';
 
 type FileStream = MultipartFile['file'];
 /** A part of the form. Parts that are not files are streams too, so that no more than the limit is read into memory. */
@@ -52,7 +53,8 @@ export async function readMultipart(
     textBytes += bytes.length;
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
     if (isInput || isJson(part)) expectModestJson(bytes, part.fieldname, { names: !isJson(part) });
-    const value = jsonOrText(part, bytes);
+    const text = utf8Text(bytes, part.fieldname, isInput || isJson(part) ? 'INVALID_JSON' : 'INVALID_INPUT');
+    const value = isJson(part) ? parseJson(text, part.fieldname) : text;
     if (typeof value !== 'string') expectModest(value, part.fieldname);
     if (isInput) {
       for (const [field, inner] of Object.entries(parseInput(value)))
@@ -155,11 +157,6 @@ function fileField(sent: string, form: InputForm, given: InputParts): { path: st
 }
 
 /** A part of type application/json is parsed; other clients send JSON as text. */
-function jsonOrText(part: Part, bytes: Buffer): Json {
-  const text = bytes.toString('utf8');
-  return isJson(part) ? parseJson(text, part.fieldname) : text;
-}
-
 const isJson = (part: Part): boolean => !isFile(part) && part.mimetype.startsWith('application/json');
 
 function parseInput(value: Json): JsonObject {

@@ -15,6 +15,7 @@ import {
 } from '../../protocols/open-inference/index.js';
 import { expectModest } from '../input/input-size.js';
 import { expectModestJson } from '../input/json-size.js';
+import { utf8Text } from '../input/utf8-text.js';
 import type { InputTensor, ParameterValues } from './input-tensor.js';
 import { GivenTensors } from './read-tensors.js';
 import type { OutputTensor } from './write-tensors.js';
@@ -78,9 +79,10 @@ function lengthOf(header: string, body: Buffer): number {
 
 function jsonOf(bytes: Buffer): JsonObject {
   expectModestJson(bytes, 'body');
+  const text = utf8Text(bytes, 'body', 'INVALID_JSON');
   let value: unknown;
   try {
-    value = parseExactly(bytes.toString('utf8'));
+    value = parseExactly(text);
   } catch (error) {
     const message = messageOf(error);
     throw new MillraceError('INVALID_JSON', `body: ${message}`, { fields: [{ field: 'body', message }] });

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.js';
+import { wellFormed } from '../well-formed.js';
 
 /** A stage, or the whole run, has failed for good. */
 export class StageError extends Error {
@@ -8,6 +9,6 @@ export class StageError extends Error {
     message: string,
     readonly details: JsonObject = {},
   ) {
-    super(message);
+    super(wellFormed(message));
   }
 }

@@ -30,6 +30,16 @@ const CASES: readonly (readonly [how: string, pipeline: string, input: () => Jso
   ['an inline stage', 'failing-segment', () => ({ n: 1 }), lineOf('is odd')],
 ];
 
+describe.each(['seeks-queued', 'seeks-inline'])('a message that ends with half of an emoji: %s', (pipeline) => {
+  it('fails its run, and not the worker', async () => {
+    for (const title of ['ab🙂c', 'abc🙂', 'abc🙂']) {
+      const failed = (await client.run(pipeline, { title }).catch((error: unknown) => error)) as ClientError;
+      const said = title.startsWith('abc') ? 'no abc\ufffd' : 'no ab🙂';
+      expect(failed.run?.error).toMatchObject({ code: 'CODE_FAILED', message: expect.stringContaining(said) as string });
+    }
+  });
+});
+
 describe.each(CASES)('the failure of %s', (_, pipeline, input, line) => {
   it('has its file and line, relative to the module, and no path of the machine', async () => {
     const failed = (await client.run(pipeline, input()).catch((error: unknown) => error)) as ClientError;

@@ -18,6 +18,14 @@ test.each([
   expect(failure.type).toBe('CODE_FAILED');
 });
 
+test('the failure of a run has texts that Temporal can store', () => {
+  const half = '🙂'.slice(0, 1);
+  const own = failed('CODE_FAILED', `no ${half}`, { stack: `Error: no ${half}` });
+  const bug = runFailure(new Error(half), false) as ApplicationFailure;
+  for (const { message, stack, cause } of [own, bug])
+    expect([message, stack, cause?.message, cause?.stack].join('\n')).not.toMatch(/\p{Cs}/u);
+});
+
 test('a run gets the message of its child without code and stage in it', () => {
   const cause = failed('CODE_FAILED', 'stage "total": no such order', { stage: 'total', stages: [] });
   const error = childError('child', childFailure(cause));

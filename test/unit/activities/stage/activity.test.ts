@@ -125,6 +125,21 @@ describe('an attempt that Temporal cancels', () => {
   });
 });
 
+it('fails with texts that Temporal can store: its worker ends over a message that has no UTF-8', async () => {
+  const half = '🙂'.slice(0, 1);
+  const thrown = [
+    new MillraceError('BACKEND_REJECTED', `no ${half}`, {}, { cause: new Error(`why ${half}`) }),
+    new MillraceError('CODE_FAILED', 'no', { stack: `Error: no ${half}` }),
+    new Error(half),
+  ];
+  for (const error of thrown) {
+    const failure = (await failureOf(activity({ run: () => Promise.reject(error) }))) as ApplicationFailure;
+    expect(failure).toBeInstanceOf(ApplicationFailure);
+    const { message, stack, cause } = failure;
+    expect([message, stack, cause?.message, cause?.stack].join('\n')).not.toMatch(/\p{Cs}/u);
+  }
+});
+
 describe('what an attempt leaves for the next one', () => {
   const call = { stage: 'a', model: 'assistant', retry: { attempts: 2, initialMs: 5, factor: 1, maxMs: 5 } } as const;
   const away = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });

@@ -212,6 +212,13 @@ describe('infer', () => {
     expect(error.length).toBeLessThan(5_000);
   });
 
+  it('refuses JSON in another encoding than UTF-8', async () => {
+    const body = Buffer.from(JSON.stringify({ inputs: least }).replace('hello', 'h~llo'));
+    body[body.indexOf('~')] = 0xe4;
+    const refused = await post(body);
+    expect([refused.statusCode, refused.json()]).toMatchObject([400, { code: 'INVALID_JSON' }]);
+  });
+
   it('keeps every digit of a 64-bit integer that a number holds', async () => {
     await post(Buffer.from(JSON.stringify({ inputs: [text, label, count] }).replace('[3]', '[9007199254740991]')));
     expect(inputOf()).toMatchObject({ count: 9007199254740991 });
