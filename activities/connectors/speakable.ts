@@ -1,28 +1,22 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-
-/** About half a minute of speech. Voices are trained on sentences and lose their tone in much longer texts. */
-const LONGEST = 400;
-
-/**
- * Ends of sentences and lines; of clauses; of words. Tried in this order, on text with collapsed white space. The
- * look-ahead comes first, so that the look-behind runs only at possible breaks, not at every character.
- */
-const BREAKS = [/(?=\s)(?<=[.!?…。！？]["”’)\]]*)\s|\n/u, /(?<=[,;:—–，；：])\s/u, /\s/u] as const;
+import { LONGEST_SENTENCE, SentenceSplitter } from '../../pipelines/plan/sentences.js';
 
 /**
  * Text split into passages of at most 400 characters: as many whole sentences as fit; a longer sentence is split at its
  * clauses, a longer clause between words. Empty if the text has no word.
  */
 export function speakable(text: string): string[] {
+  const splitter = new SentenceSplitter();
   const passages: string[] = [];
-  for (const piece of pieces(spaced(text), 0)) {
+  for (const piece of [...splitter.push(spaced(text)), ...splitter.end()]) {
     const last = passages.at(-1);
-    if (last !== undefined && last.length + 1 + piece.length <= LONGEST)
-      passages[passages.length - 1] = `${last} ${piece}`;
-    else passages.push(piece);
+    // Scripts without spaces between words have none between sentences either.
+    const longer = last === undefined ? undefined : `${last}${/^\s/u.test(piece) ? ' ' : ''}${piece.trim()}`;
+    if (longer !== undefined && longer.length <= LONGEST_SENTENCE) passages[passages.length - 1] = longer;
+    else passages.push(piece.trim());
   }
-  return passages;
+  return passages.filter((passage) => passage !== '');
 }
 
 /** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text has no word. */
@@ -43,18 +37,3 @@ export const nothingToSay = (): MillraceError =>
  * megabyte of spaces, on which a pattern such as `\s*\n` takes quadratic time.
  */
 const spaced = (text: string): string => text.trim().replace(/\s+/gu, (run) => (run.includes('\n') ? '\n' : ' '));
-
-function pieces(text: string, level: number): string[] {
-  if (text.length <= LONGEST) return text === '' ? [] : [text];
-  const pattern = BREAKS[level];
-  if (pattern === undefined) return slices(text);
-  return text.split(pattern).flatMap((part) => pieces(part.trim(), level + 1));
-}
-
-/** Splits a "word" that is too long to speak at once, between code points. */
-function slices(text: string): string[] {
-  const points = [...text];
-  const result: string[] = [];
-  for (let at = 0; at < points.length; at += LONGEST / 2) result.push(points.slice(at, at + LONGEST / 2).join(''));
-  return result;
-}

@@ -5,6 +5,7 @@ import { writeWav } from '../../../media/write-wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { between } from '../between-texts.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import { later, type Segment, type TimedText, timedTexts } from '../timed-segments.js';
 import { extrasOf, withExtra } from './extra.js';
@@ -33,7 +34,7 @@ export const transcribe: KindHandler = {
         signal,
       );
       segments.push(...found.map((each) => later(each, sample / SAMPLE_RATE)));
-      const more = [text, transcript].every((each) => each !== '') ? ` ${transcript}` : transcript;
+      const more = `${between(text, transcript)}${transcript}`;
       text += more;
       sample += part.length;
       emit(more);

@@ -2,6 +2,7 @@ import { abortable } from '../../../../media/abortable.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json } from '../../../../pipelines/json.js';
+import { between } from '../../between-texts.js';
 import type { Call, Reply } from '../../connector.js';
 import { skip, windows } from '../../speech-windows.js';
 import { later, type Segment, segmentsOf } from '../../timed-segments.js';
@@ -15,7 +16,7 @@ import { found, jsonOf, needed, texts, wholeOutput } from '../read.js';
 
 /**
  * Speech recognition. Audio is sent in windows of at most 30 s, or of what the model takes, and their texts are joined.
- * Progress is checkpointed after every window, and its text emitted with the preceding space; the text is empty for a
+ * Progress is checkpointed after every window, and its text emitted with the preceding space, if the script has one there; the text is empty for a
  * window without speech. The windows of a call are one sequence, for a model that batches sequences.
  */
 export const transcribe: TensorKind = {
@@ -84,7 +85,7 @@ async function heardIn(
   let segments: readonly Segment[] = [];
   const said = (all: string) => {
     const trimmed = all.trimStart();
-    const text = before !== '' && trimmed !== '' ? ` ${trimmed}` : trimmed;
+    const text = `${between(before, trimmed)}${trimmed}`;
     // A hypothesis that changes what was already said is told whole at its end.
     if (text.startsWith(emitted) && text !== emitted) {
       emit(text.slice(emitted.length));

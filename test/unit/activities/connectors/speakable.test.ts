@@ -27,6 +27,27 @@ describe('passages to speak', () => {
     expect(speakable(`${quoted} ${quoted}`)).toEqual([quoted, quoted]);
   });
 
+  it.each([
+    ['Chinese', '今天的天气很好，我们一起去公园散步吧。'],
+    ['Japanese', '今日はとても良い天気なので、公園へ行きましょう！'],
+    ['Hindi', 'आज मौसम बहुत अच्छा है, हम पार्क चलते हैं।'],
+    ['Arabic', 'هل تأتي معنا إلى الحديقة، أم تبقى في البيت؟'],
+    ['Urdu', 'آج موسم بہت اچھا ہے، ہم باغ میں چلتے ہیں۔'],
+  ])('ends no passage within a sentence: %s', (name, sentence) => {
+    const between = ['Chinese', 'Japanese'].includes(name) ? '' : ' ';
+    const text = Array(60).fill(sentence).join(between);
+    const passages = speakable(text);
+    expect(passages.length).toBeLessThan(12);
+    for (const passage of passages) expect(passage.split(sentence).join('').trim()).toBe('');
+    expect(passages.join(between)).toBe(text);
+  });
+
+  it('ends no passage behind an abbreviation', () => {
+    const passages = speakable(`${'word '.repeat(76)}by Dr. Smith. ${'Then he left. '.repeat(20)}`);
+    expect(passages.filter((passage) => passage.endsWith('Dr.'))).toEqual([]);
+    expect(passages[0]).toMatch(/by Dr\. Smith\.$/);
+  });
+
   it('splits a long sentence at clauses, a long clause between words, a long word anywhere', () => {
     const clause = `${'so '.repeat(80)}on,`;
     expect(speakable(`${clause} ${clause} ${clause}`)).toEqual([clause, clause, clause]);

@@ -101,6 +101,15 @@ describe('segments of a recogniser', () => {
     expect(checkpoints).toEqual([{ sample: 16_000, text: '1 s' }]);
   });
 
+  it('of a script without spaces are joined without one', async () => {
+    const says = (text: string) => run({ map, seconds: 70 }, () => [wire('TEXT', 'BYTES', [1, 1], [text])]);
+    expect((await says('今日は晴れです。')).output.text).toBe('今日は晴れです。'.repeat(3));
+    expect((await says(' สวัสดีครับ')).output.text).toBe('สวัสดีครับ'.repeat(3));
+    expect((await says('好的！')).output.text).toBe('好的！'.repeat(3));
+    expect((await says('안녕하세요.')).output.text).toBe('안녕하세요. 안녕하세요. 안녕하세요.');
+    expect((await says('用 GPT')).output.text).toBe('用 GPT 用 GPT 用 GPT');
+  });
+
   it('of earlier windows are kept by an attempt that goes on', async () => {
     const setting = { map, seconds: 70, options: { segments: 'words' } };
     const whole = await run(setting, recognise);
