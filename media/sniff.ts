@@ -27,6 +27,8 @@ const SIGNATURES: readonly Signature[] = [
   { magic: '\x89PNG', name: 'a PNG image' },
   { magic: '\xff\xd8\xff', name: 'a JPEG image' },
   { magic: 'GIF8', name: 'a GIF image' },
+  { magic: 'II*\0', name: 'a TIFF image' },
+  { magic: 'MM\0*', name: 'a TIFF image' },
   { magic: '%PDF', name: 'PDF' },
   { magic: 'PK\x03\x04', name: 'a ZIP archive' },
   { magic: '\x1f\x8b', name: 'gzip' },
@@ -87,6 +89,7 @@ export function imageTypeOf(head: Uint8Array): string | undefined {
 export function describeBytes(head: Uint8Array): string {
   if (head.length === 0) return 'is empty';
   const text = latin1(head, SNIFF_BYTES);
+  if (text.startsWith('ftyp', 4) && IMAGE_BRANDS.has(text.slice(8, 12))) return 'looks like a HEIC or AVIF image';
   const known = SIGNATURES.find(({ at = 0, magic }) => text.startsWith(magic, at));
   if (known !== undefined) return `looks like ${known.name}`;
   if (isMpegSync(head)) return 'looks like MP3 or AAC';

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { expectExact } from '../input/exact-numbers.js';
 import { readBody } from '../input/held-bodies.js';
 import { expectModestJson } from '../input/json-size.js';
 import { emptyBody } from '../input/upload.js';
@@ -10,20 +11,20 @@ import { utf8Text } from '../input/utf8-text.js';
 /**
  * Makes the routes of this scope accept only JSON, of as many values as an input may have: they are counted before they are made.
  * @param mayBeEmpty a request without a body has the value `{}`
+ * @param exact integers that a number does not hold are refused
  */
-export function takeJson(app: FastifyInstance, { mayBeEmpty = false } = {}): void {
+export function takeJson(app: FastifyInstance, { mayBeEmpty = false, exact = false } = {}): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
-    jsonOf(await readBody(request, payload), mayBeEmpty),
+    jsonOf(await readBody(request, payload), { mayBeEmpty, exact }),
   );
 }
 
-const BYTE_ORDER_MARK = '\ufeff';
-
-function jsonOf(bytes: Buffer, mayBeEmpty: boolean): Json {
+function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: { readonly mayBeEmpty: boolean; readonly exact: boolean }): Json {
   if (bytes.length > 0) {
     expectModestJson(bytes, 'body', { names: true });
-    return parseJson(utf8Text(bytes, 'body', 'INVALID_JSON'), 'body');
+    const text = utf8Text(bytes, 'body', 'INVALID_JSON');
+    return exact ? parseExactJson(text, 'body') : parseJson(text, 'body');
   }
   if (mayBeEmpty) return {};
   throw emptyBody();
@@ -32,9 +33,22 @@ function jsonOf(bytes: Buffer, mayBeEmpty: boolean): Json {
 /** Throws `INVALID_JSON` naming `field`. A byte order mark, as Windows writes it before a file, is no part of the JSON (RFC 8259). */
 export function parseJson(text: string, field: string): Json {
   try {
-    return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as Json;
+    return JSON.parse(withoutMark(text)) as Json;
   } catch (error) {
     const message = messageOf(error);
     throw new MillraceError('INVALID_JSON', `${field}: ${message}`, { fields: [{ field, message }] });
   }
 }
+
+/**
+ * As `parseJson`; throws `INVALID_INPUT` for an integer that a number does not hold.
+ * @param path of the value: see `expectExact`
+ */
+export function parseExactJson(text: string, field: string, path?: string): Json {
+  const value = parseJson(text, field);
+  expectExact(value, withoutMark(text), path);
+  return value;
+}
+
+const BYTE_ORDER_MARK = '\ufeff';
+const withoutMark = (text: string): string => (text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);

@@ -5,6 +5,7 @@ import type { FieldError, MillraceError } from '../../pipelines/errors.js';
 import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
+import { expectExact } from './exact-numbers.js';
 import { expectModest } from './input-size.js';
 import { expectModestJson } from './json-size.js';
 
@@ -71,11 +72,14 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
 /** Invalid JSON is kept as text, so that validation reports the expected type. */
 function parseOrKeep(text: string, path: string): Json {
   expectModestJson(Buffer.from(text), path);
+  let value: Json;
   try {
-    return JSON.parse(text) as Json;
+    value = JSON.parse(text) as Json;
   } catch {
     return text;
   }
+  expectExact(value, text, path);
+  return value;
 }
 
 export function invalidInput(fields: readonly FieldError[]): MillraceError {

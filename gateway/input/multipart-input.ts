@@ -6,7 +6,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { GatewayLimits } from '../deps.js';
-import { parseJson } from '../http/json-body.js';
+import { parseExactJson } from '../http/json-body.js';
 import type { HeldBody } from './body-budget.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
@@ -54,7 +54,7 @@ export async function readMultipart(
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
     if (isInput || isJson(part)) expectModestJson(bytes, part.fieldname, { names: !isJson(part) });
     const text = utf8Text(bytes, part.fieldname, isInput || isJson(part) ? 'INVALID_JSON' : 'INVALID_INPUT');
-    const value = isJson(part) ? parseJson(text, part.fieldname) : text;
+    const value = isJson(part) ? parseExactJson(text, part.fieldname, isInput ? undefined : part.fieldname) : text;
     if (typeof value !== 'string') expectModest(value, part.fieldname);
     if (isInput) {
       for (const [field, inner] of Object.entries(parseInput(value)))
@@ -160,7 +160,7 @@ function fileField(sent: string, form: InputForm, given: InputParts): { path: st
 const isJson = (part: Part): boolean => !isFile(part) && part.mimetype.startsWith('application/json');
 
 function parseInput(value: Json): JsonObject {
-  const parsed = typeof value === 'string' ? parseJson(value, INPUT_PART) : value;
+  const parsed = typeof value === 'string' ? parseExactJson(value, INPUT_PART) : value;
   if (isJsonObject(parsed)) return parsed;
   throw invalidInput([{ field: INPUT_PART, message: 'must be a JSON object' }]);
 }

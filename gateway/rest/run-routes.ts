@@ -47,7 +47,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
   const orders = new WeakMap<FastifyRequest, StartRequest>();
 
-  takeJson(app);
+  takeJson(app, { exact: true });
   await app.register(multipart);
   app.addContentTypeParser(A_FILE, (_request, _body, done) => done(null, STREAMED));
 

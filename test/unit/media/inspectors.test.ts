@@ -51,7 +51,7 @@ describe('audio', () => {
     ['raw AAC', head('\xff\xf1\x50\x80'), /looks like MP3 or AAC/],
     ['AIFF', head('FORM\0\0\0\0AIFF'), /looks like AIFF/],
     ['Matroska video', head('\x1aE\xdf\xa3\x93\x42\x82\x88matroska'), /looks like WebM or Matroska/],
-    ['a photo in HEIC', head('\0\0\0\x18ftypheic'), /looks like MP4/],
+    ['a photo in HEIC', head('\0\0\0\x18ftypheic'), /looks like a HEIC or AVIF image/],
     ['a PNG', head('\x89PNG\r\n\x1a\n'), /looks like a PNG image/],
     ['AVI', head('RIFF\0\0\0\0AVI LIST'), /looks like AVI video/],
     ['RF64', head('RF64\0\0\0\0WAVE'), /RF64/],

@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RunDocument } from '../../../../runs/document.js';
+import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
+
+/* A run gets what its caller has sent, or nothing: letters and digits are not lost without a word. */
+
+let gateway: TestGateway;
+beforeEach(async () => {
+  gateway = await testGateway();
+});
+afterEach(() => gateway.close());
+
+const wav = wavFile();
+const headers = { 'content-type': 'application/json' };
+const post = (request: { headers: Record<string, string>; payload: Buffer | string }, name = 'listen') =>
+  gateway.app.inject({ method: 'POST', url: `/v1/pipelines/${name}/runs`, ...request });
+const inputOf = (response: { json(): unknown }) => (response.json() as RunDocument).input;
+const refusal = (status: number, code: string, field: string) => ({
+  status,
+  code,
+  errors: [expect.objectContaining({ field })],
+});
+
+describe('text', () => {
+  /** With the byte of `ü` in ISO 8859-1 in place of the first `~`. */
+  const inLatin1 = <T extends { readonly payload: Buffer }>(request: T): T => {
+    request.payload[request.payload.indexOf('~')] = 0xfc;
+    return request;
+  };
+
+  it('in another encoding than UTF-8 is refused', async () => {
+    const text = '{"language": "m~nchnerisch"}';
+    const type = { 'content-type': 'application/json; charset=iso-8859-1' };
+    const bare = await post(inLatin1({ headers: type, payload: Buffer.from(text) }));
+    expect(bare.json()).toMatchObject(refusal(400, 'INVALID_JSON', 'body'));
+    for (const as of ['application/json', 'text/plain']) {
+      const input = await post(inLatin1(multipartBody([['input', text, as]])));
+      expect(input.json()).toMatchObject(refusal(400, 'INVALID_JSON', 'input'));
+    }
+    const part = await post(inLatin1(multipartBody([['language', 'm~nchnerisch']])));
+    expect(part.json()).toMatchObject(refusal(422, 'INVALID_INPUT', 'language'));
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  it('in JSON may follow a byte order mark, as Windows writes it', async () => {
+    const rest = { language: 'de', beams: 3 };
+    const expected = { speech: expect.objectContaining({ bytes: wav.length }), ...rest };
+    const payload = `\ufeff${JSON.stringify({ speech: { base64: wav.toString('base64') }, ...rest })}`;
+    expect(inputOf(await post({ headers, payload }))).toEqual(expected);
+    const form = multipartBody([
+      ['input', `\ufeff${JSON.stringify(rest)}`],
+      ['speech', wav],
+    ]);
+    expect(inputOf(await post(form))).toEqual(expected);
+  });
+});
+
+describe('an integer', () => {
+  const asked = async (payload: string) => (await post({ headers, payload })).json<unknown>();
+
+  it('that a number does not hold is refused', async () => {
+    expect(await asked('{"beams": 9007199254740993}')).toMatchObject(refusal(422, 'INVALID_INPUT', 'beams'));
+    const nested = '\ufeff{"language": {"ids": ["90071992547409931", 12345678901234567891]}}';
+    expect(await asked(nested)).toMatchObject(refusal(422, 'INVALID_INPUT', 'language.ids.1'));
+    expect(await asked(`{"beams": -${'9'.repeat(400)}}`)).toMatchObject(refusal(422, 'INVALID_INPUT', 'beams'));
+    for (const [name, text, field] of [
+      ['beams', '9007199254740993', 'beams'],
+      ['input', '{"beams": [9007199254740993]}', 'beams.0'],
+    ] as const)
+      expect((await post(multipartBody([[name, text]]))).json()).toMatchObject(refusal(422, 'INVALID_INPUT', field));
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  it('is looked for in no value that is nested too deeply', async () => {
+    const deep = `{"language": ${'['.repeat(5_000)}9007199254740993${']'.repeat(5_000)}}`;
+    expect(await asked(deep)).toMatchObject(refusal(422, 'INVALID_INPUT', 'body'));
+  });
+
+  it('in a text keeps its digits', async () => {
+    const payload = '{"name": "9007199254740993, 123456789012345678901"}';
+    expect(inputOf(await post({ headers, payload }, 'greet'))).toEqual(JSON.parse(payload));
+  });
+});
