@@ -2,6 +2,7 @@ import { type Artifact, isArtifact } from '../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 
 import type { RunDocument } from '../pipelines/run/document.js';
+import { wellFormed } from '../pipelines/well-formed.js';
 
 export type { RunDocument, RunError, RunStatus } from '../pipelines/run/document.js';
 
@@ -17,7 +18,7 @@ export const withHrefs = (value: JsonObject, runId: string, of: 'input' | 'outpu
 function addHrefs(value: Json, base: string, name: string): Json {
   if (Array.isArray(value)) return value.map((item: Json, i) => addHrefs(item, base, joined(name, String(i))));
   if (!isJsonObject(value)) return value;
-  if (isArtifact(value)) return { ...(value as unknown as JsonObject), href: `${base}/${encodeURIComponent(name)}` };
+  if (isArtifact(value)) return { ...(value as unknown as JsonObject), href: `${base}/${encodeURIComponent(wellFormed(name))}` };
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, addHrefs(inner, base, joined(name, key))]),
   );

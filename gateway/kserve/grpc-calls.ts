@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import type { Histogram } from 'prom-client';
 import { MillraceError } from '../../pipelines/errors.js';
+import { wellFormed } from '../../pipelines/well-formed.js';
 import type { Authenticator } from '../access/authenticator.js';
 import type { Caller, Headers } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -92,10 +93,9 @@ export class GrpcCall {
     const metadata = new Metadata();
     metadata.set('millrace-code', known.code);
     for (const [name, value] of Object.entries(headersOf(known))) metadata.set(name, value);
-    return {
-      known,
-      status: { code: grpcStatus(known.code), details: known.message.slice(0, LONGEST_DETAILS), metadata },
-    };
+    // gRPC encodes it as a URI, and throws over half of a character: the call would never end.
+    const details = wellFormed(known.message.slice(0, LONGEST_DETAILS));
+    return { known, status: { code: grpcStatus(known.code), details, metadata } };
   }
 
   /** Writes the call's log line and records its duration. */

@@ -1,14 +1,15 @@
+import { wellFormed } from '../../pipelines/well-formed.js';
 import type { Parameters, ReceivedParameters } from './messages.js';
 
 /**
  * Encodes request parameters: a boolean, a string, an integer (int64) or a fraction (double). JSON does not distinguish
- * 1 from 1.0, so a whole number is always an integer.
+ * 1 from 1.0, so a whole number is always an integer. A message whose string has no UTF-8 is none.
  */
 export function parametersOf(given: Readonly<Record<string, string | number | boolean>> = {}): Parameters {
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       if (typeof value === 'boolean') return [name, { bool_param: value }];
-      if (typeof value === 'string') return [name, { string_param: value }];
+      if (typeof value === 'string') return [name, { string_param: wellFormed(value) }];
       return [name, Number.isSafeInteger(value) ? { int64_param: value } : { double_param: value }];
     }),
   );

@@ -152,6 +152,28 @@ describe('ModelInfer', () => {
     expect(gateway.temporal.runs.size).toBe(0);
   });
 
+  test.each<[string, object]>([
+    ['that a message cuts', { ...speakRequest, inputs: [{ ...textHeader, name: `${'n'.repeat(986)}🙂` }] }],
+    [
+      'that the parser of JSON quotes',
+      {
+        ...speakRequest,
+        model_name: 'every-form',
+        inputs: [
+          { name: 'text', datatype: 'BYTES', shape: [1] },
+          { name: 'count', datatype: 'INT64', shape: [1] },
+          { name: 'config', datatype: 'BYTES', shape: [1] },
+        ],
+        raw_input_contents: [text, Buffer.alloc(8), textTensor('config', [1], '🙂').raw],
+      },
+    ],
+  ])('gives a status for half of a character %s', async (_, request) => {
+    const error = await refusal('ModelInfer', request);
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+    expect(error.details).not.toMatch(/\p{Cs}/u);
+    expect((await call<Answer>('ModelInfer', speakRequest)).id).toBe('7');
+  });
+
   it('tells a failed run by its own code', async () => {
     gateway.temporal.onStart = (run) => run.end(failure('BACKEND_OVERLOADED', 'no room', {}));
     const error = await refusal('ModelInfer', speakRequest);
