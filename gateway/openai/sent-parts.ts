@@ -36,7 +36,8 @@ export function contentOf(sent: readonly SentPart[], param: string): Content {
 const optional = (fields: Readonly<Record<string, string | undefined>>): JsonObject =>
   Object.fromEntries(Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined));
 
-const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[\w.+"-]*)*;base64,/;
+/** Browsers write the parameters of a recording’s type as they are: `video/webm;codecs=vp8,opus`. */
+const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[^;]*)*;base64,/i;
 
 function mediaOf(url: string, type: Exclude<SentPart['type'], 'text'>, param: string): JsonObject {
   if (url.startsWith('artifact://') || isOnTheNetwork(url)) return { uri: url };

@@ -90,6 +90,15 @@ describe('`input_file` of a response', () => {
     expect(inputGiven()).toMatchObject({ parts: [{ file: { mime: 'image/png' } }] });
   });
 
+  test.each([';codecs=vp8,opus;base64', ';codecs="vp8, opus";base64', ';charset=utf-8;name=a%20b;BASE64'])(
+    'may have any parameters of its type: %s',
+    async (parameters) => {
+      const response = await door.ask([{ type: 'input_file', file_data: `data:video/webm${parameters},${PDF}` }]);
+      expect([response.statusCode, response.json()]).toMatchObject([200, {}]);
+      expect(inputGiven()).toMatchObject({ parts: [{ file: { mime: 'application/pdf' } }] });
+    },
+  );
+
   const at = 'input[0].content[0]';
   test.each<[string, Refusal]>([
     ['an id', { sent: { file_id: 'file-1' }, field: `${at}.file_id`, message: /not kept under ids/ }],
