@@ -313,5 +313,4 @@ export const isAway = ({ code, details }: { readonly code: string; readonly deta
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 
 /** A displayable message for any thrown value. */
-export const messageOf = (error: unknown): string =>
-  wellFormed(error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown): string => wellFormed(error instanceof Error ? error.message : String(error));

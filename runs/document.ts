@@ -18,7 +18,8 @@ export const withHrefs = (value: JsonObject, runId: string, of: 'input' | 'outpu
 function addHrefs(value: Json, base: string, name: string): Json {
   if (Array.isArray(value)) return value.map((item: Json, i) => addHrefs(item, base, joined(name, String(i))));
   if (!isJsonObject(value)) return value;
-  if (isArtifact(value)) return { ...(value as unknown as JsonObject), href: `${base}/${encodeURIComponent(wellFormed(name))}` };
+  if (isArtifact(value))
+    return { ...(value as unknown as JsonObject), href: `${base}/${encodeURIComponent(wellFormed(name))}` };
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, addHrefs(inner, base, joined(name, key))]),
   );

@@ -22,7 +22,7 @@ const OTHERS = [
   'hoy|mañana|ayer|anteayer|anoche|ahora|actual|actuales|actualmente|tiempo (?:hace|hará)|clima|pronósticos?|noticias|qué hora|que hora|est[ae] (?:noche|tarde|semana|mes|año|fin de semana)',
   '(?:semana|mes|año) (?:que viene|pasad[ao])|próxim[ao]s?|hace (?:\\d+|una?|dos|tres) (?:minutos?|horas?|días?|semanas?|mes(?:es)?|años?)|tipo de cambio',
   "aujourd['’]hui|demain|hier|avant-hier|après-demain|maintenant|actuel(?:le)?s?|actuellement|en ce moment|récemment|météo|quel temps|quelle heure|ce (?:soir|matin|mois|week-end)|cet après-midi",
-  "cette (?:semaine|nuit|année)|(?:semaine|mois|année) (?:prochaine?|derni(?:er|ère))|prochaine?s?|il y a \\d+|dans (?:\\d+|une|deux) (?:minutes?|heures?)|actualités?|dernières (?:nouvelles|infos)|taux de change",
+  'cette (?:semaine|nuit|année)|(?:semaine|mois|année) (?:prochaine?|derni(?:er|ère))|prochaine?s?|il y a \\d+|dans (?:\\d+|une|deux) (?:minutes?|heures?)|actualités?|dernières (?:nouvelles|infos)|taux de change',
   'oggi|domani|ieri|adesso|stasera|stamattina|che or[ae]|che tempo|meteo|previsioni|notizie|attual\\p{L}*|in questo momento|quest[ao] (?:settimana|mese|anno|sera|notte)|prossim[aoie]|scors[aoie]|\\d+ (?:minuti|ore|giorni|settimane|mesi|anni) fa',
   'hoje|amanhã|ontem|agora|atual|atuais|atualmente|neste momento|que horas|previsão do tempo|notícias|est[ae] (?:semana|mês|ano|noite|tarde)|próxim[oa]s?|(?:semana|mês|ano) passad[oa]|há \\d+ (?:minutos?|horas?|dias?|semanas?|meses|anos?)',
   'vandaag|gisteren|eergisteren|overmorgen|vanavond|vanmiddag|vanochtend|vannacht|nu|momenteel|huidige?|weer|weerbericht|nieuws|hoe laat|(?:deze|volgende|vorige|komende|afgelopen) (?:week|maand)|\\d+ (?:minuten|uur|dagen|weken|maanden|jaar) geleden',

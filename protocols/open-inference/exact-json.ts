@@ -59,6 +59,45 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
+/** Digits of the least integer that a number does not hold. */
+const LONG = /\d{16}/;
+
+interface Key {
+  readonly key: string;
+  readonly above: Key | undefined;
+}
+
+/**
+ * Where a JSON text has an integer that a number does not hold, such as 9007199254740993: keys and indices from the top. Undefined if it
+ * has none.
+ * @param value the text as `JSON.parse` read it
+ */
+export function lostInteger(value: unknown, text: string): readonly string[] | undefined {
+  if (!LONG.test(text)) return undefined;
+  // A long integer is exact within a list, not alone.
+  const exact = (parseExactly(`[${text}]`) as readonly unknown[])[0];
+  const open: { readonly value: unknown; readonly exact: unknown; readonly at: Key | undefined }[] = [
+    { value, exact, at: undefined },
+  ];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { value: read, exact: written, at } = next;
+    if (typeof read === 'number' && typeof written === 'string' && !isSame(read, written)) return keysTo(at);
+    if (typeof read !== 'object' || read === null) continue;
+    for (const [key, part] of Object.entries(read)) {
+      open.push({ value: part, exact: (written as Readonly<Record<string, unknown>>)[key], at: { key, above: at } });
+    }
+  }
+  return undefined;
+}
+
+const isSame = (value: number, digits: string): boolean => Number.isFinite(value) && BigInt(value) === BigInt(digits);
+
+function keysTo(at: Key | undefined): string[] {
+  const keys: string[] = [];
+  for (let here = at; here; here = here.above) keys.push(here.key);
+  return keys.reverse();
+}
+
 /** A JSON array of numbers; decimal texts are written as numbers too. */
 export const numbersJson = (values: readonly (number | string)[]): string =>
   `[${values.map((value) => (typeof value === 'string' ? String(BigInt(value)) : JSON.stringify(value))).join(',')}]`;

@@ -35,7 +35,10 @@ describe.each(['seeks-queued', 'seeks-inline'])('a message that ends with half o
     for (const title of ['ab🙂c', 'abc🙂', 'abc🙂']) {
       const failed = (await client.run(pipeline, { title }).catch((error: unknown) => error)) as ClientError;
       const said = title.startsWith('abc') ? 'no abc\ufffd' : 'no ab🙂';
-      expect(failed.run?.error).toMatchObject({ code: 'CODE_FAILED', message: expect.stringContaining(said) as string });
+      expect(failed.run?.error).toMatchObject({
+        code: 'CODE_FAILED',
+        message: expect.stringContaining(said) as string,
+      });
     }
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
+import { lostInteger } from '../../../protocols/open-inference/index.js';
 import { fitted } from '../json-schema.js';
 
 /** A delta of a tool call, or the whole call. */
@@ -71,15 +72,22 @@ export class ToolCalls {
 /**
  * The calls with their arguments parsed, checked against the tools' schemas and completed with their defaults. An error
  * is recorded in the call, to be reported to the model: a tool that is not offered, or arguments that were cut off, are
- * no JSON object or do not fit.
+ * no JSON object, do not fit, or have an integer that a number does not hold: the tool would get another one.
  */
 export function checkToolCalls(
   calls: readonly ToolCall[],
   offered: OfferedTools,
   finish: string | undefined,
 ): ReadToolCall[] {
-  return calls.map(({ id, name, arguments: text }) => checked(id, name, readArguments(text, finish), offered, finish));
+  return calls.map(({ id, name, arguments: text }) => {
+    const read = readArguments(text, finish);
+    const call = checked(id, name, read, offered, finish);
+    const lost = call.wrong === undefined && read && text.trim() !== '' ? lostInteger(read, text) : undefined;
+    return lost ? { ...call, wrong: `the arguments do not fit: ${lost.join('.')} ${TOO_LONG}` } : call;
+  });
 }
+
+const TOO_LONG = 'is an integer of more digits than a number holds (above 2^53); write it as a text';
 
 /** The same for calls found in the reply's text. */
 export const checkReadCalls = (calls: readonly ReadToolCall[], offered: OfferedTools): ReadToolCall[] =>

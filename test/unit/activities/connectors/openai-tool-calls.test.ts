@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  checkToolCalls,
   readToolCalls,
   ToolCalls,
   type ToolDelta,
@@ -64,6 +65,19 @@ describe('arguments', () => {
   });
   it('that were cut before they began are INVALID_OUTPUT', () => {
     expect(() => read('', 'length')).toThrow(/cut/);
+  });
+});
+
+describe('an integer of a call that a number does not hold', () => {
+  const schema = { type: 'object', properties: { order: { type: 'integer' }, note: { type: 'string' } } };
+  const wrongOf = (text: string) =>
+    checkToolCalls([{ id: 'a', name: 'time', arguments: text }], new Map([['time', schema]]), 'tool_calls')[0]?.wrong;
+
+  it('is told to the model: the tool would get another one', () => {
+    expect(wrongOf('{"order": 9007199254740993}')).toMatch(/do not fit: order is an integer of more digits/);
+    expect(wrongOf('{"order": 9007199254740992}')).toBeUndefined();
+    expect(wrongOf('{"note": "9007199254740993"}')).toBeUndefined();
+    expect(wrongOf('')).toBeUndefined();
   });
 });
 

@@ -72,11 +72,6 @@ describe('an integer', () => {
     expect(gateway.temporal.runs.size).toBe(0);
   });
 
-  it('is looked for in no value that is nested too deeply', async () => {
-    const deep = `{"language": ${'['.repeat(5_000)}9007199254740993${']'.repeat(5_000)}}`;
-    expect(await asked(deep)).toMatchObject(refusal(422, 'INVALID_INPUT', 'body'));
-  });
-
   it('in a text keeps its digits', async () => {
     const payload = '{"name": "9007199254740993, 123456789012345678901"}';
     expect(inputOf(await post({ headers, payload }, 'greet'))).toEqual(JSON.parse(payload));

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { lostInteger } from '../../../../protocols/open-inference/index.js';
+
+describe('an integer that a number does not hold', () => {
+  const lost = (text: string) => lostInteger(JSON.parse(text), text);
+
+  it.each<[string, string[]]>([
+    ['9007199254740993', []],
+    ['-9007199254740993', []],
+    [' [1, 12345678901234567891]', ['1']],
+    ['{"a": {"9007199254740993": [{"id": 9007199254740993}]}}', ['a', '9007199254740993', '0', 'id']],
+    [`{"a": ${'9'.repeat(400)}}`, ['a']],
+    ['{"__proto__": {"a": 9007199254740993}}', ['__proto__', 'a']],
+    ['{"a": 9007199254740993, "a": 9007199254740993}', ['a']],
+  ])('is found in %s', (text, path) => {
+    expect(lost(text)).toEqual(path);
+  });
+
+  it.each([
+    '9007199254740991',
+    '9007199254740992',
+    '100000000000000000000',
+    '[0.12345678901234567, 1e21, 1234567890123456.5]',
+    '{"a": "9007199254740993, 9007199254740993"}',
+    '{"a": 9007199254740993, "a": 1}',
+    'null',
+  ])('is not found in %s', (text) => {
+    expect(lost(text)).toBeUndefined();
+  });
+
+  it('is found however deep it is', () => {
+    const deep = `${'['.repeat(20_000)}9007199254740993${']'.repeat(20_000)}`;
+    expect(lost(deep)).toHaveLength(20_000);
+  });
+});
