@@ -3,7 +3,7 @@ const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=T
 const ENDS = new RegExp(`${UNSPACED}$`, 'u');
 const BEGINS = new RegExp(`^${UNSPACED}`, 'u');
 
-/** What stands between two pieces of a transcript: a space, unless the script has none there or a piece is empty. */
+/** What stands between two pieces of a text: a space, unless the script has none there or a piece is empty. */
 export function between(before: string, after: string): '' | ' ' {
   if (before === '' || after === '') return '';
   return ENDS.test(before) && BEGINS.test(after) ? '' : ' ';

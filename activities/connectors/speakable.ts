@@ -1,22 +1,37 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { LONGEST_SENTENCE, SentenceSplitter } from '../../pipelines/plan/sentences.js';
+import { between } from './between-texts.js';
+
+/** About half a minute of speech. Voices are trained on sentences and lose their tone in much longer texts. */
+const LONGEST = 400;
+
+/**
+ * Ends of sentences and lines; of clauses; of words. Tried in this order, on text with collapsed white space. The
+ * look-ahead comes first, so that the look-behind runs only at possible breaks, not at every character. `parts`: those of scripts
+ * without spaces, each with the mark behind it.
+ */
+const BREAKS: readonly { readonly at: RegExp; readonly parts?: RegExp }[] = [
+  {
+    at: /(?=\s)(?<=[.!?…\p{Sentence_Terminal}]["”’)\]]*)\s|\n/u,
+    parts: /[^。！？｡]*(?:[。！？｡]+["”’」』】）)\]]*|$)/gu,
+  },
+  { at: /(?<=[,;:—–，；：،])\s/u, parts: /[^、，；：]*(?:[、，；：]+|$)/gu },
+  { at: /\s/u },
+];
 
 /**
  * Text split into passages of at most 400 characters: as many whole sentences as fit; a longer sentence is split at its
  * clauses, a longer clause between words. Empty if the text has no word.
  */
 export function speakable(text: string): string[] {
-  const splitter = new SentenceSplitter();
   const passages: string[] = [];
-  for (const piece of [...splitter.push(spaced(text)), ...splitter.end()]) {
+  for (const piece of pieces(spaced(text), 0)) {
     const last = passages.at(-1);
-    // Scripts without spaces between words have none between sentences either.
-    const longer = last === undefined ? undefined : `${last}${/^\s/u.test(piece) ? ' ' : ''}${piece.trim()}`;
-    if (longer !== undefined && longer.length <= LONGEST_SENTENCE) passages[passages.length - 1] = longer;
-    else passages.push(piece.trim());
+    if (last !== undefined && last.length + 1 + piece.length <= LONGEST)
+      passages[passages.length - 1] = `${last}${between(last, piece)}${piece}`;
+    else passages.push(piece);
   }
-  return passages.filter((passage) => passage !== '');
+  return passages;
 }
 
 /** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text has no word. */
@@ -37,3 +52,33 @@ export const nothingToSay = (): MillraceError =>
  * megabyte of spaces, on which a pattern such as `\s*\n` takes quadratic time.
  */
 const spaced = (text: string): string => text.trim().replace(/\s+/gu, (run) => (run.includes('\n') ? '\n' : ' '));
+
+function pieces(text: string, level: number): string[] {
+  if (text.length <= LONGEST) return text === '' ? [] : [text];
+  const breaks = BREAKS[level];
+  if (breaks === undefined) return slices(text);
+  const { at, parts } = breaks;
+  const divided = text.split(at).flatMap((part) => (parts ? (part.match(parts) ?? []) : part));
+  return divided.flatMap((part) => pieces(part.trim(), level + 1));
+}
+
+const WORDS = new Intl.Segmenter(undefined, { granularity: 'word' });
+
+/** Splits what has no spaces and is too long to speak at once: between words, a "word" that is too long between code points. */
+function slices(text: string): string[] {
+  const result: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const head = text.slice(at, at + LONGEST);
+    const slice = head.length < LONGEST ? head : head.slice(0, cutIn(head));
+    result.push(slice);
+    at += slice.length;
+  }
+  return result;
+}
+
+/** Before the last word, which may go on. */
+function cutIn(head: string): number {
+  const start = WORDS.segment(head).containing(head.length - 1)?.index ?? 0;
+  if (start > 0) return start;
+  return /[\uD800-\uDBFF]$/.test(head) ? head.length - 1 : head.length;
+}

@@ -31,7 +31,7 @@ function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: { readonly mayBeEmpty: boo
 }
 
 /** Throws `INVALID_JSON` naming `field`. A byte order mark, as Windows writes it before a file, is no part of the JSON (RFC 8259). */
-export function parseJson(text: string, field: string): Json {
+function parseJson(text: string, field: string): Json {
   try {
     return JSON.parse(withoutMark(text)) as Json;
   } catch (error) {

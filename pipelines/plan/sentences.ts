@@ -84,7 +84,7 @@ export class SentenceSplitter {
       const end = boundary(head, this.#from, final && whole ? 'end' : 'more');
       if (end !== undefined && end <= LONGEST_SENTENCE) pieces.push(this.#cut(end));
       else if (this.#pending.length > LONGEST_SENTENCE)
-        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE)) ?? anywhere(head)));
+        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE)) ?? LONGEST_SENTENCE));
       else break;
     }
     this.#from = undecided(this.#pending);
@@ -203,9 +203,6 @@ function undecided(text: string): number {
   return at;
 }
 
-/** Made once: that takes longer than to divide a sentence. */
-const WORDS = new Intl.Segmenter(undefined, { granularity: 'word' });
-
 /** Behind the last clause of a text, else before its last word; undefined if that leaves too little. */
 function breakIn(text: string): number | undefined {
   const first = text.search(/\S/);
@@ -223,14 +220,10 @@ function breakIn(text: string): number | undefined {
   if (clause !== undefined) return clause;
   let word: number | undefined;
   // The last word may be incomplete.
-  for (const { index } of WORDS.segment(text)) {
+  for (const { index } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
     if (index > enough) word = index;
   }
   return word;
 }
-
-/** Of a longer word that no rule divides, the most that has no half of a character at its end. */
-const anywhere = (text: string): number =>
-  /[\uD800-\uDBFF]/.test(text[LONGEST_SENTENCE - 1] ?? '') ? LONGEST_SENTENCE - 1 : LONGEST_SENTENCE;
 
 const isSpace = (char: string): boolean => char.trim() === '';

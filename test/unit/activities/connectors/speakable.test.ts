@@ -42,10 +42,15 @@ describe('passages to speak', () => {
     expect(passages.join(between)).toBe(text);
   });
 
-  it('ends no passage behind an abbreviation', () => {
-    const passages = speakable(`${'word '.repeat(76)}by Dr. Smith. ${'Then he left. '.repeat(20)}`);
-    expect(passages.filter((passage) => passage.endsWith('Dr.'))).toEqual([]);
-    expect(passages[0]).toMatch(/by Dr\. Smith\.$/);
+  it('splits a long sentence of a script without spaces at clauses, a long clause between words', () => {
+    const clause = `${'我们一起去公园散步'.repeat(30)}，`;
+    expect(speakable(`${clause}${clause}好。`)).toEqual([clause, `${clause}好。`]);
+    const passages = speakable('プログラム'.repeat(200));
+    expect(passages.join('')).toBe('プログラム'.repeat(200));
+    expect(passages.length).toBe(3);
+    const letters = `a${'𝐀'.repeat(900)}`;
+    expect(speakable(letters).join('')).toBe(letters);
+    for (const passage of speakable(letters)) expect(passage).not.toMatch(/\p{Cs}/u);
   });
 
   it('splits a long sentence at clauses, a long clause between words, a long word anywhere', () => {
