@@ -1,5 +1,17 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { MillraceError } from '../pipelines/errors.js';
 
 /** The parsed file; undefined if it is missing or not JSON. */
 export function readJson(file: string): unknown {
@@ -10,10 +22,46 @@ export function readJson(file: string): unknown {
   }
 }
 
-/** Replaces the file atomically: writes a draft beside it and renames it. */
+/** Leaves a user or a group as it is (chown(2)). */
+const UNCHANGED = -1;
+
+/**
+ * Replaces the file atomically: writes a draft beside it and renames it. A new file is for its owner alone; an existing one keeps its
+ * owner and mode, so that a process of another user reads the new content too, and a link goes on leading to it. Throws
+ * `INVALID_SETTING`, and changes nothing, if those who could read the file could not read the new one.
+ */
 export function writeJson(file: string, value: unknown): void {
   mkdirSync(path.dirname(file), { recursive: true });
-  const draft = `${file}.${process.pid}.tmp`;
-  writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  renameSync(draft, file);
+  const before = statSync(file, { throwIfNoEntry: false });
+  const target = before ? realpathSync(file) : file;
+  const draft = `${target}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+    if (before) keepAccess(draft, before, file);
+    renameSync(draft, target);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+/** Only root gives a file to another user; its owner can give it to a group of its own. */
+function keepAccess(draft: string, { mode, uid, gid }: Stats, file: string): void {
+  const ownerKept = isGiven(draft, uid, gid);
+  const groupKept = ownerKept || isGiven(draft, UNCHANGED, gid);
+  const othersRead = (mode & 0o004) !== 0 || (groupKept && (mode & 0o040) !== 0);
+  if (!ownerKept && !othersRead) {
+    const message = `${file} belongs to another user, who could not read it any more: run this as that user or as root`;
+    throw new MillraceError('INVALID_SETTING', message);
+  }
+  chmodSync(draft, mode & 0o777);
+}
+
+function isGiven(file: string, uid: number, gid: number): boolean {
+  try {
+    chownSync(file, uid, gid);
+    return true;
+  } catch {
+    return false;
+  }
 }

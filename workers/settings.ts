@@ -10,6 +10,7 @@ import { FILE_SETTINGS } from './settings/files.js';
 import { LIMIT_SETTINGS } from './settings/limits.js';
 import { portSettings } from './settings/ports.js';
 import { SERVER_SETTINGS } from './settings/servers.js';
+import { withoutServiceLinks } from './settings/service-links.js';
 import { STACK_SETTINGS } from './settings/stack.js';
 import { WEBHOOK_SETTINGS } from './settings/webhooks.js';
 import { WORKER_SETTINGS } from './settings/worker.js';
@@ -51,7 +52,7 @@ export function readSettings(
   env: Readonly<Record<string, string | undefined>> = process.env,
   config: LoadedConfig = NO_CONFIG,
 ): Settings {
-  const set = Object.entries(env).filter(([, value]) => value !== undefined && value !== '');
+  const set = Object.entries(withoutServiceLinks(env)).filter(([, value]) => value !== undefined && value !== '');
   const given = { ...config.settings, ...Object.fromEntries(set) };
   const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
   const parsed = settingsSchema(Number.isInteger(base) ? base : BASE_PORT).safeParse(given);

@@ -6,6 +6,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { loadSettings } from '../../workers/config/load.js';
 import { readKeys, tokenRules } from '../../workers/keys/index.js';
+import { withoutServiceLinks } from '../../workers/settings/service-links.js';
 import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
@@ -15,9 +16,10 @@ const SEE = 'correct it; "millrace settings" lists every setting';
 
 /** The settings, or a finding for each invalid one; without settings no other check can run. */
 export async function checkSettings(
-  env: Environment,
+  environment: Environment,
   config?: string,
 ): Promise<{ readonly settings?: Settings; readonly findings: Finding[] }> {
+  const env = withoutServiceLinks(environment);
   const findings = unknownSettings(env, [STACK_MARK, INSTALL_MARK]).map(({ name, meant }) =>
     warn(
       'settings.known',

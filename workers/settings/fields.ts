@@ -24,3 +24,37 @@ export const list = (about: string, shortest = 1) =>
     .pipe(z.array(z.string().min(shortest)).min(1))
     .optional()
     .describe(about);
+
+/** A Redis: a URL, host:port, or the path of its socket. Messages do not quote it, as it may have a password. */
+export const redisUrl = (about: string) =>
+  z
+    .string()
+    .refine(
+      isRedisUrl,
+      'must be redis://user:password@host:port/database, or rediss://… for TLS; in user and password % / ? # are written as %25 %2F %3F %23',
+    )
+    .optional()
+    .describe(about);
+
+/** What the client takes for a path or another host in place of rejecting it must not pass: logs would show a password. */
+function isRedisUrl(text: string): boolean {
+  if (/^\/(?!\/)/.test(text) || /^[\w.-]+(?::\d+)?$/.test(text)) return true;
+  if (!/^rediss?:\/\//i.test(text) || !URL.canParse(text)) return false;
+  const { hostname, username, password, pathname, search, hash } = new URL(text);
+  return (
+    hostname !== '' &&
+    /^\/?\d*$/.test(pathname) &&
+    !search.includes('@') &&
+    hash === '' &&
+    [username, password].every(isDecodable)
+  );
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

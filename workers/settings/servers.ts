@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { list, ms } from './fields.js';
+import { list, ms, redisUrl } from './fields.js';
 import { TEMPORAL_SETTINGS } from './temporal.js';
 
 /** The user’s own servers. Unset: the embedded stack’s. */
@@ -10,24 +10,15 @@ export const SERVER_SETTINGS = {
     .default('millrace')
     .describe('Temporal task queue; use different names for two deployments in one namespace.'),
   TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
-  REDIS_URL: z
-    .string()
-    .optional()
-    .describe(
-      'URL of your Redis for the state of runs: journals, jobs, events, sessions, limits. Its `maxmemory-policy` must be `noeviction`.',
-    ),
-  REDIS_INDEX_URL: z
-    .string()
-    .optional()
-    .describe(
-      'URL of your Redis (8 or later) for vector indexes, also with `noeviction`; default: that of `REDIS_URL`, else the embedded one.',
-    ),
-  REDIS_CACHE_URL: z
-    .string()
-    .optional()
-    .describe(
-      'URL of your Redis (8 or later) for the caches: a separate server that may evict (`volatile-lru`, which keeps vector sets, or `allkeys-lru`); default: the embedded one.',
-    ),
+  REDIS_URL: redisUrl(
+    'URL of your Redis for the state of runs: journals, jobs, events, sessions, limits. Its `maxmemory-policy` must be `noeviction`.',
+  ),
+  REDIS_INDEX_URL: redisUrl(
+    'URL of your Redis (8 or later) for vector indexes, also with `noeviction`; default: that of `REDIS_URL`, else the embedded one.',
+  ),
+  REDIS_CACHE_URL: redisUrl(
+    'URL of your Redis (8 or later) for the caches: a separate server that may evict (`volatile-lru`, which keeps vector sets, or `allkeys-lru`); default: the embedded one.',
+  ),
   MILLRACE_RECORD_KEPT_MS: ms(
     'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',
     24 * 3_600_000,

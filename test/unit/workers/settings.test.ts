@@ -1,0 +1,76 @@
+import { describe, expect, it, test } from 'vitest';
+import { checkSettings } from '../../../cli/doctor/settings-checks.js';
+import { readSettings } from '../../../workers/settings.js';
+
+/** What Kubernetes adds to each container of a namespace with a service of this name. */
+const serviceLinks = (service: string) => ({
+  [`${service}_SERVICE_HOST`]: '10.0.0.11',
+  [`${service}_SERVICE_PORT`]: '7400',
+  [`${service}_SERVICE_PORT_HTTP`]: '7400',
+  [`${service}_PORT`]: 'tcp://10.0.0.11:7400',
+  [`${service}_PORT_7400_TCP`]: 'tcp://10.0.0.11:7400',
+  [`${service}_PORT_7400_TCP_PROTO`]: 'tcp',
+  [`${service}_PORT_7400_TCP_PORT`]: '7400',
+  [`${service}_PORT_7400_TCP_ADDR`]: '10.0.0.11',
+});
+
+describe('services of Kubernetes with the names of settings', () => {
+  const links = { ...serviceLinks('MILLRACE_GATEWAY'), ...serviceLinks('MILLRACE_REDIS'), ...serviceLinks('MILLRACE') };
+
+  it('are no settings', () => {
+    expect(readSettings(links)).toEqual(readSettings({}));
+  });
+
+  it('take no setting away', () => {
+    const own = { MILLRACE_PORT_BASE: '7700', MILLRACE_GATEWAY_HOST: '::1', MILLRACE_TEMPORAL_PORT: '7233' };
+    expect(readSettings({ ...links, ...own })).toEqual(readSettings(own));
+  });
+
+  it('are nothing to warn of', async () => {
+    const { findings } = await checkSettings({ ...links, MILLRACE_CONFIG: 'none', MILLRACE_GATEWAY_POTR: '1' });
+    expect(findings.map(({ id, about }) => [id, about])).toEqual([
+      ['settings.valid', 'environment'],
+      ['settings.known', 'MILLRACE_GATEWAY_POTR'],
+    ]);
+    expect(findings[0]?.detail).toContain('given: MILLRACE_CONFIG');
+    expect(findings[0]?.detail).not.toContain('MILLRACE_GATEWAY_PORT');
+  });
+});
+
+describe('the address of a Redis', () => {
+  test.each([
+    'redis://redis:6379',
+    'rediss://millrace:p%40ss%2Fword@redis.internal:6380/2',
+    'redis://:word@[fd00::1]:6379?family=6',
+    'redis://user:pa@ss:word@redis',
+    'redis.internal:6379',
+    'redis',
+    '/run/redis/redis.sock',
+  ])('%s is one', (url) => {
+    expect(readSettings({ REDIS_URL: url, REDIS_INDEX_URL: url, REDIS_CACHE_URL: url }).REDIS_URL).toBe(url);
+  });
+
+  test.each([
+    ['a password with a slash', 'redis://:hidden/word@redis:6379'],
+    ['a password with a slash after digits', 'redis://user:12/hidden@redis:6379'],
+    ['a password with #', 'redis://:hidden#word@redis:6379'],
+    ['a user with #', 'redis://us#er:hidden@redis:6379'],
+    ['a password with ?', 'redis://user:12?hidden@redis:6379'],
+    ['a password with %', 'redis://:hidden%zz@redis:6379'],
+    ['another scheme', 'redis-sentinel://:hidden@sentinel:26379/mymaster'],
+    ['a web address', 'http://:hidden@redis:6379'],
+    ['no host', '//:hidden@redis:6379'],
+    ['no number of a database', 'redis://:hidden@redis:6379/hidden'],
+  ])('%s makes it none: the setting is named, the value is not quoted', (_, url) => {
+    for (const name of ['REDIS_URL', 'REDIS_INDEX_URL', 'REDIS_CACHE_URL']) {
+      const read = () => readSettings({ [name]: url });
+      expect(read).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_SETTING',
+          details: { fields: [expect.objectContaining({ field: name })] },
+        }),
+      );
+      expect(read).not.toThrow(/hidden/);
+    }
+  });
+});
