@@ -32,8 +32,8 @@ const UNCHANGED = -1;
  */
 export function writeJson(file: string, value: unknown): void {
   mkdirSync(path.dirname(file), { recursive: true });
-  const before = statSync(file, { throwIfNoEntry: false });
-  const target = before ? realpathSync(file) : file;
+  const target = resolved(file);
+  const before = statSync(target, { throwIfNoEntry: false });
   const draft = `${target}.${process.pid}.tmp`;
   try {
     writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
@@ -42,6 +42,14 @@ export function writeJson(file: string, value: unknown): void {
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;
+  }
+}
+
+function resolved(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
   }
 }
 

@@ -7,6 +7,7 @@ import type { ServingCall } from '../pipelines/run/index.js';
 import { codeName } from '../pipelines/stages/index.js';
 import type { NamedCode } from '../pipelines/stages/kind.js';
 import { codeQueues } from '../placement/queues.js';
+import { limited } from '../runtime/limited.js';
 import { pollersOf } from '../temporal/pollers.js';
 
 /**
@@ -72,13 +73,21 @@ export async function missingCode(
 
 /** Shortest interval between two lookups in Temporal and Redis, in milliseconds. */
 const FRESH_MS = 2_000;
+/** Longest time of a lookup, in milliseconds. */
+const LOOKUP_MS = 5_000;
+/**
+ * How long a scrape waits for a lookup, in milliseconds. Prometheus gives up the whole scrape after ten seconds, and while Temporal is
+ * away the other metrics are needed most.
+ */
+const SCRAPE_MS = 1_000;
 
 /** Missing versions, for `/readyz` and Prometheus. */
 export class CodeWatch {
-  readonly #query: () => Promise<readonly string[]>;
-  #latest: { readonly at: number; readonly missing: Promise<readonly string[]> } | undefined;
+  readonly #query: (signal: AbortSignal) => Promise<readonly string[]>;
+  #latest: { readonly missing: Promise<readonly string[]>; endedAt: number } | undefined;
 
-  constructor(query: () => Promise<readonly string[]>, registry: Registry) {
+  /** @param query its signal aborts when its result is of no use any more */
+  constructor(query: (signal: AbortSignal) => Promise<readonly string[]>, registry: Registry) {
     this.#query = query;
     const missing = () => this.#missing();
     new Gauge({
@@ -87,7 +96,8 @@ export class CodeWatch {
       labelNames: ['code'] as const,
       registers: [registry],
       async collect() {
-        const names = await missing().catch(() => undefined);
+        // Without an answer the last one stays.
+        const names = await limited(SCRAPE_MS, NEVER, missing).catch(() => undefined);
         if (names === undefined) return;
         this.reset();
         for (const code of names) this.set({ code }, 1);
@@ -102,9 +112,17 @@ export class CodeWatch {
   }
 
   #missing(): Promise<readonly string[]> {
-    const now = performance.now();
-    if (this.#latest === undefined || now - this.#latest.at > FRESH_MS)
-      this.#latest = { at: now, missing: this.#query() };
-    return this.#latest.missing;
+    if (this.#latest && performance.now() - this.#latest.endedAt < FRESH_MS) return this.#latest.missing;
+    const missing = limited(LOOKUP_MS, NEVER, this.#query);
+    // One that is under way is everybody's: while Temporal is away they would pile up.
+    const latest = { missing, endedAt: Number.POSITIVE_INFINITY };
+    const ended = () => {
+      latest.endedAt = performance.now();
+    };
+    void missing.then(ended, ended);
+    this.#latest = latest;
+    return missing;
   }
 }
+
+const NEVER = new AbortController().signal;

@@ -5,6 +5,7 @@ import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import { activityWorker } from './activity-worker.js';
 import type { Stages } from './compose.js';
+import { runTogether, stopAll } from './run-together.js';
 import type { Settings } from './settings.js';
 
 /** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
@@ -49,14 +50,14 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
         return { ended, watching: device.watch(ended.signal) };
       });
       try {
-        await Promise.all(workers.map((worker) => worker.run()));
+        await runTogether(workers, settings.MILLRACE_SHUTDOWN_GRACE_MS);
       } finally {
         for (const { ended } of watches) ended.abort();
         await Promise.all(watches.map(({ watching }) => watching));
       }
     },
     shutdown(): void {
-      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      stopAll(workers);
     },
   };
 }

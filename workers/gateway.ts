@@ -91,7 +91,10 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   });
   const webhooks = openWebhooks(settings, logger);
   const at = { connection, namespace, taskQueue: settings.MILLRACE_TASK_QUEUE };
-  const code = new CodeWatch(() => missingCode(at, functions, redis), registry);
+  const code = new CodeWatch(
+    (signal) => connection.withAbortSignal(signal, () => missingCode(at, functions, redis)),
+    registry,
+  );
   const answers = new Answers(subscriber, logger);
   const { program: ffmpeg, why } = chooseFfmpeg(settings);
   logger.info({ ffmpeg, why }, 'ffmpeg');

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { IllegalStateError } from '@temporalio/common';
 import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { messageOf } from '../pipelines/errors.js';
 import { connectWorker } from '../temporal/connect.js';
 import { ensureSearchAttributes } from '../temporal/search-attributes.js';
 import { workerActivities } from './activities.js';
@@ -20,6 +21,7 @@ import { createLogger } from './logger.js';
 import { nexusService } from './nexus.js';
 import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
+import { runTogether, stopAll } from './run-together.js';
 import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
 import { requireOneTemporal } from './temporal-packages.js';
@@ -102,15 +104,19 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
   try {
     // A signal ends all workers; if one fails the others are of no use.
     const all = [worker, webhooks, ...code, ...(devices ? [devices] : [])];
-    end?.addEventListener('abort', () => all.forEach(stop), { once: true });
-    if (end?.aborted) all.forEach(stop);
-    await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
+    end?.addEventListener('abort', () => stopAll(all), { once: true });
+    const running = runTogether(all, settings.MILLRACE_SHUTDOWN_GRACE_MS);
+    // A worker that does not run yet cannot be stopped.
+    if (end?.aborted) stopAll(all);
+    await running;
   } finally {
     await watch.stop();
     await fast?.stop();
     starts.close();
     server.close();
-    await connection.close();
+    await connection.close().catch((error: unknown) => {
+      logger.warn({ error: messageOf(error) }, 'the connection to Temporal stays open');
+    });
     await stages.close();
     stopLogging?.();
     logger.info({}, 'worker ended');
@@ -132,14 +138,6 @@ function installRuntime(logger: Logger): void {
     Runtime.install({ logger: temporalLogger(logger) });
   } catch (error) {
     if (!(error instanceof IllegalStateError)) throw error;
-  }
-}
-
-function stop(worker: { shutdown(): void }): void {
-  try {
-    worker.shutdown();
-  } catch {
-    // The worker has ended by itself.
   }
 }
 
