@@ -12,6 +12,7 @@ import type { Settings } from '../../workers/settings.js';
 import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.js';
 import { clockFinding } from './clock.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
+import { writeFinding } from './redis-write.js';
 
 /**
  * Timeout of a connection and of one command, in milliseconds: far above normal (< 10 ms), below the timeout of a
@@ -87,7 +88,7 @@ async function checkOne(redis: Redis, { about, roles, setting, acceptUnseen }: C
   const store = await readStoreState(redis);
   return [
     pass('redis.reachable', about, `${server} for ${roles.join(' and ')}${programOf(info)}`, ms),
-    writable(about, info, setting),
+    await writable(redis, about, info, { setting, roles }),
     ...(roles.some((role) => role !== 'state') ? [await vectorSets(redis, about, server)] : []),
     roles.length > kept.length && kept.length > 0
       ? fail('redis.eviction', about, 'the cache shares it with what must not be evicted', 'set REDIS_CACHE_URL')
@@ -112,8 +113,13 @@ const programOf = (info: ReadonlyMap<string, string>): string => {
   return executable ? `, ${executable}` : '';
 };
 
-function writable(about: string, info: ReadonlyMap<string, string>, setting: string): Finding {
-  if (info.get('role') !== 'slave') return pass('redis.writable', about, 'it accepts writes');
+async function writable(
+  redis: Redis,
+  about: string,
+  info: ReadonlyMap<string, string>,
+  { setting, roles }: Pick<CheckedRedis, 'setting' | 'roles'>,
+): Promise<Finding> {
+  if (info.get('role') !== 'slave') return await writeFinding(redis, about, { setting, roles });
   return fail('redis.writable', about, 'it is a read-only replica', `point ${setting} at the primary`);
 }
 

@@ -147,6 +147,24 @@ describe('doctor on a Redis that could harm', () => {
     expect(JSON.stringify(plain('redis.reachable'))).not.toContain('hidden-word');
   });
 
+  it('refuses one that answers, and carries out no writes', async () => {
+    await admin.config('SET', 'min-replicas-to-write', '1');
+    expect((await diagnose())('redis.writable')).toMatchObject({
+      state: 'fail',
+      detail: expect.stringContaining('NOREPLICAS'),
+    });
+    await admin.config('SET', 'min-replicas-to-write', '0');
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>hidden-word', 'resetkeys', '~app:*', '&*', '+@all');
+    const app = server.url.replace('//', '//app:hidden-word@');
+    const refused = { state: 'fail', remedy: expect.stringContaining('~millrace:*') };
+    expect((await diagnose(app))('redis.writable')).toMatchObject(refused);
+    await admin.call('ACL', 'SETUSER', 'app', 'resetkeys', '~millrace:*', 'resetchannels');
+    expect((await diagnose(app))('redis.writable')).toMatchObject(refused);
+    await admin.call('ACL', 'SETUSER', 'app', '&millrace:*');
+    expect((await diagnose(app))('redis.writable')).toMatchObject({ state: 'ok' });
+    expect(await admin.keys('millrace:doctor*')).toEqual([]);
+  });
+
   it('refuses a replica and a wrong password', async () => {
     expect((await diagnose(server.url.replace('//', '//plain:wrong-word@')))('redis.reachable')).toMatchObject({
       state: 'fail',
