@@ -23,6 +23,7 @@ import { troubleOf } from '../temporal/trouble.js';
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { openArtifacts } from './artifacts.js';
+import { cannotListen } from './cannot-listen.js';
 import { CodeWatch, missingCode } from './code-served.js';
 import { connectorsOf } from './connectors.js';
 import { endpointsOf, runPages, temporalServer } from './endpoints.js';
@@ -162,7 +163,12 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     registry,
   });
   try {
-    await app.listen({ host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_GATEWAY_PORT });
+    const { MILLRACE_GATEWAY_HOST: host, MILLRACE_GATEWAY_PORT: port, MILLRACE_KSERVE_GRPC_PORT: grpcPort } = settings;
+    await app.listen({ host, port }).catch((error: NodeJS.ErrnoException & { readonly port?: number }) => {
+      // Both doors are opened by this.
+      if (error.port === grpcPort) throw cannotListen('MILLRACE_KSERVE_GRPC_PORT', { host, port: grpcPort }, error);
+      throw cannotListen('MILLRACE_GATEWAY_PORT', { host, port }, error);
+    });
     const ends = [once(process, 'SIGTERM'), once(process, 'SIGINT'), ...(end ? [once(end, 'abort')] : [])];
     if (!end?.aborted) await Promise.race(ends);
   } finally {

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
+import { cannotListen } from './cannot-listen.js';
 
 /** Where the worker's HTTP server listens. */
 interface At {
@@ -7,7 +8,10 @@ interface At {
   readonly port: number;
 }
 
-/** The worker's own HTTP server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (accepts tasks). */
+/**
+ * The worker's own HTTP server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (accepts tasks). Throws `INVALID_SETTING` if its
+ * port is not available, such as that of another worker of the machine.
+ */
 export async function serveMetrics({ host, port }: At, registry: Registry, ready: () => boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
@@ -20,6 +24,8 @@ export async function serveMetrics({ host, port }: At, registry: Registry, ready
       () => answer(500, 'cannot collect the metrics\n'),
     );
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve)).catch((error) => {
+    throw cannotListen('MILLRACE_WORKER_METRICS_PORT', { host, port }, error);
+  });
   return server;
 }

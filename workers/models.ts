@@ -6,7 +6,7 @@ import type { PoolDescription } from '../placement/place.js';
 import { WatchedFile } from '../runtime/watched-file.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
-import { jsonOfSetting } from './setting-files.js';
+import { jsonOfSetting, parsedJson } from './setting-files.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -29,7 +29,7 @@ export function watchModels(settings: Settings, pools: Pools, logger: Logger): {
   if (file === undefined) return undefined;
   let known = false;
   const read = (name: string) => {
-    const models = readModels(JSON.parse(readFileSync(name, 'utf8')), name, settings);
+    const models = readModels(parsedJson(readFileSync(name, 'utf8')), name, settings);
     if (known) {
       pools.reload(models);
       logger.info({ file: name, pools: Object.keys(models).length }, 'models file read again');

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { type MillraceError, messageOf } from '../pipelines/errors.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
 import type { SettingName } from './settings.js';
 
 /** The JSON in the file that a setting names. Throws `INVALID_SETTING`. */
 export async function jsonOfSetting(setting: SettingName, file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'));
+    return parsedJson(await readFile(file, 'utf8'));
   } catch (error) {
     throw unreadable(setting, file, error);
   }
@@ -21,6 +21,18 @@ export function textOfSetting(setting: SettingName, file: string): string {
     throw unreadable(setting, file, error);
   }
 }
+
+/** Parses JSON. The message of a mistake does not quote the text around it, as the engine's does: it may be a key. */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new MillraceError('INVALID_SETTING', messageOf(error).replace(QUOTED, ' in JSON'));
+  }
+}
+
+/** `Unexpected token 's', ..."token": sk-1234"... is not valid JSON` */
+const QUOTED = /, (?:\.{3})?".*"(?:\.{3})? is not valid JSON$/s;
 
 const unreadable = (setting: SettingName, file: string, error: unknown): MillraceError =>
   invalidSetting(setting, `cannot read ${file}: ${messageOf(error)}`);

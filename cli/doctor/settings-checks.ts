@@ -4,10 +4,14 @@ import { INSTALL_MARK, STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { isActive } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
+import { openPlacement } from '../../workers/applied-placement.js';
 import { loadSettings } from '../../workers/config/load.js';
 import { readKeys, tokenRules } from '../../workers/keys/index.js';
+import { createLogger } from '../../workers/logger.js';
+import { loadMcpServers } from '../../workers/mcp-servers.js';
 import { withoutServiceLinks } from '../../workers/settings/service-links.js';
 import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
+import { openWebhooks } from '../../workers/webhooks.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -46,8 +50,17 @@ export async function checkSettings(
   }
 }
 
-/** Settings that name a file, except those that another check reads. */
+/** Settings that name a file of the embedded stack. */
 const FILES = ['MILLRACE_PYTHON', 'MILLRACE_LLM_GGUF', 'MILLRACE_LLM_CHAT_TEMPLATE'] as const;
+
+/** How worker and gateway read the other files that a setting names, except those of which another check says more. */
+const READERS = {
+  MILLRACE_MCP_SERVERS: loadMcpServers,
+  MILLRACE_WEBHOOKS: (settings: Settings) => openWebhooks(settings, silent(settings)).close(),
+  MILLRACE_PLACEMENT: (settings: Settings) => openPlacement(settings, silent(settings)).close(),
+} as const;
+
+const silent = ({ config }: Settings) => createLogger({ MILLRACE_LOG_LEVEL: 'silent', config }, 'doctor');
 
 export const filesCheck = (settings: Settings): Check => ({
   id: 'settings.files',
@@ -55,20 +68,32 @@ export const filesCheck = (settings: Settings): Check => ({
   remedy: SEE,
   async run() {
     const named = FILES.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]));
-    return Promise.all(
-      named.map(async ([name, file]) =>
-        // A program without a slash is looked up on PATH when it is started.
-        name === 'MILLRACE_PYTHON' && !file.includes('/')
-          ? pass('settings.files', name, `${file}, from PATH`)
-          : access(file, constants.R_OK).then(
-              () => pass('settings.files', name, file),
-              (error) =>
-                fail('settings.files', name, errorText(error), 'correct the path, or unset it for the default'),
-            ),
-      ),
+    const readings = (['MILLRACE_MCP_SERVERS', 'MILLRACE_WEBHOOKS', 'MILLRACE_PLACEMENT'] as const).flatMap((name) => {
+      const { [name]: file } = settings;
+      return file === undefined ? [] : [readAs(name, file, settings)];
+    });
+    const programs = named.map(async ([name, file]) =>
+      // A program without a slash is looked up on PATH when it is started.
+      name === 'MILLRACE_PYTHON' && !file.includes('/')
+        ? pass('settings.files', name, `${file}, from PATH`)
+        : access(file, constants.R_OK).then(
+            () => pass('settings.files', name, file),
+            (error) => fail('settings.files', name, errorText(error), 'correct the path, or unset it for the default'),
+          ),
     );
+    return await Promise.all([...programs, ...readings]);
   },
 });
+
+async function readAs(name: keyof typeof READERS, file: string, settings: Settings): Promise<Finding> {
+  try {
+    await READERS[name](settings);
+    return pass('settings.files', name, file);
+  } catch (error) {
+    const remedy = 'correct the file; worker or gateway do not start without it';
+    return fail('settings.files', name, errorText(error), remedy);
+  }
+}
 
 export const gatewayCheck = (settings: Settings): Check => ({
   id: 'settings.gateway',

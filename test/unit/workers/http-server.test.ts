@@ -31,3 +31,16 @@ test.each([
   expect(address).toBe(url);
   expect(probe).toEqual({ kind: 'http', url: `${url}/readyz` });
 });
+
+test('a port that another worker has is refused by the name of its setting', async () => {
+  const serve = (port: number) => serveMetrics({ host: '127.0.0.1', port }, new Registry(), () => true);
+  const first = await serve(0);
+  const { port } = first.address() as AddressInfo;
+  await expect(serve(port)).rejects.toMatchObject({
+    code: 'INVALID_SETTING',
+    details: {
+      fields: [{ field: 'MILLRACE_WORKER_METRICS_PORT', message: expect.stringContaining(`port ${port}`) }],
+    },
+  });
+  await new Promise((resolve) => first.close(resolve));
+});
