@@ -7,27 +7,32 @@ import { loadPipelines } from '../workers/pipelines.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print, table } from './output.js';
 
-export interface CreateKeyOptions {
+/** Limits of one key; what is absent is limited as for the others of its tenant. */
+export interface LimitKeyOptions {
+  /** Requests a second. */
+  readonly rate?: number;
+  /** Concurrent runs. */
+  readonly runs?: number;
+}
+
+export interface CreateKeyOptions extends LimitKeyOptions {
   readonly tenant: string;
   readonly name: string;
   readonly owner?: string;
   readonly pipelines?: readonly string[];
   readonly permissions: readonly string[];
   readonly expires?: string;
-  readonly rate?: number;
-  readonly runs?: number;
   readonly json?: boolean;
 }
 
 /** `millrace keys create`: prints the key, once, and nothing else to stdout. */
 export async function createKey(settings: Settings, options: CreateKeyOptions): Promise<void> {
-  const { tenant, name, owner, pipelines, rate, runs } = options;
+  const { tenant, name, owner, pipelines } = options;
   const file = fileOf(settings);
   if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is not a tenant name such as "acme" or "team-1"`);
   const permissions = options.permissions.map(permissionOf);
   const expires = options.expires === undefined ? {} : { expiresAt: after(options.expires, 'expires') };
   await refuseUnknown(settings, pipelines);
-  const limits = { ...(rate && { rate: { perSecond: rate } }), ...(runs && { runs }) };
   const { secret, key } = issueKey({
     name,
     tenant,
@@ -35,7 +40,7 @@ export async function createKey(settings: Settings, options: CreateKeyOptions): 
     ...(pipelines && { pipelines: [...pipelines] }),
     permissions,
     ...expires,
-    ...((rate || runs) && { limits }),
+    ...limitsOf(options),
   });
   await changeKeys(file, (keys) => [...keys, key], { create: true });
   if (options.json) print(JSON.stringify({ id: key.id, key: secret }));
@@ -60,20 +65,37 @@ export function listKeys(settings: Settings, { json }: { json?: boolean }): void
   else print(table(['key', 'state', 'tenant', 'owner', 'pipelines', 'permissions', 'expires', 'name'], rows));
 }
 
+/** `millrace keys limit`: replaces the limits of a key. */
+export async function limitKey(settings: Settings, id: string, options: LimitKeyOptions): Promise<void> {
+  await changeKey(fileOf(settings), id, ({ limits: _, ...key }) => ({ ...key, ...limitsOf(options) }));
+  const { rate, runs } = options;
+  const own = [...(rate ? [`${rate} requests a second`] : []), ...(runs ? [`${runs} concurrent runs`] : [])];
+  const now = own.length > 0 ? `may make ${own.join(' and have ')}` : 'has the limits of its tenant';
+  note(`key ${id} ${now}; gateways apply it within a second`);
+}
+
+const limitsOf = ({ rate, runs }: LimitKeyOptions): Pick<ApiKey, 'limits'> =>
+  rate || runs ? { limits: { ...(rate && { rate: { perSecond: rate } }), ...(runs && { runs }) } } : {};
+
 /** `millrace keys revoke`: revokes a key at once, or after the time that a client needs to switch to its new key. */
 export async function revokeKey(settings: Settings, id: string, { after: grace }: { after?: string }): Promise<void> {
   const file = fileOf(settings);
   const end = grace === undefined ? { revokedAt: new Date().toISOString() } : { expiresAt: after(grace, 'after') };
+  await changeKey(file, id, (key) => ({ ...key, ...end }));
+  note(
+    `key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways apply it within a second`,
+  );
+}
+
+/** Changes one key of a file. Throws `INVALID_INPUT` if there is none. */
+async function changeKey(file: string, id: string, change: (key: ApiKey) => ApiKey): Promise<void> {
   await changeKeys(
     file,
     (keys) => {
       if (!keys.some((key) => key.id === id)) throw invalid('key', `there is no key "${id}" in ${file}`);
-      return keys.map((key) => (key.id === id ? { ...key, ...end } : key));
+      return keys.map((key) => (key.id === id ? change(key) : key));
     },
     { create: false },
-  );
-  note(
-    `key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways apply it within a second`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { asCount, asList } from '../arguments.js';
-import type { CreateKeyOptions } from '../keys.js';
+import type { CreateKeyOptions, LimitKeyOptions } from '../keys.js';
 import type { LoadSettings } from './load-settings.js';
 
 /** Commands on the gateway's API keys. */
@@ -24,6 +24,15 @@ export function keyCommands(cli: Command, settings: LoadSettings): void {
     .description('list the keys (by id; the file has only hashes) and their permissions')
     .option('--json', 'as one JSON array')
     .action(async (options: { json?: boolean }) => (await import('../keys.js')).listKeys(await settings(), options));
+  keys
+    .command('limit')
+    .description('change the limits of a key that is in use, at once; without options it has those of its tenant again')
+    .argument('<key>', 'its id, as listed by "millrace keys list" and in the gateway’s log')
+    .option('--rate <number>', 'requests per second of this key alone', asRate)
+    .option('--runs <number>', 'most concurrent runs of this key', asCount)
+    .action(async (id: string, options: LimitKeyOptions) =>
+      (await import('../keys.js')).limitKey(await settings(), id, options),
+    );
   keys
     .command('revoke')
     .description('revoke a key')

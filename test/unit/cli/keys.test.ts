@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createKey, listKeys, revokeKey } from '../../../cli/keys.js';
+import { createKey, limitKey, listKeys, revokeKey } from '../../../cli/keys.js';
 import { readSettings } from '../../../workers/settings.js';
 
 const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
@@ -54,6 +54,24 @@ test.each([
   const refused = createKey(settings, { ...plain, ...wrong });
   await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { fields: [{ field }] } });
   expect(readFileSync(file, 'utf8')).toBe(before);
+});
+
+test('a key that is in use is given limits, others, and those of its tenant again', async () => {
+  await createKey(settings, plain);
+  const last = () => {
+    out.mockClear();
+    listKeys(settings, { json: true });
+    return (JSON.parse(printed()) as { id: string; limits?: unknown }[]).at(-1);
+  };
+  const before = last();
+  const id = String(before?.id);
+  await limitKey(settings, id, { rate: 5, runs: 20 });
+  expect(last()).toEqual({ ...before, limits: { rate: { perSecond: 5 }, runs: 20 } });
+  await limitKey(settings, id, { runs: 1 });
+  expect(last()).toEqual({ ...before, limits: { runs: 1 } });
+  await limitKey(settings, id, {});
+  expect(last()).toEqual(before);
+  await expect(limitKey(settings, 'nothing', { runs: 1 })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
 });
 
 test('there is a file to name, and a key to revoke', async () => {
