@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { messageOf } from '../pipelines/errors.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -6,12 +7,30 @@ import type { Settings } from './settings.js';
  * gateway's.
  */
 export const createLogger = (settings: Pick<Settings, 'MILLRACE_LOG_LEVEL' | 'config'>, process: string): Logger =>
-  settings.config.logger?.child({ process }, { level: settings.MILLRACE_LOG_LEVEL }) ??
+  (settings.config.logger ?? ownLogger()).child(
+    { process },
+    { level: settings.MILLRACE_LOG_LEVEL, serializers: { err: errorField } },
+  );
+
+const ownLogger = (): Logger =>
   pino({
-    level: settings.MILLRACE_LOG_LEVEL,
-    base: { process },
+    base: null,
     messageKey: 'message',
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level) => ({ level }) },
     redact: ['req.headers.authorization', 'headers.authorization', 'apiKey'],
   });
+
+/**
+ * An error as a field of a log line. Errors of Redis carry the command that it has refused, with all of its arguments: what runs were given
+ * and have returned. Its name remains.
+ */
+function errorField(error: Error): object {
+  const field = pino.stdSerializers.err(error);
+  const { command, previousErrors }: { command?: { name?: unknown } | null; previousErrors?: unknown } = field;
+  return {
+    ...field,
+    ...(command?.name !== undefined && { command: command.name }),
+    ...(Array.isArray(previousErrors) && { previousErrors: previousErrors.map(messageOf) }),
+  };
+}
