@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { type Duration, durationMs } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
 import { artifactsFolder } from '../workers/artifacts.js';
 import type { Settings } from '../workers/settings.js';
@@ -25,8 +27,13 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
     throw new MillraceError('INVALID_SETTING', message, { fields: [{ field: 'stores.artifacts', message }] });
   }
   const before = Date.now() - durationMs(olderThan as Duration, '--older-than');
-  const pruned = await pruneArtifacts(artifactsFolder(settings), { before, tenant, dryRun });
+  const folder = artifactsFolder(settings);
+  // In another folder than that of worker and gateway it would free nothing, and say so as if there were nothing to free.
+  if (!existsSync(folder)) {
+    throw invalidSetting('MILLRACE_HOME', `there is no artifact store at ${folder}: name the folder of worker and gateway`);
+  }
+  const pruned = await pruneArtifacts(folder, { before, tenant, dryRun });
   if (json) return print(JSON.stringify({ ...pruned, removed: !dryRun }));
   const done = dryRun ? 'would be removed' : 'removed';
-  show(`${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
+  show(`${folder}: ${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
 }

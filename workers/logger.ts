@@ -25,12 +25,14 @@ const ownLogger = (): Logger =>
  * An error as a field of a log line. Errors of Redis carry the command that it has refused, with all of its arguments: what runs were given
  * and have returned. Its name remains.
  */
-function errorField(error: Error): object {
+function errorField(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
   const field = pino.stdSerializers.err(error);
-  const { command, previousErrors }: { command?: { name?: unknown } | null; previousErrors?: unknown } = field;
+  const command: { readonly name?: unknown } | null | undefined = field.command;
+  const previous: unknown = field.previousErrors;
   return {
     ...field,
     ...(command?.name !== undefined && { command: command.name }),
-    ...(Array.isArray(previousErrors) && { previousErrors: previousErrors.map(messageOf) }),
+    ...(Array.isArray(previous) && { previousErrors: previous.map(messageOf) }),
   };
 }

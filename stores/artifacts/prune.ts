@@ -1,6 +1,6 @@
-import type { Dirent } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileError } from './file-write.js';
 import { isTenant } from './tenant.js';
 
 export interface PruneOptions {
@@ -46,7 +46,13 @@ export async function pruneArtifacts(root: string, { before, tenant, dryRun }: P
   return { files, bytes };
 }
 
+/** Throws `STORE_UNAVAILABLE` for a folder that this user may not read: nothing in it would be removed. */
 async function names(folder: string, wanted: (name: string) => boolean): Promise<string[]> {
-  const entries: Dirent[] = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries.map(({ name }) => name).filter(wanted);
+  let entries: readonly string[] = [];
+  try {
+    entries = await readdir(folder);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw fileError('read', error);
+  }
+  return entries.filter(wanted);
 }

@@ -123,6 +123,18 @@ describe('shell commands of the pages', () => {
     }
   });
 
+  const spans = PAGES.flatMap((page) =>
+    [...read(page).replaceAll(/^ *```[\s\S]*?^ *```$/gm, '').matchAll(/`(?:npx )?(millrace [a-z][^`]*)`/g)].map(
+      ([, command = '']) => [page, command.replaceAll(/\s+/g, ' ')] as const,
+    ),
+  );
+
+  it.each([...new Map(spans.map((span) => [span.join(), span])).values()])('in the text of %s: %s', (_, command) => {
+    const [, ...words] = commandsOf(command)[0] ?? [];
+    // Arguments and options may be left out in a text.
+    check(program, [...words, '…']);
+  });
+
   it('name only npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const named = commands.flatMap(([where, [first, verb, name]]) => {
@@ -162,7 +174,8 @@ describe('data of the pages', () => {
   });
 
   it('alerts name metrics of the reference, with labels that these have', () => {
-    const rows = [...read('docs/reference/metrics.md').matchAll(/^\| `(millrace_\w+)(?:\{([^}]*)\})?`/gm)];
+    const metrics = read('docs/reference/metrics.md');
+    const rows = [...metrics.matchAll(/^\| `(millrace_\w+)(?:\{([^}]*)\})?`/gm)];
     const labels = new Map(rows.map(([, name = '', names = '']) => [name, names.split(', ').filter(Boolean)]));
     const rules = GUIDES.flatMap((page) => blocksOf(page, 'yaml')).flatMap(({ text }) => {
       const { groups } = parse(text) as { groups?: { rules: { expr: string }[] }[] };
@@ -176,7 +189,13 @@ describe('data of the pages', () => {
         expect([...labels.keys()], expr).toContain(name);
         const selected = [...selector.matchAll(/(\w+)\s*(?:=|!=|=~|!~)/g)].map(([, label]) => label);
         for (const label of selected) expect(labels.get(name), expr).toContain(label);
+        const row = metrics.split('\n').find((line) => line.startsWith(`| \`${name}{`));
+        const values = [...selector.matchAll(/"([^"]*)"/g)].flatMap(([, value = '']) => value.split('|'));
+        for (const value of values) expect(row, expr).toContain(`\`${value}\``);
       }
+      const known = new Set(['le', ...used.flatMap(([, name = '']) => labels.get(name) ?? [])]);
+      const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = '']) => names.split(/, */));
+      for (const label of grouped) expect(known, expr).toContain(label);
     }
   });
 });

@@ -1,0 +1,40 @@
+import { chmodSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { pruneStore } from '../../../cli/artifacts.js';
+import { readSettings } from '../../../workers/settings.js';
+
+const home = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+const settings = readSettings({ MILLRACE_HOME: home });
+const out = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
+afterEach(() => out.mockClear());
+
+test('a folder that has no artifact store is refused: it would be said that there is nothing to free', async () => {
+  await expect(pruneStore(settings, { olderThan: '30d' })).rejects.toMatchObject({
+    code: 'INVALID_SETTING',
+    details: { fields: [{ field: 'MILLRACE_HOME', message: expect.stringContaining(home) }] },
+  });
+});
+
+test('what would be removed is counted, with the folder', async () => {
+  const sha256 = 'ab'.repeat(32);
+  const folder = path.join(home, 'artifacts', 'acme', 'ab');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, sha256), 'x'.repeat(2 ** 20));
+  const monthsAgo = new Date(Date.now() - 90 * 86_400_000);
+  utimesSync(path.join(folder, sha256), monthsAgo, monthsAgo);
+  await pruneStore(settings, { olderThan: '30d', dryRun: true });
+  const printed = out.mock.calls.map(([text]) => String(text)).join('').replaceAll(/\s+/g, ' ');
+  expect(printed).toContain(`${path.join(home, 'artifacts')}: 1 artifacts (1.0 MiB) would be removed`);
+});
+
+test.skipIf(process.getuid?.() === 0)('a folder that may not be read is an error', async () => {
+  const folder = path.join(home, 'artifacts', 'acme');
+  chmodSync(folder, 0);
+  try {
+    await expect(pruneStore(settings, { olderThan: '30d' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  } finally {
+    chmodSync(folder, 0o700);
+  }
+});
