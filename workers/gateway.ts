@@ -28,6 +28,7 @@ import { CodeWatch, missingCode } from './code-served.js';
 import { connectorsOf } from './connectors.js';
 import { endpointsOf, runPages, temporalServer } from './endpoints.js';
 import { chooseFfmpeg } from './ffmpeg.js';
+import { holdSignals } from './hold-signals.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
@@ -51,6 +52,8 @@ const CURSOR_SECRET = 'millrace:cursors';
 export async function runGateway(settings: Settings, end?: AbortSignal): Promise<void> {
   requireOneTemporal();
   const logger = createLogger(settings, 'gateway');
+  // A program that runs this as a part of it decides for itself, also below.
+  const signals = end === undefined ? holdSignals() : undefined;
   const { temporalUi } = endpointsOf(settings);
   const temporal = temporalServer(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
@@ -73,7 +76,6 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   const events = new RunEventReader(redis, listener);
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
-  // A program that runs this as a part of it decides for itself.
   const stopLogging = end === undefined ? logUnhandledRejections(logger, registry) : undefined;
   const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
@@ -170,7 +172,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
       throw cannotListen('MILLRACE_GATEWAY_PORT', { host, port }, error);
     });
     const ends = [once(process, 'SIGTERM'), once(process, 'SIGINT'), ...(end ? [once(end, 'abort')] : [])];
-    if (!end?.aborted) await Promise.race(ends);
+    if (!end?.aborted && !signals?.received.aborted) await Promise.race(ends);
   } finally {
     access.close();
     applied.close();
@@ -184,6 +186,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     subscriber.disconnect();
     await connection.close();
     stopLogging?.();
+    signals?.release();
   }
 }
 

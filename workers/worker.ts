@@ -14,6 +14,7 @@ import { createDeviceWorkers } from './device-worker.js';
 import { temporalServer } from './endpoints.js';
 import { openForeignStarts } from './foreign-starts.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
+import { holdSignals } from './hold-signals.js';
 import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
@@ -51,9 +52,10 @@ const STICKY_MS = 2_000;
 export async function runWorker(settings: Settings, end?: AbortSignal): Promise<void> {
   requireOneTemporal();
   const logger = createLogger(settings, 'worker');
+  // A program that runs this as a part of it decides for itself, also below.
+  const signals = end === undefined ? holdSignals() : undefined;
   installRuntime(logger);
   const stages = await composeStages(settings, logger);
-  // A program that runs this as a part of it decides for itself.
   const stopLogging = end === undefined ? logUnhandledRejections(logger, stages.metrics.registry) : undefined;
   void logMistakes(fileOfPipelines(settings), logger);
   const temporal = temporalServer(settings);
@@ -120,6 +122,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
     await stages.close();
     stopLogging?.();
     logger.info({}, 'worker ended');
+    signals?.release();
   }
 }
 

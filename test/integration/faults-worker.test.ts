@@ -75,6 +75,26 @@ it('a promise that a function of an author leaves behind, rejected, ends no work
   }
 });
 
+it('a worker that is told to stop once more lets its stage end', async () => {
+  const queue = 'told-twice';
+  const client = await connect();
+  const log = new CallLog();
+  const worker = await WorkerProcess.start(queue, { MILLRACE_SHUTDOWN_GRACE_MS: '60000' });
+  const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 6_000 }, queue);
+  try {
+    await until('the first stage runs', () => log.count('first starts') > 0);
+    const ended = worker.kill('SIGTERM');
+    await until('the worker stops', () => readFileSync(worker.logFile, 'utf8').includes('STOPPING'));
+    await Promise.all([ended, worker.kill('SIGTERM')]);
+    expect(log.count('first ends')).toBe(1);
+    expect(readFileSync(worker.logFile, 'utf8')).toContain('worker ended');
+  } finally {
+    await worker.kill();
+    await run.terminate();
+    await client.connection.close();
+  }
+});
+
 describe('a worker killed with SIGKILL', () => {
   let client: Client;
   beforeAll(async () => {
