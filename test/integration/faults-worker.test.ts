@@ -8,6 +8,7 @@ import { caught } from '../support/caught.js';
 import { freePort } from '../support/free-port.js';
 import { CallLog, connect, fixtures, poolOf, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
+import { unlessStill } from '../support/unless-still.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /** Value of temporal.api.enums.v1.PendingActivityState. */
@@ -75,25 +76,27 @@ it('a promise that a function of an author leaves behind, rejected, ends no work
   }
 });
 
-it('a worker that is told to stop once more lets its stage end', async () => {
-  const queue = 'told-twice';
-  const client = await connect();
-  const log = new CallLog();
-  const worker = await WorkerProcess.start(queue, { MILLRACE_SHUTDOWN_GRACE_MS: '60000' });
-  const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 6_000 }, queue);
-  try {
-    await until('the first stage runs', () => log.count('first starts') > 0);
-    const ended = worker.kill('SIGTERM');
-    await until('the worker stops', () => readFileSync(worker.logFile, 'utf8').includes('STOPPING'));
-    await Promise.all([ended, worker.kill('SIGTERM')]);
-    expect(log.count('first ends')).toBe(1);
-    expect(readFileSync(worker.logFile, 'utf8')).toContain('worker ended');
-  } finally {
-    await worker.kill();
-    await run.terminate();
-    await client.connection.close();
-  }
-});
+it('a worker that is told to stop once more lets its stage end', () =>
+  unlessStill(async () => {
+    const queue = 'told-twice';
+    const client = await connect();
+    const log = new CallLog();
+    const worker = await WorkerProcess.start(queue, { MILLRACE_SHUTDOWN_GRACE_MS: '60000' });
+    const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 6_000 }, queue);
+    const written = () => readFileSync(worker.logFile, 'utf8');
+    try {
+      await until('the first stage runs', () => log.count('first starts') > 0);
+      const ended = worker.kill('SIGTERM');
+      await until('the worker stops', () => written().includes('STOPPING'));
+      await Promise.all([ended, worker.kill('SIGTERM')]);
+      await expect.poll(written).toContain('worker ended');
+      expect(log.count('first ends')).toBe(1);
+    } finally {
+      await worker.kill();
+      await run.terminate();
+      await client.connection.close();
+    }
+  }));
 
 describe('a worker killed with SIGKILL', () => {
   let client: Client;
