@@ -9,7 +9,7 @@ const INTERRUPTED = 130;
  */
 const SAME_MS = 1_000;
 
-export interface HeldSignals {
+interface HeldSignals {
   /** Aborts at the first SIGTERM or SIGINT. */
   readonly received: AbortSignal;
   /** From now on a signal ends the process again. */
