@@ -30,7 +30,10 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
   const folder = artifactsFolder(settings);
   // In another folder than that of worker and gateway it would free nothing, and say so as if there were nothing to free.
   if (!existsSync(folder)) {
-    throw invalidSetting('MILLRACE_HOME', `there is no artifact store at ${folder}: name the folder of worker and gateway`);
+    throw invalidSetting(
+      'MILLRACE_HOME',
+      `there is no artifact store at ${folder}: name the folder of worker and gateway`,
+    );
   }
   const pruned = await pruneArtifacts(folder, { before, tenant, dryRun });
   if (json) return print(JSON.stringify({ ...pruned, removed: !dryRun }));

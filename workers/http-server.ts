@@ -24,8 +24,10 @@ export async function serveMetrics({ host, port }: At, registry: Registry, ready
       () => answer(500, 'cannot collect the metrics\n'),
     );
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve)).catch((error) => {
-    throw cannotListen('MILLRACE_WORKER_METRICS_PORT', { host, port }, error);
-  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve)).catch(
+    (error) => {
+      throw cannotListen('MILLRACE_WORKER_METRICS_PORT', { host, port }, error);
+    },
+  );
   return server;
 }

@@ -13,12 +13,18 @@ const CHANNEL = 'millrace:doctor';
 
 /** What to do about a refusal, by the word that Redis begins its error with. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
-  [/\b(MOVED|CROSSSLOT|CLUSTERDOWN|ASK)\b/, 'use a server that has all keys: nodes of a Redis Cluster have a part of them each'],
+  [
+    /\b(MOVED|CROSSSLOT|CLUSTERDOWN|ASK)\b/,
+    'use a server that has all keys: nodes of a Redis Cluster have a part of them each',
+  ],
   [/\bREADONLY\b/, 'point {setting} at the primary'],
   [/\bMISCONF\b/, 'free its disk, or see its log: it refuses writes for as long as it cannot save them'],
   [/\bOOM\b/, 'raise maxmemory: its memory is full'],
   [/\bNOREPLICAS\b/, 'bring its replicas back, or lower min-replicas-to-write'],
-  [/\bNOPERM\b|ACL failure|can't run this command/, 'allow this user all commands on the keys ~millrace:* and the channels &millrace:*'],
+  [
+    /\bNOPERM\b|ACL failure|can't run this command/,
+    'allow this user all commands on the keys ~millrace:* and the channels &millrace:*',
+  ],
   [/\bLOADING\b/, 'wait until it has loaded its data'],
 ];
 

@@ -25,7 +25,10 @@ test('what would be removed is counted, with the folder', async () => {
   const monthsAgo = new Date(Date.now() - 90 * 86_400_000);
   utimesSync(path.join(folder, sha256), monthsAgo, monthsAgo);
   await pruneStore(settings, { olderThan: '30d', dryRun: true });
-  const printed = out.mock.calls.map(([text]) => String(text)).join('').replaceAll(/\s+/g, ' ');
+  const printed = out.mock.calls
+    .map(([text]) => String(text))
+    .join('')
+    .replaceAll(/\s+/g, ' ');
   expect(printed).toContain(`${path.join(home, 'artifacts')}: 1 artifacts (1.0 MiB) would be removed`);
 });
 

@@ -124,9 +124,11 @@ describe('shell commands of the pages', () => {
   });
 
   const spans = PAGES.flatMap((page) =>
-    [...read(page).replaceAll(/^ *```[\s\S]*?^ *```$/gm, '').matchAll(/`(?:npx )?(millrace [a-z][^`]*)`/g)].map(
-      ([, command = '']) => [page, command.replaceAll(/\s+/g, ' ')] as const,
-    ),
+    [
+      ...read(page)
+        .replaceAll(/^ *```[\s\S]*?^ *```$/gm, '')
+        .matchAll(/`(?:npx )?(millrace [a-z][^`]*)`/g),
+    ].map(([, command = '']) => [page, command.replaceAll(/\s+/g, ' ')] as const),
   );
 
   it.each([...new Map(spans.map((span) => [span.join(), span])).values()])('in the text of %s: %s', (_, command) => {

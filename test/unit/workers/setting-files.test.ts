@@ -22,7 +22,10 @@ test.each([
 ])('%s in a file of settings is told without the text around it', async (_, text) => {
   const read = loadMcpServers(readSettings({ MILLRACE_MCP_SERVERS: file('mcp.json', text) }));
   const error: unknown = await read.catch((thrown: unknown) => thrown);
-  expect(error).toMatchObject({ code: 'INVALID_SETTING', message: expect.stringMatching(/MILLRACE_MCP_SERVERS.*JSON/) });
+  expect(error).toMatchObject({
+    code: 'INVALID_SETTING',
+    message: expect.stringMatching(/MILLRACE_MCP_SERVERS.*JSON/),
+  });
   expect(String(error)).not.toMatch(/hidden|example/);
 });
 

@@ -28,8 +28,14 @@ test('a server that carries out scripts and passes messages on accepts writes', 
 });
 
 test.each([
-  ['MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist on disk.', 'free its disk'],
-  ["READONLY You can't write against a read only replica. script: 8d, on @user_script:1.", 'point REDIS_URL at the primary'],
+  [
+    'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist on disk.',
+    'free its disk',
+  ],
+  [
+    "READONLY You can't write against a read only replica. script: 8d, on @user_script:1.",
+    'point REDIS_URL at the primary',
+  ],
   ["OOM command not allowed when used memory > 'maxmemory'. script: 8d", 'maxmemory'],
   ['NOREPLICAS Not enough good replicas to write.', 'replicas'],
   ["NOPERM User app has no permissions to run the 'eval' command", '~millrace:*'],
