@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -32,12 +32,8 @@ test('what would be removed is counted, with the folder', async () => {
   expect(printed).toContain(`${path.join(home, 'artifacts')}: 1 artifacts (1.0 MiB) would be removed`);
 });
 
-test.skipIf(process.getuid?.() === 0)('a folder that may not be read is an error', async () => {
-  const folder = path.join(home, 'artifacts', 'acme');
-  chmodSync(folder, 0);
-  try {
-    await expect(pruneStore(settings, { olderThan: '30d' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-  } finally {
-    chmodSync(folder, 0o700);
-  }
+test('a folder that cannot be read is an error', async () => {
+  // Root may read all folders, but not a link to itself.
+  symlinkSync('looping', path.join(home, 'artifacts', 'looping'));
+  await expect(pruneStore(settings, { olderThan: '30d' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
 });
