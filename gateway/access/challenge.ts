@@ -14,15 +14,18 @@ export interface TokenHint {
   /** Address of the resource's metadata. Absent: the request's `Host` is no plain name. */
   readonly metadata?: string;
   readonly scopes: readonly string[];
+  /** What stands before the names of scopes at the provider. */
+  readonly scopePrefix: string;
 }
 
 /** Hosts as they are; nothing else may be quoted in a header. */
 const PLAIN_HOST = /^[\w.-]+(:\d+)?$|^\[[\da-f:.]+\](:\d+)?$/i;
 
-export function tokenHint({ scopes }: Tokens, request: FastifyRequest, publicUrl: string | undefined): TokenHint {
-  if (publicUrl === undefined && !PLAIN_HOST.test(request.host)) return { scopes };
+export function tokenHint(tokens: Tokens, request: FastifyRequest, publicUrl: string | undefined): TokenHint {
+  const { scopes, scopePrefix } = tokens;
+  if (publicUrl === undefined && !PLAIN_HOST.test(request.host)) return { scopes, scopePrefix };
   const path = request.url.split('?', 1)[0] === MCP_PATH ? MCP_PATH : '';
-  return { metadata: `${baseUrlOf(publicUrl, request)}${METADATA_PATH}${path}`, scopes };
+  return { metadata: `${baseUrlOf(publicUrl, request)}${METADATA_PATH}${path}`, scopes, scopePrefix };
 }
 
 /**
@@ -32,7 +35,8 @@ export function tokenHint({ scopes }: Tokens, request: FastifyRequest, publicUrl
 export function challengeOf(error: MillraceError, hint?: TokenHint): string | undefined {
   const lacks = error instanceof InsufficientScopeError;
   if (error.code !== 'UNAUTHENTICATED' && !lacks) return undefined;
-  const scopes = lacks ? error.permissions.map(scopeOf) : (hint?.scopes ?? []);
+  const { scopes: first = [], scopePrefix = '' } = hint ?? {};
+  const scopes = lacks ? error.permissions.map((each) => scopePrefix + scopeOf(each)) : first;
   const fields = [
     ['realm', 'millrace'],
     ['error', lacks ? 'insufficient_scope' : error instanceof InvalidTokenError ? 'invalid_token' : ''],

@@ -7,9 +7,12 @@ export function tokensOf({ url }: Pick<OidcIssuer, 'url'>, logger: Logger, more:
   const rules: TokenRules = {
     issuer: url,
     audiences: [AUDIENCE],
+    audienceClaim: 'aud',
     tenantClaim: 'tenant',
     userClaim: 'sub',
     permissionClaims: ['scope', 'scp', 'roles'],
+    grants: new Map(),
+    scopePrefix: '',
     permissions: [],
     ...more,
   };

@@ -1,4 +1,6 @@
+import { grantsIn } from '../../gateway/access/grants.js';
 import { isPermission } from '../../gateway/access/permissions.js';
+import { isOfTenants } from '../../gateway/access/tokens/issuer.js';
 import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withoutSlash } from '../../runtime/without-slash.js';
@@ -9,11 +11,15 @@ export type TokenSettings = Pick<
   Settings,
   | 'MILLRACE_OIDC_ISSUER'
   | 'MILLRACE_OIDC_AUDIENCE'
+  | 'MILLRACE_OIDC_AUDIENCE_CLAIM'
   | 'MILLRACE_OIDC_TENANT'
+  | 'MILLRACE_OIDC_TENANTS'
   | 'MILLRACE_OIDC_TENANT_CLAIM'
   | 'MILLRACE_OIDC_USER_CLAIM'
   | 'MILLRACE_OIDC_PIPELINES_CLAIM'
   | 'MILLRACE_OIDC_PERMISSIONS_CLAIM'
+  | 'MILLRACE_OIDC_GRANTS'
+  | 'MILLRACE_OIDC_SCOPE_PREFIX'
   | 'MILLRACE_OIDC_PERMISSIONS'
   | 'MILLRACE_PROXY_AUTHENTICATES'
   | 'MILLRACE_PUBLIC_URL'
@@ -38,21 +44,50 @@ export function tokenRules(settings: TokenSettings): TokenRules | undefined {
       'MILLRACE_OIDC_ISSUER',
       'has no effect with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them',
     );
-  const audiences = named ?? resourcesAt(settings.MILLRACE_PUBLIC_URL);
+  checkTenants(issuer, settings);
+  const audienceClaim = settings.MILLRACE_OIDC_AUDIENCE_CLAIM;
+  // Other claims than `aud` do not have the address of an API.
+  const audiences = named ?? (audienceClaim === 'aud' ? resourcesAt(settings.MILLRACE_PUBLIC_URL) : []);
   if (audiences.length === 0) {
     const why = 'without it, tokens that the provider made for any other API would be accepted';
-    throw invalidSetting('MILLRACE_OIDC_AUDIENCE', `needed with MILLRACE_OIDC_ISSUER, or MILLRACE_PUBLIC_URL: ${why}`);
+    const instead = audienceClaim === 'aud' ? ', or MILLRACE_PUBLIC_URL' : '';
+    throw invalidSetting('MILLRACE_OIDC_AUDIENCE', `needed with MILLRACE_OIDC_ISSUER${instead}: ${why}`);
   }
   return {
     issuer,
     audiences,
+    audienceClaim,
     tenant: settings.MILLRACE_OIDC_TENANT,
     tenantClaim: settings.MILLRACE_OIDC_TENANT_CLAIM,
+    tenants: settings.MILLRACE_OIDC_TENANTS,
     userClaim: settings.MILLRACE_OIDC_USER_CLAIM,
     pipelinesClaim: settings.MILLRACE_OIDC_PIPELINES_CLAIM,
     permissionClaims: settings.MILLRACE_OIDC_PERMISSIONS_CLAIM ?? PERMISSION_CLAIMS,
+    grants: grantsIn(settings.MILLRACE_OIDC_GRANTS ?? []),
+    scopePrefix: settings.MILLRACE_OIDC_SCOPE_PREFIX ?? '',
     permissions: (settings.MILLRACE_OIDC_PERMISSIONS ?? []).filter(isPermission),
   };
+}
+
+/** Throws `INVALID_SETTING` if it is not certain which tenants' tokens are accepted. */
+function checkTenants(issuer: string, settings: TokenSettings): void {
+  const { MILLRACE_OIDC_TENANT: one, MILLRACE_OIDC_TENANTS: several, MILLRACE_OIDC_TENANT_CLAIM: claim } = settings;
+  if (one !== undefined && (several !== undefined || isOfTenants(issuer)))
+    throw invalidSetting(
+      'MILLRACE_OIDC_TENANT',
+      'is the tenant of all tokens: unset it where tokens are of several tenants',
+    );
+  if (!isOfTenants(issuer)) return;
+  if (several === undefined)
+    throw invalidSetting(
+      'MILLRACE_OIDC_TENANTS',
+      'needed with {tenantid} in MILLRACE_OIDC_ISSUER: anybody can have a tenant there',
+    );
+  if (claim !== 'tid')
+    throw invalidSetting(
+      'MILLRACE_OIDC_TENANT_CLAIM',
+      'must be tid with {tenantid} in MILLRACE_OIDC_ISSUER: what other claims say is up to each tenant',
+    );
 }
 
 /** The gateway as clients ask for tokens for it (RFC 8707); some end the address of a host with a slash. */

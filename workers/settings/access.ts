@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { grantIn } from '../../gateway/access/grants.js';
 import { isPermission, PERMISSIONS } from '../../gateway/access/permissions.js';
 import { isReserved } from '../../gateway/access/reserved-tenants.js';
 import { TENANT } from '../../pipelines/tenant.js';
@@ -34,11 +35,17 @@ export const ACCESS_SETTINGS = {
     .refine(isIssuer, 'must be the https URL of an issuer (http on this machine), without a query')
     .optional()
     .describe(
-      'Issuer of your identity provider (OpenID Connect), exactly as in the `iss` of its tokens: every request needs such a token, or a key where keys are in use.',
+      'Issuer of your identity provider (OpenID Connect), exactly as in the `iss` of its tokens: every request needs such a token, or a key where keys are in use. For several tenants of Entra: with `{tenantid}`, as in its document for all tenants.',
     ),
   MILLRACE_OIDC_AUDIENCE: list(
     'Audiences (`aud`), separated by commas: a token must be for one of them. Default: `MILLRACE_PUBLIC_URL` and its `/mcp`. Name an API to which nobody signs in: applications get ID tokens with their own id as audience.',
   ),
+  MILLRACE_OIDC_AUDIENCE_CLAIM: z
+    .string()
+    .default('aud')
+    .describe(
+      'Claim that has the audience. Another one is for providers that write no `aud`: at Cognito `client_id`, with the ids of the app clients in `MILLRACE_OIDC_AUDIENCE`.',
+    ),
   MILLRACE_OIDC_TENANT: z
     .string()
     .refine((name) => TENANT.test(name) && !isReserved(name), 'must be a name of a tenant that is not reserved')
@@ -50,6 +57,11 @@ export const ACCESS_SETTINGS = {
     .describe(
       'Claim that names the tenant of a token, or a path such as `organization.id`. A token without it is rejected. At Entra: `tid`.',
     ),
+  MILLRACE_OIDC_TENANTS: list(
+    'The tenants that tokens may name, separated by commas. Default: all. Required with `{tenantid}` in `MILLRACE_OIDC_ISSUER`.',
+  ).refine((names): boolean => names === undefined || names.every((name) => TENANT.test(name) && !isReserved(name)), {
+    error: 'must be names of tenants that are not reserved',
+  }),
   MILLRACE_OIDC_USER_CLAIM: z
     .string()
     .default('sub')
@@ -65,6 +77,18 @@ export const ACCESS_SETTINGS = {
   MILLRACE_OIDC_PERMISSIONS_CLAIM: list(
     'Claims that may have permissions, as `millrace:run`, `millrace:read`, `millrace:approve`, `millrace:metrics`; the first one that a token has counts. Default: `scope`, `scp`, `roles`.',
   ),
+  MILLRACE_OIDC_GRANTS: list(
+    'What values of those claims permit besides, such as `platform-team=run+read`, separated by commas: names of groups or roles, or subjects, compared exactly. Default: nothing.',
+  ).refine((grants): boolean => grants === undefined || grants.every((each) => grantIn(each) !== undefined), {
+    error: `must be such as platform-team=run+read, with ${PERMISSIONS.join(', ')}`,
+  }),
+  MILLRACE_OIDC_SCOPE_PREFIX: z
+    .string()
+    .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be visible ASCII without quotes and backslashes')
+    .optional()
+    .describe(
+      'What the provider puts before the names of scopes, such as `api://<id>/` at Entra and `<identifier>/` at Cognito: clients are told to ask for them with it, and tokens may have them with it or without.',
+    ),
   MILLRACE_OIDC_PERMISSIONS: list('Permissions of every token, whatever its claims: `run,read`. Default: none.').refine(
     (names): boolean => names === undefined || names.every(isPermission),
     { error: `must be some of ${PERMISSIONS.join(', ')}` },
@@ -97,9 +121,9 @@ export const ACCESS_SETTINGS = {
     ),
 };
 
-/** OpenID Connect Discovery 1.0 §3. */
+/** OpenID Connect Discovery 1.0 §3; one part of the path may stand for the tenant. */
 function isIssuer(text: string): boolean {
-  return isConfidential(text) && !/[?#@\s]/.test(text);
+  return isConfidential(text) && !/[?#@\s{}]/.test(text.replace('/{tenantid}/', '/'));
 }
 
 /** As browsers send it: lower case, without a default port, a path or a slash at the end. */

@@ -2,6 +2,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject } from '../../../pipelines/json.js';
 import { isTenant } from '../../../stores/artifacts/index.js';
 import type { Caller } from '../caller.js';
+import type { Grants } from '../grants.js';
 import { PERMISSIONS, type Permission } from '../permissions.js';
 import { isReserved } from '../reserved-tenants.js';
 import { scopeOf } from '../token-errors.js';
@@ -11,11 +12,17 @@ export interface ClaimRules {
   /** The tenant of all tokens. Absent: the claim `tenantClaim` names it. */
   readonly tenant?: string | undefined;
   readonly tenantClaim: string;
+  /** The tenants that a token may name. Absent: all. */
+  readonly tenants?: readonly string[] | undefined;
   readonly userClaim: string;
   /** The claim with the names of the pipelines that a token is for. Absent: a token is for all. */
   readonly pipelinesClaim?: string | undefined;
   /** The claims that may have permissions. The first one that a token has decides alone. */
   readonly permissionClaims: readonly string[];
+  /** What values of these claims permit, besides the scopes and roles that are named after permissions. */
+  readonly grants: Grants;
+  /** What the provider puts before the names of scopes; tokens have them with it or without. */
+  readonly scopePrefix: string;
   /** What every token may do, whatever its claims. */
   readonly permissions: readonly Permission[];
 }
@@ -38,7 +45,7 @@ export function callerOfClaims(claims: unknown, rules: ClaimRules): Caller {
   };
 }
 
-function tenantIn(claims: unknown, { tenant, tenantClaim }: ClaimRules): string {
+function tenantIn(claims: unknown, { tenant, tenantClaim, tenants }: ClaimRules): string {
   if (tenant !== undefined) return tenant;
   const named = single(claimOf(claims, tenantClaim));
   if (named === undefined) throw unusable(tenantClaim, 'must be one text, the name of the tenant');
@@ -46,6 +53,8 @@ function tenantIn(claims: unknown, { tenant, tenantClaim }: ClaimRules): string 
   if (!isTenant(named))
     throw unusable(tenantClaim, 'is no tenant: 1 to 63 lower-case letters, digits, dots, dashes and underscores');
   if (isReserved(named)) throw unusable(tenantClaim, `names the tenant "${named}", which is reserved`);
+  if (tenants !== undefined && !tenants.includes(named))
+    throw unusable(tenantClaim, `names the tenant "${named}", whose tokens are not accepted`);
   return named;
 }
 
@@ -55,10 +64,28 @@ function userIn(claims: unknown, { userClaim }: ClaimRules): string {
   throw unusable(userClaim, 'must be 1 to 255 visible ASCII characters, which name the user');
 }
 
-function permissionsIn(claims: unknown, { permissionClaims, permissions }: ClaimRules): readonly Permission[] {
-  const given = permissionClaims.map((name) => claimOf(claims, name)).find((value) => value !== undefined);
-  const words = wordsOf(given) ?? [];
-  return PERMISSIONS.filter((each) => permissions.includes(each) || words.includes(scopeOf(each)));
+function permissionsIn(claims: unknown, rules: ClaimRules): readonly Permission[] {
+  const { permissionClaims, permissions, grants, scopePrefix } = rules;
+  const decisive = permissionClaims.find((name) => isElsewhere(claims, name) || claimOf(claims, name) !== undefined);
+  const words = (decisive === undefined ? undefined : wordsOf(claimOf(claims, decisive))) ?? [];
+  const granted = words.flatMap((word) => grants.get(word) ?? []);
+  const names = (permission: Permission) => [scopeOf(permission), scopePrefix + scopeOf(permission)];
+  const held = PERMISSIONS.filter(
+    (each) => permissions.includes(each) || granted.includes(each) || names(each).some((name) => words.includes(name)),
+  );
+  if (held.length === 0 && decisive !== undefined && isElsewhere(claims, decisive))
+    throw unusable(decisive, 'has been left out by the provider, which has too many values of it: use fewer, or roles');
+  return held;
+}
+
+/**
+ * Whether the provider has left a claim out and named another place for it (OpenID Connect Core 1.0 §5.6.2): Entra does so with
+ * more than 200 groups. A token has such a claim: another one must not decide in its place.
+ */
+function isElsewhere(claims: unknown, name: string): boolean {
+  if (!isJsonObject(claims)) return false;
+  const { _claim_names: names, hasgroups } = claims;
+  return (isJsonObject(names) && Object.hasOwn(names, name)) || (name === 'groups' && hasgroups === true);
 }
 
 function pipelinesIn(claims: unknown, { pipelinesClaim }: ClaimRules): readonly string[] | undefined {
@@ -81,7 +108,7 @@ function wordsOf(value: unknown): readonly string[] | undefined {
 }
 
 /** A claim by its whole name, which may be a URL with dots, else by its path. */
-function claimOf(claims: unknown, name: string): unknown {
+export function claimOf(claims: unknown, name: string): unknown {
   if (!isJsonObject(claims)) return undefined;
   if (Object.hasOwn(claims, name)) return claims[name];
   for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {

@@ -4,6 +4,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { fetchCause } from '../../../runtime/fetch-cause.js';
 import { limited } from '../../../runtime/limited.js';
 import { isConfidential } from '../../../runtime/loopback.js';
+import { configurationUrlOf, isOfTenants } from './issuer.js';
 
 /** Time for both documents of a provider: requests with an unknown key wait for them. */
 const READ_MS = 5_000;
@@ -12,10 +13,6 @@ const MOST_BYTES = 262_144;
 
 const configuration = z.object({ issuer: z.string(), jwks_uri: z.string() });
 const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) });
-
-/** Where a provider describes itself (OpenID Connect Discovery 1.0 §4). */
-export const configurationUrlOf = (issuer: string): string =>
-  `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
 
 /**
  * The keys with which a provider signs its tokens, by its discovery document. Throws `ISSUER_UNAVAILABLE`; the message
@@ -28,7 +25,10 @@ export async function readProviderKeys(issuer: string, signal: AbortSignal): Pro
       if (named !== issuer)
         throw unreadable(`it calls itself "${named.slice(0, 200)}": MILLRACE_OIDC_ISSUER must be exactly that`);
       if (!isConfidential(address)) throw unreadable('its jwks_uri is neither https nor on this machine');
-      return (await documentAt(address, keySet, within)) as unknown as JSONWebKeySet;
+      const { keys } = await documentAt(address, keySet, within);
+      // Keys of all tenants and of single ones stand side by side; each says whose it is.
+      const own = keys.filter(({ issuer: of = issuer }) => !isOfTenants(issuer) || of === issuer);
+      return { keys: own } as unknown as JSONWebKeySet;
     });
   } catch (error) {
     throw error instanceof MillraceError ? error : unreadable(fetchCause(error));

@@ -127,7 +127,8 @@ describe('a token that is not valid', () => {
     ['is no token', () => 'sk-1234', 'signed JWT'],
     ['has no header', () => `AAAA.${encoded(issuer.claims())}.AAAA`, 'no JWT'],
     ['has a header that must be understood', () => forged({ alg: 'ES256', crit: ['x'], x: 1 }, {}), 'no JWT'],
-    ['is huge', () => issuer.token({ padding: 'x'.repeat(9_000) }), 'longer than 8192 characters'],
+    ['is huge', () => issuer.token({ padding: 'x'.repeat(12_000) }), 'longer than 14336 characters'],
+    ['tells of the end of a session', () => issuer.token({ events: { logout: {} } }), 'no access token'],
   ];
   test.each(attacks)('because it %s', async (_, make, why) => {
     await guarded();

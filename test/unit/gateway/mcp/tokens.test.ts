@@ -124,6 +124,17 @@ describe('a client of MCP with a token', () => {
     );
     expect(gateway?.temporal.runs.size).toBe(0);
   });
+
+  it('is told scopes as the provider calls them', async () => {
+    const url = await start({ scopePrefix: 'api://gateway/' });
+    const metadata = await (await fetch(`${url}${PATH}/mcp`)).json();
+    expect(metadata).toMatchObject({ scopes_supported: ['api://gateway/millrace:read', 'api://gateway/millrace:run'] });
+    const refused = await post(url, 'tools/call', await issuer.token({ scope: 'api://gateway/millrace:read' }));
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
+      403,
+      expect.stringContaining('scope="api://gateway/millrace:read api://gateway/millrace:run"'),
+    ]);
+  });
 });
 
 describe('the metadata', () => {

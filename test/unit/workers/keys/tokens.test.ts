@@ -15,11 +15,15 @@ describe('the rules of tokens', () => {
     expect(rulesOf({ ...ISSUER, MILLRACE_OIDC_AUDIENCE: 'api://millrace, https://gateway.example/mcp' })).toEqual({
       issuer: 'https://login.example/acme',
       audiences: ['api://millrace', 'https://gateway.example/mcp'],
+      audienceClaim: 'aud',
       tenant: undefined,
       tenantClaim: 'tenant',
+      tenants: undefined,
       userClaim: 'sub',
       pipelinesClaim: undefined,
       permissionClaims: ['scope', 'scp', 'roles'],
+      grants: new Map(),
+      scopePrefix: '',
       permissions: [],
     });
   });
@@ -37,6 +41,8 @@ describe('the rules of tokens', () => {
       MILLRACE_OIDC_PIPELINES_CLAIM: 'pipelines',
       MILLRACE_OIDC_PERMISSIONS_CLAIM: 'realm_access.roles',
       MILLRACE_OIDC_PERMISSIONS: 'run, read',
+      MILLRACE_OIDC_GRANTS: 'the team=run+read, cn=ops=approve,the team =metrics',
+      MILLRACE_OIDC_SCOPE_PREFIX: 'api://x/',
     };
     expect(rulesOf({ ...ISSUER, ...more })).toMatchObject({
       tenant: 'acme',
@@ -44,7 +50,32 @@ describe('the rules of tokens', () => {
       pipelinesClaim: 'pipelines',
       permissionClaims: ['realm_access.roles'],
       permissions: ['run', 'read'],
+      grants: new Map([
+        ['the team', ['run', 'read', 'metrics']],
+        ['cn=ops', ['approve']],
+      ]),
+      scopePrefix: 'api://x/',
     });
+  });
+
+  test('are for an issuer of several tenants only where these are named, and their claim', () => {
+    const several = {
+      MILLRACE_OIDC_ISSUER: 'https://login.example/{tenantid}/v2.0',
+      MILLRACE_OIDC_AUDIENCE: 'x',
+      MILLRACE_OIDC_TENANTS: 'a,b',
+      MILLRACE_OIDC_TENANT_CLAIM: 'tid',
+    };
+    expect(rulesOf(several)).toMatchObject({ tenants: ['a', 'b'], tenantClaim: 'tid' });
+    const without = (name: string, value = '') => expect(() => rulesOf({ ...several, [name]: value })).toThrow(invalid(name));
+    without('MILLRACE_OIDC_TENANTS');
+    without('MILLRACE_OIDC_TENANT_CLAIM');
+    without('MILLRACE_OIDC_TENANT', 'a');
+  });
+
+  test('name audiences where another claim than aud has them', () => {
+    const of = { ...ISSUER, MILLRACE_OIDC_AUDIENCE_CLAIM: 'client_id', MILLRACE_PUBLIC_URL: AUDIENCE };
+    expect(() => rulesOf(of)).toThrow(invalid('MILLRACE_OIDC_AUDIENCE'));
+    expect(rulesOf({ ...of, MILLRACE_OIDC_AUDIENCE: 'app' })).toMatchObject({ audiences: ['app'], audienceClaim: 'client_id' });
   });
 
   test('are never without an audience, nor beside a proxy, nor half', () => {
@@ -59,6 +90,15 @@ describe('the rules of tokens', () => {
     ['MILLRACE_OIDC_ISSUER', 'login.example'],
     ['MILLRACE_OIDC_ISSUER', 'https://login.example/?tenant=acme'],
     ['MILLRACE_OIDC_ISSUER', 'https://user:password@login.example'],
+    ['MILLRACE_OIDC_ISSUER', 'https://login.example/{tenant}/v2.0'],
+    ['MILLRACE_OIDC_ISSUER', 'https://{tenantid}.login.example/'],
+    ['MILLRACE_OIDC_TENANTS', 'acme,Other'],
+    ['MILLRACE_OIDC_TENANTS', 'acme,millrace'],
+    ['MILLRACE_OIDC_GRANTS', 'team'],
+    ['MILLRACE_OIDC_GRANTS', '=run'],
+    ['MILLRACE_OIDC_GRANTS', 'team=run+everything'],
+    ['MILLRACE_OIDC_GRANTS', 'team=run, read'],
+    ['MILLRACE_OIDC_SCOPE_PREFIX', 'api://x/", error="'],
     ['MILLRACE_OIDC_TENANT', 'Acme'],
     ['MILLRACE_OIDC_TENANT', 'default'],
     ['MILLRACE_OIDC_TENANT', 'millrace'],
