@@ -20,8 +20,11 @@ export interface Seen {
 export type Door = (base: string, message: string, seen: Seen) => Promise<string>;
 
 const MODEL = 'clerk';
-/** Longer than a turn with a worker's loss. The client does not notice a stream that broke off, and waits until then. */
-const MCP_MS = 60_000;
+/**
+ * Longest silence of a turn's progress, by far: a lost worker is noticed within 5 s. The client does not notice a stream that broke
+ * off, and waits until then; the point's other turns are over long before.
+ */
+const MCP_SILENCE_MS = 30_000;
 const POLL_MS = 500;
 
 const openai = (base: string) => new OpenAI({ baseURL: `${base}/v1`, apiKey: 'none' });
@@ -112,7 +115,8 @@ const mcp: Door = async (base, message, seen) => {
     const { structuredContent } = await client.callTool(
       { name: MODEL, arguments: { message } },
       {
-        timeout: MCP_MS,
+        timeout: MCP_SILENCE_MS,
+        resetTimeoutOnProgress: true,
         onprogress: ({ message: told = '' }) => {
           seen.run ??= /^run (\S+)$/.exec(told)?.[1];
         },
