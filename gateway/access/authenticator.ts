@@ -76,7 +76,8 @@ export class Authenticator {
    */
   async authenticate(shown: Shown): Promise<Caller> {
     const caller = await this.#identify(shown);
-    if (this.#limits === undefined) return caller;
+    // Who may do nothing is told so, and uses up no tenant's rate.
+    if (this.#limits === undefined || caller.permissions?.length === 0) return caller;
     const runs = this.#runsOf(caller);
     const rate = await this.#take(caller, this.#limits);
     return { ...caller, ...(rate && { rate }), ...(runs && { runs }) };
@@ -117,12 +118,13 @@ export class Authenticator {
   async #byToken(tokens: Tokens, headers: Headers, address: string): Promise<Caller | undefined> {
     const token = tokenOf(headers);
     if (token === undefined) return undefined;
-    try {
-      return await tokens.callerOf(token);
-    } catch (error) {
+    const caller = await tokens.callerOf(token).catch(async (error: unknown) => {
       await this.#wrong.count(address);
       throw error;
-    }
+    });
+    // Some providers give tokens to anybody.
+    if (caller.permissions?.length === 0) await this.#wrong.count(address);
+    return caller;
   }
 
   async #take({ tenant, key }: Caller, { rate, requests }: TenantLimits, count = 1): Promise<RateState | undefined> {

@@ -8,7 +8,7 @@ const MOST = 20;
 const WINDOW_S = 60;
 
 /**
- * Counts requests without a valid key or token, by address; also those whose token names no caller, or cannot be verified now. Above the limit they are rejected with `RATE_LIMITED` and not
+ * Counts requests without a valid key or token, by address; also those whose token names no caller, permits nothing, or cannot be verified now. Above the limit they are rejected with `RATE_LIMITED` and not
  * logged. Requests with a valid key or token are always accepted, so that clients behind the same proxy cannot lock each other
  * out. The limit protects the log: 256 random bits cannot be guessed.
  */

@@ -1,6 +1,6 @@
 import { grantsIn } from '../../gateway/access/grants.js';
 import { isPermission } from '../../gateway/access/permissions.js';
-import { isOfTenants } from '../../gateway/access/tokens/issuer.js';
+import { isForEverybody, isOfTenants } from '../../gateway/access/tokens/issuer.js';
 import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withoutSlash } from '../../runtime/without-slash.js';
@@ -76,6 +76,11 @@ function checkTenants(issuer: string, settings: TokenSettings): void {
     throw invalidSetting(
       'MILLRACE_OIDC_TENANT',
       'is the tenant of all tokens: unset it where tokens are of several tenants',
+    );
+  if (isForEverybody(issuer) && several === undefined && settings.MILLRACE_OIDC_PERMISSIONS !== undefined)
+    throw invalidSetting(
+      'MILLRACE_OIDC_PERMISSIONS',
+      'would be anybody’s: this issuer makes tokens for whoever asks. Use MILLRACE_OIDC_GRANTS, or name MILLRACE_OIDC_TENANTS',
     );
   if (!isOfTenants(issuer)) return;
   if (several === undefined)

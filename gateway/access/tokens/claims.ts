@@ -67,8 +67,11 @@ function userIn(claims: unknown, { userClaim }: ClaimRules): string {
 function permissionsIn(claims: unknown, rules: ClaimRules): readonly Permission[] {
   const { permissionClaims, permissions, grants, scopePrefix } = rules;
   const decisive = permissionClaims.find((name) => isElsewhere(claims, name) || claimOf(claims, name) !== undefined);
-  const words = (decisive === undefined ? undefined : wordsOf(claimOf(claims, decisive))) ?? [];
-  const granted = words.flatMap((word) => grants.get(word) ?? []);
+  const given = decisive === undefined ? undefined : claimOf(claims, decisive);
+  const words = wordsOf(given) ?? [];
+  // A text is one value, which may have spaces, unless it is a list of scopes: nobody gets a grant by a part of their name.
+  const values = typeof given === 'string' && !isScopes(decisive) ? [given] : words;
+  const granted = values.flatMap((value) => grants.get(value) ?? []);
   const names = (permission: Permission) => [scopeOf(permission), scopePrefix + scopeOf(permission)];
   const held = PERMISSIONS.filter(
     (each) => permissions.includes(each) || granted.includes(each) || names(each).some((name) => words.includes(name)),
@@ -77,6 +80,9 @@ function permissionsIn(claims: unknown, rules: ClaimRules): readonly Permission[
     throw unusable(decisive, 'has been left out by the provider, which has too many values of it: use fewer, or roles');
   return held;
 }
+
+/** Whether a claim is a list of scopes, as a text with spaces at most providers. */
+export const isScopes = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';
 
 /**
  * Whether the provider has left a claim out and named another place for it (OpenID Connect Core 1.0 §5.6.2): Entra does so with

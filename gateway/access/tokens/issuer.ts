@@ -5,6 +5,11 @@
 const TENANT_ID = '{tenantid}';
 /** Google's documents allow both in its tokens. */
 const GOOGLE = ['https://accounts.google.com', 'accounts.google.com'];
+/** They make tokens for any audience, for the programs of whoever has an account there. */
+const FOR_EVERYBODY = [...GOOGLE, 'https://token.actions.githubusercontent.com', 'https://gitlab.com'];
+
+/** Whether anybody can get tokens for this gateway. */
+export const isForEverybody = (issuer: string): boolean => FOR_EVERYBODY.includes(issuer);
 
 /** Whether an issuer stands for one issuer of each tenant of a provider. */
 export const isOfTenants = (issuer: string): boolean => issuer.includes(TENANT_ID);

@@ -11,7 +11,7 @@ import { isJsonObject } from '../../../pipelines/json.js';
 import type { Caller } from '../caller.js';
 import type { Permission } from '../permissions.js';
 import { InvalidTokenError, scopeOf } from '../token-errors.js';
-import { type ClaimRules, callerOfClaims, claimOf } from './claims.js';
+import { type ClaimRules, callerOfClaims, claimOf, isScopes } from './claims.js';
 import { addressOf, isOfTenants, issuerOfTenant, issuersOf } from './issuer.js';
 import type { ProviderKeys } from './provider-keys.js';
 
@@ -58,7 +58,7 @@ export class Tokens {
     const { issuer, audiences, audienceClaim, tenants, permissionClaims, permissions, scopePrefix } = rules;
     this.issuer = addressOf(issuer);
     this.scopePrefix = scopePrefix;
-    const scoped = permissionClaims.some((name) => name === 'scope' || name === 'scp');
+    const scoped = permissionClaims.some(isScopes);
     const first = scoped ? FIRST.filter((each) => !permissions.includes(each)) : [];
     this.scopes = first.map((each) => scopePrefix + scopeOf(each));
     this.#rules = rules;

@@ -121,6 +121,19 @@ describe('a provider for everybody', () => {
     expect(await callerOf(await tokenOf(provider, { claims }), provider.settings)).toMatchObject({ permissions: [] });
   });
 
+  test('gives nobody a grant by a part of a text', async () => {
+    await publish(githubActions);
+    const settings = {
+      ...githubActions.settings,
+      MILLRACE_OIDC_PERMISSIONS_CLAIM: 'workflow',
+      MILLRACE_OIDC_GRANTS: 'Deploy it=run, Deploy=approve',
+    };
+    const permissionsOf = async (workflow: string) =>
+      (await callerOf(await tokenOf(githubActions, { claims: { workflow } }), settings)).permissions;
+    expect(await permissionsOf('Deploy it')).toEqual(['run']);
+    expect(await permissionsOf('Do not Deploy it')).toEqual([]);
+  });
+
   test('names itself with a scheme or without: Google, and only Google', async () => {
     await publish(google);
     const token = await tokenOf(google, { claims: { iss: 'accounts.google.com' } });

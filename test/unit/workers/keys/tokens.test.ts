@@ -72,6 +72,16 @@ describe('the rules of tokens', () => {
     without('MILLRACE_OIDC_TENANT', 'a');
   });
 
+  test('are not everybody’s where everybody gets tokens', () => {
+    const of = {
+      MILLRACE_OIDC_ISSUER: 'https://token.actions.githubusercontent.com',
+      MILLRACE_OIDC_AUDIENCE: 'x',
+      MILLRACE_OIDC_PERMISSIONS: 'run',
+    };
+    expect(() => rulesOf({ ...of, MILLRACE_OIDC_TENANT: 'acme' })).toThrow(invalid('MILLRACE_OIDC_PERMISSIONS'));
+    expect(rulesOf({ ...of, MILLRACE_OIDC_TENANTS: '65' })).toMatchObject({ permissions: ['run'] });
+  });
+
   test('name audiences where another claim than aud has them', () => {
     const of = { ...ISSUER, MILLRACE_OIDC_AUDIENCE_CLAIM: 'client_id', MILLRACE_PUBLIC_URL: AUDIENCE };
     expect(() => rulesOf(of)).toThrow(invalid('MILLRACE_OIDC_AUDIENCE'));
@@ -141,6 +151,19 @@ describe('a gateway with an issuer', () => {
     for (const wrong of [undefined, 'Bearer', 'Bearer millrace_x', 'Basic x'])
       await expect(authenticate(wrong)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await access.readiness.issuer?.check();
+    access.close();
+  });
+
+  test('lets a token that permits nothing in a few times, at nobody’s cost', async () => {
+    const access = opened();
+    const token = await issuer.token({ scope: 'openid' });
+    const ask = () =>
+      access.authenticator.authenticate({ headers: { authorization: `Bearer ${token}` }, address: '10.0.0.2' });
+    for (let i = 0; i < 20; i++) {
+      const caller = await ask();
+      expect([caller.permissions, caller.rate]).toEqual([[], undefined]);
+    }
+    await expect(ask()).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     access.close();
   });
 
