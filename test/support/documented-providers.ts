@@ -58,7 +58,11 @@ const okta: DocumentedProvider = {
   },
   caller: { tenant: 'acme', user: 'ada@acme.example', permissions: RUN_AND_READ },
   refused: [
-    ['an ID token', { at_hash: 'fPlsvVszI29LU2UhDyJ9vg', idp: '00o1', amr: ['pwd'], cid: undefined }, /no access token/],
+    [
+      'an ID token',
+      { at_hash: 'fPlsvVszI29LU2UhDyJ9vg', idp: '00o1', amr: ['pwd'], cid: undefined },
+      /no access token/,
+    ],
     ['a token of the org server', { iss: 'https://acme.okta.com', aud: 'https://acme.okta.com' }, /another issuer/],
   ],
 };
@@ -235,7 +239,11 @@ export const keycloak: DocumentedProvider = {
     ['a token for the account console', { aud: 'account' }, /another audience/],
     ['an ID token', { typ: 'ID', at_hash: 'ZTJ0' }, /no access token/],
     ['a refresh token', { typ: 'Refresh' }, /no access token/],
-    ['a token bound by DPoP', { typ: 'DPoP', cnf: { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' } }, /no access/],
+    [
+      'a token bound by DPoP',
+      { typ: 'DPoP', cnf: { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' } },
+      /no access/,
+    ],
   ],
 };
 

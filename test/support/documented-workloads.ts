@@ -35,7 +35,11 @@ export const google: DocumentedProvider = {
   },
   caller: { tenant: 'acme', user: SERVICE_ACCOUNT, permissions: RUN_AND_READ },
   refused: [
-    ['an ID token of a person who signed in', { sub: '1', hd: 'acme.example', at_hash: 'HK6E_P6Dh8Y93m' }, /no access token/],
+    [
+      'an ID token of a person who signed in',
+      { sub: '1', hd: 'acme.example', at_hash: 'HK6E_P6Dh8Y93m' },
+      /no access token/,
+    ],
   ],
 };
 
@@ -89,7 +93,8 @@ export const githubActions: DocumentedProvider = {
 
 export const kubernetes: DocumentedProvider = {
   name: 'Kubernetes, a service account',
-  source: 'https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#schema-for-service-account-private-claims',
+  source:
+    'https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#schema-for-service-account-private-claims',
   settings: {
     MILLRACE_OIDC_ISSUER: CLUSTER,
     MILLRACE_OIDC_AUDIENCE: API,

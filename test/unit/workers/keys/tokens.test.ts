@@ -66,7 +66,8 @@ describe('the rules of tokens', () => {
       MILLRACE_OIDC_TENANT_CLAIM: 'tid',
     };
     expect(rulesOf(several)).toMatchObject({ tenants: ['a', 'b'], tenantClaim: 'tid' });
-    const without = (name: string, value = '') => expect(() => rulesOf({ ...several, [name]: value })).toThrow(invalid(name));
+    const without = (name: string, value = '') =>
+      expect(() => rulesOf({ ...several, [name]: value })).toThrow(invalid(name));
     without('MILLRACE_OIDC_TENANTS');
     without('MILLRACE_OIDC_TENANT_CLAIM');
     without('MILLRACE_OIDC_TENANT', 'a');
@@ -85,7 +86,10 @@ describe('the rules of tokens', () => {
   test('name audiences where another claim than aud has them', () => {
     const of = { ...ISSUER, MILLRACE_OIDC_AUDIENCE_CLAIM: 'client_id', MILLRACE_PUBLIC_URL: AUDIENCE };
     expect(() => rulesOf(of)).toThrow(invalid('MILLRACE_OIDC_AUDIENCE'));
-    expect(rulesOf({ ...of, MILLRACE_OIDC_AUDIENCE: 'app' })).toMatchObject({ audiences: ['app'], audienceClaim: 'client_id' });
+    expect(rulesOf({ ...of, MILLRACE_OIDC_AUDIENCE: 'app' })).toMatchObject({
+      audiences: ['app'],
+      audienceClaim: 'client_id',
+    });
   });
 
   test('are never without an audience, nor beside a proxy, nor half', () => {
