@@ -88,9 +88,10 @@ export interface Backend {
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /**
    * Whether what an earlier attempt has passed to `checkpoint` is at this endpoint, such as a task that it works on: the next attempt
-   * goes there, even if other endpoints are free. Never throws. Absent: every endpoint can go on.
+   * goes there, even if other endpoints are free. While this one cannot be reached the attempt waits, or with `preferred` goes to
+   * another one, which begins anew. Never throws. Absent: every endpoint can go on.
    */
-  holds?(checkpoint: Json): boolean;
+  holds?(checkpoint: Json): boolean | 'preferred';
   /**
    * Canary: the smallest real call of the model. A server can report ready while every call fails, so readiness is not
    * enough.
@@ -229,7 +230,7 @@ export interface CallContext {
    * Absent if the host has no media.
    */
   readonly artifacts?: Pick<CodeArtifacts, 'read' | 'write'>;
-  /** Progress that survives this attempt: the next attempt finds the last value in `resumeFrom`. */
+  /** Progress that survives this attempt: the next attempt finds the last value in `resumeFrom`, and with `null` none. */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**

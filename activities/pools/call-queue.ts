@@ -22,7 +22,7 @@ export interface SlotRequest {
   readonly prefix?: readonly string[] | undefined;
   /** Devices to use if the pool has an endpoint on one of them. Absent: any. */
   readonly devices?: readonly string[] | undefined;
-  /** What an earlier attempt has left: the call goes to the endpoint that holds it, if one of the eligible ones does. */
+  /** Checkpoint of an earlier attempt: the call goes to the endpoint that holds it, if one of the eligible ones does. */
   readonly resumeFrom?: Json | undefined;
   /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls. */
   readonly avoid?: string | undefined;
@@ -199,7 +199,10 @@ export class CallQueue {
     const there = this.#endpoints.filter(({ device }) => devices.includes(device));
     const only = there.length > 0 ? there : undefined;
     if (resumeFrom === undefined) return only;
-    const holding = (only ?? this.#endpoints).filter(({ backend }) => backend.holds?.(resumeFrom));
+    const holding = (only ?? this.#endpoints).flatMap((endpoint) => {
+      const holds = holdsAt(endpoint, resumeFrom);
+      return holds && !(holds === 'preferred' && endpoint.availability === 'away') ? [endpoint] : [];
+    });
     return holding.length > 0 ? holding : only;
   }
 
@@ -210,6 +213,15 @@ export class CallQueue {
     if (others.length > 0) return others.map(({ endpoint }) => endpoint);
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);
+  }
+}
+
+/** A connector of somebody else that throws here must not end the call that has just returned its slot. */
+function holdsAt({ backend }: Endpoint, checkpoint: Json): boolean | 'preferred' {
+  try {
+    return backend.holds?.(checkpoint) ?? false;
+  } catch {
+    return false;
   }
 }
 

@@ -220,8 +220,14 @@ async function callOnce(
         answer,
         clock,
       );
-      // Checked here, so that an answer that does not fit counts against its endpoint.
-      return { reply, at, output: check(kind.output, reply.output, 'INVALID_OUTPUT', call.stage) };
+      try {
+        // Checked here, so that an answer that does not fit counts against its endpoint.
+        return { reply, at, output: check(kind.output, reply.output, 'INVALID_OUTPUT', call.stage) };
+      } catch (error) {
+        // The next attempt would get the same answer again. What has had effects is not begun anew.
+        if (!changesElsewhere(call)) attempt.checkpoint(null);
+        throw error;
+      }
     },
     {
       signal,

@@ -19,6 +19,7 @@ import { mapError } from './errors.js';
 import { answerScope } from './faults.js';
 import { loadFile } from './files.js';
 import { takesPairs, takesTextPair } from './joined.js';
+import { keptJob } from './kept-job.js';
 import { plainCall } from './plain-call.js';
 import type { ObjectStore } from './s3/index.js';
 import { scopeOf } from './scope.js';
@@ -70,6 +71,11 @@ export class HttpBackend implements Backend {
       }
       return this.#api.request ? this.#described(call, context) : this.#plain(call, context);
     });
+  }
+
+  /** A job of an earlier attempt is at one server. While that cannot be reached, another one begins a job of its own. */
+  holds(checkpoint: Json): 'preferred' | false {
+    return keptJob(checkpoint)?.endpoint === this.#base && 'preferred';
   }
 
   /**
@@ -226,6 +232,6 @@ function ofBatch(context: CallContext, at: number): CallContext {
     ...rest,
     ...(idempotencyKey !== undefined && { idempotencyKey: at > 0 ? `${idempotencyKey}-${at}` : idempotencyKey }),
     ...(kept !== undefined && { resumeFrom: kept }),
-    checkpoint: (of) => context.checkpoint({ batch: at, of }),
+    checkpoint: (of) => context.checkpoint(of === null ? null : { batch: at, of }),
   };
 }

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
-import type { Reply, Usage } from '../connector.js';
+import type { CallContext, Reply, Usage } from '../connector.js';
 import { chunksOf } from '../exchange.js';
 import { valueAt } from '../json-values.js';
 import { readSpeech, type Speech } from '../speech.js';
@@ -19,14 +19,28 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   const { api, call, scope, sender, transport, store, context } = described;
   const { signal } = context;
   if (!api.request) throw new MillraceError('BACKEND_REJECTED', `the pool has no request of a ${call.kind} stage`);
-  if (api.job) return replyOf(await readJob(described, api.request, api.job), described);
+  if (api.job) {
+    const answered = await readJob(described, api.request, api.job);
+    return ofJob(context, () => replyOf(answered, described));
+  }
   if (api.objects && store) {
-    return readReply(await readStoredJob({ ...described, objects: api.objects, store }, api.request), described);
+    const response = await readStoredJob({ ...described, objects: api.objects, store }, api.request);
+    return ofJob(context, () => readReply(response, described));
   }
   const sent = await requestBy(api.request, scope, sender);
   const response = await success(api, transport, sent, signal);
   if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
   return readReply(response, described);
+}
+
+/** A job whose answer does not fit is not kept: the next attempt would read the same answer. */
+async function ofJob(context: CallContext, reply: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return await reply();
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'INVALID_OUTPUT') context.checkpoint(null);
+    throw error;
+  }
 }
 
 /** What an answer that is there as a whole makes of the stage. */

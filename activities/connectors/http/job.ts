@@ -1,10 +1,11 @@
 import { MillraceError } from '../../../pipelines/errors.js';
-import { isJsonObject, type Json } from '../../../pipelines/json.js';
+import type { Json } from '../../../pipelines/json.js';
 import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
+import { type KeptJob, keptJob } from './kept-job.js';
 import { ending } from './polling.js';
 import { tellProgress } from './progress.js';
 import { settled } from './redirects.js';
@@ -13,19 +14,13 @@ import { render, type Scope } from './template.js';
 
 type Job = NonNullable<Api['job']>;
 
-/** What is kept of a job for the next attempt. */
-interface Kept {
-  readonly endpoint: string;
-  readonly job: Json;
-}
-
 /** A cancelled call does not wait for its job's end. */
 const CANCEL_MS = 5_000;
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
- * server goes on with the job that it has, unless that is gone or has failed. A cancelled call cancels its job, one that is
- * handed over to the next attempt does not.
+ * server goes on with the job that it has. One that is gone or has failed is not kept, so that the next attempt may go to another
+ * server. A cancelled call cancels its job, one that is handed over to the next attempt does not.
  */
 export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
   const kept = keptOf(described);
@@ -44,7 +39,7 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
     spent: { made: 0 },
   });
   if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
-  context.checkpoint({ endpoint: sender.base, job: id });
+  context.checkpoint({ endpoint: sender.base, job: id } satisfies KeptJob);
   const result = await ended(asking, job, id, false);
   if (result) return result;
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
@@ -57,8 +52,14 @@ function withoutKey(sender: Sender): Sender {
 }
 
 function keptOf({ sender, context: { resumeFrom } }: DescribedCall): Json | undefined {
-  const { endpoint, job } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
-  return endpoint === sender.base ? job : undefined;
+  const kept = keptJob(resumeFrom);
+  return kept?.endpoint === sender.base ? kept.job : undefined;
+}
+
+/** The next attempt begins another job. */
+function dropped({ context }: DescribedCall): undefined {
+  context.checkpoint(null);
+  return undefined;
 }
 
 /**
@@ -71,7 +72,10 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
     return await polled(described, job, id, earlier);
   } catch (error) {
     // The next attempt goes on with the job of a call that is handed over.
-    if (signal.aborted && job.cancel && !(signal.reason instanceof HandedOver)) cancel(described, job.cancel, id);
+    if (signal.aborted && job.cancel && !(signal.reason instanceof HandedOver)) {
+      cancel(described, job.cancel, id);
+      dropped(described);
+    }
     throw error;
   }
 }
@@ -98,9 +102,10 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
     },
     { everyMs: job.everyMs, signal: context.signal },
   );
-  if (last === GONE) return undefined;
+  if (last === GONE) return dropped(described);
   const { scope, headers, done } = last;
   if (done) return job.result ? await resultOf(described, job.result, id) : scope;
+  dropped(described);
   if (earlier) return undefined;
   if (job.reason) await question(described, job.reason, id);
   throw failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`);
@@ -108,9 +113,12 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
 
 async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
   const asked = await question(described, template, id);
-  if (asked === GONE) return undefined;
+  if (asked === GONE) return dropped(described);
   const failure = failureWithin(described.api, asked.scope, asked.headers);
-  if (failure) throw failure;
+  if (failure) {
+    dropped(described);
+    throw failure;
+  }
   return asked.scope;
 }
 

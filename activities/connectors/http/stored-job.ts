@@ -51,8 +51,9 @@ const LEAST_WAIT_MS = 60_000;
 
 /**
  * The output of a job: its input is written as an object, the request names it, and its output, or its failure, is an
- * object that is asked for. An attempt that is repeated at the same server goes on with the job that it has, unless that
- * has failed or come to nothing; without one it submits the input of the attempt before, under the same name.
+ * object that is asked for. An attempt that is repeated at the same server goes on with the job that it has; without one it
+ * submits the input of the attempt before, under the same name. A job that has failed or come to nothing is not kept, so that the
+ * next attempt may go to another server.
  */
 export async function readStoredJob(call: StoredCall, submit: RequestTemplate): Promise<Response> {
   const kept = keptOf(call);
@@ -60,10 +61,12 @@ export async function readStoredJob(call: StoredCall, submit: RequestTemplate): 
     const { job } = kept;
     const end = await cancellable(call, job.input, () => endOf(call, job));
     if ('output' in end) return end.output;
+    call.context.checkpoint(null);
   }
   const input = kept?.input ?? (await newInput(call));
   const end = await cancellable(call, input, async () => endOf(call, await submitted(call, submit, input)));
   if ('output' in end) return end.output;
+  call.context.checkpoint(null);
   if (end.failure) throw failureOfJob(call.api, end.failure);
   throw new MillraceError('BACKEND_TIMEOUT', 'the job has come to nothing: there is neither an output nor a failure');
 }

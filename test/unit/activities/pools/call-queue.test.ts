@@ -191,6 +191,35 @@ describe('calls that go on from what an earlier attempt has left', () => {
     expect(backend('a').log).not.toContain('invoke');
   });
 
+  it('go to another one while it cannot be reached, if what it holds can be begun anew', async () => {
+    const { pool, backend } = held();
+    Object.assign(backend('b'), { holds: (checkpoint: unknown) => checkpoint === 't' && 'preferred' });
+    expect(await where(pool, { resumeFrom: 't', avoid: 'b' })).toBe('b');
+    backend('b').failing = 'BACKEND_UNAVAILABLE';
+    const call = () => pool.use(async (client) => client.invoke({} as never, {} as never), { signal, resumeFrom: 't' });
+    await expect(call()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    await call();
+    expect([backend('a').log, backend('b').log].map((log) => log.filter((each) => each === 'invoke'))).toEqual([
+      ['invoke'],
+      ['invoke'],
+    ]);
+  });
+
+  it('go anywhere if a connector throws where it must not, and end no other call by that', async () => {
+    const { pool, backend } = held();
+    const holder = openCall();
+    const holding = ['a', 'b'].map(() => pool.use(holder.work, { signal }));
+    const throws = () => {
+      throw new TypeError('no such member');
+    };
+    for (const url of ['a', 'b']) Object.assign(backend(url), { holds: throws });
+    const waiting = where(pool, { resumeFrom: 't' });
+    await settle();
+    holder.end();
+    await Promise.all(holding);
+    expect(['a', 'b']).toContain(await waiting);
+  });
+
   it('go to one of their devices, and anywhere where no endpoint holds it', async () => {
     const { pool } = held();
     expect(await where(pool, { resumeFrom: 't', devices: ['gpu-a'] })).toBe('a');

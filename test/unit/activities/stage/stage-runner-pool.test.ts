@@ -151,6 +151,17 @@ describe('a stage of a pool', () => {
     await expect(runner.run(input, stage, attempt())).rejects.toMatchObject({ code, details: { stage: 'answer' } });
   });
 
+  it('leaves nothing to go on from where the answer does not fit', async () => {
+    const kept: unknown[] = [];
+    const { runner } = runnerOf(async (_, { checkpoint }) => {
+      checkpoint('job 1');
+      return { text: null };
+    });
+    const checkpoint = (progress: unknown) => void kept.push(progress);
+    await expect(runner.run(prompt, stage, attempt({ checkpoint }))).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    expect(kept).toEqual(['job 1', null]);
+  });
+
   it('has one idempotency key for all its attempts, told apart by its place in the run', async () => {
     const { runner, calls } = runnerOf(reply);
     await runner.run(prompt, stage, attempt());
