@@ -13,6 +13,7 @@ import type {
 import { linkedAbort } from '../../runtime/limited.js';
 import {
   type ChannelLog,
+  type ChannelName,
   ChannelWriter,
   GONE_MS,
   keepChannel,
@@ -58,14 +59,19 @@ export class StepStreams {
     const signal = this.#signal;
     let kept = restarts !== true;
     const entries = readStream(this.#log, name, { signal, reader, kept: () => kept });
+    let read = 0;
     try {
       for (let next = await entries.next(); !next.done; next = await entries.next()) {
         const { value, generation } = next.value;
+        read = generation;
         kept ||= await keepChannel(this.#log, { ...name, generation }, signal);
         if (!kept) continue;
         const listed = listedValue(of, value);
         if (listed !== undefined) yield { value: listed, digest: entryDigest(listed) };
       }
+    } catch (error) {
+      if (isLost(error)) await this.#leave({ ...name, generation: read }, reader);
+      throw error;
     } finally {
       await entries.return(undefined as never);
     }
@@ -77,9 +83,26 @@ export class StepStreams {
    * whose producer has ended (`there`), but which has no end.
    * @param quietMs longest wait, in milliseconds
    */
-  async wait(
+  async wait(waitFor: ChannelWait['waitFor'], quietMs = waitFor.there ? GONE_MS : QUIET_MS): Promise<MoreEntries> {
+    try {
+      return await this.#more(waitFor, quietMs);
+    } catch (error) {
+      const { channel, after, reader } = waitFor;
+      const { path, of } = channel;
+      const name = { run: this.#run, path, of, generation: after.generation ?? 0 };
+      if (isLost(error)) await this.#leave(name, reader);
+      throw error;
+    }
+  }
+
+  /** The list of entries is taken instead: the reader holds its producer back no longer. */
+  #leave(name: ChannelName, reader: string): Promise<void> {
+    return this.#log.passed(name, reader, Number.MAX_SAFE_INTEGER).catch(() => undefined);
+  }
+
+  async #more(
     { channel, reader, after, most, needed, there, values }: ChannelWait['waitFor'],
-    quietMs = there ? GONE_MS : QUIET_MS,
+    quietMs: number,
   ): Promise<MoreEntries> {
     const { path, of, restarts } = channel;
     const name = { run: this.#run, path, of };
@@ -165,10 +188,11 @@ export class StepStreams {
 
   /**
    * Commits values to the stream `entries` of a step whose items the workflow runs, from a number on. What is there already is compared, as
-   * an attempt before may have committed it. Commits nothing if values before them are missing.
+   * an attempt before may have committed it. Commits nothing if values before them are missing. Throws `STREAM_LOST` if the store loses
+   * some of them meanwhile: the next attempt finds them missing.
    */
   async commit({ path, from, end, runMs }: ChannelCommit['commit'], values: readonly Json[]): Promise<Committed> {
-    const writer = await this.#open(path, runMs);
+    const writer = await this.#open(path, runMs, from);
     try {
       if (writer.count < from) return { count: writer.count };
       const own = new StepWriter(path, writer, from);
@@ -180,8 +204,9 @@ export class StepStreams {
     }
   }
 
-  #open(path: string, runMs: number): Promise<ChannelWriter> {
-    const options = { signal: this.#signal, ttlMs: channelTtlMs({ runMs }) };
+  /** @param first number of the first entry that is compared */
+  #open(path: string, runMs: number, first = 0): Promise<ChannelWriter> {
+    const options = { signal: this.#signal, ttlMs: channelTtlMs({ runMs }), first };
     return ChannelWriter.open(this.#log, { run: this.#run, path, of: 'entries' }, options);
   }
 }
@@ -230,6 +255,8 @@ class StepWriter {
     this.#writer.close();
   }
 }
+
+const isLost = (error: unknown): boolean => error instanceof MillraceError && error.code === 'STREAM_LOST';
 
 /** An entry as the collected list has it; undefined for a sentence without words, which it lacks. */
 function listedValue(of: string, value: Json): Json | undefined {

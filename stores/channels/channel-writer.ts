@@ -18,6 +18,11 @@ export interface WriterOptions {
   readonly signal: AbortSignal;
   /** How long the channel is kept after its last write while it is open, in milliseconds. */
   readonly ttlMs: number;
+  /**
+   * Number of the first entry that the writer needs of those that are there; they are read from this one on. It cannot store the others
+   * again: if the store loses entries meanwhile, the writer ends with `STREAM_LOST`. Default: 0, all.
+   */
+  readonly first?: number;
 }
 
 /** How long a closed channel is kept, in milliseconds: a client may have lost its network. */
@@ -40,8 +45,8 @@ const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 
 /**
  * The only writer of a channel. Entries are numbered and hashed as they are added, and committed in order in the
- * background; `settled` resolves when all are. A writer whose store has lost entries stores them again: it has them
- * all, and the hash shows whether what the store still has is the beginning of them.
+ * background; `settled` resolves when all are. A writer whose store has lost entries stores them again, if it has them
+ * all: the hash shows whether what the store still has is the beginning of them.
  */
 export class ChannelWriter {
   readonly #log: ChannelLog;
@@ -49,6 +54,8 @@ export class ChannelWriter {
   readonly #owner: string;
   readonly #options: WriterOptions;
   readonly #from: number;
+  /** The store had entries before `#from` that were not read. */
+  readonly #partial: boolean;
   readonly #hashFrom: string;
   readonly #entries: Entry[];
   #hash: string;
@@ -69,6 +76,9 @@ export class ChannelWriter {
     this.#owner = owner;
     this.#options = options;
     this.#from = held.from;
+    const { first = 0 } = options;
+    // What a store has trimmed may be what was not asked for: then none were left out, and the writer ends earlier than it must.
+    this.#partial = held.from > 0 && held.from <= first;
     this.#entries = [...held.entries];
     this.#hash = held.hash;
     this.#hashFrom = held.entries[0]?.before ?? held.hash;
@@ -92,10 +102,11 @@ export class ChannelWriter {
   static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
     const owner = randomUUID();
     const began = performance.now();
+    const { ttlMs, first } = options;
     for (;;) {
       options.signal.throwIfAborted();
       try {
-        return new ChannelWriter(log, name, owner, options, await log.open(name, owner, options.ttlMs));
+        return new ChannelWriter(log, name, owner, options, await log.open(name, owner, ttlMs, first));
       } catch {
         if (performance.now() - began > AWAY_MS) throw lost(name);
         await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
@@ -248,9 +259,10 @@ export class ChannelWriter {
 
   /**
    * The store has other entries than were committed. If they are the beginning of these, it has lost the rest, or a
-   * reply was lost: everything is stored again.
+   * reply was lost: everything is stored again. Readers would miss what this writer has not read.
    */
   async #restore(write: Omit<Restoration, 'from'>): Promise<'held' | 'taken'> {
+    if (this.#partial) throw lost(this.#name);
     const held = await this.#log.read(this.#name, 0, 0);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);

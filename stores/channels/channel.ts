@@ -74,8 +74,11 @@ export interface Owned {
 
 /** Where channels are kept. All operations are atomic, and reject if the store cannot be reached or is out of memory. */
 export interface ChannelLog {
-  /** Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty. */
-  open(name: ChannelName, owner: string, ttlMs: number): Promise<Held>;
+  /**
+   * Makes `owner` the only writer, and returns what is committed, with the entries from number `first` on. An absent channel is created,
+   * empty.
+   */
+  open(name: ChannelName, owner: string, ttlMs: number, first?: number): Promise<Held>;
   append(name: ChannelName, write: Write): Promise<Standing>;
   /**
    * Replaces what the store has, from entry `from` on, unless another writer has the channel. It counts as kept from then

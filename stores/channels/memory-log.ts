@@ -37,11 +37,11 @@ export class MemoryChannelLog implements ChannelLog {
     this.#mostBytes = mostBytes;
   }
 
-  async open(name: ChannelName, owner: string): Promise<Held> {
+  async open(name: ChannelName, owner: string, _ttlMs: number, first = 0): Promise<Held> {
     const kept = this.#channels.get(keyOf(name)) ?? emptyChannel(name, owner);
     kept.owner = owner;
     this.#channels.set(keyOf(name), kept);
-    return held(kept, kept.from, Number.POSITIVE_INFINITY);
+    return held(kept, Math.max(kept.from, Math.min(first, kept.count)), Number.POSITIVE_INFINITY);
   }
 
   async append(name: ChannelName, { owner, count, hash, entries, after, end }: Write): Promise<Standing> {

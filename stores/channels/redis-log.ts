@@ -30,8 +30,8 @@ export class RedisChannelLog implements ChannelLog {
     this.#mostBytes = mostBytes;
   }
 
-  async open(name: ChannelName, owner: string, ttlMs: number): Promise<Held> {
-    return heldOf(await open(this.#redis, keysOf(name), owner, ttlMs, startHash(name)));
+  async open(name: ChannelName, owner: string, ttlMs: number, first = 0): Promise<Held> {
+    return heldOf(await open(this.#redis, keysOf(name), owner, ttlMs, startHash(name), first));
   }
 
   async append(name: ChannelName, write: Write): Promise<Standing> {

@@ -12,7 +12,7 @@ const STATE = `local s = redis.call('hmget', KEYS[1], 'owner', 'count', 'hash', 
 /** Number of entries, their hash, number of the first returned entry, the end or an empty text, and the entries. */
 export type HeldReply = readonly [count: string, hash: string, from: string, end: string, entries: readonly string[]];
 
-export const open = script<Keys, [owner: string, ttlMs: number, startHash: string], HeldReply>(`
+export const open = script<Keys, [owner: string, ttlMs: number, startHash: string, first: number], HeldReply>(`
 if redis.call('exists', KEYS[1]) == 0 then
   redis.call('del', KEYS[2])
   redis.call('hset', KEYS[1], 'count', 0, 'hash', ARGV[3], 'from', 0, 'bytes', 0)
@@ -21,7 +21,9 @@ redis.call('hset', KEYS[1], 'owner', ARGV[1])
 redis.call('pexpire', KEYS[1], ARGV[2])
 redis.call('pexpire', KEYS[2], ARGV[2])
 ${STATE}
-return {s[2], s[3], s[5], s[4] or '', redis.call('lrange', KEYS[2], 0, -1)}`);
+local from = tonumber(s[5])
+local skip = math.max(0, math.min(tonumber(ARGV[4]), tonumber(s[2])) - from)
+return {s[2], s[3], tostring(from + skip), s[4] or '', redis.call('lrange', KEYS[2], skip, -1)}`);
 
 /** Pushes ARGV[first] and following, and returns their bytes. Batches: Lua's stack is limited. */
 const PUSH = `local function push(first)

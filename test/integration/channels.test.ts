@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
 import { type ChannelName, RedisChannelLog } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
-import { channelContract } from '../contract/channel-suite.js';
+import { type ChannelStore, channelContract } from '../contract/channel-suite.js';
+import { partialWriterContract } from '../contract/partial-writer-suite.js';
 import { testRedis } from '../support/test-worker.js';
 
 let redis: Redis;
@@ -22,7 +23,7 @@ afterAll(() => {
 const keyOf = ({ run, path, of, generation = 0 }: ChannelName) =>
   `millrace:channel:{${run}}:${path}:${of}${generation > 0 ? `~${generation}` : ''}`;
 
-channelContract('Redis', () => ({
+const stored = (): ChannelStore => ({
   log: (mostBytes) => new RedisChannelLog(redis, subscriber, mostBytes === undefined ? {} : { mostBytes }),
   async lose(name, kept) {
     const key = keyOf(name);
@@ -34,4 +35,7 @@ channelContract('Redis', () => ({
     await redis.ltrim(`${key}:entries`, 0, kept - 1);
     await redis.hset(key, 'count', kept, 'hash', String(next).slice(0, 32));
   },
-}));
+});
+
+channelContract('Redis', stored);
+partialWriterContract('Redis', stored);

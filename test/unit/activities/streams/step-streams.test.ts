@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { withEntries } from '../../../../activities/stage/held-entries.js';
 import { StepStreams } from '../../../../activities/streams/index.js';
 import type { Json } from '../../../../pipelines/json.js';
@@ -118,6 +118,38 @@ describe('a wait for entries', () => {
     await expect(streamsOf(log).valuesOf({ item: first })).rejects.toMatchObject({ code: 'STREAM_LOST' });
   });
 
+  it('holds the producer back no longer once the stream is lost for it', async () => {
+    const log = new MemoryChannelLog({ mostBytes: 200 });
+    const writer = await writerOf(log);
+    writer.add('a'.repeat(40), 'b'.repeat(40));
+    await writer.settled();
+    const lost = { code: 'STREAM_LOST' };
+    const after = { number: 1, hash: '0'.repeat(32) };
+    await expect(streamsOf(log).wait(waitFor({ after, needed: 0 }))).rejects.toMatchObject(lost);
+    writer.add('c'.repeat(80));
+    await writer.settled();
+    expect(await log.read({ run: 'r', path: 'answer', of: 'sentences' }, 0, 9)).toMatchObject({ from: 2, count: 3 });
+    writer.close();
+  });
+
+  it('holds the producer back no longer either where the interpreter of this process has lost it', async () => {
+    const log = new MemoryChannelLog({ mostBytes: 200 });
+    const writer = await writerOf(log);
+    writer.add('a'.repeat(40), 'b'.repeat(40));
+    await writer.settled();
+    const entries = streamsOf(log).read({ path: 'answer', of: 'sentences' }, 'made');
+    await entries.next();
+    await log.lose({ run: 'r', path: 'answer', of: 'sentences' }, 1);
+    const { count, hash } = await log.open({ run: 'r', path: 'answer', of: 'sentences' }, 'another', 60_000);
+    const other = { before: hash, text: '"other"' };
+    const write = { owner: 'another', count, hash, entries: [other, other], after: hash, ttlMs: 60_000 };
+    await log.append({ run: 'r', path: 'answer', of: 'sentences' }, write);
+    const passed = vi.spyOn(log, 'passed');
+    await expect(entries.next().then(() => entries.next())).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    expect(passed).toHaveBeenLastCalledWith(expect.anything(), 'made', Number.MAX_SAFE_INTEGER);
+    writer.close();
+  });
+
   it('goes on with the next generation of a stream that has started over', async () => {
     const log = new MemoryChannelLog();
     const writer = await writerOf(log);
@@ -205,6 +237,30 @@ describe('a commit of values', () => {
     await log.lose({ run: 'r', path: 'made', of: 'entries' }, 1);
     expect(await commit(log, 2, ['c'])).toEqual({ count: 1 });
     expect(await commit(log, 1, ['b', 'c'])).toEqual({ count: 3 });
+    expect((await held(log))?.values).toEqual(['a', 'b', 'c']);
+  });
+
+  it('reads none of what was committed before', async () => {
+    const log = new MemoryChannelLog();
+    const opened = vi.spyOn(log, 'open');
+    for (let from = 0; from < 20; from++) await commit(log, from, [from]);
+    const read = await Promise.all(opened.mock.results.map(async ({ value }) => (await value).entries.length));
+    expect(read).toEqual(Array.from({ length: 20 }, () => 0));
+    expect((await held(log))?.values).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  });
+
+  it.each([0, 1])('fails where the store loses all but %d values meanwhile, and the next one says where', async (left) => {
+    const log = new MemoryChannelLog();
+    await commit(log, 0, ['a', 'b']);
+    const append = log.append.bind(log);
+    vi.spyOn(log, 'append').mockImplementationOnce(async (...write) => {
+      await log.lose({ run: 'r', path: 'made', of: 'entries' }, left);
+      return await append(...write);
+    });
+    await expect(commit(log, 2, ['c'])).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    expect((await held(log))?.values ?? []).toEqual(['a'].slice(0, left));
+    expect(await commit(log, 2, ['c'])).toEqual({ count: left });
+    expect(await commit(log, left, ['a', 'b', 'c'].slice(left))).toEqual({ count: 3 });
     expect((await held(log))?.values).toEqual(['a', 'b', 'c']);
   });
 

@@ -1,7 +1,8 @@
 import { type ChannelLog, MemoryChannelLog } from '../../../../stores/channels/index.js';
-import { channelContract } from '../../../contract/channel-suite.js';
+import { type ChannelStore, channelContract } from '../../../contract/channel-suite.js';
+import { partialWriterContract } from '../../../contract/partial-writer-suite.js';
 
-channelContract('memory', () => {
+function memory(): ChannelStore {
   let made: MemoryChannelLog | undefined;
   return {
     log(mostBytes): ChannelLog {
@@ -12,4 +13,7 @@ channelContract('memory', () => {
       await made?.lose(name, kept);
     },
   };
-});
+}
+
+channelContract('memory', memory);
+partialWriterContract('memory', memory);
