@@ -9,6 +9,7 @@ import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { outcomeOf } from './outcome.js';
 import { prepareRun, type RunRequest } from './prepare.js';
 import { argumentsOf, findRun, resumptionThere, stagesOf } from './read.js';
+import { notEnded } from './recorded.js';
 import { BACKSTOP_MS, type StartedRun, startRun } from './start.js';
 
 export interface Resumption {
@@ -24,12 +25,12 @@ export type Resumed =
 /**
  * Starts a run that resumes one that failed, was cancelled or timed out: with the same input, plan, options and receivers, and a
  * deadline of its own. Results of completed calls come from the record. Its id is derived from the first run's id, so there is one such
- * run however often it is requested. Throws `RUN_NOT_ENDED`, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
+ * run however often it is requested. Throws `RUN_NOT_ENDED`, `ORCHESTRATOR_UNAVAILABLE` while Temporal does not show the end of one whose
+ * result has been sent, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
  */
 export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
   const { description, memo, running, cancelledAt } = await findRun(deps, id, caller);
-  if (running)
-    throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
+  if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   if (cancelledAt !== undefined)
     throw new MillraceError('NOT_RESUMABLE', 'the run was cancelled before it was started: start another one');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');

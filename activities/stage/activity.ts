@@ -16,6 +16,7 @@ import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
 import { cancellationIn } from './cancellation.js';
 import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
+import { packed, unpacked } from './kept-progress.js';
 import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
@@ -46,9 +47,9 @@ export function createActivities(
       }
       let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
-      const { progress: resumeFrom = null, stage: _, doing: __, ...before } = { ...UNTRIED, ...left };
+      const { progress: kept = null, stage: _, doing: __, ...before } = { ...UNTRIED, ...left };
       let tried = before;
-      let progress: Json = resumeFrom;
+      let progress = kept;
       const calls = callsBefore(info.attempt, tried);
       const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
       let losses = lostBefore;
@@ -90,11 +91,12 @@ export function createActivities(
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
           endsAt: performance.now() + limitMs,
           run,
-          resumeFrom,
+          resumeFrom: unpacked(kept),
           ...(devices && { devices }),
           ...(slot && { slot }),
           checkpoint(details) {
-            progress = details;
+            // Without room for this one the next attempt goes on from the one before.
+            progress = packed(details) ?? progress;
             beat();
           },
           // Cut off from Temporal, a worker does not learn that another one has got the task.

@@ -68,16 +68,21 @@ export class StageRunner {
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
     const about = { run, call, input, attempt: attempt.attempt, queueMs, again: waited };
     const report = new CallReport(this.#parts, about);
+    const beginning = new Beginning(attempt);
     try {
       const before = await records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
       // The cache must not answer for a function body that this worker does not have.
       const lack = before ? undefined : this.lack(call);
       if (lack) throw lacking(lack);
-      const serve = () => this.#serve(input, call, attempt, report.events);
+      const serve = () => this.#serve(input, call, beginning.attempt, report.events);
       if (before) await this.#passOn(before.outcome, call, attempt);
       return await report.done(before?.outcome ?? (await serve()));
     } catch (error) {
+      if (beginning.refused) {
+        logger.info(report.fields, 'stage attempt ends without a call: another worker may have begun it');
+        throw error;
+      }
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
         const { code, message, details } = error;
         const { pool = call.model, loading, loadMs } = details;
@@ -222,6 +227,30 @@ export class StageRunner {
       const silent = { ...about, onDelta: () => undefined };
       return await produceText(parts.streams, silent, async () => served).catch(orCollected(served));
     }
+  }
+}
+
+/** Whether an attempt was refused its call, since another worker has it: its end is no end of the call, and is not told. */
+class Beginning {
+  readonly attempt: Attempt;
+  refused = false;
+
+  constructor(attempt: Attempt) {
+    const { signal } = attempt;
+    this.attempt = attempt.mayBegin
+      ? {
+          ...attempt,
+          mayBegin: async () => {
+            try {
+              await attempt.mayBegin?.();
+            } catch (error) {
+              // An attempt whose time is over, or that is cancelled, has that as its end.
+              this.refused = !signal.aborted || signal.reason === error;
+              throw error;
+            }
+          },
+        }
+      : attempt;
   }
 }
 

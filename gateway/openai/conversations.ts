@@ -142,7 +142,7 @@ export class Conversations {
       if ('response' in entry) {
         if (failed > MOST_FAILED) throw allFailed();
         // The first was counted with the request.
-        if (failed > 0) await chargeReads(this.#deps, caller, 1);
+        if (failed > 0) await chargeReads(this.#deps, caller, 1, failed - 1);
         failed += 1;
         const found = await this.#responses.find(entry.response, caller).catch(asGone);
         const status = found?.document.status;

@@ -178,6 +178,18 @@ test('a run that goes on, and one that has succeeded, are refused', async () => 
   expect(answer(await resume({ again: true }))).toEqual([422, 'INVALID_INPUT']);
 });
 
+test('a run whose result has been sent is not said to go on', async () => {
+  let isSent = true;
+  const sentResults = { add: async () => undefined, erase: async () => undefined, has: async () => isSent };
+  const sending = await testGateway({}, { records, sentResults, temporal: gateway.temporal.client });
+  const refused = await resume({}, {}, sending);
+  expect(answer(refused)).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
+  expect(refused.headers['retry-after']).toBeDefined();
+  isSent = false;
+  expect(answer(await resume({}, {}, sending))).toEqual([409, 'RUN_NOT_ENDED']);
+  await sending.close();
+});
+
 test('a gateway without records resumes nothing', async () => {
   fails();
   const { records: _, ...parts } = gateway.deps;

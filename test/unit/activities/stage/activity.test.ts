@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
@@ -7,6 +8,7 @@ import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
+import type { Json } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 
 /** The activity of an attempt: what its stage does, and what differs from a first attempt in time. */
@@ -211,6 +213,46 @@ describe('what an attempt leaves for the next one', () => {
       });
     },
   );
+
+  describe('with a long checkpoint', () => {
+    const words = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ start: i / 3, end: i / 3 + 0.2, text: `word${i % 500}` }));
+    /** What the attempt before has left, as the next one finds it, and the longest of its beats, in UTF-16 units. */
+    const through = async (...checkpoints: Json[]) => {
+      const beats: object[] = [];
+      const leaves = async ({ checkpoint }: Attempt) => {
+        for (const each of checkpoints) checkpoint(each);
+        throw broken;
+      };
+      const heartbeat = (details: object) => void beats.push(details);
+      await failureOf(activity({ run: leaves, call, more: { heartbeat } }));
+      let found: unknown;
+      const goes = async ({ resumeFrom }: Attempt) => {
+        found = resumeFrom;
+      };
+      await activity({ run: goes, call, info: { attempt: 2, heartbeatDetails: beats.at(-1) } });
+      return { found, longest: Math.max(...beats.map((each) => JSON.stringify(each).length)) };
+    };
+
+    it('is the whole of it, in heartbeats of a fraction of its length', async () => {
+      const progress = { sample: 28_800_000, text: 'so', segments: words(9_000) };
+      const { found, longest } = await through(progress);
+      expect(found).toEqual(progress);
+      expect(longest).toBeLessThan(JSON.stringify(progress).length / 3);
+    });
+
+    it('is the last one that fits into a heartbeat', async () => {
+      const first = { sample: 1, noise: 'short' };
+      const noise = randomBytes(600_000).toString('base64');
+      const { found, longest } = await through(first, { sample: 2, noise });
+      expect(found).toEqual(first);
+      expect(longest).toBeLessThan(1_000);
+    });
+
+    it('is nothing where the last one says so', async () => {
+      expect((await through({ sample: 1, segments: words(1_000) }, null)).found).toBeNull();
+    });
+  });
 
   it('lets no call follow where attempts were lost that may have been calls', async () => {
     const { failure, calls } = await attempt(3, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 2 } }, broken);

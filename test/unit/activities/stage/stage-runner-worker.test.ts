@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
+import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { isAway, MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
@@ -87,6 +88,37 @@ describe('a code stage', () => {
     const asked = runnerOf(reply);
     await asked.runner.run({ prompt: 'hi' }, stage, attempt({ mayBegin }));
     expect(asked.calls).toHaveLength(1);
+  });
+
+  it('tells nothing of an attempt that another worker has begun meanwhile, and how any other one has ended', async () => {
+    const told: string[] = [];
+    const kept: unknown[] = [];
+    const events = {
+      attempt: () => ({ failed: async (code: string) => void told.push(code) }),
+    } as unknown as StageRunnerParts['events'];
+    const records = {
+      before: async () => undefined,
+      keep: async (ended: unknown) => void kept.push(ended),
+    } as unknown as NonNullable<StageRunnerParts['records']>;
+    const shout = { input: z.looseObject({}), output: z.looseObject({}), run: () => ({}) };
+    const { runner, metrics } = runnerOf(reply, { code: new Map([['shout', shout]]), events, records });
+    const ends = async (own: AbortController, mayBegin: () => Promise<void>) =>
+      await expect(runner.run({}, call, attempt({ signal: own.signal, mayBegin }))).rejects.toBeDefined();
+    const taken = new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has the segment');
+    await ends(new AbortController(), () => Promise.reject(taken));
+    const superseded = new AbortController();
+    await ends(superseded, () => {
+      const over = new Error('the attempt is over');
+      superseded.abort(over);
+      return Promise.reject(over);
+    });
+    expect([told, kept, (await metrics.stageSeconds.get()).values]).toEqual([[], [], []]);
+    const late = new AbortController();
+    await ends(late, () => {
+      late.abort(new MillraceError('STAGE_TIMEOUT', 'the attempt took too long'));
+      return Promise.reject(new Error('the attempt is over'));
+    });
+    expect(told).toEqual(['STAGE_TIMEOUT']);
   });
 
   it('runs the body of its version, and no other', async () => {
