@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from millrace import Artifacts, ArtifactStore
+from millrace._serve import Server
 
 
 @pytest.fixture
@@ -19,6 +22,13 @@ def store(tmp_path: Path) -> ArtifactStore:
 @pytest.fixture
 def artifacts(store: ArtifactStore) -> Artifacts:
     return Artifacts(store, "acme")
+
+
+@pytest.fixture
+def server(store: ArtifactStore) -> Iterator[Server]:
+    executor = ThreadPoolExecutor(4)
+    yield Server(store, executor, most_media_bytes=1_000, concurrency=4)
+    executor.shutdown(wait=False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

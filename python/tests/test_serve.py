@@ -3,75 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import ActivityEnvironment
 
 import millrace
-from millrace import Artifact, ArtifactStore, Context, StageError, _serve
+from calls import CALL, Env, Made, Number, call, failure, run
+from millrace import ArtifactStore, Context, StageError, _serve
 from millrace._serve import Server
-
-CALL = {
-    "protocol": 1,
-    "run": "run-1",
-    "pipeline": "p",
-    "stage": "count",
-    "path": "each[2]/count",
-    "tenant": "acme",
-    "idempotencyKey": "run-1/each[2]/count",
-    "later": "unknown fields are of later releases",
-}
-
-
-class Number(BaseModel):
-    n: int
-
-
-class Made(BaseModel):
-    n: float
-    file: Artifact | None = None
-
-
-@pytest.fixture
-def server(store: ArtifactStore) -> Iterator[Server]:
-    executor = ThreadPoolExecutor(4)
-    yield Server(store, executor, most_media_bytes=1_000, concurrency=4)
-    executor.shutdown(wait=False)
-
-
-class Env(ActivityEnvironment):
-    """Keeps the details of heartbeats."""
-
-    def __init__(self, **info: Any) -> None:
-        super().__init__()
-        fresh = {"schedule_to_close_timeout": None, "current_attempt_scheduled_time": datetime.now(timezone.utc)}
-        self.info = replace(self.info, **{**fresh, **info})
-        self.beats: list[Any] = []
-        self.on_heartbeat = lambda *details: self.beats.append(details[0])
-
-
-async def call(server: Server, stage: Any, input: Any, env: Env | None = None, call: Any = CALL) -> Any:
-    return await (env or Env()).run(server.activity_of(stage), input, call)
-
-
-def run(server: Server, stage: Any, input: Any, env: Env | None = None, sent: Any = CALL) -> Any:
-    return asyncio.run(call(server, stage, input, env, sent))
-
-
-def failure(server: Server, stage: Any, input: Any, sent: Any = CALL, env: Env | None = None) -> ApplicationError:
-    with pytest.raises(ApplicationError) as failed:
-        run(server, stage, input, env, sent)
-    return failed.value
 
 
 def test_input_output_and_usage(server: Server) -> None:
@@ -262,76 +206,6 @@ def test_a_failure_carries_what_was_saved_last(server: Server) -> None:
     assert env.beats[-1] == {"progress": 999} and len(env.beats) < 10
 
 
-def cancelled_in(server: Server, stage: Any, begun: threading.Event, most: float) -> float:
-    """Cancels a call that has begun, and returns how long its end took: at best in three tries, for a machine may stand still."""
-
-    async def main() -> float:
-        env = Env()
-        begun.clear()
-        running = asyncio.create_task(call(server, stage, {"n": 1}, env))
-        while not begun.is_set():
-            await asyncio.sleep(0.01)
-        began = time.monotonic()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        return time.monotonic() - began
-
-    took = most
-    for _ in range(3):
-        took = asyncio.run(main())
-        if took < most:
-            break
-    return took
-
-
-def test_cancellation_reaches_a_function_in_a_thread(server: Server) -> None:
-    begun, ended = threading.Event(), threading.Event()
-
-    @millrace.stage
-    def polls(input: Number, ctx: Context) -> Made:
-        begun.set()
-        while not ctx.cancelled:
-            time.sleep(0.01)
-        ended.set()
-        return Made(n=1)
-
-    assert cancelled_in(server, polls, begun, 0.5) < 0.5
-    assert ended.is_set()
-
-
-def test_cancellation_interrupts_an_async_function(server: Server) -> None:
-    begun = threading.Event()
-    seen: list[bool] = []
-
-    @millrace.stage
-    async def waits(input: Number, ctx: Context) -> Made:
-        begun.set()
-        try:
-            await asyncio.sleep(60)
-        finally:
-            seen.append(ctx.cancelled)
-        return Made(n=1)
-
-    assert cancelled_in(server, waits, begun, 0.5) < 0.5
-    assert seen and all(seen)
-
-
-def test_a_function_that_ignores_its_cancellation_does_not_hold_the_run(server: Server) -> None:
-    begun, measured = threading.Event(), threading.Event()
-
-    @millrace.stage
-    def deaf(input: Number, ctx: Context) -> Made:
-        begun.set()
-        measured.wait(60)
-        ctx.save("too late")
-        return Made(n=1)
-
-    took = cancelled_in(server, deaf, begun, 1.6)
-    measured.set()
-    assert 0.9 < took < 1.6
-
-
 def versions(begun: list[str], seen: list[int]) -> list[Any]:
     """Two versions of a stage, one of them in a thread, that write down how many run."""
 
@@ -367,35 +241,6 @@ def test_concurrency_is_a_limit_over_all_stages(store: ArtifactStore, concurrenc
         made = asyncio.run(main(server))
     assert [each["output"]["n"] for each in made] == [1, 2, 1, 2, 1, 2]
     assert len(seen) == 6 and max(seen) == concurrency
-
-
-def test_a_call_that_waits_for_others_sends_heartbeats_and_can_be_cancelled(store: ArtifactStore) -> None:
-    ran: list[int] = []
-    cancelled = asyncio.Event()
-
-    @millrace.stage
-    async def waits(input: Number, ctx: Context) -> Made:
-        ran.append(input.n)
-        await cancelled.wait()
-        return Made(n=1)
-
-    async def main(server: Server) -> Env:
-        env = Env()
-        first = asyncio.create_task(call(server, waits, {"n": 1}))
-        waiting = asyncio.create_task(call(server, waits, {"n": 2}, env))
-        while not (ran and env.beats):
-            await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        cancelled.set()
-        await first
-        await call(server, waits, {"n": 3})
-        return env
-
-    with ThreadPoolExecutor(1) as executor:
-        env = asyncio.run(main(Server(store, executor, most_media_bytes=1_000, concurrency=1)))
-    assert ran == [1, 3] and env.beats
 
 
 class ScriptedTemporal:

@@ -16,9 +16,10 @@ by way of `millrace types`:
 `python -m millrace worker MODULE` serves the stages of a module, `python -m millrace manifest MODULE` describes them.
 """
 
+from ._runs import Event, MillraceApiError, Run
 from .artifact import Artifact, Audio, File, Image, MediaTypes, Video
 from .artifacts import Artifacts
-from .client import Client, Event, MillraceApiError, Run
+from .client import Client
 from .context import Context
 from .errors import FieldError, SettingError, StageError, TemporalUnavailable
 from .manifest import manifest

@@ -9,16 +9,13 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from ._body import body_of
+from ._runs import UNREACHABLE, Event, MillraceApiError, Run, error_of, failure_of
 from ._sse import server_events
-from .errors import FieldError
 
 T = TypeVar("T")
 
@@ -28,68 +25,7 @@ _ANSWER_S = 75.0
 """Longest silence of a gateway: above that wait, and above the 15 s between comments of an event stream."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 _RECORDED_S = 2.0
-_UNREACHABLE = "GATEWAY_UNAVAILABLE"
 _MOST_ROWS = 100
-
-
-class Run(BaseModel):
-    """A run as the gateway shows it. Fields that this class does not name are kept, under their names in JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
-
-    id: str
-    pipeline: str
-    version: str
-    tenant: str
-    status: str
-    """`running`, `succeeded`, `failed` or `cancelled`"""
-    created_at: str = Field(alias="createdAt")
-    ended_at: str | None = Field(default=None, alias="endedAt")
-    input: dict[str, Any] | None = None
-    output: dict[str, Any] | None = None
-    """The pipeline's output, if the run succeeded; each artifact with the `href` of its bytes."""
-    stages: list[dict[str, Any]] | None = None
-    """The table of stages: which endpoint, which attempt, how long."""
-    waiting: list[dict[str, Any]] | None = None
-    """Open waits for a decision, each with its `nonce`."""
-    error: dict[str, Any] | None = None
-    """`code`, `message`, and if known `stage` and `fields`, unless the run succeeded."""
-    links: dict[str, str] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event of a run. The last one has the type `run`, and `run` set."""
-
-    id: str
-    """Where to continue: `events(run, after=event.id)`."""
-    type: str
-    """`stage.started`, `stage.delta`, `stage.finished`, …, `run`"""
-    data: dict[str, Any]
-    run: Run | None = None
-
-
-@dataclass(eq=False)
-class MillraceApiError(Exception):
-    """An error response of the gateway, a run that did not succeed, or a gateway that does not answer."""
-
-    code: str
-    """A code of Millrace's error table; branch on this. `GATEWAY_UNAVAILABLE` without a response."""
-    message: str
-    fields: Sequence[FieldError] = ()
-    """The invalid fields or headers."""
-    status: int = 0
-    """The HTTP status; 0 without a response."""
-    run: Run | None = None
-    """The run, if the error is that of a run."""
-    request_id: str | None = None
-    """Identifies the request in the gateway's log."""
-    retry_after: float | None = field(default=None)
-    """Time that the gateway asks to wait before a retry, in seconds."""
-
-    def __str__(self) -> str:
-        """Code and message."""
-        return f"{self.code}: {self.message}"
 
 
 class Client:
@@ -124,7 +60,7 @@ class Client:
             left = None if end is None else max(0.0, end - time.monotonic())
             started = self.wait(started.id, timeout=left)
         if started.status != "succeeded":
-            raise _failure_of(started)
+            raise failure_of(started)
         return started
 
     def start(self, pipeline: str, input: Mapping[str, Any], **options: Any) -> Run:
@@ -297,7 +233,7 @@ class Client:
                     return Run.model_validate_json(self._whole(response))
             except MillraceApiError as error:
                 # Safe because of the idempotency key: a run that was started is not started again.
-                unavailable = error.code in (_UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE", "BODY_MEMORY_FULL")
+                unavailable = error.code in (UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE", "BODY_MEMORY_FULL")
                 if error.run is not None or left == 0 or not unavailable:
                     raise
                 time.sleep(pause if error.retry_after is None else error.retry_after)
@@ -330,7 +266,7 @@ class Client:
             return cast(HTTPResponse, self._opener.open(request, timeout=min(timeout, _ANSWER_S)))
         except urllib.error.HTTPError as error:
             with error:
-                raise _error_of(error) from None
+                raise error_of(error) from None
         except (OSError, HTTPException) as error:
             raise self._unreachable(getattr(error, "reason", None) or error) from error
 
@@ -342,7 +278,7 @@ class Client:
             raise self._unreachable(error) from error
 
     def _unreachable(self, reason: object) -> MillraceApiError:
-        return MillraceApiError(_UNREACHABLE, f"no gateway responds at {self._base} ({reason})")
+        return MillraceApiError(UNREACHABLE, f"no gateway responds at {self._base} ({reason})")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -380,32 +316,3 @@ def _while_full(ask: Callable[[], T]) -> T:
                 raise
             time.sleep(pause if error.retry_after is None else error.retry_after)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
-
-
-def _error_of(error: urllib.error.HTTPError) -> MillraceApiError:
-    try:
-        found = json.loads(error.read())
-    except (ValueError, OSError, HTTPException):
-        found = {}
-    problem: dict[str, Any] = found if isinstance(found, dict) else {}
-    try:
-        retry_after = float(error.headers.get("Retry-After", ""))
-    except ValueError:
-        retry_after = None
-    run = problem.get("run")
-    return MillraceApiError(
-        problem.get("code", _UNREACHABLE),
-        problem.get("detail", f"the gateway responded with status {error.code}"),
-        problem.get("errors", ()),
-        status=error.code,
-        run=None if run is None else Run.model_validate(run),
-        request_id=problem.get("requestId"),
-        retry_after=retry_after,
-    )
-
-
-def _failure_of(run: Run) -> MillraceApiError:
-    """The error of a run that has ended without success."""
-    error = run.error or {}
-    message = error.get("message", f"the run {run.status}")
-    return MillraceApiError(error.get("code", "RUN_FAILED"), message, error.get("fields", ()), run=run)
