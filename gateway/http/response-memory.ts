@@ -1,10 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { GatewayLimits } from '../deps.js';
-
-/** `Retry-After` of a refused response, in milliseconds: memory is freed as clients read. */
-const RETRY_AFTER_MS = 1_000;
+import { HeldBytes, MEMORY_RETRY_MS, TenantBytes } from './tenant-bytes.js';
 
 /** Parts of a response up to this size, in bytes, are not counted: a response holds one of them at a time. */
 export const SMALL_BYTES = 16 * 1024;
@@ -24,28 +22,19 @@ declare module 'fastify' {
  * doors: clients that do not read could otherwise fill the memory. A response is never refused for its own size, which its
  * route bounds, but for what others of its tenant, or of all tenants, hold at the time.
  */
-export class ResponseMemory {
-  readonly #most: number;
-  readonly #mostOfTenant: number;
-  readonly #ofTenants = new Map<string, number>();
-  #held = 0;
-
+export class ResponseMemory extends TenantBytes {
   constructor(
-    limits: Pick<GatewayLimits, 'maxResponseMemoryBytes' | 'maxTenantResponseMemoryBytes'>,
+    {
+      maxResponseMemoryBytes,
+      maxTenantResponseMemoryBytes,
+    }: Pick<GatewayLimits, 'maxResponseMemoryBytes' | 'maxTenantResponseMemoryBytes'>,
     registry?: Registry,
   ) {
-    this.#most = limits.maxResponseMemoryBytes ?? Number.POSITIVE_INFINITY;
-    this.#mostOfTenant = Math.min(limits.maxTenantResponseMemoryBytes ?? Number.POSITIVE_INFINITY, this.#most);
-    const held = () => this.#held;
-    if (registry)
-      new Gauge({
-        name: 'millrace_response_bytes_held',
-        help: 'Bytes of responses that the gateway holds in memory until their clients have read them',
-        registers: [registry],
-        collect() {
-          this.set(held());
-        },
-      });
+    const help = 'Bytes of responses that the gateway holds in memory until their clients have read them';
+    super(
+      { most: maxResponseMemoryBytes, mostOfTenant: maxTenantResponseMemoryBytes },
+      { name: 'millrace_response_bytes_held', help, registry },
+    );
   }
 
   /** A response, of which nothing is held yet. */
@@ -53,78 +42,36 @@ export class ResponseMemory {
     return new HeldResponse(this, tenant);
   }
 
-  /**
-   * Throws `BODY_MEMORY_FULL` if there is no room for bytes of a response now.
-   * @param own bytes that the response holds already
-   */
   expect(tenant: string, bytes: number, own: number): void {
-    const ofTenant = this.#ofTenants.get(tenant) ?? 0;
-    if (ofTenant > own && ofTenant + bytes > this.#mostOfTenant)
+    const ofTenant = this.heldOf(tenant);
+    if (ofTenant > own && ofTenant + bytes > this.mostOfTenant)
       throw full(
-        `with this response the tenant’s responses in memory exceed ${this.#mostOfTenant} bytes (MILLRACE_TENANT_RESPONSE_MEMORY_BYTES)`,
+        `with this response the tenant’s responses in memory exceed ${this.mostOfTenant} bytes (MILLRACE_TENANT_RESPONSE_MEMORY_BYTES)`,
       );
-    if (this.#held > own && this.#held + bytes > this.#most)
+    if (this.held > own && this.held + bytes > this.most)
       throw full(
-        `with this response all responses in memory exceed ${this.#most} bytes (MILLRACE_MAX_RESPONSE_MEMORY_BYTES)`,
+        `with this response all responses in memory exceed ${this.most} bytes (MILLRACE_MAX_RESPONSE_MEMORY_BYTES)`,
       );
   }
 
   /** Whether a buffer of this size leaves enough for responses themselves. */
   hasRoomForBuffer(tenant: string, bytes: number): boolean {
     return (
-      (this.#ofTenants.get(tenant) ?? 0) + bytes <= this.#mostOfTenant * SHARE_OF_BUFFERS &&
-      this.#held + bytes <= this.#most * SHARE_OF_BUFFERS
+      this.heldOf(tenant) + bytes <= this.mostOfTenant * SHARE_OF_BUFFERS &&
+      this.held + bytes <= this.most * SHARE_OF_BUFFERS
     );
-  }
-
-  /** Adds bytes; negative to remove. */
-  count(tenant: string, bytes: number): void {
-    this.#held += bytes;
-    const left = (this.#ofTenants.get(tenant) ?? 0) + bytes;
-    if (left > 0) this.#ofTenants.set(tenant, left);
-    else this.#ofTenants.delete(tenant);
   }
 }
 
 /** What one response holds of the memory. `release` must be called when its client has read it, or has left. */
-export class HeldResponse {
-  readonly #memory: ResponseMemory;
-  readonly #tenant: string;
-  #bytes = 0;
-  #released = false;
-
-  constructor(memory: ResponseMemory, tenant: string) {
-    this.#memory = memory;
-    this.#tenant = tenant;
-  }
-
-  /** Counts bytes before they are made. Throws `BODY_MEMORY_FULL`, and `REQUEST_ABORTED` if the client has left. */
-  take(bytes: number): void {
-    if (this.#released) throw new MillraceError('REQUEST_ABORTED', 'the client left before its response was made');
-    this.#memory.expect(this.#tenant, bytes, this.#bytes);
-    this.#count(bytes);
-  }
+export class HeldResponse extends HeldBytes<ResponseMemory> {
+  protected readonly over = 'the client left before its response was made';
 
   /** Counts a buffer in which the response may wait for its client; false if there is no room for it. */
   takeBuffer(bytes: number): boolean {
-    if (this.#released || !this.#memory.hasRoomForBuffer(this.#tenant, bytes)) return false;
-    this.#count(bytes);
+    if (this.isReleased || !this.all.hasRoomForBuffer(this.tenant, bytes)) return false;
+    this.count(bytes);
     return true;
-  }
-
-  /** Releases bytes that are no longer held. */
-  give(bytes: number): void {
-    this.#count(-Math.min(bytes, this.#bytes));
-  }
-
-  release(): void {
-    this.give(this.#bytes);
-    this.#released = true;
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#memory.count(this.#tenant, bytes);
   }
 }
 
@@ -151,4 +98,4 @@ export function holdResponses(app: FastifyInstance, memory: ResponseMemory): voi
 }
 
 const full = (message: string): MillraceError =>
-  new MillraceError('BODY_MEMORY_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
+  new MillraceError('BODY_MEMORY_FULL', message, { retryAfterMs: MEMORY_RETRY_MS });
