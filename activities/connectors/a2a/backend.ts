@@ -290,7 +290,7 @@ const answerOf = ({ message, context }: { readonly message: readonly JsonObject[
   ...{ state: 'completed', text: textIn(message), data: dataIn(message), task: '', context },
 });
 
-/** Throws the error of a task that has failed. */
+/** Throws the error of a task that has failed: another attempt would ask for the same task, and no other endpoint has it. */
 function outputOf({ id, context, state, says, artifacts }: RemoteTask): JsonObject {
   const of = { state, task: id, context };
   if (state === 'completed') {
@@ -300,7 +300,9 @@ function outputOf({ id, context, state, says, artifacts }: RemoteTask): JsonObje
   }
   if (state === 'input-required') return { ...of, text: textIn(says), data: dataIn(says) };
   const what = `the task ${id} is ${state}${says.length > 0 ? `: ${shortened(textIn(says))}` : ''}`;
-  throw new MillraceError(state === 'auth-required' ? 'BACKEND_UNAUTHORIZED' : 'BACKEND_REJECTED', what);
+  throw new MillraceError(state === 'auth-required' ? 'BACKEND_UNAUTHORIZED' : 'BACKEND_REJECTED', what, {
+    final: true,
+  });
 }
 
 const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);

@@ -131,6 +131,8 @@ describe.each([{ streaming: true }, { streaming: false }])('the SDK’s server, 
     await expect(ask(server.url, { message: 'hello' }).reply).rejects.toMatchObject({
       code,
       message: expect.stringContaining('no seats'),
+      // The message is not sent again, also where the pool has another endpoint.
+      details: { final: true },
     });
   });
 });
