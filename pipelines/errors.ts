@@ -286,7 +286,7 @@ export interface ErrorDetails {
   readonly pool?: string;
   /** Another endpoint of the pool may succeed; this one would fail the same way again. */
   readonly elsewhere?: true;
-  /** The call failed this way in the run that this one resumes: no attempt is made. */
+  /** No further attempt is made, which would fail the same way: as the call did in the run that this one resumes, for instance. */
   readonly final?: true;
 }
 

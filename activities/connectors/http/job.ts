@@ -5,7 +5,7 @@ import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
-import { type KeptJob, keptJob } from './kept-job.js';
+import { askedBy, type KeptJob, keptJob } from './kept-job.js';
 import { ending } from './polling.js';
 import { tellProgress } from './progress.js';
 import { settled } from './redirects.js';
@@ -39,7 +39,7 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
     spent: { made: 0 },
   });
   if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
-  context.checkpoint({ endpoint: sender.base, job: id } satisfies KeptJob);
+  context.checkpoint({ endpoint: sender.base, job: id, asked: askedBy(described.call) } satisfies KeptJob);
   const result = await ended(asking, job, id, false);
   if (result) return result;
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
@@ -51,9 +51,11 @@ function withoutKey(sender: Sender): Sender {
   return { ...sender, fixed };
 }
 
-function keptOf({ sender, context: { resumeFrom } }: DescribedCall): Json | undefined {
+/** The job of an earlier attempt at the same call. */
+function keptOf({ call, sender, context: { resumeFrom } }: DescribedCall): Json | undefined {
   const kept = keptJob(resumeFrom);
-  return kept?.endpoint === sender.base ? kept.job : undefined;
+  if (kept?.endpoint !== sender.base) return undefined;
+  return kept.asked === undefined || kept.asked === askedBy(call) ? kept.job : undefined;
 }
 
 /** The next attempt begins another job. */

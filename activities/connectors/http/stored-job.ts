@@ -7,6 +7,7 @@ import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, whole } from './answered.js';
 import type { Objects, RequestTemplate } from './api.js';
 import { failureOf, failureOfJob } from './faults.js';
+import { askedBy } from './kept-job.js';
 import { ending } from './polling.js';
 import { settled } from './redirects.js';
 import { below, isBelow, type ObjectStore, type S3Address, s3Address, s3Uri } from './s3/index.js';
@@ -23,6 +24,8 @@ interface StoredCall extends DescribedCall {
 interface Kept {
   readonly endpoint: string;
   readonly input: string;
+  /** `askedBy` of its call. Absent in checkpoints of earlier releases. */
+  readonly asked?: string;
   readonly job?: { readonly output: string; readonly failure?: string; readonly until?: number };
 }
 
@@ -74,7 +77,8 @@ export async function readStoredJob(call: StoredCall, submit: RequestTemplate): 
 /** What the attempt before has left: a job, or the input of one that may not have been submitted. */
 function keptOf(call: StoredCall): { readonly input?: S3Address; readonly job?: Job } | undefined {
   const { resumeFrom } = call.context;
-  const { endpoint, input: uri, job } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
+  const { endpoint, input: uri, asked, job } = (isJsonObject(resumeFrom) ? resumeFrom : {}) as Partial<Kept>;
+  if (asked !== undefined && asked !== askedBy(call.call)) return undefined;
   const input = s3Address(uri);
   if (endpoint !== call.sender.base || !input || !isBelow(input, ownPlace(call))) return undefined;
   if (!job) return { input };
@@ -103,7 +107,7 @@ async function submitted(call: StoredCall, submit: RequestTemplate, input: S3Add
   const { signal } = context;
   const { json, form, multipart, bytes, contentType, ...head } = submit;
   const payload = await payloadOf(call, { json, form, multipart, bytes, contentType });
-  const written = { endpoint: sender.base, input: s3Uri(input) };
+  const written = { endpoint: sender.base, input: s3Uri(input), asked: askedBy(call.call) };
   context.checkpoint(written satisfies Kept);
   await store.put(input, payload.bytes, payload.type, signal);
   const object = { uri: s3Uri(input), type: payload.type, id: input.key.split('/').at(-1) ?? '' };

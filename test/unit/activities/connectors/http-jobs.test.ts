@@ -54,7 +54,7 @@ describe('jobs', () => {
     const kept: unknown[] = [];
     jobs(['waiting', 'done']);
     await call(api, { context: { checkpoint: (progress) => void kept.push(progress) } });
-    expect(kept).toEqual([{ endpoint: server.url, job: 'j 1' }]);
+    expect(kept).toEqual([{ endpoint: server.url, job: 'j 1', asked: expect.any(String) }]);
     server.received = [];
     jobs(['waiting', 'done']);
     await call(api, { context: { resumeFrom: kept[0] as JsonObject } });

@@ -35,6 +35,9 @@ const answers = (given: Partial<Answers>) => {
   };
 };
 
+/** The checkpoint of a job that has begun. */
+const begun = () => ({ endpoint: server.url, job: 'j1', asked: expect.any(String) });
+
 /** Checkpoints of an attempt that fails, or does not. */
 async function left(options: object = api, resumeFrom?: Json, signal = AbortSignal.timeout(30_000)): Promise<Json[]> {
   const kept: Json[] = [];
@@ -67,7 +70,7 @@ describe('a job in a checkpoint', () => {
     ['whose result cannot be fetched', { result: [503, '{}'] }],
   ])('%s stays there: the next attempt goes on with it', async (_, given) => {
     answers(given);
-    expect(await left()).toEqual([{ endpoint: server.url, job: 'j1' }]);
+    expect(await left()).toEqual([begun()]);
     answers({});
     server.received = [];
     expect(await left(api, { endpoint: server.url, job: 'j1' })).toEqual([]);
@@ -82,7 +85,22 @@ describe('a job in a checkpoint', () => {
     ['whose result does not fit', { result: [200, '{"reply":42}'] }],
   ])('%s is removed: the next attempt may go elsewhere', async (_, given) => {
     answers(given);
-    expect(await left()).toEqual([{ endpoint: server.url, job: 'j1' }, null]);
+    expect(await left()).toEqual([begun(), null]);
+  });
+
+  it('is gone on with by the same call alone: an attempt may make several, one for each sentence', async () => {
+    answers({});
+    const kept: Json[] = [];
+    const checkpoint = (progress: Json) => void kept.push(progress);
+    await call(api, { input: { text: 'one' }, context: { checkpoint } });
+    server.received = [];
+    const context = { resumeFrom: kept[0] as Json, checkpoint };
+    await call(api, { input: { text: 'one' }, context });
+    expect(server.received.map(({ method }) => method)).not.toContain('POST');
+    await call(api, { input: { text: 'two' }, context });
+    expect(server.received.filter(({ method }) => method === 'POST').map(({ body }) => body)).toEqual([
+      '{"text":"two"}',
+    ]);
   });
 
   it('of an earlier attempt that has failed is removed before another one is submitted', async () => {
@@ -98,7 +116,7 @@ describe('a job in a checkpoint', () => {
     await expect(call(api, { kind: 'embed', input: { texts }, context })).rejects.toMatchObject({
       code: 'BACKEND_ERROR',
     });
-    expect(kept).toEqual([{ batch: 0, of: { endpoint: server.url, job: 'j1' } }, null]);
+    expect(kept).toEqual([{ batch: 0, of: begun() }, null]);
   });
 
   it.each<[string, Error, number]>([
@@ -112,6 +130,6 @@ describe('a job in a checkpoint', () => {
       response.writeHead(200, json).end(method === 'POST' ? '{"id":"j1"}' : '{"state":"working"}');
     };
     const kept = await left(cancellable, undefined, leaving.signal);
-    expect(kept).toEqual([{ endpoint: server.url, job: 'j1' }, null].slice(0, checkpoints));
+    expect(kept).toEqual([begun(), null].slice(0, checkpoints));
   });
 });

@@ -87,7 +87,7 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     expect((await answer).output).toMatchObject({ label: 'yes', score: 0.75 });
     expect(aws.submitted).toHaveLength(1);
     const { input, inferenceId } = submission();
-    const first = { endpoint: aws.url, input: `s3://jobs/${input}` };
+    const first = { endpoint: aws.url, input: `s3://jobs/${input}`, asked: expect.any(String) };
     const job = {
       output: `s3://jobs/out/${inferenceId}.out`,
       failure: `s3://jobs/failed/${inferenceId}-error.out`,
@@ -127,6 +127,17 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
       expect(aws.submitted).toHaveLength(2);
       expect(second?.inferenceId).not.toBe(first?.inferenceId);
       expect(second?.input).not.toBe(first?.input);
+    });
+
+    it('goes on with the job of the same input alone: an attempt may make several calls', async () => {
+      const resumeFrom = await stopped();
+      aws.finish();
+      aws.held = false;
+      await call({ input: { text: 'another text' }, context: { resumeFrom } });
+      const [first, second] = aws.submitted;
+      expect(second?.input).not.toBe(first?.input);
+      await call({ context: { resumeFrom } });
+      expect(aws.submitted).toHaveLength(2);
     });
 
     it('submits anew where its job has come to nothing in twice the time that its attempt had', async () => {
