@@ -95,8 +95,9 @@ export function createActivities(
           ...(devices && { devices }),
           ...(slot && { slot }),
           checkpoint(details) {
+            const fitting = packed(details);
             // Without room for this one the next attempt goes on from the one before.
-            progress = packed(details) ?? progress;
+            if (fitting !== undefined) progress = fitting;
             beat();
           },
           // Cut off from Temporal, a worker does not learn that another one has got the task.

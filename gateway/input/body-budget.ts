@@ -15,12 +15,19 @@ export const MOST_INPUT_BYTES = 2 * 1024 * 1024;
  */
 export class BodyBudget extends TenantBytes {
   constructor(
-    { maxBodyMemoryBytes, maxTenantBodyMemoryBytes }: Pick<GatewayLimits, 'maxBodyMemoryBytes' | 'maxTenantBodyMemoryBytes'>,
+    {
+      maxBodyMemoryBytes,
+      maxTenantBodyMemoryBytes,
+    }: Pick<GatewayLimits, 'maxBodyMemoryBytes' | 'maxTenantBodyMemoryBytes'>,
     registry?: Registry,
   ) {
     super(
       { most: maxBodyMemoryBytes, mostOfTenant: maxTenantBodyMemoryBytes },
-      { name: 'millrace_body_bytes_held', help: 'Bytes of requests’ bodies that the gateway holds in memory', registry },
+      {
+        name: 'millrace_body_bytes_held',
+        help: 'Bytes of requests’ bodies that the gateway holds in memory',
+        registry,
+      },
     );
   }
 

@@ -20,5 +20,4 @@ export function keptJob(checkpoint: Json | undefined): KeptJob | undefined {
 }
 
 /** Tells calls apart: an attempt may make several, one for each sentence that it speaks, and a job is that of one. */
-export const askedBy = ({ kind, with: options, input }: Call): string =>
-  jsonHash([kind, options, input]).slice(0, 16);
+export const askedBy = ({ kind, with: options, input }: Call): string => jsonHash([kind, options, input]).slice(0, 16);

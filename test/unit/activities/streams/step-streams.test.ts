@@ -249,20 +249,23 @@ describe('a commit of values', () => {
     expect((await held(log))?.values).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
-  it.each([0, 1])('fails where the store loses all but %d values meanwhile, and the next one says where', async (left) => {
-    const log = new MemoryChannelLog();
-    await commit(log, 0, ['a', 'b']);
-    const append = log.append.bind(log);
-    vi.spyOn(log, 'append').mockImplementationOnce(async (...write) => {
-      await log.lose({ run: 'r', path: 'made', of: 'entries' }, left);
-      return await append(...write);
-    });
-    await expect(commit(log, 2, ['c'])).rejects.toMatchObject({ code: 'STREAM_LOST' });
-    expect((await held(log))?.values ?? []).toEqual(['a'].slice(0, left));
-    expect(await commit(log, 2, ['c'])).toEqual({ count: left });
-    expect(await commit(log, left, ['a', 'b', 'c'].slice(left))).toEqual({ count: 3 });
-    expect((await held(log))?.values).toEqual(['a', 'b', 'c']);
-  });
+  it.each([0, 1])(
+    'fails where the store loses all but %d values meanwhile, and the next one says where',
+    async (left) => {
+      const log = new MemoryChannelLog();
+      await commit(log, 0, ['a', 'b']);
+      const append = log.append.bind(log);
+      vi.spyOn(log, 'append').mockImplementationOnce(async (...write) => {
+        await log.lose({ run: 'r', path: 'made', of: 'entries' }, left);
+        return await append(...write);
+      });
+      await expect(commit(log, 2, ['c'])).rejects.toMatchObject({ code: 'STREAM_LOST' });
+      expect((await held(log))?.values ?? []).toEqual(['a'].slice(0, left));
+      expect(await commit(log, 2, ['c'])).toEqual({ count: left });
+      expect(await commit(log, left, ['a', 'b', 'c'].slice(left))).toEqual({ count: 3 });
+      expect((await held(log))?.values).toEqual(['a', 'b', 'c']);
+    },
+  );
 
   it('is refused if other values are there, or more, or the end', async () => {
     const log = new MemoryChannelLog();
