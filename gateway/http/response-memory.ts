@@ -30,10 +30,13 @@ export class ResponseMemory extends TenantBytes {
     }: Pick<GatewayLimits, 'maxResponseMemoryBytes' | 'maxTenantResponseMemoryBytes'>,
     registry?: Registry,
   ) {
-    const help = 'Bytes of responses that the gateway holds in memory until their clients have read them';
     super(
       { most: maxResponseMemoryBytes, mostOfTenant: maxTenantResponseMemoryBytes },
-      { name: 'millrace_response_bytes_held', help, registry },
+      {
+        name: 'millrace_response_bytes_held',
+        help: 'Bytes of responses that the gateway holds in memory until their clients have read them',
+        registry,
+      },
     );
   }
 
