@@ -6,6 +6,7 @@ import { RunEnds } from '../runs/ends.js';
 import { TemporalRunList } from '../runs/list/index.js';
 import { RunStarts } from '../runs/run-starts.js';
 import { StreamSlots } from '../runs/stream-slots.js';
+import { withoutSlash } from '../runtime/without-slash.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { a2aRoutes } from './a2a/a2a-routes.js';
 import { a2aErrors } from './a2a/errors.js';
@@ -139,14 +140,29 @@ function refuseUnknownRoutes(app: FastifyInstance): ReadonlyMap<string, Readonly
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
     const path = request.url.split('?', 1)[0] as string;
-    const allowed = [...methods].find(([pattern]) => matches(pattern, path))?.[1];
-    if (allowed === undefined) throw new MillraceError('ROUTE_NOT_FOUND', `no route matches ${path}`);
+    const routeAt = (each: string) => [...methods].find(([pattern]) => matches(pattern, each))?.[1];
+    const allowed = routeAt(path);
+    if (allowed === undefined) {
+      const meant = likePath(path).find((each) => routeAt(each) !== undefined);
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+      throw new MillraceError('ROUTE_NOT_FOUND', `no route matches ${path}${hint}`);
+    }
     const allow = [...allowed].join(', ');
     reply.header('allow', allow);
     const message = `${path} allows ${allow}, not ${request.method}`;
     throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'method', message }] });
   });
   return methods;
+}
+
+/** Longer paths, in UTF-16 units, are not compared with others. */
+const LONGEST_HINTED = 256;
+
+/** The paths that a client with a wrong base URL may mean: it lacks `/v1` or has it twice, or a slash is at the end. */
+function likePath(path: string): readonly string[] {
+  if (path.length > LONGEST_HINTED) return [];
+  const bare = withoutSlash(path);
+  return [bare, `/v1${bare}`, bare.replace(/^\/v1(?=\/v\d)/, '')].filter((each) => each !== path);
 }
 
 /** Whether a path matches a route's pattern; parameters are whole segments. */

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { MillraceError } from '../../pipelines/errors.js';
+import type { ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { swallowRest } from '../input/upload.js';
 import { headersOf, PROBLEM_TYPE, problemOf } from './problem.js';
 
@@ -13,8 +13,8 @@ export interface ErrorAnswer {
 
 /** Error format of some paths. */
 export interface ErrorShape {
-  /** Whether it applies to a path without its query. */
-  speaks(path: string): boolean;
+  /** Whether it applies to an error at a path without its query. */
+  speaks(path: string, code: ErrorCode): boolean;
   answer(error: MillraceError, request: FastifyRequest): ErrorAnswer;
 }
 
@@ -29,7 +29,7 @@ export function sendError(
   reply: FastifyReply,
 ): void {
   const path = request.url.split('?', 1)[0] as string;
-  const { status, type, body, headers } = (shapes.find((shape) => shape.speaks(path)) ?? PROBLEMS).answer(
+  const { status, type, body, headers } = (shapes.find((shape) => shape.speaks(path, error.code)) ?? PROBLEMS).answer(
     error,
     request,
   );

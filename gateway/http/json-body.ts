@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { refuseEncoded } from '../input/content-encoding.js';
 import { expectExact } from '../input/exact-numbers.js';
 import { readBody } from '../input/held-bodies.js';
 import { expectModestJson } from '../input/json-size.js';
@@ -15,9 +16,10 @@ import { utf8Text } from '../input/utf8-text.js';
  */
 export function takeJson(app: FastifyInstance, { mayBeEmpty = false, exact = false } = {}): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
-    jsonOf(await readBody(request, payload), { mayBeEmpty, exact }),
-  );
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) => {
+    refuseEncoded(request.headers);
+    return jsonOf(await readBody(request, payload), { mayBeEmpty, exact });
+  });
 }
 
 function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: { readonly mayBeEmpty: boolean; readonly exact: boolean }): Json {

@@ -5,6 +5,7 @@ import { persistenceOf } from '../access/retries.js';
 import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
 import { MOST_INPUT_BYTES } from '../input/body-budget.js';
+import { refuseEncoded } from '../input/content-encoding.js';
 import { readBody } from '../input/held-bodies.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
 import { answerParameters, modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
@@ -80,7 +81,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
         // Checks that do not need the body run before it is read.
         onRequest: async (request) => {
           model(request);
-          refuseEncoded(request);
+          refuseEncoded(request.headers);
         },
       },
       async (request, reply) => {
@@ -128,13 +129,4 @@ function bodyOf(request: FastifyRequest): Buffer {
   request.body = undefined;
   if (!Buffer.isBuffer(body) || body.length === 0) throw emptyBody();
   return body;
-}
-
-function refuseEncoded({ headers }: FastifyRequest): void {
-  const encoding = headers['content-encoding'];
-  if (encoding === undefined || encoding === 'identity') return;
-  const message = `"${encoding}" is not supported; send the body without encoding`;
-  throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
-    fields: [{ field: 'Content-Encoding', message }],
-  });
 }

@@ -16,7 +16,16 @@ export interface ErrorBody {
   };
 }
 
-const PATHS = /^\/v1\/(models|chat|completions|responses|conversations|embeddings|audio|images)(\/|$)/;
+/** The resources of OpenAI’s API, also those that are not served: its client for Node shows the message of an error in this form only. */
+const RESOURCES = [
+  ...['assistants', 'audio', 'batches', 'chat', 'completions', 'containers', 'conversations', 'embeddings', 'evals'],
+  ...['files', 'fine_tuning', 'images', 'models', 'moderations', 'organization', 'realtime', 'responses', 'threads'],
+  ...['uploads', 'vector_stores', 'videos'],
+];
+const PATHS = new RegExp(`^(/v1)+/(${RESOURCES.join('|')})(/|$)`);
+/** What is asked for by clients whose base URL lacks `/v1`. */
+const WITHOUT_VERSION =
+  /^\/(chat\/completions|completions|responses|embeddings|models|audio\/(speech|transcriptions)|images\/generations)$/;
 
 /** OpenAI's codes for some codes of the error table. */
 const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -32,7 +41,7 @@ const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {
  * 400. `x-should-retry` stops clients from retrying, as they do for many statuses, where it cannot help.
  */
 export const openAiErrors: ErrorShape = {
-  speaks: (path) => PATHS.test(path),
+  speaks: (path, code) => PATHS.test(path) || (code === 'ROUTE_NOT_FOUND' && WITHOUT_VERSION.test(path)),
   answer(error, request) {
     const { retry } = errorRow(error.code);
     return {

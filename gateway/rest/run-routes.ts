@@ -18,6 +18,7 @@ import { type Persistence, persistenceOf } from '../access/retries.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
+import { refuseEncoded } from '../input/content-encoding.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
 import { type AudioForm, audioFormOf } from './audio-events.js';
@@ -148,13 +149,7 @@ function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: St
 
 /** Rejects a body by its announced length; without one it is counted as it arrives. */
 function refuseTooLong(request: FastifyRequest, form: InputForm, limits: GatewayLimits): void {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    const message = `"${encoding}" is not supported; send the body without encoding`;
-    throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
-      fields: [{ field: 'Content-Encoding', message }],
-    });
-  }
+  refuseEncoded(request.headers);
   const length = Number(request.headers['content-length'] ?? 0);
   if (!Number.isFinite(length)) throw invalidHeader('Content-Length', 'must be a number of bytes');
   const isFile = A_FILE.test(request.headers['content-type'] ?? '');

@@ -1,3 +1,5 @@
+import { gzipSync } from 'node:zlib';
+import { OpenAI } from 'openai';
 import { describe, expect, test } from 'vitest';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
@@ -42,6 +44,10 @@ describe('errors are in OpenAI’s shape', () => {
     ['GET', '/v1/models/nothing', 404, 'model_not_found'],
     ['GET', '/v1/chat/nothing', 404, 'ROUTE_NOT_FOUND'],
     ['GET', '/v1/chat/completions', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET', '/v1/files', 404, 'ROUTE_NOT_FOUND'],
+    ['POST', '/v1/batches', 404, 'ROUTE_NOT_FOUND'],
+    ['GET', '/v1/realtime?model=chat', 404, 'ROUTE_NOT_FOUND'],
+    ['POST', '/chat/completions', 404, 'ROUTE_NOT_FOUND'],
   ] as const)('%s %s', async (method, url, status, code) => {
     const response = await door.gateway.app.inject({ method, url });
     expect(response.statusCode).toBe(status);
@@ -49,10 +55,40 @@ describe('errors are in OpenAI’s shape', () => {
     expect(response.headers['x-request-id']).toBeTruthy();
   });
 
+  test.each([
+    ['post', '/chat/completions', '/v1/chat/completions'],
+    ['get', '/models', '/v1/models'],
+    ['post', '/v1/v1/embeddings', '/v1/embeddings'],
+    ['post', '/v1/chat/completions/', '/v1/chat/completions'],
+  ] as const)('a client with a wrong base URL is told the right path (%s %s)', async (method, path, meant) => {
+    const { app } = door.gateway;
+    const baseURL = await app.listen({ host: '127.0.0.1', port: 0 });
+    const client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
+    const message = `404 no route matches ${path}; did you mean ${meant}?`;
+    const asked = method === 'get' ? client.get(path) : client.post(path);
+    await expect(asked).rejects.toMatchObject({ message });
+  });
+
   test('an unknown model', async () => {
     const response = await door.post({ model: 'gpt-9' });
     expect(response.statusCode).toBe(404);
     expect(response.json()).toMatchObject({ error: { code: 'model_not_found', param: 'model' } });
+  });
+
+  test('a compressed body, which is no damaged JSON', async () => {
+    door.answers({ text: 'So.' });
+    const json = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Why?' }] });
+    const send = (encoding: string, payload: string | Buffer, url = '/v1/chat/completions') => {
+      const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+      return door.gateway.app.inject({ method: 'POST', url, headers, payload });
+    };
+    const response = await send('gzip', gzipSync(json));
+    expect(response.statusCode).toBe(415);
+    expect(response.json()).toMatchObject({ error: { code: 'UNSUPPORTED_CONTENT_TYPE', param: 'Content-Encoding' } });
+    for (const url of ['/v1/responses', '/v1/embeddings', '/v1/messages', '/mcp', '/a2a/chat', '/v1/runs/x/approve'])
+      expect([url, (await send('deflate', gzipSync(json), url)).statusCode]).toEqual([url, 415]);
+    // A charset in the wrong header says nothing of the body.
+    expect((await send('UTF-8', json)).statusCode).toBe(200);
   });
 
   test('a body that is no JSON', async () => {
