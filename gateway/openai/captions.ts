@@ -19,13 +19,25 @@ export function segmentsIn(field: Json | undefined): TranscriptSegment[] {
   throw new MillraceError('INVALID_OUTPUT', `"${where}" of the pipeline’s output: ${issue?.message ?? 'is no list'}`);
 }
 
+/**
+ * What Whisper tells of a segment beside its text and times. Clients with types refuse a segment without it; of a pipeline that does not know
+ * it, these values say that the segment is to be relied on.
+ */
+const UNKNOWN = { seek: 0, tokens: [], temperature: 0, avg_logprob: 0, compression_ratio: 1, no_speech_prob: 0 };
+
 /** The same segments as `verbose_json` has them: numbered, with all words in a list of their own. */
 export function verboseSegments(list: readonly TranscriptSegment[]) {
   const words = list.flatMap(({ words = [] }) => words.map(({ text, ...times }) => ({ word: text, ...times })));
   return {
-    segments: list.map(({ words, ...segment }, id) => ({ id, ...segment })),
+    segments: list.map(({ words, ...segment }, id) => ({ id, ...UNKNOWN, ...segment })),
     ...(words.length > 0 && { words }),
   };
+}
+
+/** Whether none of the segments that say something has the times of its words. */
+export function lackWords(list: readonly TranscriptSegment[]): boolean {
+  const said = spoken(list);
+  return said.length > 0 && said.every(({ words = [] }) => words.length === 0);
 }
 
 /** SubRip subtitles: a numbered cue per segment. */

@@ -3,15 +3,17 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isArtifact } from '../../pipelines/artifact.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { audio } from '../../pipelines/media.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
+import { refuseEncoded } from '../input/content-encoding.js';
 import { inputForm } from '../input/input-form.js';
 import { readInput } from '../input/read-input.js';
-import { segmentsIn, srt, verboseSegments, vtt } from './captions.js';
+import { lackWords, segmentsIn, srt, verboseSegments, vtt } from './captions.js';
 import { TRANSCRIBE } from './docs.js';
 import { errorBody, invalidParam } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
@@ -50,6 +52,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
   const form = inputForm({ input: parts });
   app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
     const { caller, orderOf } = readHeaders(request);
+    refuseEncoded(request.headers);
     const checkedBody = await readParts(request, caller, deps, form);
     const model = models.get('transcription', checkedBody.model, caller);
     const { face } = model;
@@ -122,14 +125,23 @@ const textOf = ({ output }: RunDocument, { face }: Model): string => {
   return typeof text === 'string' ? text : '';
 };
 
-function verbose({ output = {} }: RunDocument, { outputs }: Model, { language, file }: Parts, text: string) {
+/** Throws `CAPABILITY_MISSING` if the times of words are wanted and the pipeline returns none. */
+function verbose({ output = {} }: RunDocument, { outputs, pipeline }: Model, given: Parts, text: string) {
+  const { language, file, timestamp_granularities: times = [] } = given;
+  const segments = outputs.has('segments') ? segmentsIn(output.segments) : undefined;
+  if (segments && times.includes('word') && lackWords(segments)) throw noWords(pipeline.name);
   return {
     task: 'transcribe',
     language: outputs.has('language') ? output.language : language,
     duration: (isArtifact(file) ? (file.durationMs ?? 0) : 0) / 1_000,
     text,
-    ...(outputs.has('segments') && verboseSegments(segmentsIn(output.segments))),
+    ...(segments && verboseSegments(segments)),
   };
+}
+
+function noWords(name: string): MillraceError {
+  const message = `the segments of "${name}" have no words: a transcribe stage with "segments": "words" has them`;
+  return new MillraceError('CAPABILITY_MISSING', message, { fields: [{ field: 'timestamp_granularities', message }] });
 }
 
 /** Token usage, if a model server reports it; most do not for speech. */

@@ -20,6 +20,18 @@ describe('a transcription', () => {
     expect(door.gateway.temporal.only().options.args[1].outputs).toEqual(['transcript']);
   });
 
+  test('of a compressed body is refused, which is no damaged form', async () => {
+    const { headers, payload } = multipartBody([['file', file, 'audio/wav']]);
+    const response = await door.gateway.app.inject({
+      method: 'POST',
+      url: '/v1/audio/transcriptions',
+      headers: { ...headers, 'content-encoding': 'gzip' },
+      payload,
+    });
+    expect(response.statusCode).toBe(415);
+    expect(response.json()).toMatchObject({ error: { code: 'UNSUPPORTED_CONTENT_TYPE', param: 'Content-Encoding' } });
+  });
+
   test('is verbose where the language and the duration are known', async () => {
     door.answers({ text: 'So.' });
     const parts = [
@@ -37,6 +49,8 @@ describe('a transcription', () => {
       { start: 3_725.5, end: 3_726, text: ' ' },
       { start: 359_999.9996, end: 360_000, text: 'long.' },
     ];
+    /** What clients with types require of a segment. */
+    const unknown = { seek: 0, tokens: [], temperature: 0, avg_logprob: 0, compression_ratio: 1, no_speech_prob: 0 };
     const sendTimed = (...parts: [string, string][]) => send([['model', 'timed'], ...parts]);
 
     test('is SubRip', async () => {
@@ -85,10 +99,27 @@ describe('a transcription', () => {
         text: 'So.',
         words: [{ word: 'Dear', start: 0, end: 0.4 }],
         segments: [
-          { id: 0, start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co' },
-          { id: 1, start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
+          { ...unknown, id: 0, start: 0, end: 1.5, text: 'Dear <all>,', speaker: 'Ada & Co' },
+          { ...unknown, id: 1, start: 1.5, end: 3_725.0004, text: ' this --> is\n\n2 ' },
         ],
       });
+    });
+
+    test('has what the pipeline knows of a segment', async () => {
+      const known = { ...unknown, id: 7, seek: 300, tokens: [50_364, 2_425], avg_logprob: -0.4 };
+      door.answers({ text: 'So.', language: 'en', segments: [{ ...known, start: 0, end: 1, text: 'So.' }] });
+      const response = await sendTimed(['response_format', 'verbose_json']);
+      expect(response.json()).toMatchObject({ segments: [{ ...known, text: 'So.' }] });
+    });
+
+    test('of words that no segment has are an error with the parameter', async () => {
+      const ask = () => sendTimed(['response_format', 'verbose_json'], ['timestamp_granularities[]', 'word']);
+      door.answers({ text: 'So.', language: 'en', segments: [{ start: 0, end: 1, text: 'So.' }] });
+      const response = await ask();
+      expect(response.statusCode).toBe(500);
+      expect(response.json()).toMatchObject({ error: { code: 'CAPABILITY_MISSING', param: 'timestamp_granularities' } });
+      door.answers({ text: '', language: 'en', segments: [] });
+      expect((await ask()).json()).toMatchObject({ text: '', segments: [] });
     });
 
     test('that are none is an error with the field', async () => {
