@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { CacheOutcome, TokenUsage } from '../../pipelines/run/index.js';
 import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
@@ -104,9 +105,14 @@ export function note(request: FastifyRequest, reply: FastifyReply, { id, replaye
   if (replayed) reply.header('idempotency-replayed', 'true');
 }
 
-/** The tokens of all model calls of a run; undefined if no model server reports usage. */
+/** Stages that made no call of their own. */
+const FROM_CACHE: ReadonlySet<CacheOutcome> = new Set(['hit', 'shared']);
+
+/** The tokens of all model calls of a run, of which an answer from a cache takes none; undefined if no model server reports usage. */
 export function usageOf({ stages = [] }: RunDocument): { input: number; output: number } | undefined {
-  const usages = stages.flatMap(({ usage }) => (isJsonObject(usage) ? [usage] : []));
+  const usages: TokenUsage[] = stages.flatMap(({ usage, cache = 'off' }) =>
+    usage ? [usage] : FROM_CACHE.has(cache) ? [{}] : [],
+  );
   if (usages.length === 0) return undefined;
   const sum = (key: 'inputTokens' | 'outputTokens') => usages.reduce((total, usage) => total + (usage[key] ?? 0), 0);
   return { input: sum('inputTokens'), output: sum('outputTokens') };

@@ -133,16 +133,15 @@ export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): reado
  * @param items of one that was streamed
  */
 export function responseOf(of: ResponseOf, answer: Answer, items = itemsOf(of, answer)) {
-  const { finish, usage } = answer;
+  // Clients with types refuse a response without usage: 0 if no model server reports it.
+  const { finish, usage = { input: 0, output: 0 } } = answer;
   return {
     ...base(of, finish === 'length' ? 'incomplete' : 'completed', items),
-    ...(usage && {
-      usage: {
-        ...tokensBody(usage),
-        input_tokens_details: { cached_tokens: 0 },
-        output_tokens_details: { reasoning_tokens: 0 },
-      },
-    }),
+    usage: {
+      ...tokensBody(usage),
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens_details: { reasoning_tokens: 0 },
+    },
   };
 }
 

@@ -24,6 +24,16 @@ describe('a completion', () => {
     });
   });
 
+  test.each([
+    ['hit', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+    ['shared', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+    ['miss', undefined],
+  ] as const)('says what an answer has taken whose server reports nothing (cache: %s)', async (cache, usage) => {
+    const row = { stage: 'answer', kind: 'chat', connector: 'x', model: 'm', device: '', status: 'done', cache } as const;
+    door.gateway.temporal.onStart = (run) => run.end({ output: { text: 'So.', finish: 'stop' }, stages: [row] });
+    expect((await door.post({ model: 'chat' })).json<{ usage?: object }>().usage).toEqual(usage);
+  });
+
   test('has the tool calls as OpenAI writes them', async () => {
     door.answers({ text: '', finish: 'tools', toolCalls: [{ id: 'c1', name: 'look', arguments: { at: 'x' } }] });
     const { choices } = (await door.post({ model: 'chat' })).json<{ choices: object[] }>();
