@@ -14,7 +14,7 @@ import { chatToolChoice, chosen } from './tool-choice.js';
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
   type: z.literal('image_url'),
-  image_url: z.object({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
+  image_url: z.object({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).nullish() }),
 });
 const audioPart = z.object({
   type: z.literal('input_audio'),
@@ -244,7 +244,7 @@ function sentPart(part: z.output<typeof userPart>): SentPart {
     case 'image_url': {
       // `auto` says nothing: it is the default.
       const { detail } = part.image_url;
-      return { type: 'image', url: part.image_url.url, ...(detail !== 'auto' && { detail }) };
+      return { type: 'image', url: part.image_url.url, ...(detail && detail !== 'auto' && { detail }) };
     }
     case 'input_audio':
       return { type: 'audio', url: audioUrl(part.input_audio) };

@@ -1,7 +1,8 @@
 import type { TakeMedia } from '../../media/index.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { whyNotFetched } from '../input/fetched-media.js';
@@ -199,15 +200,43 @@ const mediaOf = ({ images, parts }: JsonObject): Json[] => [
   ...(Array.isArray(parts) ? parts : []),
 ];
 
-function parametersFor({ face, form, pipeline: { name } }: Model, parameters: readonly Parameter[]): JsonObject {
+function parametersFor(model: Model, parameters: readonly Parameter[]): JsonObject {
+  const { face, form, pipeline } = model;
+  expectChoosable(model, parameters);
   const given = parameters.flatMap(({ param, name: parameter, value, neutral }): [string, Json][] => {
     const field = OPENAI_PARAMETERS.chat[parameter] ?? parameter;
     if (form.fields.has(field)) return [[field, value]];
     if (neutral || face.ignore.has(parameter)) return [];
-    throw invalidParam(param, `"${name}" does not support it; leave it out`);
+    throw invalidParam(param, `"${pipeline.name}" does not support it; leave it out`);
   });
   return Object.fromEntries(given);
 }
+
+/**
+ * Throws `INVALID_INPUT` for a `tool_choice` that the request’s tools cannot fulfil, where the model is offered no others: without tools it
+ * would be passed over, and a tool that is not offered cannot be called.
+ */
+function expectChoosable({ form, pipeline }: Model, parameters: readonly Parameter[]): void {
+  const choice = parameters.find(({ name }) => name === TOOL_CHOICE);
+  if (choice === undefined || choice.value === 'auto' || choice.value === 'none') return;
+  if (![TOOLS, TOOL_CHOICE].every((name) => form.fields.has(OPENAI_PARAMETERS.chat[name] ?? name))) return;
+  const tools = (parameters.find(({ name }) => name === TOOLS)?.value ?? []) as readonly JsonObject[];
+  if (tools.length === 0 && !offersTools(pipeline.plan)) throw invalidParam(choice.param, 'requires tools: the request has none');
+  const wanted = isJsonObject(choice.value) ? choice.value.name : undefined;
+  if (wanted === undefined || tools.length === 0 || tools.some(({ name }) => name === wanted)) return;
+  throw invalidParam(choice.param, `names "${String(wanted)}", which is not among the request’s tools`);
+}
+
+const TOOLS = 'tools';
+const TOOL_CHOICE = 'tool_choice';
+
+/** Whether a stage of the pipeline has tools of its own, which a request’s own would replace. */
+const offersTools = (plan: Plan): boolean =>
+  [...allSteps(plan)].some((step) =>
+    isStage(step)
+      ? Array.isArray(step.with.tools) && step.with.tools.length > 0
+      : step.kind === 'pipeline' && step.run === 'child',
+  );
 
 /** Media come with the messages, whatever field of the pipeline they are for; the message says which of them it is. */
 function aboutTurns(error: unknown, about: string): unknown {

@@ -203,6 +203,8 @@ export function readResponsesRequest(given: Json): ResponsesRequest {
   const named = typeof conversation === 'string' ? { id: conversation } : conversation;
   if (named && previous)
     throw invalidParam('conversation', 'names the turns before, as previous_response_id does; give one of them');
+  if (named && request.store === false)
+    throw invalidParam('store', 'must be true with a conversation, which reads what was said from its responses');
   if (request.background && request.store === false)
     throw invalidParam('background', 'requires "store": true: the response is fetched later');
   const logprobs = logprobsWanted(request);

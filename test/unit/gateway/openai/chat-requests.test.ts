@@ -120,7 +120,7 @@ describe('a conversation', () => {
     const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
     const content = [
       { type: 'text', text: 'What is it?' },
-      { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+      { type: 'image_url', image_url: { url: `data:image/png;base64,${png}`, detail: null } },
     ];
     expect((await door.post({ model: 'chat', messages: [{ role: 'user', content }] })).statusCode).toBe(200);
     expect(door.inputGiven()).toMatchObject({ prompt: 'What is it?', images: [{ mime: 'image/png' }] });
@@ -219,6 +219,9 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
       },
       'tool_choice',
     ],
+    ['a required call without tools', { model: 'chat', tool_choice: 'required' }, 'tool_choice'],
+    ['a named tool without tools', { model: 'chat', tools: [], tool_choice: tool }, 'tool_choice'],
+    ['a named tool that is not offered', { model: 'chat', tools: [tool], tool_choice: named('find') }, 'tool_choice'],
     ['a wrong type', { model: 'chat', temperature: 'hot' }, 'temperature'],
     ['a value out of bounds', { model: 'chat', temperature: 3 }, 'temperature'],
     ['two limits', { model: 'chat', max_tokens: 1, max_completion_tokens: 2 }, 'max_tokens'],

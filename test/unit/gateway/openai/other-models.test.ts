@@ -90,6 +90,7 @@ describe('a response', () => {
   test.each([
     ['an earlier response', { previous_response_id: 'resp_1' }, 'previous_response_id'],
     ['work in the background that is not kept', { background: true, store: false }, 'background'],
+    ['what is said in a conversation and not kept', { conversation: 'conv_1', store: false }, 'store'],
     ['two names for the turns before', { conversation: 'conv_1', previous_response_id: 'resp_1' }, 'conversation'],
     ['a response before that is not there', { previous_response_id: 'resp_chat-none' }, 'previous_response_id'],
     ['an item that is not there', { input: [{ type: 'item_reference', id: 'msg_chat-none' }] }, 'input[0]'],
