@@ -1,7 +1,7 @@
 import { Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Histogram } from 'prom-client';
 import { MillraceError } from '../../pipelines/errors.js';
-import { invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../protocols/open-inference/index.js';
+import { badInput, invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../protocols/open-inference/index.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf, requirePermission } from '../access/caller.js';
@@ -187,6 +187,9 @@ export class GrpcServer {
     named(requestNamed(request));
     const model = this.#door.model(caller, request.model_name, request.model_version);
     const { inputs, outputs, raw_input_contents: raws } = request;
+    // Such a tensor has no bytes in the message, which would be told of instead.
+    const shared = inputs.find(({ parameters }) => parameters.shared_memory_region !== undefined);
+    if (shared) throw badInput(shared.name, 'shared memory is not supported');
     if (raws.length > 0 && raws.length !== inputs.length) {
       const message = `raw_input_contents has ${raws.length} entries for ${inputs.length} inputs`;
       throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'raw_input_contents', message }] });

@@ -41,14 +41,17 @@ export interface RestRequest {
 }
 
 /**
- * Throws `INVALID_JSON`, `INVALID_HEADER`, and `INVALID_INPUT` with the member or the tensor.
+ * A member that is null is absent: serializers of typed clients write those that are not set. Throws `INVALID_JSON`, `INVALID_HEADER`, and
+ * `INVALID_INPUT` with the member or the tensor.
  * @param left called when the body is no longer kept
  */
 export function readRequest(body: Buffer, jsonLength: string | undefined, left: () => void): RestRequest {
   const end = jsonLength === undefined ? body.length : lengthOf(jsonLength, body);
   const request = jsonOf(body.subarray(0, end));
   const rest = { bytes: body.subarray(end) };
-  const { id, inputs, outputs = [] } = request;
+  const { inputs } = request;
+  const id = request.id ?? undefined;
+  const outputs = request.outputs ?? [];
   if (id !== undefined && typeof id !== 'string') throw invalidField('id', 'must be a string');
   if (!Array.isArray(inputs)) throw invalidField('inputs', 'must be a list of tensors');
   if (!Array.isArray(outputs)) throw invalidField('outputs', 'must be a list of outputs');
@@ -121,9 +124,11 @@ function tensorOf(input: Json, at: string, rest: { bytes: Buffer }): InputTensor
   return { ...toWire(name, { ...header, dtype: datatype, data: elements as AnyTensor['data'] }), parameters };
 }
 
-function parametersIn({ parameters = {} }: JsonObject, at: string): ParameterValues {
-  const isPlain = (value: Json) => ['string', 'number', 'boolean'].includes(typeof value);
-  if (isJsonObject(parameters) && Object.values(parameters).every(isPlain)) return parameters as ParameterValues;
+function parametersIn({ parameters }: JsonObject, at: string): ParameterValues {
+  const given = parameters ?? {};
+  const isPlain = ([, value]: [string, Json]) => ['string', 'number', 'boolean'].includes(typeof value);
+  const set = isJsonObject(given) ? Object.entries(given).filter(([, value]) => value !== null) : undefined;
+  if (set?.every(isPlain)) return Object.fromEntries(set) as ParameterValues;
   throw invalidField(`${at}parameters`, 'must be an object of strings, numbers and booleans');
 }
 

@@ -144,6 +144,15 @@ describe('ModelInfer', () => {
       { ...speakRequest, raw_input_contents: [text, text] },
       'raw_input_contents has 2 entries',
     ],
+    [
+      'shared memory',
+      {
+        ...speakRequest,
+        inputs: [{ ...textHeader, parameters: { shared_memory_region: { string_param: 'r' } } }],
+        raw_input_contents: [],
+      },
+      'text: shared memory is not supported',
+    ],
     ['no data at all', { ...speakRequest, raw_input_contents: [] }, 'text: 0 elements for shape [1]'],
   ])('refuses %s and says which', async (_, request, message) => {
     const error = await refusal('ModelInfer', request);

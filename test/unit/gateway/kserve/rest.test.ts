@@ -95,6 +95,17 @@ describe('what is there', () => {
 });
 
 describe('infer', () => {
+  it('takes members that are null for absent', async () => {
+    const parameters = { content_type: null, headers: null };
+    const inputs = least.map((input) => ({ ...input, parameters }));
+    const response = await post({ id: null, parameters: null, inputs, outputs: null });
+    expect(response.statusCode).toBe(200);
+    expect(inputOf()).toMatchObject({ text: 'hello', count: 3, label: 'a' });
+    expect(response.json<Answered>()).not.toHaveProperty('id');
+    const named = [{ name: 'count', parameters: null }];
+    expect(Object.keys(outputs(await post({ inputs: least, outputs: named })))).toEqual(['count']);
+  });
+
   it('gives back every form of a field', async () => {
     const file = { content_type: 'base64' };
     const response = await post({
