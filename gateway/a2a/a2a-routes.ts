@@ -30,6 +30,8 @@ const CARD_CACHE = 'private, max-age=60';
 /** The protocol's client for Python gives up after 5 s without a byte. */
 const KEEP_ALIVE_MS = 3_000;
 const WELL_KNOWN = '/.well-known/agent-card.json';
+/** Where clients of versions before 0.3 look for a card. */
+const FORMER = '/.well-known/agent.json';
 
 /** `/a2a/{pipeline}`: each pipeline as an agent of A2A (https://a2a-protocol.org), by its JSON-RPC binding. */
 export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -48,13 +50,19 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       version: versionIn(request),
     });
   };
-  app.get<OfAgent>(`/a2a/:pipeline${WELL_KNOWN}`, { config: { doc: AGENT_CARD } }, async (request, reply) =>
-    sendCard(request, reply, agents.get(request.params.pipeline, callerOf(request))),
-  );
-  app.get(WELL_KNOWN, { config: { doc: ONLY_AGENT_CARD } }, async (request, reply) => {
-    const caller = callerOf(request);
-    return sendCard(request, reply, agents.get(onlyOf(agents, caller), caller));
-  });
+  const cards = [
+    { path: WELL_KNOWN, own: { doc: AGENT_CARD }, only: { doc: ONLY_AGENT_CARD } },
+    { path: FORMER, own: { doc: 'none' }, only: { doc: 'none' } },
+  ] as const;
+  for (const { path, own, only } of cards) {
+    app.get<OfAgent>(`/a2a/:pipeline${path}`, { config: own }, async (request, reply) =>
+      sendCard(request, reply, agents.get(request.params.pipeline, callerOf(request))),
+    );
+    app.get(path, { config: only }, async (request, reply) => {
+      const caller = callerOf(request);
+      return sendCard(request, reply, agents.get(onlyOf(agents, caller), caller));
+    });
+  }
 
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: SEND } } as const;
   app.post<OfAgent>('/a2a/:pipeline', options, async (request, reply) => {

@@ -65,6 +65,11 @@ describe('the SDK’s client of 0.3', () => {
     expect(await cardFor({ 'a2a-version': '1.0' })).not.toHaveProperty('protocolVersion');
   });
 
+  test('finds the card at its former place too', async () => {
+    const cardAt = async (name: string) => await (await fetch(`${url}/a2a/chat/.well-known/${name}`)).json();
+    expect(await cardAt('agent.json')).toEqual(await cardAt('agent-card.json'));
+  });
+
   test('gets an answer, and the task again', async () => {
     answers('So.');
     const task = await sent(chats, why);
