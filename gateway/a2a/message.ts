@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { MediaKind } from '../../pipelines/media.js';
 import { closestOf } from '../openai/body.js';
 import { invalidParam } from '../openai/error-body.js';
-import type { SentPart } from '../openai/sent-parts.js';
+import { kindOf, type SentPart } from '../openai/sent-parts.js';
 import { decisionOf } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import { ProtocolError, RPC } from './errors.js';
@@ -120,12 +119,6 @@ export const pushIn = (params: Json): GivenPush & { readonly taskId: string } =>
 export function pushNameIn(params: Json): { readonly taskId: string; readonly id: string } {
   const { taskId, id = '' } = read(pushParams, params);
   return { taskId, id: id || taskId };
-}
-
-/** The kind of media of a type, by which a part becomes that of a conversation. */
-export function kindOf(mediaType: string): MediaKind {
-  const [first] = mediaType.split('/', 1);
-  return first === 'image' || first === 'audio' || first === 'video' ? first : 'file';
 }
 
 function fileOf({ raw, url = '', filename = '', ...given }: z.output<typeof part>, param: string): SentPart {

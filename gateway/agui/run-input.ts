@@ -7,7 +7,7 @@ import { closestOf } from '../openai/body.js';
 import { argumentsOf, toolOf } from '../openai/chat-request.js';
 import type { Conversation, Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
-import { contentOf, type SentPart } from '../openai/sent-parts.js';
+import { contentOf, kindOf, type SentPart } from '../openai/sent-parts.js';
 
 const part = z.discriminatedUnion(
   'type',
@@ -16,6 +16,14 @@ const part = z.discriminatedUnion(
     z.object({
       type: z.enum(['image', 'audio', 'video', 'document']),
       source: z.object({ type: z.enum(['data', 'url']), value: z.string(), mimeType: z.string().optional() }),
+    }),
+    // Of versions before 1.0, whose clients still send it.
+    z.object({
+      type: z.literal('binary'),
+      mimeType: z.string(),
+      data: z.string().optional(),
+      url: z.string().optional(),
+      filename: z.string().max(255).optional(),
     }),
   ],
   'must be text, an image, audio, a video or a document',
@@ -128,7 +136,19 @@ function textOf(given: z.output<typeof content>, param: string): string {
 
 function sentPart(each: z.output<typeof part>, param: string): SentPart {
   if (each.type === 'text') return each;
+  if (each.type === 'binary') return fileOf(each, param);
   return { type: each.type === 'document' ? 'file' : each.type, url: urlOf(each.source, param) };
+}
+
+/** A file is an image, audio or a video by its type. */
+function fileOf(
+  { mimeType, data, url, filename }: Extract<z.output<typeof part>, { type: 'binary' }>,
+  param: string,
+): SentPart {
+  const address = data === undefined ? url : `data:${mimeType};base64,${data}`;
+  if (address === undefined) throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
+  const type = kindOf(mimeType);
+  return { type, url: address, ...(type === 'file' && filename && { name: filename }) };
 }
 
 function urlOf(

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { MediaKind } from '../../pipelines/media.js';
 import type { ChatMessage, ContentPart } from '../../pipelines/stages/index.js';
 import { isOnTheNetwork } from '../input/fetched-media.js';
 import { invalidParam } from './error-body.js';
@@ -13,6 +14,12 @@ export type SentPart =
       readonly detail?: string | undefined;
       readonly name?: string | undefined;
     };
+
+/** The kind of media of a type, by which a file becomes a part of a conversation. */
+export function kindOf(mediaType: string): MediaKind {
+  const [first] = mediaType.split('/', 1);
+  return first === 'image' || first === 'audio' || first === 'video' ? first : 'file';
+}
 
 type Content = Pick<ChatMessage, 'content' | 'parts'>;
 
