@@ -13,7 +13,7 @@ import { type Agent, Agents } from './agents.js';
 import type { Ask } from './ask.js';
 import { cardOf, cardPathOf } from './card.js';
 import { Contexts } from './contexts.js';
-import { AGENT_CARD, ONLY_AGENT_CARD, SEND } from './docs.js';
+import { AGENT_CARD, formerly, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
 import { methodOf } from './methods.js';
 import { LONGEST_ID, type StreamResponse } from './protocol.js';
@@ -52,8 +52,8 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   };
   const cards = [
     { path: WELL_KNOWN, own: { doc: AGENT_CARD }, only: { doc: ONLY_AGENT_CARD } },
-    { path: FORMER, own: { doc: 'none' }, only: { doc: 'none' } },
-  ] as const;
+    { path: FORMER, own: { doc: formerly(AGENT_CARD) }, only: { doc: formerly(ONLY_AGENT_CARD) } },
+  ];
   for (const { path, own, only } of cards) {
     app.get<OfAgent>(`/a2a/:pipeline${path}`, { config: own }, async (request, reply) =>
       sendCard(request, reply, agents.get(request.params.pipeline, callerOf(request))),

@@ -50,6 +50,13 @@ export const ONLY_AGENT_CARD: RouteDoc = {
   problems: ['PIPELINE_NOT_FOUND'],
 };
 
+/** A card at the place where clients from before 0.3 look for it. */
+export const formerly = (doc: RouteDoc): RouteDoc => ({
+  ...doc,
+  operation: `${doc.operation}Formerly`,
+  summary: `${doc.summary}: at its place before 0.3 of the protocol`,
+});
+
 export const SEND: RouteDoc = {
   tag: 'a2a',
   operation: 'a2a',
