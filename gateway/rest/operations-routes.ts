@@ -36,12 +36,19 @@ const METRICS: RouteDoc = {
  * part has failed, otherwise 503 `unavailable`), `/metrics` (Prometheus).
  */
 export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  app.get('/healthz', { config: { open, doc: HEALTHZ } }, async () => ({ status: 'ok' }));
+  // Some monitors ask by HEAD.
+  const method: ('GET' | 'HEAD')[] = ['GET', 'HEAD'];
+  app.route({ method, url: '/healthz', config: { open, doc: HEALTHZ }, handler: async () => ({ status: 'ok' }) });
 
-  app.get('/readyz', { config: { open, doc: READYZ } }, async (_, reply) => {
-    const readiness = await deps.ready.now();
-    reply.code(readiness.status === 'unavailable' ? 503 : 200).header('cache-control', 'no-store');
-    return readiness;
+  app.route({
+    method,
+    url: '/readyz',
+    config: { open, doc: READYZ },
+    handler: async (_, reply) => {
+      const readiness = await deps.ready.now();
+      reply.code(readiness.status === 'unavailable' ? 503 : 200).header('cache-control', 'no-store');
+      return readiness;
+    },
   });
 
   app.get('/metrics', { config: { permission: 'metrics', doc: METRICS } }, async (_, reply) => {

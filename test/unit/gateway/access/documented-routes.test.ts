@@ -4,7 +4,15 @@ import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 /** What is there for everybody. A route that is added to these is a decision, not a slip. */
-const PUBLIC = ['GET /explorer', 'GET /healthz', 'GET /readyz', 'GET /v2/health/live', 'GET /v2/health/ready'];
+const PUBLIC = [
+  'GET /explorer',
+  'GET /healthz',
+  'GET /readyz',
+  'GET /v2/health/live',
+  'GET /v2/health/ready',
+  'HEAD /healthz',
+  'HEAD /readyz',
+];
 
 /** Without permissions: who shows this key is known, and may do nothing. */
 const { secret, key } = issueKey({ name: 'test', tenant: 'acme', permissions: [] });

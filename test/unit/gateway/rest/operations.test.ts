@@ -42,6 +42,13 @@ test('pipelines are listed with their schemas', async () => {
 
 test('health is that of the process alone', async () => {
   await start({ readiness: { temporal: { critical: true, check: fails } } });
+  for (const [url, status] of [
+    ['/healthz', 200],
+    ['/readyz', 503],
+  ] as const) {
+    const { statusCode, body } = await gateway.app.inject({ method: 'HEAD', url });
+    expect([url, statusCode, body]).toEqual([url, status, '']);
+  }
   expect((await send('GET', '/healthz')).json()).toEqual({ status: 'ok' });
 });
 
