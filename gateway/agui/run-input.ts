@@ -146,7 +146,8 @@ function fileOf(
   param: string,
 ): SentPart {
   const address = data === undefined ? url : `data:${mimeType};base64,${data}`;
-  if (address === undefined) throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
+  if (address === undefined)
+    throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
   const type = kindOf(mimeType);
   return { type, url: address, ...(type === 'file' && filename && { name: filename }) };
 }

@@ -1,7 +1,13 @@
 import { Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Histogram } from 'prom-client';
 import { MillraceError } from '../../pipelines/errors.js';
-import { badInput, invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../protocols/open-inference/index.js';
+import {
+  badInput,
+  invalidInput,
+  type ReceivedInferRequest,
+  valuesOf,
+  withBytes,
+} from '../../protocols/open-inference/index.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf, requirePermission } from '../access/caller.js';

@@ -221,7 +221,8 @@ function expectChoosable({ form, pipeline }: Model, parameters: readonly Paramet
   if (choice === undefined || choice.value === 'auto' || choice.value === 'none') return;
   if (![TOOLS, TOOL_CHOICE].every((name) => form.fields.has(OPENAI_PARAMETERS.chat[name] ?? name))) return;
   const tools = (parameters.find(({ name }) => name === TOOLS)?.value ?? []) as readonly JsonObject[];
-  if (tools.length === 0 && !offersTools(pipeline.plan)) throw invalidParam(choice.param, 'requires tools: the request has none');
+  if (tools.length === 0 && !offersTools(pipeline.plan))
+    throw invalidParam(choice.param, 'requires tools: the request has none');
   const wanted = isJsonObject(choice.value) ? choice.value.name : undefined;
   if (wanted === undefined || tools.length === 0 || tools.some(({ name }) => name === wanted)) return;
   throw invalidParam(choice.param, `names "${String(wanted)}", which is not among the request’s tools`);

@@ -13,8 +13,14 @@ const text = { type: 'text', text: 'What is it?' };
 const data = 'JVBERi0xLjc=';
 
 test.each([
-  [{ mimeType: 'image/png', data }, { type: 'image', image: { mime: 'image/png', base64: data } }],
-  [{ mimeType: 'audio/wav', data }, { type: 'audio', audio: { mime: 'audio/wav', base64: data } }],
+  [
+    { mimeType: 'image/png', data },
+    { type: 'image', image: { mime: 'image/png', base64: data } },
+  ],
+  [
+    { mimeType: 'audio/wav', data },
+    { type: 'audio', audio: { mime: 'audio/wav', base64: data } },
+  ],
   [
     { mimeType: 'application/pdf', data, filename: 'a.pdf' },
     { type: 'file', file: { mime: 'application/pdf', base64: data }, name: 'a.pdf' },

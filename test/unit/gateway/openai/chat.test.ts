@@ -29,7 +29,15 @@ describe('a completion', () => {
     ['shared', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
     ['miss', undefined],
   ] as const)('says what an answer has taken whose server reports nothing (cache: %s)', async (cache, usage) => {
-    const row = { stage: 'answer', kind: 'chat', connector: 'x', model: 'm', device: '', status: 'done', cache } as const;
+    const row = {
+      stage: 'answer',
+      kind: 'chat',
+      connector: 'x',
+      model: 'm',
+      device: '',
+      status: 'done',
+      cache,
+    } as const;
     door.gateway.temporal.onStart = (run) => run.end({ output: { text: 'So.', finish: 'stop' }, stages: [row] });
     expect((await door.post({ model: 'chat' })).json<{ usage?: object }>().usage).toEqual(usage);
   });

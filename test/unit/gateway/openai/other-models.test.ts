@@ -32,20 +32,23 @@ describe('a response', () => {
     expect(door.inputGiven()).toEqual({ prompt: 'Why?', history: [{ role: 'system', content: 'Be brief.' }] });
   });
 
-  test.each([false, true])('has usage, which clients with types require, where no server reports any (streamed: %s)', async (stream) => {
-    door.answers({ text: 'So.' });
-    const { body } = await door.post('responses', { model: 'chat', input: 'Why?', stream });
-    const last = stream ? body.slice(body.lastIndexOf('data: ') + 'data: '.length) : body;
-    const { response, ...whole } = JSON.parse(last) as { response?: object };
-    expect(response ?? whole).toMatchObject({
-      status: 'completed',
-      usage: {
-        ...{ input_tokens: 0, output_tokens: 0, total_tokens: 0 },
-        input_tokens_details: { cached_tokens: 0 },
-        output_tokens_details: { reasoning_tokens: 0 },
-      },
-    });
-  });
+  test.each([false, true])(
+    'has usage, which clients with types require, where no server reports any (streamed: %s)',
+    async (stream) => {
+      door.answers({ text: 'So.' });
+      const { body } = await door.post('responses', { model: 'chat', input: 'Why?', stream });
+      const last = stream ? body.slice(body.lastIndexOf('data: ') + 'data: '.length) : body;
+      const { response, ...whole } = JSON.parse(last) as { response?: object };
+      expect(response ?? whole).toMatchObject({
+        status: 'completed',
+        usage: {
+          ...{ input_tokens: 0, output_tokens: 0, total_tokens: 0 },
+          input_tokens_details: { cached_tokens: 0 },
+          output_tokens_details: { reasoning_tokens: 0 },
+        },
+      });
+    },
+  );
 
   test('that was cut is incomplete', async () => {
     door.answers({ text: 'So', finish: 'length' });

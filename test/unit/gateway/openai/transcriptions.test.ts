@@ -117,7 +117,9 @@ describe('a transcription', () => {
       door.answers({ text: 'So.', language: 'en', segments: [{ start: 0, end: 1, text: 'So.' }] });
       const response = await ask();
       expect(response.statusCode).toBe(500);
-      expect(response.json()).toMatchObject({ error: { code: 'CAPABILITY_MISSING', param: 'timestamp_granularities' } });
+      expect(response.json()).toMatchObject({
+        error: { code: 'CAPABILITY_MISSING', param: 'timestamp_granularities' },
+      });
       door.answers({ text: '', language: 'en', segments: [] });
       expect((await ask()).json()).toMatchObject({ text: '', segments: [] });
     });
