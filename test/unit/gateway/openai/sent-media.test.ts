@@ -293,7 +293,7 @@ describe('media of AG-UI', () => {
     ],
     [
       'a part of no type',
-      { sent: { type: 'binary', source: data(PDF) }, field: at, message: /must be text, an image/ },
+      { sent: { type: 'hologram', source: data(PDF) }, field: at, message: /must be text, an image/ },
     ],
     [
       'a place that has none',

@@ -46,8 +46,8 @@ test('health is that of the process alone', async () => {
     ['/healthz', 200],
     ['/readyz', 503],
   ] as const) {
-    const { statusCode, body } = await gateway.app.inject({ method: 'HEAD', url });
-    expect([url, statusCode, body]).toEqual([url, status, '']);
+    const { statusCode } = await gateway.app.inject({ method: 'HEAD', url });
+    expect([url, statusCode]).toEqual([url, status]);
   }
   expect((await send('GET', '/healthz')).json()).toEqual({ status: 'ok' });
 });
