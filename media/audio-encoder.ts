@@ -11,6 +11,7 @@ import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
 import { decodeWav } from './pcm.js';
+import { probeMedia } from './probe-media.js';
 import { toInt16 } from './samples.js';
 
 /** Formats of audio in responses, by OpenAI's names. */
@@ -134,6 +135,14 @@ export class AudioEncoder {
     const stored = { ...artifact, mime, bytes };
     if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded(tenant, stored, format, signal) };
     return { mime: wanted, chunks: samples(this.samples(tenant, stored, PCM_HZ, signal)) };
+  }
+
+  /** The length of a recording in milliseconds: as it was stored, else that of its packets. Throws the errors of `probeMedia`. */
+  async durationMs(tenant: string, artifact: Artifact, signal: AbortSignal): Promise<number> {
+    const { durationMs } = await this.#store.stat(tenant, artifact.uri);
+    if (durationMs !== undefined) return durationMs;
+    const bench = { store: this.#store, tenant, program: this.#program, signal };
+    return await this.#conversions.use(tenant, signal, async () => (await probeMedia(artifact, bench)).durationMs);
   }
 
   /** Mono samples in [-1, 1]. Throws the errors of `AudioPort.read`, and the signal's reason. */

@@ -1,7 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { isArtifact } from '../../pipelines/artifact.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
@@ -10,6 +9,8 @@ import type { RunDocument } from '../../runs/document.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
+import { leaving } from '../http/leaving.js';
+import { asMillraceError } from '../http/problem.js';
 import { refuseEncoded } from '../input/content-encoding.js';
 import { inputForm } from '../input/input-form.js';
 import { readInput } from '../input/read-input.js';
@@ -64,6 +65,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
     const order = orderOf(model, input, [face.output, ...MORE_FIELDS[format]]);
+    const seconds = format === 'verbose_json' ? await secondsOf(deps, caller, checkedBody, leaving(reply)) : 0;
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);
@@ -80,7 +82,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
       case 'vtt':
         return await reply.type('text/vtt; charset=utf-8').send(vtt(segmentsIn(document.output?.segments)));
       case 'verbose_json':
-        return verbose(document, model, checkedBody, text);
+        return verbose(document, model, checkedBody, { text, duration: seconds });
       default:
         return { text, ...usageBody(document) };
     }
@@ -112,12 +114,26 @@ function refuseUnknown(format: Format, model: Model, given: Parts): void {
   }
 }
 
-/** `verbose_json` needs the duration of the file, and the language from the pipeline or the request. */
-function refuseVerbose({ outputs, form, pipeline: { name } }: Model, { language, file }: Parts): void {
+/** `verbose_json` needs the language, from the pipeline or the request. */
+function refuseVerbose({ outputs, form, pipeline: { name } }: Model, { language }: Parts): void {
   const known = outputs.has('language') || (language !== undefined && form.fields.has('language'));
   if (!known) throw invalidParam('response_format', `"${name}" does not return the language that verbose_json needs`);
-  if (file.durationMs === undefined)
-    throw invalidParam('response_format', 'the duration of this file, which verbose_json needs, is unknown; send WAV');
+}
+
+/** The length of the file in seconds; that of a file that is no WAV is read by ffmpeg, before the run. */
+async function secondsOf(
+  { encoder }: GatewayDeps,
+  { tenant }: Caller,
+  { file }: Parts,
+  signal: AbortSignal,
+): Promise<number> {
+  if (file.durationMs !== undefined) return file.durationMs / 1_000;
+  const durationMs = await encoder.durationMs(tenant, file, signal).catch((error: unknown) => {
+    const { code, message } = asMillraceError(error);
+    const field = code === 'INVALID_MEDIA' ? 'file' : 'response_format';
+    throw new MillraceError(code, message, { fields: [{ field, message }] });
+  });
+  return durationMs / 1_000;
 }
 
 const textOf = ({ output }: RunDocument, { face }: Model): string => {
@@ -126,15 +142,18 @@ const textOf = ({ output }: RunDocument, { face }: Model): string => {
 };
 
 /** Throws `CAPABILITY_MISSING` if the times of words are wanted and the pipeline returns none. */
-function verbose({ output = {} }: RunDocument, { outputs, pipeline }: Model, given: Parts, text: string) {
-  const { language, file, timestamp_granularities: times = [] } = given;
+function verbose(
+  { output = {} }: RunDocument,
+  { outputs, pipeline }: Model,
+  { language, timestamp_granularities: times = [] }: Parts,
+  heard: { readonly text: string; readonly duration: number },
+) {
   const segments = outputs.has('segments') ? segmentsIn(output.segments) : undefined;
   if (segments && times.includes('word') && lackWords(segments)) throw noWords(pipeline.name);
   return {
     task: 'transcribe',
     language: outputs.has('language') ? output.language : language,
-    duration: (isArtifact(file) ? (file.durationMs ?? 0) : 0) / 1_000,
-    text,
+    ...heard,
     ...(segments && verboseSegments(segments)),
   };
 }

@@ -199,6 +199,27 @@ test('what is no audio takes no place from what is', async () => {
     await expect(given(encoder, note, 'mp3', signal)).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
 });
 
+test.each(['mp3', 'mp3 without a tag', 'flac', 'ogg (Opus)', 'webm', 'mp4', 'mp4 in fragments'])(
+  'knows the length of %s',
+  async (as) => {
+    const stored = await put(encoded(speech, as));
+    const durationMs = await new AudioEncoder(store, ffmpeg).durationMs('acme', stored, never);
+    // The frames of the encoders before and behind what is heard.
+    expect(Math.abs(durationMs - 2_000)).toBeLessThan(120);
+  },
+);
+
+test('the length of what cannot be read is an error, and so is one without ffmpeg', async () => {
+  const mp3 = await put(encoded(speech, 'mp3'));
+  await expect(new AudioEncoder(store, '/nowhere/ffmpeg').durationMs('acme', mp3, never)).rejects.toMatchObject({
+    code: 'CONVERSION_UNAVAILABLE',
+  });
+  const note = await store.put('acme', pieces(Buffer.from('no audio'), 10), inspectorOf('file'));
+  await expect(new AudioEncoder(store, ffmpeg).durationMs('acme', note, never)).rejects.toMatchObject({
+    code: 'INVALID_MEDIA',
+  });
+});
+
 test('places are given in the order of asking, and not to those who have left', async () => {
   const semaphore = new Semaphore(1);
   const order: string[] = [];

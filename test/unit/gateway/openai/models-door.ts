@@ -1,5 +1,6 @@
 import { afterEach, beforeEach } from 'vitest';
 import { z } from 'zod';
+import type { GatewayParts } from '../../../../gateway/index.js';
 import {
   chatModel,
   embedModel,
@@ -25,11 +26,14 @@ const timed = pipeline('timed', { input: z.object({ audio: audio() }) }, ({ inpu
 });
 
 /** A gateway of models of other kinds for the tests of a file, whose runs are scripted. */
-export function modelsDoor() {
+export function modelsDoor(more: Partial<GatewayParts> = {}) {
   const door = { gateway: undefined as unknown as TestGateway };
   beforeEach(async () => {
     const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard, timed];
-    door.gateway = await testGateway({}, { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}) });
+    door.gateway = await testGateway(
+      {},
+      { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}), ...more },
+    );
   });
   afterEach(() => door.gateway.close());
   const answers = (output: JsonObject) => {

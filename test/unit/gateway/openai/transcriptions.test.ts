@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { encoded, ffmpeg } from '../../../support/ffmpeg.js';
 import { multipartBody } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 import { modelsDoor } from './models-door.js';
 
-const door = modelsDoor();
+const door = modelsDoor({ ffmpeg });
 
 describe('a transcription', () => {
   const file = wavFile({ seconds: 0.5 });
-  const send = (parts: readonly (readonly [string, string])[]) =>
+  const send = (parts: readonly (readonly [string, string])[], sent = file, type = 'audio/wav') =>
     door.gateway.app.inject({
       method: 'POST',
       url: '/v1/audio/transcriptions',
-      ...multipartBody([['file', file, 'audio/wav'], ...parts.map(([name, value]): [string, string] => [name, value])]),
+      ...multipartBody([['file', sent, type], ...parts.map(([name, value]): [string, string] => [name, value])]),
     });
 
   test('runs only what the text needs', async () => {
@@ -40,6 +41,23 @@ describe('a transcription', () => {
       ['response_format', 'verbose_json'],
     ] as const;
     expect((await send(parts)).json()).toEqual({ task: 'transcribe', language: 'de', duration: 0.5, text: 'So.' });
+  });
+
+  test.each([
+    ['mp3', 'audio/mpeg'],
+    ['webm', 'audio/webm;codecs=opus'],
+    ['mp4', 'audio/mp4'],
+  ])('is verbose also of %s, whose length is read from its packets', async (as, type) => {
+    door.answers({ text: 'So.' });
+    const parts = [
+      ['model', 'heard'],
+      ['language', 'de'],
+      ['response_format', 'verbose_json'],
+    ] as const;
+    const response = await send(parts, encoded(file, as), type);
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toMatchObject({ task: 'transcribe', text: 'So.' });
+    expect(response.json().duration).toBeCloseTo(0.5, 0.5);
   });
 
   describe('with times', () => {
