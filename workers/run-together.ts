@@ -3,19 +3,24 @@ export interface Running {
   run(): Promise<void>;
   /** Throws if it has ended by itself. */
   shutdown(): void;
+  /** The SDK's state of a worker. */
+  getState?(): string;
 }
 
 /** Time beyond the grace of stages, in milliseconds, for a worker to report what its stages have done. */
 const MARGIN_MS = 5_000;
+/** How often the states of the workers are read, in milliseconds. */
+const LOOK_MS = 1_000;
 
 /**
- * Runs workers until one of them ends, then stops the others and waits for their stages, after a failure for `graceMs` and a margin at
- * most. Throws the first error, and only then: the connection can be closed when all have ended, and the error of closing it earlier
+ * Runs workers until one of them ends, then stops the others and waits for their stages, for `graceMs` and a margin at most. So ends also a
+ * worker that stops by itself and waits without end, as the SDK's does for a task whose completion its core has refused. Throws the first error, and only then: the connection can be closed when all have ended, and the error of closing it earlier
  * would take the place of the first one.
  */
 export async function runTogether(workers: readonly Running[], graceMs: number): Promise<void> {
   const failures: { readonly error: unknown }[] = [];
   let timer: NodeJS.Timeout | undefined;
+  let looks: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
     const all = workers.map(async (worker) => {
       try {
@@ -28,10 +33,27 @@ export async function runTogether(workers: readonly Running[], graceMs: number):
       }
     });
     void Promise.all(all).then(() => resolve());
+    looks = setInterval(() => {
+      if (timer !== undefined || !workers.some(isStopping)) return;
+      stopAll(workers);
+      timer = setTimeout(() => {
+        failures.push({ error: new Error(STUCK) });
+        resolve();
+      }, graceMs + MARGIN_MS);
+    }, LOOK_MS);
   });
+  clearInterval(looks);
   clearTimeout(timer);
   const [first] = failures;
   if (first) throw first.error;
+}
+
+const STUCK = 'a worker has stopped and does not end; Temporal gives the tasks that it has to another worker';
+
+/** Whether a worker takes no more tasks, whoever has stopped it. */
+function isStopping(worker: Running): boolean {
+  const state = worker.getState?.();
+  return state !== undefined && state !== 'INITIALIZED' && state !== 'RUNNING';
 }
 
 /** Stops those that still run. */

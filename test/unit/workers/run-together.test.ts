@@ -6,6 +6,7 @@ const GRACE_MS = 10_000;
 /** A worker as the SDK's: told to stop it ends when its stages have. */
 class FakeWorker implements Running {
   state: 'initialized' | 'running' | 'stopping' | 'ended' = 'initialized';
+  getState = () => this.state.toUpperCase();
   end: () => void = () => undefined;
   fail: (error: Error) => void = () => undefined;
 
@@ -51,7 +52,7 @@ test('the end of one stops the others, whose stages end first', async () => {
   await turn();
   expect([second.state, third.state]).toEqual(['stopping', 'stopping']);
   second.end();
-  await vi.advanceTimersByTimeAsync(10 * GRACE_MS);
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
   expect(settled).not.toHaveBeenCalled();
   third.end();
   await turn();
@@ -81,6 +82,20 @@ test('after a failure a stage that does not end holds up the process for a bound
   expect(settled).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(GRACE_MS);
   expect(settled.mock.calls).toEqual([[expect.objectContaining({ message: 'the namespace is gone' })]]);
+});
+
+test('a worker that stops by itself and does not end ends the process, after the grace of the others', async () => {
+  vi.useFakeTimers();
+  const { workers, settled } = started();
+  const [first, second, third] = workers;
+  await vi.advanceTimersByTimeAsync(GRACE_MS * 10);
+  expect(second.state).toBe('running');
+  first.shutdown();
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
+  expect([second.state, third.state]).toEqual(['stopping', 'stopping']);
+  expect(settled).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
+  expect(settled.mock.calls).toEqual([[expect.objectContaining({ message: expect.stringMatching(/does not end/) })]]);
 });
 
 test('all can be stopped as soon as they have been started', async () => {
