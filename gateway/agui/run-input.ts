@@ -21,9 +21,9 @@ const part = z.discriminatedUnion(
     z.object({
       type: z.literal('binary'),
       mimeType: z.string(),
-      data: z.string().optional(),
-      url: z.string().optional(),
-      filename: z.string().max(255).optional(),
+      data: z.string().nullish(),
+      url: z.string().nullish(),
+      filename: z.string().max(255).nullish(),
     }),
   ],
   'must be text, an image, audio, a video or a document',
@@ -145,10 +145,10 @@ function fileOf(
   { mimeType, data, url, filename }: Extract<z.output<typeof part>, { type: 'binary' }>,
   param: string,
 ): SentPart {
-  const address = data === undefined ? url : `data:${mimeType};base64,${data}`;
-  if (address === undefined)
+  const address = data ? `data:${mimeType};base64,${data}` : url;
+  if (!address)
     throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
-  const type = kindOf(mimeType);
+  const type = kindOf(mimeType.toLowerCase());
   return { type, url: address, ...(type === 'file' && filename && { name: filename }) };
 }
 

@@ -129,9 +129,9 @@ async function secondsOf(
 ): Promise<number> {
   if (file.durationMs !== undefined) return file.durationMs / 1_000;
   const durationMs = await encoder.durationMs(tenant, file, signal).catch((error: unknown) => {
-    const { code, message } = asMillraceError(error);
+    const { code, message, details } = asMillraceError(error);
     const field = code === 'INVALID_MEDIA' ? 'file' : 'response_format';
-    throw new MillraceError(code, message, { fields: [{ field, message }] });
+    throw new MillraceError(code, message, { ...details, fields: [{ field, message }] }, { cause: error });
   });
   return durationMs / 1_000;
 }

@@ -90,7 +90,9 @@ export function lostInteger(value: unknown, text: string): readonly string[] | u
   return undefined;
 }
 
-const isSame = (value: number, digits: string): boolean => Number.isFinite(value) && BigInt(value) === BigInt(digits);
+/** Programs write a number above 2^53 by the digits that tell it from others, then zeros: 2^60 as 1152921504606847000. */
+const isSame = (value: number, digits: string): boolean =>
+  String(value) === digits || (Number.isFinite(value) && BigInt(value) === BigInt(digits));
 
 function keysTo(at: Key | undefined): string[] {
   const keys: string[] = [];

@@ -70,11 +70,14 @@ function permissionsIn(claims: unknown, rules: ClaimRules): readonly Permission[
   const given = decisive === undefined ? undefined : claimOf(claims, decisive);
   const words = wordsOf(given) ?? [];
   // A text is one value, which may have spaces, unless it is a list of scopes: nobody gets a grant by a part of their name.
-  const values = typeof given === 'string' && !isScopes(decisive) ? [given] : words;
+  const isOne = typeof given === 'string' && !isScopes(decisive);
+  const values = isOne ? [given] : words;
+  // Where grants are for such texts, whoever chooses the text must not name permissions in it.
+  const named = isOne && grants.size > 0 ? [] : words;
   const granted = values.flatMap((value) => grants.get(value) ?? []);
   const names = (permission: Permission) => [scopeOf(permission), scopePrefix + scopeOf(permission)];
   const held = PERMISSIONS.filter(
-    (each) => permissions.includes(each) || granted.includes(each) || names(each).some((name) => words.includes(name)),
+    (each) => permissions.includes(each) || granted.includes(each) || names(each).some((name) => named.includes(name)),
   );
   if (held.length === 0 && decisive !== undefined && isElsewhere(claims, decisive))
     throw unusable(decisive, 'has been left out by the provider, which has too many values of it: use fewer, or roles');

@@ -133,6 +133,8 @@ describe('a provider for everybody', () => {
       (await callerOf(await tokenOf(githubActions, { claims: { workflow } }), settings)).permissions;
     expect(await permissionsOf('Deploy it')).toEqual(['run']);
     expect(await permissionsOf('Do not Deploy it')).toEqual([]);
+    // Whoever names a workflow does not name its permissions.
+    for (const text of ['millrace:run', 'Deploy millrace:approve']) expect(await permissionsOf(text)).toEqual([]);
   });
 
   test('names itself with a scheme or without: Google, and only Google', async () => {

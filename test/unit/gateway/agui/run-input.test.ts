@@ -26,7 +26,11 @@ test.each([
     { type: 'file', file: { mime: 'application/pdf', base64: data }, name: 'a.pdf' },
   ],
   [
-    { mimeType: 'video/mp4', url: 'https://media.test/a.mp4', filename: 'a.mp4' },
+    { mimeType: 'Audio/WAV', data, url: null, filename: null },
+    { type: 'audio', audio: { mime: 'audio/wav', base64: data } },
+  ],
+  [
+    { mimeType: 'video/mp4', data: null, url: 'https://media.test/a.mp4', filename: 'a.mp4' },
     { type: 'video', video: { uri: 'https://media.test/a.mp4' } },
   ],
 ])('a binary part of clients before 1.0 is media by its type: %j', (binary, part) => {
