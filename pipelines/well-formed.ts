@@ -3,8 +3,8 @@
  * as it is, and Temporal's worker ends over a message that is not UTF-8. No Node API, because the workflows use it too.
  */
 
-/** The text with U+FFFD in place of each half of a surrogate pair. */
-export const wellFormed = (text: string): string => text.replace(/\p{Cs}/gu, '\u{fffd}');
+/** The text with U+FFFD in place of each half of a surrogate pair. Messages of errors may be anything. */
+export const wellFormed = (text: unknown): string => String(text ?? '').replace(/\p{Cs}/gu, '\u{fffd}');
 
 /** Causes of an error that are followed; deeper ones are dropped. */
 const MOST_CAUSES = 8;

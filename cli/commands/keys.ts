@@ -26,7 +26,7 @@ export function keyCommands(cli: Command, settings: LoadSettings): void {
     .action(async (options: { json?: boolean }) => (await import('../keys.js')).listKeys(await settings(), options));
   keys
     .command('limit')
-    .description('change the limits of a key that is in use, at once; without options it has those of its tenant again')
+    .description('replace the limits of a key that is in use, within a second; what is not given is that of its tenant')
     .argument('<key>', 'its id, as listed by "millrace keys list" and in the gateway’s log')
     .option('--rate <number>', 'requests per second of this key alone', asRate)
     .option('--runs <number>', 'most concurrent runs of this key', asCount)

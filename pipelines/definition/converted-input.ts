@@ -24,8 +24,17 @@ function convertedField(field: z.ZodType): z.ZodType {
   const inner = bare(field);
   const made = madeBy(inner);
   if (made === inner) return field;
-  const orNull = field.isNullable() ? made.nullable() : made;
-  return field.isOptional() ? orNull.optional() : orNull;
+  const orNull = takes(field, null) ? made.nullable() : made;
+  return takes(field, undefined) ? orNull.optional() : orNull;
+}
+
+/** Whether a schema takes null, or nothing. What the author’s function throws over it is a no. */
+export function takes(schema: z.ZodType, nothing: null | undefined): boolean {
+  try {
+    return schema.safeParse(nothing).success;
+  } catch {
+    return false;
+  }
 }
 
 /** Schema of what a schema makes of a value; itself if it makes no other. */

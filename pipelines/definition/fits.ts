@@ -74,8 +74,8 @@ function strayField(value: unknown, want: z.ZodType): Misfit | undefined {
   return stray === undefined ? undefined : noField(stray, shape);
 }
 
-/** Pairs of object schemas that are compared further up: those of a tree contain themselves. */
-type Compared = readonly (readonly [z.ZodType, z.ZodType])[];
+/** Pairs of object schemas whose comparison has begun: those of a tree contain themselves. */
+type Compared = (readonly [z.ZodType, z.ZodType])[];
 
 /** Why a value of one schema can never be one of another. */
 function between(have: z.ZodType, want: z.ZodType, absentToo: boolean, above: Compared = []): Misfit | undefined {
@@ -96,13 +96,13 @@ function between(have: z.ZodType, want: z.ZodType, absentToo: boolean, above: Co
   if (items[0] && items[1]) return within(between(items[0], items[1], absentToo, above), '[]');
   if (!(given instanceof z.ZodObject && taken instanceof z.ZodObject)) return undefined;
   if (above.some(([one, other]) => one === given && other === taken)) return undefined;
-  const compared = [...above, [given, taken] as const];
+  above.push([given, taken]);
   const [from, to] = [given.shape, taken.shape] as Readonly<Record<string, z.ZodType>>[] as [Shape, Shape];
   return (
     missing(to, (key) => Object.hasOwn(from, key)) ??
     first(Object.keys(to), (key) => {
       const [a, b] = [from[key], to[key]];
-      return a && b && within(between(a, b, absentToo, compared), `.${key}`);
+      return a && b && within(between(a, b, absentToo, above), `.${key}`);
     })
   );
 }

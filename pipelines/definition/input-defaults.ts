@@ -3,6 +3,7 @@ import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
 import { bare } from '../media.js';
 import type { Binding } from '../plan/binding.js';
+import { takes } from './converted-input.js';
 import { invalid } from './invalid.js';
 
 /** Keys of computed values; an object with one of them is not a structure of fields. */
@@ -28,7 +29,7 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
   if (computed && inner !== schema) return binding;
   const shape = inner.shape as Record<string, z.ZodType>;
   const given = computed ? fieldsOf(binding, shape) : binding;
-  const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key));
+  const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key) && !isLoose(inner));
   if (unknown !== undefined) {
     const meant = didYouMean(unknown, Object.keys(shape));
     throw invalid(`${where}.${unknown}`, `is not a field of the pipeline’s input${meant}`);
@@ -44,7 +45,7 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
     }
     const own = filled(value, field, `${where}.${key}`);
     // A value that is null where that is allowed stays so.
-    const replaced = usual !== undefined && (field instanceof z.ZodDefault || !field.isNullable());
+    const replaced = usual !== undefined && (field instanceof z.ZodDefault || !takes(field, null));
     result[key] = replaced ? { $op: 'either', of: [own, { $const: usual }] } : own;
   }
   return result;
@@ -73,6 +74,10 @@ function hasDefault(field: z.ZodType): boolean {
 }
 
 const isComputed = (binding: Binding): boolean => isJsonObject(binding) && COMPUTED.some((key) => key in binding);
+
+/** Whether an object schema takes fields besides its own. */
+const isLoose = ({ def: { catchall } }: z.ZodObject): boolean =>
+  catchall !== undefined && !(catchall instanceof z.ZodNever);
 
 /** Bindings of a computed object's fields. */
 function fieldsOf(binding: Readonly<Record<string, Json>>, shape: Readonly<Record<string, z.ZodType>>) {

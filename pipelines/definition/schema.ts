@@ -41,7 +41,11 @@ const OF_ANYTHING: Fields = { names: [], of: () => z.unknown() };
 
 const both = (one: Fields, other: Fields): Fields => ({
   names: [...one.names, ...other.names],
-  of: (name) => one.of(name) ?? other.of(name),
+  of(name) {
+    // An open record answers for every name, an object for its own.
+    const [first, second] = other.names.includes(name) && !one.names.includes(name) ? [other, one] : [one, other];
+    return first.of(name) ?? second.of(name);
+  },
 });
 
 /** The schema without wrappers: of values that it has produced. */

@@ -172,7 +172,8 @@ def _no_failure(error: BaseException) -> RuntimeError:
     """A failure of the call, in place of what would end more than it."""
     if isinstance(error, SystemExit):
         return RuntimeError(f"the function has called sys.exit({error.code!r})")
-    return RuntimeError(f"the function has raised {type(error).__name__}: {error}")
+    said = f": {error}" if str(error) else ""
+    return RuntimeError(f"the function has raised {type(error).__name__}{said}")
 
 
 def _notify(loop: asyncio.AbstractEventLoop, saved: asyncio.Event) -> None:

@@ -224,4 +224,28 @@ describe('the input of a pipeline in a pipeline', () => {
     }));
     expect(await outputOf(outer, { n: 5 })).toEqual({ many: true });
   });
+
+  it('takes further fields where its schema does, also in lists', async () => {
+    const loose = pipeline(
+      'loose',
+      { input: z.object({ list: z.array(z.looseObject({ q: z.string(), k: z.number().default(3) })) }) },
+      ({ input }) => ({ list: input.list }),
+    );
+    const outer = pipeline('outer', { input: text }, ({ input, run }) => ({
+      list: run('loose', loose, { list: [{ q: input.text, lang: 'de' }] }).list,
+    }));
+    expect(await outputOf(outer, { text: 'x' })).toEqual({ list: [{ q: 'x', k: 3, lang: 'de' }] });
+  });
+
+  it('whose function throws over nothing is read at the load all the same', async () => {
+    const tagged = pipeline(
+      'tagged',
+      { input: z.object({ tags: z.preprocess((value) => (value as string).split(','), z.array(z.string())) }) },
+      ({ input }) => ({ tags: input.tags }),
+    );
+    const outer = pipeline('outer', { input: z.object({ tags: z.array(z.string()) }) }, ({ input, run }) => ({
+      tags: run('tagged', tagged, { tags: input.tags }).tags,
+    }));
+    expect(await outputOf(outer, { tags: ['a', 'b'] })).toEqual({ tags: ['a', 'b'] });
+  });
 });

@@ -48,4 +48,10 @@ describe('an error', () => {
     expect(messageOf(new Error(HALF))).toBe('\ufffd');
     expect(messageOf(HALF)).toBe('\ufffd');
   });
+
+  it.each([undefined, null, 3, { detail: 'what' }])('keeps its code where its message is no text: %j', (message) => {
+    const error = new MillraceError('INVALID_INPUT', message as unknown as string);
+    expect([error.code, typeof error.message]).toEqual(['INVALID_INPUT', 'string']);
+    expect(typeof messageOf(Object.assign(new Error(), { message }))).toBe('string');
+  });
 });
