@@ -53,16 +53,20 @@ function resolved(file: string): string {
   }
 }
 
-/** Only root gives a file to another user; its owner can give it to a group of its own. */
+/** Only root gives a file to another user; its owner can give it to a group of its own. A draft may have both already. */
 function keepAccess(draft: string, { mode, uid, gid }: Stats, file: string): void {
-  const ownerKept = isGiven(draft, uid, gid);
-  const groupKept = ownerKept || isGiven(draft, UNCHANGED, gid);
-  const othersRead = (mode & 0o004) !== 0 || (groupKept && (mode & 0o040) !== 0);
-  if (!ownerKept && !othersRead) {
-    const message = `${file} belongs to another user, who could not read it any more: run this as that user or as root`;
+  if (!isGiven(draft, uid, gid)) isGiven(draft, UNCHANGED, gid);
+  const now = statSync(draft);
+  const [ownerKept, groupKept] = [now.uid === uid, now.gid === gid];
+  const allRead = (mode & 0o004) !== 0;
+  const groupReads = (mode & 0o040) !== 0;
+  const ownerReads = ownerKept || allRead || (groupKept && groupReads);
+  if (!ownerReads || (groupReads && !groupKept && !allRead)) {
+    const message = `${file} belongs to another user or group, who could not read it any more: run this as its owner or as root`;
     throw new MillraceError('INVALID_SETTING', message);
   }
-  chmodSync(draft, mode & 0o777);
+  // A group that the file did not have gets no more than everybody.
+  chmodSync(draft, groupKept ? mode & 0o777 : (mode & 0o707) | ((mode & 0o007) << 3));
 }
 
 function isGiven(file: string, uid: number, gid: number): boolean {

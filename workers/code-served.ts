@@ -68,7 +68,8 @@ export async function missingCode(
     queries.set(queues[0], known);
     return (await known) === undefined ? [codeName(name, version)] : [];
   });
-  return [...new Set([...((await waited) ?? []), ...(await Promise.all(own)).flat()])].sort();
+  const [named = [], found] = await Promise.all([waited, Promise.all(own)]);
+  return [...new Set([...named, ...found.flat()])].sort();
 }
 
 /** Shortest interval between two lookups in Temporal and Redis, in milliseconds. */

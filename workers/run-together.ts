@@ -1,3 +1,5 @@
+import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
+
 /** What runs until it is told to stop, such as a worker of Temporal's SDK. */
 export interface Running {
   run(): Promise<void>;
@@ -18,6 +20,7 @@ const LOOK_MS = 1_000;
  * would take the place of the first one.
  */
 export async function runTogether(workers: readonly Running[], graceMs: number): Promise<void> {
+  const longestMs = Math.min(graceMs + MARGIN_MS, LONGEST_TIMER_MS);
   const failures: { readonly error: unknown }[] = [];
   let timer: NodeJS.Timeout | undefined;
   let looks: NodeJS.Timeout | undefined;
@@ -27,7 +30,7 @@ export async function runTogether(workers: readonly Running[], graceMs: number):
         await worker.run();
       } catch (error) {
         failures.push({ error });
-        timer ??= setTimeout(resolve, graceMs + MARGIN_MS);
+        timer ??= setTimeout(resolve, longestMs);
       } finally {
         stopAll(workers);
       }
@@ -39,7 +42,7 @@ export async function runTogether(workers: readonly Running[], graceMs: number):
       timer = setTimeout(() => {
         failures.push({ error: new Error(STUCK) });
         resolve();
-      }, graceMs + MARGIN_MS);
+      }, longestMs);
     }, LOOK_MS);
   });
   clearInterval(looks);

@@ -16,7 +16,7 @@ const ENGLISH = [
 /** The same in other languages whose scripts have words; many inflect them. */
 const OTHERS = [
   'heute|heutzutage|heutig\\p{L}*|morgen|morgig\\p{L}*|übermorgen|gestern|gestrig\\p{L}*|vorgestern|jetzt|jetzig\\p{L}*|aktuell\\p{L}*|derzeit\\p{L}*|momentan\\p{L}*|neuest\\p{L}*',
-  'wetter\\p{L}*|wie spät|wie ?viel uhr|uhrzeit|nachrichten|schlagzeilen|(?:wechsel|aktien|börsen)kurse?',
+  'wetter\\p{L}*|wie spät|wie ?viel uhr|uhrzeit|nachrichten(?! (?:mit|an|per|zwischen|senden|schicken|empfangen|verschlüsseln))|schlagzeilen|(?:wechsel|aktien|börsen)kurse?',
   '(?:diese|nächste|letzte|kommende)[nmrs]? (?:woche|wochenende|monat|jahr|nacht|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|frühling|sommer|herbst|winter)',
   '(?:vor|in) (?:\\d+|einer|einem|zwei|drei) (?:minuten?|stunden?|tage?n?|wochen?|monate?n?|jahre?n?)',
   'hoy|mañana|ayer|anteayer|anoche|ahora|actual|actuales|actualmente|tiempo (?:hace|hará)|clima|pronósticos?|noticias|qué hora|que hora|est[ae] (?:noche|tarde|semana|mes|año|fin de semana)',
@@ -25,7 +25,8 @@ const OTHERS = [
   'cette (?:semaine|nuit|année)|(?:semaine|mois|année) (?:prochaine?|derni(?:er|ère))|prochaine?s?|il y a \\d+|dans (?:\\d+|une|deux) (?:minutes?|heures?)|actualités?|dernières (?:nouvelles|infos)|taux de change',
   'oggi|domani|ieri|adesso|stasera|stamattina|che or[ae]|che tempo|meteo|previsioni|notizie|attual\\p{L}*|in questo momento|quest[ao] (?:settimana|mese|anno|sera|notte)|prossim[aoie]|scors[aoie]|\\d+ (?:minuti|ore|giorni|settimane|mesi|anni) fa',
   'hoje|amanhã|ontem|agora|atual|atuais|atualmente|neste momento|que horas|previsão do tempo|notícias|est[ae] (?:semana|mês|ano|noite|tarde)|próxim[oa]s?|(?:semana|mês|ano) passad[oa]|há \\d+ (?:minutos?|horas?|dias?|semanas?|meses|anos?)',
-  'vandaag|gisteren|eergisteren|overmorgen|vanavond|vanmiddag|vanochtend|vannacht|nu|momenteel|huidige?|weer|weerbericht|nieuws|hoe laat|(?:deze|volgende|vorige|komende|afgelopen) (?:week|maand)|\\d+ (?:minuten|uur|dagen|weken|maanden|jaar) geleden',
+  // "weer" is "again" as well, and "nu" is "not" in Romanian.
+  'vandaag|gisteren|eergisteren|overmorgen|vanavond|vanmiddag|vanochtend|vannacht|nu(?! (?:este|sunt|are|am|ai|au|pot|poți|poate|știu|stiu|mai|merge|pornește|porneste|funcționează|functioneaza|vreau|vrea|mă|îmi|imi|îl|vor|era)(?!\\p{L}))|momenteel|huidige?|(?:het|wat voor|welk|mooi|slecht|goed|lekker|warm|koud|nat|zonnig|ander) weer|weer (?:in|wordt|is)|weer(?=\\s*[?.!]|\\s*$)|weerbericht|nieuws|hoe laat|(?:deze|volgende|vorige|komende|afgelopen) (?:week|maand)|\\d+ (?:minuten|uur|dagen|weken|maanden|jaar) geleden',
   'dzisiaj|dziś|dzisiejsz\\p{L}*|jutro|jutrzejsz\\p{L}*|wczoraj\\p{L}*|teraz|obecn\\p{L}*|aktualn\\p{L}*|najnowsz\\p{L}*|pogod\\p{L}*|która godzina|wiadomości|w tym (?:tygodniu|miesiącu|roku)',
   'bugün\\p{L}*|yarın\\p{L}*|dün(?:kü|den)?|şimdi\\p{L}*|şu an\\p{L}*|güncel\\p{L}*|hava (?:durumu|nasıl)|saat kaç|haberler|son dakika|(?:bu|gelecek|geçen) (?:hafta|ay|yıl|gece|akşam|sabah)\\p{L}*',
   'сегодня|сегодняшн\\p{L}*|завтра|завтрашн\\p{L}*|послезавтра|вчера|вчерашн\\p{L}*|позавчера|сейчас|теперь|текущ\\p{L}*|нынешн\\p{L}*|погод\\p{L}*|новост\\p{L}*|который час|сколько времени|курсы? (?:доллара|евро|валют|рубля)',
@@ -38,11 +39,11 @@ const OTHERS = [
 /** Of scripts without spaces between words, or with particles before and endings behind them. */
 const UNSPACED = [
   '今日|明日|昨日|今天|明天|昨天|今晚|今晩|昨晚|昨晩|今夜|昨夜|今朝|今早|现在|現在|只今|ただいま|今の|今何|刚才|刚刚|剛才|剛剛|さっき|先ほど|目前|当前|當前|最近|今週|来週|先週|本周|这周|這周|下周|上周',
-  '(?:这个?|這個?|下个?|下個?|上个?|上個?)(?:星期|月)|今月|来月|先月|本月|今年|明年|去年|来年|前天|后天|後天|明後日|一昨日|おととい|あさって|きょう[のはも]|きのう[のはも]|あした[のはも]|最新',
+  '(?:这个?|這個?|下个?|下個?|上个?|上個?)(?:星期|月)|今月|来月|先月|本月|今年|明年|去年|来年|前天|(?:后天|後天)(?![性的])|明後日|一昨日|おととい|あさって|きょう[のはも]|きのう[のはも]|あした[のはも]|最新',
   '天気|天气|天氣|气温|氣溫|几点|幾點|何時|新闻|新聞|汇率|匯率|股价|股價|ニュース|株価|為替',
-  '오늘|내일|모레|어제|그저께|지금|현재|방금|최근|요즘|날씨|이번 주|다음 주|지난주|이번 달|다음 달|지난달|올해|내년|작년|몇 시|뉴스|환율|주가',
-  'اليوم|الليلة|غدا|غدًا|أمس|البارحة|الآن|حاليا|حاليًا|الحالي|الطقس|كم الساعة|الأخبار|أحدث|هذا (?:الأسبوع|الشهر|العام)|هذه السنة|الأسبوع (?:القادم|المقبل|الماضي)|امروز|فردا|دیروز|اکنون|آب و هوا|ساعت چند',
-  'วันนี้|พรุ่งนี้|เมื่อวาน|ตอนนี้|ขณะนี้|ปัจจุบัน|สภาพอากาศ|กี่โมง|ข่าว|היום|מחר|אתמול|עכשיו|כרגע|מזג האוויר|מה השעה|חדשות',
+  '오늘|내일|모레|어제|그저께|지금|현재|방금|최근|요즘|날씨|이번 주|다음 주|지난주|이번 달|다음 달|지난달|올해|내년|(?<!시)작년|몇 시|뉴스|환율|(?<![우범제소맥광청충파여영양경\\d])주가',
+  'اليوم|الليلة|غدا|غدًا|أمس|البارحة|الآن|حاليا|حاليًا|الحالي|الطقس|كم الساعة|الأخبار|أحدث|هذا (?:الأسبوع|الشهر|العام)|هذه السنة|الأسبوع (?:القادم|المقبل|الماضي)|امروز|(?<!\\p{L})فردا(?!\\p{L})|دیروز|اکنون|آب و هوا|ساعت چند',
+  'วันนี้|พรุ่งนี้|เมื่อวาน|ตอนนี้|ขณะนี้|ปัจจุบัน|สภาพอากาศ|กี่โมง|ข่าว|(?:היום|מחר|אתמול|עכשיו|כרגע)(?!\\p{L})|מזג האוויר|מה השעה|חדשות',
 ];
 
 /** A letter, a vowel sign of one, or a digit: where one stands beside a word it is another word. */

@@ -195,13 +195,15 @@ export class CallQueue {
   }
 
   /** Undefined: all. */
-  #eligible({ devices = [], resumeFrom }: Waiter): readonly Endpoint[] | undefined {
+  #eligible({ devices = [], resumeFrom, avoid }: Waiter): readonly Endpoint[] | undefined {
     const there = this.#endpoints.filter(({ device }) => devices.includes(device));
     const only = there.length > 0 ? there : undefined;
     if (resumeFrom === undefined) return only;
     const holding = (only ?? this.#endpoints).flatMap((endpoint) => {
       const holds = holdsAt(endpoint, resumeFrom);
-      return holds && !(holds === 'preferred' && endpoint.availability === 'away') ? [endpoint] : [];
+      const { availability, url } = endpoint;
+      const isOut = availability === 'away' || (availability === 'avoided' && url === avoid);
+      return holds && !(holds === 'preferred' && isOut) ? [endpoint] : [];
     });
     return holding.length > 0 ? holding : only;
   }

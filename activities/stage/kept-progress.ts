@@ -14,7 +14,8 @@ interface Packed {
 
 /** A checkpoint as heartbeats have it; undefined for one that is too large for them. */
 export function packed(progress: Json): Json | undefined {
-  const text = JSON.stringify(progress);
+  const text: string | undefined = JSON.stringify(progress);
+  if (text === undefined) return null;
   if (text.length < LARGE) return progress;
   const $gzip = gzipSync(text, { level: 1 }).toString('base64');
   return $gzip.length > MOST ? undefined : ({ $gzip } satisfies Packed);

@@ -84,12 +84,13 @@ export class StepStreams {
    * @param quietMs longest wait, in milliseconds
    */
   async wait(waitFor: ChannelWait['waitFor'], quietMs = waitFor.there ? GONE_MS : QUIET_MS): Promise<MoreEntries> {
+    const at = { generation: waitFor.after.generation ?? 0 };
     try {
-      return await this.#more(waitFor, quietMs);
+      return await this.#more(waitFor, quietMs, at);
     } catch (error) {
-      const { channel, after, reader } = waitFor;
+      const { channel, reader } = waitFor;
       const { path, of } = channel;
-      const name = { run: this.#run, path, of, generation: after.generation ?? 0 };
+      const name = { run: this.#run, path, of, generation: at.generation };
       if (isLost(error)) await this.#leave(name, reader);
       throw error;
     }
@@ -103,6 +104,8 @@ export class StepStreams {
   async #more(
     { channel, reader, after, most, needed, there, values }: ChannelWait['waitFor'],
     quietMs: number,
+    /** Where the reader is kept. */
+    at: { generation: number },
   ): Promise<MoreEntries> {
     const { path, of, restarts } = channel;
     const name = { run: this.#run, path, of };
@@ -138,6 +141,7 @@ export class StepStreams {
         if (next.done) ended = true;
         else {
           generation = next.value.generation;
+          at.generation = generation;
           kept ||= await keepChannel(this.#log, { ...name, generation }, signal);
           if (kept) take(next.value);
         }

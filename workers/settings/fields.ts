@@ -38,7 +38,7 @@ export const redisUrl = (about: string) =>
 
 /** What the client takes for a path or another host in place of rejecting it must not pass: logs would show a password. */
 function isRedisUrl(text: string): boolean {
-  if (/^\/(?!\/)/.test(text) || /^[\w.-]+(?::\d+)?$/.test(text)) return true;
+  if (/^\/(?!\/)/.test(text) || /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+(?:\/\d+)?)?$/i.test(text)) return true;
   if (!/^rediss?:\/\//i.test(text) || !URL.canParse(text)) return false;
   const { hostname, username, password, pathname, search, hash } = new URL(text);
   return (

@@ -9,14 +9,17 @@ const ADDRESS = /^(?:tcp|udp|sctp):\/\//;
  * such as `MILLRACE_GATEWAY_SERVICE_HOST`.
  */
 export function withoutServiceLinks(env: Environment): Environment {
-  const services = Object.entries(env).flatMap(([name, value]) =>
-    name.endsWith('_PORT') && ADDRESS.test(value ?? '') ? [name.slice(0, -'PORT'.length)] : [],
-  );
+  const services = Object.entries(env).flatMap(([name, value]) => {
+    if (name.endsWith('_SERVICE_HOST')) return [name.slice(0, -'SERVICE_HOST'.length)];
+    return name.endsWith('_PORT') && ADDRESS.test(value ?? '') ? [name.slice(0, -'PORT'.length)] : [];
+  });
   if (services.length === 0) return env;
   const isLink = (name: string) =>
     services.some(
       (service) =>
         name.startsWith(service) &&
+        // A port that somebody has set stands in the place of the link's.
+        !(name === `${service}PORT` && !ADDRESS.test(env[name] ?? '')) &&
         /^(?:PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?|SERVICE_(?:HOST|PORT)(?:_\w+)?)$/.test(name.slice(service.length)),
     );
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isLink(name)));

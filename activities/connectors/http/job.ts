@@ -94,7 +94,7 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
   const { api, context } = described;
   const last = await ending<Ended | typeof GONE>(
     async () => {
-      const asked = await question(described, job.poll, id);
+      const asked = await question(described, job.poll, id, earlier);
       if (asked === GONE) return { end: GONE };
       const { scope, headers } = asked;
       tellProgress(job.progress, scope, context);
@@ -106,15 +106,20 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
   );
   if (last === GONE) return dropped(described);
   const { scope, headers, done } = last;
-  if (done) return job.result ? await resultOf(described, job.result, id) : scope;
+  if (done) return job.result ? await resultOf(described, job.result, id, earlier) : scope;
   dropped(described);
   if (earlier) return undefined;
   if (job.reason) await question(described, job.reason, id);
   throw failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`);
 }
 
-async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
-  const asked = await question(described, template, id);
+async function resultOf(
+  described: DescribedCall,
+  template: RequestTemplate,
+  id: Json,
+  earlier: boolean,
+): Promise<Scope | undefined> {
+  const asked = await question(described, template, id, earlier);
   if (asked === GONE) return dropped(described);
   const failure = failureWithin(described.api, asked.scope, asked.headers);
   if (failure) {
@@ -127,15 +132,25 @@ async function resultOf(described: DescribedCall, template: RequestTemplate, id:
 /** The server has no such job, for instance since it was started again. */
 const GONE = null;
 
+/** Statuses of a server, or of a proxy before it, that may know the job and cannot say so now. */
+const BUSY: readonly number[] = [408, 425, 429, 502, 503, 504];
+
+/** @param earlier whether the job is one of an earlier attempt, which has been asked for in that attempt */
 async function question(
-  { api, scope, sender, transport, context: { signal } }: DescribedCall,
+  { api, scope, sender, transport, context }: DescribedCall,
   template: RequestTemplate,
   job: Json,
+  earlier = false,
 ): Promise<{ readonly scope: Scope; readonly headers: Headers } | typeof GONE> {
+  const { signal } = context;
   const sent = await requestBy(template, { ...scope, job }, sender);
   const { response, failed } = await settled(transport, sent, signal);
   if (failed?.status === 404 || failed?.status === 410) return GONE;
-  if (failed) throw failureOf(api, failed);
+  if (failed) {
+    // The server does not say in two attempts what became of it: the next one may go elsewhere.
+    if (earlier && !BUSY.includes(failed.status)) context.checkpoint(null);
+    throw failureOf(api, failed);
+  }
   // Rules about answers that look successful are about the job's end, not about a question.
   return { scope: await whole({ ...api, errors: [] }, response, signal), headers: response.headers };
 }

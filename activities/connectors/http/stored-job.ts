@@ -204,7 +204,11 @@ async function cancellable<T>(call: StoredCall, input: S3Address, work: () => Pr
   } catch (error) {
     const { signal } = call.context;
     // The next attempt goes on with the job of a call that is handed over.
-    if (signal.aborted && !(signal.reason instanceof HandedOver)) void withoutInput(call, input);
+    if (signal.aborted && !(signal.reason instanceof HandedOver)) {
+      // Without its input the job comes to nothing.
+      if (call.objects.deleteInputs) call.context.checkpoint(null);
+      void withoutInput(call, input);
+    }
     throw error;
   }
 }

@@ -221,7 +221,7 @@ function worker(settings: Settings, programs: PartPrograms): PartSpec {
     ports: [{ port, setting: 'MILLRACE_WORKER_METRICS_PORT' }],
     address: urlAt(settings.MILLRACE_WORKER_METRICS_HOST, port),
     probe: { kind: 'http', url: `${urlAt(settings.MILLRACE_WORKER_METRICS_HOST, port)}/readyz` },
-    stopGraceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS + 5_000,
+    stopGraceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS + 10_000,
   };
 }
 

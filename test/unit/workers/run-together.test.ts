@@ -98,6 +98,21 @@ test('a worker that stops by itself and does not end ends the process, after the
   expect(settled.mock.calls).toEqual([[expect.objectContaining({ message: expect.stringMatching(/does not end/) })]]);
 });
 
+test('a grace that is longer than a timer is long', async () => {
+  vi.useFakeTimers();
+  const workers = [new FakeWorker(), new FakeWorker()] as const;
+  const settled = vi.fn();
+  void runTogether(workers, 2 ** 31 - 1).then(settled, settled);
+  await turn();
+  workers[0].shutdown();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(workers[1].state).toBe('stopping');
+  expect(settled).not.toHaveBeenCalled();
+  for (const { end } of workers) end();
+  await turn();
+  expect(settled).toHaveBeenCalledOnce();
+});
+
 test('all can be stopped as soon as they have been started', async () => {
   const { workers, running } = started();
   stopAll(workers);

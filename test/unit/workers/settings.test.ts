@@ -26,6 +26,13 @@ describe('services of Kubernetes with the names of settings', () => {
     expect(readSettings({ ...links, ...own })).toEqual(readSettings(own));
   });
 
+  it('are known by their host where somebody has set the port', async () => {
+    const own = { MILLRACE_GATEWAY_PORT: '7400', MILLRACE_CONFIG: 'none' };
+    expect(readSettings({ ...serviceLinks('MILLRACE_GATEWAY'), ...own })).toEqual(readSettings(own));
+    const { findings } = await checkSettings({ ...serviceLinks('MILLRACE_GATEWAY'), ...own });
+    expect(findings.map(({ id }) => id)).toEqual(['settings.valid']);
+  });
+
   it('are nothing to warn of', async () => {
     const { findings } = await checkSettings({ ...links, MILLRACE_CONFIG: 'none', MILLRACE_GATEWAY_POTR: '1' });
     expect(findings.map(({ id, about }) => [id, about])).toEqual([
@@ -45,6 +52,8 @@ describe('the address of a Redis', () => {
     'redis://user:pa@ss:word@redis',
     'redis.internal:6379',
     'redis',
+    '[::1]:6379',
+    'redis:6379/2',
     '/run/redis/redis.sock',
   ])('%s is one', (url) => {
     expect(readSettings({ REDIS_URL: url, REDIS_INDEX_URL: url, REDIS_CACHE_URL: url }).REDIS_URL).toBe(url);

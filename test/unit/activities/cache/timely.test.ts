@@ -87,6 +87,13 @@ describe('a text', () => {
     'ما هي عاصمة فرنسا؟',
     'विकल्प क्या है और कलम कहाँ है?',
     'Thủ đô của Pháp là gì?',
+    'Hoe start ik de router weer op?',
+    'De ce nu pornește?',
+    'Wie sende ich Nachrichten mit Kafka?',
+    'איך ממירים מחרוזת למספר?',
+    '우주가 무엇인가요?',
+    '後天性免疫とは何ですか？',
+    'منفردا',
   ])('asks of no time: %s', (text) => {
     expect(isTimely(text)).toBe(false);
   });

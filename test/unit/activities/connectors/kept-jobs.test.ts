@@ -108,6 +108,16 @@ describe('a job in a checkpoint', () => {
     expect(await left(api, { endpoint: server.url, job: 'j1' })).toEqual([null]);
   });
 
+  it.each<[string, Partial<Answers>, Json[]]>([
+    ['that its server does not know any more', { poll: [500, '{}'] }, [null]],
+    ['whose result its server has lost', { result: [500, '{}'] }, [null]],
+    ['whose server is busy', { poll: [429, '{}'] }, []],
+    ['whose server is behind a proxy that does not reach it', { poll: [502, '{}'] }, []],
+  ])('%s in a second attempt: %j leaves %j', async (_, given, kept) => {
+    answers(given);
+    expect(await left(api, { endpoint: server.url, job: 'j1' })).toEqual(kept);
+  });
+
   it('of a batch is removed as any other', async () => {
     const kept: Json[] = [];
     answers({ poll: [200, '{"state":"failed"}'] });

@@ -241,6 +241,11 @@ describe('what an attempt leaves for the next one', () => {
       expect(longest).toBeLessThan(JSON.stringify(progress).length / 3);
     });
 
+    it('may be none', async () => {
+      const { found } = await through({ sample: 1 }, undefined as unknown as Json);
+      expect(found ?? null).toBeNull();
+    });
+
     it('is the last one that fits into a heartbeat', async () => {
       const first = { sample: 1, noise: 'short' };
       const noise = randomBytes(600_000).toString('base64');
