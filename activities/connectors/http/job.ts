@@ -78,9 +78,15 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
       cancel(described, job.cancel, id);
       dropped(described);
     }
+    // The server does not say in two attempts what became of it: the next one may go elsewhere.
+    if (earlier && !signal.aborted && isUnknown(error)) dropped(described);
     throw error;
   }
 }
+
+/** Codes of a server that answers, is not busy, and does not have what it is asked for. */
+const UNKNOWN: ReadonlySet<string> = new Set(['BACKEND_ERROR', 'BACKEND_REJECTED']);
+const isUnknown = (error: unknown): boolean => error instanceof MillraceError && UNKNOWN.has(error.code);
 
 /** The last answer about a job. */
 interface Ended {
@@ -94,7 +100,7 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
   const { api, context } = described;
   const last = await ending<Ended | typeof GONE>(
     async () => {
-      const asked = await question(described, job.poll, id, earlier);
+      const asked = await question(described, job.poll, id);
       if (asked === GONE) return { end: GONE };
       const { scope, headers } = asked;
       tellProgress(job.progress, scope, context);
@@ -106,20 +112,15 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
   );
   if (last === GONE) return dropped(described);
   const { scope, headers, done } = last;
-  if (done) return job.result ? await resultOf(described, job.result, id, earlier) : scope;
+  if (done) return job.result ? await resultOf(described, job.result, id) : scope;
   dropped(described);
   if (earlier) return undefined;
   if (job.reason) await question(described, job.reason, id);
   throw failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`);
 }
 
-async function resultOf(
-  described: DescribedCall,
-  template: RequestTemplate,
-  id: Json,
-  earlier: boolean,
-): Promise<Scope | undefined> {
-  const asked = await question(described, template, id, earlier);
+async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
+  const asked = await question(described, template, id);
   if (asked === GONE) return dropped(described);
   const failure = failureWithin(described.api, asked.scope, asked.headers);
   if (failure) {
@@ -132,25 +133,15 @@ async function resultOf(
 /** The server has no such job, for instance since it was started again. */
 const GONE = null;
 
-/** Statuses of a server, or of a proxy before it, that may know the job and cannot say so now. */
-const BUSY: readonly number[] = [408, 425, 429, 502, 503, 504];
-
-/** @param earlier whether the job is one of an earlier attempt, which has been asked for in that attempt */
 async function question(
-  { api, scope, sender, transport, context }: DescribedCall,
+  { api, scope, sender, transport, context: { signal } }: DescribedCall,
   template: RequestTemplate,
   job: Json,
-  earlier = false,
 ): Promise<{ readonly scope: Scope; readonly headers: Headers } | typeof GONE> {
-  const { signal } = context;
   const sent = await requestBy(template, { ...scope, job }, sender);
   const { response, failed } = await settled(transport, sent, signal);
   if (failed?.status === 404 || failed?.status === 410) return GONE;
-  if (failed) {
-    // The server does not say in two attempts what became of it: the next one may go elsewhere.
-    if (earlier && !BUSY.includes(failed.status)) context.checkpoint(null);
-    throw failureOf(api, failed);
-  }
+  if (failed) throw failureOf(api, failed);
   // Rules about answers that look successful are about the job's end, not about a question.
   return { scope: await whole({ ...api, errors: [] }, response, signal), headers: response.headers };
 }
