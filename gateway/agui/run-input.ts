@@ -146,8 +146,7 @@ function fileOf(
   param: string,
 ): SentPart {
   const address = data ? `data:${mimeType};base64,${data}` : url;
-  if (!address)
-    throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
+  if (!address) throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
   const type = kindOf(mimeType.toLowerCase());
   return { type, url: address, ...(type === 'file' && filename && { name: filename }) };
 }
