@@ -145,9 +145,10 @@ function fileOf(
   { mimeType, data, url, filename }: Extract<z.output<typeof part>, { type: 'binary' }>,
   param: string,
 ): SentPart {
-  const address = data ? `data:${mimeType};base64,${data}` : url;
+  const mime = mimeType.toLowerCase();
+  const address = data ? `data:${mime};base64,${data}` : url;
   if (!address) throw invalidParam(param, 'a binary part needs data or a url: files are not kept under ids here');
-  const type = kindOf(mimeType.toLowerCase());
+  const type = kindOf(mime);
   return { type, url: address, ...(type === 'file' && filename && { name: filename }) };
 }
 
