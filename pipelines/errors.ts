@@ -312,5 +312,9 @@ export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
 export const isAway = ({ code, details }: { readonly code: string; readonly details: object }): boolean =>
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 
+/** Whether a stream was lost: whoever reads it takes the list, or begins again. */
+export const isStreamLost = (error: unknown): error is MillraceError =>
+  error instanceof MillraceError && error.code === 'STREAM_LOST';
+
 /** A displayable message for any thrown value. */
 export const messageOf = (error: unknown): string => wellFormed(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,5 @@
 import { type Artifact, isArtifact } from '../pipelines/artifact.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { isStreamLost } from '../pipelines/errors.js';
 import { isJsonObject } from '../pipelines/json.js';
 import { type Plan, speakerOf } from '../pipelines/plan/index.js';
 import { linkedAbort } from '../runtime/limited.js';
@@ -58,7 +58,7 @@ export async function* heardPieces(
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    if (ended.aborted || (error instanceof MillraceError && error.code === 'STREAM_LOST')) return false;
+    if (ended.aborted || isStreamLost(error)) return false;
     throw error;
   } finally {
     ended.removeEventListener('abort', stop);

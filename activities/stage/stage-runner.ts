@@ -1,4 +1,4 @@
-import { isAway, MillraceError } from '../../pipelines/errors.js';
+import { isAway, isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/index.js';
@@ -145,7 +145,7 @@ export class StageRunner {
     try {
       return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serve, onChunk);
     } catch (error) {
-      if (isLost(error)) return undefined;
+      if (isStreamLost(error)) return undefined;
       throw error;
     }
   }
@@ -169,7 +169,7 @@ export class StageRunner {
         return { ...(await serveStage(parts, input, call, own)), cache: call.cache ? 'bypass' : 'off' };
       });
     } catch (error) {
-      if (opened || call.reads || !isLost(error)) throw error;
+      if (opened || call.reads || !isStreamLost(error)) throw error;
       // The state store is away: the entries are read when all are there, as a stream if the store is back by then.
       const served = await alone(attempt);
       return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(orCollected(served));
@@ -221,7 +221,7 @@ export class StageRunner {
         return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };
       });
     } catch (error) {
-      if (opened || !isLost(error)) throw error;
+      if (opened || !isStreamLost(error)) throw error;
       // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
       const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
       const silent = { ...about, onDelta: () => undefined };
@@ -254,8 +254,6 @@ class Beginning {
   }
 }
 
-const isLost = (error: unknown): boolean => error instanceof MillraceError && error.code === 'STREAM_LOST';
-
 /**
  * What was made while the store was away is not streamed if it still is. Anything else fails: if the answer is not what readers
  * have the beginning of, they would be given another one than the stage.
@@ -263,7 +261,7 @@ const isLost = (error: unknown): boolean => error instanceof MillraceError && er
 const orCollected =
   <T>(served: T) =>
   (error: unknown): T => {
-    if (isLost(error)) return served;
+    if (isStreamLost(error)) return served;
     throw error;
   };
 

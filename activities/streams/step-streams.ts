@@ -1,4 +1,4 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import { isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type {
@@ -70,7 +70,7 @@ export class StepStreams {
         if (listed !== undefined) yield { value: listed, digest: entryDigest(listed) };
       }
     } catch (error) {
-      if (isLost(error)) await this.#leave({ ...name, generation: read }, reader);
+      if (isStreamLost(error)) await this.#leave({ ...name, generation: read }, reader);
       throw error;
     } finally {
       await entries.return(undefined as never);
@@ -91,7 +91,7 @@ export class StepStreams {
       const { channel, reader } = waitFor;
       const { path, of } = channel;
       const name = { run: this.#run, path, of, generation: at.generation };
-      if (isLost(error)) await this.#leave(name, reader);
+      if (isStreamLost(error)) await this.#leave(name, reader);
       throw error;
     }
   }
@@ -259,8 +259,6 @@ class StepWriter {
     this.#writer.close();
   }
 }
-
-const isLost = (error: unknown): boolean => error instanceof MillraceError && error.code === 'STREAM_LOST';
 
 /** An entry as the collected list has it; undefined for a sentence without words, which it lacks. */
 function listedValue(of: string, value: Json): Json | undefined {

@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { valuesOfEntries } from '../../activities/stage/held-entries.js';
-import { MillraceError } from '../../pipelines/errors.js';
+import { isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
@@ -100,7 +100,7 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       // The result of an abandoned segment is ignored.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       // The items of its `each` begin again with their values.
-      if (error instanceof MillraceError && error.code === 'STREAM_LOST')
+      if (isStreamLost(error))
         return { ...NOTHING, failure: { code: error.code, message: error.message, details: {} } };
       // Its workflow task timed out while this process was stalled; Temporal ignores the result.
       if (error instanceof SupersededError) return { ...NOTHING, away: 'worker' };
