@@ -28,7 +28,7 @@ export function holdSignals(
   let interruptedAt: number | undefined;
   const onTerminate = () => received.abort();
   const onInterrupt = () => {
-    const now = Date.now();
+    const now = performance.now();
     interruptedAt ??= now;
     received.abort();
     if (now - interruptedAt > SAME_MS) exit(INTERRUPTED);
