@@ -15,9 +15,9 @@ const MARGIN_MS = 5_000;
 const LOOK_MS = 1_000;
 
 /**
- * Runs workers until one of them ends, then stops the others and waits for their stages, for `graceMs` and a margin at most. So ends also a
- * worker that stops by itself and waits without end, as the SDK's does for a task whose completion its core has refused. Throws the first error, and only then: the connection can be closed when all have ended, and the error of closing it earlier
- * would take the place of the first one.
+ * Runs workers until one of them ends, then stops the others and waits for their stages, for `graceMs` and a margin at most. This also ends
+ * a worker that stops by itself and waits for ever, as the SDK's does for a task whose completion its core has refused. Throws the first
+ * error, and only then: the connection can be closed when all have ended, and the error of closing it earlier would replace the first one.
  */
 export async function runTogether(workers: readonly Running[], graceMs: number): Promise<void> {
   const longestMs = Math.min(graceMs + MARGIN_MS, LONGEST_TIMER_MS);

@@ -36,7 +36,10 @@ const OTHERS = [
   'आज|आजकल|कल|परसों|अभी|फिलहाल|वर्तमान|मौजूदा|मौसम|समाचार|ताज़ा|ताजा|कितने बजे|क्या समय|समय क्या|(?:इस|अगले|पिछले) (?:हफ़्ते|हफ्ते|सप्ताह|महीने|साल)',
 ];
 
-/** Of scripts without spaces between words, or with particles before and endings behind them. */
+/**
+ * Of scripts without spaces between words, or with particles before and endings behind them. Looks around exclude longer words that
+ * contain one of these, such as 시작년도 ("first year") and 우주가 ("the universe").
+ */
 const UNSPACED = [
   '今日|明日|昨日|今天|明天|昨天|今晚|今晩|昨晚|昨晩|今夜|昨夜|今朝|今早|现在|現在|只今|ただいま|今の|今何|刚才|刚刚|剛才|剛剛|さっき|先ほど|目前|当前|當前|最近|今週|来週|先週|本周|这周|這周|下周|上周',
   '(?:这个?|這個?|下个?|下個?|上个?|上個?)(?:星期|月)|今月|来月|先月|本月|今年|明年|去年|来年|前天|(?:后天|後天)(?![性的])|明後日|一昨日|おととい|あさって|きょう[のはも]|きのう[のはも]|あした[のはも]|最新',

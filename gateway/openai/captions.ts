@@ -21,7 +21,7 @@ export function segmentsIn(field: Json | undefined): TranscriptSegment[] {
 
 /**
  * What Whisper tells of a segment beside its text and times. Clients with types refuse a segment without it; of a pipeline that does not know
- * it, these values say that the segment is to be relied on.
+ * it, these values mark no segment as doubtful; they are no measurement.
  */
 const UNKNOWN = { seek: 0, tokens: [], temperature: 0, avg_logprob: 0, compression_ratio: 1, no_speech_prob: 0 };
 
