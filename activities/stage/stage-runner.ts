@@ -4,6 +4,7 @@ import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/
 import { traitsOf } from '../../pipelines/stages/index.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
+import { HandedOver } from '../connectors/handed-over.js';
 import {
   produceEntries,
   produceText,
@@ -81,6 +82,10 @@ export class StageRunner {
     } catch (error) {
       if (beginning.refused) {
         logger.info(report.fields, 'stage attempt ends without a call: another worker may have begun it');
+        throw error;
+      }
+      if (attempt.signal.reason instanceof HandedOver) {
+        logger.info(report.fields, 'stage attempt is handed over: the next one goes on with it');
         throw error;
       }
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {

@@ -108,7 +108,9 @@ export async function speakStream<T extends Served>(
     }
   }
   const keep = (generation: number) => keepChannel(parts.channels, { run, path, of, generation }, signal);
-  const one = (text: string) => spoken(serve, { [field]: text }, call, attempt, parts.clock ?? REAL_CLOCK);
+  const begun = new BegunSentence(attempt);
+  const one = (text: string) =>
+    begun.goOn((own) => spoken(serve, { [field]: text }, call, own, parts.clock ?? REAL_CLOCK));
   return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined }, one, onChunk);
 }
 
@@ -133,7 +135,8 @@ export async function speakWhole<T extends Served>(
     for (const [i, piece] of left.entries()) yield { text: piece, next: { number: first + i + 1, hash: '' } };
   }
   const found = new Map<string, T>();
-  const one = async (text: string) => found.get(text) ?? (await serve({ [field]: text }, attempt));
+  const begun = new BegunSentence(attempt);
+  const one = async (text: string) => found.get(text) ?? (await begun.goOn((own) => serve({ [field]: text }, own())));
   // If only cached answers are allowed, nothing is heard unless all are there.
   if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
   return await speak(parts, { call, attempt }, { sentences }, one, onChunk);
@@ -242,16 +245,39 @@ function usageOf(chunks: readonly SpokenChunk[]): Record<string, number> | undef
   return Object.keys(sums).length > 0 ? sums : undefined;
 }
 
+/** Gives each try of a sentence the checkpoint of the one before, the first of all that of an earlier attempt. */
+class BegunSentence {
+  readonly #attempt: Attempt;
+  #checkpoint: Json;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+    this.#checkpoint = attempt.resumeFrom;
+  }
+
+  /** Speaks a sentence, to whose checkpoint no other sentence goes on. */
+  async goOn<T>(speaking: (own: () => Attempt) => Promise<T>): Promise<T> {
+    const checkpoint = (progress: Json) => {
+      this.#checkpoint = progress;
+      this.#attempt.checkpoint(progress);
+    };
+    const spoken = await speaking(() => ({ ...this.#attempt, resumeFrom: this.#checkpoint, checkpoint }));
+    this.#checkpoint = null;
+    return spoken;
+  }
+}
+
 /** One sentence, with the attempts and within the limits of the policy. The failure of the last one is the stage's. */
 async function spoken<T>(
   serve: (input: JsonObject, attempt: Attempt) => Promise<T>,
   input: JsonObject,
   call: StageCall,
-  attempt: Attempt,
+  attemptNow: () => Attempt,
   clock: Clock,
 ): Promise<T> {
   let tried = UNTRIED;
   for (let calls = 0; ; ) {
+    const attempt = attemptNow();
     const { own, release } = linkedAbort(attempt.signal);
     const { entryMs } = call;
     const late = new MillraceError('STAGE_TIMEOUT', `a sentence took longer than ${entryMs} ms`);

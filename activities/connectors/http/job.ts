@@ -19,8 +19,9 @@ const CANCEL_MS = 5_000;
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
- * server goes on with the job that it has. One that is gone or has failed is not kept, so that the next attempt may go to another
- * server. A cancelled call cancels its job, one that is handed over to the next attempt does not.
+ * server goes on with the job that it has. One that is gone, has failed, or is at a server that says nothing of it in a whole attempt, is
+ * not kept, so that the next attempt may go to another server. A cancelled call cancels its job, one that is handed over to the next
+ * attempt does not.
  */
 export async function readJob(described: DescribedCall, submit: RequestTemplate, job: Job): Promise<Scope> {
   const kept = keptOf(described);
@@ -70,13 +71,15 @@ function dropped({ context }: DescribedCall): undefined {
  */
 async function ended(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
   const { signal } = described.context;
+  const questions: Questions = { asked: false, answered: false };
   try {
-    return await polled(described, job, id, earlier);
+    return await polled({ ...described, questions }, job, id, earlier);
   } catch (error) {
     // The next attempt goes on with the job of a call that is handed over.
-    if (signal.aborted && job.cancel && !(signal.reason instanceof HandedOver)) {
-      cancel(described, job.cancel, id);
-      dropped(described);
+    if (signal.aborted && !(signal.reason instanceof HandedOver)) {
+      const hangs = earlier && questions.asked && !questions.answered;
+      if (job.cancel) cancel(described, job.cancel, id);
+      if (job.cancel || hangs) dropped(described);
     }
     // The server does not say in two attempts what became of it: the next one may go elsewhere.
     if (earlier && !signal.aborted && isUnknown(error)) dropped(described);
@@ -88,6 +91,13 @@ async function ended(described: DescribedCall, job: Job, id: Json, earlier: bool
 const UNKNOWN: ReadonlySet<string> = new Set(['BACKEND_ERROR', 'BACKEND_REJECTED']);
 const isUnknown = (error: unknown): boolean => error instanceof MillraceError && UNKNOWN.has(error.code);
 
+/** What a server has said of a job in this attempt. One that hangs is asked and answers nothing. */
+interface Questions {
+  asked: boolean;
+  answered: boolean;
+}
+type Asking = DescribedCall & { readonly questions: Questions };
+
 /** The last answer about a job. */
 interface Ended {
   readonly scope: Scope;
@@ -96,7 +106,7 @@ interface Ended {
   readonly done: boolean;
 }
 
-async function polled(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
+async function polled(described: Asking, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
   const { api, context } = described;
   const last = await ending<Ended | typeof GONE>(
     async () => {
@@ -119,7 +129,7 @@ async function polled(described: DescribedCall, job: Job, id: Json, earlier: boo
   throw failureWithin(api, scope, headers) ?? new MillraceError('BACKEND_ERROR', `the job failed: ${stateOf(scope)}`);
 }
 
-async function resultOf(described: DescribedCall, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
+async function resultOf(described: Asking, template: RequestTemplate, id: Json): Promise<Scope | undefined> {
   const asked = await question(described, template, id);
   if (asked === GONE) return dropped(described);
   const failure = failureWithin(described.api, asked.scope, asked.headers);
@@ -134,12 +144,14 @@ async function resultOf(described: DescribedCall, template: RequestTemplate, id:
 const GONE = null;
 
 async function question(
-  { api, scope, sender, transport, context: { signal } }: DescribedCall,
+  { api, scope, sender, transport, context: { signal }, questions }: Asking,
   template: RequestTemplate,
   job: Json,
 ): Promise<{ readonly scope: Scope; readonly headers: Headers } | typeof GONE> {
   const sent = await requestBy(template, { ...scope, job }, sender);
+  questions.asked = true;
   const { response, failed } = await settled(transport, sent, signal);
+  questions.answered = true;
   if (failed?.status === 404 || failed?.status === 410) return GONE;
   if (failed) throw failureOf(api, failed);
   // Rules about answers that look successful are about the job's end, not about a question.

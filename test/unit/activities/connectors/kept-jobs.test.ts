@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json } from '../../../../pipelines/json.js';
 import { describedHttp, json } from './described-http.js';
 
@@ -116,6 +117,23 @@ describe('a job in a checkpoint', () => {
   ])('%s in a second attempt: %j leaves %j', async (_, given, kept) => {
     answers(given);
     expect(await left(api, { endpoint: server.url, job: 'j1' })).toEqual(kept);
+  });
+
+  it('at a server that hangs is removed by the attempt that goes on with it in vain, also where it cannot be cancelled', async () => {
+    const timedOut = async (answered: number, resumeFrom?: Json) => {
+      const late = new AbortController();
+      let questions = 0;
+      server.answer = (response, { method }) => {
+        if (method === 'POST') response.writeHead(202, json).end('{"id":"j1"}');
+        else if (questions++ < answered) response.writeHead(200, json).end('{"state":"working"}');
+        else late.abort(new MillraceError('STAGE_TIMEOUT', 'the attempt took too long'));
+      };
+      return await left(api, resumeFrom, late.signal);
+    };
+    const job = { endpoint: server.url, job: 'j1' };
+    expect(await timedOut(0), 'the server may be back').toEqual([begun()]);
+    expect(await timedOut(1, job), 'it works').toEqual([]);
+    expect(await timedOut(0, job)).toEqual([null]);
   });
 
   it('of a batch is removed as any other', async () => {

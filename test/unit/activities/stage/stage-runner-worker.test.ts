@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
 import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { isAway, MillraceError } from '../../../../pipelines/errors.js';
@@ -52,6 +53,20 @@ describe('a stage of the worker', () => {
   });
 });
 
+/** What followers and the record of a run are told of failed attempts. */
+function listening() {
+  const told: string[] = [];
+  const kept: unknown[] = [];
+  const events = {
+    attempt: () => ({ failed: async (code: string) => void told.push(code) }),
+  } as unknown as StageRunnerParts['events'];
+  const records = {
+    before: async () => undefined,
+    keep: async (ended: unknown) => void kept.push(ended),
+  } as unknown as NonNullable<StageRunnerParts['records']>;
+  return { told, kept, events, records };
+}
+
 describe('a code stage', () => {
   const call: StageCall = { ...stage, kind: 'code', model: 'shout' };
   const run = (shout: (input: unknown) => unknown) =>
@@ -91,15 +106,7 @@ describe('a code stage', () => {
   });
 
   it('tells nothing of an attempt that another worker has begun meanwhile, and how any other one has ended', async () => {
-    const told: string[] = [];
-    const kept: unknown[] = [];
-    const events = {
-      attempt: () => ({ failed: async (code: string) => void told.push(code) }),
-    } as unknown as StageRunnerParts['events'];
-    const records = {
-      before: async () => undefined,
-      keep: async (ended: unknown) => void kept.push(ended),
-    } as unknown as NonNullable<StageRunnerParts['records']>;
+    const { told, kept, events, records } = listening();
     const shout = { input: z.looseObject({}), output: z.looseObject({}), run: () => ({}) };
     const { runner, metrics } = runnerOf(reply, { code: new Map([['shout', shout]]), events, records });
     const ends = async (own: AbortController, mayBegin: () => Promise<void>) =>
@@ -119,6 +126,24 @@ describe('a code stage', () => {
       return Promise.reject(new Error('the attempt is over'));
     });
     expect(told).toEqual(['STAGE_TIMEOUT']);
+  });
+
+  it('tells nothing of an attempt that its worker hands over: the next one goes on with it', async () => {
+    const { told, kept, events, records } = listening();
+    const anything = z.looseObject({});
+    const endless = { input: anything, output: anything, run: () => new Promise<JsonObject>(() => undefined) };
+    const { runner, metrics } = runnerOf(reply, { code: new Map([['shout', endless]]), events, records });
+    const ends = async (reason: Error) => {
+      const own = new AbortController();
+      const ended = expect(runner.run({}, call, attempt({ signal: own.signal }))).rejects.toBe(reason);
+      await vi.advanceTimersByTimeAsync(0);
+      own.abort(reason);
+      await ended;
+    };
+    await ends(new HandedOver());
+    expect([told, kept, (await metrics.stageSeconds.get()).values]).toEqual([[], [], []]);
+    await ends(new Error('the run was cancelled'));
+    expect(told).toEqual(['RUN_CANCELLED']);
   });
 
   it('runs the body of its version, and no other', async () => {

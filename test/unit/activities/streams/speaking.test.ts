@@ -4,7 +4,7 @@ import { produceText } from '../../../../activities/streams/produce.js';
 import { speakStream, speakWhole } from '../../../../activities/streams/speak.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
-import type { JsonObject } from '../../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { ChannelWriter, MemoryChannelLog } from '../../../../stores/channels/index.js';
 import { ANSWER, emit, PIECES, producer, retry, run, signal, speaker, whole } from './stream-run.js';
@@ -72,6 +72,18 @@ describe('a speaking stage', () => {
     expect(calls).toBe(retry.attempts);
   });
 
+  it('goes on with what an earlier try of a sentence has begun, and with nothing of another sentence', async () => {
+    const { produce, speak } = run();
+    await produce(whole());
+    const from: Json[] = [];
+    await speak(async (text, { resumeFrom, checkpoint }) => {
+      from.push(resumeFrom);
+      if (resumeFrom === null) checkpoint({ job: text });
+      if (from.length === 2) throw new MillraceError('BACKEND_UNAVAILABLE', 'down');
+    });
+    expect(from).toEqual([null, null, { job: PIECES[1]?.trim() }, null]);
+  });
+
   it('gives up a store that cannot be reached, so that the collected text is spoken', async () => {
     const away = new MemoryChannelLog();
     away.open = async () => {
@@ -104,6 +116,16 @@ describe('a whole text that is heard while it is spoken', () => {
     endpoint: 'e',
     device: 'd',
     usage: { audioSeconds: 2 },
+  });
+
+  it('gives what an earlier attempt has begun to the sentence with which it goes on, and to no other', async () => {
+    const attempt = { ...attemptOf('r0', signal()), resumeFrom: { job: 'one' } };
+    const from: Json[] = [];
+    await speakWhole(parts(new MemoryChannelLog()), { call, attempt, field: 'text', text: ANSWER }, async (input, own) => {
+      from.push(own.resumeFrom);
+      return reply(input.text);
+    });
+    expect(from).toEqual([{ job: 'one' }, null, null]);
   });
 
   it('is spoken sentence by sentence; another attempt goes on with the next one', async () => {

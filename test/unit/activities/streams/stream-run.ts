@@ -51,7 +51,7 @@ export function run() {
       own: AbortSignal = signal(),
     ) => produceText({ channels }, { run: id, call, signal: own, onDelta: (text) => deltas.push(text) }, serve),
     speak(
-      serve: (text: string) => Promise<void>,
+      serve: (text: string, attempt: Attempt) => Promise<void>,
       own: AbortSignal = signal(),
       onChunk?: (chunk: SpokenChunk, number: number) => void,
     ) {
@@ -66,8 +66,8 @@ export function run() {
       return speakStream(
         { channels, join: async (_, pieces) => ({ ...pieces[0], uri: pieces.map(({ uri }) => uri).join('+') }) },
         { call: speaker, attempt, field: 'text' },
-        async ({ text }) => {
-          await serve(String(text));
+        async ({ text }, own) => {
+          await serve(String(text), own);
           return { output: { audio: { uri: `<${String(text)}>` } }, endpoint: 'e', device: 'd', cache: 'off' as const };
         },
         onChunk,
