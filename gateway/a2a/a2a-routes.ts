@@ -8,6 +8,7 @@ import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { asMillraceError, headersOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
+import { expectExactIn } from '../input/exact-numbers.js';
 import { expectModest } from '../input/input-size.js';
 import { type Agent, Agents } from './agents.js';
 import type { Ask } from './ask.js';
@@ -37,7 +38,7 @@ const FORMER = '/.well-known/agent.json';
 export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const agents = new Agents(deps);
   const contexts = new Contexts(deps);
-  takeJson(app);
+  takeJson(app, { exact: 'noted' });
 
   const sendCard = (request: FastifyRequest, reply: FastifyReply, agent: Agent) => {
     reply.header('cache-control', CARD_CACHE).header('vary', VERSION_NAME);
@@ -76,6 +77,7 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       expectModest(body, 'body');
       id = idOf(body);
       const { method, params } = messageIn(body);
+      expectExactIn(body, ['params'], 'message', 'parts');
       const wire = wireOf(request, method);
       const { known, run } = methodOf(method, wire);
       const { response } = request;

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { refuseEncoded } from '../input/content-encoding.js';
-import { expectExact } from '../input/exact-numbers.js';
+import { expectExact, noteInexact } from '../input/exact-numbers.js';
 import { readBody } from '../input/held-bodies.js';
 import { expectModestJson } from '../input/json-size.js';
 import { emptyBody } from '../input/upload.js';
@@ -12,9 +12,9 @@ import { utf8Text } from '../input/utf8-text.js';
 /**
  * Makes the routes of this scope accept only JSON, of as many values as an input may have: they are counted before they are made.
  * @param mayBeEmpty a request without a body has the value `{}`
- * @param exact integers that a number does not hold are refused
+ * @param exact integers that a number does not hold are refused, or noted for the door's own refusal
  */
-export function takeJson(app: FastifyInstance, { mayBeEmpty = false, exact = false } = {}): void {
+export function takeJson(app: FastifyInstance, { mayBeEmpty = false, exact = false }: Partial<Taking> = {}): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) => {
     refuseEncoded(request.headers);
@@ -22,11 +22,19 @@ export function takeJson(app: FastifyInstance, { mayBeEmpty = false, exact = fal
   });
 }
 
-function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: { readonly mayBeEmpty: boolean; readonly exact: boolean }): Json {
+interface Taking {
+  readonly mayBeEmpty: boolean;
+  readonly exact: boolean | 'noted';
+}
+
+function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: Taking): Json {
   if (bytes.length > 0) {
     expectModestJson(bytes, 'body', { names: true });
     const text = utf8Text(bytes, 'body', 'INVALID_JSON');
-    return exact ? parseExactJson(text, 'body') : parseJson(text, 'body');
+    if (exact === true) return parseExactJson(text, 'body');
+    const value = parseJson(text, 'body');
+    if (exact === 'noted') noteInexact(value, withoutMark(text));
+    return value;
   }
   if (mayBeEmpty) return {};
   throw emptyBody();

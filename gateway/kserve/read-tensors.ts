@@ -11,6 +11,7 @@ import {
   sizeOf,
   type Tensor,
 } from '../../protocols/open-inference/index.js';
+import { expectExact } from '../input/exact-numbers.js';
 import { MOST_VALUES } from '../input/input-size.js';
 import type { MediaIntake } from '../input/media-intake.js';
 import type { TensorField } from './fields.js';
@@ -119,12 +120,15 @@ function shapeFor({ shape: wanted, optional, list }: TensorField, { shape }: Ten
 
 const elements = (tensor: Tensor): readonly (string | number | boolean)[] => fromWire(tensor, faultyInput).data;
 
-function parsed({ name }: TensorField, text: string, index: number): Json {
+function parsed({ name, list }: TensorField, text: string, index: number): Json {
+  let value: Json;
   try {
-    return JSON.parse(text) as Json;
+    value = JSON.parse(text) as Json;
   } catch (error) {
     throw badInput(name, `element ${index} is not JSON: ${messageOf(error)}`);
   }
+  expectExact(value, text, list ? `${name}.${index}` : name);
+  return value;
 }
 
 async function media(field: TensorField, kind: MediaKind, tensor: Tensor, intake: MediaIntake): Promise<Json[]> {

@@ -42,7 +42,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   const modern = createMcpHandler(({ authInfo }) => serverFor(authInfo?.extra?.serving as Serving, 'modern'), {
     legacy: 'reject',
   });
-  takeJson(app);
+  takeJson(app, { exact: 'noted' });
 
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: MCP } } as const;
   app.post(MCP_PATH, options, async (request, reply) => {

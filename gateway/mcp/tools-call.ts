@@ -5,6 +5,7 @@ import { mayUse, ownerOf } from '../../runs/caller.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { expectExactIn } from '../input/exact-numbers.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import { resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
 import { type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
@@ -65,6 +66,7 @@ export async function toolsCall(
     args: args as JsonObject,
   };
   try {
+    expectExactCall(request.body as Json, context.mcpReq.id);
     if (era === 'legacy') return wanted ? await oldTaskOf(serving, call) : await attended(serving, call, sending);
     return await modernCall(serving, call);
   } catch (thrown) {
@@ -78,6 +80,14 @@ export async function toolsCall(
       requestId: request.id,
     });
   }
+}
+
+/** Throws `INVALID_INPUT` for an integer that a number does not hold: the run would get another one. */
+function expectExactCall(body: Json, id: string | number): void {
+  const isCall = (message: Json) => isJsonObject(message) && message.id === id;
+  const batched = Array.isArray(body) ? [String((body as readonly Json[]).findIndex(isCall))] : [];
+  expectExactIn(body, [...batched, 'params', 'arguments']);
+  expectExactIn(body, [...batched, 'params'], 'inputResponses');
 }
 
 interface Call extends ToolCall {

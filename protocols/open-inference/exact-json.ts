@@ -73,9 +73,21 @@ interface Key {
  * @param value the text as `JSON.parse` read it
  */
 export function lostInteger(value: unknown, text: string): readonly string[] | undefined {
-  if (!LONG.test(text)) return undefined;
+  const exact = longIntegersOf(text);
+  return exact === undefined ? undefined : lostBetween(value, exact);
+}
+
+/** A JSON text as `parseExactly` reads it; undefined if it has no long integer. */
+export function longIntegersOf(text: string): unknown {
   // A long integer is exact within a list, not alone.
-  const exact = (parseExactly(`[${text}]`) as readonly unknown[])[0];
+  return LONG.test(text) ? (parseExactly(`[${text}]`) as readonly unknown[])[0] : undefined;
+}
+
+/**
+ * As `lostInteger`, of a text that has been read twice.
+ * @param exact the text as `longIntegersOf` read it
+ */
+export function lostBetween(value: unknown, exact: unknown): readonly string[] | undefined {
   const open: { readonly value: unknown; readonly exact: unknown; readonly at: Key | undefined }[] = [
     { value, exact, at: undefined },
   ];

@@ -5,7 +5,7 @@
 export { type AnyTensor, badInput, fromWire, invalidInput, isDtype, toWire } from './any-tensor.js';
 export { tensorsOf, withBytes } from './contents.js';
 export { CODECS, type Element, type Fixed } from './elements.js';
-export { lostInteger, parseExactly } from './exact-json.js';
+export { longIntegersOf, lostBetween, lostInteger, parseExactly } from './exact-json.js';
 export type {
   InferRequest,
   Int64,

@@ -82,12 +82,16 @@ export function checkToolCalls(
   return calls.map(({ id, name, arguments: text }) => {
     const read = readArguments(text, finish);
     const call = checked(id, name, read, offered, finish);
-    const lost = call.wrong === undefined && read && text.trim() !== '' ? lostInteger(read, text) : undefined;
-    return lost ? { ...call, wrong: `the arguments do not fit: ${lost.join('.')} ${TOO_LONG}` } : call;
+    const lost = call.wrong === undefined && read ? lostIn(read, text) : undefined;
+    return lost ? { ...call, wrong: `the arguments do not fit: ${lost}` } : call;
   });
 }
 
-const TOO_LONG = 'is an integer of more digits than a number holds (above 2^53); write it as a text';
+/** The first integer of a call's arguments that a number does not hold, and what to write instead. */
+function lostIn(read: JsonObject, text: string): string | undefined {
+  const lost = text.trim() === '' ? undefined : lostInteger(read, text);
+  return lost && `${lost.join('.')} is an integer of more digits than a number holds (above 2^53); write it as a text`;
+}
 
 /** The same for calls found in the reply's text. */
 export const checkReadCalls = (calls: readonly ReadToolCall[], offered: OfferedTools): ReadToolCall[] =>
@@ -116,9 +120,9 @@ const whyUnread = (finish: string | undefined): string =>
   finish === 'length' ? 'were cut off at the reply’s token limit' : 'are not a JSON object';
 
 /**
- * The calls with their arguments parsed. Throws `INVALID_OUTPUT` for a tool that is not offered, and for arguments that
- * are no JSON object; `LENGTH` for truncated ones. Arguments are not checked against the tool's schema: the called tool
- * does that.
+ * The calls with their arguments parsed. Throws `INVALID_OUTPUT` for a tool that is not offered, and for arguments that are no
+ * JSON object or have an integer that a number does not hold; `LENGTH` for truncated ones. Arguments are not checked against the
+ * tool's schema: the called tool does that.
  */
 export function readToolCalls(
   calls: readonly ToolCall[],
@@ -134,6 +138,8 @@ export function readToolCalls(
       const code = finish === 'length' ? 'LENGTH' : 'INVALID_OUTPUT';
       throw new MillraceError(code, `the arguments of the tool call "${name}" ${whyUnread(finish)}`);
     }
+    const lost = lostIn(read, text);
+    if (lost) throw new MillraceError('INVALID_OUTPUT', `the arguments of the tool call "${name}" do not fit: ${lost}`);
     return { id: id || newId(), name, arguments: read };
   });
 }

@@ -63,6 +63,12 @@ describe('arguments', () => {
   it.each(['{"city": "Par', '[1]', '"Paris"', 'null', 'city=Paris'])('%s are INVALID_OUTPUT', (text) => {
     expect(() => read(text)).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT' }));
   });
+  it('with an integer that a number does not hold are INVALID_OUTPUT: the caller’s tool would get another one', () => {
+    expect(() => read('{"order": {"id": 9007199254740993}}')).toThrow(
+      expect.objectContaining({ code: 'INVALID_OUTPUT', message: expect.stringMatching(/"weather" .*: order\.id is/) }),
+    );
+    expect(read('{"order": 9007199254740992}')).toEqual({ order: 9_007_199_254_740_992 });
+  });
   it('that were cut before they began are INVALID_OUTPUT', () => {
     expect(() => read('', 'length')).toThrow(/cut/);
   });

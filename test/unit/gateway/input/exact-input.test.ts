@@ -77,3 +77,42 @@ describe('an integer', () => {
     expect(inputOf(await post({ headers, payload }, 'greet'))).toEqual(JSON.parse(payload));
   });
 });
+
+describe('an integer that a number does not hold, at doors with errors of their own', () => {
+  const LONG = 'is an integer of more digits than a number holds (above 2^53); send it as a text';
+  const rpc = (url: string, payload: string, more: Record<string, string> = {}) =>
+    gateway.app.inject({ method: 'POST', url, headers: { ...headers, ...more }, payload });
+
+  it('is refused in a message of A2A by its part', async () => {
+    const message = (value: string, id = '1') =>
+      `{"jsonrpc":"2.0","id":${id},"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":{"name":${value}}}]}}}`;
+    const send = (payload: string) => rpc('/a2a/greet', payload, { 'a2a-version': '1.0' });
+    const field = 'message.parts.0.data.name';
+    expect((await send(message('[1, 9007199254740993]'))).json()).toMatchObject({
+      id: 1,
+      error: { code: -32602, data: [{ reason: 'INVALID_INPUT' }, { fieldViolations: [{ field: `${field}.1`, description: LONG }] }] },
+    });
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  it('is refused in a call of MCP by its argument, and alone in its batch', async () => {
+    gateway.temporal.onStart = (run) => run.end({ output: {}, stages: [] });
+    const call = (id: number, value: string) =>
+      `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"greet","arguments":{"name":${value}}}}`;
+    const answers = async (payload: string) => {
+      const { body } = await rpc('/mcp', payload, { accept: 'application/json, text/event-stream' });
+      const messages = [...body.matchAll(/^data: (\{.*\})$/gm)].map(([, data = '']) => JSON.parse(data));
+      return new Map(messages.map(({ id, result }) => [id, result]));
+    };
+    const refused = {
+      isError: true,
+      _meta: { 'millrace/code': 'INVALID_INPUT', 'millrace/fields': [{ field: 'name', message: LONG }] },
+    };
+    expect((await answers(call(1, '9007199254740993'))).get(1)).toMatchObject(refused);
+    expect(gateway.temporal.runs.size).toBe(0);
+    const batch = await answers(`[${call(1, '9007199254740993')},${call(2, '"Ada"')},${call(3, '9007199254740995')}]`);
+    expect([1, 3].map((id) => batch.get(id))).toMatchObject([refused, refused]);
+    expect(batch.get(2)).not.toHaveProperty('isError', true);
+    expect(gateway.temporal.runs.size).toBe(1);
+  });
+});

@@ -255,6 +255,11 @@ describe('infer', () => {
       [...least, { ...text, name: 'either', data: ['{'] }],
       'input tensor either: element 0 is not JSON',
     ],
+    [
+      'JSON with an integer that a number does not hold',
+      [...least, { ...text, name: 'either', data: ['9007199254740993'] }],
+      'either: is an integer of more digits than a number holds',
+    ],
     ['a file that is no audio', [...least, { ...text, name: 'sound' }], 'sound: '],
     [
       'a size beyond the body',
