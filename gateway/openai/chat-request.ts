@@ -8,13 +8,13 @@ import { MOST_CHOICES } from './choices.js';
 import { type Conversation, givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
-import { contentOf, type SentPart } from './sent-parts.js';
+import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
 import { chatToolChoice, chosen } from './tool-choice.js';
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
   type: z.literal('image_url'),
-  image_url: z.object({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).nullish() }),
+  image_url: z.object({ url: z.string(), detail: imageDetail.nullish() }),
 });
 const audioPart = z.object({
   type: z.literal('input_audio'),
@@ -243,8 +243,7 @@ function sentPart(part: z.output<typeof userPart>): SentPart {
       return part;
     case 'image_url': {
       // `auto` says nothing: it is the default.
-      const { detail } = part.image_url;
-      return { type: 'image', url: part.image_url.url, ...(detail && detail !== 'auto' && { detail }) };
+      return { type: 'image', url: part.image_url.url, ...detailOf(part.image_url.detail) };
     }
     case 'input_audio':
       return { type: 'audio', url: audioUrl(part.input_audio) };
@@ -348,6 +347,18 @@ export const toolOf = ({ name, description, parameters, strict }: GivenTool) => 
 function formatOf(format: z.output<typeof chatBody>['response_format']) {
   if (format?.type === 'json_object') return 'json';
   if (format?.type !== 'json_schema') return undefined;
-  const { schema, strict } = format.json_schema;
-  return { schema, strict: strict ?? false };
+  return outputOf(format.json_schema);
 }
+
+interface GivenSchema {
+  readonly schema: object;
+  /** Tells the model what the answer is for. */
+  readonly description?: string | null | undefined;
+  readonly strict?: boolean | null | undefined;
+}
+
+/** The schema of an answer in the form of a chat stage, which has the description within the schema. */
+export const outputOf = ({ schema, description, strict }: GivenSchema) => ({
+  schema: description ? { description, ...schema } : schema,
+  strict: strict ?? false,
+});

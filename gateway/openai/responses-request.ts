@@ -3,12 +3,12 @@ import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
-import { argumentsOf, audioUrl, toolOf } from './chat-request.js';
+import { argumentsOf, audioUrl, outputOf, toolOf } from './chat-request.js';
 import { givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { LOGPROBS } from './logprobs-body.js';
-import { contentOf, type SentPart } from './sent-parts.js';
+import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
 import { chosen, responsesToolChoice } from './tool-choice.js';
 
 /** Limits of OpenAI's. */
@@ -18,7 +18,7 @@ const MOST_ITEMS = 20;
 const LONGEST_ID = 300;
 
 const textPart = z.object({ type: z.enum(['input_text', 'output_text']), text: z.string() });
-const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() });
+const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: imageDetail.nullish() });
 const filePart = z
   .object({
     type: z.literal('input_file'),
@@ -138,6 +138,7 @@ const responsesBody = z.object({
           z.object({
             type: z.literal('json_schema'),
             name: z.string().optional(),
+            description: z.string().nullish(),
             schema: foreignSchema,
             strict: z.boolean().nullish(),
           }),
@@ -299,7 +300,7 @@ function messageTurn({ role, content }: z.output<typeof message>, param: string)
 function sentPart(sent: z.output<typeof part>): SentPart {
   switch (sent.type) {
     case 'input_image':
-      return { type: 'image', url: sent.image_url, ...(isDetail(sent.detail) && { detail: sent.detail }) };
+      return { type: 'image', url: sent.image_url, ...detailOf(sent.detail) };
     case 'input_file':
       return { type: 'file', url: sent.file_data ?? sent.file_url ?? '', name: sent.filename ?? undefined };
     case 'input_audio':
@@ -310,9 +311,6 @@ function sentPart(sent: z.output<typeof part>): SentPart {
       return { type: 'text', text: sent.text };
   }
 }
-
-/** `auto` says nothing: it is the default. */
-const isDetail = (detail: string | null | undefined): detail is string => detail === 'low' || detail === 'high';
 
 type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
 const textOf = (content: Content): string =>
@@ -349,5 +347,5 @@ function parametersOf(request: Body): readonly Parameter[] {
 
 function formatOf(format: NonNullable<Body['text']>['format']) {
   if (format?.type === 'json_object') return 'json';
-  return format?.type === 'json_schema' ? { schema: format.schema, strict: format.strict ?? false } : undefined;
+  return format?.type === 'json_schema' ? outputOf(format) : undefined;
 }

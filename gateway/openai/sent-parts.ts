@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { ChatMessage, ContentPart } from '../../pipelines/stages/index.js';
@@ -14,6 +15,12 @@ export type SentPart =
       readonly detail?: string | undefined;
       readonly name?: string | undefined;
     };
+
+export const imageDetail = z.enum(['auto', 'low', 'high']);
+
+/** The detail of an image. `auto` says nothing: it is the default. */
+export const detailOf = (detail: z.output<typeof imageDetail> | null | undefined): { readonly detail?: string } =>
+  detail && detail !== 'auto' ? { detail } : {};
 
 /** The kind of media of a type, by which a file becomes a part of a conversation. */
 export function kindOf(mediaType: string): MediaKind {

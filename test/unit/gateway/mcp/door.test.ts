@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { pino } from 'pino';
@@ -108,6 +109,17 @@ describe('the MCP door', () => {
     expect(direct.link).toBe(`${direct.at}/v1/runs/R/artifacts/clip`);
     const { link } = await of({ publicUrl: 'https://mill.test/api/' });
     expect(link).toBe('https://mill.test/api/v1/runs/R/artifacts/clip');
+  });
+
+  it('serves clients of HTTP/1.0 that name no host', async () => {
+    const { url } = await start();
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
+    const head = Object.entries({ ...HEADERS, 'content-length': body.length }).map(([name, value]) => `${name}: ${value}`);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(['POST /mcp HTTP/1.0', ...head, '', body].join('\r\n'));
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.[01] 200 /);
+    expect(answer).toContain('"name":"greet"');
   });
 
   it('shows pipelines as tools, media as a model can give and read them', async () => {

@@ -82,6 +82,24 @@ describe('a conversation', () => {
     });
   });
 
+  test('brings the description of a schema to the model within the schema', async () => {
+    door.answers({ text: '{}' });
+    const schema = { type: 'object', properties: { at: { type: 'string' } } };
+    const asked = { type: 'json_schema', json_schema: { name: 'r', description: 'Where it is', schema } };
+    await door.post({ model: 'chat', response_format: asked });
+    expect(door.inputGiven().output).toEqual({ schema: { description: 'Where it is', ...schema }, strict: false });
+    door.gateway.temporal.runs.clear();
+    const own = { ...schema, description: 'Its own' };
+    const text = { format: { type: 'json_schema', name: 'r', description: 'Where it is', schema: own } };
+    const payload = { model: 'chat', input: 'Why?', store: false, text };
+    await door.gateway.app.inject({ method: 'POST', url: '/v1/responses', payload });
+    expect(door.inputGiven().output).toEqual({ schema: own, strict: false });
+    door.gateway.temporal.runs.clear();
+    const described = { ...payload, text: { format: { ...text.format, schema } } };
+    await door.gateway.app.inject({ method: 'POST', url: '/v1/responses', payload: described });
+    expect(door.inputGiven().output).toEqual({ schema: { description: 'Where it is', ...schema }, strict: false });
+  });
+
   test('keeps the names of its speakers', async () => {
     door.answers({ text: 'So.' });
     const ada = { role: 'user', content: 'Why?', name: 'Ada' };

@@ -59,6 +59,31 @@ async function refused(
   expect(gateway.temporal.runs.size).toBe(0);
 }
 
+describe('`input_image` of a response', () => {
+  const ask = (detail: string | null) => {
+    const content = [
+      { type: 'input_text', text: 'What?' },
+      { type: 'input_image', image_url: `data:image/png;base64,${PNG}`, detail },
+    ];
+    return post('/v1/responses', { model: 'chat', store: false, input: [{ role: 'user', content }] });
+  };
+
+  test.each(['high', 'auto', null])('brings its detail (%s)', async (detail) => {
+    expect((await ask(detail)).statusCode).toBe(200);
+    const [part = {}] = (inputGiven().parts ?? []) as JsonObject[];
+    expect(part.detail).toBe(detail === 'high' ? 'high' : undefined);
+  });
+
+  test('is refused with a detail that is none', async () => {
+    const refused = await ask('hihg');
+    expect([refused.statusCode, refused.json()]).toMatchObject([
+      400,
+      { error: { param: 'input[0].content[1].detail', message: expect.stringContaining('"high"') } },
+    ]);
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+});
+
 describe('`input_file` of a response', () => {
   const door: Door = {
     ask: (content, model = 'chat') =>
