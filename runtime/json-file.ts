@@ -36,7 +36,8 @@ export function writeJson(file: string, value: unknown): void {
   const before = statSync(target, { throwIfNoEntry: false });
   const draft = `${target}.${process.pid}.tmp`;
   try {
-    writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+    // On the disk before it takes the place of the file, which would be empty after a loss of power.
+    writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flush: true });
     if (before) keepAccess(draft, before, file);
     renameSync(draft, target);
   } catch (error) {

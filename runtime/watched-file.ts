@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { Gauge, type Registry } from 'prom-client';
 import { messageOf } from '../pipelines/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 
@@ -9,25 +10,44 @@ import type { Logger } from '../telemetry/logger.js';
  */
 const POLL_MS = 1_000;
 
+/** All that are open in this process. */
+const open = new Set<WatchedFile<unknown>>();
+
+/** Shows in metrics which watched files of this process cannot be read any more. */
+export function watchedFilesGauge(registry: Registry): void {
+  new Gauge({
+    name: 'millrace_file_stale',
+    help: 'Whether a watched file cannot be read (1), so that the content read before stays in effect',
+    labelNames: ['what'] as const,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { what } of open) this.set({ what }, 0);
+      for (const { what, stale } of open) if (stale) this.set({ what }, 1);
+    },
+  });
+}
+
 /**
- * The current content of a file. If it becomes unreadable the last content stays in effect, and the error is logged.
+ * The current content of a file. If it becomes unreadable the last content stays in effect, the error is logged, and it is stale.
  */
 export class WatchedFile<T> {
+  readonly what: string;
   readonly #file: string;
-  readonly #what: string;
   readonly #read: (file: string) => T;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
   #seen: string;
   #current: T;
+  #stale = false;
 
   /**
    * Throws what `read` throws for the first content.
-   * @param what name of the content in the log: `API keys`
+   * @param what name of the content in the log and in metrics: `API keys`
    */
   constructor(file: string, what: string, read: (file: string) => T, logger: Logger) {
     this.#file = file;
-    this.#what = what;
+    this.what = what;
     this.#read = read;
     this.#logger = logger;
     // Taken before reading, so that a change in between is detected by the next poll.
@@ -35,14 +55,21 @@ export class WatchedFile<T> {
     this.#current = read(file);
     this.#timer = setInterval(() => this.#check(), POLL_MS);
     this.#timer.unref();
+    open.add(this);
   }
 
   get current(): T {
     return this.#current;
   }
 
+  /** Whether the content is not that of the file: it could not be read. */
+  get stale(): boolean {
+    return this.#stale;
+  }
+
   close(): void {
     clearInterval(this.#timer);
+    open.delete(this);
   }
 
   #check(): void {
@@ -51,18 +78,20 @@ export class WatchedFile<T> {
     this.#seen = stamp;
     try {
       this.#current = this.#read(this.#file);
+      this.#stale = false;
     } catch (error) {
-      const message = `${this.#what} cannot be read; the last ones read stay in effect`;
+      this.#stale = true;
+      const message = `${this.what} cannot be read; the last ones read stay in effect`;
       this.#logger.error({ file: this.#file, error: messageOf(error) }, message);
     }
   }
 }
 
-/** Changes when the file is replaced or written. */
+/** Changes when the file is replaced or written, or gets another owner or mode: it may be readable now. */
 function stampOf(file: string): string {
   try {
-    const { ino, size, mtimeMs } = statSync(file);
-    return `${ino} ${size} ${mtimeMs}`;
+    const { ino, size, mtimeMs, ctimeMs } = statSync(file);
+    return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
   } catch {
     return 'absent';
   }

@@ -7,6 +7,7 @@ import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
 import { TemporalRunList } from '../runs/list/index.js';
+import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { Answers, RedisSentResults } from '../stores/answers/index.js';
 import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventReader } from '../stores/events/index.js';
@@ -77,6 +78,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
   const stopLogging = end === undefined ? logUnhandledRejections(logger, registry) : undefined;
+  watchedFilesGauge(registry);
   const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
   const uiUrl = runPages(temporalUi, namespace);

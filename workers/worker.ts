@@ -3,6 +3,7 @@ import { IllegalStateError } from '@temporalio/common';
 import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { messageOf } from '../pipelines/errors.js';
+import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { connectWorker } from '../temporal/connect.js';
 import { ensureSearchAttributes } from '../temporal/search-attributes.js';
 import { workerActivities } from './activities.js';
@@ -57,6 +58,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
   installRuntime(logger);
   const stages = await composeStages(settings, logger);
   const stopLogging = end === undefined ? logUnhandledRejections(logger, stages.metrics.registry) : undefined;
+  watchedFilesGauge(stages.metrics.registry);
   void logMistakes(fileOfPipelines(settings), logger);
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);

@@ -60,7 +60,10 @@ export function createActivities(
       const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
       const now = (): AttemptState => ({ ...tried, ...(progress !== null && { progress }) });
       const beat = () => leave(now());
-      if (losses >= MOST_LOSSES) throw asFailure(workerLost(), call, calls, undefined);
+      if (losses >= MOST_LOSSES) {
+        runner.lost(call);
+        throw asFailure(workerLost(), call, calls, undefined);
+      }
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
       if (losses > 0) {

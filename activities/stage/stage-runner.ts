@@ -60,6 +60,11 @@ export class StageRunner {
     return streams && new StepStreams(streams.channels, run, signal);
   }
 
+  /** Counts a call that ends without an attempt, since it has lost its workers. */
+  lost({ pipeline, stage, kind, model }: StageCall): void {
+    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome: 'WORKER_LOST' }, 0);
+  }
+
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { metrics, logger, records } = this.#parts;

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { noteLookedUp, readBytes } from './file-read.js';
 import { fileError, publish, readText, receive } from './file-write.js';
+import { INCOMING, sweepIncoming } from './incoming.js';
 import { Room, type RoomLimits } from './room.js';
 import type { ArtifactStore, ByteRange, Inspector } from './store.js';
 import { isTenant } from './tenant.js';
@@ -14,15 +15,10 @@ export interface FileStoreOptions extends RoomLimits {
   readonly maxBytes?: number;
 }
 
-/** Folder of puts in progress, an invalid tenant name. On the store's own file system, so that a rename is atomic. */
-const INCOMING = '.incoming';
-/** Longer than any upload timeout: a file of this age in `.incoming` belongs to a process that died. */
-const STALE_MS = 24 * 3_600_000;
-
 /**
  * The artifact store on a file system: `<root>/<tenant>/<sha256, first two digits>/<sha256>` holds the bytes,
  * `<sha256>.json` beside it their metadata. Files appear complete, by rename after fsync, the metadata first: a crash
- * leaves files in `.incoming` only, which are removed when the store is opened a day later. Equal content of one tenant
+ * leaves files in `.incoming` only, which are removed when the store is opened or pruned a day later. Equal content of one tenant
  * is stored once, even by concurrent puts.
  *
  * Throws `STORE_UNAVAILABLE` if the root cannot be created.
@@ -31,7 +27,7 @@ export async function openFileStore(root: string, options: FileStoreOptions = {}
   const incoming = path.join(root, INCOMING);
   try {
     await mkdir(incoming, { recursive: true });
-    await sweep(incoming);
+    await sweepIncoming(root);
   } catch (error) {
     throw fileError('open', error);
   }
@@ -128,14 +124,5 @@ function parseSidecar(text: string | undefined): Artifact | undefined {
     return isArtifact(value) ? value : undefined;
   } catch {
     return undefined;
-  }
-}
-
-async function sweep(incoming: string): Promise<void> {
-  const before = Date.now() - STALE_MS;
-  for (const name of await readdir(incoming)) {
-    const file = path.join(incoming, name);
-    const found = await stat(file).catch(() => undefined); // another process may have removed it
-    if (found !== undefined && found.mtimeMs < before) await rm(file, { force: true });
   }
 }

@@ -1,6 +1,7 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { fileError } from './file-write.js';
+import { sweepIncoming } from './incoming.js';
+import { namesIn } from './names-in.js';
 import { isTenant } from './tenant.js';
 
 export interface PruneOptions {
@@ -22,11 +23,10 @@ const SHA256 = /^[0-9a-f]{64}$/;
 /**
  * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again, looking it up and
  * reading all of it count as use; the last two are recorded at most once a day. The bytes are removed first: without them an
- * artifact does not exist, even if its metadata does.
+ * artifact does not exist, even if its metadata does. Of all tenants, it removes what puts of processes that died have left, too.
  */
 export async function pruneArtifacts(root: string, { before, tenant, dryRun }: PruneOptions): Promise<Pruned> {
-  let files = 0;
-  let bytes = 0;
+  let { files, bytes } = tenant === undefined ? await sweepIncoming(root, { dryRun }) : { files: 0, bytes: 0 };
   for (const owner of await names(root, isTenant)) {
     if (tenant !== undefined && owner !== tenant) continue;
     for (const start of await names(path.join(root, owner), () => true)) {
@@ -47,12 +47,5 @@ export async function pruneArtifacts(root: string, { before, tenant, dryRun }: P
 }
 
 /** Throws `STORE_UNAVAILABLE` for a folder that this user may not read: nothing in it would be removed. */
-async function names(folder: string, wanted: (name: string) => boolean): Promise<string[]> {
-  let entries: readonly string[] = [];
-  try {
-    entries = await readdir(folder);
-  } catch (error) {
-    if (!['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw fileError('read', error);
-  }
-  return entries.filter(wanted);
-}
+const names = async (folder: string, wanted: (name: string) => boolean): Promise<string[]> =>
+  (await namesIn(folder)).filter(wanted);

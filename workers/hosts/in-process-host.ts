@@ -71,7 +71,7 @@ export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
-export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'streams' | 'stepStreams'>>;
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'lost' | 'streams' | 'stepStreams'>>;
 
 export interface InProcessOptions {
   readonly runner: Runner;
@@ -147,7 +147,10 @@ export class InProcessHost implements RunHost {
     let count = 1;
     for (;;) {
       this.#signal.throwIfAborted();
-      if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
+      if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) {
+        this.#options.runner.lost?.(call);
+        throw stageError(stage, workerLost());
+      }
       if (this.now() >= end)
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its time ended while its worker was lost'));
       const attempt = await this.#begin(call, count, end - this.now());

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -81,6 +81,19 @@ test('all puts of one call share its output budget', async () => {
   expect(given).toBe(5_000);
   expect(await incoming()).toEqual([]);
   await put(withOutputBudget(store, 10_000), randomBytes(6_000));
+});
+
+test('pruning removes what a process that died has left, a day later', async () => {
+  await openFileStore(root);
+  const [left, underWay] = ['left', 'under-way'].map((name) => path.join(root, '.incoming', name)) as [string, string];
+  await Promise.all([writeFile(left, 'x'.repeat(1_000)), writeFile(underWay, 'x')]);
+  const dayAgo = new Date(Date.now() - 25 * 3_600_000);
+  await utimes(left, dayAgo, dayAgo);
+  const before = Date.now() - 30 * 86_400_000;
+  expect(await pruneArtifacts(root, { before, dryRun: true })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await pruneArtifacts(root, { before, tenant: 'acme' }), 'it may be another’s').toEqual({ files: 0, bytes: 0 });
+  expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await incoming()).toEqual(['under-way']);
 });
 
 test('pruning removes what was last used before a time, of all tenants or one', async () => {

@@ -1,0 +1,30 @@
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { expect, it, vi } from 'vitest';
+import { createActivities } from '../../../../activities/stage/activity.js';
+import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
+import { reply, runnerOf, stage } from './runner-of.js';
+
+it('a call that has lost two workers in a row is counted, and not made again', async () => {
+  const { runner, calls, metrics } = runnerOf(reply);
+  const lastFailure = { timeoutFailureInfo: { timeoutType: 4 } };
+  const describe = async () => ({ raw: { pendingActivities: [{ activityId: '1', lastFailure }] } });
+  const context = {
+    info: {
+      ...{ startToCloseTimeoutMs: 60_000, attempt: 3, activityId: '1' },
+      currentAttemptScheduledTimestampMs: Date.now(),
+      heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 1 } },
+    },
+    client: {
+      withDeadline: (_: number, work: () => Promise<unknown>) => work(),
+      workflow: { getHandle: () => ({ describe }) },
+    },
+    cancellationSignal: new AbortController().signal,
+    heartbeat: vi.fn(),
+  } as unknown as Context;
+  const call = { ...stage, retry: { ...stage.retry, attempts: 5 } };
+  const run = asyncLocalStorage.run(context, () => createActivities(runner as StageRunner).default({}, call));
+  await expect(run).rejects.toMatchObject({ type: 'WORKER_LOST', nonRetryable: true });
+  expect(calls).toEqual([]);
+  const counted = (await metrics.stageSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'));
+  expect(counted).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: 'WORKER_LOST' } });
+});
