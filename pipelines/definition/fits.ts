@@ -12,32 +12,39 @@ export interface Misfit {
   readonly why: string;
 }
 
+export interface Lenience {
+  /** A value that may be null or absent is checked as if it were present. */
+  readonly absent?: boolean;
+  /** A referenced object may have fields that the schema refuses: they are left out. */
+  readonly stray?: boolean;
+}
+
 /**
  * Why a bound value can never satisfy `want`; undefined when it may. The compiler reports the same to typed authors;
  * this check covers JavaScript, casts and constants that violate a schema's rules. Unknown types are accepted.
  *
- * @param absentToo a value that may be null or absent is checked as if it were present
+ * @param lets what else a value may be
  */
-export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
+export function misfit(value: unknown, want: z.ZodType, lets: Lenience = {}): Misfit | undefined {
   if (streamedItem(want)) {
     const streams = isReference(value) && derivation(schemaOf(value)) !== undefined;
-    return streams ? between(schemaOf(value), want, absentToo) : { path: '', why: NO_STREAM };
+    return streams ? between(schemaOf(value), want, lets) : { path: '', why: NO_STREAM };
   }
-  if (isReference(value)) return between(schemaOf(value), want, absentToo);
+  if (isReference(value)) return between(schemaOf(value), want, lets);
   if (!holdsReference(value))
     return missingField(value, want) ?? constantStream(value, want) ?? constant(value, want) ?? strayField(value, want);
   const inner = bare(want);
   if (Array.isArray(value)) {
     if (!overlap(['list'], inner)) return { path: '', why: `is a list where ${namesOf(inner)} is needed` };
     const item = inner instanceof z.ZodArray ? (inner.element as z.ZodType) : undefined;
-    return item && first(value, (each, i) => within(misfit(each, item, absentToo), `[${i}]`));
+    return item && first(value, (each, i) => within(misfit(each, item, lets), `[${i}]`));
   }
   if (!overlap(['object', 'tensor'], inner)) {
     return { path: '', why: `is an object where ${namesOf(inner)} is needed` };
   }
   if (inner instanceof z.ZodRecord) {
     const of = inner.valueType as z.ZodType;
-    return first(Object.entries(value as object), ([key, each]) => within(misfit(each, of, absentToo), `.${key}`));
+    return first(Object.entries(value as object), ([key, each]) => within(misfit(each, of, lets), `.${key}`));
   }
   if (!(inner instanceof z.ZodObject)) return undefined;
   const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
@@ -45,7 +52,7 @@ export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misf
   return (
     strayField(value, inner) ??
     missing(shape, (key) => given.some(([name]) => name === key)) ??
-    first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], absentToo), `.${key}`))
+    first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], lets), `.${key}`))
   );
 }
 
@@ -78,13 +85,13 @@ function strayField(value: unknown, want: z.ZodType): Misfit | undefined {
 type Compared = (readonly [z.ZodType, z.ZodType])[];
 
 /** Why a value of one schema can never be one of another. */
-function between(have: z.ZodType, want: z.ZodType, absentToo: boolean, above: Compared = []): Misfit | undefined {
+function between(have: z.ZodType, want: z.ZodType, lets: Lenience, above: Compared = []): Misfit | undefined {
   if (have === want) return undefined;
   const [given, taken] = [bare(have), bare(want)];
   if (!overlap(basesOf(given), want)) {
     return { path: '', why: `is ${namesOf(given)} where ${namesOf(taken)} is needed` };
   }
-  if (!absentToo && mayBeAbsent(have) && !takesAbsent(want)) {
+  if (!lets.absent && mayBeAbsent(have) && !takesAbsent(want)) {
     return {
       path: '',
       why: 'may be absent; give it a default with either(), or use present() where it is known to be present',
@@ -93,18 +100,26 @@ function between(have: z.ZodType, want: z.ZodType, absentToo: boolean, above: Co
   const format = formatMisfit(given, taken);
   if (format !== undefined) return { path: '', why: format };
   const items = [itemOf(given), taken instanceof z.ZodArray ? (taken.element as z.ZodType) : undefined] as const;
-  if (items[0] && items[1]) return within(between(items[0], items[1], absentToo, above), '[]');
+  if (items[0] && items[1]) return within(between(items[0], items[1], lets, above), '[]');
   if (!(given instanceof z.ZodObject && taken instanceof z.ZodObject)) return undefined;
   if (above.some(([one, other]) => one === given && other === taken)) return undefined;
   above.push([given, taken]);
   const [from, to] = [given.shape, taken.shape] as Readonly<Record<string, z.ZodType>>[] as [Shape, Shape];
   return (
     missing(to, (key) => Object.hasOwn(from, key)) ??
+    (lets.stray ? undefined : refused(from, taken)) ??
     first(Object.keys(to), (key) => {
       const [a, b] = [from[key], to[key]];
-      return a && b && within(between(a, b, absentToo, above), `.${key}`);
+      return a && b && within(between(a, b, lets, above), `.${key}`);
     })
   );
+}
+
+/** A field that is always there, and that a strict object refuses. */
+function refused(from: Shape, { shape, def: { catchall } }: z.ZodObject): Misfit | undefined {
+  if (!(catchall instanceof z.ZodNever)) return undefined;
+  const stray = Object.keys(from).find((key) => !Object.hasOwn(shape, key) && !mayBeAbsent(from[key] as z.ZodType));
+  return stray === undefined ? undefined : noField(stray, shape as Shape);
 }
 
 /** What a schema takes that can never take an object; undefined for any other. */

@@ -17,8 +17,8 @@ const TRANSFORM =
   'is changed by .transform(), so that its type is unknown; change it in a code() function, or add .pipe() with its schema';
 
 /**
- * Checks that JSON can hold the values of a schema: a run passes them between processes. Throws `INVALID_PIPELINE` naming
- * the field.
+ * Checks that JSON can hold the values of a schema: a run passes them between processes, and checks them at once. Throws
+ * `INVALID_PIPELINE` naming the field.
  * @param io `output`: values that the schema has produced; `input`: values that it is given, which it may convert
  */
 export function checkJsonValues(schema: z.ZodType, where: string, io: 'input' | 'output'): void {
@@ -29,6 +29,7 @@ export function checkJsonValues(schema: z.ZodType, where: string, io: 'input' | 
     unrepresentable: 'any',
     override({ zodSchema, path }) {
       const { type, coerce } = zodSchema._zod.def as { readonly type: string; readonly coerce?: boolean };
+      if (isAsync(zodSchema)) wrong.push({ field: `${where}${fieldAt(path)}`, why: ASYNC });
       if (io === 'input' && (coerce || type === 'transform')) return;
       const why = type === 'transform' ? TRANSFORM : Object.hasOwn(INSTEAD, type) ? INSTEAD[type] : undefined;
       if (why !== undefined) wrong.push({ field: `${where}${fieldAt(path)}`, why });
@@ -36,6 +37,22 @@ export function checkJsonValues(schema: z.ZodType, where: string, io: 'input' | 
   });
   const [first] = wrong;
   if (first) throw invalid(first.field, first.why);
+}
+
+const ASYNC =
+  'has an async rule, which cannot be checked when a value arrives; check it in a code() function that throws INVALID_INPUT';
+
+/** Whether a schema has a refinement or a transform by an async function, as far as that shows. */
+function isAsync(schema: z.core.$ZodType): boolean {
+  const { checks = [], fn, transform } = schema._zod.def as z.core.$ZodTypeDef & Rules;
+  const rules = checks.map((check) => (check._zod.def as Rules).fn);
+  return [...rules, fn, transform].some((rule) => Object.prototype.toString.call(rule) === '[object AsyncFunction]');
+}
+
+/** Functions in the definition of a schema, or of a check. */
+interface Rules {
+  readonly fn?: unknown;
+  readonly transform?: unknown;
 }
 
 const noSchema = (value: unknown): string =>

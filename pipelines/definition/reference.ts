@@ -82,6 +82,7 @@ const proxy = <T>(target: Target): Ref<T> =>
     {
       get: (self, key) => {
         if (key === TARGET) return target;
+        if (typeof key === 'string' && PROBED.has(key) && fieldsOf(target.schema).includes(key)) throw unreadable(target, key);
         if (key === Symbol.toPrimitive) throw noValue(target, USE_OPERATORS);
         if (key === Symbol.iterator || key === Symbol.asyncIterator) throw noValue(target, 'iterate with each()');
         if (key === 'toJSON') {
@@ -112,6 +113,16 @@ const proxy = <T>(target: Target): Ref<T> =>
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
     },
   ) as unknown as Ref<T>;
+
+/** What `await` and `JSON.stringify` ask every value for. */
+const PROBED: ReadonlySet<string> = new Set(['then', 'toJSON']);
+
+/** A field of such a name would be left out, or call what is no function. */
+const unreadable = (target: Target, key: string) =>
+  invalid(
+    `${nameOf(target)}.${key}`,
+    'cannot be read: JavaScript asks every value for a method of this name; give the field another one',
+  );
 
 const USE_OPERATORS = 'join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage';
 
@@ -236,12 +247,13 @@ export function schemaOf(value: unknown): z.ZodType {
 }
 
 /**
- * Schema of a loop's state. The value that it begins with is one of many: an empty list is filled, and null becomes something, of which
- * nothing is known.
+ * Schema of a loop's state. The value that it begins with is one of many: an empty list is filled, and null or nothing becomes something,
+ * of which nothing is known.
  */
 export function stateSchemaOf(value: unknown): z.ZodType {
   if (isReference(value)) return schemaOf(value);
   if (value === null) return z.unknown();
+  if (value === undefined) return z.unknown().optional();
   if (Array.isArray(value)) return z.array(value.length === 0 ? z.unknown() : union(value.map(stateSchemaOf)));
   if (!isJsonObject(value)) return schemaOf(value);
   return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, stateSchemaOf(inner)])));

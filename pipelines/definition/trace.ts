@@ -10,7 +10,7 @@ import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import { converted } from './converted-input.js';
 import type { Pipeline } from './defined.js';
-import { misfit, noObject } from './fits.js';
+import { type Lenience, misfit, noObject } from './fits.js';
 import { fillDefaults } from './input-defaults.js';
 import { invalid, unknownOption } from './invalid.js';
 import { checkUse } from './kind-options.js';
@@ -151,7 +151,7 @@ export class Tracer {
         reference(`${id}/round`, z.int(), inner) as never,
       );
       checkSynchronous(id, next);
-      checkFit(`${id}.body`, next, state, true);
+      checkFit(`${id}.body`, next, state, { absent: true });
       return next;
     });
     const test = new GraphScope(id, this.#scope);
@@ -195,8 +195,9 @@ export class Tracer {
       );
     }
     const filled = fillDefaults(binding, other.input, id);
-    checkFit(`${id}.input`, input, other.input);
-    const wrong = misfit(input, converted(other.input));
+    // Of a reference only the fields of the pipeline's input are taken.
+    checkFit(`${id}.input`, input, other.input, { stray: true });
+    const wrong = misfit(input, converted(other.input), { stray: true });
     if (wrong) throw invalid(`${id}.input${wrong.path}`, `${wrong.why}: ${notConverted(other.name)}`);
     this.#scope.steps.push({ id, kind: 'pipeline', input: filled, run: as, plan });
     return reference(id, other.output, this.#scope);
@@ -281,8 +282,8 @@ export function checkSynchronous(id: string, result: unknown): void {
 const notConverted = (pipeline: string): string =>
   `what callers send is converted by the schema of "${pipeline}", what another pipeline gives it is not; let it take the value as it is sent, and convert it in a code() stage`;
 
-function checkFit(where: string, value: unknown, want: z.ZodType, mayBeAbsent = false): void {
-  const wrong = misfit(value, want, mayBeAbsent);
+function checkFit(where: string, value: unknown, want: z.ZodType, lets: Lenience = {}): void {
+  const wrong = misfit(value, want, lets);
   if (wrong) throw invalid(`${where}${wrong.path}`, wrong.why);
 }
 

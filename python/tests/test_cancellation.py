@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,38 @@ def test_cancellation_interrupts_an_async_function(server: Server) -> None:
 
     assert cancelled_in(server, waits, begun, 0.5) < 0.5
     assert seen and all(seen)
+
+
+def test_cancellation_interrupts_an_async_function_in_a_wrapper(server: Server) -> None:
+    begun, interrupted = threading.Event(), threading.Event()
+
+    async def waits(input: Number, ctx: Context) -> Made:
+        begun.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            interrupted.set()
+        return Made(n=1)
+
+    @functools.wraps(waits)
+    def logged(input: Number, ctx: Context) -> Any:
+        return waits(input, ctx)
+
+    async def main() -> None:
+        running = asyncio.create_task(call(server, millrace.stage(logged), {"n": 1}))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        # Before the loop ends, which would interrupt it too.
+        for _ in range(3_000):
+            if interrupted.is_set():
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("it goes on")
+
+    asyncio.run(main())
 
 
 def test_a_function_that_ignores_its_cancellation_does_not_hold_the_run(server: Server) -> None:

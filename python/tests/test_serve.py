@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -313,3 +314,26 @@ def test_a_call_that_has_waited_for_a_slot_begins_only_if_temporal_still_expects
     env._client = ScriptedTemporal(None, None)  # type: ignore[assignment]
     assert run(server, pays, {"n": 1}, env)["output"]["n"] == 1
     assert begun == [1]
+
+
+def test_a_wrapper_around_an_async_function_is_awaited(server: Server) -> None:
+    async def half(input: Number) -> Made:
+        await asyncio.sleep(0)
+        return Made(n=input.n / 2)
+
+    @functools.wraps(half)
+    def logged(input: Number) -> Any:
+        return half(input)
+
+    assert run(server, millrace.stage(logged), {"n": 3})["output"]["n"] == 1.5
+
+
+def test_a_wrapper_may_run_an_async_function_itself(server: Server) -> None:
+    async def half(input: Number) -> Made:
+        return Made(n=input.n / 2)
+
+    @functools.wraps(half)
+    def alone(input: Number) -> Any:
+        return asyncio.run(half(input))
+
+    assert run(server, millrace.stage(alone), {"n": 3})["output"]["n"] == 1.5

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import types
 from enum import Enum
 from typing import Any, Literal
@@ -48,6 +49,34 @@ def test_without_context_and_async() -> None:
 
     assert quick.name == "quick" and quick.is_async and not quick.takes_context
     assert asyncio.run(quick(Given.model_construct())) == Made()
+
+
+def test_a_partial_function_has_the_name_and_the_types_of_what_it_is_made_of() -> None:
+    def amplified(input: Given, ctx: Context, factor: int) -> Made:
+        """Amplifies."""
+        return Made(kind="b" if factor == 3 else "a")
+
+    async def slow(input: Given, factor: int) -> Made:
+        return Made()
+
+    by_name = millrace.stage(functools.partial(amplified, factor=3))
+    assert (by_name.name, by_name.description, by_name.takes_context) == ("amplified", "Amplifies.", True)
+    assert by_name(Given.model_construct()).kind == "b"
+    later = millrace.stage(name="later")(functools.partial(slow, factor=2))
+    assert (later.name, later.is_async, later.takes_context) == ("later", True, False)
+
+
+def test_an_object_that_can_be_called_needs_a_name() -> None:
+    class Loud:
+        """Makes it loud."""
+
+        async def __call__(self, input: Given) -> Made:
+            return Made()
+
+    loud = millrace.stage(name="loud")(Loud())
+    assert (loud.name, loud.description, loud.is_async) == ("loud", "Makes it loud.", True)
+    with pytest.raises(SettingError, match=r"has no name of its own: give it one, stage\(name="):
+        millrace.stage(Loud())
 
 
 def none() -> Made: ...

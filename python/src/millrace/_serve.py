@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,29 +145,44 @@ class Server:
             begun = asyncio.ensure_future(_awaited(stage, given, ctx))
         else:
             run = contextvars.copy_context().run
-            begun = asyncio.get_running_loop().run_in_executor(self._executor, run, _called, stage, given, ctx)
+            loop = asyncio.get_running_loop()
+            begun = loop.run_in_executor(self._executor, run, _called, stage, given, ctx, loop)
         return begun
 
 
 async def _awaited(stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+    return await _ended(stage(given, ctx))
+
+
+async def _ended(running: Coroutine[Any, Any, Any]) -> Any:
     try:
-        return await stage(given, ctx)
+        return await running
     except SystemExit as error:
         # It would end the event loop, and the worker with the calls of all others.
         raise _no_failure(error) from error
 
 
-def _called(stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+def _called(stage: Stage[Any, Any], given: BaseModel, ctx: Context, loop: asyncio.AbstractEventLoop) -> Any:
     try:
-        return stage(given, ctx)
-    except StopIteration as error:
-        # A future cannot hold it: the call would never end.
+        made = stage(given, ctx)
+        return _in_loop(made, ctx, loop) if inspect.iscoroutine(made) else made
+    except (StopIteration, futures.CancelledError) as error:
+        # A future cannot hold the first, so the call would never end, and takes the second for the call's cancellation.
         raise _no_failure(error) from error
     except Exception:
         raise
     except BaseException as error:
         # Signals reach the main thread alone, so this is the function's own.
         raise _no_failure(error) from error
+
+
+def _in_loop(made: Coroutine[Any, Any, Any], ctx: Context, loop: asyncio.AbstractEventLoop) -> Any:
+    """The result of a coroutine, which a wrapper around an `async` function returns. It is cancelled with its call."""
+    running = asyncio.run_coroutine_threadsafe(_ended(made), loop)
+    while not futures.wait([running], timeout=_LEAST_PAUSE_S).done:
+        if ctx.cancelled:
+            running.cancel()
+    return running.result()
 
 
 def _no_failure(error: BaseException) -> RuntimeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,14 +40,18 @@ class Stage(Generic[I, O]):
         heartbeat: str | None = None,
     ) -> None:
         self.function = function
-        self.name: str = function.__name__ if name is None else name
+        inner = _within_partials(function)
+        named = getattr(inner, "__name__", None) if name is None else name
+        if named is None:
+            raise SettingError(f'{inner!r} has no name of its own: give it one, stage(name="…")')
+        self.name: str = named
         """Type of the Temporal activity."""
         self.version = version
         self.compatible = tuple(compatible)
         """Earlier versions whose calls it takes too."""
         self.heartbeat = heartbeat
-        self.description = inspect.getdoc(function) or ""
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.description = inspect.getdoc(inner) or ""
+        self.is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
         if not _NAME.fullmatch(self.name):
             raise SettingError(
                 f'stage "{self.name}": the name must have letters, digits, ".", "_" and "-", a letter first, 63 at most'
@@ -66,7 +71,7 @@ class Stage(Generic[I, O]):
         self.input: type[I]
         self.output: type[O]
         self.input, self.output, self.takes_context = _types(function, self.name)
-        self.__doc__ = function.__doc__
+        self.__doc__ = inner.__doc__
         self.__name__ = self.name
 
     def __call__(self, input: I, ctx: Context | None = None) -> Any:
@@ -102,7 +107,7 @@ def stage(
     """Turns a function into a stage: `@stage`, or `@stage(name="denoise", version="2")`.
 
     The function takes a pydantic model and, if it has a second parameter, the `Context`; it returns a pydantic model.
-    It may be `async`. Other functions run in a thread, one for each call. It may run again after a crash, so it must be
+    It may be `async`, or return a coroutine as a wrapper around an `async` function does. Other functions run in a thread, one for each call. It may run again after a crash, so it must be
     idempotent.
 
     `name`: the activity's type, by default the function's name. `version`: change it when the function's behaviour
@@ -130,6 +135,13 @@ def stages_of(module: ModuleType) -> list[Stage[Any, Any]]:
     return [found[name] for name in sorted(found)]
 
 
+def _within_partials(function: Any) -> Any:
+    """The function that `functools.partial` sets parameters of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def _types(function: Callable[..., Any], name: str) -> tuple[Any, Any, bool]:
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -137,7 +149,12 @@ def _types(function: Callable[..., Any], name: str) -> tuple[Any, Any, bool]:
         raise SettingError(
             f'stage "{name}": its types cannot be read ({error}); the models must be defined at the top of a module'
         ) from error
-    parameters = list(signature.parameters.values())
+    # What `functools.partial` has set by its name, or a default sets, nobody has to give.
+    parameters = [
+        each
+        for each in signature.parameters.values()
+        if each.kind is not inspect.Parameter.KEYWORD_ONLY or each.default is inspect.Parameter.empty
+    ]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not 1 <= len(parameters) <= 2 or any(each.kind not in positional for each in parameters):
         raise SettingError(f'stage "{name}": it must take its input, and the context if it wants it: (input, ctx)')

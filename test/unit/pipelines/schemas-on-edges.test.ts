@@ -87,6 +87,23 @@ describe('a loop', () => {
     expect(await outputOf(searched, {})).toEqual({ tried: ['a', 'b', 'c'], word: 'c' });
   });
 
+  it('begins with a part that is not there yet', async () => {
+    const late = pipeline('late', { input: z.object({}) }, ({ stage, repeat }) => {
+      const start = { tried: [] as string[], best: undefined as string | undefined };
+      const end = repeat(
+        'search',
+        start,
+        (state) => {
+          const next = stage('guess', guess, { tried: state.tried });
+          return { tried: next.tried, best: next.word };
+        },
+        { until: (state) => eq(state.best, 'b'), atMost: 5 },
+      );
+      return { best: either(end.best, 'none') };
+    });
+    expect(await outputOf(late, {})).toEqual({ best: 'b' });
+  });
+
   it('promises no list that stays empty', () => {
     expect(searched.outputSchema).toMatchObject({ properties: { tried: { type: 'array', items: {} } } });
   });
@@ -247,5 +264,37 @@ describe('the input of a pipeline in a pipeline', () => {
       tags: run('tagged', tagged, { tags: input.tags }).tags,
     }));
     expect(await outputOf(outer, { tags: ['a', 'b'] })).toEqual({ tags: ['a', 'b'] });
+  });
+});
+
+describe('a strict object', () => {
+  const pair = z.object({ text: z.string(), more: z.string() });
+  const twice = code('twice', { input: text, output: z.object({ pair }) }, (given) => ({
+    pair: { text: given.text, more: given.text },
+  }));
+  const taking = (taken: z.ZodType) =>
+    code('taking', { input: z.object({ pair: taken }), output: text }, (given) => given.pair as { text: string });
+  const giving = (taken: z.ZodType) =>
+    pipeline('giving', { input: text }, ({ input, stage }) => {
+      const made = stage('twice', twice, { text: input.text });
+      return { text: stage('taking', taking(taken), { pair: made.pair } as never).text };
+    });
+
+  it('takes no reference to an object with a field too many: each of its runs would fail', () => {
+    expect(() => giving(z.strictObject({ text: z.string() }))).toThrow(/"taking\.input\.pair\.more" is not one of its fields: text/);
+  });
+
+  it('takes one whose field too many is declared, and other objects leave it out', async () => {
+    const declared = z.strictObject({ text: z.string(), more: z.string() });
+    for (const taken of [declared, text]) expect(await outputOf(giving(taken), { text: 'x' })).toMatchObject({ text: 'x' });
+  });
+
+  it('of a pipeline in a pipeline takes its own fields alone, as before', async () => {
+    const inner = pipeline('inner', { input: text }, ({ input }) => ({ text: input.text }));
+    const outer = pipeline('outer', { input: text }, ({ input, stage, run }) => {
+      const made = stage('twice', twice, { text: input.text });
+      return { text: run('inner', inner, made.pair as never).text };
+    });
+    expect(await outputOf(outer, { text: 'x' })).toEqual({ text: 'x' });
   });
 });

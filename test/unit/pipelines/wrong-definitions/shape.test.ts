@@ -85,6 +85,20 @@ const REFERENCES: readonly Case[] = [
     /its fields: text/,
     () => define(({ stage }) => ({ x: stage('a', upper, TEXT).txt })),
   ],
+  ...['then', 'toJSON'].map(
+    (name): Case => [
+      `a field called ${name}`,
+      `input.${name}`,
+      /cannot be read.*another/,
+      () => define(({ input }) => ({ x: input[name] }), { input: z.object({ [name]: z.string() }) }),
+    ],
+  ),
+  [
+    'an async rule of the input',
+    'input.q',
+    /async rule/,
+    () => define(({ input }) => ({ x: input.q }), { input: z.object({ q: z.string().refine(async () => true) }) }),
+  ],
   ['a field whose name holds a dot', 'input.a.b', /dots/, () => define(({ input }) => ({ x: input['a.b'] }))],
   ['a reference in a plain template', 'input.q', /text`…`/, () => define(({ input }) => ({ x: `Say ${input.q}` }))],
   ['texts joined with +', 'input.q', /text`…`/, () => define(({ input }) => ({ x: [input.q + input.q] }))],

@@ -30,6 +30,13 @@ const STAGE_INPUTS: readonly Case[] = [
     /takes a list: a stage’s input is an object of fields/,
     () => define(({ input, stage }) => ({ x: stage('a', taking(z.array(z.string())), input.words) })),
   ],
+  [
+    'a function whose input has an async rule',
+    'taking.input.q',
+    /async rule.*code\(\) function/,
+    () =>
+      define(({ input, stage }) => ({ x: stage('a', taking(z.object({ q: z.string().refine(async () => true) })), input) })),
+  ],
   ['no input', 'a.input.prompt', /missing: it is text/, () => one(ask, {})],
   [
     'an input that only other fields have',
