@@ -1,3 +1,4 @@
+import { A_LAW, MU_LAW } from './g711.js';
 import type { SampleEncoding, WavFormat } from './wav-format.js';
 
 /** Reads the sample at a byte offset as a number in [-1, 1]; values of a float file may exceed it. */
@@ -10,6 +11,8 @@ const SAMPLE: Readonly<Record<SampleEncoding, { readonly bytes: number; readonly
   s32: { bytes: 4, read: (view, at) => view.getInt32(at, true) / 0x80000000 },
   f32: { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
   f64: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
+  mulaw: { bytes: 1, read: (view, at) => MU_LAW[view.getUint8(at)] as number },
+  alaw: { bytes: 1, read: (view, at) => A_LAW[view.getUint8(at)] as number },
 };
 
 /**

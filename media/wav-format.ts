@@ -1,7 +1,7 @@
 import { MillraceError } from '../pipelines/errors.js';
 
-/** How a sample is stored. All are little-endian; `u8` is unsigned with 128 as silence, as in RIFF. */
-export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64';
+/** How a sample is stored. All are little-endian; `u8` is unsigned with 128 as silence, as in RIFF. `mulaw` and `alaw` are those of G.711. */
+export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64' | 'mulaw' | 'alaw';
 
 export interface WavFormat {
   readonly encoding: SampleEncoding;
@@ -21,6 +21,8 @@ export const isSampleRate = (hz: number): boolean => hz >= SAMPLE_RATES.least &&
 
 const PCM = 1;
 const FLOAT = 3;
+const A_LAW = 6;
+const MU_LAW = 7;
 const EXTENSIBLE = 0xfffe;
 /** Bytes 2–15 of every `KSDATAFORMAT_SUBTYPE_*` GUID whose first two bytes are a format tag. */
 const SUBFORMAT_TAIL = '000000001000800000aa00389b71';
@@ -28,8 +30,8 @@ const SUBFORMAT_TAIL = '000000001000800000aa00389b71';
 /** Names of format tags of RFC 2361 for error messages. */
 const OTHER_FORMATS: Readonly<Record<number, string>> = {
   2: 'Microsoft ADPCM',
-  6: 'A-law',
-  7: 'µ-law',
+  [A_LAW]: 'A-law',
+  [MU_LAW]: 'µ-law',
   17: 'IMA ADPCM',
   49: 'GSM 6.10',
   80: 'MPEG',
@@ -40,6 +42,8 @@ const OTHER_FORMATS: Readonly<Record<number, string>> = {
 const ENCODINGS: Readonly<Record<number, Readonly<Record<number, SampleEncoding>>>> = {
   [PCM]: { 8: 'u8', 16: 's16', 24: 's24', 32: 's32' },
   [FLOAT]: { 32: 'f32', 64: 'f64' },
+  [A_LAW]: { 8: 'alaw' },
+  [MU_LAW]: { 8: 'mulaw' },
 };
 
 /** Least and most bytes that are read of a `fmt ` chunk: WAVEFORMAT, and WAVEFORMATEXTENSIBLE. */
@@ -60,7 +64,7 @@ export function parseFmt(body: Uint8Array): WavFormat {
   if (encoding === undefined) {
     const name = tag === PCM ? 'PCM' : tag === FLOAT ? 'float' : (OTHER_FORMATS[tag] ?? `format 0x${tag.toString(16)}`);
     throw invalidMedia(
-      `the WAV encoding ${bits}-bit ${name} is not supported; send 8, 16, 24 or 32-bit PCM, or 32 or 64-bit float`,
+      `the WAV encoding ${bits}-bit ${name} is not supported; send 8, 16, 24 or 32-bit PCM, 32 or 64-bit float, or 8-bit µ-law or A-law`,
     );
   }
   if (channels < 1 || channels > MOST_CHANNELS) {

@@ -25,6 +25,9 @@ def file_of(tag: int, bits: int, channels: int, samples: bytes, *, rate: int = 8
         (1, 32, struct.pack("<3i", -(2**31), 0, 2**30), [-1, 0, 0.5]),
         (3, 32, struct.pack("<3f", -2, 0, 0.5), [-1, 0, 0.5]),
         (3, 64, struct.pack("<3d", float("nan"), 0, 0.5), [0, 0, 0.5]),
+        # Both ends of the scale, and the least of a sign, by the tables of G.711.
+        (7, 8, bytes([0x00, 0xFF, 0x80]), [-32_124 / 32_768, 0, 32_124 / 32_768]),
+        (6, 8, bytes([0x2A, 0xD5, 0xAA]), [-32_256 / 32_768, 8 / 32_768, 32_256 / 32_768]),
     ],
 )
 def test_every_encoding(tag: int, bits: int, samples: bytes, expected: list[float]) -> None:
@@ -64,7 +67,8 @@ def test_sizes_that_programs_leave_open_and_chunks_between() -> None:
         (file_of(1, 16, 1, b"\0\0", size=100), "truncated"),
         (file_of(1, 16, 1, b"\0\0")[:40], "truncated"),
         (file_of(1, 16, 1, b""), "no audio"),
-        (file_of(6, 8, 1, b"\0"), "not supported"),
+        (file_of(6, 16, 1, b"\0\0"), "not supported"),
+        (file_of(17, 8, 1, b"\0"), "not supported"),
         (file_of(1, 16, 9, bytes(18)), "9 channels"),
         (file_of(1, 16, 1, b"\0\0", rate=500), "500 Hz"),
     ],

@@ -1,3 +1,4 @@
+import { A_LAW, MU_LAW } from '../../media/g711.js';
 import { joinedFloats } from '../../media/samples.js';
 import type { SampleEncoding } from '../../media/wav-format.js';
 
@@ -19,7 +20,8 @@ export interface WavOptions {
   readonly riff?: string;
 }
 
-const BYTES: Record<SampleEncoding, number> = { u8: 1, s16: 2, s24: 3, s32: 4, f32: 4, f64: 8 };
+const BYTES: Record<SampleEncoding, number> = { u8: 1, s16: 2, s24: 3, s32: 4, f32: 4, f64: 8, mulaw: 1, alaw: 1 };
+const TAGS: Readonly<Partial<Record<SampleEncoding, number>>> = { f32: 3, f64: 3, alaw: 6, mulaw: 7 };
 
 /** A RIFF chunk, padded to an even size. */
 export function riffChunk(id: string, body: Buffer): Buffer {
@@ -48,7 +50,7 @@ export function wavFile(options: WavOptions = {}): Buffer {
 export function wavOf(data: Buffer, options: WavOptions = {}): Buffer {
   const { encoding = 's16', sampleRate = 16_000, channels = 1, extensible = false, before = [], after = [] } = options;
   const size = BYTES[encoding];
-  const tag = encoding.startsWith('f') ? 3 : 1;
+  const tag = TAGS[encoding] ?? 1;
   const fmt = Buffer.alloc(extensible ? 40 : 16);
   fmt.writeUInt16LE(extensible ? 0xfffe : tag, 0);
   fmt.writeUInt16LE(channels, 2);
@@ -76,8 +78,14 @@ function writeSample(into: Buffer, at: number, encoding: SampleEncoding, value: 
   else if (encoding === 's24') into.writeIntLE(Math.round(value * 0x7fffff), at, 3);
   else if (encoding === 's32') into.writeInt32LE(Math.round(value * 0x7fffffff), at);
   else if (encoding === 'f32') into.writeFloatLE(value, at);
+  else if (encoding === 'mulaw') into.writeUInt8(nearest(MU_LAW, value), at);
+  else if (encoding === 'alaw') into.writeUInt8(nearest(A_LAW, value), at);
   else into.writeDoubleLE(value, at);
 }
+
+/** The code whose sample is nearest to a value. */
+const nearest = (samples: Float32Array, value: number): number =>
+  samples.reduce((best, each, code) => (Math.abs(each - value) < Math.abs((samples[best] ?? 0) - value) ? code : best), 0);
 
 /** The bytes in pieces of `size`, as a stream gives them. */
 export async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array, void> {

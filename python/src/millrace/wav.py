@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _LEAST_RATE, _MOST_RATE, _MOST_CHANNELS = 1_000, 192_000, 8
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_PCM, _FLOAT, _A_LAW, _MU_LAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _ENCODINGS = {(_PCM, 8): "u8", (_PCM, 16): "s16", (_PCM, 24): "s24", (_PCM, 32): "s32", (_FLOAT, 32): "f32"}
-_ENCODINGS[(_FLOAT, 64)] = "f64"
+_ENCODINGS.update({(_FLOAT, 64): "f64", (_A_LAW, 8): "alaw", (_MU_LAW, 8): "mulaw"})
 _PLACEHOLDER = 0x7FFFF000
 """A `data` size at or above this, or zero, is unknown: programs that write to a pipe cannot fill it in."""
 _BLOCK_FRAMES = 1 << 18
@@ -83,7 +83,7 @@ def _format(body: bytes) -> tuple[str, int, int, int]:
     if encoding is None:
         raise _invalid(
             f"the WAV encoding (format {tag}, {bits} bits) is not supported; "
-            "use 8, 16, 24 or 32-bit PCM, or 32 or 64-bit float"
+            "use 8, 16, 24 or 32-bit PCM, 32 or 64-bit float, or 8-bit µ-law or A-law"
         )
     if not 1 <= channels <= _MOST_CHANNELS:
         raise _invalid(f"the WAV header gives {channels} channels; 1 to {_MOST_CHANNELS} are supported")
@@ -116,6 +116,9 @@ def _numbers(block: memoryview, encoding: str) -> Any:
     numpy = _numpy()
     if encoding == "u8":
         return (numpy.frombuffer(block, "u1").astype("f8") - 128) / 0x80
+    if encoding in ("mulaw", "alaw"):
+        value = _mu_law if encoding == "mulaw" else _a_law
+        return numpy.array([value(code) for code in range(256)], "f8")[numpy.frombuffer(block, "u1")] / 0x8000
     if encoding == "s24":
         parts = numpy.frombuffer(block, "u1").reshape(-1, 3)
         whole = numpy.zeros((len(parts), 4), "u1")
@@ -124,6 +127,21 @@ def _numbers(block: memoryview, encoding: str) -> Any:
     types = {"s16": ("<i2", 0x8000), "s32": ("<i4", 0x80000000), "f32": ("<f4", 1), "f64": ("<f8", 1)}
     kind, full = types[encoding]
     return numpy.frombuffer(block, kind).astype("f8") / full
+
+
+def _mu_law(code: int) -> int:
+    """The 16-bit sample of a code of G.711's µ-law."""
+    bits = code ^ 0xFF
+    size = (((bits & 0x0F) << 3) + 0x84 << (bits >> 4 & 7)) - 0x84
+    return -size if bits & 0x80 else size
+
+
+def _a_law(code: int) -> int:
+    """The 16-bit sample of a code of G.711's A-law."""
+    bits = code ^ 0x55
+    exponent, mantissa = bits >> 4 & 7, (bits & 0x0F) << 4
+    size = mantissa + 8 if exponent == 0 else mantissa + 0x108 << exponent - 1
+    return size if bits & 0x80 else -size
 
 
 def write(samples: ArrayLike, rate: int) -> bytes:

@@ -21,7 +21,19 @@ function errorOf(samples: Float32Array, sampleRate: number, { hz = 440, amplitud
   return Math.sqrt(sum / (samples.length - 2 * edge));
 }
 
-const precision: Record<SampleEncoding, number> = { u8: 5e-3, s16: 3e-5, s24: 1e-6, s32: 1e-6, f32: 1e-6, f64: 1e-6 };
+const precision: Record<SampleEncoding, number> = {
+  ...{ u8: 5e-3, s16: 3e-5, s24: 1e-6, s32: 1e-6, f32: 1e-6, f64: 1e-6 },
+  ...{ mulaw: 1e-2, alaw: 1e-2 },
+};
+
+test.each([
+  // The ends of the scale, and the least of each sign, by the tables of G.711.
+  ['mulaw', [0x00, 0x7f, 0xff, 0xfe, 0x80], [-32_124, 0, 0, 8, 32_124]],
+  ['alaw', [0x2a, 0x55, 0xd5, 0xd4, 0xaa], [-32_256, -8, 8, 24, 32_256]],
+] as const)('%s is that of G.711', async (encoding, codes, samples) => {
+  const decoded = await decode(wavOf(Buffer.from(codes), { encoding, sampleRate: 8_000 }), 8_000);
+  expect([...decoded].map((each) => each * 0x8000 + 0)).toEqual(samples);
+});
 
 test.each([
   [48_000, 1],

@@ -18,7 +18,7 @@ function inspect(file: Buffer) {
   return inspector.end();
 }
 
-const ENCODINGS: SampleEncoding[] = ['u8', 's16', 's24', 's32', 'f32', 'f64'];
+const ENCODINGS: SampleEncoding[] = ['u8', 's16', 's24', 's32', 'f32', 'f64', 'mulaw', 'alaw'];
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: 'INVALID_MEDIA', message: expect.stringMatching(message) });
 
