@@ -20,9 +20,22 @@ const TITLES = words(
 /** May end one: before a capital letter they do. */
 const OPEN = words('etc usw inc ltd co corp jr sr bros a.m p.m ph.d b.a m.a m.d u.s.a');
 
+/** Behind these a number with a period is an ordinal of German, whose nouns have capitals: "am 3. Oktober", "3. und 4. Mai". */
+const BEFORE_ORDINAL =
+  /(?:(?<!\bI\s)\bam|\b(?:vom|zum|zur|beim|im|ins|der|die|das|dem|den|des|ab|bis|seit|(?:mon|diens|donners|frei|sams|sonn)tag,?|mittwoch,?|sonnabend,?)|(?<!\d)\d{1,3}\.(?:\s+(?:und|oder|bis))?)\s+\d{1,3}$/i;
+
+/** Words of a sentence's beginning, not names, before the "Sr." of Spanish and Portuguese. */
+const BEFORE_SR = words('el al del un su mi o ao do pelo estimado estimada querido distinguido caro prezado hola olá');
+
 function words(text: string): ReadonlySet<string> {
   return new Set(text.split(' '));
 }
+
+/**
+ * Which rules: 2 knows ordinals ("am 3. Oktober"), "Sr. García" and full-width decimals, which end no sentence. Plans evaluate 1 in
+ * workflows, where other sentences would be other commands on replay.
+ */
+type Rules = 1 | 2;
 
 /** Longest piece, in UTF-16 units: about half a minute of speech. A longer sentence is cut at a clause or a word. */
 export const LONGEST_SENTENCE = 400;
@@ -38,9 +51,14 @@ const LEAST_CUT = 24;
  * each sentence: joined they are the text again, less white space at its end. Where the parts are cut does not matter.
  */
 export class SentenceSplitter {
+  readonly #rules: Rules;
   #pending = '';
   /** Before this index of `#pending` there is no boundary. */
   #from = 0;
+
+  constructor(rules: Rules = 2) {
+    this.#rules = rules;
+  }
 
   /** What has no boundary yet. */
   get pending(): string {
@@ -64,7 +82,7 @@ export class SentenceSplitter {
 
   /** The pending text if it reads as a whole sentence, although more text might show that it is none. */
   settle(): string | undefined {
-    const end = boundary(this.#pending, this.#from, 'settle');
+    const end = boundary(this.#pending, this.#from, 'settle', this.#rules);
     return end === undefined || this.#pending.slice(end).trim() !== '' ? undefined : this.#cut(end);
   }
 
@@ -81,7 +99,7 @@ export class SentenceSplitter {
       // No piece is longer, so no step looks further: a degenerate text takes linear time too.
       const head = this.#pending.slice(0, LONGEST_SENTENCE + LOOK_AHEAD);
       const whole = head.length === this.#pending.length;
-      const end = boundary(head, this.#from, final && whole ? 'end' : 'more');
+      const end = boundary(head, this.#from, final && whole ? 'end' : 'more', this.#rules);
       if (end !== undefined && end <= LONGEST_SENTENCE) pieces.push(this.#cut(end));
       else if (this.#pending.length > LONGEST_SENTENCE)
         pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE)) ?? LONGEST_SENTENCE));
@@ -99,9 +117,9 @@ export class SentenceSplitter {
   }
 }
 
-/** The sentences of a text, trimmed and in order; none for a text without words. Linear time. */
+/** The sentences of a text, trimmed and in order, as plans evaluate them; none for a text without words. Linear time. */
 export function sentences(text: string): string[] {
-  const splitter = new SentenceSplitter();
+  const splitter = new SentenceSplitter(1);
   return [...splitter.push(text), ...splitter.end()].map((piece) => piece.trim()).filter((piece) => piece !== '');
 }
 
@@ -109,7 +127,7 @@ export function sentences(text: string): string[] {
  * Index behind the first sentence of a text; undefined if there is none, or more text is needed to tell.
  * @param then what follows: more text, none, or none for the time being
  */
-function boundary(text: string, from: number, then: 'more' | 'end' | 'settle'): number | undefined {
+function boundary(text: string, from: number, then: 'more' | 'end' | 'settle', rules: Rules): number | undefined {
   const first = text.search(/\S/);
   let at = from;
   while (at < text.length) {
@@ -135,7 +153,8 @@ function boundary(text: string, from: number, then: 'more' | 'end' | 'settle'): 
     if (next === undefined && then === 'more' && !wide) return undefined;
     if (
       inCode(text, at) ||
-      !ends(text, at, { marks, closed, wide, next: next ?? (then === 'settle' ? UNKNOWN : undefined) })
+      (rules === 2 && isDecimal(text, at, end, then)) ||
+      !ends(text, at, { marks, closed, wide, next: next ?? (then === 'settle' ? UNKNOWN : undefined), rules })
     ) {
       at = end;
       continue;
@@ -154,9 +173,16 @@ interface Marks {
   readonly closed: boolean;
   readonly wide: boolean;
   readonly next: string | undefined;
+  readonly rules: Rules;
 }
 
-function ends(text: string, at: number, { marks, closed, wide, next }: Marks): boolean {
+/** A full-width period within a number: "３．１４". */
+const isDecimal = (text: string, at: number, end: number, then: 'more' | 'end' | 'settle'): boolean =>
+  text.slice(at, end) === '．' &&
+  /\p{Nd}$/u.test(text.slice(0, at)) &&
+  (end < text.length ? /^\p{Nd}/u.test(text.slice(end)) : then === 'settle');
+
+function ends(text: string, at: number, { marks, closed, wide, next, rules }: Marks): boolean {
   if (wide || next === undefined || next === '\n')
     return text.slice(0, at).trim() !== '' && !isListNumber(text, at, marks);
   const lower = /\p{Lowercase_Letter}/u.test(next);
@@ -166,10 +192,20 @@ function ends(text: string, at: number, { marks, closed, wide, next }: Marks): b
   const word = /[\p{L}\p{N}.]*$/u.exec(text.slice(Math.max(0, at - 24), at))?.[0] ?? '';
   const known = word.toLowerCase();
   if (TITLES.has(known)) return false;
+  if (rules === 2) {
+    if (/^\d+$/.test(word) && BEFORE_ORDINAL.test(text.slice(Math.max(0, at - 32), at))) return false;
+    if (known === 'sr' && !followsName(text.slice(0, at - word.length))) return false;
+  }
   if (OPEN.has(known)) return /[\p{Uppercase_Letter}"“«(]/u.test(next);
   // An initial, as in "J. Smith", or letters with periods, as in "U.S. Army".
   if (/^(\p{Lu}|(\p{L}\.)+\p{L})$/u.test(word) && word !== 'I') return false;
   return true;
+}
+
+/** Whether a text ends with a name, as before "Sr." in English: "John Smith, Sr." */
+function followsName(text: string): boolean {
+  const before = /(\p{Lu}[\p{L}.'’-]*),?\s+$/u.exec(text.slice(-40))?.[1];
+  return before !== undefined && !BEFORE_SR.has(before.toLowerCase());
 }
 
 /** The number or letter of a list’s item at the beginning of a line: "1.", "a)". */

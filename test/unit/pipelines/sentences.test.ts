@@ -39,11 +39,43 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   lines: ['A title | A first line. | And more'],
 };
 
+/** The same of what streams alone know, whose rules are later ones than those of plans. */
+const STREAMED: Readonly<Record<string, readonly string[]>> = {
+  ordinals: [
+    'Am 3. Oktober ist frei. | Vom 1. bis 3. Mai auch.',
+    'Das 19. Jahrhundert begann 1801. | Im 2. Stock brennt Licht.',
+    'Am 3. und 4. Oktober regnet es. | Dann nicht.',
+    'Freitag, 3. Oktober, um acht. | Am 3. 10. 2025 auch.',
+    'I am 33. | You took 4. | He is in room 3. | Then stop.',
+    'Es waren 12. | Dann gingen sie.',
+  ],
+  titles: [
+    'El Sr. García vino. | Estimado Sr. López: gracias.',
+    'Habló el Sr. García. | O Sr. Silva também.',
+    'He met John Smith Sr. | They spoke.',
+    'He met John Smith, Sr. | They spoke.',
+  ],
+};
+
+/** The same in full-width digits. */
+const DECIMALS = '円周率は３．１４です。|値段は２．５倍．|安い。';
+
 const split = (text: string): string[] => text.split(/\s*\|\s*/);
 const joined = (name: string, text: string): string =>
   name === 'cjk' && !text.includes(' | ')
     ? text.replaceAll('|', '')
     : text.replaceAll(' | ', name === 'lists' || name === 'lines' ? '\n' : ' ');
+
+function expectStreamed(whole: string, expected: readonly string[]): void {
+  for (const size of [1, 2, 3, 7]) {
+    const splitter = new SentenceSplitter();
+    const pieces: string[] = [];
+    for (let at = 0; at < whole.length; at += size) pieces.push(...splitter.push(whole.slice(at, at + size)));
+    pieces.push(...splitter.end());
+    expect(pieces.join(''), `in parts of ${size}`).toBe(whole);
+    expect(pieces.map((piece) => piece.trim())).toEqual(expected);
+  }
+}
 
 describe('sentences', () => {
   for (const [name, texts] of Object.entries(TABLE)) {
@@ -52,17 +84,30 @@ describe('sentences', () => {
     });
 
     it.each(texts)(`of ${name} are the same however the text arrives: %s`, (text) => {
-      const whole = joined(name, text);
-      for (const size of [1, 2, 3, 7]) {
-        const splitter = new SentenceSplitter();
-        const pieces: string[] = [];
-        for (let at = 0; at < whole.length; at += size) pieces.push(...splitter.push(whole.slice(at, at + size)));
-        pieces.push(...splitter.end());
-        expect(pieces.join(''), `in parts of ${size}`).toBe(whole);
-        expect(pieces.map((piece) => piece.trim())).toEqual(split(text));
-      }
+      expectStreamed(joined(name, text), split(text));
     });
   }
+
+  for (const [name, texts] of Object.entries(STREAMED)) {
+    it.each([...texts])(`of ${name} of streams, however the text arrives: %s`, (text) => {
+      expectStreamed(joined(name, text), split(text));
+    });
+  }
+
+  it('of streams do not end within a number of full-width digits', () => {
+    expectStreamed(DECIMALS.replaceAll('|', ''), split(DECIMALS));
+    const splitter = new SentenceSplitter();
+    splitter.push('値は３．');
+    expect(splitter.settle(), 'more digits may come').toBeUndefined();
+    splitter.push('１４です。');
+    expect(splitter.settle()).toBe('値は３．１４です。');
+  });
+
+  it('of plans stay as they were: other ones would be other commands of a run that is replayed', () => {
+    expect(sentences('Am 3. Oktober ist frei.')).toEqual(['Am 3.', 'Oktober ist frei.']);
+    expect(sentences('El Sr. García vino.')).toEqual(['El Sr.', 'García vino.']);
+    expect(sentences('円周率は３．１４です。')).toEqual(['円周率は３．', '１４です。']);
+  });
 
   it('have none without words', () => {
     expect(sentences('')).toEqual([]);
