@@ -3,8 +3,8 @@
  * some bits inverted. Its values are those of 16-bit PCM.
  */
 
-const values = (valueOf: (code: number) => number): Float32Array =>
-  Float32Array.from({ length: 256 }, (_, code) => valueOf(code) / 0x8000);
+const values = (sampleOf: (code: number) => number): Float32Array =>
+  Float32Array.from({ length: 256 }, (_, code) => sampleOf(code) / 0x8000);
 
 /** The sample of each code of µ-law. */
 export const MU_LAW: Float32Array = values((code) => {

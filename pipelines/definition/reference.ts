@@ -82,7 +82,8 @@ const proxy = <T>(target: Target): Ref<T> =>
     {
       get: (self, key) => {
         if (key === TARGET) return target;
-        if (typeof key === 'string' && PROBED.has(key) && fieldsOf(target.schema).includes(key)) throw unreadable(target, key);
+        if (typeof key === 'string' && PROBED.has(key) && fieldsOf(target.schema).includes(key))
+          throw unreadable(target, key);
         if (key === Symbol.toPrimitive) throw noValue(target, USE_OPERATORS);
         if (key === Symbol.iterator || key === Symbol.asyncIterator) throw noValue(target, 'iterate with each()');
         if (key === 'toJSON') {

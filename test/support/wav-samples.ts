@@ -85,7 +85,10 @@ function writeSample(into: Buffer, at: number, encoding: SampleEncoding, value: 
 
 /** The code whose sample is nearest to a value. */
 const nearest = (samples: Float32Array, value: number): number =>
-  samples.reduce((best, each, code) => (Math.abs(each - value) < Math.abs((samples[best] ?? 0) - value) ? code : best), 0);
+  samples.reduce(
+    (best, each, code) => (Math.abs(each - value) < Math.abs((samples[best] ?? 0) - value) ? code : best),
+    0,
+  );
 
 /** The bytes in pieces of `size`, as a stream gives them. */
 export async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array, void> {

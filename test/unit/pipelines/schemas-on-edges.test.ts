@@ -281,12 +281,15 @@ describe('a strict object', () => {
     });
 
   it('takes no reference to an object with a field too many: each of its runs would fail', () => {
-    expect(() => giving(z.strictObject({ text: z.string() }))).toThrow(/"taking\.input\.pair\.more" is not one of its fields: text/);
+    expect(() => giving(z.strictObject({ text: z.string() }))).toThrow(
+      /"taking\.input\.pair\.more" is not one of its fields: text/,
+    );
   });
 
   it('takes one whose field too many is declared, and other objects leave it out', async () => {
     const declared = z.strictObject({ text: z.string(), more: z.string() });
-    for (const taken of [declared, text]) expect(await outputOf(giving(taken), { text: 'x' })).toMatchObject({ text: 'x' });
+    for (const taken of [declared, text])
+      expect(await outputOf(giving(taken), { text: 'x' })).toMatchObject({ text: 'x' });
   });
 
   it('of a pipeline in a pipeline takes its own fields alone, as before', async () => {

@@ -121,10 +121,14 @@ describe('a whole text that is heard while it is spoken', () => {
   it('gives what an earlier attempt has begun to the sentence with which it goes on, and to no other', async () => {
     const attempt = { ...attemptOf('r0', signal()), resumeFrom: { job: 'one' } };
     const from: Json[] = [];
-    await speakWhole(parts(new MemoryChannelLog()), { call, attempt, field: 'text', text: ANSWER }, async (input, own) => {
-      from.push(own.resumeFrom);
-      return reply(input.text);
-    });
+    await speakWhole(
+      parts(new MemoryChannelLog()),
+      { call, attempt, field: 'text', text: ANSWER },
+      async (input, own) => {
+        from.push(own.resumeFrom);
+        return reply(input.text);
+      },
+    );
     expect(from).toEqual([{ job: 'one' }, null, null]);
   });
 

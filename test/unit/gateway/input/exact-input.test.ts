@@ -90,7 +90,10 @@ describe('an integer that a number does not hold, at doors with errors of their 
     const field = 'message.parts.0.data.name';
     expect((await send(message('[1, 9007199254740993]'))).json()).toMatchObject({
       id: 1,
-      error: { code: -32602, data: [{ reason: 'INVALID_INPUT' }, { fieldViolations: [{ field: `${field}.1`, description: LONG }] }] },
+      error: {
+        code: -32602,
+        data: [{ reason: 'INVALID_INPUT' }, { fieldViolations: [{ field: `${field}.1`, description: LONG }] }],
+      },
     });
     expect(gateway.temporal.runs.size).toBe(0);
   });

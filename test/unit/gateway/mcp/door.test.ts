@@ -114,7 +114,9 @@ describe('the MCP door', () => {
   it('serves clients of HTTP/1.0 that name no host', async () => {
     const { url } = await start();
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
-    const head = Object.entries({ ...HEADERS, 'content-length': body.length }).map(([name, value]) => `${name}: ${value}`);
+    const head = Object.entries({ ...HEADERS, 'content-length': body.length }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(['POST /mcp HTTP/1.0', ...head, '', body].join('\r\n'));
     const answer = await text(socket);

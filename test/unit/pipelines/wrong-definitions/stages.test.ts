@@ -35,7 +35,9 @@ const STAGE_INPUTS: readonly Case[] = [
     'taking.input.q',
     /async rule.*code\(\) function/,
     () =>
-      define(({ input, stage }) => ({ x: stage('a', taking(z.object({ q: z.string().refine(async () => true) })), input) })),
+      define(({ input, stage }) => ({
+        x: stage('a', taking(z.object({ q: z.string().refine(async () => true) })), input),
+      })),
   ],
   ['no input', 'a.input.prompt', /missing: it is text/, () => one(ask, {})],
   [
