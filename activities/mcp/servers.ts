@@ -1,12 +1,11 @@
-import { type Client, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/client';
-import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
+import { type CallToolResult, type Client, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/client';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 import { open } from './connection.js';
 import { type KeepMedia, resultValue, textIn } from './result.js';
-import { awaitTask, taskIn } from './task.js';
+import { awaitTask, type Connected, checkpointOf, keptTask, options, taskIn } from './task.js';
 
 /** A tool as its server describes it. */
 export interface McpTool {
@@ -31,6 +30,9 @@ export interface CallOptions {
   readonly keep?: KeepMedia | undefined;
   /** Awaited when the server is connected, just before the call. */
   readonly mayBegin?: (() => Promise<void>) | undefined;
+  /** Keeps what the next attempt finds in `resumeFrom`: the task that the call has become. */
+  readonly checkpoint?: ((progress: Json) => void) | undefined;
+  readonly resumeFrom?: Json | undefined;
 }
 
 /** Key of the idempotency key in a call's `_meta`: a server that supports it can drop a repeated call. */
@@ -80,24 +82,31 @@ export class McpServers {
 
   /**
    * The result of a tool: its structured content, else its text; with media that `keep` has stored, also those. A tool
-   * that the server makes a task is awaited. Throws as `list` does, `TOOL_FAILED` if the tool reports a failure, and
-   * `INVALID_INPUT` if the server refuses the arguments.
+   * that the server makes a task is awaited, and an attempt that finds one in `resumeFrom` goes on with it and calls nothing. Throws as
+   * `list` does, `TOOL_FAILED` if the tool reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
    */
   async call(
     server: string,
     tool: string,
     given: JsonObject,
-    { signal, idempotencyKey, keep, mayBegin }: CallOptions,
+    { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom }: CallOptions,
   ): Promise<Json> {
-    return this.#use(server, signal, async (client) => {
+    let task = keptTask(resumeFrom);
+    let result: CallToolResult | undefined;
+    if (task === undefined) {
       const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
-      await mayBegin?.();
-      const first = await client.callTool(params, options(signal));
-      const task = taskIn(first);
-      const result = task === undefined ? first : await awaitTask(client, task, options(signal));
-      if (result.isError) throw new MillraceError('TOOL_FAILED', textIn(result) || 'the tool failed without a message');
-      return await resultValue(result, keep);
-    });
+      result = await this.#use(server, signal, async (client) => {
+        await mayBegin?.();
+        return await client.callTool(params, options(signal));
+      });
+      task = taskIn(result);
+      if (task) checkpoint?.(checkpointOf(task));
+    }
+    const connected: Connected = (work, until) => this.#use(server, until, work);
+    const ended = task === undefined ? result : await awaitTask(connected, task, signal, () => checkpoint?.(null));
+    if (ended === undefined) throw new MillraceError('INTERNAL', 'a call has neither a result nor a task');
+    if (ended.isError) throw new MillraceError('TOOL_FAILED', textIn(ended) || 'the tool failed without a message');
+    return await resultValue(ended, keep);
   }
 
   /** Ends the processes it started and closes the sessions it opened. */
@@ -148,9 +157,6 @@ function expectModest(server: string, tools: readonly McpTool[]): void {
 
 const refused = (server: string, why: string): MillraceError =>
   new MillraceError('TOOLS_REFUSED', `MCP server "${server}": ${why}`);
-
-/** Time is limited by the tool's policy only; the SDK's default is a minute. */
-const options = (signal: AbortSignal) => ({ signal, timeout: LONGEST_TIMER_MS });
 
 /** The connection is shared: a caller that stops waiting does not close it for the others. */
 function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {

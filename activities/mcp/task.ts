@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CallToolResult, Client, JSONRPCMessage, RequestOptions, Transport } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client, JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import { z } from 'zod';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { HandedOver } from '../connectors/handed-over.js';
 
 /** The extension of version 2026-07-28 by which a server makes a call a task (SEP-2663). */
 export const TASKS = 'io.modelcontextprotocol/tasks';
@@ -13,8 +16,17 @@ const TASK_META = 'millrace/task';
 const SOONEST_MS = 100;
 const LATEST_MS = 10_000;
 const USUAL_MS = 1_000;
+/** Questions in a row that may fail: the task goes on while they do. */
+const MOST_FAILURES = 5;
+/** A cancelled call does not wait for its task's end. In milliseconds. */
+const CANCEL_MS = 5_000;
+/** Longest id of a task, in UTF-16 units: every heartbeat of the attempt has it. */
+const LONGEST_ID = 1_024;
 
-const created = z.looseObject({ taskId: z.string(), pollIntervalMs: z.number().optional() });
+const created = z.looseObject({
+  taskId: z.string().min(1).max(LONGEST_ID),
+  pollIntervalMs: z.number().optional(),
+});
 
 const detailed = z.looseObject({
   status: z.string(),
@@ -25,6 +37,12 @@ const detailed = z.looseObject({
 });
 
 type CreatedTask = z.output<typeof created>;
+
+/** Uses the connection to the task's server, which may be another one each time. Rejects with a `MillraceError`. */
+export type Connected = <T>(work: (client: Client) => Promise<T>, signal: AbortSignal) => Promise<T>;
+
+/** Time is limited by the tool's policy only; the SDK's default is a minute. */
+export const options = (signal: AbortSignal) => ({ signal, timeout: LONGEST_TIMER_MS });
 
 /** Lets created tasks through to `taskIn`: the SDK has no runtime for the extension and would reject them. */
 export function acceptTasks(transport: Transport): void {
@@ -38,33 +56,79 @@ function asResult(message: JSONRPCMessage): JSONRPCMessage {
   return { ...message, result: { resultType: 'complete', content: [], _meta: { [TASK_META]: result } } };
 }
 
-/** The task that a call has become. */
+/** The task that a call has become. Throws `INVALID_OUTPUT` for one without an id that a checkpoint can hold. */
 export function taskIn({ _meta }: CallToolResult): CreatedTask | undefined {
-  const task = (_meta as Record<string, unknown> | undefined)?.[TASK_META];
-  return task === undefined ? undefined : created.parse(task);
+  const given = (_meta as Record<string, unknown> | undefined)?.[TASK_META];
+  if (given === undefined) return undefined;
+  const { data: task } = created.safeParse(given);
+  if (task) return task;
+  throw new MillraceError('INVALID_OUTPUT', `the tool’s task has no id of 1 to ${LONGEST_ID} characters`);
 }
 
-/** Waits for the result of a task. A caller that gives up cancels it. Throws `TOOL_FAILED`. */
+/** What the next attempt needs to go on with a task. */
+export const checkpointOf = ({ taskId }: CreatedTask): Json => ({ task: taskId });
+
+/** The task that an earlier attempt has begun. It is asked for at once. */
+export function keptTask(checkpoint: Json | undefined): CreatedTask | undefined {
+  const { task } = isJsonObject(checkpoint) ? checkpoint : {};
+  return typeof task === 'string' ? { taskId: task, pollIntervalMs: SOONEST_MS } : undefined;
+}
+
+/**
+ * Waits for the result of a task. A caller that gives up cancels it; not so an attempt that another one goes on from. Throws `TOOL_FAILED`,
+ * also if the server does not know the task any more: what it has done is unknown, and it is not begun again.
+ * @param givenUp called when the task is cancelled: no other attempt goes on with it
+ */
 export async function awaitTask(
-  client: Client,
+  connected: Connected,
   { taskId, pollIntervalMs = USUAL_MS }: CreatedTask,
-  options: RequestOptions & { readonly signal: AbortSignal },
+  signal: AbortSignal,
+  givenUp: () => void,
 ): Promise<CallToolResult> {
-  const { signal } = options;
   let interval = pollIntervalMs;
+  let failures = 0;
   try {
     while (true) {
-      await sleep(Math.min(Math.max(interval, SOONEST_MS), LATEST_MS), undefined, { signal });
-      const task = await client.request({ method: 'tasks/get', params: { taskId } }, detailed, options);
+      const waitMs = Math.max(interval, SOONEST_MS) * 2 ** failures;
+      await sleep(Math.min(waitMs, LATEST_MS), undefined, { signal });
+      const task = await connected(
+        (client) => client.request({ method: 'tasks/get', params: { taskId } }, detailed, options(signal)),
+        signal,
+      ).catch((error: MillraceError) => {
+        failures++;
+        if (signal.aborted || failures === MOST_FAILURES) throw error;
+        if (error.code !== 'TOOL_SERVER_UNAVAILABLE') throw unreadable(taskId, error);
+        return undefined;
+      });
+      if (task === undefined) continue;
+      failures = 0;
       if (task.status === 'completed' && task.result) return task.result as unknown as CallToolResult;
       if (task.status !== 'working') throw failed(task);
-      interval = task.pollIntervalMs ?? interval;
+      interval = task.pollIntervalMs ?? Math.max(interval, USUAL_MS);
     }
   } catch (error) {
-    if (signal.aborted)
-      void client.request({ method: 'tasks/cancel', params: { taskId } }, z.looseObject({})).catch(() => undefined);
-    throw error;
+    if (!signal.aborted) throw error;
+    if (!(signal.reason instanceof HandedOver)) {
+      givenUp();
+      cancel(connected, taskId);
+    }
+    throw signal.reason;
   }
+}
+
+/** Does not wait for the server. If it is not reached, it finishes the task, and the result is not used. */
+function cancel(connected: Connected, taskId: string): void {
+  const limit = AbortSignal.timeout(CANCEL_MS);
+  const ask = (client: Client) =>
+    client.request({ method: 'tasks/cancel', params: { taskId } }, z.looseObject({}), options(limit));
+  connected(ask, limit).catch(() => undefined);
+}
+
+/** The server's own code would say that the call's arguments are wrong. */
+function unreadable(taskId: string, error: MillraceError): MillraceError {
+  if (error.code !== 'INVALID_INPUT' && error.code !== 'TOOL_FAILED') return error;
+  const message = `the server does not tell how the task ${taskId} goes on; what it has done is unknown: ${error.message}`;
+  return new MillraceError('TOOL_FAILED', message, {}, { cause: error });
 }
 
 function failed({ status, error, statusMessage }: z.output<typeof detailed>): MillraceError {

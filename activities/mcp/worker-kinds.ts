@@ -23,9 +23,10 @@ export const mcpKinds = (
   ],
   [
     'mcp',
-    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey, mayBegin }) => {
+    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey, mayBegin, checkpoint, resumeFrom }) => {
       const keep = storeOfCall && keepingIn(storeOfCall(), tenant);
-      return { result: await servers.call(model, String(tool), input, { signal, idempotencyKey, keep, mayBegin }) };
+      const own = { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom };
+      return { result: await servers.call(model, String(tool), input, own) };
     },
   ],
 ];

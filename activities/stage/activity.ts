@@ -12,6 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
+import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
 import { cancellationIn } from './cancellation.js';
 import { withEntries } from './held-entries.js';
@@ -65,7 +66,9 @@ export function createActivities(
         throw asFailure(workerLost(), call, calls, undefined);
       }
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
-      if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
+      // Asking for what was begun is no further call. An attempt that took too long has given that up.
+      const goesOn = () => kept !== null && !timedOut && goesOnElsewhere(call);
+      if (over || (calls >= call.retry.attempts && !goesOn())) throw lastAttemptLost(call, calls);
       if (losses > 0) {
         beat();
         await heartbeatSent();

@@ -72,6 +72,8 @@ export async function serveStage(
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
           ...(attempt.mayBegin && { mayBegin: attempt.mayBegin }),
+          checkpoint: attempt.checkpoint,
+          ...(attempt.resumeFrom !== null && { resumeFrom: attempt.resumeFrom }),
         })
       : await callPool(parts, kind, checked, call, attempt, {
           audioFor,

@@ -1,5 +1,5 @@
 import type { AudioPort } from '../../media/index.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 
 /** A stage kind that the worker itself serves: no model server, no pool. Throws a `MillraceError`. */
@@ -25,4 +25,7 @@ export interface WorkerContext {
   readonly idempotencyKey: string;
   /** As an attempt's: awaited just before what changes something elsewhere, if that may have waited. */
   readonly mayBegin?: () => Promise<void>;
+  /** As a connector's: the next attempt finds the last value in `resumeFrom`. */
+  readonly checkpoint?: (progress: Json) => void;
+  readonly resumeFrom?: Json;
 }

@@ -130,6 +130,6 @@ export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './re
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
 export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
-export { changesElsewhere, isDefinedKind, streamsOf, traitsOf } from './traits.js';
+export { changesElsewhere, goesOnElsewhere, isDefinedKind, streamsOf, traitsOf } from './traits.js';
 export * from './transcribe.js';
 export { type WorkflowOptions, workflow } from './workflow.js';

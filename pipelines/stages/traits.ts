@@ -15,6 +15,8 @@ export interface KindTraits {
   readonly effects: 'none' | 'possible' | 'intended';
   /** Its author states the effects of its calls; `effects` is the default. */
   readonly statesEffects?: true;
+  /** An attempt that finds a checkpoint only asks for what an earlier one has begun elsewhere: it is no further call. */
+  readonly goesOn?: true;
   /** Streams of its output that other stages can read while it is made; of a function, its options say so. */
   readonly streams?: readonly string[];
   /** The field of its input that may be a stream. */
@@ -40,7 +42,7 @@ export const TRAITS = {
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },
   http: { servedBy: 'pool', effects: 'intended' },
-  a2a: { servedBy: 'pool', effects: 'intended' },
+  a2a: { servedBy: 'pool', effects: 'intended', goesOn: true },
   retrieve: { servedBy: 'worker', effects: 'none', embeds: true, local: at('redis') },
   upsert: { servedBy: 'worker', effects: 'intended', embeds: true, local: at('redis') },
   media: { servedBy: 'worker', effects: 'none', local: at('media') },
@@ -52,7 +54,7 @@ export const TRAITS = {
   // Its tools may have effects.
   agent: { servedBy: 'interpreter', effects: 'intended' },
   sandbox: { servedBy: 'worker', effects: 'none', statesEffects: true, local: at('sandbox') },
-  mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },
+  mcp: { servedBy: 'worker', effects: 'intended', goesOn: true, local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },
   session: { servedBy: 'worker', effects: 'intended', local: at('redis') },
   memory: { servedBy: 'worker', effects: 'intended', local: at('redis') },
@@ -92,6 +94,9 @@ export function takenBy(by: Served): readonly string[] {
   const { takes } = traitsOf(by) ?? {};
   return takes === undefined ? [] : [takes];
 }
+
+/** Whether an attempt that finds a checkpoint only asks for what an earlier one has begun elsewhere. */
+export const goesOnElsewhere = (call: OfKind): boolean => traitsOf(call)?.goesOn === true;
 
 /** Whether calls change state elsewhere, or may. */
 export const changesElsewhere = (call: OfKind): boolean => (traitsOf(call)?.effects ?? 'none') !== 'none';

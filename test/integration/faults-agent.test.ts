@@ -1,7 +1,11 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { taskServer } from '../support/mcp/task-server.js';
 import { agents, CallLog, connect, resultOf, start, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -16,22 +20,29 @@ const KILLS = Number(process.env.MILLRACE_TEST_AGENT_KILLS ?? 2);
 const RUNS = 20 / KILLS;
 const QUEUE = `kill-agents-${randomUUID()}`;
 
-/** Asks for all three tools at once, each of which takes its time; then answers with what they gave. */
-const llm = new ScriptedLlm(({ messages }) => {
-  const { log } = JSON.parse(messages[0]?.content ?? '') as { log: string };
+/** Asks for all three tools at once, each of which takes its time, or for that of the MCP server; then answers with what they gave. */
+const llm = new ScriptedLlm(({ messages, tools }) => {
   const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
   if (results.length > 0) return { text: results.join(', ') };
+  if (tools.includes('print')) return { calls: [['print', {}]] };
+  const { log } = JSON.parse(messages[0]?.content ?? '') as { log: string };
   return { calls: TOOLS.map((name, i) => [name, { log, ms: 100 + 700 * i }] as const) };
 });
 
 let client: Client;
 let models = '';
+/** An MCP server outside, whose only tool is a task until the test ends it. */
+let printer: Awaited<ReturnType<typeof taskServer>>;
+let servers = '';
 beforeAll(async () => {
-  [client, models] = await Promise.all([connect(), llm.listen()]);
+  [client, models, printer] = await Promise.all([connect(), llm.listen(), taskServer()]);
+  servers = path.join(await mkdtemp(path.join(tmpdir(), 'millrace-mcp-')), 'servers.json');
+  await writeFile(servers, JSON.stringify({ printer: { url: printer.url } }));
 });
 afterAll(async () => {
   await Promise.all(started.map((each) => each.kill()));
   llm.close();
+  await printer.close();
   await client.connection.close();
 });
 
@@ -39,6 +50,7 @@ const started: WorkerProcess[] = [];
 async function worker(): Promise<WorkerProcess> {
   const one = await WorkerProcess.start(QUEUE, {
     MILLRACE_MODELS: models,
+    MILLRACE_MCP_SERVERS: servers,
     MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
   });
   started.push(one);
@@ -100,4 +112,23 @@ it(`worker killed ${KILLS} times, ${RUNS} agents in the middle of a three-tool t
   // The kills have hit something: else the test would show nothing.
   expect(repeated).toBeGreaterThan(0);
   process.stdout.write(`${repeated} of ${20 * TOOLS.length} tool calls were begun again\n`);
+});
+
+it('goes on with the task of an MCP server when the worker is killed, though the call has one attempt', async () => {
+  await worker();
+  const run = await start(client, agents.printing, { task: 'print it' }, QUEUE);
+  // Another worker goes on with the task only where Temporal knows it, from a heartbeat.
+  await until('Temporal knows the task', async () => {
+    const [pending] = (await run.describe()).raw.pendingActivities ?? [];
+    return Buffer.from(pending?.heartbeatDetails?.payloads?.[0]?.data ?? [])
+      .toString()
+      .includes('"task":"task-1"');
+  });
+  // Those of the test before serve the queue too.
+  await Promise.all(started.map((each) => each.kill()));
+  await worker();
+  printer.end('task-1', 'printed');
+  expect((await resultOf(run)).output).toMatchObject({ text: 'printed', toolCalls: [{ name: 'print', end: 'done' }] });
+  expect(printer.count('tools/call')).toBe(1);
+  expect(printer.count('tasks/cancel')).toBe(0);
 });

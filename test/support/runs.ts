@@ -131,7 +131,7 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
 
 /** The pipelines of test/fixtures/agents.mjs, whose model is a pool `scripted`. */
 export const agents = (await import('../fixtures/agents.mjs' as string)) as Record<
-  'threeTools' | 'refundDesk' | 'hastyDesk' | 'manyTools' | 'longAgent' | 'codeDesk',
+  'threeTools' | 'refundDesk' | 'hastyDesk' | 'manyTools' | 'longAgent' | 'codeDesk' | 'printing',
   Pipeline
 >;
 

@@ -266,6 +266,36 @@ describe('what an attempt leaves for the next one', () => {
   });
 });
 
+describe('an attempt after the last one of the policy, whose worker was lost', () => {
+  const made = (kind: string, heartbeatDetails: object, timeoutType?: number) => {
+    const describe = async () => ({
+      status: { name: 'RUNNING' },
+      raw: {
+        pendingActivities: [{ activityId: '7', attempt: 2, lastFailure: { timeoutFailureInfo: { timeoutType } } }],
+      },
+    });
+    const info = { attempt: 2, activityId: '7', workflowExecution: { workflowId: 'run' }, heartbeatDetails };
+    const run = async ({ resumeFrom }: Attempt) => resumeFrom;
+    return activity({ run, info, call: { kind, model: 'm' }, more: { client: describing(describe) } });
+  };
+  const kept = { progress: { task: 't' } };
+  const HEARTBEAT = 4;
+  const TOO_LONG = 1;
+
+  it.each(['mcp', 'a2a'])('goes on with what a call of %s has begun elsewhere', async (kind) => {
+    expect(await made(kind, kept, HEARTBEAT)).toEqual({ task: 't' });
+    expect(await made(kind, { ...kept, lost: { losses: 0, ended: 1 } })).toEqual({ task: 't' });
+  });
+
+  it.each([
+    ['nothing is known to have begun', 'mcp', {}, HEARTBEAT],
+    ['it took too long, and has given up what it had begun', 'mcp', kept, TOO_LONG],
+    ['its kind would begin anew', 'transcribe', kept, HEARTBEAT],
+  ])('is none where %s', async (_, kind, details, timeout) => {
+    await expect(made(kind, details, timeout)).rejects.toMatchObject({ type: 'STAGE_TIMEOUT', nonRetryable: true });
+  });
+});
+
 describe('a task that comes late', () => {
   /** What happens to a task scheduled `lateMs` ago, where Temporal answers its heartbeats as given, one after the other. */
   async function late(lateMs: number, answers: readonly (Error | 'ok')[], startToCloseTimeoutMs = 60_000) {

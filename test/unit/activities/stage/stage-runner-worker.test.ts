@@ -28,7 +28,12 @@ describe('a stage of the worker', () => {
     });
     expect(kind).toHaveBeenCalledWith(
       { model: 'manual', with: { limit: 2 }, input: { query: 'valve' }, tenant: 'acme' },
-      { signal: expect.any(AbortSignal), audio: expect.anything(), idempotencyKey: 'run-1/answer' },
+      {
+        checkpoint: expect.any(Function),
+        signal: expect.any(AbortSignal),
+        audio: expect.anything(),
+        idempotencyKey: 'run-1/answer',
+      },
     );
   });
 
