@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageEvent } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { runId } from '../../runs/prepare.js';
 import { decideOver } from '../support/deciding.js';
 import { both, chatModel, clerk, desk, ingest, reception, supportAgent } from '../support/refunding.js';
@@ -38,6 +39,9 @@ const llm = new ScriptedLlm(({ messages, tools }) => {
   return { text: `Refund: ${rest[0]}` };
 });
 
+/** Of a million tokens. */
+const PRICE = { input: 2, output: 30 };
+
 /** The worker loads it too, for the functions of its tools. */
 const module = fileURLToPath(new URL('../support/refunding.ts', import.meta.url));
 
@@ -45,14 +49,13 @@ const tenant = `t-${randomUUID()}`;
 let served: ServedPipelines;
 let client: OpenAI;
 beforeAll(async () => {
-  const models = await llm.listen('assistant', {
-    minilm: {
-      connector: 'triton',
-      kind: 'embed',
-      model: 'minilm',
-      endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
-    },
-  });
+  const minilm = {
+    connector: 'triton',
+    kind: 'embed',
+    model: 'minilm',
+    endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
+  };
+  const models = await llm.listen('assistant', { minilm }, PRICE);
   const pipelines = [supportAgent, chatModel, ingest, desk, both, clerk, reception] as unknown as Pipeline<never>[];
   served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models, MILLRACE_PIPELINES: module } });
   const defaultHeaders = { 'millrace-tenant': tenant };
@@ -221,6 +224,18 @@ describe('an agent that is watched', () => {
       { type: 'mcp_call', ...REFUNDED },
       { type: 'message', content: [{ text: expect.stringContaining('refunded') }] },
     ]);
+  });
+
+  test('has in its document what it costs, with the run that its tool is', async () => {
+    const before = { ...llm.tokens };
+    const { response } = await client.chat.completions.create({ model: 'clerk', messages }).withResponse();
+    const id = response.headers.get('millrace-run');
+    const headers = { 'millrace-tenant': tenant };
+    const { usage } = (await (await fetch(`${served.url}/v1/runs/${id}`, { headers })).json()) as RunDocument;
+    const inputTokens = llm.tokens.input - before.input;
+    const outputTokens = llm.tokens.output - before.output;
+    const cost = (inputTokens * PRICE.input + outputTokens * PRICE.output) / 1_000_000;
+    expect(usage).toEqual({ inputTokens, outputTokens, cost: expect.closeTo(cost, 9) });
   });
 
   test('has each text once in the clients of chats, with its calls beside it', async () => {

@@ -26,6 +26,8 @@ interface Request {
 export class ScriptedLlm {
   /** How often the model was asked, by the path of no one: all calls. */
   calls = 0;
+  /** What all answers have used, as it has told. */
+  readonly tokens = { input: 0, output: 0 };
   readonly #script: Script;
   readonly #server: Server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -42,7 +44,10 @@ export class ScriptedLlm {
       return void response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    for (const event of eventsOf(said, JSON.stringify(body.messages).length)) {
+    const asked = JSON.stringify(body.messages).length;
+    this.tokens.input += asked;
+    this.tokens.output += said.text?.length ?? 0;
+    for (const event of eventsOf(said, asked)) {
       response.write(`data: ${JSON.stringify(event)}\n\n`);
     }
     response.end('data: [DONE]\n\n');
@@ -55,14 +60,15 @@ export class ScriptedLlm {
   /**
    * Starts it. Gives the path of a models file whose pool `name` it serves.
    * @param others pools besides
+   * @param price of a million tokens
    */
-  async listen(name = 'scripted', others: JsonObject = {}): Promise<string> {
+  async listen(name = 'scripted', others: JsonObject = {}, price?: JsonObject): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     const url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
     const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'models.json');
     const pool = { connector: 'openai', kind: 'chat', model: 'scripted', endpoints: [{ url, device: 'cpu0' }] };
-    writeFileSync(file, JSON.stringify({ [name]: pool, ...others }));
+    writeFileSync(file, JSON.stringify({ [name]: { ...pool, ...(price && { price }) }, ...others }));
     return file;
   }
 
