@@ -7,7 +7,10 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { mayUse, ownerOf } from '../../runs/caller.js';
+import { hasPrompts } from './declared.js';
+import { listDocuments, readDocument } from './documents.js';
 import { correctMisfits } from './misfits.js';
+import { getPrompt, listPrompts } from './prompts.js';
 import { listTemplates, readResource } from './resources.js';
 import { canAsk, type Era, type Serving, takesTasks } from './serving.js';
 import { TASKS } from './task.js';
@@ -44,11 +47,18 @@ export function serverFor(serving: Serving, era: Era): Server {
       capabilities: {
         tools: {},
         resources: {},
+        ...(hasPrompts(serving) && { prompts: {} }),
         ...(era === 'legacy'
           ? { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
           : { extensions: { [TASKS]: {} } }),
       },
-      cacheHints: { 'tools/list': cached, 'resources/templates/list': cached, 'server/discover': cached },
+      cacheHints: {
+        'tools/list': cached,
+        'prompts/list': cached,
+        'resources/list': cached,
+        'resources/templates/list': cached,
+        'server/discover': cached,
+      },
     },
   );
 
@@ -66,9 +76,16 @@ export function serverFor(serving: Serving, era: Era): Server {
   // A fallback for other methods too would answer them with 200 instead of 404.
   if (era === 'legacy' || (request.body as { method?: unknown }).method === 'tools/call')
     server.fallbackRequestHandler = call;
-  server.setRequestHandler('resources/list', () => ({ resources: [] }));
+  if (hasPrompts(serving)) {
+    server.setRequestHandler('prompts/list', () => listPrompts(serving));
+    server.setRequestHandler('prompts/get', ({ params }) => getPrompt(serving, params.name, params.arguments));
+  }
+  server.setRequestHandler('resources/list', () => listDocuments(serving));
   server.setRequestHandler('resources/templates/list', () => listTemplates(caller));
-  server.setRequestHandler('resources/read', ({ params }) => readResource(serving, params.uri));
+  server.setRequestHandler(
+    'resources/read',
+    ({ params: { uri } }) => readDocument(serving, uri) ?? readResource(serving, uri),
+  );
   if (era === 'modern') modernTasks(server, serving);
   else oldTasks(server, serving);
 

@@ -3,6 +3,7 @@ import type { Json } from '../json.js';
 import type { Plan } from '../plan/plan.js';
 import type { DefinedKinds } from '../stages/index.js';
 import type { NamedCode } from '../stages/kind.js';
+import type { McpOption } from './mcp.js';
 import type { ModelFaces } from './openai.js';
 import type { StageOptions } from './stage-options.js';
 
@@ -26,6 +27,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly noModel?: string;
   /** What its author states about runs whose caller leaves. Absent: their effects decide. */
   readonly onLeave?: OnLeave;
+  /** What clients of MCP see of it besides its tool; not part of the plan. */
+  readonly mcp?: Required<McpOption>;
   /** Functions of `code` stages and tools by their versioned name: `total`, `total@2`. */
   readonly code: ReadonlyMap<string, NamedCode>;
   /** The kinds made with `defineKind` that its stages and tools use. */

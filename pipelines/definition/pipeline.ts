@@ -12,6 +12,7 @@ import type { Control } from './control.js';
 import type { OnLeave, Pipeline } from './defined.js';
 import { invalid, unknownOption } from './invalid.js';
 import { checkJsonValues } from './json-values.js';
+import { checkedMcp, type McpOption } from './mcp.js';
 import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import type { OfKind, Suited, Synchronous } from './refused.js';
@@ -51,6 +52,8 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
    * the run's id, as with `POST …/runs`, the run continues unless this says `cancel`.
    */
   readonly onLeave?: OnLeave;
+  /** Prompts and documents that clients of MCP see, besides the pipeline as a tool. */
+  readonly mcp?: McpOption;
 }
 
 /**
@@ -76,7 +79,7 @@ function named(name: string, error: MillraceError): MillraceError {
   return new MillraceError(code, `pipeline "${name}": ${message}`, { ...details, pipeline: name }, { cause: error });
 }
 
-const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai', 'onLeave'];
+const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai', 'onLeave', 'mcp'];
 
 function define<Shape extends z.ZodRawShape, B>(
   name: string,
@@ -99,6 +102,7 @@ function define<Shape extends z.ZodRawShape, B>(
   const { onLeave } = options;
   if (onLeave !== undefined && onLeave !== 'cancel' && onLeave !== 'continue')
     throw invalid('onLeave', `must be "cancel" or "continue", not "${String(onLeave)}"`);
+  const mcp = options.mcp === undefined ? undefined : checkedMcp(options.mcp);
   const tracer = new Tracer(name, deadlineMs);
   const { scope } = tracer;
   const bound = {
@@ -144,6 +148,7 @@ function define<Shape extends z.ZodRawShape, B>(
     outputSchema: jsonSchema(schema),
     openai,
     ...(onLeave !== undefined && { onLeave }),
+    ...(mcp && { mcp }),
     ...(Object.keys(openai).length === 0 && { noModel: whyNoModel(input, schema, options.openai) }),
     code: tracer.code,
     kinds: tracer.kinds,
