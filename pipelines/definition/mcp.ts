@@ -20,7 +20,7 @@ export interface McpPrompt {
   readonly documents?: readonly string[];
 }
 
-export interface McpPromptArgument {
+interface McpPromptArgument {
   readonly description?: string;
   /** Default true. One that is left out is an empty text. */
   readonly required?: boolean;

@@ -115,7 +115,8 @@ it(`worker killed ${KILLS} times, ${RUNS} agents in the middle of a three-tool t
 });
 
 it('goes on with the task of an MCP server when the worker is killed, though the call has one attempt', async () => {
-  await worker();
+  // Those of the test before serve the queue too.
+  if (started.length === 0) await worker();
   const run = await start(client, agents.printing, { task: 'print it' }, QUEUE);
   // Another worker goes on with the task only where Temporal knows it, from a heartbeat.
   await until('Temporal knows the task', async () => {
@@ -124,7 +125,6 @@ it('goes on with the task of an MCP server when the worker is killed, though the
       .toString()
       .includes('"task":"task-1"');
   });
-  // Those of the test before serve the queue too.
   await Promise.all(started.map((each) => each.kill()));
   await worker();
   printer.end('task-1', 'printed');
