@@ -64,7 +64,7 @@ export class RequestRate {
 
 /**
  * The rate limit in headers: `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers from revision
- * 08 on, and the three fields of its revisions up to 06, which current clients read.
+ * 08 on, the three fields of its revisions up to 06, which current clients read, and the three that clients of OpenAI read.
  */
 export function rateHeaders({ of, limit, windowS, remaining, resetMs }: RateState): Record<string, string> {
   const resetS = Math.ceil(resetMs / 1000);
@@ -74,5 +74,8 @@ export function rateHeaders({ of, limit, windowS, remaining, resetMs }: RateStat
     'ratelimit-limit': String(limit),
     'ratelimit-remaining': String(remaining),
     'ratelimit-reset': String(resetS),
+    'x-ratelimit-limit-requests': String(limit),
+    'x-ratelimit-remaining-requests': String(remaining),
+    'x-ratelimit-reset-requests': `${resetS}s`,
   };
 }

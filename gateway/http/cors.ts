@@ -19,6 +19,9 @@ const EXPOSED = [
   'RateLimit-Reset',
   'Retry-After',
   'WWW-Authenticate',
+  'X-RateLimit-Limit-Requests',
+  'X-RateLimit-Remaining-Requests',
+  'X-RateLimit-Reset-Requests',
   'X-Request-Id',
 ].join(', ');
 

@@ -60,6 +60,13 @@ test('each tenant has its rate, told with every answer; probes cost nothing', as
   expect([refused.statusCode, refused.json().code]).toEqual([429, 'RATE_LIMITED']);
   expect(Number(refused.headers['retry-after'])).toBeGreaterThan(55);
   expect(refused.headers.ratelimit).toMatch(/^"tenant";r=0;t=(60|59)$/);
+  // As clients of OpenAI's API read it.
+  const { ratelimit: _, ...names } = refused.headers;
+  expect(names).toMatchObject({
+    'x-ratelimit-limit-requests': names['ratelimit-limit'],
+    'x-ratelimit-remaining-requests': '0',
+    'x-ratelimit-reset-requests': `${names['ratelimit-reset']}s`,
+  });
   expect((await ask('other')).statusCode).toBe(200);
 });
 
