@@ -10,7 +10,7 @@ import { openAudio } from './open-audio.js';
 import { decodeChannels, refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
-import { invalidMedia, type WavFormat } from './wav-format.js';
+import { invalidMedia, isPlain, type WavFormat } from './wav-format.js';
 import { wavHeader } from './write-wav.js';
 
 /** Whether audio is known to have a format. Unknown properties, such as the rate of an MP4, count as different. */
@@ -48,6 +48,26 @@ export async function convertAudio(
   if (text !== undefined) onConversion?.(text);
   const length = Math.round((frames * wanted.sampleRate) / found.sampleRate);
   return await store.put(tenant, wavBytes(open().bytes, { ...wanted, frames: length }), inspectorOf('audio'));
+}
+
+/**
+ * A piece of audio as it can be heard behind the first one of its stream: 16-bit mono WAV at the sample rate of that. Returns the piece
+ * itself if it has this format. Throws what reading and storing audio throws.
+ */
+export async function audioLike(
+  store: ArtifactStore,
+  tenant: string,
+  piece: Artifact,
+  first: Artifact,
+  { ffmpeg = DEFAULT_FFMPEG, signal }: Pick<AudioPortOptions, 'ffmpeg' | 'signal'> = {},
+): Promise<Artifact> {
+  const open = (audio: Artifact) => openAudio(store, tenant, audio, { program: ffmpeg, signal });
+  const sampleRate = first.sampleRate ?? (await measure(open(first).bytes)).found.sampleRate;
+  const { bytes, decoded } = open(piece);
+  const { found, frames } = await measure(bytes);
+  if (decoded === undefined && isPlain(found) && found.sampleRate === sampleRate) return piece;
+  const wanted = { sampleRate, channels: 1, frames: Math.round((frames * sampleRate) / found.sampleRate) };
+  return await store.put(tenant, wavBytes(open(piece).bytes, wanted), inspectorOf('audio'));
 }
 
 async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFormat; frames: number }> {

@@ -5,7 +5,7 @@ export { type AudioPort, createAudioPort } from './audio-port.js';
 export { createBytesPort } from './bytes-port.js';
 export { createCodeArtifacts } from './code-artifacts.js';
 export { conformInput } from './conform-input.js';
-export { convertAudio } from './convert-audio.js';
+export { audioLike, convertAudio } from './convert-audio.js';
 export { decodeImage, type Pixels } from './decode-image.js';
 export { MOST_PIXELS } from './decoders.js';
 export { extensionOf } from './encodings.js';

@@ -6,7 +6,7 @@ import { openAudio } from './open-audio.js';
 import { decodeWav, refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
-import type { WavFormat } from './wav-format.js';
+import { isPlain, type WavFormat } from './wav-format.js';
 import { wavHeader } from './write-wav.js';
 
 type JoinOptions = Pick<AudioPortOptions, 'ffmpeg' | 'signal'>;
@@ -68,7 +68,7 @@ async function* samplesOf(
   const { format, frames } = measured;
   const bytes = open(store, tenant, piece, options);
   let left = 2 * framesAt(measured, sampleRate);
-  if (format.encoding === 's16' && format.channels === 1 && format.sampleRate === sampleRate) {
+  if (isPlain(format) && format.sampleRate === sampleRate) {
     const reader = new WavReader();
     left = 2 * frames;
     for await (const chunk of bytes) {

@@ -4,7 +4,7 @@ import { openAudio } from './open-audio.js';
 import { decodeWav } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
-import { invalidMedia, type WavFormat } from './wav-format.js';
+import { invalidMedia, isPlain, type WavFormat } from './wav-format.js';
 import { wavHeader } from './write-wav.js';
 
 /** Size of the samples in the header of a file whose length is not known: a placeholder that players accept. */
@@ -86,5 +86,3 @@ export async function* liveWav(
     }
   }
 }
-
-const isPlain = ({ encoding, channels }: WavFormat): boolean => encoding === 's16' && channels === 1;

@@ -12,6 +12,9 @@ export interface WavFormat {
   readonly frameBytes: number;
 }
 
+/** Whether a file has the format in which speech is stored and heard while it is made. */
+export const isPlain = ({ encoding, channels }: WavFormat): boolean => encoding === 's16' && channels === 1;
+
 /** In Hz. Covers all recorders and codecs in use; a rate outside indicates a broken header. */
 export const SAMPLE_RATES = { least: 1_000, most: 192_000 };
 /** 7.1 surround. */

@@ -24,6 +24,7 @@ import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-ru
 import { toolSearchKind } from '../activities/tool-search/index.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import {
+  audioLike,
   conformInput,
   convertAudio,
   createAudioPort,
@@ -153,6 +154,7 @@ export async function composeStages(
     streams: {
       channels,
       join: (tenant, pieces, signal) => joinAudio(artifacts, tenant, pieces, { ffmpeg, signal }),
+      convert: (tenant, piece, first, signal) => audioLike(artifacts, tenant, piece, first, { ffmpeg, signal }),
     },
     pools,
     cache,

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
 import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import type { StageCall } from '../../pipelines/run/index.js';
@@ -28,6 +29,8 @@ export interface SpokenChunk {
   readonly at: number;
   /** Where the reader of the text goes on: number and hash of the entry behind it, and the generation of its channel. */
   readonly next: StreamPosition;
+  /** What spoke it: a digest of kind, model and options. Absent: a worker of an earlier release made it. */
+  readonly voice?: string;
   readonly usage?: Json;
 }
 
@@ -35,6 +38,8 @@ export interface SpeakingParts {
   readonly channels: ChannelLog;
   /** Joins pieces of a tenant's audio. */
   readonly join: (tenant: string, pieces: readonly [Artifact, ...Artifact[]], signal: AbortSignal) => Promise<Artifact>;
+  /** A piece in the format of the first one. */
+  readonly convert: (tenant: string, piece: Artifact, first: Artifact, signal: AbortSignal) => Promise<Artifact>;
   readonly clock?: Clock | undefined;
 }
 
@@ -61,6 +66,8 @@ interface Source {
    * Absent: it cannot start over.
    */
   readonly keep?: ((generation: number) => Promise<boolean>) | undefined;
+  /** The rest is not read: it holds its producer back no longer. Absent: it has none. */
+  readonly leave?: ((generation: number) => Promise<void>) | undefined;
 }
 
 type Serve<T> = (input: JsonObject, attempt: Attempt) => Promise<T>;
@@ -74,7 +81,8 @@ interface Speaking {
 /**
  * Runs a stage that speaks a stream of sentences, each as soon as it is there, by a call of its own: the device is free
  * in between. What is committed is not spoken again: a later attempt goes on with the next sentence. Limits, attempts
- * and patience of the policy apply to each sentence.
+ * and patience of the policy apply to each sentence. A call of another voice than that of the first piece goes on if `onCut` is
+ * `fallback`, its pieces in the format of the first one; else nothing more is spoken.
  *
  * @param onChunk called with each piece when it is committed, by its number; in a later attempt with the last one again
  */
@@ -108,10 +116,12 @@ export async function speakStream<T extends Served>(
     }
   }
   const keep = (generation: number) => keepChannel(parts.channels, { run, path, of, generation }, signal);
+  const leave = (generation: number) =>
+    parts.channels.passed({ run, path, of, generation }, reader, Number.MAX_SAFE_INTEGER).catch(() => undefined);
   const begun = new BegunSentence(attempt);
   const one = (text: string) =>
     begun.goOn((own) => spoken(serve, { [field]: text }, call, own, parts.clock ?? REAL_CLOCK));
-  return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined }, one, onChunk);
+  return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined, leave }, one, onChunk);
 }
 
 /**
@@ -171,9 +181,9 @@ function behind(whole: string, spoken: string): string | undefined {
 }
 
 async function speak<T extends Served>(
-  { channels, join }: SpeakingParts,
+  { channels, join, convert }: SpeakingParts,
   { call, attempt }: Speaking,
-  { sentences, keep }: Source,
+  { sentences, keep, leave }: Source,
   serve: (text: string) => Promise<T>,
   onChunk: OnChunk,
 ): Promise<T> {
@@ -187,6 +197,17 @@ async function speak<T extends Served>(
     const last = chunks.at(-1);
     // Its worker may have died between the commit and the event.
     if (last) onChunk(last, chunks.length - 1);
+    const whole = (pieces: readonly [SpokenChunk, ...SpokenChunk[]]) =>
+      wholeOf(pieces, (audio) => join(call.tenant, audio, signal));
+    const voice = voiceOf(call);
+    const [begun] = chunks;
+    if (begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback') {
+      if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
+      const outcome = { ...UNSERVED, ...(await whole([begun, ...chunks.slice(1)])) } as unknown as T;
+      await writer.end({ as: 'cut', outcome: outcome as unknown as Json });
+      await leave?.(last?.next.generation ?? 0);
+      return outcome;
+    }
     let at = last === undefined ? 0 : last.at + last.text.length;
     let generation = last?.next.generation ?? 0;
     let started = generation;
@@ -206,8 +227,12 @@ async function speak<T extends Served>(
           continue;
         }
         const { output, usage } = served;
+        const made = { audio: output.audio as unknown as Artifact, voice };
+        const [first] = chunks;
         const chunk: SpokenChunk = {
-          audio: output.audio as unknown as Artifact,
+          ...made,
+          ...(first &&
+            mayDiffer(made, first) && { audio: await convert(call.tenant, made.audio, first.audio, signal) }),
           text,
           at,
           next,
@@ -221,19 +246,46 @@ async function speak<T extends Served>(
       }
       at += text.length;
     }
-    const [first, ...others] = chunks.map(({ audio }) => audio);
+    const [first, ...others] = chunks;
     if (first === undefined) throw nothingToSay();
-    const audio = await join(call.tenant, [first, ...others], signal);
-    const { output: _, usage: __, ...by } = served ?? ({ endpoint: '', device: '', cache: 'off' } as unknown as T);
-    const usage = usageOf(chunks);
-    const output = { audio: { ...audio } as unknown as JsonObject };
-    const outcome = { ...by, output, ...(usage && { usage }) } as unknown as T;
+    const { output: _, usage: __, ...by } = served ?? (UNSERVED as unknown as T);
+    const outcome = { ...by, ...(await whole([first, ...others])) } as unknown as T;
     await writer.end({ as: 'done', outcome: outcome as unknown as Json });
     return outcome;
   } finally {
     writer.close();
   }
 }
+
+/** Who has served a stage without a call of this attempt. */
+const UNSERVED = { endpoint: '', device: '', cache: 'off' };
+
+/** The output and usage of a stage with these pieces. */
+async function wholeOf(
+  pieces: readonly [SpokenChunk, ...SpokenChunk[]],
+  join: (audio: readonly [Artifact, ...Artifact[]]) => Promise<Artifact>,
+): Promise<Pick<Served, 'output' | 'usage'>> {
+  const [first, ...others] = pieces;
+  const audio = await join([first.audio, ...others.map((piece) => piece.audio)]);
+  const usage = usageOf(pieces);
+  return { output: { audio: { ...audio } as unknown as JsonObject }, ...(usage && { usage }) };
+}
+
+/** Tells voices apart: two calls with the same kind, model and options have the same one. */
+const voiceOf = ({ kind, model, with: options }: StageCall): string => jsonHash([kind, model, options]).slice(0, 16);
+
+type Made = Pick<SpokenChunk, 'audio' | 'voice'>;
+
+/** Whether a piece may have another format than the first one: another voice has made it, or its rate is known to be another. */
+const mayDiffer = (piece: Made, first: Made): boolean =>
+  piece.voice !== first.voice || piece.audio.sampleRate !== first.audio.sampleRate;
+
+const otherVoice = ({ stage, model }: StageCall, spoken: number): MillraceError =>
+  new MillraceError(
+    'STREAM_CUT',
+    `the audio broke off after ${spoken} sentences, and "${model}" has another voice; with onCut: 'fallback' it goes on`,
+    { stage },
+  );
 
 /** What all pieces have used together; undefined if none says. */
 function usageOf(chunks: readonly SpokenChunk[]): Record<string, number> | undefined {

@@ -111,7 +111,7 @@ export const ADVICE = {
   WORKER_LOST:
     'Read the logs of both workers at that time: memory, a loop that never ends, a native crash. Send the input again once the stage can handle it.',
   STREAM_CUT:
-    'Offer a server that continues its own text (vLLM, llama.cpp), set `onCut` of the stage to accept what is there (`end`) or another answer as long as nothing is heard (`restart`), or pass `answer.text` instead of the stream.',
+    'Offer a server that continues its own text (vLLM, llama.cpp), set `onCut` of the stage to accept what is there (`end`), another answer if nothing is heard yet (`restart`) or another voice (`fallback`), or pass `answer.text`.',
   STREAM_FULL: 'Make the reading stage faster, or give the state store more memory.',
   STREAM_LOST: 'Give the state store an append-only file (`appendonly yes`) and start the run again.',
   STREAM_TAKEN: 'Nothing to do: the other attempt goes on.',

@@ -25,9 +25,10 @@ export interface StageOptions<I = never, O = never> extends PolicyOptions {
   /**
    * What happens when a streamed answer breaks off and no attempt can continue what its readers have: the stage fails
    * with `STREAM_CUT` (`fail`, the default), ends with what there is (`end`), or starts over with the next answer
-   * (`restart`), unless something was made of it: then it fails.
+   * (`restart`), unless something was made of it: then it fails. Of a voice, what happens when it fails in mid-stream and an alternative
+   * with another voice follows: the same for `fail` and `end`; with `fallback` the alternative goes on with the next sentence.
    */
-  readonly onCut?: 'fail' | 'end' | 'restart';
+  readonly onCut?: 'fail' | 'end' | 'restart' | 'fallback';
   /** Share of the run's deadline reserved for this stage: earlier stages must leave this much. */
   readonly reserve?: Duration;
 }
@@ -68,7 +69,6 @@ export function resolveOptions(
   if (unknown !== undefined) throw unknownOption(id, unknown, [...KNOWN]);
   const { servedBy, calls, policy: usual = {} } = kindOfUse(use) ?? {};
   const { cache, fallback = [], degrade = [], optional = false, reserve, onCut, ...policy } = options;
-  if (onCut !== undefined) checkOnCut(id, use, onCut);
   const pointless =
     servedBy === 'pool' || calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
   if (pointless) throw invalid(`${id}.${pointless[0]}`, 'applies only to stages that a pool serves');
@@ -89,6 +89,7 @@ export function resolveOptions(
   }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
   const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
+  if (onCut !== undefined) checkOnCut(id, use, onCut, others.length > 0);
   const waits = (servedBy !== 'interpreter' || calls !== undefined) && use.kind !== 'workflow';
   const hasAlternative = waits && (optional || fallbacks.length > 0 || degrade.length > 0);
   return {
@@ -111,17 +112,34 @@ const cacheOf = (
   return 'kind' in cache ? resolveExact(cache, where, uses, scope) : resolveCache(cache, where, scope, uses[0]?.output);
 };
 
-function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
-  if (onCut !== 'fail' && onCut !== 'end' && onCut !== 'restart')
-    throw invalid(`${id}.onCut`, `must be "fail", "end" or "restart", not "${String(onCut)}"`);
+function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown, hasAlternative: boolean): void {
   const streamed = streamsOf(use);
+  const speaks = streamed.includes('chunks');
+  const third = speaks ? 'fallback' : 'restart';
+  if (onCut !== 'fail' && onCut !== 'end' && onCut !== 'restart' && onCut !== 'fallback')
+    throw invalid(`${id}.onCut`, `must be "fail", "end" or "${third}", not "${String(onCut)}"`);
+  if (streamed.length === 0)
+    throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
+  if (speaks) {
+    if (onCut === 'restart')
+      throw invalid(`${id}.onCut`, 'cannot be "restart" for a voice: what it has spoken is heard; use "fallback"');
+    if (!hasAlternative && onCut !== 'fail')
+      throw invalid(
+        `${id}.onCut`,
+        'needs a fallback or degrade: it says what happens when another voice follows in mid-stream',
+      );
+    return;
+  }
+  if (onCut === 'fallback')
+    throw invalid(
+      `${id}.onCut`,
+      'cannot be "fallback" for an answer, only for a voice: a fallback that says the same goes on anyhow, and "restart" takes another answer',
+    );
   if (onCut === 'restart' && streamed.includes('entries'))
     throw invalid(
       `${id}.onCut`,
       'cannot be "restart" for a function: it goes on from resumeFrom, or yields the same again',
     );
-  if (!streamed.some((of) => of !== 'chunks'))
-    throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }
 
 function ladder(id: string, use: StageUse<never, never>, options: StageOptions, deadlineMs: number): DegradePlan[] {

@@ -285,9 +285,9 @@ const stage = z
       .min(1)
       .optional()
       .meta({ description: 'Its streams that other stages read; `chunks`: of audio, which callers hear' }),
-    onCut: z.enum(['end', 'restart']).optional().meta({
+    onCut: z.enum(['end', 'restart', 'fallback']).optional().meta({
       description:
-        'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it',
+        'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it; audio that an alternative with another voice follows ends, or goes on with it (`fallback`)',
     }),
   })
   .superRefine((given, context) => {

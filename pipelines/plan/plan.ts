@@ -56,9 +56,10 @@ export interface StagePlan extends Alternative {
   readonly streamed?: readonly string[];
   /**
    * If a streamed answer breaks off and no attempt can continue it: the stage ends with what there is; or the next answer takes its place, if
-   * nothing was made of it. Otherwise, and absent, it fails.
+   * nothing was made of it. Otherwise, and absent, it fails. Of audio, when an alternative with another voice follows: the stage ends, or
+   * the alternative goes on (`fallback`).
    */
-  readonly onCut?: 'end' | 'restart';
+  readonly onCut?: 'end' | 'restart' | 'fallback';
 }
 
 /** An edge on which a stage reads another one's output while it is made. */

@@ -51,7 +51,7 @@ export interface StageCall {
   /** Streams of its output that other stages read. */
   readonly writes?: readonly string[];
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
-  readonly onCut?: 'end' | 'restart';
+  readonly onCut?: 'end' | 'restart' | 'fallback';
   /**
    * Entries of channels that the input reads, of items of an `each` that reads a stream. The first argument is then a binding, which the
    * worker evaluates with their values: `$ref` is one of these sources, all else is constant.

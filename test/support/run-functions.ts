@@ -9,6 +9,8 @@ import { recordingLogger } from './caches.js';
 import { contextOf } from './in-process.js';
 import { idleParts } from './runner-parts.js';
 
+const noAudio = () => Promise.reject(new Error('no audio'));
+
 /** A runner of functions. `channels` null: streams are collected. */
 export function functionRunner(
   code: StageRunnerParts['code'],
@@ -21,7 +23,7 @@ export function functionRunner(
     ...idleParts(),
     code,
     pools: new Pools({ models: {}, connectors: new Map(), metrics, logger, canaryIntervalMs: 1_000 }),
-    ...(channels && { streams: { channels, join: () => Promise.reject(new Error('no audio')) } }),
+    ...(channels && { streams: { channels, join: noAudio, convert: noAudio } }),
     metrics,
     logger,
     ...more,

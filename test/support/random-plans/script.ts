@@ -284,19 +284,24 @@ export class ScriptedRunner {
     }
     const join = async (_: string, pieces: readonly Artifact[]) =>
       ({ uri: pieces.map(({ uri }) => uri).join('') }) as Artifact;
+    const convert = async (_: string, piece: Artifact) => piece;
     let spoken = 0;
-    const outcome = await speakStream({ channels, join }, { call, attempt, field: 'text' }, async ({ text }, own) => {
-      if (never) await sleep(600_000, undefined, { signal: own.signal });
-      if (ms !== undefined) await sleep(ms, undefined, { signal: own.signal });
-      // A sentence that fails for good is the first one: another voice may follow, and speaks all.
-      const at = failures >= call.retry.attempts || call.retry.on ? 0 : wrong;
-      if (spoken === at && own.attempt <= failures) {
-        this.#count(call, attempt.run);
-        throw new MillraceError(code, `failure ${own.attempt} of sentence ${spoken}`);
-      }
-      spoken += 1;
-      return { output: scriptedSpeech({ text: [String(text)] }) as JsonObject, endpoint: 'script', device: '' };
-    });
+    const outcome = await speakStream(
+      { channels, join, convert },
+      { call, attempt, field: 'text' },
+      async ({ text }, own) => {
+        if (never) await sleep(600_000, undefined, { signal: own.signal });
+        if (ms !== undefined) await sleep(ms, undefined, { signal: own.signal });
+        // A sentence that fails for good is the first one: another voice may follow, and speaks all.
+        const at = failures >= call.retry.attempts || call.retry.on ? 0 : wrong;
+        if (spoken === at && own.attempt <= failures) {
+          this.#count(call, attempt.run);
+          throw new MillraceError(code, `failure ${own.attempt} of sentence ${spoken}`);
+        }
+        spoken += 1;
+        return { output: scriptedSpeech({ text: [String(text)] }) as JsonObject, endpoint: 'script', device: '' };
+      },
+    );
     this.#count(call, attempt.run);
     return outcome;
   }

@@ -77,6 +77,7 @@ describe('the examples of the DSL reference', () => {
         'execution',
         'fallback',
         'hedge',
+        'onCut',
         'optional',
         'patience',
         'priority',

@@ -25,6 +25,8 @@ const narrator = ({ answer = {}, speak = {} }: Given = {}) =>
     };
   });
 
+const OTHER = { fallback: [synthesize({ model: 'other' })] } as unknown as StageOptions;
+
 const stagesOf = (given?: Given) =>
   Object.fromEntries([...allSteps(narrator(given).plan)].filter(isStage).map((stage) => [stage.id, stage])) as Record<
     'answer' | 'speak',
@@ -45,6 +47,14 @@ describe('a streaming edge', () => {
     expect(speak.streams).toEqual({ text: { from: 'answer', of: 'sentences', restarts: true } });
     for (const onCut of ['end', 'fail'] as const)
       expect(stagesOf({ answer: { onCut } }).speak.streams).toEqual({ text: { from: 'answer', of: 'sentences' } });
+  });
+
+  it('keeps what its author wants when another voice follows in mid-stream', () => {
+    for (const onCut of ['end', 'fallback'] as const)
+      expect(stagesOf({ speak: { ...OTHER, onCut } }).speak.onCut).toBe(onCut);
+    expect(stagesOf({ speak: { onCut: 'fail' } }).speak).not.toHaveProperty('onCut');
+    const degraded = { degrade: [{ below: '1s', to: synthesize({ model: 'other' }) }] } as unknown as StageOptions;
+    expect(stagesOf({ speak: { ...degraded, onCut: 'fallback' } }).speak.onCut).toBe('fallback');
   });
 
   it('is explained, with the reason where it is collected', () => {
@@ -68,6 +78,10 @@ describe('a streaming edge', () => {
     ['answer.onCut', { answer: { onCut: 'maybe' } }],
     ['speak.onCut', { speak: { onCut: 'end' } }],
     ['speak.onCut', { speak: { onCut: 'restart' } }],
+    ['speak.onCut', { speak: { ...OTHER, onCut: 'restart' } }],
+    ['speak.onCut', { speak: { onCut: 'fallback' } }],
+    ['speak.onCut', { speak: { optional: true, onCut: 'fallback' } }],
+    ['answer.onCut', { answer: { onCut: 'fallback' } }],
   ])('refuses %s', (field, given) => {
     expect(() => narrator(given as Given)).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
     expect(() => narrator(given as Given)).toThrow(field);
@@ -167,6 +181,22 @@ describe('the interpreter', () => {
     expect(calls.get('speak')?.reads).toEqual({ text: { path: 'answer', of: 'sentences', restarts: true } });
   });
 
+  it('tells every voice of a stage what to do behind another one', async () => {
+    const calls: StageCall[] = [];
+    const run = async (_: JsonObject, call: StageCall) => {
+      if (call.stage === 'answer') return served({ text: 'One. Two.' });
+      calls.push(call);
+      if (call.model === 'tts') throw new MillraceError('INVALID_OUTPUT', 'broken', { final: true });
+      return served({ audio: 'spoken' });
+    };
+    const given = context({ speak: { ...OTHER, onCut: 'fallback' } });
+    await runInProcess({ question: 'q' }, given, { runner: { streams: true, run }, run: 'r' });
+    expect(calls.map(({ model, onCut }) => [model, onCut])).toEqual([
+      ['tts', 'fallback'],
+      ['other', 'fallback'],
+    ]);
+  });
+
   it.each([
     ['on a host without channels', false],
     ['when the channel is lost', true],
@@ -184,7 +214,7 @@ describe('the interpreter', () => {
   });
 
   it('counts a reader whose channel is lost once, and tries no other server', async () => {
-    const { plan } = narrator({ speak: { fallback: [synthesize({ model: 'other' })] } as unknown as StageOptions });
+    const { plan } = narrator({ speak: OTHER });
     const models: string[] = [];
     const run = async (_: JsonObject, call: StageCall) => {
       if (call.stage === 'answer') return served({ text: 'One. Two.' });

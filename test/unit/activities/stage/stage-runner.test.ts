@@ -59,7 +59,11 @@ describe('the record of a run', () => {
 
   it('of a run that this one resumes is streamed to the steps that read it', async () => {
     const channels = new MemoryChannelLog();
-    const streams: StageRunnerParts['streams'] = { channels, join: async (_, [first]) => first };
+    const streams: StageRunnerParts['streams'] = {
+      channels,
+      join: async (_, [first]) => first,
+      convert: async (_, piece) => piece,
+    };
     const text = 'It rains. Nobody came.';
     const said = kept({ outcome: { ...ended, output: { text }, resumed: true } });
     const { runner, calls } = runnerOf(reply, { records: said.records, streams });
@@ -110,7 +114,7 @@ describe('speech with an exact cache', () => {
     const channels = new MemoryChannelLog();
     const { runner, calls } = runnerOf(async ({ input }) => ({ audio: audioOf(input.text) }), {
       exact,
-      streams: { channels, join: async (_, [first]) => first },
+      streams: { channels, join: async (_, [first]) => first, convert: async (_, piece) => piece },
     });
     const speak = (text: string, run: string, only?: true) =>
       runner.run(

@@ -144,6 +144,7 @@ async function ask(
     streams: {
       channels,
       join: async (_, pieces) => audioOf(pieces.map(textOf).join(' ')) as unknown as Artifact,
+      convert: async (_, piece) => piece,
     },
     metrics,
     logger,

@@ -109,6 +109,7 @@ describe('a whole text that is heard while it is spoken', () => {
     channels,
     join: async (_: string, pieces: readonly [Artifact, ...Artifact[]]) =>
       ({ uri: pieces.map(({ uri }) => uri).join('+') }) as Artifact,
+    convert: async (_: string, piece: Artifact) => piece,
   });
   const call = { ...speaker, reads: undefined, entryMs: undefined, writes: ['chunks'] } as unknown as StageCall;
   const reply = (text: unknown) => ({

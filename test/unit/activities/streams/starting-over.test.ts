@@ -61,7 +61,11 @@ function newRun(channels: ChannelLog = new MemoryChannelLog()) {
       onChunk?: (chunk: SpokenChunk, number: number) => void,
     ) {
       const { output } = await speakStream(
-        { channels, join: async (_, pieces) => ({ ...pieces[0], uri: pieces.map(({ uri }) => uri).join('|') }) },
+        {
+          channels,
+          join: async (_, pieces) => ({ ...pieces[0], uri: pieces.map(({ uri }) => uri).join('|') }),
+          convert: async (_, piece) => piece,
+        },
         { call: speaker, attempt: attemptOf(id, signal), field: 'text' },
         async ({ text }) => {
           await serve(String(text));

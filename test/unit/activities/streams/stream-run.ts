@@ -64,7 +64,11 @@ export function run() {
         checkpoint: () => undefined,
       } as Attempt;
       return speakStream(
-        { channels, join: async (_, pieces) => ({ ...pieces[0], uri: pieces.map(({ uri }) => uri).join('+') }) },
+        {
+          channels,
+          join: async (_, pieces) => ({ ...pieces[0], uri: pieces.map(({ uri }) => uri).join('+') }),
+          convert: async (_, piece) => piece,
+        },
         { call: speaker, attempt, field: 'text' },
         async ({ text }, own) => {
           await serve(String(text), own);
