@@ -103,6 +103,11 @@ export interface Backend {
    */
   tensors?(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]>;
   /**
+   * Whether large tensors go by shared memory; `refused` says why they go by value. Undefined: the pool does not ask for
+   * it. Absent for protocols without shared memory.
+   */
+  sharedMemory?(signal: AbortSignal): Promise<{ readonly refused?: string } | undefined>;
+  /**
    * Whether the server is ready, by its own report: true; false if it makes none. Throws `BACKEND_UNAVAILABLE` while it
    * loads or after its engine has died. Absent if the protocol has no such report.
    */

@@ -42,7 +42,9 @@ def shared(size):
     try:
         yield call
     finally:
-        client.unregister_system_shared_memory()
+        # By name: without one the server forgets the other side's regions too.
+        for name in ("bench_in", "bench_out"):
+            client.unregister_system_shared_memory(name)
         for region in regions:
             shm.destroy_shared_memory_region(region)
 

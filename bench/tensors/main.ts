@@ -1,8 +1,8 @@
 /**
  * Tensors of 150 kB to 20 MB to a model on Triton and back: an `infer` stage by reference, artifact to artifact, and
- * NVIDIA's tritonclient in Python, by value and by system shared memory, in turn, on one server. Prints the MB/s of each
+ * NVIDIA's tritonclient in Python, each by value and by system shared memory, in turn, on one server. Prints the MB/s of each
  * side, both directions counted: of the median call, and of the fastest tenth, which other load on the machine disturbs
- * least; `ratio` is of the latter, by value.
+ * least; the ratios are of the latter, to tritonclient by value.
  *
  *   npm run bench:tensors [-- --json] [--rounds N]
  */
@@ -34,6 +34,7 @@ const ROUNDS = Number(options.rounds);
 const SIZES = [150_000, 1_000_000, 5_000_000, 20_000_000];
 /** Bytes that a side sends in a round, so that rounds of all sizes take about as long. */
 const ROUND_BYTES = 40_000_000;
+const SHARED_BYTES = 256 * 1024 * 1024;
 const FOLDER = fileURLToPath(new URL('../../../bench/tensors', import.meta.url));
 const settings = readSettings(environmentOf({ name: 'tensors', portBase: 7_740 }));
 
@@ -123,15 +124,17 @@ async function main() {
   });
   client.close();
   const backend = tritonConnector().connect(endpoint);
+  const sharing = tritonConnector().connect(endpoint, undefined, { sharedMemoryBytes: SHARED_BYTES });
   const other = await python(endpoint);
   try {
     const rows: Row[] = [];
     for (const size of SIZES) {
       const calls = Math.max(2, Math.round(ROUND_BYTES / size));
-      const [ours, theirs, shared]: [number[], number[], number[]] = [[], [], []];
-      await byReference(backend, size, 2);
+      const [ours, oursShared, theirs, shared]: [number[], number[], number[], number[]] = [[], [], [], []];
+      for (const one of [backend, sharing]) await byReference(one, size, 2);
       for (let round = 0; round < ROUNDS; round++) {
         ours.push(...(await byReference(backend, size, calls)));
+        oursShared.push(...(await byReference(sharing, size, calls)));
         theirs.push(...(await other.call(size, calls, 'value')));
         shared.push(...(await other.call(size, calls, 'shared')));
       }
@@ -141,15 +144,18 @@ async function main() {
       rows.push({
         bytes: size,
         millrace: rates(ours),
+        millraceShared: rates(oursShared),
         tritonclient: rates(theirs),
         shared: rates(shared),
         ratio: percentile(theirs, 0.1) / percentile(ours, 0.1),
+        sharedRatio: percentile(theirs, 0.1) / percentile(oursShared, 0.1),
       });
     }
     print(rows);
   } finally {
     await other.stop();
     backend.close();
+    sharing.close();
     await down(settings);
   }
 }
@@ -157,10 +163,14 @@ async function main() {
 interface Row {
   readonly bytes: number;
   readonly millrace: { readonly median: number; readonly fastest: number };
+  /** By system shared memory. */
+  readonly millraceShared: Row['millrace'];
   readonly tritonclient: Row['millrace'];
   /** tritonclient by system shared memory. */
   readonly shared: Row['millrace'];
+  /** Of the fastest tenth to tritonclient's by value. */
   readonly ratio: number;
+  readonly sharedRatio: number;
 }
 
 function print(rows: readonly Row[]) {
@@ -169,11 +179,11 @@ function print(rows: readonly Row[]) {
     return;
   }
   process.stdout.write(`MB/s there and back: median call / fastest tenth (load ${loadavg()[0]?.toFixed(1)})\n`);
-  process.stdout.write('     bytes      millrace  tritonclient  shared memory  ratio\n');
-  for (const { bytes, millrace, tritonclient, shared, ratio } of rows) {
+  process.stdout.write('     bytes      millrace         shared  tritonclient         shared  ratios\n');
+  for (const { bytes, millrace, millraceShared, tritonclient, shared, ratio, sharedRatio } of rows) {
     const cell = ({ median, fastest }: Row['millrace']) => `${median} / ${fastest}`.padStart(13);
     process.stdout.write(
-      `${String(bytes).padStart(10)} ${cell(millrace)} ${cell(tritonclient)}  ${cell(shared)}  ${ratio.toFixed(2)}\n`,
+      `${String(bytes).padStart(10)} ${[millrace, millraceShared, tritonclient, shared].map(cell).join('  ')}  ${ratio.toFixed(2)} ${sharedRatio.toFixed(2)}\n`,
     );
   }
 }

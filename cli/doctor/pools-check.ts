@@ -99,7 +99,10 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
     return { findings: [pass('pool.reachable', about, 'it answers'), pass('pool.model', about, detail)] };
   }
   const ms = performance.now() - started;
-  const tensors = await tensorFindings(backend, about, subject, signal);
+  const tensors = [
+    ...(await tensorFindings(backend, about, subject, signal)),
+    ...(await sharedMemoryFindings(backend, about, signal)),
+  ];
   const answer = `a call (${pool.kind}) took ${Math.round(ms)} ms`;
   const slow = warn(
     'pool.canary',
@@ -140,6 +143,18 @@ async function tensorFindings(
   } catch (error) {
     return [fail('pool.tensors', about, errorText(error), 'correct options.tensors of the pool')];
   }
+}
+
+/** Whether large tensors go by shared memory, of a pool that asks for it. */
+async function sharedMemoryFindings(backend: Backend, about: string, signal: AbortSignal): Promise<readonly Finding[]> {
+  const shared = await limited(CALL_MS, signal, async (own) => backend.sharedMemory?.(own)).catch((error) => ({
+    refused: errorText(error),
+  }));
+  if (!shared) return [];
+  if (shared.refused === undefined) return [pass('pool.shared-memory', about, 'large tensors go by shared memory')];
+  const remedy =
+    'let doctor, workers and server have one /dev/shm (containers: --ipc=host) with room for it, and one user; or remove options.sharedMemoryBytes of the pool';
+  return [warn('pool.shared-memory', about, `large tensors go by value: ${shared.refused}`, remedy)];
 }
 
 /** The finding of a canary's error. A server that rejects a model is reachable. */

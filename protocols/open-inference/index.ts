@@ -8,6 +8,7 @@ export { CODECS, type Element, type Fixed } from './elements.js';
 export { longIntegersOf, lostBetween, lostInteger, parseExactly } from './exact-json.js';
 export type {
   InferRequest,
+  InferResponse,
   Int64,
   Methods,
   ModelConfig,

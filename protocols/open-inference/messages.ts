@@ -65,9 +65,9 @@ export interface InferRequest {
   /** Empty: the server chooses. */
   readonly model_version?: string;
   readonly parameters?: Parameters;
-  readonly inputs: readonly TensorHeader[];
+  readonly inputs: readonly (TensorHeader & { readonly parameters?: Parameters })[];
   /** Empty: all. */
-  readonly outputs?: readonly { readonly name: string }[];
+  readonly outputs?: readonly { readonly name: string; readonly parameters?: Parameters }[];
   readonly raw_input_contents: readonly Buffer[];
 }
 /** An `InferRequest` as decoded by a server: data are in either `raw_input_contents` or `contents`. */
@@ -115,6 +115,8 @@ export interface Methods {
     response: object;
   };
   RepositoryModelUnload: { request: { model_name: string }; response: object };
+  SystemSharedMemoryRegister: { request: { name: string; key: string; byte_size: Int64 }; response: object };
+  SystemSharedMemoryUnregister: { request: { name: string }; response: object };
 }
 
 export interface ModelConfig {

@@ -38,6 +38,11 @@ const PROTOCOL = {
       RepositoryIndex: unary('RepositoryIndexRequest', 'RepositoryIndexResponse'),
       RepositoryModelLoad: unary('RepositoryModelLoadRequest', 'RepositoryModelLoadResponse'),
       RepositoryModelUnload: unary('RepositoryModelUnloadRequest', 'RepositoryModelUnloadResponse'),
+      SystemSharedMemoryRegister: unary('SystemSharedMemoryRegisterRequest', 'SystemSharedMemoryRegisterResponse'),
+      SystemSharedMemoryUnregister: unary(
+        'SystemSharedMemoryUnregisterRequest',
+        'SystemSharedMemoryUnregisterResponse',
+      ),
     },
   },
   ServerLiveRequest: message({}),
@@ -208,6 +213,15 @@ const PROTOCOL = {
   RepositoryModelLoadResponse: message({}),
   RepositoryModelUnloadRequest: message({ repository_name: one('string', 1), model_name: one('string', 2) }),
   RepositoryModelUnloadResponse: message({}),
+  SystemSharedMemoryRegisterRequest: message({
+    name: one('string', 1),
+    key: one('string', 2),
+    offset: one('uint64', 3),
+    byte_size: one('uint64', 4),
+  }),
+  SystemSharedMemoryRegisterResponse: message({}),
+  SystemSharedMemoryUnregisterRequest: message({ name: one('string', 1) }),
+  SystemSharedMemoryUnregisterResponse: message({}),
 };
 
 /** The service, ready for `makeGenericClientConstructor` and a server's `addService`. */

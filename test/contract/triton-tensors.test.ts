@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -205,6 +206,41 @@ describe('tensors by reference', () => {
       code: 'INVALID_OUTPUT',
       message: expect.stringContaining('give its tensor() a file'),
     });
+  });
+
+  it('go by shared memory with a server on the same node, and leave nothing behind', async () => {
+    const shared = tritonConnector().connect(endpoint, undefined, { sharedMemoryBytes: 128 * 2 ** 20 });
+    expect(await shared.sharedMemory?.(limit())).toEqual({});
+    const mine = () => readdirSync('/dev/shm').filter((name) => name.startsWith('millrace-'));
+    for (let round = 0; round < 3; round++) {
+      const bytes = Buffer.from(raw.map((byte) => byte ^ round));
+      const file = { ...(await artifacts.write(bytes, { type: 'application/octet-stream' })) };
+      const { output } = await invokeWith(
+        call(mirror('raw'), { FP32: { dtype: 'FP32', shape: [1, SIZE], file } }),
+        shared,
+      );
+      const stored = (output.FP32_OUT as unknown as TensorFile).file;
+      expect(Buffer.from(files.get(stored.uri) ?? []).equals(bytes)).toBe(true);
+    }
+    expect(mine().length).toBeGreaterThan(0);
+    shared.close();
+    await expect.poll(mine).toEqual([]);
+  });
+
+  it('a call that is cancelled while the model reads shared memory harms neither the server nor the next call', async () => {
+    const shared = tritonConnector().connect(endpoint, undefined, { sharedMemoryBytes: 128 * 2 ** 20 });
+    const file = { ...(await artifacts.write(raw, { type: 'application/octet-stream' })) };
+    const given = call(mirror('raw'), { FP32: { dtype: 'FP32', shape: [1, SIZE], file } });
+    await invokeWith(given, shared);
+    for (const ms of [0, 2, 5, 10, 20]) {
+      const context = { audio: noAudio, artifacts, emit: () => undefined, checkpoint: () => undefined };
+      await shared.invoke(given, { ...context, signal: AbortSignal.timeout(ms) }).catch(() => undefined);
+      const { output } = await invokeWith(given, shared);
+      expect((output.FP32_OUT as unknown as TensorFile).file.sha256).toBe(
+        createHash('sha256').update(raw).digest('hex'),
+      );
+    }
+    shared.close();
   });
 
   it('say which tensor’s file is not what it says', async () => {

@@ -86,6 +86,10 @@ export class TritonBackend implements Backend {
     return this.#loaded(model, signal, () => this.#models.describe(kind, model, signal));
   }
 
+  sharedMemory(signal: AbortSignal): Promise<{ readonly refused?: string } | undefined> {
+    return this.#client.sharedMemory(signal);
+  }
+
   async #inferring(model: string, context: CallContext): Promise<KindContext> {
     const { priorityLevels } = await this.#client.traits(model, context.signal);
     // A stage that names tensors itself also starts and ends its sequences itself.

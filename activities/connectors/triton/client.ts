@@ -16,6 +16,7 @@ import { isLoopback } from '../../../runtime/loopback.js';
 import type { ModelTensors, Outputs, RequestOptions, TensorClient } from '../tensors/index.js';
 import { streamError } from './errors.js';
 import type { TritonOptions } from './options.js';
+import { isTooSmall, isUnknownRegion, type RegionCalls, Regions, SharedTensors } from './shared-memory/index.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -42,6 +43,15 @@ const CHANNEL: ChannelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
+/** Longest wait for a call about shared memory. */
+const REGION_MS = 5_000;
+
+/**
+ * The first version that counts the requests that use a region (24.09): earlier ones crash if it is unregistered while
+ * a cancelled request still runs (https://github.com/triton-inference-server/server/pull/7567).
+ */
+const FIRST_COUNTING = { major: 2, minor: 50 };
+
 /** How a model accepts requests. */
 export interface Traits {
   /** A request has any number of responses, on a stream. */
@@ -64,12 +74,16 @@ export class TritonClient implements TensorClient {
   readonly #traits = new Map<string, Traits>();
 
   readonly #version: string;
+  readonly #shared: SharedTensors | undefined;
 
   /**
    * @param address `host:port`, or `grpcs://host:port` for TLS with the system's certificate authorities
-   * @param options those of the pool about calls: the model's version, compression, the greatest message
+   * @param options those of the pool about calls: the model's version, compression, the greatest message, shared memory
    */
-  constructor(address: string, { version = '', compression = 'none', maxMessageBytes }: TritonOptions = {}) {
+  constructor(
+    address: string,
+    { version = '', compression = 'none', maxMessageBytes, sharedMemoryBytes }: TritonOptions = {},
+  ) {
     this.#version = version;
     const most = maxMessageBytes ?? MOST_MESSAGE_BYTES;
     const tls = address.startsWith('grpcs://');
@@ -84,6 +98,10 @@ export class TritonClient implements TensorClient {
         ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }),
       },
     );
+    this.#shared =
+      sharedMemoryBytes === undefined
+        ? undefined
+        : new SharedTensors(new Regions(this.#regionCalls(), sharedMemoryBytes));
   }
 
   /** Runs a model that has one response. */
@@ -93,7 +111,45 @@ export class TritonClient implements TensorClient {
     signal: AbortSignal,
     options: RequestOptions = {},
   ): Promise<Outputs> {
-    return tensorsOf(await this.#call('ModelInfer', this.#request(model, inputs, options), signal));
+    const request = this.#request(model, inputs, options);
+    const outputs =
+      (await this.#inShared(request, signal)) ?? tensorsOf(await this.#call('ModelInfer', request, signal));
+    this.#shared?.note(model, outputs);
+    return outputs;
+  }
+
+  /**
+   * The outputs of a call with its large tensors in shared memory. Undefined if it has none, or if the server could not
+   * use the region; the model has run then if an output was larger than ever before, which is not tried with a model
+   * that keeps state between calls.
+   */
+  async #inShared(request: InferRequest, signal: AbortSignal): Promise<Outputs | undefined> {
+    const stateless = this.#traits.get(request.model_name)?.sequential === false;
+    const shared = await this.#shared?.place(request, { outputs: stateless, signal });
+    if (!shared) return undefined;
+    try {
+      const outputs = await shared.read(await this.#call('ModelInfer', shared.request, signal));
+      shared.end();
+      return outputs;
+    } catch (error) {
+      await shared.fail();
+      signal.throwIfAborted();
+      if (isUnknownRegion(error)) await this.#shared?.regions.forget();
+      else if (!isTooSmall(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /**
+   * Whether tensors can go by shared memory, by making and giving up a region: the reason if not. Undefined if the pool
+   * does not ask for it.
+   */
+  async sharedMemory(signal: AbortSignal): Promise<{ readonly refused?: string } | undefined> {
+    if (!this.#shared) return undefined;
+    const { regions } = this.#shared;
+    const region = await regions.take(1, signal);
+    if (region) regions.release(region);
+    return region ? {} : { refused: regions.refusal ?? 'all of it is in use' };
   }
 
   /**
@@ -213,7 +269,28 @@ export class TritonClient implements TensorClient {
   }
 
   close(): void {
-    this.#client.close();
+    // Its regions are unregistered over the connection.
+    if (this.#shared) void this.#shared.regions.close().finally(() => this.#client.close());
+    else this.#client.close();
+  }
+
+  #regionCalls(): RegionCalls {
+    const limit = () => AbortSignal.timeout(REGION_MS);
+    return {
+      allowed: async (signal) => {
+        const { version } = await this.#call('ServerMetadata', {}, signal);
+        const [major = 0, minor = 0] = version.split('.').map(Number);
+        if (major > FIRST_COUNTING.major || (major === FIRST_COUNTING.major && minor >= FIRST_COUNTING.minor)) return;
+        const needed = `${FIRST_COUNTING.major}.${FIRST_COUNTING.minor}`;
+        throw new Error(`the server is ${version}; shared memory needs Triton ${needed} or later`);
+      },
+      register: async (region) => {
+        await this.#call('SystemSharedMemoryRegister', region, limit());
+      },
+      unregister: async (name) => {
+        await this.#call('SystemSharedMemoryUnregister', { name }, limit());
+      },
+    };
   }
 
   #request(model: string, inputs: readonly Tensor[], { outputs = [], parameters = {} }: RequestOptions): InferRequest {

@@ -13,11 +13,14 @@ export interface TritonOptions {
   readonly timeout?: 'off' | 'attempt' | undefined;
   /** Most bytes of a message. Default 64 MiB. */
   readonly maxMessageBytes?: number | undefined;
+  /** Most bytes of shared memory with a server on the same node. Absent: tensors go by value. */
+  readonly sharedMemoryBytes?: number | undefined;
 }
 
 const MEBIBYTE = 1024 * 1024;
 /** gRPC's own limit is 2 GiB; a worker holds a message several times over. */
 const MOST_MESSAGE = 1_024 * MEBIBYTE;
+const MOST_SHARED = 16_384 * MEBIBYTE;
 
 export const tritonOptions = (kind: string): z.ZodType<TritonOptions & PoolOptions> =>
   z.strictObject({
@@ -29,4 +32,5 @@ export const tritonOptions = (kind: string): z.ZodType<TritonOptions & PoolOptio
     compression: z.enum(['none', 'deflate', 'gzip']).optional(),
     timeout: z.enum(['off', 'attempt']).optional(),
     maxMessageBytes: z.int().min(MEBIBYTE).max(MOST_MESSAGE).optional(),
+    sharedMemoryBytes: z.int().min(MEBIBYTE).max(MOST_SHARED).optional(),
   });

@@ -26,6 +26,7 @@ export function tritonInPlace() {
     /** Answers a request on a stream. */
     onStream: (_request: Record<string, unknown>, _call: ServerDuplexStream<unknown, object>): void => undefined,
     calls: [] as string[],
+    address: () => address,
     async listen(): Promise<void> {
       server = new Server();
       const handle =

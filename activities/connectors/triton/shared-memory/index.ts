@@ -1,0 +1,3 @@
+/** Large tensors in shared memory, for a Triton on the same node (options.sharedMemoryBytes of a pool). */
+export { type RegionCalls, Regions } from './regions.js';
+export { isTooSmall, isUnknownRegion, SharedTensors } from './shared-tensors.js';

@@ -1,0 +1,221 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, readdir, stat, unlink, utimes } from 'node:fs/promises';
+import path from 'node:path';
+import { messageOf } from '../../../../pipelines/errors.js';
+import { limited } from '../../../../runtime/limited.js';
+
+/** Where Linux keeps POSIX shared memory: a region is a file of this folder. */
+const FOLDER = '/dev/shm';
+const NAMES = /^millrace-[0-9a-f]{32}$/;
+/** A region is this large or a power of two times it, so that calls of similar size share regions. */
+const SMALLEST = 256 * 1024;
+/** An idle region is given up after this time. */
+const IDLE_MS = 60_000;
+/** Interval of the upkeep. */
+const KEEP_MS = 30_000;
+/** A file that nobody has touched for this long was left by a process that was killed. */
+const LEFT_MS = 10 * KEEP_MS;
+/** Longest wait for the server to let regions go when the client closes. */
+const CLOSE_MS = 600_000;
+/** A server that refused a region is not asked again for this long. */
+const REFUSED_MS = 60_000;
+/** Longest wait for the server's answer about a region. */
+const CALL_MS = 5_000;
+
+/** The calls of Triton's extension for system shared memory (docs/protocol/extension_shared_memory.md of the server). */
+export interface RegionCalls {
+  /** Throws why regions must not be used with this server. */
+  allowed(signal: AbortSignal): Promise<void>;
+  register(region: { readonly name: string; readonly key: string; readonly byte_size: number }): Promise<void>;
+  /** Throws while a request that the server has not ended uses the region. */
+  unregister(name: string): Promise<void>;
+}
+
+/** Shared memory of this process and the server, used by one call at a time. */
+export interface Region {
+  readonly name: string;
+  readonly bytes: number;
+  readonly file: FileHandle;
+}
+
+/**
+ * Regions of shared memory that are registered with one server, `most` bytes at a time, kept for the next call.
+ *
+ * All pages of a region are written when it is made, since a page that cannot be had when the server writes to it kills
+ * the server (SIGBUS). A region whose call failed or was cancelled is never used again: the server may still read and
+ * write it. It counts until the server has let it go. What a killed process left is removed by the next one that uses
+ * this folder.
+ */
+export class Regions {
+  readonly #calls: RegionCalls;
+  readonly #most: number;
+  #idle: (Region & { since: number })[] = [];
+  readonly #busy = new Set<Region>();
+  /** Unlinked, but still registered. */
+  readonly #leaving = new Set<Region>();
+  #bytes = 0;
+  #refused: { readonly why: string; readonly until: number } | undefined;
+  #upkeep: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+  #closed: { readonly at: number; readonly done: () => void } | undefined;
+
+  constructor(calls: RegionCalls, most: number) {
+    this.#calls = calls;
+    this.#most = most;
+  }
+
+  /** Why the last region could not be made. */
+  get refusal(): string | undefined {
+    return this.#refused?.why;
+  }
+
+  /** A region of at least `bytes`. Undefined if none can be had: the caller sends its tensors by value. */
+  async take(bytes: number, signal: AbortSignal): Promise<Region | undefined> {
+    let size = SMALLEST;
+    while (size < bytes) size *= 2;
+    if (this.#closed || size > this.#most || (this.#refused && performance.now() < this.#refused.until)) return;
+    // Regions of up to four times the size: a large one is not held by calls that need little.
+    const fit = this.#idle.filter((one) => one.bytes >= size && one.bytes <= 4 * size);
+    const smallest = fit.sort((a, b) => a.bytes - b.bytes).at(0);
+    if (smallest) {
+      this.#idle = this.#idle.filter((one) => one !== smallest);
+      this.#busy.add(smallest);
+      return smallest;
+    }
+    while (this.#bytes + size > this.#most) {
+      const oldest = this.#idle.shift();
+      if (!oldest) return;
+      await this.#drop(oldest);
+    }
+    return this.#make(size, signal);
+  }
+
+  /** Keeps a region for the next call. Only after a call that ended well: the server no longer uses it. */
+  release(region: Region): void {
+    if (!this.#busy.delete(region)) return;
+    if (this.#closed) void this.#drop(region);
+    else this.#idle.push(Object.assign(region, { since: performance.now() }));
+  }
+
+  /** Gives a region up. */
+  async discard(region: Region): Promise<void> {
+    if (this.#busy.delete(region)) await this.#drop(region);
+  }
+
+  /** Gives all idle regions up, as after a restart of the server, which knows none of them. */
+  async forget(): Promise<void> {
+    const idle = this.#idle;
+    this.#idle = [];
+    await Promise.all(idle.map((region) => this.#drop(region)));
+  }
+
+  /** Resolves when the server has let all regions go, those in use as their calls end, or after ten minutes. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise<void>((done) => {
+      this.#closed = { at: performance.now(), done };
+      void this.forget().then(() => this.#endIfDrained());
+    });
+    return this.#closing;
+  }
+
+  #endIfDrained(): void {
+    if (!this.#closed || this.#busy.size + this.#leaving.size > 0) return;
+    clearInterval(this.#upkeep);
+    this.#closed.done();
+  }
+
+  async #make(size: number, signal: AbortSignal): Promise<Region | undefined> {
+    const name = `millrace-${randomBytes(16).toString('hex')}`;
+    this.#bytes += size;
+    let file: FileHandle | undefined;
+    try {
+      await limited(CALL_MS, signal, (own) => this.#calls.allowed(own));
+      file = await open(path.join(FOLDER, name), 'wx+', 0o600);
+      const zeros = Buffer.alloc(Math.min(size, 1024 * 1024));
+      for (let at = 0; at < size; at += zeros.length) await writeAll(file, zeros, at);
+      await this.#calls.register({ name, key: `/${name}`, byte_size: size });
+    } catch (error) {
+      this.#bytes -= size;
+      if (file) {
+        await file.close();
+        await unlink(path.join(FOLDER, name)).catch(ignore);
+      }
+      signal.throwIfAborted();
+      this.#refused = { why: messageOf(error), until: performance.now() + REFUSED_MS };
+      return undefined;
+    }
+    this.#refused = undefined;
+    this.#upkeep ??= setInterval(() => void this.#keep(), KEEP_MS).unref();
+    const region = { name, bytes: size, file };
+    this.#busy.add(region);
+    return region;
+  }
+
+  async #drop(region: Region): Promise<void> {
+    await unlink(path.join(FOLDER, region.name)).catch(ignore);
+    await region.file.close().catch(ignore);
+    this.#leaving.add(region);
+    await this.#unregister(region);
+  }
+
+  async #unregister(region: Region): Promise<void> {
+    try {
+      await this.#calls.unregister(region.name);
+    } catch {
+      return; // in use, or the server is away: the upkeep asks again
+    }
+    if (!this.#leaving.delete(region)) return;
+    this.#bytes -= region.bytes;
+    this.#endIfDrained();
+  }
+
+  async #keep(): Promise<void> {
+    const now = performance.now();
+    if (this.#closed && now - this.#closed.at > CLOSE_MS) {
+      this.#busy.clear();
+      this.#leaving.clear();
+      return this.#endIfDrained();
+    }
+    const unused = this.#idle.filter(({ since }) => now - since > IDLE_MS);
+    this.#idle = this.#idle.filter((region) => !unused.includes(region));
+    await Promise.all([
+      ...unused.map((region) => this.#drop(region)),
+      ...[...this.#leaving].map((region) => this.#unregister(region)),
+      ...[...this.#idle, ...this.#busy].map(({ name }) => touch(name)),
+    ]);
+    await this.#removeLeft().catch(ignore);
+  }
+
+  async #removeLeft(): Promise<void> {
+    for (const name of (await readdir(FOLDER)).filter((one) => NAMES.test(one))) {
+      const touched = (await stat(path.join(FOLDER, name)).catch(ignore))?.mtimeMs ?? Date.now();
+      if (Date.now() - touched < LEFT_MS) continue;
+      await unlink(path.join(FOLDER, name)).catch(ignore);
+      await this.#calls.unregister(name).catch(ignore);
+    }
+  }
+}
+
+/** Writes at a position of a file, however many writes that takes. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+}
+
+/** Reads `length` bytes at a position of a file that has them. */
+export async function readAll(file: FileHandle, length: number, position: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(bytes, done, length - done, position + done);
+    if (bytesRead === 0) throw new Error(`the region ends ${length - done} bytes early`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function touch(name: string): Promise<void> {
+  const now = new Date();
+  await utimes(path.join(FOLDER, name), now, now).catch(ignore);
+}
+
+const ignore = () => undefined;
