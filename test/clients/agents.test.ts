@@ -49,6 +49,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   'agent, streamed': expect.stringContaining('Results: Paris 21 | Rome 21'),
   conversation: expect.stringContaining('You said: again'),
   background: expect.stringContaining('Results: Paris 21 | Rome 21'),
+  'another process': expect.stringContaining('Results: Paris 21 | Rome 21'),
   'connection lost': expect.stringMatching(/Results: (Paris 21 \| Rome 21|paid 7)/),
   approval: expect.stringContaining('Results: paid 7'),
 };
@@ -135,25 +136,61 @@ async function resultsOf(program: string, script: string): Promise<Result[]> {
 const pythonOf = async (name: string, packages: readonly string[]) =>
   path.join(await venvOf(name, packages), 'bin/python');
 
+/** Programs, and how many cases each must try for each client, so that none is left out unseen. */
 const PROGRAMS = [
-  ['Node', async () => resultsOf(process.execPath, await nodeClients('clients.mjs'))],
-  ['A2A 0.3 for Node', async () => resultsOf(process.execPath, await nodeClients('a2a-0-3.mjs'))],
-  ['Python', async () => resultsOf(await pythonOf('clients', PACKAGES), path.join(HERE, 'python/clients.py'))],
-  ['LiteLLM', async () => resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py'))],
+  [
+    'Node',
+    {
+      ...{ 'ai chat': 9, 'ai responses': 9, 'ai messages': 9, '@ai-sdk/openai-compatible chat': 9 },
+      ...{ '@openai/agents chat': 9, '@openai/agents responses': 9, '@mastra/core chat': 9 },
+      ...{ '@langchain/openai chat': 9, '@langchain/openai responses': 9, 'openai responses': 14 },
+      ...{ '@anthropic-ai/sdk messages': 8, '@a2a-js/sdk a2a': 9, 'mcp-remote mcp': 1 },
+      ...{ '@modelcontextprotocol/inspector mcp': 1 },
+    },
+    async () => resultsOf(process.execPath, await nodeClients('clients.mjs')),
+  ],
+  [
+    'A2A 0.3 for Node',
+    { '@a2a-js/sdk a2a': 9 },
+    async () => resultsOf(process.execPath, await nodeClients('a2a-0-3.mjs')),
+  ],
+  [
+    'Python',
+    {
+      ...{ 'openai-agents chat': 9, 'openai-agents responses': 9, 'openai responses': 12 },
+      ...{ 'pydantic-ai-slim chat': 9, 'pydantic-ai-slim responses': 9, 'pydantic-ai-slim messages': 9 },
+      ...{ 'langgraph chat': 9, 'langgraph responses': 9, 'anthropic messages': 8 },
+    },
+    async () => resultsOf(await pythonOf('clients', PACKAGES), path.join(HERE, 'python/clients.py')),
+  ],
+  [
+    'LiteLLM',
+    { 'litellm chat': 8, 'litellm messages': 8 },
+    async () => resultsOf(await pythonOf('litellm', LITELLM), path.join(HERE, 'python/litellm_clients.py')),
+  ],
   [
     'LlamaIndex',
+    { 'llama-index-llms-openai-like chat': 9 },
     async () => resultsOf(await pythonOf('llamaindex', LLAMAINDEX), path.join(HERE, 'python/llamaindex_clients.py')),
   ],
-  ['A2A', async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py'))],
+  [
+    'A2A',
+    { 'a2a-sdk a2a': 9 },
+    async () => resultsOf(await pythonOf('a2a', ['a2a-sdk==1.3.0']), path.join(HERE, 'python/a2a_clients.py')),
+  ],
   [
     'A2A 0.3',
+    { 'a2a-sdk a2a': 9 },
     async () => resultsOf(await pythonOf('a2a-0-3', ['a2a-sdk==0.3.26']), path.join(HERE, 'python/a2a_0_3_clients.py')),
   ],
 ] as const;
 
-test.each(PROGRAMS)('clients for %s work', async (_, ask) => {
+test.each(PROGRAMS)('clients for %s work', async (_, cases, ask) => {
   const found = await ask();
-  expect(found.length).toBeGreaterThan(0);
+  const clients = found.map(({ client, door }) => `${client.replace(/ \S+$/, '')} ${door}`);
+  expect(Object.fromEntries([...new Set(clients)].map((one) => [one, clients.filter((it) => it === one).length]))).toEqual(
+    cases,
+  );
   results.push(...found.map(judged));
   answered += 1;
   const wanted = found.map(({ client, door, name }) => ({ client, door, name, said: EXPECTED[name] }));

@@ -19,12 +19,15 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { Agent, OpenAIProvider, Runner, tool } from '@openai/agents';
 import { tool as aiTool, generateText, Output, stepCountIs, streamText } from 'ai';
 import OpenAI from 'openai';
+import { zodTextFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 import { tryAll } from './cases.mjs';
 
 const [, , url] = process.argv;
 const baseURL = `${url}/v1`;
 const apiKey = 'none';
+/** A program of an installed package. */
+const binOf = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), 'node_modules', '.bin', name);
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
 const TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}';
 const city = z.object({ city: z.string() });
@@ -128,14 +131,30 @@ for (const [door, useResponses] of [
     const model = { providerId: 'millrace', modelId, url: baseURL, apiKey };
     return new MastraAgent({ id: 'helper', name: 'helper', instructions: 'You help.', model, tools: { weather } });
   };
-  const [agent, desk] = [agentOf('full'), agentOf('full')];
+  const [agent, typed] = [agentOf('full'), agentOf('full')];
+  const model = { providerId: 'millrace', modelId: 'desk', url: baseURL, apiKey };
+  const desk = new MastraAgent({ id: 'desk', name: 'desk', instructions: 'You help.', model });
   const steps = { maxSteps: 3 };
   await tryAll('@mastra/core', 'chat', {
     text: async () => (await agent.generate('hello')).text,
     stream: async () => joined((await agent.stream('hello')).textStream),
     tools: async () => (await agent.generate(TWO, steps)).text,
     'tools, streamed': async () => joined((await agent.stream(TWO, steps)).textStream),
-    structured: async () => (await desk.generate('JSON {"a":1}', { structuredOutput: { schema: a } })).object,
+    structured: async () => (await typed.generate('JSON {"a":1}', { structuredOutput: { schema: a } })).object,
+    image: async () => {
+      const content = [
+        { type: 'text', text: 'see' },
+        { type: 'image', image: `data:image/png;base64,${PIXEL}`, mimeType: 'image/png' },
+      ];
+      return (await agent.generate([{ role: 'user', content }])).text;
+    },
+    'second turn': async () => {
+      const first = { role: 'user', content: TWO };
+      const { response } = await agent.generate([first], steps);
+      return (await agent.generate([first, ...response.messages, { role: 'user', content: 'again' }], steps)).text;
+    },
+    agent: async () => (await desk.generate(TWO)).text,
+    'agent, streamed': async () => joined((await desk.stream(TWO)).textStream),
   });
 }
 
@@ -159,13 +178,25 @@ for (const [door, useResponsesApi] of [
     text: async () => (await model.invoke('hello')).text,
     stream: async () => joined(await model.stream('hello')),
     tools: async () => (await withTools.invoke(await answered())).text,
+    'tools, streamed': async () => {
+      let message;
+      for await (const chunk of await withTools.stream([two])) message = message?.concat(chunk) ?? chunk;
+      const results = await Promise.all(message.tool_calls.map((each) => weather.invoke(each)));
+      return joined(await withTools.stream([two, message, ...results]));
+    },
     structured: () => model.withStructuredOutput(a).invoke('JSON {"a":1}'),
+    image: async () => {
+      const image_url = { url: `data:image/png;base64,${PIXEL}` };
+      const content = [{ type: 'text', text: 'see' }, { type: 'image_url', image_url }];
+      return (await model.invoke([{ role: 'user', content }])).text;
+    },
     'second turn': async () => {
       const turns = await answered();
       return (await withTools.invoke([...turns, await withTools.invoke(turns), { role: 'user', content: 'again' }]))
         .text;
     },
     agent: async () => (await modelOf('desk').invoke(TWO)).text,
+    'agent, streamed': async () => joined(await modelOf('desk').stream(TWO)),
   });
 }
 
@@ -178,8 +209,44 @@ for (const [door, useResponsesApi] of [
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
+  const weather = { type: 'function', name: 'weather', strict: false, parameters: z.toJSONSchema(city) };
+  const asked = { role: 'user', content: TWO };
+  /** The conversation after the client has carried the calls out. */
+  const done = ({ output }) => [
+    asked,
+    ...output,
+    ...output
+      .filter(({ type }) => type === 'function_call')
+      .map(({ call_id, arguments: given }) => ({
+        type: 'function_call_output',
+        call_id,
+        output: `${JSON.parse(given).city} 21`,
+      })),
+  ];
+  const streamed = (request) => client.responses.stream({ model: 'full', ...request }).finalResponse();
   await tryAll('openai', 'responses', {
     text: async () => (await client.responses.create({ model: 'full', input: 'hello' })).output_text,
+    stream: async () => (await streamed({ input: 'hello' })).output_text,
+    tools: async () => {
+      const more = { model: 'full', tools: [weather] };
+      const input = done(await client.responses.create({ ...more, input: [asked] }));
+      return (await client.responses.create({ ...more, input })).output_text;
+    },
+    'tools, streamed': async () => {
+      const input = done(await streamed({ tools: [weather], input: [asked] }));
+      return (await streamed({ tools: [weather], input })).output_text;
+    },
+    structured: async () => {
+      const text = { format: zodTextFormat(a, 'answer') };
+      return (await client.responses.parse({ model: 'full', input: 'JSON {"a":1}', text })).output_parsed;
+    },
+    image: async () => {
+      const image = { type: 'input_image', detail: 'auto', image_url: `data:image/png;base64,${PIXEL}` };
+      const content = [{ type: 'input_text', text: 'see' }, image];
+      return (await client.responses.create({ model: 'full', input: [{ role: 'user', content }] })).output_text;
+    },
+    agent: async () => (await client.responses.create({ model: 'desk', input: TWO })).output_text,
+    'agent, streamed': async () => (await streamed({ model: 'desk', input: TWO })).output_text,
     'second turn': async () => {
       const { id } = await client.responses.create({ model: 'full', input: 'hello' });
       return (await client.responses.create({ model: 'full', input: 'again', previous_response_id: id })).output_text;
@@ -192,6 +259,11 @@ for (const [door, useResponsesApi] of [
     background: async () => {
       const { id } = await client.responses.create({ model: 'desk', input: TWO, background: true });
       return (await ended(id)).output_text;
+    },
+    'another process': async () => {
+      const { id } = await client.responses.create({ model: 'desk', input: TWO, background: true });
+      const program = fileURLToPath(new URL('fetch-response.mjs', import.meta.url));
+      return (await promisify(execFile)(process.execPath, [program, url, id])).stdout;
     },
     'connection lost': async () => {
       const stream = await client.responses.create({ model: 'desk', input: TWO, background: true, stream: true });
@@ -231,10 +303,36 @@ for (const [door, useResponsesApi] of [
   const asking = (model, content) => ({ model, max_tokens: 200, messages: [{ role: 'user', content }] });
   const said = ({ content }) => content.map(({ text = '' }) => text).join('');
   const streamed = async (model, content) => said(await client.messages.stream(asking(model, content)).finalMessage());
+  const tools = [{ name: 'weather', input_schema: z.toJSONSchema(city) }];
+  /** Has `send` ask, carries the calls out, and has it ask again. */
+  const carriedOut = async (send) => {
+    const request = { ...asking('full', TWO), tools };
+    const { content } = await send(request);
+    const results = content
+      .filter(({ type }) => type === 'tool_use')
+      .map(({ id, input }) => ({ type: 'tool_result', tool_use_id: id, content: `${input.city} 21` }));
+    const messages = [...request.messages, { role: 'assistant', content }, { role: 'user', content: results }];
+    const message = await send({ ...request, messages });
+    return { message, messages };
+  };
+  const create = (request) => client.messages.create(request);
   await tryAll('@anthropic-ai/sdk', 'messages', {
-    text: async () => said(await client.messages.create(asking('full', 'hello'))),
+    text: async () => said(await create(asking('full', 'hello'))),
     stream: () => streamed('full', 'hello'),
-    agent: async () => said(await client.messages.create(asking('desk', TWO))),
+    tools: async () => said((await carriedOut(create)).message),
+    'tools, streamed': async () =>
+      said((await carriedOut((request) => client.messages.stream(request).finalMessage())).message),
+    image: async () => {
+      const source = { type: 'base64', media_type: 'image/png', data: PIXEL };
+      return said(await create(asking('full', [{ type: 'text', text: 'see' }, { type: 'image', source }])));
+    },
+    'second turn': async () => {
+      const { message, messages } = await carriedOut(create);
+      const { role, content } = message;
+      const more = [...messages, { role, content }, { role: 'user', content: 'again' }];
+      return said(await create({ ...asking('full', ''), tools, messages: more }));
+    },
+    agent: async () => said(await create(asking('desk', TWO))),
     'agent, streamed': () => streamed('desk', TWO),
   });
 }
@@ -314,10 +412,6 @@ for (const [door, useResponsesApi] of [
     }
   }
 }
-process.exit(0);
-
-/** A program of an installed package. */
-const binOf = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), 'node_modules', '.bin', name);
 
 {
   /** A client that only knows programs, through the proxy to the gateway. */
@@ -361,3 +455,6 @@ const binOf = (name) => path.join(path.dirname(fileURLToPath(import.meta.url)), 
     },
   });
 }
+
+// Some clients keep connections open.
+process.exit(0);

@@ -29,6 +29,7 @@ BASE = f"{URL}/v1"
 KEY = "none"
 LONGEST_S = 60
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}'
 set_tracing_disabled(True)
 
@@ -144,6 +145,18 @@ def langgraph_cases(model_of: Callable[[str], Any]) -> dict[str, Case]:
     async def tools() -> str:
         return str((await asked([("user", TWO)]))[-1].text)
 
+    async def tools_streamed() -> str:
+        answers = agent.astream({"messages": [("user", TWO)]}, stream_mode="messages")
+        # Messages of tools pass in the same stream.
+        return "".join([str(chunk.text) async for chunk, _ in answers if chunk.type == "AIMessageChunk"])
+
+    async def image() -> str:
+        parts = [
+            {"type": "text", "text": "see"},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+        ]
+        return str((await model.ainvoke([{"role": "user", "content": parts}])).text)
+
     async def second() -> str:
         turns = await asked([("user", TWO)])
         return str((await asked([*turns, ("user", "again")]))[-1].text)
@@ -151,40 +164,181 @@ def langgraph_cases(model_of: Callable[[str], Any]) -> dict[str, Case]:
     async def desk() -> str:
         return str((await model_of("desk").ainvoke(TWO)).text)
 
+    async def desk_streamed() -> str:
+        return "".join([str(chunk.text) async for chunk in model_of("desk").astream(TWO)])
+
     return {
         "text": text,
         "stream": stream,
         "tools": tools,
+        "tools, streamed": tools_streamed,
         "structured": lambda: model.with_structured_output(Answer).ainvoke('JSON {"a":1}'),
+        "image": image,
         "second turn": second,
         "agent": desk,
+        "agent, streamed": desk_streamed,
     }
 
 
 def anthropic_cases() -> dict[str, Case]:
     client = anthropic.AsyncAnthropic(base_url=URL, api_key=KEY, max_retries=0)
+    tools = [{"name": "weather", "input_schema": CITY}]
 
-    def asking(model: str, content: str) -> dict[str, Any]:
+    def asking(model: str, content: Any) -> dict[str, Any]:
         return {"model": model, "max_tokens": 200, "messages": [{"role": "user", "content": content}]}
 
-    async def said(model: str, content: str) -> str:
-        message = await client.messages.create(**asking(model, content))
+    def text_of(message: Any) -> str:
         return "".join(getattr(block, "text", "") for block in message.content)
 
-    async def streamed(model: str, content: str) -> str:
-        async with client.messages.stream(**asking(model, content)) as stream:
-            return "".join([text async for text in stream.text_stream])
+    async def created(request: dict[str, Any]) -> Any:
+        return await client.messages.create(**request)
 
+    async def streamed(request: dict[str, Any]) -> Any:
+        async with client.messages.stream(**request) as stream:
+            return await stream.get_final_message()
+
+    async def carried_out(send: Callable[[dict[str, Any]], Awaitable[Any]]) -> tuple[Any, list[Any]]:
+        """Asks, carries the calls out, and asks again."""
+        request = {**asking("full", TWO), "tools": tools}
+        message = await send(request)
+        results = [
+            {"type": "tool_result", "tool_use_id": block.id, "content": f"{block.input['city']} 21"}
+            for block in message.content
+            if block.type == "tool_use"
+        ]
+        turns = [
+            *request["messages"],
+            {"role": "assistant", "content": message.content},
+            {"role": "user", "content": results},
+        ]
+        return await send({**request, "messages": turns}), turns
+
+    async def said(request: dict[str, Any]) -> str:
+        return text_of(await created(request))
+
+    async def text_streamed(request: dict[str, Any]) -> str:
+        return text_of(await streamed(request))
+
+    async def with_tools(send: Callable[[dict[str, Any]], Awaitable[Any]]) -> str:
+        return text_of((await carried_out(send))[0])
+
+    async def second() -> str:
+        message, turns = await carried_out(created)
+        more = [*turns, {"role": "assistant", "content": message.content}, {"role": "user", "content": "again"}]
+        return await said({**asking("full", ""), "tools": tools, "messages": more})
+
+    source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
     return {
-        "text": lambda: said("full", "hello"),
-        "stream": lambda: streamed("full", "hello"),
-        "agent": lambda: said("desk", TWO),
-        "agent, streamed": lambda: streamed("desk", TWO),
+        "text": lambda: said(asking("full", "hello")),
+        "stream": lambda: text_streamed(asking("full", "hello")),
+        "tools": lambda: with_tools(created),
+        "tools, streamed": lambda: with_tools(streamed),
+        "image": lambda: said(asking("full", [{"type": "text", "text": "see"}, {"type": "image", "source": source}])),
+        "second turn": second,
+        "agent": lambda: said(asking("desk", TWO)),
+        "agent, streamed": lambda: text_streamed(asking("desk", TWO)),
+    }
+
+
+async def ended(client: openai.AsyncOpenAI, response_id: str) -> str:
+    """The text of a response in the background, when it has ended."""
+    while True:
+        response = await client.responses.retrieve(response_id)
+        if response.status not in ("queued", "in_progress"):
+            return str(response.output_text)
+        await asyncio.sleep(0.1)
+
+
+def openai_cases(client: openai.AsyncOpenAI) -> dict[str, Case]:
+    weather = {"type": "function", "name": "weather", "strict": False, "parameters": CITY}
+    asked = {"role": "user", "content": TWO}
+
+    async def created(**request: Any) -> Any:
+        return await client.responses.create(**request)
+
+    async def streamed(**request: Any) -> Any:
+        async with client.responses.stream(**request) as stream:
+            return await stream.get_final_response()
+
+    async def said(**request: Any) -> str:
+        return str((await created(**request)).output_text)
+
+    async def text_streamed(**request: Any) -> str:
+        return str((await streamed(**request)).output_text)
+
+    async def with_tools(send: Callable[..., Awaitable[Any]]) -> str:
+        first = await send(model="full", tools=[weather], input=[asked])
+        results = [
+            {
+                "type": "function_call_output",
+                "call_id": item.call_id,
+                "output": f"{json.loads(item.arguments)['city']} 21",
+            }
+            for item in first.output
+            if item.type == "function_call"
+        ]
+        turns = [asked, *[item.model_dump(exclude_none=True) for item in first.output], *results]
+        return str((await send(model="full", tools=[weather], input=turns)).output_text)
+
+    async def structured() -> Any:
+        parsed = await client.responses.parse(model="full", input='JSON {"a":1}', text_format=Answer)
+        return parsed.output_parsed
+
+    async def second() -> str:
+        first = await created(model="full", input="hello")
+        return await said(model="full", input="again", previous_response_id=first.id)
+
+    async def background() -> str:
+        return await ended(client, (await created(model="desk", input=TWO, background=True)).id)
+
+    async def other_process() -> str:
+        begun = await created(model="desk", input=TWO, background=True)
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, URL, begun.id, stdout=asyncio.subprocess.PIPE
+        )
+        return (await program.communicate())[0].decode()
+
+    async def connection_lost() -> str:
+        begun, at, text = "", -1, ""
+        stream = await created(model="desk", input=TWO, background=True, stream=True)
+        async for event in stream:
+            at = event.sequence_number
+            if event.type == "response.created":
+                begun = event.response.id
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if at == 3:
+                break
+        await stream.close()
+        async for event in await client.responses.retrieve(begun, stream=True, starting_after=at):
+            if event.type == "response.output_text.delta":
+                text += event.delta
+        return text
+
+    image = {"type": "input_image", "detail": "auto", "image_url": f"data:image/png;base64,{PIXEL}"}
+    seen = [{"role": "user", "content": [{"type": "input_text", "text": "see"}, image]}]
+    return {
+        "text": lambda: said(model="full", input="hello"),
+        "stream": lambda: text_streamed(model="full", input="hello"),
+        "tools": lambda: with_tools(created),
+        "tools, streamed": lambda: with_tools(streamed),
+        "structured": structured,
+        "image": lambda: said(model="full", input=seen),
+        "second turn": second,
+        "agent": lambda: said(model="desk", input=TWO),
+        "agent, streamed": lambda: text_streamed(model="desk", input=TWO),
+        "background": background,
+        "another process": other_process,
+        "connection lost": connection_lost,
     }
 
 
 async def main() -> None:
     client = openai.AsyncOpenAI(base_url=BASE, api_key=KEY)
+    if len(sys.argv) > 2:
+        # The other process of a case: it waits for a response that this one has not begun.
+        print(await ended(client, sys.argv[2]), end="")
+        return
     provider = OpenAIProvider(base_url=BASE, api_key=KEY)
     of_anthropic = AnthropicProvider(base_url=URL, api_key=KEY)
 
@@ -201,6 +355,7 @@ async def main() -> None:
     await try_all(pydantic, "messages", pydantic_cases(lambda name: AnthropicModel(name, provider=of_anthropic)))
     await try_all("langgraph", "chat", langgraph_cases(langchain(False)))
     await try_all("langgraph", "responses", langgraph_cases(langchain(True)))
+    await try_all("openai", "responses", openai_cases(client))
     await try_all("anthropic", "messages", anthropic_cases())
 
 

@@ -14,6 +14,16 @@ URL = sys.argv[1]
 TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}'
 DOORS = {"chat": ("openai", f"{URL}/v1"), "messages": ("anthropic", URL)}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+SEEN = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "see"},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+        ],
+    }
+]
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": CITY}}]
 
 
@@ -30,23 +40,43 @@ async def main() -> None:
         async def said(model: str, given: Any, **more: Any) -> Any:
             return (await complete(model, given, **more)).choices[0].message.content
 
-        async def streamed(model: str, given: str) -> str:
-            chunks = await complete(model, given, stream=True)
+        async def streamed(model: str, given: Any, **more: Any) -> str:
+            chunks = await complete(model, given, stream=True, **more)
             return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
 
-        async def tools() -> Any:
-            asked = {"role": "user", "content": TWO}
-            message = (await complete("full", [asked], tools=TOOLS)).choices[0].message
+        asked = {"role": "user", "content": TWO}
+
+        def carried_out(message: Any) -> list[Any]:
             results = [
                 {"role": "tool", "tool_call_id": call.id, "content": f"{json.loads(call.function.arguments)['city']} 21"}
                 for call in message.tool_calls
             ]
-            return await said("full", [asked, message.model_dump(), *results], tools=TOOLS)
+            return [asked, message.model_dump(), *results]
+
+        async def tools() -> Any:
+            message = (await complete("full", [asked], tools=TOOLS)).choices[0].message
+            return await said("full", carried_out(message), tools=TOOLS)
+
+        async def tools_streamed() -> Any:
+            chunks = [chunk async for chunk in await complete("full", [asked], tools=TOOLS, stream=True)]
+            message = litellm.stream_chunk_builder(chunks).choices[0].message
+            return await streamed("full", carried_out(message), tools=TOOLS)
+
+        async def second() -> Any:
+            message = (await complete("full", [asked], tools=TOOLS)).choices[0].message
+            turns = carried_out(message)
+            answer = (await complete("full", turns, tools=TOOLS)).choices[0].message
+            return await said(
+                "full", [*turns, answer.model_dump(), {"role": "user", "content": "again"}], tools=TOOLS
+            )
 
         cases = {
             "text": lambda: said("full", "hello"),
             "stream": lambda: streamed("full", "hello"),
             "tools": tools,
+            "tools, streamed": tools_streamed,
+            "image": lambda: said("full", SEEN),
+            "second turn": second,
             "agent": lambda: said("desk", TWO),
             "agent, streamed": lambda: streamed("desk", TWO),
         }

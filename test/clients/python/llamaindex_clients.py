@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from importlib.metadata import version
 from typing import Any
 
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.llms import ChatMessage
+from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 
 URL = sys.argv[1]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 TWO = 'CALL weather {"city":"Paris"} CALL weather {"city":"Rome"}'
 CLIENT = f"llama-index-llms-openai-like {version('llama-index-llms-openai-like')}"
 
@@ -52,6 +54,16 @@ async def main() -> None:
     async def tools() -> str:
         return str(await agent.run(TWO))
 
+    async def tools_streamed() -> str:
+        handler = agent.run(TWO)
+        async for _ in handler.stream_events():
+            pass
+        return str(await handler)
+
+    async def image() -> str:
+        blocks = [TextBlock(text="see"), ImageBlock(image=base64.b64decode(PIXEL), image_mimetype="image/png")]
+        return str((await model.achat([ChatMessage(role="user", blocks=blocks)])).message.content)
+
     async def structured() -> Any:
         return (await model.as_structured_llm(Answer).acomplete('JSON {"a":1}')).raw.model_dump()
 
@@ -62,13 +74,19 @@ async def main() -> None:
     async def desk() -> str:
         return str((await model_of("desk").acomplete(TWO)).text)
 
+    async def desk_streamed() -> str:
+        return "".join([chunk.delta or "" async for chunk in await model_of("desk").astream_complete(TWO)])
+
     cases = {
         "text": text,
         "stream": stream,
         "tools": tools,
+        "tools, streamed": tools_streamed,
         "structured": structured,
+        "image": image,
         "second turn": second,
         "agent": desk,
+        "agent, streamed": desk_streamed,
     }
     for name, ask in cases.items():
         result: dict[str, Any]
