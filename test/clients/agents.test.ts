@@ -188,9 +188,9 @@ const PROGRAMS = [
 test.each(PROGRAMS)('clients for %s work', async (_, cases, ask) => {
   const found = await ask();
   const clients = found.map(({ client, door }) => `${client.replace(/ \S+$/, '')} ${door}`);
-  expect(Object.fromEntries([...new Set(clients)].map((one) => [one, clients.filter((it) => it === one).length]))).toEqual(
-    cases,
-  );
+  expect(
+    Object.fromEntries([...new Set(clients)].map((one) => [one, clients.filter((it) => it === one).length])),
+  ).toEqual(cases);
   results.push(...found.map(judged));
   answered += 1;
   const wanted = found.map(({ client, door, name }) => ({ client, door, name, said: EXPECTED[name] }));

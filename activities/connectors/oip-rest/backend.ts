@@ -2,7 +2,7 @@ import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply, Repository } from '../connector.js';
 import { loadStates } from '../load-states.js';
 import { mapped } from '../mapped.js';
-import { PLAIN, TensorModels } from '../tensors/index.js';
+import { plainRequests, TensorModels } from '../tensors/index.js';
 import type { LinkedTransport } from '../transport.js';
 import { OipRestClient } from './client.js';
 import { mapError } from './errors.js';
@@ -38,13 +38,17 @@ export class OipRestBackend implements Backend {
   invoke(call: Call, context: CallContext): Promise<Reply> {
     const { signal } = context;
     return this.#mapped(call.model, signal, () =>
-      call.kind === 'infer' ? infer.invoke(call, this.#client, context) : this.#models.invoke(call, context, PLAIN),
+      call.kind === 'infer'
+        ? infer.invoke(call, this.#client, context)
+        : this.#models.invoke(call, context, plainRequests(context)),
     );
   }
 
   probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () =>
-      kind === 'infer' ? infer.probe(model, this.#client, signal) : this.#models.probe(kind, model, signal, PLAIN),
+      kind === 'infer'
+        ? infer.probe(model, this.#client, signal)
+        : this.#models.probe(kind, model, signal, plainRequests()),
     );
   }
 

@@ -19,9 +19,12 @@ export class OipRestClient {
   }
 
   /** Runs a model once. The outputs are not checked yet. */
-  async infer(model: string, request: InferRequest, signal: AbortSignal): Promise<Outputs> {
+  async infer(model: string, request: InferRequest, signal: AbortSignal, traceparent?: string): Promise<Outputs> {
     const path = `/v2/models/${encodeURIComponent(model)}/infer`;
-    return readResponse(textOf(await this.#call({ method: 'POST', path, body: requestJson(request) }, signal)));
+    const headers = traceparent === undefined ? {} : { traceparent };
+    return readResponse(
+      textOf(await this.#call({ method: 'POST', path, headers, body: requestJson(request) }, signal)),
+    );
   }
 
   /** The model's tensors by its metadata; empty if the server does not report them, as MLServer often does not. */
@@ -87,6 +90,7 @@ export class OipRestClient {
 
   async #call({ path, ...request }: { path: string } & Omit<Exchange, 'url'>, signal: AbortSignal): Promise<Answer> {
     const headers = {
+      ...request.headers,
       accept: 'application/json',
       ...(request.body !== undefined && { 'content-type': 'application/json' }),
     };

@@ -24,7 +24,7 @@ export const infer = {
   async invoke(
     { model, with: options, input }: Call,
     client: OipRestClient,
-    { signal, artifacts }: Pick<CallContext, 'signal' | 'artifacts'>,
+    { signal, artifacts, traceparent }: Pick<CallContext, 'signal' | 'artifacts' | 'traceparent'>,
   ): Promise<Reply> {
     const { inputs, outputs, parameters, parametersFrom = [] } = options as unknown as InferWith;
     const given = Object.fromEntries(Object.entries(input).filter(([name]) => parametersFrom.includes(name)));
@@ -39,7 +39,7 @@ export const infer = {
       outputs: Object.keys(outputs),
       ...((parameters || parametersFrom.length > 0) && { parameters: { ...parameters, ...given } }),
     };
-    const answered = await client.infer(model, request, signal);
+    const answered = await client.infer(model, request, signal, traceparent);
     const checked = checkTensors(answered, outputs, 'INVALID_OUTPUT', mostOf(outputs));
     const whole: [string, unknown][] = [];
     for (const [name, tensor] of Object.entries(checked)) {

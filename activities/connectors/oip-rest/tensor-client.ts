@@ -19,10 +19,10 @@ export class RestTensorClient implements TensorClient {
     model: string,
     inputs: readonly Tensor[],
     signal: AbortSignal,
-    { outputs }: RequestOptions = {},
+    { outputs, traceparent }: RequestOptions = {},
   ): AsyncGenerator<Outputs, void> {
     const sent = Object.fromEntries(inputs.map((tensor) => [tensor.name, fromWire(tensor, invalidInput)]));
-    const given = await this.#client.infer(model, { inputs: sent, ...(outputs && { outputs }) }, signal);
+    const given = await this.#client.infer(model, { inputs: sent, ...(outputs && { outputs }) }, signal, traceparent);
     const wanted = outputs ? pick(given, outputs) : given;
     const formats = Object.fromEntries(Object.keys(wanted).map((name) => [name, null]));
     const checked = checkTensors(wanted, formats, 'INVALID_OUTPUT', Number.POSITIVE_INFINITY);

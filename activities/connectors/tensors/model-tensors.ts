@@ -8,6 +8,8 @@ export interface RequestOptions {
   readonly outputs?: readonly string[];
   /** Request parameters of the protocol, e.g. `sequence_id`. */
   readonly parameters?: Parameters;
+  /** Trace of the call (W3C Trace Context). */
+  readonly traceparent?: string;
 }
 
 /** A tensor of a model by its metadata. -1 for a dimension that varies; the batch comes first if there is one. */

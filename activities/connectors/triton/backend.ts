@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { limited } from '../../../runtime/limited.js';
-import type { Backend, Batching, Call, CallContext, Reply, Repository, ServerWork } from '../connector.js';
+import type { Backend, Batching, Call, CallContext, Link, Reply, Repository, ServerWork } from '../connector.js';
 import { loadStates } from '../load-states.js';
 import { mapped } from '../mapped.js';
 import { type Requests, TensorModels } from '../tensors/index.js';
@@ -26,10 +26,10 @@ export class TritonBackend implements Backend {
   readonly #models: TensorModels;
   readonly #options: TritonOptions;
 
-  constructor(endpoint: string, options: TritonOptions = {}) {
+  constructor(endpoint: string, options: TritonOptions = {}, link: Link = {}) {
     this.endpoint = endpoint;
     this.#options = options;
-    this.#client = new TritonClient(endpoint, options);
+    this.#client = new TritonClient(endpoint, options, link);
     this.#models = new TensorModels(this.#client, options.tensors);
     this.heal = (model, signal) => this.#heal(model, signal);
     this.repository = {
@@ -107,7 +107,10 @@ export class TritonBackend implements Backend {
     };
   }
 
-  async #requests(model: string, context: Pick<CallContext, 'signal' | 'priority' | 'endsAt'>): Promise<Requests> {
+  async #requests(
+    model: string,
+    context: Pick<CallContext, 'signal' | 'priority' | 'endsAt' | 'traceparent'>,
+  ): Promise<Requests> {
     return requestsOf(await this.#client.traits(model, context.signal), context, this.#options);
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ChannelOptions, Client, compressionAlgorithms, credentials, status } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, compressionAlgorithms, type Metadata, status } from '@grpc/grpc-js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import type {
@@ -13,10 +13,12 @@ import type {
 } from '../../../protocols/open-inference/index.js';
 import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
 import { isLoopback } from '../../../runtime/loopback.js';
+import type { Link } from '../connector.js';
 import type { ModelTensors, Outputs, RequestOptions, TensorClient } from '../tensors/index.js';
 import { streamError } from './errors.js';
+import { credentialsOf, metadataOf, namedAs } from './link.js';
 import type { TritonOptions } from './options.js';
-import { isTooSmall, isUnknownRegion, type RegionCalls, Regions, SharedTensors } from './shared-memory/index.js';
+import { isTooSmall, isUnknownRegion, Regions, regionCalls, SharedTensors } from './shared-memory/index.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -43,15 +45,6 @@ const CHANNEL: ChannelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-/** Longest wait for a call about shared memory. */
-const REGION_MS = 5_000;
-
-/**
- * The first version that counts the requests that use a region (24.09): earlier ones crash if it is unregistered while
- * a cancelled request still runs (https://github.com/triton-inference-server/server/pull/7567).
- */
-const FIRST_COUNTING = { major: 2, minor: 50 };
-
 /** How a model accepts requests. */
 export interface Traits {
   /** A request has any number of responses, on a stream. */
@@ -75,33 +68,33 @@ export class TritonClient implements TensorClient {
 
   readonly #version: string;
   readonly #shared: SharedTensors | undefined;
+  /** Of every call. */
+  readonly #metadata: Metadata;
 
   /**
    * @param address `host:port`, or `grpcs://host:port` for TLS with the system's certificate authorities
    * @param options those of the pool about calls: the model's version, compression, the greatest message, shared memory
+   * @param link certificates, headers and the server's name. Throws `INVALID_SETTING` where gRPC cannot have them.
    */
   constructor(
     address: string,
     { version = '', compression = 'none', maxMessageBytes, sharedMemoryBytes }: TritonOptions = {},
+    link: Link = {},
   ) {
     this.#version = version;
     const most = maxMessageBytes ?? MOST_MESSAGE_BYTES;
-    const tls = address.startsWith('grpcs://');
-    this.#client = new Client(
-      address.replace(/^grpcs?:\/\//, ''),
-      tls ? credentials.createSsl() : credentials.createInsecure(),
-      {
-        ...CHANNEL,
-        'grpc.max_receive_message_length': most,
-        'grpc.max_send_message_length': most,
-        'grpc.default_compression_algorithm': compressionAlgorithms[ALGORITHM[compression]],
-        ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }),
-      },
-    );
+    this.#metadata = metadataOf(link);
+    this.#client = new Client(address.replace(/^grpcs?:\/\//, ''), credentialsOf(address, link), {
+      ...CHANNEL,
+      ...namedAs(address, link),
+      'grpc.max_receive_message_length': most,
+      'grpc.max_send_message_length': most,
+      'grpc.default_compression_algorithm': compressionAlgorithms[ALGORITHM[compression]],
+      ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }),
+    });
+    const calls = regionCalls((method, request, signal) => this.#call(method, request, signal));
     this.#shared =
-      sharedMemoryBytes === undefined
-        ? undefined
-        : new SharedTensors(new Regions(this.#regionCalls(), sharedMemoryBytes));
+      sharedMemoryBytes === undefined ? undefined : new SharedTensors(new Regions(calls, sharedMemoryBytes));
   }
 
   /** Runs a model that has one response. */
@@ -111,9 +104,11 @@ export class TritonClient implements TensorClient {
     signal: AbortSignal,
     options: RequestOptions = {},
   ): Promise<Outputs> {
+    const { traceparent } = options;
     const request = this.#request(model, inputs, options);
     const outputs =
-      (await this.#inShared(request, signal)) ?? tensorsOf(await this.#call('ModelInfer', request, signal));
+      (await this.#inShared(request, signal, traceparent)) ??
+      tensorsOf(await this.#call('ModelInfer', request, signal, traceparent));
     this.#shared?.note(model, outputs);
     return outputs;
   }
@@ -123,12 +118,12 @@ export class TritonClient implements TensorClient {
    * use the region; the model has run then if an output was larger than ever before, which is not tried with a model
    * that keeps state between calls.
    */
-  async #inShared(request: InferRequest, signal: AbortSignal): Promise<Outputs | undefined> {
+  async #inShared(request: InferRequest, signal: AbortSignal, traceparent?: string): Promise<Outputs | undefined> {
     const stateless = this.#traits.get(request.model_name)?.sequential === false;
     const shared = await this.#shared?.place(request, { outputs: stateless, signal });
     if (!shared) return undefined;
     try {
-      const outputs = await shared.read(await this.#call('ModelInfer', shared.request, signal));
+      const outputs = await shared.read(await this.#call('ModelInfer', shared.request, signal, traceparent));
       shared.end();
       return outputs;
     } catch (error) {
@@ -165,7 +160,7 @@ export class TritonClient implements TensorClient {
   ): AsyncGenerator<Outputs, void> {
     try {
       if ((await this.traits(model, signal)).decoupled)
-        yield* this.#stream(this.#request(model, inputs, options), signal);
+        yield* this.#stream(this.#request(model, inputs, options), signal, options.traceparent);
       else yield await this.infer(model, inputs, signal, options);
     } catch (error) {
       // An abort says nothing about the model.
@@ -274,23 +269,10 @@ export class TritonClient implements TensorClient {
     else this.#client.close();
   }
 
-  #regionCalls(): RegionCalls {
-    const limit = () => AbortSignal.timeout(REGION_MS);
-    return {
-      allowed: async (signal) => {
-        const { version } = await this.#call('ServerMetadata', {}, signal);
-        const [major = 0, minor = 0] = version.split('.').map(Number);
-        if (major > FIRST_COUNTING.major || (major === FIRST_COUNTING.major && minor >= FIRST_COUNTING.minor)) return;
-        const needed = `${FIRST_COUNTING.major}.${FIRST_COUNTING.minor}`;
-        throw new Error(`the server is ${version}; shared memory needs Triton ${needed} or later`);
-      },
-      register: async (region) => {
-        await this.#call('SystemSharedMemoryRegister', region, limit());
-      },
-      unregister: async (name) => {
-        await this.#call('SystemSharedMemoryUnregister', { name }, limit());
-      },
-    };
+  #metadataOf(traceparent: string | undefined): Metadata {
+    const metadata = this.#metadata.clone();
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent);
+    return metadata;
   }
 
   #request(model: string, inputs: readonly Tensor[], { outputs = [], parameters = {} }: RequestOptions): InferRequest {
@@ -305,13 +287,14 @@ export class TritonClient implements TensorClient {
   }
 
   /** One request on a stream of its own, so that cancelling the stream cancels only this request. */
-  async *#stream(request: InferRequest, signal: AbortSignal): AsyncGenerator<Outputs, void> {
+  async *#stream(request: InferRequest, signal: AbortSignal, traceparent?: string): AsyncGenerator<Outputs, void> {
     signal.throwIfAborted();
     const { path, requestSerialize, responseDeserialize } = methodOf('ModelStreamInfer');
     const call = this.#client.makeBidiStreamRequest<object, StreamResponse>(
       path,
       requestSerialize,
       responseDeserialize as (bytes: Buffer) => StreamResponse,
+      this.#metadataOf(traceparent),
     );
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
@@ -343,6 +326,7 @@ export class TritonClient implements TensorClient {
     method: M,
     request: Methods[M]['request'],
     signal: AbortSignal,
+    traceparent?: string,
   ): Promise<Methods[M]['response']> {
     const { path, requestSerialize, responseDeserialize } = methodOf(method);
     return new Promise((resolve, reject) => {
@@ -356,6 +340,7 @@ export class TritonClient implements TensorClient {
         requestSerialize,
         responseDeserialize,
         request,
+        this.#metadataOf(traceparent),
         (error, response) => {
           signal.removeEventListener('abort', cancel);
           if (error) reject(error);

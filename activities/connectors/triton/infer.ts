@@ -32,13 +32,17 @@ const MOST_ELEMENTS = 100_000;
  * `sequence_end`.
  */
 export const infer: KindHandler = {
-  async invoke({ model, with: options, input }, { client, signal, emit, artifacts, imageAs, requests, mostBytes }) {
+  async invoke(
+    { model, with: options, input },
+    { client, signal, emit, artifacts, imageAs, requests, mostBytes, traceparent },
+  ) {
     const { inputs, outputs, parameters, parametersFrom = [] } = options as unknown as InferWith;
     const [tensors, given] = parted(input, parametersFrom);
     const sent = await inputTensors(tensors, inputs, { artifacts, imageAs });
     const requested: RequestOptions = {
       outputs: Object.keys(outputs),
       parameters: { ...requests, ...parametersOf({ ...parameters, ...given }) },
+      ...(traceparent !== undefined && { traceparent }),
     };
     const parts = new Map<string, [AnyTensor, ...AnyTensor[]]>();
     const files = new Map<string, [Tensor, ...Tensor[]]>();

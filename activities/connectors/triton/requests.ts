@@ -19,7 +19,7 @@ export const sequenceId = (): number => randomInt(1, MOST_ID);
  */
 export function requestsOf(
   { sequential, priorityLevels }: Pick<Traits, 'sequential' | 'priorityLevels'>,
-  { priority, endsAt }: Pick<CallContext, 'priority' | 'endsAt'>,
+  { priority, endsAt, traceparent }: Pick<CallContext, 'priority' | 'endsAt' | 'traceparent'>,
   { timeout = 'off' }: TritonOptions,
 ): Requests {
   const id = sequential ? sequenceId() : undefined;
@@ -38,7 +38,10 @@ export function requestsOf(
           sequence_end: { bool_param: last },
         }),
       };
-      return Object.keys(parameters).length > 0 ? { parameters } : {};
+      return {
+        ...(Object.keys(parameters).length > 0 && { parameters }),
+        ...(traceparent !== undefined && { traceparent }),
+      };
     },
   };
 }

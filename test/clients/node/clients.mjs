@@ -187,7 +187,10 @@ for (const [door, useResponsesApi] of [
     structured: () => model.withStructuredOutput(a).invoke('JSON {"a":1}'),
     image: async () => {
       const image_url = { url: `data:image/png;base64,${PIXEL}` };
-      const content = [{ type: 'text', text: 'see' }, { type: 'image_url', image_url }];
+      const content = [
+        { type: 'text', text: 'see' },
+        { type: 'image_url', image_url },
+      ];
       return (await model.invoke([{ role: 'user', content }])).text;
     },
     'second turn': async () => {
@@ -324,7 +327,14 @@ for (const [door, useResponsesApi] of [
       said((await carriedOut((request) => client.messages.stream(request).finalMessage())).message),
     image: async () => {
       const source = { type: 'base64', media_type: 'image/png', data: PIXEL };
-      return said(await create(asking('full', [{ type: 'text', text: 'see' }, { type: 'image', source }])));
+      return said(
+        await create(
+          asking('full', [
+            { type: 'text', text: 'see' },
+            { type: 'image', source },
+          ]),
+        ),
+      );
     },
     'second turn': async () => {
       const { message, messages } = await carriedOut(create);

@@ -3,7 +3,7 @@ import type { Call, CallContext } from '../../../../activities/connectors/connec
 import { noAudio } from '../../../../activities/connectors/contract/index.js';
 import { httpConnector } from '../../../../activities/connectors/http/index.js';
 import { optionsOf } from '../../../../activities/connectors/pool-options.js';
-import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { plainRequests, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
 import { JOINS } from '../../../../activities/pools/micro-batch/joins.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -87,7 +87,7 @@ describe('a model by its tensors', () => {
       }),
     };
     const models = new TensorModels(client, tensorMap(call.kind).parse(map));
-    const { output } = await models.invoke({ ...call, model: 'm' }, context, PLAIN);
+    const { output } = await models.invoke({ ...call, model: 'm' }, context, plainRequests());
     return { output, sent };
   }
 
@@ -157,7 +157,7 @@ describe('a model by its tensors', () => {
     );
     const call = { kind: 'classify', model: 'm', with: ENTAILMENT };
     for (const input of [{ text: 'a', textPair: 'b' }, { pairs: PAIRS }])
-      await expect(models.invoke({ ...call, input }, context, PLAIN)).rejects.toMatchObject({
+      await expect(models.invoke({ ...call, input }, context, plainRequests())).rejects.toMatchObject({
         code: 'CAPABILITY_MISSING',
       });
   });

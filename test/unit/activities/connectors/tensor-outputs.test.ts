@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { noAudio } from '../../../../activities/connectors/contract/index.js';
 import { activated } from '../../../../activities/connectors/tensors/activation.js';
 import { ctcText } from '../../../../activities/connectors/tensors/ctc.js';
-import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { plainRequests, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
 import { fromNpy, toNpy } from '../../../../activities/connectors/tensors/npy.js';
 import { joinedBytes } from '../../../../activities/connectors/tensors/tensor-files.js';
@@ -123,7 +123,7 @@ describe('outputs', () => {
         emit: (chunk) => void emitted.push(chunk),
         checkpoint: () => undefined,
       },
-      PLAIN,
+      plainRequests(),
     );
     expect(output).toEqual({ text: 'hello you' });
     expect(emitted.join('')).toBe('hello you');

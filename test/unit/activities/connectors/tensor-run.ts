@@ -1,5 +1,5 @@
 import { noAudio } from '../../../../activities/connectors/contract/index.js';
-import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { plainRequests, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { Dtype } from '../../../../pipelines/media.js';
@@ -36,7 +36,7 @@ export async function run(
   const { output } = await models.invoke(
     { kind, model: 'm', with: options, input },
     { signal, audio: noAudio, emit: (chunk) => void emitted.push(chunk), checkpoint: () => undefined },
-    PLAIN,
+    plainRequests(),
   );
   return { output, sent, emitted };
 }

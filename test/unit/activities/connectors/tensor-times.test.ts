@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { plainRequests, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
 import { segmentsOf } from '../../../../activities/connectors/timed-segments.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
@@ -56,7 +56,7 @@ async function run(
         write: () => Promise.reject(new Error('writes no audio')),
       },
     },
-    PLAIN,
+    plainRequests(),
   );
   return { output, asked, checkpoints };
 }

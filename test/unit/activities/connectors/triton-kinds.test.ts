@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { plainRequests, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import {
@@ -52,7 +52,7 @@ async function run(
         },
       },
     },
-    PLAIN,
+    plainRequests(),
   );
   return { ...reply, checkpoints, emitted, written, calls };
 }

@@ -1,0 +1,38 @@
+import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from '@grpc/grpc-js';
+import { invalidSetting } from '../../../pipelines/invalid-setting.js';
+import type { Link } from '../connector.js';
+
+const isTls = (address: string): boolean => address.startsWith('grpcs://');
+
+/** Those of a link's certificates. */
+export function credentialsOf(address: string, { tls }: Link): ChannelCredentials {
+  if (!isTls(address)) {
+    if (tls) throw invalidSetting('tls', `is for endpoints that begin with grpcs://, not ${address}`, 'models');
+    return credentials.createInsecure();
+  }
+  const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+  return credentials.createSsl(pem(tls?.ca), pem(tls?.key), pem(tls?.cert));
+}
+
+/** Requests are made for the server's name where the endpoint is one of its addresses. */
+export const namedAs = (address: string, { serverName }: Link): ChannelOptions =>
+  serverName === undefined
+    ? {}
+    : {
+        'grpc.default_authority': serverName,
+        ...(isTls(address) && { 'grpc.ssl_target_name_override': serverName }),
+      };
+
+/** A link's headers as metadata: those that end with `-bin` have bytes, in base64. */
+export function metadataOf({ headers = {} }: Link): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      metadata.set(name, name.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'base64') : value);
+    } catch {
+      // gRPC's own message quotes the value, which may be a secret.
+      throw invalidSetting(`headers.${name}`, 'gRPC cannot send a header of this name with this value', 'models');
+    }
+  }
+  return metadata;
+}
