@@ -10,6 +10,8 @@ export interface Caller {
   readonly key?: CallerKey;
   /** The user named by an authenticating proxy, or by a token. Absent for callers with a key and for local callers. */
   readonly user?: string;
+  /** Trace that its request belongs to (`RunContext.trace`). */
+  readonly trace?: string;
   /** Limit of concurrent runs and the owner that it applies to. Absent: no limit. */
   readonly runs?: { readonly of: string; readonly most: number };
 }

@@ -141,6 +141,7 @@ async function startAs(
     tenant,
     owner,
     input,
+    trace: caller.trace,
     idempotencyKey,
     repeated,
     options,

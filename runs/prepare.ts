@@ -21,6 +21,8 @@ export interface RunRequest {
   /** Owner of the run’s sessions. Absent: the pipeline. */
   readonly owner?: string | undefined;
   readonly input: JsonObject;
+  /** `trace` of its caller. */
+  readonly trace?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** Its id may be that of another run, which Temporal tells when it is started. */
   readonly repeated?: boolean;
@@ -93,7 +95,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
 
 function contextOf(
   deps: Preparing,
-  { pipeline, tenant, owner, options = {}, events, resumes }: RunRequest,
+  { id, pipeline, tenant, owner, trace = traceOfRun(id), options = {}, events, resumes }: RunRequest,
   answerTo: string | undefined,
   guarded: string | undefined,
 ): RunContext {
@@ -105,6 +107,7 @@ function contextOf(
     tenant,
     ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
     ...wanted,
+    trace,
     ...(events && { events }),
     ...(answerTo !== undefined && { answerTo }),
     ...(guarded !== undefined && { guarded }),
@@ -112,6 +115,9 @@ function contextOf(
     ...(Object.keys(decisions).length > 0 && { decisions }),
   };
 }
+
+/** The trace of a run whose caller has none, which its child runs share; sampled. */
+const traceOfRun = (id: string): string => `${createHash('sha256').update(`trace ${id}`).digest('hex').slice(0, 32)}-01`;
 
 /** A run that may exist must not be executed before Temporal has told that it does not. */
 const mayExist = ({ idempotencyKey, repeated = false }: RunRequest): boolean =>

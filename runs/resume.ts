@@ -46,6 +46,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     pipeline: { name: plan.name, description: '', plan },
     tenant: memo.tenant,
     input,
+    trace: caller.trace,
     notes,
     options: { ...(outputs && { outputs }), ...(priority && { priority }) },
     events: true,

@@ -181,7 +181,7 @@ async function callOnce(
     idempotencyKey: idempotencyKeyOf(call, attempt.run),
     tenant: call.tenant,
     ...(call.priority && { priority: call.priority }),
-    traceparent: traceparentOf(attempt.run, idempotencyKeyOf(call, attempt.run)),
+    traceparent: traceparentOf(attempt.run, idempotencyKeyOf(call, attempt.run), call.trace),
     ...(affinity !== undefined && { affinity: jsonHash({ tenant: call.tenant, affinity }) }),
     ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),

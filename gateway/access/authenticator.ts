@@ -8,6 +8,7 @@ import { refuseStrangers } from './own-machine.js';
 import { isFromProxy, type ProxyInFront, proxiedCaller, unauthenticated } from './proxy.js';
 import { RateExceededError, type RateState, type RequestRate } from './request-rate.js';
 import type { Tokens } from './tokens/index.js';
+import { traceOf } from './trace.js';
 import { WrongKeys } from './wrong-keys.js';
 
 /**
@@ -75,7 +76,8 @@ export class Authenticator {
    * the token names no caller, or the request is from another site's page, `INVALID_HEADER`.
    */
   async authenticate(shown: Shown): Promise<Caller> {
-    const caller = await this.#identify(shown);
+    const trace = traceOf(shown.headers);
+    const caller = { ...(await this.#identify(shown)), ...(trace !== undefined && { trace }) };
     // Who may do nothing is told so, and uses up no tenant's rate.
     if (this.#limits === undefined || caller.permissions?.length === 0) return caller;
     const runs = this.#runsOf(caller);

@@ -133,7 +133,7 @@ function readOutside(graph: Graph, steps: readonly Step[]): string[] {
 
 /** The part of the run's context that the segment needs. */
 function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
-  const { plan, placement, tenant, sessionsOf, priority, events } = context;
+  const { plan, placement, tenant, sessionsOf, priority, trace, events } = context;
   const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));
   return {
     plan: { ...plan, stages: [], output: null },
@@ -141,6 +141,7 @@ function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['c
     tenant,
     ...(sessionsOf !== undefined && { sessionsOf }),
     ...(priority && { priority }),
+    ...(trace !== undefined && { trace }),
     ...(events && { events }),
   };
 }

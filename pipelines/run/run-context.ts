@@ -17,6 +17,8 @@ export interface RunContext {
   readonly sessionsOf?: string;
   /** Absent: `default`. */
   readonly priority?: Priority;
+  /** Trace of its calls and its child runs, and the flags: `<32 hex digits>-<2>`. Absent: each of them has its own. */
+  readonly trace?: string;
   /** Output fields that the caller requested; stages needed only by other fields are skipped. Absent: all. */
   readonly outputs?: readonly string[];
   /**

@@ -60,6 +60,8 @@ export interface StageCall {
   /** With `reads`: timeout of one entry, in milliseconds. */
   readonly entryMs?: number;
   readonly priority?: Priority;
+  /** `trace` of the run. */
+  readonly trace?: string;
   /** Models that are needed next: they may be loaded while the call runs. */
   readonly next?: readonly string[];
   /** The stage emits events. */

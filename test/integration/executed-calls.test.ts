@@ -326,3 +326,27 @@ describe('a run that has made calls and asks for others', () => {
     ]);
   });
 });
+
+describe('the trace of a request', () => {
+  test('is that of all its calls of models, those of an agent in the agent too', async () => {
+    const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const before = llm.traces.length;
+    await client.chat.completions.create(
+      { model: 'clerk', messages },
+      { headers: { traceparent: `00-${trace}-00f067aa0ba902b7-00` } },
+    );
+    const traces = llm.traces.slice(before);
+    expect(traces.length).toBeGreaterThan(2);
+    for (const each of traces) expect(each).toMatch(new RegExp(`^00-${trace}-[0-9a-f]{16}-00$`));
+    expect(new Set(traces).size).toBeGreaterThan(1);
+  });
+
+  test('is the run’s own without a valid one', async () => {
+    const before = llm.traces.length;
+    const headers = { traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` };
+    await client.chat.completions.create({ model: 'clerk', messages }, { headers });
+    const traces = llm.traces.slice(before).map((each) => each?.slice(3, 35));
+    expect(new Set(traces).size).toBe(1);
+    expect(traces[0]).toMatch(/^(?!0{32})[0-9a-f]{32}$/);
+  });
+});

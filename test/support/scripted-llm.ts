@@ -28,12 +28,15 @@ export class ScriptedLlm {
   calls = 0;
   /** What all answers have used, as it has told. */
   readonly tokens = { input: 0, output: 0 };
+  /** `traceparent` of each call. */
+  readonly traces: (string | undefined)[] = [];
   readonly #script: Script;
   readonly #server: Server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (!request.url?.endsWith('/chat/completions')) return void response.writeHead(404).end('{}');
     this.calls += 1;
+    this.traces.push(request.headers.traceparent as string | undefined);
     const body = JSON.parse(Buffer.concat(chunks).toString()) as Request;
     const tools = (body.tools ?? []).map(({ function: { name } }) => name);
     const messages = body.messages.filter(({ role }) => role !== 'system').map(messageOf);

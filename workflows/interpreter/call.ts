@@ -16,7 +16,7 @@ interface OwnCall {
 
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
-  const { plan, tenant, sessionsOf, placement } = run.context;
+  const { plan, tenant, sessionsOf, placement, trace } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
   const { cache, streams, held, entryMs } = own;
   const { retry, timeout, hedge } = policy;
@@ -46,6 +46,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(streams && stage.streamed && { writes: stage.streamed }),
     ...(onCut && ((streams && stage.streamed) || entryMs !== undefined) && { onCut }),
     ...(priority !== undefined && { priority }),
+    ...(trace !== undefined && { trace }),
     ...(next && { next }),
     ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),

@@ -80,7 +80,7 @@ export function runPipeline(
   call: RequestedCall,
 ): Promise<RunResult> {
   const { plan, name, policy } = tool;
-  const { placement, tenant, priority = policy.priority } = run.context;
+  const { placement, tenant, trace, priority = policy.priority } = run.context;
   const deadlineMs = Math.min(plan.deadlineMs, policy.timeout.totalMs, run.deadline.shareOf(stage.id));
   if (deadlineMs <= 0) throw run.deadline.exceeded(stage.id);
   const child: RunContext = {
@@ -89,6 +89,7 @@ export function runPipeline(
     tenant,
     sessionsOf: sessionsOf(run.context),
     ...(priority && { priority }),
+    ...(trace !== undefined && { trace }),
     ...(run.context.events && { events: run.context.events }),
     ...(run.context.waitsTo !== undefined && { waitsTo: run.context.waitsTo }),
   };
