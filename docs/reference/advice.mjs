@@ -114,7 +114,7 @@ export const ADVICE = {
     'Offer a server that continues its own text (vLLM, llama.cpp), set `onCut` of the stage to accept what is there (`end`), another answer if nothing is heard yet (`restart`) or another voice (`fallback`), or pass `answer.text`.',
   STREAM_FULL: 'Make the reading stage faster, or give the state store more memory.',
   STREAM_LOST: 'Give the state store an append-only file (`appendonly yes`) and start the run again.',
-  STREAM_TAKEN: 'Nothing to do: the other attempt goes on.',
+  STREAM_TAKEN: 'Nothing to do: the other attempt goes on, or a next one does.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or check why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or check in the stage table which stages took the time.',

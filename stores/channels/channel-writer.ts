@@ -244,7 +244,8 @@ export class ChannelWriter {
     const entries = this.#entries.slice(count - this.#from);
     const write = { owner: this.#owner, entries, after, end, ttlMs };
     let standing = await this.#log.append(this.#name, { ...write, count, hash: this.#hashAt(count) });
-    if (standing === 'gone' || standing === 'differs') standing = await this.#restore(write);
+    if (standing === 'gone' || standing === 'differs')
+      standing = await this.#restore({ ...write, entries: this.#entries.slice(0, total - this.#from) });
     if (standing !== 'held') return standing as 'taken' | 'full';
     this.#stored = total;
     this.#waitingBytes = this.#entries
@@ -259,14 +260,15 @@ export class ChannelWriter {
 
   /**
    * The store has other entries than were committed. If they are the beginning of these, it has lost the rest, or a
-   * reply was lost: everything is stored again. Readers would miss what this writer has not read.
+   * reply was lost: everything is stored again, up to the entries that the write was begun with: its hash is theirs, and
+   * more may be added meanwhile. Readers would miss what this writer has not read.
    */
   async #restore(write: Omit<Restoration, 'from'>): Promise<'held' | 'taken'> {
     if (this.#partial) throw lost(this.#name);
     const held = await this.#log.read(this.#name, 0, 0);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);
-    const done = await this.#log.restore(this.#name, { ...write, entries: this.#entries.slice(), from: this.#from });
+    const done = await this.#log.restore(this.#name, { ...write, from: this.#from });
     if (done === 'kept') throw lost(this.#name);
     return done;
   }

@@ -77,6 +77,45 @@ export function channelContract(called: string, storeOf: () => ChannelStore): vo
       expect(late.entries).toEqual(early.entries);
     });
 
+    it('commits everything once though replies are lost, and entries are added while they are made good', async () => {
+      const log = storeOf().log();
+      const name = named();
+      let lost = 0;
+      // Each append reaches the store; of two replies one is lost, and what makes that good takes its time.
+      const lossy = new Proxy(log, {
+        get(target, key) {
+          if (key === 'append') {
+            return async (...given: Parameters<ChannelLog['append']>) => {
+              const standing = await target.append(...given);
+              if (given[1].entries.length > 0 && standing === 'held' && lost++ % 2 === 0) throw new Error('no reply');
+              return standing;
+            };
+          }
+          if (key === 'read') {
+            return async (...given: Parameters<ChannelLog['read']>) => {
+              writer.add(`while ${added++} was made good`);
+              return await target.read(...given);
+            };
+          }
+          const value = Reflect.get(target, key) as unknown;
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      let added = 0;
+      const writer = await open(lossy, name);
+      for (const value of ['one', 'two', 'three', 'four']) {
+        writer.add(value);
+        await writer.settled();
+      }
+      await writer.end({ as: 'done' });
+      const { values, end } = reading(log, name);
+      expect(await end).toEqual({ as: 'done' });
+      expect(added).toBeGreaterThan(1);
+      expect(values).toHaveLength(4 + added);
+      expect(new Set(values).size).toBe(values.length);
+      expect(values.filter((value) => !String(value).startsWith('while'))).toEqual(['one', 'two', 'three', 'four']);
+    });
+
     it('commits the end at whatever moment of a write it is added', async () => {
       const log = storeOf().log();
       for (let turns = 0; turns < 30; turns++) {
