@@ -133,7 +133,8 @@ for (const [door, useResponses] of [
   };
   const [agent, typed] = [agentOf('full'), agentOf('full')];
   const model = { providerId: 'millrace', modelId: 'desk', url: baseURL, apiKey };
-  const desk = new MastraAgent({ id: 'desk', name: 'desk', instructions: 'You help.', model });
+  // The pipeline has its own instructions and takes no others.
+  const desk = new MastraAgent({ id: 'desk', name: 'desk', instructions: '', model });
   const steps = { maxSteps: 3 };
   await tryAll('@mastra/core', 'chat', {
     text: async () => (await agent.generate('hello')).text,
