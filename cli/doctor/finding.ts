@@ -29,7 +29,7 @@ export const FINDINGS = {
   'pool.reachable': 'an endpoint answers',
   'pool.model': 'an endpoint has the model',
   'pool.tensors': 'the tensor map of a pool fits its model',
-  'pool.shared-memory': 'a pool that asks for shared memory with its server has it',
+  'pool.shm': 'a pool that asks for shared memory with its server has it',
   'pool.canary': 'a real call of the model succeeds in time',
   'pool.key': 'a key is sent over TLS, or stays on this machine',
   'pool.agreement': 'the endpoints of a pool have the same model',

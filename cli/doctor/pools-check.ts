@@ -151,10 +151,10 @@ async function sharedMemoryFindings(backend: Backend, about: string, signal: Abo
     refused: errorText(error),
   }));
   if (!shared) return [];
-  if (shared.refused === undefined) return [pass('pool.shared-memory', about, 'large tensors go by shared memory')];
+  if (shared.refused === undefined) return [pass('pool.shm', about, 'large tensors go by shared memory')];
   const remedy =
     'let doctor, workers and server have one /dev/shm (containers: --ipc=host) with room for it, and one user; or remove options.sharedMemoryBytes of the pool';
-  return [warn('pool.shared-memory', about, `large tensors go by value: ${shared.refused}`, remedy)];
+  return [warn('pool.shm', about, `large tensors go by value: ${shared.refused}`, remedy)];
 }
 
 /** The finding of a canary's error. A server that rejects a model is reachable. */
