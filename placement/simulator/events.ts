@@ -1,5 +1,5 @@
-/** The subject of an event. */
-export const EVENT = { device: 0, timer: 1, ready: 2, answered: 3, delivered: 4 } as const;
+/** The subject of an event. `offered`: a prompt's cache can be pulled; `pulled`: it has arrived. */
+export const EVENT = { device: 0, timer: 1, ready: 2, answered: 3, delivered: 4, offered: 5, pulled: 6 } as const;
 
 /** Events by time, those of equal time in insertion order: a binary heap over typed arrays. */
 export class Events {

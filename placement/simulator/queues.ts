@@ -79,7 +79,7 @@ export class Queues {
     replica: number,
     size: number,
     now: number,
-    times: StageTimes,
+    times: Pick<StageTimes, 'started'>,
     stageOf: Int32Array,
     beside = size,
   ): void {

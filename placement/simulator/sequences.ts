@@ -46,6 +46,8 @@ export class Sequences {
   // By replica.
   readonly #running: Int32Array;
   readonly #reading: Int32Array;
+  /** Admitted sequences whose prompt's cache is on its way from another replica. */
+  readonly #arriving: Int32Array;
   /** Where the ring of prompts begins. */
   readonly #readFrom: Int32Array;
   readonly #readCall: Int32Array;
@@ -93,6 +95,7 @@ export class Sequences {
     this.#readStamp = new Float64Array(total);
     this.#running = new Int32Array(most.length);
     this.#reading = new Int32Array(most.length);
+    this.#arriving = new Int32Array(most.length);
     this.#readFrom = new Int32Array(most.length);
     this.#counter = new Float64Array(most.length);
     this.#readAt = new Float64Array(most.length);
@@ -100,8 +103,13 @@ export class Sequences {
     this.#reserved = new Float64Array(most.length);
   }
 
-  /** Sequences of a replica, prompts included. */
+  /** Sequences of a replica, prompts included, and those that are on their way. */
   count(replica: number): number {
+    return this.#active(replica) + (this.#arriving[replica] as number);
+  }
+
+  /** Those that take its device's time. */
+  #active(replica: number): number {
     return (this.#running[replica] as number) + (this.#reading[replica] as number);
   }
 
@@ -128,11 +136,36 @@ export class Sequences {
     this.#reserved[replica] = (this.#reserved[replica] as number) + promptTokens;
   }
 
+  /** Admits a sequence whose prompt's cache is pulled from another replica: it has its memory from now on. */
+  expect(replica: number, promptTokens: number): void {
+    this.#arriving[replica] = (this.#arriving[replica] as number) + 1;
+    this.#reserved[replica] = (this.#reserved[replica] as number) + promptTokens;
+  }
+
+  /** The cache of an expected sequence has arrived: the next step generates its first token. */
+  arrive(replica: number, { call, promptTokens, more, every }: Omit<Sequence, 'promptMs' | 'had'>): void {
+    this.#arriving[replica] = (this.#arriving[replica] as number) - 1;
+    this.#reserved[replica] = (this.#reserved[replica] as number) - promptTokens;
+    this.#cached[replica] = (this.#cached[replica] as number) + promptTokens;
+    const i = this.#running[replica] as number;
+    this.#running[replica] = i + 1;
+    const begunAt = (this.#counter[replica] as number) + 1;
+    const place = this.#insert(replica, i, begunAt);
+    this.#call[place] = call;
+    this.#endAt[place] = begunAt + more;
+    this.#every[place] = every;
+    this.#had[place] = 0;
+    this.#begunAt[place] = begunAt;
+    // With its first token, which others have when they begin.
+    this.#prompt[place] = promptTokens + 1;
+    this.#stamp[place] = this.#admitted++;
+  }
+
   /** Advances a replica by the time of its device since the last call; the rates were the same all that time. */
   advance(replica: number, clock: number): void {
     const passed = clock - (this.#readAt[replica] as number);
     this.#readAt[replica] = clock;
-    if (passed <= 0 || this.count(replica) === 0) return;
+    if (passed <= 0 || this.#active(replica) === 0) return;
     const running = this.#running[replica] as number;
     let steps: number;
     if ((this.#reading[replica] as number) > 0) {
@@ -244,7 +277,7 @@ export class Sequences {
     return first + i;
   }
 
-  /** Whether the sequence that is due has ended; else it has another piece. */
+  /** Whether the sequence that is due has ended; else it has another piece, or its first token. */
   hasEnded(replica: number): boolean {
     const at = (this.#first[replica] as number) + (this.#running[replica] as number) - 1;
     return (this.#dueAt[at] as number) >= (this.#endAt[at] as number);
@@ -309,8 +342,10 @@ export class Sequences {
       if ((this.#stamp[at] as number) > (this.#stamp[latest] as number)) latest = at;
     }
     const call = this.#call[latest] as number;
-    this.generated = (this.#counter[replica] as number) - (this.#begunAt[latest] as number);
-    this.#cached[replica] = (this.#cached[replica] as number) - (this.#prompt[latest] as number) - this.generated;
+    // Below 0 before the first token of a sequence that has arrived.
+    const had = (this.#counter[replica] as number) - (this.#begunAt[latest] as number);
+    this.generated = Math.max(0, had);
+    this.#cached[replica] = (this.#cached[replica] as number) - (this.#prompt[latest] as number) - had;
     for (let at = latest; at < first + running - 1; at += 1) this.#copy(at + 1, at);
     this.#running[replica] = running - 1;
     return call;

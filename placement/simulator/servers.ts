@@ -1,47 +1,17 @@
+import { CallSizes } from './call-sizes.js';
+import { ATTEMPT, type Calls, NONE_FITS, NONE_NOW, type Reports } from './calls.js';
 import { Devices } from './devices.js';
 import { EVENT, type Events } from './events.js';
-import type { Load } from './load.js';
+import { Prompts } from './prompts.js';
 import type { Queues } from './queues.js';
 import { DRAW, drawOf } from './random.js';
 import { NEXT, Sequences } from './sequences.js';
 import type { StageTimes } from './stage-times.js';
 import { evenSteps } from './steps.js';
 import type { SimulatedDevices, SimulatedPlacement, SimulatedPool, SimulatedReplica } from './system.js';
-import { type ContinuousTable, type DynamicTable, quantileAt, type Table } from './table.js';
-
-/** State shared with the simulator: numbering of calls, and their queues. */
-export interface Calls {
-  readonly load: Load;
-  readonly stages: number;
-  /** Stage of each call of a request. */
-  readonly stageOf: Int32Array;
-  /** Failed attempts, by call. */
-  readonly tries: Uint8Array;
-  /** Tokens generated after the first before a preemption, by call. */
-  readonly generated: Float64Array;
-  /** By stage: tokens after which a reader of its stream has another piece; infinite: nobody reads it. */
-  readonly every: Float64Array;
-  readonly queues: Queues;
-  readonly times: StageTimes;
-  readonly events: Events;
-}
-
-/** What the servers report to the simulator. */
-export interface Reports {
-  ended(replica: number, call: number, now: number): void;
-  /** A sequence has its first token, or another piece of its stream; `tokens`: all so far. */
-  generated(replica: number, call: number, tokens: number, now: number): void;
-  /** Share of a whole input that a call works on: less than 1 for a piece of a stream. */
-  shareOf(call: number): number;
-  /** A call that fits the memory of no replica of its pool. */
-  oversized(call: number, now: number): void;
-  /** Time until all inputs of a call have arrived at a replica. */
-  travelMs(replica: number, call: number, now: number): number;
-}
+import { type ContinuousTable, type DynamicTable, quantileAt } from './table.js';
 
 const NO_STEPS = evenSteps(1);
-/** Separates the draws of a call's attempts: above every call's number. */
-export const ATTEMPT = 0x1000000;
 /** Share of the cache that stays free when a sequence is admitted, as in vLLM, so that it is not preempted at once. */
 const WATERMARK = 0.01;
 
@@ -51,12 +21,10 @@ export class Servers {
   readonly #pools: readonly SimulatedPool[];
   readonly #replicas: readonly SimulatedReplica[];
   readonly #poolOf: Int32Array;
-  /** By replica and stage: the table, and the load's columns for its sizes; for batches the first is the size. */
-  readonly #tables: readonly (Table | undefined)[];
-  readonly #columns: readonly (Float64Array | undefined)[];
-  readonly #columnsOut: readonly (Float64Array | undefined)[];
+  readonly #sizes: CallSizes;
   readonly #queues: Queues;
   readonly #sequences: Sequences;
+  readonly #prompts: Prompts;
   /** By replica: what its sequences do at the end of its work. */
   readonly #planned: Uint8Array;
   readonly #events: Events;
@@ -71,6 +39,8 @@ export class Servers {
   readonly firstReplica: Int32Array;
   /** By pool: replicas without work. */
   readonly #idle: Int32Array;
+  /** By pool: the one that processes the prompts of its calls; itself if no other does. */
+  readonly #firstOf: Int32Array;
   readonly deviceOf: Int32Array;
   preemptions = 0;
 
@@ -99,11 +69,18 @@ export class Servers {
       this.firstReplica[p + 1] = (this.firstReplica[p] as number) + pool.replicas.length;
     }
     this.#idle = Int32Array.from(pools, (pool) => pool.replicas.length);
+    this.#firstOf = Int32Array.from(pools, (_, p) => {
+      const first = pools.findIndex(({ handsTo }) => handsTo?.pool === p);
+      return first < 0 ? p : first;
+    });
     this.deviceOf = Int32Array.from(replicas, ({ device }) => device);
     const most = Int32Array.from(
-      pools.flatMap((pool) => pool.replicas.map(() => (pool.batching === 'continuous' ? pool.maxBatch : 0))),
+      pools.flatMap(({ batching, handsTo, maxBatch, replicas: own }) =>
+        own.map(() => (batching === 'continuous' && handsTo === undefined ? maxBatch : 0)),
+      ),
     );
-    this.devices = new Devices(concurrency, this.deviceOf, calls.events, this.#inTurns(serial, most));
+    this.devices = new Devices(concurrency, this.deviceOf, calls.events, this.#inTurns(serial));
+    calls.handover.reset(pools.some(({ handsTo }) => handsTo !== undefined));
     this.#queues.reset(pools.length, replicas.length);
     const llms = replicas.map(({ tables }) => {
       const table = tables.find((each) => each?.batching === 'continuous');
@@ -116,42 +93,72 @@ export class Servers {
       llms.map((table) => table?.steps ?? NO_STEPS),
     );
     this.#planned = new Uint8Array(replicas.length);
-    const column = (name: string | undefined) => (name === undefined ? undefined : calls.load.sizes[name]);
-    this.#tables = replicas.flatMap(({ tables }) => Array.from({ length: calls.stages }, (_, v) => tables[v]));
-    this.#columns = this.#tables.map((table) => column(table?.batching === 'dynamic' ? table.column : table?.columnIn));
-    this.#columnsOut = this.#tables.map((table) =>
-      table?.batching === 'continuous' ? column(table.columnOut) : undefined,
-    );
+    this.#sizes = new CallSizes(replicas, calls.load, calls.stages, calls.stageOf);
+    const { firstReplica, deviceOf, devices } = this;
+    const numbered = { replicas, firstReplica, deviceOf, devices, sizes: this.#sizes };
+    this.#prompts = new Prompts(numbered, calls, luck, reports);
   }
 
   /** Devices that run one batch after the other; the steps of sequences take turns with everything else. */
-  #inTurns(serial: readonly boolean[] | undefined, most: Int32Array): readonly boolean[] {
+  #inTurns(serial: readonly boolean[] | undefined): readonly boolean[] {
     const inTurns = serial?.slice() ?? [];
-    for (const [replica, device] of this.deviceOf.entries()) if ((most[replica] as number) > 0) inTurns[device] = false;
+    for (const { batching, replicas } of this.#pools)
+      if (batching === 'continuous') for (const { device } of replicas) inTurns[device] = false;
     return inTurns;
   }
 
   /** Time of a stage's call outside the device of a replica. */
   overheadMs(replica: number, v: number): number {
-    return this.#tables[replica * this.#calls.stages + v]?.overheadMs ?? 0;
+    return this.#sizes.overheadMs(replica, v);
+  }
+
+  /** Whether a replica takes calls whose prompts another one has processed. */
+  isHandedTo(replica: number): boolean {
+    const p = this.#poolOf[replica] as number;
+    return this.#firstOf[p] !== p;
   }
 
   /** Tokens that a call of a pool generates; NaN: the pool generates none. */
   outputTokens(p: number, v: number, call: number): number {
     const at = (this.firstReplica[p] as number) * this.#calls.stages + v;
-    return this.#tables[at]?.batching === 'continuous' ? this.#tokensOut(at, call) : Number.NaN;
+    return this.#sizes.table(at)?.batching === 'continuous' ? this.#sizes.tokensOut(at, call) : Number.NaN;
   }
 
+  /** Puts a call into the queue of its pool, or of the one that processes the prompts for it. */
   enqueue(pool: number, call: number, now: number): void {
-    this.#queues.add(pool, call, now);
-    this.tryStart(pool, now);
+    const first = this.#firstOf[pool] as number;
+    this.#queues.add(first, call, now);
+    this.tryStart(first, now);
+  }
+
+  /** The cache of a call's prompt can be pulled: the call waits for a replica that generates. */
+  offer(call: number, now: number): void {
+    const from = this.#poolOf[this.#calls.handover.holderOf(call)] as number;
+    const to = (this.#pools[from] as SimulatedPool).handsTo?.pool ?? from;
+    this.#queues.add(to, call, now);
+    this.#admit(to, now);
   }
 
   /** Gives a pool's waiting calls to its replicas with room: the calls in order, the nearest and fastest replica first. */
   tryStart(p: number, now: number): void {
     const pool = this.#pools[p] as SimulatedPool;
-    if (pool.batching === 'continuous') this.#admit(p, now);
+    if (pool.handsTo) this.#startPrompts(p, pool, now);
+    else if (pool.batching === 'continuous') this.#admit(p, now);
     else this.#startBatches(p, pool, now);
+  }
+
+  #startPrompts(p: number, pool: SimulatedPool, now: number): void {
+    while ((this.#queues.length[p] as number) > 0) {
+      const started = this.#prompts.start(p, pool, now);
+      if (started === NONE_NOW) return;
+      if (started === NONE_FITS) this.#refuse(p, this.#queues.first(p), now);
+    }
+  }
+
+  /** Ends a waiting call that fits the memory of no replica. */
+  #refuse(p: number, call: number, now: number): void {
+    this.#queues.take(p, this.firstReplica[p] as number, 1, now, this.#times, this.#stageOfCall);
+    this.#reports.oversized(call, now);
   }
 
   #startBatches(p: number, pool: SimulatedPool, now: number): void {
@@ -204,25 +211,13 @@ export class Servers {
     const draw = drawOf(this.#seed, call + (this.#calls.tries[call] as number) * ATTEMPT, DRAW.service);
     let longest = 0;
     for (let i = 0; i < size; i += 1) {
-      const at = replica * this.#calls.stages + (this.#stageOfCall[call % this.#perRequest] as number);
-      const table = this.#tables[at] as DynamicTable;
-      const known = this.#columns[at]?.[(call / this.#perRequest) | 0] ?? Number.NaN;
-      const whole = Number.isNaN(known) ? table.typical : known;
-      const ms = quantileAt(table.call, size, whole * this.#reports.shareOf(call), draw);
+      const at = this.#sizes.at(replica, call);
+      const table = this.#sizes.table(at) as DynamicTable;
+      const ms = quantileAt(table.call, size, this.#sizes.size(at, call) * this.#reports.shareOf(call), draw);
       if (ms > longest) longest = ms;
       call = this.#queues.after(call);
     }
     return longest;
-  }
-
-  #tokensIn(at: number, call: number): number {
-    const known = this.#columns[at]?.[(call / this.#perRequest) | 0] ?? Number.NaN;
-    return Number.isNaN(known) ? (this.#tables[at] as ContinuousTable).typicalIn : known;
-  }
-
-  #tokensOut(at: number, call: number): number {
-    const known = this.#columnsOut[at]?.[(call / this.#perRequest) | 0] ?? Number.NaN;
-    return Number.isNaN(known) ? (this.#tables[at] as ContinuousTable).typicalOut : known;
   }
 
   /** Admits waiting sequences in order while a replica has room for the first one's prompt. */
@@ -232,24 +227,60 @@ export class Servers {
       const v = this.#stageOfCall[call % this.#perRequest] as number;
       const generated = this.#calls.generated[call] as number;
       const replica = this.#roomiest(p, call, v, generated, now);
+      const isHeld = this.#calls.handover.holderOf(call) >= 0;
       if (replica === NONE_FITS) {
-        this.#queues.take(p, this.firstReplica[p] as number, 1, now, this.#times, this.#stageOfCall);
-        this.#reports.oversized(call, now);
+        this.#refuse(p, call, now);
+        if (isHeld) this.#release(call, now);
         continue;
       }
       if (replica < 0) return;
+      if (isHeld) {
+        this.#pull(p, replica, call, now);
+        continue;
+      }
       const at = replica * this.#calls.stages + v;
-      const table = this.#tables[at] as ContinuousTable;
-      const promptTokens = this.#tokensIn(at, call) + generated;
-      const draw = drawOf(this.#seed, call + (this.#calls.tries[call] as number) * ATTEMPT, DRAW.prompt);
-      const promptMs = quantileAt(table.prefill, 1, promptTokens, draw);
-      const more = Math.max(0, this.#tokensOut(at, call) - 1 - generated);
+      const table = this.#sizes.table(at) as ContinuousTable;
+      const promptTokens = this.#sizes.tokensIn(at, call) + generated;
+      const promptMs = quantileAt(table.prefill, 1, promptTokens, this.#prompts.draw(call));
+      const more = Math.max(0, this.#sizes.tokensOut(at, call) - 1 - generated);
       this.#advance(replica, now);
       const every = this.#calls.every[v] as number;
       this.#sequences.join(replica, { call, promptMs, promptTokens, more, every, had: generated });
       this.#queues.take(p, replica, 1, now, this.#times, this.#stageOfCall, this.#sequences.count(replica));
       this.#plan(replica, now);
     }
+  }
+
+  /** A replica that generates admits a call, and pulls the cache of its prompt. */
+  #pull(p: number, replica: number, call: number, now: number): void {
+    const { handover } = this.#calls;
+    const holder = handover.holderOf(call);
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    const tokens = this.#sizes.tokensIn(this.#sizes.at(replica, call), call);
+    this.#advance(replica, now);
+    this.#sequences.expect(replica, tokens);
+    this.#queues.take(p, replica, 1, now, handover, this.#stageOfCall, this.#sequences.count(replica));
+    const bytes = tokens * ((this.#pools[this.#poolOf[holder] as number] as SimulatedPool).handsTo?.tokenBytes ?? 0);
+    const [from, to] = [this.deviceOf[holder] as number, this.deviceOf[replica] as number];
+    this.#events.push(handover.pull(v, from, to, bytes, now), EVENT.pulled, call, replica);
+    this.#plan(replica, now);
+  }
+
+  /** The cache of an admitted call's prompt has arrived. */
+  endPull(call: number, replica: number, now: number): void {
+    const at = this.#sizes.at(replica, call);
+    const promptTokens = this.#sizes.tokensIn(at, call);
+    const more = Math.max(0, this.#sizes.tokensOut(at, call) - 1);
+    const every = this.#calls.every[this.#stageOfCall[call % this.#perRequest] as number] as number;
+    this.#advance(replica, now);
+    this.#sequences.arrive(replica, { call, promptTokens, more, every });
+    this.#plan(replica, now);
+    this.#release(call, now);
+  }
+
+  /** The replica that processed a prompt has room for others. */
+  #release(call: number, now: number): void {
+    this.tryStart(this.#poolOf[this.#prompts.release(call)] as number, now);
   }
 
   /** The replica with the fewest sequences among those with room for a call; negative: none now, or none at all. */
@@ -259,15 +290,19 @@ export class Servers {
     let least = Number.POSITIVE_INFINITY;
     for (let replica = this.firstReplica[p] as number; replica < (this.firstReplica[p + 1] as number); replica += 1) {
       const at = replica * this.#calls.stages + v;
-      const tokensIn = this.#tokensIn(at, call);
+      const tokensIn = this.#sizes.tokensIn(at, call);
       const { mostTokens } = this.#replicas[replica] as SimulatedReplica;
-      if (tokensIn + this.#tokensOut(at, call) > mostTokens) continue;
+      if (tokensIn + this.#sizes.tokensOut(at, call) > mostTokens) continue;
       if (best === NONE_FITS) best = NONE_NOW;
       const count = this.#sequences.count(replica);
       if (count > fewest || count >= (this.#pools[p] as SimulatedPool).maxBatch) continue;
       this.#advance(replica, now);
       if (!this.#sequences.hasRoom(replica, tokensIn + generated + WATERMARK * mostTokens)) continue;
-      const travel = this.#reports.travelMs(replica, call, now);
+      const holder = this.#calls.handover.holderOf(call);
+      const travel =
+        holder < 0
+          ? this.#reports.travelMs(replica, call, now)
+          : this.#calls.handover.wayMs(this.deviceOf[holder] as number, this.deviceOf[replica] as number, tokensIn);
       if (count === fewest && travel >= least) continue;
       best = replica;
       fewest = count;
@@ -289,7 +324,8 @@ export class Servers {
   /** Ends a replica's work that is due; each of its calls is reported before the next work starts. */
   endWork(replica: number, now: number): void {
     const p = this.#poolOf[replica] as number;
-    if (this.#pools[p]?.batching === 'continuous') this.#endSequences(p, replica, now);
+    if (this.#pools[p]?.handsTo) this.#prompts.end(replica, now);
+    else if (this.#pools[p]?.batching === 'continuous') this.#endSequences(p, replica, now);
     else {
       let call = this.#queues.taken(replica);
       for (let i = this.#queues.batch[replica] as number; i > 0; i -= 1) {
@@ -314,10 +350,18 @@ export class Servers {
       makes = this.#sequences.read(replica);
       tokens = 1 + (this.#calls.generated[makes] as number);
       this.#times.firstToken(makes, now);
-    } else if (planned === NEXT.end && this.#sequences.hasEnded(replica)) ended = this.#sequences.leave(replica);
-    else if (planned === NEXT.end) {
+    } else if (planned === NEXT.end && this.#sequences.hasEnded(replica)) {
+      ended = this.#sequences.leave(replica);
+      // An answer of one token, to a prompt that another replica has processed.
+      if (Number.isNaN(this.#times.firstTokenOf(ended))) {
+        makes = ended;
+        tokens = 1;
+        this.#times.firstToken(ended, now);
+      }
+    } else if (planned === NEXT.end) {
       makes = this.#sequences.passPiece(replica);
       tokens = this.#sequences.generated;
+      this.#times.firstToken(makes, now);
     } else if (planned === NEXT.full) {
       const call = this.#sequences.preempt(replica);
       this.preemptions += 1;
@@ -329,6 +373,3 @@ export class Servers {
     if (ended >= 0) this.#reports.ended(replica, ended, now);
   }
 }
-
-const NONE_NOW = -1;
-const NONE_FITS = -2;

@@ -1,11 +1,13 @@
+import { ATTEMPT, type Calls } from './calls.js';
 import { EVENT, Events } from './events.js';
+import { Handover } from './handover.js';
 import type { Load } from './load.js';
 import { type Numbering, numbered } from './numbering.js';
 import { Observations } from './observations.js';
 import { Pieces } from './pieces.js';
 import { Queues } from './queues.js';
 import { DRAW, drawOf } from './random.js';
-import { ATTEMPT, type Calls, Servers } from './servers.js';
+import { Servers } from './servers.js';
 import { StageTimes } from './stage-times.js';
 import type {
   Observed,
@@ -94,6 +96,7 @@ export class Simulator {
       every: this.#pieces.every,
       queues: new Queues(count * calls),
       times: new StageTimes(stages, count),
+      handover: new Handover(stages, devices, count * calls),
       events: this.#events,
     };
     this.#servers = this.#serversOf({ pools: [] }, 1, 1);
@@ -119,21 +122,13 @@ export class Simulator {
     let arrived = 0;
     let gaveUp = false;
     for (let turn = 1; ; turn += 1) {
-      if (expired && turn % CHECKED_EVERY === 0 && expired()) {
-        gaveUp = true;
-        break;
-      }
-      if (this.#observations.hopeless) {
-        gaveUp = true;
-        break;
-      }
+      gaveUp = this.#observations.hopeless || (turn % CHECKED_EVERY === 0 && expired?.() === true);
+      if (gaveUp) break;
       const arrival = arrived < this.#count ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
       const now = Math.min(arrival, events.next);
       if (now === Number.POSITIVE_INFINITY) break;
-      if (giveUp && this.#tally.isHopeless(giveUp, arrived, now, timesMs, this.#latency, this.#left)) {
-        gaveUp = true;
-        break;
-      }
+      gaveUp = giveUp !== undefined && this.#tally.isHopeless(giveUp, arrived, now, timesMs, this.#latency, this.#left);
+      if (gaveUp) break;
       if (arrival <= events.next) {
         this.#arrive(arrived, now, admit);
         arrived += 1;
@@ -158,6 +153,7 @@ export class Simulator {
       spanMs,
       utilisation: devices.busyMs.map((busy) => busy / spanMs),
       stages: this.#calls.times.results(spanMs, detailed),
+      ...(this.#calls.handover.used && { handovers: this.#calls.handover.results() }),
     };
   }
 
@@ -226,6 +222,8 @@ export class Simulator {
     } else if (kind === EVENT.timer) this.#servers.tryStart(subject, now);
     else if (kind === EVENT.ready) this.#enqueue(subject, now);
     else if (kind === EVENT.delivered) this.#endCall(subject, now, stamp);
+    else if (kind === EVENT.offered) this.#servers.offer(subject, now);
+    else if (kind === EVENT.pulled) this.#servers.endPull(subject, stamp, now);
     else this.#endCall(subject, now, -1);
   }
 
@@ -262,6 +260,8 @@ export class Simulator {
 
   #travelMs(replica: number, call: number, now: number): number {
     const v = this.#stageOfCall[call % this.#perRequest] as number;
+    // The inputs went to the replica that processed the prompt.
+    if (this.#servers.isHandedTo(replica)) return 0;
     return this.#travel.msTo(this.#servers.deviceOf[replica] as number, (call / this.#perRequest) | 0, v, now);
   }
 

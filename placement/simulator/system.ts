@@ -31,6 +31,11 @@ export interface SimulatedPool {
   readonly preferred: readonly number[];
   readonly maxQueueDelayMs: number;
   readonly replicas: readonly SimulatedReplica[];
+  /**
+   * Its replicas only process the prompts of the calls of this pool, which pulls their key-value caches and generates;
+   * `tokenBytes`: of a token in the cache, on all devices of a replica together. Absent: each pool serves its calls alone.
+   */
+  readonly handsTo?: { readonly pool: number; readonly tokenBytes: number } | undefined;
 }
 
 export interface SimulatedReplica {
@@ -92,6 +97,8 @@ export interface SimulationResult {
   /** Share of the span that each device was busy. */
   readonly utilisation: Float64Array;
   readonly stages: readonly StageResult[];
+  /** By stage: how its calls pass from one pool to another; absent: none does. */
+  readonly handovers?: readonly (HandoverResult | undefined)[];
 }
 
 export interface StageResult {
@@ -106,4 +113,15 @@ export interface StageResult {
   readonly meanBatch: number;
   /** Queued calls, averaged over the span. */
   readonly meanQueue: number;
+}
+
+/** Of a stage whose prompts one pool processes and whose answers another generates: means over its calls. */
+export interface HandoverResult {
+  /** From the start of a prompt to the end of its batch. */
+  readonly prefillMs: number;
+  /** Wait for a replica that generates, and then for the cache. */
+  readonly waitMs: number;
+  readonly transferMs: number;
+  /** Sequences of a replica when one joined, itself included. */
+  readonly batch: number;
 }

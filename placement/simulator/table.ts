@@ -32,6 +32,8 @@ export interface ContinuousTable {
   readonly steps: StepTimes;
   /** Most tokens of prompts in a step beside the running sequences. */
   readonly chunkTokens: number;
+  /** The only part of a call that these replicas are planned for; absent: both. The simulator knows it by the pools. */
+  readonly part?: 'prefill' | 'decode';
 }
 
 export type Table = DynamicTable | ContinuousTable;

@@ -3,32 +3,9 @@
  * placement/: it reads the files as written, steps LLM servers iteration by iteration, and shares devices by counting what
  * runs on them. It is slow and has no options. Tests and `bench/placement/public` compare the planner's promises with it.
  */
+import { batchTime, between, mean, type OracleProfile, stepTime } from './profile-times.js';
 
-interface Percentiles {
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly meanMs?: number;
-}
-
-export interface OracleProfile {
-  readonly model: string;
-  readonly variant?: string;
-  readonly deviceKind: string;
-  readonly batching: 'dynamic' | 'continuous';
-  readonly overheadMs?: number;
-  readonly memory?: { readonly weights: number; readonly perToken?: number };
-  readonly size?: {
-    readonly variable?: string;
-    readonly typical?: number;
-    readonly in?: string;
-    readonly out?: string;
-  };
-  readonly latency?: readonly (Percentiles & { readonly batch: number; readonly size?: number })[];
-  readonly prefill?: readonly (Percentiles & { readonly tokens: number })[];
-  readonly decode?: readonly (Percentiles & { readonly batch: number; readonly tokens?: number })[];
-  readonly chunkTokens?: number;
-}
+export type { OracleProfile };
 
 export interface OracleDevice {
   readonly id: string;
@@ -47,7 +24,18 @@ export interface OraclePool {
   readonly model: string;
   readonly variant: string;
   readonly maxBatch: number;
-  readonly replicas: readonly { readonly devices: readonly string[]; readonly cacheTokens?: number | undefined }[];
+  readonly replicas: readonly OracleReplica[];
+  /** It is served apart: these replicas process its prompts, and `tokenBytes` move for each token of one. */
+  readonly prompts?: {
+    readonly replicas: readonly OracleReplica[];
+    readonly maxBatch: number;
+    readonly tokenBytes: number;
+  };
+}
+
+interface OracleReplica {
+  readonly devices: readonly string[];
+  readonly cacheTokens?: number | undefined;
 }
 
 export interface OracleCase {
@@ -58,83 +46,8 @@ export interface OracleCase {
   readonly timesMs: ArrayLike<number>;
   readonly sizes: Readonly<Record<string, ArrayLike<number>>>;
   readonly seed: number;
-}
-
-/** Linear between points; before the first it is constant, after the last in proportion or with the last slope. */
-function between(points: readonly (readonly [number, number])[], x: number): number {
-  const last = points.length - 1;
-  const [x0, y0] = points[0] as readonly [number, number];
-  const [x1, y1] = points[last] as readonly [number, number];
-  if (last === 0) return Math.max(y0 * (x > x0 ? x / x0 : 1), 0);
-  if (x <= x0) return y0;
-  if (x >= x1) {
-    const [xb, yb] = points[last - 1] as readonly [number, number];
-    return Math.max((y1 * x) / x1, y1 + ((y1 - yb) / (x1 - xb)) * (x - x1));
-  }
-  const i = points.findIndex(([at]) => at >= x);
-  const [a, b] = [points[i - 1] as readonly [number, number], points[i] as readonly [number, number]];
-  return a[1] + ((b[1] - a[1]) * (x - a[0])) / (b[0] - a[0]);
-}
-
-const mean = (row: Percentiles): number =>
-  row.meanMs ?? (row.p50Ms === row.p99Ms ? row.p50Ms : row.p50Ms * 0.95 + row.p95Ms * 0.05);
-
-/** A time drawn from a row: by its percentiles, linear between them. */
-function drawn(row: Percentiles, u: number): number {
-  if (row.p50Ms === row.p99Ms) return row.p50Ms;
-  const low = Math.max(0.2 * row.p50Ms, row.p50Ms - ((row.p95Ms - row.p50Ms) * 0.5) / 0.45);
-  const top = row.p99Ms + (row.p99Ms - row.p95Ms) / 2;
-  const knots = [
-    [0, low],
-    [0.5, row.p50Ms],
-    [0.95, row.p95Ms],
-    [0.99, row.p99Ms],
-    [1, top],
-  ] as const;
-  const i = knots.findIndex(([p]) => p >= u);
-  const [a, b] = [knots[Math.max(0, i - 1)] ?? knots[0], knots[i] ?? knots[4]];
-  return b[0] === a[0] ? b[1] : a[1] + ((b[1] - a[1]) * (u - a[0])) / (b[0] - a[0]);
-}
-
-/** Time of a batch of this size with members of at most this size. */
-function batchTime(profile: OracleProfile, batch: number, size: number, u: number): number {
-  const rows = profile.latency ?? [];
-  const batches = [...new Set(rows.map((row) => row.batch))].sort((a, b) => a - b);
-  const at = (b: number) => {
-    const points = rows
-      .filter((row) => row.batch === b)
-      .map((row) => [row.size ?? 1, drawn(row, u)] as const)
-      .sort((x, y) => x[0] - y[0]);
-    return profile.size?.variable === undefined ? (points[0]?.[1] ?? 0) : between(points, size);
-  };
-  const above = batches.find((b) => b >= batch) ?? batches.at(-1) ?? 1;
-  const below = batches.findLast((b) => b <= batch) ?? above;
-  return above === below ? at(above) : at(below) + ((at(above) - at(below)) * (batch - below)) / (above - below);
-}
-
-/** Time of a decoding step, for rows on a full grid or without contexts. */
-function stepTime(profile: OracleProfile, batch: number, context: number): number {
-  const rows = profile.decode ?? [];
-  const batches = [...new Set(rows.map((row) => row.batch))].sort((a, b) => a - b);
-  const at = (b: number) => {
-    const points = rows
-      .filter((row) => row.batch === b)
-      .map((row) => [row.tokens ?? 0, mean(row)] as const)
-      .sort((x, y) => x[0] - y[0]);
-    const [first] = points;
-    const last = points.at(-1);
-    if (!first || !last || points.length === 1) return first?.[1] ?? 0;
-    const [p, q] =
-      context <= first[0]
-        ? [first, points[1] ?? last]
-        : context >= last[0]
-          ? [points.at(-2) ?? first, last]
-          : [points.findLast(([x]) => x <= context) ?? first, points.find(([x]) => x > context) ?? last];
-    return Math.max(first[1] / 2, p[1] + ((q[1] - p[1]) * (context - p[0])) / (q[0] - p[0]));
-  };
-  const above = batches.find((b) => b >= batch) ?? batches.at(-1) ?? 1;
-  const below = batches.findLast((b) => b <= batch) ?? above;
-  return above === below ? at(above) : at(below) + ((at(above) - at(below)) * (batch - below)) / (above - below);
+  /** Between any two devices. */
+  readonly link?: { readonly latencyMs: number; readonly bytesPerMs: number };
 }
 
 interface Call {
@@ -147,6 +60,8 @@ interface Call {
   done: number;
   unread: number;
   prompt: number;
+  /** The replica that has the cache of its prompt for another one. */
+  sender?: Replica | undefined;
 }
 
 interface Replica {
@@ -161,17 +76,28 @@ interface Replica {
   since: number;
   batch: Call[];
   running: Call[];
+  /** Of a model served apart: it processes prompts, and keeps them until they are pulled; or it has admitted these, on their way. */
+  readonly reads: boolean;
+  kept: Call[];
+  coming: Call[];
 }
 
 /** Latency of each run in milliseconds; infinite: it fits no replica. */
-export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, seed }: OracleCase): Float64Array {
+export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, seed, link }: OracleCase): Float64Array {
   let state = seed >>> 0 || 1;
   const random = () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return (state + 0.5) / 4_294_967_296;
   };
   const replicas: Replica[] = pools.flatMap((pool, p) =>
-    pool.replicas.map(({ devices: on, cacheTokens }): Replica => {
+    [
+      ...pool.replicas.map((each) => ({ ...each, reads: false, maxBatch: pool.maxBatch })),
+      ...(pool.prompts?.replicas ?? []).map((each) => ({
+        ...each,
+        reads: true,
+        maxBatch: pool.prompts?.maxBatch ?? 1,
+      })),
+    ].map(({ devices: on, cacheTokens, reads, maxBatch }): Replica => {
       const device = devices.findIndex(({ id }) => id === on[0]);
       const profile = profiles.find(
         (each) =>
@@ -185,24 +111,31 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
         pool: p,
         device,
         profile,
-        maxBatch: pool.maxBatch,
+        maxBatch,
         memory,
         busy: false,
         left: 0,
         since: 0,
         batch: [],
         running: [],
+        reads,
+        kept: [],
+        coming: [],
       };
     }),
   );
   const queues: Call[][] = pools.map(() => []);
+  // Of pools served apart: those whose prompts have been processed; what is on its way; and when each device is free for it.
+  const ready: Call[][] = pools.map(() => []);
+  const transfers: { readonly at: number; readonly call: Call; readonly to: Replica }[] = [];
+  const freeAt = devices.map(() => 0);
   const poolOf = stages.map(({ model }) => pools.findIndex((pool) => pool.model === model));
   const before = stages.map(({ after = [] }) => after.map((id) => stages.findIndex((stage) => stage.id === id)));
   const behind = stages.map((_, v) => before.flatMap((list, s) => (list.includes(v) ? [s] : [])));
-  const count = timesMs.length;
-  const open = Array.from({ length: count }, () => stages.length);
-  const missing = Array.from({ length: count }, () => before.map((list) => list.length));
-  const latency = new Float64Array(count).fill(Number.NaN);
+  const runs = timesMs.length;
+  const open = Array.from({ length: runs }, () => stages.length);
+  const missing = Array.from({ length: runs }, () => before.map((list) => list.length));
+  const latency = new Float64Array(runs).fill(Number.NaN);
   const value = (column: string | undefined, run: number, otherwise = 1) =>
     column === undefined ? otherwise : (sizes[column]?.[run] ?? otherwise);
   let now = 0;
@@ -234,19 +167,50 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       if (waits[next] === 0) begin(run, next);
     }
   };
-  const held = ({ running }: Replica) =>
-    running.reduce((sum, { prompt, done, unread }) => sum + prompt + (unread > 0 ? 0 : done), 0);
+  const held = ({ running, kept, coming }: Replica) =>
+    running.reduce((sum, { prompt, done, unread }) => sum + prompt + (unread > 0 ? 0 : done), 0) +
+    [...kept, ...coming].reduce((sum, { prompt }) => sum + prompt, 0);
+  const count = ({ running, coming }: Replica) => running.length + coming.length;
+  const pointsOf = (profile: OracleProfile) =>
+    (profile.prefill ?? []).map((row) => [row.tokens, mean(row)] as const).sort((a, b) => a[0] - b[0]);
+
+  /** An idle replica for prompts takes those of a step. */
+  const read = (replica: Replica, queue: Call[]) => {
+    const { profile, maxBatch } = replica;
+    const budget = profile.chunkTokens ?? 2048;
+    let tokens = 0;
+    for (let call = queue[0]; call && replica.batch.length < maxBatch; call = queue[0]) {
+      if (held(replica) + call.prompt > replica.memory) break;
+      if (tokens > 0 && tokens + call.prompt > budget) break;
+      queue.shift();
+      tokens += call.prompt;
+      replica.left += between(pointsOf(profile), call.prompt);
+      replica.batch.push(call);
+      replica.kept.push(call);
+    }
+    replica.busy = replica.batch.length > 0;
+  };
+  /** Begins to move the cache of a call that a replica has admitted. */
+  const pull = (call: Call, sender: Replica, to: Replica) => {
+    const bytes = call.prompt * (pools[to.pool]?.prompts?.tokenBytes ?? 0);
+    const from = Math.max(now, freeAt[sender.device] ?? 0, freeAt[to.device] ?? 0);
+    const at = from + (link ? link.latencyMs + bytes / link.bytesPerMs : 0);
+    freeAt[sender.device] = at;
+    freeAt[to.device] = at;
+    to.coming.push(call);
+    transfers.push({ at, call, to });
+  };
 
   const iterate = (replica: Replica) => {
     const { profile } = replica;
     const chunk = profile.chunkTokens === 0 ? Number.POSITIVE_INFINITY : (profile.chunkTokens ?? 2048);
     const decoding = replica.running.filter(({ unread }) => unread === 0);
     // Out of memory: the one admitted last starts over with what it has.
-    while (held(replica) + decoding.length > replica.memory && replica.running.length > 1) {
+    while (held(replica) + decoding.length > replica.memory && replica.running.length > 0 && count(replica) > 1) {
       const last = replica.running.pop() as Call;
       last.prompt = last.unread > 0 ? last.prompt : last.prompt + last.done;
       last.unread = last.prompt;
-      queues[replica.pool]?.unshift(last);
+      (pools[replica.pool]?.prompts ? ready : queues)[replica.pool]?.unshift(last);
       const at = decoding.indexOf(last);
       if (at >= 0) decoding.splice(at, 1);
     }
@@ -256,7 +220,7 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       const context = decoding.reduce((sum, { prompt, done }) => sum + prompt + done, 0) / decoding.length;
       ms += stepTime(profile, decoding.length, context);
     }
-    const points = (profile.prefill ?? []).map((row) => [row.tokens, mean(row)] as const).sort((a, b) => a[0] - b[0]);
+    const points = pointsOf(profile);
     for (const call of replica.running) {
       if (call.unread === 0 || budget <= 0) continue;
       if (chunk === Number.POSITIVE_INFINITY && ms > 0 && decoding.length > 0) ms = 0;
@@ -268,13 +232,16 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     }
     // Without chunks nobody decodes while a prompt is processed.
     if (!(chunk === Number.POSITIVE_INFINITY && replica.batch.length > 0)) replica.batch.push(...decoding);
-    replica.busy = true;
+    replica.busy = replica.batch.length > 0 || ms > 0;
     replica.left = ms;
   };
 
   const start = () => {
-    for (const [p, queue] of queues.entries()) {
-      const own = replicas.filter((replica) => replica.pool === p);
+    for (const [p, arrived] of queues.entries()) {
+      const isApart = pools[p]?.prompts !== undefined;
+      for (const replica of replicas) if (replica.pool === p && replica.reads && !replica.busy) read(replica, arrived);
+      const queue = isApart ? (ready[p] ?? []) : arrived;
+      const own = replicas.filter((replica) => replica.pool === p && !replica.reads);
       if (own[0]?.profile.batching === 'dynamic') {
         for (const replica of own) {
           if (replica.busy || queue.length === 0) continue;
@@ -298,13 +265,14 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
         const [best] = able
           .filter(
             (replica) =>
-              replica.running.length === 0 ||
-              (replica.running.length < replica.maxBatch && held(replica) + call.prompt <= 0.99 * replica.memory),
+              count(replica) === 0 ||
+              (count(replica) < replica.maxBatch && held(replica) + call.prompt <= 0.99 * replica.memory),
           )
-          .sort((a, b) => a.running.length - b.running.length);
+          .sort((a, b) => count(a) - count(b));
         if (!best) break;
         queue.shift();
-        best.running.push(call);
+        if (call.sender) pull(call, call.sender, best);
+        else best.running.push(call);
       }
       for (const replica of own) if (!replica.busy && replica.running.length > 0) iterate(replica);
     }
@@ -322,11 +290,11 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       return there.sort((a, b) => a.since - b.since).indexOf(replica) < room ? 1 : 0;
     };
     const rates = active.map(rate);
-    const arrival = arrived < count ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
+    const arrival = arrived < runs ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
     const ends = active.map((replica, i) =>
       (rates[i] ?? 0) > 0 ? now + replica.left / (rates[i] ?? 1) : Number.POSITIVE_INFINITY,
     );
-    const next = Math.min(arrival, ...ends);
+    const next = Math.min(arrival, ...ends, ...transfers.map(({ at }) => at));
     if (next === Number.POSITIVE_INFINITY) return latency;
     for (const [i, replica] of active.entries()) replica.left -= (next - now) * (rates[i] ?? 0);
     now = next;
@@ -335,11 +303,26 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       arrived += 1;
       continue;
     }
+    for (const transfer of transfers.filter(({ at }) => at <= next)) {
+      const { call, to } = transfer;
+      transfers.splice(transfers.indexOf(transfer), 1);
+      to.coming.splice(to.coming.indexOf(call), 1);
+      call.sender?.kept.splice(call.sender.kept.indexOf(call), 1);
+      call.sender = undefined;
+      call.unread = 0;
+      to.running.push(call);
+    }
     for (const [i, replica] of active.entries()) {
       if ((ends[i] ?? 0) > next + 1e-9) continue;
       const calls = replica.batch;
       replica.busy = false;
       replica.batch = [];
+      if (replica.reads) {
+        replica.left = 0;
+        for (const call of calls) call.sender = replica;
+        ready[replica.pool]?.push(...calls);
+        continue;
+      }
       if (replica.profile.batching === 'dynamic') {
         // One after the other: the first goes on before the others are back. Its replica is free after the last.
         replica.busy = true;

@@ -5,8 +5,10 @@ import {
   drawOf,
   loadOf,
   percentile,
+  type SimulatedPool,
   Simulator,
   sortedNumbers,
+  type Table,
   tableOf,
 } from '../../../placement/simulator/index.js';
 import { judgedBy, type OracleProfile } from '../../oracle/placement-oracle.js';
@@ -46,18 +48,32 @@ interface Case {
   readonly chunkTokens?: number;
   readonly sharing?: 'time-sliced' | 'serial';
   readonly cv?: number;
+  /** Devices of the replicas for the prompts of the last model, and the time of a token of its cache between two devices. */
+  readonly prompts?: { readonly on: readonly number[]; readonly msPerToken: number };
+  /** Tokens of prompts and of answers. */
+  readonly tokens?: readonly [(draw: number) => number, (draw: number) => number];
 }
 
+/** A link on which a byte takes a millionth of a millisecond. */
+const LINK = { latencyMs: 0.1, bytesPerMs: 1e6 };
+const PROMPTS_AT_ONCE = 8;
+
 /** Percentiles by the simulator and by the oracle. */
-function both({ models, on, rate, memory, chunkTokens, sharing = 'time-sliced', cv = 1 }: Case) {
+function both(cell: Case) {
+  const { models, on, rate, memory, chunkTokens, sharing = 'time-sliced', cv = 1, prompts } = cell;
+  const [sizeIn, sizeOut] = cell.tokens ?? [(u) => 100 + 3_000 * u ** 4, (u) => 10 + 300 * u ** 2];
+  const apart = models.length - 1;
+  const tokenBytes = (prompts?.msPerToken ?? 0) * LINK.bytesPerMs;
   const timesMs = arrivals({ count: 3_000, rate, seed: 7, cv });
   const draw = (i: number, purpose: number) => drawOf(3, i, purpose);
   const sizes = {
-    tokens_in: timesMs.map((_, i) => Math.round(100 + 3_000 * draw(i, 1) ** 4)),
-    tokens_out: timesMs.map((_, i) => Math.round(10 + 300 * draw(i, 2) ** 2)),
+    tokens_in: timesMs.map((_, i) => Math.round(sizeIn(draw(i, 1)))),
+    tokens_out: timesMs.map((_, i) => Math.round(sizeOut(draw(i, 2)))),
   };
   const profiles = models.map((each) => ({ ...each, ...(chunkTokens !== undefined && { chunkTokens }) }));
-  const count = Math.max(...on.flat()) + 1;
+  const count = Math.max(...on.flat(), ...(prompts?.on ?? [])) + 1;
+  const replicasOn = (own: readonly number[]) =>
+    own.map((device) => ({ devices: [`n/${device}`], cacheTokens: memory }));
   const devices = Array.from({ length: count }, (_, d) => ({ id: `n/${d}`, kind: 'gpu', sharing }));
   const judged = judgedBy({
     stages: models.map(({ model }, i) => ({ id: `s${i}`, model, after: i === 0 ? [] : [`s${i - 1}`] })),
@@ -65,8 +81,11 @@ function both({ models, on, rate, memory, chunkTokens, sharing = 'time-sliced', 
       model,
       variant: 'default',
       maxBatch: batching === 'dynamic' ? 8 : 64,
-      replicas: (on[p] ?? []).map((device) => ({ devices: [`n/${device}`], cacheTokens: memory })),
+      replicas: replicasOn(on[p] ?? []),
+      ...(prompts &&
+        p === apart && { prompts: { replicas: replicasOn(prompts.on), maxBatch: PROMPTS_AT_ONCE, tokenBytes } }),
     })),
+    link: LINK,
     profiles,
     devices,
     timesMs,
@@ -84,24 +103,38 @@ function both({ models, on, rate, memory, chunkTokens, sharing = 'time-sliced', 
   });
   const simulator = new Simulator(
     models.map((_, i) => stage(i, i === 0 ? [] : [i - 1])),
-    { concurrency: devices.map(() => 1), serial: devices.map(() => sharing === 'serial'), transferMs: () => 0 },
+    {
+      concurrency: devices.map(() => 1),
+      serial: devices.map(() => sharing === 'serial'),
+      // Only caches move: outputs have no bytes here.
+      transferMs: (_, __, bytes) => (bytes > 0 ? LINK.latencyMs + bytes / LINK.bytesPerMs : 0),
+    },
     loadOf(timesMs, sizes),
   );
-  const { latencyMs } = simulator.run({
-    pools: tables.map((table, p) => ({
-      batching: table.batching,
-      maxBatch: table.batching === 'dynamic' ? 8 : 64,
-      preferred: [],
-      maxQueueDelayMs: 0,
-      replicas: (on[p] ?? []).map((device) => ({
-        device,
-        tables: tables.map((_, i) => (i === p ? table : undefined)),
-        mostTokens: memory ?? Number.POSITIVE_INFINITY,
-      })),
+  const poolOn = (table: Table, p: number, own: readonly number[]): SimulatedPool => ({
+    batching: table.batching,
+    maxBatch: table.batching === 'dynamic' ? 8 : 64,
+    preferred: [],
+    maxQueueDelayMs: 0,
+    replicas: own.map((device) => ({
+      device,
+      tables: tables.map((_, i) => (i === p ? table : undefined)),
+      mostTokens: memory ?? Number.POSITIVE_INFINITY,
     })),
   });
+  const pools = tables.map((table, p) => poolOn(table, p, on[p] ?? []));
+  const last = tables[apart];
+  if (prompts && last) {
+    const handsTo = { pool: apart, tokenBytes };
+    pools.push({ ...poolOn(last, apart, prompts.on), maxBatch: PROMPTS_AT_ONCE, handsTo });
+  }
+  const { latencyMs } = simulator.run({ pools });
   return { simulated: quantiles(latencyMs), judged: quantiles(judged) };
 }
+
+/** Tokens of prompts and of answers, by a draw from 0 to 1. */
+const SHORT_LONG: Case['tokens'] = [(u) => 50 + 200 * u, (u) => 200 + 400 * u ** 2];
+const LONG_SHORT: Case['tokens'] = [(u) => 1_500 + 5_000 * u ** 3, (u) => 10 + 60 * u];
 
 describe('the simulator against a second one, written from the formulas', () => {
   it.each<[string, Case, number]>([
@@ -145,6 +178,33 @@ describe('the simulator against a second one, written from the formulas', () => 
     ['an LLM that processes whole prompts', { models: [LLM], on: [[0, 1]], rate: 6, chunkTokens: 0 }, 0.06],
     ['an LLM whose cache is full', { models: [LLM], on: [[0, 1]], rate: 5, memory: 6_000 }, 0.08],
     ['an LLM behind another stage', { models: [SMALL, LLM], on: [[0], [1, 2]], rate: 7 }, 0.05],
+    [
+      'an LLM served apart: short prompts, long answers',
+      { models: [LLM], on: [[1, 2]], rate: 4, prompts: { on: [0], msPerToken: 0.02 }, tokens: SHORT_LONG },
+      0.05,
+    ],
+    [
+      'an LLM served apart: long prompts, short answers',
+      { models: [LLM], on: [[3]], rate: 4, prompts: { on: [0, 1, 2], msPerToken: 0.02 }, tokens: LONG_SHORT },
+      0.05,
+    ],
+    [
+      'an LLM served apart whose caches move slowly, one at a time',
+      { models: [LLM], on: [[3, 4]], rate: 3, prompts: { on: [0, 1, 2], msPerToken: 0.12 }, tokens: LONG_SHORT },
+      0.05,
+    ],
+    [
+      'an LLM served apart with little memory, behind another stage',
+      {
+        models: [SMALL, LLM],
+        on: [[0], [3, 4]],
+        rate: 4,
+        memory: 9_000,
+        prompts: { on: [1, 2], msPerToken: 0.02 },
+        tokens: LONG_SHORT,
+      },
+      0.08,
+    ],
   ])('agrees on %s', (_, cell, off) => {
     const { simulated, judged } = both(cell);
     for (const [i, ms] of judged.entries()) {
