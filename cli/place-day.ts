@@ -7,6 +7,7 @@ import {
   readRates,
   scheduleText,
 } from '../placement/day/index.js';
+import { waysToServe } from '../placement/explain/index.js';
 import { nearest } from '../placement/source/index.js';
 import type { PipelineShape } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
@@ -46,7 +47,12 @@ export async function placeDay(settings: Settings, options: DayCommandOptions): 
   if (unknown !== undefined) {
     throw wrongOption('--cold-start', `no stage uses a model "${unknown}"${nearest(unknown, models)}`);
   }
-  const schedule = makeSchedule(input, hours, {
+  const [apart, ...others] = waysToServe(input, options.serve);
+  if (others.length > 0) {
+    const message = `a day keeps one way to serve a model, and these are ${others.length + 1}: write together, or apart and leave the profiles of one variant; "millrace place" at the busiest rate says which is cheaper`;
+    throw wrongOption('--serve', message);
+  }
+  const schedule = makeSchedule({ ...input, apart }, hours, {
     coldStartMs: (model) => coldStart.get(model) ?? coldStart.get('') ?? COLD_START_MS,
     perSwitch: options.switchCost,
     mostSwitches: options.maxSwitches,

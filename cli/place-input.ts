@@ -1,4 +1,5 @@
 import { invalidFields } from '../pipelines/invalid-fields.js';
+import type { Serving } from '../placement/explain/index.js';
 import type { PlannerInput, Survive } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
 import { type PipelineShape, stageObjectives, withAssumptions } from '../placement/workload/index.js';
@@ -19,6 +20,8 @@ export interface PlaceInputOptions {
   readonly worstMinute?: number;
   readonly qualityFloor?: number;
   readonly survive?: readonly string[];
+  /** How LLMs may be served, by model. */
+  readonly serve?: Readonly<Record<string, Serving>>;
   readonly assume: readonly string[];
   readonly size: Readonly<Record<string, number>>;
   readonly timeLimit: number;

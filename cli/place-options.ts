@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Serving } from '../placement/explain/index.js';
 import { asMs, asNames, asShare, asWhole } from './arguments.js';
 
 /** Default time limit of the search: an acceptable wait at a terminal. */
@@ -68,6 +69,12 @@ function groundOptions(command: Command): Command {
       asGoodput,
     )
     .option('--worst-minute <share>', 'the same for the runs of each minute of the load', asGoodput)
+    .option(
+      '--serve <model=how>',
+      'an LLM’s prompts and answers: together (default) by the same replicas, apart by two pools, either: as is cheaper; repeatable',
+      asServing,
+      {},
+    )
     .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
     .option('--quality-floor <number>', 'least quality of a variant, from 0 to 1', asShare)
     .option(
@@ -143,6 +150,16 @@ function asSize(text: string): Record<string, number> {
   const [, column, value] = /^([a-z][a-z0-9_]*)=(.+)$/.exec(text) ?? [];
   if (column === undefined) throw new InvalidArgumentError('It must be a column and a number, e.g. tokens_in=512.');
   return { [column]: asPositive(value ?? '') };
+}
+
+const SERVINGS = ['together', 'apart', 'either'] as const satisfies readonly Serving[];
+
+/** `assistant=apart`. */
+function asServing(text: string, before: Readonly<Record<string, Serving>>): Readonly<Record<string, Serving>> {
+  const at = text.lastIndexOf('=');
+  const how = SERVINGS.find((each) => each === text.slice(at + 1));
+  if (at > 0 && how !== undefined) return { ...before, [text.slice(0, at)]: how };
+  throw new InvalidArgumentError('It must be a model and together, apart or either, e.g. assistant=apart.');
 }
 
 function asObjective(text: string): 'cost' | 'rate' {

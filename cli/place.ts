@@ -28,6 +28,7 @@ export async function placePipelines(settings: Settings, options: PlaceCommandOp
       objective: options.objective,
       timeLimitMs: options.timeLimit,
       clock: () => performance.now(),
+      serve: options.serve,
     });
   // Questions are parsed before the placement is computed, so that a mistake is reported at once.
   const questions = options.whatIf.map((question) => ({ question, changed: whatIf(input, question) }));

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
+import { type PlacementDocument, readPlacement, variantsApart } from '../placement/document/index.js';
 import { makeLoad, placementText } from '../placement/explain/index.js';
 import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import {
@@ -191,6 +191,7 @@ async function filesOf(
     throw wrongOption('--cluster', `it has no device "${unknown}", which the placement uses${nearest(unknown, ids)}`);
   }
   const { qualityFloor, survive } = placement.slo;
+  const apart = variantsApart(placement);
   return {
     pipelines: withAssumptions(pipelines, assume),
     inventory,
@@ -198,6 +199,7 @@ async function filesOf(
     objective: objectiveOf(placement),
     qualityFloor,
     survive,
+    apart,
   };
 }
 

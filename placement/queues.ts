@@ -2,7 +2,7 @@ import { BUILD } from '../pipelines/definition/pinned.js';
 import type { StagePlacement } from '../pipelines/run/index.js';
 import type { CodeVersion } from '../pipelines/stages/kind.js';
 import type { PlacedPool, PlacementDocument } from './document/index.js';
-import { deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
+import { calledPools, deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
 
 /*
  * Names of a placement's task queues in a deployment. They contain the deployment's own queue, so that two deployments
@@ -58,7 +58,7 @@ const PATIENCE = { timesP99: 4, leastMs: 2_000 };
  */
 export function queuesOf({ pools, stages, predicted }: PlacementDocument, taskQueue: string): QueuesOf {
   const known = new Map(
-    pools.map((pool) => {
+    calledPools({ pools }).map((pool) => {
       const waits = Object.entries(stages).filter(([, model]) => model === pool.model);
       const longest = Math.max(0, ...waits.map(([stage]) => predicted.stages[stage]?.waitP99Ms ?? 0));
       return [pool.model, queues(pool, taskQueue, longest)];

@@ -3,7 +3,7 @@ import type { Connection } from '@temporalio/client';
 import type { Backend, Connectors, ServerWork } from '../../activities/connectors/index.js';
 import type { ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { PlacementDocument } from '../../placement/document/index.js';
+import { calledPools, type PlacedPool, type PlacementDocument } from '../../placement/document/index.js';
 import { deviceQueue } from '../../placement/queues.js';
 import type { LostDevice, Measured } from '../../placement/replan/index.js';
 import { limited } from '../../runtime/limited.js';
@@ -59,7 +59,7 @@ export async function measureServers(options: ServersOptions): Promise<Pick<Meas
       sleep(lookMs, undefined, { signal }).catch(() => undefined),
     ]);
     const services = servicesOf(placed, before, await countsOf(placed, signal));
-    const devices = new Set(placement.pools.flatMap(({ replicas }) => replicas.flatMap((each) => each.devices)));
+    const devices = new Set(calledPools(placement).flatMap((pool) => seen(pool).flatMap((each) => each.devices)));
     if (lost.length === devices.size) {
       const message = `none of the placement’s ${devices.size} devices serves anything (${lost[0]?.device}: ${lost[0]?.because}): run this where the servers can be reached, with the deployment’s MILLRACE_MODELS and MILLRACE_TASK_QUEUE`;
       throw new MillraceError('BACKEND_UNAVAILABLE', message);
@@ -72,7 +72,7 @@ export async function measureServers(options: ServersOptions): Promise<Pick<Meas
 
 /** Every endpoint of the placement's replicas in the models file. */
 function placedOf({ placement, models, connectors }: ServersOptions): readonly Placed[] {
-  return placement.pools.flatMap(({ model, replicas }) => {
+  return calledPools(placement).flatMap(({ model, replicas }) => {
     const pool = models[model];
     const connector = pool && connectors.get(pool.connector);
     if (pool === undefined || connector === undefined) {
@@ -89,6 +89,9 @@ function placedOf({ placement, models, connectors }: ServersOptions): readonly P
     );
   });
 }
+
+/** The replicas that calls show to work. Of a model served apart a router does, at the first: what is behind it does not show. */
+const seen = ({ apart, replicas }: PlacedPool): PlacedPool['replicas'] => (apart ? replicas.slice(0, 1) : replicas);
 
 async function countsOf(placed: readonly Placed[], signal: AbortSignal) {
   const counts = new Map<Placed, ServerWork>();
@@ -129,8 +132,9 @@ function servicesOf(
 async function lostOf(options: ServersOptions, placed: readonly Placed[]): Promise<readonly LostDevice[]> {
   const { placement } = options;
   const firsts = new Map<string, { readonly all: readonly string[]; readonly models: string[] }>();
-  for (const { model, replicas } of placement.pools) {
-    for (const { devices } of replicas) {
+  for (const pool of calledPools(placement)) {
+    const { model } = pool;
+    for (const { devices } of seen(pool)) {
       const [first = ''] = devices;
       const known = firsts.get(first) ?? { all: devices, models: [] };
       firsts.set(first, { all: devices, models: [...known.models, model] });

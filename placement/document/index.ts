@@ -1,4 +1,12 @@
-export { deviceQueue, poolQueue, readPlacement, sealPlacement } from './document.js';
+export {
+  calledPools,
+  deviceQueue,
+  poolQueue,
+  readPlacement,
+  sealPlacement,
+  servedModel,
+  variantsApart,
+} from './document.js';
 export {
   isSchedule,
   placementOf,

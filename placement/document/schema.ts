@@ -38,7 +38,20 @@ export const predictedSchema = z.strictObject({
     .strictObject({ fromS: z.number().min(0), arrivedPerSecond: z.number().min(0), attainment: share.max(1) })
     .optional(),
   /** Time of each stage by its key, `<pipeline>/<stage>`. */
-  stages: z.record(z.string(), z.strictObject({ waitMs: ms, waitP99Ms: ms, serviceMs: ms, batch: z.number().min(0) })),
+  stages: z.record(
+    z.string(),
+    z.strictObject({
+      waitMs: ms,
+      waitP99Ms: ms,
+      serviceMs: ms,
+      batch: z.number().min(0),
+      /**
+       * Of a model served apart, within `serviceMs`: the time of a prompt, the wait for a replica that generates, the transfer
+       * of its cache, and sequences of a replica when one joins.
+       */
+      handover: z.strictObject({ prefillMs: ms, waitMs: ms, transferMs: ms, batch: z.number().min(0) }).optional(),
+    }),
+  ),
   /** Share of the time that each device is busy, and memory used by its models, in bytes. */
   devices: z.record(z.string(), z.strictObject({ utilisation: share, memoryBytes: z.number().min(0) })),
 });
@@ -71,6 +84,11 @@ export const placedPoolSchema = z.strictObject({
   maxQueueDelayMs: ms,
   /** Bytes on each device of a replica. */
   memoryBytes: z.number().min(0),
+  /**
+   * Of a model served apart: the part of its calls that these replicas serve, and the pool of the other part. A pool for prompts
+   * serves no stage of its own: calls go to a router in front of both.
+   */
+  apart: z.strictObject({ part: z.enum(['prefill', 'decode']), with: z.string() }).optional(),
   /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),

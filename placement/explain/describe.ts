@@ -148,10 +148,17 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
         ...cache,
       };
     }),
+    ...apartOf(problem, p),
     ...speculativeOf(use?.profile),
     ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
     reason: reasonOf(problem, candidate, p),
   };
+}
+
+function apartOf({ pools }: Problem, p: number): Pick<PlacedPool, 'apart'> {
+  const own = pools[p]?.handsTo;
+  const other = own ? pools[own.pool] : pools.find(({ handsTo }) => handsTo?.pool === p);
+  return other ? { apart: { part: own ? 'prefill' : 'decode', with: other.model } } : {};
 }
 
 /** N-grams of the prompt need no second model, so they are what a profile without a configuration means. */
@@ -201,10 +208,19 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
           waitP99Ms: ms(stage.waitP99Ms),
           serviceMs: ms(stage.meanServiceMs),
           batch: round(stage.meanBatch, 2),
+          ...handoverOf(result.handovers?.[v]),
         },
       ]),
     ),
     devices,
+  };
+}
+
+function handoverOf(handover: NonNullable<Seen['result']['handovers']>[number]) {
+  if (handover === undefined) return {};
+  const { prefillMs, waitMs, transferMs, batch } = handover;
+  return {
+    handover: { prefillMs: ms(prefillMs), waitMs: ms(waitMs), transferMs: ms(transferMs), batch: round(batch, 2) },
   };
 }
 
@@ -247,11 +263,12 @@ export function predictedRunsOf(
 
 function bottleneckOf(problem: Problem, candidate: Candidate, speed: number, { stages }: Predicted) {
   const { pools } = balance(problem, candidate);
-  const waits = problem.pools.map((_, p) =>
-    problem.stageNames.reduce(
-      (sum, name, v) => sum + (problem.stages[v]?.pool === p ? (stages[name]?.waitMs ?? 0) : 0),
-      0,
-    ),
+  const waits = problem.pools.map(({ handsTo }, p) =>
+    problem.stageNames.reduce((sum, name, v) => {
+      const { waitMs = 0, handover } = stages[name] ?? {};
+      if (problem.stages[v]?.pool !== (handsTo?.pool ?? p)) return sum;
+      return sum + (handover && !handsTo ? handover.waitMs : waitMs);
+    }, 0),
   );
   const order = pools
     .map((load, p) => ({ load: load * speed, p }))

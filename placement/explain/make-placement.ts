@@ -15,6 +15,7 @@ import { rateOf } from '../simulator/index.js';
 import { spellObjective } from '../workload/index.js';
 import { describe } from './describe.js';
 import { naivePlacements } from './naive.js';
+import { bestServing, type Serving, waysToServe } from './serving.js';
 import { percent } from './words.js';
 
 /** Share of the time limit for the search; the rest describes the placement, or says what would make one feasible. */
@@ -25,6 +26,8 @@ export interface PlannerOptions {
   readonly timeLimitMs: number;
   /** Clock in milliseconds with an arbitrary origin. */
   readonly clock: () => number;
+  /** How LLMs may be served, by model. Absent: together, or as the input says. */
+  readonly serve?: Readonly<Record<string, Serving>> | undefined;
 }
 
 /**
@@ -32,10 +35,33 @@ export interface PlannerOptions {
  * `PLACEMENT_INFEASIBLE` with the ways out if none is found, and what `buildProblem` throws.
  */
 export function makePlacement(input: PlannerInput, options: PlannerOptions): PlacementDocument {
-  const problem = buildProblem(input);
-  const until = options.clock() + options.timeLimitMs;
-  const searched = searchPlacement(input, problem, options, until);
-  return describe(input, problem, searched, options.objective, () => options.clock() < until);
+  const { clock, timeLimitMs, objective, serve } = options;
+  const ways = waysToServe(input, serve);
+  const own = { ...input, apart: ways[0] };
+  if (ways.length === 1) {
+    const problem = buildProblem(own);
+    const until = clock() + timeLimitMs;
+    const searched = searchPlacement(own, problem, options, until);
+    return describe(own, problem, searched, objective, () => clock() < until);
+  }
+  const until = clock() + timeLimitMs;
+  const each = { objective, clock, timeLimitMs: timeLimitMs / ways.length };
+  const chosen = bestServing(input, ways, objective, (problem) => searchOnce(problem, each));
+  if (chosen === undefined) throw waysOutOf(own, buildProblem(own), until - clock(), clock);
+  const { problem, searched, why } = chosen;
+  return withReasons(
+    describe(chosen.input, problem, searched, objective, () => clock() < until),
+    why,
+  );
+}
+
+/** The placement with what was found of other ways to serve: reasons are no part of its version. */
+function withReasons(placement: PlacementDocument, why: Readonly<Record<string, string>>): PlacementDocument {
+  const pools = placement.pools.map((pool) => {
+    const said = why[pool.model];
+    return said === undefined ? pool : { ...pool, reason: `${pool.reason}; ${said}` };
+  });
+  return { ...placement, pools };
 }
 
 /**
@@ -49,17 +75,22 @@ export function searchPlacement(
   { objective, timeLimitMs, clock }: PlannerOptions,
   until = clock() + timeLimitMs,
 ): Searched {
-  const left = () => until - clock();
-  const searching = {
-    clock,
-    timeLimitMs: SEARCHING * timeLimitMs,
-    seeds: naivePlacements(problem).map(({ candidate }) => candidate),
-  };
-  const searched = objective === 'cost' ? searchCheapest(problem, searching) : searchFastest(problem, searching);
+  const searched = searchOnce(problem, { objective, timeLimitMs, clock });
   if (searched !== undefined) return searched;
-  const begun = left();
-  const ways = waysOut(input, problem, (share) => left() > (1 - share) * begun);
-  throw infeasible(ways, rateOf(problem.load), input);
+  throw waysOutOf(input, problem, until - clock(), clock);
+}
+
+function searchOnce(problem: Problem, { objective, timeLimitMs, clock }: PlannerOptions): Searched | undefined {
+  const seeds = naivePlacements(problem).map(({ candidate }) => candidate);
+  const searching = { clock, timeLimitMs: SEARCHING * timeLimitMs, seeds };
+  return objective === 'cost' ? searchCheapest(problem, searching) : searchFastest(problem, searching);
+}
+
+/** The error for a load that no placement carries, with what would make one feasible: found in so much time. */
+function waysOutOf(input: PlannerInput, problem: Problem, leftMs: number, clock: () => number): MillraceError {
+  const until = clock() + leftMs;
+  const ways = waysOut(input, problem, (share) => until - clock() > (1 - share) * leftMs);
+  return infeasible(ways, rateOf(problem.load), input);
 }
 
 function infeasible(found: WaysOut, rate: number, { objective, inventory, survive }: PlannerInput): MillraceError {

@@ -41,6 +41,7 @@ export function explanation(placement: PlacementDocument, inventory: Inventory |
     ...(inventory ? [costs(placement, inventory, table), ''] : []),
     times(placement, table),
     '',
+    ...handovers(placement),
     'Why',
     ...placement.pools.slice(0, MOST_ROWS).map(({ model, reason }) => `  ${model}: ${reason}`),
     ...more(placement.pools.length),
@@ -142,6 +143,20 @@ function times({ predicted, stages }: PlacementDocument, table: Table): string {
         bar((waitMs + serviceMs) / longest),
       ]),
   );
+}
+
+/** Of stages whose model is served apart: the parts of their service. */
+function handovers({ predicted }: PlacementDocument): string[] {
+  const lines = Object.entries(predicted.stages).flatMap(([stage, { serviceMs, handover }]) => {
+    if (handover === undefined) return [];
+    const { prefillMs, waitMs, transferMs } = handover;
+    const share = serviceMs > 0 ? transferMs / serviceMs : 0;
+    const answer = Math.max(0, serviceMs - prefillMs - waitMs - transferMs);
+    return [
+      `Apart: ${stage} takes ${round(prefillMs)} ms for the prompt, ${round(waitMs)} ms of wait for a replica that answers, ${round(transferMs)} ms for the cache's way (${percent(share)} of the service), ${round(answer)} ms for the answer`,
+    ];
+  });
+  return lines.length > 0 ? [...lines.slice(0, MOST_ROWS), ''] : [];
 }
 
 function worstLossLine(placement: PlacementDocument): string {

@@ -1,4 +1,5 @@
-import { type Candidate, configOf, type Problem, replicasByDevice, useOn } from '../planner/index.js';
+import { type Candidate, configOf, type Problem, replicasByDevice, transfersOf, useOn } from '../planner/index.js';
+import { spellBytes } from '../source/index.js';
 
 /** Why a pool is placed as it is, in a sentence: the load's demand, what it shares, and the alternatives. */
 export function reasonOf(problem: Problem, candidate: Candidate, pool: number): string {
@@ -16,6 +17,7 @@ export function reasonOf(problem: Problem, candidate: Candidate, pool: number): 
   });
   return [
     parts.join(', '),
+    handing(problem, candidate, pool),
     sharedWith(problem, candidate, pool),
     otherwise(problem, candidate, pool, new Set(kinds.keys())),
   ]
@@ -23,6 +25,19 @@ export function reasonOf(problem: Problem, candidate: Candidate, pool: number): 
     .join('; ');
 }
 
+/** Of a part of a model served apart: which, and what the way of a cache costs. */
+function handing(problem: Problem, candidate: Candidate, pool: number): string {
+  const { handsTo } = problem.pools[pool] ?? {};
+  if (handsTo === undefined) {
+    const from = problem.pools.find((other) => other.handsTo?.pool === pool);
+    return from ? `answers alone: ${from.model} processes the prompts` : '';
+  }
+  const { meanTokens, tokenBytes } = handsTo;
+  const { meanMs } = transfersOf(problem, candidate, pool);
+  return `prompts alone: the cache of one, ${spellBytes(meanTokens * tokenBytes)} on average, takes ${spellMs(meanMs)} to ${problem.pools[handsTo.pool]?.model ?? ''} over the links between them`;
+}
+
+const spellMs = (ms: number): string => `${Number(ms.toFixed(ms < 10 ? 1 : 0))} ms`;
 const spell = (value: number): string => (value >= 10 ? value.toFixed(0) : value.toFixed(2));
 
 function sharedWith(problem: Problem, candidate: Candidate, pool: number): string {

@@ -4,6 +4,7 @@ import { type Device, type Inventory, transferTimes } from '../inventory/index.j
 import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
 import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
+import { type Apart, divided } from './apart.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
 import { tokensAlone } from './memory.js';
 import { withoutOversized } from './oversized.js';
@@ -32,6 +33,8 @@ export interface PlannerInput {
   readonly qualityFloor?: number | undefined;
   /** A single loss after which the objective must hold as well. */
   readonly survive?: Survive | undefined;
+  /** Models whose prompts have a pool of their own. */
+  readonly apart?: Apart | undefined;
   /** Seed of the simulations; default 1. */
   readonly seed?: number | undefined;
 }
@@ -73,7 +76,8 @@ export function buildProblem(input: PlannerInput): Problem {
   const { cells, cellOf } = cellsOf(devices, kinds);
   const { load, share: oversizedShare, warnings } = withoutOversized(input.load, named, profiles, cells, kinds);
   const ground = { profiles, load, qualityFloor: input.qualityFloor };
-  const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
+  const whole = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
+  const { models: poolNames, drafts, handsTo } = divided(models, whole, stages, load, input.apart);
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => rowsOf(profile).some(({ p99Ms }) => p99Ms === undefined)))
       assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
@@ -113,7 +117,10 @@ export function buildProblem(input: PlannerInput): Problem {
     kinds,
     stages,
     stageNames,
-    pools: models.map((model, p) => poolOf(model, usable[p] ?? [], kinds.length, stages, rates, slackMs, cells)),
+    pools: poolNames.map((model, p) => ({
+      ...poolOf(model, usable[p] ?? [], kinds.length, stages, rates, slackMs, cells),
+      ...(handsTo[p] && { handsTo: handsTo[p] }),
+    })),
     load,
     objective,
     targets,
@@ -243,7 +250,7 @@ function poolOf(
   const like = ({ profile: { variant, batching } }: Draft) => JSON.stringify([variant, batching]);
   const configs = [...new Set(drafts.map(like))].flatMap((key): Config[] => {
     const own = drafts.filter((draft) => like(draft) === key);
-    return batchesOf(own.map(({ profile }) => profile)).flatMap((maxBatch): Config[] => {
+    return (own[0]?.batches ?? batchesOf(own.map(({ profile }) => profile))).flatMap((maxBatch): Config[] => {
       const uses: (Use | undefined)[] = new Array(kinds).fill(undefined);
       for (const draft of own) uses[draft.kind] = useOf(draft, maxBatch, stages, rates, slackMs, cells);
       const [{ profile } = { profile: undefined }] = own;

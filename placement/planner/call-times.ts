@@ -60,22 +60,27 @@ export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: P
   const sizesIn = sampled(load, table.columnIn, table.typicalIn);
   const sizesOut = sampled(load, table.columnOut, table.typicalOut);
   const tokensIn = average(sizesIn);
-  const more = average(sizesOut.map((tokens) => Math.max(0, tokens - 1)));
-  const promptMs = average(sizesIn.map((size) => meanAt(table.prefill, 1, size)));
+  // The prompt yields the first token, unless another replica has processed it.
+  const steps = sizesOut.map((tokens) =>
+    table.part === 'prefill' ? 0 : Math.max(0, table.part === 'decode' ? tokens : tokens - 1),
+  );
+  const more = average(steps);
+  const promptMs = table.part === 'decode' ? 0 : average(sizesIn.map((size) => meanAt(table.prefill, 1, size)));
   // Long answers are in the cache for more steps: the context of a step is weighted by them.
-  const squares = average(sizesOut.map((tokens) => Math.max(0, tokens - 1) ** 2));
+  const squares = average(steps.map((each) => each ** 2));
   const context = tokensIn + (more > 0 ? squares / more / 2 : 0);
   const step = (batch: number) => stepAt(table.steps, batch, context);
   const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
-  const firstMs = table.overheadMs + quantileAt(table.prefill, 1, median, 0.5);
+  const alone = stepAt(table.steps, 1, median);
+  const promptAlone = table.overheadMs + (table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, median, 0.5));
   return {
-    aloneMs: firstMs + more * stepAt(table.steps, 1, median),
-    firstMs,
-    tokenMs: stepAt(table.steps, 1, 0),
+    aloneMs: promptAlone + more * alone,
+    firstMs: table.part === 'decode' ? promptAlone + alone : promptAlone,
+    ...(table.part !== 'prefill' && { tokenMs: stepAt(table.steps, 1, 0) }),
     // The other sequences' prompts are processed while it generates.
     batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
     workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
-    tokens: tokensIn + average(sizesOut),
+    tokens: tokensIn + (table.part === 'prefill' ? 0 : average(sizesOut)),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
 import { roomOf } from './memory.js';
-import type { Cell, Config, Problem, Use } from './problem.js';
+import { areParts, type Cell, type Config, type Problem, type Use } from './problem.js';
 
 /** A candidate placement: how each pool is served, and where its replicas are. */
 export interface Candidate {
@@ -65,6 +65,7 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
       if (use === undefined || use.width !== devices.length) return false;
       if ((use.width > 1 || cell.sharing === 'exclusive') && replicas.length > 1) return false;
       if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
+      if (replicas.some((other) => areParts(problem, pool, other.pool))) return false;
       // More replicas of a pool on a device than concurrent calls would only wait for each other.
       if (replicas.slice(0, i).filter((other) => other.pool === pool).length >= cell.concurrency) return false;
       bytes += use.memoryBytes;
@@ -156,7 +157,7 @@ const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 export function simulatedPlacement(problem: Problem, candidate: Candidate): SimulatedPlacement {
   const on = replicasByDevice(candidate);
   return {
-    pools: problem.pools.map((_, p) => {
+    pools: problem.pools.map(({ handsTo }, p) => {
       const config = configOf(problem, candidate, p);
       const own = orderOf(problem, candidate, p, on);
       const first = own[0] && useOn(problem, candidate, p, own[0].devices[0] ?? 0);
@@ -165,6 +166,7 @@ export function simulatedPlacement(problem: Problem, candidate: Candidate): Simu
         maxBatch: Math.min(...own.map(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0)?.maxBatch ?? 1)),
         preferred: first?.preferred ?? [],
         maxQueueDelayMs: 0,
+        ...(handsTo && { handsTo }),
         replicas: own.map((replica) => {
           const [device = 0] = replica.devices;
           return {

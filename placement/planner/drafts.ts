@@ -22,6 +22,8 @@ export interface Draft {
   readonly source: ReadProfile;
   readonly tables: readonly (Table | undefined)[];
   readonly times: readonly (CallTimes | undefined)[];
+  /** Batch sizes to try; absent: those measured. */
+  readonly batches?: readonly number[];
 }
 
 export interface NamedStage {

@@ -6,6 +6,7 @@ import type { Judge } from './judge.js';
 import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
+import { timesAt } from './transfers.js';
 import { Workbench } from './workbench.js';
 
 /** Utilisations of first drafts, highest first. */
@@ -97,12 +98,7 @@ const isLarge = ({ cells }: Problem, { replicas }: Candidate): boolean =>
 function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
   const seen = judge.see(candidate);
   const { p95Ms, p99Ms, result } = seen;
-  const waits = problem.pools.map((_, p) =>
-    problem.stages.reduce((sum, { pool }, v) => {
-      const stage = result.stages[v];
-      return sum + (pool === p && stage ? 2 * stage.meanWaitMs + stage.meanServiceMs : 0);
-    }, 0),
-  );
+  const waits = timesAt(problem, result);
   const peak = balance(problem, candidate).peak;
   const { objective, targets } = problem;
   const time = objective.p99Ms === undefined ? p95Ms : p99Ms;

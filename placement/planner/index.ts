@@ -1,4 +1,5 @@
-export { cheapest } from './bound.js';
+export type { Apart } from './apart.js';
+export { cheapest, fastest } from './bound.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,
@@ -24,4 +25,5 @@ export { type Searched, searchCheapest, searchFastest } from './search.js';
 export { shedShare } from './shed.js';
 export { balance } from './stability.js';
 export { horizonMs } from './targets.js';
+export { transfersOf } from './transfers.js';
 export { type WaysOut, waysOut } from './ways-out.js';

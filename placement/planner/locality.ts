@@ -1,6 +1,7 @@
 import { type Candidate, cellAt, isPossible, replicasByDevice } from './candidate.js';
 import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
+import { transfersOf } from './transfers.js';
 
 /** Smaller gains do not justify moving a model, in milliseconds of a run: the resolution of simulations. */
 const LEAST_MS = 1;
@@ -31,7 +32,9 @@ export function gathered(problem: Problem, judge: Judge, start: Candidate, goOn:
 }
 
 /** Milliseconds of transfer in a run, assuming calls spread evenly over replicas. */
-function movingMs({ stages, simulated }: Problem, { replicas }: Candidate): number {
+function movingMs(problem: Problem, candidate: Candidate): number {
+  const { stages, simulated, pools } = problem;
+  const { replicas } = candidate;
   const on = (pool: number) =>
     replicas.flatMap((replica) => (replica.pool === pool ? replica.devices.slice(0, 1) : []));
   let ms = 0;
@@ -46,6 +49,8 @@ function movingMs({ stages, simulated }: Problem, { replicas }: Candidate): numb
       ms += (share * sum) / Math.max(1, from.length * to.length);
     }
   }
+  for (const [p, { handsTo }] of pools.entries())
+    if (handsTo) ms += handsTo.callsPerRun * transfersOf(problem, candidate, p).meanMs;
   return ms;
 }
 

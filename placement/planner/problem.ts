@@ -69,6 +69,19 @@ export interface PoolProblem {
   readonly model: string;
   /** Ways to serve it: variants by batch sizes. */
   readonly configs: readonly Config[];
+  /** It only processes prompts, for the pool that generates. Absent: it serves whole calls, or generates. */
+  readonly handsTo?: HandsTo | undefined;
+}
+
+/** How the prompts of one pool pass to another, which pulls their key-value caches. */
+export interface HandsTo {
+  readonly pool: number;
+  /** Bytes of a token in the cache, on all devices of a replica together. */
+  readonly tokenBytes: number;
+  /** Calls of a run and of a second, and average tokens of their prompts. */
+  readonly callsPerRun: number;
+  readonly callsPerSecond: number;
+  readonly meanTokens: number;
 }
 
 export interface Config {
@@ -101,6 +114,10 @@ export interface Use {
   /** The same with batches whose own time allows the objective to be met; infinite if there are none. */
   readonly reachableErlangs: number;
 }
+
+/** Whether two pools are the parts of one model that is served apart. They share no device. */
+export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number): boolean =>
+  pools[a]?.handsTo?.pool === b || pools[b]?.handsTo?.pool === a;
 
 /** Calls of a stage that reach its pool, per run: branches, caches and retries included. */
 export function callsPerRun({ calls, share, cacheHitRate, failureRate, attempts }: SimulatedStage): number {

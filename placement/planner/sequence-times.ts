@@ -38,7 +38,8 @@ export function sequenceOf(
     if (needed[run] === 0) continue;
     const tokensIn = known(table.columnIn, table.typicalIn, run);
     const more = Math.max(0, known(table.columnOut, table.typicalOut, run) - 1);
-    const prompt = quantileAt(table.prefill, 1, tokensIn, 0);
+    // Another pool may process it, on other devices: that counts in that pool's time.
+    const prompt = table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, tokensIn, 0);
     const most = Math.min(maxBatch, together[i] as number);
     const cached = more * (tokensIn + more / 2);
     work[run] = prompt + more * (parts[most] ?? 0) + cached * (grows[most] ?? 0);

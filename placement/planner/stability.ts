@@ -1,9 +1,10 @@
 import { type Candidate, cellAt, useOn } from './candidate.js';
 import type { Problem } from './problem.js';
+import { linkLoad } from './transfers.js';
 
 /** Long-term distribution of the load over a placement, in full batches. */
 export interface Balance {
-  /** Load of the busiest device as a share of its capacity: at 1 or more queues grow without bound. */
+  /** Load of the busiest device, or of the links between two parts of a model, as a share of its capacity: at 1 or more queues grow without bound. */
   readonly peak: number;
   /** Load of each device in use, and average load of each pool's devices, as such shares. */
   readonly devices: ReadonlyMap<number, number>;
@@ -60,6 +61,7 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
     void p;
   }
   for (const share of load.values()) peak = Math.max(peak, share);
+  peak = Math.max(peak, linkLoad(problem, candidate));
   const average = (own: readonly number[]) =>
     own.reduce((sum, r) => sum + (load.get(replicas[r]?.devices[0] ?? 0) ?? 0), 0) / Math.max(1, own.length);
   return { peak, devices: load, pools: pools.map(average) };

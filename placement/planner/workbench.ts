@@ -1,6 +1,6 @@
 import { type Candidate, cellAt, type Replica, replicasByDevice, useOn } from './candidate.js';
 import { roomOf } from './memory.js';
-import type { Problem, Use } from './problem.js';
+import { areParts, type Problem, type Use } from './problem.js';
 
 /** A candidate under change: its contents and the room left. */
 export class Workbench {
@@ -43,7 +43,7 @@ export class Workbench {
     let same = 0;
     for (const replica of this.on(device)) {
       const other = this.use(replica.pool, device);
-      if (other === undefined || other.width > 1) return false;
+      if (other === undefined || other.width > 1 || areParts(this.#problem, pool, replica.pool)) return false;
       bytes += other.memoryBytes;
       llm ||= other.profile.batching === 'continuous';
       if (replica.pool === pool) same += 1;

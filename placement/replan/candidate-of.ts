@@ -9,14 +9,15 @@ export function candidateOf(problem: Problem, { pools }: PlacementDocument): Can
   const places = new Map(problem.devices.map(({ id }, d) => [id, d]));
   const configs: number[] = [];
   const replicas: Replica[] = [];
-  for (const [p, { model, configs: known }] of problem.pools.entries()) {
+  for (const [p, { model, configs: known, handsTo }] of problem.pools.entries()) {
     const placed = pools.find((pool) => pool.model === model);
     if (placed === undefined) return undefined;
     const config = known.findIndex(
       ({ variant, batching, uses }) =>
         variant === placed.variant &&
         batching === placed.batching &&
-        uses.some((use) => use?.maxBatch === placed.maxBatch),
+        // How many prompts a step has depends on the load: that pool has one configuration.
+        (handsTo !== undefined || uses.some((use) => use?.maxBatch === placed.maxBatch)),
     );
     const left = placed.replicas.flatMap(({ devices }): Replica[] => {
       const found = devices.flatMap((id) => places.get(id) ?? []);
