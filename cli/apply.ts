@@ -4,7 +4,7 @@ import { parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../pipelines/json.js';
 import { type Generated, generate, shellWords } from '../placement/apply/index.js';
-import type { PlacementDocument } from '../placement/document/index.js';
+import { calledPools, type PlacementDocument } from '../placement/document/index.js';
 import { readInventory } from '../placement/inventory/index.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import { AppliedHistory } from '../workers/applied-history.js';
@@ -29,6 +29,8 @@ export interface ApplyCommandOptions {
   readonly toolParser: Readonly<Record<string, string>>;
   /** Further arguments of vLLM, by pool. */
   readonly vllmArgs: Readonly<Record<string, string>>;
+  /** URL of the router before a pool served apart. */
+  readonly router: Readonly<Record<string, string>>;
   readonly weightsClaim?: string;
   readonly artifactsClaim?: string;
   readonly image: Readonly<Record<string, string>>;
@@ -61,6 +63,7 @@ export async function applyPlacement(
     weights: options.weights,
     speculative: speculativeOf(options.speculative),
     toolParsers: options.toolParser,
+    routers: options.router,
     vllmArguments: Object.fromEntries(
       Object.entries(options.vllmArgs).map(([model, text]) => [model, shellWords(text)]),
     ),
@@ -83,7 +86,7 @@ export async function applyPlacement(
     await whenReady(
       settings,
       models,
-      placement.pools.map(({ model }) => model),
+      calledPools(placement).map(({ model }) => model),
       options.whenReady,
     );
   }
@@ -134,9 +137,9 @@ function rollBack(settings: Settings, file: string | undefined, { json }: ApplyC
 
 /** Queues that only runs of the old placement use. */
 function left(before: PlacementDocument, after: PlacementDocument, taskQueue: string): string[] {
-  const queues = ({ pools }: PlacementDocument) =>
+  const queues = (placement: PlacementDocument) =>
     new Set(
-      pools.flatMap(({ model, replicas }) =>
+      calledPools(placement).flatMap(({ model, replicas }) =>
         replicas.length > 1
           ? [poolQueue(taskQueue, model)]
           : replicas.map(({ devices: [first = ''] }) => deviceQueue(taskQueue, first)),

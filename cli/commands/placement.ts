@@ -82,6 +82,12 @@ function applyCommand(apply: Command, settings: LoadSettings): void {
       asPairs,
       {},
     )
+    .option(
+      '--router <model=url>',
+      'where the router of an LLM served apart answers, e.g. http://gpu1:8080; may be repeated',
+      asPairs,
+      {},
+    )
     .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
     .option(
       '--image <server=image>',

@@ -1,14 +1,16 @@
 import { stringify } from 'yaml';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { PlacementDocument } from '../document/index.js';
+import { type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
+import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from './apart.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
 import { modelsFile } from './models-file.js';
 import type { PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf } from './servers.js';
+import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { shellLine, vllmArguments } from './vllm-arguments.js';
+import { vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
@@ -23,6 +25,8 @@ export interface ApplyOptions {
   readonly speculative: Readonly<Record<string, JsonObject>>;
   /** vLLM's `--tool-call-parser` by pool. */
   readonly toolParsers: Readonly<Record<string, string>>;
+  /** URL of the router before a pool served apart. */
+  readonly routers?: Readonly<Record<string, string>>;
   /** Further arguments of vLLM, by pool. */
   readonly vllmArguments?: Readonly<Record<string, readonly string[]>>;
   readonly kubernetes: Pick<
@@ -63,12 +67,17 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   const isCpu = ({ devices: [first] }: ModelServer) => first !== undefined && options.cpuKinds.has(kindOf(first));
   const on = (server: ModelServer): OnDevice => (isCpu(server) ? 'cpu' : { gpu: 0 });
   const visible = (server: ModelServer) => visibleDevices(server, inventory, options.cpuKinds);
-  const models = modelsFile(placement, servers, options.base, ({ node }) => node);
+  const routed = routedPools(placement).map((pool) => ({
+    pool,
+    url: routerOf(pool, placement, servers, options.routers?.[pool.model]),
+  }));
+  const routers = new Map(routed.map(({ pool, url }) => [pool.model, url.origin]));
+  const models = modelsFile(placement, servers, options.base, ({ node }) => node, routers);
   const placementText = json(placement as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
     ...options.kubernetes,
     version: placement.version,
-    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name)),
+    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name, routers)),
     placement: placementText,
     configsOf: (server) => configs(server, on(server), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
@@ -76,7 +85,11 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   });
   return {
     servers,
-    notes: [...notesOn(servers), ...notesOnVllm(servers, options)],
+    notes: [
+      ...notesOn(servers),
+      ...notesOnVllm(servers, options),
+      ...routed.map(({ pool }) => noteOnRouter(pool.model)),
+    ],
     files: [
       { path: 'placement.json', text: placementText },
       { path: 'models.json', text: json(models) },
@@ -92,6 +105,10 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
             }))
           : []),
       ]),
+      ...routed.map(({ pool, url }) => ({
+        path: `commands/${pool.model}-router.sh`,
+        text: routerScript(routerCommand(pool, placement, servers, url.port || '80'), url),
+      })),
       { path: 'kubernetes.yaml', text: manifests.map((manifest) => stringify(manifest)).join('---\n') },
     ],
   };
@@ -157,10 +174,12 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     parallel,
   } = server;
   if (only === undefined || first === undefined) return [];
-  const { model } = only.pool;
+  const model = servedModel(only.pool);
+  // Both parts of a model have its name: the router sends them the same call.
+  const pool = { ...only.pool, model, ...(parallel && { parallel }) };
   return [
     'vllm',
-    ...vllmArguments(parallel ? { ...only.pool, parallel } : only.pool, {
+    ...vllmArguments(pool, {
       weights: options.weights[model] ?? nameAt(options, model),
       servedAs: nameAt(options, model),
       kind: options.base[model]?.kind ?? 'chat',
@@ -181,9 +200,21 @@ function script(server: ModelServer, options: ApplyOptions, gpus: readonly strin
   const { name, node, type } = server;
   const command = type === 'vllm' ? vllm(server, options) : triton(server, `triton/${name}`, options);
   // Each server sees its own devices only, from 0. Places are those of nvidia-smi, which orders by bus.
-  const seen = gpus ? ['env', 'CUDA_DEVICE_ORDER=PCI_BUS_ID', `CUDA_VISIBLE_DEVICES=${gpus.join(',')}`] : [];
+  const own = [
+    ...(gpus ? ['CUDA_DEVICE_ORDER=PCI_BUS_ID', `CUDA_VISIBLE_DEVICES=${gpus.join(',')}`] : []),
+    ...(partOf(server)
+      ? [`VLLM_NIXL_SIDE_CHANNEL_HOST=${node}`, `VLLM_NIXL_SIDE_CHANNEL_PORT=${sideChannelPort(server)}`]
+      : []),
+  ];
+  const seen = own.length > 0 ? ['env', ...own] : [];
   return `#!/bin/sh\n# ${name}, on ${node}\nexec ${shellLine([...seen, ...command])}\n`;
 }
+
+const routerScript = (command: string, { host }: URL): string =>
+  `#!/bin/sh\n# The router at ${host}: of the vLLM project, not part of Millrace. Start it when its servers answer.\nexec ${command}\n`;
+
+const noteOnRouter = (model: string): string =>
+  `${model} is served apart: commands/${model}-router.sh starts its router (pip install vllm-router), and every vLLM of it needs NIXL (pip install nixl)`;
 
 function notesOn(servers: readonly ModelServer[]): string[] {
   const byDevice = new Map<string, string[]>();
@@ -207,7 +238,7 @@ function notesOn(servers: readonly ModelServer[]): string[] {
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {
   const served = servers
     .filter(({ type }) => type === 'vllm')
-    .flatMap(({ hosted }) => hosted.map(({ pool }) => pool.model));
+    .flatMap(({ hosted }) => hosted.map(({ pool }) => servedModel(pool)));
   return [...new Set(served)].flatMap((model) => {
     if ((options.base[model]?.kind ?? 'chat') !== 'chat') return [];
     const more = options.vllmArguments?.[model] ?? [];

@@ -4,6 +4,7 @@ import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IService } from 'kubernetes-models/v1/Service';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
+import { isCalled, partOf, sideChannelPort } from './apart.js';
 import type { ModelServer } from './servers.js';
 
 export type Manifest = IConfigMap | IDeployment | IScaledObject | IService;
@@ -56,13 +57,14 @@ const CONFIG_FOLDER = '/etc/millrace';
  */
 export function manifestsOf(servers: readonly ModelServer[], options: ManifestOptions): Manifest[] {
   const { modelsFile, placement, version } = options;
-  const nodes = [...new Set(servers.map(({ node }) => node))];
+  const called = servers.filter(isCalled);
+  const nodes = [...new Set(called.map(({ node }) => node))];
   const data = { 'models.json': modelsFile, 'placement.json': placement };
   return [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata(CONFIG, version), data },
     ...servers.flatMap((server) => serverManifests(server, options)),
     ...nodes.map((node) => {
-      const devices = servers.filter((server) => server.node === node).map(({ devices: [first] }) => first?.id ?? '');
+      const devices = called.filter((server) => server.node === node).map(({ devices: [first] }) => first?.id ?? '');
       const env = [{ name: 'MILLRACE_DEVICES', value: [...new Set(devices)].join(',') }];
       return worker(`worker-${node}`, options, { env, replicas: 1 });
     }),
@@ -87,7 +89,10 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
     resources: { requests: { cpu: CPUS, memory: HOST_MEMORY }, limits: gpus },
     // HF_TOKEN of the secret loads weights that need a licence; the volume keeps them.
     ...(!triton && {
-      env: weightsClaim === undefined ? [] : [{ name: 'HF_HOME', value: WEIGHTS }],
+      env: [
+        ...(weightsClaim === undefined ? [] : [{ name: 'HF_HOME', value: WEIGHTS }]),
+        ...(partOf(server) ? sideChannel(sideChannelPort(server)) : []),
+      ],
       envFrom: [{ secretRef: { name: VLLM_ENVIRONMENT, optional: true } }],
     }),
     // Loading takes minutes; a server that is not up by then is started again.
@@ -145,6 +150,12 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
     },
   ];
 }
+
+/** Partners ask a server for its memory at its pod’s own address: a service has none that stays for a transfer. */
+const sideChannel = (port: number) => [
+  { name: 'VLLM_NIXL_SIDE_CHANNEL_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+  { name: 'VLLM_NIXL_SIDE_CHANNEL_PORT', value: String(port) },
+];
 
 function worker(
   name: string,

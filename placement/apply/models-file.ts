@@ -1,6 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { PlacementDocument } from '../document/index.js';
+import { calledPools, type PlacedPool, type PlacementDocument } from '../document/index.js';
 import type { PoolBase } from './pool-base.js';
 import type { ModelServer } from './servers.js';
 
@@ -12,19 +12,23 @@ const MOST_CONCURRENCY = 4_096;
  * batch size of concurrent calls. Pools that the placement does not name stay unchanged. Throws `INVALID_PLACEMENT` for
  * one without a base.
  * @param hostOf the host name under which workers reach a server
+ * @param routers URL of the router before a pool served apart
  */
 export function modelsFile(
-  { pools }: PlacementDocument,
+  placement: PlacementDocument,
   servers: readonly ModelServer[],
   base: Readonly<Record<string, PoolBase>>,
   hostOf: (server: ModelServer) => string,
+  routers: ReadonlyMap<string, string> = new Map(),
 ): JsonObject {
-  const placed = pools.map((pool) => {
+  const placed = calledPools(placement).map((pool) => {
     const known = base[pool.model];
     if (known === undefined) {
       const message = `no pool of the models file has the name ${pool.model}: add one with the model’s connector and kind`;
       throw new MillraceError('INVALID_PLACEMENT', message, { fields: [{ field: `pools.${pool.model}`, message }] });
     }
+    const router = routers.get(pool.model);
+    if (router !== undefined) return [pool.model, { ...known, endpoints: [routed(pool, router)] }] as const;
     const running = pool.replicas.flatMap(({ endpoint, devices: [device = ''] }) =>
       endpoint === undefined ? [] : [{ url: endpoint, device, concurrency: atOnce(pool.maxBatch, 1) }],
     );
@@ -41,6 +45,13 @@ export function modelsFile(
   });
   return { ...base, ...Object.fromEntries(placed) } as unknown as JsonObject;
 }
+
+/** The router takes calls for all replicas; workers know it by the first one's device. */
+const routed = ({ replicas, maxBatch }: PlacedPool, url: string) => ({
+  url: `${url}/v1`,
+  device: replicas[0]?.devices[0] ?? '',
+  concurrency: atOnce(maxBatch, replicas.length),
+});
 
 const atOnce = (maxBatch: number, instances: number): number => Math.min(MOST_CONCURRENCY, maxBatch * instances);
 

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import type { PlacedPool, PlacementDocument } from '../document/index.js';
+import { type PlacedPool, type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
 import type { PoolBase } from './pool-base.js';
 
@@ -51,7 +51,7 @@ export function serversOf(
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
       const [first] = own;
       if (replica.endpoint !== undefined || first === undefined) continue;
-      const type = serverTypeOf(pool, base[pool.model]);
+      const type = serverTypeOf(pool, base[servedModel(pool)]);
       const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
       const server = servers.get(name);
       if (server === undefined) {

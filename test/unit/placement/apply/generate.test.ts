@@ -348,3 +348,59 @@ describe('Kubernetes', () => {
     expect(models.assistant.endpoints[0].url).toBe('http://assistant-gpu1-0:9000/v1');
   });
 });
+
+describe('an LLM whose prompts and answers are served apart', () => {
+  const llm = { batching: 'continuous', maxBatch: 32, memoryBytes: 40 * GIB } as const;
+  const apart = placementOf([
+    placedPool('assistant', [['gpu1/0'], ['gpu1/1']], { ...llm, apart: { part: 'decode', with: 'assistant.prefill' } }),
+    placedPool('assistant.prefill', [['gpu1/2']], {
+      ...llm,
+      maxBatch: 4,
+      memoryBytes: 20 * GIB,
+      apart: { part: 'prefill', with: 'assistant' },
+    }),
+  ]);
+  const made = (routers: Readonly<Record<string, string>>) => generate(apart, inventory, { ...options, routers });
+  const textOf = (path: string) =>
+    made({ assistant: 'http://gpu1:8080' }).files.find((file) => file.path === path)?.text ?? `no ${path}`;
+
+  it('gets servers that give and take caches, under one name', () => {
+    const [prompts, answers] = [textOf('commands/assistant-prefill-gpu1-2.sh'), textOf('commands/assistant-gpu1-1.sh')];
+    expect(prompts).toContain('VLLM_NIXL_SIDE_CHANNEL_HOST=gpu1 VLLM_NIXL_SIDE_CHANNEL_PORT=5620 vllm serve');
+    expect(prompts).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_producer"}'`);
+    expect(answers).toContain('VLLM_NIXL_SIDE_CHANNEL_PORT=5610 ');
+    expect(answers).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_consumer"}'`);
+    for (const text of [prompts, answers])
+      expect(text).toContain('serve org/assistant-8b --served-model-name org/assistant-8b assistant --port 90');
+    expect(generated.files.map(({ text: each }) => each).join()).not.toContain('kv-transfer');
+  });
+
+  it('is called through its router, which is started by a script', () => {
+    const models = JSON.parse(textOf('models.json')) as Record<string, { endpoints: unknown }>;
+    expect(models.assistant?.endpoints).toEqual([{ url: 'http://gpu1:8080/v1', device: 'gpu1/0', concurrency: 64 }]);
+    expect(models['assistant.prefill']).toBeUndefined();
+    expect(textOf('commands/assistant-router.sh')).toContain(
+      'exec vllm-router --vllm-pd-disaggregation --kv-connector nixl --policy round_robin --prefill http://gpu1:9020 ' +
+        '--decode http://gpu1:9000 --decode http://gpu1:9010 --host 0.0.0.0 --port 8080\n',
+    );
+    expect(made({ assistant: 'http://gpu1:8080' }).notes).toContainEqual(
+      expect.stringContaining('assistant-router.sh'),
+    );
+    const documents = parseAllDocuments(textOf('kubernetes.yaml')).map((each) => each.toJS());
+    const server = documents.find((each) => each.kind === 'Deployment' && each.metadata.name === 'assistant-gpu1-0');
+    expect(server.spec.template.spec.containers[0].env).toEqual([
+      { name: 'VLLM_NIXL_SIDE_CHANNEL_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+      { name: 'VLLM_NIXL_SIDE_CHANNEL_PORT', value: '5600' },
+    ]);
+    // A worker serves the devices by which the models file has endpoints.
+    const worker = documents.find((each) => each.kind === 'Deployment' && each.metadata.name === 'worker-gpu1');
+    expect(worker.spec.template.spec.containers[0].env).toContainEqual({ name: 'MILLRACE_DEVICES', value: 'gpu1/0' });
+  });
+
+  it('is refused without a router, with a command that starts one', () => {
+    expect(() => made({})).toThrow(
+      /--router: assistant is served apart: .*"vllm-router --vllm-pd-disaggregation .*--prefill http:\/\/gpu1:9020.*--router assistant=http:/,
+    );
+    expect(() => made({ assistant: 'http://gpu1:8080/v1' })).toThrow(/give a URL without a path/);
+  });
+});
