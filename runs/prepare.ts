@@ -117,7 +117,8 @@ function contextOf(
 }
 
 /** The trace of a run whose caller has none, which its child runs share; sampled. */
-const traceOfRun = (id: string): string => `${createHash('sha256').update(`trace ${id}`).digest('hex').slice(0, 32)}-01`;
+const traceOfRun = (id: string): string =>
+  `${createHash('sha256').update(`trace ${id}`).digest('hex').slice(0, 32)}-01`;
 
 /** A run that may exist must not be executed before Temporal has told that it does not. */
 const mayExist = ({ idempotencyKey, repeated = false }: RunRequest): boolean =>
