@@ -5,17 +5,19 @@
  *
  *   npm run chaos:streams -- [--kills 50] [--victims worker,gateway,triton,llm,redis] [--seed 1] [--json]
  *
- * `kills` of each victim. Every sentence's samples must be in the final audio once and in order: those that the voice
+ * `kills` of each victim. A kill whose point comes after the end of its story is drawn again, with the next story; the report counts those too.
+ * Every sentence's samples must be in the final audio once and in order: those that the voice
  * makes of it when it is asked outside the run, if it is found to be deterministic. What a client received must be the
  * beginning of the final audio, the text that of the channel, and no call may begin after its result was committed.
  * `resumeMs`: from the kill to the next entry of either channel. Exit status 1 if any of this does not hold, or a run
- * fails.
+ * fails, or kills are missing.
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
 import { note, percentile, round } from '../figures.js';
+import { drawKills } from './draw-kills.js';
 import { storyWithKill } from './run.js';
 import { Scene, type Victim } from './scene.js';
 import { judge, type Verdict } from './verdict.js';
@@ -45,22 +47,28 @@ async function main(scene: Scene): Promise<number> {
   note(`the voice is ${deterministic ? '' : 'not '}deterministic`);
   const tried: Tried[] = [];
   let failed = 0;
+  let missing = 0;
   for (const victim of VICTIMS) {
     const random = new Seeded(SEED, victim);
-    for (let number = 0; number < KILLS; number++) {
+    missing += await drawKills(KILLS, async (number) => {
       await scene.whole();
       try {
         const evidence = await storyWithKill(scene, victim, { number, random, deterministic });
         const verdict = judge(evidence);
-        tried.push({ victim, verdict, killed: evidence.killedAt !== undefined });
+        const killed = evidence.killedAt !== undefined;
+        tried.push({ victim, verdict, killed });
         const { way, run, point } = evidence;
         const at = `${point.entries} ${point.of} + ${Math.round(point.afterMs)} ms${victim === 'worker' ? ` (${point.stage})` : ''}`;
-        note(`${victim} ${number}, ${way}, ${run}, ${at}: ${JSON.stringify(verdict)}`);
+        note(
+          `${victim} ${number}, ${way}, ${run}, ${at}${killed ? '' : ', after the end'}: ${JSON.stringify(verdict)}`,
+        );
+        return killed;
       } catch (error) {
         failed += 1;
         note(`${victim} ${number} failed: ${error instanceof Error ? error.message : String(error)}`);
+        return true;
       }
-    }
+    });
   }
   const sum = (of: (verdict: Verdict) => number) => tried.reduce((all, { verdict }) => all + of(verdict), 0);
   const by = (of: (verdict: Verdict) => number | undefined) =>
@@ -76,6 +84,8 @@ async function main(scene: Scene): Promise<number> {
   const report = {
     kills: tried.filter(({ killed }) => killed).length,
     afterTheEnd: tried.filter(({ killed }) => !killed).length,
+    /** Kills that fell after the end of their story each time they were drawn. */
+    missing,
     failed,
     lostSentences: sum(({ lostSentences }) => lostSentences),
     twice: sum(({ twice }) => twice),
@@ -90,7 +100,7 @@ async function main(scene: Scene): Promise<number> {
   };
   printReport(report, options.json);
   const { lostSentences, twice, prefixBroken, repeatedCalls, textDiffers } = report;
-  return failed + lostSentences + twice + prefixBroken + repeatedCalls + textDiffers > 0 ? 1 : 0;
+  return failed + missing + lostSentences + twice + prefixBroken + repeatedCalls + textDiffers > 0 ? 1 : 0;
 }
 
 const scene = await Scene.open();
