@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { SpokenChunk } from '../../activities/streams/index.js';
+import { ScriptedModels, storyOf } from '../../bench/narration/models.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { chat, pipeline, synthesize } from '../../pipelines/index.js';
+import { deviceQueue } from '../../placement/queues.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { caught } from '../support/caught.js';
@@ -209,5 +214,55 @@ describe('a streaming edge', () => {
     const all = await Promise.all(runs.map((run) => check(run, followAll(run))));
     await worker.kill('SIGTERM');
     for (const { chunks } of all) expect(chunks.length).toBeGreaterThan(1);
+  });
+
+  it('does not deadlock where two runs cross on devices of one slot: the LLM of one with the voice of the other', async () => {
+    const SENTENCES = 6;
+    const queue = `streams-crossing-${randomUUID()}`;
+    const servers = [await ScriptedModels.open(), await ScriptedModels.open()] as const;
+    const pools = servers.flatMap(({ url }, i) => {
+      const endpoints = [{ url, device: `d${i}`, concurrency: 1 }];
+      return [
+        [`llm${i}`, { connector: 'openai', kind: 'chat', model: 'storyteller', endpoints }],
+        [`voice${i}`, { connector: 'openai', kind: 'synthesize', model: 'voice', endpoints }],
+      ];
+    });
+    const models = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'models.json');
+    writeFileSync(models, JSON.stringify(Object.fromEntries(pools)));
+    const worker = await WorkerProcess.start(queue, {
+      ...{ MILLRACE_MODELS: models, MILLRACE_PIPELINES: '', MILLRACE_DEVICES: 'd0,d1' },
+    });
+    const begin = async (llm: 0 | 1) => {
+      const { name, plan } = pipeline(
+        'crossing',
+        { input: z.object({ prompt: z.string() }), deadline: '3m' },
+        ({ input, stage }) => {
+          const answer = stage('answer', chat({ model: `llm${llm}` }), { prompt: input.prompt });
+          const spoken = stage('speak', synthesize({ model: `voice${1 - llm}` }), { text: answer.sentences });
+          return { reply: answer.text, speech: spoken.audio };
+        },
+      );
+      const on = (device: string) => ({ connector: 'openai', device, queue: deviceQueue(queue, device) });
+      const placement = { answer: on(`d${llm}`), speak: on(`d${1 - llm}`) };
+      const args = [{ prompt: `${SENTENCES} sentences, one every 50 ms` }, { plan, placement, tenant: 'default' }];
+      return client.workflow.start(name, { taskQueue: queue, workflowId: `crossing-${randomUUID()}`, args });
+    };
+    for (const server of servers) server.holdAt = 0;
+    const first = await begin(0);
+    // The reader of the first run is on the device of the second run's LLM before that one comes.
+    await until('the first run’s voice waits for its LLM', async () => {
+      const pending = (await first.describe()).raw.pendingActivities ?? [];
+      return pending.filter(({ lastStartedTime }) => lastStartedTime).length === 2;
+    });
+    const others = await Promise.all([begin(1), begin(0), begin(1)]);
+    await until('both LLMs are called', () => servers.every(({ stories }) => stories > 0));
+    for (const server of servers) server.holdAt = Number.POSITIVE_INFINITY;
+    const whole = storyOf(SENTENCES);
+    for (const run of [first, ...others]) {
+      const { reply } = await check(run, followAll(run));
+      expect(reply).toBe(whole.join(' '));
+    }
+    await worker.kill('SIGTERM');
+    for (const server of servers) server.close();
   });
 });
