@@ -29,13 +29,16 @@ export function boost(examples: readonly Example[], features: readonly string[],
   const bias = Math.log(share / (1 - share));
   const odds = examples.map(() => bias);
   const trees: Tree[] = [];
+  const orders = features.map((_, feature) =>
+    examples.map((_, i) => i).sort((x, y) => valueAt(examples, x, feature) - valueAt(examples, y, feature)),
+  );
   for (let round = 0; round < options.rounds; round += 1) {
     const slopes = examples.map(({ same, weight }, i): Slope => {
       const p = 1 / (1 + Math.exp(-(odds[i] as number)));
       return { first: weight * ((same ? 1 : 0) - p), second: weight * p * (1 - p) };
     });
     const all = examples.map((_, i) => i);
-    const tree = grow(examples, slopes, all, options, options.depth, [-9, 9]);
+    const tree = grow({ examples, slopes, orders, options }, all, options.depth, [-9, 9]);
     trees.push(tree);
     for (const i of all) odds[i] = (odds[i] as number) + leafOf(tree, (examples[i] as Example).row);
   }
@@ -47,26 +50,31 @@ interface Slope {
   readonly second: number;
 }
 
+/** What all nodes of a tree have in common. */
+interface Growing {
+  readonly examples: readonly Example[];
+  readonly slopes: readonly Slope[];
+  /** For each feature, the examples in the order of its values. */
+  readonly orders: readonly (readonly number[])[];
+  readonly options: BoostOptions;
+}
+
+const valueAt = (examples: readonly Example[], i: number, feature: number): number =>
+  (examples[i] as Example).row[feature] as number;
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 const rounded = (value: number): number => Number(value.toFixed(4));
 
-function grow(
-  examples: readonly Example[],
-  slopes: readonly Slope[],
-  at: readonly number[],
-  options: BoostOptions,
-  depth: number,
-  [least, most]: readonly [number, number],
-): Tree {
+function grow(growing: Growing, at: readonly number[], depth: number, [least, most]: readonly [number, number]): Tree {
+  const { examples, slopes, options } = growing;
   const clamp = (value: number) => Math.min(most, Math.max(least, value));
   const value = (s: Slope) => clamp(s.first / (s.second + options.ridge));
   const all = totalOf(slopes, at);
   const leaf = rounded(options.rate * value(all));
   if (depth === 0) return leaf;
-  const best = bestSplit(examples, slopes, at, options, all);
+  const best = bestSplit(growing, at, all);
   if (!best) return leaf;
   const { feature, below } = best;
-  const is = (i: number) => ((examples[i] as Example).row[feature] as number) < below;
+  const is = (i: number) => valueAt(examples, i, feature) < below;
   const [left, right] = [at.filter(is), at.filter((i) => !is(i))];
   // With a monotone feature the two sides keep to their side of the middle.
   const middle = (value(totalOf(slopes, left)) + value(totalOf(slopes, right))) / 2;
@@ -86,12 +94,7 @@ function grow(
             [middle, most],
             [least, middle],
           ];
-  return [
-    feature,
-    below,
-    grow(examples, slopes, left, options, depth - 1, bounds[0]),
-    grow(examples, slopes, right, options, depth - 1, bounds[1]),
-  ];
+  return [feature, below, grow(growing, left, depth - 1, bounds[0]), grow(growing, right, depth - 1, bounds[1])];
 }
 
 const totalOf = (slopes: readonly Slope[], at: readonly number[]): Slope => ({
@@ -100,32 +103,30 @@ const totalOf = (slopes: readonly Slope[], at: readonly number[]): Slope => ({
 });
 
 function bestSplit(
-  examples: readonly Example[],
-  slopes: readonly Slope[],
+  { examples, slopes, orders, options: { leaf, ridge, monotone } }: Growing,
   at: readonly number[],
-  { leaf, ridge, monotone }: BoostOptions,
   all: Slope,
 ): { feature: number; below: number } | undefined {
   const score = ({ first, second }: Slope) => first ** 2 / (second + ridge);
+  const inside = new Set(at);
+  const isInside = examples.map((_, i) => inside.has(i));
   let best: { feature: number; below: number; gain: number } | undefined;
   for (let feature = 0; feature < monotone.length; feature += 1) {
-    const valueAt = (i: number) => (examples[i] as Example).row[feature] as number;
-    const order = at.slice().sort((x, y) => valueAt(x) - valueAt(y));
-    let [first, second] = [0, 0];
-    for (let n = 0; n + 1 < order.length; n += 1) {
-      const i = order[n] as number;
-      first += (slopes[i] as Slope).first;
-      second += (slopes[i] as Slope).second;
-      const [here, next] = [valueAt(i), valueAt(order[n + 1] as number)];
-      if (here === next || second < leaf || all.second - second < leaf) continue;
-      const [left, right] = [
-        { first, second },
-        { first: all.first - first, second: all.second - second },
-      ];
-      const rises = right.first / (right.second + ridge) - left.first / (left.second + ridge);
-      if ((monotone[feature] ?? 0) * rises < 0) continue;
-      const gain = score(left) + score(right) - score(all);
-      if (gain > (best?.gain ?? 1e-6)) best = { feature, below: rounded((here + next) / 2), gain };
+    let left: Slope = { first: 0, second: 0 };
+    let here: number | undefined;
+    for (const i of orders[feature] as readonly number[]) {
+      if (!isInside[i]) continue;
+      const next = valueAt(examples, i, feature);
+      const right = { first: all.first - left.first, second: all.second - left.second };
+      if (here !== undefined && here !== next && left.second >= leaf && right.second >= leaf) {
+        const rises = right.first / (right.second + ridge) - left.first / (left.second + ridge);
+        const gain = score(left) + score(right) - score(all);
+        if ((monotone[feature] ?? 0) * rises >= 0 && gain > (best?.gain ?? 1e-6))
+          best = { feature, below: rounded((here + next) / 2), gain };
+      }
+      const { first, second } = slopes[i] as Slope;
+      left = { first: left.first + first, second: left.second + second };
+      here = next;
     }
   }
   return best;

@@ -8,6 +8,7 @@
  *   npm run bench:cache [-- --json] [--data FOLDER] [--splits N] [--nli POOL --models FILE [--label LABEL]]
  *   npm run bench:cache -- make     writes the developer's set and the training pairs
  *   npm run bench:cache -- train    trains the verifier on the training pairs
+ *   npm run bench:cache -- thesaurus --wordnet FOLDER --vocabulary FILE     writes the verifier's thesaurus
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -23,6 +24,7 @@ import { environmentOf } from '../own-stack.js';
 import { bestThreshold, byKind, type Figures, figuresOf, inSplits, type Scored, scored } from './judge.js';
 import { askLive, REQUEST } from './live.js';
 import { makePairs } from './make-pairs.js';
+import { makeThesaurus } from './make-thesaurus.js';
 import { type Nli, openNli } from './nli.js';
 import { type Pair, readSets } from './pairs.js';
 import { train } from './train.js';
@@ -36,6 +38,8 @@ const { values: options, positionals } = parseArgs({
     nli: { type: 'string' },
     models: { type: 'string' },
     label: { type: 'string', default: 'entailment' },
+    wordnet: { type: 'string' },
+    vocabulary: { type: 'string' },
   },
 });
 if ((options.nli === undefined) !== (options.models === undefined))
@@ -61,6 +65,12 @@ function remembering(embedder: Embedder): Embedder {
 
 async function main(): Promise<unknown> {
   if (positionals[0] === 'make') return makePairs();
+  if (positionals[0] === 'thesaurus') {
+    const { wordnet, vocabulary } = options;
+    if (wordnet === undefined || vocabulary === undefined)
+      throw new Error('thesaurus needs --wordnet and --vocabulary');
+    return makeThesaurus(wordnet, vocabulary);
+  }
   const logger = pino({ level: 'warn' }, pino.destination(2));
   const metrics = createMetrics();
   const { nli: pool, models, label } = options;

@@ -1,10 +1,13 @@
 import { type Counts, labelsToOpen, permits, upperBound } from './bound.js';
 
 /**
- * Scores of the verifier at which a stage may open, strictest first. A hit belongs to the first step that its score
- * reaches; hits of the guard are step 0.
+ * Scores of the verifier at which a stage may open, strictest first: log odds from 4.4 to 0 by 0.2, since most scores of good
+ * pairs are near 1. A hit belongs to the first step that its score reaches; hits of the guard are step 0.
  */
-export const STEPS: readonly number[] = [1, 0.97, 0.95, 0.93, 0.91, 0.88, 0.85, 0.82, 0.78, 0.74, 0.7, 0.65, 0.6, 0.5];
+export const STEPS: readonly number[] = [
+  1,
+  ...Array.from({ length: 23 }, (_, i) => Number((1 / (1 + Math.exp(0.2 * i - 4.4))).toFixed(4))),
+];
 
 /** The step of a verifier's score; undefined below the last. */
 export function stepOf(score: number): number | undefined {

@@ -56,7 +56,7 @@ function open({ entailment, identity, alone = 0, both = 0 }: Script) {
 
 describe('a verifier with a model of entailment', () => {
   it('serves by the score of both while their labels permit it, and says so', async () => {
-    const { decide } = open({ entailment: 0.95, identity: 'i', both: 8, alone: 0 });
+    const { decide } = open({ entailment: 0.95, identity: 'i', both: stepOf(fused(0.7, 0.95)) ?? 0, alone: 0 });
     const { by, weighed } = await decide(candidate('verifier', 0.7));
     expect(by).toEqual({
       tier: 'entailment',
@@ -68,8 +68,8 @@ describe('a verifier with a model of entailment', () => {
     });
     // The answer is a label for both scores.
     expect(weighed.counts.map((each) => [each.judged.with?.pool, STEPS[each.step]])).toEqual([
-      ['nli', 0.85],
-      [undefined, 0.7],
+      ['nli', 0.8581],
+      [undefined, 0.69],
     ]);
   });
 

@@ -11,10 +11,39 @@ import {
   verdictOf,
 } from '../../../../stores/evidence/index.js';
 
+/** The exact chance that the upper bound is `rate` or less after any of `most` labels, of which a share of `rate` is wrong. */
+function chanceOfOpening(rate: number, most: number): number {
+  const needed = Array.from({ length: 60 }, (_, wrong) => labelsToOpen(rate, wrong));
+  /** Chances of so many wrong labels, without having opened. */
+  let closed = [1];
+  let opened = 0;
+  for (let labels = 1; labels <= most; labels += 1) {
+    const next = closed.map((_, wrong) => (closed[wrong] ?? 0) * (1 - rate) + (closed[wrong - 1] ?? 0) * rate);
+    next.push((closed.at(-1) ?? 0) * rate);
+    closed = next.map((chance, wrong) => {
+      if (labels < (needed[wrong] ?? Number.POSITIVE_INFINITY)) return chance;
+      opened += chance;
+      return 0;
+    });
+  }
+  return opened;
+}
+
 describe('bounds', () => {
   it('open after as many right labels as the documents say, and later after a wrong one', () => {
     expect([0.1, 0.05, 0.02].map((rate) => labelsToOpen(rate))).toEqual([24, 50, 125]);
-    expect(labelsToOpen(0.05, 1)).toBeGreaterThan(2 * labelsToOpen(0.05));
+    expect([0.1, 0.05, 0.02].map((rate) => labelsToOpen(rate, 1))).toEqual([58, 118, 298]);
+  });
+
+  it('are ever below the rate with a chance of at most 10 %, and of little less: no other bound could open much earlier', () => {
+    for (const [rate, most] of [
+      [0.1, 400],
+      [0.05, 700],
+    ] as const) {
+      const chance = chanceOfOpening(rate, most);
+      expect(chance).toBeLessThanOrEqual(0.1);
+      expect(chance).toBeGreaterThan(0.09);
+    }
   });
 
   it('hold the rate between them, whenever they are looked at', () => {
@@ -61,7 +90,7 @@ describe('the threshold', () => {
   });
 
   it('has a step for each score from 0.5 on', () => {
-    expect([1, 0.98, 0.5, 0.49].map(stepOf)).toEqual([1, 1, STEPS.length - 1, undefined]);
+    expect([1, 0.988, 0.98, 0.5, 0.49].map(stepOf)).toEqual([1, 1, 4, STEPS.length - 1, undefined]);
   });
 });
 
