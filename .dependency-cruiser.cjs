@@ -100,7 +100,7 @@ module.exports = {
       '^dist/cli/(main\\.js|commands/)',
       {
         dependencyTypesNot: ['dynamic-import'],
-        path: '^dist/cli/(?!commands/|(arguments|failure|import-command|output|place-options|profile-options|wrap)\\.js)',
+        path: '^dist/cli/(?!commands/|(arguments|failure|import-command|optimize-options|output|place-options|profile-options|wrap)\\.js)',
       },
     ),
     no('interpreter-is-pure', 'The interpreter knows no host.', '^workflows/interpreter/', {

@@ -65,6 +65,7 @@ const BUSY = files([
  */
 const WAITING = files([
   'integration/consumer',
+  'integration/optimize',
   'integration/segments',
   'integration/code-versions',
   'integration/streams',

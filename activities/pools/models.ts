@@ -57,6 +57,14 @@ const key = z.union([...secret.options, z.strictObject({ env: z.record(z.string(
   error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
 });
 
+const variant = z.strictObject({
+  /** The model's name at the servers. */
+  model: z.string().min(1),
+  p50Ms: z.number().positive().optional(),
+  memoryMiB: z.number().positive().optional(),
+  quality: z.number().min(0).max(1).optional(),
+});
+
 const pool = z.strictObject({
   /** Name of the connector for the servers' protocol. */
   connector: z.string().min(1),
@@ -116,6 +124,11 @@ const pool = z.strictObject({
    * models. Absent: it is always loaded.
    */
   load: loadSchema.optional(),
+  /**
+   * Other ways of serving the model that its servers have, by the variant of their profiles: the model's name there, and what
+   * `millrace optimize` has measured. `millrace apply` serves the variant that was placed.
+   */
+  variants: z.record(z.string().min(1), variant).optional(),
   /** The model's context in tokens, prompt and reply together; agents keep their conversations below it. */
   contextTokens: z.int().min(1).optional(),
   /**

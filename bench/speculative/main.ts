@@ -10,11 +10,11 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
+import { type Answer, LlmServer } from '../../measure/optimize/index.js';
 import { readSettings } from '../../workers/settings.js';
 import { round as exactly, loadAverages, median, note } from '../figures.js';
 import { environmentOf } from '../own-stack.js';
 import { PROMPTS } from './prompts.js';
-import { type Answer, LlmServer } from './server.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -74,9 +74,9 @@ const { llm } = await preparePrograms(['llm'], {
 if (llm === undefined) throw new Error('there is no LLM server');
 const servers: LlmServer[] = [];
 try {
-  const plain = await LlmServer.start(llm, 7_888);
+  const plain = await LlmServer.start(llm, llm.weights, 7_888);
   servers.push(plain);
-  const drafting = await LlmServer.start(llm, 7_889, ['--draft-tokens', String(DRAFTED)]);
+  const drafting = await LlmServer.start(llm, llm.weights, 7_889, ['--draft-tokens', String(DRAFTED)]);
   servers.push(drafting);
   for (const server of servers) await server.answer('Say hello.');
   const assistant = {

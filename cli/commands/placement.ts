@@ -3,6 +3,8 @@ import type { ApplyCommandOptions } from '../apply.js';
 import { asList, asMs, asPairs, asWhole } from '../arguments.js';
 import { importCommands } from '../import-command.js';
 import type { InventoryCommandOptions } from '../inventory.js';
+import type { OptimizeCommandOptions } from '../optimize.js';
+import { optimizeOptions } from '../optimize-options.js';
 import type { PlaceCommandOptions } from '../place.js';
 import type { DayCommandOptions } from '../place-day.js';
 import type { ExplainPlacementOptions } from '../place-explain.js';
@@ -56,6 +58,15 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
     cli.command('profile').description('measure the latency of a pipeline’s models at their endpoints'),
   ).action(async (name: string, options: ProfileCommandOptions) =>
     (await import('../profile.js')).profilePipeline(await settings(), name, options),
+  );
+  optimizeOptions(
+    cli
+      .command('optimize')
+      .description(
+        'make the variants of a model that can be made here, measure time, memory and quality, and write profiles of them',
+      ),
+  ).action(async (model: string, options: OptimizeCommandOptions) =>
+    (await import('../optimize.js')).optimizeModel(await settings(), model, options),
   );
   importCommands(cli);
 }

@@ -1,6 +1,6 @@
 """Makes requirements.txt out of requirements.in: every package, every version, every wheel's sha256.
 
-usage: python3.12 deploy/local/lock.py    (needs uv on PATH)
+usage: python3.12 deploy/local/lock.py [FOLDER]    (needs uv on PATH; default: the folder of this file)
 
 The lock holds for Python 3.10, 3.11 and 3.12 on Linux x86-64 with glibc, and is installed with --no-deps. Hashes of
 wheels for other platforms are left out. Commit the result after `millrace up` has started on each Python.
@@ -12,10 +12,10 @@ import sys
 import tempfile
 import tomllib
 
-HERE = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
 PYTHONS = ("3.10", "3.11", "3.12")
 HEADER = """\
-# The embedded servers' packages, pinned with all they need. Made by lock.py out of requirements.in: edit that, not this.
+# Packages pinned with all they need. Made by lock.py out of requirements.in: edit that, not this.
 # Install: pip install --no-deps --only-binary :all: -r requirements.txt
 # For Python 3.10, 3.11 and 3.12 on Linux x86-64 with glibc.
 """
@@ -64,11 +64,11 @@ def wanted(package):
 
 
 def main():
-    resolved, bare = (HERE / "requirements.in").read_text().split("# [bare]")
+    resolved, bare = (FOLDER / "requirements.in").read_text().split("# [bare]")
     packages = resolve(resolved) + resolve(bare, "--no-deps")
     lines = [entry(package) for package in packages if wanted(package)]
     text = HEADER + "\n".join(sorted(line for line in lines if line)) + "\n"
-    (HERE / "requirements.txt").write_text(text)
+    (FOLDER / "requirements.txt").write_text(text)
     print(f"{sum(1 for line in lines if line)} packages", file=sys.stderr)
 
 

@@ -65,7 +65,10 @@ export async function timed(subject: Subject, call: Omit<Call, 'model'>): Promis
  * Rounds of measuring, so that every cell sees the same machine state: one per sample, fewer if the time is up, but at
  * least the minimum.
  */
-export async function rounds(subject: Subject, round: (count: number) => Promise<void>): Promise<void> {
+export async function rounds(
+  subject: Pick<Subject, 'samples' | 'timeLimitMs' | 'signal'>,
+  round: (count: number) => Promise<void>,
+): Promise<void> {
   const { samples, timeLimitMs, signal } = subject;
   const until = performance.now() + timeLimitMs;
   for (let i = 0; i < samples; i += 1) {

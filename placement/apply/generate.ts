@@ -6,7 +6,7 @@ import type { Device, Inventory } from '../inventory/index.js';
 import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from './apart.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
 import { modelsFile } from './models-file.js';
-import type { PoolBase } from './pool-base.js';
+import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
@@ -136,12 +136,11 @@ function visibleDevices(server: ModelServer, { devices }: Inventory, cpuKinds: R
   });
 }
 const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n`;
-const nameAt = ({ base }: ApplyOptions, model: string): string => base[model]?.model ?? model;
 
 function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Record<string, string> {
   return Object.fromEntries(
     server.hosted.map(({ pool, instances }) => {
-      const name = nameAt(options, pool.model);
+      const name = modelAt(options.base, pool);
       return [name, tritonConfig(pool, on, instances, options.configOf(name))];
     }),
   );
@@ -155,7 +154,7 @@ const triton = ({ port, hosted }: ModelServer, repository: string, options: Appl
   'tritonserver',
   `--model-repository=${repository}`,
   '--model-control-mode=explicit',
-  ...hosted.map(({ pool }) => `--load-model=${nameAt(options, pool.model)}`),
+  ...hosted.map(({ pool }) => `--load-model=${modelAt(options.base, pool)}`),
   ...[`--http-port=${port}`, `--grpc-port=${port + 1}`, `--metrics-port=${port + 2}`],
 ];
 
@@ -180,8 +179,8 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
   return [
     'vllm',
     ...vllmArguments(pool, {
-      weights: options.weights[model] ?? nameAt(options, model),
-      servedAs: nameAt(options, model),
+      weights: options.weights[model] ?? modelAt(options.base, pool),
+      servedAs: modelAt(options.base, pool),
       kind: options.base[model]?.kind ?? 'chat',
       replicaBytes: memoryBytes,
       cacheTokens,

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { calledPools, type PlacedPool, type PlacementDocument } from '../document/index.js';
-import type { PoolBase } from './pool-base.js';
+import { modelAt, type PoolBase } from './pool-base.js';
 import type { ModelServer } from './servers.js';
 
 /** Upper limit of an endpoint's concurrency in a models file. */
@@ -41,7 +41,7 @@ export function modelsFile(
           concurrency: atOnce(pool.maxBatch, instances),
         })),
     );
-    return [pool.model, { ...known, endpoints: [...running, ...own] }] as const;
+    return [pool.model, { ...known, model: modelAt(base, pool), endpoints: [...running, ...own] }] as const;
   });
   return { ...base, ...Object.fromEntries(placed) } as unknown as JsonObject;
 }

@@ -37,7 +37,7 @@ export function profileOfBatches({ memory, ...of }: ProfileOf, samples: BatchSam
     ...(memory !== undefined && { memory: { weights: memory } }),
     ...(preferredBatchSizes.length > 0 && { preferredBatchSizes }),
     ...(samples.size && { size: samples.size }),
-    latency: samples.cells.map(({ ms, ...key }) => ({ ...key, ...measured(ms) })),
+    latency: samples.cells.map(({ ms, ...key }) => ({ ...key, ...percentiles(ms) })),
   };
 }
 
@@ -49,8 +49,8 @@ export function profileOfSequences({ memory, ...of }: ProfileOf, samples: Sequen
     batching: 'continuous',
     ...(memory !== undefined && { memory: { weights: memory } }),
     size: { in: 'tokens_in', out: 'tokens_out', ...samples.size },
-    prefill: samples.prefill.map(({ tokens, ms }) => ({ tokens, ...measured(ms) })),
-    decode: samples.decode.map(({ ms, ...key }) => ({ ...key, ...measured(ms) })),
+    prefill: samples.prefill.map(({ tokens, ms }) => ({ tokens, ...percentiles(ms) })),
+    decode: samples.decode.map(({ ms, ...key }) => ({ ...key, ...percentiles(ms) })),
   };
 }
 
@@ -62,7 +62,8 @@ const time = (ms: number): number => Math.max(LEAST_MS, rounded(ms));
 /** Fewest samples of which one is beyond the percentile: of fewer it is not measured, and not written. */
 const SAMPLES_OF = { p95: 20, p99: 100 } as const;
 
-const measured = (ms: readonly number[]) => ({
+/** Of measured times; those of which there are too few samples are absent. */
+export const percentiles = (ms: readonly number[]) => ({
   p50Ms: time(quantile(ms, 0.5)),
   ...(ms.length >= SAMPLES_OF.p95 && { p95Ms: time(quantile(ms, 0.95)) }),
   ...(ms.length >= SAMPLES_OF.p99 && { p99Ms: time(quantile(ms, 0.99)) }),

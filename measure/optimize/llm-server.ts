@@ -1,11 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Programs } from '../../deploy/local/stack/python.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 const READY_MS = 120_000;
 const ANSWER_MS = 120_000;
 const MOST_TOKENS = 160;
+
+/** How the embedded LLM server is started; its weights and its port follow. */
+export interface LlmProgram {
+  readonly command: string;
+  readonly args: readonly string[];
+}
 
 /** An answer with what llama.cpp reports of it (`timings` of its chat completions). */
 export interface Answer {
@@ -13,6 +19,8 @@ export interface Answer {
   readonly tokens: number;
   /** Time in which they were decoded, the prompt's excluded. */
   readonly ms: number;
+  readonly promptTokens: number;
+  readonly promptMs: number;
   readonly drafted: number;
   readonly accepted: number;
 }
@@ -22,6 +30,8 @@ interface Reply {
   readonly timings: {
     readonly predicted_n: number;
     readonly predicted_ms: number;
+    readonly prompt_n: number;
+    readonly prompt_ms: number;
     readonly draft_n?: number;
     readonly draft_n_accepted?: number;
   };
@@ -31,58 +41,75 @@ interface Reply {
 export class LlmServer {
   readonly #child: ChildProcess;
   readonly #url: string;
+  readonly #kill = () => void this.#child.kill('SIGKILL');
 
   private constructor(child: ChildProcess, url: string) {
     this.#child = child;
     this.#url = url;
-    process.once('exit', () => child.kill('SIGKILL'));
+    process.once('exit', this.#kill);
   }
 
-  /** Resolves when its weights are loaded. */
+  /** Resolves when its weights are loaded. Throws `PROFILE_UNMEASURED` if they cannot be. */
   static async start(
-    { command, args, weights }: Programs['llm'],
+    { command, args }: LlmProgram,
+    weights: string,
     port: number,
     more: readonly string[] = [],
   ): Promise<LlmServer> {
     const own = ['--model', weights, '--port', String(port), ...more];
     const child = spawn(command, [...args, ...own], { stdio: 'ignore' });
     const server = new LlmServer(child, `http://127.0.0.1:${port}`);
+    // A program that cannot be started ends the wait as one that has ended.
+    let failed = false;
+    child.once('error', () => {
+      failed = true;
+    });
     const until = performance.now() + READY_MS;
-    while (performance.now() < until && child.exitCode === null) {
+    while (performance.now() < until && child.exitCode === null && !failed) {
       const health = await fetch(`${server.#url}/health`).catch(() => undefined);
       if (health?.ok) return server;
       await sleep(200);
     }
     await server.stop();
-    throw new Error(`the LLM server at port ${port} did not start`);
+    throw new MillraceError('PROFILE_UNMEASURED', `${weights}: the LLM server at port ${port} did not start`);
   }
 
-  async answer(prompt: string): Promise<Answer> {
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  async answer(prompt: string, mostTokens = MOST_TOKENS): Promise<Answer> {
     const response = await fetch(`${this.#url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({
         model: 'assistant',
         messages: [{ role: 'user', content: prompt }],
-        max_tokens: MOST_TOKENS,
+        max_tokens: mostTokens,
         temperature: 0,
         cache_prompt: false,
       }),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
-    if (!response.ok) throw new Error(`the LLM server answered ${response.status}: ${await response.text()}`);
+    if (!response.ok) {
+      const text = (await response.text()).slice(0, 500);
+      throw new MillraceError('PROFILE_UNMEASURED', `the LLM server answered ${response.status}: ${text}`);
+    }
     const { choices, timings } = (await response.json()) as Reply;
     return {
       text: choices[0]?.message.content ?? '',
       tokens: timings.predicted_n,
       ms: timings.predicted_ms,
+      promptTokens: timings.prompt_n,
+      promptMs: timings.prompt_ms,
       drafted: timings.draft_n ?? 0,
       accepted: timings.draft_n_accepted ?? 0,
     };
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    process.off('exit', this.#kill);
+    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
     await exit;
