@@ -17,5 +17,7 @@ export interface PoolBase {
 export const modelAt = (base: Readonly<Record<string, PoolBase>>, { model, variant, apart }: PlacedPool): string => {
   const pool = base[model];
   const variants = pool?.variants ?? {};
-  return apart === undefined && Object.hasOwn(variants, variant) ? (variants[variant]?.model ?? model) : (pool?.model ?? model);
+  return apart === undefined && Object.hasOwn(variants, variant)
+    ? (variants[variant]?.model ?? model)
+    : (pool?.model ?? model);
 };
