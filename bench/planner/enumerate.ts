@@ -3,9 +3,15 @@ import type { Candidate, Judge, Problem, Replica } from '../../placement/planner
 /**
  * The cheapest placement of an instance by enumeration: each set of devices from the cheapest, each configuration of
  * each pool, each set of pools on each device. Written separately, so that it shares only the judge with the planner.
- * Devices of a kind are equivalent, so only sorted arrangements are tried. Infinite if none meets the objective.
+ * Infinite if none meets the objective.
  */
 export function enumeratedOptimum(problem: Problem, judge: Judge): number {
+  for (const { candidate, cost } of enumerated(problem)) if (judge.holds(candidate)) return cost;
+  return Number.POSITIVE_INFINITY;
+}
+
+/** Every placement, the cheapest devices first. Devices of a kind are equivalent, so only sorted arrangements are listed. */
+export function* enumerated(problem: Problem): Generator<{ readonly candidate: Candidate; readonly cost: number }> {
   const { devices, pools } = problem;
   const sets = Array.from({ length: 2 ** devices.length - 1 }, (_, i) => i + 1)
     .map((mask) => devices.flatMap((_, d) => ((mask >> d) & 1 ? [d] : [])))
@@ -18,7 +24,7 @@ export function enumeratedOptimum(problem: Problem, judge: Judge): number {
       const masks = new Array<number>(set.length).fill(1);
       for (;;) {
         const candidate = arranged(problem, set, masks, configs, all);
-        if (candidate && judge.holds(candidate)) return cost;
+        if (candidate) yield { candidate, cost };
         let at = masks.length - 1;
         while (at >= 0 && masks[at] === all) at -= 1;
         if (at < 0) break;
@@ -27,7 +33,6 @@ export function enumeratedOptimum(problem: Problem, judge: Judge): number {
       }
     }
   }
-  return Number.POSITIVE_INFINITY;
 }
 
 /** Of the sets that differ only in which devices of a kind they use, the first one. */

@@ -48,6 +48,36 @@ export function smallInstance(seed: number): Problem {
   });
 }
 
+/**
+ * An instance that can be enumerated and that strains a bound: bursts, objectives that leave hardly any wait, larger batches,
+ * stages that some runs skip, a second pipeline with so few runs that all of them may be late.
+ */
+export function strainedInstance(seed: number): Problem {
+  const { between, whole, oneOf } = chooser(seed + 0xb0);
+  const input = inputOf({
+    seed: seed + 0xb0,
+    stages: whole(1, 3),
+    kinds: whole(1, 2),
+    devices: whole(2, 4),
+    batches: [1, 4, 8],
+    erlangs: between(0.2, 1.7),
+    requests: 300,
+    slack: between(0.8, 3),
+  });
+  const rate =
+    (1000 * (input.load.timesMs.length - 1)) / ((input.load.timesMs.at(-1) ?? 0) - (input.load.timesMs[0] ?? 0));
+  const share = oneOf([1, 1, 0.6]);
+  const pipelines = input.pipelines.map((pipeline) => ({
+    ...pipeline,
+    stages: pipeline.stages.map((stage, v) => (v === 0 ? { ...stage, share } : stage)),
+  }));
+  const load = loadOf(arrivals({ count: 300, rate, seed, cv: oneOf([1, 2.5, 5]) }));
+  if (oneOf([true, true, false])) return buildProblem({ ...input, pipelines, load });
+  const second = pipelines.map((pipeline) => ({ ...pipeline, name: 'second', stages: pipeline.stages.slice(0, 1) }));
+  const rare = load.pipelines.map((_, run) => (run % 150 === 70 ? 1 : 0));
+  return buildProblem({ ...input, pipelines: [...pipelines, ...second], load: { ...load, pipelines: rare } });
+}
+
 /** An instance of a given size. */
 export function largeInstance(instance: Instance): Problem {
   const { between } = chooser(instance.seed);

@@ -54,20 +54,34 @@ export function chainWork(
 ): Float64Array {
   const chained = limitMs !== undefined && stages.length > 1;
   const part = (limitMs ?? 1) / PARTS;
-  const parts = stages.map((options) => options.map(({ ms }) => (chained ? Math.floor(ms / part + 1e-9) : 0)));
+  // By stage its options, the shortest first.
+  const ordered = stages.map((options) =>
+    options
+      .map(({ kind, ms, work }) => ({
+        work,
+        price: weights[kind] ?? 0,
+        parts: chained ? Math.floor(ms / part + 1e-9) : 0,
+      }))
+      .sort((a, b) => a.parts - b.parts),
+  );
   const most = chained ? PARTS : 0;
   let now = new Float64Array(most + 1);
   let next = new Float64Array(most + 1);
   const least = new Float64Array(first.length);
   for (const [c, run] of first.entries()) {
     now.fill(0);
-    for (const [s, options] of stages.entries()) {
+    for (const options of ordered) {
       next.fill(Number.POSITIVE_INFINITY);
-      for (const [o, { kind, work }] of options.entries()) {
+      let cheapest = Number.POSITIVE_INFINITY;
+      for (const { work, price, parts } of options) {
         const own = work[run] as number;
         if (own === Number.POSITIVE_INFINITY) continue;
-        const cost = (weights[kind] ?? 0) * own;
-        const taken = parts[s]?.[o] ?? 0;
+        const cost = price * own;
+        // A shorter one costs no more.
+        if (cost >= cheapest) continue;
+        cheapest = cost;
+        // A run that does not need the stage has all the time for the others.
+        const taken = own === 0 ? 0 : parts;
         for (let t = taken; t <= most; t += 1) {
           const sum = (now[t - taken] as number) + cost;
           if (sum < (next[t] as number)) next[t] = sum;

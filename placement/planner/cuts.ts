@@ -1,12 +1,16 @@
 import { mayBeLate } from '../simulator/index.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
-import { type Option, optionsOf, stageDemand } from './demand.js';
+import { type Option, optionsOf, stageDemand, undominated } from './demand.js';
 import type { StageDemand } from './density.js';
-import { leastLate, leastSpeed } from './late-jobs.js';
+import { leastLateOn } from './late-jobs.js';
+import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, longestPaths } from './paths.js';
 import type { Problem } from './problem.js';
 
-/** A valid inequality: the sum of `weights` (by kind, for each call at once on each device) is at least `bound`. */
+/**
+ * A valid inequality: the sum of `weights` (by kind, for each call at once on each device) is at least `bound`. One that holds
+ * for devices of some kinds only gives each device of another kind the weight `bound`.
+ */
 export interface Cut {
   readonly weights: readonly number[];
   readonly bound: number;
@@ -19,6 +23,9 @@ interface Prepared {
   readonly allowedMs: number;
   readonly limitMs: number | undefined;
 }
+
+/** Stages of a part on several kinds: larger ones have too many assignments of kinds. */
+const MOST_MIXED = 2;
 
 /** Stages in a group whose objective is shared exactly; of more, each has its own slack. */
 const MOST_STAGES = 8;
@@ -41,6 +48,9 @@ const MOST_STAGES = 8;
  * average rate does not, and light loads, at which no batch can fill in time (`optionsOf`). The argument is the processor
  * demand criterion of real-time scheduling (S. Baruah, L. Rosier, R. Howell: Algorithms and complexity concerning the preemptive
  * scheduling of periodic, real-time tasks on one processor. Real-Time Systems 2, 1990), with late jobs and prices.
+ *
+ * The same holds for the placements that use devices of some kinds only (`kinds`): their runs have fewer options, the other
+ * stages take longer at least, so that each has less slack and smaller batches, and the least speed is higher.
  */
 export class Cuts {
   readonly #problem: Problem;
@@ -50,58 +60,114 @@ export class Cuts {
   readonly #leastMs: readonly number[];
   readonly #limitMs: number;
   readonly #most: number;
-  /** A run of this load is possible at all. */
+  /** The stages' least times leave every pipeline time. */
+  readonly #fits: boolean;
+  /** Few enough runs are late on idle devices. */
   readonly possible: boolean;
+  readonly #kinds: ReadonlySet<number>;
 
-  constructor(problem: Problem) {
+  /** @param kinds the kinds of devices that a placement may use */
+  constructor(problem: Problem, kinds: ReadonlySet<number>) {
     this.#problem = problem;
+    this.#kinds = kinds;
     const { load, stages, objective, seed } = problem;
     const strict = objective.p99Ms !== undefined;
     this.#limitMs = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
     this.#most = mayBeLate(load.timesMs.length, strict ? 0.99 : 0.95);
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.
-    const roughly = stages.map((_, v) => this.#optionsOf(v, this.#limitMs));
+    const roughly = stages.map((_, v) => this.#optionsOf(v, this.#limitMs, [1]));
     const rarely = (v: number) => !this.#demands[v]?.runs.every((run) => this.#demands[v]?.needed[run] === 1);
     this.#leastMs = stages.map((stage, v) =>
       rarely(v) ? 0 : stage.overheadMs + Math.min(...(roughly[v] ?? []).map(({ ms }) => ms)),
     );
     const paths = longestPaths(stages, this.#leastMs);
-    this.possible = paths.every((ms) => ms <= this.#limitMs);
+    this.#fits = paths.every((ms) => ms <= this.#limitMs);
+    const tooLong = new Set(stages.flatMap(({ pipeline }, v) => ((paths[v] ?? 0) <= this.#limitMs ? [] : [pipeline])));
+    const late = load.pipelines.reduce((sum, pipeline) => sum + (tooLong.has(pipeline) ? 1 : 0), 0);
+    this.possible = late <= this.#most;
     this.#options = stages.map((_, v) =>
-      this.possible ? this.#optionsOf(v, this.#limitMs - (paths[v] ?? 0) + (this.#leastMs[v] ?? 0)) : [],
+      this.#fits ? this.#optionsOf(v, this.#limitMs - (paths[v] ?? 0) + (this.#leastMs[v] ?? 0)) : [],
     );
   }
 
-  #optionsOf(v: number, slackMs: number): readonly Option[] {
+  #optionsOf(v: number, slackMs: number, grid?: readonly number[]): readonly Option[] {
     const { load, pools, stages, kinds } = this.#problem;
     const demand = this.#demands[v] as StageDemand;
     return kinds.flatMap((_, kind) => {
+      if (!this.#kinds.has(kind)) return [];
       // Variants and batch limits are free: the best of every variant counts.
       const uses = (pools[stages[v]?.pool ?? 0]?.configs ?? []).flatMap(({ uses: by }) => by[kind] ?? []);
       const widest = new Map(uses.map((use) => [use.profile, use] as const));
       for (const use of uses) {
         if (use.maxBatch > (widest.get(use.profile)?.maxBatch ?? 0)) widest.set(use.profile, use);
       }
-      return [...widest.values()].flatMap(({ tables, maxBatch, width }) => {
+      const options = [...widest.values()].flatMap(({ tables, maxBatch, width }) => {
         const table = tables[v];
-        return table ? optionsOf(load, demand, kind, table, maxBatch, width, slackMs) : [];
+        return table ? optionsOf(load, demand, kind, table, maxBatch, width, slackMs, grid) : [];
       });
+      return undominated(options);
     });
   }
 
   /**
-   * The cut of these prices, by kind, for a group of stages, given by index; undefined if devices with this sum of
-   * weights satisfy it.
+   * The speed that a group of stages, given by index, needs at these prices by kind; undefined without an objective for whole
+   * runs, of which none is late then.
+   *
+   * @param on by stage of the group, the kinds that its pool has replicas on; default: any
    */
-  cut(weights: readonly number[], group: readonly number[], sum: number): Cut | undefined {
-    const { load } = this.#problem;
-    // Without an objective for whole runs none is late.
+  needed(
+    weights: readonly number[],
+    group: readonly number[],
+    on?: readonly ReadonlySet<number>[],
+  ): NeededSpeed | undefined {
     if (this.#limitMs === Number.POSITIVE_INFINITY) return undefined;
-    const key = group.join();
-    const known = this.#groups.get(key) ?? this.#prepared(group);
-    this.#groups.set(key, known);
-    const { own, classes, limitMs, allowedMs } = known;
+    return new NeededSpeed(() => this.#jobs(weights, this.#preparedFor(group, on)));
+  }
+
+  /**
+   * The least number of calls at once that a stage needs on devices of these kinds, if each device runs one batch of the stage after
+   * the other. A batch with b runs in time takes at least b times the least work of a run, and runs at once on one replica: as
+   * b jobs of that length in its place would. So at least as many runs are late as of jobs of that length, one for each run, on as
+   * many machines (`leastLateOn`), which unlike one fast machine cannot hurry a single job. Replicas on devices that they share,
+   * or that wait for a turn, take longer still.
+   */
+  leastMachines(v: number, on: ReadonlySet<number>): number {
+    const { load, stages, pools } = this.#problem;
+    const { calls = 0, pool = 0 } = stages[v] ?? {};
+    const isSimple = pools[pool]?.configs.every(
+      ({ batching, uses }) => batching === 'dynamic' && uses.every((use) => use === undefined || use.width === 1),
+    );
+    if (calls !== 1 || !isSimple || this.#limitMs === Number.POSITIVE_INFINITY) return 1;
+    const demand = this.#demands[v] as StageDemand;
+    const needed = demand.runs.filter((run) => demand.needed[run] === 1);
+    const options = (this.#options[v] ?? []).filter(({ kind }) => on.has(kind));
+    const lengthMs = options.reduce(
+      (least, { work }) => needed.reduce((all, run) => Math.min(all, work[run] as number), least),
+      Number.POSITIVE_INFINITY,
+    );
+    if (needed.length <= this.#most) return 1;
+    if (lengthMs === Number.POSITIVE_INFINITY) return lengthMs;
+    const { upMs, downMs } = this.#around([v]);
+    const allowedMs = this.#limitMs - upMs - downMs;
+    const jobs = { releaseMs: Float64Array.from(needed, (run) => load.timesMs[run] as number), allowedMs, lengthMs };
+    for (let machines = 1; machines <= needed.length; machines += 1) {
+      if (leastLateOn(machines, jobs, this.#most) <= this.#most) return machines;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The cut that says that a group needs more than `bound` at these prices. */
+  cutOf(weights: readonly number[], bound: number): Cut {
+    const isWhole = this.#problem.kinds.every((_, kind) => this.#kinds.has(kind));
+    if (isWhole) return { weights, bound };
+    // One device of a kind of which the cut knows nothing satisfies it.
+    if (bound === Number.POSITIVE_INFINITY)
+      return { weights: weights.map((_, k) => (this.#kinds.has(k) ? 0 : 1)), bound: 1 };
+    return { weights: weights.map((weight, k) => (this.#kinds.has(k) ? weight : bound)), bound };
+  }
+
+  #jobs(weights: readonly number[], { own, classes, limitMs, allowedMs }: Prepared): Demanded {
     const work = chainWork(own, classes, weights, limitMs);
     let lost = 0;
     for (const [i, each] of work.entries()) {
@@ -110,26 +176,43 @@ export class Cuts {
       work[i] = 0;
       lost += 1;
     }
-    if (lost > this.#most) return { weights, bound: Number.POSITIVE_INFINITY };
-    const jobs = { releaseMs: load.timesMs, allowedMs, work };
-    if (sum > 0 && leastLate(jobs, sum * (1 + 1e-6), this.#most - lost) <= this.#most - lost) return undefined;
-    const total = work.reduce((all, each) => all + each, 0);
-    if (total === 0) return undefined;
-    const spanMs = Math.max(1, (load.timesMs.at(-1) ?? 0) - (load.timesMs[0] ?? 0));
-    return { weights, bound: leastSpeed(jobs, this.#most - lost, Math.max(sum, total / spanMs)) };
+    return { jobs: { releaseMs: this.#problem.load.timesMs, allowedMs, work }, most: this.#most - lost };
   }
 
   readonly #groups = new Map<string, Prepared>();
 
-  #prepared(group: readonly number[]): Prepared {
+  #preparedFor(group: readonly number[], on: readonly ReadonlySet<number>[] | undefined): Prepared {
+    // There may be thousands of assignments, and each is asked about once or twice.
+    if (on) return this.#prepared(group, on);
+    const key = group.join();
+    const known = this.#groups.get(key) ?? this.#prepared(group, on);
+    this.#groups.set(key, known);
+    return known;
+  }
+
+  #prepared(group: readonly number[], on: readonly ReadonlySet<number>[] | undefined): Prepared {
     const { load, stages } = this.#problem;
     const { upMs, downMs } = this.#around(group);
     const allowedMs = this.#limitMs - upMs - downMs;
-    const own = group.map((v) => this.#options[v] ?? []);
+    const own = group.map((v, i) => {
+      const options = (this.#options[v] ?? []).filter(({ kind }) => on?.[i]?.has(kind) ?? true);
+      return options.length > 0 ? options : [this.#none(v)];
+    });
     const overheadMs = group.reduce((sum, v) => sum + overheadOf(stages[v]), 0);
-    const chained = group.length <= MOST_STAGES && isChain(stages, group);
-    const limitMs = chained ? allowedMs - overheadMs : undefined;
+    // From the first stage of a group to its last, those that are not in it take their least times.
+    const stretch = stretchOf(group);
+    const betweenMs = stretch.reduce((sum, v) => sum + (group.includes(v) ? 0 : (this.#leastMs[v] ?? 0)), 0);
+    const chained = group.length <= MOST_STAGES && isChain(stages, stretch);
+    const limitMs = chained ? allowedMs - overheadMs - betweenMs : undefined;
     return { own, allowedMs, limitMs, classes: classesOfRuns(own, load.timesMs.length) };
+  }
+
+  /** No way to serve a stage in time: runs that need it are late, others are not. */
+  #none(v: number): Option {
+    const { runs, needed } = this.#demands[v] as StageDemand;
+    const work = new Float64Array(this.#problem.load.timesMs.length);
+    for (const run of runs) if (needed[run] === 1) work[run] = Number.POSITIVE_INFINITY;
+    return { kind: 0, ms: 0, work };
   }
 
   /** The least times before and after a group. */
@@ -145,9 +228,23 @@ export class Cuts {
     return { upMs, downMs };
   }
 
+  /** Parts of every chain of stages, the smallest first: the devices with their pools must suffice for them. */
+  parts(): readonly (readonly number[])[] {
+    const { stages } = this.#problem;
+    if (!this.#fits || stages.length > MOST_STAGES) return this.groups();
+    const parts: number[][] = [];
+    for (let set = 1; set < 2 ** stages.length; set += 1) {
+      const part = stages.flatMap((_, v) => ((set >> v) & 1 ? [v] : []));
+      const isSmall = this.#kinds.size === 1 || part.length <= MOST_MIXED;
+      if (isSmall && isChain(stages, stretchOf(part))) parts.push(part);
+    }
+    return parts.sort((a, b) => a.length - b.length);
+  }
+
   /** Groups worth a cut: everything, single stages, and stretches of a chain. */
   groups(): readonly (readonly number[])[] {
     const { stages } = this.#problem;
+    if (!this.#fits) return [];
     const all = stages.map((_, v) => v);
     const stretches: number[][] = [];
     for (let from = 0; from < all.length; from += 1) {
@@ -162,6 +259,12 @@ export class Cuts {
     );
     return [...(pipelines.length > 1 ? pipelines : []), all, ...stretches];
   }
+}
+
+/** The stages from the first to the last of a group. */
+function stretchOf(group: readonly number[]): readonly number[] {
+  const [first = 0] = group;
+  return Array.from({ length: (group.at(-1) ?? first) - first + 1 }, (_, i) => first + i);
 }
 
 /** A stage that reads a stream has its overhead while the stream is made. */

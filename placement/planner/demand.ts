@@ -44,6 +44,8 @@ const BRANCH = 4;
  * - All members of a batch that are in time arrive within a window: the batch begins after the last of them can be there,
  *   and ends before the first of them must go on. So a batch has at most as many members in time as arrive in a window of
  *   `slackMs` less the batch's time. Late members have no part in it: those in time bear the whole batch.
+ *
+ * @param grid the least batch sizes that are told apart: that of 1 alone has the least time of all
  */
 export function optionsOf(
   load: Load,
@@ -53,6 +55,7 @@ export function optionsOf(
   maxBatch: number,
   width: number,
   slackMs: number,
+  grid = gridOf(maxBatch),
 ): readonly Option[] {
   const count = load.timesMs.length;
   const { stage, runs, needed } = demand;
@@ -64,7 +67,6 @@ export function optionsOf(
   }
   const sizes = table.column === undefined ? undefined : load.sizes[table.column];
   const smallest = sizes ? sizes.reduce((a, b) => Math.min(a, b), table.typical) : table.typical;
-  const grid = gridOf(maxBatch);
   // A larger batch is not faster: else the shortest of the larger ones counts.
   const known = new Map<number, number>();
   const least = (b: number, size: number) => {
@@ -92,4 +94,11 @@ export function optionsOf(
     }
     return any ? [{ kind, ms: table.overheadMs + ms, work }] : [];
   });
+}
+
+/** The options of a kind without those that another is at least as good as for every run, in time and in work. */
+export function undominated(options: readonly Option[]): readonly Option[] {
+  const isWorse = (a: Option, b: Option) =>
+    b.ms <= a.ms && a.work.every((work, run) => (b.work[run] as number) <= work);
+  return options.filter((a, i) => !options.some((b, j) => j !== i && isWorse(a, b) && (j < i || !isWorse(b, a))));
 }

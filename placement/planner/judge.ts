@@ -1,6 +1,14 @@
-import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers } from '../simulator/index.js';
+import {
+  mayBeLate,
+  percentile,
+  type SimulatedPlacement,
+  type SimulationResult,
+  Simulator,
+  sortedNumbers,
+} from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
-import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
+import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
+import { KnownResults, keyButLimits } from './known-results.js';
 import { demandedLosses, demandsLosses, type Loss } from './losses.js';
 import type { Objective, Problem } from './problem.js';
 import { balance } from './stability.js';
@@ -39,6 +47,7 @@ export class Judge {
   readonly #simulator: Simulator;
   readonly #demandsLosses: boolean;
   readonly #known = new Map<string, number>();
+  readonly #results = new KnownResults();
   /** Ends simulations early, as if the candidate failed: the time is up. */
   expired: (() => boolean) | undefined;
   /** Simulations so far. */
@@ -98,6 +107,21 @@ export class Judge {
   #judged(candidate: Candidate, speed: number, share = 1): number {
     const { problem } = this;
     if (!isPossible(problem, candidate) || balance(problem, candidate).peak * speed >= 1) return 0;
+    const placement = simulatedPlacement(problem, candidate);
+    const variants = problem.pools.map((_, p) => configOf(problem, candidate, p)?.variant ?? '');
+    const butLimits = keyButLimits(placement, variants);
+    const limits = placement.pools.map(({ maxBatch }) => maxBatch);
+    const key = `${speed} ${share} ${butLimits}`;
+    const known = butLimits === undefined ? undefined : this.#results.find(key, limits);
+    if (known !== undefined) return known;
+    const { reach, waiting } = this.#simulated(placement, speed, share);
+    const isWhole = reach >= 1 || !this.expired?.();
+    if (butLimits !== undefined && isWhole) this.#results.add(key, limits, waiting, reach);
+    return reach;
+  }
+
+  #simulated(placement: SimulatedPlacement, speed: number, share: number) {
+    const { problem } = this;
     const count = problem.load.timesMs.length;
     const objective = tightened(problem.objective, share);
     const { p95Ms, p99Ms } = objective;
@@ -107,19 +131,20 @@ export class Judge {
         : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, 0.95) };
     this.simulations += 1;
     const { expired } = this;
-    const result = this.#simulator.run(simulatedPlacement(problem, candidate), {
+    const result = this.#simulator.run(placement, {
       giveUp,
       limits: limitsOf(problem.targets, count, share),
       speed,
       seed: problem.seed,
       ...(expired && { expired }),
     });
-    if (result.gaveUp) return Math.min(MISSED, result.completed / count);
+    const { waiting } = result;
+    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / count), waiting };
     const inTime =
       meets(latenciesOf(result), objective) &&
       this.#hits(attained(problem.targets, result.observed), share) &&
       (isPlain(objective) || attainmentOf(problem, result, speed).used <= share);
-    return inTime ? 1 : MISSED;
+    return { reach: inTime ? 1 : MISSED, waiting };
   }
 
   #hits(values: readonly number[], share = 1): boolean {

@@ -73,6 +73,41 @@ export function leastLate({ releaseMs, allowedMs, work }: Jobs, speed: number, m
 const timeOf = (work: Float64Array, jobs: Int32Array, i: number, speed: number): number =>
   (work[jobs[i] as number] as number) / speed;
 
+/** Jobs of equal length. */
+export interface EqualJobs {
+  readonly releaseMs: Float64Array;
+  /** From release to deadline, the same for all jobs. */
+  readonly allowedMs: number;
+  readonly lengthMs: number;
+}
+
+/**
+ * The least number of late jobs on so many machines, each of which runs one job at a time to its end; counted up to `most` + 1.
+ *
+ * In order of release, each job goes to the machine that is free first, and is dropped if it would end late. This is exact.
+ * Take any schedule; as lengths are equal and deadlines have the order of releases, its jobs in time can exchange their starts
+ * until they start in order. Then its k-th job in time is released no earlier, and starts no earlier, than the k-th of this rule: by
+ * induction the machine for it is free no earlier, since the start of the k-th is at least that of the one `machines` before plus the
+ * length; and the rule takes a job as soon as it can be in time. So the rule has no fewer jobs in time.
+ */
+export function leastLateOn(machines: number, { releaseMs, allowedMs, lengthMs }: EqualJobs, most: number): number {
+  // The latest starts, in order.
+  const starts = new Float64Array(machines).fill(Number.NEGATIVE_INFINITY);
+  let oldest = 0;
+  let late = 0;
+  for (const release of releaseMs) {
+    const start = Math.max(release, (starts[oldest] as number) + lengthMs);
+    if (start + lengthMs > release + allowedMs + 1e-9) {
+      late += 1;
+      if (late > most) return late;
+      continue;
+    }
+    starts[oldest] = start;
+    oldest = oldest + 1 === machines ? 0 : oldest + 1;
+  }
+  return late;
+}
+
 /** Relative precision of speeds; the lower end is reported. */
 const PRECISION = 0.004;
 

@@ -13,6 +13,8 @@ export class Queues {
   #reminded = new Float64Array(0);
   /** Waiting calls, by pool. */
   length = new Int32Array(0);
+  /** The most calls that waited when some were taken, by pool. */
+  longest = new Int32Array(0);
   /** Calls in the batch, by replica. */
   batch = new Int32Array(0);
 
@@ -26,6 +28,7 @@ export class Queues {
     this.#tail = new Int32Array(pools);
     this.#reminded = new Float64Array(pools).fill(Number.NEGATIVE_INFINITY);
     this.length = new Int32Array(pools);
+    this.longest = new Int32Array(pools);
     this.#taken = new Int32Array(replicas);
     this.batch = new Int32Array(replicas);
   }
@@ -86,6 +89,8 @@ export class Queues {
     let call = this.#head[pool] as number;
     this.#taken[replica] = call;
     this.batch[replica] = size;
+    if ((this.length[pool] as number) > (this.longest[pool] as number))
+      this.longest[pool] = this.length[pool] as number;
     for (let i = 0; i < size; i += 1) {
       const v = stageOf[call % stageOf.length] as number;
       times.started(call, v, this.#since[call] as number, now, beside);

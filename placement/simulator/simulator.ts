@@ -148,6 +148,7 @@ export class Simulator {
       failed,
       refused,
       oversized,
+      waiting: this.#calls.queues.longest,
       preemptions: this.#servers.preemptions,
       gaveUp,
       spanMs,

@@ -89,6 +89,8 @@ export interface SimulationResult {
   readonly refused: number;
   /** Runs with a call that fits the memory of no replica; their latency is infinite. */
   readonly oversized: number;
+  /** By pool: the most calls that waited when a batch began, those of the batch included. Valid until the next simulation. */
+  readonly waiting: Int32Array;
   /** Sequences that lost their place in memory. */
   readonly preemptions: number;
   readonly gaveUp: boolean;

@@ -11,6 +11,8 @@ export interface PublicCell {
   readonly profiles: readonly ProfileFile[];
   readonly trace: string;
   readonly p99Ms: number;
+  /** What the cheapest plan of another search costs. */
+  readonly other?: number;
 }
 
 /** Names of the public files, as they are published, below the folder that the user gives. */
@@ -126,6 +128,19 @@ export function publicCells(folder: string): {
     }
   }
   return { cells, missing };
+}
+
+/** The cells of a file that lists objectives and the costs of another search: `[{ cell, sloP99Ms, independent }]`. */
+export function comparedCells(cells: readonly PublicCell[], file: string): readonly PublicCell[] {
+  const listed = JSON.parse(readFileSync(file, 'utf8')) as readonly {
+    readonly cell: string;
+    readonly sloP99Ms: number;
+    readonly independent: Readonly<Record<string, number>>;
+  }[];
+  return listed.flatMap(({ cell, sloP99Ms, independent }) => {
+    const other = Math.min(...Object.values(independent));
+    return cells.flatMap((each) => (each.name === cell ? [{ ...each, p99Ms: sloP99Ms, other }] : []));
+  });
 }
 
 const fastest = (profiles: readonly ProfileFile[], model: string): number =>

@@ -6,24 +6,30 @@ import { percentile } from '../../../placement/simulator/index.js';
 import { readTrace } from '../../../placement/trace/index.js';
 import { readPipelineShape } from '../../../placement/workload/index.js';
 import { judgedBy, type OracleProfile } from '../../../test/oracle/placement-oracle.js';
-import { type PublicCell, publicCells } from './cells.js';
+import { comparedCells, type PublicCell, publicCells } from './cells.js';
+
+/** Ratio of cost to bound up to which a plan counts as proven. */
+const NEAR = 1.2;
 
 /**
- * `npm run bench:placement-public -- --files FOLDER [--only TEXT] [--seconds 10] [--json]`: plans on public traces and
- * profiles in a folder (it downloads nothing), and judges each plan by a second simulator. Files, as published:
+ * `npm run bench:placement-public -- --files FOLDER [--cells cells.json] [--only TEXT] [--seconds 10] [--json]`: plans on public
+ * traces and profiles in a folder (it downloads nothing), and judges each plan by a second simulator. Files, as published:
  * AzureLLMInferenceTrace_conv.csv and _code.csv, Mooncake's conversation_trace.jsonl, Proteus' aggregate_profiled.csv, MuxServe's
- * llama.json.
+ * llama.json. `--cells` names a list of cells with their objectives and the costs of another search: these alone are planned.
  */
 const { values } = parseArgs({
   options: {
     files: { type: 'string' },
+    cells: { type: 'string' },
     only: { type: 'string', default: '' },
     seconds: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
   },
 });
 if (values.files === undefined) throw new Error('pass --files: the folder with the public files');
-const { cells, missing } = publicCells(values.files);
+const found = publicCells(values.files);
+const { missing } = found;
+const cells = values.cells === undefined ? found.cells : comparedCells(found.cells, values.cells);
 if (missing.length > 0) process.stderr.write(`not in ${values.files}: ${missing.join(', ')}\n`);
 
 const rows = cells
@@ -46,11 +52,12 @@ else {
     'off',
     'kept',
     'refused',
+    'other search',
   ];
   const line = (of: readonly unknown[]) => `| ${of.join(' | ')} |`;
   const lines = rows.map((row) =>
     'problem' in row
-      ? line([row.name, row.p99Ms, row.problem, '', '', '', '', '', '', ''])
+      ? line([row.name, row.p99Ms, row.problem, '', '', '', '', '', '', '', row.other ?? ''])
       : line([
           row.name,
           row.p99Ms,
@@ -62,13 +69,26 @@ else {
           `${row.off} %`,
           row.kept,
           `${row.refused} %`,
+          row.other ?? '',
         ]),
   );
-  process.stdout.write(`${[line(head), line(head.map(() => '---')), ...lines].join('\n')}\n`);
+  process.stdout.write(`${[line(head), line(head.map(() => '---')), ...lines].join('\n')}\n\n${summary()}\n`);
+}
+
+/** How many plans are known to cost at most a fifth more than any, and how many cost less than those of another search. */
+function summary(): string {
+  const planned = rows.flatMap(({ cost, bound, other }) =>
+    cost === undefined || bound === undefined ? [] : [{ cost, bound, other }],
+  );
+  const near = planned.filter(({ cost, bound }) => cost <= bound * NEAR + 1e-9).length;
+  const against = planned.flatMap(({ cost, other }) => (other === undefined ? [] : [Math.sign(cost - other)]));
+  const times = (sign: number) => against.filter((each) => each === sign).length;
+  const compared = `; cheaper than the other search ${times(-1)}, equal ${times(0)}, dearer ${times(1)}`;
+  return `${near} of ${rows.length} within 20 % of the bound${against.length > 0 ? compared : ''}`;
 }
 
 function judged(cell: PublicCell, timeLimitMs: number) {
-  const { name, p99Ms } = cell;
+  const { name, p99Ms, other } = cell;
   const start = process.cpuUsage();
   try {
     const trace = readTrace(cell.trace);
@@ -81,7 +101,7 @@ function judged(cell: PublicCell, timeLimitMs: number) {
       load,
       objective: { p99Ms },
     };
-    const plan = makePlacement(input, { objective: 'cost', timeLimitMs, clock: () => performance.now() });
+    const plan = makePlacement(input, { objective: 'cost', timeLimitMs, clock: processorMs });
     const { user, system } = process.cpuUsage(start);
     // Runs that fit no device are not in the plan; the oracle's latency of them is infinite, and they are left out.
     const latency = judgedBy({
@@ -112,10 +132,17 @@ function judged(cell: PublicCell, timeLimitMs: number) {
       refused: Number((100 * plan.refusedShare).toFixed(2)),
       cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
       warnings: plan.warnings,
+      other,
     };
   } catch (error) {
-    return { name, p99Ms, problem: error instanceof Error ? error.message.slice(0, 160) : String(error) };
+    return { name, p99Ms, other, problem: error instanceof Error ? error.message.slice(0, 160) : String(error) };
   }
+}
+
+/** Time of the processor: what else runs on the machine does not matter. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 /** Profiles as the oracle reads them: percentiles that a source lacks are the largest known one. */

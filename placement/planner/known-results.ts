@@ -1,0 +1,47 @@
+import type { SimulatedPlacement } from '../simulator/index.js';
+
+interface Known {
+  /** By pool: the batch limit that was simulated, and the most calls that waited when a batch began. */
+  readonly limits: readonly number[];
+  readonly waiting: Int32Array;
+  readonly reach: number;
+}
+
+/**
+ * Results of simulations, known also for other batch limits.
+ *
+ * A replica with room takes all waiting calls of its pool up to the pool's limit, or the largest preferred size among them.
+ * While no more calls wait when a batch begins than either of two limits allows, both form the same batches at the same times: the
+ * simulations are the same, event by event. So a result holds for all limits that are at least the most calls that waited. Only
+ * pools with long queues have several limits to simulate.
+ */
+export class KnownResults {
+  readonly #known = new Map<string, Known[]>();
+
+  /** The result for these limits, of a placement and load that `key` describes but for the limits. */
+  find(key: string, limits: readonly number[]): number | undefined {
+    return this.#known.get(key)?.find((each) => limits.every((limit, p) => isSame(each, p, limit)))?.reach;
+  }
+
+  add(key: string, limits: readonly number[], waiting: Int32Array, reach: number): void {
+    const known = this.#known.get(key);
+    const next = { limits, waiting: waiting.slice(), reach };
+    if (known) known.push(next);
+    else this.#known.set(key, [next]);
+  }
+}
+
+function isSame({ limits, waiting }: Known, p: number, limit: number): boolean {
+  const simulated = limits[p] as number;
+  return limit === simulated || Math.min(limit, simulated) >= (waiting[p] as number);
+}
+
+/**
+ * What a placement is but for its batch limits: the replicas of each pool in order, and their variants. Undefined for a placement
+ * with an LLM, whose cache depends on the batch limits of its neighbours.
+ */
+export function keyButLimits({ pools }: SimulatedPlacement, variants: readonly string[]): string | undefined {
+  if (pools.some(({ batching }) => batching === 'continuous')) return undefined;
+  const spelled = pools.map(({ replicas }, p) => `${variants[p]}@${replicas.map(({ device }) => device).join()}`);
+  return spelled.join(' ');
+}
