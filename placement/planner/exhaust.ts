@@ -14,14 +14,6 @@ export interface Exhausted {
   readonly complete: boolean;
 }
 
-/** What part of all placements to try. */
-interface Tried {
-  /** Those that cost less are refuted. */
-  readonly above?: number;
-  /** Device choices with more assignments than this are too many. */
-  readonly most?: number;
-}
-
 /** Most device choices to examine; a cluster with more is too large for an exhaustive search. */
 const MOST_CHOICES = 20_000;
 
@@ -51,7 +43,6 @@ export function exhaust(
   lower: LowerBound,
   below: number,
   goOn: () => boolean,
-  { above = 0, most = MOST_ASSIGNMENTS }: Tried = {},
 ): Exhausted {
   const choices = choicesBelow(problem, below);
   if (choices === undefined) return { refutedBelow: 0, complete: false };
@@ -65,10 +56,11 @@ export function exhaust(
   // Below this cost everything was tried; several replicas on a device are tried as one and as all only.
   let complete = Number.POSITIVE_INFINITY;
   for (const { counts, cost } of choices) {
-    if (cost < Math.max(lower.value, above) * (1 - 1e-6) - 1e-9) continue;
+    if (cost < lower.value * (1 - 1e-6) - 1e-9) continue;
     if (!goOn()) return { refutedBelow: Math.min(cost, complete), complete: false };
     if (!balanceable(problem, counts) || lower.refutes(atOnce(counts), goOn)) continue;
-    if (assignmentsAtMost(problem, counts) > most) return { refutedBelow: Math.min(cost, complete), complete: false };
+    if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS)
+      return { refutedBelow: Math.min(cost, complete), complete: false };
     for (const candidate of placementsOn(problem, counts, lower, goOn)) {
       if (candidate && judge.holds(candidate)) {
         return { found: candidate, refutedBelow: Math.min(cost, complete), complete: complete >= cost };

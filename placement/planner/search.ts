@@ -35,15 +35,12 @@ const UNTIL = {
   drafts: 0.3,
   improved: 0.4,
   bound: 0.5,
-  few: 0.6,
-  perturbed: 0.82,
+  perturbed: 0.72,
   exhausted: 0.94,
   refined: 0.97,
   gathered: 1,
 } as const;
 const MOST_EXHAUSTIVE = 2_000_000;
-/** Assignments of one device choice that are tried before the random search: all on few devices. */
-const FEW = 20_000;
 /** Random searches in a row that find nothing cheaper, after which no other is begun. */
 const MOST_IDLE = 2;
 /** Simulations after which a load that no draft carries counts as infeasible. */
@@ -75,25 +72,18 @@ export function searchCheapest(
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
   lower.tighten(within(UNTIL.bound), costOf(problem, best));
-  let bound = lower.value;
-  const triedBelow = (cost: number, share: number, most?: number) => {
-    const until = judge.simulations + exhaustive;
-    const goOn = () => judge.simulations < until && within(share)();
-    const tried = exhaust(problem, judge, lower, cost, goOn, { above: bound, ...(most !== undefined && { most }) });
-    bound = Math.max(bound, tried.refutedBelow);
-    return tried;
-  };
-  if (exhaustive > 0 && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9) {
-    best = triedBelow(costOf(problem, best), UNTIL.few, FEW).found ?? best;
-  }
-  best = perturbed(problem, judge, [best, ...others], bound, within(UNTIL.perturbed));
+  best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
   best = improve(problem, judge, best, within(UNTIL.perturbed));
+  let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   for (let found = !optimal && exhaustive > 0; found; ) {
-    const tried = triedBelow(costOf(problem, best), UNTIL.exhausted);
+    const until = judge.simulations + exhaustive;
+    const goOn = () => judge.simulations < until && within(UNTIL.exhausted)();
+    const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
+    bound = Math.max(bound, tried.refutedBelow);
     optimal = tried.complete;
     if (tried.found) best = tried.found;
-    found = tried.found !== undefined && within(UNTIL.exhausted)() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
+    found = tried.found !== undefined && goOn() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
   }
   // Too many to try them all: what is left of the time finds cheaper ones at random.
   const inTime = within(UNTIL.exhausted);
