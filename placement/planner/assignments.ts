@@ -43,7 +43,7 @@ export class Assignments {
     }));
   }
 
-  excludes(replicas: readonly Replica[], goOn: () => boolean): boolean {
+  excludes(replicas: readonly Replica[]): boolean {
     const problem = this.#problem;
     const on = kindsOf(problem, replicas);
     const names = on.map((kinds) => [...kinds].join('+'));
@@ -56,7 +56,6 @@ export class Assignments {
       if (stages.length === 1 && own && this.#machinesOf(v, own, key) > total(atOnce)) return true;
       let all = known.get(key);
       if (all === undefined) {
-        if (!goOn()) return false;
         all = this.#weights.flatMap((weights): Weighed[] => {
           const needed = this.#cuts.needed(weights, stages, kinds);
           return needed ? [{ weights, needed }] : [];

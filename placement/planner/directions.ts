@@ -1,7 +1,5 @@
 /** Kinds of which every subset is tried as the ones that have a price. */
 const MOST_KINDS = 4;
-/** What one kind's price is multiplied by, the others' being as they are. */
-const SHADES = [0.5, 0.25];
 
 /** Prices by kind for a cut: all of these kinds, subsets of them, and one kind weighed less. All others are free. */
 export function directions(prices: readonly number[], kinds: readonly number[]): readonly (readonly number[])[] {
@@ -11,12 +9,10 @@ export function directions(prices: readonly number[], kinds: readonly number[]):
           kinds.filter((_, k) => (2 ** kinds.length - 1 - i) & (1 << k)),
         )
       : [kinds, ...kinds.map((gone) => kinds.filter((k) => k !== gone)), ...kinds.map((k) => [k])];
-  const shaded = kinds.length > 1 ? SHADES.flatMap((shade) => kinds.map((kind) => ({ kind, shade }))) : [];
+  const halved = (kind: number) => prices.map((price, k) => (kinds.includes(k) ? (k === kind ? price / 2 : price) : 0));
   return [
     ...subsets.map((kept) => prices.map((price, k) => (kept.includes(k) ? price : 0))),
-    ...shaded.map(({ kind, shade }) =>
-      prices.map((price, k) => (kinds.includes(k) ? (k === kind ? shade * price : price) : 0)),
-    ),
+    ...(kinds.length > 1 ? kinds.map(halved) : []),
   ];
 }
 

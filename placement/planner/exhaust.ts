@@ -61,7 +61,7 @@ export function exhaust(
     if (!balanceable(problem, counts) || lower.refutes(atOnce(counts), goOn)) continue;
     if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS)
       return { refutedBelow: Math.min(cost, complete), complete: false };
-    for (const candidate of placementsOn(problem, counts, lower, goOn)) {
+    for (const candidate of placementsOn(problem, counts, lower)) {
       if (candidate && judge.holds(candidate)) {
         return { found: candidate, refutedBelow: Math.min(cost, complete), complete: complete >= cost };
       }
@@ -139,7 +139,6 @@ function* placementsOn(
   problem: Problem,
   counts: readonly number[],
   lower: LowerBound,
-  goOn: () => boolean,
 ): Generator<Candidate | undefined> {
   let passed = 0;
   // Assignments depend on the widths and the memory of configurations alone: those of equal ones are tried together.
@@ -152,7 +151,7 @@ function* placementsOn(
         if (passed % MOST_PASSED === 0) yield undefined;
         continue;
       }
-      if (lower.excludes(replicas, goOn)) {
+      if (lower.excludes(replicas)) {
         yield undefined;
         continue;
       }

@@ -52,6 +52,8 @@ export class Judge {
   expired: (() => boolean) | undefined;
   /** Simulations so far. */
   simulations = 0;
+  /** The same, and those that were not needed because another with the same result is known. */
+  trials = 0;
 
   constructor(problem: Problem) {
     this.problem = problem;
@@ -113,10 +115,10 @@ export class Judge {
     const limits = placement.pools.map(({ maxBatch }) => maxBatch);
     const key = `${speed} ${share} ${butLimits}`;
     const known = butLimits === undefined ? undefined : this.#results.find(key, limits);
+    this.trials += 1;
     if (known !== undefined) return known;
-    const { reach, waiting } = this.#simulated(placement, speed, share);
-    const isWhole = reach >= 1 || !this.expired?.();
-    if (butLimits !== undefined && isWhole) this.#results.add(key, limits, waiting, reach);
+    const { reach, waiting, isCut } = this.#simulated(placement, speed, share);
+    if (butLimits !== undefined && !isCut) this.#results.add(key, limits, waiting, reach);
     return reach;
   }
 
@@ -131,20 +133,25 @@ export class Judge {
         : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, 0.95) };
     this.simulations += 1;
     const { expired } = this;
+    let isCut = false;
+    const cut = () => {
+      isCut = expired?.() ?? false;
+      return isCut;
+    };
     const result = this.#simulator.run(placement, {
       giveUp,
       limits: limitsOf(problem.targets, count, share),
       speed,
       seed: problem.seed,
-      ...(expired && { expired }),
+      ...(expired && { expired: cut }),
     });
     const { waiting } = result;
-    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / count), waiting };
+    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / count), waiting, isCut };
     const inTime =
       meets(latenciesOf(result), objective) &&
       this.#hits(attained(problem.targets, result.observed), share) &&
       (isPlain(objective) || attainmentOf(problem, result, speed).used <= share);
-    return { reach: inTime ? 1 : MISSED, waiting };
+    return { reach: inTime ? 1 : MISSED, waiting, isCut };
   }
 
   #hits(values: readonly number[], share = 1): boolean {
@@ -154,6 +161,7 @@ export class Judge {
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
   see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false, seed }: Trial = {}): Seen {
     this.simulations += 1;
+    this.trials += 1;
     const result = this.#simulator.run(simulatedPlacement(this.problem, candidate), {
       speed,
       slowdown,

@@ -52,7 +52,7 @@ export class LowerBound {
   tighten(goOn: () => boolean, upTo: number): void {
     while (goOn() && this.value < upTo - 1e-9 && this.#cuts.length <= MOST_CUTS) {
       const { atOnce, value } = this.#relaxed;
-      const cut = this.#violated(this.#whole, atOnce, goOn) ?? this.#violated(this.#sourceFor(atOnce), atOnce, goOn);
+      const cut = this.#violated(this.#whole, atOnce, goOn);
       if (cut === undefined) return;
       this.#cuts.push(cut);
       const next = cheapest(this.#problem, this.#cuts);
@@ -62,13 +62,13 @@ export class LowerBound {
   }
 
   /** Whether an assignment is excluded: the devices with a group's pools are too few for the group. */
-  excludes(replicas: readonly Replica[], goOn: () => boolean): boolean {
+  excludes(replicas: readonly Replica[]): boolean {
     const used = new Set<number>();
     for (const { devices } of replicas) {
       for (const device of devices) used.add(this.#problem.cells[this.#problem.cellOf[device] ?? 0]?.kind ?? 0);
     }
     const { cuts, assignments } = this.#sourceOn([...used].sort((a, b) => a - b));
-    return !cuts.possible || assignments.excludes(replicas, goOn);
+    return !cuts.possible || assignments.excludes(replicas);
   }
 
   /** Whether devices with these calls at once on each kind are excluded by a known cut, or by a new one. */
@@ -84,8 +84,9 @@ export class LowerBound {
   #violated({ cuts, tries }: Source, atOnce: readonly number[], goOn: () => boolean): Cut | undefined {
     if (!cuts.possible) return cuts.cutOf(this.#prices, Number.POSITIVE_INFINITY);
     for (const { weights, needed } of tries) {
-      if (!goOn()) return undefined;
-      const bound = needed.above(weighed(weights, atOnce) * (1 + ROUNDING));
+      const sum = weighed(weights, atOnce) * (1 + ROUNDING);
+      if (!needed.isKnown(sum) && !goOn()) return undefined;
+      const bound = needed.above(sum);
       if (bound !== undefined) return cuts.cutOf(weights, bound);
     }
     return undefined;

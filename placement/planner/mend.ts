@@ -32,13 +32,13 @@ export function mended(
   let best = start;
   let reach = judge.reach(start);
   if (reach < NEAR) return undefined;
-  const begun = judge.simulations;
+  const begun = judge.trials;
   let tried = 0;
   for (let found = true; found; ) {
     found = false;
     for (const next of changes(problem, best, devicesBelow(problem, best, below))) {
       if (costOf(problem, next) >= below - 1e-9 || balance(problem, next).peak >= FULL) continue;
-      if (tried >= MOST_TRIED || judge.simulations - begun >= most || !goOn()) return undefined;
+      if (tried >= MOST_TRIED || judge.trials - begun >= most || !goOn()) return undefined;
       tried += 1;
       const nearer = judge.reach(next);
       if (nearer >= 1) return next;

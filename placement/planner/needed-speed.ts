@@ -21,9 +21,14 @@ export class NeededSpeed {
     this.#demanded = demanded;
   }
 
+  /** Whether it is known if this speed is enough. */
+  isKnown(speed: number): boolean {
+    return this.#least !== undefined || speed >= this.#enough;
+  }
+
   /** If this speed is not enough, a speed that is needed at least. */
   above(speed: number): number | undefined {
-    if (this.#least === undefined && speed < this.#enough) this.#look(speed);
+    if (!this.isKnown(speed)) this.#look(speed);
     return this.#least !== undefined && speed < this.#least * (1 - 1e-9) ? this.#least : undefined;
   }
 

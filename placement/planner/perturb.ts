@@ -46,14 +46,14 @@ export function perturbed(
   const draw = () => drawOf(problem.seed, turn++, PERTURB);
   // What a loss leaves has other devices: a step that mends the whole may not mend it.
   const mends = !demandsLosses(problem);
-  const begun = judge.simulations;
+  const begun = judge.trials;
   let mending = 0;
   const mend = (candidate: Candidate) => {
-    const before = judge.simulations;
+    const before = judge.trials;
     const most = before - begun - 2 * mending;
     if (!mends || most < LEAST_MENDING) return undefined;
     const found = mended(problem, judge, candidate, cost, most, goOn);
-    mending += judge.simulations - before;
+    mending += judge.trials - before;
     return found;
   };
   const seen = new Set(starts.map((each) => keyOf(problem, each)));
