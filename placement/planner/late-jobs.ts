@@ -74,7 +74,7 @@ const timeOf = (work: Float64Array, jobs: Int32Array, i: number, speed: number):
   (work[jobs[i] as number] as number) / speed;
 
 /** Jobs of equal length. */
-export interface EqualJobs {
+interface EqualJobs {
   readonly releaseMs: Float64Array;
   /** From release to deadline, the same for all jobs. */
   readonly allowedMs: number;
