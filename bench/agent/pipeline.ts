@@ -36,8 +36,8 @@ function computed(expression: string): number {
  * A model call on a machine without a GPU takes seconds, and minutes where others use its processors too: with the default of 60 s for
  * an attempt, each would be cut off and begun anew, and no question would ever be answered.
  */
-const PATIENT = { timeout: { attempt: '20m', total: '1h' } } as const;
-const DEADLINE = '2h';
+export const PATIENT = { timeout: { attempt: '20m', total: '1h' } } as const;
+export const DEADLINE = '2h';
 
 /** The same questions over 300 tools, of which the model sees those that fit. */
 export const manyTools = pipeline(
