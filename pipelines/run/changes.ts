@@ -11,6 +11,8 @@
  *   another candidate's tool of the same name too.
  * - `handoffs-are-turns`: an agent whose team has no tools ends at `maxTurns`. Before, its members could hand over to each other without end.
  * - `eaches-stream-on-queues`: an `each` that the workflow runs reads and writes streams. Before, it took the collected list.
+ * - `notes-by-worth`: notes of a conversation that an agent has shortened lose what is worth least first. Before, they were cut and lost the
+ *   oldest first; whether a further summary is written depends on their length.
  */
 export type Change =
   | 'waits-are-told'
@@ -19,4 +21,5 @@ export type Change =
   | 'sessions-approve'
   | 'approvals-are-of-one-tool'
   | 'handoffs-are-turns'
-  | 'eaches-stream-on-queues';
+  | 'eaches-stream-on-queues'
+  | 'notes-by-worth';

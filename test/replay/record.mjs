@@ -144,6 +144,7 @@ const FEATURES = {
   'foreign-cancelled': [foreign.slow, () => ({ log: log(), steps: 600 }), (run) => run.cancel(), FOREIGN],
   'foreign-start': [foreign.shouting, () => ({ text: 'mill' }), undefined, { ...FOREIGN, alone: true }],
   'foreign-start-refused': [foreign.shouting, () => ({ txt: 'mill' }), undefined, { ...FOREIGN, alone: true }],
+  'agent-shortened': [agents.forgetfulAgent, () => ({ task: 'heap' }), undefined, AGENTS],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
 

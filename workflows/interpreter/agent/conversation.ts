@@ -24,6 +24,10 @@ export function tokensOfRequest(characters: number, measured: Measured | undefin
   return Math.ceil(measured.tokens + added * Math.max(rate, LEAST_RATE));
 }
 
+/** Tokens of a character in such a request, as measured; more than are to be expected where nothing is. */
+export const tokensPerCharacter = (measured: Measured | undefined): number =>
+  measured && measured.characters > 0 ? measured.tokens / measured.characters : LEAST_RATE;
+
 /** Length of what a request contains beside its messages: the same in every call of an agent but for the summary. */
 export const charactersAround = ({ instructions = '', tools }: AgentPlan, summary = ''): number =>
   instructions.length +

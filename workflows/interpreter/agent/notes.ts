@@ -9,12 +9,25 @@ import type { KeptMessage } from './kept.js';
 /** Beginning of a note's line, by which it is found again in a summary. */
 const MARK = '• ';
 
+/** What notes begin with, by whose they are. */
+export const SAID = 'user: ';
+export const ANSWERED = 'assistant: ';
+const CALLED = 'called ';
+
 /** Lengths of a note, in characters: where there is room, where there is little, and of a call without its result. */
 const LONG = { said: 400, arguments: 160, result: 160 };
-const SHORT = 120;
+export const SHORT = 120;
 const CALL = 80;
 /** What separates a call from its result. */
 const RESULT = ' → ';
+
+/** How notes become shorter. */
+export interface Keeping {
+  /** A text on one line, of at most so many characters. */
+  readonly short: (text: string, most: number) => string;
+  /** The notes, oldest first, within so many characters. */
+  readonly within: (notes: readonly string[], characters: number) => string[];
+}
 
 /** A summary: the model's text, and the notes. */
 export interface Summary {
@@ -40,38 +53,39 @@ export function readSummary(summary: string | undefined): Summary {
 }
 
 /** Notes of removed messages, oldest first. */
-export function notesOf(messages: readonly KeptMessage[]): string[] {
+export function notesOf(messages: readonly KeptMessage[], { short }: Pick<Keeping, 'short'>): string[] {
   return messages.flatMap((message, i) => {
     const { role, content, toolCalls = [] } = message;
-    if (role === 'user') return [`user: ${short(saidIn(message), LONG.said)}`];
+    if (role === 'user') return [`${SAID}${short(saidIn(message), LONG.said)}`];
     if (role !== 'assistant') return [];
-    const said = content === '' ? [] : [`assistant: ${short(content, LONG.result)}`];
+    const said = content === '' ? [] : [`${ANSWERED}${short(content, LONG.result)}`];
     const results = messages.slice(i + 1, i + 1 + toolCalls.length);
     const calls = toolCalls.map(({ name, arguments: given }, at) => {
-      const result = results[at]?.role === 'tool' ? `${RESULT}${short(results[at].content, LONG.result)}` : '';
-      return `called ${name}(${short(JSON.stringify(given), LONG.arguments)})${result}`;
+      const result = results[at]?.role === 'tool' ? `${RESULT}${cut(results[at].content, LONG.result)}` : '';
+      return `${CALLED}${name}(${cut(JSON.stringify(given), LONG.arguments)})${result}`;
     });
     return [...said, ...calls];
   });
 }
 
-/**
- * The notes within `characters`. If they do not fit all become shorter, then calls lose their results, then the oldest
- * notes are removed, what the user said last.
- */
-export function notesWithin(notes: readonly string[], characters: number): string[] {
-  const lengthOf = (all: readonly string[]) => all.reduce((sum, note) => sum + note.length + MARK.length + 1, 0);
-  if (lengthOf(notes) <= characters) return [...notes];
-  const shorter = notes.map((note) => short(note, SHORT));
-  if (lengthOf(shorter) <= characters) return shorter;
-  const left = shorter.map((note) =>
-    note.startsWith('called ') ? short(note.split(RESULT, 1)[0] as string, CALL) : note,
-  );
-  for (const isFirst of [(note: string) => !note.startsWith('user: '), () => true]) {
-    for (let i = 0; i < left.length && lengthOf(left) > characters; ) {
-      if (isFirst(left[i] as string)) left.splice(i, 1);
-      else i += 1;
-    }
+/** Length of notes in a summary, in characters. */
+export const lengthOf = (notes: readonly string[]): number =>
+  notes.reduce((sum, note) => sum + note.length + MARK.length + 1, 0);
+
+/** Of a call the note without its result; another note as it is. */
+export const withoutResult = (note: string): string =>
+  note.startsWith(CALLED) ? cut(note.split(RESULT, 1)[0] as string, CALL) : note;
+
+/** The notes without those that `goes`, the oldest first, for as long as they do not fit. */
+export function withoutOldest(
+  notes: readonly string[],
+  characters: number,
+  goes: (note: string) => boolean = () => true,
+): string[] {
+  const left = [...notes];
+  for (let i = 0; i < left.length && lengthOf(left) > characters; ) {
+    if (goes(left[i] as string)) left.splice(i, 1);
+    else i += 1;
   }
   return left;
 }
@@ -93,8 +107,10 @@ export function middleOut(text: string, characters: number): string {
   return `${text.slice(0, half)}\n…\n${text.slice(text.length - half)}`;
 }
 
-/** On one line: a line break would end the note. */
-function short(text: string, most: number): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
+/** The beginning of a text, on one line: a line break would end the note. */
+export function cut(text: string, most: number): string {
+  const line = onOneLine(text);
+  return line.length > most ? `${line.slice(0, Math.max(0, most - 1))}…` : line;
 }
+
+export const onOneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();

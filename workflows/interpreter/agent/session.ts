@@ -6,9 +6,9 @@ import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 import { contextTokens, roomIn } from './conversation.js';
-import { notesOf, notesWithin, readSummary, summaryText } from './notes.js';
+import { readSummary } from './notes.js';
 import type { Progress } from './progress.js';
-import { NOTES, writtenSummary } from './shorten.js';
+import { MOST_NOTES, summaryOf } from './shorten.js';
 
 /** A conversation that continues across runs. */
 export interface OpenSession {
@@ -65,15 +65,14 @@ async function summarized(
   { messages, summary }: OpenSession,
   progress: Progress,
 ): Promise<Progress> {
-  const before = readSummary(summary);
   const limit = agent.plan.session?.summarizeOver ?? 0;
   const context = contextTokens(agent, progress);
   const tokens = context === undefined ? limit : Math.min(limit, roomIn(context, agent.plan));
-  const asked = { progress, before: before.text, removed: messages, tokens, name: 'summary' };
-  const written = await writtenSummary(agent, at, asked);
-  if (!written.written) return written.progress;
-  const notes = notesWithin([...before.notes, ...notesOf(messages)], tokens * NOTES);
-  return { ...written.progress, summary: summaryText({ text: written.text, notes }) };
+  // Only the last run is left beside them.
+  const characters = tokens * MOST_NOTES;
+  const asked = { progress, before: readSummary(summary), removed: messages, tokens, characters, name: 'summary' };
+  const written = await summaryOf(agent, at, asked);
+  return written.written ? { ...written.progress, summary: written.summary } : written.progress;
 }
 
 /** A separate activity. A write has the same key in every attempt and is applied once. */

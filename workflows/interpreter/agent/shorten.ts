@@ -1,21 +1,26 @@
 import type { Json } from '../../../pipelines/json.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import { concernsAll } from '../host.js';
+import { concernsAll, holds } from '../host.js';
 import type { At } from '../state.js';
 import { callModel } from './call-model.js';
 import type { Agent } from './candidate.js';
-import { charactersAround, charactersOf, tokensOfRequest } from './conversation.js';
+import { charactersAround, charactersOf, tokensOfRequest, tokensPerCharacter } from './conversation.js';
 import type { KeptMessage } from './kept.js';
 import { howToRead, keepTexts, readerName } from './long-results.js';
-import { middleOut, notesOf, notesWithin, readSummary, summaryText, transcriptOf } from './notes.js';
+import { type Keeping, middleOut, notesOf, readSummary, type Summary, summaryText, transcriptOf } from './notes.js';
+import { NOTES_BY_AGE } from './notes-by-age.js';
+import { NOTES_BY_WORTH } from './notes-by-worth.js';
 import { type Progress, spentBeside } from './progress.js';
 
 /** Share of the room that a shortened conversation has at most, so that it need not be shortened again at once. */
 const AIM = 0.6;
 /** Characters of a token, as estimated. */
 const CHARACTERS = 3;
-/** Characters of notes for each token of the room: a quarter of it. */
-export const NOTES = CHARACTERS / 4;
+/** Characters of notes for each token of the room: a quarter of it, and half where there is as much beside the turns that are left. */
+const NOTES = CHARACTERS / 4;
+export const MOST_NOTES = CHARACTERS / 2;
+/** Of the model's own text, at most: an eighth of the room. */
+const TEXT = 1 / 8;
 /** Characters of the transcript that the model sums up, likewise: the summary is written in the same context. */
 const TRANSCRIPT = 0.6 * CHARACTERS;
 
@@ -155,40 +160,80 @@ async function summedUp(agent: Agent, at: At, progress: Progress, turns: number,
   const from = lastTurn(progress, turns);
   const removed = [...messages.slice(0, prompt), ...messages.slice(given, from)];
   if (removed.length === 0) return progress;
-  const before = readSummary(progress.summary ?? room.summary);
-  const name = `summary-${progress.turns + 1}-${turns}`;
-  const written = await writtenSummary(agent, at, {
+  const left = [messages[prompt] as KeptMessage, ...messages.slice(from)];
+  // Whether a further summary is needed, and hence what is commanded, depends on the length of the notes.
+  const byWorth = holds(at.host, 'notes-by-worth');
+  const written = await summaryOf(agent, at, {
     progress,
-    before: before.text,
+    before: readSummary(progress.summary ?? room.summary),
     removed,
     tokens: room.tokens,
-    name,
+    characters: byWorth ? roomForNotes(agent, progress, left, room) : room.tokens * NOTES,
+    name: `summary-${progress.turns + 1}-${turns}`,
+    keeping: byWorth ? NOTES_BY_WORTH : NOTES_BY_AGE,
   });
-  const notes = notesWithin([...before.notes, ...notesOf(removed)], room.tokens * NOTES);
   return {
     ...written.progress,
-    messages: [messages[prompt] as KeptMessage, ...messages.slice(from)],
+    messages: left,
     given: 1,
-    summary: summaryText({ text: written.text, notes }),
+    summary: written.summary,
   };
+}
+
+/** Characters that notes may have so that the conversation fits with what is left of it and the model's own text. */
+function roomForNotes(
+  { plan }: Agent,
+  { measured }: Progress,
+  left: readonly KeptMessage[],
+  { tokens }: Pick<Room, 'tokens'>,
+): number {
+  const text = Math.min(plan.maxTokens, tokens * TEXT);
+  const free = (tokens * AIM - text) / tokensPerCharacter(measured) - charactersAround(plan) - charactersOf(left);
+  return Math.min(Math.max(free, tokens * NOTES), tokens * MOST_NOTES);
 }
 
 interface ToSumUp {
   readonly progress: Progress;
-  readonly before: string;
+  readonly before: Summary;
   readonly removed: readonly KeptMessage[];
+  /** What the conversation may have. */
   readonly tokens: number;
+  /** What notes may have. */
+  readonly characters: number;
   readonly name: string;
+  readonly keeping?: Keeping;
 }
 
-/** The model's own summary; the one before if it cannot write one: the notes are kept in any case. */
-export async function writtenSummary(
+/**
+ * Removed messages summed up: by the model, with notes of them and of those before for which there is room. The model also reads the notes for
+ * which there is none any more. If it cannot write a summary, its one before stays, and the notes are kept in any case.
+ */
+export async function summaryOf(
   agent: Agent,
   at: At,
-  { progress, before, removed, tokens, name }: ToSumUp,
-): Promise<{ readonly text: string; readonly progress: Progress; readonly written: boolean }> {
-  const earlier = before === '' ? '' : `Before: ${before}\n`;
-  const transcript = middleOut(`${earlier}${transcriptOf(removed)}`, tokens * TRANSCRIPT);
+  { before, removed, characters, keeping = NOTES_BY_WORTH, ...asked }: ToSumUp,
+): Promise<{ readonly summary: string; readonly progress: Progress; readonly written: boolean }> {
+  const notes = keeping.within([...before.notes, ...notesOf(removed, keeping)], characters);
+  const kept = new Set(notes);
+  const earlier = [before.text, ...before.notes.filter((note) => !kept.has(note))].filter((text) => text !== '');
+  const { text, progress } = await writtenText(agent, at, { ...asked, removed, earlier: earlier.join('\n') });
+  return { progress, written: text !== undefined, summary: summaryText({ text: text ?? before.text, notes }) };
+}
+
+/** The model's own text, undefined if it cannot write one. */
+async function writtenText(
+  agent: Agent,
+  at: At,
+  {
+    progress,
+    earlier,
+    removed,
+    tokens,
+    name,
+  }: Pick<ToSumUp, 'progress' | 'removed' | 'tokens' | 'name'> & { readonly earlier: string },
+): Promise<{ readonly text: string | undefined; readonly progress: Progress }> {
+  const before = earlier === '' ? '' : `Before: ${earlier}\n`;
+  const transcript = middleOut(`${before}${transcriptOf(removed)}`, tokens * TRANSCRIPT);
   const content = `${transcript}\n\n${SUMMARIZE}`;
   const question = {
     turn: progress.turns + 1,
@@ -199,9 +244,9 @@ export async function writtenSummary(
   try {
     const reply = await callModel(agent, { ...at, memo: at.memo.below(name) }, { ...question, name });
     const text = reply.text.trim();
-    return { text: text === '' ? before : text, progress: spentBeside(progress, reply), written: text !== '' };
+    return { text: text === '' ? undefined : text, progress: spentBeside(progress, reply) };
   } catch (error) {
-    if (error instanceof StageError && !concernsAll(error)) return { text: before, progress, written: false };
+    if (error instanceof StageError && !concernsAll(error)) return { text: undefined, progress };
     throw error;
   }
 }
