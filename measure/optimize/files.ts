@@ -27,8 +27,8 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 const served = (model: string, { variant }: VariantResult): string => `${model}-${variant}`;
 
 /**
- * What `millrace optimize` writes beside the weights: the figures, the picture, a profile of each variant, and for those
- * that no other one beats the pool's entry and their servers' configuration.
+ * What `millrace optimize` writes beside the weights: the figures, the picture, and for the variants that no other one
+ * beats their profiles, the pool's entry and their servers' configuration.
  */
 export function filesOf(report: Report, options: OutputOptions): readonly OutputFile[] {
   const { profiles, ...figures } = report;
@@ -38,10 +38,13 @@ export function filesOf(report: Report, options: OutputOptions): readonly Output
   return [
     { path: 'report.json', text: json(figures) },
     { path: 'pareto.svg', text: paretoPicture(`${model} on ${report.machine}`, variants) },
-    ...profiles.map((profile) => ({
-      path: `profiles/${model}.${profile.variant}.${kind}.json`,
-      text: json({ ...profile, deviceKind: options.deviceKind }),
-    })),
+    // Of others the planner would choose one that no server has.
+    ...profiles
+      .filter((profile) => front.some(({ variant }) => variant === profile.variant))
+      .map((profile) => ({
+        path: `profiles/${model}.${profile.variant}.${kind}.json`,
+        text: json({ ...profile, deviceKind: options.deviceKind }),
+      })),
     { path: 'models.json', text: json({ [model]: { ...options.pool, variants: poolVariants(model, front) } }) },
     ...(options.triton === undefined
       ? []

@@ -77,7 +77,7 @@ describe('millrace optimize', () => {
       const read = readProfiles(
         readdirSync(profiles).map((file) => ({ file, text: readFileSync(path.join(profiles, file), 'utf8') })),
       );
-      expect(read.map(({ value }) => value.variant).sort()).toEqual(variants.map(({ variant }) => variant).sort());
+      expect(read.map(({ value }) => value.variant).sort()).toEqual([...front].sort());
       expect(readFileSync(path.join(out, 'pareto.svg'), 'utf8').match(/<circle /g)).toHaveLength(variants.length);
       for (const variant of front)
         expect(existsSync(path.join(out, 'triton', `minilm-${variant}`, '1', 'model.onnx'))).toBe(true);

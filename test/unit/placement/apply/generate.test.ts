@@ -144,11 +144,23 @@ describe('a variant that the pool names', () => {
     expect(JSON.parse(found(files, 'models.json') ?? '{}').minilm).toMatchObject({ model: 'minilm-int8' });
   });
 
-  it('is the pool’s model if it has no name of its own', () => {
-    for (const variant of ['default', 'constructor']) {
-      expect(found(filesOf(variant), 'triton-cpu1-0.sh')).toContain('--load-model=minilm ');
-      expect(JSON.parse(found(filesOf(variant), 'models.json') ?? '{}').minilm).toMatchObject({ model: 'minilm' });
-    }
+  it('is the pool’s model if the pool names no variants', () => {
+    const { files } = generate(
+      placementOf([placedPool('minilm', [['cpu1/0']], { variant: 'int8' })]),
+      inventory,
+      options,
+    );
+    expect(found(files, 'triton-cpu1-0.sh')).toContain('--load-model=minilm ');
+    expect(JSON.parse(found(files, 'models.json') ?? '{}').minilm).toMatchObject({ model: 'minilm' });
+  });
+
+  it.each(['default', 'constructor'])('is refused as %s if the pool names others only', (variant) => {
+    expect(() => filesOf(variant)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_PLACEMENT',
+        message: expect.stringContaining(`the variant "${variant}", and the models file names int8`),
+      }),
+    );
   });
 });
 
