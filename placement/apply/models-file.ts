@@ -28,7 +28,8 @@ export function modelsFile(
       throw new MillraceError('INVALID_PLACEMENT', message, { fields: [{ field: `pools.${pool.model}`, message }] });
     }
     const router = routers.get(pool.model);
-    if (router !== undefined) return [pool.model, { ...known, endpoints: [routed(pool, router)] }] as const;
+    if (router !== undefined)
+      return [pool.model, { ...known, model: modelAt(base, pool), endpoints: [routed(pool, router)] }] as const;
     const running = pool.replicas.flatMap(({ endpoint, devices: [device = ''] }) =>
       endpoint === undefined ? [] : [{ url: endpoint, device, concurrency: atOnce(pool.maxBatch, 1) }],
     );

@@ -412,6 +412,23 @@ describe('an LLM whose prompts and answers are served apart', () => {
     expect(generated.files.map(({ text: each }) => each).join()).not.toContain('kv-transfer');
   });
 
+  it('is served as the variant that was placed', () => {
+    const { files } = generate(placementOf(apart.pools.map((pool) => ({ ...pool, variant: 'fp8' }))), inventory, {
+      ...options,
+      base: { ...base, assistant: { ...base.assistant, variants: { fp8: { model: 'org/assistant-8b-fp8' } } } },
+      routers: { assistant: 'http://gpu1:8080' },
+    });
+    const textAt = (path: string) => files.find((file) => file.path === path)?.text ?? '';
+    for (const name of ['assistant-prefill-gpu1-2', 'assistant-gpu1-1'])
+      expect(textAt(`commands/${name}.sh`)).toContain(
+        'serve org/assistant-8b-fp8 --served-model-name org/assistant-8b-fp8 assistant ',
+      );
+    expect(JSON.parse(textAt('models.json')).assistant).toMatchObject({
+      model: 'org/assistant-8b-fp8',
+      endpoints: [{ url: 'http://gpu1:8080/v1' }],
+    });
+  });
+
   it('is called through its router, which is started by a script', () => {
     const models = JSON.parse(textOf('models.json')) as Record<string, { endpoints: unknown }>;
     expect(models.assistant?.endpoints).toEqual([{ url: 'http://gpu1:8080/v1', device: 'gpu1/0', concurrency: 64 }]);
