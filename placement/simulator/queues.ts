@@ -99,4 +99,14 @@ export class Queues {
     this.#head[pool] = call;
     this.length[pool] = (this.length[pool] as number) - size;
   }
+
+  /** Removes a pool's first call, which no replica can take. */
+  drop(pool: number, now: number, times: Pick<StageTimes, 'started'>, stageOf: Int32Array): void {
+    const call = this.#head[pool] as number;
+    if ((this.length[pool] as number) > (this.longest[pool] as number))
+      this.longest[pool] = this.length[pool] as number;
+    times.started(call, stageOf[call % stageOf.length] as number, this.#since[call] as number, now, 1);
+    this.#head[pool] = this.#next[call] as number;
+    this.length[pool] = (this.length[pool] as number) - 1;
+  }
 }

@@ -155,9 +155,9 @@ export class Servers {
     }
   }
 
-  /** Ends a waiting call that fits the memory of no replica. */
+  /** Ends a waiting call that fits the memory of no replica. The replicas keep the batches that they have taken. */
   #refuse(p: number, call: number, now: number): void {
-    this.#queues.take(p, this.firstReplica[p] as number, 1, now, this.#times, this.#stageOfCall);
+    this.#queues.drop(p, now, this.#times, this.#stageOfCall);
     this.#reports.oversized(call, now);
   }
 

@@ -299,5 +299,9 @@ describe('the simulator of prompts and answers on different replicas', () => {
   it('never ends a run whose prompt fits no replica', () => {
     const { oversized, completed } = run(load([1_000, 2_000], 5), { mostTokens: 1_500 });
     expect([oversized, completed]).toEqual([1, 1]);
+    // The replica is processing the first prompt when the second comes.
+    const busy = run(load([1_000, 2_000], 5, 50), { mostTokens: 1_500 });
+    expect([busy.oversized, busy.completed]).toEqual([1, 1]);
+    expect(busy.latencyMs[0]).toBeCloseTo(100 + 15 + 5 * 10.1, 3);
   });
 });
