@@ -58,6 +58,8 @@ export class Cuts {
   /** By stage: its options on each kind. */
   readonly #options: readonly (readonly Option[])[];
   readonly #leastMs: readonly number[];
+  /** By stage: some of its pipeline's runs do not call its pool. */
+  readonly #isSkipped: readonly boolean[];
   readonly #limitMs: number;
   readonly #most: number;
   /** The stages' least times leave every pipeline time. */
@@ -77,9 +79,9 @@ export class Cuts {
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.
     const roughly = stages.map((_, v) => this.#optionsOf(v, this.#limitMs, [1]));
-    const rarely = (v: number) => !this.#demands[v]?.runs.every((run) => this.#demands[v]?.needed[run] === 1);
+    this.#isSkipped = this.#demands.map(({ runs, needed }) => !runs.every((run) => needed[run] === 1));
     this.#leastMs = stages.map((stage, v) =>
-      rarely(v) ? 0 : stage.overheadMs + Math.min(...(roughly[v] ?? []).map(({ ms }) => ms)),
+      this.#isSkipped[v] ? 0 : stage.overheadMs + Math.min(...(roughly[v] ?? []).map(({ ms }) => ms)),
     );
     const paths = longestPaths(stages, this.#leastMs);
     this.#fits = paths.every((ms) => ms <= this.#limitMs);
@@ -198,7 +200,8 @@ export class Cuts {
       const options = (this.#options[v] ?? []).filter(({ kind }) => on?.[i]?.has(kind) ?? true);
       return options.length > 0 ? options : [this.#none(v)];
     });
-    const overheadMs = group.reduce((sum, v) => sum + overheadOf(stages[v]), 0);
+    // A run that skips a stage does not have its overhead.
+    const overheadMs = group.reduce((sum, v) => sum + (this.#isSkipped[v] ? 0 : overheadOf(stages[v])), 0);
     // From the first stage of a group to its last, those that are not in it take their least times.
     const stretch = stretchOf(group);
     const betweenMs = stretch.reduce((sum, v) => sum + (group.includes(v) ? 0 : (this.#leastMs[v] ?? 0)), 0);
