@@ -1,4 +1,4 @@
-/**
+/*!
  * Written by `npm run bench:cache -- thesaurus` from WordNet 3.1 and the vocabulary of all-MiniLM-L6-v2 (Apache-2.0). Not to be
  * edited. A row is word, rank (eight times its binary logarithm), part of speech, usual synsets, rare ones, what the usual
  * ones are kinds of, and opposites; numbers are to base 36.

@@ -23,6 +23,13 @@ it('the README names the commands by which CI tests, and only npm scripts that e
   expect(named).toEqual(expect.arrayContaining(['demo', 'test', 'test:slow']));
 });
 
+it('the README names WordNet, whose notice is kept in the words taken from it', () => {
+  expect(README).toContain('WordNet 3.1 (© Princeton University)');
+  const [notice = ''] = read('activities/cache/verifier/thesaurus-data.ts').split('*/', 1);
+  expect(notice).toMatch(/^\/\*!/);
+  expect(notice).toContain('WordNet 3.1 Copyright 2011 by Princeton University. All rights reserved.');
+});
+
 it('the README links to what is there', () => {
   const links = [...README.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
   const own = links.filter((link) => !/^https?:/.test(link));
