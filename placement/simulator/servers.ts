@@ -260,10 +260,15 @@ export class Servers {
     this.#advance(replica, now);
     this.#sequences.expect(replica, tokens);
     this.#queues.take(p, replica, 1, now, handover, this.#stageOfCall, this.#sequences.count(replica));
-    const bytes = tokens * ((this.#pools[this.#poolOf[holder] as number] as SimulatedPool).handsTo?.tokenBytes ?? 0);
+    const bytes = this.#cacheBytes(holder, tokens);
     const [from, to] = [this.deviceOf[holder] as number, this.deviceOf[replica] as number];
     this.#events.push(handover.pull(v, from, to, bytes, now), EVENT.pulled, call, replica);
     this.#plan(replica, now);
+  }
+
+  /** Bytes of a prompt's cache that a replica holds. */
+  #cacheBytes(holder: number, tokens: number): number {
+    return tokens * ((this.#pools[this.#poolOf[holder] as number] as SimulatedPool).handsTo?.tokenBytes ?? 0);
   }
 
   /** The cache of an admitted call's prompt has arrived. */
@@ -302,7 +307,11 @@ export class Servers {
       const travel =
         holder < 0
           ? this.#reports.travelMs(replica, call, now)
-          : this.#calls.handover.wayMs(this.deviceOf[holder] as number, this.deviceOf[replica] as number, tokensIn);
+          : this.#calls.handover.wayMs(
+              this.deviceOf[holder] as number,
+              this.deviceOf[replica] as number,
+              this.#cacheBytes(holder, tokensIn),
+            );
       if (count === fewest && travel >= least) continue;
       best = replica;
       fewest = count;

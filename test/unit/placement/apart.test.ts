@@ -289,6 +289,15 @@ describe('the simulator of prompts and answers on different replicas', () => {
     ]);
   });
 
+  it('moves a cache to the replica that it reaches first, by the bytes of the cache', () => {
+    const answers = pool(TABLE, [0, 2], [0], { maxBatch: 32 });
+    const prompts = pool(TABLE, [1], [0], { maxBatch: 4, handsTo: { pool: 0, tokenBytes: 1e4 } });
+    // 10 MB: a second to the first replica in spite of its low latency, and 11 ms to the other.
+    const transferMs = (_: number, to: number, bytes: number) => (to === 0 ? 0.1 + bytes / 1e4 : 1 + bytes / 1e6);
+    const { handovers } = simulate([stage(0, [])], [answers, prompts], load([1_000], 11), { transferMs });
+    expect(handovers?.[0]?.transferMs).toBeCloseTo(11, 3);
+  });
+
   it('keeps a cache in the memory of the first replica until it has been pulled', () => {
     // 1 s for a cache, and memory for one: the second prompt begins when the first has gone.
     const { latencyMs } = run(load([1_000, 1_000], 1, 0), { mostTokens: 1_500, bytesPerMs: 1e4 });
