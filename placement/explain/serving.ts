@@ -63,6 +63,8 @@ interface Tried {
   readonly bound?: number;
   /** The bound excludes that it is better. */
   readonly excluded?: true;
+  /** Why it cannot be placed at all. */
+  readonly refusal?: string;
 }
 
 /** Whether a cost, or a rate, is better than another by more than what it is known to. */
@@ -93,7 +95,7 @@ export function bestServing(
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       refusal ??= error;
-      tried.push({ way });
+      tried.push({ way, refusal: error.message });
       continue;
     }
     const bound = objective === 'cost' ? cheapest(problem).value : fastest(problem);
@@ -150,6 +152,10 @@ function saidOf(tried: readonly Tried[], name: string, objective: 'cost' | 'rate
   if (values.length > 0) {
     return `the ${isCost ? 'cheapest' : 'fastest'} placement found ${name} ${isCost ? 'costs' : 'carries'} ${best(values)}`;
   }
+  // The first way changes this model alone: its refusal is not another model's.
+  const [first] = tried;
+  if (first?.refusal !== undefined && tried.every(({ refusal }) => refusal !== undefined))
+    return `it cannot be served ${name}: ${first.refusal}`;
   const bounds = tried.flatMap(({ bound }) => (Number.isFinite(bound) ? [bound as number] : []));
   if (bounds.length === 0) return `these devices cannot serve it ${name}`;
   if (!tried.every(({ excluded }) => excluded)) return `no placement ${name} was found that keeps the objective`;

@@ -233,8 +233,13 @@ describe('an LLM whose prompts and answers have pools of their own', () => {
     };
     expect(refuse(batches).fields).toEqual([expect.stringMatching(/only a profile with tokens/)]);
     // Where the planner may choose, what cannot be apart is together.
-    expect(plan(inputOf({ ...SHORT, slo: [], p99Ms: 9_000, profiles: [batches] })).pools[0]?.reason).toContain(
-      'together, because these devices cannot serve it apart',
+    const reasonWith = (profile: object) =>
+      plan(inputOf({ ...SHORT, slo: [], p99Ms: 9_000, profiles: [profile] })).pools[0]?.reason;
+    expect(reasonWith(batches)).toMatch(
+      /together, because it cannot be served apart: .*only a profile with tokens \(batching "continuous"\)/,
+    );
+    expect(reasonWith(llm({ memory: { weights: '16GiB' } }))).toMatch(
+      /together, because it cannot be served apart: .*give memory\.perToken/,
     );
     const named = () => {
       const input = inputOf({ ...SHORT, slo: [], p99Ms: 9_000 });
