@@ -16,11 +16,11 @@ export type SentPart =
       readonly name?: string | undefined;
     };
 
-export const imageDetail = z.enum(['auto', 'low', 'high']);
+export const imageDetail = z.enum(['auto', 'low', 'high', 'original']);
 
-/** The detail of an image. `auto` says nothing: it is the default. */
+/** The detail of an image. `auto` says nothing: it is the default. `original` is more than a stage can ask for: it is `high`. */
 export const detailOf = (detail: z.output<typeof imageDetail> | null | undefined): { readonly detail?: string } =>
-  detail && detail !== 'auto' ? { detail } : {};
+  detail && detail !== 'auto' ? { detail: detail === 'original' ? 'high' : detail } : {};
 
 /** The kind of media of a type, by which a file becomes a part of a conversation. */
 export function kindOf(mediaType: string): MediaKind {

@@ -68,10 +68,16 @@ describe('`input_image` of a response', () => {
     return post('/v1/responses', { model: 'chat', store: false, input: [{ role: 'user', content }] });
   };
 
-  test.each(['high', 'auto', null])('brings its detail (%s)', async (detail) => {
+  test.each([
+    ['low', 'low'],
+    ['high', 'high'],
+    ['original', 'high'],
+    ['auto', undefined],
+    [null, undefined],
+  ])('brings its detail (%s)', async (detail, given) => {
     expect((await ask(detail)).statusCode).toBe(200);
     const [part = {}] = (inputGiven().parts ?? []) as JsonObject[];
-    expect(part.detail).toBe(detail === 'high' ? 'high' : undefined);
+    expect(part.detail).toBe(given);
   });
 
   test('is refused with a detail that is none', async () => {
