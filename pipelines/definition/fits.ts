@@ -15,7 +15,7 @@ export interface Misfit {
 export interface Lenience {
   /** A value that may be null or absent is checked as if it were present. */
   readonly absent?: boolean;
-  /** A referenced object may have fields that the schema refuses: they are left out. */
+  /** A referenced object may have fields that the schema refuses: they are left out, or no run checks them. */
   readonly stray?: boolean;
 }
 

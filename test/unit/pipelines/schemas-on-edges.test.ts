@@ -104,6 +104,21 @@ describe('a loop', () => {
     expect(await outputOf(late, {})).toEqual({ best: 'b' });
   });
 
+  it('goes on with more fields than a strict beginning has', async () => {
+    const draft = code('draft', { input: text, output: z.strictObject({ text: z.string() }) }, (given) => given);
+    const edited = z.object({ text: z.string(), score: z.number() });
+    const edit = code('edit', { input: text, output: edited }, (given) => ({ text: `${given.text}!`, score: 1 }));
+    const improved = pipeline('improved', { input: text }, ({ input, stage, repeat }) => {
+      const first = stage('draft', draft, { text: input.text });
+      const end = repeat('improve', first, (state) => stage('edit', edit, { text: state.text }), {
+        until: (state) => eq(state.text, 'a!!'),
+        atMost: 5,
+      });
+      return { text: end.text };
+    });
+    expect(await outputOf(improved, { text: 'a' })).toEqual({ text: 'a!!' });
+  });
+
   it('promises no list that stays empty', () => {
     expect(searched.outputSchema).toMatchObject({ properties: { tried: { type: 'array', items: {} } } });
   });
