@@ -82,8 +82,9 @@ export class McpServers {
 
   /**
    * The result of a tool: its structured content, else its text; with media that `keep` has stored, also those. A tool
-   * that the server makes a task is awaited, and an attempt that finds one in `resumeFrom` goes on with it and calls nothing. Throws as
-   * `list` does, `TOOL_FAILED` if the tool reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
+   * that the server makes a task is awaited, and an attempt that finds one in `resumeFrom` goes on with it and calls nothing. A
+   * server in a process of the worker ends with it: its tasks are not kept. Throws as `list` does, `TOOL_FAILED` if the tool
+   * reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
    */
   async call(
     server: string,
@@ -91,19 +92,29 @@ export class McpServers {
     given: JsonObject,
     { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom }: CallOptions,
   ): Promise<Json> {
+    // The tasks of a server in a process of this worker end with the process: another one may have others by their ids.
+    const outlives = 'url' in (this.#config[server] ?? {});
+    let own: Client | undefined;
     let task = keptTask(resumeFrom);
     let result: CallToolResult | undefined;
     if (task === undefined) {
       const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
       result = await this.#use(server, signal, async (client) => {
         await mayBegin?.();
+        own = client;
         return await client.callTool(params, options(signal));
       });
       task = taskIn(result);
-      if (task) checkpoint?.(checkpointOf(task));
+      if (task && outlives) checkpoint?.(checkpointOf(task));
     }
-    const connected: Connected = (work, until) => this.#use(server, until, work);
-    const ended = task === undefined ? result : await awaitTask(connected, task, signal, () => checkpoint?.(null));
+    const connected: Connected = (work, until) =>
+      this.#use(server, until, async (client) => {
+        if (outlives || client === own) return await work(client);
+        const why = `MCP server "${server}": its process has ended, and with it the task`;
+        throw new MillraceError('TOOL_SERVER_UNAVAILABLE', why);
+      });
+    const limits = { givenUp: () => checkpoint?.(null), ...(!outlives && { mostFailures: 1 }) };
+    const ended = task === undefined ? result : await awaitTask(connected, task, signal, limits);
     if (ended === undefined) throw new MillraceError('INTERNAL', 'a call has neither a result nor a task');
     if (ended.isError) throw new MillraceError('TOOL_FAILED', textIn(ended) || 'the tool failed without a message');
     return await resultValue(ended, keep);

@@ -16,7 +16,7 @@ const TASK_META = 'millrace/task';
 const SOONEST_MS = 100;
 const LATEST_MS = 10_000;
 const USUAL_MS = 1_000;
-/** Questions in a row that may fail: the task goes on while they do. */
+/** Questions in a row that may fail to reach the server: the task goes on while they do. */
 const MOST_FAILURES = 5;
 /** A cancelled call does not wait for its task's end. In milliseconds. */
 const CANCEL_MS = 5_000;
@@ -74,16 +74,22 @@ export function keptTask(checkpoint: Json | undefined): CreatedTask | undefined 
   return typeof task === 'string' ? { taskId: task, pollIntervalMs: SOONEST_MS } : undefined;
 }
 
+interface Limits {
+  /** Called when the task is cancelled: no other attempt goes on with it. */
+  readonly givenUp: () => void;
+  /** Questions in a row, the last of which ends the call, that do not reach the server. */
+  readonly mostFailures?: number;
+}
+
 /**
  * Waits for the result of a task. A caller that gives up cancels it; not so an attempt that another one goes on from. Throws `TOOL_FAILED`,
  * also if the server does not know the task any more: what it has done is unknown, and it is not begun again.
- * @param givenUp called when the task is cancelled: no other attempt goes on with it
  */
 export async function awaitTask(
   connected: Connected,
   { taskId, pollIntervalMs = USUAL_MS }: CreatedTask,
   signal: AbortSignal,
-  givenUp: () => void,
+  { givenUp, mostFailures = MOST_FAILURES }: Limits,
 ): Promise<CallToolResult> {
   let interval = pollIntervalMs;
   let failures = 0;
@@ -96,8 +102,9 @@ export async function awaitTask(
         signal,
       ).catch((error: MillraceError) => {
         failures++;
-        if (signal.aborted || failures === MOST_FAILURES) throw error;
+        if (signal.aborted) throw error;
         if (error.code !== 'TOOL_SERVER_UNAVAILABLE') throw unreadable(taskId, error);
+        if (failures === mostFailures) throw error;
         return undefined;
       });
       if (task === undefined) continue;

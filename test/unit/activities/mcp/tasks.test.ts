@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { McpServers, parseMcpServers } from '../../../../activities/mcp/index.js';
-import type { Json } from '../../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { taskServer } from '../../../support/mcp/task-server.js';
 import { until } from '../../../support/runs.js';
 
@@ -19,13 +19,13 @@ afterEach(async () => {
 const asked = (method: string) => until(`the server is asked ${method}`, () => server.count(method) > 0);
 
 /** A call of the only tool, which may be left, and what it has kept. */
-function calling(resumeFrom?: Json) {
+function calling(resumeFrom?: Json, { of = client, given = {} }: { of?: McpServers; given?: JsonObject } = {}) {
   const left = new AbortController();
   const kept: Json[] = [];
-  const result = client.call(
+  const result = of.call(
     's',
     'print',
-    {},
+    given,
     {
       signal: left.signal,
       idempotencyKey: 'run/answer/turn-1/print',
@@ -77,5 +77,28 @@ describe('a call that has become a task', () => {
     await server.open();
     expect(await result).toBe('printed');
     expect(server.count('tools/call')).toBe(1);
+  });
+});
+
+describe('a task of a server in a process of the worker', () => {
+  let own: McpServers;
+  beforeEach(() => {
+    const s = { command: process.execPath, args: ['test/fixtures/mcp-task-server.mjs'] };
+    own = new McpServers(parseMcpServers({ s }, 'the test'));
+  });
+  afterEach(() => own.close());
+
+  it('is awaited, and not kept: the process of another worker may have another task by its id', async () => {
+    const { result, kept } = calling(undefined, { of: own });
+    expect(await result).toBe('printed');
+    expect(kept).toEqual([]);
+  });
+
+  it.each([
+    ['ends with its process, and is not asked for in the next one', undefined, { dies: true }],
+    ['is not asked for by an attempt that has not begun it', { task: 'task-1' }, {}],
+  ])('%s', async (_, resumeFrom, given) => {
+    const { result } = calling(resumeFrom, { of: own, given });
+    await expect(result).rejects.toMatchObject({ code: 'TOOL_SERVER_UNAVAILABLE' });
   });
 });
