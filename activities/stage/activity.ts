@@ -68,7 +68,10 @@ export function createActivities(
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       // Asking for what was begun is no further call. An attempt that took too long has given that up.
       const goesOn = () => kept !== null && !timedOut && goesOnElsewhere(call);
-      if (over || (calls >= call.retry.attempts && !goesOn())) throw lastAttemptLost(call, calls);
+      if (over || (calls >= call.retry.attempts && !goesOn())) {
+        runner.lost(call, 'STAGE_TIMEOUT');
+        throw lastAttemptLost(call, calls);
+      }
       if (losses > 0) {
         beat();
         await heartbeatSent();

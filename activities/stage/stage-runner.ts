@@ -1,4 +1,4 @@
-import { isAway, isStreamLost, MillraceError } from '../../pipelines/errors.js';
+import { type ErrorCode, isAway, isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/index.js';
@@ -60,9 +60,9 @@ export class StageRunner {
     return streams && new StepStreams(streams.channels, run, signal);
   }
 
-  /** Counts a call that ends without an attempt, since it has lost its workers. */
-  lost({ pipeline, stage, kind, model }: StageCall): void {
-    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome: 'WORKER_LOST' }, 0);
+  /** Counts a call that ends without another attempt, since it has lost its workers. */
+  lost({ pipeline, stage, kind, model }: StageCall, outcome: ErrorCode = 'WORKER_LOST'): void {
+    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, 0);
   }
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
@@ -90,7 +90,7 @@ export class StageRunner {
         throw error;
       }
       if (attempt.signal.reason instanceof HandedOver) {
-        logger.info(report.fields, 'stage attempt is handed over: the next one goes on with it');
+        logger.info(report.fields, 'stage attempt is handed over');
         throw error;
       }
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {

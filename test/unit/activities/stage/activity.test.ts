@@ -21,7 +21,10 @@ interface Scene {
 }
 
 function activity({ run, info, call, more }: Scene): Promise<unknown> {
-  const runner = { run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt) } as unknown as StageRunner;
+  const runner = {
+    run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt),
+    lost: () => undefined,
+  } as unknown as StageRunner;
   const context = {
     info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now(), ...info },
     cancellationSignal: new AbortController().signal,

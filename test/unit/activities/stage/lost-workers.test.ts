@@ -4,15 +4,18 @@ import { createActivities } from '../../../../activities/stage/activity.js';
 import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
 import { reply, runnerOf, stage } from './runner-of.js';
 
-it('a call that has lost two workers in a row is counted, and not made again', async () => {
+it.each([
+  { code: 'WORKER_LOST', why: 'has lost two workers in a row', attempt: 3, attempts: 5, losses: 1 },
+  { code: 'STAGE_TIMEOUT', why: 'has lost the worker of its last attempt', attempt: 2, attempts: 1, losses: 0 },
+])('a call that $why is counted, and not made again', async ({ code, attempt, attempts, losses }) => {
   const { runner, calls, metrics } = runnerOf(reply);
   const lastFailure = { timeoutFailureInfo: { timeoutType: 4 } };
   const describe = async () => ({ raw: { pendingActivities: [{ activityId: '1', lastFailure }] } });
   const context = {
     info: {
-      ...{ startToCloseTimeoutMs: 60_000, attempt: 3, activityId: '1' },
+      ...{ startToCloseTimeoutMs: 60_000, attempt, activityId: '1' },
       currentAttemptScheduledTimestampMs: Date.now(),
-      heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 1 } },
+      heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses } },
     },
     client: {
       withDeadline: (_: number, work: () => Promise<unknown>) => work(),
@@ -21,10 +24,10 @@ it('a call that has lost two workers in a row is counted, and not made again', a
     cancellationSignal: new AbortController().signal,
     heartbeat: vi.fn(),
   } as unknown as Context;
-  const call = { ...stage, retry: { ...stage.retry, attempts: 5 } };
+  const call = { ...stage, retry: { ...stage.retry, attempts } };
   const run = asyncLocalStorage.run(context, () => createActivities(runner as StageRunner).default({}, call));
-  await expect(run).rejects.toMatchObject({ type: 'WORKER_LOST', nonRetryable: true });
+  await expect(run).rejects.toMatchObject({ type: code, nonRetryable: true });
   expect(calls).toEqual([]);
   const counted = (await metrics.stageSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'));
-  expect(counted).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: 'WORKER_LOST' } });
+  expect(counted).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: code } });
 });
