@@ -11,10 +11,10 @@ import { WORTH, worthOf } from '../../../workflows/interpreter/agent/worth.js';
 
 const CONTEXT = 1_024;
 
-const talk = (summarizeOver: number) =>
+const talk = (summarizeOver: number, { tokens = CONTEXT, maxTokens = 96 } = {}) =>
   pipeline('talk', { input: z.object({ says: z.string(), session: z.string() }) }, ({ input, stage }) => {
     const use = agent({
-      ...{ model: 'm', instructions: 'Answer in one short sentence.', maxTokens: 96, context: { tokens: CONTEXT } },
+      ...{ model: 'm', instructions: 'Answer in one short sentence.', maxTokens, context: { tokens } },
       session: { summarizeOver },
     });
     return { text: stage('answer', use, { prompt: input.says, session: input.session }).text };
@@ -50,9 +50,9 @@ const asksForSummary = (input: JsonObject) => JSON.stringify(input.history).incl
 
 /** A model whose summaries say the same of every conversation. */
 const modelOf =
-  (summary: string): ScriptFunction =>
+  (summary: string, charactersOfToken = 4): ScriptFunction =>
   (input, { with: options }) => {
-    const inputTokens = Math.ceil(JSON.stringify([input, options]).length / 4);
+    const inputTokens = Math.ceil(JSON.stringify([input, options]).length / charactersOfToken);
     return used({ inputTokens, outputTokens: 10 }, { text: asksForSummary(input) ? summary : 'I have noted it.' });
   };
 
@@ -118,4 +118,30 @@ it('notes for which there is no room any more are in the text that the model sum
     lost.push(...gone);
   }
   expect(lost.length).toBeGreaterThan(1);
+});
+
+it('notes leave room for further runs where each character is a token', async () => {
+  const RUNS = 60;
+  const room = { tokens: 4_096, maxTokens: 512 };
+  const made = talk(3_000, room);
+  let session: Session = { messages: [], parts: 0 };
+  let summaries = 0;
+  for (let i = 0; i < RUNS; i++) {
+    const says = Array.from({ length: 10 }, (_, page) => `第${i}号文件的第${page}页在${i + page}号楼。`).join('');
+    const answer = modelOf('他们谈过了。', 1);
+    const run = await testPipeline(
+      made,
+      { says, session: 's' },
+      { stages: { 'answer/session/load': session as unknown as JsonObject, answer } },
+    );
+    expect(run.error).toBeUndefined();
+    session = withPart(session, run);
+    for (const { kind, input, with: options } of run.calls) {
+      if (kind !== 'chat') continue;
+      expect(JSON.stringify([input, options]).length).toBeLessThan(room.tokens - room.maxTokens);
+      if (asksForSummary(input)) summaries += 1;
+    }
+  }
+  expect(summaries).toBeGreaterThan(1);
+  expect(summaries).toBeLessThan(RUNS / 3);
 });

@@ -9,7 +9,13 @@ const changed =
   (change: (note: string) => string): Step =>
   (notes, characters) => {
     const left = [...notes];
-    for (let i = 0; i < left.length && lengthOf(left) > characters; i++) left[i] = change(left[i] as string);
+    let over = lengthOf(left) - characters;
+    for (const [i, note] of notes.entries()) {
+      if (over <= 0) break;
+      const after = change(note);
+      left[i] = after;
+      over += after.length - note.length;
+    }
     return left;
   };
 

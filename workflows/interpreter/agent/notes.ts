@@ -82,12 +82,12 @@ export function withoutOldest(
   characters: number,
   goes: (note: string) => boolean = () => true,
 ): string[] {
-  const left = [...notes];
-  for (let i = 0; i < left.length && lengthOf(left) > characters; ) {
-    if (goes(left[i] as string)) left.splice(i, 1);
-    else i += 1;
-  }
-  return left;
+  let over = lengthOf(notes) - characters;
+  return notes.filter((note) => {
+    if (over <= 0 || !goes(note)) return true;
+    over -= lengthOf([note]);
+    return false;
+  });
 }
 
 /** Messages as one text, for a model to sum up: a conversation with calls is not accepted without its tools. */

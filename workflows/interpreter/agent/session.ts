@@ -5,10 +5,10 @@ import { callOf } from '../call.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
-import { contextTokens, roomIn } from './conversation.js';
+import { contextTokens, roomIn, tokensPerCharacter } from './conversation.js';
 import { readSummary } from './notes.js';
 import type { Progress } from './progress.js';
-import { MOST_NOTES, summaryOf } from './shorten.js';
+import { MOST_NOTES, NOTES, summaryOf } from './shorten.js';
 
 /** A conversation that continues across runs. */
 export interface OpenSession {
@@ -68,8 +68,12 @@ async function summarized(
   const limit = agent.plan.session?.summarizeOver ?? 0;
   const context = contextTokens(agent, progress);
   const tokens = context === undefined ? limit : Math.min(limit, roomIn(context, agent.plan));
-  // Only the last run is left beside them.
-  const characters = tokens * MOST_NOTES;
+  // Only the last run is left beside them: half of the room is theirs. How many characters that is depends on the script.
+  const { measured } = progress;
+  const characters =
+    measured === undefined
+      ? tokens * NOTES
+      : Math.min(tokens * MOST_NOTES, tokens / 2 / tokensPerCharacter(measured));
   const asked = { progress, before: readSummary(summary), removed: messages, tokens, characters, name: 'summary' };
   const written = await summaryOf(agent, at, asked);
   return written.written ? { ...written.progress, summary: written.summary } : written.progress;

@@ -17,7 +17,7 @@ const AIM = 0.6;
 /** Characters of a token, as estimated. */
 const CHARACTERS = 3;
 /** Characters of notes for each token of the room: a quarter of it, and half where there is as much beside the turns that are left. */
-const NOTES = CHARACTERS / 4;
+export const NOTES = CHARACTERS / 4;
 export const MOST_NOTES = CHARACTERS / 2;
 /** Of the model's own text, at most: an eighth of the room. */
 const TEXT = 1 / 8;
@@ -183,10 +183,12 @@ async function summedUp(agent: Agent, at: At, progress: Progress, turns: number,
 /** Characters that notes may have so that the conversation fits with what is left of it and the model's own text. */
 function roomForNotes(
   { plan }: Agent,
-  { measured }: Progress,
+  { measured, rejectedIn }: Progress,
   left: readonly KeptMessage[],
   { tokens }: Pick<Room, 'tokens'>,
 ): number {
+  // The first request was refused: its characters have more tokens than estimated.
+  if (measured === undefined && rejectedIn !== undefined) return tokens * NOTES;
   const text = Math.min(plan.maxTokens, tokens * TEXT);
   const free = (tokens * AIM - text) / tokensPerCharacter(measured) - charactersAround(plan) - charactersOf(left);
   return Math.min(Math.max(free, tokens * NOTES), tokens * MOST_NOTES);
