@@ -201,13 +201,8 @@ async function speak<T extends Served>(
       wholeOf(pieces, (audio) => join(call.tenant, audio, signal));
     const voice = voiceOf(call);
     const [begun] = chunks;
-    if (begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback') {
-      if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
-      const outcome = { ...UNSERVED, ...(await whole([begun, ...chunks.slice(1)])) } as unknown as T;
-      await writer.end({ as: 'cut', outcome: outcome as unknown as Json });
-      await leave?.(last?.next.generation ?? 0);
-      return outcome;
-    }
+    const isOther = begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback';
+    let cut = false;
     let at = last === undefined ? 0 : last.at + last.text.length;
     let generation = last?.next.generation ?? 0;
     let started = generation;
@@ -221,6 +216,12 @@ async function speak<T extends Served>(
       // The producer has started over: the rest of its text before is void as well.
       if (generation < started) continue;
       if (text.trim() !== '') {
+        // Another voice may end what is spoken to its end.
+        if (isOther) {
+          if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
+          cut = true;
+          break;
+        }
         served = await serve(text.trim());
         if (keep && chunks.length === 0 && !(await keep(generation))) {
           started = generation + 1;
@@ -250,7 +251,8 @@ async function speak<T extends Served>(
     if (first === undefined) throw nothingToSay();
     const { output: _, usage: __, ...by } = served ?? (UNSERVED as unknown as T);
     const outcome = { ...by, ...(await whole([first, ...others])) } as unknown as T;
-    await writer.end({ as: 'done', outcome: outcome as unknown as Json });
+    await writer.end({ as: cut ? 'cut' : 'done', outcome: outcome as unknown as Json });
+    if (cut) await leave?.(generation);
     return outcome;
   } finally {
     writer.close();

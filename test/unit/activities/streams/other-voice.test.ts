@@ -49,9 +49,13 @@ async function story() {
 
 /** Attempts of a speaking stage of one run, by one voice after the other. */
 function voices(channels: MemoryChannelLog, id: string) {
+  const joins = { fail: false };
   const parts: SpeakingParts = {
     channels,
-    join: (tenant, all) => joinAudio(store, tenant, all, { ffmpeg }),
+    join: async (tenant, all) => {
+      if (joins.fail) throw new MillraceError('ARTIFACT_CORRUPT', 'the pieces are not read');
+      return await joinAudio(store, tenant, all, { ffmpeg });
+    },
     convert: (tenant, piece, first) => audioLike(store, tenant, piece, first, { ffmpeg }),
   };
   const own = { signal: signal(), attempt: 1, queueMs: 0, run: id, resumeFrom: null, checkpoint: () => undefined };
@@ -70,6 +74,7 @@ function voices(channels: MemoryChannelLog, id: string) {
   return {
     said,
     id,
+    joins,
     speak: (model: string, format: WavOptions, more: Partial<StageCall> = {}, failAt?: string) =>
       speakStream(
         parts,
@@ -162,6 +167,20 @@ describe('another voice in mid-stream', () => {
     // The end is decided: another attempt returns the same.
     expect(await speak('first', FIRST, { onCut: 'end' })).toEqual(outcome);
     expect(said).toHaveLength(2);
+  });
+
+  it.each([undefined, 'end'] as const)('ends what is spoken to its end, as the first voice would (%s)', async (onCut) => {
+    const { channels, id, said, speak, joins } = await story();
+    const options = onCut ? { onCut } : {};
+    joins.fail = true;
+    await expect(speak('first', FIRST, options)).rejects.toThrow('the pieces are not read');
+    joins.fail = false;
+    const { output } = await speak('second', FIRST, options);
+    expect(said).toEqual(TRIMMED.map((text) => `first: ${text}`));
+    const { bytes } = output.audio as unknown as Artifact;
+    expect((await heardOf(channels, id)).length).toBe(bytes - HEADER);
+    const held = await channels.read({ run: id, path: 'speak', of: 'chunks' }, 0, 10);
+    expect(JSON.parse(held?.end ?? '{}')).toMatchObject({ as: 'done' });
   });
 
   it('is any other voice before the first piece, and the same one in another attempt', async () => {
