@@ -40,7 +40,9 @@ export async function crowd(stack: Stack, runs: number) {
   const firstEnd = Math.min(...heard.map(({ endedAt }) => endedAt));
   const memoryMb = Object.fromEntries(
     names.map((name, i) => {
-      const peak = Math.max(...(watches[i]?.samples ?? []));
+      const samples = watches[i]?.samples ?? [];
+      if (samples.length === 0) throw new Error(`the memory of the ${name} was not read`);
+      const peak = Math.max(...samples);
       return [name, { before: round(before[i] ?? 0), peak: round(peak), after: round(residentMb(of(name))) }];
     }),
   );

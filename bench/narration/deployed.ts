@@ -5,7 +5,6 @@ import type { Stack } from './stack.js';
 
 const EVERY_MS = 50;
 const SAMPLE_MS = 2_000;
-const POLL_MS = 20;
 
 /** Most bytes of a history and of the state store that a narration of 500 sentences may take. */
 export const MOST_BYTES = { history: 200_000, store: 20_000_000 } as const;
@@ -49,11 +48,18 @@ export async function deployed(stack: Stack, sentences: number) {
     return then;
   };
   const observers: Promise<void>[] = [];
+  let watched: Promise<void> = Promise.resolve();
+  const observe = (run: string) => {
+    watched = watch(run);
+    // A failure is thrown when the run has ended.
+    watched.catch(() => undefined);
+    observers.push(watched, measure(run));
+  };
   const began = performance.now();
   try {
-    const { id, whole } = await stack.narrate(sentences, EVERY_MS, (run) => observers.push(watch(run), measure(run)));
+    const { id, whole } = await stack.narrate(sentences, EVERY_MS, observe);
     const tookS = (performance.now() - began) / 1_000;
-    while (spoken < sentences) await sleep(POLL_MS);
+    await watched;
     storeBytes = Math.max(storeBytes, await bytesOf(stack, id));
     const { historyLength, raw } = await stack.temporal.workflow.getHandle(id).describe();
     const historyBytes = Number(raw.workflowExecutionInfo?.historySizeBytes ?? Number.NaN);

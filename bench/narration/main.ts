@@ -6,7 +6,7 @@
  * `crowd`: so many runs of the same story stream at once, each heard while it is made; memory of the gateway, the worker and the state store
  * before, at most and after. `deployed`: one run of so many sentences, 3.6 s of speech each, in whose middle a worker of another build takes
  * over; its history, and what the state store holds for it. 0 leaves a part out. Exit status 1 if a listener does not get every
- * sentence once and in order, or something takes more than its bound.
+ * sentence once and in order, if the crowd does not stream at once, or if something takes more than its bound.
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -35,6 +35,7 @@ await runToExit(
     const wrong = [
       (together?.differing ?? 0) > 0,
       (together?.tooMuch.length ?? 0) > 0,
+      together !== undefined && together.atOnce < RUNS,
       long?.whole === false,
       (long?.tooMuch.length ?? 0) > 0,
       long !== undefined && !(long.spokenAtTheDeploy < SENTENCES),

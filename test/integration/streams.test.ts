@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { SpokenChunk } from '../../activities/streams/index.js';
 import { ScriptedModels, storyOf } from '../../bench/narration/models.js';
@@ -210,9 +210,9 @@ describe('a streaming edge', () => {
   it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
     const queue = `streams-one-slot-${randomUUID()}`;
     const worker = await WorkerProcess.start(queue, { MILLRACE_MAX_ACTIVITIES: '1' });
+    onTestFinished(() => worker.kill('SIGTERM'));
     const runs = await Promise.all([1, 2, 3].map(() => start(client, QUEUED, QUESTION, queue)));
     const all = await Promise.all(runs.map((run) => check(run, followAll(run))));
-    await worker.kill('SIGTERM');
     for (const { chunks } of all) expect(chunks.length).toBeGreaterThan(1);
   });
 
@@ -220,6 +220,9 @@ describe('a streaming edge', () => {
     const SENTENCES = 6;
     const queue = `streams-crossing-${randomUUID()}`;
     const servers = [await ScriptedModels.open(), await ScriptedModels.open()] as const;
+    onTestFinished(() => {
+      for (const server of servers) server.close();
+    });
     const pools = servers.flatMap(({ url }, i) => {
       const endpoints = [{ url, device: `d${i}`, concurrency: 1 }];
       return [
@@ -232,6 +235,7 @@ describe('a streaming edge', () => {
     const worker = await WorkerProcess.start(queue, {
       ...{ MILLRACE_MODELS: models, MILLRACE_PIPELINES: '', MILLRACE_DEVICES: 'd0,d1' },
     });
+    onTestFinished(() => worker.kill('SIGTERM'));
     const begin = async (llm: 0 | 1) => {
       const { name, plan } = pipeline(
         'crossing',
@@ -262,7 +266,5 @@ describe('a streaming edge', () => {
       const { reply } = await check(run, followAll(run));
       expect(reply).toBe(whole.join(' '));
     }
-    await worker.kill('SIGTERM');
-    for (const server of servers) server.close();
   });
 });
