@@ -216,7 +216,7 @@ async function speak<T extends Served>(
       // The producer has started over: the rest of its text before is void as well.
       if (generation < started) continue;
       if (text.trim() !== '') {
-        // Another voice may end what is spoken to its end.
+        // What is spoken whole may be ended by another voice.
         if (isOther) {
           if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
           cut = true;

@@ -71,9 +71,7 @@ async function summarized(
   // Only the last run is left beside them: half of the room is theirs. How many characters that is depends on the script.
   const { measured } = progress;
   const characters =
-    measured === undefined
-      ? tokens * NOTES
-      : Math.min(tokens * MOST_NOTES, tokens / 2 / tokensPerCharacter(measured));
+    measured === undefined ? tokens * NOTES : Math.min(tokens * MOST_NOTES, tokens / 2 / tokensPerCharacter(measured));
   const asked = { progress, before: readSummary(summary), removed: messages, tokens, characters, name: 'summary' };
   const written = await summaryOf(agent, at, asked);
   return written.written ? { ...written.progress, summary: written.summary } : written.progress;

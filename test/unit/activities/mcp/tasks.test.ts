@@ -22,17 +22,12 @@ const asked = (method: string) => until(`the server is asked ${method}`, () => s
 function calling(resumeFrom?: Json, { of = client, given = {} }: { of?: McpServers; given?: JsonObject } = {}) {
   const left = new AbortController();
   const kept: Json[] = [];
-  const result = of.call(
-    's',
-    'print',
-    given,
-    {
-      signal: left.signal,
-      idempotencyKey: 'run/answer/turn-1/print',
-      checkpoint: (progress) => void kept.push(progress),
-      ...(resumeFrom !== undefined && { resumeFrom }),
-    },
-  );
+  const result = of.call('s', 'print', given, {
+    signal: left.signal,
+    idempotencyKey: 'run/answer/turn-1/print',
+    checkpoint: (progress) => void kept.push(progress),
+    ...(resumeFrom !== undefined && { resumeFrom }),
+  });
   // It is awaited when the test has looked at the server.
   result.catch(() => undefined);
   return { result, kept, leave: (why: Error) => left.abort(why) };

@@ -169,7 +169,7 @@ describe('another voice in mid-stream', () => {
     expect(said).toHaveLength(2);
   });
 
-  it.each([undefined, 'end'] as const)('ends what is spoken to its end, as the first voice would (%s)', async (onCut) => {
+  it.each([undefined, 'end'] as const)('ends what is spoken whole, as the first voice would (%s)', async (onCut) => {
     const { channels, id, said, speak, joins } = await story();
     const options = onCut ? { onCut } : {};
     joins.fail = true;
