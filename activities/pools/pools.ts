@@ -56,7 +56,11 @@ export class Pools {
    * changed.
    */
   reload(models: ModelsConfig): void {
-    for (const [name, config] of Object.entries(models)) connectorOf(name, config, this.#parts.connectors);
+    for (const [name, config] of Object.entries(models)) {
+      const connector = connectorOf(name, config, this.#parts.connectors);
+      // A link that a connector refuses is told before anything has changed. Nothing is connected before the first call.
+      if (config.tls || config.headers) for (const { url } of config.endpoints) connector.connect(url, config).close();
+    }
     for (const [name, pool] of this.#pools) {
       const config = models[name];
       if (config && pool.sameBut(config)) pool.reconfigure(config.endpoints);

@@ -17,7 +17,10 @@ export interface RunContext {
   readonly sessionsOf?: string;
   /** Absent: `default`. */
   readonly priority?: Priority;
-  /** Trace of its calls and its child runs, and the flags: `<32 hex digits>-<2>`. Absent: each of them has its own. */
+  /**
+   * Trace of its calls and its child runs, the caller's span if a caller has given it, and the flags: `<32 hex digits>-<16>-<2>`.
+   * Absent: each of them has its own.
+   */
   readonly trace?: string;
   /** Output fields that the caller requested; stages needed only by other fields are skipped. Absent: all. */
   readonly outputs?: readonly string[];

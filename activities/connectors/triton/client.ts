@@ -127,9 +127,9 @@ export class TritonClient implements TensorClient {
       shared.end();
       return outputs;
     } catch (error) {
-      await shared.fail();
+      shared.fail();
       signal.throwIfAborted();
-      if (isUnknownRegion(error)) await this.#shared?.regions.forget();
+      if (isUnknownRegion(error)) void this.#shared?.regions.forget();
       else if (!isTooSmall(error)) throw error;
       return undefined;
     }
@@ -143,7 +143,7 @@ export class TritonClient implements TensorClient {
     if (!this.#shared) return undefined;
     const { regions } = this.#shared;
     const region = await regions.take(1, signal);
-    if (region) regions.release(region);
+    if (region) await regions.discard(region);
     return region ? {} : { refused: regions.refusal ?? 'all of it is in use' };
   }
 

@@ -11,7 +11,11 @@ export function credentialsOf(address: string, { tls }: Link): ChannelCredential
     return credentials.createInsecure();
   }
   const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
-  return credentials.createSsl(pem(tls?.ca), pem(tls?.key), pem(tls?.cert));
+  try {
+    return credentials.createSsl(pem(tls?.ca), pem(tls?.key), pem(tls?.cert));
+  } catch {
+    throw invalidSetting('tls', 'its files are no PEM certificates and key that belong together', 'models');
+  }
 }
 
 /** Requests are made for the server's name where the endpoint is one of its addresses. */

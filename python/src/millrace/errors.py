@@ -118,7 +118,6 @@ NEVER_RETRIED = frozenset(
         "STACK_UNSUPPORTED",
         "STREAM_CUT",
         "STREAM_LOST",
-        "STREAM_TAKEN",
         "TOOLS_REFUSED",
         "TOOL_FAILED",
         "TOOL_SERVER_NOT_CONFIGURED",

@@ -43,7 +43,7 @@ export const OPTIONS: readonly Mistake[] = [
     module: "export const p = pipeline('p', { input: z.object(INPUT), dedline: '1m' }, () => ({}));",
     types: "'dedline' does not exist in type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "dedline" is not an option; the options are input, description, deadline, record, openai, onLeave; did you mean "deadline"? (pipelines.ts:2)',
+      'INVALID_PIPELINE: pipeline "p": "dedline" is not an option; the options are input, description, deadline, record, openai, onLeave, mcp; did you mean "deadline"? (pipelines.ts:2)',
   },
   {
     mistake: 'a hedge of a function',

@@ -13,12 +13,14 @@ const SMALLEST = 256 * 1024;
 const IDLE_MS = 60_000;
 /** Interval of the upkeep. */
 const KEEP_MS = 30_000;
-/** A file that nobody has touched for this long was left by a process that was killed. */
+/** A file that nobody has touched for this long was left by a process that was killed; after twice as long it is removed. */
 const LEFT_MS = 10 * KEEP_MS;
 /** Longest wait for the server to let regions go when the client closes. */
 const CLOSE_MS = 600_000;
 /** A server that refused a region is not asked again for this long. */
 const REFUSED_MS = 60_000;
+/** Longest time in which a region is made, beside the calls' own limits. */
+const MAKE_MS = 30_000;
 /** Longest wait for the server's answer about a region. */
 const CALL_MS = 5_000;
 
@@ -43,8 +45,8 @@ export interface Region {
  *
  * All pages of a region are written when it is made, since a page that cannot be had when the server writes to it kills
  * the server (SIGBUS). A region whose call failed or was cancelled is never used again: the server may still read and
- * write it. It counts until the server has let it go. What a killed process left is removed by the next one that uses
- * this folder.
+ * write it. It counts until the server has let it go; newer servers say so at once and let it go when they no longer use
+ * it. What a killed process left is removed by others that use this folder.
  */
 export class Regions {
   readonly #calls: RegionCalls;
@@ -53,6 +55,9 @@ export class Regions {
   readonly #busy = new Set<Region>();
   /** Unlinked, but still registered. */
   readonly #leaving = new Set<Region>();
+  /** Regions that are being made. */
+  #making = 0;
+  /** Of all regions that the server may have. */
   #bytes = 0;
   #refused: { readonly why: string; readonly until: number } | undefined;
   #upkeep: NodeJS.Timeout | undefined;
@@ -82,12 +87,21 @@ export class Regions {
       this.#busy.add(smallest);
       return smallest;
     }
-    while (this.#bytes + size > this.#most) {
+    if (this.#bytes + size > this.#most) {
+      // There is room for the next call when the server has let it go.
       const oldest = this.#idle.shift();
-      if (!oldest) return;
-      await this.#drop(oldest);
+      if (oldest) void this.#drop(oldest);
+      return;
     }
-    return this.#make(size, signal);
+    const made = this.#make(size);
+    try {
+      return await limited(MAKE_MS, signal, () => made);
+    } catch (error) {
+      // A caller that leaves does not wait for the server; the region is there for another one.
+      void made.then((region) => region && this.release(region));
+      signal.throwIfAborted();
+      throw error;
+    }
   }
 
   /** Keeps a region for the next call. Only after a call that ended well: the server no longer uses it. */
@@ -97,7 +111,7 @@ export class Regions {
     else this.#idle.push(Object.assign(region, { since: performance.now() }));
   }
 
-  /** Gives a region up. */
+  /** Gives a region up. Never rejects; resolves when the server has been told, or could not be. */
   async discard(region: Region): Promise<void> {
     if (this.#busy.delete(region)) await this.#drop(region);
   }
@@ -119,43 +133,55 @@ export class Regions {
   }
 
   #endIfDrained(): void {
-    if (!this.#closed || this.#busy.size + this.#leaving.size > 0) return;
+    if (!this.#closed || this.#making + this.#busy.size + this.#leaving.size > 0) return;
     clearInterval(this.#upkeep);
     this.#closed.done();
   }
 
-  async #make(size: number, signal: AbortSignal): Promise<Region | undefined> {
+  /** Undefined if it cannot be made. Ends within the limits of its calls, and is counted until then. */
+  async #make(size: number): Promise<Region | undefined> {
     const name = `millrace-${randomBytes(16).toString('hex')}`;
     this.#bytes += size;
+    this.#making += 1;
+    this.#upkeep ??= setInterval(() => void this.#keep(), KEEP_MS).unref();
     let file: FileHandle | undefined;
+    let asked = false;
     try {
-      await limited(CALL_MS, signal, (own) => this.#calls.allowed(own));
+      await this.#calls.allowed(AbortSignal.timeout(CALL_MS));
       file = await open(path.join(FOLDER, name), 'wx+', 0o600);
       const zeros = Buffer.alloc(Math.min(size, 1024 * 1024));
       for (let at = 0; at < size; at += zeros.length) await writeAll(file, zeros, at);
+      asked = true;
       await this.#calls.register({ name, key: `/${name}`, byte_size: size });
+      const region = { name, bytes: size, file };
+      this.#refused = undefined;
+      this.#busy.add(region);
+      return region;
     } catch (error) {
-      this.#bytes -= size;
-      if (file) {
-        await file.close();
-        await unlink(path.join(FOLDER, name)).catch(ignore);
-      }
-      signal.throwIfAborted();
       this.#refused = { why: messageOf(error), until: performance.now() + REFUSED_MS };
+      // Without an answer the server may have it.
+      if (file && asked) void this.#drop({ name, bytes: size, file });
+      else {
+        this.#bytes -= size;
+        await file?.close().catch(ignore);
+        if (file) await unlink(path.join(FOLDER, name)).catch(ignore);
+      }
       return undefined;
+    } finally {
+      this.#making -= 1;
+      this.#endIfDrained();
     }
-    this.#refused = undefined;
-    this.#upkeep ??= setInterval(() => void this.#keep(), KEEP_MS).unref();
-    const region = { name, bytes: size, file };
-    this.#busy.add(region);
-    return region;
   }
 
   async #drop(region: Region): Promise<void> {
-    await unlink(path.join(FOLDER, region.name)).catch(ignore);
-    await region.file.close().catch(ignore);
     this.#leaving.add(region);
+    await this.#letGo(region);
     await this.#unregister(region);
+  }
+
+  async #letGo({ name, file }: Region): Promise<void> {
+    await unlink(path.join(FOLDER, name)).catch(ignore);
+    await file.close().catch(ignore);
   }
 
   async #unregister(region: Region): Promise<void> {
@@ -172,6 +198,7 @@ export class Regions {
   async #keep(): Promise<void> {
     const now = performance.now();
     if (this.#closed && now - this.#closed.at > CLOSE_MS) {
+      await Promise.all([...this.#busy].map((region) => this.#letGo(region)));
       this.#busy.clear();
       this.#leaving.clear();
       return this.#endIfDrained();
@@ -189,9 +216,11 @@ export class Regions {
   async #removeLeft(): Promise<void> {
     for (const name of (await readdir(FOLDER)).filter((one) => NAMES.test(one))) {
       const touched = (await stat(path.join(FOLDER, name)).catch(ignore))?.mtimeMs ?? Date.now();
-      if (Date.now() - touched < LEFT_MS) continue;
-      await unlink(path.join(FOLDER, name)).catch(ignore);
+      const age = Date.now() - touched;
+      if (age < LEFT_MS) continue;
+      // The clients of each server on this node ask their own; only the file has the name, so it goes last.
       await this.#calls.unregister(name).catch(ignore);
+      if (age > 2 * LEFT_MS) await unlink(path.join(FOLDER, name)).catch(ignore);
     }
   }
 }

@@ -32,8 +32,8 @@ export interface SharedRequest {
   read(response: InferResponse): Promise<ReadonlyMap<string, Tensor>>;
   /** The region is free for the next call. */
   end(): void;
-  /** The call failed: the server may still use the region. */
-  fail(): Promise<void>;
+  /** The call failed: the server may still use the region. Does not wait for the server, which may be what hangs. */
+  fail(): void;
 }
 
 /**
@@ -74,7 +74,7 @@ export class SharedTensors {
     try {
       for (const [i, place] of sent.entries()) if (place) await writeAll(region.file, raws[i] ?? EMPTY, place.offset);
     } catch (error) {
-      await this.regions.discard(region);
+      void this.regions.discard(region);
       throw error;
     }
     const where = (place: Place | undefined) => place && { parameters: parametersOf(region, place) };
@@ -90,7 +90,7 @@ export class SharedTensors {
         return this.#read(response, region, places);
       },
       end: () => this.regions.release(region),
-      fail: () => this.regions.discard(region),
+      fail: () => void this.regions.discard(region),
     };
   }
 
@@ -140,7 +140,9 @@ export const isUnknownRegion = (error: unknown): boolean =>
   codeOf(error) === status.NOT_FOUND && /unable to find .*shared memory region/i.test(detailsOf(error));
 
 /** An output was larger than its place. The model has run. */
-export const isTooSmall = (error: unknown): boolean => /^shared memory size specified/i.test(detailsOf(error));
+export const isTooSmall = (error: unknown): boolean =>
+  // In front may stand which ensemble it is in.
+  /shared memory size specified with the request for output/i.test(detailsOf(error));
 
 const codeOf = (error: unknown): unknown => (error as { readonly code?: unknown }).code;
 

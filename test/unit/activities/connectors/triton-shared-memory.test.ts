@@ -216,6 +216,63 @@ describe('a region', () => {
     expect(regions.size).toBe(8);
   });
 
+  it('is given up without waiting for a server that hangs: an attempt ends by its own limit', async () => {
+    await call(input(300_000, 1));
+    triton.handlers.SystemSharedMemoryUnregister = () => new Promise<never>(() => undefined);
+    const asked = new Promise<void>((resolve) => {
+      triton.handlers.ModelInfer = () => {
+        resolve();
+        return new Promise<never>(() => undefined);
+      };
+    });
+    const leaving = new AbortController();
+    const gone = call(input(300_000, 1), leaving.signal).catch((error: unknown) => error);
+    await asked;
+    leaving.abort(new Error('its time is over'));
+    const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'still waiting'));
+    expect(await Promise.race([gone, late])).toMatchObject({ message: 'its time is over' });
+  });
+
+  it('that a caller has left while it was made is there for the next one', async () => {
+    const register = triton.handlers.SystemSharedMemoryRegister;
+    let made: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      triton.handlers.SystemSharedMemoryRegister = (request, own) => {
+        resolve();
+        return new Promise((done) => {
+          made = () => done(register?.(request, own) ?? {});
+        });
+      };
+    });
+    const leaving = new AbortController();
+    const gone = call(input(300_000, 1), leaving.signal).catch((error: unknown) => error);
+    await asked;
+    leaving.abort(new Error('gone'));
+    expect(await gone).toMatchObject({ message: 'gone' });
+    made();
+    await expect.poll(() => regions.size).toBe(1);
+    // Its answer comes behind that about the region.
+    await client.server(limit());
+    const answer = await call(input(300_000, 2));
+    expect(answer.get('OUT')?.raw.at(-1)).toBe(2);
+    expect(triton.calls.filter((name) => name === 'SystemSharedMemoryRegister')).toHaveLength(1);
+  });
+
+  it('of an ensemble that is too small is told so in other words, and its call goes by value', async () => {
+    await client.traits('model', limit());
+    await call(input(200_000, 1));
+    triton.handlers.ModelInfer = async (request) => {
+      try {
+        return mirror(request);
+      } catch (error) {
+        const { code, message } = error as Error & { code: status };
+        throw refused(code, `in ensemble 'model', ${message}`);
+      }
+    };
+    const answer = await call(input(900_000, 2));
+    expect(answer.get('OUT')?.raw.at(-1)).toBe(2);
+  });
+
   it('is gone when the client is closed', async () => {
     await call(input(300_000, 1));
     const [name = ''] = regions.keys();

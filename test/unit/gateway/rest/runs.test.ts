@@ -58,7 +58,13 @@ describe('a run is started', () => {
       speech: expect.objectContaining({ mime: 'audio/wav', bytes: wav.length, durationMs: 100, sampleRate: 16_000 }),
       language: 'en',
     });
-    expect(context).toEqual({ events: true, plan: listen.plan, placement: expect.any(Object), tenant: 'default' });
+    expect(context).toEqual({
+      events: true,
+      plan: listen.plan,
+      placement: expect.any(Object),
+      tenant: 'default',
+      trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
+    });
     expect(run).toEqual({
       id: run.id,
       pipeline: 'listen',
