@@ -12,8 +12,8 @@ import {
 } from '../../../../protocols/open-inference/index.js';
 import { type Region, type Regions, readAll, writeAll } from './regions.js';
 
-/** Smaller tensors go by value: `npm run bench:tensors` shows where shared memory begins to pay. */
-export const LEAST_BYTES = 128 * 1024;
+/** Smaller tensors go by value, which is faster at 150 kB and slower at 1 MB (`npm run bench:tensors`). */
+export const LEAST_BYTES = 512 * 1024;
 /** Tensors of a region begin at multiples of this, a line of the processor's cache. */
 const ALIGNMENT = 64;
 /** Outputs whose size is remembered. */

@@ -82,7 +82,7 @@ beforeEach(() => {
     },
     ModelInfer: mirror,
   });
-  client = new TritonClient(triton.address(), { sharedMemoryBytes: 4 * MEBIBYTE });
+  client = new TritonClient(triton.address(), { sharedMemoryBytes: 16 * MEBIBYTE });
 });
 afterEach(() => client.close());
 
@@ -101,13 +101,13 @@ describe('large tensors', () => {
       return mirror(request);
     };
     for (const fill of [1, 2, 3]) {
-      const answer = await call(input(300_000, fill));
-      expect(answer.get('OUT')?.raw.equals(Buffer.alloc(300_000, fill))).toBe(true);
+      const answer = await call(input(1_200_000, fill));
+      expect(answer.get('OUT')?.raw.equals(Buffer.alloc(1_200_000, fill))).toBe(true);
     }
     expect(seen).toEqual([
       { sent: 0, outputs: 0 },
-      { sent: 0, outputs: 450_000 },
-      { sent: 0, outputs: 450_000 },
+      { sent: 0, outputs: 1_800_000 },
+      { sent: 0, outputs: 1_800_000 },
     ]);
     // The second call needs more than the first one's region.
     expect(triton.calls.filter((name) => name === 'SystemSharedMemoryRegister')).toHaveLength(2);
@@ -119,7 +119,7 @@ describe('large tensors', () => {
   });
 
   it('of two calls at once are in two regions', async () => {
-    const answers = await Promise.all([1, 2, 3].map((fill) => call(input(300_000, fill))));
+    const answers = await Promise.all([1, 2, 3].map((fill) => call(input(1_200_000, fill))));
     expect(answers.map((answer) => answer.get('OUT')?.raw.at(-1))).toEqual([1, 2, 3]);
     expect(new Set(regions.keys()).size).toBe(3);
   });
@@ -134,18 +134,18 @@ describe('large tensors', () => {
 
   it('an output larger than ever is had by value, and has its place the next time', async () => {
     await client.traits('model', limit());
-    await call(input(200_000, 1));
-    const answer = await call(input(900_000, 2));
-    expect(answer.get('OUT')?.raw.equals(Buffer.alloc(900_000, 2))).toBe(true);
+    await call(input(800_000, 1));
+    const answer = await call(input(3_600_000, 2));
+    expect(answer.get('OUT')?.raw.equals(Buffer.alloc(3_600_000, 2))).toBe(true);
     expect(infers()).toBe(3);
-    await call(input(900_000, 3));
+    await call(input(3_600_000, 3));
     expect(infers()).toBe(4);
   });
 
   it('a model with sequences is never run twice: its outputs go by value', async () => {
     config = { ...config, sequence_batching: {} };
     await client.traits('model', limit());
-    for (const bytes of [200_000, 900_000, 2_000_000]) await call(input(bytes, 1));
+    for (const bytes of [800_000, 3_600_000, 8_000_000]) await call(input(bytes, 1));
     expect(infers()).toBe(3);
   });
 });
@@ -159,9 +159,9 @@ describe('without shared memory', () => {
     ['a server without the extension', () => refused(status.UNIMPLEMENTED, 'unknown method')],
   ])('%s gets tensors by value, and doctor the reason', async (_, error) => {
     triton.handlers.SystemSharedMemoryRegister = () => Promise.reject(error());
-    const answer = await call(input(300_000, 4));
+    const answer = await call(input(1_200_000, 4));
     expect(answer.get('OUT')?.raw.at(-1)).toBe(4);
-    await call(input(300_000, 4));
+    await call(input(1_200_000, 4));
     // It is not asked at every call.
     expect(triton.calls.filter((name) => name === 'SystemSharedMemoryRegister')).toHaveLength(1);
     expect(await client.sharedMemory(limit())).toEqual({ refused: expect.stringContaining(error().message) });
@@ -169,7 +169,7 @@ describe('without shared memory', () => {
 
   it('a server that crashes over regions in use is not given any', async () => {
     version = '2.42.0';
-    await call(input(300_000, 4));
+    await call(input(1_200_000, 4));
     expect(triton.calls).not.toContain('SystemSharedMemoryRegister');
     expect(await client.sharedMemory(limit())).toEqual({ refused: expect.stringContaining('2.50') });
   });
@@ -181,12 +181,12 @@ describe('without shared memory', () => {
 
 describe('a region', () => {
   it('that a restarted server does not know is made anew, and the call sent by value', async () => {
-    await call(input(300_000, 1));
+    await call(input(1_800_000, 1));
     const [before = ''] = regions.keys();
     regions.clear();
-    const answer = await call(input(300_000, 5));
+    const answer = await call(input(1_200_000, 5));
     expect(answer.get('OUT')?.raw.at(-1)).toBe(5);
-    await call(input(300_000, 6));
+    await call(input(1_200_000, 6));
     expect([...regions.keys()]).not.toContain(before);
     expect(existsSync(`/dev/shm/${before}`)).toBe(false);
   });
@@ -202,22 +202,22 @@ describe('a region', () => {
     triton.handlers.SystemSharedMemoryUnregister = () =>
       Promise.reject(refused(status.INTERNAL, 'Cannot unregister shared memory region, it is currently in use'));
     const leaving = new AbortController();
-    const gone = call(input(300_000, 1), leaving.signal).catch((error: unknown) => error);
+    const gone = call(input(1_800_000, 1), leaving.signal).catch((error: unknown) => error);
     const first = await started;
     leaving.abort(new Error('gone'));
     expect(await gone).toMatchObject({ message: 'gone' });
     triton.handlers.ModelInfer = mirror;
-    const answer = await call(input(300_000, 2));
+    const answer = await call(input(1_200_000, 2));
     expect(answer.get('OUT')?.raw.at(-1)).toBe(2);
     expect(existsSync(`/dev/shm/${first}`)).toBe(false);
-    // It counts until the server lets it go: of 4 MiB, 512 KiB each, seven are left for others.
-    const others = await Promise.all(Array.from({ length: 9 }, (_, i) => call(input(300_000, i))));
+    // It counts until the server lets it go: of 16 MiB, 2 MiB each, seven are left for others.
+    const others = await Promise.all(Array.from({ length: 9 }, (_, i) => call(input(1_200_000, i))));
     expect(others.map((other) => other.get('OUT')?.raw.at(-1))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
     expect(regions.size).toBe(8);
   });
 
   it('is given up without waiting for a server that hangs: an attempt ends by its own limit', async () => {
-    await call(input(300_000, 1));
+    await call(input(1_800_000, 1));
     triton.handlers.SystemSharedMemoryUnregister = () => new Promise<never>(() => undefined);
     const asked = new Promise<void>((resolve) => {
       triton.handlers.ModelInfer = () => {
@@ -226,7 +226,7 @@ describe('a region', () => {
       };
     });
     const leaving = new AbortController();
-    const gone = call(input(300_000, 1), leaving.signal).catch((error: unknown) => error);
+    const gone = call(input(1_800_000, 1), leaving.signal).catch((error: unknown) => error);
     await asked;
     leaving.abort(new Error('its time is over'));
     const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'still waiting'));
@@ -245,7 +245,7 @@ describe('a region', () => {
       };
     });
     const leaving = new AbortController();
-    const gone = call(input(300_000, 1), leaving.signal).catch((error: unknown) => error);
+    const gone = call(input(1_800_000, 1), leaving.signal).catch((error: unknown) => error);
     await asked;
     leaving.abort(new Error('gone'));
     expect(await gone).toMatchObject({ message: 'gone' });
@@ -253,14 +253,14 @@ describe('a region', () => {
     await expect.poll(() => regions.size).toBe(1);
     // Its answer comes behind that about the region.
     await client.server(limit());
-    const answer = await call(input(300_000, 2));
+    const answer = await call(input(1_200_000, 2));
     expect(answer.get('OUT')?.raw.at(-1)).toBe(2);
     expect(triton.calls.filter((name) => name === 'SystemSharedMemoryRegister')).toHaveLength(1);
   });
 
   it('of an ensemble that is too small is told so in other words, and its call goes by value', async () => {
     await client.traits('model', limit());
-    await call(input(200_000, 1));
+    await call(input(800_000, 1));
     triton.handlers.ModelInfer = async (request) => {
       try {
         return mirror(request);
@@ -269,12 +269,12 @@ describe('a region', () => {
         throw refused(code, `in ensemble 'model', ${message}`);
       }
     };
-    const answer = await call(input(900_000, 2));
+    const answer = await call(input(3_600_000, 2));
     expect(answer.get('OUT')?.raw.at(-1)).toBe(2);
   });
 
   it('is gone when the client is closed', async () => {
-    await call(input(300_000, 1));
+    await call(input(1_800_000, 1));
     const [name = ''] = regions.keys();
     expect(existsSync(`/dev/shm/${name}`)).toBe(true);
     client.close();
