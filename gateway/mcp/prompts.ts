@@ -1,11 +1,8 @@
 import { type GetPromptResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
-import { type McpDocument, type McpPrompt, promptParts } from '../../pipelines/definition/index.js';
+import { LONGEST_PROMPT, type McpDocument, type McpPrompt, promptParts } from '../../pipelines/definition/index.js';
 import { declaredBy, take } from './declared.js';
 import { contentsOf } from './documents.js';
 import type { Serving } from './serving.js';
-
-/** Longest text of a prompt with its arguments, in UTF-16 units: a template may have an argument many times. */
-const LONGEST = 1_048_576;
 
 /** A prompt with the documents of its pipeline. */
 interface Found {
@@ -48,7 +45,8 @@ export function getPrompt(
     return Object.hasOwn(given, part.argument) ? (given[part.argument] ?? '') : '';
   });
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (length > LONGEST) throw refused(`the prompt "${name}" has more than ${LONGEST} characters with these arguments`);
+  if (length > LONGEST_PROMPT)
+    throw refused(`the prompt "${name}" has more than ${LONGEST_PROMPT} characters with these arguments`);
   take(serving, length);
   const before = uris.flatMap((uri) => {
     const document = documents.find((each) => each.uri === uri);

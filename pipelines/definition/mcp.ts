@@ -49,6 +49,9 @@ const MOST = 100;
 /** Largest document, in bytes: a message of the protocol is held in memory as a whole. */
 const MOST_BYTES = 4_194_304;
 
+/** Longest text of a prompt, also with its arguments, in UTF-16 units: a template may have an argument many times. */
+export const LONGEST_PROMPT = 1_048_576;
+
 /** The parts of a prompt’s text: texts, and names of arguments. */
 export const promptParts = (text: string): readonly (string | { readonly argument: string })[] =>
   text.split(/\{([A-Za-z_][A-Za-z0-9_]*)\}/).map((part, i) => (i % 2 === 1 ? { argument: part } : part));
@@ -99,7 +102,7 @@ function checkPrompt(prompt: McpPrompt, declared: readonly McpDocument[]): void 
     throw invalid(`${where}.name`, 'must be 1 to 64 letters, digits, _, - and .');
   if (typeof description !== 'string' || description === '') throw invalid(`${where}.description`, 'must be a text');
   if (typeof text !== 'string' || text === '') throw invalid(`${where}.text`, 'must be a text');
-  if (bytesOf(text) > MOST_BYTES) throw invalid(`${where}.text`, `has more than ${MOST_BYTES} bytes`);
+  if (text.length > LONGEST_PROMPT) throw invalid(`${where}.text`, `has more than ${LONGEST_PROMPT} characters`);
   for (const [argument, about] of Object.entries(given)) {
     if (!ARGUMENT.test(argument)) throw invalid(`${where}.arguments.${argument}`, 'must be letters, digits and _');
     checkKeys(`${where}.arguments.${argument}`, about, ARGUMENT_KEYS);
