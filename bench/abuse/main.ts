@@ -14,10 +14,10 @@
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import type { Check, Load } from './attack.js';
 import { CHECKS, LOADS } from './attacks/index.js';
 import { bystander } from './bystander.js';
@@ -28,7 +28,7 @@ import { gatewayMemory, type Round, restarts, round, type Sides } from './round.
 import { MODELS, settings } from './settings.js';
 import { judge, misfits, type Verdict } from './verdict.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     attack: { type: 'string', multiple: true, default: [] },

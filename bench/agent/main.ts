@@ -14,13 +14,14 @@
  * `--sessions`: conversations of 20 turns that exceed the model's context, see `sessions/bench.ts`.
  * `--against`: the time that a turn takes beside the model's, next to OpenAI Agents on Temporal, see `against/bench.ts`.
  */
-import { parseArgs } from 'node:util';
+
+import { parseOptions } from '../options.js';
 import { measureTurns } from './against/bench.js';
 import { PROMPTS } from './prompts.js';
 import { askQuestions } from './questions.js';
 import { converse } from './sessions/bench.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean', default: false },
     many: { type: 'boolean', default: false },

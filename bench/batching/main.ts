@@ -9,7 +9,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pMap from 'p-map';
@@ -29,10 +28,11 @@ import { composeStages } from '../../workers/compose.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { readSettings } from '../../workers/settings.js';
 import { loadAverages, note, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { startMiniLm } from './server.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '6' },

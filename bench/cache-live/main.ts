@@ -17,7 +17,6 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { down, status, up } from '../../deploy/local/stack/index.js';
 import { issueKey } from '../../gateway/index.js';
@@ -26,11 +25,12 @@ import { changeKeys } from '../../workers/keys/index.js';
 import { exchange, POST } from '../abuse/exchange.js';
 import { type Pair, readPairs } from '../cache/pairs.js';
 import { note, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { ANSWERS, KEYS, settings } from './settings.js';
 import { type Asked, answersOf, CALLERS, type Caller, trafficOf } from './traffic.js';
 import { hitsAfter, isGood, isHit, overSeeds } from './verdict.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   allowNegative: true,
   options: {
     requests: { type: 'string', default: '2000' },

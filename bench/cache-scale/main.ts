@@ -6,7 +6,6 @@
  *   npm run bench:cache-scale [-- --entries N] [--rate N] [--seconds N] [--json]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { keysOf } from '../../activities/cache/cache-key.js';
 import { Entries } from '../../activities/cache/entries.js';
@@ -18,10 +17,11 @@ import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
 import { REQUEST } from '../cache/live.js';
 import { percentile } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { mulberry32 } from '../random.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     entries: { type: 'string', default: '100000' },
     rate: { type: 'string', default: '200' },

@@ -11,7 +11,6 @@
  *   npm run bench:cache -- thesaurus --wordnet FOLDER --vocabulary FILE     writes the verifier's thesaurus
  */
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { type Embedder, embedderOf, SemanticCache } from '../../activities/cache/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
@@ -20,6 +19,7 @@ import { createMetrics } from '../../telemetry/metrics.js';
 import { composeStages } from '../../workers/compose.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { bestThreshold, byKind, type Figures, figuresOf, inSplits, type Scored, scored } from './judge.js';
 import { askLive, REQUEST } from './live.js';
@@ -29,7 +29,7 @@ import { type Nli, openNli } from './nli.js';
 import { type Pair, readSets } from './pairs.js';
 import { train } from './train.js';
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = parseOptions({
   allowPositionals: true,
   options: {
     json: { type: 'boolean' },

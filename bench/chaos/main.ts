@@ -17,9 +17,9 @@
  * Exit status 1 if a run was lost or hung, a stage or a side effect was repeated, or a policy was exceeded; without
  * faults also if a run failed.
  */
-import { parseArgs } from 'node:util';
 import { down } from '../../deploy/local/stack/index.js';
 import { note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { faultsOf, incidentsOf, needsModels } from './faults.js';
 import { Incidents, planIncidents } from './incidents.js';
 import { runToExit } from './kill-bench.js';
@@ -31,7 +31,7 @@ import { settings } from './settings.js';
 import { StruckCalls } from './struck-calls.js';
 import type { Start } from './verdict.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     runs: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },

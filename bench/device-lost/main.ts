@@ -11,19 +11,20 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { CLI_MAIN, RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { type PlacementDocument, readPlacement } from '../../placement/document/index.js';
 import { note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { Load } from './load.js';
 import { Node } from './node.js';
 import { environment, settingsWith } from './settings.js';
 import { FILES, MAX_BATCH, NODES, RATE, SLO_MS } from './workload.js';
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean' } } });
+const { values: options } = parseOptions({ options: { json: { type: 'boolean' } } });
 /** Milliseconds of each phase: until queues have settled, then measured. */
 const PARTS = { warmUp: 15_000, before: 45_000, settle: 10_000, after: 45_000 } as const;
 /** Seed of the arrivals. */

@@ -11,17 +11,17 @@
  */
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
 import { judge, type Verdict } from '../chaos/verdict.js';
 import { note, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { type Asked, ask, type How } from './ask.js';
 import { DOORS } from './doors.js';
 import { Scene } from './scene.js';
 import { lengthOf, STEPS } from './turn.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     points: { type: 'string', default: '20' },
     victims: { type: 'string', default: 'worker,gateway' },

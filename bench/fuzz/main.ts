@@ -11,13 +11,13 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { readSettings } from '../../workers/settings.js';
 import { Seeded } from '../chaos/seeded.js';
 import { note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { answered } from './answered.js';
 import { documented } from './documented.js';
@@ -26,7 +26,7 @@ import { fuzzGrpc } from './grpc.js';
 import { fuzzMcp } from './mcp.js';
 import type { Outcome } from './outcome.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     requests: { type: 'string', default: '5000' },
     seed: { type: 'string', default: '1' },

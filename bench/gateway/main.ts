@@ -14,15 +14,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { loadAverages, median, note, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { complete, type Taken } from './complete.js';
 import { startLiteLlm } from './lite-llm.js';
 import { settingsWith } from './settings.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '12' },

@@ -9,7 +9,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import pMap from 'p-map';
 import { pino } from 'pino';
 import type { ExactCache, SemanticCache, VectorCache } from '../../activities/cache/index.js';
@@ -20,8 +19,9 @@ import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { loadAverages, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '10' },

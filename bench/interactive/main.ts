@@ -15,7 +15,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
@@ -35,10 +34,11 @@ import { serveFastJobs } from '../../workers/hosts/fast-worker.js';
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { openStore } from '../../workers/stores.js';
 import { loadAverages, median, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { fourEmptyInline } from '../overhead/pipelines.js';
 import { settings } from '../overhead/settings.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' } },
 });
 const ROUNDS = Number(options.rounds);

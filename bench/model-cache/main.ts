@@ -7,7 +7,6 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import type { Repository } from '../../activities/connectors/connector.js';
@@ -23,12 +22,13 @@ import { createRedis } from '../../stores/redis/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { readSettings } from '../../workers/settings.js';
 import { loadAverages, note, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { mulberry32 } from '../random.js';
 import { simulate } from './simulate.js';
 import { type BenchModel, modelsOf, requestsOf } from './workload.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     requests: { type: 'string', default: '240' },

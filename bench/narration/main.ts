@@ -9,14 +9,14 @@
  * sentence once and in order, if the crowd does not stream at once, or if something takes more than its bound.
  */
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { printReport, runToExit } from '../chaos/kill-bench.js';
 import { round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { crowd } from './crowd.js';
 import { deployed } from './deployed.js';
 import { Stack } from './stack.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     crowd: { type: 'string', default: '50' },
     sentences: { type: 'string', default: '500' },

@@ -7,14 +7,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { optimized, tableOf } from '../../cli/optimize.js';
 import type { Report } from '../../measure/optimize/index.js';
 import { readSettings } from '../../workers/settings.js';
 import { loadAverages, note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     only: { type: 'string', default: 'minilm,whisper,assistant' },

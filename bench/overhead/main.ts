@@ -12,20 +12,20 @@
  *            run through gateway and worker. With `--against` the same of another checkout that was built, in turn
  * `local`    one local activity written by hand against four queued activities: what no segment can exceed on this machine
  */
-import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { down, up } from '../../deploy/local/stack/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { loadAverages, note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { type Contender, compare, type Figures, measure, RUNS_A_ROUND } from './contest.js';
 import { compareHttp } from './http.js';
 import { fourEmptyInline, fourEmptyQueued, sixGuarded } from './pipelines.js';
 import { settings } from './settings.js';
 import { Side } from './side.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '6' },

@@ -9,7 +9,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pMap from 'p-map';
@@ -26,10 +25,11 @@ import { workerSinks } from '../../workers/hosts/sinks.js';
 import { createLogger } from '../../workers/logger.js';
 import { median, note } from '../figures.js';
 import { loadGpuLike } from '../gpu-like/index.js';
+import { parseOptions } from '../options.js';
 import { boundPerSecond, MAX_BATCH, SCENARIOS, type Scenario } from './scenarios.js';
 import { settingsWith } from './settings.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '3' } },
 });
 const ROUNDS = Number(options.rounds);

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { attainable, buildProblem, type Candidate, Judge, searchFastest } from '../../placement/planner/index.js';
 import { rateOf } from '../../placement/simulator/index.js';
+import { parseOptions } from '../options.js';
 import { BASELINES, baselines } from './baselines.js';
 import { workloads } from './workloads.js';
 
@@ -10,7 +10,7 @@ import { workloads } from './workloads.js';
  * two that use the profiles. All are measured on arrivals and random draws that the planner has not seen; otherwise it would
  * be judged by what it was fitted to. `--seconds`: of the processor, for each search.
  */
-const { values } = parseArgs({
+const { values } = parseOptions({
   options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '10' } },
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { parseOptions } from '../options.js';
 import { compared } from './against.js';
 import { exactness } from './exact.js';
 import { growth } from './growth.js';
@@ -11,7 +11,7 @@ import { speed } from './speed.js';
  * planner compared with an enumeration of all placements, its time as pipelines and clusters grow, and whether harder instances
  * cost more: with `looks` at the clock for each search, and compared with the output of another run with `--json`.
  */
-const { values } = parseArgs({
+const { values } = parseOptions({
   options: {
     json: { type: 'boolean', default: false },
     instances: { type: 'string', default: '300' },

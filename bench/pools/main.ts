@@ -10,7 +10,6 @@
  *   npm run bench:pools [-- --json] [--rounds N]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { plainContext } from '../../activities/connectors/plain-context.js';
@@ -18,11 +17,12 @@ import { type Pool, Pools, parseModels } from '../../activities/pools/index.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { mulberry32 } from '../random.js';
 import { type PacedOptions, PacedServer } from './server.js';
 import { SharedQueue } from './shared-queue.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '4' } },
 });
 const ROUNDS = Number(options.rounds);

@@ -7,15 +7,15 @@
  * the calls the memory of the process grows by more than 64 MiB, or its threads or open files by more than 2. Linux only.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { loadEngine, QuickJsSandbox } from '../../activities/sandbox/quickjs/index.js';
 import { percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 
 const MEBIBYTE = 1024 * 1024;
 const MOST_MEBIBYTES = 64;
 const MOST_HANDLES = 2;
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean', default: false }, calls: { type: 'string', default: '10000' } },
 });
 const CALLS = Number(options.calls);

@@ -13,7 +13,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { parseModels } from '../../activities/pools/index.js';
 import { table } from '../../cli/output.js';
 import { down, NODE_PARTS, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
@@ -25,13 +24,14 @@ import { shapeOf } from '../../placement/workload/index.js';
 import { connectorsOf } from '../../workers/connectors.js';
 import { endpointsOf } from '../../workers/endpoints.js';
 import { note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { type Case, gpuLikeCase, voiceCase } from './cases.js';
 import { capacity, open, type Seen, sequential } from './drive.js';
 import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
 import { HOME, MODELS, settings } from './settings.js';
 
 const PIPELINES = ['gpu-like', 'voice-assistant'];
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     seconds: { type: 'string', default: '45' },

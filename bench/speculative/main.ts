@@ -7,16 +7,16 @@
  *   npm run bench:speculative [-- --json] [--rounds N] [--tokens N]
  */
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { preparePrograms } from '../../deploy/local/stack/python.js';
 import { type Answer, LlmServer } from '../../measure/optimize/index.js';
 import { readSettings } from '../../workers/settings.js';
 import { round as exactly, loadAverages, median, note } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { PROMPTS } from './prompts.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '3' },

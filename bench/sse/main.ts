@@ -10,16 +10,16 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { down, status, up } from '../../deploy/local/stack/index.js';
 import type { RunDocument } from '../../pipelines/run/document.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { median, note, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { settings } from './settings.js';
 import { Tally } from './tally.js';
 import { cpuSeconds, MemoryWatch, residentMb } from './usage.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     json: { type: 'boolean' },
     clients: { type: 'string', default: '200' },

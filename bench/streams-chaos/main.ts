@@ -13,16 +13,16 @@
  * fails, or kills are missing.
  */
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { countOf, namesOf, printReport, runToExit } from '../chaos/kill-bench.js';
 import { Seeded } from '../chaos/seeded.js';
 import { note, percentile, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { drawKills } from './draw-kills.js';
 import { storyWithKill } from './run.js';
 import { Scene, type Victim } from './scene.js';
 import { judge, type Verdict } from './verdict.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: {
     kills: { type: 'string', default: '50' },
     victims: { type: 'string', default: 'worker,gateway,triton,llm,redis' },

@@ -14,7 +14,6 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { Backend, Call } from '../../activities/connectors/connector.js';
 import { noAudio } from '../../activities/connectors/contract/index.js';
 import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
@@ -25,9 +24,10 @@ import { infer, tensor } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { readSettings } from '../../workers/settings.js';
 import { percentile } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '7' } },
 });
 const ROUNDS = Number(options.rounds);

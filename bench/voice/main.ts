@@ -11,7 +11,6 @@
  */
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { down, NODE_PARTS, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
 import { createAudioPort } from '../../media/index.js';
@@ -20,12 +19,13 @@ import { composeStages } from '../../workers/compose.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { readSettings } from '../../workers/settings.js';
 import { median, round } from '../figures.js';
+import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
 import { boundMs, Servers } from './bound.js';
 import { type Heard, hear } from './heard.js';
 import { QUESTION } from './pipelines.js';
 
-const { values: options } = parseArgs({
+const { values: options } = parseOptions({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '5' } },
 });
 const ROUNDS = Number(options.rounds);

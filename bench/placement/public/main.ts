@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { makeLoad, makePlacement } from '../../../placement/explain/index.js';
 import { readInventory } from '../../../placement/inventory/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
@@ -6,6 +5,7 @@ import { percentile } from '../../../placement/simulator/index.js';
 import { readTrace } from '../../../placement/trace/index.js';
 import { readPipelineShape } from '../../../placement/workload/index.js';
 import { judgedBy, type OracleProfile } from '../../../test/oracle/placement-oracle.js';
+import { parseOptions } from '../../options.js';
 import { comparedCells, type PublicCell, publicCells } from './cells.js';
 
 /** Ratio of cost to bound up to which a plan counts as proven. */
@@ -17,7 +17,7 @@ const NEAR = 1.2;
  * AzureLLMInferenceTrace_conv.csv and _code.csv, Mooncake's conversation_trace.jsonl, Proteus' aggregate_profiled.csv, MuxServe's
  * llama.json. `--cells` names a list of cells with their objectives and the costs of another search: these alone are planned.
  */
-const { values } = parseArgs({
+const { values } = parseOptions({
   options: {
     files: { type: 'string' },
     cells: { type: 'string' },
