@@ -48,6 +48,7 @@ export async function gpuLikeCase(triton: string): Promise<Case> {
     pipeline: gpuLike as Pipeline,
     request: {
       pipeline: gpuLike.name,
+      speaks: false,
       input: (serial) => ({ x: { dtype: 'FP32', shape: [1, 1], data: [serial] } }),
       sizes: () => ({}),
     },
@@ -91,6 +92,7 @@ export async function voiceCase(triton: string, cores: number): Promise<Case> {
     pipeline: voiceAssistant as Pipeline,
     request: {
       pipeline: voiceAssistant.name,
+      speaks: true,
       input: (serial) => ({ speech: of(serial).file }),
       sizes(serial, { output, stages = [] }) {
         const { inputTokens = 0, outputTokens = 0 } = stages.find(({ stage }) => stage === 'answer')?.usage ?? {};
@@ -98,8 +100,8 @@ export async function voiceCase(triton: string, cores: number): Promise<Case> {
           audio_s: of(serial).seconds,
           tokens_in: inputTokens,
           tokens_out: outputTokens,
-          characters: String(output.transcript).length,
-          spoken_characters: String(output.reply).length,
+          characters: String(output?.transcript).length,
+          spoken_characters: String(output?.reply).length,
         };
       },
     },

@@ -61,6 +61,9 @@ interface Row {
   readonly throughput: Compared;
   readonly p50: Compared;
   readonly p95: Compared;
+  /** Until the first audio; undefined where a pipeline speaks none. */
+  readonly firstP50: Compared | undefined;
+  readonly firstP95: Compared | undefined;
 }
 interface Compared {
   readonly predicted: number;
@@ -173,13 +176,23 @@ function withSizes(load: Load, seen: readonly Seen[]): Load {
   return { ...load, sizes: Object.fromEntries(sizes) };
 }
 
-function compared(predicted: Figures, measured: Figures): Pick<Row, 'throughput' | 'p50' | 'p95'> {
-  const both = (of: keyof Figures): Compared => ({
-    predicted: round(predicted[of]),
-    measured: round(measured[of]),
-    off: round(predicted[of] / measured[of] - 1),
+function compared(predicted: Figures, measured: Figures): Pick<Row, keyof Figures> {
+  const both = (expected: number, seen: number): Compared => ({
+    predicted: round(expected),
+    measured: round(seen),
+    off: round(expected / seen - 1),
   });
-  return { throughput: both('throughput'), p50: both('p50'), p95: both('p95') };
+  const first = (of: 'firstP50' | 'firstP95'): Compared | undefined => {
+    const [expected, seen] = [predicted[of], measured[of]];
+    return expected === undefined || seen === undefined ? undefined : both(expected, seen);
+  };
+  return {
+    throughput: both(predicted.throughput, measured.throughput),
+    p50: both(predicted.p50, measured.p50),
+    p95: both(predicted.p95, measured.p95),
+    firstP50: first('firstP50'),
+    firstP95: first('firstP95'),
+  };
 }
 
 function report(rows: readonly Row[]): void {
@@ -188,10 +201,12 @@ function report(rows: readonly Row[]): void {
     process.stdout.write(`${JSON.stringify({ loads: rows, loadAverage: load })}\n`);
     return;
   }
-  const percent = ({ off }: Compared) => `${off > 0 ? '+' : ''}${Math.round(100 * off)} %`;
+  const percent = ({ off }: { readonly off: number }) => `${off > 0 ? '+' : ''}${Math.round(100 * off)} %`;
   const cells = rows.map((row) => [
     ...[row.pipeline, row.load, row.runs, row.throughput.predicted, row.throughput.measured, percent(row.throughput)],
-    ...[Math.round(row.p95.predicted), Math.round(row.p95.measured), percent(row.p95)],
+    ...[row.p95, row.firstP50, row.firstP95].flatMap((each) =>
+      each ? [Math.round(each.predicted), Math.round(each.measured), percent(each)] : ['', '', ''],
+    ),
   ]);
   const headings = [
     'pipeline',
@@ -200,9 +215,11 @@ function report(rows: readonly Row[]): void {
     'runs/s predicted',
     'measured',
     'off',
-    'p95 ms predicted',
-    'measured',
-    'off',
+    ...['p95 ms', 'first audio p50 ms', 'first audio p95 ms'].flatMap((name) => [
+      `${name} predicted`,
+      'measured',
+      'off',
+    ]),
   ];
   process.stdout.write(`${table(headings, cells)}\nload average ${load.join(', ')}\n`);
 }

@@ -3,6 +3,7 @@ import { buildProblem, type Replica, simulatedPlacement } from '../../placement/
 import { profileOfBatches, type ReadProfile, readProfile } from '../../placement/profiles/index.js';
 import { type Load, percentile, Simulator, sortedNumbers } from '../../placement/simulator/index.js';
 import type { PipelineShape } from '../../placement/workload/index.js';
+import type { Seen } from './drive.js';
 
 export interface Figures {
   /** Runs per second, from the first arrival to the last end. */
@@ -10,6 +11,9 @@ export interface Figures {
   /** Milliseconds. */
   readonly p50: number;
   readonly p95: number;
+  /** Until the run's first audio, where it speaks. */
+  readonly firstP50?: number;
+  readonly firstP95?: number;
 }
 
 /** The simulator's input; none of it was measured under load. */
@@ -25,6 +29,8 @@ export interface System {
 const ANY_MS = 1e9;
 
 const ORCHESTRATOR = 'orchestrator';
+/** The stage whose first output is the run's first audio. */
+const SPOKEN = 'speak';
 /** More than the runs in flight: the orchestrator's time delays each run but blocks none. */
 const AT_ONCE = 256;
 
@@ -70,24 +76,36 @@ export function predict({ shape, inventory, profiles, deviceOf }: System, load: 
     return new Array<Replica>(count).fill({ pool, devices: [device] });
   });
   const configs = problem.pools.map((pool) => pool.configs.length - 1);
-  const simulator = new Simulator(problem.stages, problem.simulated, load);
-  const { latencyMs, completed, spanMs } = simulator.run(simulatedPlacement(problem, { configs, replicas }), { seed });
-  const sorted = sortedNumbers(latencyMs);
+  const spoken = shape.stages.findIndex(({ id }) => id === SPOKEN);
+  const watched = spoken < 0 ? [] : [{ stage: spoken, metric: 'first' as const }];
+  const simulator = new Simulator(problem.stages, problem.simulated, load, watched);
+  const result = simulator.run(simulatedPlacement(problem, { configs, replicas }), { seed });
   return {
-    throughput: (1_000 * completed) / spanMs,
-    p50: percentile(sorted, 0.5),
-    p95: percentile(sorted, 0.95),
+    throughput: (1_000 * result.completed) / result.spanMs,
+    ...quantiles(result.latencyMs),
+    ...firstAudio(result.observed[0]),
   };
 }
 
+function quantiles(values: Float64Array): { readonly p50: number; readonly p95: number } {
+  const sorted = sortedNumbers(values);
+  return { p50: percentile(sorted, 0.5), p95: percentile(sorted, 0.95) };
+}
+
+function firstAudio(values: Float64Array | undefined): Pick<Figures, 'firstP50' | 'firstP95'> {
+  if (values === undefined) return {};
+  const { p50, p95 } = quantiles(values);
+  return { firstP50: p50, firstP95: p95 };
+}
+
 /** The same for measured runs; times as returned by `performance.now()`. */
-export function observed(runs: readonly { readonly latencyMs: number; readonly endedAt: number }[]): Figures {
-  const sorted = sortedNumbers(Float64Array.from(runs, ({ latencyMs }) => latencyMs));
+export function observed(runs: readonly Seen[]): Figures {
   const first = Math.min(...runs.map(({ endedAt, latencyMs }) => endedAt - latencyMs));
   const last = Math.max(...runs.map(({ endedAt }) => endedAt));
+  const heard = runs.flatMap(({ firstAudioMs }) => (firstAudioMs === undefined ? [] : [firstAudioMs]));
   return {
     throughput: (1_000 * runs.length) / (last - first),
-    p50: percentile(sorted, 0.5),
-    p95: percentile(sorted, 0.95),
+    ...quantiles(Float64Array.from(runs, ({ latencyMs }) => latencyMs)),
+    ...firstAudio(heard.length > 0 ? Float64Array.from(heard) : undefined),
   };
 }

@@ -13,6 +13,8 @@
  * - `eaches-stream-on-queues`: an `each` that the workflow runs reads and writes streams. Before, it took the collected list.
  * - `notes-by-worth`: notes of a conversation that an agent has shortened lose what is worth least first. Before, they were cut and lost the
  *   oldest first; whether a further summary is written depends on their length.
+ * - `notes-set-aside`: sentences without room among the notes are kept beside the summary, and sent again when a prompt asks about them. Before,
+ *   they were lost; whether a conversation has to be shortened depends on what is sent.
  */
 export type Change =
   | 'waits-are-told'
@@ -22,4 +24,5 @@ export type Change =
   | 'approvals-are-of-one-tool'
   | 'handoffs-are-turns'
   | 'eaches-stream-on-queues'
-  | 'notes-by-worth';
+  | 'notes-by-worth'
+  | 'notes-set-aside';

@@ -6,6 +6,7 @@ import { callModel, type Question, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, contextTokens, roomIn, tokensOfRequest } from './conversation.js';
 import type { Progress } from './progress.js';
+import { sentSummary } from './sent-summary.js';
 import { shortened } from './shorten.js';
 
 /** Share of the estimate that a server which does not state its context is taken to have room for. */
@@ -31,34 +32,34 @@ export async function callWithin(
   };
   let now = progress;
   const context = agent.plan.context && contextTokens(agent, now);
-  if (context !== undefined && tokensOf(agent, now, summary) > roomIn(context, agent.plan)) {
+  if (context !== undefined && tokensOf(agent, at, now, summary) > roomIn(context, agent.plan)) {
     now = keep(await shortened(agent, at, now, { tokens: roomIn(context, agent.plan), summary }));
   }
   if (now.rejectedIn !== turn.turn) {
     try {
-      return answered(agent, now, summary, await ask(agent, at, now, turn, summary));
+      return answered(agent, at, now, summary, await ask(agent, at, now, turn, summary));
     } catch (error) {
       if (!agent.plan.context || !(error instanceof StageError) || error.code !== 'CONTEXT_TOO_LONG') throw error;
       const stated = error.details.contextTokens;
-      const context = typeof stated === 'number' ? stated : Math.floor(tokensOf(agent, now, summary) * ASSUMED);
+      const context = typeof stated === 'number' ? stated : Math.floor(tokensOf(agent, at, now, summary) * ASSUMED);
       const rejected = { ...now, rejectedIn: turn.turn, ...(typeof stated === 'number' && { contextTokens: stated }) };
       now = keep(await shortened(agent, at, rejected, { tokens: roomIn(context, agent.plan), summary }));
     }
   }
-  return answered(agent, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
+  return answered(agent, at, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
 }
 
 const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
-  callModel(agent, at, { ...turn, messages: now.messages, summary: now.summary ?? summary });
+  callModel(agent, at, { ...turn, messages: now.messages, summary: sentSummary(at, now, summary) });
 
-const charactersIn = ({ plan }: Agent, { messages, summary }: Progress, before: string | undefined): number =>
-  charactersAround(plan, summary ?? before) + charactersOf(messages);
+const charactersIn = ({ plan }: Agent, at: At, now: Progress, before: string | undefined): number =>
+  charactersAround(plan, sentSummary(at, now, before)) + charactersOf(now.messages);
 
-const tokensOf = (agent: Agent, now: Progress, before: string | undefined): number =>
-  tokensOfRequest(charactersIn(agent, now, before), now.measured);
+const tokensOf = (agent: Agent, at: At, now: Progress, before: string | undefined): number =>
+  tokensOfRequest(charactersIn(agent, at, now, before), now.measured);
 
-function answered(agent: Agent, now: Progress, before: string | undefined, reply: Reply) {
+function answered(agent: Agent, at: At, now: Progress, before: string | undefined, reply: Reply) {
   const tokens = reply.usage?.inputTokens;
   if (!agent.plan.context || tokens === undefined) return { reply, progress: now };
-  return { reply, progress: { ...now, measured: { tokens, characters: charactersIn(agent, now, before) } } };
+  return { reply, progress: { ...now, measured: { tokens, characters: charactersIn(agent, at, now, before) } } };
 }

@@ -8,6 +8,11 @@ import type { KeptMessage } from './kept.js';
 
 /** Beginning of a note's line, by which it is found again in a summary. */
 const MARK = '• ';
+/** Beginning of the line of what is set aside. */
+const ASIDE_MARK = '◦ ';
+
+const BEGINS_AS_ASIDE = /^◦ /gmu;
+const HEADING = 'Word for word:';
 
 /** What notes begin with, by whose they are. */
 export const SAID = 'user: ';
@@ -29,27 +34,34 @@ export interface Keeping {
   readonly within: (notes: readonly string[], characters: number) => string[];
 }
 
-/** A summary: the model's text, and the notes. */
+/** A summary: the model's text, the notes, and what is set aside, which the model is not sent. */
 export interface Summary {
   readonly text: string;
   readonly notes: readonly string[];
+  readonly aside: readonly string[];
 }
 
-export const EMPTY: Summary = { text: '', notes: [] };
+export const EMPTY: Summary = { text: '', notes: [], aside: [] };
 
-export const summaryText = ({ text, notes }: Summary): string =>
-  [text, ...(notes.length > 0 ? ['Word for word:', ...notes.map((note) => `${MARK}${note}`)] : [])]
+export const summaryText = ({ text, notes, aside }: Summary): string =>
+  [
+    text.replace(BEGINS_AS_ASIDE, '- '),
+    ...(notes.length > 0 ? [HEADING, ...notes.map((note) => `${MARK}${note}`)] : []),
+    ...aside.map((note) => `${ASIDE_MARK}${note}`),
+  ]
     .filter((line) => line !== '')
     .join('\n');
+
+/** Whether something is set aside in a summary. */
+export const hasAside = (summary: string): boolean => summary.search(BEGINS_AS_ASIDE) >= 0;
 
 /** A summary as it was made by `summaryText`. */
 export function readSummary(summary: string | undefined): Summary {
   if (summary === undefined) return EMPTY;
   const lines = summary.split('\n');
-  return {
-    text: lines.filter((line) => !line.startsWith(MARK) && line !== 'Word for word:').join('\n'),
-    notes: lines.filter((line) => line.startsWith(MARK)).map((line) => line.slice(MARK.length)),
-  };
+  const marked = (mark: string) => lines.flatMap((line) => (line.startsWith(mark) ? [line.slice(mark.length)] : []));
+  const isText = (line: string) => !line.startsWith(MARK) && !line.startsWith(ASIDE_MARK) && line !== HEADING;
+  return { text: lines.filter(isText).join('\n'), notes: marked(MARK), aside: marked(ASIDE_MARK) };
 }
 
 /** Notes of removed messages, oldest first. */

@@ -2,6 +2,7 @@ import type { Json } from '../../../pipelines/json.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { concernsAll, holds } from '../host.js';
 import type { At } from '../state.js';
+import { asideOf } from './aside.js';
 import { callModel } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, tokensOfRequest, tokensPerCharacter } from './conversation.js';
@@ -11,6 +12,7 @@ import { type Keeping, middleOut, notesOf, readSummary, type Summary, summaryTex
 import { NOTES_BY_AGE } from './notes-by-age.js';
 import { NOTES_BY_WORTH } from './notes-by-worth.js';
 import { type Progress, spentBeside } from './progress.js';
+import { sentSummary } from './sent-summary.js';
 
 /** Share of the room that a shortened conversation has at most, so that it need not be shortened again at once. */
 const AIM = 0.6;
@@ -31,6 +33,9 @@ const NOTE = 200;
 /** Results of the last turn keep at least this length, in characters. */
 const LEAST_RESULT = 600;
 
+/** Notes at their full length. */
+const WHOLE: Pick<Keeping, 'short'> = { short: (text) => text };
+
 /** Prompt for a summary. */
 const SUMMARIZE =
   'Sum up this conversation so far in one paragraph, for yourself to go on with later: who the user is, names, numbers, what was decided and done, what is open. Nothing else.';
@@ -50,8 +55,11 @@ export async function shortened(agent: Agent, at: At, progress: Progress, room: 
   const { run, stage, plan } = agent;
   run.table.doing(stage.id, 'shortens the conversation');
   const aim = room.tokens * AIM;
-  const fits = ({ messages, summary = room.summary, measured }: Progress): boolean =>
-    tokensOfRequest(charactersAround(plan, summary) + charactersOf(messages), measured) <= aim;
+  const fits = (now: Progress): boolean =>
+    tokensOfRequest(
+      charactersAround(plan, sentSummary(at, now, room.summary)) + charactersOf(now.messages),
+      now.measured,
+    ) <= aim;
   let now = await withStubs(agent, at, progress, lastTurn(progress));
   if (fits(now)) return now;
   for (const turns of [2, 1]) {
@@ -74,7 +82,8 @@ async function withStubs(agent: Agent, at: At, progress: Progress, before: numbe
 
 /** The last resort: the results of the last turn share what room is left. */
 async function withShortResults(agent: Agent, at: At, progress: Progress, aim: number): Promise<Progress> {
-  const { messages, measured, summary } = progress;
+  const { messages, measured } = progress;
+  const summary = sentSummary(at, progress, undefined);
   const results = messages.filter(({ role }) => role === 'tool');
   if (results.length === 0) return progress;
   const others = charactersAround(agent.plan, summary) + charactersOf(messages.filter(({ role }) => role !== 'tool'));
@@ -171,6 +180,7 @@ async function summedUp(agent: Agent, at: At, progress: Progress, turns: number,
     characters: byWorth ? roomForNotes(agent, progress, left, room) : room.tokens * NOTES,
     name: `summary-${progress.turns + 1}-${turns}`,
     keeping: byWorth ? NOTES_BY_WORTH : NOTES_BY_AGE,
+    setsAside: holds(at.host, 'notes-set-aside'),
   });
   return {
     ...written.progress,
@@ -204,22 +214,26 @@ interface ToSumUp {
   readonly characters: number;
   readonly name: string;
   readonly keeping?: Keeping;
+  /** Whether sentences without room are set aside. Default: they are. */
+  readonly setsAside?: boolean;
 }
 
 /**
  * Removed messages summed up: by the model, with notes of them and of those before for which there is room. The model also reads the notes for
- * which there is none any more. If it cannot write a summary, its one before stays, and the notes are kept in any case.
+ * which there is none any more, and what the user said of them is set aside. If it cannot write a summary, its one before stays, and the notes are kept in any case.
  */
 export async function summaryOf(
   agent: Agent,
   at: At,
-  { before, removed, characters, keeping = NOTES_BY_WORTH, ...asked }: ToSumUp,
+  { before, removed, characters, keeping = NOTES_BY_WORTH, setsAside = true, ...asked }: ToSumUp,
 ): Promise<{ readonly summary: string; readonly progress: Progress; readonly written: boolean }> {
   const notes = keeping.within([...before.notes, ...notesOf(removed, keeping)], characters);
   const kept = new Set(notes);
   const earlier = [before.text, ...before.notes.filter((note) => !kept.has(note))].filter((text) => text !== '');
   const { text, progress } = await writtenText(agent, at, { ...asked, removed, earlier: earlier.join('\n') });
-  return { progress, written: text !== undefined, summary: summaryText({ text: text ?? before.text, notes }) };
+  const said = [...before.aside, ...before.notes, ...notesOf(removed, WHOLE)];
+  const aside = setsAside ? asideOf(said, notes) : before.aside;
+  return { progress, written: text !== undefined, summary: summaryText({ text: text ?? before.text, notes, aside }) };
 }
 
 /** The model's own text, undefined if it cannot write one. */

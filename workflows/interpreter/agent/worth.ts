@@ -50,14 +50,14 @@ export function core(text: string): string {
   return joined(sentences, new Set(sentences.flatMap((each, i) => (worthOfSentence(each) === most ? [i] : []))));
 }
 
-const sentencesOf = (text: string): string[] =>
+export const sentencesOf = (text: string): string[] =>
   text
     .trim()
     .split(BETWEEN_SENTENCES)
     .map(onOneLine)
     .filter((sentence) => sentence !== '');
 
-function worthOfSentence(sentence: string): number {
+export function worthOfSentence(sentence: string): number {
   if (QUESTION.test(sentence)) return WORTH.question;
   return PARTICULARS.test(sentence) ? WORTH.particulars : WORTH.statement;
 }
