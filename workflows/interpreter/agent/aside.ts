@@ -1,6 +1,6 @@
 import { lengthOf, middleOut, SAID } from './notes.js';
 import { resemblance } from './resemblance.js';
-import { sentencesOf, WORTH, worthOfSentence } from './worth.js';
+import { sentencesOf, WORTH, worthOf } from './worth.js';
 
 /**
  * What was said and has no room among the notes is set aside: sentences that the model is not sent until a prompt asks about them. A
@@ -22,27 +22,32 @@ const NEAR = 0.5;
  * worth least go first, the oldest of them first.
  * @param said notes, and sentences that are set aside already
  */
-export function asideOf(said: readonly string[], shown: readonly string[]): string[] {
-  const sentences = said
-    .filter((note) => note.startsWith(SAID))
-    .flatMap((note) => sentencesOf(note.slice(SAID.length, SAID_AT_ONCE)));
-  const apart = [...new Set(sentences)].filter(
-    (sentence) => worthOfSentence(sentence) > WORTH.question && !shown.some((note) => note.includes(sentence)),
+export function asideOf(said: readonly string[], shown: readonly string[]): readonly string[] {
+  const apart = [...new Set(sentencesIn(said))].filter(
+    (note) => worthOf(bare(note)) > WORTH.question && !shown.some((other) => other.includes(bare(note))),
   );
-  return withinLimit(apart).map((sentence) => `${SAID}${sentence}`);
+  return withinLimit(apart);
 }
 
-function withinLimit(sentences: readonly string[]): readonly string[] {
-  let over = lengthOf(sentences.map((sentence) => `${SAID}${sentence}`)) - ASIDE;
-  if (over <= 0) return sentences;
-  const gone = new Set<number>();
-  const byWorth = sentences.map((sentence, i) => ({ i, worth: worthOfSentence(sentence) }));
-  for (const { i } of byWorth.toSorted((a, b) => a.worth - b.worth || a.i - b.i)) {
+/** What the user said, a note for each sentence. */
+export const sentencesIn = (notes: readonly string[]): string[] =>
+  notes
+    .filter((note) => note.startsWith(SAID))
+    .flatMap((note) => sentencesOf(bare(note).slice(0, SAID_AT_ONCE)).map((sentence) => `${SAID}${sentence}`));
+
+const bare = (note: string): string => note.slice(SAID.length);
+
+function withinLimit(notes: readonly string[]): readonly string[] {
+  let over = lengthOf(notes) - ASIDE;
+  const gone = new Set<string>();
+  for (const { note } of notes
+    .map((note) => ({ note, worth: worthOf(bare(note)) }))
+    .toSorted((a, b) => a.worth - b.worth)) {
     if (over <= 0) break;
-    gone.add(i);
-    over -= lengthOf([`${SAID}${sentences[i]}`]);
+    gone.add(note);
+    over -= lengthOf([note]);
   }
-  return sentences.filter((_, i) => !gone.has(i));
+  return notes.filter((note) => !gone.has(note));
 }
 
 /** What is set aside and resembles a prompt, in the order in which it was said. */

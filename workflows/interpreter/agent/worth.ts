@@ -57,7 +57,7 @@ export const sentencesOf = (text: string): string[] =>
     .map(onOneLine)
     .filter((sentence) => sentence !== '');
 
-export function worthOfSentence(sentence: string): number {
+function worthOfSentence(sentence: string): number {
   if (QUESTION.test(sentence)) return WORTH.question;
   return PARTICULARS.test(sentence) ? WORTH.particulars : WORTH.statement;
 }
