@@ -92,6 +92,7 @@ async function main(scene: Scene): Promise<number> {
     prefixBroken: sum(({ prefixBroken }) => Number(prefixBroken)),
     repeatedCalls: sum(({ repeatedCalls }) => repeatedCalls),
     textDiffers: sum(({ textDiffers }) => Number(textDiffers)),
+    givenUp: sum(({ givenUp }) => Number(givenUp)),
     deterministicVoice: deterministic,
     resumeMs: by(({ resumeMs }) => resumeMs),
     longestGapMs: by(({ longestGapMs }) => longestGapMs),

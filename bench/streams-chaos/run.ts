@@ -27,6 +27,8 @@ const WAYS = [
 /** Longest time of a run, in milliseconds: its deadline and half a minute. */
 const LONGEST_MS = 330_000;
 const POLL_MS = 10;
+/** After the end of a run, how long its channels may stay open: one that the store lost for too long is never closed. */
+const CLOSED_WITHIN_MS = 10_000;
 
 const pointOf = (random: Seeded): Point => ({
   of: random.next() < 0.5 ? 'sentences' : 'chunks',
@@ -92,8 +94,12 @@ export async function storyWithKill(
     if (document.status !== 'succeeded')
       throw new Error(`${id} ${document.status}: ${document.error?.code} ${document.error?.message}`);
     await listening;
-    const answeredAt = await sentences.ended;
-    await chunks.ended;
+    const endedAt = Date.now();
+    const tooLate = sleep(CLOSED_WITHIN_MS, undefined, { signal: over.signal });
+    const [answeredAt, spokenAt] = await Promise.all([
+      Promise.race([sentences.ended, tooLate]),
+      Promise.race([chunks.ended, tooLate]),
+    ]);
     const reply = String(document.output?.reply);
     const speech = document.output?.speech;
     if (!isArtifact(speech)) throw new Error(`${id} has no audio`);
@@ -121,7 +127,8 @@ export async function storyWithKill(
       killedAt,
       reply,
       sentences: sentences.seen.map(({ value, at }) => ({ text: String(value), at })),
-      answeredAt,
+      answeredAt: answeredAt ?? endedAt,
+      isClosed: answeredAt !== undefined && spokenAt !== undefined,
       chunks: pieces,
       expected: deterministic ? expected : undefined,
       final: await scene.samplesOf(speech.uri),

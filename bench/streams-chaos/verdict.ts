@@ -5,8 +5,10 @@ export interface Evidence {
   readonly reply: string;
   /** Entries of the LLM's channel, and when each was seen. */
   readonly sentences: readonly { readonly text: string; readonly at: number }[];
-  /** When the end of the LLM's answer was seen. */
+  /** When the end of the LLM's answer was seen, or else of the run. */
   readonly answeredAt: number;
+  /** Whether both channels were closed. One that its writer gave up, since the store was away, stays open; the run goes on with the whole text. */
+  readonly isClosed: boolean;
   /** Entries of the voice's channel: what is said, its samples, and when it was seen. */
   readonly chunks: readonly { readonly text: string; readonly samples: Buffer; readonly at: number }[];
   /** The samples that the voice makes of each sentence, asked outside the run; undefined where it is not deterministic. */
@@ -28,8 +30,10 @@ export interface Verdict {
   readonly prefixBroken: boolean;
   /** Calls of a model that began after the result of the same call was committed. */
   readonly repeatedCalls: number;
-  /** Whether the text of the run is not that of its channel. */
+  /** Whether the text of the run is not that of its channel, or does not begin with it where the channel was given up. */
   readonly textDiffers: boolean;
+  /** Whether a channel was given up. */
+  readonly givenUp: boolean;
   /** From the kill to the next entry of either channel. */
   readonly resumeMs: number | undefined;
   /** Longest time in which the client received no audio, between its first and its last. */
@@ -37,7 +41,8 @@ export interface Verdict {
 }
 
 export function judge(evidence: Evidence): Verdict {
-  const { killedAt, reply, sentences, answeredAt, chunks, expected, final, heard, heardAt } = evidence;
+  const { killedAt, reply, sentences, answeredAt, isClosed, chunks, expected, final, heard, heardAt } = evidence;
+  const told = sentences.map(({ text }) => text).join('');
   const spoken = sentences.filter(({ text }) => text.trim() !== '');
   const samples = expected ?? chunks.map((chunk) => chunk.samples);
   const whole = Buffer.concat(samples);
@@ -59,9 +64,10 @@ export function judge(evidence: Evidence): Verdict {
     repeatedCalls:
       late(evidence.llmCalls, answeredAt) +
       chunks.reduce((sum, { text }, i) => sum + late(evidence.voiceCalls[i] ?? [], lastCommitOf(text)), 0),
-    textDiffers:
-      sentences.map(({ text }) => text).join('') !== reply.trimEnd() ||
-      chunks.map(({ text }) => text).join('') !== spoken.map(({ text }) => text).join(''),
+    textDiffers: isClosed
+      ? told !== reply.trimEnd() || chunks.map(({ text }) => text).join('') !== spoken.map(({ text }) => text).join('')
+      : !reply.startsWith(told),
+    givenUp: !isClosed,
     resumeMs: killedAt === undefined || seen.length === 0 ? undefined : Math.min(...seen) - killedAt,
     longestGapMs: Math.max(0, ...gaps),
   };

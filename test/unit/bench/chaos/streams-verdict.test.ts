@@ -10,6 +10,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   reply: 'One. Two. Three.\n',
   sentences: texts.map((text, i) => ({ text, at: 1_000 * (i + 1) })),
   answeredAt: 3_100,
+  isClosed: true,
   chunks: texts.map((text, i) => ({ text, samples: samples[i] as Buffer, at: 1_000 * (i + 2) })),
   expected: samples,
   final: Buffer.concat(samples),
@@ -25,6 +26,7 @@ const GOOD = {
   prefixBroken: false,
   repeatedCalls: 0,
   textDiffers: false,
+  givenUp: false,
   resumeMs: 500,
   longestGapMs: 1_500,
 };
@@ -55,6 +57,12 @@ describe('the verdict on a story with a kill', () => {
     ['an answer that was asked for again', { llmCalls: [500, 3_200] }, { repeatedCalls: 1 }],
     ['a sentence that was spoken again', { voiceCalls: [[1_500, 2_001], [], []] }, { repeatedCalls: 1 }],
     ['another text', { reply: 'One. Two. Four.' }, { textDiffers: true }],
+    ['a channel that was given up', { isClosed: false, reply: 'One. Two. Three. Four.' }, { givenUp: true }],
+    [
+      'another text than in a channel that was given up',
+      { isClosed: false, reply: 'One.' },
+      { givenUp: true, textDiffers: true },
+    ],
   ])('sees %s', (_, more, bad) => {
     expect(judge(evidence(more))).toEqual({ ...GOOD, ...bad });
   });
