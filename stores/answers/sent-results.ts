@@ -13,7 +13,8 @@ export interface SentResults {
   erase(run: string): Promise<void>;
 }
 
-const PREFIX = 'millrace:sent:';
+/** The braces put all keys of a run into one slot of a Redis Cluster. */
+const keyOf = (run: string): string => `millrace:sent:{${run}}`;
 
 export class RedisSentResults implements SentResults {
   readonly #redis: Pick<Redis, 'set' | 'exists' | 'del'>;
@@ -23,15 +24,15 @@ export class RedisSentResults implements SentResults {
   }
 
   async add(run: string, keptMs: number): Promise<void> {
-    await reached(() => this.#redis.set(`${PREFIX}${run}`, '', 'PX', Math.ceil(keptMs)));
+    await reached(() => this.#redis.set(keyOf(run), '', 'PX', Math.ceil(keptMs)));
   }
 
   async has(run: string): Promise<boolean> {
-    return (await reached(() => this.#redis.exists(`${PREFIX}${run}`))) === 1;
+    return (await reached(() => this.#redis.exists(keyOf(run)))) === 1;
   }
 
   async erase(run: string): Promise<void> {
-    await reached(() => this.#redis.del(`${PREFIX}${run}`));
+    await reached(() => this.#redis.del(keyOf(run)));
   }
 }
 

@@ -48,7 +48,7 @@ export interface Subscriptions {
   erase(of: RunName): Promise<void>;
 }
 
-/** One hash for each run. It expires, since a run may end without its delivery. */
+/** One hash for each run, in the run’s slot of a Redis Cluster. It expires, since a run may end without its delivery. */
 export class RedisSubscriptions implements Subscriptions {
   readonly #redis: Redis;
 
@@ -114,7 +114,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 return redis.call('HDEL', KEYS[1], ARGV[1])
 `);
 
-const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;
+const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${run}}:${keySegment(tenant)}`;
 /** Owners have no line breaks. */
 const ownerPrefix = ({ owner = '' }: Pick<Subscription, 'owner'>): string => `${owner}\n`;
 const nameOf = (of: Pick<Subscription, 'id' | 'owner'>): string => `${ownerPrefix(of)}${of.id}`;

@@ -80,7 +80,7 @@ describe('a waiting caller of a pipeline that is one segment', () => {
       const sent = new RedisSentResults(redis);
       expect(await sent.has(answered.id)).toBe(true);
       expect(await sent.has(`${answered.id}0`)).toBe(false);
-      expect(await redis.pttl(`millrace:sent:${answered.id}`)).toBeGreaterThan(0);
+      expect(await redis.pttl(`millrace:sent:{${answered.id}}`)).toBeGreaterThan(0);
       await sent.erase(answered.id);
       expect(await sent.has(answered.id)).toBe(false);
     } finally {
