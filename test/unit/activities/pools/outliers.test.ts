@@ -9,6 +9,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -102,4 +103,43 @@ it('a refused credential is tried at an endpoint that may accept it, and nowhere
   expect(await ask('ab')).toMatchObject({ code: 'BACKEND_UNAUTHORIZED' });
   const last = await ask('ab');
   expect((last as MillraceError).details.elsewhere).toBeUndefined();
+});
+
+it('an endpoint that returns gets a small share of the calls at first, and all of it after ten seconds', {
+  timeout: 60_000,
+}, async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0.5); // no jitter: it is out for five seconds
+  const { pool, metrics } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000, concurrency: 100 });
+  for (let i = 0; i < 20; i++) await pool.use(async () => undefined, { signal, avoid: 'a' });
+  const fails = async () => {
+    throw new MillraceError('BACKEND_ERROR', 'fails at once');
+  };
+  for (let i = 0; i < 3; i++) await pool.use(fails, { signal, avoid: 'b' }).catch(() => undefined);
+  expect(await counts(metrics.ejections)).toEqual({ 'm a': 1 });
+  await vi.advanceTimersByTimeAsync(5_000);
+
+  const back = performance.now();
+  const seconds = 12;
+  const calls = Array.from({ length: seconds }, () => ({ a: 0, b: 0 }));
+  const caller = async () => {
+    while (performance.now() < back + seconds * 1_000) {
+      const second = calls[Math.floor((performance.now() - back) / 1_000)] ?? { a: 0, b: 0 };
+      await pool.use(
+        async (_, { url }) => {
+          second[url as 'a' | 'b'] += 1;
+          await wait(100);
+        },
+        { signal },
+      );
+    }
+  };
+  const all = Promise.all(Array.from({ length: 40 }, caller));
+  await vi.advanceTimersByTimeAsync(seconds * 1_000 + 100);
+  await all;
+  const shares = calls.map(({ a, b }) => a / (a + b));
+  expect(shares[0]).toBeGreaterThan(0);
+  expect(shares[0]).toBeLessThan(0.15);
+  expect(shares[4]).toBeGreaterThan(shares[0] as number);
+  expect(shares[4]).toBeLessThan(0.45);
+  expect(shares.at(-1)).toBeCloseTo(0.5, 1);
 });
