@@ -67,7 +67,7 @@ export abstract class TenantBytes {
 /** What one request holds. `release` must be called when it holds nothing any more. */
 export abstract class HeldBytes<All extends TenantBytes> {
   protected readonly all: All;
-  protected readonly tenant: string;
+  readonly tenant: string;
   #bytes = 0;
   #released = false;
 

@@ -17,7 +17,9 @@ declare module 'fastify' {
 export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
   app.decorateRequest('held');
   app.addHook('onRequest', async (request, reply) => {
-    const held = budget.open(request.caller?.tenant ?? '');
+    const tenant = request.caller?.tenant;
+    if (tenant !== undefined) readPacer.seen(tenant);
+    const held = budget.open(tenant ?? '');
     request.held = held;
     const release = () => held.release();
     reply.raw.once('finish', release).once('close', release);
@@ -68,7 +70,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
         if (size > most) throw tooLong(most);
         if (size > announced) throw otherLength();
         held.take(piece.length);
-        readPacer.came(payload, piece.length);
+        readPacer.came(payload, piece.length, { tenant: held.tenant, size });
         if (filling) filling.push(piece);
         else pieces.push(piece);
       } catch (error) {

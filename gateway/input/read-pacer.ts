@@ -1,37 +1,142 @@
 import type { Readable } from 'node:stream';
 
-/** Bytes of bodies that are read per turn: a few tenths of a millisecond of copying, which blocks the event loop. */
-const A_TURN = 1024 * 1024;
-/**
- * Interval between turns, in milliseconds; reading takes less than half of it and leaves the rest to other requests.
- */
-const EVERY_MS = 2;
-/** Bodies that are resumed per turn. Each may deliver what its connection has buffered, some 64 KiB. */
-const GO_ON = 16;
+/** Bytes at the beginning of a body that are read at once: small bodies never wait for large ones. */
+const AT_ONCE = 128 * 1024;
+
+/** How bodies are read in turns of the event loop. */
+interface Pace {
+  /** Longest time of a turn, in milliseconds: a request that needs ten turns of the loop is delayed by ten times as much. */
+  readonly turnMs: number;
+  /** The rest after a turn, in its length. */
+  readonly rests: number;
+}
+const ALONE: Pace = { turnMs: 2, rests: 1 };
+const AMONG_OTHERS: Pace = { turnMs: 0.4, rests: 3 };
+/** How long a tenant counts after a request, in milliseconds. */
+const ACTIVE_MS = 1_000;
+
+/** Most bytes of a turn, however fast. */
+const TURN_BYTES = 1024 * 1024;
+/** Bodies that are resumed at a time, of different tenants. Each delivers at least what Node has buffered of it. */
+const GO_ON = 4;
+/** Time to read one piece, some 64 KiB, in milliseconds: the first estimate, and the most that is believed of a busy loop. */
+const PIECE_MS = { first: 0.1, most: 2 };
+/** Weight of a new measurement of it. */
+const LATEST = 0.2;
+
+/** One in progress. */
+interface Turn {
+  readonly began: number;
+  pace: Pace;
+  pieces: number;
+  bytes: number;
+  /** When the last piece was read. */
+  last: number;
+}
+
+/** Of a body that is being read. */
+interface Reading {
+  readonly tenant: string;
+  /** Bytes that have arrived so far. */
+  readonly size: number;
+}
+
+/** When a tenant last sent a request. */
+interface Seen {
+  readonly tenant: string | undefined;
+  readonly at: number;
+}
+const NEVER: Seen = { tenant: undefined, at: Number.NEGATIVE_INFINITY };
 
 /**
- * Schedules the reading of large bodies, at 500 MiB/s in total. Node reads up to 2 MiB of each readable connection
- * before the next event: with a hundred concurrent uploads other requests would be delayed by tenths of a second.
+ * Schedules the reading of large bodies: half of the time of the event loop, and a quarter of it while other tenants send requests. Node
+ * reads up to 2 MiB of each readable connection before the next event, which takes milliseconds: a tenant that uploads without a pause would
+ * have the whole process. Tenants take turns, and each has one body read at a time.
  */
 export class ReadPacer {
-  readonly #waiting: Readable[] = [];
-  #read = 0;
-  #turn: NodeJS.Timeout | undefined;
+  readonly #now: () => number;
+  /** Paused bodies by tenant; the tenants in the order of their turns. */
+  readonly #waiting = new Map<string, Readable[]>();
+  #latest = NEVER;
+  /** The latest one of another tenant. */
+  #other = NEVER;
+  #turn: Turn | undefined;
+  #pieceMs = PIECE_MS.first;
+  #restsUntil = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
 
-  /** Counts bytes that a body has delivered, and pauses it until a later turn if this turn's limit is exceeded. */
-  came(body: Readable, bytes: number): void {
-    this.#read += bytes;
-    this.#turn ??= setTimeout(() => this.#next(), EVERY_MS);
-    if (this.#read <= A_TURN) return;
+  /** @param now a clock in milliseconds */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** A tenant has sent a request. */
+  seen(tenant: string): void {
+    if (tenant !== this.#latest.tenant) this.#other = this.#latest;
+    this.#latest = { tenant, at: this.#now() };
+  }
+
+  /** Counts bytes that a body has delivered, and pauses it until a later turn if this one is over. */
+  came(body: Readable, bytes: number, { tenant, size }: Reading): void {
+    if (size <= AT_ONCE || body.isPaused()) return;
+    const now = this.#now();
+    const pace = this.#isAlone(tenant, now) ? ALONE : AMONG_OTHERS;
+    this.#turn ??= this.#begin(now, pace);
+    const turn = this.#turn;
+    if (pace === AMONG_OTHERS) turn.pace = pace;
+    turn.pieces += 1;
+    turn.bytes += bytes;
+    turn.last = now;
+    if (now >= this.#restsUntil && now - turn.began < turn.pace.turnMs && turn.bytes <= TURN_BYTES) return;
     body.pause();
-    this.#waiting.push(body);
+    const bodies = this.#waiting.get(tenant);
+    if (bodies) bodies.push(body);
+    else this.#waiting.set(tenant, [body]);
+  }
+
+  #isAlone(tenant: string, now: number): boolean {
+    const other = this.#latest.tenant === tenant ? this.#other : this.#latest;
+    return other.tenant === undefined || now - other.at > ACTIVE_MS;
+  }
+
+  /** The turn ends when the loop has handled all events that were there. */
+  #begin(now: number, pace: Pace): Turn {
+    setImmediate(() => this.#end());
+    return { began: now, pace, pieces: 0, bytes: 0, last: now };
+  }
+
+  #end(): void {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    if (!turn) return;
+    const between = turn.last - turn.began;
+    // The first piece was read before the turn’s time is counted.
+    if (turn.pieces > 1)
+      this.#pieceMs += LATEST * (Math.min(between / (turn.pieces - 1), PIECE_MS.most) - this.#pieceMs);
+    this.#restsUntil = this.#now() + (between + this.#pieceMs) * turn.pace.rests;
+    this.#await();
+  }
+
+  #await(): void {
+    if (this.#waiting.size === 0) return;
+    this.#timer ??= setTimeout(() => this.#next(), Math.max(1, this.#restsUntil - this.#now()));
   }
 
   #next(): void {
-    this.#turn = undefined;
-    this.#read = 0;
-    for (const body of this.#waiting.splice(0, GO_ON)) body.resume();
-    if (this.#waiting.length > 0) this.#turn ??= setTimeout(() => this.#next(), EVERY_MS);
+    this.#timer = undefined;
+    if (this.#now() >= this.#restsUntil) this.#resume();
+    this.#await();
+  }
+
+  /** Resumes the first body of each of the next tenants. */
+  #resume(): void {
+    for (const [tenant, bodies] of [...this.#waiting].slice(0, GO_ON)) {
+      this.#waiting.delete(tenant);
+      let body = bodies.shift();
+      while (body?.destroyed) body = bodies.shift();
+      body?.resume();
+      if (bodies.length > 0) this.#waiting.set(tenant, bodies);
+    }
   }
 }
 

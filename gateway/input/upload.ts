@@ -111,7 +111,9 @@ export function swallowRest(request: IncomingMessage, reply?: FastifyReply): voi
   reply?.removeHeader('connection');
   if (request.complete || request.destroyed) return;
   request.unpipe();
-  request.on('data', (piece: Buffer) => readPacer.came(request, piece.length)).resume();
+  // As if it were large: nothing waits for it.
+  const rest = { tenant: '', size: Number.POSITIVE_INFINITY };
+  request.on('data', (piece: Buffer) => readPacer.came(request, piece.length, rest)).resume();
   const timer = setTimeout(() => {
     if (!request.complete) request.destroy();
   }, LINGER_MS);

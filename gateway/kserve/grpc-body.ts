@@ -5,6 +5,7 @@ import { STALLED_MS } from '../http/connections.js';
 import type { HeldResponse } from '../http/response-memory.js';
 import type { HeldBody } from '../input/body-budget.js';
 import { Filling } from '../input/filling.js';
+import { readPacer } from '../input/read-pacer.js';
 
 /** Prefix of a message: a compression flag, and the length in four bytes. */
 const PREFIX_BYTES = 5;
@@ -97,6 +98,7 @@ export class GrpcBody {
   open(held: HeldBody, response: HeldResponse): void {
     this.#held = held;
     this.#response = response;
+    readPacer.seen(held.tenant);
     if (this.#stream.closed) {
       held.release();
       response.release();
@@ -150,11 +152,14 @@ export class GrpcBody {
     const held = this.#held;
     if (held === undefined)
       throw new MillraceError('INTERNAL', 'a message arrived before its caller was authenticated');
-    if (this.#message) {
-      const taken = Math.min(this.#message.left, piece.length - at);
+    const message = this.#message;
+    if (message) {
+      const taken = Math.min(message.left, piece.length - at);
       held.take(taken);
-      this.#message.push(piece.subarray(at, at + taken));
-      if (this.#message.left === 0 && this.#options.stream) clearTimeout(this.#late);
+      message.push(piece.subarray(at, at + taken));
+      // Complete, it is for grpc-js to pause and resume the stream.
+      if (message.left > 0) readPacer.came(this.#stream, taken, { tenant: held.tenant, size: message.size });
+      else if (this.#options.stream) clearTimeout(this.#late);
       return at + taken;
     }
     const taken = Math.min(PREFIX_BYTES - this.#inPrefix, piece.length - at);

@@ -80,7 +80,9 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   waitOf(call);
   expectOutputRates(parameters, call.outputs);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
-  const input = await inputs.read((tensors) => readTensors(model, tensors, parameters, intake));
+  const input = await inputs.read((tensors) =>
+    readTensors(model, tensors, { parameters, intake, maxJsonBytes: deps.limits.maxJsonBytes }),
+  );
   return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
 }
 

@@ -42,19 +42,28 @@ export class GivenTensors {
 
 /** A media tensor may contain an artifact's address instead of the file. */
 const ADDRESS = Buffer.from('artifact://');
+/** More than an address has, in bytes: the rest of a longer one is not made a text. */
+const LONGEST_ADDRESS = 512;
+
+interface ReadOptions {
+  /** Of the request. */
+  readonly parameters: ParameterValues;
+  readonly intake: MediaIntake;
+  /** Of all tensors that are no media: they are decoded at once, as a JSON body is. */
+  readonly maxJsonBytes: number;
+}
 
 /**
  * Converts a request's tensors to the pipeline's input and stores its media. Throws `INVALID_INPUT` and the errors of
  * media fields, with the tensor's name.
- * @param parameters parameters of the request
  */
 export async function readTensors(
   { pipeline, form, inputs }: ServedModel,
   tensors: readonly InputTensor[],
-  parameters: ParameterValues,
-  intake: MediaIntake,
+  { parameters, intake, maxJsonBytes }: ReadOptions,
 ): Promise<JsonObject> {
   const given = new Map<string, Json>();
+  let values = 0;
   for (const tensor of tensors) {
     const { name } = tensor;
     const field = inputs.find((each) => each.name === name);
@@ -65,6 +74,9 @@ export async function readTensors(
     if (given.has(name)) throw badInput(name, 'it is given twice');
     if (!tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0))
       throw badInput(name, `[${tensor.shape}] is not a shape`);
+    if (!isMediaKind(field.holds)) values += tensor.raw.length;
+    if (values > maxJsonBytes)
+      throw badInput(name, `tensors that are no media have at most ${maxJsonBytes} bytes (MILLRACE_MAX_JSON_BYTES)`);
     const value = await inputOf(field, tensor, parameters, intake);
     if (value !== undefined) given.set(name, value);
   }
@@ -137,7 +149,7 @@ async function media(field: TensorField, kind: MediaKind, tensor: Tensor, intake
     const path = field.list ? `${field.name}.${i}` : field.name;
     const isAddress = bytes.subarray(0, ADDRESS.length).equals(ADDRESS);
     const artifact = isAddress
-      ? await intake.fromJson(path, { uri: bytes.toString('utf8') }, kind)
+      ? await intake.fromJson(path, { uri: bytes.toString('utf8', 0, LONGEST_ADDRESS) }, kind)
       : await intake.fromBytes(path, bytes, kind);
     taken.push(artifactJson(artifact));
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Filling } from '../../../../gateway/input/filling.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -28,6 +28,26 @@ describe('bytes of a known length', () => {
     const waiting = Array.from({ length: 64 }, () => filledBy([Buffer.alloc(1)], 64 * MEBIBYTE));
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(MEBIBYTE);
     expect(waiting.map(({ left }) => left)).toContain(64 * MEBIBYTE - 1);
+  });
+
+  it('are never copied many at once', () => {
+    const copy = vi.spyOn(Buffer.prototype, 'copy');
+    const copied = () => {
+      const bytes = copy.mock.contexts.reduce<number>((sum, piece) => sum + (piece as Buffer).length, 0);
+      copy.mockClear();
+      return bytes;
+    };
+    const filling = new Filling(64 * MEBIBYTE);
+    const most: number[] = [];
+    for (let i = 0; i < 1_024; i++) {
+      filling.push(Buffer.alloc(64 * 1_024, i));
+      most.push(copied());
+    }
+    const whole = filling.whole();
+    expect(copied()).toBe(0);
+    copy.mockRestore();
+    expect(Math.max(...most)).toBe(128 * 1_024);
+    for (let i = 0; i < 1_024; i++) expect([i, whole[i * 64 * 1_024]]).toEqual([i, i % 256]);
   });
 
   it('are refused above the length', () => {

@@ -340,8 +340,10 @@ describe('infer', () => {
       const response = await post(Buffer.concat([Buffer.from(json), Buffer.alloc(elements * 4)]), headers);
       return [response.statusCode, response.json<{ error: string }>().error];
     };
-    expect(await refused([100_001], 50_000)).toEqual([400, expect.stringContaining('has more than 100000 elements')]);
-    expect(await refused([1], 50_000)).toEqual([400, expect.stringContaining('more elements than shape [1] has')]);
+    expect(await refused([100_001], 20_000)).toEqual([400, expect.stringContaining('has more than 100000 elements')]);
+    expect(await refused([1], 20_000)).toEqual([400, expect.stringContaining('more elements than shape [1] has')]);
+    // What is no media is decoded at once: no more of it than of JSON.
+    expect(await refused([1], 30_000)).toEqual([400, expect.stringContaining('words: tensors that are no media')]);
   });
 
   it('gives no media of another tenant, as a file or as samples', async () => {
