@@ -1,9 +1,9 @@
 import type { Artifact } from '../pipelines/artifact.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { describeConversion, describeDamage, type OnConversion } from './conversion.js';
+import { decodeAudio } from './decode-audio.js';
 import { inspectorOf } from './inspectors.js';
 import { openAudio } from './open-audio.js';
-import { decodeWav } from './pcm.js';
 import { writeWav } from './write-wav.js';
 
 /** Media as samples: connectors need no knowledge of files or formats. */
@@ -33,18 +33,26 @@ export function createAudioPort(store: ArtifactStore, tenant: string, options: A
   const { onConversion, ffmpeg = DEFAULT_FFMPEG, signal } = options;
   return {
     read(artifact, { sampleRate }) {
-      const { bytes, decoded } = openAudio(store, tenant, artifact, {
+      const opened = openAudio(store, tenant, artifact, {
         program: ffmpeg,
         signal,
         onDamage: (text) => onConversion?.(describeDamage(text)),
       });
-      return decodeWav(bytes, { sampleRate }, (found) => {
-        const text = describeConversion(found, { sampleRate, channels: 1 }, decoded);
-        if (text !== undefined) onConversion?.(text);
-      });
+      const wanted = { sampleRate, channels: 1 };
+      return firstOf(
+        decodeAudio(artifact, opened, wanted, (found) => {
+          const text = describeConversion(found, wanted, opened.decoded);
+          if (text !== undefined) onConversion?.(text);
+        }),
+      );
     },
     write: (samples, format) => store.put(tenant, asStream(writeWav(samples, format)), inspectorOf('audio')),
   };
+}
+
+/** The first channel. */
+async function* firstOf(blocks: AsyncIterable<readonly Float32Array[]>): AsyncGenerator<Float32Array, void> {
+  for await (const [channel] of blocks) yield channel as Float32Array;
 }
 
 async function* asStream<T>(items: Iterable<T>): AsyncGenerator<T, void> {

@@ -4,10 +4,11 @@ import type { AudioFormat } from '../pipelines/media.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { type AudioPortOptions, DEFAULT_FFMPEG } from './audio-port.js';
 import { describeConversion, describeDamage } from './conversion.js';
+import { decodeAudio } from './decode-audio.js';
 import { encodingOf } from './encodings.js';
 import { inspectorOf } from './inspectors.js';
-import { openAudio } from './open-audio.js';
-import { decodeChannels, refuseEndless } from './pcm.js';
+import { type OpenAudio, openAudio } from './open-audio.js';
+import { refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
 import { invalidMedia, isPlain, type WavFormat } from './wav-format.js';
@@ -47,7 +48,7 @@ export async function convertAudio(
   const text = describeConversion(found, wanted, decoded);
   if (text !== undefined) onConversion?.(text);
   const length = Math.round((frames * wanted.sampleRate) / found.sampleRate);
-  return await store.put(tenant, wavBytes(open().bytes, { ...wanted, frames: length }), inspectorOf('audio'));
+  return await store.put(tenant, wavBytes(artifact, open(), { ...wanted, frames: length }), inspectorOf('audio'));
 }
 
 /**
@@ -67,7 +68,7 @@ export async function audioLike(
   const { found, frames } = await measure(bytes);
   if (decoded === undefined && isPlain(found) && found.sampleRate === sampleRate) return piece;
   const wanted = { sampleRate, channels: 1, frames: Math.round((frames * sampleRate) / found.sampleRate) };
-  return await store.put(tenant, wavBytes(open(piece).bytes, wanted), inspectorOf('audio'));
+  return await store.put(tenant, wavBytes(piece, open(piece), wanted), inspectorOf('audio'));
 }
 
 async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFormat; frames: number }> {
@@ -87,13 +88,14 @@ async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFo
 const MOST_DATA_BYTES = 0xffff_ff00;
 
 async function* wavBytes(
-  bytes: AsyncIterable<Uint8Array>,
+  artifact: Artifact,
+  opened: OpenAudio,
   wanted: { readonly sampleRate: number; readonly channels: number; readonly frames: number },
 ): AsyncGenerator<Uint8Array, void> {
   if (wanted.frames * wanted.channels * 2 > MOST_DATA_BYTES)
     throw invalidMedia('the audio is too long for one WAV file');
   yield wavHeader(wanted);
-  for await (const channels of decodeChannels(bytes, wanted)) {
+  for await (const channels of decodeAudio(artifact, opened, wanted)) {
     const { buffer, byteLength } = interleave(channels.map(toInt16));
     yield new Uint8Array(buffer, 0, byteLength);
   }

@@ -52,9 +52,9 @@ test('long audio is converted in many turns of the event loop', async () => {
   };
   setImmediate(count);
   // One piece: nothing is waited for in between.
-  const samples = await decode(wavFile({ sampleRate: 8_000, encoding: 'u8', seconds: 240 }), 192_000, 2_000_000);
+  const samples = await decode(wavFile({ sampleRate: 8_000, encoding: 'u8', seconds: 40 }), 192_000, 2_000_000);
   isOver = true;
-  expect(samples.length).toBe(240 * 192_000);
+  expect(samples.length).toBe(40 * 192_000);
   expect(turns).toBeGreaterThan(20);
 });
 
@@ -129,9 +129,9 @@ function collectGarbage(): void {
   (runInNewContext('gc') as () => void)();
 }
 
-test('four minutes stream through: nothing is read ahead, and nothing that was given is kept', async () => {
+test('a minute streams through: nothing is read ahead, and nothing that was given is kept', async () => {
   const header = wavOf(Buffer.alloc(0), { sampleRate: 24_000, dataSize: 0xffffffff });
-  const BLOCKS = 240;
+  const BLOCKS = 60;
   let read = 0;
   async function* stream() {
     yield header;

@@ -1,0 +1,107 @@
+import path from 'node:path';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MillraceError } from '../../pipelines/errors.js';
+import { PACKAGE_ROOT } from '../../runtime/package-root.js';
+import type { PcmFormat } from '../pcm.js';
+import type { WavFormat } from '../wav-format.js';
+import type { Answer, Job, Reply } from './messages.js';
+
+/** The build's, also where the sources run: a thread loads JavaScript. */
+const THREAD = path.join(PACKAGE_ROOT, 'dist', 'media', 'decoding', 'thread.js');
+
+/** Longest time for a block, in milliseconds. It takes some; a machine that does much else may take seconds to start the thread. */
+const BLOCK_MS = 60_000;
+/** Heap of the thread; samples are outside of it. */
+const HEAP_MEBIBYTES = 256;
+
+/** One for all files of the process, begun when the first one is decoded. It keeps no process alive. */
+let thread: Worker | undefined;
+let whyLost = '';
+
+/**
+ * As `decodeChannels`, in a thread beside the event loop: to convert a second of audio takes up to 13 ms, which every other call of the
+ * process would wait for. Files take turns, block by block. Throws `INTERNAL` if the thread ends, or does not answer within a minute; the
+ * next file then gets a new one.
+ */
+export async function* decodeInThread(
+  bytes: AsyncIterable<Uint8Array>,
+  wanted: PcmFormat,
+  onFormat?: (format: WavFormat) => void,
+): AsyncGenerator<Float32Array[], void> {
+  const source = bytes[Symbol.asyncIterator]();
+  const { port1: port, port2 } = new MessageChannel();
+  const ask = asking(port);
+  try {
+    let reply = await ask(() => begin({ port: port2, wanted }));
+    for (;;) {
+      if (reply.is === 'done') return;
+      if (reply.is === 'failed') throw new MillraceError(reply.code ?? 'INTERNAL', reply.message);
+      let answer: Answer;
+      if (reply.is === 'samples') {
+        if (reply.format) onFormat?.(reply.format);
+        yield reply.channels;
+      } else {
+        const next = await source.next();
+        answer = next.done ? undefined : next.value;
+      }
+      reply = await ask(() => port.postMessage(answer));
+    }
+  } finally {
+    port.close();
+    await source.return?.();
+  }
+}
+
+function begin(job: Job): void {
+  thread ??= start();
+  thread.postMessage(job, [job.port]);
+}
+
+function start(): Worker {
+  whyLost = '';
+  const started = new Worker(THREAD, {
+    name: 'millrace-decoding',
+    env: {},
+    argv: [],
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MEBIBYTES },
+  });
+  started.unref();
+  started.on('error', (error: Error) => {
+    whyLost = `: ${error.message}`;
+  });
+  started.once('exit', () => {
+    if (thread === started) thread = undefined;
+  });
+  return started;
+}
+
+/** Sends something and waits for the thread's reply. */
+function asking(port: MessagePort): (send: () => void) => Promise<Reply> {
+  let waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined;
+  let isClosed = false;
+  port.on('message', (reply: Reply) => waiting?.resolve(reply));
+  port.on('close', () => {
+    isClosed = true;
+    waiting?.reject(lost());
+  });
+  return async (send) => {
+    let late: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<Reply>((resolve, reject) => {
+        if (isClosed) throw lost();
+        waiting = { resolve, reject };
+        // Its files get the same error when their ports close.
+        late = setTimeout(() => {
+          whyLost = `: it did not answer within ${BLOCK_MS} ms`;
+          void thread?.terminate();
+        }, BLOCK_MS);
+        send();
+      });
+    } finally {
+      clearTimeout(late);
+    }
+  };
+}
+
+const lost = () => new MillraceError('INTERNAL', `the thread that decodes audio has ended${whyLost}`);
