@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { invalidField } from '../../pipelines/invalid-fields.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
 
 /** The first version of the protocol without batches; versions are dates. */
 const WITHOUT_BATCHES = '2025-06-18';
@@ -9,8 +10,8 @@ const MOST_MESSAGES = 20;
 
 /**
  * The number of messages in a request. The protocol of 2025-03-26, which clients may still request, has batches; a
- * request of a later version must be one message. Throws `INVALID_INPUT` for a batch in a version without, and for a
- * batch that is too long.
+ * request of a later version must be one message. Throws `INVALID_INPUT` for a batch in a version without, for one that is
+ * too long, and for one with two requests of one id: their responses could not be told apart, and one would never be sent.
  */
 export function messagesIn({ body, headers }: Pick<FastifyRequest, 'body' | 'headers'>): number {
   if (!Array.isArray(body)) return 1;
@@ -20,5 +21,10 @@ export function messagesIn({ body, headers }: Pick<FastifyRequest, 'body' | 'hea
     throw refuse(`must be one message: version ${WITHOUT_BATCHES} and later of the protocol have no batches`);
   }
   if (body.length > MOST_MESSAGES) throw refuse(`must be a batch of at most ${MOST_MESSAGES} messages`);
+  const ids = body.flatMap((message: Json) =>
+    isJsonObject(message) && 'method' in message && 'id' in message ? [JSON.stringify(message.id)] : [],
+  );
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (twice !== undefined) throw refuse('must be a batch whose requests have ids of their own');
   return Math.max(1, body.length);
 }

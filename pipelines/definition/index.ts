@@ -2,7 +2,7 @@ export { type SemanticCache, semantic } from './cache.js';
 export type { Control, EachOptions, RepeatOptions } from './control.js';
 export type { OnLeave, Pipeline } from './defined.js';
 export { type ExactCache, exact } from './exact-cache.js';
-export { LONGEST_PROMPT, type McpDocument, type McpOption, type McpPrompt, promptParts } from './mcp.js';
+export { comparableUri, LONGEST_PROMPT, type McpDocument, type McpOption, type McpPrompt, promptParts } from './mcp.js';
 export { type FaceOption, type ModelFace, type ModelFaces, type OpenAiOption, spokenField } from './openai.js';
 export type { OpenAiSurface } from './openai-parameters.js';
 export { OPENAI_PARAMETERS } from './openai-parameters.js';

@@ -56,13 +56,16 @@ export const LONGEST_PROMPT = 1_048_576;
 export const promptParts = (text: string): readonly (string | { readonly argument: string })[] =>
   text.split(/\{([A-Za-z_][A-Za-z0-9_]*)\}/).map((part, i) => (i % 2 === 1 ? { argument: part } : part));
 
+/** Equal for uris that differ only in their spelling, as clients write them: `HTTPS://A.test` and `https://a.test/`. */
+export const comparableUri = (uri: string): string => (URL.canParse(uri) ? new URL(uri).href : uri);
+
 /** The author's option. Throws `INVALID_PIPELINE` naming the prompt or document. */
 export function checkedMcp(option: McpOption): Required<McpOption> {
   if (typeof option !== 'object' || option === null || Array.isArray(option))
     throw invalid('mcp', `must be an object with ${KEYS.join(', ')}`);
   checkKeys('mcp', option, KEYS);
   const { prompts = [], documents = [] } = option;
-  checkList('mcp.documents', documents, ({ uri }) => uri);
+  checkList('mcp.documents', documents, ({ uri }) => comparableUri(String(uri)));
   for (const document of documents) checkDocument(document);
   checkList('mcp.prompts', prompts, ({ name }) => name);
   for (const prompt of prompts) checkPrompt(prompt, documents);

@@ -59,10 +59,22 @@ it('each message of a batch counts as a request', async () => {
 it.each([
   ['of more messages than are taken', 21, {}, /at most 20 messages/],
   ['in a version of the protocol that has none', 1, { 'mcp-protocol-version': '2025-06-18' }, /no batches/],
+  [
+    'with two calls of one id, whose responses nobody could tell apart',
+    [call(1), call(2), call(1)],
+    {},
+    /ids of their own/,
+  ],
 ])('a batch %s is refused whole', async (_, messages, headers, why) => {
   const { post, temporal } = await start();
-  const refused = await post(batch(messages), headers);
+  const refused = await post(typeof messages === 'number' ? batch(messages) : messages, headers);
   expect([refused.statusCode, refused.json().error.code]).toEqual([422, -32600]);
   expect(refused.json().error.message).toMatch(why);
   expect(temporal.runs.size).toBe(0);
+});
+
+it('calls whose ids are a number and its text are two', async () => {
+  const { post, temporal } = await start();
+  expect((await post([call(1), { ...call(1), id: '1' }])).statusCode).toBe(200);
+  expect(temporal.runs.size).toBe(2);
 });

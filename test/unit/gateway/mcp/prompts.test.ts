@@ -90,6 +90,15 @@ describe('prompts and documents that pipelines declare', () => {
     expect((await ask('resources/read', { uri: 'docs://others' })).error).toMatchObject({ code: -32602 });
   });
 
+  it('are found however a client spells their uri, and listed as the author does', async () => {
+    const page = { uri: 'https://Example.com', name: 'page', mime: 'text/plain', content: 'a page' };
+    const ask = await start([withMcp('page', { documents: [page] })]);
+    expect((await ask('resources/list')).result.resources).toMatchObject([{ uri: page.uri }]);
+    for (const uri of [page.uri, 'https://example.com/', 'HTTPS://example.com:443'])
+      expect((await ask('resources/read', { uri })).result.contents).toMatchObject([{ text: 'a page' }]);
+    expect((await ask('resources/read', { uri: 'https://example.com/other' })).error).toMatchObject({ code: -32602 });
+  });
+
   it('are messages with the arguments, whose braces are no others', async () => {
     const ask = await start([review]);
     const { result } = await ask('prompts/get', { name: 'review', arguments: { text: '{tone} $1' } });
@@ -145,6 +154,15 @@ describe('the option mcp', () => {
     [/"mcp" must be an object/, []],
     [/"mcp.prompt" is not an option/, { prompt: [] }],
     [/"mcp.prompts" has "p" twice/, { prompts: [prompt, prompt] }],
+    [
+      /has "docs:\/\/a\/" twice/,
+      {
+        documents: [
+          { ...rules, uri: 'docs://a/' },
+          { ...rules, uri: 'DOCS://a/' },
+        ],
+      },
+    ],
     [/"mcp.prompts.a b.name" must be/, { prompts: [{ ...prompt, name: 'a b' }] }],
     [/names \{topic\}, which is not one of its arguments/, { prompts: [{ ...prompt, text: 'On {topic}' }] }],
     [/names "docs:\/\/x", which the pipeline lacks/, { prompts: [{ ...prompt, documents: ['docs://x'] }] }],
