@@ -62,14 +62,14 @@ export function createActivities(
       const now = (): AttemptState => ({ ...tried, ...(progress !== null && { progress }) });
       const beat = () => leave(now());
       if (losses >= MOST_LOSSES) {
-        runner.lost(call);
+        runner.lost(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);
         throw asFailure(workerLost(), call, calls, undefined);
       }
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       // Asking for what was begun is no further call. An attempt that took too long has given that up.
       const goesOn = () => kept !== null && !timedOut && goesOnElsewhere(call);
       if (over || (calls >= call.retry.attempts && !goesOn())) {
-        runner.lost(call, 'STAGE_TIMEOUT');
+        runner.lost(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
         throw lastAttemptLost(call, calls);
       }
       if (losses > 0) {

@@ -60,9 +60,12 @@ export class StageRunner {
     return streams && new StepStreams(streams.channels, run, signal);
   }
 
-  /** Counts a call that ends without another attempt, since it has lost its workers. */
-  lost({ pipeline, stage, kind, model }: StageCall, outcome: ErrorCode = 'WORKER_LOST'): void {
-    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, 0);
+  /**
+   * Counts a call that ends without another attempt, since it has lost its workers.
+   * @param ms since its first attempt was due: nobody knows when the lost ones began
+   */
+  lost({ pipeline, stage, kind, model }: StageCall, outcome: ErrorCode, ms: number): void {
+    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, Math.max(0, ms) / 1_000);
   }
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */

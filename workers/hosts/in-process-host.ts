@@ -141,14 +141,15 @@ export class InProcessHost implements RunHost {
     const { retry, timeout } = stage.policy;
     const { journal } = this.#options;
     // Time that earlier workers spent on the stage counts too.
-    const end = this.now() + Math.min(timeout.totalMs, journal?.leftMs(call) ?? timeout.totalMs);
+    const leftMs = Math.min(timeout.totalMs, journal?.leftMs(call) ?? timeout.totalMs);
+    const end = this.now() + leftMs;
     let resumeFrom: Json = null;
     let tried = UNTRIED;
     let count = 1;
     for (;;) {
       this.#signal.throwIfAborted();
       if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) {
-        this.#options.runner.lost?.(call);
+        this.#options.runner.lost?.(call, 'WORKER_LOST', timeout.totalMs - leftMs);
         throw stageError(stage, workerLost());
       }
       if (this.now() >= end)

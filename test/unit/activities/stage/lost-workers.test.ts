@@ -14,6 +14,7 @@ it.each([
   const context = {
     info: {
       ...{ startToCloseTimeoutMs: 60_000, attempt, activityId: '1' },
+      scheduledTimestampMs: Date.now() - 7_000,
       currentAttemptScheduledTimestampMs: Date.now(),
       heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses } },
     },
@@ -28,6 +29,8 @@ it.each([
   const run = asyncLocalStorage.run(context, () => createActivities(runner as StageRunner).default({}, call));
   await expect(run).rejects.toMatchObject({ type: code, nonRetryable: true });
   expect(calls).toEqual([]);
-  const counted = (await metrics.stageSeconds.get()).values.find(({ metricName }) => metricName?.endsWith('_count'));
-  expect(counted).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: code } });
+  const { values } = await metrics.stageSeconds.get();
+  const found = (end: string) => values.find(({ metricName }) => metricName?.endsWith(end));
+  expect(found('_count')).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: code } });
+  expect(found('_sum')?.value).toBeGreaterThanOrEqual(7);
 });
