@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../pipelines/json.js';
 import { type ChannelLog, type ChannelName, ChannelWriter, readChannel } from '../../stores/channels/index.js';
-import type { ChannelStore } from './channel-suite.js';
+import type { ChannelStore } from './channel-fixtures.js';
 
 const TTL_MS = 60_000;
 

@@ -1,45 +1,21 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { z } from 'zod';
+import { describe, expect, it } from 'vitest';
 import type { Call, CallContext } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
-import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
+import { tritonConnector } from '../../activities/connectors/triton/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { type Dtype, image, type TensorFile, tensor } from '../../pipelines/media.js';
 import { infer } from '../../pipelines/stages/index.js';
-import { caught } from '../support/caught.js';
-import { address } from '../support/runs.js';
-import { LATE_ONCE } from '../support/soonest.js';
 import { loadTestModel } from '../support/triton-models.js';
 import { invoke, noAudio } from './connector-contract.js';
+import { call, type Data, limit, tritonWith, value } from './triton-infer.js';
 
-/* What `infer` is for, on a real Triton with the models of test/fixtures/triton-models. */
+/* What `infer` is for, on a real Triton: tensors of every type, by value and by reference. */
 
-const endpoint = address('TRITON_URL');
-const client = new TritonClient(endpoint);
-const backend = tritonConnector().connect(endpoint);
-const limit = () => AbortSignal.timeout(60_000);
-const MODELS = ['every-type', 'countdown', 'accumulator'] as const;
-
-beforeAll(async () => {
-  for (const model of MODELS) await loadTestModel(client, model);
-});
-afterAll(async () => {
-  for (const model of MODELS) await client.unload(model, limit());
-  backend.close();
-  client.close();
-});
-
-type Data = (number | string | boolean)[];
-const value = (dtype: Dtype, shape: number[], data: Data) => ({ dtype, shape, data });
-const call = (use: { model: string; with: Call['with'] }, input: Call['input']): Call => ({
-  kind: 'infer',
-  model: use.model,
-  with: use.with,
-  input,
-});
+const OWN = 'every-type';
+const { endpoint, client, backend, callsOfCanary, callsOfCanaryAlone } = tritonWith([OWN]);
 
 describe('every element type', () => {
   /** Values and what numpy in the model must see of them. */
@@ -272,151 +248,14 @@ describe('tensors by reference', () => {
   });
 });
 
-describe('parameters from the input', () => {
-  it('start and end a sequence that spans calls', async () => {
-    const sum = infer({
-      model: 'accumulator',
-      inputs: { VALUE: tensor({ dtype: 'INT64', shape: [1, 1] }) },
-      outputs: { SUM: tensor({ dtype: 'INT64', shape: [1, 1] }) },
-      parameters: { sequence_id: z.int(), sequence_start: z.boolean(), sequence_end: z.boolean() },
-    });
-    expect(sum.with).toMatchObject({ parametersFrom: ['sequence_id', 'sequence_start', 'sequence_end'] });
-    const sums: unknown[] = [];
-    for (const [i, given] of [5, 6, 7].entries()) {
-      const parameters = { sequence_id: 4_711, sequence_start: i === 0, sequence_end: i === 2 };
-      const { output } = await invoke(backend, call(sum, { VALUE: value('INT64', [1, 1], [given]), ...parameters }));
-      sums.push((output.SUM as unknown as { data: number[] }).data[0]);
-    }
-    expect(sums).toEqual([5, 11, 18]);
-  });
-});
-
-describe('a decoupled model', () => {
-  const countdown = infer({
-    model: 'countdown',
-    inputs: { COUNT: tensor({ dtype: 'INT32', shape: [1] }), DELAY_MS: tensor({ dtype: 'INT32', shape: [1] }) },
-    outputs: { LEFT: tensor({ dtype: 'INT32', shape: [1, -1] }), WORD: tensor({ dtype: 'BYTES', shape: [-1] }) },
-  });
-  const count = (from: number, delayMs = 0) =>
-    call(countdown, { COUNT: value('INT32', [1], [from]), DELAY_MS: value('INT32', [1], [delayMs]) });
-  /** Starts a call; `arrivals` are the times of its responses. */
-  const start = (request: Call, signal = limit()) => {
-    const arrivals: number[] = [];
-    const emitted: unknown[] = [];
-    const reply = backend.invoke(request, {
-      signal,
-      audio: noAudio,
-      checkpoint: () => undefined,
-      emit: (chunk) => {
-        arrivals.push(performance.now());
-        emitted.push(chunk);
-      },
-    });
-    return { reply, arrivals, emitted };
-  };
-  /** How many requests the model has seen cancelled, as it says itself. */
-  const cancelled = async () => {
-    const { output } = await invoke(backend, count(1));
-    return (output.LEFT as unknown as { data: number[] }).data[1] ?? 0;
-  };
-
-  it('gives its responses as they come, and all of them in the end', LATE_ONCE, async () => {
-    const { reply, arrivals, emitted } = start(count(3, 600));
-    const { LEFT, WORD } = (await reply).output as Record<string, { shape: number[]; data: unknown[] }>;
-    expect(WORD).toEqual(value('BYTES', [3], ['left 2', 'left 1', 'left 0']));
-    expect(LEFT?.shape).toEqual([1, 6]);
-    expect(LEFT?.data.filter((_, i) => i % 2 === 0)).toEqual([2, 1, 0]);
-    expect(emitted).toEqual([3, 3, 3]);
-    expect((arrivals[2] ?? 0) - (arrivals[0] ?? 0)).toBeGreaterThan(300);
-  });
-
-  it('stops within a second of the call’s end by its signal', LATE_ONCE, async () => {
-    const before = await cancelled();
-    const controller = new AbortController();
-    const reason = new Error('the run was cancelled');
-    // A minute of counting: only cancellation ends it in time for the next call, for the model takes one at a time.
-    const { reply, arrivals } = start(count(600, 100), controller.signal);
-    await vi.waitFor(() => expect(arrivals.length).toBeGreaterThan(2), 30_000);
-    const abortedAt = performance.now();
-    controller.abort(reason);
-    await expect(reply).rejects.toBe(reason);
-    expect(await cancelled()).toBe(before + 1);
-    expect(performance.now() - abortedAt).toBeLessThan(1_000);
-  });
-
-  it('stops within a second when it gives more than a stage can take', LATE_ONCE, async () => {
-    const before = await cancelled();
-    const strict = infer({
-      model: 'countdown',
-      inputs: { COUNT: tensor({ dtype: 'INT32', shape: [1] }), DELAY_MS: tensor({ dtype: 'INT32', shape: [1] }) },
-      outputs: { LEFT: tensor({ dtype: 'INT32', shape: [1, 9] }) },
-    });
-    const { reply } = start({ ...count(600, 100), with: strict.with });
-    await expect(reply).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
-    const failedAt = performance.now();
-    expect(await cancelled()).toBe(before + 1);
-    expect(performance.now() - failedAt).toBeLessThan(1_000);
-  });
-
-  it('may fail in the middle, and answers afterwards', async () => {
-    const { reply, arrivals } = start(count(-3, 10));
-    await expect(reply).rejects.toMatchObject({
-      code: 'BACKEND_ERROR',
-      message: expect.stringContaining('countdown: told to fail'),
-      details: { endpoint },
-    });
-    expect(arrivals).toHaveLength(1);
-    expect((await start(count(2)).reply).output.WORD).toEqual(value('BYTES', [2], ['left 1', 'left 0']));
-  });
-});
-
-describe('a model with sequences', () => {
-  const add = (number: number | string, parameters: Record<string, string | number | boolean>) => {
-    const use = infer({
-      model: 'accumulator',
-      inputs: { VALUE: tensor({ dtype: 'INT64', shape: [1, 1] }) },
-      outputs: { SUM: tensor({ dtype: 'INT64', shape: [1, 1] }) },
-      parameters,
-    });
-    return invoke(backend, call(use, { VALUE: value('INT64', [1, 1], [number]) })).then(
-      ({ output }) => (output.SUM as unknown as { data: unknown[] }).data[0],
-    );
-  };
-
-  it('keeps them apart by their ids', async () => {
-    expect(await add(1, { sequence_id: 7, sequence_start: true })).toBe(1);
-    expect(await add(100, { sequence_id: 8, sequence_start: true })).toBe(100);
-    expect(await add('9007199254740992', { sequence_id: 7 })).toBe('9007199254740993');
-    expect(await add(1, { sequence_id: 8, sequence_end: true })).toBe(101);
-    expect(await add(-3, { sequence_id: 7, sequence_end: true })).toBe(9007199254740990);
-  });
-
-  it('refuses a request that belongs to none', async () => {
-    await expect(add(1, {})).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
-    await expect(add(1, { sequence_id: 99 })).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
-  });
-});
-
 describe('canaries and counts', () => {
-  it.each([...MODELS, 'echo', 'minilm', 'whisper'])('reach %s, of which they know nothing', async (model) => {
-    const counted = async () => {
-      const [statistics] = await client.statistics(model, limit());
-      return (statistics?.succeeded ?? 0) + (statistics?.failed ?? 0);
-    };
-    const callsOfCanary = async () => {
-      const before = await counted();
-      await backend.probe(model, 'infer', limit());
-      await vi.waitFor(async () => expect(await counted()).toBeGreaterThan(before), 30_000);
-      return (await counted()) - before;
-    };
-    // Those of the stack are used by other tests too.
-    if (MODELS.every((own) => own !== model)) return expect(await callsOfCanary()).toBeGreaterThanOrEqual(1);
-    // Triton counts a call shortly after it has answered: one of a test before may be counted beside a canary.
-    const once = await caught('a canary with no other call beside it', async () => {
-      const calls = await callsOfCanary();
-      return calls === 1 ? calls : undefined;
-    });
-    expect(once).toBe(1);
+  it('reach a model, of which they know nothing', async () => {
+    expect(await callsOfCanaryAlone(OWN)).toBe(1);
+  });
+
+  // Other tests use those of the stack too.
+  it.each(['echo', 'minilm', 'whisper'])('reach %s', async (model) => {
+    expect(await callsOfCanary(model)).toBeGreaterThanOrEqual(1);
   });
 
   it('need the model to be there', async () => {

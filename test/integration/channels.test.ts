@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
 import { type ChannelName, RedisChannelLog } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
-import { type ChannelStore, channelContract } from '../contract/channel-suite.js';
+import type { ChannelStore } from '../contract/channel-fixtures.js';
+import { channelContract } from '../contract/channel-suite.js';
 import { partialWriterContract } from '../contract/partial-writer-suite.js';
 import { testRedis } from '../support/test-worker.js';
 

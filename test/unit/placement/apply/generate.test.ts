@@ -1,53 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { Service } from 'kubernetes-models/v1/Service';
 import { describe, expect, it, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { generate, shellWords } from '../../../../placement/apply/index.js';
+import { generate } from '../../../../placement/apply/index.js';
 import { fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
 import { tritonConfig } from '../../../../placement/apply/triton-config.js';
-import { readInventory } from '../../../../placement/inventory/index.js';
-import { CLUSTER, placedPool, placementOf } from '../../../support/placements.js';
-
-const base = {
-  whisper: { connector: 'triton', model: 'whisper_large', kind: 'transcribe' },
-  minilm: { connector: 'triton', model: 'minilm', kind: 'embed' },
-  assistant: { connector: 'openai', model: 'org/assistant-8b', kind: 'chat' },
-  other: { connector: 'openai', model: 'other', kind: 'chat', endpoints: [{ url: 'http://o/v1', device: 'o' }] },
-};
-const GIB = 2 ** 30;
-const placement = placementOf([
-  placedPool('whisper', [['gpu1/2'], ['gpu1/2']], { preferredBatchSizes: [4, 8, 16], maxQueueDelayMs: 2.5 }),
-  placedPool('minilm', [['cpu1/0'], ['gpu1/2']], { maxBatch: 32 }),
-  placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
-    batching: 'continuous',
-    parallel: { tensor: 2, pipeline: 1 },
-    maxBatch: 64,
-    memoryBytes: 60 * GIB,
-  }),
-]);
-const options: Parameters<typeof generate>[2] = {
-  base,
-  configOf: (model) =>
-    model === 'minilm' ? readFileSync('deploy/local/models/minilm/config.pbtxt', 'utf8') : undefined,
-  cpuKinds: new Set(['cpu']),
-  weights: {},
-  speculative: { assistant: { method: 'ngram', num_speculative_tokens: 4 } },
-  toolParsers: { assistant: 'hermes' },
-  kubernetes: {
-    images: { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' },
-    gpuResource: 'nvidia.com/gpu',
-    modelsClaim: 'models',
-    temporal: 'temporal:7233',
-    namespace: 'default',
-    taskQueue: 'millrace',
-  },
-};
-const inventory = readInventory(CLUSTER);
-const generated = generate(placement, inventory, options);
-const text = (path: string): string => generated.files.find((file) => file.path === path)?.text ?? `no ${path}`;
+import { placedPool, placementOf } from '../../../support/placements.js';
+import { base, generated, inventory, options, text } from './generated.js';
 
 describe('Triton', () => {
   it('gets one server for each device, with instances, batches and queue of the placement', () => {
@@ -164,125 +125,6 @@ describe('a variant that the pool names', () => {
   });
 });
 
-describe('vLLM', () => {
-  it('gets one server for each replica, on its devices', () => {
-    expect(text('commands/assistant-gpu1-0.sh')).toContain(
-      'exec env CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=0,1 vllm serve org/assistant-8b ' +
-        '--served-model-name org/assistant-8b assistant --port 9000 ' +
-        `--tensor-parallel-size 2 --gpu-memory-utilization 0.77 --max-num-seqs 64 ` +
-        `--speculative-config '{"method":"ngram","num_speculative_tokens":4}' ` +
-        '--enable-auto-tool-choice --tool-call-parser hermes\n',
-    );
-  });
-
-  it('decodes speculatively as the placement says, unless the operator says otherwise', () => {
-    const drafts = { method: 'ngram', num_speculative_tokens: 2, prompt_lookup_max: 2 };
-    const llm = placedPool('assistant', [['gpu1/0']], {
-      batching: 'continuous',
-      memoryBytes: 30 * GIB,
-      speculative: drafts,
-    });
-    const command = (speculative: typeof options.speculative) =>
-      generate(placementOf([llm]), inventory, { ...options, speculative }).files.find(({ path }) =>
-        path.startsWith('commands/assistant'),
-      )?.text;
-    expect(command({})).toContain(`--speculative-config '${JSON.stringify(drafts)}'`);
-    expect(command(options.speculative)).toContain(`'${JSON.stringify(options.speculative.assistant)}'`);
-  });
-
-  it('gets its part of the memory, its length, and the operator’s arguments in place of generated ones', () => {
-    const llm = placedPool('assistant', [], {
-      batching: 'continuous',
-      maxBatch: 256,
-      memoryBytes: 30 * GIB,
-      replicas: [{ devices: ['gpu1/0'], queue: 'q', memoryBytes: 72 * GIB, cacheTokens: 40_000 }],
-    });
-    const known = { ...base, assistant: { ...base.assistant, contextTokens: 131_072 } };
-    const made = generate(placementOf([llm]), inventory, {
-      ...options,
-      base: known,
-      vllmArguments: { assistant: shellWords(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`) },
-    });
-    const command = made.files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
-    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 40000');
-    expect(command).toContain(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`);
-    expect(command).not.toContain('256');
-    expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
-  });
-
-  it('serves pools of other kinds whose connector is OpenAI’s', () => {
-    const pools = { ...base, embedder: { connector: 'openai', model: 'org/e', kind: 'embed' } };
-    const made = generate(placementOf([placedPool('embedder', [['gpu1/2']])]), inventory, { ...options, base: pools });
-    expect(made.files.find(({ path }) => path === 'commands/embedder-gpu1-2.sh')?.text).toContain(
-      'CUDA_VISIBLE_DEVICES=2 vllm serve org/e --served-model-name org/e embedder --port 9020 --runner pooling',
-    );
-  });
-
-  it('sees devices by their ids, and a part of a GPU by nothing else', () => {
-    const parted = (uuids: string) =>
-      readInventory(`format: 1
-nodes:
-  - name: n
-    devices:
-      - { kind: cpu, memory: 64GiB }
-      - { kind: a100, memory: 80GiB }
-      - { kind: a100, memory: 80GiB, share: { mode: mig, parts: 2 }${uuids} }
-`);
-    const pool = (device: string) =>
-      placementOf([placedPool('assistant', [[device]], { batching: 'continuous', memoryBytes: 20 * GIB })]);
-    const seen = (device: string, uuids: string) => {
-      const { files } = generate(pool(device), parted(uuids), options);
-      return /CUDA_VISIBLE_DEVICES=(\S+)/.exec(files.find(({ path }) => path.startsWith('commands/'))?.text ?? '')?.[1];
-    };
-    expect(seen('n/1', '')).toBe('0');
-    expect(seen('n/2.1', ', uuids: [MIG-a, MIG-b]')).toBe('MIG-b');
-    expect(() => seen('n/2.1', '')).toThrow(expect.objectContaining({ code: 'INVALID_PLACEMENT' }));
-  });
-
-  it('refuses tools unless it is told how they are called, which the operator is told', () => {
-    const notesFor = (toolParsers: Record<string, string>) =>
-      generate(placement, inventory, { ...options, toolParsers }).notes.filter((note) =>
-        note.includes('--tool-parser'),
-      );
-    expect(notesFor({})).toEqual([expect.stringMatching(/^assistant: /)]);
-    expect(notesFor({ assistant: 'hermes' })).toEqual([]);
-  });
-
-  it('gets no argument that its parser does not have', () => {
-    const recorded = JSON.parse(readFileSync('test/fixtures/vllm/options.recorded.json', 'utf8')) as {
-      options: string[];
-    };
-    const whole = generate(
-      placementOf([
-        placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
-          batching: 'continuous',
-          parallel: { tensor: 1, pipeline: 2 },
-        }),
-      ]),
-      inventory,
-      options,
-    );
-    const commands = [...generated.files, ...whole.files].filter(({ path }) => /commands\/assistant/.test(path));
-    const used = commands.flatMap(({ text }) => text.match(/(?<= )--[a-z-]+/g) ?? []);
-    expect(new Set(used).size).toBe(9);
-    expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
-  });
-
-  it('is refused a pool of which no profile states the memory', () => {
-    const unknown = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 0 });
-    expect(() => generate(placementOf([unknown]), inventory, options)).toThrow(
-      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('--memory assistant=') }),
-    );
-  });
-
-  it('is refused memory that the device does not have', () => {
-    const large = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 79 * GIB });
-    expect(() => generate(placementOf([large]), inventory, options)).toThrow(
-      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('assistant needs') }),
-    );
-  });
-});
-
 describe('the models file', () => {
   it('has an endpoint for each device, and leaves other pools as they are', () => {
     expect(JSON.parse(text('models.json'))).toEqual({
@@ -383,78 +225,5 @@ describe('Kubernetes', () => {
     });
     const models = JSON.parse(named('ConfigMap', 'millrace-placement')?.data?.['models.json'] ?? '');
     expect(models.assistant.endpoints[0].url).toBe('http://assistant-gpu1-0:9000/v1');
-  });
-});
-
-describe('an LLM whose prompts and answers are served apart', () => {
-  const llm = { batching: 'continuous', maxBatch: 32, memoryBytes: 40 * GIB } as const;
-  const apart = placementOf([
-    placedPool('assistant', [['gpu1/0'], ['gpu1/1']], { ...llm, apart: { part: 'decode', with: 'assistant.prefill' } }),
-    placedPool('assistant.prefill', [['gpu1/2']], {
-      ...llm,
-      maxBatch: 4,
-      memoryBytes: 20 * GIB,
-      apart: { part: 'prefill', with: 'assistant' },
-    }),
-  ]);
-  const made = (routers: Readonly<Record<string, string>>) => generate(apart, inventory, { ...options, routers });
-  const textOf = (path: string) =>
-    made({ assistant: 'http://gpu1:8080' }).files.find((file) => file.path === path)?.text ?? `no ${path}`;
-
-  it('gets servers that give and take caches, under one name', () => {
-    const [prompts, answers] = [textOf('commands/assistant-prefill-gpu1-2.sh'), textOf('commands/assistant-gpu1-1.sh')];
-    expect(prompts).toContain('VLLM_NIXL_SIDE_CHANNEL_HOST=gpu1 VLLM_NIXL_SIDE_CHANNEL_PORT=5620 vllm serve');
-    expect(prompts).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_producer"}'`);
-    expect(answers).toContain('VLLM_NIXL_SIDE_CHANNEL_PORT=5610 ');
-    expect(answers).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_consumer"}'`);
-    for (const text of [prompts, answers])
-      expect(text).toContain('serve org/assistant-8b --served-model-name org/assistant-8b assistant --port 90');
-    expect(generated.files.map(({ text: each }) => each).join()).not.toContain('kv-transfer');
-  });
-
-  it('is served as the variant that was placed', () => {
-    const { files } = generate(placementOf(apart.pools.map((pool) => ({ ...pool, variant: 'fp8' }))), inventory, {
-      ...options,
-      base: { ...base, assistant: { ...base.assistant, variants: { fp8: { model: 'org/assistant-8b-fp8' } } } },
-      routers: { assistant: 'http://gpu1:8080' },
-    });
-    const textAt = (path: string) => files.find((file) => file.path === path)?.text ?? '';
-    for (const name of ['assistant-prefill-gpu1-2', 'assistant-gpu1-1'])
-      expect(textAt(`commands/${name}.sh`)).toContain(
-        'serve org/assistant-8b-fp8 --served-model-name org/assistant-8b-fp8 assistant ',
-      );
-    expect(JSON.parse(textAt('models.json')).assistant).toMatchObject({
-      model: 'org/assistant-8b-fp8',
-      endpoints: [{ url: 'http://gpu1:8080/v1' }],
-    });
-  });
-
-  it('is called through its router, which is started by a script', () => {
-    const models = JSON.parse(textOf('models.json')) as Record<string, { endpoints: unknown }>;
-    expect(models.assistant?.endpoints).toEqual([{ url: 'http://gpu1:8080/v1', device: 'gpu1/0', concurrency: 64 }]);
-    expect(models['assistant.prefill']).toBeUndefined();
-    expect(textOf('commands/assistant-router.sh')).toContain(
-      'exec vllm-router --vllm-pd-disaggregation --kv-connector nixl --policy round_robin --prefill http://gpu1:9020 ' +
-        '--decode http://gpu1:9000 --decode http://gpu1:9010 --host 0.0.0.0 --port 8080\n',
-    );
-    expect(made({ assistant: 'http://gpu1:8080' }).notes).toContainEqual(
-      expect.stringContaining('assistant-router.sh'),
-    );
-    const documents = parseAllDocuments(textOf('kubernetes.yaml')).map((each) => each.toJS());
-    const server = documents.find((each) => each.kind === 'Deployment' && each.metadata.name === 'assistant-gpu1-0');
-    expect(server.spec.template.spec.containers[0].env).toEqual([
-      { name: 'VLLM_NIXL_SIDE_CHANNEL_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
-      { name: 'VLLM_NIXL_SIDE_CHANNEL_PORT', value: '5600' },
-    ]);
-    // A worker serves the devices by which the models file has endpoints.
-    const worker = documents.find((each) => each.kind === 'Deployment' && each.metadata.name === 'worker-gpu1');
-    expect(worker.spec.template.spec.containers[0].env).toContainEqual({ name: 'MILLRACE_DEVICES', value: 'gpu1/0' });
-  });
-
-  it('is refused without a router, with a command that starts one', () => {
-    expect(() => made({})).toThrow(
-      /--router: assistant is served apart: .*"vllm-router --vllm-pd-disaggregation .*--prefill http:\/\/gpu1:9020.*--router assistant=http:/,
-    );
-    expect(() => made({ assistant: 'http://gpu1:8080/v1' })).toThrow(/give a URL without a path/);
   });
 });

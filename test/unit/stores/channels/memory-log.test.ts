@@ -1,5 +1,6 @@
 import { type ChannelLog, MemoryChannelLog } from '../../../../stores/channels/index.js';
-import { type ChannelStore, channelContract } from '../../../contract/channel-suite.js';
+import type { ChannelStore } from '../../../contract/channel-fixtures.js';
+import { channelContract } from '../../../contract/channel-suite.js';
 import { partialWriterContract } from '../../../contract/partial-writer-suite.js';
 
 function memory(): ChannelStore {

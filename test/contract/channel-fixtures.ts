@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, expect, vi } from 'vitest';
+import type { Json } from '../../pipelines/json.js';
+import {
+  type ChannelEnd,
+  type ChannelLog,
+  type ChannelName,
+  ChannelWriter,
+  readChannel,
+} from '../../stores/channels/index.js';
+
+export const TTL_MS = 60_000;
+
+export const until = (holds: () => boolean, timeout = 30_000) =>
+  vi.waitFor(() => expect(holds()).toBe(true), { timeout, interval: 10 });
+
+/** What a test of a log needs of its store. */
+export interface ChannelStore {
+  /** @param mostBytes bound of a channel; default: that of a process */
+  log(mostBytes?: number): ChannelLog;
+  /** Loses the channel, or all but its first `kept` entries, as a failover does. */
+  lose(name: ChannelName, kept: number): Promise<void>;
+}
+
+/** Channels, writers and readers, which end with the test. Call it within a `describe`. */
+export function channelFixtures() {
+  const ending: AbortController[] = [];
+  afterEach(() => {
+    for (const each of ending.splice(0)) each.abort(new Error('the test is over'));
+  });
+  const signal = () => {
+    const own = new AbortController();
+    ending.push(own);
+    return own.signal;
+  };
+  const named = (): ChannelName => ({ run: `run-${randomUUID()}`, path: 'each[0]/answer', of: 'sentences' });
+  const open = (log: ChannelLog, name: ChannelName) =>
+    ChannelWriter.open(log, name, { signal: signal(), ttlMs: TTL_MS });
+
+  /** Reads in the background. */
+  const reading = (log: ChannelLog, name: ChannelName, options: Partial<Parameters<typeof readChannel>[2]> = {}) => {
+    const values: Json[] = [];
+    const entries: { number: number; hash: string }[] = [];
+    const run = async (): Promise<ChannelEnd> => {
+      const reader = readChannel(log, name, { signal: signal(), ...options });
+      for (;;) {
+        const next = await reader.next();
+        if (next.done) return next.value;
+        const { value, ...position } = next.value;
+        values.push(value);
+        entries.push(position);
+      }
+    };
+    const end = run();
+    end.catch(() => undefined);
+    return { values, entries, end };
+  };
+  return { signal, named, open, reading };
+}
+
+export type ChannelFixtures = ReturnType<typeof channelFixtures>;

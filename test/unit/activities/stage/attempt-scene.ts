@@ -1,0 +1,40 @@
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { createActivities } from '../../../../activities/stage/activity.js';
+import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+
+/** The activity of an attempt: what its stage does, and what differs from a first attempt in time. */
+interface Scene {
+  readonly run: (attempt: Attempt) => Promise<unknown>;
+  readonly info?: object;
+  readonly call?: object;
+  /** Of its context. */
+  readonly more?: object;
+}
+
+export function activity({ run, info, call, more }: Scene): Promise<unknown> {
+  const runner = {
+    run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt),
+    lost: () => undefined,
+  } as unknown as StageRunner;
+  const context = {
+    info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now(), ...info },
+    cancellationSignal: new AbortController().signal,
+    heartbeat: () => undefined,
+    ...more,
+  } as unknown as Context;
+  const ordered = { stage: 'a', retry: { attempts: 1 }, ...call } as unknown as StageCall;
+  return asyncLocalStorage.run(context, () => createActivities(runner).default({}, ordered));
+}
+
+/** Temporal's client. @param describe what it says of the run */
+export const describing = (describe?: () => Promise<object>) => ({
+  withDeadline: (_: number, work: () => Promise<unknown>) => work(),
+  workflow: { getHandle: () => ({ describe }) },
+});
+
+export const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
