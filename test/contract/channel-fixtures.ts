@@ -22,8 +22,26 @@ export interface ChannelStore {
   lose(name: ChannelName, kept: number): Promise<void>;
 }
 
+type ReadOptions = Partial<Parameters<typeof readChannel>[2]>;
+
+export interface ChannelFixtures {
+  signal(): AbortSignal;
+  named(): ChannelName;
+  open(log: ChannelLog, name: ChannelName): Promise<ChannelWriter>;
+  /** Reads in the background. */
+  reading(
+    log: ChannelLog,
+    name: ChannelName,
+    options?: ReadOptions,
+  ): {
+    readonly values: readonly Json[];
+    readonly entries: readonly { readonly number: number; readonly hash: string }[];
+    readonly end: Promise<ChannelEnd>;
+  };
+}
+
 /** Channels, writers and readers, which end with the test. Call it within a `describe`. */
-export function channelFixtures() {
+export function channelFixtures(): ChannelFixtures {
   const ending: AbortController[] = [];
   afterEach(() => {
     for (const each of ending.splice(0)) each.abort(new Error('the test is over'));
@@ -37,8 +55,7 @@ export function channelFixtures() {
   const open = (log: ChannelLog, name: ChannelName) =>
     ChannelWriter.open(log, name, { signal: signal(), ttlMs: TTL_MS });
 
-  /** Reads in the background. */
-  const reading = (log: ChannelLog, name: ChannelName, options: Partial<Parameters<typeof readChannel>[2]> = {}) => {
+  const reading = (log: ChannelLog, name: ChannelName, options: ReadOptions = {}) => {
     const values: Json[] = [];
     const entries: { number: number; hash: string }[] = [];
     const run = async (): Promise<ChannelEnd> => {
@@ -57,5 +74,3 @@ export function channelFixtures() {
   };
   return { signal, named, open, reading };
 }
-
-export type ChannelFixtures = ReturnType<typeof channelFixtures>;
