@@ -5,6 +5,7 @@ import type { CachedBy } from '../pipelines/run/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
+import type { Callbacks } from '../stores/callbacks/index.js';
 import type { ChannelLog } from '../stores/channels/index.js';
 import type { FactStore, SessionStore } from '../stores/sessions/index.js';
 import type { Authenticator } from './access/authenticator.js';
@@ -27,6 +28,8 @@ export interface GatewayParts extends RunParts {
   readonly facts?: Pick<FactStore, 'list' | 'remove' | 'erase'>;
   /** Takes reports of wrong cached answers; false if the answer had gone. Absent: such reports are refused. */
   readonly cache?: { reportWrong(tenant: string, by: CachedBy): Promise<boolean> };
+  /** Takes calls of servers that have ended a job. Absent: there is no such route. */
+  readonly callbacks?: Pick<Callbacks, 'arrive'>;
   /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;

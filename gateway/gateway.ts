@@ -37,6 +37,7 @@ import { collectRoutes, openApiRoutes } from './openapi/index.js';
 import { Readiness } from './readiness.js';
 import { artifactRoutes } from './rest/artifact-routes.js';
 import { cacheRoutes } from './rest/cache-routes.js';
+import { callbackRoutes } from './rest/callback-routes.js';
 import { controlRoutes } from './rest/control-routes.js';
 import { eventRoutes } from './rest/event-routes.js';
 import { memoryRoutes } from './rest/memory-routes.js';
@@ -63,6 +64,7 @@ const ROUTES = [
   pipelineRoutes,
   memoryRoutes,
   operationsRoutes,
+  callbackRoutes,
   resourceMetadataRoutes,
   openAiRoutes,
   anthropicRoutes,

@@ -44,6 +44,7 @@ import { FactStore, SessionStore } from '../stores/sessions/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { openArtifacts } from './artifacts.js';
+import { callbackPort } from './callbacks.js';
 import { connectorsOf } from './connectors.js';
 import { discoverySettings } from './discovery.js';
 import { chooseFfmpeg } from './ffmpeg.js';
@@ -168,6 +169,7 @@ export async function composeStages(
       ),
     audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
     bytesOf: (tenant) => createBytesPort(artifacts, tenant),
+    callbacks: callbackPort(settings, redis),
     artifactsOf,
     conform: async (schema, input, { tenant, signal, onConversion }) => {
       const store = ofOneCall();

@@ -9,6 +9,7 @@ import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admis
 import { TemporalRunList } from '../runs/list/index.js';
 import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { Answers, RedisSentResults } from '../stores/answers/index.js';
+import { RedisCallbacks } from '../stores/callbacks/index.js';
 import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { reportWrong } from '../stores/evidence/index.js';
@@ -119,6 +120,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     channels: new RedisChannelLog(redis, listener),
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
     latest: new RedisLatestRuns(redis),
+    callbacks: new RedisCallbacks(redis),
     sessions: new SessionStore(redis, sessionQuota(settings)),
     facts: new FactStore(redis, sessionQuota(settings)),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),

@@ -259,6 +259,18 @@ export interface CallContext {
   readonly traceparent?: string;
   /** When the attempt ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
   readonly endsAt?: number;
+  /** Addresses at which servers can say that a job has ended. Absent: there are none. */
+  readonly callbacks?: CallbackPort;
+}
+
+/** Addresses of the gateway for servers of jobs. A call there tells nothing but that the server is worth a question. */
+export interface CallbackPort {
+  /** One for a job: its URL, and the token by which it is known here. */
+  open(): Promise<{ readonly token: string; readonly url: string }>;
+  /** Whether the server has called. */
+  arrived(token: string): Promise<boolean>;
+  /** Nobody waits for a call any more. */
+  close(token: string): Promise<void>;
 }
 
 /** Converts whatever a connector catches into a `MillraceError`. */

@@ -166,7 +166,7 @@ function sumOf(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage
 }
 
 async function callOnce(
-  { pools, metrics, bytesOf, artifactsOf, clock }: ServingParts,
+  { pools, metrics, bytesOf, artifactsOf, callbacks, clock }: ServingParts,
   kind: StageKind,
   input: JsonObject,
   call: StageCall,
@@ -186,6 +186,7 @@ async function callOnce(
     ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),
     ...(attempt.continued && { continued: attempt.continued }),
+    ...(callbacks && { callbacks }),
   };
   const pool = pools.get(call.model);
   expectTaken(input, call, pool.modalities);

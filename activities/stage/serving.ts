@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Tried } from '../../pipelines/retry.js';
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import type { Clock } from '../../runtime/clock.js';
+import type { CallbackPort } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import type { CodeStreams } from '../streams/code-streams.js';
 import type { HeldSlot } from './held-slot.js';
@@ -48,6 +49,8 @@ export interface ServingParts extends Known {
   readonly pools: ModelPools;
   /** Audio of a tenant; `onConversion` receives descriptions of the conversions applied. */
   readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
+  /** Addresses at which servers of jobs call. Absent: there are none. */
+  readonly callbacks?: CallbackPort | undefined;
   /** Bytes of a tenant's artifacts: images. */
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
   /** Media of a tenant, for functions of `code` stages and tools; one for each call. */

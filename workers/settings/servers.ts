@@ -68,6 +68,6 @@ export const SERVER_SETTINGS = {
     .url({ protocol: /^https?$/ })
     .optional()
     .describe(
-      'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it. Forwarded headers are not trusted.',
+      'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it, and addresses at which model servers call back. Forwarded headers are not trusted.',
     ),
 };

@@ -3,6 +3,7 @@ import type { Json } from '../../../pipelines/json.js';
 import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
+import { openCallback, withCallback, wokenBy } from './callback.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
 import { askedBy, type KeptJob, keptJob } from './kept-job.js';
@@ -27,11 +28,13 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
   const kept = keptOf(described);
   const asking = { ...described, sender: withoutKey(described.sender) };
   if (kept !== undefined) {
-    const result = await ended(asking, job, kept, true);
+    const result = await ended({ ...asking, callback: kept.callback }, job, kept.job, true);
     if (result) return result;
   }
   const { api, scope, sender, transport, context } = described;
-  const response = await success(api, transport, await requestBy(submit, scope, sender), context.signal);
+  const callback = job.callback && (await openCallback(context));
+  const seen = callback ? withCallback(scope, callback.url) : scope;
+  const response = await success(api, transport, await requestBy(submit, seen, sender), context.signal);
   const submitted = await whole(api, response, context.signal);
   const id = render(job.id, {
     scope: { ...scope, ...submitted },
@@ -40,8 +43,12 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
     spent: { made: 0 },
   });
   if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
-  context.checkpoint({ endpoint: sender.base, job: id, asked: askedBy(described.call) } satisfies KeptJob);
-  const result = await ended(asking, job, id, false);
+  const begun: KeptJob = {
+    ...{ endpoint: sender.base, job: id, asked: askedBy(described.call) },
+    ...(callback && { callback: callback.token }),
+  };
+  context.checkpoint({ ...begun });
+  const result = await ended({ ...asking, callback: callback?.token }, job, id, false);
   if (result) return result;
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
 }
@@ -53,10 +60,10 @@ function withoutKey(sender: Sender): Sender {
 }
 
 /** The job of an earlier attempt at the same call. */
-function keptOf({ call, sender, context: { resumeFrom } }: DescribedCall): Json | undefined {
+function keptOf({ call, sender, context: { resumeFrom } }: DescribedCall): KeptJob | undefined {
   const kept = keptJob(resumeFrom);
   if (kept?.endpoint !== sender.base) return undefined;
-  return kept.asked === undefined || kept.asked === askedBy(call) ? kept.job : undefined;
+  return kept.asked === undefined || kept.asked === askedBy(call) ? kept : undefined;
 }
 
 /** The next attempt begins another job. */
@@ -69,11 +76,13 @@ function dropped({ context }: DescribedCall): undefined {
  * Waits for the job's end and fetches its result. Undefined if the server does not have the job, or if one of an earlier
  * attempt has failed there.
  */
-async function ended(described: DescribedCall, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
-  const { signal } = described.context;
+async function ended(described: Waited, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
+  const { signal, callbacks } = described.context;
   const questions: Questions = { asked: false, answered: false };
   try {
-    return await polled({ ...described, questions }, job, id, earlier);
+    const result = await polled({ ...described, questions }, job, id, earlier);
+    if (described.callback !== undefined) void callbacks?.close(described.callback).catch(() => undefined);
+    return result;
   } catch (error) {
     // The next attempt goes on with the job of a call that is handed over.
     if (signal.aborted && !(signal.reason instanceof HandedOver)) {
@@ -96,7 +105,9 @@ interface Questions {
   asked: boolean;
   answered: boolean;
 }
-type Asking = DescribedCall & { readonly questions: Questions };
+/** A call that waits for its job, and the token by which the job’s server calls. */
+type Waited = DescribedCall & { readonly callback: string | undefined };
+type Asking = Waited & { readonly questions: Questions };
 
 /** The last answer about a job. */
 interface Ended {
@@ -118,7 +129,7 @@ async function polled(described: Asking, job: Job, id: Json, earlier: boolean): 
       const over = done || (job.failed !== undefined && holds(job.failed, scope));
       return over ? { end: { scope, headers, done } } : { waitMs: waitOf(headers) };
     },
-    { everyMs: job.everyMs, signal: context.signal },
+    { everyMs: job.everyMs, signal: context.signal, woken: wokenBy(described.callback, context) },
   );
   if (last === GONE) return dropped(described);
   const { scope, headers, done } = last;

@@ -9,37 +9,39 @@ const OWN_REQUESTS = 'http';
 
 /** Schema of the `options` of a pool; what it gives is the whole description. */
 export const httpOptions = (kind: string): z.ZodType<Api & PoolOptions> =>
-  optionsShape.transform((given, context) => {
-    const wrong = (path: string[], message: string) => {
-      context.addIssue({ code: 'custom', path, message });
-      return z.NEVER;
-    };
-    const { preset: name, values = {}, ...own } = given;
-    const preset = name === undefined ? undefined : PRESETS.get(name);
-    if (name !== undefined && !preset) {
-      const known = [...PRESETS.keys()];
-      return wrong(
-        ['preset'],
-        `there is no preset "${name}" (there are: ${known.join(', ')})${didYouMean(name, known)}`,
-      );
-    }
-    const of = preset && (preset.kinds[kind] ?? (kind === OWN_REQUESTS ? {} : undefined));
-    if (preset && !of && !own.request) {
-      const kinds = Object.keys(preset.kinds).join(', ');
-      return wrong(
-        ['request'],
-        `${name} has no request of a ${kind} stage (it has: ${kinds}): describe request and response`,
-      );
-    }
-    if (kind !== OWN_REQUESTS && !of && !own.request) {
-      return wrong(['request'], `a pool of the kind ${kind} needs a preset, or request and response`);
-    }
-    for (const { path, message } of valueFlaws(values, preset?.values, name)) wrong(path, message);
-    const whole = merged({ ...preset?.base, ...of }, own);
-    const flaws = [...requestFlaws(whole), ...objectFlaws(whole), ...credentialFlaws(whole, values)];
-    for (const { path, message } of flaws) wrong(path, message);
-    return { ...whole, kind, preset: name, values } as Api & PoolOptions;
-  }) as unknown as z.ZodType<Api & PoolOptions>;
+  optionsShape.transform((given, context) => describedBy(kind, given, context)) as unknown as z.ZodType<
+    Api & PoolOptions
+  >;
+
+/** The whole description that options of a pool make; what is wrong with them are issues of the context. */
+export function describedBy(kind: string, given: OptionsShape, context: z.RefinementCtx): Api & PoolOptions {
+  const wrong = (path: string[], message: string) => {
+    context.addIssue({ code: 'custom', path, message });
+    return z.NEVER;
+  };
+  const { preset: name, values = {}, ...own } = given;
+  const preset = name === undefined ? undefined : PRESETS.get(name);
+  if (name !== undefined && !preset) {
+    const known = [...PRESETS.keys()];
+    return wrong(['preset'], `there is no preset "${name}" (there are: ${known.join(', ')})${didYouMean(name, known)}`);
+  }
+  const of = preset && (preset.kinds[kind] ?? (kind === OWN_REQUESTS ? {} : undefined));
+  if (preset && !of && !own.request) {
+    const kinds = Object.keys(preset.kinds).join(', ');
+    return wrong(
+      ['request'],
+      `${name} has no request of a ${kind} stage (it has: ${kinds}): describe request and response`,
+    );
+  }
+  if (kind !== OWN_REQUESTS && !of && !own.request) {
+    return wrong(['request'], `a pool of the kind ${kind} needs a preset, or request and response`);
+  }
+  for (const { path, message } of valueFlaws(values, preset?.values, name)) wrong(path, message);
+  const whole = merged({ ...preset?.base, ...of }, own);
+  const flaws = [...requestFlaws(whole), ...objectFlaws(whole), ...credentialFlaws(whole, values)];
+  for (const { path, message } of flaws) wrong(path, message);
+  return { ...whole, kind, preset: name, values } as Api & PoolOptions;
+}
 
 /** A whole description, before its parts have been checked against each other. */
 type Merged = Omit<Api, 'kind' | 'values' | 'objects'> & Pick<Description, 'objects'>;
@@ -131,9 +133,13 @@ function requestFlaws({ request, response, job }: Merged): Flaws {
         : []),
     ];
   });
+  const uncalled =
+    job?.callback && !JSON.stringify(request ?? {}).includes('/call/callback')
+      ? [{ path: ['job', 'callback'], message: 'needs a request that tells the server the address: $/call/callback' }]
+      : [];
   const both =
     job && response.stream ? [{ path: ['response', 'stream'], message: 'a job is polled, not streamed' }] : [];
-  return [...flaws, ...both];
+  return [...flaws, ...uncalled, ...both];
 }
 
 /** What objects need of the rest of a description. A pool of the kind `http` has no request, and no use for them. */

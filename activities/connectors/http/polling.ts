@@ -9,11 +9,19 @@ const MOST_FAILURES = 5;
 /** What a question has found: how the job has ended, or the wait that the server asks for before the next question. */
 type Found<T> = { readonly end: T } | { readonly waitMs: number | undefined };
 
+/** How often it is looked whether a server has called. */
+const LOOK_MS = 500;
+
+interface Waiting {
+  readonly everyMs: number;
+  readonly signal: AbortSignal;
+  /** Ends a wait. Absent: nothing does. */
+  readonly woken?: (() => Promise<boolean>) | undefined;
+}
+
 /** Asks until a job has ended: at once, then from `everyMs` up to ten times as long. A question that fails is asked again. */
-export async function ending<T>(
-  question: () => Promise<Found<T>>,
-  { everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal },
-): Promise<T> {
+export async function ending<T>(question: () => Promise<Found<T>>, waiting: Waiting): Promise<T> {
+  const { everyMs, signal } = waiting;
   let waitMs = everyMs;
   let failures = 0;
   for (;;) {
@@ -26,8 +34,17 @@ export async function ending<T>(
     if (found && 'end' in found) return found.end;
     // A server that names no time, or none at all, is not asked more often than the pool says.
     const wait = Math.max(everyMs, found?.waitMs ?? waitMs);
-    await sleep(wait, undefined, { signal });
+    await passed(wait, waiting);
     waitMs = Math.min(waitMs * 1.5, everyMs * MOST_GROWTH);
+  }
+}
+
+async function passed(ms: number, { signal, woken }: Waiting): Promise<void> {
+  if (!woken) return void (await sleep(ms, undefined, { signal }));
+  const end = performance.now() + ms;
+  for (let left = ms; left > 0; left = end - performance.now()) {
+    await sleep(Math.min(left, LOOK_MS), undefined, { signal });
+    if (await woken()) return;
   }
 }
 

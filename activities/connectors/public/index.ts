@@ -7,6 +7,7 @@ export type {
   Batching,
   BatchWork,
   Call,
+  CallbackPort,
   CallContext,
   Capability,
   Connector,

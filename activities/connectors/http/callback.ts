@@ -1,0 +1,35 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { CallbackPort, CallContext } from '../connector.js';
+import type { Scope } from './template.js';
+
+/** An address at which the server of a job can call, and the token in it. Throws `INVALID_SETTING` where there are none. */
+export function openCallback({ callbacks }: Pick<CallContext, 'callbacks'>): ReturnType<CallbackPort['open']> {
+  if (callbacks) return callbacks.open();
+  throw new MillraceError(
+    'INVALID_SETTING',
+    'MILLRACE_PUBLIC_URL is not set: the pool’s job has a callback, and servers do not know where the gateway is',
+  );
+}
+
+/** What templates of the submission see: the address as `/call/callback`. */
+export const withCallback = (scope: Scope, url: string): Scope => ({
+  ...scope,
+  call: { ...(scope.call as object), callback: url },
+});
+
+/**
+ * Whether the server has called. It is told once: a call that came too early, before the server answers that the job has
+ * ended, leaves the questions at their intervals. So does a store that cannot be reached.
+ */
+export function wokenBy(
+  token: string | undefined,
+  { callbacks }: Pick<CallContext, 'callbacks'>,
+): (() => Promise<boolean>) | undefined {
+  if (token === undefined || !callbacks) return undefined;
+  let told = false;
+  return async () => {
+    if (told) return false;
+    told = await callbacks.arrived(token).catch(() => false);
+    return told;
+  };
+}

@@ -1,0 +1,51 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+
+/** Below it the gateway takes calls, by their token. */
+export const CALLBACK_PATH = '/v1/callbacks';
+
+/** Calls of servers that have ended a job: who knows a token may say that its job is worth a question, and nothing else. */
+export interface Callbacks {
+  /** A token for one job, known for so long. Rejects while the store is unreachable or full. */
+  open(keptMs: number): Promise<string>;
+  /** A server has called. False for a token that nobody waits for. */
+  arrive(token: string): Promise<boolean>;
+  /** Whether a server has called. */
+  arrived(token: string): Promise<boolean>;
+  close(token: string): Promise<void>;
+}
+
+const PREFIX = 'millrace:callback:';
+const TOKEN_BYTES = 32;
+const TOKEN = /^[\w-]{43}$/;
+const CALLED = '1';
+
+export class RedisCallbacks implements Callbacks {
+  readonly #redis: Pick<Redis, 'set' | 'get' | 'del'>;
+
+  constructor(redis: Pick<Redis, 'set' | 'get' | 'del'>) {
+    this.#redis = redis;
+  }
+
+  async open(keptMs: number): Promise<string> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    await this.#redis.set(keyOf(token), '', 'PX', keptMs);
+    return token;
+  }
+
+  async arrive(token: string): Promise<boolean> {
+    if (!TOKEN.test(token)) return false;
+    return (await this.#redis.set(keyOf(token), CALLED, 'KEEPTTL', 'XX')) === 'OK';
+  }
+
+  async arrived(token: string): Promise<boolean> {
+    return (await this.#redis.get(keyOf(token))) === CALLED;
+  }
+
+  async close(token: string): Promise<void> {
+    await this.#redis.del(keyOf(token));
+  }
+}
+
+/** The store does not hold tokens: who reads it can make no call. */
+const keyOf = (token: string): string => PREFIX + createHash('sha256').update(token).digest('base64url');

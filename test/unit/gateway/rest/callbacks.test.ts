@@ -1,0 +1,50 @@
+import { afterEach, expect, it } from 'vitest';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway | undefined;
+afterEach(() => gateway?.close());
+
+const TOKEN = 'a'.repeat(43);
+async function open(arrive: (token: string) => Promise<boolean>): Promise<TestGateway> {
+  gateway = await testGateway({}, { callbacks: { arrive } });
+  return gateway;
+}
+
+it('takes a call of a server at a known address, without a key, whatever it sends', async () => {
+  const called: string[] = [];
+  const { app } = await open(async (token) => {
+    called.push(token);
+    return token === TOKEN;
+  });
+  for (const [type, payload] of [
+    ['application/json', '{"state":"done"}'],
+    ['application/json', 'no JSON'],
+    ['application/x-www-form-urlencoded', 'state=done'],
+    ['application/octet-stream', Buffer.from([0, 255])],
+    [undefined, undefined],
+  ] as const) {
+    const headers = type === undefined ? {} : { 'content-type': type };
+    const answer = await app.inject({
+      method: 'POST',
+      url: `/v1/callbacks/${TOKEN}`,
+      headers,
+      ...(payload && { payload }),
+    });
+    expect([answer.statusCode, answer.body]).toEqual([204, '']);
+  }
+  expect(called).toEqual(Array(5).fill(TOKEN));
+});
+
+it('knows no other address', async () => {
+  const { app } = await open(async () => false);
+  const answer = await app.inject({ method: 'POST', url: '/v1/callbacks/nope', payload: {} });
+  expect(answer.statusCode).toBe(404);
+  expect(answer.json()).toMatchObject({ code: 'ROUTE_NOT_FOUND' });
+});
+
+it('reads no more of a call than a mebibyte', async () => {
+  const { app } = await open(async () => true);
+  const payload = 'x'.repeat(1_024 * 1_024 + 1);
+  const answer = await app.inject({ method: 'POST', url: `/v1/callbacks/${TOKEN}`, payload });
+  expect(answer.statusCode).toBe(413);
+});
