@@ -6,6 +6,7 @@ import { oipRestConnector } from './oip-rest/index.js';
 import { openAiConnector } from './openai/index.js';
 import { optionsOf } from './pool-options.js';
 import type { Connectors, KeyOf, LinkOf, RegisteredConnector } from './registered.js';
+import { torchServeGrpcConnector } from './torchserve-grpc/index.js';
 import { tritonConnector } from './triton/index.js';
 
 /** Millrace's own connectors. To add one, add a folder here and a name below. */
@@ -14,6 +15,7 @@ const OWN: readonly (() => Connector)[] = [
   oipRestConnector,
   openAiConnector,
   httpConnector,
+  torchServeGrpcConnector,
   a2aConnector,
 ];
 

@@ -45,7 +45,17 @@ function bodyIn(answer: Answer, as: Api['response']['as'] = 'auto'): { readonly 
   if (text === '') return { body: null, text };
   const type = answer.headers.get('content-type') ?? '';
   const wrong = (problem: string) => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`);
-  // Some servers call JSON a text.
-  const plain = as === 'auto' && type.startsWith('text/') && !/^\s*[[{"]/.test(text);
-  return { body: plain ? text : parseJson(text, wrong), text };
+  // Some servers call JSON a text, and some, such as TorchServe, say nothing of either.
+  const looksPlain = !/^\s*[[{"]/.test(text);
+  if (as === 'auto' && looksPlain && type.startsWith('text/')) return { body: text, text };
+  if (as === 'auto' && looksPlain && type === '') return { body: jsonOrText(text), text };
+  return { body: parseJson(text, wrong), text };
+}
+
+function jsonOrText(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
 }

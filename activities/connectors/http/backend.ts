@@ -41,16 +41,23 @@ export class HttpBackend implements Backend {
   readonly #transport: Transport;
   readonly #store: ObjectStore | undefined;
 
+  /**
+   * @param store of the objects that the description names
+   * @param base what paths are appended to, where the endpoint is no URL
+   */
   constructor(
     endpoint: string,
     credential: Credential,
     api: Api = PLAIN,
     { fetch: transport, close }: LinkedTransport,
-    store?: ObjectStore,
+    {
+      store,
+      base = baseUrl(endpoint, 'http'),
+    }: { readonly store?: ObjectStore | undefined; readonly base?: string } = {},
   ) {
     this.close = close;
     this.endpoint = endpoint;
-    this.#base = baseUrl(endpoint, 'http');
+    this.#base = base;
     this.#api = api;
     this.#credential = credential;
     this.#transport = transport;

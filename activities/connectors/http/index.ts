@@ -9,8 +9,12 @@ import { joiningOf } from './joined.js';
 import { httpOptions } from './options.js';
 import { objectStore } from './s3/index.js';
 
+export { type Api, optionsShape, type RequestTemplate } from './api.js';
+export { HttpBackend } from './backend.js';
 export { type Condition, holds } from './condition.js';
-export { answerScope } from './faults.js';
+export { credentialOf } from './credentials/credential.js';
+export { answerScope, failureOf } from './faults.js';
+export { describedBy } from './options.js';
 export { PRESETS } from './presets/index.js';
 export type { Scope } from './template.js';
 
@@ -41,7 +45,8 @@ export const httpConnector = ({ transport }: { readonly transport?: Transport } 
     const api = options as unknown as Api | undefined;
     const credential = credentialOf(key, api?.credential, api?.values);
     const send = linked(endpoint, link, transport, credential.through);
-    return new HttpBackend(endpoint, credential, api, send, api?.objects && objectsOf(api, key, transport));
+    const store = api?.objects && objectsOf(api, key, transport);
+    return new HttpBackend(endpoint, credential, api, send, { store });
   },
 });
 

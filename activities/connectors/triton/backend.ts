@@ -1,11 +1,12 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { limited } from '../../../runtime/limited.js';
 import type { Backend, Batching, Call, CallContext, Link, Reply, Repository, ServerWork } from '../connector.js';
+import { MOST_MESSAGE_BYTES } from '../grpc/channel.js';
 import { loadStates } from '../load-states.js';
 import { mapped } from '../mapped.js';
 import { type Requests, TensorModels } from '../tensors/index.js';
 import { batchingOf, together } from './batching.js';
-import { MOST_MESSAGE_BYTES, TritonClient } from './client.js';
+import { TritonClient } from './client.js';
 import { hasNoControl, mapError } from './errors.js';
 import { heal, stateOf } from './heal.js';
 import { infer } from './infer.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ChannelOptions, Client, compressionAlgorithms, type Metadata, status } from '@grpc/grpc-js';
+import { type Client, compressionAlgorithms, type Metadata, status } from '@grpc/grpc-js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import type {
@@ -12,38 +12,14 @@ import type {
   TensorMessage,
 } from '../../../protocols/open-inference/index.js';
 import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
-import { isLoopback } from '../../../runtime/loopback.js';
 import type { Link } from '../connector.js';
+import { MOST_MESSAGE_BYTES, openChannel } from '../grpc/channel.js';
+import { metadataOf } from '../grpc/link.js';
 import type { ModelTensors, Outputs, RequestOptions, TensorClient } from '../tensors/index.js';
 import { streamError } from './errors.js';
-import { credentialsOf, metadataOf, namedAs } from './link.js';
 import type { TritonOptions } from './options.js';
 import { isTooSmall, isUnknownRegion, Regions, regionCalls, SharedTensors } from './shared-memory/index.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
-
-const MEBIBYTE = 1024 * 1024;
-
-/**
- * gRPC's default of 4 MiB is 87 s of 16-bit speech at 24 kHz; a limit remains so that an oversized answer cannot exhaust
- * memory.
- */
-export const MOST_MESSAGE_BYTES = 64 * MEBIBYTE;
-
-const CHANNEL: ChannelOptions = {
-  // Reconnects to a restarted server within a second: gRPC's own backoff grows to two minutes.
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1_000,
-  // A host name that now resolves to another machine (a rescheduled pod) is looked up again after 1 s, not 30 s.
-  'grpc.dns_min_time_between_resolutions_ms': 1_000,
-  // HTTP/2's window of 64 KiB stops the server in a large answer until this process has read: a round trip each time.
-  'grpc-node.flow_control_window': 16 * MEBIBYTE,
-  // No gRPC retries: the stage's policy owns retries.
-  'grpc.enable_retries': 0,
-  // Detects a machine that disappeared without closing its connections. Not more often: Triton allows one ping in five
-  // minutes and closes the connection, with its calls, of a client that sends more.
-  'grpc.keepalive_time_ms': 310_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-};
 
 /** How a model accepts requests. */
 export interface Traits {
@@ -84,13 +60,10 @@ export class TritonClient implements TensorClient {
     this.#version = version;
     const most = maxMessageBytes ?? MOST_MESSAGE_BYTES;
     this.#metadata = metadataOf(link);
-    this.#client = new Client(address.replace(/^grpcs?:\/\//, ''), credentialsOf(address, link), {
-      ...CHANNEL,
-      ...namedAs(address, link),
+    this.#client = openChannel(address, link, {
       'grpc.max_receive_message_length': most,
       'grpc.max_send_message_length': most,
       'grpc.default_compression_algorithm': compressionAlgorithms[ALGORITHM[compression]],
-      ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }),
     });
     const calls = regionCalls((method, request, signal) => this.#call(method, request, signal));
     this.#shared =

@@ -2,11 +2,14 @@ import type { PresetInput } from './preset.js';
 
 const path = ['/predictions/{model}/{version}', '/predictions/{model}'];
 
-/** https://pytorch.org/serve/inference_api.html. The project is in limited maintenance. */
+/**
+ * https://pytorch.org/serve/inference_api.html; also what the connector `torchserve-grpc` asks for. The project is in limited
+ * maintenance.
+ */
 export const torchserve: PresetInput = {
   name: 'torchserve',
   title: 'TorchServe (REST)',
-  proof: 'fixture',
+  proof: 'server',
   values: { version: { about: 'version of the model; by default the server’s' } },
   base: {
     health: { path: '/ping', ready: { at: '/body/status', is: ['Healthy', 'Partial Healthy'] } },
@@ -22,8 +25,15 @@ export const torchserve: PresetInput = {
       // A model without workers, and, in the same words, one whose queue is full: no model has received the call.
       { status: 503, when: { at: '/body/message', has: 'no worker' }, code: 'BACKEND_UNAVAILABLE', unsent: true },
       { status: 503, when: { at: '/body/message', has: ['queue', 'capacity'] }, code: 'BACKEND_OVERLOADED' },
-      // The handler has thrown.
-      { status: 503, when: { at: '/body/message', has: 'prediction failed' }, code: 'BACKEND_ERROR' },
+      // The handler has thrown, or its output is none.
+      {
+        status: 503,
+        when: {
+          at: '/body/message',
+          has: ['prediction failed', 'model output', 'model predict output', 'batch response mismatched'],
+        },
+        code: 'BACKEND_ERROR',
+      },
       { status: 507, code: 'BACKEND_OVERLOADED' },
       { status: 500, when: { at: '/body/message', has: 'worker died' }, code: 'BACKEND_BROKEN' },
     ],
@@ -43,5 +53,10 @@ export const torchserve: PresetInput = {
       response: { output: { detections: '$/body' } },
     },
     infer: { request: { path, json: { $nested: '/tensor' } }, response: { output: '$/body' } },
+    // Of a handler that sends its answer in parts (send_intermediate_predict_response).
+    chat: {
+      request: { path, bytes: '$/prompt' },
+      response: { stream: { as: 'text' }, output: { text: '$/text' } },
+    },
   },
 };

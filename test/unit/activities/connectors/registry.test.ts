@@ -7,7 +7,7 @@ import { createMetrics } from '../../../../telemetry/metrics.js';
 import { acme } from '../../../support/acme/connector.js';
 
 it('has Millrace’s connectors, and those of others beside them', () => {
-  const names = ['triton', 'oip-rest', 'openai', 'http', 'a2a', 'acme'];
+  const names = ['triton', 'oip-rest', 'openai', 'http', 'torchserve-grpc', 'a2a', 'acme'];
   expect([...createConnectors({ outside: [acme] }).keys()]).toEqual(names);
 });
 
