@@ -91,7 +91,7 @@ const SECTIONS = [
       'docs/reference/servers/kserve.md': 'KServe: v1, v2, InferenceGraph',
       'docs/reference/servers/seldon.md': 'Seldon Core 2: routing headers, pipelines, experiments',
       'docs/reference/servers/bentoml.md': 'BentoML: JSON, multipart, streams, tasks',
-      'docs/reference/servers/torchserve.md': 'TorchServe: files and texts as bodies, tokens',
+      'docs/reference/servers/torchserve.md': 'TorchServe: files and texts as bodies, tokens, gRPC',
       'docs/reference/servers/tensorflow-serving.md': 'TensorFlow Serving: signatures, versions, labels',
       'docs/reference/servers/tgi.md': 'Text Generation Inference: generate_stream and messages',
       'docs/reference/servers/ray-serve.md': 'Ray Serve and LitServe',
@@ -100,12 +100,14 @@ const SECTIONS = [
       'docs/reference/servers/model-cache.md': 'more models than fit: loaded when they are called, by worth',
       'docs/reference/servers/micro-batches.md':
         'calls of different runs as one request, for servers that do not batch',
-      'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424',
+      'docs/reference/servers/openvino.md': 'OpenVINO Model Server: KServe v2, TensorFlow Serving, OpenAI’s API',
+      'docs/reference/servers/nim.md': 'NVIDIA NIM: chat, embeddings with roles, ranking',
+      'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424, streams',
       'docs/reference/servers/sagemaker.md':
         'Amazon SageMaker: signatures, variants, streams, asynchronous inference, errors inside 424',
       'docs/reference/servers/vertex.md':
         'Vertex AI: service accounts, predict, rawPredict, streams, dedicated endpoints',
-      'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures',
+      'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures, queue service',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/optimize.md': 'variants of a model: int8, GGUF levels, threads; made, measured, chosen among',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',

@@ -36,7 +36,7 @@ export interface DiscoverOptions {
  * `BACKEND_UNAVAILABLE` if nothing answers, `INVALID_SETTING` for what is no base URL.
  */
 export async function discover(url: string, options: DiscoverOptions): Promise<Discovered | undefined> {
-  const base = baseUrl(url, 'millrace models discover').replace(/\/v[12]$/, '');
+  const base = baseUrl(url, 'millrace models discover').replace(/\/v[123]$/, '');
   const answers = new Map<string, Scope | undefined>();
   const ask = async (path: string, method: string) => {
     const known = `${method} ${path}`;

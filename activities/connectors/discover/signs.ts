@@ -55,6 +55,13 @@ export const SIGNS: readonly Sign[] = [
   openai('llama.cpp', ['llamacpp']),
   openai('NVIDIA Dynamo or NIM', ['nvidia']),
   {
+    server: 'OpenVINO Model Server, language models',
+    path: '/v3/models',
+    when: [OK, is('/body/object', 'list'), is('/body/data/0/owned_by', 'OVMS')],
+    models: { at: '/body/data', name: '/id' },
+    pool: { connector: 'openai', base: '/v3', kind: 'chat' },
+  },
+  {
     server: 'a server of OpenAI’s API',
     path: '/v1/models',
     when: [OK, is('/body/object', 'list')],
@@ -105,6 +112,12 @@ export const SIGNS: readonly Sign[] = [
     path: '/ping',
     when: [is('/body/type', 'InvalidKeyException')],
     pool: { connector: 'http', preset: 'torchserve', kind: 'infer' },
+  },
+  {
+    server: 'OpenVINO Model Server',
+    path: '/v2',
+    when: [OK, has('/body/name', 'openvino')],
+    pool: { connector: 'oip-rest', kind: 'infer' },
   },
   {
     server: 'a server of the KServe v2 protocol',

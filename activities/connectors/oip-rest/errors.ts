@@ -32,6 +32,7 @@ const UNREADABLE = /(unable|failed) to parse|does not match true shape|^failed t
  *   `failed to load 'm', failed to poll from model repository`
  * - MLServer: `Model m not found`, `Model m is not ready yet.`
  * - KServe: `Model with name m does not exist.`, `Model with name m is not ready.`
+ * - OpenVINO Model Server: `Model with requested name is not found`, `… version is not loaded yet`, `… version is retired`
  */
 const NO_MODEL = new RegExp(
   [
@@ -39,6 +40,7 @@ const NO_MODEL = new RegExp(
     'no available versions',
     '^model version not ready',
     'failed to poll from model repository',
+    '^model with requested (name|version) ',
     '^model (with name )?\\S+ (with version \\S+ )?(is not ready|not found|does not exist)',
   ].join('|'),
   'i',

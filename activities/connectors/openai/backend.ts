@@ -68,7 +68,7 @@ export class OpenAiBackend implements Backend {
   probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => {
       const { handler } = await this.#ready(kind, model, signal);
-      await handler.probe(model, this.#client, signal);
+      await handler.probe(model, this.#client, signal, this.#options);
     });
   }
 

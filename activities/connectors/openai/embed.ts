@@ -30,8 +30,9 @@ export const embed: KindHandler = {
       usage: { ...(inputTokens !== undefined && { inputTokens }) },
     };
   },
-  async probe(model, client, signal) {
-    await embeddings(client, { model, texts: ['ok'], extras: [] }, signal);
+  async probe(model, client, signal, pool) {
+    const role = pool.as?.query ?? pool.as?.passage;
+    await embeddings(client, { model, texts: ['ok'], extras: [pool.extra, role?.extra] }, signal);
   },
 };
 

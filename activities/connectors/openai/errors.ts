@@ -91,6 +91,8 @@ function codeOfType(error: APIError, text: string): ErrorCode {
 const REFUSED_AS_500 =
   /not supported|does not support|^(?:500 )?(?:failed to parse (?:messages|tools):|cannot use both|'\w+' is required)/i;
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
+/** Of a 404. OpenVINO Model Server calls an LLM a graph: `Mediapipe graph definition with requested name is not found`. */
+const NAMES_MODEL = /model|\bgraph definition\b/i;
 /** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek and LiteLLM use 400. */
 const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
 
@@ -104,7 +106,7 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
       return 'BACKEND_UNAUTHORIZED';
     case 404:
       // The same status is used for a missing route, e.g. embeddings at a chat server.
-      return /model/i.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
+      return NAMES_MODEL.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
     case 408:
     case 504:
       return 'BACKEND_TIMEOUT';

@@ -12,6 +12,9 @@ export interface OpenAiContext extends CallContext {
 /** How one stage kind calls an OpenAI-compatible server. */
 export interface KindHandler {
   invoke(call: Call, context: OpenAiContext): Promise<Reply>;
-  /** The smallest call that runs the model. */
-  probe(model: string, client: OpenAI, signal: AbortSignal): Promise<void>;
+  /**
+   * The smallest call that runs the model.
+   * @param pool the pool's options: some models refuse a call without the members that these add
+   */
+  probe(model: string, client: OpenAI, signal: AbortSignal, pool: OpenAiOptions): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { azureml } from './azureml.js';
 import { bentoml, bentomlTask } from './bentoml.js';
 import { kserveV1 } from './kserve-v1.js';
 import { litserve } from './litserve.js';
-import { paiEas } from './pai-eas.js';
+import { paiEas, paiEasQueue } from './pai-eas.js';
 import { type Preset, readPreset } from './preset.js';
 import { rayServe } from './ray-serve.js';
 import { sagemaker } from './sagemaker.js';
@@ -30,5 +30,6 @@ export const PRESETS: ReadonlyMap<string, Preset> = new Map(
     sagemakerAsync,
     vertex,
     paiEas,
+    paiEasQueue,
   ].map((preset) => [preset.name, readPreset(preset)]),
 );

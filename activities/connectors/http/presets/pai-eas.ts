@@ -1,6 +1,6 @@
 import type { DescriptionInput } from '../api.js';
 import { chatCompletions } from './chat-completions.js';
-import type { PresetInput } from './preset.js';
+import { optional, type PresetInput } from './preset.js';
 
 const path = '/api/predict/{model}';
 
@@ -15,25 +15,66 @@ const errors: NonNullable<DescriptionInput['errors']> = [
   { status: 503, code: 'BACKEND_UNAVAILABLE' },
 ];
 
+const base: DescriptionInput = {
+  // The token as it is. `{ "sign": "pai-eas" }` signs with it instead.
+  credential: { header: 'authorization' },
+  message: ['/body/error/message', '/body/message', '/body'],
+  errors,
+};
+
+/** What a service takes and answers, at once or through its queues. */
+const kinds: PresetInput['kinds'] = {
+  embed: { request: { path, json: { texts: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
+  classify: { request: { path, json: { text: '$/input/text' } }, response: { output: { scores: '$/body' } } },
+  infer: { request: { path, json: { data: { $nested: '/tensor' } } }, response: { output: '$/body' } },
+};
+
 /** https://www.alibabacloud.com/help/en/pai/user-guide/status-codes */
 export const paiEas: PresetInput = {
   name: 'pai-eas',
   title: 'Alibaba Cloud PAI-EAS',
   proof: 'fixture',
   values: { model: { about: 'the model in the body of a chat; by default the service’s name' } },
-  base: {
-    // The token as it is. `{ "sign": "pai-eas" }` signs with it instead.
-    credential: { header: 'authorization' },
-    message: ['/body/error/message', '/body/message', '/body'],
-    errors,
-  },
+  base,
   kinds: {
     chat: chatCompletions(errors, {
       path: `${path}/v1/chat/completions`,
       json: { model: { $from: ['/values/model', '/model'] } },
     }),
-    embed: { request: { path, json: { texts: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
-    classify: { request: { path, json: { text: '$/input/text' } }, response: { output: { scores: '$/body' } } },
-    infer: { request: { path, json: { data: { $nested: '/tensor' } } }, response: { output: '$/body' } },
+    ...kinds,
   },
 };
+
+/**
+ * A service of asynchronous inference: https://www.alibabacloud.com/help/en/pai/user-guide/access-queue-service, and the vendor's
+ * client, https://github.com/pai-eas/eas-python-sdk, eas_prediction/queue_client.py. A call is put into the input queue; its
+ * result is taken from the output queue by the call's identifier.
+ */
+export const paiEasQueue: PresetInput = {
+  name: 'pai-eas-queue',
+  title: 'Alibaba Cloud PAI-EAS, queue service',
+  proof: 'fixture',
+  values: { priority: { about: '1: before calls without a priority' } },
+  base: {
+    ...base,
+    job: {
+      id: { request: '$/headers/x-eas-queueservice-request-id', index: '$/body' },
+      // The server waits for the result as long as that, and takes it out of its queue, which stops the service when it is full.
+      poll: {
+        method: 'GET',
+        path: `${path}/sink`,
+        query: { requestId: '$/job/request', _timeout_: '5s', _auto_delete_: 'true' },
+      },
+      // Nothing, as long as there is no result.
+      done: { at: '/body', exists: true },
+      // A call that has begun already is not in the queue any more.
+      cancel: { method: 'DELETE', path, query: { _indexes_: '$/job/index' } },
+    },
+  },
+  kinds: Object.fromEntries(Object.entries(kinds).map(([kind, each]) => [kind, queued(each)])),
+};
+
+/** The priority of the pool's calls, where they have one. */
+function queued(description: DescriptionInput): DescriptionInput {
+  return { ...description, request: { ...description.request, query: { _priority_: optional('/values/priority') } } };
+}

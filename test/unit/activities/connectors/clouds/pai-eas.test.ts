@@ -1,7 +1,8 @@
 import { createHash, createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { easAuthorizer } from '../../../../../activities/connectors/http/credentials/pai-eas.js';
-import { connectorContract, invoke } from '../../../../contract/connector-contract.js';
+import { connectorContract, invoke, noAudio } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { asking, callsOf } from '../../../../support/preset-calls.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
@@ -59,6 +60,77 @@ for (const [how, options] of [
     });
   });
 }
+
+describe('pai-eas-queue (a fixture of its queues)', async () => {
+  /** Results by the identifier of their call; `slow` never has one. */
+  const sink = new Map<string, unknown>();
+  const deleted: string[] = [];
+  let calls = 0;
+  const queues = ({ method, path, query, headers, json }: Asked): Told => {
+    if (headers.authorization !== TOKEN) return { status: 401, text: 'Unauthorized' };
+    if (path === '/api/predict/model/sink') {
+      const id = query.get('requestId') ?? '';
+      if (!sink.has(id)) return { status: 204 };
+      const result = sink.get(id);
+      if (query.get('_auto_delete_') === 'true') sink.delete(id);
+      return { json: result };
+    }
+    if (path !== '/api/predict/model') return { status: 404, text: 'service not found' };
+    if (method === 'DELETE') {
+      deleted.push(query.get('_indexes_') ?? '');
+      return { text: 'OK' };
+    }
+    const asks = json?.text ?? json?.texts?.[0];
+    if (asks === 'bad') return { status: 400, text: 'text must not be bad' };
+    const id = `request-${++calls}`;
+    if (asks !== 'slow') {
+      const result = json?.texts ? json.texts.map(() => [3, 4]) : (json?.data ?? { yes: 0.75, no: 0.25 });
+      setTimeout(() => sink.set(id, result), 30);
+    }
+    return { headers: { 'x-eas-queueservice-request-id': id }, text: String(1_000 + calls) };
+  };
+  const server = await fixture(queues);
+  afterAll(() => server.close());
+  const connector = presetConnector('pai-eas-queue', { values: { priority: 1 } });
+  connectorContract({
+    connector,
+    endpoint: server.url,
+    key: TOKEN,
+    deadEndpoint: `http://127.0.0.1:${await freePort()}`,
+    refused: {},
+    // A canary would be work that nobody fetches, so it asks the server alone; the call is below.
+    unknownModel: null,
+    calls: callsOf(['classify', 'embed', 'infer']),
+    longCall: asking('slow'),
+    badCall: asking('bad'),
+  });
+
+  it('takes its results out of the queue, and a cancelled call out of the other one', async () => {
+    const backend = connector.connect(server.url, TOKEN);
+    await invoke(backend, asking('text'));
+    expect(sink.size).toBe(0);
+    const controller = new AbortController();
+    const call = backend.invoke(asking('slow'), {
+      signal: controller.signal,
+      audio: noAudio,
+      checkpoint: () => undefined,
+      emit: () => undefined,
+    });
+    const asked = () => server.asked.filter(({ path }) => path.endsWith('/sink')).length;
+    const before = asked();
+    while (asked() === before) await sleep(10);
+    const index = String(1_000 + calls);
+    controller.abort(new Error('the run was cancelled'));
+    await expect(call).rejects.toThrow('the run was cancelled');
+    while (!deleted.includes(index)) await sleep(10);
+    expect(server.asked.find(({ query }) => query.has('_priority_'))?.query.get('_priority_')).toBe('1');
+  });
+
+  it('a service that is not there is MODEL_NOT_FOUND', async () => {
+    const backend = connector.connect(server.url, TOKEN);
+    await expect(invoke(backend, asking('text', 'nope'))).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+});
 
 describe('signatures of PAI-EAS', () => {
   it('are those of the vendor’s Python client', async () => {
