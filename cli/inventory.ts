@@ -1,5 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { asName, deviceLines, runningServers, thisMachine, withNode } from '../measure/inventory/index.js';
+import {
+  asName,
+  deviceLines,
+  exportedBy,
+  kindOf,
+  runningServers,
+  thisMachine,
+  withNode,
+} from '../measure/inventory/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
@@ -11,8 +19,12 @@ export interface InventoryCommandOptions {
   readonly out: string;
   readonly node?: string;
   readonly nvidiaSmi: string;
+  readonly exporter?: string;
   readonly json?: boolean;
 }
+
+/** A device that works more than this has work that the inventory does not know. */
+const BUSY = 0.05;
 
 /** `millrace inventory`: adds this machine's devices and servers to `cluster.yaml`; with the name `-` prints them. */
 export async function writeInventory(settings: Settings, options: InventoryCommandOptions): Promise<void> {
@@ -25,12 +37,19 @@ export async function writeInventory(settings: Settings, options: InventoryComma
       `"${node}" is not a node name: use lower-case letters, digits and "-", at most 63, e.g. gpu1`,
     );
   }
-  const devices = deviceLines(machine);
+  const exported = options.exporter === undefined ? [] : await exportedBy(options.exporter);
+  const devices = deviceLines(exported.length > 0 ? { cpu: machine.cpu, gpus: exported } : machine);
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
   const connectors = connectorsOf(settings);
   const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
   const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
-  for (const { index, mig } of machine.gpus) {
+  for (const { id, name, utilisation = 0 } of exported) {
+    if (utilisation >= BUSY) {
+      const share = `${Math.round(utilisation * 100)} %`;
+      notes.push(`${kindOf(name)} ${id} is ${share} busy already: a placement counts on all of it`);
+    }
+  }
+  for (const { index, mig } of exported.length > 0 ? [] : machine.gpus) {
     if (mig)
       notes.push(
         `GPU ${index} is partitioned by MIG: add the partitions to its line, e.g. share: { mode: mig, parts: 2 }`,
@@ -38,7 +57,13 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   }
   if (out === '-') print(text.trimEnd());
   else write(out, text);
-  if (options.json && out !== '-') print(JSON.stringify({ file: out, node, devices, endpoints: servers, notes }));
+  if (options.json && out !== '-')
+    print(
+      JSON.stringify({
+        ...{ file: out, node, devices, endpoints: servers, notes },
+        ...(exported.length > 0 && { exported }),
+      }),
+    );
   else if (out !== '-')
     show(
       `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${servers.length} servers run on it`,

@@ -50,6 +50,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
     .option('--out <file>', 'the inventory; entries of other nodes are kept. "-" prints this node’s', 'cluster.yaml')
     .option('--node <name>', 'this machine’s name in it; default: its host name')
     .option('--nvidia-smi <program>', 'the program that lists GPUs', 'nvidia-smi')
+    .option('--exporter <url>', 'the metrics of an exporter that lists this machine’s devices, in place of nvidia-smi')
     .option('--json', 'what was found as one JSON object')
     .action(async (options: InventoryCommandOptions) =>
       (await import('../inventory.js')).writeInventory(await settings(), options),

@@ -1,12 +1,16 @@
 import type { DeviceLine } from './cluster-file.js';
 import type { Machine } from './machine.js';
+import type { Gpu } from './nvidia-smi.js';
 
 /** The device kind that `apply` treats as a CPU by default. */
 const CPU = 'cpu';
 const MEBIBYTE = 2 ** 20;
 
 /** The device lines of a node: its GPUs, adjacent equal ones combined; without GPUs its processors. */
-export function deviceLines({ cpu, gpus }: Pick<Machine, 'cpu' | 'gpus'>): readonly DeviceLine[] {
+export function deviceLines({
+  cpu,
+  gpus,
+}: Pick<Machine, 'cpu'> & { readonly gpus: readonly Pick<Gpu, 'name' | 'memoryBytes'>[] }): readonly DeviceLine[] {
   if (gpus.length === 0) return [{ kind: CPU, memory: spelled(cpu.memoryBytes), concurrency: cpu.cores }];
   const lines: { kind: string; count: number; memory: string }[] = [];
   for (const { name, memoryBytes } of gpus) {
@@ -18,8 +22,10 @@ export function deviceLines({ cpu, gpus }: Pick<Machine, 'cpu' | 'gpus'>): reado
   return lines.map(({ count, ...line }) => (count === 1 ? line : { ...line, count }));
 }
 
-/** `NVIDIA A100-SXM4-80GB` becomes the kind `a100-sxm4-80gb`. */
-export const kindOf = (name: string): string => asName(name.replace(/^NVIDIA\s+/i, '')) || 'gpu';
+/** `NVIDIA A100-SXM4-80GB` becomes the kind `a100-sxm4-80gb`, `AMD Instinct MI300X` becomes `mi300x`. */
+export const kindOf = (name: string): string => asName(name.replace(VENDOR, '')) || 'gpu';
+
+const VENDOR = /^(NVIDIA|AMD( Instinct)?|Intel(\(R\))?)\s+/i;
 
 /** Converted to a name of an inventory: lower-case letters, digits and "-". */
 export const asName = (text: string): string =>
