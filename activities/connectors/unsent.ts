@@ -17,7 +17,7 @@ export const neverLeft = (text: string): boolean => NO_CONNECTION.test(text);
 
 /** 503 texts of servers that are starting and of proxies without an upstream. */
 const NOT_READY =
-  /\bloading( the)? model\b|\bmodel is (still )?loading\b|\bnot (yet )?ready\b|\bno healthy upstream\b/i;
+  /\bloading( the)? model\b|\bmodel is (still )?loading\b|\bnot (yet )?ready\b|\bno healthy upstream\b|\bno available workers\b|\bno models available\b/i;
 
 /** Whether an answer of this status means that the server does not accept calls yet. */
 export const isNotReady = (status: number, text: string): boolean => status === 503 && NOT_READY.test(text);

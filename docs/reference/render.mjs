@@ -66,7 +66,7 @@ export function renderCapabilities(connectors, presets) {
     ]),
     ...[...presets.values()].map(({ name, title, kinds, base, proof }) => [
       `\`http\`, preset \`${name}\``,
-      `${title}; tested with ${proof === 'server' ? 'the server' : 'a fixture'}`,
+      `${title}; tested with ${PROOFS[proof]}`,
       Object.keys(kinds).join(', '),
       [
         ...(Object.values(kinds).some(({ response }) => response?.stream) ? ['stream'] : []),
@@ -82,12 +82,19 @@ export function renderCapabilities(connectors, presets) {
 # Servers and what they can do
 
 Pages: [Triton and KServe v2](triton.md), [vLLM and OpenAI’s API](vllm.md), [Ollama, LiteLLM, Dynamo, routers](openai-compatible.md), [any server over HTTP](http.md), [micro-batches](micro-batches.md), [KServe](kserve.md), [Seldon Core](seldon.md), [BentoML](bentoml.md),
-[TorchServe](torchserve.md), [TensorFlow Serving](tensorflow-serving.md), [TGI](tgi.md), [Ray Serve and LitServe](ray-serve.md), [Azure ML](azureml.md), [SageMaker](sagemaker.md),
+[TorchServe](torchserve.md), [TensorFlow Serving](tensorflow-serving.md), [TGI](tgi.md), [Ray Serve and LitServe](ray-serve.md), [OpenVINO Model Server](openvino.md), [NVIDIA NIM](nim.md), [Azure ML](azureml.md), [SageMaker](sagemaker.md),
 [Vertex AI](vertex.md), [PAI-EAS](pai-eas.md). The same pipelines on several of them: [moving models](moving.md).
 
 ${table(['connector', 'servers', 'stage kinds', 'beyond a plain call', 'key'], rows)}
 `;
 }
+
+/** What the tests of a preset run against. */
+const PROOFS = {
+  server: 'the server',
+  container: 'the server of its containers, behind a fixture of its front',
+  fixture: 'a fixture',
+};
 
 /** What each connector speaks. */
 const CONNECTORS = {
@@ -96,6 +103,7 @@ const CONNECTORS = {
   a2a: 'remote agents by A2A 1.0 and 0.3',
   openai: 'OpenAI’s API: vLLM, SGLang, llama.cpp, Ollama, LiteLLM, Dynamo, TGI, OpenAI',
   http: 'any server over HTTP, described in the models file',
+  'torchserve-grpc': 'TorchServe (gRPC); tested with the server',
 };
 
 export function renderSettings(settingsSchema) {

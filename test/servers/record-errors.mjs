@@ -6,8 +6,9 @@
 //   node test/servers/record-errors.mjs triton-grpc 127.0.0.1:8001 --release 'Triton 2.51.0' --model echo
 //
 // The servers are those of the tests: BentoML, KServe, LitServe and Ray Serve with test/servers/services, MLServer with
-// test/fixtures/mlserver (`--model embed`), Triton and llama.cpp as `millrace up` starts them. Triton’s gRPC comes first: it
-// loads the models that both ask. Some of the servers listen on all addresses: start them in a network namespace.
+// test/fixtures/mlserver (`--model embed`), Triton and llama.cpp as `millrace up` starts them, the others as
+// test/servers/commands.ts does. Triton’s gRPC comes first: it loads the models that both ask. Some of the servers listen on
+// all addresses: start them in a network namespace.
 //
 // The answers go to test/fixtures/servers/recorded/NAME.json. Each needs a code, chosen by reading the answer; codes of
 // requests that were recorded before are kept, answers that are the same as another one of the server are left out.
@@ -15,11 +16,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { azureml } from './error-requests/azureml.mjs';
 import { bentoml, kserveV1, litserve, rayServe } from './error-requests/frameworks.mjs';
 import { llamaCpp } from './error-requests/llama-cpp.mjs';
 import { openInference } from './error-requests/open-inference.mjs';
 import { openInferenceGrpc } from './error-requests/open-inference-grpc.mjs';
+import { dynamo, sglangRouter, sglangRouterAlone } from './error-requests/openai-gateways.mjs';
 import { askedOverGrpc, askedOverHttp } from './error-requests/send.mjs';
+import { torchserve, torchserveGrpc } from './error-requests/torchserve.mjs';
 import { loadModels } from './error-requests/triton-models.mjs';
 
 /** By name: the connector that the answers are for, and the requests. */
@@ -34,12 +38,20 @@ const SERVERS = {
   triton: { connector: 'oip-rest', requests: openInference },
   'triton-grpc': { connector: 'triton', requests: openInferenceGrpc, prepare: loadModels },
   'llama-cpp': { connector: 'openai', requests: llamaCpp },
+  azureml: { connector: 'azureml', requests: azureml },
+  dynamo: { connector: 'openai', requests: dynamo },
+  'sglang-router': { connector: 'openai', requests: sglangRouter },
+  'sglang-router-alone': { connector: 'openai', requests: sglangRouterAlone },
+  torchserve: { connector: 'torchserve', requests: torchserve },
+  'torchserve-grpc': { connector: 'torchserve-grpc', requests: torchserveGrpc },
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     release: { type: 'string' },
+    /** The server’s key, where it asks for one. */
+    key: { type: 'string' },
     model: { type: 'string', default: 'model' },
     /** Name of an input tensor of the model, and its element type. */
     input: { type: 'string', default: 'TEXT' },
@@ -63,10 +75,10 @@ const codes = new Map(before.map(({ asked, ...known }) => [asked, known]));
 await prepare?.(at);
 const answers = [];
 const seen = new Set();
-const send = connector === 'triton' ? askedOverGrpc : askedOverHttp;
+const send = ['triton', 'torchserve-grpc'].includes(connector) ? askedOverGrpc : askedOverHttp;
 const all = requests(values).filter(({ on = name }) => on === name);
 for (const { on: _, asked, ...request } of all) {
-  const answer = await send(at, request).catch((error) => ({ none: String(error.cause ?? error) }));
+  const answer = await send(at, request, values.key).catch((error) => ({ none: String(error.cause ?? error) }));
   if (answer.none !== undefined || answer.ok) {
     process.stderr.write(`${asked}: ${answer.none ?? `no error (${answer.status})`}\n`);
     continue;

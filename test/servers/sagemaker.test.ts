@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import { connectorContract, invoke } from '../contract/connector-contract.js';
 import { freePort } from '../support/free-port.js';
@@ -9,9 +8,9 @@ import { AWS_KEYS, contractCalls, signatureFault } from '../unit/activities/conn
 import { type Asked, fixture, type Told } from '../unit/activities/connectors/servers/fixture-server.js';
 import { multiModelServer } from './commands.js';
 import { start } from './install.js';
+import { hasJava } from './java.js';
 
-const hasJava = spawnSync('java', ['-version']).status === 0;
-if (!hasJava) process.stderr.write('SageMaker’s multi-model server is not tried: it needs Java\n');
+const java = hasJava('SageMaker’s multi-model server');
 
 /** InvokeEndpoint, and with a stream, in front of a container: signatures, errors within 424, frames. */
 const inFrontOf =
@@ -55,8 +54,8 @@ const modelError = (status: number, OriginalMessage: string): Told => ({
   },
 });
 
-describe.skipIf(!hasJava)('sagemaker: a container of SageMaker, behind a front that checks signatures', async () => {
-  if (!hasJava) return;
+describe.skipIf(!java)('sagemaker: a container of SageMaker, behind a front that checks signatures', async () => {
+  if (!java) return;
   const container = await start('sagemaker', await multiModelServer());
   const front = await fixture(inFrontOf(container.url));
   afterAll(async () => {

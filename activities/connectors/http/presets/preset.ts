@@ -11,8 +11,8 @@ export interface PresetInput {
   readonly name: string;
   /** What it is, for the table of servers. */
   readonly title: string;
-  /** What its tests run against. */
-  readonly proof: 'server' | 'fixture';
+  /** What its tests run against. `container`: the server of the cloud's containers, behind a fixture of the cloud's front. */
+  readonly proof: 'server' | 'container' | 'fixture';
   readonly values?: PresetValues;
   /** For stages of every kind, `http` included. */
   readonly base?: DescriptionInput;

@@ -83,7 +83,7 @@ export const bodies = (path: string): Record<string, DescriptionInput> => ({
 export const sagemaker: PresetInput = {
   name: 'sagemaker',
   title: 'Amazon SageMaker endpoints',
-  proof: 'fixture',
+  proof: 'container',
   values: {
     region: { about: 'the region of AWS, for the signature', required: true },
     variant: { about: 'the variant that gets every call; by default the endpoint’s weights choose' },

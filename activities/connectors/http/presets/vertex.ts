@@ -23,7 +23,7 @@ const errors: NonNullable<DescriptionInput['errors']> = [
 export const vertex: PresetInput = {
   name: 'vertex',
   title: 'Vertex AI endpoints',
-  proof: 'fixture',
+  proof: 'container',
   values: {
     project: { about: 'the project’s identifier or number', required: true },
     location: { about: 'the region', required: true },

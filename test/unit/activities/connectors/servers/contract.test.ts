@@ -37,7 +37,7 @@ const ROWS: readonly Row[] = [
     preset: 'torchserve',
     tell: torchserve,
     key: 'token-of-the-fixture',
-    calls: callsOf(['classify', 'embed', 'infer', 'transcribe', 'detect']),
+    calls: callsOf(['classify', 'embed', 'infer', 'transcribe', 'detect', 'chat']),
   },
   { preset: 'ray-serve', tell: rayServe, unknownModel: null, calls: callsOf(['classify', 'embed', 'infer']) },
   {
@@ -45,7 +45,7 @@ const ROWS: readonly Row[] = [
     tell: azureml,
     key: 'key-of-the-endpoint',
     unknownModel: null,
-    calls: callsOf(['classify', 'embed', 'infer']),
+    calls: callsOf(['classify', 'embed', 'infer', 'chat'], { chat: { text: 'Paris, of course', finish: 'stop' } }),
   },
   {
     preset: 'tgi',
@@ -112,6 +112,30 @@ describe('Seldon Core (a fixture of its mesh)', () => {
       await backend.probe('model', 'infer', AbortSignal.timeout(30_000));
       expect(server.asked.length).toBeGreaterThan(1);
       for (const asked of server.asked) expect(asked.headers).toMatchObject(headers);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('an InferenceGraph of KServe, as its page describes it (a fixture)', () => {
+  it('is asked at its URL, and has the status of the step that failed', async () => {
+    const pools = blocksOf('docs/reference/servers/kserve.md', 'json').map(({ text }) => JSON.parse(text));
+    const { options } = pools.find(({ breeds }) => breeds).breeds;
+    const server = await fixture(({ method, path, json }) => {
+      if (method !== 'POST' || path !== '/') return { status: 404, text: '' };
+      if (json.instances[0] === 'bad') return { status: 400, json: { error: 'the step classifier refuses this' } };
+      return { json: { predictions: [[0.75, 0.25]] } };
+    });
+    try {
+      const http = httpConnector();
+      const parsed = optionsOf(http, { kind: 'classify', options }, 'options');
+      const backend = http.connect(server.url, undefined, parsed);
+      expect((await invoke(backend, asking('text'))).output).toMatchObject({ label: 'yes', score: 0.75 });
+      await expect(invoke(backend, asking('bad'))).rejects.toMatchObject({
+        code: 'BACKEND_REJECTED',
+        message: expect.stringContaining('the step classifier refuses this'),
+      });
     } finally {
       await server.close();
     }

@@ -1,4 +1,4 @@
-import type { Asked, Told } from './fixture-server.js';
+import { type Asked, chatDelta, type Told } from './fixture-server.js';
 
 /*
  * Serving systems that cannot run here, or are too dear for each run of the tests, as far as their documentation
@@ -63,6 +63,7 @@ export function torchserve({ path, text, json, headers }: Asked): Told {
   if (headers['content-type'] === 'application/json') return { json };
   if (headers['content-type'] === 'image/png') return { json: [{ label: 'cat', score: 0.9 }] };
   if (headers['content-type'] === 'audio/wav') return { text: ` ${text.slice(0, 4)} of ${text.length} ` };
+  if (text.startsWith('What is')) return { parts: ['Paris,', ' of', ' course'] };
   return { json: text === 'embed' ? vector : { yes: 0.75, no: 0.25 } };
 }
 
@@ -84,6 +85,10 @@ export function rayServe({ path, json, headers }: Asked): Told {
 export function azureml({ path, json, headers }: Asked): Told {
   if (headers.authorization !== 'Bearer key-of-the-endpoint')
     return { status: 401, text: 'key_auth_bad_header_format' };
+  if (path === '/v1/chat/completions') {
+    const words = [chatDelta('Paris,'), chatDelta(' of'), chatDelta(' course', 'stop')];
+    return { headers: { 'content-type': 'text/event-stream' }, parts: words };
+  }
   if (path !== '/score') return { status: 404, text: 'no such route' };
   const deployment = headers['azureml-model-deployment'];
   if (deployment !== undefined && deployment !== 'blue')

@@ -1,13 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend, Call } from '../../../../../activities/connectors/connector.js';
 import { oipRestConnector } from '../../../../../activities/connectors/oip-rest/index.js';
 import { openAiConnector } from '../../../../../activities/connectors/openai/index.js';
+import { optionsOf } from '../../../../../activities/connectors/pool-options.js';
+import { torchServeGrpcConnector } from '../../../../../activities/connectors/torchserve-grpc/index.js';
 import { mapError } from '../../../../../activities/connectors/triton/errors.js';
 import type { ErrorCode, MillraceError } from '../../../../../pipelines/errors.js';
 import { invoke } from '../../../../contract/connector-contract.js';
 import { presetConnector } from '../../../../support/preset-connector.js';
 import { loopbackServer } from '../loopback-server.js';
+import { type Failure, grpcFixture, TOKEN } from './torchserve-grpc-fixture.js';
 
 /*
  * Error answers that test/servers/record-errors.mjs has recorded from real servers. Their codes were chosen by reading them:
@@ -53,6 +56,10 @@ const CALLS: Readonly<Record<string, Pick<Call, 'kind' | 'with' | 'input'>>> = {
 };
 const CLASSIFY = { kind: 'classify', with: { labels: ['a'] }, input: { text: 't' } };
 
+let failure: Failure = {};
+const torchserve = await grpcFixture(() => failure);
+afterAll(() => torchserve.close());
+
 function connect(connector: string): Backend {
   if (connector === 'oip-rest') return oipRestConnector().connect(server.url);
   if (connector === 'openai') return openAiConnector().connect(`${server.url}/v1`);
@@ -61,6 +68,12 @@ function connect(connector: string): Backend {
 
 /** What a connector makes of an answer. */
 async function errorOf(connector: string, answer: Answer): Promise<MillraceError> {
+  if (connector === 'torchserve-grpc') {
+    failure = { code: answer.grpc ?? 0, details: answer.details ?? '' };
+    const grpc = torchServeGrpcConnector();
+    const backend = grpc.connect(torchserve.address, TOKEN, optionsOf(grpc, { kind: 'classify' }, 'options'));
+    return (await invoke(backend, { model: 'model', ...CLASSIFY }).catch((error: unknown) => error)) as MillraceError;
+  }
   if (answer.grpc !== undefined) {
     const { grpc, details = '' } = answer;
     const about = { endpoint: 'gpu:8001', model: 'm', signal: new AbortController().signal };
