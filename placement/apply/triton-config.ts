@@ -30,7 +30,11 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
   const names = fieldNames(base);
   if (names.has('ensemble_scheduling') || /^"?ensemble"?$/.test(scalarOf(base, 'platform') ?? ''))
     return `${header}${base}`;
-  const group = instanceGroup(on, instances, base);
+  const group = instanceGroup(base, {
+    count: `count: ${instances}`,
+    kind: on === 'cpu' ? 'kind: KIND_CPU' : 'kind: KIND_GPU',
+    gpus: on === 'cpu' ? null : `gpus: [ ${on.gpu} ]`,
+  });
   if (scalarOf(base, 'max_batch_size') === '0' || (base !== '' && !names.has('max_batch_size') && names.has('input'))) {
     return withFields(base, { instance_group: `${header}${group}` });
   }
@@ -46,7 +50,7 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
   const batching = withFields(before, {
     preferred_batch_size: preferred.length > 0 ? `preferred_batch_size: [ ${preferred.join(', ')} ]` : null,
     max_queue_delay_microseconds: `max_queue_delay_microseconds: ${Math.round(maxQueueDelayMs * MICROSECONDS)}`,
-    default_queue_policy: `default_queue_policy { ${policy.trim().replace(/\n/g, ' ')} }`,
+    default_queue_policy: `default_queue_policy {${inBraces(policy)}}`,
   });
   return withFields(base, {
     max_batch_size: `${header}max_batch_size: ${maxBatch}`,
@@ -55,17 +59,16 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
   });
 }
 
-/** The author's only group with the placement's count and device; several groups are replaced. */
-function instanceGroup(on: OnDevice, instances: number, base: string): string {
+/** The author's only group with some of its fields replaced; several groups are replaced by one. */
+function instanceGroup(base: string, fields: Readonly<Record<string, string | null>>): string {
   const groups = blocksOf(base, 'instance_group');
-  const fields = {
-    count: `count: ${instances}`,
-    kind: on === 'cpu' ? 'kind: KIND_CPU' : 'kind: KIND_GPU',
-    gpus: on === 'cpu' ? null : `gpus: [ ${on.gpu} ]`,
-  };
   const kept = groups.length === 1 ? (groups[0] ?? '') : '';
-  return `instance_group [ { ${withFields(kept, fields).trim().replace(/\n/g, ' ')} } ]`;
+  return `instance_group [ {${inBraces(withFields(kept, fields))}} ]`;
 }
+
+/** Fields between braces: on one line, unless a comment among them would take the rest of that line. */
+const inBraces = (fields: string): string =>
+  fields.includes('#') ? `\n${indented(fields)}\n` : ` ${fields.trim().replace(/\n/g, ' ')} `;
 
 const indented = (text: string): string =>
   text

@@ -5,7 +5,7 @@ import { Service } from 'kubernetes-models/v1/Service';
 import { describe, expect, it, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { generate } from '../../../../placement/apply/index.js';
-import { fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
+import { blocksOf, fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
 import { tritonConfig } from '../../../../placement/apply/triton-config.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
 import { base, generated, inventory, options, text } from './generated.js';
@@ -74,6 +74,17 @@ dynamic_batching {
       'default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 max_queue_size: 128 }',
     );
     expect(merged).toContain('max_batch_size: 8');
+  });
+
+  it('keeps comments among the fields of a group and of a queue without losing what follows them', () => {
+    const merged = configOf(
+      'max_batch_size: 8\ninstance_group [ {\n  count: 1 # one a GPU\n  rate_limiter { }\n} ]\n' +
+        'dynamic_batching { default_queue_policy {\n  max_queue_size: 4 # few\n  timeout_action: DELAY\n} }\n',
+    );
+    const [group = ''] = blocksOf(merged, 'instance_group');
+    expect([...fieldNames(group)].sort()).toEqual(['count', 'gpus', 'kind', 'rate_limiter']);
+    const [policy = ''] = blocksOf(blocksOf(merged, 'dynamic_batching')[0] ?? '', 'default_queue_policy');
+    expect([...fieldNames(policy)].sort()).toEqual(['max_queue_size', 'timeout_action']);
   });
 
   test.each([
