@@ -40,7 +40,10 @@ export interface Timed {
 }
 
 /** One call, with the times of its chunks. Throws what the connector throws, `BACKEND_TIMEOUT` after five minutes. */
-export async function timed(subject: Subject, call: Omit<Call, 'model'>): Promise<Timed> {
+export async function timed(
+  subject: Pick<Subject, 'backend' | 'model' | 'audio' | 'signal'>,
+  call: Omit<Call, 'model'>,
+): Promise<Timed> {
   const { backend, model, audio, signal } = subject;
   const pieces: number[] = [];
   const startedAt = performance.now();
@@ -87,12 +90,12 @@ const SHAPE = { most: 5, steady: 0.3 } as const;
 
 /** Calls of one shape, a batch size with an input size, until two take about as long: servers compile per shape. */
 export async function steady(call: () => Promise<unknown>): Promise<void> {
-  let before = Number.POSITIVE_INFINITY;
+  let before: number | undefined;
   for (let i = 0; i < SHAPE.most; i += 1) {
     const start = performance.now();
     await call();
     const took = performance.now() - start;
-    if (Math.abs(took - before) <= SHAPE.steady * Math.max(took, before)) return;
+    if (before !== undefined && Math.abs(took - before) <= SHAPE.steady * Math.max(took, before)) return;
     before = took;
   }
 }
