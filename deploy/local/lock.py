@@ -29,7 +29,7 @@ def resolve(requirements, *flags):
         command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0]]
         command += ["--only-binary", ":all:", "--format", "pylock.toml", "--output-file", str(lock), *flags, str(source)]
         subprocess.run(command, check=True)
-        return tomllib.loads(lock.read_text())["packages"]
+        return tomllib.loads(lock.read_text()).get("packages", [])
 
 
 def fits(filename):

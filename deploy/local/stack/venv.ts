@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
@@ -33,6 +33,11 @@ export interface VenvOptions {
    * embedded servers.
    */
   readonly pythons?: readonly string[] | undefined;
+  /**
+   * Absolute path of another venv's packages, which can be imported here as well where this one has no package of the name. Both
+   * venvs need the same version of Python.
+   */
+  readonly beside?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   /** Receives the current step as text. */
   readonly onStep: (detail: string) => void;
@@ -53,7 +58,7 @@ const UV_PYTHON = '3.11';
 
 /** The venv, created if it does not exist. If several processes call this at once, one of them creates it. */
 export async function ensureVenv(options: VenvOptions): Promise<Venv> {
-  const recipe = recipeHash(options.recipe);
+  const recipe = recipeHash(options);
   const ready = readVenv(options, recipe);
   if (ready) return ready;
   const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which is installing them`);
@@ -103,6 +108,7 @@ async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
   const { python } = examined;
   await install(source, executable, options, env);
   const venv = { folder: options.folder, python, packages: packagesFolder(options.folder, python.version) };
+  if (options.beside !== undefined) await placeBeside(venv, options.beside);
   await placeFfmpeg(venv);
   options.onStep('checking the weights');
   await verifyWeights(venv.packages, readManifest(path.join(options.recipe, 'weights.json')));
@@ -160,6 +166,12 @@ async function install(
   if (result.code !== 0) throw failed(`the packages of ${lock}:\n${lastLines(result.stderr || result.stdout, 12)}`);
 }
 
+/** Python adds the folders that a .pth file names behind the one that it lies in. */
+async function placeBeside({ packages }: Venv, beside: string): Promise<void> {
+  await mkdir(packages, { recursive: true });
+  await writeFile(path.join(packages, 'millrace-beside.pth'), `${beside}\n`);
+}
+
 /** Links the ffmpeg of its package, if installed, to the path at which worker and gateway expect it. */
 async function placeFfmpeg({ folder, packages }: Venv): Promise<void> {
   const binaries = path.join(packages, 'imageio_ffmpeg', 'binaries');
@@ -178,9 +190,10 @@ function installEnvironment({ env, folder }: VenvOptions): NodeJS.ProcessEnv {
   return { ...kept, [INSTALL_MARK]: folder, PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
 }
 
-function recipeHash(folder: string): string {
+function recipeHash({ recipe, beside }: VenvOptions): string {
   const hash = createHash('sha256');
-  for (const file of ['requirements.txt', 'weights.json']) hash.update(readFileSync(path.join(folder, file)));
+  for (const file of ['requirements.txt', 'weights.json']) hash.update(readFileSync(path.join(recipe, file)));
+  if (beside !== undefined) hash.update(beside);
   return hash.digest('hex');
 }
 

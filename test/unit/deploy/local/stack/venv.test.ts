@@ -68,6 +68,21 @@ describe('the venv', () => {
     expect(spawnSync(program).status).toBe(0);
   });
 
+  it('can import what another venv has, behind its own, and is made anew for another one', async () => {
+    const beside = (folder: string) =>
+      ensureVenv({
+        ...{ folder: `${root}/venv`, recipe: `${root}/recipe`, beside: folder },
+        ...{ env: { PATH: `${root}/bin:${process.env.PATH}` }, onStep: () => undefined },
+      });
+    const { packages } = await beside(`${root}/other`);
+    expect(readFileSync(`${packages}/millrace-beside.pth`, 'utf8')).toBe(`${root}/other\n`);
+    await beside(`${root}/other`);
+    expect(calls()).toEqual(['venv', 'pip']);
+    await beside(`${root}/third`);
+    expect(readFileSync(`${packages}/millrace-beside.pth`, 'utf8')).toBe(`${root}/third\n`);
+    expect(calls()).toEqual(['venv', 'pip', 'venv', 'pip']);
+  });
+
   it('is made once when two ask at once', async () => {
     const [one, other] = await Promise.all([ensure(), ensure()]);
     expect(one).toEqual(other);
