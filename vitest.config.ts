@@ -65,7 +65,6 @@ const BUSY = files([
  */
 const WAITING = files([
   'integration/consumer',
-  'integration/optimize',
   'integration/segments',
   'integration/code-versions',
   'integration/streams',
@@ -75,6 +74,7 @@ const WAITING = files([
   'integration/faults-worker',
   'integration/client-retries',
   'integration/retry-storm',
+  'integration/optimize',
   'integration/mcp-conformance',
   'integration/python-stages',
   'integration/discovery',

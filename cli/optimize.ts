@@ -1,17 +1,17 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseModels } from '../activities/pools/index.js';
 import { RECIPE } from '../deploy/local/stack/paths.js';
 import { requirePlatform } from '../deploy/local/stack/python.js';
-import { ensureVenv } from '../deploy/local/stack/venv.js';
+import { ensureVenv, type Venv } from '../deploy/local/stack/venv.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
 import { filesOf, type OptimiseTools, optimise, type Report } from '../measure/optimize/index.js';
-import { MillraceError } from '../pipelines/errors.js';
 import { readProfile } from '../placement/profiles/index.js';
 import type { Settings } from '../workers/settings.js';
+import { interruptible } from './interruptible.js';
 import { poolNameOf, type TargetOptions, targetOf } from './optimize-target.js';
 import { note, print, show, table } from './output.js';
-import { wrongOption } from './place-files.js';
+import { outputFolder, writeReport } from './output-folder.js';
 
 export interface OptimizeCommandOptions extends TargetOptions {
   readonly out?: string;
@@ -29,11 +29,8 @@ export async function optimizeModel(
   argument: string,
   options: OptimizeCommandOptions,
 ): Promise<void> {
-  const interrupted = new AbortController();
-  const stop = () => interrupted.abort(new MillraceError('REQUEST_ABORTED', 'interrupted'));
-  process.once('SIGINT', stop);
-  try {
-    const { report, folder, files } = await optimized(settings, argument, options, interrupted.signal);
+  await interruptible(async (signal) => {
+    const { report, folder, files } = await optimized(settings, argument, options, signal);
     if (options.json) {
       const { profiles: _, ...figures } = report;
       return print(JSON.stringify({ ...figures, folder, files }));
@@ -41,9 +38,7 @@ export async function optimizeModel(
     print(tableOf(report));
     for (const { name, why } of report.skipped) note(`not made: ${name}: ${why}`);
     show(`${folder}: ${files.length} files; pareto.svg shows the choice, profiles/ are for millrace place`);
-  } finally {
-    process.off('SIGINT', stop);
-  }
+  });
 }
 
 /** The same without output; also for `npm run bench:optimize`. */
@@ -53,11 +48,9 @@ export async function optimized(
   options: OptimizeCommandOptions,
   signal: AbortSignal,
 ): Promise<{ readonly report: Report; readonly folder: string; readonly files: readonly string[] }> {
-  const folder = path.resolve(options.out ?? path.join('optimized', poolNameOf(argument, options)));
   // Before minutes of work, not after it.
-  if (!options.force && existsSync(folder) && readdirSync(folder).length > 0)
-    throw wrongOption('--out', `${folder} is not empty: name another folder, or pass --force to replace its files`);
-  const { tools, packages } = await toolsOf(settings);
+  const folder = outputFolder(options.out ?? path.join('optimized', poolNameOf(argument, options)), options.force);
+  const { tools, packages } = await optimiseTools(settings);
   mkdirSync(folder, { recursive: true });
   const work = path.join(folder, 'weights');
   const target = await targetOf(settings, argument, options, { tools, packages, work });
@@ -72,39 +65,44 @@ export async function optimized(
     ...(tokenizer !== undefined && { tokenizer }),
     ...(triton !== undefined && { triton: path.join(RECIPE, 'models', triton) }),
   });
-  for (const file of files) {
-    const to = path.join(folder, file.path);
-    mkdirSync(path.dirname(to), { recursive: true });
-    if ('copyOf' in file) cpSync(file.copyOf, to, { recursive: true, force: true });
-    else writeFileSync(to, checked(file.path, file.text), { mode: file.path.endsWith('.sh') ? 0o755 : 0o644 });
-  }
-  return { report, folder, files: files.map(({ path: each }) => each) };
+  for (const file of files) if ('text' in file) check(file.path, file.text);
+  const { profiles: _, ...figures } = report;
+  const written = writeReport(folder, figures, files, {
+    made: report.variants.map(({ weights }) => weights),
+    inUse: typeof subject.weights === 'string' ? [subject.weights] : [],
+  });
+  return { report, folder, files: written };
 }
 
 /** What is written must be read again by the commands that come next. */
-function checked(file: string, text: string): string {
+function check(file: string, text: string): void {
   if (file.startsWith('profiles/')) readProfile(text, file);
   if (file === 'models.json') parseModels(JSON.parse(text), file);
-  return text;
 }
 
-async function toolsOf(settings: Settings): Promise<{ readonly tools: OptimiseTools; readonly packages: string }> {
+/** What `millrace optimize` runs: the embedded servers’ packages, and beside them what converts weights. */
+export async function optimiseTools(
+  settings: Settings,
+): Promise<{ readonly tools: OptimiseTools; readonly packages: string }> {
   requirePlatform();
   const { MILLRACE_VENV: folder, MILLRACE_PYTHON: explicitPython } = settings;
   const shared = { explicitPython, env: process.env, onStep: note };
   const venv = await ensureVenv({ ...shared, folder, recipe: RECIPE });
-  let converter: ReturnType<OptimiseTools['converter']> | undefined;
-  const install = async () => {
-    const own = await ensureVenv({ ...shared, folder: `${folder}-optimize`, recipe: path.join(RECIPE, 'optimize') });
-    return { python: own.python.executable, packages: own.packages };
+  /** A venv beside that of the embedded servers, made when it is first needed. */
+  const further = (name: string, recipe: string) => {
+    let made: Promise<Venv> | undefined;
+    return () => {
+      const options = { ...shared, pythons: [venv.python.version], beside: path.resolve(venv.packages) };
+      made ??= ensureVenv({ ...options, folder: `${folder}-${name}`, recipe: path.join(RECIPE, recipe) });
+      return made;
+    };
   };
+  const [converter, minilm] = [further('optimize', 'optimize'), further('optimize-minilm', 'optimize/minilm')];
   const python = venv.python.executable;
   const tools: OptimiseTools = {
     ...{ recipe: RECIPE, python },
-    converter() {
-      converter ??= install();
-      return converter;
-    },
+    converter: async () => (await converter()).python.executable,
+    originals: async () => (await minilm()).packages,
     llm: { command: python, args: ['-I', path.join(RECIPE, 'llm_server.py')] },
   };
   return { tools, packages: venv.packages };

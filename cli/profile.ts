@@ -1,19 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { type Backend, shared } from '../activities/connectors/index.js';
 import { connectorOf } from '../activities/pools/index.js';
-import { RECIPE } from '../deploy/local/stack/paths.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
 import {
   fingerprintAt,
   type ProfileFolder,
   profilesIn,
   profileTarget,
-  SampleAudio,
   type Target,
   targetsOf,
 } from '../measure/profiling/index.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { DefinedKinds } from '../pipelines/stages/index.js';
 import { changedSince, type ProfileFile } from '../placement/profiles/index.js';
@@ -22,8 +17,10 @@ import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
+import { interruptible } from './interruptible.js';
 import { note, print, show, table } from './output.js';
 import { readCluster, wrongOption } from './place-files.js';
+import { sampleSpeech } from './sample-speech.js';
 
 export interface ProfileCommandOptions {
   readonly profiles: string;
@@ -53,14 +50,12 @@ export async function profilePipeline(settings: Settings, name: string, options:
   const folder = profilesIn(options.profiles);
   const machine = describeMachine(await thisMachine());
   const backends = new Backends(settings);
-  const interrupted = new AbortController();
-  const stop = () => interrupted.abort(new MillraceError('REQUEST_ABORTED', 'interrupted'));
-  process.once('SIGINT', stop);
   try {
-    const on = { targets, kinds, folder, machine, backends, signal: interrupted.signal };
-    await (options.check ? check(on, options) : measure(on, options));
+    await interruptible((signal) => {
+      const on = { targets, kinds, folder, machine, backends, signal };
+      return options.check ? check(on, options) : measure(on, options);
+    });
   } finally {
-    process.off('SIGINT', stop);
     backends.close();
   }
 }
@@ -78,7 +73,7 @@ async function measure(
   { targets, kinds, folder, machine, backends, signal }: On,
   options: ProfileCommandOptions,
 ): Promise<void> {
-  const audio = await sampleAudio(options.audio ?? path.join(RECIPE, 'audio', 'question.wav'));
+  const audio = await sampleSpeech(options.audio);
   const { samples, timeLimit: timeLimitMs, batches, sizes, variant, quality } = options;
   // Servers that are away are reported before the first one is measured for a minute.
   for (const target of targets) await fingerprintAt(target, backends.of(target), machine, signal);
@@ -169,16 +164,6 @@ function checkMemory(given: Readonly<Record<string, string>>, targets: readonly 
     const { error } = memory.safeParse(amount);
     if (error) throw wrongOption('--memory', `${model}: ${error.issues.map(({ message }) => message).join('; ')}`);
   }
-}
-
-async function sampleAudio(file: string): Promise<SampleAudio> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw wrongOption('--audio', `cannot read ${file}: ${messageOf(error)}`);
-  }
-  return SampleAudio.of(bytes, file);
 }
 
 /** Clients of the endpoints, one each. */

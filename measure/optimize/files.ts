@@ -27,16 +27,14 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 const served = (model: string, { variant }: VariantResult): string => `${model}-${variant}`;
 
 /**
- * What `millrace optimize` writes beside the weights: the figures, the picture, and for the variants that no other one
+ * What `millrace optimize` writes beside the figures and the weights: the picture, and for the variants that no other one
  * beats their profiles, the pool's entry and their servers' configuration.
  */
 export function filesOf(report: Report, options: OutputOptions): readonly OutputFile[] {
-  const { profiles, ...figures } = report;
-  const { model, variants } = report;
+  const { model, variants, profiles } = report;
   const front = variants.filter(({ onFront }) => onFront);
   const kind = options.deviceKind.replace(/[^\w-]+/g, '_');
   return [
-    { path: 'report.json', text: json(figures) },
     { path: 'pareto.svg', text: paretoPicture(`${model} on ${report.machine}`, variants) },
     // Of others the planner would choose one that no server has.
     ...profiles

@@ -3,6 +3,7 @@ export { type Example, readEvaluation } from './evaluation.js';
 export { filesOf } from './files.js';
 export { type Answer, LlmServer } from './llm-server.js';
 export { computeTypes, ggufPlan, type OptimiseTools, optimise } from './optimise.js';
+export type { OutputFile } from './output-file.js';
 export type { Report } from './report.js';
 export { runScript } from './runner.js';
 export type { Subject } from './subject.js';

@@ -6,6 +6,10 @@ import { MillraceError } from '../../pipelines/errors.js';
 const READY_MS = 120_000;
 const ANSWER_MS = 120_000;
 const MOST_TOKENS = 160;
+/** It ends at once; one that does not is killed. */
+const STOP_MS = 5_000;
+/** End of what it logs that a message quotes. */
+const QUOTED = 600;
 
 /** How the embedded LLM server is started; its weights and its port follow. */
 export interface LlmProgram {
@@ -41,11 +45,15 @@ interface Reply {
 export class LlmServer {
   readonly #child: ChildProcess;
   readonly #url: string;
+  #log = '';
   readonly #kill = () => void this.#child.kill('SIGKILL');
 
   private constructor(child: ChildProcess, url: string) {
     this.#child = child;
     this.#url = url;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#log = (this.#log + text).slice(-QUOTED);
+    });
     process.once('exit', this.#kill);
   }
 
@@ -57,28 +65,31 @@ export class LlmServer {
     more: readonly string[] = [],
   ): Promise<LlmServer> {
     const own = ['--model', weights, '--port', String(port), ...more];
-    const child = spawn(command, [...args, ...own], { stdio: 'ignore' });
+    const child = spawn(command, [...args, ...own], { stdio: ['ignore', 'ignore', 'pipe'] });
     const server = new LlmServer(child, `http://127.0.0.1:${port}`);
     // A program that cannot be started ends the wait as one that has ended.
     let failed = false;
-    child.once('error', () => {
+    child.once('error', (error) => {
       failed = true;
+      server.#log = error.message;
     });
     const until = performance.now() + READY_MS;
-    while (performance.now() < until && child.exitCode === null && !failed) {
+    while (performance.now() < until && isRunning(child) && !failed) {
       const health = await fetch(`${server.#url}/health`).catch(() => undefined);
       if (health?.ok) return server;
       await sleep(200);
     }
     await server.stop();
-    throw new MillraceError('PROFILE_UNMEASURED', `${weights}: the LLM server at port ${port} did not start`);
+    const why = server.#log.trim() || 'without a message';
+    throw new MillraceError('PROFILE_UNMEASURED', `${weights}: the LLM server at port ${port} did not start: ${why}`);
   }
 
   get pid(): number | undefined {
     return this.#child.pid;
   }
 
-  async answer(prompt: string, mostTokens = MOST_TOKENS): Promise<Answer> {
+  /** @param whole it goes on to the last of the tokens, also where the model would end its answer */
+  async answer(prompt: string, mostTokens = MOST_TOKENS, whole = false): Promise<Answer> {
     const response = await fetch(`${this.#url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -88,6 +99,7 @@ export class LlmServer {
         max_tokens: mostTokens,
         temperature: 0,
         cache_prompt: false,
+        ignore_eos: whole,
       }),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
@@ -109,9 +121,12 @@ export class LlmServer {
 
   async stop(): Promise<void> {
     process.off('exit', this.#kill);
-    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.#child.pid === undefined || !isRunning(this.#child)) return;
     const exit = once(this.#child, 'exit');
+    const timer = setTimeout(this.#kill, STOP_MS);
     this.#child.kill('SIGTERM');
-    await exit;
+    await exit.finally(() => clearTimeout(timer));
   }
 }
+
+const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode === null && signalCode === null;

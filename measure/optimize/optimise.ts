@@ -18,8 +18,10 @@ export interface OptimiseTools {
   readonly recipe: string;
   /** Interpreter of the embedded servers' packages. */
   readonly python: string;
-  /** Interpreter and packages of the conversions, which are installed when they are first needed. */
-  converter(): Promise<{ readonly python: string; readonly packages: string }>;
+  /** Interpreter of the conversions, which are installed when they are first needed. */
+  converter(): Promise<string>;
+  /** Folder of the packages with the weights that embedded models are made of, likewise. */
+  originals(): Promise<string>;
   readonly llm: LlmProgram;
 }
 
@@ -70,12 +72,13 @@ export async function optimise(
         const runner = await workshop.load(variant, weights);
         loaded.push({ name: variant.name, runner, variant, weights });
         // One by one, as a caller asks: in a batch the answers of an encoder depend on its neighbours a little.
-        const outputs = [];
+        const answers = [];
         for (const question of questions) {
           options.signal.throwIfAborted();
-          outputs.push(...(await runner.answer([question])).outputs);
+          answers.push(await runner.answer([question]));
         }
-        tried.push({ variant, weights, outputs });
+        const outputs = answers.flatMap((answer) => answer.outputs);
+        tried.push({ variant, weights, outputs, units: answers.map(({ units }) => units) });
       } catch (error) {
         options.signal.throwIfAborted();
         if (variant === variants[0]) throw error;
@@ -86,13 +89,14 @@ export async function optimise(
     }
     options.onStep(`timing ${loaded.length} variants in turn`);
     const inputs = examples.map(({ input }) => input);
-    const timed = await timeVariants(loaded, inputs, { ...options, batches: BATCHES[family] });
+    const { samples, failed } = await timeVariants(loaded, inputs, { ...options, batches: BATCHES[family] });
+    left.push(...[...failed].map(([name, why]) => ({ name, why })));
     return reportOf(subject, {
-      tried: tried.map((each) => ({
-        ...each,
-        samples: timed.get(each.variant.name) ?? [],
-        memoryMiB: loaded.find(({ name }) => name === each.variant.name)?.runner.memoryMiB() ?? Number.NaN,
-      })),
+      tried: tried.flatMap((each) => {
+        const runner = loaded.find(({ name }) => name === each.variant.name)?.runner;
+        const timed = samples.get(each.variant.name);
+        return runner && timed ? [{ ...each, samples: timed, memoryMiB: runner.memoryMiB() }] : [];
+      }),
       skipped: left,
       machine: options.machine,
       measuredAt: options.now.toISOString(),
@@ -116,7 +120,7 @@ export function chosen(planned: readonly Variant[], only: readonly string[] | un
 export const ggufPlan =
   (tools: OptimiseTools, cores: number, requantise: boolean) =>
   async (weights: string): Promise<VariantPlan> => {
-    const { python } = await tools.converter();
+    const python = await tools.converter();
     const script = path.join(tools.recipe, 'optimize', 'convert.py');
     const text = await runScript(python, script, { op: 'gguf-types', from: weights });
     const { elements, rowsOf256 } = JSON.parse(text) as {
@@ -140,9 +144,9 @@ class Workshop {
   readonly #made = new Map<string, string>();
   readonly #subject: Subject;
   readonly #tools: OptimiseTools;
-  readonly #options: Pick<OptimiseOptions, 'work' | 'onStep'>;
+  readonly #options: Pick<OptimiseOptions, 'work' | 'onStep' | 'signal'>;
 
-  constructor(subject: Subject, tools: OptimiseTools, options: Pick<OptimiseOptions, 'work' | 'onStep'>) {
+  constructor(subject: Subject, tools: OptimiseTools, options: Pick<OptimiseOptions, 'work' | 'onStep' | 'signal'>) {
     this.#subject = subject;
     this.#tools = tools;
     this.#options = options;
@@ -152,7 +156,7 @@ class Workshop {
   async original(): Promise<string> {
     const { weights, model } = this.#subject;
     if (typeof weights === 'string') return weights;
-    const { packages } = await this.#tools.converter();
+    const packages = await this.#tools.originals();
     return this.#convert({ op: weights.op }, path.join(packages, weights.package), `${model}-original`);
   }
 
@@ -164,7 +168,7 @@ class Workshop {
     const key = JSON.stringify(request);
     const before = this.#made.get(key);
     if (before !== undefined) return before;
-    const { work, onStep } = this.#options;
+    const { work, onStep, signal } = this.#options;
     const { tokenizer } = this.#subject;
     const free = statfsSync(work);
     // float32 out of four bits, and a copy of it while it is prepared.
@@ -172,9 +176,9 @@ class Workshop {
     if (free.bavail * free.bsize < needed) throw room('on the disk', needed);
     onStep(`making ${name}`);
     const to = path.join(work, `${name}${ENDINGS[this.#subject.family]}`);
-    const { python } = await this.#tools.converter();
+    const python = await this.#tools.converter();
     const more = tokenizer === undefined ? {} : { tokenizer, maxTokens: MOST_TOKENS };
-    await runScript(python, this.#script('convert.py'), { ...request, ...more, from, to });
+    await runScript(python, this.#script('convert.py'), { ...request, ...more, from, to }, signal);
     this.#made.set(key, to);
     return to;
   }

@@ -82,7 +82,7 @@ export function reportOf(subject: Subject, { tried, ...of }: Found): Report {
   return {
     ...{ model, family, unit: UNITS[family], ...of },
     variants: results.map((each) => ({ ...each, onFront: front.has(each) })),
-    profiles: results.map((result, i) => profileOf(subject, result, tried[i]?.samples ?? [], of)),
+    profiles: results.flatMap((result, i) => (tried[i] ? [profileOf(subject, result, tried[i], of)] : [])),
     ...(family === 'embed' && Array.isArray(first) && { dimensions: first.length }),
   };
 }
@@ -98,7 +98,7 @@ const RUNTIMES = { embed: 'onnxruntime', transcribe: 'ctranslate2', chat: 'llama
 function profileOf(
   { model, family }: Subject,
   { variant, quality, memoryMiB, weights }: Omit<VariantResult, 'onFront'>,
-  samples: readonly Sample[],
+  { samples, units }: Tried,
   { machine, measuredAt }: Pick<Report, 'machine' | 'measuredAt'>,
 ): Omit<ProfileFile, 'deviceKind'> {
   const of = {
@@ -109,7 +109,7 @@ function profileOf(
   const calls = samples.length;
   const { deviceKind: _, ...profile } =
     family === 'chat'
-      ? profileOfSequences(of, sequencesOf(samples))
+      ? profileOfSequences(of, sequencesOf(samples, units))
       : profileOfBatches(of, {
           cells: cellsOf(family, samples),
           overheadMs: [],
@@ -141,8 +141,11 @@ function sizeOf(family: Family, samples: readonly Sample[]) {
   return { size: { variable: 'audio_s', typical: all[Math.floor(all.length / 2)] ?? 1 } };
 }
 
-/** Times of a prompt by its tokens, and of a token, of one sequence at a time. */
-function sequencesOf(samples: readonly Sample[]) {
+/**
+ * Times of a prompt by its tokens, and of a token, of one sequence at a time.
+ * @param answered tokens of the answers: those that were timed have one length
+ */
+function sequencesOf(samples: readonly Sample[], answered: readonly number[]) {
   const prefill = new Map<number, number[]>();
   const decode: number[] = [];
   for (const { prompt, ms, units } of samples) {
@@ -156,7 +159,7 @@ function sequencesOf(samples: readonly Sample[]) {
     decode: [{ batch: 1, ms: decode }],
     size: {
       typicalIn: middle(samples.flatMap(({ prompt }) => (prompt ? [prompt.tokens] : []))),
-      typicalOut: Math.max(1, middle(samples.map(({ units }) => units))),
+      typicalOut: Math.max(1, middle(answered)),
     },
     calls: samples.length,
   };

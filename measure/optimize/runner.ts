@@ -22,8 +22,11 @@ export interface Answer {
 
 /** A variant that is loaded, in a process of its own. */
 export interface Runner {
-  /** Throws `PROFILE_UNMEASURED`. */
-  answer(inputs: readonly string[]): Promise<Answer>;
+  /**
+   * Throws `PROFILE_UNMEASURED`.
+   * @param timed only the time counts: an LLM makes answers of one length, since variants end theirs at different words
+   */
+  answer(inputs: readonly string[], timed?: boolean): Promise<Answer>;
   /** Resident memory of the process. */
   memoryMiB(): number;
   stop(): Promise<void>;
@@ -135,9 +138,9 @@ export class LlmRunner implements Runner {
   }
 
   /** One prompt after the other. */
-  async answer(inputs: readonly string[]): Promise<Answer> {
+  async answer(inputs: readonly string[], timed = false): Promise<Answer> {
     const all: LlmAnswer[] = [];
-    for (const input of inputs) all.push(await this.#server.answer(input, ANSWER_TOKENS));
+    for (const input of inputs) all.push(await this.#server.answer(input, ANSWER_TOKENS, timed));
     const sum = (of: (each: LlmAnswer) => number) => all.reduce((total, each) => total + of(each), 0);
     return {
       ms: sum(({ ms, promptMs }) => ms + promptMs),
@@ -169,9 +172,20 @@ async function freePort(): Promise<number> {
 const RUN_MS = 10 * 60_000;
 const MOST_OUTPUT = 16 * 2 ** 20;
 
-/** Runs a script of the embedded servers to its end, with a request on its standard input. Throws `PROFILE_UNMEASURED`. */
-export async function runScript(python: string, script: string, request: JsonObject): Promise<string> {
-  const child = spawn(python, ['-I', '-B', script], { timeout: RUN_MS, killSignal: 'SIGKILL' });
+/**
+ * Runs a script of the embedded servers to its end, with a request on its standard input. Throws `PROFILE_UNMEASURED`, and kills it when
+ * the signal aborts.
+ */
+export async function runScript(
+  python: string,
+  script: string,
+  request: JsonObject,
+  signal?: AbortSignal,
+): Promise<string> {
+  const child = spawn(python, ['-I', '-B', script], {
+    ...{ timeout: RUN_MS, killSignal: 'SIGKILL' as const },
+    ...(signal && { signal }),
+  });
   let [output, errors] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output = (output + text).slice(0, MOST_OUTPUT);
@@ -189,6 +203,7 @@ export async function runScript(python: string, script: string, request: JsonObj
     child.once('close', resolve);
   });
   if (code === 0) return output;
+  signal?.throwIfAborted();
   throw unmeasured(
     `${path.basename(script)} ${String(request.op ?? '')}: ${errors.trim() || 'ended without a message'}`,
   );

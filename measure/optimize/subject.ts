@@ -8,7 +8,7 @@ export interface Subject {
   /** The pool's name. */
   readonly model: string;
   readonly family: Family;
-  /** Its weights: a file, for `transcribe` a folder, or how they are made of a file of the converter's packages. */
+  /** Its weights: a file, for `transcribe` a folder, or how they are made of a file of the packages with originals. */
   readonly weights: string | { readonly op: string; readonly package: string };
   /** Of an encoder: its tokenizer.json. */
   readonly tokenizer?: string;
@@ -22,6 +22,8 @@ export interface Tried {
   readonly weights: string;
   /** Answers to the questions, in their order. */
   readonly outputs: readonly Json[];
+  /** Of each answer, in the same order: texts, seconds of audio, or tokens. */
+  readonly units: readonly number[];
   readonly samples: readonly Sample[];
   readonly memoryMiB: number;
 }

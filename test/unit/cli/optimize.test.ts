@@ -24,6 +24,7 @@ const tools = {
   recipe: 'deploy/local',
   python: '/nowhere/python',
   converter: () => Promise.reject(new Error('not needed')),
+  originals: () => Promise.reject(new Error('not needed')),
   llm: { command: '/nowhere/python', args: [] },
 };
 const target = (argument: string, options: TargetOptions = {}, more: Readonly<Record<string, string>> = {}) =>

@@ -19,6 +19,7 @@ const tried = (name: string, ms: number, more: Partial<Tried> = {}): Tried => ({
   variant: { name, what: `${name} weights`, serve: { level: 'all', threads: 2 } },
   weights,
   outputs: [[1, 0, 0]],
+  units: [1],
   memoryMiB: 100,
   samples: [1, 8].flatMap((batch) =>
     Array.from({ length: 20 }, (_, i) => ({ ms: ms * batch + i / 100, units: batch, batch, input: 0 })),
@@ -126,7 +127,7 @@ describe('what an LLM’s optimisation writes', () => {
   };
   const { report, files, text } = written(
     { model: 'assistant', family: 'chat' },
-    [tried('q8_0', 1, { samples, outputs: ['a'], variant: { name: 'q8_0', what: '', serve: { threads: 2 } } })],
+    [tried('q8_0', 1, { samples, outputs: ['a', 'b', 'c'], units: [9, 4, 7], variant: { name: 'q8_0', what: '', serve: { threads: 2 } } })],
     { pool: llmPool },
   );
 
@@ -136,6 +137,8 @@ describe('what an LLM’s optimisation writes', () => {
       batching: 'continuous',
       prefill: [{ tokens: 12, p50Ms: 10 }],
       decode: [{ batch: 1, p50Ms: 2 }],
+      // Of the answers that end where the model ends them, not of those that were timed.
+      size: { typicalIn: 12, typicalOut: 7 },
     });
     expect(report.variants[0]?.throughputPerS).toBeCloseTo(25 / 0.06, 0);
   });
