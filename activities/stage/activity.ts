@@ -14,6 +14,7 @@ import {
 import { leadMs } from '../../pipelines/run/lead.js';
 import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
+import { LONGEST_MESSAGE, shortMessage } from './call-report.js';
 import { cancellationIn } from './cancellation.js';
 import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
@@ -151,9 +152,6 @@ const attemptOver = () => new CancelledFailure('the attempt is over');
 
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
 
-/** Longest message, in UTF-16 units. Temporal drops code and stage of a larger failure. */
-const LONGEST_MESSAGE = 5_000;
-
 /** The attempt may have made its call before its worker was lost: it counts, and it was the last one. */
 const lastAttemptLost = (call: StageCall, calls: number): ApplicationFailure =>
   asFailure(
@@ -182,10 +180,7 @@ function asFailure(
   const delay = next?.delayMs;
   const failure = ApplicationFailure.create({
     type: code,
-    message: (isAway({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message).slice(
-      0,
-      LONGEST_MESSAGE,
-    ),
+    message: shortMessage(isAway({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message),
     details: [{ ...details, stage: call.stage, attempt: calls }],
     ...(delay === undefined ? { nonRetryable: true } : { nonRetryable: false, nextRetryDelay: delay }),
     ...(cause instanceof Error &&

@@ -1,10 +1,18 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import { wellFormed } from '../../pipelines/well-formed.js';
 import type { RunEventLog } from '../../stores/events/index.js';
 import type { EndedCall, RunRecords } from '../../stores/records/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+
+/** Longest message of a failure, in UTF-16 units: servers write it. Temporal drops code and stage of a larger failure. */
+export const LONGEST_MESSAGE = 5_000;
+
+/** A message as it is kept and told. A cut may leave half of a character, over which Temporal's worker would end. */
+export const shortMessage = (message: string): string =>
+  message.length > LONGEST_MESSAGE ? wellFormed(message.slice(0, LONGEST_MESSAGE)) : message;
 
 export interface ReportParts {
   readonly metrics: Metrics;
@@ -65,11 +73,12 @@ export class CallReport {
     return outcome;
   }
 
-  /** @param shown the failure as followers of the run see it */
-  async failed(error: unknown, code: string, shown: PublicFailure, ran?: Ran): Promise<void> {
+  /** @param failure as followers of the run see it */
+  async failed(error: unknown, code: string, failure: PublicFailure, ran?: Ran): Promise<void> {
+    const shown = { ...failure, message: shortMessage(failure.message) };
     const runMs = this.#measure(code, ran);
     const { at, stack } = error instanceof MillraceError ? error.details : {};
-    const fields = { ...this.fields, code, error: messageOf(error), at, stack, runMs };
+    const fields = { ...this.fields, code, error: shortMessage(messageOf(error)), at, stack, runMs };
     this.#parts.logger.warn(fields, 'stage attempt failed');
     const recorded = error instanceof MillraceError ? this.#record({ failure: shown }, ran) : undefined;
     await Promise.all([recorded, this.events?.failed(shown.code, shown.message)]);

@@ -96,6 +96,8 @@ it('fails with texts that Temporal can store: its worker ends over a message tha
   const thrown = [
     new MillraceError('BACKEND_REJECTED', `no ${half}`, {}, { cause: new Error(`why ${half}`) }),
     new MillraceError('CODE_FAILED', 'no', { stack: `Error: no ${half}` }),
+    new MillraceError('CODE_FAILED', `${'x'.repeat(4_999)}🙂`),
+    new MillraceError('TOOL_FAILED', '🙂'.repeat(5_000)),
     new Error(half),
   ];
   for (const error of thrown) {
