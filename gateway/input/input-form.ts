@@ -6,7 +6,7 @@ import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectExact } from './exact-numbers.js';
-import { expectModest } from './input-size.js';
+import { expectModest, MOST_LEVELS } from './input-size.js';
 import { expectModestJson } from './json-size.js';
 
 /** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
@@ -39,7 +39,11 @@ export interface InputForm {
 export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
   const shape = input instanceof z.ZodObject ? (input.shape as Record<string, z.ZodType>) : {};
   const media = new Set(mediaFields(input).map(({ path }) => path));
-  const at = (path: string) => schemasAt(input, path.split('.'));
+  // A caller may write any path, and a schema may contain itself: no input is deeper.
+  const at = (path: string) => {
+    const keys = path.split('.', MOST_LEVELS + 1);
+    return keys.length > MOST_LEVELS ? [] : schemasAt(input, keys);
+  };
   return {
     fields: new Set(Object.keys(shape)),
     media,

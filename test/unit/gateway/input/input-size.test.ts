@@ -49,6 +49,17 @@ describe('an input that is too large to be checked', () => {
     expect(tookMs).toBeLessThan(3_000);
   });
 
+  test('a path of too many names in a form is none, also of a field of any JSON', async () => {
+    const { headers, payload } = multipartBody([
+      ['input', JSON.stringify({ lines: [], [`anything${'.a'.repeat(50_000)}`]: 1 })],
+    ]);
+    const tookMs = await soonest(2_000, async () => {
+      const response = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/filing/runs', headers, payload });
+      expect([response.statusCode, response.json<Problem>().code]).toEqual([422, 'INVALID_INPUT']);
+    });
+    expect(tookMs).toBeLessThan(2_000);
+  });
+
   test.each([
     '/v1/pipelines/filing/runs',
     '/v1/chat/completions',
