@@ -13,6 +13,7 @@ import {
 } from '../../protocols/open-inference/index.js';
 import { expectExact } from '../input/exact-numbers.js';
 import { MOST_VALUES } from '../input/input-size.js';
+import { expectModestJson } from '../input/json-size.js';
 import type { MediaIntake } from '../input/media-intake.js';
 import type { TensorField } from './fields.js';
 import type { InputTensor, ParameterValues } from './input-tensor.js';
@@ -107,9 +108,7 @@ async function inputOf(
   if (sizeOf(shape) > MOST_VALUES) throw badInput(field.name, `shape [${shape}] has more than ${MOST_VALUES} elements`);
   const fitting = { ...tensor, shape };
   if (holds === 'tensor') return fromWire(fitting, faultyInput) as unknown as Json;
-  const items: Json[] = isMediaKind(holds)
-    ? await media(field, holds, fitting, intake)
-    : elements(fitting).map((element, i) => (holds === 'json' ? parsed(field, element as string, i) : element));
+  const items = isMediaKind(holds) ? await media(field, holds, fitting, intake) : values(field, elements(fitting));
   if (list) return items;
   if (items.length > 0 || !optional) return items[0];
   return undefined;
@@ -131,6 +130,13 @@ function shapeFor({ shape: wanted, optional, list }: TensorField, { shape }: Ten
 }
 
 const elements = (tensor: Tensor): readonly (string | number | boolean)[] => fromWire(tensor, faultyInput).data;
+
+/** JSON is counted as one list before any of it is parsed: an element that is none ends the reading, so those before it are counted right. */
+function values(field: TensorField, given: readonly (string | number | boolean)[]): Json[] {
+  if (field.holds !== 'json') return [...given];
+  expectModestJson(Buffer.from(`[${given.join(',')}]`), field.name);
+  return given.map((element, i) => parsed(field, element as string, i));
+}
 
 function parsed({ name, list }: TensorField, text: string, index: number): Json {
   let value: Json;

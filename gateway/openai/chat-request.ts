@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { type ChatMessage, speakerName } from '../../pipelines/stages/index.js';
+import { expectModestJson } from '../input/json-size.js';
 import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import { MOST_CHOICES } from './choices.js';
@@ -265,6 +266,7 @@ const textOf = (content: Content): ChatMessage['content'] =>
 
 /** Parses the arguments of a call that the client sends back. */
 export function argumentsOf(text: string, param: string): JsonObject {
+  expectModestJson(Buffer.from(text), param);
   try {
     const read: unknown = JSON.parse(text === '' ? '{}' : text);
     if (isJsonObject(read)) return read;

@@ -217,6 +217,31 @@ describe('infer', () => {
     expect(inputOf()).toMatchObject({ text: long });
   });
 
+  it('refuses JSON of too many values in a tensor before it is parsed', async () => {
+    await gateway.close();
+    gateway = await testGateway({ maxJsonBytes: 4_000_000 }, { pipelines: [everyForm] });
+    gateway.temporal.onStart = (run) => run.end({ output: run.options.args[0], stages: [] });
+    const sent = async (text: string) => {
+      const config = bytesTensor('config', [1], [Buffer.from(text)]);
+      const parameters = { binary_data_size: config.raw.length };
+      const json = JSON.stringify({
+        inputs: [...least, { name: 'config', datatype: 'BYTES', shape: [1], parameters }],
+      });
+      const headers = { 'inference-header-content-length': String(Buffer.byteLength(json)) };
+      return await post(Buffer.concat([Buffer.from(json), config.raw]), headers);
+    };
+    const parsed = vi.spyOn(JSON, 'parse');
+    const response = await sent(`{"deep":[${'{},'.repeat(200_000)}{}]}`);
+    const longest = Math.max(...parsed.mock.calls.map(([json]) => json.length));
+    parsed.mockRestore();
+    expect(longest).toBeLessThan(100_000);
+    expect([response.statusCode, response.json()]).toEqual([
+      400,
+      { code: 'INVALID_INPUT', error: 'config: has more than 100000 values, nested ones included' },
+    ]);
+    expect((await sent('{"deep":[]}')).statusCode).toBe(200);
+  });
+
   it('quotes no more of a request than a message has room for', async () => {
     const { error } = (await post({ inputs: [{ ...text, name: 'n'.repeat(20_000) }] })).json<{ error: string }>();
     expect(error).toMatch(/^input tensor n{3000}/);
