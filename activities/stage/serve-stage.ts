@@ -7,12 +7,13 @@ import { mediaUses } from '../../pipelines/plan/index.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
 import { CALL_KINDS, changesElsewhere, type DefinedKinds, kindNamed } from '../../pipelines/stages/index.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
-import type { CallContext, Reply } from '../connectors/connector.js';
+import type { CallContext, Usage } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import { fitted, type ResultTexts } from '../results/index.js';
 import { affinityOf, promptTextOf } from './affinity.js';
 import { check } from './check.js';
 import { watched } from './chunk-watch.js';
+import { countableUsage } from './countable-usage.js';
 import { lacking, lackOfKind } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
 import { runCode } from './run-code.js';
@@ -245,8 +246,9 @@ async function callOnce(
       queueMs: queueLeft(call, attempt),
     },
   );
-  count(metrics, call.model, reply);
-  const usage = tokensOf(reply);
+  const used = countableUsage(reply.usage);
+  count(metrics, call.model, used);
+  const usage = tokensOf(used);
   return {
     output,
     endpoint: at.url,
@@ -299,14 +301,12 @@ async function runInWorker(
   return { output: check(output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
-function tokensOf({ usage = {} }: Reply): TokenUsage | undefined {
-  const { inputTokens, outputTokens } = usage;
+function tokensOf({ inputTokens, outputTokens }: Usage): TokenUsage | undefined {
   if (inputTokens === undefined && outputTokens === undefined) return undefined;
   return { ...(inputTokens !== undefined && { inputTokens }), ...(outputTokens !== undefined && { outputTokens }) };
 }
 
-function count(metrics: Usages, model: string, { usage = {} }: Reply): void {
-  const { inputTokens, outputTokens, audioSeconds } = usage;
+function count(metrics: Usages, model: string, { inputTokens, outputTokens, audioSeconds }: Usage): void {
   for (const [unit, amount] of Object.entries({
     input_tokens: inputTokens,
     output_tokens: outputTokens,

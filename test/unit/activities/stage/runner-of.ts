@@ -1,4 +1,4 @@
-import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
+import type { Backend, Call, CallContext, Usage } from '../../../../activities/connectors/connector.js';
 import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
@@ -10,8 +10,13 @@ import { idleParts } from '../../../support/runner-parts.js';
 
 type Invoke = (call: Call, context: CallContext, endpoint: string) => Promise<JsonObject>;
 
-/** A runner over one pool `assistant` of two endpoints of one place each, whose calls `invoke` answers. */
-export function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}, pool: object = {}) {
+/** A runner over one pool `assistant` of two endpoints of one place each, whose calls `invoke` answers, and what they say they use. */
+export function runnerOf(
+  invoke: Invoke,
+  more: Partial<StageRunnerParts> = {},
+  pool: object = {},
+  usage: Usage = { outputTokens: 3 },
+) {
   const calls: { call: Call; context: CallContext; endpoint: string }[] = [];
   const connector: RegisteredConnector = {
     name: 'fake',
@@ -22,7 +27,7 @@ export function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}, p
       endpoint,
       invoke: async (call, context) => {
         calls.push({ call, context, endpoint });
-        return { output: await invoke(call, context, endpoint), usage: { outputTokens: 3 } };
+        return { output: await invoke(call, context, endpoint), usage };
       },
       probe: async () => undefined,
       fingerprint: async () => 'weights',

@@ -143,6 +143,17 @@ describe('a stage of a pool', () => {
     expect((await metrics.usage.get()).values).toMatchObject([{ labels: { unit: 'output_tokens' }, value: 3 }]);
   });
 
+  it.each([-5, 0.5, 1e300, Number.POSITIVE_INFINITY, Number.NaN])(
+    'has its answer whatever its server says of tokens, and does not count %d of them',
+    async (outputTokens) => {
+      const { runner, metrics } = runnerOf(reply, {}, {}, { inputTokens: 2, outputTokens });
+      const { output, usage } = await runner.run(prompt, stage, attempt());
+      expect(output.text).toBe('Hello.');
+      expect(usage).toEqual({ inputTokens: 2 });
+      expect((await metrics.usage.get()).values).toMatchObject([{ labels: { unit: 'input_tokens' }, value: 2 }]);
+    },
+  );
+
   it.each([
     ['input', { prompt: 1 }, reply, 'INVALID_INPUT'],
     ['answer', prompt, async () => ({ text: null }), 'INVALID_OUTPUT'],
