@@ -4,7 +4,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 const LONGEST = 4 * 1_024 * 1_024;
 
 /** The lines of a stream of UTF-8, ended by LF, CRLF or CR. Throws `INVALID_OUTPUT` for a line that is too long. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>, longest = LONGEST): AsyncGenerator<string, void> {
   // Only what is new is searched: a long line in many chunks would be searched again with each.
   let held: string[] = [];
   let length = 0;
@@ -21,7 +21,7 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     }
     held.push(rest);
     length += rest.length;
-    if (length > LONGEST) throw tooLong('line');
+    if (length > longest) throw tooLong('line', longest);
   }
   const last = held.join('');
   if (last !== '') yield last;
@@ -38,14 +38,25 @@ export async function* textsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
   if (rest !== '') yield rest;
 }
 
-/** Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+interface ServerEvent {
+  readonly event: string;
+  readonly data: string;
+  /** The stream ended without the empty line that ends an event. */
+  readonly cut?: true;
+}
+
+/**
+ * Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. Throws `INVALID_OUTPUT` for one that is too long.
+ * @param longest most characters of a line, and of an event's data
+ */
 export async function* eventsOf(
   chunks: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ readonly event: string; readonly data: string }, void> {
+  longest = LONGEST,
+): AsyncGenerator<ServerEvent, void> {
   let event = '';
   let data: string[] = [];
   let length = 0;
-  for await (const line of linesOf(chunks)) {
+  for await (const line of linesOf(chunks, longest)) {
     if (line === '') {
       if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
       [event, data, length] = ['', [], 0];
@@ -56,11 +67,11 @@ export async function* eventsOf(
     if (name !== 'data') continue;
     data.push(value);
     length += value.length;
-    if (length > LONGEST) throw tooLong('event');
+    if (length > longest) throw tooLong('event', longest);
   }
   // Some servers end the last event with the connection.
-  if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
+  if (data.length > 0) yield { event: event || 'message', data: data.join('\n'), cut: true };
 }
 
-const tooLong = (what: string): MillraceError =>
-  new MillraceError('INVALID_OUTPUT', `a ${what} of the stream is longer than ${LONGEST / 1_024 / 1_024} MiB`);
+const tooLong = (what: string, longest: number): MillraceError =>
+  new MillraceError('INVALID_OUTPUT', `a ${what} of the stream is longer than ${longest / 1_024 / 1_024} MiB`);

@@ -1,8 +1,11 @@
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { isJsonObject } from '../../../pipelines/json.js';
+import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
+import { bodyOf, chunksOf } from '../exchange.js';
+import { eventsOf } from '../http/events.js';
+import { parseJson } from '../json-values.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
 /** A request without its transport options. */
@@ -31,20 +34,52 @@ export async function complete(
   question: Question,
   { signal, emit, think }: Pick<CallContext, 'signal' | 'emit' | 'think'>,
 ): Promise<Completion> {
-  const { data: chunks, response } = await client.chat.completions
+  const response = await client.chat.completions
     .create({ ...question, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
-    .withResponse();
+    .asResponse();
   const collected = new Collected(emit, think);
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) {
-    collected.addWhole(await response.json(), response.headers);
+    collected.addWhole(parseJson(await bodyOf(response, signal), unreadable), response.headers);
     return collected.reply();
   }
-  for await (const chunk of chunks) collected.add(chunk);
+  for await (const chunk of chunksIn(response, signal)) collected.add(chunk as Chunk);
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.streamed(type);
 }
+
+/** Longest event of a stream, in characters: some servers send images, which are not read, beside the text. */
+const LONGEST_EVENT = 16 * 1_024 * 1_024;
+/** How long the end of a stream is awaited, unused, in milliseconds. */
+const TAIL_MS = 1_000;
+
+/**
+ * The chunks of a stream. Not by the client's own reader: it searches all that has arrived of an event again with each piece, so an
+ * event without end, in small pieces, would occupy the process. Throws the error that an event is.
+ */
+async function* chunksIn(response: Response, signal: AbortSignal): AsyncGenerator<Json, void> {
+  for await (const { data, cut } of eventsOf(chunksOf(response, signal, TAIL_MS), LONGEST_EVENT)) {
+    if (data.startsWith('[DONE]')) return;
+    // What broke off is told by what is missing.
+    if (cut && !isJson(data)) return;
+    const chunk = parseJson(data, unreadable);
+    if (isJsonObject(chunk) && chunk.error)
+      throw new APIError(undefined, Object(chunk.error), undefined, response.headers);
+    yield chunk;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const unreadable = (problem: string): MillraceError => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`);
 
 /**
  * llama.cpp announces keep-alive for a stream but closes the connection after the last event: one in twenty following
@@ -159,7 +194,7 @@ class Collected {
     if (Array.isArray(logprobs?.content)) {
       for (const each of logprobs.content) this.#logprobs.push(logprobOf(requireObject(each, 'logprob')));
     }
-    if (tool_calls && tool_calls.length > 0) {
+    if (Array.isArray(tool_calls) && tool_calls.length > 0) {
       for (const each of tool_calls) this.#toolCalls.add(requireObject(each, 'tool call'));
       this.#emit('');
     }
@@ -173,13 +208,17 @@ class Collected {
 const logprobOf = ({ token, logprob, top_logprobs }: Logprob): TokenLogprob => ({
   token,
   logprob,
-  top: (top_logprobs ?? []).map(({ token: other, logprob: its }) => ({ token: other, logprob: its })),
+  top: (Array.isArray(top_logprobs) ? (top_logprobs as Logprob[]) : []).map((each) => {
+    const { token: other, logprob: its } = requireObject(each, 'logprob');
+    return { token: other, logprob: its };
+  }),
 });
 
 /** Checks a member of the answer: a list may hold null. Throws `INVALID_OUTPUT`. */
 function requireObject<T extends object>(value: T, what: string): T {
   if (isJsonObject(value)) return value;
-  throw new MillraceError('INVALID_OUTPUT', `a ${what} of the answer is ${JSON.stringify(value)}, not an object`);
+  const kind = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  throw new MillraceError('INVALID_OUTPUT', `a ${what} of the answer is ${kind}, not an object`);
 }
 
 const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({

@@ -44,30 +44,44 @@ export type OfferedTools = ReadonlyMap<string, JsonObject>;
  * different ids.
  */
 export class ToolCalls {
-  readonly #calls: { index: number | undefined; id: string; name: string; arguments: string }[] = [];
+  readonly #calls: Begun[] = [];
+  /** The latest call of each index. */
+  readonly #latest = new Map<number, Begun>();
 
   get all(): readonly ToolCall[] {
-    return this.#calls.map(({ id, name, arguments: text }) => ({ id, name, arguments: text }));
+    return this.#calls;
   }
 
+  /** Throws `INVALID_OUTPUT` for more calls than a reply may have. */
   add({ index, id, function: part }: ToolDelta): void {
     const at = index ?? undefined;
-    const begun = this.#begun(at, id ?? '', part?.name ?? '');
-    const call = begun ?? { index: at, id: '', name: '', arguments: '' };
-    if (!begun) this.#calls.push(call);
+    const call = this.#begun(at, id ?? '', part?.name ?? '') ?? this.#begin(at);
     call.id ||= id ?? '';
     call.name ||= part?.name ?? '';
     const text = part?.arguments ?? '';
     call.arguments += typeof text === 'string' ? text : JSON.stringify(text);
   }
 
-  #begun(index: number | undefined, id: string, name: string) {
-    const last = this.#calls.at(-1);
-    if (index === undefined) return name === '' ? last : undefined;
-    const same = this.#calls.filter((call) => call.index === index).at(-1);
+  #begin(index: number | undefined): Begun {
+    if (this.#calls.length === MOST_CALLS)
+      throw new MillraceError('INVALID_OUTPUT', `the reply has more than ${MOST_CALLS} tool calls`);
+    const call = { id: '', name: '', arguments: '' };
+    this.#calls.push(call);
+    if (index !== undefined) this.#latest.set(index, call);
+    return call;
+  }
+
+  #begun(index: number | undefined, id: string, name: string): Begun | undefined {
+    if (index === undefined) return name === '' ? this.#calls.at(-1) : undefined;
+    const same = this.#latest.get(index);
     return same && id !== '' && same.id !== '' && id !== same.id ? undefined : same;
   }
 }
+
+type Begun = { id: string; name: string; arguments: string };
+
+/** Most calls of one reply: far more than a person or a model asks for at once. */
+const MOST_CALLS = 1_000;
 
 /**
  * The calls with their arguments parsed, checked against the tools' schemas and completed with their defaults. An error

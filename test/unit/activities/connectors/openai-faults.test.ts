@@ -284,6 +284,20 @@ describe('what a simulated server says of its models', () => {
     expect(server.received).toHaveLength(0);
   });
 
+  it('may have anything in its list', async () => {
+    server.models = { status: 200, body: { data: [null, 'm', { id: 7 }, { id: 'm', owned_by: 'llamacpp' }] } };
+    server.json(200, OK);
+    expect((await chat()).output.text).toBe('Paris.');
+  });
+
+  it.each([
+    ['deep', 'INVALID_OUTPUT', `{"data":[{"id":"m","meta":{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}}]}`],
+    ['large', 'BACKEND_REJECTED', `{"data":[${'{},'.repeat(2_000_001)}{}]}`],
+  ] as const)('is refused where it is %s: %s', async (_, code, text) => {
+    server.models = { status: 200, body: text };
+    expect((await failure(fingerprint())).code).toBe(code);
+  });
+
   it('an alias of llama.cpp is its name too', async () => {
     server.models = { status: 200, body: { data: [{ id: 'file.gguf', aliases: ['m'], owned_by: 'llamacpp' }] } };
     server.json(200, OK);
@@ -303,6 +317,53 @@ describe('an answer with null where an object belongs is INVALID_OUTPUT:', () =>
   it.each([[{ choices: [null] }], [null], [chunk(calls, 'tool_calls')]])('an event %j', async (event) => {
     server.events([event]);
     expect((await failure(chat())).code).toBe('INVALID_OUTPUT');
+  });
+});
+
+describe('an answer that no server means to give', () => {
+  const LOGPROBS = { content: [{ token: 'a', logprob: -1, top_logprobs: [null] }] };
+
+  it.each<[string, string]>([
+    ['lists in lists', `{"choices":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+    ['a list for a choice', '{"choices":[[1]]}'],
+    [
+      'null for a probability',
+      JSON.stringify({ choices: [{ index: 0, message: { content: 'a' }, logprobs: LOGPROBS, finish_reason: 'stop' }] }),
+    ],
+  ])('is INVALID_OUTPUT, in a stream and without: %s', async (_, body) => {
+    for (const [type, text] of [
+      ['text/event-stream', `data: ${body}\n\ndata: [DONE]\n\n`],
+      ['application/json', body],
+    ]) {
+      server.answer = (response) => response.writeHead(200, { 'content-type': type }).end(text);
+      const { code, message } = await failure(chat());
+      expect(code).toBe('INVALID_OUTPUT');
+      expect(message.length).toBeLessThan(500);
+    }
+  });
+
+  it('is searched once, however small the pieces are that an event comes in', async () => {
+    const event = Buffer.from(
+      `data: ${JSON.stringify({ ...chunk({ content: 'Paris.' }, 'stop'), more: 'x'.repeat(6 * 2 ** 20) })}\n\n`,
+    );
+    server.answer = async (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (let at = 0; at < event.length; at += 4_096) {
+        response.write(event.subarray(at, at + 4_096));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.end('data: [DONE]\n\n');
+    };
+    const tookMs = await soonest(3_000, async () => expect((await chat()).output.text).toBe('Paris.'));
+    expect(tookMs).toBeLessThan(3_000);
+  });
+
+  it('has an event that is cut where the connection ends, which is no reply', async () => {
+    server.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(`data: ${JSON.stringify(chunk({ content: 'Par' }))}\n\ndata: {"choi`);
+    };
+    expect((await failure(chat())).code).toBe('BACKEND_UNAVAILABLE');
   });
 });
 

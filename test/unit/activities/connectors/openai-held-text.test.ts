@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { HeldText } from '../../../../activities/connectors/openai/held-text.js';
+import { fastest } from '../../../support/fastest.js';
 
 const emitted = (chunks: readonly string[]): string[] => {
   const all: string[] = [];
@@ -21,6 +22,10 @@ test.each([
     ['`x', '` is'],
     ['`x', '` is'],
   ],
+  [
+    ['\n', '`', '` is'],
+    ['', '', '\n`` is'],
+  ],
 ])('text that is no call passes at once: %j', (chunks, all) => {
   expect(emitted(chunks)).toEqual(all);
 });
@@ -41,4 +46,10 @@ test('what turns out to be an answer passes whole', () => {
   held.release();
   held.release();
   expect(all).toEqual(['', '', '{"a":1}']);
+});
+
+test('a model that writes white space without end costs no more with each piece', () => {
+  const spaces = Array<string>(20_000).fill(' '.repeat(100));
+  expect(fastest(() => void emitted(spaces), 2)).toBeLessThan(1_000);
+  expect(emitted([...spaces, '{'])).toHaveLength(spaces.length + 1);
 });

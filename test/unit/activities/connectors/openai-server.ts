@@ -37,6 +37,7 @@ export const fixture = <T = Exchange>(name: string): T =>
 export class SimulatedServer {
   readonly received: Received[] = [];
   answer: (response: ServerResponse, request: Received) => void = (response) => response.writeHead(500).end();
+  /** What `/v1/models` answers; a text is sent as it is. */
   models: { status: number; body: unknown } = { status: 404, body: {} };
   /** Answers whose connection the client has left before their end. */
   abandoned = 0;
@@ -90,7 +91,8 @@ export class SimulatedServer {
     const bytes = Buffer.concat(chunks);
     if (request.url === '/v1/models') {
       const { status, body } = this.models;
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(text);
       return;
     }
     response.on('close', () => {

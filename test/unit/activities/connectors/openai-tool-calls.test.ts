@@ -49,6 +49,19 @@ describe('deltas of tool calls', () => {
     expect(calls.map(({ arguments: text }) => text)).toEqual(['1', '2']);
   });
 
+  it('are read in one pass, and are no more than a reply may have', () => {
+    const deltas = Array.from({ length: 1_000 }, (_, index) => ({
+      index,
+      id: `c${index}`,
+      function: { name: 'time' },
+    }));
+    expect(collect(...deltas)).toHaveLength(1_000);
+    const more = { index: 1_000, id: 'c1000', function: { name: 'time' } };
+    expect(() => collect(...deltas, more)).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT' }));
+    const parts = Array.from({ length: 100_000 }, (_, i) => ({ index: i % 1_000, function: { arguments: 'x' } }));
+    expect(fastest(() => void collect(...deltas, ...parts), 2)).toBeLessThan(500);
+  });
+
   it('without an index are two calls where two names come', () => {
     expect(collect({ function: { name: 'weather' } }, { function: { name: 'time' } })).toHaveLength(2);
   });

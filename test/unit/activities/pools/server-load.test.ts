@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, Pressure } from '../../../../activities/connectors/connector.js';
 import { pressureIn } from '../../../../activities/connectors/openai/pressure.js';
 import { ServerLoad } from '../../../../activities/pools/server-load.js';
+import { fastest } from '../../../support/fastest.js';
 
 /** A server that reports what `now` says, asked `asked` times. */
 function reporting(now: () => Pressure | undefined) {
@@ -114,5 +115,12 @@ describe('a report of load', () => {
     ['half of one', 'vllm:num_requests_running NaN', undefined],
   ])('of %s', (_, text, expected) => {
     expect(pressureIn(text)).toEqual(expected);
+  });
+
+  it('is read in one pass, however many lines it has of one name', () => {
+    const text = `${'vllm:num_requests_running 1\n'.repeat(100_000)}vllm:num_requests_waiting 0\nvllm:kv_cache_usage_perc 0.5\n`;
+    const more = text + 'vllm:kv_cache_usage_perc 0.1\n'.repeat(200_000);
+    expect(pressureIn(more)).toEqual({ running: 100_000, waiting: 0, cacheUse: 0.5 });
+    expect(fastest(() => void pressureIn(more), 2)).toBeLessThan(2_000);
   });
 });
