@@ -15,6 +15,9 @@ const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set([
   'CONTEXT_TOO_LONG',
 ]);
 
+/** Longest message, in characters: it may quote what the server has answered, to the names of tools. */
+const LONGEST = 4_000;
+
 /** Adds the endpoint to the error if the error concerns it; an artifact-store error that passes through does not. */
 export function atEndpoint(
   error: MillraceError,
@@ -22,5 +25,6 @@ export function atEndpoint(
 ): MillraceError {
   const { code, message, details, cause } = error;
   if (!OF_THE_SERVER.has(code) || details.endpoint !== undefined) return error;
-  return new MillraceError(code, `${model} at ${endpoint}: ${message}`, { ...details, endpoint }, { cause });
+  const said = message.length > LONGEST ? `${message.slice(0, LONGEST)}…` : message;
+  return new MillraceError(code, `${model} at ${endpoint}: ${said}`, { ...details, endpoint }, { cause });
 }

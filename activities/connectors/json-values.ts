@@ -1,14 +1,16 @@
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { AnswerShape, DEEPEST } from './answer-shape.js';
 
-/** JSON of a server that is nested deeper is refused: its readers are recursive. */
-const DEEPEST = 64;
+/** Shorter JSON takes little memory whatever it is. */
+const SHORT = 1_024 * 1_024;
 
 /**
- * The JSON in a server's bytes, in UTF-8.
+ * The JSON in a server's bytes, in UTF-8. Throws `BACKEND_REJECTED` for JSON that would fill the memory.
  * @param wrong the error for text that is no JSON, or nested too deep: what it is
  */
 export function parseJson(text: Uint8Array | string, wrong: (problem: string) => MillraceError): Json {
+  if (text.length > SHORT) new AnswerShape().push(typeof text === 'string' ? Buffer.from(text) : text);
   let value: Json;
   try {
     value = JSON.parse(

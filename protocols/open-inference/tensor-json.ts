@@ -28,6 +28,16 @@ const unquoted = (elements: Json): Json =>
     : elements;
 const isLongInteger = (element: Json): boolean => typeof element === 'string' && /^-?\d{16,}$/.test(element);
 
-/** Depth first, which is row-major order. */
-const flat = (data: readonly Json[]): readonly Json[] =>
-  data.some(Array.isArray) ? data.flatMap((row) => (Array.isArray(row) ? flat(row) : [row])) : data;
+/** Depth first, which is row-major order. Callers bound the depth of what others have sent. */
+function flat(data: readonly Json[]): readonly Json[] {
+  if (!data.some(Array.isArray)) return data;
+  const elements: Json[] = [];
+  const add = (row: readonly Json[]): void => {
+    for (const each of row) {
+      if (Array.isArray(each)) add(each);
+      else elements.push(each);
+    }
+  };
+  add(data);
+  return elements;
+}

@@ -14,6 +14,9 @@ export interface Tensor extends TensorHeader {
 const WIDTH = { INT16: 2, INT32: 4, FP32: 4 } as const;
 const LENGTH_PREFIX = 4;
 
+/** Most elements of a BYTES tensor that are read: more than any model returns labels, or a caller sends texts. */
+const MOST_ELEMENTS = 1_000_000;
+
 /** A BYTES tensor of UTF-8 texts. */
 export const textTensor = (name: string, shape: readonly number[], ...texts: string[]): Tensor =>
   bytesTensor(
@@ -48,8 +51,9 @@ export function fp32Tensor(name: string, shape: readonly number[], values: Float
 export function readBytes(tensor: Tensor, fault = invalid): Buffer[] {
   expectDatatype(tensor, 'BYTES', fault);
   const { raw, shape } = tensor;
-  // Each element becomes an object: their number is limited by the shape, whatever the bytes contain.
+  // Each element becomes an object of a hundred bytes, of which the tensor has four.
   const wanted = sizeOf(shape);
+  if (wanted > MOST_ELEMENTS) throw fault(tensor, `shape [${shape}] has more than ${MOST_ELEMENTS} elements`);
   const elements: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {
     if (elements.length === wanted) throw fault(tensor, `more elements than shape [${shape}] has`);

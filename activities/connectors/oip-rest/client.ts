@@ -4,6 +4,7 @@ import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../.
 import { withoutSlash } from '../../../runtime/without-slash.js';
 import { type Answer, type Exchange, exchange, type Transport, textOf } from '../exchange.js';
 import { HttpFault, shortened } from '../http-fault.js';
+import { parseJson } from '../json-values.js';
 import type { DescribedTensor, ModelTensors } from '../tensors/index.js';
 import { type InferRequest, type Outputs, readResponse, requestJson } from './wire.js';
 
@@ -100,14 +101,8 @@ export class OipRestClient {
   }
 }
 
-function jsonOf(answer: Answer): Json {
-  try {
-    return JSON.parse(textOf(answer)) as Json;
-  } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    throw new MillraceError('INVALID_OUTPUT', 'the answer is not JSON', {}, { cause: error });
-  }
-}
+const jsonOf = (answer: Answer): Json =>
+  parseJson(textOf(answer), (problem) => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`));
 
 /**
  * Message of an error body: `{"error": …}` of the protocol (Triton, MLServer, KServe), `{"detail": …}` of FastAPI below

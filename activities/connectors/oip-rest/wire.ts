@@ -2,6 +2,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import type { Tensor } from '../../../pipelines/media.js';
 import { elementsOf, parseExactly, tensorJson } from '../../../protocols/open-inference/index.js';
+import { AnswerShape } from '../answer-shape.js';
 
 /*
  * Inference requests and responses as JSON: https://github.com/kserve/open-inference-protocol,
@@ -35,8 +36,9 @@ export function requestJson({ inputs, outputs, parameters }: InferRequest): stri
   return `{${members.join(',')}}`;
 }
 
-/** The tensors of a response, by name. Throws `INVALID_OUTPUT` if it is no response of the protocol. */
+/** The tensors of a response, by name. Throws `INVALID_OUTPUT` if it is no response of the protocol, and as `AnswerShape`. */
 export function readResponse(text: string): Outputs {
+  new AnswerShape().push(Buffer.from(text));
   let response: unknown;
   try {
     response = parseExactly(text);

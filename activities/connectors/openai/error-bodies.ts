@@ -1,8 +1,9 @@
 import { isJsonObject } from '../../../pipelines/json.js';
+import { AnswerShape } from '../answer-shape.js';
 import { LONGEST_BODY, tooLong } from '../exchange.js';
 
 /**
- * `fetch` of a model server. An answer above 64 MiB is aborted with `BACKEND_REJECTED`. A redirect is not followed: the
+ * `fetch` of a model server. An answer above 64 MiB is aborted with `BACKEND_REJECTED`, and one that `AnswerShape` refuses. A redirect is not followed: the
  * call carries an API key and a body meant for the endpoint only. Bodies of failed calls are converted to OpenAI's
  * form, `{ "error": { "message": … } }`, the only one that the client reads: older vLLM puts the fields at the top (`{
  * "object": "error", "message": … }`), FastAPI sends `{ "detail": … }`, Ollama `{ "error": "…" }`.
@@ -19,15 +20,17 @@ export const boundedFetch =
     return new Response(uniform(text) || null, { status, statusText, headers: withoutLength(headers) });
   };
 
-/** The answer; reading fails when the body exceeds the limit, so that it cannot exhaust memory. */
+/** The answer; reading fails when the body exceeds the limit, or is JSON that would take many times as much once it is parsed. */
 function bounded(response: Response): Response {
   if (response.body === null) return response;
+  const shape = response.headers.get('content-type')?.includes('json') ? new AnswerShape() : undefined;
   let length = 0;
   const counted = response.body.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         length += chunk.byteLength;
         if (length > LONGEST_BODY) throw tooLong();
+        shape?.push(chunk);
         controller.enqueue(chunk);
       },
     }),

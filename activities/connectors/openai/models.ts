@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { canonicalJson, type Json } from '../../../pipelines/json.js';
+import { canonicalJson, isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { ServerSoftware } from './options.js';
 
 /** Fields of `/v1/models` beyond OpenAI's: llama.cpp's `meta` and `aliases`, vLLM's `root`. */
@@ -14,6 +14,9 @@ interface Listed {
 }
 
 const LLAMA_CPP = 'llamacpp';
+
+/** Models that the message of an error names. */
+const MOST_NAMED = 20;
 
 /** `owned_by` of the entries of servers that state their software there. */
 const BY_OWNER: ReadonlyMap<string, ServerSoftware> = new Map([
@@ -28,13 +31,15 @@ const softwareOf = (owner: string | undefined): ServerSoftware => BY_OWNER.get(o
 /** The server's list of models; undefined if it offers none (404 and the like). */
 async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
   try {
-    const { data } = await client.models.list({ signal });
-    return Array.isArray(data) ? (data as readonly Listed[]) : undefined;
+    const { data }: { readonly data?: unknown } = Object(await client.models.list({ signal }));
+    return Array.isArray(data) ? data.filter(isListed) : undefined;
   } catch (error) {
     if (error instanceof APIError && [404, 405, 501].includes(error.status ?? 0)) return undefined;
     throw error;
   }
 }
+
+const isListed = (entry: unknown): entry is Listed => isJsonObject(entry) && typeof entry.id === 'string';
 
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
   models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
@@ -55,7 +60,10 @@ export async function requireModel(client: OpenAI, model: string, signal: AbortS
   if (indifferent && !named(models, model)) {
     throw new MillraceError(
       'MODEL_NOT_FOUND',
-      `the server has ${models.map(({ id }) => id).join(', ')}, not "${model}"`,
+      `the server has ${models
+        .slice(0, MOST_NAMED)
+        .map(({ id }) => id)
+        .join(', ')}, not "${model}"`,
     );
   }
   return softwareOf((named(models, model) ?? models[0])?.owned_by);

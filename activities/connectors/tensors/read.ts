@@ -57,6 +57,15 @@ export function texts(bound: BoundOutput, tensor: Tensor): string[] {
   return list as string[];
 }
 
+/** Longest text of a call, in characters: more than a result may have. A model that answers in parts may go on without end. */
+const LONGEST_TEXT = 4 * 1_024 * 1_024;
+
+/** The text so far with its next part. Throws `INVALID_OUTPUT` above the limit. */
+export function withPart(text: string, part: string, { name }: BoundOutput): string {
+  if (text.length + part.length > LONGEST_TEXT) throw wrongOutput(name, `more than ${LONGEST_TEXT} characters of text`);
+  return text + part;
+}
+
 /** The value in a BYTES tensor of one element of JSON, at the entry's pointer. Throws `INVALID_OUTPUT`. */
 export function jsonOf({ name, pointer }: BoundOutput, tensor: Tensor): Json {
   const [element, ...more] = readBytes(tensor);

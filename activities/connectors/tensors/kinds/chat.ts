@@ -3,7 +3,7 @@ import { type Conversation, promptOf, refuseMore } from '../../conversation.js';
 import type { BoundMap } from '../bind.js';
 import type { Sources } from '../encode.js';
 import { respond, type TensorKind } from '../kind.js';
-import { needed, texts, wholeOutput } from '../read.js';
+import { needed, texts, wholeOutput, withPart } from '../read.js';
 
 /**
  * One turn of an LLM that takes a prompt as text and returns text: Triton's vLLM and TensorRT-LLM backends. Each response
@@ -22,9 +22,13 @@ export const chat: TensorKind = {
       if (whole) return { output: whole };
       const [bound, tensor] = needed(map, 'text', outputs);
       const part = texts(bound, tensor).join('');
-      const all = bound.responses === 'whole' ? part : text + part;
-      if (all.startsWith(text) && all !== text) emit(all.slice(text.length));
-      text = all;
+      if (bound.responses !== 'whole') {
+        text = withPart(text, part, bound);
+        if (part !== '') emit(part);
+        continue;
+      }
+      if (part.startsWith(text) && part !== text) emit(part.slice(text.length));
+      text = part;
     }
     return { output: { text, finish: 'stop' } };
   },

@@ -12,7 +12,7 @@ import { ctcText } from '../ctc.js';
 import { type Sources, wrongOutput } from '../encode.js';
 import { fileOf, respond, type TensorContext, type TensorKind } from '../kind.js';
 import type { Outputs } from '../model-tensors.js';
-import { found, jsonOf, needed, texts, wholeOutput } from '../read.js';
+import { found, jsonOf, needed, texts, wholeOutput, withPart } from '../read.js';
 
 /**
  * Speech recognition. Audio is sent in windows of at most 30 s, or of what the model takes, and their texts are joined.
@@ -96,7 +96,7 @@ async function heardIn(
   for await (const { outputs } of respond(call, context, sources, last)) {
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
-    heard = bound.responses === 'whole' ? part : heard + part;
+    heard = bound.responses === 'whole' ? part : withPart(heard, part, bound);
     segments =
       bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
     said(heard.trimEnd());

@@ -89,6 +89,21 @@ describe('requests and responses', () => {
     expect(output('INT64')).toEqual(['9007199254740993', '1']);
   });
 
+  it('reads nested data in one pass, and not what is nested without reason', () => {
+    const data = (levels: number) => `${'['.repeat(levels)}${Array(50_000).fill('1').join()}${']'.repeat(levels)}`;
+    const output = (levels: number) =>
+      readResponse(`{"outputs":[{"name":"A","datatype":"FP32","shape":[50000],"data":${data(levels)}}]}`);
+    expect(output(60).A?.data).toHaveLength(50_000);
+    expect(() => output(1_000)).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT' }));
+    expect(() => output(50_000)).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT' }));
+  });
+
+  it('refuses what would fill the memory before it is made', () => {
+    const many = `{"outputs":[],"more":[${'[],'.repeat(2_000_000)}[]]}`;
+    expect(() => readResponse(many)).toThrow(expect.objectContaining({ code: 'BACKEND_REJECTED' }));
+    expect(() => readResponse(`{"more":"${'[],'.repeat(2_000_000)}"}`)).toThrow('the answer has no outputs');
+  });
+
   it.each([
     ['<html>', 'the answer is not JSON'],
     ['{"outputs":[{"name":"A","data":[NaN]}]}', 'the answer is not JSON'],

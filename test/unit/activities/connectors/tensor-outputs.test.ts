@@ -37,6 +37,22 @@ describe('outputs', () => {
     });
   });
 
+  it('a text that goes on without end is no answer', async () => {
+    const map = {
+      inputs: { p: { from: 'prompt', dtype: 'BYTES', shape: [1] } },
+      outputs: { t: { to: 'text', responses: 'delta' } },
+    };
+    const says = (parts: number) =>
+      run('chat', map, () => Array(parts).fill([wire('t', 'BYTES', [1], ['x'.repeat(2 ** 20)])]), {
+        input: { prompt: 'Go on.', history: [] },
+      });
+    expect((await says(4)).emitted).toHaveLength(4);
+    await expect(says(5)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('characters of text'),
+    });
+  });
+
   it('JSON in BYTES, at a pointer', async () => {
     const map = { ...text, outputs: { r: { to: 'scores', encoding: 'json', pointer: '/results/0/scores' } } };
     const answer = JSON.stringify({ results: [{ scores: [0.1, 0.9] }] });

@@ -86,3 +86,8 @@ test('no more elements are made than the shape has', () => {
   expect(() => readBytes(zeros)).toThrow('more elements than shape [1] has');
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
 });
+
+test('of texts no more are made than anybody returns, whatever the shape says', () => {
+  const many = { name: 'OUT', datatype: 'BYTES', shape: [4_000, 1_000], raw: Buffer.alloc(16 * 1024 * 1024) };
+  expect(() => readBytes(many)).toThrow('more than 1000000 elements');
+});
