@@ -1,6 +1,7 @@
 import { Client, StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { limited } from '../../runtime/limited.js';
+import { boundedMessages } from './bounded-messages.js';
 import type { McpServerConfig } from './config.js';
 import { acceptTasks, TASKS } from './task.js';
 
@@ -35,7 +36,7 @@ export async function open(config: McpServerConfig, lost: () => void): Promise<C
 function transportOf(config: McpServerConfig): Transport {
   if ('url' in config) {
     const { url, headers } = config;
-    return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
+    return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers }, fetch: boundedMessages() });
   }
   const { command, args, env, cwd } = config;
   return new StdioClientTransport({
