@@ -9,7 +9,7 @@ import { runCommands } from './commands/runs.js';
 import { serverCommands } from './commands/servers.js';
 import { storeCommands } from './commands/stores.js';
 import { exitCodeOf, printFailure } from './failure.js';
-import { EXIT } from './output.js';
+import { EXIT, endWithReader } from './output.js';
 import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `
@@ -51,6 +51,7 @@ function program(): Command {
   return cli;
 }
 
+endWithReader();
 try {
   await program().parseAsync();
 } catch (error) {

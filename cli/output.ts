@@ -1,16 +1,35 @@
 import { styleText } from 'node:util';
+import { terminalLine, terminalText } from './terminal-text.js';
 import { columnsOf, widthOf, wrapped, wrappedCells } from './wrap.js';
 
 /**
  * Output of the command line: results go to stdout, everything else to stderr, so that scripts can read the results.
- * `print` writes data unchanged; `show` and `note` write text for people, wrapped to the terminal's columns.
+ * `print` writes data unchanged; `show` and `note` write text for people, as `terminalText` makes it, wrapped to the terminal's columns.
  */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
-export const show = (text = ''): void => print(wrapped(text, columnsOf(process.stdout)));
-export const note = (text = ''): void => void process.stderr.write(`${wrapped(text, columnsOf(process.stderr))}\n`);
+export const show = (text = ''): void => print(wrapped(terminalText(text), columnsOf(process.stdout)));
+export const note = (text = ''): void =>
+  void process.stderr.write(`${wrapped(terminalText(text), columnsOf(process.stderr))}\n`);
 /** An error: on one line where no person reads it as it appears, so that a log can be searched. */
-export const complain = (text: string): void =>
-  void process.stderr.write(`${process.stderr.isTTY ? wrapped(text, columnsOf(process.stderr)) : text}\n`);
+export const complain = (given: string): void => {
+  const text = terminalText(given);
+  process.stderr.write(`${process.stderr.isTTY ? wrapped(text, columnsOf(process.stderr)) : text}\n`);
+};
+
+/**
+ * Ends the command when nobody reads its results any more, as behind `| head`; without a reader of its notes it goes on. Otherwise Node
+ * would end it over an error that no one has handled.
+ */
+export function endWithReader(): void {
+  const ignored = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  };
+  process.stderr.on('error', ignored);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    ignored(error);
+    process.exit();
+  });
+}
 
 /** Exit codes, stated in `--help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3 } as const;
@@ -33,9 +52,10 @@ type Cell = string | number;
  */
 export function table(
   headings: readonly string[],
-  rows: readonly (readonly Cell[])[],
+  given: readonly (readonly Cell[])[],
   notes: readonly (readonly string[])[] = [],
 ): string {
+  const rows = given.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : terminalLine(cell))));
   const natural = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
   const widths = narrowed(natural, columnsOf(process.stdout) - GAP.length * (headings.length - 1));
   const lines = (cells: readonly Cell[]) =>
@@ -48,7 +68,10 @@ export function table(
         .join(GAP)
         .trimEnd(),
     );
-  const noted = rows.flatMap((row, i) => [...lines(row), ...(notes[i] ?? []).map((note) => `${GAP}${note}`)]);
+  const noted = rows.flatMap((row, i) => [
+    ...lines(row),
+    ...(notes[i] ?? []).map((note) => `${GAP}${terminalText(note)}`),
+  ]);
   return [...lines(headings).map(dim), ...noted].join('\n');
 }
 

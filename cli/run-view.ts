@@ -51,13 +51,16 @@ export async function saveMedia(
   const saved: Record<string, string> = {};
   for (const [name, value] of Object.entries(run.output ?? {})) {
     if (!isArtifact(value)) continue;
-    const file = path.join(folder, `${run.id}-${name}${extensionOf(value.mime)}`);
+    const file = path.join(folder, fileName(`${run.id}-${name}${extensionOf(value.mime)}`));
     const { body } = await client.artifact(value as unknown as ServedArtifact);
     await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
     saved[name] = file;
   }
   return saved;
 }
+
+/** A name in a folder, whatever the field is called. */
+const fileName = (name: string): string => name.replace(/[^\p{L}\p{N}._-]/gu, '_');
 
 /** Polling interval of a running run, in milliseconds. */
 const POLL_MS = 250;

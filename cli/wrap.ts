@@ -7,11 +7,13 @@ const LEAST = 40;
 export const columnsOf = ({ isTTY, columns }: { readonly isTTY?: boolean; readonly columns?: number }): number =>
   isTTY && columns ? Math.max(LEAST, columns) : USUAL;
 
-/** Terminal columns of a text: colour codes take none, a Chinese character two. */
-export const widthOf = (cell: string | number): number => stringWidth(String(cell));
+const PLAIN = /^[ -~]*$/;
 
-/** An address, a path or a cursor, which must stay whole to be followed or copied; JSON may be broken. */
-const WHOLE = /^[^"]+$/;
+/** Terminal columns of a text: colour codes take none, a Chinese character two. */
+export function widthOf(cell: string | number): number {
+  const text = String(cell);
+  return PLAIN.test(text) ? text.length : stringWidth(text);
+}
 
 /**
  * A text whose lines have at most `width` columns; only a word that is longer stays whole, on a line of its own. A line
@@ -23,7 +25,7 @@ export function wrapped(text: string, width: number): string {
     .flatMap((line) => {
       if (widthOf(line) <= width) return [line];
       const indent = ' '.repeat(Math.min((/^ */.exec(line)?.[0].length ?? 0) + 2, Math.floor(width / 2)));
-      return linesOf(line, width, { indent, whole: WHOLE });
+      return linesOf(line, width, { indent, keepsWords: true });
     })
     .join('\n');
 }
@@ -38,12 +40,13 @@ export function wrappedCells(cells: readonly (string | number)[], widths: readon
 interface Breaks {
   /** Of lines that continue the first. */
   readonly indent: string;
-  /** Words that are not broken. */
-  readonly whole?: RegExp;
+  /** Whether a word without a quotation mark stays whole: an address, a path or a cursor, to be followed or copied. JSON is broken. */
+  readonly keepsWords?: boolean;
 }
 
 /** Breaks a line at spaces, and a word that is longer than a line after a separator if it has one. */
-function linesOf(line: string, width: number, { indent, whole }: Breaks): string[] {
+function linesOf(line: string, width: number, breaks: Breaks): string[] {
+  const { indent } = breaks;
   if (widthOf(line) <= width) return [line];
   const lines: string[] = [];
   let now = '';
@@ -57,11 +60,10 @@ function linesOf(line: string, width: number, { indent, whole }: Breaks): string
       lines.push(now.trimEnd());
       now = indent + piece.trimStart();
     } else now += piece;
-    while (widthOf(now) > width && !whole?.test(now.trim())) {
-      const [head, rest] = broken(now, width, indent.length);
-      lines.push(head);
-      now = indent + rest;
-    }
+    if (widthOf(now) <= width) continue;
+    const { full, rest } = broken(now, width, breaks);
+    for (const each of full) lines.push(each);
+    now = rest;
   }
   if (now.trim() !== '') lines.push(now.trimEnd());
   return lines;
@@ -70,17 +72,38 @@ function linesOf(line: string, width: number, { indent, whole }: Breaks): string
 /** Where a word is broken: after one of these in its last half, else anywhere. */
 const SEPARATOR = /[/,.:;_@=&?·-]/;
 
-function broken(text: string, width: number, indent: number): readonly [head: string, rest: string] {
-  const letters = [...text];
-  let fits = 0;
-  for (let taken = 0; fits < letters.length; fits++) {
-    taken += widthOf(letters[fits] ?? '');
-    if (taken > width) break;
+/** The lines that a word fills, and what is left of it. A result may be one word of a megabyte: each letter is looked at once. */
+function broken(word: string, width: number, { indent, keepsWords = false }: Breaks) {
+  const letters = [...word];
+  const last = keepsWords ? letters.lastIndexOf('"') : letters.length;
+  const full: string[] = [];
+  let from = 0;
+  let before = '';
+  while (from <= last) {
+    const end = fitting(letters, from, width - before.length);
+    if (end === letters.length) break;
+    const columns = (at: number) => before.length + at - from;
+    // At least one letter beside the indent, or the text would never get shorter.
+    const fits = Math.max(end, from + indent.length + 1 - before.length);
+    let cut = fits;
+    for (let at = fits; columns(at) > Math.max(columns(fits) / 2, indent.length + 1); at--) {
+      if (!SEPARATOR.test(letters[at - 1] ?? '')) continue;
+      cut = at;
+      break;
+    }
+    full.push(before + letters.slice(from, cut).join(''));
+    from = cut;
+    before = indent;
   }
-  // At least one letter beside the indent, or the text would never get shorter.
-  fits = Math.max(fits, indent + 1);
-  for (let at = fits; at > Math.max(fits / 2, indent + 1); at--) {
-    if (SEPARATOR.test(letters[at - 1] ?? '')) return [letters.slice(0, at).join(''), letters.slice(at).join('')];
+  return { full, rest: before + letters.slice(from).join('') };
+}
+
+/** The index of the first letter for which there is no room. */
+function fitting(letters: readonly string[], from: number, room: number): number {
+  let taken = 0;
+  for (let at = from; at < letters.length; at++) {
+    taken += widthOf(letters[at] ?? '');
+    if (taken > room) return at;
   }
-  return [letters.slice(0, fits).join(''), letters.slice(fits).join('')];
+  return letters.length;
 }

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -62,7 +63,26 @@ function millrace(args: readonly string[], more: Readonly<Record<string, string>
   });
 }
 
+/** Runs it with a reader that leaves before anything is written, as `| head -0` does. */
+async function unread(args: readonly string[]) {
+  const child = spawn(CLI, args, {
+    env: { ...process.env, ...testEnvironment() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code] = await once(child, 'close');
+  return { code: code as number, stderr };
+}
+
 describe('millrace', () => {
+  it('ends without a word where nobody reads what it prints', async () => {
+    expect(await unread(['settings'])).toEqual({ code: 0, stderr: '' });
+  });
+
   it('run: asks out loud, prints the result and saves the reply', async () => {
     const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));
     const { code, stdout } = await millrace(['run', 'voice-assistant', '--audio', QUESTION, '--out', out]);

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
 import { table } from '../../../cli/output.js';
+import { terminalText } from '../../../cli/terminal-text.js';
+import { wrapped } from '../../../cli/wrap.js';
+import { fastest } from '../../support/fastest.js';
 
 it('a table has columns as wide as their widest cell on a terminal: colours take no room, wide characters two columns', () => {
   const rows = [
@@ -17,4 +20,27 @@ it('a table has columns as wide as their widest cell on a terminal: colours take
 
 it('a cell beyond the headings stands without padding', () => {
   expect(table(['a'], [['b', 'c']])).toBe('a\nb  c');
+});
+
+it.each([
+  ['\u001b]52;c;cm0gLXJmIH4=\u0007ok', '\\u{1b}]52;c;cm0gLXJmIH4=\\u{7}ok'],
+  ['\u001b[2Jgone', '\\u{1b}[2Jgone'],
+  ['\u009b31mred', '\\u{9b}31mred'],
+  ['safe\rrm', 'safe\\u{d}rm'],
+  ['\u202etxt.exe', '\\u{202e}txt.exe'],
+  ['a\r\n\tb\n', 'a\n\tb\n'],
+  ['\u001b[31mno\u001b[39m', '\u001b[31mno\u001b[39m'],
+  ['שלום 👩‍🔬', 'שלום 👩‍🔬'],
+])('what a terminal would obey is shown by its number: %j', (text, shown) => {
+  expect(terminalText(text)).toBe(shown);
+});
+
+it('a cell of a table stays on its line', () => {
+  expect(table(['text'], [['a\nb\u001b[2J']])).toBe('text\na\\u{a}b\\u{1b}[2J');
+});
+
+it('a result that is one long word is wrapped as fast as it is read', () => {
+  const text = `{"text":"${'x'.repeat(400_000)}"}`;
+  expect(wrapped(text, 100).replace(/\n */g, '')).toBe(text);
+  expect(fastest(() => void wrapped(text, 100), 1)).toBeLessThan(2_000);
 });
