@@ -1,7 +1,10 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import { deliveryId } from '../pipelines/run/index.js';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import { MillraceError } from '../pipelines/errors.js';
+import { deliveryId, resumptionOf } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
+import { describeRun } from './described-run.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun } from './read.js';
 import { notEnded } from './recorded.js';
@@ -20,6 +23,11 @@ const PAGE = 100;
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
+  const next = await runningResumption(deps, id);
+  if (next !== undefined) {
+    const message = `the run ${next}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
+    throw new MillraceError('RUN_NOT_ENDED', message);
+  }
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
@@ -31,6 +39,18 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const own = (await executionsOf(deps, id)).filter(({ runId }) => runId !== description.runId);
   for (const each of own) await erase(deps, each);
   await erase(deps, { workflowId: id, runId: description.runId });
+}
+
+/** The run that resumes this one, while it is under way. */
+async function runningResumption({ temporal }: RunDeps, id: string): Promise<string | undefined> {
+  const next = resumptionOf(id);
+  try {
+    const { status } = await describeRun(temporal, next);
+    return status.name === 'RUNNING' ? next : undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw fromTemporal(error, next);
+  }
 }
 
 interface Execution {

@@ -160,6 +160,15 @@ describe('a session in Redis', () => {
     expect((await store.load(of)).summary).toBe('a and b');
   });
 
+  it('that was erased while a run went on does not come back in the summary of that run', async () => {
+    const of = name();
+    for (const key of ['a', 'b']) await store.add(of, part(key));
+    const { parts } = await store.load(of);
+    await store.erase(of);
+    await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo: parts } });
+    expect(await store.load(of)).toEqual({ messages: [said('c')], parts: 1 });
+  });
+
   it('is forgotten after its time, which each run begins anew', async () => {
     const of = name();
     await store.add(of, { ...part('a'), ttlMs: 60_000 });

@@ -35,6 +35,17 @@ describe('erasing', () => {
     expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
   });
 
+  test('is not for one whose record a run that resumes it still reads', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end(new CancelledFailure('cancelled'));
+    const next = `${id}-r1`;
+    await temporal.client.workflow.start('greet', { ...run.options, workflowId: next } as never);
+    const response = await erase();
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+    expect(response.body).toContain(next);
+  });
+
   test('is not for another tenant’s runs', async () => {
     gateway.temporal.only().end({ output: {}, stages: [] });
     const response = await erase({ 'millrace-tenant': 'other' });
