@@ -4,6 +4,7 @@ import { connectorOf, parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { writeJson } from '../runtime/json-file.js';
+import { withoutMark } from '../runtime/without-mark.js';
 import { connectorsOf } from '../workers/connectors.js';
 import type { Settings } from '../workers/settings.js';
 import { EXIT, note, print, show } from './output.js';
@@ -63,7 +64,7 @@ function add(file: string, pools: Readonly<Record<string, JsonObject>>): void {
 
 function parsed(file: string): Record<string, JsonObject> {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, JsonObject>;
+    return JSON.parse(withoutMark(readFileSync(file, 'utf8'))) as Record<string, JsonObject>;
   } catch (error) {
     throw new MillraceError('INVALID_SETTING', `cannot read ${file}: ${messageOf(error)}`);
   }

@@ -5,6 +5,7 @@ import type { PipelineDocument } from '../client/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { isMediaKind } from '../pipelines/media.js';
+import { withoutMark } from '../runtime/without-mark.js';
 
 export interface InputOptions {
   readonly input: JsonObject;
@@ -43,7 +44,7 @@ async function fileValue(pipeline: Described, field: string, name: string): Prom
   const text = await readFile(await readable(name, `--file ${field}`), 'utf8');
   if ([schema.type].flat().includes('string')) return text;
   try {
-    return JSON.parse(text) as Json;
+    return JSON.parse(withoutMark(text)) as Json;
   } catch (error) {
     throw invalid(
       `--file ${field}: the field is neither media nor a text, and ${name} is not JSON: ${messageOf(error)}`,

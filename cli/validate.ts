@@ -14,6 +14,7 @@ import {
 } from '../pipelines/inspect/index.js';
 import { allSteps, isStage, type Plan, type StagePlan } from '../pipelines/plan/index.js';
 import { alternativesOf, type PoolDescription, place } from '../placement/place.js';
+import { withoutMark } from '../runtime/without-mark.js';
 import { fileOfPipelines, inspectDeployment, loadPipelines } from '../workers/pipelines.js';
 import { scanSources } from '../workers/scan/index.js';
 import type { Settings } from '../workers/settings.js';
@@ -111,7 +112,7 @@ export async function requireValid(settings: Settings): Promise<readonly Pipelin
 async function ofPlanFile(file: string, pools: Pools): Promise<Checked> {
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(file, 'utf8'));
+    value = JSON.parse(withoutMark(await readFile(file, 'utf8')));
   } catch (error) {
     throw new MillraceError('INVALID_INPUT', `--plan: cannot read ${file}: ${messageOf(error)}`);
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
+import { withoutMark } from '../runtime/without-mark.js';
 import type { SettingName } from './settings.js';
 
 /** The JSON in the file that a setting names. Throws `INVALID_SETTING`. */
@@ -25,7 +26,7 @@ export function textOfSetting(setting: SettingName, file: string): string {
 /** Parses JSON. The message of a mistake does not quote the text around it, as the engine's does: it may be a key. */
 export function parsedJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(withoutMark(text));
   } catch (error) {
     throw new MillraceError('INVALID_SETTING', messageOf(error).replace(QUOTED, ' in JSON'));
   }

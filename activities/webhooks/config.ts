@@ -4,6 +4,7 @@ import { type MillraceError, messageOf } from '../../pipelines/errors.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { WEBHOOK_TYPES, type WebhookType } from '../../pipelines/run/index.js';
 import { WatchedFile } from '../../runtime/watched-file.js';
+import { withoutMark } from '../../runtime/without-mark.js';
 import { isTenant } from '../../stores/artifacts/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { secretFault } from './signature.js';
@@ -83,7 +84,7 @@ export function parseWebhooks(text: string, allowPrivate: boolean): Tenants {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(withoutMark(text));
   } catch {
     // The parser's message quotes the text, which contains secrets.
     throw invalid('is not valid JSON');

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { withoutMark } from '../../runtime/without-mark.js';
 import { refuseEncoded } from '../input/content-encoding.js';
 import { expectExact, noteInexact } from '../input/exact-numbers.js';
 import { readBody } from '../input/held-bodies.js';
@@ -40,7 +41,7 @@ function jsonOf(bytes: Buffer, { mayBeEmpty, exact }: Taking): Json {
   throw emptyBody();
 }
 
-/** Throws `INVALID_JSON` naming `field`. A byte order mark, as Windows writes it before a file, is no part of the JSON (RFC 8259). */
+/** Throws `INVALID_JSON` naming `field`. */
 function parseJson(text: string, field: string): Json {
   try {
     return JSON.parse(withoutMark(text)) as Json;
@@ -59,6 +60,3 @@ export function parseExactJson(text: string, field: string, path?: string): Json
   expectExact(value, withoutMark(text), path);
   return value;
 }
-
-const BYTE_ORDER_MARK = '\ufeff';
-const withoutMark = (text: string): string => (text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);

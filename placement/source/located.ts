@@ -1,6 +1,6 @@
 import { isMap, isPair, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import type { ErrorCode, FieldError } from '../../pipelines/errors.js';
+import { type ErrorCode, type FieldError, messageOf } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 
 export type Path = readonly (string | number)[];
@@ -36,13 +36,22 @@ export function readLocated<S extends z.ZodType>(
     const line = lines.linePos(offsetOf(document.contents, path)).line;
     return `${file}:${line}${path.length > 0 ? ` ${spellPath(path)}` : ''}`;
   };
-  const { success, data, error } = schema.safeParse(document.toJS());
+  const { success, data, error } = schema.safeParse(contentsOf(document, file, code));
   if (!success)
     throw invalidFields(
       code,
       error.issues.flatMap((issue) => mistakesOf(issue, at)),
     );
   return { value: data, file, at };
+}
+
+/** Throws the error of a file whose aliases unfold to many times its size. */
+function contentsOf(document: ReturnType<typeof parseDocument>, file: string, code: ErrorCode): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw invalidFields(code, [{ field: file, message: messageOf(error) }]);
+  }
 }
 
 function mistakesOf(issue: z.core.$ZodIssue, at: (path: Path) => string): FieldError[] {

@@ -5,6 +5,7 @@ import { type MillraceError, messageOf } from '../../pipelines/errors.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withLock } from '../../runtime/file-lock.js';
 import { writeJson } from '../../runtime/json-file.js';
+import { withoutMark } from '../../runtime/without-mark.js';
 
 const fileSchema = z.strictObject({
   keys: z.array(apiKeySchema).superRefine((keys, context) => {
@@ -42,7 +43,7 @@ export async function changeKeys(
 
 function jsonOf(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'));
+    return JSON.parse(withoutMark(readFileSync(file, 'utf8')));
   } catch (error) {
     // The message of JSON.parse would quote the file, which may contain a secret key by mistake.
     throw invalid(file, error instanceof SyntaxError ? 'is not JSON' : messageOf(error));

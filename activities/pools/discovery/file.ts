@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
+import { withoutMark } from '../../../runtime/without-mark.js';
 import { endpointsSchema } from '../models.js';
 import type { Discovery } from './discovery.js';
 
@@ -7,7 +8,7 @@ import type { Discovery } from './discovery.js';
 export const fileDiscovery =
   (file: string): Discovery =>
   async () => {
-    const parsed = endpointsSchema.safeParse(JSON.parse(await readFile(file, 'utf8')));
+    const parsed = endpointsSchema.safeParse(JSON.parse(withoutMark(await readFile(file, 'utf8'))));
     if (parsed.success) return parsed.data;
     const [issue] = parsed.error.issues;
     throw new MillraceError('INVALID_SETTING', `${file}: ${issue?.path.join('.')}: ${issue?.message}`);

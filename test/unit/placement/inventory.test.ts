@@ -77,6 +77,15 @@ describe('an inventory', () => {
     ]);
   });
 
+  it('refuses aliases that unfold to many times the file', () => {
+    const row = (i: number) =>
+      `a${i}: &a${i} [${Array(9)
+        .fill(`*a${i - 1}`)
+        .join(', ')}]`;
+    const text = ['a0: &a0 x', ...Array.from({ length: 9 }, (_, i) => row(i + 1))].join('\n');
+    expect(refused(() => text).fields.join()).toMatch(/alias/i);
+  });
+
   it('refuses what it does not know, what is twice, and what is no YAML', () => {
     expect(refused((text) => text.replace('currency', 'curency')).fields).toEqual([
       'cluster.yaml:3 curency: no such field: remove or correct it',

@@ -29,6 +29,12 @@ test.each([
   expect(String(error)).not.toMatch(/hidden|example/);
 });
 
+test('a byte order mark, as Windows writes it, is no part of a file of settings', async () => {
+  const text = '\ufeff{"search": {"url": "https://s.example/mcp"}}\r\n';
+  const read = await loadMcpServers(readSettings({ MILLRACE_MCP_SERVERS: file('marked.json', text) }));
+  expect(read).toMatchObject({ search: { url: 'https://s.example/mcp' } });
+});
+
 describe('doctor', () => {
   const dead = '127.0.0.1:1';
   const servers = { TEMPORAL_ADDRESS: dead, REDIS_URL: `redis://${dead}`, REDIS_CACHE_URL: `redis://${dead}/1` };
