@@ -14,6 +14,9 @@ const RECONNECT_MAX_MS = 500;
  */
 const SILENT_TIMEOUTS = 4;
 
+/** Time between two reconnects because of a server that takes no writes, in milliseconds. */
+const READ_ONLY_MS = 1_000;
+
 /**
  * A connection for uses that can do without Redis: every command settles within `timeoutMs`, and rejects at once while
  * disconnected. Commands are neither queued nor sent twice. It reconnects indefinitely and never throws by itself.
@@ -37,6 +40,7 @@ export function createRedis(options: { url: string; timeoutMs: number; logger: L
     autoResubscribe: false,
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: RECONNECT_MAX_MS,
+    reconnectOnError: whenReadOnly(),
     retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(times - 1, 10), RECONNECT_MAX_MS),
   });
   logConnection(redis, logger, store === undefined ? {} : { store });
@@ -55,6 +59,19 @@ export const oneShotRedis = (url: string, timeoutMs: number): Redis =>
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
+
+/**
+ * Whether to connect again after an error of a command: when another server has become the primary. The former one keeps
+ * its connections, and would refuse every write from then on; the address leads to the new one.
+ */
+function whenReadOnly(): (error: Error) => boolean {
+  let last = Number.NEGATIVE_INFINITY;
+  return ({ message }) => {
+    if (!/\bREADONLY\b/.test(message) || performance.now() - last < READ_ONLY_MS) return false;
+    last = performance.now();
+    return true;
+  };
+}
 
 /** Logs one line when the connection is lost and one when it is back, however many tries lie between. */
 function logConnection(redis: Redis, logger: Logger, about: { readonly store?: string }): void {

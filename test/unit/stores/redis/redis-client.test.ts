@@ -11,12 +11,15 @@ afterEach(() => {
 });
 
 /**
- * Speaks as much of Redis' protocol as a subscriber needs; a fake, because a server that is slow just when it has come
- * back cannot be provoked. Only on its first connection are subscriptions answered.
- * @param back called when the client has come back, before it may send anything but its greeting
+ * Speaks as much of Redis' protocol as the tests need; a fake, because a server that is slow just when it has come back
+ * cannot be provoked.
+ * @param answered what is written for a command that is no greeting, on a connection from 1
+ * @param greeted called when a connection may send anything but its greeting
  */
-async function slowWhenBack(back: () => void) {
-  const subscriptions: number[] = [];
+async function fakeRedis(
+  answered: (command: string, connection: number) => string | undefined,
+  greeted: (connection: number) => void = () => undefined,
+) {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     const connection = sockets.push(socket);
@@ -25,15 +28,15 @@ async function slowWhenBack(back: () => void) {
       for (const [command] of bytes
         .toString()
         .toLowerCase()
-        .matchAll(/(?<=\r\n)(hello|info|client|subscribe)(?=\r\n)/g)) {
+        .matchAll(/(?<=\r\n)(hello|info|client|subscribe|set)(?=\r\n)/g)) {
         if (command === 'hello') socket.write('%1\r\n$5\r\nproto\r\n:3\r\n');
         else if (command === 'info') {
-          if (connection === 2) back();
+          greeted(connection);
           socket.write('$9\r\nloading:0\r\n');
         } else if (command === 'client') socket.write('+OK\r\n');
         else {
-          subscriptions.push(connection);
-          if (connection === 1) socket.write('>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n');
+          const answer = answered(command, connection);
+          if (answer !== undefined) socket.write(answer);
         }
       }
     });
@@ -44,15 +47,22 @@ async function slowWhenBack(back: () => void) {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, subscriptions, sockets };
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
 }
 
 describe('a connection to Redis', () => {
   it('is not subscribed again behind its user’s back: a slow answer would end the process', async () => {
-    // Short for subscriptions alone: where the machine stands still, the greetings must not be given up too.
-    const server = await slowWhenBack(() => {
-      redis.options.commandTimeout = 50;
-    });
+    const subscriptions: number[] = [];
+    const server = await fakeRedis(
+      (_, connection) => {
+        subscriptions.push(connection);
+        return connection === 1 ? '>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n' : undefined;
+      },
+      (connection) => {
+        // Short for subscriptions alone: where the machine stands still, the greetings must not be given up too.
+        if (connection === 2) redis.options.commandTimeout = 50;
+      },
+    );
     const redis = createRedis({ url: server.url, timeoutMs: 30_000, logger: pino({ level: 'silent' }) });
     closing.push(() => redis.disconnect());
     const rejections: unknown[] = [];
@@ -67,7 +77,20 @@ describe('a connection to Redis', () => {
     await expect(redis.subscribe('c')).rejects.toThrow('timed out');
     await sleep(0);
     // The server may read it after the time of the answer.
-    await expect.poll(() => server.subscriptions).toEqual([1, 2]);
+    await expect.poll(() => subscriptions).toEqual([1, 2]);
     expect(rejections).toEqual([]);
+  });
+  it('leaves a server that has become a replica for the one that its address leads to', async () => {
+    const server = await fakeRedis((_, connection) =>
+      connection === 2 ? '+OK\r\n' : "-READONLY You can't write against a read only replica.\r\n",
+    );
+    const redis = createRedis({ url: server.url, timeoutMs: 30_000, logger: pino({ level: 'silent' }) });
+    closing.push(() => redis.disconnect());
+    await once(redis, 'ready');
+    const back = once(redis, 'ready');
+    await expect(redis.set('k', 'v')).rejects.toThrow('READONLY');
+    await back;
+    expect(await redis.set('k', 'v')).toBe('OK');
+    expect(server.sockets).toHaveLength(2);
   });
 });
