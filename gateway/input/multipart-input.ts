@@ -105,6 +105,9 @@ async function* partsOf(request: FastifyRequest, upload: Upload): AsyncGenerator
   for (;;) {
     const next = await upload.arrival(iterator.next().catch(rethrow));
     if (next.done) return;
+    // The parser passes parts on that violate RFC 7578 so.
+    if ((next.value.fieldname as string | undefined) === undefined)
+      throw invalidMultipart(new Error('a part has no name in its Content-Disposition'));
     yield next.value;
   }
 }

@@ -303,6 +303,14 @@ describe('an input is refused', () => {
     expect(cut.json()).toMatchObject(refusal(400, 'INVALID_MULTIPART', 'body'));
     const unbounded = await post({ headers: { 'content-type': 'multipart/form-data' }, payload: body.payload });
     expect(unbounded.json()).toMatchObject(refusal(400, 'INVALID_MULTIPART', 'body'));
+    for (const [was, is] of [
+      ['name="speech"; ', ''],
+      ['form-data; name="speech"', 'form-data'],
+    ] as const) {
+      const payload = Buffer.from(body.payload.toString('latin1').replace(was, is), 'latin1');
+      const nameless = await post({ headers: body.headers, payload });
+      expect(nameless.json()).toMatchObject(refusal(400, 'INVALID_MULTIPART', 'body'));
+    }
     const json = await form([
       ['input', '{'],
       ['speech', wav],
