@@ -17,17 +17,15 @@ export const complain = (given: string): void => {
 };
 
 /**
- * Ends the command when nobody reads its results any more, as behind `| head`; without a reader of its notes it goes on. Otherwise Node
- * would end it over an error that no one has handled.
+ * Ends the command when its results cannot be written: without a word when nobody reads them any more, as behind
+ * `| head`. Without its notes it goes on. Otherwise Node would end it over an error that no one has handled.
  */
 export function endWithReader(): void {
-  const ignored = (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  };
-  process.stderr.on('error', ignored);
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    ignored(error);
-    process.exit();
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit();
+    complain(`millrace: the results cannot be written: ${message}`);
+    process.exit(EXIT.failed);
   });
 }
 

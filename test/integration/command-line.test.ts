@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import stringWidth from 'string-width';
@@ -82,6 +82,27 @@ describe('millrace', () => {
   it('ends without a word where nobody reads what it prints', async () => {
     expect(await unread(['settings'])).toEqual({ code: 0, stderr: '' });
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'says on one line that its results cannot be written, as on a full disk',
+    async () => {
+      const full = openSync('/dev/full', 'w');
+      const child = spawn(CLI, ['settings'], {
+        env: { ...process.env, ...testEnvironment() },
+        stdio: ['ignore', full, 'pipe'],
+      });
+      closeSync(full);
+      let stderr = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text;
+      });
+      const [code] = await once(child, 'close');
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: 'millrace: the results cannot be written: ENOSPC: no space left on device, write\n',
+      });
+    },
+  );
 
   it('run: asks out loud, prints the result and saves the reply', async () => {
     const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));
