@@ -1,4 +1,4 @@
-/** The value that replaces all further ones once the limit is reached; no pipeline can have this name. */
+/** The value that replaces all further ones once the limit is reached; no pipeline and no tenant can have this name. */
 const OTHERS = '_other';
 
 /**

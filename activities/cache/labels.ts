@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Evidence } from '../../stores/evidence/index.js';
+import { boundedLabel } from '../../telemetry/bounded-label.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { agrees } from './agreement.js';
 import type { CacheRequest } from './cache-key.js';
@@ -32,6 +33,8 @@ export interface Comparison {
 /** Labels cached answers right or wrong by comparing them with fresh ones: the evidence of a stage's error rate. */
 export class Labels {
   readonly #parts: LabelsParts;
+  /** A deployment may have a tenant for each of its users. */
+  readonly #labelOf = boundedLabel();
   #judging = 0;
 
   constructor(parts: LabelsParts) {
@@ -76,6 +79,8 @@ export class Labels {
       const judged = counts[0]?.judged;
       // A stage with a model of entailment is described by the labels that it serves by while the model answers.
       if (judged === undefined || (verifier && !judged.with)) return;
+      // A level that many tenants share would be that of the last one.
+      if (this.#labelOf(tenant) !== tenant) return;
       const { open, bound } = await evidence.state(judged, maxErrorRate);
       metrics.cacheErrorBound.set({ pipeline, stage, tenant }, bound);
       metrics.cacheOpenStep.set({ pipeline, stage, tenant }, open);
