@@ -79,6 +79,7 @@ export {
   type AgentMemory,
   type AgentOptions,
   type AgentOutput,
+  type AgentSaid,
   type AgentSession,
   type AgentToolCall,
   type AudioSamples,

@@ -42,7 +42,8 @@ interface About {
  * Runs an attempt whose text other stages read while it is made. What an earlier attempt has committed is not made, and
  * not read, again: an attempt that finds a finished stream returns its outcome, any other goes on behind it. If it cannot, the call says
  * what follows: the stream ends; or it starts over with the attempt's own text, if no reader has made anything of what is committed;
- * or `STREAM_CUT` is thrown, as where it cannot start over.
+ * or `STREAM_CUT` is thrown, as where it cannot start over. A turn of an agent goes on in the agent's streams, and ends them if it calls no
+ * tool.
  */
 export async function produceText<T extends Output>(
   { channels, clock = REAL_CLOCK }: ProducingParts,
@@ -63,7 +64,7 @@ export async function produceText<T extends Output>(
       await streams.end(over?.as ?? 'done', before as unknown as Json);
       return before;
     }
-    const mayStartOver = call.onCut === 'restart';
+    const mayStartOver = call.onCut === 'restart' && call.turn === undefined;
     const attempt = new AttemptText(streams, { signal: own.signal, mayStartOver, onDelta, fail });
     text = attempt;
     const atOnce = !isWhole(call);
@@ -77,7 +78,8 @@ export async function produceText<T extends Output>(
         },
       });
       const outcome = { ...served, output: { ...served.output, text: await attempt.end(textOf(served)) } };
-      await attempt.streams.end('done', outcome as unknown as Json);
+      if (call.turn && callsTools(served)) await attempt.streams.endTurn();
+      else await attempt.streams.end('done', outcome as unknown as Json);
       return outcome;
     } catch (error) {
       const why = own.signal.aborted && !signal.aborted ? own.signal.reason : error;
@@ -97,9 +99,15 @@ export async function produceText<T extends Output>(
 
 const textOf = ({ output }: Output): string => (typeof output.text === 'string' ? output.text : '');
 
-/** Whether nothing may be passed on before the answer is whole: it may be tool calls, or must fit a schema. */
-function isWhole({ with: options }: StageCall): boolean {
-  return options.schema !== undefined || (Array.isArray(options.tools) && options.tools.length > 0);
+const callsTools = ({ output: { toolCalls } }: Output): boolean => Array.isArray(toolCalls) && toolCalls.length > 0;
+
+/**
+ * Whether nothing may be passed on before the answer is whole: it may be tool calls, or must fit a schema. What an agent writes beside its
+ * calls is said all the same, and what may itself be a call is held back by the connector.
+ */
+function isWhole({ with: options, turn }: StageCall): boolean {
+  const mayCall = Array.isArray(options.tools) && options.tools.length > 0;
+  return options.schema !== undefined || (mayCall && turn === undefined);
 }
 
 const cutOutcome = <T extends Output>(text: string): T =>

@@ -1,7 +1,8 @@
 import type { Json } from '../../pipelines/json.js';
+import { beforeTurn } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Clock } from '../../runtime/clock.js';
-import { type ChannelEnd, type ChannelLog, ChannelWriter } from '../../stores/channels/index.js';
+import { type ChannelEnd, type ChannelLog, ChannelWriter, streamLost } from '../../stores/channels/index.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { SentenceSink, type TextSink, TokenSink } from './text-sinks.js';
 
@@ -21,32 +22,47 @@ interface Stream {
   readonly of: string;
   readonly writer: ChannelWriter;
   readonly sink: TextSink;
-  /** What earlier attempts have committed. */
+  /** What earlier attempts have committed; of a turn, without what the turns before have. */
   readonly text: string;
+  /** What precedes the next text: of a turn's first word, the space between it and the turn before. */
+  space: string;
 }
 
-/** The channels that one attempt of a stage writes its text to, each divided in its own way. */
+/**
+ * The channels that one attempt of a stage writes its text to, each divided in its own way. Those of an agent hold the texts of its turns, of
+ * which a call writes one.
+ */
 export class TextStreams {
   readonly #options: Options;
+  readonly #turn: StageCall['turn'];
   readonly #streams: readonly Stream[];
+  /** White space at the end of a turn's text: it is passed on with the next word, and not if there is none. */
+  #trailing = '';
 
-  private constructor(options: Options, writers: readonly Opened[]) {
+  private constructor(options: Options, writers: readonly Opened[], turn?: StageCall['turn']) {
     this.#options = options;
-    this.#streams = writers.map(([of, writer]) => ({
-      ...{ of, writer, sink: this.#sink(of, writer) },
-      text: writer.before.values.join(''),
-    }));
+    this.#turn = turn;
+    this.#streams = writers.map(([of, writer]) => this.#stream(of, writer));
   }
 
-  /** Opens those of the call, where earlier attempts have started over those of the last generation. Throws `STREAM_LOST`. */
+  /**
+   * Opens those of the call, where earlier attempts have started over those of the last generation. Of a turn, what the store has lost of the
+   * turns before is stored again. Throws `STREAM_LOST`, also if a channel holds something else than what the turns before have said.
+   */
   static async open(log: ChannelLog, run: string, call: StageCall, options: Options): Promise<TextStreams> {
-    const { path = call.stage, writes = [] } = call;
+    const { writes = [], turn } = call;
+    const { path } = turn ?? { path: call.path ?? call.stage };
     const own = { signal: options.signal, ttlMs: channelTtlMs(call) };
     for (let generation = 0; ; generation += 1) {
       const writers = await allOpen(
         writes.map(async (of) => [of, await ChannelWriter.open(log, { run, path, of, generation }, own)] as const),
       );
-      if (!writers.some(([, { before }]) => before.end?.as === 'void')) return new TextStreams(options, writers);
+      if (!writers.some(([, { before }]) => before.end?.as === 'void')) {
+        const other = turn && writers.find(([, writer]) => !follows(turn.said, writer));
+        if (other === undefined) return new TextStreams(options, writers, turn);
+        for (const [, writer] of writers) writer.close();
+        throw streamLost({ run, path, of: other[0] });
+      }
       for (const [, writer] of writers) writer.close();
     }
   }
@@ -62,13 +78,21 @@ export class TextStreams {
   }
 
   push(text: string): void {
-    for (const { sink } of this.#streams) sink.push(text);
+    const words = this.#words(`${this.#trailing}${text}`);
+    this.#trailing = `${this.#trailing}${text}`.slice(words.length);
+    for (const stream of this.#streams) this.#add(stream, words);
   }
 
   /** Adds to those that have not ended what they lack of a text. */
   complete(whole: string): void {
-    for (const { sink, writer, text } of this.#streams)
-      if (writer.before.end === undefined) sink.push(whole.slice(text.length));
+    for (const stream of this.#streams)
+      if (stream.writer.before.end === undefined) this.#add(stream, this.#words(whole).slice(stream.text.length));
+  }
+
+  /** The turn has ended, and another one follows: all of its text is committed, and the channels stay open. */
+  async endTurn(): Promise<void> {
+    for (const { sink, writer } of this.#streams) writer.add(...sink.end());
+    await Promise.all(this.#streams.map(({ writer }) => writer.settled()));
   }
 
   async end(as: ChannelEnd['as'], outcome: Json): Promise<void> {
@@ -97,6 +121,32 @@ export class TextStreams {
     }
   }
 
+  #stream(of: string, writer: ChannelWriter): Stream {
+    const sink = this.#sink(of, writer);
+    const whole = writer.before.values.join('');
+    if (!this.#turn) return { of, writer, sink, text: whole, space: '' };
+    const { said } = this.#turn;
+    if (whole.length < said.length && writer.before.end === undefined) {
+      const again = this.#sink(of, writer);
+      again.push(said.slice(whole.length));
+      writer.add(...again.end());
+    }
+    const before = beforeTurn(said);
+    const text = whole.slice(before.length);
+    return { of, writer, sink, text, space: text === '' ? before.slice(said.length) : '' };
+  }
+
+  #add(stream: Stream, text: string): void {
+    if (text === '') return;
+    stream.sink.push(`${stream.space}${text}`);
+    stream.space = '';
+  }
+
+  /** A text as it is passed on now: of a turn without the white space at its end. */
+  #words(text: string): string {
+    return this.#turn ? text.trimEnd() : text;
+  }
+
   #sink(of: string, writer: ChannelWriter): TextSink {
     const { clock, onEntry, fail } = this.#options;
     const add = (...entries: string[]) => {
@@ -109,6 +159,12 @@ export class TextStreams {
     };
     return of === 'sentences' ? new SentenceSink(clock, add) : new TokenSink(clock, add);
   }
+}
+
+/** Whether what a channel holds, and what the turns before have said, have the same beginning. */
+function follows(said: string, { before }: ChannelWriter): boolean {
+  const whole = before.values.join('');
+  return whole.startsWith(said) || said.startsWith(whole);
 }
 
 /** Of writers of which one cannot be opened, the others are closed: they would go on to look after their channels. */

@@ -69,7 +69,8 @@ export const voiceAgent = pipeline(
       }),
       { prompt: transcribed.text },
     );
-    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.sentences });
+    // What it says before it calls a tool is spoken while the tool works.
+    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.said.sentences });
     return { question: transcribed.text, reply: answer.text, toolCalls: answer.toolCalls, speech: spoken.audio };
   },
 );

@@ -29,6 +29,7 @@ interface Unsuited {
   agent: {
     cache: Refusal<'An agent has no cache, because its tools may have effects: remove it'>;
     execution: 'queued';
+    onCut: 'fail' | 'end';
   };
 }
 

@@ -25,7 +25,7 @@ export interface StageOptions<I = never, O = never> extends PolicyOptions {
   /**
    * What happens when a streamed answer breaks off and no attempt can continue what its readers have: the stage fails
    * with `STREAM_CUT` (`fail`, the default), ends with what there is (`end`), or starts over with the next answer
-   * (`restart`), unless something was made of it: then it fails. Of a voice, what happens when it fails in mid-stream and an alternative
+   * (`restart`), unless something was made of it: then it fails. An agent cannot start over. Of a voice, what happens when it fails in mid-stream and an alternative
    * with another voice follows: the same for `fail` and `end`; with `fallback` the alternative goes on with the next sentence.
    */
   readonly onCut?: 'fail' | 'end' | 'restart' | 'fallback';
@@ -134,6 +134,11 @@ function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown, has
     throw invalid(
       `${id}.onCut`,
       'cannot be "fallback" for an answer, only for a voice: a fallback that says the same goes on anyhow, and "restart" takes another answer',
+    );
+  if (onCut === 'restart' && use.kind === 'agent')
+    throw invalid(
+      `${id}.onCut`,
+      'cannot be "restart" for an agent: calls of tools may have followed what it has said; use "end"',
     );
   if (onCut === 'restart' && streamed.includes('entries'))
     throw invalid(

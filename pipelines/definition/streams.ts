@@ -1,6 +1,6 @@
 import { sourcesOf } from '../plan/binding.js';
 import { cacheKeyOf, isStage, type Step, type StreamPlan } from '../plan/plan.js';
-import { type Streaming, streamedFields } from '../plan/streams.js';
+import { answersInForm, type Streaming, streamedFields } from '../plan/streams.js';
 import { takenBy } from '../stages/traits.js';
 import { invalid } from './invalid.js';
 
@@ -10,15 +10,21 @@ import { invalid } from './invalid.js';
  */
 export function withStreams<S extends Streaming>(step: S, earlier: Step[]): S {
   const streams: Record<string, StreamPlan> = {};
-  for (const { field, edge, collected } of streamedFields(step, earlier)) {
+  for (const { field, edge, source, collected } of streamedFields(step, earlier)) {
     const { from, of } = edge;
     const producer = earlier.find(({ id }) => id === from) as Streaming;
     if (isStage(step)) checkCacheKey(step, field, edge, producer);
+    if (isStage(producer) && source === `${from}.said.${of}` && answersInForm(producer)) {
+      throw invalid(
+        `${from}.output`,
+        `gives the answer a form: "${step.id}" would read its JSON as ${source}; pass a text of ${from}.data`,
+      );
+    }
     if (collected !== undefined) continue;
     if (isStage(producer) && producer.policy.hedge) {
       throw invalid(
         `${from}.hedge`,
-        `cannot be used with a stream: "${step.id}" reads ${from}.${of} before it is known which call wins; ${instead(edge, producer)}`,
+        `cannot be used with a stream: "${step.id}" reads ${source} before it is known which call wins; ${instead(edge, producer)}`,
       );
     }
     const restarts = isStage(producer) && producer.onCut === 'restart';
@@ -36,7 +42,8 @@ function checkCacheKey(step: Extract<Streaming, { input: unknown }>, field: stri
 
 /** What to read of a producer instead of its stream. */
 function instead({ from, of }: StreamPlan, producer: Streaming): string {
-  const whole = isStage(producer) ? `${from}.${of === 'entries' ? 'items' : 'text'}` : `the value of ${from}`;
+  const field = producer.kind === 'agent' ? 'said.text' : of === 'entries' ? 'items' : 'text';
+  const whole = isStage(producer) ? `${from}.${field}` : `the value of ${from}`;
   return `pass ${whole}, which is read when the stage has ended`;
 }
 

@@ -28,9 +28,7 @@ export function explanationText(explained: Explained, { all = false }: { readonl
       ({ id, pipeline, deadlineMs }) =>
         `  child run    ${id}: pipeline ${pipeline}, deadline ${spell(deadlineMs)}, explained on its own`,
     ),
-    ...overStreams.map(
-      (each) => `  each         ${each.id}: items from ${each.edge.from}.${each.edge.of}, ${overStreamText(each)}`,
-    ),
+    ...overStreams.map((each) => `  each         ${each.id}: items from ${each.source}, ${overStreamText(each)}`),
     ...segments.map(
       (stages, i) => `  segment ${i + 1}    ${stages.join(', ')}: together in the worker, with a journal`,
     ),
@@ -67,8 +65,8 @@ function stageText(stage: ExplainedStage, all: boolean): string[] {
     `stage ${id} (${kind})${within.length > 0 ? `, within ${within.join(' › ')}` : ''}`,
     `  reads        ${reads.join(', ') || 'nothing'}`,
     ...streams.map(
-      ({ field, edge: { from, of }, collected }) =>
-        `  stream       ${field} from ${from}.${of}, ${collected === undefined ? 'while it is made' : `when it has ended: ${collected}`}`,
+      ({ field, source, collected }) =>
+        `  stream       ${field} from ${source}, ${collected === undefined ? 'while it is made' : `when it has ended: ${collected}`}`,
     ),
     ...candidates.flatMap((each) => [candidateText(each), ...toolTexts(each)]),
     ...(policy.length > 0 ? ['  policy', ...values] : []),

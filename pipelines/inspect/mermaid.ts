@@ -70,7 +70,9 @@ export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
     const own = !isStage(step) && !(step.kind === 'pipeline' && step.run === 'child') && entry !== undefined;
     for (const each of readFieldsOf(step)) {
       if (each.source.startsWith(`${step.id}/`)) continue;
-      const stream = streamsInto(step).find(({ from }) => from === each.source)?.of;
+      const of = streamsInto(step).find(({ from }) => from === each.source)?.of;
+      // The field is what the stream is when it is whole: `text`, of an agent `said.text`.
+      const stream = of === undefined ? undefined : [...each.field.split('.').slice(0, -1), of].join('.');
       edges.push(edge(ids, each, own ? ids.of(`${step.id}/${entry}`) : id, stream));
     }
   };

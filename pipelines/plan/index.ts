@@ -5,5 +5,5 @@ export { computesWith } from './held.js';
 export { MODALITIES, type Modality, mediaUses } from './modalities.js';
 export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
-export { saidIn } from './said.js';
+export { beforeTurn, saidIn, saidWith } from './said.js';
 export { speakerOf, streamsInto } from './streams.js';

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from '../json.js';
 import { streamsOf, takenBy, traitsOf } from '../stages/traits.js';
+import { agentOf } from './agent.js';
 import { type Binding, sourcesOf } from './binding.js';
 import {
   type Alternative,
@@ -14,6 +15,9 @@ import {
 import { readsOfGraph } from './reads.js';
 import { isInline } from './segments.js';
 
+/** Why an agent's answer is no stream. */
+export const ANSWER_IS_LATE = 'what an agent says is known to be its answer when it has ended: said is a stream';
+
 /** Why an edge that names a stream is read when the stream has ended. */
 export type WhyCollected =
   | 'the stage does not produce its output piece by piece'
@@ -23,12 +27,16 @@ export type WhyCollected =
   | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
   | 'the reading stage also reads the whole output'
-  | 'the stage is hedged: which of its calls wins is known at the end';
+  | 'the stage is hedged: which of its calls wins is known at the end'
+  | typeof ANSWER_IS_LATE
+  | 'a guardrail checks the prompt or the text before anything of it is read';
 
 /** A field of a step's input that names a stream; `collected`: why it is read when the stream has ended. */
 export interface StreamedField {
   readonly field: string;
   readonly edge: StreamPlan;
+  /** The stream as its author reads it: `answer.sentences`, `answer.said.sentences`. */
+  readonly source: string;
   readonly collected?: WhyCollected;
 }
 
@@ -38,44 +46,62 @@ export type Streaming = StagePlan | EachPlan;
 /**
  * The fields of a step's input that read a stream of another step of its graph, and whether they can be read while it
  * is made. `{ "$op": "sentences", "of": [{ "$ref": "answer.text" }] }` is such a field; the operator is also its value
- * where it is collected. Of an `each` the field is `over`.
+ * where it is collected. Of an agent the streams are those of `answer.said.text`. Of an `each` the field is `over`.
  */
 export function streamedFields(step: Streaming, earlier: readonly Step[]): StreamedField[] {
   const input = isStage(step) ? step.input : { over: step.over };
   if (!isJsonObject(input)) return [];
   return Object.entries(input).flatMap(([field, binding]) => {
-    const edge = edgeOf(binding as Json, earlier);
-    if (!edge) return [];
-    const collected = whyCollected(step, field, edge, earlier);
-    return [{ field, edge, ...(collected !== undefined && { collected }) }];
+    const read = readOf(binding as Json, earlier);
+    if (!read) return [];
+    const { from, of, whole } = read;
+    const edge = { from, of };
+    const collected = whyCollected(step, field, read, earlier);
+    const source = [from, ...(whole === SAID ? ['said'] : []), of].join('.');
+    return [{ field, edge, source, ...(collected !== undefined && { collected }) }];
   });
 }
 
-function edgeOf(binding: Binding, earlier: readonly Step[]): StreamPlan | undefined {
+/** A stream that is read, and the field of its step that it is when it is whole; empty for the step's value. */
+interface ReadStream extends StreamPlan {
+  readonly whole: string;
+}
+
+function readOf(binding: Binding, earlier: readonly Step[]): ReadStream | undefined {
   if (!isJsonObject(binding) || typeof binding.$op !== 'string' || !Array.isArray(binding.of)) return undefined;
   const [source] = binding.of as readonly Json[];
   if (!isJsonObject(source) || typeof source.$ref !== 'string') return undefined;
-  const [from = '', field] = source.$ref.split('.');
+  const [from = '', ...path] = source.$ref.split('.');
+  const [of, whole] = [binding.$op, path.join('.')];
   const step = earlier.find(({ id }) => id === from);
-  if (step?.kind === 'each' && field === undefined && binding.$op === 'entries') return { from, of: 'entries' };
-  return step && isStage(step) && field === STREAMS.get(binding.$op) ? { from, of: binding.$op } : undefined;
+  if (step?.kind === 'each' && whole === '' && of === 'entries') return { from, of, whole };
+  return step && isStage(step) && wholesOf(step, of).includes(whole) ? { from, of, whole } : undefined;
 }
 
+/** All that an agent says, as a field of its output. */
+const SAID = 'said.text';
+
 /** Streams of stages, each with the field that it is when it is whole. */
-const STREAMS: ReadonlyMap<string, string> = new Map([
+const WHOLES: ReadonlyMap<string, string> = new Map([
   ['sentences', 'text'],
   ['tokens', 'text'],
   ['entries', 'items'],
 ]);
 
+function wholesOf({ kind }: StagePlan, of: string): readonly string[] {
+  const whole = WHOLES.get(of);
+  if (whole === undefined) return [];
+  return kind === 'agent' && whole === 'text' ? [whole, SAID] : [whole];
+}
+
 function whyCollected(
   reader: Streaming,
   field: string,
-  { from, of }: StreamPlan,
+  { from, of, whole }: ReadStream,
   earlier: readonly Step[],
 ): WhyCollected | undefined {
   const producer = earlier.find(({ id }) => id === from) as Streaming;
-  const own = whyNotMade(producer, of) ?? whyNotTaken(reader, field);
+  const own = whyNotMade(producer, of, whole) ?? whyNotTaken(reader, field);
   if (own !== undefined) return own;
   if (isQueued(producer) !== isQueued(reader)) return 'one of the two stages is inline, the other queued';
   // A stage that reads such a stream is refused; an `each` took the list before it could stream.
@@ -88,11 +114,16 @@ function whyCollected(
 /** An alternative that lacks what its stage streams. */
 const differs = (to: Alternative | string, has: (by: Alternative) => boolean) => typeof to === 'object' && !has(to);
 
-function whyNotMade(producer: Streaming, of: string): WhyCollected | undefined {
+function whyNotMade(producer: Streaming, of: string, whole: string): WhyCollected | undefined {
   if (!isStage(producer)) return undefined;
   if (!streamsOf(producer).includes(of)) return 'the stage does not produce its output piece by piece';
   const alternatives = alternativesOf(producer);
   if (alternatives.includes('skip')) return 'the stage may be skipped';
+  if (producer.kind === 'agent') {
+    if (whole !== SAID) return ANSWER_IS_LATE;
+    if (servedByAny(producer).some(checksText))
+      return 'a guardrail checks the prompt or the text before anything of it is read';
+  }
   if (producer.kind === 'code' && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of))))
     return 'an alternative of one of the two stages does not stream';
   return undefined;
@@ -121,6 +152,19 @@ const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly (A
   ...fallback,
   ...degrade.map(({ to }) => to),
 ];
+
+/** What serves a stage, and what may serve it instead. */
+const servedByAny = (stage: StagePlan): readonly Alternative[] => [
+  stage,
+  ...alternativesOf(stage).filter((to) => typeof to === 'object'),
+];
+
+/** Of an agent whose prompt is checked, the first turn is void if it does not pass; of one whose text is, the text is the checked one. */
+const checksText = (agent: Alternative): boolean => (agentOf(agent).guards ?? []).some(({ on }) => on !== 'tool');
+
+/** Whether the answer of an agent, or of an alternative to it, must fit a schema. */
+export const answersInForm = (agent: StagePlan): boolean =>
+  servedByAny(agent).some((by) => agentOf(by).schema !== undefined);
 
 /** The stage of a graph whose audio is a field of its output, unchanged: it can be heard while it is made. */
 export function speakerOf({ stages, output }: Graph, field: string): StagePlan | undefined {

@@ -50,6 +50,11 @@ export interface StageCall {
   readonly reads?: Readonly<Record<string, ChannelRef>>;
   /** Streams of its output that other stages read. */
   readonly writes?: readonly string[];
+  /**
+   * Of a turn of an agent: `writes` are streams of the agent, in which the turns' texts follow each other. The turn that calls no tool is the
+   * last one, and closes them.
+   */
+  readonly turn?: TurnOf;
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
   readonly onCut?: 'end' | 'restart' | 'fallback';
   /**
@@ -93,6 +98,14 @@ export type SemanticCacheCall = CacheCall &
 
 /** The exact cache; the call's input is the key. */
 export type ExactCacheCall = CacheCall & Omit<ExactCachePlan, 'version'>;
+
+/** Which agent a turn is of, and what the agent had said before. */
+export interface TurnOf {
+  /** Path of the agent. */
+  readonly path: string;
+  /** The texts of the turns before, as in the agent's output. */
+  readonly said: string;
+}
 
 /** A channel of the same run. */
 export interface ChannelRef {

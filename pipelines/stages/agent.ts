@@ -48,6 +48,8 @@ const WRONG_TURNS = 3;
 
 const output = z.object({
   text: z.string(),
+  /** All that the agent has said, turn by turn: what it wrote before its calls, then the answer. */
+  said: z.object({ text: z.string() }),
   /** Why the answer ended: `stop`, or `length` where it was cut at `maxTokens`. */
   finish: z.enum(['stop', 'length']),
   /** Number of model calls. */
@@ -79,9 +81,11 @@ export interface AgentInput {
 export interface AgentOutput<Data = never> {
   text: string;
   finish: 'stop' | 'length';
-  /** The answer's sentences and text deltas. */
+  /** The answer's sentences and text deltas, when the agent has ended: before that no text is known to be the answer. */
   sentences: Stream<string>;
   tokens: Stream<string>;
+  /** All that the agent says, as it says it. */
+  said: AgentSaid;
   /** The answer, parsed as `output` specifies. */
   data: Data;
   turns: number;
@@ -90,6 +94,15 @@ export interface AgentOutput<Data = never> {
   stoppedBy: 'answer' | (typeof LIMITS)[number];
   /** Of several agents (`handoffs`): the one that has answered; absent if it is the first. */
   agent?: string | undefined;
+}
+
+/** What an agent says in all its turns: before its calls of tools, in an agent that it hands over to, and as its answer. */
+export interface AgentSaid {
+  /** The texts of its turns, with a blank line between them. */
+  text: string;
+  /** Its sentences and text deltas, streamed. */
+  sentences: Stream<string>;
+  tokens: Stream<string>;
 }
 
 export interface AgentBudget {
@@ -269,13 +282,16 @@ export const agent = <Data = never>(
     input: input.extend({ ...(session && OF_SESSION), ...(memory && OF_MEMORY) }) as unknown as z.ZodType<AgentInput>,
     output: output.extend({
       data: schema ?? z.undefined(),
-      sentences: stream('sentences', 'text'),
-      tokens: stream('tokens', 'text'),
+      ...streamsOfText(),
+      said: output.shape.said.extend(streamsOfText()),
     }) as unknown as z.ZodType<AgentOutput<Data>>,
     functions: tools.flatMap(({ functions }) => [...functions.values()]),
     definitions: tools.flatMap(({ definitions = [] }) => definitions),
   };
 };
+
+/** The streams of a field `text` beside them. */
+const streamsOfText = () => ({ sentences: stream('sentences', 'text'), tokens: stream('tokens', 'text') });
 
 const HANDOFF_NAME = /^[a-z][a-z0-9_]{0,40}$/;
 const MAIN = 'main';

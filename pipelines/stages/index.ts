@@ -67,6 +67,7 @@ export {
   type AgentMemory,
   type AgentOptions,
   type AgentOutput,
+  type AgentSaid,
   type AgentSession,
   agent,
 } from './agent.js';

@@ -51,8 +51,8 @@ export const TRAITS = {
   approve: { servedBy: 'interpreter', effects: 'none', local: at('workflow', 'person') },
   activity: { servedBy: 'temporal', effects: 'intended' },
   workflow: { servedBy: 'temporal', effects: 'intended' },
-  // Its tools may have effects.
-  agent: { servedBy: 'interpreter', effects: 'intended' },
+  // Its tools may have effects. The streams are those of what it says in all its turns.
+  agent: { servedBy: 'interpreter', effects: 'intended', streams: ['sentences', 'tokens'] },
   sandbox: { servedBy: 'worker', effects: 'none', statesEffects: true, local: at('sandbox') },
   mcp: { servedBy: 'worker', effects: 'intended', goesOn: true, local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },

@@ -9,6 +9,7 @@ import { agentsAndPeople } from './agents-and-people.js';
 import { agentsGuarded } from './agents-guarded.js';
 import { agentsHandingOver } from './agents-handing-over.js';
 import { agentsInContext } from './agents-in-context.js';
+import { agentsSaying } from './agents-saying.js';
 import { agentsSearching } from './agents-searching.js';
 import { agentsUsage } from './agents-usage.js';
 import type { SuiteHost } from './host-suite.js';
@@ -313,4 +314,5 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
   agentsSearching(name, host);
   agentsHandingOver(name, host);
   agentsGuarded(name, host);
+  agentsSaying(name, host);
 }

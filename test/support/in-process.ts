@@ -1,11 +1,14 @@
+import type { z } from 'zod';
 import { fitted, resultKind } from '../../activities/results/index.js';
 import type { Attempt } from '../../activities/stage/stage-runner.js';
+import { produceText } from '../../activities/streams/index.js';
 import { toolSearchKind } from '../../activities/tool-search/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { ChannelRef, RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
+import { MemoryChannelLog, readChannel } from '../../stores/channels/index.js';
 import { placedAt } from '../../testing/rows.js';
 import { MemoryTexts } from '../../testing/texts.js';
 import { wordEmbedder } from '../../testing/words.js';
@@ -34,18 +37,31 @@ function noMedia(): never {
   throw new Error('no stage here uses media');
 }
 
-/** Runs `code` stages and keeps the order in which they started and ended. */
+/**
+ * Runs `code` stages and keeps the order in which they started and ended. What a scripted agent says is streamed; functions read it.
+ */
 export class CodeRunner {
+  readonly streams = true;
   readonly events: string[] = [];
   readonly #pipeline: Pipeline;
+  readonly #channels = new MemoryChannelLog();
 
   constructor(pipeline: Pipeline) {
     this.#pipeline = pipeline;
   }
 
-  async run(input: JsonObject, call: StageCall, { attempt, signal }: Attempt): Promise<StageOutcome> {
-    if (call.kind === 'chat')
-      return { ...(await runScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
+  async run(input: JsonObject, call: StageCall, { attempt, signal, run }: Attempt): Promise<StageOutcome> {
+    if (call.kind === 'chat') {
+      const serve = async () => ({
+        ...(await runScript(call, input)),
+        endpoint: 'script',
+        device: '',
+        ...ENDED,
+        attempt,
+      });
+      const about = { run, call, signal, onDelta: () => undefined };
+      return call.writes ? await produceText({ channels: this.#channels }, about, serve) : await serve();
+    }
     const own = OF_WORKERS.get(call.kind);
     if (own) {
       const context = { signal, idempotencyKey: '', audio: { read: noMedia, write: noMedia } };
@@ -59,9 +75,7 @@ export class CodeRunner {
     const name = path.includes('/turn-') ? path.replace(/:[0-9a-f]{12}$/, '') : call.stage;
     this.events.push(`${name} starts`);
     try {
-      const checked = code.input.safeParse(input);
-      if (!checked.success) throw new MillraceError('INVALID_INPUT', checked.error.issues[0]?.message ?? '');
-      const output = (await code.run(checked.data, {
+      const output = (await code.run(this.#given(code.input, input, call, { run, signal }), {
         signal,
         idempotencyKey: path,
         tenant,
@@ -74,5 +88,21 @@ export class CodeRunner {
       this.events.push(`${name} ${signal.aborted ? 'aborted' : 'fails'}`);
       throw error;
     }
+  }
+
+  /** A function's input, with the streams that it reads; one that is collected is a list. */
+  #given(schema: z.ZodType, input: JsonObject, { reads }: StageCall, at: Pick<Attempt, 'run' | 'signal'>): JsonObject {
+    if (reads) {
+      const streams = Object.entries(reads).map(([field, ref]) => [field, this.#read(ref, at)]);
+      return { ...input, ...Object.fromEntries(streams) };
+    }
+    const checked = schema.safeParse(input);
+    if (!checked.success) throw new MillraceError('INVALID_INPUT', checked.error.issues[0]?.message ?? '');
+    return checked.data as JsonObject;
+  }
+
+  async *#read({ path, of }: ChannelRef, { run, signal }: Pick<Attempt, 'run' | 'signal'>): AsyncGenerator<string> {
+    for await (const { value } of readChannel(this.#channels, { run, path, of }, { signal }))
+      yield String(value).trim();
   }
 }

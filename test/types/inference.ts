@@ -198,6 +198,9 @@ export function agents() {
     const free = stage('free', agent({ model: 'm', tools }), { prompt: input.q });
     is<string>()(free.text);
     is<Stream<string>>()(free.sentences);
+    is<string>()(free.said.text);
+    is<Stream<string>>()(free.said.sentences);
+    is<Stream<string>>()(free.said.tokens);
     is<number>()(free.turns);
     is<'answer' | 'turns' | 'tokens' | 'time' | 'cost' | 'wrong-calls'>()(free.stoppedBy);
     is<AgentToolCall[]>()(free.toolCalls);

@@ -241,6 +241,18 @@ export function mistakesOfStreams() {
     stage('read-each', read, { values: each('listed', input.list, (n) => n).entries });
     return {};
   });
+  const hear = code('hear', { input: z.object({ said: streamOf(z.string()) }), output: item }, async () => ({ n: 1 }));
+  pipeline('wrong', { input: z.object({ q: z.string() }) }, ({ input, stage }) => {
+    // @ts-expect-error calls may have followed what an agent has said: it does not start over
+    const answer = stage('answer', agent({ model: 'm' }), { prompt: input.q }, { onCut: 'restart' });
+    stage('hear', hear, { said: answer.said.sentences });
+    stage('speak', synthesize({ model: 'tts' }), { text: answer.said.sentences });
+    // @ts-expect-error all that it says, when it has ended
+    stage('hear-text', hear, { said: answer.said.text });
+    // @ts-expect-error its sentences can be spoken, or its text
+    stage('speak-all', synthesize({ model: 'tts' }), { text: answer.said });
+    return {};
+  });
 }
 
 /** Mistakes that would be ignored, or fail at run time only. */

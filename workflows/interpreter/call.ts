@@ -8,6 +8,8 @@ interface OwnCall {
   readonly cache?: StageCall['cache'];
   /** The host has channels. */
   readonly streams?: boolean;
+  /** The call is a turn of an agent whose text other stages read. */
+  readonly turn?: StageCall['turn'];
   /** Entries of channels that the input reads. */
   readonly held?: HeldEntries['entries'] | undefined;
   /** The stage reads channels: timeout of an entry, in milliseconds. */
@@ -18,7 +20,7 @@ interface OwnCall {
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
   const { plan, tenant, sessionsOf, placement, trace } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
-  const { cache, streams, held, entryMs } = own;
+  const { cache, streams, turn, held, entryMs } = own;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   const next = placement[id]?.next;
@@ -44,6 +46,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(held && { held: { kind, entries: held } }),
     ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
     ...(streams && stage.streamed && { writes: stage.streamed }),
+    ...(turn && { turn }),
     ...(onCut && ((streams && stage.streamed) || entryMs !== undefined) && { onCut }),
     ...(priority !== undefined && { priority }),
     ...(trace !== undefined && { trace }),

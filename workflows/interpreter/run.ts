@@ -6,7 +6,7 @@ import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
 import { runStage } from './stage.js';
 import { type At, type Run, type RunGraph, type RunStep, type Sources, STOPPED, type Stopped } from './state.js';
-import { beginningsOf, channelsRead, eachesOf, isLost, sourcesOfReader } from './streams.js';
+import { beginningsOf, channelsRead, eachesOf, isLost, sourcesOfReader, streamsMayStop } from './streams.js';
 
 /**
  * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
@@ -15,7 +15,8 @@ import { beginningsOf, channelsRead, eachesOf, isLost, sourcesOfReader } from '.
 export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
   const eaches = eachesOf(graph.stages, outer.host);
   const begun = beginningsOf(graph.stages, outer.host, eaches);
-  const at = begun || eaches || outer.begun || outer.eaches ? { ...outer, begun, eaches } : outer;
+  const streamsStop = streamsMayStop(graph.stages, begun, eaches);
+  const at = begun || eaches || outer.begun || outer.eaches ? { ...outer, begun, eaches, streamsStop } : outer;
   const scope = new GraphValues(own, around);
   const ended = new Map<string, Promise<boolean>>();
   if (at.host.runSegment) {
@@ -78,7 +79,7 @@ async function runReader(
   const sources = sourcesOfReader(step, ended);
   const own: At = { ...at, sources, ...(reads && { reads }) };
   try {
-    const stoppable = isStage(step) && at.mayStop && at.eaches !== undefined;
+    const stoppable = isStage(step) && at.mayStop && at.streamsStop === true;
     return await (stoppable ? untilStop(run, step, scope, own, sources) : work(run, step, scope, own));
   } catch (error) {
     if (!isLost(error)) throw error;
@@ -92,8 +93,8 @@ async function runReader(
 }
 
 /**
- * Runs a stage that reads what may stop for a new history: the values of an `each`, or what another stage makes of them. It is then
- * cancelled, since it would wait for the rest, and goes on in the new history behind what it has committed.
+ * Runs a stage that reads what may stop for a new history: the values of an `each`, what an agent says, or what another stage makes of them.
+ * It is then cancelled, since it would wait for the rest, and goes on in the new history behind what it has committed.
  */
 async function untilStop(run: Run, step: Step, scope: GraphValues, at: At, sources: Sources): Promise<Json | Stopped> {
   const value = await at.host.race<Json | Stopped>([

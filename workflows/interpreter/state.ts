@@ -48,6 +48,8 @@ export interface At {
   readonly mayStop: boolean;
   /** The steps of the graph whose streams are read while they run: when each has begun. */
   readonly begun?: ReadonlyMap<string, Begun> | undefined;
+  /** Streams of the graph may stop for a new history: what reads one then stops too. */
+  readonly streamsStop?: boolean;
   /** The `each` steps of the graph that read and write streams themselves. Absent: none. */
   readonly eaches?: ReadonlySet<string> | undefined;
   /** Items of loops around it that are entries of channels: the scope has no values of them. By source. */

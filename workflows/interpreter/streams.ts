@@ -62,6 +62,13 @@ export function beginningsOf(
   );
 }
 
+/**
+ * Whether streams of a graph may stop for a new history: those of an `each` whose items the workflow runs, and those of an agent, which stops
+ * between two turns.
+ */
+export const streamsMayStop = (steps: readonly Step[], begun: At['begun'], eaches: At['eaches']): boolean =>
+  eaches !== undefined || steps.some(({ id, kind }) => kind === 'agent' && begun?.has(id) === true);
+
 /** The input without the fields that are read from channels. */
 export function withoutStreams(stage: StagePlan, input: JsonObject): JsonObject {
   const streams = stage.streams ?? {};

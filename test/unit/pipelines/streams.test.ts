@@ -2,8 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { StageOptions } from '../../../pipelines/definition/stage-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { chat, exact, pipeline, semantic, synthesize } from '../../../pipelines/index.js';
-import { explain, explanationText } from '../../../pipelines/inspect/index.js';
+import {
+  type AgentOptions,
+  agent,
+  chat,
+  exact,
+  guardrail,
+  type Pipeline,
+  pipeline,
+  semantic,
+  synthesize,
+} from '../../../pipelines/index.js';
+import { explain, explanationText, mermaid } from '../../../pipelines/inspect/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
 import { groupsOf, isInline } from '../../../pipelines/plan/segments.js';
@@ -95,6 +105,70 @@ describe('a streaming edge', () => {
         return { speech: stage('speak', synthesize({ model: 'tts' }), { text: told.sentences }, options).audio };
       });
     expect(cached).toThrow('speak.cache');
+  });
+});
+
+describe('what an agent says', () => {
+  const saying = (
+    agentOptions: Partial<AgentOptions<never>> = {},
+    stageOptions: StageOptions = {},
+    read: 'said' | 'answer' = 'said',
+  ) =>
+    pipeline('saying', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+      const use = agent({ model: 'llm', ...agentOptions });
+      const answer = stage('answer', use, { prompt: input.question }, stageOptions as object);
+      const text = read === 'said' ? answer.said.sentences : answer.sentences;
+      return { speech: stage('speak', synthesize({ model: 'tts' }), { text }).audio };
+    });
+  const guard = (on: 'input' | 'output' | 'tool') =>
+    guardrail({ name: 'checked', on, check: () => ({ verdict: 'pass' }) });
+  const textOf = (made: unknown) => explanationText(explain(made as Pipeline, { groupsOf, isInline }, () => undefined));
+  const speakOf = ({ plan }: { readonly plan: { readonly stages: readonly unknown[] } }) => plan.stages[1] as StagePlan;
+
+  it('is a stream of the agent, beside its collected value', () => {
+    const { plan } = saying();
+    expect(plan.stages[0]).toMatchObject({ kind: 'agent', streamed: ['sentences'] });
+    expect(speakOf({ plan })).toMatchObject({
+      streams: { text: { from: 'answer', of: 'sentences' } },
+      input: { text: { $op: 'sentences', of: [{ $ref: 'answer.said.text' }] } },
+    });
+    expect(textOf(saying())).toContain('stream       text from answer.said.sentences, while it is made');
+    expect(mermaid(plan, { groupsOf, isInline })).toContain('s_answer == "said.sentences" ==> s_speak');
+  });
+
+  it.each([
+    ['its answer alone', saying({}, {}, 'answer'), 'known to be its answer when it has ended'],
+    ['a prompt that is checked', saying({ guardrails: [guard('input')] }), 'a guardrail checks'],
+    ['a text that is checked', saying({ guardrails: [guard('output')] }), 'a guardrail checks'],
+    [
+      'an alternative that is checked',
+      saying({}, {
+        fallback: [agent({ model: 'llm', guardrails: [guard('output')] })],
+      } as unknown as StageOptions),
+      'a guardrail checks',
+    ],
+  ])('is collected: %s', (_, made, why) => {
+    expect(speakOf(made).streams).toBeUndefined();
+    expect(textOf(made)).toContain(why);
+  });
+
+  it('is a stream where only calls are checked, and where it may end early', () => {
+    expect(speakOf(saying({ guardrails: [guard('tool')] })).streams).toBeDefined();
+    expect(saying({}, { onCut: 'end' }).plan.stages[0]).toMatchObject({ onCut: 'end', streamed: ['sentences'] });
+  });
+
+  it.each([
+    ['answer.output', () => saying({ output: z.object({ city: z.string() }) } as object)],
+    ['answer.hedge', () => saying({}, { hedge: { after: '1s' } })],
+    ['answer.onCut', () => saying({}, { onCut: 'restart' })],
+  ])('refuses %s', (field, made) => {
+    expect(made).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
+    expect(made).toThrow(field);
+  });
+
+  it('reads nothing of a form as text where only its data are read', () => {
+    const made = () => saying({ output: z.object({ city: z.string() }) } as object, {}, 'answer');
+    expect(speakOf(made()).streams).toBeUndefined();
   });
 });
 

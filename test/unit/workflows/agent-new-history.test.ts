@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, code, gte, guardrail, MillraceError, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
+import {
+  agent,
+  code,
+  gte,
+  guardrail,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  streamOf,
+  tool,
+} from '../../../pipelines/index.js';
 import type { Json } from '../../../pipelines/json.js';
 import type { Decision, RunContext, Wait } from '../../../pipelines/run/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
@@ -88,6 +98,34 @@ describe('an agent that goes on in a new history', () => {
     expect((output.toolCalls as Json[]).length).toBe(5);
     expect(messageCounts).toEqual([1, 3, 5, 7, 9, 11]);
     expect(runner.events.filter((event) => event.endsWith('starts'))).toHaveLength(5);
+  });
+
+  it('is read on: what reads its words stops with it, and each is said once', async () => {
+    const model = scripted('counting-aloud', ({ messages }) => {
+      const n = Number(messages.at(-1)?.content) || 0;
+      return n >= 5 ? { text: `It is ${n}.` } : { text: `After ${n}.`, calls: [['next', { n }]] };
+    });
+    const hear = code(
+      'hear',
+      { input: z.object({ said: streamOf(z.string()) }), output: z.object({ heard: z.array(z.string()) }) },
+      async ({ said }) => {
+        const heard: string[] = [];
+        for await (const sentence of said) heard.push(sentence);
+        return { heard };
+      },
+    );
+    const made = pipeline('counting-aloud', { input: z.object({}), deadline: '10m' }, ({ stage }) => {
+      const answer = stage('answer', agent({ model, tools: [next] }), { prompt: 'Count.' });
+      return { said: answer.said.text, heard: stage('hear', hear, { said: answer.said.sentences }).heard };
+    }) as unknown as Pipeline;
+    const heard = ['After 0.', 'After 1.', 'After 2.', 'After 3.', 'After 4.', 'It is 5.'];
+    for (const checks of [99, 2]) {
+      const runner = new CodeRunner(made);
+      const { histories, output } = await inHistories(made, checks, new FullHost({ runner, run: 'r' }));
+      expect(histories).toBe(checks === 99 ? 1 : 3);
+      expect(output).toEqual({ said: heard.join('\n\n'), heard });
+      expect(runner.events.filter((event) => event.includes('next') && event.endsWith('starts'))).toHaveLength(5);
+    }
   });
 
   it('does not go back to what it has fallen back from', async () => {

@@ -126,6 +126,7 @@ function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Lim
   const usage = usedBy(plan, progress);
   const output = {
     text: reply.text,
+    said: { text: progress.said ?? '' },
     finish: reply.finish === 'length' ? 'length' : 'stop',
     ...(reply.data !== undefined && { data: reply.data }),
     turns,

@@ -39,6 +39,8 @@ export interface Question {
   readonly nudge: string | undefined;
   /** Summary of the conversation before these messages. */
   readonly summary?: string | undefined;
+  /** What the agent has said in the turns before. Absent: the call is no turn. */
+  readonly said?: string;
   /** Name of a call that is not a turn, in place of `turn-<n>`. It is not constrained to the answer's schema. */
   readonly name?: string;
   /** The turn's call was made before, with a conversation that was too long. */
@@ -62,7 +64,7 @@ export async function callModel(agent: Agent, at: At, question: Question): Promi
   checkInput(input, stage.id);
   const started = at.host.now();
   const call = {
-    ...callOf(run, limited, `${at.prefix}${row}/${name}`),
+    ...callOf(run, limited, `${at.prefix}${row}/${name}`, streamsOf(agent, at, question)),
     ...(isMuted(agent) && { muted: true as const }),
   };
   const outcome = await at.host.runStage(limited, input, call, placed, {
@@ -83,6 +85,12 @@ export async function callModel(agent: Agent, at: At, question: Question): Promi
   };
   kept.end(reply as unknown as Json);
   return reply;
+}
+
+/** A turn writes to the streams of its agent, whichever candidate it is. */
+function streamsOf({ stage }: Agent, { host, prefix }: At, { said }: Question): Parameters<typeof callOf>[3] {
+  if (said === undefined || host.streams !== true || stage.streamed === undefined) return {};
+  return { streams: true, turn: { path: `${prefix}${stage.id}`, said } };
 }
 
 /** What the model writes is checked before anybody sees it. */

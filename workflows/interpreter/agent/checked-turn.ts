@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { saidWith } from '../../../pipelines/plan/index.js';
 import { type TokenUsage, usageSum } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { RunHost } from '../host.js';
@@ -98,7 +99,7 @@ async function checkedReply(
   const changed: Reply = { ...reply, text: left };
   // Whatever continues from here sees the changed text.
   inTurn.memo.below('reply').end(changed as unknown as Json);
-  return { reply: changed, progress: before, replied: whole };
+  return { reply: changed, progress: before, replied: { ...whole, said: saidWith(progress.said ?? '', left) } };
 }
 
 const used = (progress: Progress, more: TokenUsage | undefined): Progress => {

@@ -12,7 +12,7 @@ import { shortened } from './shorten.js';
 /** Share of the estimate that a server which does not state its context is taken to have room for. */
 const ASSUMED = 0.75;
 
-type Turn = Omit<Question, 'messages' | 'summary'>;
+type Turn = Omit<Question, 'messages' | 'summary' | 'said'>;
 
 /**
  * A turn's model call, with a conversation that fits: it is shortened before the call if it would not fit, and once
@@ -50,7 +50,12 @@ export async function callWithin(
 }
 
 const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
-  callModel(agent, at, { ...turn, messages: now.messages, summary: sentSummary(at, now, summary) });
+  callModel(agent, at, {
+    ...turn,
+    messages: now.messages,
+    summary: sentSummary(at, now, summary),
+    said: now.said ?? '',
+  });
 
 const charactersIn = ({ plan }: Agent, at: At, now: Progress, before: string | undefined): number =>
   charactersAround(plan, sentSummary(at, now, before)) + charactersOf(now.messages);

@@ -30,7 +30,9 @@ export function leftBy(stage: Pick<StagePlan, 'with'>, price: PricePlan | undefi
 }
 
 function withTurn(before: Progress, reply: Reply, inTurn: Memo, tools: readonly ToolPlan[]): Progress {
-  const replied = spent(before, reply);
+  const all = spent(before, reply);
+  // An answer that did not end the agent is given anew, by a stream that ends with it the same one.
+  const replied = reply.toolCalls.length > 0 ? all : { ...all, said: before.said ?? '' };
   const names = placesOf(reply.toolCalls);
   const ended = names.map((name) => inTurn.below(name).value as unknown as EndedCall | undefined);
   if (ended.every((end) => end === undefined)) return replied;

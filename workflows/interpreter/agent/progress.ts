@@ -1,6 +1,6 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
+import { type AgentMessage, type AgentPlan, type PricePlan, saidWith } from '../../../pipelines/plan/index.js';
 import { costAt, resultText, type TokenUsage, usageSum } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './call-model.js';
@@ -40,6 +40,8 @@ export interface Progress {
   /** Time in model calls and tools. */
   readonly ms: number;
   readonly calls: readonly ToolRecord[];
+  /** What it has said in its turns, as in the agent's output. Absent: nothing. */
+  readonly said?: string;
   /** Tokens used by earlier candidates, and their cost if a price is known. */
   readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
   /** The member of the team that has the conversation. Absent: the first. */
@@ -152,10 +154,10 @@ export function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan
   return { ...plan, budget: { ...plan.budget, price } };
 }
 
-/** Adds a model call to the progress. */
+/** Adds a turn's model call to the progress. */
 export const spent = (progress: Progress, reply: Reply): Progress => {
   const after = spentBeside(progress, reply);
-  return { ...after, turns: after.turns + 1 };
+  return { ...after, turns: after.turns + 1, said: saidWith(progress.said ?? '', reply.text) };
 };
 
 /** Adds a model call that is not a turn. */
