@@ -38,6 +38,7 @@ export const WARNINGS = {
   REPEATED_WRITE: 'remove the hedge: a second call of this method may repeat its effect',
   CACHED_WRITE: 'remove the cache: a hit would skip the write',
   SAME_FALLBACK: 'name another model, or give the stage more attempts instead',
+  LATE_ANSWER: 'pass said.sentences, which are there while the agent works, or text for the answer alone',
   ...SOURCE_WARNINGS,
 } as const;
 export type WarningCode = keyof typeof WARNINGS;

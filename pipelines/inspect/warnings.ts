@@ -11,8 +11,10 @@ import {
   type Step,
   sourcesOf,
 } from '../plan/index.js';
+import { ANSWER_IS_LATE, streamedFields } from '../plan/streams.js';
 import { nextDelayMs } from '../retry.js';
 import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
+import { takenBy } from '../stages/traits.js';
 import { type Finding, WARNINGS, type WarningCode } from './finding.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
 import { spell } from './spell.js';
@@ -42,6 +44,7 @@ export function warningsOf(inspected: Inspected): readonly Finding[] {
     found.push({ level: 'warning', pipeline: plan.name, stage, code, message, remedy: WARNINGS[code] });
   unusedInputs(inspected, warn);
   unusedSteps(plan, warn);
+  lateAnswers(plan, warn);
   for (const step of allSteps(plan)) {
     if (isStage(step)) stageWarnings(step, inspected.authored?.get(step.id), warn);
     else if (step.kind === 'when' && sourcesOf(step.condition).length === 0) {
@@ -69,6 +72,18 @@ function unusedSteps(graph: Graph, warn: Warn): void {
   for (const step of graph.stages) {
     if (!read.has(step.id) && !doesWork(step)) warn(step.id, 'UNUSED_STAGE', 'its output is not used');
     for (const inner of graphsOf(step)) unusedSteps(inner, warn);
+  }
+}
+
+/** Streams of an agent's answer: what reads one waits for the agent's end, as if it had the list. */
+function lateAnswers(graph: Graph, warn: Warn): void {
+  for (const step of graph.stages) {
+    for (const inner of graphsOf(step)) lateAnswers(inner, warn);
+    if (!isStage(step) && step.kind !== 'each') continue;
+    for (const { field, source, collected } of streamedFields(step, graph.stages)) {
+      if (collected !== ANSWER_IS_LATE || (isStage(step) && !takenBy(step).includes(field))) continue;
+      warn(step.id, 'LATE_ANSWER', `${source} are read when the agent has ended`);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  agent,
   approve,
   chat,
   code,
@@ -10,6 +11,7 @@ import {
   type Pipeline,
   pipeline,
   semantic,
+  synthesize,
   upsert,
 } from '../../../../pipelines/index.js';
 import {
@@ -96,6 +98,16 @@ const CASES: readonly (readonly [string, string, WarningCode, () => Pipeline])[]
     'a',
     'LONG_INLINE_ATTEMPT',
     () => one(ask, PROMPT, { execution: 'inline', timeout: { attempt: '2m' }, retry: { attempts: 1 } }),
+  ],
+  [
+    'a voice that reads the answer of an agent',
+    'a',
+    'LATE_ANSWER',
+    () =>
+      define(({ input, stage }) => {
+        const answer = stage('answer', agent({ model: 'assistant' }), { prompt: input.q });
+        return { a: stage('a', synthesize({ model: 'tts' }), { text: answer.sentences }).audio };
+      }),
   ],
   [
     'a write that is hedged',
