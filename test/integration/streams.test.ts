@@ -207,6 +207,34 @@ describe('a streaming edge', () => {
     expect(history).not.toContain('"square"');
   });
 
+  it('of a language model does not wait for a reader that is ten times slower, and loses nothing of what waits for it', async () => {
+    const queue = testSettings().MILLRACE_TASK_QUEUE;
+    const both = async (run: WorkflowHandle) => {
+      const { answer, hear } = await times(run);
+      if (!answer || !hear) throw new Error('the history has not both');
+      return { answer, hear };
+    };
+    const dawdle = (ms: number) => start(client, fixtures.dawdling, { ...QUESTION, ms }, queue);
+    const prompt = await dawdle(0);
+    const parts = (await resultOf(prompt)).output.parts as string[];
+    const { ended, started } = (await both(prompt)).answer;
+    const ms = Math.ceil((10 * (ended - started)) / parts.length);
+    const run = await dawdle(ms);
+    const followed = follow(run.workflowId, 'answer', 'tokens');
+    await followed.ended;
+    // What waits for the reader takes the room of the text, and of a hash for each entry.
+    const bytes = await redis.hget(`millrace:channel:{${run.workflowId}}:answer:tokens`, 'bytes');
+    const texts = followed.entries.map(({ value }) => Buffer.byteLength(JSON.stringify(value)));
+    expect(Number(bytes)).toBe(texts.reduce((sum, text) => sum + 32 + text, 0));
+    const { output } = await resultOf(run);
+    expect(output.parts).toEqual(followed.entries.map(({ value }) => value));
+    expect((output.parts as string[]).join('')).toBe(output.reply);
+    // When the answer had ended, most of it was still waiting: also if the model took some times as long for it now.
+    const { answer, hear } = await both(run);
+    expect(hear.ended - answer.ended).toBeGreaterThan((ms * texts.length) / 2);
+    expect(JSON.stringify(await run.fetchHistory()).length).toBeLessThan(100_000);
+  });
+
   it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
     const queue = `streams-one-slot-${randomUUID()}`;
     const worker = await WorkerProcess.start(queue, { MILLRACE_MAX_ACTIVITIES: '1' });

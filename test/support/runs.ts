@@ -125,7 +125,8 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'relayQueued'
   | 'relayInline'
   | 'relayEach'
-  | 'relayEachQueued',
+  | 'relayEachQueued'
+  | 'dawdling',
   Pipeline
 >;
 
