@@ -10,6 +10,7 @@ import {
   TRACE_FORMATS,
   type TraceFormat,
 } from '../placement/import/index.js';
+import { readTrace } from '../placement/trace/index.js';
 import { asCount, asPairs, asShare } from './arguments.js';
 import { note, print } from './output.js';
 
@@ -19,6 +20,8 @@ interface TraceOptions {
   readonly sample: number;
   readonly limit?: number;
   readonly seed: number;
+  readonly caches?: number;
+  readonly blocks?: number;
 }
 
 interface ProfilesOptions {
@@ -42,9 +45,17 @@ export function importCommands(cli: Command): void {
     .option('--out <file>', 'the new trace; "-" prints it', 'trace.csv')
     .option('--speed <number>', 'replay it so many times as fast', asAbove0, 1)
     .option('--sample <share>', 'keep this share of the requests, chosen at random', asShare, 1)
-    .option('--limit <number>', 'keep at most so many, from the start', asCount)
-    .option('--seed <number>', 'seed of the sample', asCount, 1)
+    .option('--limit <number>', 'keep at most so many, from the start', asMany)
+    .option('--seed <number>', 'seed of the sample, and of the router that knows no prefixes', asCount, 1)
+    .option(
+      '--caches <number>',
+      'of mooncake: add what the prefix caches of up to so many servers have of each prompt, at most 256',
+      asCaches,
+    )
+    .option('--blocks <number>', 'most blocks of 512 tokens in each of them; default: nothing is evicted', asMany)
     .action((format: TraceFormat, file: string, options: TraceOptions) => {
+      if (options.blocks !== undefined && options.caches === undefined)
+        throw new MillraceError('INVALID_INPUT', '--blocks: it is the size of a prefix cache: pass --caches too');
       const text = importTrace(format, textOf(file, 'INVALID_TRACE'), path.basename(file), options);
       if (options.out === '-') {
         print(text.trimEnd());
@@ -52,6 +63,7 @@ export function importCommands(cli: Command): void {
       }
       writeFileSync(options.out, text);
       note(`${options.out}: ${text.split('\n').length - 2} requests`);
+      for (const line of cacheLines(text)) note(line);
     });
   cli
     .command('profiles')
@@ -81,6 +93,35 @@ export function importCommands(cli: Command): void {
       }
       note(`${out}: ${profiles.length} profiles`);
     });
+}
+
+/** Of a trace with tokens in prefix caches: their share of all prompts, by the number of caches. */
+function cacheLines(text: string): readonly string[] {
+  const { sizes } = readTrace(text);
+  const sum = (values: Float64Array) => values.reduce((all, value) => all + value, 0);
+  const all = sum(sizes.tokens_in ?? new Float64Array(0));
+  const share = (values: Float64Array | undefined) =>
+    `${((100 * sum(values ?? new Float64Array(0))) / all).toFixed(1)} %`;
+  return Object.keys(sizes).flatMap((column) => {
+    const [, count] = /^tokens_cached_aware_(\d+)$/.exec(column) ?? [];
+    if (count === undefined) return [];
+    return `${count} caches have ${share(sizes[column])} of the prompts' tokens with a router that knows prefixes, ${share(sizes[`tokens_cached_unaware_${count}`])} without`;
+  });
+}
+
+/** A whole number of requests or blocks. */
+function asMany(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1 to 999999999.');
+}
+
+/** Servers whose caches are computed: each takes a pass over the trace for each router. */
+const MOST_CACHES = 256;
+
+function asCaches(text: string): number {
+  const value = asCount(text);
+  if (value <= MOST_CACHES) return value;
+  throw new InvalidArgumentError(`It must be at most ${MOST_CACHES}.`);
 }
 
 const oneOf =

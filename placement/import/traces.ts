@@ -1,10 +1,13 @@
 import { isoSeconds } from '../trace/index.js';
+import { cachedTokens } from './prefix-caches.js';
 import { objectsOf, rowsOf, wrong } from './table.js';
 
 /** A request of a foreign trace: seconds, and sizes by column. */
 export interface ImportedRequest {
   readonly seconds: number;
   readonly sizes: Readonly<Record<string, number>>;
+  /** Names of the blocks of its prompt: see `Prompt`. */
+  readonly blocks?: readonly number[];
 }
 
 /** Formats of traces: what publishes each is in docs/reference/placement.md. */
@@ -19,9 +22,16 @@ export interface TraceImport {
   /** Most requests that are kept, from the start. */
   readonly limit?: number;
   readonly seed?: number;
+  /** Adds the tokens of each prompt that prefix caches have, for 1, 2, 4 … up to so many caches; only of a trace with blocks. */
+  readonly caches?: number;
+  /** Most blocks in each of these caches; default: nothing is evicted. */
+  readonly blocks?: number;
 }
 
 type Row = Readonly<Record<string, string>>;
+
+/** Tokens of a block of the trace of Mooncake (R. Qin et al.: Mooncake, FAST 2025, section 4.1). */
+const BLOCK_TOKENS = 512;
 
 /** Reads a foreign trace, and returns a trace of Millrace as text. Only times and sizes are kept. Throws `INVALID_TRACE`. */
 export function importTrace(format: TraceFormat, text: string, file: string, options: TraceImport = {}): string {
@@ -30,13 +40,14 @@ export function importTrace(format: TraceFormat, text: string, file: string, opt
   const [first] = all;
   if (first === undefined) throw wrong(file, `it has no requests in the format "${format}"`);
   let state = seed >>> 0;
-  const kept = all
+  const chosen = all
     .filter(() => {
       if (sample >= 1) return true;
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       return state / 4_294_967_296 < sample;
     })
     .slice(0, limit);
+  const kept = options.caches === undefined ? chosen : withCaches(chosen, file, { ...options, caches: options.caches });
   const columns = [...new Set(kept.flatMap(({ sizes }) => Object.keys(sizes)))].filter((column) =>
     kept.every(({ sizes }) => Number.isFinite(sizes[column])),
   );
@@ -45,6 +56,40 @@ export function importTrace(format: TraceFormat, text: string, file: string, opt
     [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(','),
   );
   return `${[['timestamp_s', ...columns].join(','), ...lines].join('\n')}\n`;
+}
+
+/**
+ * The requests with the tokens that prefix caches have of their prompts: `tokens_cached_aware_4` with a router that knows the
+ * prefixes of 4 caches, `tokens_cached_unaware_4` with one that does not.
+ */
+function withCaches(
+  requests: readonly ImportedRequest[],
+  file: string,
+  { caches, blocks = Number.POSITIVE_INFINITY, seed = 1 }: TraceImport & { readonly caches: number },
+): readonly ImportedRequest[] {
+  const prompts = requests.map(({ sizes, blocks: own }, i) => {
+    if (own === undefined || sizes.tokens_in === undefined) {
+      throw wrong(`${file}, request ${i + 1}`, 'it has no hash_ids and input_length, by which prefixes are known');
+    }
+    return { tokens: sizes.tokens_in, blocks: own };
+  });
+  const added = cacheCounts(caches).flatMap((count) =>
+    [true, false].map((isAware) => {
+      const routing = { caches: count, blocks, isAware, blockTokens: BLOCK_TOKENS, seed };
+      return [`tokens_cached_${isAware ? 'aware' : 'unaware'}_${count}`, cachedTokens(prompts, routing)] as const;
+    }),
+  );
+  return requests.map(({ seconds, sizes }, i) => ({
+    seconds,
+    sizes: { ...sizes, ...Object.fromEntries(added.map(([column, values]) => [column, values[i] ?? 0])) },
+  }));
+}
+
+/** 1, 2, 4 … and the number itself. */
+function cacheCounts(most: number): readonly number[] {
+  const counts: number[] = [];
+  for (let n = 1; n < most; n *= 2) counts.push(n);
+  return [...counts, most];
 }
 
 const tokens = (tokensIn: unknown, tokensOut: unknown): Record<string, number> => {
@@ -59,11 +104,12 @@ const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iter
       seconds: finite(timeOf(cellOf(row, /^timestamp$/i) ?? '', 1), file, i),
       sizes: tokens(cellOf(row, /^context_?tokens$/i), cellOf(row, /^generated_?tokens$/i)),
     })),
-  /** JSON lines of `timestamp` in milliseconds, `input_length`, `output_length`. */
+  /** JSON lines of `timestamp` in milliseconds, `input_length`, `output_length`, and `hash_ids`: a number for each block of the prompt. */
   mooncake: (text, file) =>
     objectsOf(text, file).map((row, i) => ({
       seconds: finite(Number(row.timestamp) / 1000, file, i),
       sizes: tokens(row.input_length, row.output_length),
+      ...(Array.isArray(row.hash_ids) && row.hash_ids.every(Number.isSafeInteger) && { blocks: row.hash_ids }),
     })),
   /** `Timestamp` in seconds, `Request tokens`, `Response tokens`; failed requests have no response tokens. */
   burstgpt: (text, file) =>
