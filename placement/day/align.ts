@@ -1,7 +1,7 @@
 import { type Candidate, type Judge, type Problem, replicasByDevice } from '../planner/index.js';
 import { contentOf, type Placed } from './switching.js';
 
-/** What runs on one device, or a replica that has several for itself. */
+/** What runs on one device, or on several that its replicas span. */
 interface Unit {
   readonly devices: readonly number[];
   readonly content: string;
@@ -67,7 +67,7 @@ function unitsOf(problem: Problem, candidate: Candidate): readonly Unit[] {
   const units: Unit[] = [];
   for (const [device, there] of replicasByDevice(candidate)) {
     const [first] = there;
-    // A replica that spans devices is alone on them, and counted at its first.
+    // Replicas that span devices share exactly these, and are counted at their first.
     if (first === undefined || first.devices[0] !== device) continue;
     const models = new Set(there.map(({ pool }) => pool));
     units.push({ devices: first.devices, content: contentOf(problem, candidate, there), models });

@@ -2,6 +2,7 @@ import {
   type Candidate,
   cellAt,
   configOf,
+  isOnSame,
   mostTokensOf,
   type Problem,
   type Replica,
@@ -126,7 +127,8 @@ function onDevices(servers: readonly Server[]): ReadonlyMap<number, readonly Ser
 function fitTogether(problem: Problem, device: number, servers: readonly Server[]): boolean {
   const cell = cellAt(problem, device);
   if (cell === undefined) return false;
-  if (cell.sharing === 'exclusive' || servers.some(({ devices }) => devices.length > 1)) return false;
+  if (cell.sharing === 'exclusive') return false;
+  if (servers.some(({ devices }) => !isOnSame(devices, servers[0]?.devices ?? devices))) return false;
   const bytes = servers.reduce((sum, server) => sum + server.bytes, 0);
   // The cache of an LLM is counted in whole tokens.
   return (

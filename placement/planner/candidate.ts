@@ -49,8 +49,9 @@ export function costOf(problem: Problem, candidate: Candidate): number {
 }
 
 /**
- * Whether every pool has a replica, every replica fits its device, replicas share the device's memory, and one that
- * spans devices has them exclusively and on one node.
+ * Whether the variants have the demanded quality, every pool has a replica, every replica fits its device, replicas share the
+ * device's memory, and one that spans devices is on one node and shares them only with replicas that span exactly the same ones:
+ * they are slowed alike on each of these devices, so that the first stands for all.
  */
 export function isPossible(problem: Problem, candidate: Candidate): boolean {
   const served = new Set(candidate.replicas.map(({ pool }) => pool));
@@ -63,7 +64,8 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
     for (const [i, { pool, devices }] of replicas.entries()) {
       const use = useOn(problem, candidate, pool, device);
       if (use === undefined || use.width !== devices.length) return false;
-      if ((use.width > 1 || cell.sharing === 'exclusive') && replicas.length > 1) return false;
+      if (replicas.length > 1 && cell.sharing === 'exclusive') return false;
+      if (replicas.some((other) => !isOnSame(devices, other.devices))) return false;
       if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
       if (replicas.some((other) => areParts(problem, pool, other.pool))) return false;
       // More replicas of a pool on a device than concurrent calls would only wait for each other.
@@ -75,6 +77,10 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
   }
   return true;
 }
+
+/** Whether two replicas have exactly the same devices. */
+export const isOnSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((device, i) => device === b[i]);
 
 /**
  * Tokens in the cache of an LLM's replica: those that it needs at least, and its part of the memory that its device has
@@ -110,9 +116,10 @@ export function keyOf({ alike }: Pick<Problem, 'alike'>, candidate: Candidate): 
     if (pools.length > 0) spelled.push(`${alike[device]}:${pools.sort((a, b) => a - b).join('+')}`);
   }
   for (const { pool, devices } of candidate.replicas) {
-    // With the number of replicas there: one that spans devices has them for itself in a possible candidate alone.
+    // With the pools on each: a possible candidate and an impossible one differ in these.
     if (devices.length < 2) continue;
-    const across = devices.map((device) => `${alike[device]}*${on.get(device)?.length ?? 0}`);
+    const beside = (device: number) => (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
+    const across = devices.map((device) => `${alike[device]}*${beside(device).join()}`);
     spelled.push(`${pool}@${across.join('+')}`);
   }
   return `${candidate.configs.join(',')}|${spelled.sort().join(' ')}`;

@@ -27,6 +27,11 @@ export function* changes(
         yield { ...candidate, replicas: [...candidate.replicas, { pool: p, devices: [device] }] };
       }
     }
+    for (const devices of bench.placesFor(p)) {
+      // Of one device: above.
+      if (devices.length === 1 || !devices.every((device) => on.includes(device))) continue;
+      yield { ...candidate, replicas: [...candidate.replicas, { pool: p, devices }] };
+    }
     for (const device of rested) yield* given(problem, candidate, device, p);
   }
   const busy = [...candidate.replicas].sort((a, b) => loadOf(b.devices[0] ?? 0) - loadOf(a.devices[0] ?? 0));

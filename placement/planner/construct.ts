@@ -66,7 +66,7 @@ export function construct(problem: Problem, draft: Draft): Candidate | undefined
       const use = bench.use(p, devices[0] ?? -1);
       if (use === undefined) continue;
       const each = Math.min(1, use.erlangs > 0 ? (busy[p] ?? 1) / (use.erlangs * speed) : 1);
-      const fillable = () => left >= each - 1e-9 || (left > 1e-9 && (!share || use.width > 1));
+      const fillable = () => left >= each - 1e-9 || (left > 1e-9 && !share);
       while (fillable()) {
         const free = bench.freeFor(p, cell);
         if (free === undefined) break;
@@ -115,13 +115,18 @@ function putTogether(
 ): boolean {
   const loadOn = (device: number) =>
     ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.concurrency ?? 1);
-  const fitting = [...shared.entries()]
-    .filter(([device, taken]) => taken + loadOn(device) <= busy && bench.fits(pool, device))
+  // A device, or a group of them that replicas span, by its first.
+  const placeAt = (device: number) => (bench.use(pool, device)?.width === 1 ? [device] : bench.on(device)[0]?.devices);
+  const fitsAt = (device: number) => bench.fitsOn(pool, placeAt(device) ?? []);
+  const take = (device: number, taken: number) => {
+    bench.add(pool, placeAt(device) ?? [device]);
+    shared.set(device, taken + loadOn(device));
+  };
+  const [best] = [...shared.entries()]
+    .filter(([device, taken]) => taken + loadOn(device) <= busy && fitsAt(device))
     .sort((a, b) => b[1] - a[1]);
-  const [best] = fitting;
   if (best) {
-    bench.add(pool, [best[0]]);
-    shared.set(best[0], best[1] + loadOn(best[0]));
+    take(...best);
     return true;
   }
   const configs = bench.candidate.configs;
@@ -131,16 +136,15 @@ function putTogether(
     if (free === undefined) continue;
     bench.add(pool, free);
     const [device = 0] = free;
-    if (free.length === 1) shared.set(device, loadOn(device));
+    shared.set(device, loadOn(device));
     return true;
   }
   // No device is free: use any with enough memory.
   const anywhere = bench
     .usedDevices()
-    .filter((device) => bench.fits(pool, device))
+    .filter((device) => placeAt(device)?.[0] === device && fitsAt(device))
     .sort((a, b) => (shared.get(a) ?? 1) - (shared.get(b) ?? 1))[0];
   if (anywhere === undefined) return false;
-  bench.add(pool, [anywhere]);
-  shared.set(anywhere, (shared.get(anywhere) ?? 1) + loadOn(anywhere));
+  take(anywhere, shared.get(anywhere) ?? 1);
   return true;
 }

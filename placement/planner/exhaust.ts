@@ -202,38 +202,57 @@ function* replicasOn(
     return;
   }
   const devices = cell.devices.slice(0, counts[from] ?? 0);
-  for (const here of fillings(problem, configs, from, devices)) {
+  const groups = widthsOn(problem, configs, cell.kind).flatMap((width) =>
+    setsOn(problem, configs, from, width).map((pools) => ({ width, pools })),
+  );
+  const singles = setsOn(problem, configs, from, 1);
+  for (const here of fillings(groups, singles, devices, 0)) {
     for (const rest of replicasOn(problem, configs, counts, from + 1)) yield [...here, ...rest];
   }
 }
 
-/** Every way to use all of a cell's devices: wide replicas first, then sets of pools on the others. */
+/** Pools whose replicas span as many devices, and share them. */
+interface Group {
+  readonly width: number;
+  readonly pools: readonly number[];
+}
+
+/** Devices that a replica spans on a kind, where that is more than one. */
+function widthsOn({ pools }: Problem, configs: readonly number[], kind: number): readonly number[] {
+  const all = pools.map((pool, p) => pool.configs[configs[p] ?? 0]?.uses[kind]?.width ?? 1);
+  return [...new Set(all.filter((width) => width > 1))];
+}
+
+/** Every way to use all of a cell's devices: groups of replicas that span several first, then sets of pools on the others. */
 function* fillings(
+  groups: readonly Group[],
+  singles: readonly (readonly number[])[],
+  devices: readonly number[],
+  from: number,
+): Generator<readonly Replica[]> {
+  for (let g = from; g < groups.length; g += 1) {
+    const { width, pools } = groups[g] as Group;
+    if (width > devices.length) continue;
+    const here = pools.map((pool) => ({ pool, devices: devices.slice(0, width) }));
+    for (const rest of fillings(groups, singles, devices.slice(width), g)) yield [...here, ...rest];
+  }
+  yield* sharings(singles, devices, 0);
+}
+
+/** The sets of pools (one index per replica) with replicas of this width that fit devices of a cell together. */
+function setsOn(
   problem: Problem,
   configs: readonly number[],
   cell: number,
-  devices: readonly number[],
-  firstWide = 0,
-): Generator<readonly Replica[]> {
-  const { kind } = problem.cells[cell] ?? { kind: 0 };
-  for (let pool = firstWide; pool < configs.length; pool += 1) {
-    const use = problem.pools[pool]?.configs[configs[pool] ?? 0]?.uses[kind];
-    if (!use || use.width === 1 || use.width > devices.length) continue;
-    const replica = { pool, devices: devices.slice(0, use.width) };
-    for (const rest of fillings(problem, configs, cell, devices.slice(use.width), pool)) yield [replica, ...rest];
-  }
-  yield* sharings(setsOn(problem, configs, cell), devices, 0);
-}
-
-/** The sets of pools (one index per replica) that fit a device of a cell together. */
-function setsOn(problem: Problem, configs: readonly number[], cell: number): readonly (readonly number[])[] {
+  width: number,
+): readonly (readonly number[])[] {
   const own = problem.cells[cell];
   if (own === undefined) return [];
   const { kind, memoryBytes, concurrency, sharing } = own;
   let sets: { readonly pools: readonly number[]; readonly bytes: number }[] = [{ pools: [], bytes: 0 }];
   for (const [pool, config] of configs.entries()) {
     const use = problem.pools[pool]?.configs[config]?.uses[kind];
-    if (!use || use.width > 1) continue;
+    if (!use || use.width !== width) continue;
     const times = concurrency > 1 ? [0, 1, concurrency] : [0, 1];
     sets = sets.flatMap(({ pools, bytes }) =>
       times.map((n) => ({ pools: [...pools, ...new Array<number>(n).fill(pool)], bytes: bytes + n * use.memoryBytes })),

@@ -76,13 +76,9 @@ function withReplicaOutside(
   const { devices: loads } = balance(problem, candidate);
   const shared = () =>
     bench
-      .usedDevices()
-      .filter(
-        (device) =>
-          isOutside(device) && bench.fits(pool, device) && bench.on(device).every((each) => each.pool !== pool),
-      )
-      .sort((a, b) => (loads.get(a) ?? 0) - (loads.get(b) ?? 0))
-      .map((device) => [device])[0];
+      .placesFor(pool)
+      .filter((devices) => devices.every(isOutside))
+      .sort(([a = -1], [b = -1]) => (loads.get(a) ?? 0) - (loads.get(b) ?? 0))[0];
   const free = () =>
     problem.cells
       .map(({ devices }) => bench.freeAmong(pool, devices.filter(isOutside)))

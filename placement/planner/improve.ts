@@ -270,13 +270,11 @@ function vacated(
         else if (bench.countOf(pool) === 0) return undefined;
         continue;
       }
-      const [target] = bench
-        .usedDevices()
-        .filter((device) => bench.fits(pool, device) && bench.on(device).every((other) => other.pool !== pool))
-        .sort((a, b) => (loads.get(a) ?? 0) - (loads.get(b) ?? 0));
+      const loadOf = ([first = -1]: readonly number[]) => loads.get(first) ?? 0;
+      const [target] = [...bench.placesFor(pool)].sort((a, b) => loadOf(a) - loadOf(b));
       if (target !== undefined) {
-        bench.add(pool, [target]);
-        loads.set(target, (loads.get(target) ?? 0) + 0.1);
+        bench.add(pool, target);
+        loads.set(target[0] ?? -1, loadOf(target) + 0.1);
       } else if (bench.countOf(pool) === 0) return undefined;
     }
   }

@@ -6,6 +6,7 @@ export {
   cellAt,
   configOf,
   costOf,
+  isOnSame,
   isPossible,
   mostTokensOf,
   orderedReplicas,

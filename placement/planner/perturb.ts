@@ -110,9 +110,7 @@ function neighbour(problem: Problem, from: Candidate, below: number, draw: () =>
   for (const pool of [...lost.keys()].sort(() => draw() - 0.5)) {
     const wanted = Math.max(1, Math.round((lost.get(pool) ?? 1) * (0.5 + draw())) + (draw() < 0.3 ? 1 : 0));
     for (let i = 0; i < wanted; i += 1) {
-      const onUsed = bench
-        .usedDevices()
-        .filter((device) => bench.fits(pool, device) && bench.on(device).every((each) => each.pool !== pool));
+      const onUsed = bench.placesFor(pool);
       const free = problem.cells.flatMap((cell, c) => {
         if (cell.pricePerHour >= budget) return [];
         const devices = bench.freeFor(pool, c);
@@ -125,9 +123,9 @@ function neighbour(problem: Problem, from: Candidate, below: number, draw: () =>
         bench.add(pool, taken);
         budget -= taken.reduce((sum, device) => sum + price(device), 0);
       } else {
-        const device = pick(onUsed);
-        if (device === undefined) break;
-        bench.add(pool, [device]);
+        const devices = pick(onUsed);
+        if (devices === undefined) break;
+        bench.add(pool, devices);
       }
     }
     if (bench.countOf(pool) === 0) return undefined;

@@ -1,4 +1,4 @@
-import { type Candidate, cellAt, type Replica, replicasByDevice, useOn } from './candidate.js';
+import { type Candidate, cellAt, isOnSame, type Replica, replicasByDevice, useOn } from './candidate.js';
 import { roomOf } from './memory.js';
 import { areParts, type Problem, type Use } from './problem.js';
 
@@ -34,21 +34,40 @@ export class Workbench {
 
   /** Whether a one-device replica of a pool can be added there. */
   fits(pool: number, device: number): boolean {
+    return this.fitsOn(pool, [device]);
+  }
+
+  /** Whether a replica of a pool can be added on exactly these devices, which are free or which others span as well. */
+  fitsOn(pool: number, devices: readonly number[]): boolean {
+    const [device = -1] = devices;
     const use = this.use(pool, device);
     const cell = cellAt(this.#problem, device);
-    if (use === undefined || cell === undefined || use.width > 1) return false;
+    if (use === undefined || cell === undefined || use.width !== devices.length) return false;
     let bytes = use.memoryBytes;
     let llm = use.profile.batching === 'continuous';
     if (cell.sharing === 'exclusive' && !this.isFree(device)) return false;
+    if (devices.some((each) => this.on(each).length !== this.on(device).length)) return false;
     let same = 0;
     for (const replica of this.on(device)) {
       const other = this.use(replica.pool, device);
-      if (other === undefined || other.width > 1 || areParts(this.#problem, pool, replica.pool)) return false;
+      if (other === undefined || !isOnSame(replica.devices, devices)) return false;
+      if (areParts(this.#problem, pool, replica.pool)) return false;
       bytes += other.memoryBytes;
       llm ||= other.profile.batching === 'continuous';
       if (replica.pool === pool) same += 1;
     }
     return bytes <= roomOf(cell, llm) && same < cell.concurrency;
+  }
+
+  /** Devices in use, or groups of them that replicas span, on which a replica of a pool fits that has none there. */
+  placesFor(pool: number): readonly (readonly number[])[] {
+    return this.usedDevices().flatMap((device) => {
+      const [first] = this.on(device);
+      const devices = (this.use(pool, device)?.width ?? 1) === 1 ? [device] : (first?.devices ?? []);
+      // A group is named once, by its first device.
+      if (devices[0] !== device || this.on(device).some((other) => other.pool === pool)) return [];
+      return this.fitsOn(pool, devices) ? [devices] : [];
+    });
   }
 
   add(pool: number, devices: readonly number[]): void {

@@ -67,6 +67,8 @@ interface Call {
 interface Replica {
   readonly pool: number;
   readonly device: number;
+  /** All that it spans, that one first. */
+  readonly spans: readonly number[];
   readonly profile: OracleProfile;
   readonly maxBatch: number;
   readonly memory: number;
@@ -110,6 +112,7 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       return {
         pool: p,
         device,
+        spans: on.map((id) => devices.findIndex((each) => each.id === id)),
         profile,
         maxBatch,
         memory,
@@ -282,13 +285,15 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
   for (;;) {
     start();
     const active = replicas.filter(({ busy }) => busy);
-    const on = (device: number) => active.filter((replica) => replica.device === device);
-    const rate = (replica: Replica) => {
-      const there = on(replica.device);
-      const room = devices[replica.device]?.concurrency ?? 1;
-      if (devices[replica.device]?.sharing !== 'serial') return Math.min(1, room / there.length);
+    const on = (device: number) => active.filter(({ spans }) => spans.includes(device));
+    const rateOn = (device: number, replica: Replica) => {
+      const there = on(device);
+      const room = devices[device]?.concurrency ?? 1;
+      if (devices[device]?.sharing !== 'serial') return Math.min(1, room / there.length);
       return there.sort((a, b) => a.since - b.since).indexOf(replica) < room ? 1 : 0;
     };
+    // As fast as the slowest of its devices.
+    const rate = (replica: Replica) => Math.min(...replica.spans.map((device) => rateOn(device, replica)));
     const rates = active.map(rate);
     const arrival = arrived < runs ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
     const ends = active.map((replica, i) =>
