@@ -17,7 +17,7 @@ import {
   TOLERANCE,
 } from '../placement/replan/index.js';
 import { nearest } from '../placement/source/index.js';
-import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
+import { type PipelineShape, withAssumptions, withMeanCalls } from '../placement/workload/index.js';
 import { connectClient } from '../temporal/connect.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { temporalServer } from '../workers/endpoints.js';
@@ -193,7 +193,8 @@ async function filesOf(
   const { qualityFloor, survive } = placement.slo;
   const apart = variantsApart(placement);
   return {
-    pipelines: withAssumptions(pipelines, assume),
+    // A column of the trace that the placement was made for: what is measured has none.
+    pipelines: withAssumptions(withMeanCalls(pipelines, placement.calls ?? {}), assume),
     inventory,
     profiles: await readProfileFolder(profiles),
     objective: objectiveOf(placement),

@@ -146,6 +146,8 @@ export const placementSchema = z.strictObject({
   pools: z.array(placedPoolSchema),
   /** The pool of each stage, by `<pipeline>/<stage>`. */
   stages: z.record(z.string(), z.string()),
+  /** Of stages whose calls differ between runs: calls of a run on average. */
+  calls: z.record(z.string(), z.number().gt(0)).optional(),
   predicted: predictedSchema,
   bottleneck: z.strictObject({ model: z.string(), utilisation: share, reason: z.string() }),
   /**

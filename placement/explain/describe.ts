@@ -78,6 +78,7 @@ export function describe(
     stages: Object.fromEntries(
       problem.stageNames.map((name, v) => [name, problem.pools[problem.stages[v]?.pool ?? 0]?.model ?? '']),
     ),
+    ...callsOf(problem),
     predicted,
     bottleneck: bottleneckOf(problem, candidate, speed, predicted),
     bound: round(bound, 6),
@@ -94,6 +95,14 @@ export function describe(
     warnings: [...problem.warnings, ...failing(problem, predicted), ...(goOn() ? [] : [CUT_SHORT])],
     refusedShare: round(problem.oversizedShare, 6),
   });
+}
+
+/** Calls of the stages that do not have the same number of them in every run. */
+function callsOf({ stages, stageNames }: Problem) {
+  const means = stages.flatMap(({ fanOut }, v) =>
+    fanOut && fanOut.mean > 0 ? [[stageNames[v] ?? '', fanOut.mean] as const] : [],
+  );
+  return means.length > 0 ? { calls: Object.fromEntries(means) } : {};
 }
 
 const CUT_SHORT =

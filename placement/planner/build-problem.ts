@@ -6,6 +6,7 @@ import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
 import { type Apart, divided } from './apart.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
+import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
 import { tokensAlone } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
@@ -58,20 +59,23 @@ export function buildProblem(input: PlannerInput): Problem {
   const named = pipelines.flatMap((pipeline, p) => pipeline.stages.map((stage) => ({ stage, pipeline, p })));
   const models = [...new Set(named.map(({ stage }) => stage.model))];
   const firstOf = pipelines.map((_, p) => pipelines.slice(0, p).reduce((sum, { stages }) => sum + stages.length, 0));
+  const stageNames = named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`);
+  const calls = callsOf(named, stageNames, input.load);
+  for (const [v, each] of calls.entries()) assumptions.push(...fanOutAssumption(each, stageNames[v] ?? ''));
   const stages = named.map(
-    ({ stage: { streamFrom, ...stage }, pipeline, p }): SimulatedStage => ({
+    ({ stage: { streamFrom, callsFrom: _, ...stage }, p }, v): SimulatedStage => ({
       ...stage,
+      ...calls[v],
       pipeline: p,
       pool: models.indexOf(stage.model),
       after: stage.after.map((i) => i + (firstOf[p] ?? 0)),
       // Several calls of a stage in a run have no order in which their pieces could be read.
       ...(streamFrom !== undefined &&
-        stage.calls * (pipeline.stages[streamFrom]?.calls ?? 0) === 1 && {
+        [v, streamFrom + (firstOf[p] ?? 0)].every((each) => isOne(calls[each])) && {
           streamFrom: streamFrom + (firstOf[p] ?? 0),
         }),
     }),
   );
-  const stageNames = named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`);
   checkCalls(input.load, stages, stageNames);
   const { cells, cellOf } = cellsOf(devices, kinds);
   const { load, share: oversizedShare, warnings } = withoutOversized(input.load, named, profiles, cells, kinds);
@@ -88,13 +92,13 @@ export function buildProblem(input: PlannerInput): Problem {
   // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
   const aloneMs = stages.map((stage, v) => {
     const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
-    if ((1 - stage.cacheHitRate) * stage.share < RARELY_RUN) return 0;
+    if ((1 - stage.cacheHitRate) * stage.share * (stage.fanOut?.some ?? 1) < RARELY_RUN) return 0;
     return stage.streamFrom === undefined ? least + stage.overheadMs : least;
   });
   const paths = longestPaths(stages, aloneMs);
   checkReach(objective, aloneMs, paths, named, drafts, input);
   const targets = targetsOf(objective, stageNames, stages, drafts);
-  const samples = sampleWarnings(load, objective, targets, stages, drafts);
+  const samples = sampleWarnings(load, objective, targets, stages, drafts, input.seed);
   const usable = countingTokens(drafts, targets, stages);
   checkTargets(targets, stages, usable, aloneMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
@@ -131,6 +135,9 @@ export function buildProblem(input: PlannerInput): Problem {
     oversizedShare,
   };
 }
+
+/** Whether every run has exactly one call. */
+const isOne = (of: Calls | undefined): boolean => of?.calls === 1 && of.fanOut === undefined;
 
 /**
  * Embedders of caches and indexes, and verifiers of caches, are auxiliary: without a profile they are left out, with an

@@ -1,4 +1,4 @@
-import { drawOf, type Load, leastTimeAt, type SimulatedStage, type Table } from '../simulator/index.js';
+import { callsIn, drawOf, type Load, leastTimeAt, type SimulatedStage, type Table } from '../simulator/index.js';
 import { densest, type StageDemand } from './density.js';
 import { sequenceOf } from './sequence-times.js';
 
@@ -25,13 +25,16 @@ export function stageDemand(load: Load, stages: readonly SimulatedStage[], v: nu
     Array.from(load.pipelines, (p, i) => (p === stage.pipeline ? i : -1)).filter((i) => i >= 0),
   );
   const needed = new Uint8Array(load.timesMs.length);
+  const calls = new Uint16Array(load.timesMs.length);
   for (const run of runs) {
     // A cache may answer any call, and a stream is read while it is made: such a stage counts for nothing.
     if (stage.cacheHitRate > 0 || stage.streamFrom !== undefined) continue;
     const taken = stage.share >= 1 || drawOf(seed, run * stages.length + v, BRANCH) <= stage.share;
-    if (taken) needed[run] = 1;
+    const count = taken ? callsIn(stage, load, seed, run) : 0;
+    calls[run] = count;
+    if (count > 0) needed[run] = 1;
   }
-  return { stage, v, runs, needed };
+  return { stage, v, runs, needed, calls };
 }
 
 /** The simulator's purpose of draws for branches. */
@@ -58,11 +61,11 @@ export function optionsOf(
   grid = gridOf(maxBatch),
 ): readonly Option[] {
   const count = load.timesMs.length;
-  const { stage, runs, needed } = demand;
+  const { stage, runs, needed, calls } = demand;
   if (runs.every((run) => needed[run] === 0)) return [{ kind, ms: 0, work: new Float64Array(count) }];
   if (table.batching === 'continuous') {
     const { ms, work } = sequenceOf(load, demand, table, maxBatch, slackMs);
-    for (let i = 0; i < count; i += 1) work[i] = (work[i] as number) * stage.calls * width;
+    for (let i = 0; i < count; i += 1) work[i] = (work[i] as number) * (calls[i] as number) * width;
     return ms <= slackMs ? [{ kind, ms, work }] : [];
   }
   const sizes = table.column === undefined ? undefined : load.sizes[table.column];
@@ -89,7 +92,7 @@ export function optionsOf(
       const size = sizes?.[run];
       const own = size === undefined || Number.isNaN(size) ? ms : least(b, size);
       if (own > slackMs) continue;
-      work[run] = ((needed[run] as number) * stage.calls * width * own) / Math.min(members, upTo);
+      work[run] = ((calls[run] as number) * width * own) / Math.min(members, upTo);
       any = true;
     }
     return any ? [{ kind, ms: table.overheadMs + ms, work }] : [];

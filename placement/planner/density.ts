@@ -31,6 +31,7 @@ export interface StageDemand {
   readonly v: number;
   /** Runs of its pipeline. */
   readonly runs: Int32Array;
-  /** By run: it needs the stage. */
+  /** By run: it needs the stage, and how many calls of it. */
   readonly needed: Uint8Array;
+  readonly calls: Uint16Array;
 }

@@ -1,6 +1,13 @@
 import type { Device, Inventory } from '../inventory/index.js';
 import type { Profile } from '../profiles/index.js';
-import type { Load, Observed, SimulatedDevices, SimulatedStage, Table } from '../simulator/index.js';
+import {
+  type Load,
+  meanCalls,
+  type Observed,
+  type SimulatedDevices,
+  type SimulatedStage,
+  type Table,
+} from '../simulator/index.js';
 import type { StageObjective } from '../workload/index.js';
 
 /** The time that whole runs must meet at the named percentile, and figures of their stages. */
@@ -120,8 +127,9 @@ export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number
   pools[a]?.handsTo?.pool === b || pools[b]?.handsTo?.pool === a;
 
 /** Calls of a stage that reach its pool, per run: branches, caches and retries included. */
-export function callsPerRun({ calls, share, cacheHitRate, failureRate, attempts }: SimulatedStage): number {
+export function callsPerRun(stage: SimulatedStage): number {
+  const { share, cacheHitRate, failureRate, attempts } = stage;
   let tries = 0;
   for (let i = 0; i < attempts; i += 1) tries += failureRate ** i;
-  return calls * share * (1 - cacheHitRate) * tries;
+  return meanCalls(stage) * share * (1 - cacheHitRate) * tries;
 }

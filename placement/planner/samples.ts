@@ -1,6 +1,6 @@
 import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import type { Load, SimulatedStage } from '../simulator/index.js';
+import { callsIn, type Load, meanCalls, type SimulatedStage } from '../simulator/index.js';
 import { spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
 import type { Objective, Target } from './problem.js';
@@ -48,6 +48,7 @@ export function sampleWarnings(
   targets: readonly Target[],
   stages: readonly SimulatedStage[],
   drafts: readonly (readonly Draft[])[],
+  seed = 1,
 ): readonly string[] {
   const runs = load.timesMs.length;
   const share = p99Ms === undefined ? 0.95 : 0.99;
@@ -59,7 +60,9 @@ export function sampleWarnings(
         ];
   const mistakes: FieldError[] = [];
   const warnings = targets.flatMap((target) => {
-    const have = Math.round(havingRuns(load, target, stages, drafts[stages[target.observed.stage]?.pool ?? 0] ?? []));
+    const have = Math.round(
+      havingRuns(load, target, stages, drafts[stages[target.observed.stage]?.pool ?? 0] ?? [], seed),
+    );
     if (have > 0) return few(spellObjective(target), have, target.share);
     const message = `${spellObjective(target)}: no run of the load has it (share, cacheHitRate and tokens of the stage): remove it`;
     mistakes.push({ field: '--slo', message });
@@ -83,18 +86,19 @@ function havingRuns(
   { observed }: Target,
   stages: readonly SimulatedStage[],
   drafts: readonly Draft[],
+  seed: number,
 ): number {
   const { stage: v, metric } = observed;
   const stage = stages[v];
   const table = drafts.flatMap(({ tables }) => tables[v] ?? [])[0];
   if (stage === undefined || table === undefined) return 0;
   const isMade = (run: number) => {
-    if (load.pipelines[run] !== stage.pipeline) return false;
+    if (load.pipelines[run] !== stage.pipeline || callsIn(stage, load, seed, run) === 0) return false;
     if (metric !== 'token' || table.batching === 'dynamic') return true;
     // The time for each token after the first needs two of them.
     const tokens = load.sizes[table.columnOut]?.[run] ?? Number.NaN;
     return (Number.isNaN(tokens) ? table.typicalOut : tokens) >= 2;
   };
   const runs = load.timesMs.reduce((sum, _, run) => sum + (isMade(run) ? 1 : 0), 0);
-  return runs * stage.share * (metric === 'token' ? 1 - stage.cacheHitRate ** stage.calls : 1);
+  return runs * stage.share * (metric === 'token' ? 1 - stage.cacheHitRate ** meanCalls(stage) : 1);
 }

@@ -9,7 +9,7 @@ import { densest, type StageDemand } from './density.js';
  */
 export function sequenceOf(
   load: Load,
-  { runs, needed }: StageDemand,
+  { stage, runs, needed }: StageDemand,
   table: ContinuousTable,
   maxBatch: number,
   slackMs: number,
@@ -40,7 +40,8 @@ export function sequenceOf(
     const more = Math.max(0, known(table.columnOut, table.typicalOut, run) - 1);
     // Another pool may process it, on other devices: that counts in that pool's time.
     const prompt = table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, tokensIn, 0);
-    const most = Math.min(maxBatch, together[i] as number);
+    // All calls of a run may run together.
+    const most = Math.min(maxBatch, (together[i] as number) * stage.calls);
     const cached = more * (tokensIn + more / 2);
     work[run] = prompt + more * (parts[most] ?? 0) + cached * (grows[most] ?? 0);
     ms = Math.min(ms, prompt + more * stepAt(table.steps, 1, 0));

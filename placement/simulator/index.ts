@@ -1,9 +1,11 @@
+export { callsIn, meanCalls } from './fan-out.js';
 export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './load.js';
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
 export { evenSteps, slopeAt, stepAt } from './steps.js';
 export type {
+  FanOut,
   Observed,
   SimulatedDevices,
   SimulatedPlacement,

@@ -16,7 +16,16 @@ function mixed(value: number): number {
 }
 
 /** The purpose of a stream of draws, so that no two purposes share one. */
-export const DRAW = { arrivals: 1, service: 2, cache: 3, branch: 4, failure: 5, prompt: 6 } as const;
+export const DRAW = {
+  arrivals: 1,
+  service: 2,
+  cache: 3,
+  branch: 4,
+  failure: 5,
+  prompt: 6,
+  prefix: 7,
+  calls: 8,
+} as const;
 
 /** Draws in sequence. */
 export function stream(seed: number, purpose: number): () => number {

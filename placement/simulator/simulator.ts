@@ -1,5 +1,6 @@
 import { ATTEMPT, type Calls } from './calls.js';
 import { EVENT, Events } from './events.js';
+import { callsIn } from './fan-out.js';
 import { Handover } from './handover.js';
 import type { Load } from './load.js';
 import { type Numbering, numbered } from './numbering.js';
@@ -235,11 +236,16 @@ export class Simulator {
       return;
     }
     const item = request * this.#stages.length + v;
-    this.#open[item] = stage.calls;
+    const calls = callsIn(stage, this.#load, this.#seed, request);
+    if (calls === 0) {
+      this.#endStage(request, v, now, -1);
+      return;
+    }
+    this.#open[item] = calls;
     if (this.#observations.has(v)) this.#begunAt[item] = now;
     if (stage.streamFrom !== undefined) this.#pieces.begin(item);
     const first = request * this.#perRequest + (this.#numbering.firstCall[v] as number);
-    for (let call = first; call < first + stage.calls; call += 1) {
+    for (let call = first; call < first + calls; call += 1) {
       if (stage.cacheHitRate > 0 && drawOf(this.#seed, call, DRAW.cache) <= stage.cacheHitRate) {
         if (stage.cacheHitMs > 0) this.#events.push(now + stage.cacheHitMs, EVENT.answered, call);
         else this.#endCall(call, now, -1);

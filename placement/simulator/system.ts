@@ -1,8 +1,22 @@
 import type { StageFigures } from '../workload/index.js';
 import type { Table } from './table.js';
 
+/** Calls of a stage that differ between runs. */
+export interface FanOut {
+  /** Calls of a run on average. */
+  readonly mean: number;
+  /** Share of the runs with at least one. */
+  readonly some: number;
+  /** The column of the load with the calls of each run. Absent: every run has the mean. */
+  readonly column?: string | undefined;
+}
+
 /** A stage of one of the simulated pipelines. */
 export interface SimulatedStage extends StageFigures {
+  /** The most calls of a run, a whole number. */
+  readonly calls: number;
+  /** How the calls differ between runs. Absent: all have as many. */
+  readonly fanOut?: FanOut | undefined;
   /** Index of its pipeline. */
   readonly pipeline: number;
   /** Index of the pool that serves it. */

@@ -7,7 +7,7 @@ import type { Plan } from '../../pipelines/plan/index.js';
 import { type Located, nearest, readLocated } from '../source/index.js';
 import { explainedSchema, shapeOfExplained } from './from-explained.js';
 import { shapeOfPlan } from './from-plan.js';
-import { type PipelineShape, type StageShape, shapeSchema } from './shape.js';
+import { type PipelineShape, type StageShape, shapeSchema, UNSTATED } from './shape.js';
 
 /**
  * The pipeline in a file: a plan, the output of `millrace explain --json`, or the short form of
@@ -85,10 +85,11 @@ function shapeOfShort({ value, at }: Located<z.output<typeof shapeSchema>>): Pip
   const sorted = order.flatMap((i): StageShape[] => {
     const stage = stages[i];
     if (stage === undefined) return [];
-    const { streamFrom, ...others } = stage;
+    const { streamFrom, calls, ...others } = stage;
     const from = placeOf.get(streamFrom ?? '');
     const after = stage.after.flatMap((before) => placeOf.get(before) ?? []);
-    return [{ ...others, after, ...(from !== undefined && { streamFrom: from }) }];
+    const often = typeof calls === 'string' ? { calls: UNSTATED.calls, callsFrom: calls } : { calls };
+    return [{ ...others, ...often, after, ...(from !== undefined && { streamFrom: from }) }];
   });
   return { name: value.name, stages: sorted, assumptions: [] };
 }

@@ -17,11 +17,13 @@ export interface StageShape extends StageFigures {
   readonly after: readonly number[];
   /** The predecessor whose output it reads piece by piece while it is made. Absent: it waits for the whole. */
   readonly streamFrom?: number;
+  /** The column of the load with the calls of each run, in place of `calls`. */
+  readonly callsFrom?: string;
 }
 
 /** Figures of a stage that a plan does not contain; `--assume <stage>.<figure>=<number>` states them. */
 export interface StageFigures {
-  /** Concurrent calls of the pool per run: the items of an `each`. */
+  /** Concurrent calls of the pool per run: the items of an `each`. A number that is not whole is their average. */
   readonly calls: number;
   /** Share of the runs that need the stage: a branch. */
   readonly share: number;
@@ -44,7 +46,7 @@ export interface StageFigures {
 const SENTENCE_TOKENS = 20;
 
 export const FIGURES = {
-  calls: z.int('a whole number').min(1, 'at least 1').max(10_000, 'at most 10000').default(1),
+  calls: z.number().gt(0, 'above 0').max(10_000, 'at most 10000').default(1),
   share: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
   cacheHitRate: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(0),
   cacheHitMs: z.number().min(0, 'not negative').default(0),
@@ -55,6 +57,11 @@ export const FIGURES = {
   outputBytes: z.number().min(0, 'not negative').default(0),
   pieceTokens: z.int('a whole number').min(1, 'at least 1').max(100_000, 'at most 100000').default(SENTENCE_TOKENS),
 } as const satisfies Record<keyof StageFigures, z.ZodType<number>>;
+
+/** A column of the load, in place of a figure. */
+export const COLUMN = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*$/, 'a number, or a column of the trace: lower-case letters, digits and "_"');
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'letters, digits, ".", "_", "/" and "-"');
 
@@ -71,6 +78,10 @@ export const shapeSchema = z.strictObject({
         /** One of `after`: it reads that stage's output piece by piece while it is made. */
         streamFrom: z.string().optional(),
         ...FIGURES,
+        /** Or the column of the load with the calls of each run. */
+        calls: z
+          .union([FIGURES.calls, COLUMN], { error: 'a number above 0 and at most 10000, or a column of the trace' })
+          .default(1),
       }),
     )
     .min(1, 'no stages: list at least one'),

@@ -3,6 +3,7 @@
  * placement/: it reads the files as written, steps LLM servers iteration by iteration, and shares devices by counting what
  * runs on them. It is slow and has no options. Tests and `bench/placement/public` compare the planner's promises with it.
  */
+import { tokensInCache } from './cached-tokens.js';
 import { batchTime, between, mean, type OracleProfile, stepTime } from './profile-times.js';
 
 export type { OracleProfile };
@@ -18,6 +19,8 @@ export interface OracleStage {
   readonly id: string;
   readonly model: string;
   readonly after?: readonly string[];
+  /** Calls of a run, on average, or the column of the load with their number. */
+  readonly calls?: number | string;
 }
 
 export interface OraclePool {
@@ -25,6 +28,8 @@ export interface OraclePool {
   readonly variant: string;
   readonly maxBatch: number;
   readonly replicas: readonly OracleReplica[];
+  /** Its servers cache prefixes, and calls come to them by what they have, or not. */
+  readonly routing?: 'aware' | 'unaware';
   /** It is served apart: these replicas process its prompts, and `tokenBytes` move for each token of one. */
   readonly prompts?: {
     readonly replicas: readonly OracleReplica[];
@@ -60,6 +65,8 @@ interface Call {
   done: number;
   unread: number;
   prompt: number;
+  /** Tokens of the prompt that the prefix cache of its replica has. */
+  cached: number;
   /** The replica that has the cache of its prompt for another one. */
   sender?: Replica | undefined;
 }
@@ -138,28 +145,52 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
   const runs = timesMs.length;
   const open = Array.from({ length: runs }, () => stages.length);
   const missing = Array.from({ length: runs }, () => before.map((list) => list.length));
+  const callsLeft = Array.from({ length: runs }, () => before.map(() => 0));
   const latency = new Float64Array(runs).fill(Number.NaN);
   const value = (column: string | undefined, run: number, otherwise = 1) =>
     column === undefined ? otherwise : (sizes[column]?.[run] ?? otherwise);
   let now = 0;
   let turn = 0;
 
+  /** Calls of a stage in a run: whole numbers that are on average what is stated. */
+  const callsOf = (run: number, { calls = 1 }: OracleStage) => {
+    const stated = typeof calls === 'number' ? calls : value(calls, run);
+    return Math.floor(stated + (Number.isInteger(stated) ? 0 : random()));
+  };
   const begin = (run: number, v: number) => {
     const p = poolOf[v] ?? 0;
+    const pool = pools[p];
     const like = replicas.find((replica) => replica.pool === p)?.profile;
     const prompt = value(like?.size?.in ?? 'tokens_in', run);
-    queues[p]?.push({
-      run,
-      stage: v,
-      tokensIn: prompt,
-      tokensOut: value(like?.size?.out ?? 'tokens_out', run),
-      size: value(like?.size?.variable, run, like?.size?.typical ?? 1),
-      done: 0,
-      unread: prompt,
-      prompt,
-    });
+    const calls = callsOf(run, stages[v] as OracleStage);
+    if (callsLeft[run]) callsLeft[run][v] = calls;
+    if (calls === 0) end(run, v);
+    for (let i = 0; i < calls; i += 1) {
+      const count = (pool?.prompts ?? pool)?.replicas.length ?? 1;
+      const known = pool?.routing ? tokensInCache(sizes, pool.routing, count, run, random) : 0;
+      const cached = Math.max(0, Math.min(known, prompt - 1));
+      queues[p]?.push({
+        run,
+        stage: v,
+        tokensIn: prompt,
+        tokensOut: value(like?.size?.out ?? 'tokens_out', run),
+        size: value(like?.size?.variable, run, like?.size?.typical ?? 1),
+        done: 0,
+        unread: prompt - cached,
+        prompt,
+        cached,
+      });
+      // The first call may start before the others are there.
+      if (i < calls - 1) start();
+    }
   };
   const finish = (run: number, v: number) => {
+    const own = callsLeft[run];
+    if (!own) return;
+    own[v] = (own[v] ?? 0) - 1;
+    if (own[v] === 0) end(run, v);
+  };
+  const end = (run: number, v: number) => {
     const left = (open[run] ?? 0) - 1;
     open[run] = left;
     if (left === 0) latency[run] = now - (timesMs[run] ?? 0);
@@ -176,6 +207,11 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
   const count = ({ running, coming }: Replica) => running.length + coming.length;
   const pointsOf = (profile: OracleProfile) =>
     (profile.prefill ?? []).map((row) => [row.tokens, mean(row)] as const).sort((a, b) => a[0] - b[0]);
+  /** The time of a prompt without what is cached: as long as what is left alone, and as what it adds to the cached part. */
+  const promptTime = (points: readonly (readonly [number, number])[], { prompt, cached }: Call) =>
+    cached === 0
+      ? between(points, prompt)
+      : Math.max(between(points, prompt - cached), between(points, prompt) - between(points, cached));
 
   /** An idle replica for prompts takes those of a step. */
   const read = (replica: Replica, queue: Call[]) => {
@@ -184,10 +220,10 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     let tokens = 0;
     for (let call = queue[0]; call && replica.batch.length < maxBatch; call = queue[0]) {
       if (held(replica) + call.prompt > replica.memory) break;
-      if (tokens > 0 && tokens + call.prompt > budget) break;
+      if (tokens > 0 && tokens + call.unread > budget) break;
       queue.shift();
-      tokens += call.prompt;
-      replica.left += between(pointsOf(profile), call.prompt);
+      tokens += call.unread;
+      replica.left += promptTime(pointsOf(profile), call);
       replica.batch.push(call);
       replica.kept.push(call);
     }
@@ -211,8 +247,11 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     // Out of memory: the one admitted last starts over with what it has.
     while (held(replica) + decoding.length > replica.memory && replica.running.length > 0 && count(replica) > 1) {
       const last = replica.running.pop() as Call;
-      last.prompt = last.unread > 0 ? last.prompt : last.prompt + last.done;
-      last.unread = last.prompt;
+      if (last.unread === 0) {
+        last.prompt += last.done;
+        last.cached = 0;
+      }
+      last.unread = last.prompt - last.cached;
       (pools[replica.pool]?.prompts ? ready : queues)[replica.pool]?.unshift(last);
       const at = decoding.indexOf(last);
       if (at >= 0) decoding.splice(at, 1);
@@ -228,7 +267,7 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       if (call.unread === 0 || budget <= 0) continue;
       if (chunk === Number.POSITIVE_INFINITY && ms > 0 && decoding.length > 0) ms = 0;
       const part = Math.min(call.unread, budget);
-      ms += (between(points, call.prompt) * part) / call.prompt;
+      ms += (promptTime(points, call) * part) / (call.prompt - call.cached);
       budget -= part;
       call.unread -= part;
       if (call.unread === 0) replica.batch.push(call);
@@ -339,12 +378,16 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
         replica.busy = false;
         continue;
       }
+      // Until all of them have their token.
+      replica.busy = true;
+      replica.left = Number.POSITIVE_INFINITY;
       for (const call of calls) {
         call.done += 1;
         if (call.done < call.tokensOut) continue;
         replica.running.splice(replica.running.indexOf(call), 1);
         finish(call.run, call.stage);
       }
+      replica.busy = false;
     }
   }
 }

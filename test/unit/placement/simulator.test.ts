@@ -114,6 +114,38 @@ describe('the simulator', () => {
     ).toEqual([21]);
   });
 
+  it('calls a stage as often as the load says, and skips it where that is never', () => {
+    const load = { ...at(0, 100, 200), sizes: { entries: Float64Array.of(2, 0, 3) } };
+    const each = stage(0, [], { calls: 3, fanOut: { mean: 5 / 3, some: 2 / 3, column: 'entries' } });
+    const { latencyMs, stages } = simulate(
+      [each, stage(1, [0])],
+      [pool(fixed(10), [0], [0]), pool(fixed(1), [1], [1])],
+      load,
+    );
+    expect([...latencyMs]).toEqual([21, 1, 31]);
+    expect(stages[0]?.calls).toBe(5);
+  });
+
+  it('rounds a number of calls that is not whole so that it is right on average, alike for all stages of a run', () => {
+    const load = loadOf(arrivals({ count: 20_000, rate: 1, seed: 5 }));
+    const figures = { calls: 3, fanOut: { mean: 2.4, some: 1 } };
+    const result = simulate(
+      [stage(0, [], figures), stage(1, [0], figures)],
+      [pool(fixed(10), [0], [0]), pool(fixed(10), [1], [1])],
+      load,
+    );
+    expect((result.stages[0]?.calls ?? 0) / 20_000).toBeCloseTo(2.4, 1);
+    expect(result.stages[1]?.calls).toBe(result.stages[0]?.calls);
+    const alone = [...result.latencyMs].filter((ms) => ms === 40 || ms === 60).length;
+    expect(alone).toBeGreaterThan(18_000);
+    const seldom = simulate(
+      [stage(0, [], { calls: 1, fanOut: { mean: 0.3, some: 0.3 } })],
+      [pool(fixed(10), [0], [0])],
+      load,
+    );
+    expect(seldom.latencyMs.filter((ms) => ms === 0).length / 20_000).toBeCloseTo(0.7, 1);
+  });
+
   it('lets pipelines share a pool', () => {
     const stages = [stage(0, []), stage(0, [], { pipeline: 1 }), stage(1, [1], { pipeline: 1 })];
     const pools = [pool(fixed(10), [0], [0, 1]), pool(fixed(5), [1], [2])];
