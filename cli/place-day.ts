@@ -12,6 +12,7 @@ import { nearest } from '../placement/source/index.js';
 import type { PipelineShape } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
 import { print, show, table } from './output.js';
+import { affinityOf } from './place-affinity.js';
 import { read, readTraces, wrongOption } from './place-files.js';
 import { type PlaceInputOptions, readInput } from './place-input.js';
 
@@ -52,7 +53,12 @@ export async function placeDay(settings: Settings, options: DayCommandOptions): 
     const message = `a day keeps one way to serve a model, and these are ${others.length + 1}: write together, or apart and leave the profiles of one variant; "millrace place" at the busiest rate says which is cheaper`;
     throw wrongOption('--serve', message);
   }
-  const schedule = makeSchedule({ ...input, apart }, hours, {
+  const columns = hours.flatMap(({ arriving }) =>
+    arriving.flatMap((each) => ('trace' in each ? Object.keys(each.trace.sizes) : [])),
+  );
+  const stated = [...new Set([...columns, ...Object.keys(options.size)])];
+  const affinity = await affinityOf(settings, input, stated, options.affinity);
+  const schedule = makeSchedule({ ...input, apart, affinity }, hours, {
     coldStartMs: (model) => coldStart.get(model) ?? coldStart.get('') ?? COLD_START_MS,
     perSwitch: options.switchCost,
     mostSwitches: options.maxSwitches,

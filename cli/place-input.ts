@@ -1,6 +1,6 @@
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Serving } from '../placement/explain/index.js';
-import type { PlannerInput, Survive } from '../placement/planner/index.js';
+import type { PlannerInput, PoolAffinity, Survive } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
 import { type PipelineShape, stageObjectives, withAssumptions } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
@@ -22,6 +22,8 @@ export interface PlaceInputOptions {
   readonly survive?: readonly string[];
   /** How LLMs may be served, by model. */
   readonly serve?: Readonly<Record<string, Serving>>;
+  /** How the calls of LLMs choose among their endpoints, by model. */
+  readonly affinity?: Readonly<Record<string, PoolAffinity['affinity']>>;
   readonly assume: readonly string[];
   readonly size: Readonly<Record<string, number>>;
   readonly timeLimit: number;

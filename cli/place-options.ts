@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Serving } from '../placement/explain/index.js';
+import type { PoolAffinity } from '../placement/planner/index.js';
 import { asMs, asNames, asShare, asWhole } from './arguments.js';
 
 /** Default time limit of the search: an acceptable wait at a terminal. */
@@ -12,6 +13,8 @@ const PROFILE_AGE = '90d';
  * runs and calls.
  */
 const REPLAN = { window: '5m', look: '10s' } as const;
+
+type Affinity = PoolAffinity['affinity'];
 
 /** The options of `millrace place`. */
 export function placeOptions(command: Command): Command {
@@ -73,6 +76,12 @@ function groundOptions(command: Command): Command {
       '--serve <model=how>',
       'an LLM’s prompts and answers: together (default) by the same replicas, apart by two pools, either: as is cheaper; repeatable',
       asServing,
+      {},
+    )
+    .option(
+      '--affinity <model=how>',
+      'how an LLM’s calls choose among its endpoints, where a trace has tokens in prefix caches: session, prefix or none; default: the models file; repeatable',
+      asAffinity,
       {},
     )
     .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
@@ -150,6 +159,16 @@ function asSize(text: string): Record<string, number> {
   const [, column, value] = /^([a-z][a-z0-9_]*)=(.+)$/.exec(text) ?? [];
   if (column === undefined) throw new InvalidArgumentError('It must be a column and a number, e.g. tokens_in=512.');
   return { [column]: asPositive(value ?? '') };
+}
+
+const AFFINITIES = ['session', 'prefix', 'none'] as const satisfies readonly Affinity[];
+
+/** `assistant=prefix`. */
+function asAffinity(text: string, before: Readonly<Record<string, Affinity>>): Readonly<Record<string, Affinity>> {
+  const at = text.lastIndexOf('=');
+  const how = AFFINITIES.find((each) => each === text.slice(at + 1));
+  if (at > 0 && how !== undefined) return { ...before, [text.slice(0, at)]: how };
+  throw new InvalidArgumentError(`It must be <model>=<how>, with one of ${AFFINITIES.join(', ')}.`);
 }
 
 const SERVINGS = ['together', 'apart', 'either'] as const satisfies readonly Serving[];

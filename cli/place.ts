@@ -11,6 +11,7 @@ import {
 import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import type { Settings } from '../workers/settings.js';
 import { print, show, table } from './output.js';
+import { affinityOf } from './place-affinity.js';
 import { readTraces, wrongOption } from './place-files.js';
 import { type PlaceInputOptions, readInput } from './place-input.js';
 
@@ -63,7 +64,8 @@ function answered(make: () => PlacementDocument): {
 async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
   const input = await readInput(settings, options);
   const arriving = await arrivingOf(options);
-  return { ...input, load: makeLoad(arriving, horizonMs(input.objective), options.seed, options.size) };
+  const load = makeLoad(arriving, horizonMs(input.objective), options.seed, options.size);
+  return { ...input, load, affinity: await affinityOf(settings, input, Object.keys(load.sizes), options.affinity) };
 }
 
 /** A trace or a rate for each pipeline; a single rate applies to each of them. */

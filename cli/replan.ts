@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { type PlacementDocument, readPlacement, variantsApart } from '../placement/document/index.js';
+import { type PlacementDocument, readPlacement, servedModel, variantsApart } from '../placement/document/index.js';
 import { makeLoad, placementText } from '../placement/explain/index.js';
-import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
+import { horizonMs, type PlannerInput, type PoolAffinity } from '../placement/planner/index.js';
 import {
   type Measured,
   measuredRate,
@@ -16,6 +16,7 @@ import {
   replanText,
   TOLERANCE,
 } from '../placement/replan/index.js';
+import { CACHED_COLUMN } from '../placement/simulator/index.js';
 import { nearest } from '../placement/source/index.js';
 import { type PipelineShape, withAssumptions, withMeanCalls } from '../placement/workload/index.js';
 import { connectClient } from '../temporal/connect.js';
@@ -192,6 +193,7 @@ async function filesOf(
   }
   const { qualityFloor, survive } = placement.slo;
   const apart = variantsApart(placement);
+  const affinity = affinitiesIn(placement);
   return {
     // A column of the trace that the placement was made for: what is measured has none.
     pipelines: withAssumptions(withMeanCalls(pipelines, placement.calls ?? {}), assume),
@@ -201,7 +203,42 @@ async function filesOf(
     qualityFloor,
     survive,
     apart,
+    affinity,
   };
+}
+
+/** How the placement's calls choose among their endpoints, where its prediction depends on it. */
+function affinitiesIn({ pools }: PlacementDocument): Readonly<Record<string, PoolAffinity>> {
+  return Object.fromEntries(
+    pools.flatMap((pool) => {
+      if (pool.prefixCache === undefined) return [];
+      const { affinity, by } = pool.prefixCache;
+      return [[servedModel(pool), { affinity, by }] as const];
+    }),
+  );
+}
+
+/**
+ * The tokens in prefix caches that stand for those of the placement's load, whose other sizes are typical ones: of several LLMs the
+ * least share. With a stated number each replica of an unaware pool has 1 / replicas of it.
+ */
+function cachedSizes(
+  { pools }: PlacementDocument,
+  { profiles }: Pick<PlannerInput, 'profiles'>,
+): Readonly<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for (const pool of pools) {
+    const { prefixCache, replicas } = pool;
+    const own = profiles.find(
+      ({ value }) => value.model === servedModel(pool) && value.variant === pool.variant,
+    )?.value;
+    if (prefixCache === undefined || own?.batching !== 'continuous') continue;
+    const { cached = CACHED_COLUMN, typicalIn } = own.size;
+    if (typicalIn === undefined) continue;
+    const share = prefixCache.share * (prefixCache.affinity === 'none' ? replicas.length : 1);
+    sizes[cached] = Math.min(sizes[cached] ?? Number.POSITIVE_INFINITY, share * typicalIn);
+  }
+  return sizes;
 }
 
 /**
@@ -210,7 +247,7 @@ async function filesOf(
 function loadOf(
   placement: PlacementDocument,
   measured: Measured,
-  { pipelines }: Pick<PlannerInput, 'pipelines'>,
+  { pipelines, profiles }: Pick<PlannerInput, 'pipelines' | 'profiles'>,
   { cv, seed }: ReplanCommandOptions,
 ) {
   const began = Object.values(measured.started).reduce((sum, count) => sum + count, 0);
@@ -219,7 +256,7 @@ function loadOf(
     const share = began >= LEAST_RUNS ? (measured.started[name] ?? 0) / began : 1 / pipelines.length;
     return { rate: rate * Math.max(share, LEAST_SHARE), cv };
   });
-  return makeLoad(arriving, horizonMs(objectiveOf(placement)), seed);
+  return makeLoad(arriving, horizonMs(objectiveOf(placement)), seed, cachedSizes(placement, { profiles }));
 }
 
 function report(

@@ -42,10 +42,17 @@ export function modelsFile(
           concurrency: atOnce(pool.maxBatch, instances),
         })),
     );
-    return [pool.model, { ...known, model: modelAt(base, pool), endpoints: [...running, ...own] }] as const;
+    const placedAt = { model: modelAt(base, pool), ...affinityOf(pool, known), endpoints: [...running, ...own] };
+    return [pool.model, { ...known, ...placedAt }] as const;
   });
   return { ...base, ...Object.fromEntries(placed) } as unknown as JsonObject;
 }
+
+/** The affinity that the prediction counts on. A plan without one is kept by any. */
+const affinityOf = ({ prefixCache }: PlacedPool, { kind }: PoolBase) =>
+  prefixCache === undefined || prefixCache.affinity === 'none' || kind !== 'chat'
+    ? {}
+    : { affinity: prefixCache.affinity };
 
 /** The router takes calls for all replicas; workers know it by the first one's device. */
 const routed = ({ replicas, maxBatch }: PlacedPool, url: string) => ({

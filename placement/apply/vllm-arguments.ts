@@ -81,6 +81,8 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     ...(longest === undefined ? [] : ['--max-model-len', String(longest)]),
     ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
     ...(toolParser !== undefined ? ['--enable-auto-tool-choice', '--tool-call-parser', toolParser] : []),
+    // The prediction counts on it; some builds have it switched off.
+    ...(pool.prefixCache ? ['--enable-prefix-caching'] : []),
     ...kvTransfer(pool),
   ];
   return [...without(own, more), ...more];

@@ -11,7 +11,10 @@ export function sealPlacement(body: Omit<PlacementDocument, 'version'>): Placeme
 
 /** The version that a placement must have. */
 export function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'>): string {
-  const carriedOut = pools.map(({ reason: _, ...pool }) => pool);
+  const carriedOut = pools.map(({ reason: _, prefixCache, ...pool }) => ({
+    ...pool,
+    ...(prefixCache && { affinity: prefixCache.affinity }),
+  }));
   return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);
 }
 

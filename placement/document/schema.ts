@@ -89,6 +89,20 @@ export const placedPoolSchema = z.strictObject({
    * serves no stage of its own: calls go to a router in front of both.
    */
   apart: z.strictObject({ part: z.enum(['prefill', 'decode']), with: z.string() }).optional(),
+  /**
+   * Of an LLM whose prompts the load says something of: the share of their tokens that prefix caches have, with this affinity of its
+   * calls (`by`: an option, the models file, or the default of pools) and with the other kind of routing, and the load's columns that
+   * say so.
+   */
+  prefixCache: z
+    .strictObject({
+      affinity: z.enum(['prefix', 'session', 'none']),
+      by: z.enum(['option', 'models', 'default']),
+      share: share.max(1),
+      otherwise: share.max(1),
+      from: z.array(z.string()).min(1),
+    })
+    .optional(),
   /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),

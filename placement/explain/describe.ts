@@ -21,6 +21,7 @@ import {
   orderedReplicas,
   type PlannerInput,
   type Problem,
+  prefixOf,
   type Replica,
   replicasByDevice,
   type Searched,
@@ -158,6 +159,7 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
       };
     }),
     ...apartOf(problem, p),
+    ...prefixCacheOf(problem, candidate, p),
     ...speculativeOf(use?.profile),
     ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
     reason: reasonOf(problem, candidate, p),
@@ -168,6 +170,13 @@ function apartOf({ pools }: Problem, p: number): Pick<PlacedPool, 'apart'> {
   const own = pools[p]?.handsTo;
   const other = own ? pools[own.pool] : pools.find(({ handsTo }) => handsTo?.pool === p);
   return other ? { apart: { part: own ? 'prefill' : 'decode', with: other.model } } : {};
+}
+
+function prefixCacheOf(problem: Problem, candidate: Candidate, p: number): Pick<PlacedPool, 'prefixCache'> {
+  const found = prefixOf(problem, candidate, p);
+  if (found === undefined) return {};
+  const { affinity, by, share, otherwise, from } = found;
+  return { prefixCache: { affinity, by, share: round(share, 4), otherwise: round(otherwise, 4), from: [...from] } };
 }
 
 /** N-grams of the prompt need no second model, so they are what a profile without a configuration means. */

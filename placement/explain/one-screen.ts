@@ -1,6 +1,17 @@
 import type { PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
-import { bar, figureName, lossName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import {
+  bar,
+  figureName,
+  lossName,
+  money,
+  nextEuro,
+  percent,
+  prefixLines,
+  robustLine,
+  round,
+  type Table,
+} from './words.js';
 
 /** Rows of each part: with more of them the text would not fit on one screen. */
 const MOST_ROWS = 6;
@@ -42,6 +53,7 @@ export function explanation(placement: PlacementDocument, inventory: Inventory |
     times(placement, table),
     '',
     ...handovers(placement),
+    ...prefixes(placement),
     'Why',
     ...placement.pools.slice(0, MOST_ROWS).map(({ model, reason }) => `  ${model}: ${reason}`),
     ...more(placement.pools.length),
@@ -157,6 +169,11 @@ function handovers({ predicted }: PlacementDocument): string[] {
     ];
   });
   return lines.length > 0 ? [...lines.slice(0, MOST_ROWS), ''] : [];
+}
+
+function prefixes(placement: PlacementDocument): string[] {
+  const lines = prefixLines(placement).slice(0, MOST_ROWS);
+  return lines.length > 0 ? [...lines.map((line) => `Prefixes: ${line}`), ''] : [];
 }
 
 function worstLossLine(placement: PlacementDocument): string {

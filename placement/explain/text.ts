@@ -1,7 +1,18 @@
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
 import { spellBytes } from '../source/index.js';
-import { bar, figureName, lossName, money, nextEuro, percent, robustLine, round, type Table } from './words.js';
+import {
+  bar,
+  figureName,
+  lossName,
+  money,
+  nextEuro,
+  percent,
+  prefixLines,
+  robustLine,
+  round,
+  type Table,
+} from './words.js';
 
 /** Devices drawn one by one; beyond that, the first of each group of equal ones. */
 const MOST_DRAWN = 32;
@@ -35,6 +46,7 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
       ]),
     ),
     ['Why', ...pools.map(({ model, reason }) => `  ${model}: ${reason}`)].join('\n'),
+    ...block('Prefix caches', prefixLines(placement)),
     [
       `Bottleneck  ${bottleneck.model}: ${bottleneck.reason}`,
       `Next euro   ${nextEuro(placement)}`,
@@ -49,13 +61,15 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
           : `  ${without}: p99 ${round(left.p99Ms)} ms${shedShare > 0 ? `; refuse ${percent(shedShare)} of the runs to keep the objective` : ', the objective holds'}`,
       ),
     ].join('\n'),
-    ...(placement.warnings.length > 0
-      ? [['Warnings', ...placement.warnings.map((each) => `  ${each}`)].join('\n')]
-      : []),
-    ...(assumptions.length > 0 ? [['Assumptions', ...assumptions.map((each) => `  ${each}`)].join('\n')] : []),
+    ...block('Warnings', placement.warnings),
+    ...block('Assumptions', assumptions),
   ];
   return blocks.join('\n\n');
 }
+
+/** Lines under a heading; nothing without lines. */
+const block = (heading: string, lines: readonly string[]): string[] =>
+  lines.length > 0 ? [[heading, ...lines.map((line) => `  ${line}`)].join('\n')] : [];
 
 function summary(placement: PlacementDocument): string {
   const { predicted, slo, objective, ratePerSecond, bound, gap, optimal, version, costPerHour } = placement;

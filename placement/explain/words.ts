@@ -46,5 +46,19 @@ export function nextEuro(placement: PlacementDocument): string {
   return `one ${next.add} more for ${next.for} (${price}): ${change}`;
 }
 
+const STATED_BY = { option: '--affinity', models: 'the models file', default: 'the default of pools' } as const;
+
+/** Of each pool with prefix caches: what of its prompts they have, what says so, and what another routing would do. */
+export const prefixLines = ({ pools }: PlacementDocument): string[] =>
+  pools.flatMap(({ model, prefixCache, replicas }) => {
+    if (prefixCache === undefined) return [];
+    const { affinity, by, share, otherwise, from } = prefixCache;
+    const how = affinity === 'none' ? 'calls to the least loaded replica' : `affinity "${affinity}"`;
+    const other = affinity === 'none' ? 'with affinity "prefix"' : 'without affinity';
+    return [
+      `${model}: prefix caches have ${percent(share)} of its prompts' tokens, by ${from.join(' and ')} of the load for ${how} (${STATED_BY[by]}) and ${replicas.length} ${replicas.length === 1 ? 'replica' : 'replicas'}; ${other} ${percent(otherwise)}`,
+    ];
+  });
+
 /** What a placement survives the loss of: what is demanded, else what may be taken away. */
 export const lossName = ({ slo }: PlacementDocument): string => slo.survive ?? 'spot device';

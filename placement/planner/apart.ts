@@ -90,7 +90,10 @@ function refusalOf(model: string, models: readonly string[], own: readonly Draft
 /** A draft for one part of its calls. */
 function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
   const tables = draft.tables.map((table): Table | undefined =>
-    table?.batching === 'continuous' ? { ...table, part: only } : table,
+    table?.batching === 'continuous'
+      ? // A replica that generates processes no prompts, and pulls caches as a whole.
+        { ...table, part: only, routing: only === 'decode' ? undefined : table.routing }
+      : table,
   );
   const times = draft.times.map((time, v) => {
     const table = tables[v];

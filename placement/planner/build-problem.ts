@@ -4,6 +4,7 @@ import { type Device, type Inventory, transferTimes } from '../inventory/index.j
 import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
 import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
+import { affinityOf, type PoolAffinity, routingOf } from './affinity.js';
 import { type Apart, divided } from './apart.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
@@ -36,6 +37,8 @@ export interface PlannerInput {
   readonly survive?: Survive | undefined;
   /** Models whose prompts have a pool of their own. */
   readonly apart?: Apart | undefined;
+  /** By model: how its calls choose among its endpoints, which says what of their prompts these have cached. Absent: session. */
+  readonly affinity?: Readonly<Record<string, PoolAffinity>> | undefined;
   /** Seed of the simulations; default 1. */
   readonly seed?: number | undefined;
 }
@@ -79,7 +82,12 @@ export function buildProblem(input: PlannerInput): Problem {
   checkCalls(input.load, stages, stageNames);
   const { cells, cellOf } = cellsOf(devices, kinds);
   const { load, share: oversizedShare, warnings } = withoutOversized(input.load, named, profiles, cells, kinds);
-  const ground = { profiles, load, qualityFloor: input.qualityFloor };
+  const ground = {
+    profiles,
+    load,
+    qualityFloor: input.qualityFloor,
+    routingOf: (model: string) => routingOf(affinityOf(model, input.affinity, input.apart)),
+  };
   const whole = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
   const { models: poolNames, drafts, handsTo } = divided(models, whole, stages, load, input.apart);
   for (const [p, model] of models.entries()) {
@@ -123,6 +131,7 @@ export function buildProblem(input: PlannerInput): Problem {
     stageNames,
     pools: poolNames.map((model, p) => ({
       ...poolOf(model, usable[p] ?? [], kinds.length, stages, rates, slackMs, cells),
+      affinity: affinityOf(models[handsTo[p]?.pool ?? p] ?? model, input.affinity, input.apart),
       ...(handsTo[p] && { handsTo: handsTo[p] }),
     })),
     load,
@@ -294,6 +303,7 @@ function useOf(
   let erlangs = 0;
   let reachableErlangs = 0;
   let batchMs = 0;
+  const extras: ((replicas: number) => number)[] = [];
   for (const [v, time] of times.entries()) {
     const stage = stages[v];
     if (time === undefined || stage === undefined) continue;
@@ -302,6 +312,8 @@ function useOf(
     const all = time.workMs.slice(0, Math.max(1, Math.min(maxBatch, Math.floor(cache.alone / (time.tokens || 1)))));
     batchMs += time.batchMs[maxBatch - 1] ?? 0;
     erlangs += calls * Math.min(...all);
+    const { extraMs } = time;
+    if (extraMs) extras.push((replicas) => calls * extraMs(replicas));
     const reachable = all.filter((_, i) => (time.batchMs[i] ?? 0) * LUCKY <= (slackMs[v] ?? 0));
     reachableErlangs += calls === 0 ? 0 : calls * Math.min(...reachable);
   }
@@ -317,6 +329,9 @@ function useOf(
     batchMs,
     erlangs,
     reachableErlangs,
+    ...(extras.length > 0 && {
+      extraErlangs: (replicas: number) => extras.reduce((sum, extra) => sum + extra(replicas), 0),
+    }),
   };
 }
 

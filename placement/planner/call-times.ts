@@ -1,4 +1,5 @@
 import { type DynamicTable, type Load, meanAt, quantileAt, stepAt, type Table } from '../simulator/index.js';
+import { cachedPrompts } from './prompt-times.js';
 
 /** Number of quantiles of the load's sizes that represent all. */
 const SAMPLES = 256;
@@ -35,6 +36,11 @@ export interface CallTimes {
   readonly workMs: readonly number[];
   /** Average tokens of a sequence, prompt and answer; 0 for other models. */
   readonly tokens: number;
+  /**
+   * Of an LLM with prefix caches: what a prompt takes more than in the times above with so many replicas, which have fewer of the
+   * prompts. The times above are those of the most that any number of replicas has. Absent: nothing.
+   */
+  readonly extraMs?: (replicas: number) => number;
 }
 
 /**
@@ -65,14 +71,17 @@ export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: P
     table.part === 'prefill' ? 0 : Math.max(0, table.part === 'decode' ? tokens : tokens - 1),
   );
   const more = average(steps);
-  const promptMs = table.part === 'decode' ? 0 : average(sizesIn.map((size) => meanAt(table.prefill, 1, size)));
+  const cached = cachedPrompts(table, load);
+  const promptMs =
+    table.part === 'decode' ? 0 : (cached?.leastMs ?? average(sizesIn.map((size) => meanAt(table.prefill, 1, size))));
   // Long answers are in the cache for more steps: the context of a step is weighted by them.
   const squares = average(steps.map((each) => each ** 2));
   const context = tokensIn + (more > 0 ? squares / more / 2 : 0);
   const step = (batch: number) => stepAt(table.steps, batch, context);
   const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
   const alone = stepAt(table.steps, 1, median);
-  const promptAlone = table.overheadMs + (table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, median, 0.5));
+  const unread = cached?.medianTokens ?? median;
+  const promptAlone = table.overheadMs + (table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, unread, 0.5));
   return {
     aloneMs: promptAlone + more * alone,
     firstMs: table.part === 'decode' ? promptAlone + alone : promptAlone,
@@ -81,6 +90,7 @@ export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: P
     batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
     workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
     tokens: tokensIn + (table.part === 'prefill' ? 0 : average(sizesOut)),
+    ...(cached && { extraMs: cached.extraMs }),
   };
 }
 

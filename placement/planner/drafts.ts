@@ -1,7 +1,7 @@
 import { type FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
-import { type Load, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
+import { type Load, type PrefixRouting, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
 import { nearest, spellBytes } from '../source/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
 import { type CallTimes, callTimes, type Pieces } from './call-times.js';
@@ -13,6 +13,8 @@ export interface Ground {
   readonly profiles: readonly ReadProfile[];
   readonly load: Load;
   readonly qualityFloor?: number | undefined;
+  /** How the calls of a model come to replicas that have a part of their prompts. */
+  readonly routingOf: (model: string) => PrefixRouting;
 }
 
 /** A variant of a pool on a kind, before its batch sizes are known. */
@@ -37,7 +39,7 @@ export function draftsOf(
   stages: readonly SimulatedStage[],
   kinds: readonly string[],
   cells: readonly Cell[],
-  { profiles, load, qualityFloor = 0 }: Pick<Ground, 'profiles' | 'load' | 'qualityFloor'>,
+  { profiles, load, qualityFloor = 0, routingOf }: Ground,
 ): readonly Draft[] {
   const own = named.flatMap(({ stage, pipeline }, v) =>
     stage.model === model ? [{ v, names: [stage.id, `${pipeline.name}/${stage.id}`] }] : [],
@@ -57,7 +59,7 @@ export function draftsOf(
       const times: (CallTimes | undefined)[] = new Array(stages.length).fill(undefined);
       for (const [i, { v }] of own.entries()) {
         const profile = (chosen[i] ?? first).value;
-        const table = tableOf(profile);
+        const table = tableOf(profile, routingOf(model));
         checkSizes(profile, chosen[i] ?? first, load, own[i]?.names[1] ?? model);
         tables[v] = table;
         times[v] = callTimes(table, load, largestBatch(profile), piecesOf(named, stages, v, profiles));

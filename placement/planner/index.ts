@@ -1,3 +1,4 @@
+export { type PoolAffinity, tellsOfPrefixes } from './affinity.js';
 export type { Apart } from './apart.js';
 export { cheapest, fastest } from './bound.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
@@ -20,6 +21,7 @@ export { demandedLosses, demandsLosses, domainOf, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';
 export { roomOf } from './memory.js';
 export { withMoreDevices } from './more-devices.js';
+export { prefixOf } from './prefixes.js';
 export type { Objective, Problem, Survive } from './problem.js';
 export { attainable } from './rate.js';
 export { type Searched, searchCheapest, searchFastest } from './search.js';

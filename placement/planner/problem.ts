@@ -9,6 +9,7 @@ import {
   type Table,
 } from '../simulator/index.js';
 import type { StageObjective } from '../workload/index.js';
+import type { PoolAffinity } from './affinity.js';
 
 /** The time that whole runs must meet at the named percentile, and figures of their stages. */
 export interface Objective {
@@ -78,6 +79,8 @@ export interface PoolProblem {
   readonly configs: readonly Config[];
   /** It only processes prompts, for the pool that generates. Absent: it serves whole calls, or generates. */
   readonly handsTo?: HandsTo | undefined;
+  /** How its calls choose among its replicas. */
+  readonly affinity?: PoolAffinity | undefined;
 }
 
 /** How the prompts of one pool pass to another, which pulls their key-value caches. */
@@ -120,7 +123,13 @@ export interface Use {
   readonly erlangs: number;
   /** The same with batches whose own time allows the objective to be met; infinite if there are none. */
   readonly reachableErlangs: number;
+  /** Erlangs beyond `erlangs` if the pool has so many replicas, whose prefix caches have less of the prompts then. Absent: none. */
+  readonly extraErlangs?: ((replicas: number) => number) | undefined;
 }
+
+/** Replicas that the whole load keeps busy, in a pool of so many. */
+export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): number =>
+  erlangs + (extraErlangs?.(replicas) ?? 0);
 
 /** Whether two pools are the parts of one model that is served apart. They share no device. */
 export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number): boolean =>

@@ -1,9 +1,19 @@
-import { type ContinuousTable, type Load, quantileAt, slopeAt, stepAt } from '../simulator/index.js';
+import {
+  CACHED_COLUMN,
+  type ContinuousTable,
+  cachedEver,
+  inCache,
+  type Load,
+  promptAt,
+  quantileAt,
+  slopeAt,
+  stepAt,
+} from '../simulator/index.js';
 import { densest, type StageDemand } from './density.js';
 
 /**
- * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, and for each further
- * token a part of a step. A step of b sequences takes at least what it takes with an empty cache, which its b sequences
+ * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, with whatever any number of
+ * replicas has of it in a prefix cache, and for each further token a part of a step. A step of b sequences takes at least what it takes with an empty cache, which its b sequences
  * bear together, and what reading their own caches adds; those that run together and end in time arrive in a window of the
  * time that they have.
  */
@@ -16,6 +26,8 @@ export function sequenceOf(
 ): { readonly ms: number; readonly work: Float64Array } {
   const work = new Float64Array(load.timesMs.length);
   const together = densest(load.timesMs, runs, slackMs);
+  const columns =
+    table.routing === undefined ? [] : cachedEver(load, table.columnCached ?? CACHED_COLUMN, table.routing);
   const known = (column: string, typical: number, run: number) => {
     const value = load.sizes[column]?.[run] ?? Number.NaN;
     return Number.isNaN(value) ? typical : value;
@@ -39,7 +51,13 @@ export function sequenceOf(
     const tokensIn = known(table.columnIn, table.typicalIn, run);
     const more = Math.max(0, known(table.columnOut, table.typicalOut, run) - 1);
     // Another pool may process it, on other devices: that counts in that pool's time.
-    const prompt = table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, tokensIn, 0);
+    const prompt =
+      table.part === 'decode'
+        ? 0
+        : columns.reduce(
+            (least, tokens) => Math.min(least, promptAt(table.prefill, tokensIn, inCache(tokens, run, tokensIn), 0)),
+            quantileAt(table.prefill, 1, tokensIn, 0),
+          );
     // All calls of a run may run together.
     const most = Math.min(maxBatch, (together[i] as number) * stage.calls);
     const cached = more * (tokensIn + more / 2);

@@ -1,5 +1,5 @@
 import { type Candidate, cellAt, useOn } from './candidate.js';
-import type { Problem } from './problem.js';
+import { erlangsAt, type Problem } from './problem.js';
 import { linkLoad } from './transfers.js';
 
 /** Long-term distribution of the load over a placement, in full batches. */
@@ -23,7 +23,10 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
   const { replicas } = candidate;
   const pools = problem.pools.map((_, p) => replicas.flatMap((replica, r) => (replica.pool === p ? [r] : [])));
   // Replicas that the pool's whole load would keep busy here.
-  const erlangs = replicas.map(({ pool, devices }) => useOn(problem, candidate, pool, devices[0] ?? 0)?.erlangs ?? 0);
+  const erlangs = replicas.map(({ pool, devices }) => {
+    const use = useOn(problem, candidate, pool, devices[0] ?? 0);
+    return use ? erlangsAt(use, pools[pool]?.length ?? 1) : 0;
+  });
   const room = replicas.map(({ devices }) => cellAt(problem, devices[0] ?? 0)?.concurrency ?? 1);
   const load = new Map<number, number>();
   const sharing = new Map<number, Set<number>>();

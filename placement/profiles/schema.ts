@@ -90,6 +90,8 @@ const continuous = z.strictObject({
     .strictObject({
       in: column.default('tokens_in'),
       out: column.default('tokens_out'),
+      /** Tokens of a prompt that a prefix cache has; absent: `tokens_cached`. */
+      cached: column.optional(),
       /** For a trace without the columns, and for a rate; absent: the load must state its sizes. */
       typicalIn: z.number().positive('above 0').optional(),
       typicalOut: z.number().positive('above 0').optional(),

@@ -1,6 +1,14 @@
 export { callsIn, meanCalls } from './fan-out.js';
 export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './load.js';
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
+export {
+  type CachedTokens,
+  cachedEver,
+  cachedOf,
+  inCache,
+  isCachedColumn,
+  type PrefixRouting,
+} from './prefix.js';
 export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
 export { evenSteps, slopeAt, stepAt } from './steps.js';
@@ -15,11 +23,14 @@ export type {
   SimulationResult,
 } from './system.js';
 export {
+  CACHED_COLUMN,
   type ContinuousTable,
   type Curve,
   type DynamicTable,
   leastTimeAt,
   meanAt,
+  meanPromptAt,
+  promptAt,
   quantileAt,
   type Table,
   tableOf,

@@ -4,7 +4,7 @@ import type { Devices } from './devices.js';
 import { EVENT } from './events.js';
 import { DRAW, drawOf } from './random.js';
 import type { SimulatedPool, SimulatedReplica } from './system.js';
-import { type ContinuousTable, quantileAt } from './table.js';
+import { type ContinuousTable, promptAt } from './table.js';
 
 /** The replicas of a placement, as `Servers` numbers them. */
 interface Numbered {
@@ -18,7 +18,7 @@ interface Numbered {
 
 /**
  * The replicas that only process prompts, for a pool that generates the answers. A replica takes as many waiting prompts, in
- * order, as have together the tokens of a step (`chunkTokens`) and fit its memory; at least one. All of them end with the
+ * order, as have together the tokens of a step (`chunkTokens`), without those in its prefix cache, and fit its memory; at least one. All of them end with the
  * step, whose time is the sum of theirs: as where prompts and answers share a replica, a batch of prompts gains nothing.
  * Their caches stay in its memory until they have been pulled.
  */
@@ -56,16 +56,20 @@ export class Prompts {
     const most = Math.min(maxBatch, queues.length[p] as number);
     let size = 0;
     let tokens = 0;
+    let unread = 0;
     let ms = 0;
     for (; size < most; size += 1) {
       const at = sizes.at(replica, call);
       const { prefill, chunkTokens } = sizes.table(at) as ContinuousTable;
       const own = sizes.tokensIn(at, call);
+      const cached = sizes.tokensCached(at, call);
       // Without a limit of tokens a server processes one prompt after the other.
-      const isFull = chunkTokens === Number.POSITIVE_INFINITY || tokens + own > Math.min(chunkTokens, room);
+      const isFull =
+        chunkTokens === Number.POSITIVE_INFINITY || unread + own - cached > chunkTokens || tokens + own > room;
       if (size > 0 && isFull) break;
-      ms += quantileAt(prefill, 1, own, this.draw(call));
+      ms += promptAt(prefill, own, cached, this.draw(call));
       tokens += own;
+      unread += own - cached;
       call = queues.after(call);
     }
     this.#heldTokens[replica] = (this.#heldTokens[replica] as number) + tokens;

@@ -6,6 +6,8 @@ export interface Sequence {
   /** Milliseconds of its prompt, and the prompt's tokens: those generated before a preemption included. */
   readonly promptMs: number;
   readonly promptTokens: number;
+  /** Tokens of the prompt that are processed: those that no prefix cache has. */
+  readonly unreadTokens: number;
   /** Tokens to generate after the first. */
   readonly more: number;
   /** Tokens after which a reader of its stream has another piece; infinite: nobody reads it. */
@@ -122,13 +124,13 @@ export class Sequences {
   }
 
   /** Admits a sequence: its prompt is processed after those admitted before. */
-  join(replica: number, { call, promptMs, promptTokens, more, every, had }: Sequence): void {
+  join(replica: number, { call, promptMs, promptTokens, unreadTokens, more, every, had }: Sequence): void {
     const at = this.#readPlace(replica, this.#reading[replica] as number);
     this.#reading[replica] = (this.#reading[replica] as number) + 1;
     this.#readCall[at] = call;
     this.#readMs[at] = promptMs;
     this.#readTokens[at] = promptTokens;
-    this.#readLeftTokens[at] = promptTokens;
+    this.#readLeftTokens[at] = unreadTokens;
     this.#readMore[at] = more;
     this.#readEvery[at] = every;
     this.#readHad[at] = had;
@@ -143,7 +145,10 @@ export class Sequences {
   }
 
   /** The cache of an expected sequence has arrived: the next step generates its first token. */
-  arrive(replica: number, { call, promptTokens, more, every }: Omit<Sequence, 'promptMs' | 'had'>): void {
+  arrive(
+    replica: number,
+    { call, promptTokens, more, every }: Omit<Sequence, 'promptMs' | 'unreadTokens' | 'had'>,
+  ): void {
     this.#arriving[replica] = (this.#arriving[replica] as number) - 1;
     this.#reserved[replica] = (this.#reserved[replica] as number) - promptTokens;
     this.#cached[replica] = (this.#cached[replica] as number) + promptTokens;

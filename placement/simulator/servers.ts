@@ -9,7 +9,7 @@ import { NEXT, Sequences } from './sequences.js';
 import type { StageTimes } from './stage-times.js';
 import { evenSteps } from './steps.js';
 import type { SimulatedDevices, SimulatedPlacement, SimulatedPool, SimulatedReplica } from './system.js';
-import { type ContinuousTable, type DynamicTable, quantileAt } from './table.js';
+import { type ContinuousTable, type DynamicTable, promptAt, quantileAt } from './table.js';
 
 const NO_STEPS = evenSteps(1);
 /** Share of the cache that stays free when a sequence is admitted, as in vLLM, so that it is not preempted at once. */
@@ -93,7 +93,7 @@ export class Servers {
       llms.map((table) => table?.steps ?? NO_STEPS),
     );
     this.#planned = new Uint8Array(replicas.length);
-    this.#sizes = new CallSizes(replicas, calls.load, calls.stages, calls.stageOf);
+    this.#sizes = new CallSizes(pools, calls.load, calls.stages, calls.stageOf, luck.seed);
     const { firstReplica, deviceOf, devices } = this;
     const numbered = { replicas, firstReplica, deviceOf, devices, sizes: this.#sizes };
     this.#prompts = new Prompts(numbered, calls, luck, reports);
@@ -241,11 +241,14 @@ export class Servers {
       const at = replica * this.#calls.stages + v;
       const table = this.#sizes.table(at) as ContinuousTable;
       const promptTokens = this.#sizes.tokensIn(at, call) + generated;
-      const promptMs = quantileAt(table.prefill, 1, promptTokens, this.#prompts.draw(call));
+      // What lost its place in a full cache is processed anew, prefix included.
+      const cached = generated > 0 ? 0 : this.#sizes.tokensCached(at, call);
+      const promptMs = promptAt(table.prefill, promptTokens, cached, this.#prompts.draw(call));
+      const unreadTokens = promptTokens - cached;
       const more = Math.max(0, this.#sizes.tokensOut(at, call) - 1 - generated);
       this.#advance(replica, now);
       const every = this.#calls.every[v] as number;
-      this.#sequences.join(replica, { call, promptMs, promptTokens, more, every, had: generated });
+      this.#sequences.join(replica, { call, promptMs, promptTokens, unreadTokens, more, every, had: generated });
       this.#queues.take(p, replica, 1, now, this.#times, this.#stageOfCall, this.#sequences.count(replica));
       this.#plan(replica, now);
     }

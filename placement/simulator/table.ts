@@ -1,4 +1,5 @@
 import type { ContinuousProfile, DynamicProfile, Profile } from '../profiles/index.js';
+import type { PrefixRouting } from './prefix.js';
 import { type StepTimes, stepTimes } from './steps.js';
 
 /** Times of one kind of call as a quantile function of batch and size, ready for the simulator. */
@@ -34,6 +35,10 @@ export interface ContinuousTable {
   readonly chunkTokens: number;
   /** The only part of a call that these replicas are planned for; absent: both. The simulator knows it by the pools. */
   readonly part?: 'prefill' | 'decode';
+  /** How calls come to replicas whose prefix caches have a part of their prompts. Absent: nothing of a prompt is cached. */
+  readonly routing?: PrefixRouting | undefined;
+  /** The column of the load with the tokens in a prefix cache, or the beginning of the names of several: see `cachedOf`. */
+  readonly columnCached?: string | undefined;
 }
 
 export type Table = DynamicTable | ContinuousTable;
@@ -95,7 +100,10 @@ const dynamicTable = ({ latency, size, overheadMs }: DynamicProfile): DynamicTab
   call: curveOf(latency.map((row) => ({ ...row, size: row.size ?? 1 }))),
 });
 
-function continuousTable(profile: ContinuousProfile): ContinuousTable {
+/** The column with the tokens of a prompt that a prefix cache has, if the profile names no other. */
+export const CACHED_COLUMN = 'tokens_cached';
+
+function continuousTable(profile: ContinuousProfile, routing: PrefixRouting | undefined): ContinuousTable {
   const { prefill, decode, size, overheadMs, chunkTokens } = profile;
   const rows = decode.map((row) => curveOf([{ ...row, batch: 1, size: 1 }]));
   return {
@@ -108,12 +116,14 @@ function continuousTable(profile: ContinuousProfile): ContinuousTable {
     prefill: curveOf(prefill.map(({ tokens, ...row }) => ({ ...row, batch: 1, size: tokens }))),
     steps: stepTimes(profile, (i) => meanAt(rows[i] as Curve, 1, 1)),
     chunkTokens: chunkTokens > 0 ? chunkTokens : Number.POSITIVE_INFINITY,
+    columnCached: size.cached ?? CACHED_COLUMN,
+    ...(routing && { routing }),
   };
 }
 
-/** The simulator's input from a profile. */
-export const tableOf = (profile: Profile): Table =>
-  profile.batching === 'dynamic' ? dynamicTable(profile) : continuousTable(profile);
+/** The simulator's input from a profile. `routing`: of an LLM whose servers cache prefixes. */
+export const tableOf = (profile: Profile, routing?: PrefixRouting): Table =>
+  profile.batching === 'dynamic' ? dynamicTable(profile) : continuousTable(profile, routing);
 
 /** The quantile of `draw` (from 0 to 1) of a batch whose largest member has this size, in milliseconds. */
 export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number, size: number, draw: number): number {
@@ -145,15 +155,33 @@ export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number
 }
 
 /** The mean of a batch of this size, in milliseconds: the quantile function's integral. */
-export function meanAt(curve: Curve, batch: number, size: number): number {
+export const meanAt = (curve: Curve, batch: number, size: number): number =>
+  meanOf(curve, (draw) => quantileAt(curve, batch, size, draw));
+
+function meanOf({ probabilities }: Curve, at: (draw: number) => number): number {
   let sum = 0;
-  for (let q = 1; q < curve.probabilities.length; q += 1) {
-    const from = curve.probabilities[q - 1] as number;
-    const to = curve.probabilities[q] as number;
-    sum += (to - from) * quantileAt(curve, batch, size, (from + to) / 2);
+  for (let q = 1; q < probabilities.length; q += 1) {
+    const from = probabilities[q - 1] as number;
+    const to = probabilities[q] as number;
+    sum += (to - from) * at((from + to) / 2);
   }
   return sum;
 }
+
+/**
+ * The time of a prompt of so many tokens, the first `cached` of which a prefix cache has, in milliseconds: that of a prompt of the
+ * others alone, or what they add to the prompt of the cached ones, whichever is more. The second counts that each of them attends to
+ * all tokens before it; the first, what a prompt takes at least.
+ */
+export function promptAt(prefill: Curve, tokens: number, cached: number, draw: number): number {
+  const whole = quantileAt(prefill, 1, tokens, draw);
+  if (cached <= 0) return whole;
+  return Math.max(quantileAt(prefill, 1, tokens - cached, draw), whole - quantileAt(prefill, 1, cached, draw));
+}
+
+/** The mean of `promptAt`. */
+export const meanPromptAt = (prefill: Curve, tokens: number, cached: number): number =>
+  meanOf(prefill, (draw) => promptAt(prefill, tokens, cached, draw));
 
 /** The shortest time of a batch of at least this size whose largest member has this size, in milliseconds. */
 export function leastTimeAt(curve: Curve, batch: number, maxBatch: number, size: number): number {

@@ -10,7 +10,7 @@ import { placeOptions } from '../../../cli/place-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
 import { testSettings } from '../../support/settings.js';
-import { CLUSTER, PIPELINE, PROFILES, profileFile } from '../placement/placement-files.js';
+import { CLUSTER, llmProfile, PIPELINE, PROFILES, profileFile } from '../placement/placement-files.js';
 
 const settings = testSettings({ MILLRACE_PIPELINES: '' });
 
@@ -32,7 +32,9 @@ function files(): string {
 afterEach(() => void vi.restoreAllMocks());
 
 /** What `millrace place` writes to stdout. */
-async function placed(folder: string, ...args: readonly string[]): Promise<string> {
+const placed = (folder: string, ...args: readonly string[]): Promise<string> => placedBy(settings, folder, ...args);
+
+async function placedBy(by: typeof settings, folder: string, ...args: readonly string[]): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
@@ -41,7 +43,7 @@ async function placed(folder: string, ...args: readonly string[]): Promise<strin
   const command = placeOptions(new Command('place'))
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .action(async (options: PlaceCommandOptions) => placePipelines(settings, options));
+    .action(async (options: PlaceCommandOptions) => placePipelines(by, options));
   const common = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`, '--time-limit', '30s'];
   await command.parseAsync([...common, ...args], { from: 'user' });
   return out;
@@ -126,6 +128,43 @@ describe('millrace place', { timeout: 120_000 }, () => {
       code: 'INVALID_INPUT',
       message: '--survive: "2 devices" is no single loss: write 1 device, or 1 node',
     });
+  });
+
+  it('takes prompts in prefix caches by the affinity of the option, else of the models file, and refuses it without effect', async () => {
+    const own = files();
+    writeFileSync(
+      path.join(own, 'chat.json'),
+      JSON.stringify({ format: 1, name: 'talk', stages: [{ id: 'answer', model: 'chatty' }] }),
+    );
+    const { file, text } = llmProfile('chatty', 'l4', 100, 10);
+    writeFileSync(path.join(own, 'profiles', file), text);
+    const lines = Array.from({ length: 300 }, (_, i) => `${i * 0.25},200,20,180`);
+    writeFileSync(path.join(own, 'chat.csv'), ['timestamp_s,tokens_in,tokens_out,tokens_cached', ...lines].join('\n'));
+    const pool = { connector: 'openai', model: 'c', endpoints: [{ url: 'http://c/v1', device: 'gpu2/0' }] };
+    const modelsWith = (more: object) => {
+      const models = path.join(own, 'models.json');
+      writeFileSync(models, JSON.stringify({ chatty: { ...pool, kind: 'chat', ...more } }));
+      return testSettings({ MILLRACE_PIPELINES: '', MILLRACE_MODELS: models });
+    };
+    const args = ['--pipeline', `${own}/chat.json`, ...['--slo-p99', '3s'], '--trace', `${own}/chat.csv`, '--json'];
+    const cacheBy = async (by: typeof settings, ...more: readonly string[]) =>
+      readPlacement(await placedBy(by, own, ...args, ...more)).pools[0]?.prefixCache;
+    expect(await cacheBy(settings)).toMatchObject({ affinity: 'session', by: 'default', share: 0.9 });
+    expect(await cacheBy(modelsWith({ affinity: 'prefix' }))).toMatchObject({ affinity: 'prefix', by: 'models' });
+    expect(await cacheBy(modelsWith({ options: { router: 'external' } }))).toMatchObject({ affinity: 'none' });
+    expect(await cacheBy(modelsWith({}), '--affinity', 'chatty=none')).toMatchObject({
+      affinity: 'none',
+      by: 'option',
+    });
+    const refused = async (...more: readonly string[]) =>
+      String(await placed(own, ...args, ...more).catch((error: unknown) => error));
+    expect(await refused('--affinity', 'chaty=none')).toMatch(/no stage uses a model "chaty" \(did you mean "chatty"/);
+    expect(await refused('--affinity', 'chatty=maybe')).toMatch(/session, prefix, none/);
+    const rate = ['--pipeline', `${own}/chat.json`, '--slo-p99', '3s', '--rate', '2', '--affinity', 'chatty=prefix'];
+    await expect(placed(own, ...rate)).rejects.toThrow(/says nothing of prefix caches/);
+    expect(await placed(own, ...rate, '--size', 'tokens_cached=100')).toMatch(
+      /^Prefix caches\n {2}chatty: prefix caches have 50 % of its prompts' tokens/m,
+    );
   });
 
   it('explain says on one screen what binds, where money and time go, and what the next device would do', async () => {

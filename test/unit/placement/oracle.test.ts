@@ -52,6 +52,13 @@ interface Case {
   readonly prompts?: { readonly on: readonly number[]; readonly msPerToken: number };
   /** Tokens of prompts and of answers. */
   readonly tokens?: readonly [(draw: number) => number, (draw: number) => number];
+  /** Of the LLMs: how calls come to replicas with a part of their prompts, and columns with shares of prompts. */
+  readonly prefixes?: {
+    readonly routing: 'aware' | 'unaware';
+    readonly columns: Readonly<Record<string, (draw: number) => number>>;
+  };
+  /** Calls of the last stage in a run: on average, or by a draw. */
+  readonly calls?: number | ((draw: number) => number);
 }
 
 /** A link on which a byte takes a millionth of a millisecond. */
@@ -60,7 +67,7 @@ const PROMPTS_AT_ONCE = 8;
 
 /** Percentiles by the simulator and by the oracle. */
 function both(cell: Case) {
-  const { models, on, rate, memory, chunkTokens, sharing = 'time-sliced', cv = 1, prompts } = cell;
+  const { models, on, rate, memory, chunkTokens, sharing = 'time-sliced', cv = 1, prompts, calls, prefixes } = cell;
   const [sizeIn, sizeOut] = cell.tokens ?? [(u) => 100 + 3_000 * u ** 4, (u) => 10 + 300 * u ** 2];
   const apart = models.length - 1;
   const tokenBytes = (prompts?.msPerToken ?? 0) * LINK.bytesPerMs;
@@ -69,6 +76,13 @@ function both(cell: Case) {
   const sizes = {
     tokens_in: timesMs.map((_, i) => Math.round(sizeIn(draw(i, 1)))),
     tokens_out: timesMs.map((_, i) => Math.round(sizeOut(draw(i, 2)))),
+    ...Object.fromEntries(
+      Object.entries(cell.prefixes?.columns ?? {}).map(([column, shareOf]) => [
+        column,
+        timesMs.map((_, i) => Math.round(shareOf(draw(i, 3)) * Math.round(sizeIn(draw(i, 1))))),
+      ]),
+    ),
+    ...(typeof calls === 'function' && { entries: timesMs.map((_, i) => calls(draw(i, 4))) }),
   };
   const profiles = models.map((each) => ({ ...each, ...(chunkTokens !== undefined && { chunkTokens }) }));
   const count = Math.max(...on.flat(), ...(prompts?.on ?? [])) + 1;
@@ -76,12 +90,18 @@ function both(cell: Case) {
     own.map((device) => ({ devices: [`n/${device}`], cacheTokens: memory }));
   const devices = Array.from({ length: count }, (_, d) => ({ id: `n/${d}`, kind: 'gpu', sharing }));
   const judged = judgedBy({
-    stages: models.map(({ model }, i) => ({ id: `s${i}`, model, after: i === 0 ? [] : [`s${i - 1}`] })),
+    stages: models.map(({ model }, i) => ({
+      id: `s${i}`,
+      model,
+      after: i === 0 ? [] : [`s${i - 1}`],
+      ...(i === apart && calls !== undefined && { calls: typeof calls === 'number' ? calls : 'entries' }),
+    })),
     pools: models.map(({ model, batching }, p) => ({
       model,
       variant: 'default',
       maxBatch: batching === 'dynamic' ? 8 : 64,
       replicas: replicasOn(on[p] ?? []),
+      ...(prefixes && batching === 'continuous' && { routing: prefixes.routing }),
       ...(prompts &&
         p === apart && { prompts: { replicas: replicasOn(prompts.on), maxBatch: PROMPTS_AT_ONCE, tokenBytes } }),
     })),
@@ -99,10 +119,15 @@ function both(cell: Case) {
       ...rest,
       ...(profile.batching === 'continuous' && chunk !== undefined && { chunkTokens: chunk }),
     };
-    return tableOf(readProfile(JSON.stringify(file), 'p.json').value);
+    return tableOf(readProfile(JSON.stringify(file), 'p.json').value, prefixes?.routing);
   });
+  const most = typeof calls === 'number' ? Math.ceil(calls) : 12;
+  const fanOut =
+    typeof calls === 'number' ? { mean: calls, some: 1 } : { mean: 1, some: 1, column: calls ? 'entries' : undefined };
   const simulator = new Simulator(
-    models.map((_, i) => stage(i, i === 0 ? [] : [i - 1])),
+    models.map((_, i) =>
+      stage(i, i === 0 ? [] : [i - 1], i === apart && calls !== undefined ? { calls: most, fanOut } : {}),
+    ),
     {
       concurrency: devices.map(() => 1),
       serial: devices.map(() => sharing === 'serial'),
@@ -205,6 +230,91 @@ describe('the simulator against a second one, written from the formulas', () => 
       },
       0.08,
     ],
+    [
+      'an LLM whose prompts are half in prefix caches that the router knows',
+      { models: [LLM], on: [[0, 1]], rate: 9, prefixes: { routing: 'aware', columns: { tokens_cached: (u) => u } } },
+      0.05,
+    ],
+    [
+      'an LLM whose router knows no prefixes, over three replicas',
+      {
+        models: [LLM],
+        on: [[0, 1, 2]],
+        rate: 3.5,
+        tokens: LONG_SHORT,
+        prefixes: { routing: 'unaware', columns: { tokens_cached: () => 0.9 } },
+      },
+      // Each draws for itself which prompts are cached.
+      0.1,
+    ],
+    [
+      'an LLM whose prefixes were measured over two and four caches, over three replicas',
+      {
+        models: [LLM],
+        on: [[0, 1, 2]],
+        rate: 6,
+        tokens: LONG_SHORT,
+        prefixes: {
+          routing: 'unaware',
+          columns: {
+            tokens_cached_unaware_2: (u) => (u > 0.4 ? 0.9 : 0),
+            tokens_cached_unaware_4: (u) => (u > 0.7 ? 0.9 : 0),
+          },
+        },
+      },
+      0.05,
+    ],
+    [
+      'an LLM with prefix caches and little memory',
+      {
+        models: [LLM],
+        on: [[0, 1]],
+        rate: 6,
+        memory: 6_000,
+        prefixes: { routing: 'aware', columns: { tokens_cached_aware_2: (u) => u } },
+      },
+      0.08,
+    ],
+    [
+      'an LLM served apart with prefix caches at the replicas for prompts',
+      {
+        models: [LLM],
+        on: [[3]],
+        rate: 5,
+        prompts: { on: [0, 1, 2], msPerToken: 0.02 },
+        tokens: LONG_SHORT,
+        prefixes: { routing: 'aware', columns: { tokens_cached: (u) => u } },
+      },
+      0.05,
+    ],
+    [
+      'a stage with 2.4 calls in a run',
+      {
+        models: [SMALL, { ...SMALL, model: 'b' }],
+        on: [
+          [0, 1],
+          [2, 3],
+        ],
+        rate: 40,
+        calls: 2.4,
+      },
+      // Each draws for itself which runs have three.
+      0.05,
+    ],
+    [
+      'a stage with as many calls as the load says, none in some runs',
+      {
+        models: [SMALL, { ...SMALL, model: 'b' }],
+        on: [
+          [0, 1],
+          [2, 3],
+        ],
+        rate: 50,
+        calls: (u) => Math.floor(12 * u ** 3),
+      },
+      0.02,
+    ],
+    ['an LLM with 2.4 calls in a run', { models: [LLM], on: [[0, 1]], rate: 2, calls: 2.4 }, 0.05],
   ])('agrees on %s', (_, cell, off) => {
     const { simulated, judged } = both(cell);
     for (const [i, ms] of judged.entries()) {

@@ -52,6 +52,24 @@ describe('vLLM', () => {
     expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
   });
 
+  it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
+    const prefixCache = { by: 'option', share: 0.4, otherwise: 0.1, from: ['tokens_cached'] } as const;
+    const made = (affinity: 'prefix' | 'none') => {
+      const llm = placedPool('assistant', [['gpu1/0'], ['gpu1/1']], {
+        batching: 'continuous',
+        prefixCache: { ...prefixCache, affinity, from: [...prefixCache.from] },
+      });
+      const { files } = generate(placementOf([llm]), inventory, options);
+      const of = (name: string) => files.find(({ path }) => path === name)?.text ?? '';
+      return { command: of('commands/assistant-gpu1-0.sh'), pool: JSON.parse(of('models.json')).assistant };
+    };
+    expect(made('prefix').command).toContain('--enable-prefix-caching');
+    expect(made('prefix').pool.affinity).toBe('prefix');
+    expect(made('none').command).toContain('--enable-prefix-caching');
+    expect(made('none').pool.affinity).toBeUndefined();
+    expect(text('commands/assistant-gpu1-0.sh')).not.toContain('prefix-caching');
+  });
+
   it('serves pools of other kinds whose connector is OpenAI’s', () => {
     const pools = { ...base, embedder: { connector: 'openai', model: 'org/e', kind: 'embed' } };
     const made = generate(placementOf([placedPool('embedder', [['gpu1/2']])]), inventory, { ...options, base: pools });
