@@ -87,6 +87,11 @@ function groundOptions(command: Command): Command {
     .option('--survive <loss...>', 'the objectives also hold after any one loss: 1 device, or 1 node')
     .option('--quality-floor <number>', 'least quality of a variant, from 0 to 1', asShare)
     .option(
+      '--quality <number>',
+      'least quality of every pipeline from end to end: the product of its stages’ variants, from 0 to 1',
+      asShare,
+    )
+    .option(
       '--assume <stage.figure=number>',
       'a value missing from the plan, e.g. answer.cacheHitRate=0.4; repeatable',
       asNames,

@@ -191,7 +191,7 @@ async function filesOf(
   if (unknown !== undefined) {
     throw wrongOption('--cluster', `it has no device "${unknown}", which the placement uses${nearest(unknown, ids)}`);
   }
-  const { qualityFloor, survive } = placement.slo;
+  const { qualityFloor, quality, survive } = placement.slo;
   const apart = variantsApart(placement);
   const affinity = affinitiesIn(placement);
   return {
@@ -201,6 +201,7 @@ async function filesOf(
     profiles: await readProfileFolder(profiles),
     objective: objectiveOf(placement),
     qualityFloor,
+    quality,
     survive,
     apart,
     affinity,

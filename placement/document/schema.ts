@@ -145,6 +145,8 @@ export const placementSchema = z.strictObject({
     p95Ms: ms.optional(),
     p99Ms: ms.optional(),
     qualityFloor: share.optional(),
+    /** Least quality of every pipeline from end to end. */
+    quality: share.max(1).optional(),
     /** Objectives of stages. */
     stages: z.array(stageFigure).optional(),
     /** Least share of the runs that meets all of these times at once: of all runs, and of those of each minute. */
@@ -163,6 +165,8 @@ export const placementSchema = z.strictObject({
   /** Of stages whose calls differ between runs: calls of a run on average. */
   calls: z.record(z.string(), z.number().gt(0)).optional(),
   predicted: predictedSchema,
+  /** By pipeline: its quality from end to end, the product of the qualities of its stages' variants. Absent: all have the quality 1. */
+  quality: z.record(z.string(), share.max(1)).optional(),
   bottleneck: z.strictObject({ model: z.string(), utilisation: share, reason: z.string() }),
   /**
    * Lower bound of cost per hour, or upper bound of rate, for any placement; this placement's distance from it; whether

@@ -16,6 +16,7 @@ import {
   configOf,
   costOf,
   demandedLosses,
+  endToEnd,
   Judge,
   mostTokensOf,
   orderedReplicas,
@@ -62,6 +63,7 @@ export function describe(
       ...(problem.objective.p95Ms !== undefined && { p95Ms: problem.objective.p95Ms }),
       ...(problem.objective.p99Ms !== undefined && { p99Ms: problem.objective.p99Ms }),
       ...(input.qualityFloor !== undefined && { qualityFloor: input.qualityFloor }),
+      ...(input.quality !== undefined && { quality: input.quality }),
       ...(problem.targets.length > 0 && {
         stages: figuresOf(
           problem,
@@ -81,6 +83,7 @@ export function describe(
     ),
     ...callsOf(problem),
     predicted,
+    ...qualityOf(input, problem, candidate),
     bottleneck: bottleneckOf(problem, candidate, speed, predicted),
     bound: round(bound, 6),
     gap: bound > 0 && value > 0 ? round(objective === 'cost' ? value / bound - 1 : bound / value - 1, 6) : 0,
@@ -104,6 +107,17 @@ function callsOf({ stages, stageNames }: Problem) {
     fanOut && fanOut.mean > 0 ? [[stageNames[v] ?? '', fanOut.mean] as const] : [],
   );
   return means.length > 0 ? { calls: Object.fromEntries(means) } : {};
+}
+
+/** The quality of each pipeline, unless all variants have the quality 1. */
+function qualityOf({ pipelines }: PlannerInput, problem: Problem, candidate: Candidate) {
+  const of = (pool: number) => configOf(problem, candidate, pool)?.quality ?? 1;
+  if (problem.pools.every((_, pool) => of(pool) === 1)) return {};
+  const each = pipelines.map(({ name }, p) => {
+    const pools = problem.stages.flatMap(({ pipeline, pool }) => (pipeline === p ? [pool] : []));
+    return [name, round(endToEnd(pools, of), 6)] as const;
+  });
+  return { quality: Object.fromEntries(each) };
 }
 
 const CUT_SHORT =

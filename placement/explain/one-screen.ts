@@ -67,7 +67,8 @@ export function explanation(placement: PlacementDocument, inventory: Inventory |
 
 const more = (count: number): string[] => (count > MOST_ROWS ? [`  … and ${count - MOST_ROWS} more`] : []);
 
-function limitsOf({ slo, predicted, pools, worstLoss }: PlacementDocument, inventory: Inventory | undefined): Limit[] {
+function limitsOf(placement: PlacementDocument, inventory: Inventory | undefined): Limit[] {
+  const { slo, predicted, pools, worstLoss, quality = {} } = placement;
   const objective = (name: string, limit: number | undefined, ms: number): Limit[] =>
     limit === undefined || limit === 0
       ? []
@@ -106,6 +107,11 @@ function limitsOf({ slo, predicted, pools, worstLoss }: PlacementDocument, inven
     ...(worstLoss ? objectives(worstLoss.predicted, ` without ${worstLoss.without},`) : []),
     ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: busiest[0] }] : []),
     ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
+    ...Object.entries(slo.quality === undefined ? {} : quality).map(([name, of]) => ({
+      name: `quality of ${name}`,
+      used: (slo.quality ?? 0) / of,
+      detail: `${Number(of.toFixed(4))} where ${slo.quality} is the least`,
+    })),
     ...(floor > 0 && worst > 0
       ? [{ name: 'quality floor', used: floor / worst, detail: `${worst} where ${floor} is the least` }]
       : []),

@@ -89,6 +89,7 @@ function summary(placement: PlacementDocument): string {
       const { ms = 0 } = predicted.figures?.[i] ?? {};
       return `            ${figureName(limit)} ${round(ms)} ms, at most ${round(limit.ms)} ms`;
     }),
+    ...qualityLines(placement),
     ...goodputLines(placement),
     ...(placement.worstLoss
       ? [
@@ -105,6 +106,14 @@ function summary(placement: PlacementDocument): string {
       ? `Optimal     everything cheaper was tried: ${limit}`
       : `Bound       ${limit}; this is within ${percent(gap)} of it`,
   ].join('\n');
+}
+
+function qualityLines({ quality = {}, slo }: PlacementDocument): string[] {
+  const least = slo.quality === undefined ? '' : `, at least ${slo.quality}`;
+  return Object.entries(quality).map(
+    ([name, of], i) =>
+      `${i === 0 ? 'Quality     ' : '            '}${name} ${Number(of.toFixed(4))} from end to end${least}`,
+  );
 }
 
 function goodputLines({ predicted, slo }: PlacementDocument): string[] {

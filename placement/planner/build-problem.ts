@@ -21,6 +21,7 @@ import {
   type Survive,
   type Use,
 } from './problem.js';
+import { demandOf, reachingQuality } from './quality.js';
 import { checkCalls, checkLoad, sampleWarnings } from './samples.js';
 import { checkTargets, countingTokens, targetsOf } from './targets.js';
 import { rangeWarnings } from './warnings.js';
@@ -33,6 +34,8 @@ export interface PlannerInput {
   readonly load: Load;
   readonly objective: Objective;
   readonly qualityFloor?: number | undefined;
+  /** Least quality of every pipeline from end to end: the product of the qualities of its stages' variants. */
+  readonly quality?: number | undefined;
   /** A single loss after which the objective must hold as well. */
   readonly survive?: Survive | undefined;
   /** Models whose prompts have a pool of their own. */
@@ -88,7 +91,13 @@ export function buildProblem(input: PlannerInput): Problem {
     qualityFloor: input.qualityFloor,
     routingOf: (model: string) => routingOf(affinityOf(model, input.affinity, input.apart)),
   };
-  const whole = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
+  const quality = demandOf(input.quality, stages);
+  const every = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
+  const whole = reachingQuality(
+    quality,
+    every,
+    pipelines.map(({ name }) => name),
+  );
   const { models: poolNames, drafts, handsTo } = divided(models, whole, stages, load, input.apart);
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => rowsOf(profile).some(({ p99Ms }) => p99Ms === undefined)))
@@ -138,6 +147,7 @@ export function buildProblem(input: PlannerInput): Problem {
     objective,
     targets,
     survive: input.survive,
+    quality,
     seed: input.seed ?? 1,
     assumptions,
     warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, load)],

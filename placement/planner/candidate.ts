@@ -1,6 +1,7 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
 import { roomOf } from './memory.js';
 import { areParts, type Cell, type Config, type Problem, type Use } from './problem.js';
+import { hasQuality } from './quality.js';
 
 /** A candidate placement: how each pool is served, and where its replicas are. */
 export interface Candidate {
@@ -55,7 +56,7 @@ export function costOf(problem: Problem, candidate: Candidate): number {
  */
 export function isPossible(problem: Problem, candidate: Candidate): boolean {
   const served = new Set(candidate.replicas.map(({ pool }) => pool));
-  if (served.size < problem.pools.length) return false;
+  if (served.size < problem.pools.length || !hasQuality(problem, candidate.configs)) return false;
   for (const [device, replicas] of replicasByDevice(candidate)) {
     const cell = cellAt(problem, device);
     if (cell === undefined) return false;

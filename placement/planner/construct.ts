@@ -13,6 +13,8 @@ export interface Draft {
   readonly haste: number;
   /** The load as a multiple of the problem's. */
   readonly speed?: number;
+  /** Least quality of the variants, by pool. */
+  readonly floors?: readonly number[];
 }
 
 /** Hourly cost of serving a pool this way: by time or by memory, whichever is scarcer. */
@@ -36,10 +38,11 @@ interface Offer {
 
 /** Ways to serve a pool, cheapest first. */
 function offersFor(problem: Problem, pool: number, busy: number, draft: Draft): readonly Offer[] {
-  const offers = (problem.pools[pool]?.configs ?? []).flatMap(({ uses }, config) =>
+  const floor = draft.floors?.[pool] ?? 0;
+  const offers = (problem.pools[pool]?.configs ?? []).flatMap(({ uses, quality }, config) =>
     problem.cells.flatMap((cell, c): Offer[] => {
       const use = uses[cell.kind];
-      if (!use || use.memoryBytes > cell.memoryBytes || use.width > cell.devices.length) return [];
+      if (quality < floor || !use || use.memoryBytes > cell.memoryBytes || use.width > cell.devices.length) return [];
       return [{ config, cell: c, price: priceOf(problem, use, c, busy, draft) }];
     }),
   );

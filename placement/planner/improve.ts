@@ -5,6 +5,7 @@ import { hardened, spread } from './harden.js';
 import type { Judge } from './judge.js';
 import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
+import { qualityFloors } from './quality.js';
 import { balance } from './stability.js';
 import { timesAt } from './transfers.js';
 import { Workbench } from './workbench.js';
@@ -29,11 +30,13 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   const price = prices.reduce((sum, each) => sum + each, 0) / prices.length || 1;
   const held: Candidate[] = [];
   const failed: Candidate[] = [];
-  for (const haste of HASTE) {
+  const floors = qualityFloors(problem);
+  const ways = HASTE.flatMap((haste) => floors.map((each) => ({ haste: haste * price, floors: each })));
+  for (const way of ways) {
     for (const share of [true, false]) {
       for (const busy of BUSY) {
         if (held.length > 0 && !goOn()) break;
-        const drafted = construct(problem, { busy: problem.pools.map(() => busy), share, haste: haste * price });
+        const drafted = construct(problem, { busy: problem.pools.map(() => busy), share, ...way });
         if (drafted === undefined) break;
         const candidate = spread(problem, drafted);
         if (candidate === undefined) continue;

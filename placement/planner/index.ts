@@ -23,6 +23,7 @@ export { roomOf } from './memory.js';
 export { withMoreDevices } from './more-devices.js';
 export { prefixOf } from './prefixes.js';
 export type { Objective, Problem, Survive } from './problem.js';
+export { endToEnd } from './quality.js';
 export { attainable } from './rate.js';
 export { type Searched, searchCheapest, searchFastest } from './search.js';
 export { shedShare } from './shed.js';

@@ -25,6 +25,13 @@ export interface Objective {
 /** What may be lost, one at a time, with the objective still kept: a device with all its parts, or a node. */
 export type Survive = 'device' | 'node';
 
+/** The quality that every pipeline must have from end to end: the product of the qualities of its stages' variants. */
+export interface QualityDemand {
+  readonly least: number;
+  /** By pipeline: the pools of its stages, once for each stage. */
+  readonly pipelines: readonly (readonly number[])[];
+}
+
 /** A stage's objective, resolved. */
 export interface Target extends StageObjective {
   readonly observed: Observed;
@@ -51,6 +58,8 @@ export interface Problem {
   readonly targets: readonly Target[];
   /** A single loss after which the objective must hold as well. The loss of any one spot device is another. */
   readonly survive?: Survive | undefined;
+  /** The quality that pipelines must have from end to end. */
+  readonly quality?: QualityDemand | undefined;
   /** Seed of the simulations. */
   readonly seed: number;
   readonly assumptions: readonly string[];

@@ -5,6 +5,7 @@ import { spread } from './harden.js';
 import { withOneMore } from './improve.js';
 import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
+import { qualityFloors } from './quality.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
 
@@ -84,19 +85,17 @@ export function fastestPlacement(
 
 /** First drafts at rising rates, up to the last one that fits the devices. */
 function* drafts(problem: Problem): Generator<Candidate> {
-  for (const [share, haste] of [
-    [true, 0],
-    [false, 0],
-    [true, HASTY],
-    [false, HASTY],
-  ] as const) {
+  const ways = ([0, HASTY] as const).flatMap((haste) =>
+    [true, false].flatMap((share) => qualityFloors(problem).map((floors) => ({ share, haste, floors }))),
+  );
+  for (const way of ways) {
     for (const busy of [0.9, 0.6]) {
       let fits: Candidate | undefined;
       let low = 0;
       let high = 1e4;
       for (let i = 0; i < 24; i += 1) {
         const speed = low === 0 ? high / 4 : Math.sqrt(low * high);
-        const candidate = construct(problem, { busy: problem.pools.map(() => busy), share, haste, speed });
+        const candidate = construct(problem, { busy: problem.pools.map(() => busy), ...way, speed });
         const safe = candidate && spread(problem, candidate);
         if (safe && balance(problem, safe).peak * speed < 1) {
           low = speed;
