@@ -13,6 +13,8 @@ export interface PublicCell {
   readonly p99Ms: number;
   /** What the cheapest plan of another search costs. */
   readonly other?: number;
+  /** How calls come to servers that cache prefixes. Absent: the trace says nothing of prefixes. */
+  readonly affinity?: 'prefix' | 'none';
 }
 
 /** Names of the public files, as they are published, below the folder that the user gives. */
@@ -50,6 +52,8 @@ nodes:
     devices:
       - { kind: a100, count: ${count}, memory: 80GiB, pricePerHour: 4 }
 `;
+/** Most servers for which it is computed what their prefix caches have. */
+const CACHES = 16;
 const PIPELINES = {
   p2: ['yolov5m', 'resnet50_v1'],
   p3: ['bert-base-uncased', 't5-small', 'gpt2'],
@@ -124,6 +128,16 @@ export function publicCells(folder: string): {
         const p99Ms = 1_000 * seconds * (name === 'mooncake' ? 4 : 1);
         const cell = { pipeline: chain(model, [model]), cluster: A100(64), profiles: own, trace };
         cells.push({ ...cell, name: `${name}/${model}/${speed}x`, p99Ms });
+        if (name !== 'mooncake') continue;
+        const known = importTrace(format, source.text, source.file, { speed, limit: 6_000, caches: CACHES });
+        for (const affinity of ['prefix', 'none'] as const)
+          cells.push({
+            ...cell,
+            trace: known,
+            affinity,
+            name: `${name}/${model}/${speed}x/affinity ${affinity}`,
+            p99Ms,
+          });
       }
     }
   }

@@ -52,12 +52,13 @@ else {
     'off',
     'kept',
     'refused',
+    'in prefix caches',
     'other search',
   ];
   const line = (of: readonly unknown[]) => `| ${of.join(' | ')} |`;
   const lines = rows.map((row) =>
     'problem' in row
-      ? line([row.name, row.p99Ms, row.problem, '', '', '', '', '', '', '', row.other ?? ''])
+      ? line([row.name, row.p99Ms, row.problem, '', '', '', '', '', '', '', '', row.other ?? ''])
       : line([
           row.name,
           row.p99Ms,
@@ -69,6 +70,7 @@ else {
           `${row.off} %`,
           row.kept,
           `${row.refused} %`,
+          row.cached === undefined ? '' : `${row.cached} %`,
           row.other ?? '',
         ]),
   );
@@ -88,7 +90,7 @@ function summary(): string {
 }
 
 function judged(cell: PublicCell, timeLimitMs: number) {
-  const { name, p99Ms, other } = cell;
+  const { name, p99Ms, other, affinity } = cell;
   const start = process.cpuUsage();
   try {
     const trace = readTrace(cell.trace);
@@ -100,13 +102,16 @@ function judged(cell: PublicCell, timeLimitMs: number) {
       profiles: readProfiles(cell.profiles.map((each, i) => ({ file: `${i}.json`, text: JSON.stringify(each) }))),
       load,
       objective: { p99Ms },
+      ...(affinity && {
+        affinity: Object.fromEntries(modelsOf(cell).map((model) => [model, { affinity, by: 'option' as const }])),
+      }),
     };
     const plan = makePlacement(input, { objective: 'cost', timeLimitMs, clock: processorMs });
     const { user, system } = process.cpuUsage(start);
     // Runs that fit no device are not in the plan; the oracle's latency of them is infinite, and they are left out.
     const latency = judgedBy({
       stages: JSON.parse(cell.pipeline).stages,
-      pools: plan.pools,
+      pools: plan.pools.map((pool) => ({ ...pool, ...(affinity && { routing: ROUTING[affinity] }) })),
       profiles: readAsOracle(cell),
       devices: inventory.devices,
       timesMs: load.timesMs,
@@ -130,6 +135,9 @@ function judged(cell: PublicCell, timeLimitMs: number) {
       off: Number((100 * (plan.predicted.p99Ms / p99 - 1)).toFixed(1)),
       kept: p99 <= p99Ms * 1.005 ? 'yes' : 'no',
       refused: Number((100 * plan.refusedShare).toFixed(2)),
+      cached: plan.pools.flatMap(({ prefixCache }) =>
+        prefixCache ? [Number((100 * prefixCache.share).toFixed(1))] : [],
+      )[0],
       cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
       warnings: plan.warnings,
       other,
@@ -138,6 +146,11 @@ function judged(cell: PublicCell, timeLimitMs: number) {
     return { name, p99Ms, other, problem: error instanceof Error ? error.message.slice(0, 160) : String(error) };
   }
 }
+
+/** What the second simulator calls it. */
+const ROUTING = { prefix: 'aware', none: 'unaware' } as const;
+
+const modelsOf = ({ profiles }: PublicCell): readonly string[] => [...new Set(profiles.map(({ model }) => model))];
 
 /** Time of the processor: what else runs on the machine does not matter. */
 function processorMs(): number {
