@@ -111,7 +111,10 @@ function judged(cell: PublicCell, timeLimitMs: number) {
     // Runs that fit no device are not in the plan; the oracle's latency of them is infinite, and they are left out.
     const latency = judgedBy({
       stages: JSON.parse(cell.pipeline).stages,
-      pools: plan.pools.map((pool) => ({ ...pool, ...(affinity && { routing: ROUTING[affinity] }) })),
+      pools: plan.pools.map((pool) => ({
+        ...pool,
+        ...(affinity && { routing: affinity === 'prefix' ? ('aware' as const) : ('unaware' as const) }),
+      })),
       profiles: readAsOracle(cell),
       devices: inventory.devices,
       timesMs: load.timesMs,
@@ -147,10 +150,9 @@ function judged(cell: PublicCell, timeLimitMs: number) {
   }
 }
 
-/** What the second simulator calls it. */
-const ROUTING = { prefix: 'aware', none: 'unaware' } as const;
-
-const modelsOf = ({ profiles }: PublicCell): readonly string[] => [...new Set(profiles.map(({ model }) => model))];
+function modelsOf({ profiles }: PublicCell): readonly string[] {
+  return [...new Set(profiles.map(({ model }) => model))];
+}
 
 /** Time of the processor: what else runs on the machine does not matter. */
 function processorMs(): number {
