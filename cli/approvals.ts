@@ -29,13 +29,16 @@ export async function listApprovals(
 export const approvalTable = (approvals: readonly Approval[]): string =>
   table(
     ['stage', 'what', 'until', 'else'],
-    approvals.map(({ path, subject, call, until, otherwise }) => [
+    approvals.map(({ path, subject, call, question, until, otherwise }) => [
       path,
       visibleText(call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject),
       `${until.slice(0, 19)}Z`,
-      otherwise ? 'approved' : 'rejected',
+      question ? 'cancelled' : otherwise ? 'approved' : 'rejected',
     ]),
-    approvals.map(({ run, nonce }) => [`millrace approve ${run} ${nonce}`]),
+    approvals.map(({ run, nonce, question }) => [
+      `millrace approve ${run} ${nonce}${question?.schema ? " --content '{ … }'" : ''}`,
+      ...(question?.schema ? [`content: ${visibleText(JSON.stringify(question.schema.properties ?? {}))}`] : []),
+    ]),
   );
 
 /** The name of this account; in a container its number may be all there is. */

@@ -9,9 +9,12 @@ import {
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import {
+  ASK_UPDATE,
   DECIDE_UPDATE,
   type Decision,
+  type Elicited,
   type GivenDecision,
+  type HeldQuestion,
   type RunContext,
   type RunResult,
   SEARCH_ATTRIBUTES,
@@ -32,6 +35,7 @@ export { webhookDelivery } from './webhooks/index.js';
 const stagesQuery = defineQuery<readonly StageRecord[]>(STAGES_QUERY);
 const waitingQuery = defineQuery<readonly Wait[]>(WAITING_QUERY);
 const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
+const askUpdate = defineUpdate<Elicited, [HeldQuestion]>(ASK_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
 /**
@@ -56,6 +60,14 @@ export default async function run(given: JsonObject, by?: RunContext | StartOpti
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
       validator: (given) => orFailure(() => own.waits.check(given)),
     });
+    const asked = async (given: HeldQuestion) => {
+      try {
+        return await own.held.ask(given);
+      } catch (error) {
+        throw failureOf(error);
+      }
+    };
+    setHandler(askUpdate, asked, { validator: (given) => orFailure(() => own.held.check(given)) });
     const result = await interpret(input, context, own);
     if (own.busy) await own.settled();
     if ('carried' in result) {
@@ -84,6 +96,8 @@ function orFailure<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
+    throw failureOf(error);
   }
 }
+
+const failureOf = (error: unknown): unknown => runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);

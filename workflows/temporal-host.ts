@@ -51,7 +51,15 @@ import { takes } from './changes.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { callForeign } from './foreign.js';
-import { type Pieces, type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
+import { HeldQuestions } from './held-questions.js';
+import {
+  type Answering,
+  type Pieces,
+  type RunHost,
+  type Shown,
+  stageTableMarkdown,
+  Waits,
+} from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
@@ -103,6 +111,8 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly waits: Waits;
+  /** Questions of calls that are open in workers. */
+  readonly held = new HeldQuestions();
   readonly startedAt = workflowInfo().startTime.getTime();
   readonly streams = true;
   readonly pieces: Pieces;
@@ -125,6 +135,7 @@ export class TemporalHost implements RunHost {
     call: StageCall,
     placed: StagePlacement,
     shown?: Shown,
+    answer?: Answering,
   ): Promise<StageOutcome> {
     if (traitsOf(stage)?.servedBy === 'temporal')
       return callForeign(stage, input, call, placed, {
@@ -139,10 +150,11 @@ export class TemporalHost implements RunHost {
         : activityOf(stage, call, placed, shown)(input, refusable(call));
     const bytes = bytesOf(input);
     // Two more promises only where they are needed.
-    const outcome = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
-    return outcome.catch((error: unknown) => {
+    const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
+    const outcome = begun.catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });
+    return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {

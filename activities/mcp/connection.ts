@@ -1,5 +1,12 @@
-import { Client, StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
+import {
+  Client,
+  type ElicitRequestParams,
+  type ElicitResult,
+  StreamableHTTPClientTransport,
+  type Transport,
+} from '@modelcontextprotocol/client';
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { Agent } from 'undici';
 import { limited } from '../../runtime/limited.js';
 import { boundedMessages } from './bounded-messages.js';
 import type { McpServerConfig } from './config.js';
@@ -12,14 +19,20 @@ import { acceptTasks, TASKS } from './task.js';
 const START_MS = 30_000;
 
 const CLIENT = { name: 'millrace', version: '1' };
-const capabilities = { extensions: { [TASKS]: {} } };
+const extensions = { [TASKS]: {} };
+
+/** Answers a server that asks during a call (`elicitation/create` of a version with a handshake). */
+type OnAsked = (params: ElicitRequestParams) => Promise<ElicitResult>;
 
 /**
  * Connects to a server, in the newest version of the protocol that it speaks.
  * @param lost called when the connection is gone
+ * @param onAsked the server is told that a person can be asked. Absent: that nobody can
  */
-export async function open(config: McpServerConfig, lost: () => void): Promise<Client> {
+export async function open(config: McpServerConfig, lost: () => void, onAsked?: OnAsked): Promise<Client> {
+  const capabilities = { extensions, ...(onAsked && { elicitation: { form: {}, url: {} } }) };
   const client = new Client(CLIENT, { capabilities, versionNegotiation: { mode: 'auto' } });
+  if (onAsked) client.setRequestHandler('elicitation/create', ({ params }) => onAsked(params));
   client.onclose = lost;
   const transport = transportOf(config);
   const never = new AbortController().signal;
@@ -33,10 +46,19 @@ export async function open(config: McpServerConfig, lost: () => void): Promise<C
   }
 }
 
+/** A server may be silent for longer than the five minutes after which Node gives a response up: a person is asked meanwhile. */
+const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+// Node's types lack `dispatcher`, which its `fetch` has.
+const patientFetch: typeof fetch = (input, init) =>
+  fetch(input, { ...init, dispatcher: patient } as unknown as RequestInit);
+
 function transportOf(config: McpServerConfig): Transport {
   if ('url' in config) {
     const { url, headers } = config;
-    return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers }, fetch: boundedMessages() });
+    return new StreamableHTTPClientTransport(new URL(url), {
+      requestInit: { headers },
+      fetch: boundedMessages(patientFetch),
+    });
   }
   const { command, args, env, cwd } = config;
   return new StdioClientTransport({

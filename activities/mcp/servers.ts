@@ -2,10 +2,16 @@ import { type CallToolResult, type Client, ProtocolError, ProtocolErrorCode } fr
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
+import type { AskedQuestions } from '../../pipelines/run/index.js';
+import { CallClock } from './call-clock.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 import { open } from './connection.js';
+import type { GoesOn } from './goes-on.js';
+import { type Lease, Leases } from './leases.js';
+import type { Ask } from './question.js';
 import { type KeepMedia, resultValue, textIn } from './result.js';
-import { awaitTask, type Connected, checkpointOf, keptTask, options, taskIn } from './task.js';
+import { type Called, type Connected, options } from './task.js';
+import { callTool } from './tool-call.js';
 
 /** A tool as its server describes it. */
 export interface McpTool {
@@ -35,8 +41,22 @@ export interface CallOptions {
   readonly resumeFrom?: Json | undefined;
 }
 
-/** Key of the idempotency key in a call's `_meta`: a server that supports it can drop a repeated call. */
-const IDEMPOTENCY_META = 'millrace/idempotencyKey';
+/** How a call is made whose server may ask a person. */
+export interface Asking {
+  /** Longest time of the call in milliseconds, without its waits for a person. Absent: as long as its signal lets it. */
+  readonly callMs?: number | undefined;
+  /** Asks while the call is open. Absent: such questions get the answer `cancel`. */
+  readonly ask?: Ask | undefined;
+  /** What the part of the call before this one has left. Absent: it is the first part. */
+  readonly goesOn?: GoesOn | undefined;
+}
+
+/** The connection of a call. */
+interface Line {
+  readonly connected: Connected;
+  /** @param clean the call has its result */
+  end(clean: boolean): void;
+}
 
 /**
  * A worker's connections to MCP servers: each is opened by its first call, kept, and reopened after it was lost. The
@@ -45,6 +65,8 @@ const IDEMPOTENCY_META = 'millrace/idempotencyKey';
 export class McpServers {
   readonly #config: McpConfig;
   readonly #clients = new Map<string, Promise<Client>>();
+  /** Of servers whose calls may be asked. */
+  readonly #leases = new Map<string, Leases>();
   #closed = false;
 
   constructor(config: McpConfig) {
@@ -54,92 +76,152 @@ export class McpServers {
   /**
    * The tools of a server, or the named ones; others are not validated. Throws `TOOL_SERVER_NOT_CONFIGURED`,
    * `TOOL_SERVER_UNAVAILABLE`, and `TOOLS_REFUSED` for too many or too large tools.
+   * @param asks for an agent whose calls of the server may be asked
    */
-  async list(server: string, signal: AbortSignal, only?: readonly string[]): Promise<readonly McpTool[]> {
-    return this.#use(server, signal, async (client) => {
-      const found: McpTool[] = [];
-      let listed = 0;
-      let cursor: string | undefined;
-      for (let page = 0; page < MOST_PAGES; page++) {
-        const { tools, nextCursor } = await client.request(
-          { method: 'tools/list', params: { ...(cursor !== undefined && { cursor }) } },
-          options(signal),
-        );
-        listed += tools.length;
-        if (listed > MOST_LISTED) throw refused(server, `it has more than ${MOST_LISTED} tools`);
-        for (const { name, description = '', inputSchema } of tools) {
-          if (only?.includes(name) === false) continue;
-          const { $schema: _, ...schema } = inputSchema as unknown as JsonObject;
-          found.push({ name, description, schema });
-        }
-        if (nextCursor === undefined) break;
-        cursor = nextCursor;
-      }
-      expectModest(server, found);
-      return found;
-    });
+  async list(server: string, signal: AbortSignal, only?: readonly string[], asks = false): Promise<readonly McpTool[]> {
+    return await this.#on(this.#line(server, asks ? {} : undefined), ({ connected }) =>
+      connected((client) => listed(client, server, signal, only), signal),
+    );
   }
 
   /**
    * The result of a tool: its structured content, else its text; with media that `keep` has stored, also those. A tool
    * that the server makes a task is awaited, and an attempt that finds one in `resumeFrom` goes on with it and calls nothing. A
    * server in a process of the worker ends with it: its tasks are not kept. Throws as `list` does, `TOOL_FAILED` if the tool
-   * reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
+   * reports a failure or asks for input, and `INVALID_INPUT` if the server refuses the arguments.
    */
-  async call(
+  async call(server: string, tool: string, given: JsonObject, own: CallOptions): Promise<Json> {
+    const called = await this.#call(server, tool, given, own);
+    if ('asks' in called) throw new MillraceError('INTERNAL', 'a call that nobody can be asked about has questions');
+    return await answerOf(called.result, own);
+  }
+
+  /**
+   * The same of a tool whose server may ask a person: its result, or the questions with which the call has ended. Where the protocol keeps a call
+   * open while its server asks (versions with a handshake, and tasks of a server in a process of the worker), `ask` asks.
+   */
+  async callAsking(
     server: string,
     tool: string,
     given: JsonObject,
-    { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom }: CallOptions,
-  ): Promise<Json> {
+    own: CallOptions & { readonly asking: Asking },
+  ): Promise<{ readonly result: Json } | { readonly asks: AskedQuestions }> {
+    const called = await this.#call(server, tool, given, own, own.asking);
+    return 'asks' in called ? called : { result: await answerOf(called.result, own) };
+  }
+
+  async #call(
+    server: string,
+    tool: string,
+    given: JsonObject,
+    { keep: _, signal: outer, ...own }: CallOptions,
+    asking?: Asking,
+  ): Promise<Called> {
     // The tasks of a server in a process of this worker end with the process: another one may have others by their ids.
     const outlives = 'url' in (this.#config[server] ?? {});
-    let own: Client | undefined;
-    let task = keptTask(resumeFrom);
-    let result: CallToolResult | undefined;
-    if (task === undefined) {
-      const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
-      result = await this.#use(server, signal, async (client) => {
-        await mayBegin?.();
-        own = client;
-        return await client.callTool(params, options(signal));
-      });
-      task = taskIn(result);
-      if (task && outlives) checkpoint?.(checkpointOf(task));
+    const clock = new CallClock(outer, asking?.callMs);
+    const { signal } = clock;
+    const { ask = nobody, goesOn } = asking ?? {};
+    const waiting: Ask = (question) => clock.waiting(() => ask(question));
+    const asked = asking && { asking: { ask: waiting, goesOn } };
+    try {
+      return await this.#on(this.#line(server, asking && { ask: waiting }), ({ connected }) =>
+        callTool({ ...own, connected, signal, server, tool, given, outlives, ...asked }),
+      );
+    } finally {
+      clock.end();
     }
-    const connected: Connected = (work, until) =>
-      this.#use(server, until, async (client) => {
-        if (outlives || client === own) return await work(client);
-        const why = `MCP server "${server}": its process has ended, and with it the task`;
-        throw new MillraceError('TOOL_SERVER_UNAVAILABLE', why);
-      });
-    const limits = { givenUp: () => checkpoint?.(null), ...(!outlives && { mostFailures: 1 }) };
-    const ended = task === undefined ? result : await awaitTask(connected, task, signal, limits);
-    if (ended === undefined) throw new MillraceError('INTERNAL', 'a call has neither a result nor a task');
-    if (ended.isError) throw new MillraceError('TOOL_FAILED', textIn(ended) || 'the tool failed without a message');
-    return await resultValue(ended, keep);
   }
 
   /** Ends the processes it started and closes the sessions it opened. */
   async close(): Promise<void> {
     this.#closed = true;
     const clients = [...this.#clients.values()];
+    const leases = [...this.#leases.values()];
     this.#clients.clear();
-    await Promise.all(clients.map((client) => client.then((open) => open.close()).catch(() => undefined)));
+    await Promise.all([
+      ...clients.map((client) => client.then((open) => open.close()).catch(() => undefined)),
+      ...leases.map((each) => each.close()),
+    ]);
   }
 
-  async #use<T>(server: string, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T> {
+  async #on<T>(line: Line, work: (line: Line) => Promise<T>): Promise<T> {
+    let clean = false;
+    try {
+      const result = await work(line);
+      clean = true;
+      return result;
+    } finally {
+      line.end(clean);
+    }
+  }
+
+  /** The connection that all calls share, or one of its own for a call that may be asked. */
+  #line(server: string, asked: { readonly ask?: Ask } | undefined): Line {
+    if (asked) return this.#ownLine(server, asked.ask);
+    return {
+      connected: (work, signal) =>
+        this.#use(server, signal, async (config) => work(await waitFor(this.#client(server, config), signal))),
+      end: () => undefined,
+    };
+  }
+
+  #ownLine(server: string, ask: Ask | undefined): Line {
+    let lease: Lease | undefined;
+    let leases: Leases | undefined;
+    let uses = 0;
+    let ended: { readonly clean: boolean } | undefined;
+    // What a call still has to tell the server, as that its task is cancelled, goes by its own connection.
+    const leave = () => {
+      if (uses === 0 && ended && lease) leases?.give(lease, ended.clean);
+    };
+    const connected: Connected = async (work, signal) => {
+      uses += 1;
+      try {
+        return await this.#use(server, signal, async (config) => {
+          leases ??= this.#leasesOf(server, config);
+          if (lease?.lost) leases.give(lease, false);
+          if (lease === undefined || lease.lost) {
+            lease = await leases.take(signal);
+            lease.ask = ask;
+          }
+          return await work(await waitFor(lease.client, signal));
+        });
+      } finally {
+        uses -= 1;
+        leave();
+      }
+    };
+    return {
+      connected,
+      end: (clean) => {
+        ended = { clean };
+        leave();
+      },
+    };
+  }
+
+  async #use<T>(server: string, signal: AbortSignal, work: (config: McpServerConfig) => Promise<T>): Promise<T> {
     const config = Object.hasOwn(this.#config, server) ? this.#config[server] : undefined;
     if (!config) {
       const known = Object.keys(this.#config).join(', ') || 'none';
       throw new MillraceError('TOOL_SERVER_NOT_CONFIGURED', `no MCP server "${server}" (configured: ${known})`);
     }
     try {
-      return await work(await waitFor(this.#client(server, config), signal));
+      return await work(config);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       throw classified(server, error);
     }
+  }
+
+  #leasesOf(server: string, config: McpServerConfig): Leases {
+    if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is shutting down');
+    const known = this.#leases.get(server);
+    if (known) return known;
+    const made = new Leases(config);
+    this.#leases.set(server, made);
+    return made;
   }
 
   #client(server: string, config: McpServerConfig): Promise<Client> {
@@ -155,6 +237,42 @@ export class McpServers {
     });
     return opening;
   }
+}
+
+const nobody: Ask = async () => ({ action: 'cancel' });
+
+/** Throws `TOOL_FAILED` for a failure that the tool reports. */
+async function answerOf(result: CallToolResult, { keep }: Pick<CallOptions, 'keep'>): Promise<Json> {
+  if (result.isError) throw new MillraceError('TOOL_FAILED', textIn(result) || 'the tool failed without a message');
+  return await resultValue(result, keep);
+}
+
+async function listed(
+  client: Client,
+  server: string,
+  signal: AbortSignal,
+  only: readonly string[] | undefined,
+): Promise<readonly McpTool[]> {
+  const found: McpTool[] = [];
+  let count = 0;
+  let cursor: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const { tools, nextCursor } = await client.request(
+      { method: 'tools/list', params: { ...(cursor !== undefined && { cursor }) } },
+      options(signal),
+    );
+    count += tools.length;
+    if (count > MOST_LISTED) throw refused(server, `it has more than ${MOST_LISTED} tools`);
+    for (const { name, description = '', inputSchema } of tools) {
+      if (only?.includes(name) === false) continue;
+      const { $schema: _, ...schema } = inputSchema as unknown as JsonObject;
+      found.push({ name, description, schema });
+    }
+    if (nextCursor === undefined) break;
+    cursor = nextCursor;
+  }
+  expectModest(server, found);
+  return found;
 }
 
 function expectModest(server: string, tools: readonly McpTool[]): void {

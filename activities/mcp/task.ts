@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import type { AskedQuestions } from '../../pipelines/run/index.js';
 import { HandedOver } from '../connectors/handed-over.js';
+import type { TaskAnswers } from './task-answers.js';
 
 /** The extension of version 2026-07-28 by which a server makes a call a task (SEP-2663). */
 export const TASKS = 'io.modelcontextprotocol/tasks';
@@ -34,9 +36,13 @@ const detailed = z.looseObject({
   statusMessage: z.string().optional(),
   result: z.looseObject({ content: z.array(z.looseObject({ type: z.string() })).default([]) }).optional(),
   error: z.looseObject({ message: z.string() }).optional(),
+  inputRequests: z.unknown().optional(),
 });
 
 type CreatedTask = z.output<typeof created>;
+
+/** How a call, or a part of it, has ended: with its result, or with what the server asks before. */
+export type Called = { readonly result: CallToolResult } | { readonly asks: AskedQuestions };
 
 /** Uses the connection to the task's server, which may be another one each time. Rejects with a `MillraceError`. */
 export type Connected = <T>(work: (client: Client) => Promise<T>, signal: AbortSignal) => Promise<T>;
@@ -68,10 +74,13 @@ export function taskIn({ _meta }: CallToolResult): CreatedTask | undefined {
 /** What the next attempt needs to go on with a task. */
 export const checkpointOf = ({ taskId }: CreatedTask): Json => ({ task: taskId });
 
-/** The task that an earlier attempt has begun. It is asked for at once. */
+/** A task that is asked for at once. */
+export const taskAgain = (taskId: string): CreatedTask => ({ taskId, pollIntervalMs: SOONEST_MS });
+
+/** The task that an earlier attempt has begun. */
 export function keptTask(checkpoint: Json | undefined): CreatedTask | undefined {
   const { task } = isJsonObject(checkpoint) ? checkpoint : {};
-  return typeof task === 'string' ? { taskId: task, pollIntervalMs: SOONEST_MS } : undefined;
+  return typeof task === 'string' ? taskAgain(task) : undefined;
 }
 
 interface Limits {
@@ -79,20 +88,29 @@ interface Limits {
   readonly givenUp: () => void;
   /** Questions in a row, the last of which ends the call, that do not reach the server. */
   readonly mostFailures?: number;
+  /** Answers what the task asks. Absent: nobody can be asked, and such a task fails. */
+  readonly answers?: TaskAnswers | undefined;
 }
 
 /**
- * Waits for the result of a task. A caller that gives up cancels it; not so an attempt that another one goes on from. Throws `TOOL_FAILED`,
+ * Waits for the result of a task, or for what it asks and nobody has answered. A caller that gives up cancels it; not so an attempt that another one goes on from. Throws `TOOL_FAILED`,
  * also if the server does not know the task any more: what it has done is unknown, and it is not begun again.
  */
 export async function awaitTask(
   connected: Connected,
   { taskId, pollIntervalMs = USUAL_MS }: CreatedTask,
   signal: AbortSignal,
-  { givenUp, mostFailures = MOST_FAILURES }: Limits,
-): Promise<CallToolResult> {
+  { givenUp, mostFailures = MOST_FAILURES, answers }: Limits,
+): Promise<Called> {
   let interval = pollIntervalMs;
   let failures = 0;
+  const failedOnce = (error: MillraceError): undefined => {
+    failures++;
+    if (signal.aborted) throw error;
+    if (error.code !== 'TOOL_SERVER_UNAVAILABLE') throw unreadable(taskId, error);
+    if (failures === mostFailures) throw error;
+    return undefined;
+  };
   try {
     while (true) {
       const waitMs = Math.max(interval, SOONEST_MS) * 2 ** failures;
@@ -100,16 +118,27 @@ export async function awaitTask(
       const task = await connected(
         (client) => client.request({ method: 'tasks/get', params: { taskId } }, detailed, options(signal)),
         signal,
-      ).catch((error: MillraceError) => {
-        failures++;
-        if (signal.aborted) throw error;
-        if (error.code !== 'TOOL_SERVER_UNAVAILABLE') throw unreadable(taskId, error);
-        if (failures === mostFailures) throw error;
-        return undefined;
-      });
+      ).catch(failedOnce);
       if (task === undefined) continue;
+      if (task.status === 'input_required' && answers) {
+        const { asks, responses } = await answers.to(task.inputRequests).catch((error: unknown) => {
+          if (!signal.aborted) cancel(connected, taskId);
+          throw error;
+        });
+        const params = { taskId, inputResponses: responses };
+        const sent =
+          Object.keys(responses).length === 0 ||
+          (await connected(
+            (client) => client.request({ method: 'tasks/update', params }, z.looseObject({}), options(signal)),
+            signal,
+          ).catch(failedOnce));
+        if (sent && asks) return { asks };
+        if (sent) failures = 0;
+        interval = task.pollIntervalMs ?? SOONEST_MS;
+        continue;
+      }
       failures = 0;
-      if (task.status === 'completed' && task.result) return task.result as unknown as CallToolResult;
+      if (task.status === 'completed' && task.result) return { result: task.result as unknown as CallToolResult };
       if (task.status !== 'working') throw failed(task);
       interval = task.pollIntervalMs ?? Math.max(interval, USUAL_MS);
     }
@@ -139,8 +168,10 @@ function unreadable(taskId: string, error: MillraceError): MillraceError {
 }
 
 function failed({ status, error, statusMessage }: z.output<typeof detailed>): MillraceError {
-  if (status === 'input_required') {
-    return new MillraceError('TOOL_FAILED', 'the tool asks for input of a person, which an agent’s call cannot give');
-  }
+  if (status === 'input_required') return nobodyAsked();
   return new MillraceError('TOOL_FAILED', error?.message ?? statusMessage ?? `the tool’s task is ${status}`);
 }
+
+/** The failure of a call whose server asks though it was told that nobody can be asked. */
+export const nobodyAsked = (): MillraceError =>
+  new MillraceError('TOOL_FAILED', 'the tool asks for input of a person; `elicitation` of `mcpTools` lets it');

@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
 import { inspectorOf } from '../../media/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Json } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
+import { goesOnFrom } from './goes-on.js';
 import type { KeepMedia } from './result.js';
 import type { McpServers } from './servers.js';
 
@@ -17,16 +18,21 @@ export const mcpKinds = (
 ): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [
     'mcp-tools',
-    async ({ model, with: { only } }, { signal }) => ({
-      tools: (await servers.list(model, signal, only as readonly string[] | undefined)) as unknown as Json,
-    }),
+    async ({ model, with: { only, asks } }, { signal }) => {
+      const names = only as readonly string[] | undefined;
+      return { tools: (await servers.list(model, signal, names, asks !== undefined)) as unknown as Json };
+    },
   ],
   [
     'mcp',
-    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey, mayBegin, checkpoint, resumeFrom }) => {
+    async ({ model, with: { tool, asks, callMs, goesOn }, input, tenant }, context) => {
+      const { signal, idempotencyKey, mayBegin, checkpoint, resumeFrom, ask } = context;
       const keep = storeOfCall && keepingIn(storeOfCall(), tenant);
       const own = { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom };
-      return { result: await servers.call(model, String(tool), input, own) };
+      if (asks === undefined) return { result: await servers.call(model, String(tool), input, own) };
+      const asking = { callMs: typeof callMs === 'number' ? callMs : undefined, ask, goesOn: goesOnFrom(goesOn) };
+      const called = await servers.callAsking(model, String(tool), input, { ...own, asking });
+      return called as unknown as JsonObject;
     },
   ],
 ];

@@ -14,6 +14,7 @@ import {
 import { leadMs } from '../../pipelines/run/lead.js';
 import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
+import { askRun } from './ask-run.js';
 import { LONGEST_MESSAGE, shortMessage } from './call-report.js';
 import { cancellationIn } from './cancellation.js';
 import { withEntries } from './held-entries.js';
@@ -102,6 +103,7 @@ export function createActivities(
           endsAt: performance.now() + limitMs,
           run,
           resumeFrom: unpacked(kept),
+          ask: (question) => askRun(context, call, question, signal),
           ...(devices && { devices }),
           ...(slot && { slot }),
           checkpoint(details) {

@@ -75,6 +75,7 @@ export async function serveStage(
           ...(attempt.mayBegin && { mayBegin: attempt.mayBegin }),
           checkpoint: attempt.checkpoint,
           ...(attempt.resumeFrom !== null && { resumeFrom: attempt.resumeFrom }),
+          ...(attempt.ask && { ask: attempt.ask }),
         })
       : await callPool(parts, kind, checked, call, attempt, {
           audioFor,

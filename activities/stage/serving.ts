@@ -3,6 +3,7 @@ import type { AudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Tried } from '../../pipelines/retry.js';
+import type { Elicited, Question } from '../../pipelines/run/index.js';
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { CallbackPort } from '../connectors/connector.js';
@@ -41,6 +42,8 @@ export interface Attempt {
    * begun the call meanwhile. Absent: no other worker can.
    */
   mayBegin?(): Promise<void>;
+  /** Asks a person while the call is open, and resolves with the answer. Absent: nobody can be asked. */
+  ask?(question: Question): Promise<Elicited>;
   /** More of a stream is committed: what follows has all attempts of the policy again. */
   passed?(): void;
 }

@@ -1,6 +1,7 @@
 import type { AudioPort } from '../../media/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
+import type { Elicited, Question } from '../../pipelines/run/index.js';
 
 /** A stage kind that the worker itself serves: no model server, no pool. Throws a `MillraceError`. */
 export type WorkerKind = (request: WorkerRequest, context: WorkerContext) => Promise<JsonObject>;
@@ -28,4 +29,6 @@ export interface WorkerContext {
   /** As a connector's: the next attempt finds the last value in `resumeFrom`. */
   readonly checkpoint?: (progress: Json) => void;
   readonly resumeFrom?: Json;
+  /** As an attempt's: asks a person while the call is open. */
+  readonly ask?: (question: Question) => Promise<Elicited>;
 }

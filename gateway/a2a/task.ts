@@ -70,7 +70,7 @@ export function statusOf(name: TaskName, caller: Caller, run: RunDocument): Task
 
 /** The status of a task that waits for decisions: of each a text for a person, and data for a program. */
 export function asks(name: TaskName, waits: readonly Asked[]): TaskStatus {
-  const parts = waits.flatMap(({ nonce, subject, call, until }): Part[] => [
+  const parts = waits.flatMap(({ nonce, subject, call, question, until }): Part[] => [
     { text: visibleText(subject) },
     {
       data: {
@@ -78,6 +78,7 @@ export function asks(name: TaskName, waits: readonly Asked[]): TaskStatus {
         subject,
         until,
         ...(call && { tool: call.tool, arguments: (call.arguments ?? null) as Json, digest: call.digest }),
+        ...(question && { question: question as unknown as Json }),
       } as JsonObject,
     },
   ]);

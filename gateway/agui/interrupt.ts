@@ -10,12 +10,17 @@ import type { RunInput } from './run-input.js';
 const FORM = /^([a-z0-9-]{1,128}):(\d{1,19}-\d{1,19}):([\x21-\x39\x3b-\x7e]{1,100})$/;
 
 /** A wait as an interrupt. Its id names the run, the place in its events and the wait: any gateway can go on. */
-export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, until }: Asked) => ({
+export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, question, until }: Asked) => ({
   id: `${run}:${after}:${nonce}`,
-  reason: 'approval',
+  reason: question === undefined ? 'approval' : 'question',
   message: visibleText(subject),
-  responseSchema: { type: 'object', properties: { approved: { type: 'boolean' } }, required: ['approved'] },
+  responseSchema: {
+    type: 'object',
+    properties: { approved: { type: 'boolean' }, ...(question?.schema && { content: question.schema }) },
+    required: ['approved'],
+  },
   expiresAt: until,
+  ...(question && { metadata: { question } as unknown as JsonObject }),
   ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),
 });
 

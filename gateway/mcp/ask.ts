@@ -24,8 +24,16 @@ const ASKABLE = new Set(['string', 'number', 'integer', 'boolean']);
 /** Keywords that a form's fields may have. */
 const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLength', 'minimum', 'maximum', 'default'];
 
-/** Asks for the decision of a wait; for that on a call of a tool also what else it covers. */
-export function formOf({ subject, call, session, until }: Asked): Elicitation {
+/**
+ * Asks for the decision of a wait; for that on a call of a tool also what else it covers. The form of another server's question is passed on, after
+ * a message that names the server.
+ */
+export function formOf({ subject, call, question, session, until }: Asked): Elicitation {
+  const { schema } = question ?? {};
+  if (schema !== undefined) {
+    const message = `${visibleText(subject)}\nDecide before ${until}.`;
+    return { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema: schema } };
+  }
   const given = call?.arguments === undefined ? undefined : visibleText(JSON.stringify(call.arguments));
   const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
   const about =
@@ -35,7 +43,8 @@ export function formOf({ subject, call, session, until }: Asked): Elicitation {
   const confirm = { type: 'boolean', title: 'Approve', description: `Decide before ${until}` };
   const reason = { type: 'string', title: 'Reason', description: REASON, maxLength: LONGEST_REASON };
   const scope = { type: 'string', title: 'Approves', enum: scopesOf(session), default: 'call', description: SCOPE };
-  return form(`Approve? ${visibleText(subject)}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
+  const asked = question === undefined ? 'Approve?' : 'Done?';
+  return form(`${asked} ${visibleText(subject)}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
 const REASON = 'Optional: why; the model of an agent is told';
@@ -44,14 +53,19 @@ const scopesOf = (session: string | undefined): readonly string[] =>
   session === undefined ? ['call', 'run'] : ['call', 'run', 'session'];
 
 /** What a client's user has decided. */
-export type FormDecision = Pick<AnswerOfRun, 'approved' | 'reason' | 'scope'>;
+export type FormDecision = Pick<AnswerOfRun, 'approved' | 'reason' | 'scope' | 'content'>;
+
+/** Whether the answer to a wait is the content of another server's form. */
+export const hasForm = ({ question }: Pick<Asked, 'question'>): boolean => question?.schema !== undefined;
 
 /**
  * The decision in an answer. Undefined if the user has made none: the wait stays open. Nobody can mend an answer, so a reason that is too
  * long is cut, and an unknown scope is that of the call.
+ * @param isContent the form was another server's: what was filled in answers it
  */
-export function decisionIn({ action, content }: Elicited): FormDecision | undefined {
+export function decisionIn({ action, content }: Elicited, isContent = false): FormDecision | undefined {
   if (action === 'decline') return { approved: false };
+  if (action === 'accept' && isContent) return { approved: true, content: isJsonObject(content) ? content : {} };
   if (action !== 'accept' || !isJsonObject(content as Json)) return undefined;
   const { confirm, reason, scope } = content as JsonObject;
   if (typeof confirm !== 'boolean') return undefined;

@@ -103,9 +103,10 @@ async function isDecision({ deps, caller }: Serving, body: Json): Promise<boolea
   if (!isJsonObject(body) || 'method' in body) return false;
   const asked = askedBy(body.id);
   if (asked === undefined) return false;
-  const decided = decisionIn((body.result ?? {}) as Elicited);
+  const { isContent, ...wait } = asked;
+  const decided = decisionIn((body.result ?? {}) as Elicited, isContent);
   // The client cannot act on a refusal of its response, and the wait may have been decided elsewhere.
-  if (decided !== undefined) await decideAs(deps, caller, { ...asked, ...decided });
+  if (decided !== undefined) await decideAs(deps, caller, { ...wait, ...decided });
   return true;
 }
 

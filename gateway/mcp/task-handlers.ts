@@ -10,7 +10,7 @@ import { readRun } from '../../runs/read.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { decideAs } from '../waiting/decide-as.js';
-import { decisionIn, type Elicited } from './ask.js';
+import { decisionIn, type Elicited, hasForm } from './ask.js';
 import type { ToolCall } from './call.js';
 import { type Answering, failed, resultOf } from './call-tool.js';
 import { oldTask, requestsOf, seenBy, task } from './task.js';
@@ -91,9 +91,10 @@ export async function answerWaits(
   answers: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { document } = await asProtocol(() => readRun(deps, run, caller));
-  const open = new Set(document.waiting?.map(({ nonce }) => nonce));
+  const open = new Map(document.waiting?.map((wait) => [wait.nonce, wait]));
   for (const [nonce, answer] of Object.entries(answers)) {
-    const decided = open.has(nonce) ? decisionIn(answer as Elicited) : undefined;
+    const wait = open.get(nonce);
+    const decided = wait && decisionIn(answer as Elicited, hasForm(wait));
     if (decided !== undefined) await asProtocol(() => decideAs(deps, caller, { run, nonce, ...decided }));
   }
 }

@@ -3,7 +3,7 @@ import { readRun } from '../../runs/read.js';
 import { START } from '../../stores/events/index.js';
 import type { Asked } from '../waiting/follow-call.js';
 import { resumeCall } from '../waiting/follow-call.js';
-import { formOf } from './ask.js';
+import { formOf, hasForm } from './ask.js';
 import { askingId } from './asking-id.js';
 import { answerOf } from './call-tool.js';
 import { canAsk, mayDecide, type Serving } from './serving.js';
@@ -24,7 +24,10 @@ export async function oldResult(
     const { waiting = [] } = (await readRun(deps, run, caller)).document;
     if (!waiting.some(({ nonce }) => nonce === wait.nonce)) return;
     const { method, params } = formOf(wait);
-    await request(askingId({ run, nonce: wait.nonce }), { method, params: { ...params, _meta: related } });
+    await request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), {
+      method,
+      params: { ...params, _meta: related },
+    });
   };
   const asks = canAsk(serving, 'legacy', context) && mayDecide(serving);
   const answer = await answerOf(deps, serving, () =>

@@ -8,7 +8,7 @@ import { asMillraceError, problemOf } from '../http/problem.js';
 import { expectExactIn } from '../input/exact-numbers.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import { resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
-import { type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
+import { type Elicited, fieldsIn, formOf, formOfMissing, hasForm } from './ask.js';
 import { askingId } from './asking-id.js';
 import type { ToolCall } from './call.js';
 import { answerOf, failed, inputOf } from './call-tool.js';
@@ -99,7 +99,8 @@ interface Call extends ToolCall {
 /** A call of a version with a handshake: waits for the run, and asks the client's user meanwhile. */
 async function attended(serving: Serving, call: Call, sending: Sending): Promise<Result> {
   const { deps } = serving;
-  const ask = async (run: string, wait: Asked) => sending.request(askingId({ run, nonce: wait.nonce }), formOf(wait));
+  const ask = async (run: string, wait: Asked) =>
+    sending.request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), formOf(wait));
   const asks = canAsk(serving, 'legacy', call.context) && mayDecide(serving);
   return await followed(serving, call, asks ? ask : undefined, async (watch) =>
     startCall(deps, call, await inputOf(deps, call, call.args), { ...watch, ...keyOf(call) }),

@@ -41,6 +41,10 @@ export const approval = decision.extend({
     .record(z.string(), z.json())
     .optional()
     .describe('For a call of a tool: arguments in place of the model’s, which the model is told'),
+  content: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('For a question of an MCP server: the fields of its form, which are checked against `question.schema`'),
   scope: z
     .enum(['call', 'run', 'session'])
     .optional()

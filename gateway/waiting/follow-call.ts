@@ -21,7 +21,7 @@ export interface WaitedCall {
 }
 
 /** What a person is told of a wait. */
-export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'session' | 'until'>;
+export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'question' | 'session' | 'until'>;
 
 /** A call that cannot go on before its client’s user has answered. */
 export interface NeedsInput {

@@ -7,11 +7,14 @@ export function checkTools(id: string, plan: AgentPlan, deadlineMs: number): voi
   if (tools.length + servers.length > 0 && maxTurns === 1 && onLimit === 'answer') {
     throw invalid(`${id}.maxTurns`, 'is 1: the only turn produces the answer, without tools');
   }
-  const named = servers.map(({ server, approval }) => ({ name: server, approval }));
-  for (const { name, approval } of [...tools, ...named]) {
-    const ms = approval?.timeoutMs ?? 0;
+  const waits = [
+    ...tools.map(({ name, approval }) => ({ name, what: 'approval', ms: approval?.timeoutMs })),
+    ...servers.map(({ server, approval }) => ({ name: server, what: 'approval', ms: approval?.timeoutMs })),
+    ...servers.map(({ server, elicitation }) => ({ name: server, what: 'elicitation', ms: elicitation?.timeoutMs })),
+  ];
+  for (const { name, what, ms = 0 } of waits) {
     if (ms <= deadlineMs) continue;
     const message = `is ${ms} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`;
-    throw invalid(`${id}.tools.${name}.approval.timeout`, message);
+    throw invalid(`${id}.tools.${name}.${what}.timeout`, message);
   }
 }

@@ -154,6 +154,8 @@ export interface ToolServerPlan extends Pick<Offered, 'policy' | 'approval' | 'o
   readonly only?: readonly string[];
   /** Prefix of the tools' names. */
   readonly prefix?: string;
+  /** The server may ask a person during a call. Absent: it is told that nobody can be asked. */
+  readonly elicitation?: { readonly timeoutMs: number };
 }
 
 /** A message of an agent's conversation, as sent to the model. */

@@ -155,6 +155,7 @@ export const agentSchema = z.strictObject({
         server: z.string().min(1),
         only: names.min(1).optional(),
         prefix: z.string().min(1).optional(),
+        elicitation: z.strictObject({ timeoutMs: ms('Maximum wait for an answer') }).optional(),
         ...ofTools,
       }),
     )

@@ -139,6 +139,8 @@ export interface StageDecided extends OfStage {
   readonly reason?: string;
   /** Arguments in place of the model's. */
   readonly arguments?: JsonObject;
+  /** The answer to a question of an MCP server. */
+  readonly content?: JsonObject;
   /** Covers later calls of the tool too. */
   readonly scope?: 'run' | 'session';
   /** When the approval was given that covers this call of its session (`StageDecision`). */

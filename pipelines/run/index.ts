@@ -3,6 +3,7 @@ export * from './channel-calls.js';
 export * from './events.js';
 export * from './foreign.js';
 export * from './placement.js';
+export * from './question.js';
 export { resultText } from './result-text.js';
 export * from './resumption.js';
 export * from './run.js';

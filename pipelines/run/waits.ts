@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.js';
+import type { WaitingQuestion } from './question.js';
 
 /** A pending decision of a run. */
 export interface Wait {
@@ -11,6 +12,8 @@ export interface Wait {
   readonly subject: string;
   /** For a tool call of an agent: the call that would be executed. */
   readonly call?: WaitingCall;
+  /** For a question of an MCP server: an approval answers it, with `content`; a rejection declines. */
+  readonly question?: WaitingQuestion;
   /** For a tool call of an agent in a session: its name. An approval may have the scope `session`. */
   readonly session?: string;
   /** ISO 8601, UTC. */
@@ -43,6 +46,8 @@ export type Decision = {
   readonly reason?: string;
   /** For an approved tool call: its arguments as the person has changed them. */
   readonly arguments?: JsonObject;
+  /** For a question of an MCP server: the fields that were filled in. The model is not told. */
+  readonly content?: JsonObject;
   /** For an approved tool call: it covers every later call of the tool by this agent in the run, or in all runs of the session. */
   readonly scope?: 'run' | 'session';
   /** For a call that an approval with the scope `session` covers: when that was given; ISO 8601, UTC. */
@@ -52,7 +57,7 @@ export type Decision = {
 /** A decision with the position of its wait in the run. */
 export type StageDecision = Decision & {
   readonly path: string;
-  /** Hex sha256 of what was decided: the arguments of an agent’s call, else the subject. */
+  /** Hex sha256 of what was decided: the arguments of an agent’s call, the question of a server, else the subject. */
   readonly about?: string;
   /** For a tool call of an agent: the tool. */
   readonly tool?: string;
@@ -81,6 +86,8 @@ export interface GivenDecision {
   readonly reason?: string;
   /** For a tool call that is approved: arguments in place of the model's. */
   readonly arguments?: JsonObject;
+  /** For a question of an MCP server that is approved: the fields of its form. */
+  readonly content?: JsonObject;
   /** `run`: covers later calls of the tool in this run too; `session`: those in all runs of the session. Default: this call only. */
   readonly scope?: 'call' | 'run' | 'session';
   /** If given, the path of the wait: a nonce of another wait decides nothing. */

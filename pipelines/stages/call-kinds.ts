@@ -4,12 +4,22 @@ import type { StageKind } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const anything = z.looseObject({});
+const question = z.object({
+  message: z.string(),
+  schema: z.record(z.string(), z.json()).optional(),
+  url: z.string().optional(),
+});
+const asks = z.object({
+  questions: z.record(z.string(), question),
+  goesOn: z.record(z.string(), z.json()),
+  safe: z.literal(true).optional(),
+});
 const grant = z.object({ by: z.string(), actor: z.string().optional(), at: z.string() });
 
 /** Kinds of calls that only agents make; no stage has them. The worker executes them. */
 export const CALL_KINDS = {
-  /** A call of an MCP server's tool: its arguments and its result. */
-  mcp: { ...TRAITS.mcp, input: anything, output: z.object({ result: z.json() }) },
+  /** A call of an MCP server's tool: its arguments, and its result or what the server asks before (`AskedQuestions`). */
+  mcp: { ...TRAITS.mcp, input: anything, output: z.object({ result: z.json().optional(), asks: asks.optional() }) },
   /** Runs code that the model has written. What the code does wrong is its `error`: the call itself has succeeded. */
   sandbox: {
     ...TRAITS.sandbox,

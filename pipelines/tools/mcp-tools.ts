@@ -1,6 +1,6 @@
 import { invalid, unknownOption } from '../definition/invalid.js';
 import { resolvePolicy } from '../definition/policy.js';
-import { durationMs } from '../duration.js';
+import { type Duration, durationMs } from '../duration.js';
 import type { ToolServerPlan } from '../plan/agent.js';
 import { TOOL_DEFAULTS, type ToolPolicy } from './tool.js';
 
@@ -9,7 +9,7 @@ export interface ToolServer {
   readonly server: ToolServerPlan;
 }
 
-const KEYS = ['server', 'only', 'prefix', 'retry', 'timeout', 'priority', 'approval', 'onFailure'];
+const KEYS = ['server', 'only', 'prefix', 'retry', 'timeout', 'priority', 'approval', 'elicitation', 'onFailure'];
 
 /**
  * The tools of an MCP server. The worker's file `MILLRACE_MCP_SERVERS` configures the connection under the server's
@@ -28,9 +28,14 @@ export function mcpTools(
     readonly only?: readonly string[];
     /** Prefix of the tools' names, to distinguish tools of several servers. */
     readonly prefix?: string;
+    /**
+     * The server may ask a person during a call (elicitation). Each question is a wait of the run, as an approval is; without an answer within
+     * `timeout` the server is told that there is none. Default: the server is told that nobody can be asked.
+     */
+    readonly elicitation?: { readonly timeout: Duration };
   },
 ): ToolServer {
-  const { server, only, prefix, approval, onFailure = 'tell', retry, timeout, priority } = options;
+  const { server, only, prefix, approval, elicitation, onFailure = 'tell', retry, timeout, priority } = options;
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw unknownOption(server, unknown, KEYS);
   if (typeof server !== 'string' || server === '') throw invalid('mcpTools.server', 'must name an MCP server');
@@ -41,6 +46,7 @@ export function mcpTools(
   if (onFailure !== 'tell' && onFailure !== 'fail') {
     throw invalid(`${server}.onFailure`, `must be "tell" or "fail", not "${String(onFailure)}"`);
   }
+  if (elicitation !== undefined) checkElicitation(server, elicitation);
   const given = { ...(retry && { retry }), ...(timeout && { timeout }), ...(priority && { priority }) };
   return {
     server: {
@@ -54,7 +60,17 @@ export function mcpTools(
           otherwise: approval.otherwise ?? false,
         },
       }),
+      ...(elicitation && {
+        elicitation: { timeoutMs: durationMs(elicitation.timeout, `${server}.elicitation.timeout`) },
+      }),
       onFailure,
     },
   };
+}
+
+function checkElicitation(server: string, given: unknown): void {
+  const where = `${server}.elicitation`;
+  if (typeof given !== 'object' || given === null) throw invalid(where, "must be an object: { timeout: '1h' }");
+  const unknown = Object.keys(given).find((key) => key !== 'timeout');
+  if (unknown !== undefined) throw unknownOption(where, unknown, ['timeout']);
 }

@@ -131,6 +131,8 @@ const FEATURES = {
     (run) => decided(run),
     AGENTS,
   ],
+  'agent-question': [agents.bookingDesk, () => ({ task: 'book' }), (run) => decided(run, { seat: 4 }), AGENTS],
+  'agent-open-question': [agents.openBookingDesk, () => ({ task: 'book' }), (run) => decided(run, { seat: 4 }), AGENTS],
   'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'agent-session-summary': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'foreign-stages': [foreign.both, () => ({ name: 'Ada', a: 1, b: 41 }), undefined, FOREIGN],
@@ -148,11 +150,14 @@ const FEATURES = {
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
 
-/** Approves what the run waits for, as soon as it does. */
-async function decided(run) {
+/** Approves what the run waits for, as soon as it does; with the content of an answer, where it is a question. */
+async function decided(run, content) {
   for (;;) {
     const [wait] = await run.query('waiting');
-    if (wait) return run.executeUpdate('decide', { args: [{ nonce: wait.nonce, approved: true, by: 'ada' }] });
+    if (wait) {
+      const given = { nonce: wait.nonce, approved: true, by: 'ada', ...(content && { content }) };
+      return run.executeUpdate('decide', { args: [given] });
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -237,11 +242,17 @@ function agentSettings(url) {
   };
   const pool = { connector: 'openai', kind: 'chat', model: 'scripted', endpoints: [{ url, device: 'cpu0' }] };
   const server = { command: process.execPath, args: ['test/fixtures/mcp-server.mjs'] };
+  const asking = (era) => ({
+    command: process.execPath,
+    args: ['test/fixtures/mcp-asking-server.mjs', era, 'stdio', path.join(home, 'notes.log')],
+  });
   return {
     MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
     MILLRACE_MODELS: file('models.json', { scripted: pool }),
     MILLRACE_MCP_SERVERS: file('mcp.json', {
       files: server,
+      desk: asking('modern'),
+      'old-desk': asking('old'),
       gone: { command: process.execPath, args: ['-e', 'process.exit(1)'] },
     }),
   };

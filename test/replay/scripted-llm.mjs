@@ -11,6 +11,7 @@ const TURNS = {
     [['count', { n: 2 }]],
   ],
   refund: [[['refund', { order: 'A1' }]]],
+  book: [[['book', { order: 'A1' }]]],
   long: Array.from({ length: 18 }, (_, n) => [['pad', { n }]]),
   sum: [[['add', { a: 1, b: 2 }]]],
   heap: [[0, 1, 2, 3, 4].map((n) => ['heap', { n }])],

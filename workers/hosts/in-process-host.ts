@@ -11,12 +11,14 @@ import {
   type Decision,
   type EventsTo,
   eventWithin,
+  type Question,
   type RunContext,
   type RunEvent,
   type RunResult,
   type StageCall,
   type StageEvent,
   type StageOutcome,
+  type StagePlacement,
   type StageRecord,
   usageOfRows,
   type Wait,
@@ -25,11 +27,13 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import {
+  type Answering,
   HANDED_BACK,
   interpret,
   interrupts,
   type Pieces,
   type RunHost,
+  type Shown,
   Waits,
 } from '../../workflows/interpreter/index.js';
 import { inProcessPieces } from './in-process-pieces.js';
@@ -116,13 +120,25 @@ export class InProcessHost implements RunHost {
     return inProcessPieces(runner, run, this.#signal);
   }
 
-  async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+  async runStage(
+    stage: StagePlan,
+    input: JsonObject,
+    call: StageCall,
+    _placed?: StagePlacement,
+    _shown?: Shown,
+    answer?: Answering,
+  ): Promise<StageOutcome> {
     const { journal } = this.#options;
     const before = journal?.ended(call);
     if (before && 'outcome' in before) return before.outcome;
     if (before) throw new StageError(before.failure.code, before.failure.message, before.failure.details);
+    let ended: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
     try {
-      const outcome = await this.#attempts(stage, input, call);
+      const ask = answer && ((question: Question) => answer(question, over));
+      const outcome = await this.#attempts(stage, input, call, ask);
       journal?.end(call, { outcome });
       return outcome;
     } catch (error) {
@@ -133,11 +149,12 @@ export class InProcessHost implements RunHost {
       }
       throw error;
     } finally {
+      ended();
       this.#underWay.left(call);
     }
   }
 
-  async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+  async #attempts(stage: StagePlan, input: JsonObject, call: StageCall, ask: Attempt['ask']): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
     const { journal } = this.#options;
     // Time that earlier workers spent on the stage counts too.
@@ -169,6 +186,7 @@ export class InProcessHost implements RunHost {
             queueMs: 0,
             run: this.#options.run,
             resumeFrom,
+            ...(ask && { ask }),
             checkpoint: (progress) => {
               resumeFrom = progress;
             },

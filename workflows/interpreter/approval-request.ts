@@ -1,4 +1,5 @@
-import type { WaitingCall } from '../../pipelines/run/index.js';
+import { canonicalJson, type Json } from '../../pipelines/json.js';
+import type { WaitingCall, WaitingQuestion } from '../../pipelines/run/index.js';
 import { sha256 } from './digest.js';
 
 /** A decision requested from a person. */
@@ -6,6 +7,8 @@ export interface ApprovalRequest {
   /** What it is about. */
   readonly subject: string;
   readonly call?: WaitingCall;
+  /** What a server asks: the decision is its answer. */
+  readonly question?: WaitingQuestion;
   /** Hex sha256 of what carries the call's tool out. */
   readonly carriedBy?: string;
   /** Name of the session in which the call is made. */
@@ -21,6 +24,6 @@ export interface ApprovalRequest {
   readonly pointless?: Promise<void>;
 }
 
-/** Identifies what a decision is about: an agent's call by its arguments, which the subject may abbreviate. */
-export const aboutOf = ({ subject, call }: Pick<ApprovalRequest, 'subject' | 'call'>): string =>
-  call?.digest ?? sha256(subject);
+/** Identifies what a decision is about: an agent's call by its arguments, which the subject may abbreviate, a question by its form. */
+export const aboutOf = ({ subject, call, question }: Pick<ApprovalRequest, 'subject' | 'call' | 'question'>): string =>
+  call?.digest ?? sha256(question === undefined ? subject : canonicalJson(question as unknown as Json));

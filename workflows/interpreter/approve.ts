@@ -43,7 +43,8 @@ export const decidedAlready = (run: Run, at: At, request: ApprovalRequest): Deci
 
 /** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
 export async function decide(run: Run, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
-  const { subject, call, carriedBy, session, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
+  const { subject, call, question, carriedBy, session, stage, path, timeoutMs, otherwise, limitMs, pointless } =
+    request;
   const before = decidedAlready(run, at, request);
   if (before) return before;
   const kept = at.memo.below('wait');
@@ -54,7 +55,12 @@ export async function decide(run: Run, at: At, request: ApprovalRequest): Promis
   const left = Math.max(1, timeoutMs - (now - since));
   const limit = Math.min(left, limitMs);
   const of = { stage, path, attempt: 1 };
-  const about = { subject, ...(call && { call }), ...(session !== undefined && { session }) };
+  const about = {
+    subject,
+    ...(call && { call }),
+    ...(question && { question }),
+    ...(session !== undefined && { session }),
+  };
   const what = { nonce, ...about, since: iso(since), until: iso(now + limit), otherwise };
   const wait: Wait = { ...what, stage, path };
   if (begins) publish(run, at, { type: 'stage.waiting', ...of, ...what });

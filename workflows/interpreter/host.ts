@@ -4,8 +4,10 @@ import type {
   Change,
   ChannelRef,
   Decision,
+  Elicited,
   EntryRef,
   EventsTo,
+  Question,
   RunContext,
   RunResult,
   Segment,
@@ -125,13 +127,17 @@ export interface PieceWriter {
 export interface StageHost {
   /** Its stages can read and write channels. Absent: streams are collected. */
   readonly streams?: boolean;
-  /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
+  /**
+   * Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation.
+   * @param answer answers what the call asks while it is open
+   */
   runStage(
     stage: StagePlan,
     input: JsonObject,
     call: StageCall,
     placed: StagePlacement,
     shown?: Shown,
+    answer?: Answering,
   ): Promise<StageOutcome>;
   /**
    * The first of some queues that a worker serves, or the first if that is unknown; undefined if none is served, in
@@ -148,6 +154,12 @@ export interface StageHost {
   /** Resolves after `ms` milliseconds. `what` is displayed meanwhile. */
   wait(ms: number, what: string): Promise<void>;
 }
+
+/**
+ * Answers a question of a call that is open in a worker. Does not reject but with a cancellation.
+ * @param over resolves when nobody waits for the answer any more
+ */
+export type Answering = (question: Question, over: Promise<void>) => Promise<Elicited>;
 
 /** How a call that is part of its stage is displayed, where the host supports it. */
 export interface Shown {

@@ -1,5 +1,6 @@
 export { ChannelPieces, ChannelValues } from './channel-pieces.js';
 export {
+  type Answering,
   HANDED_BACK,
   interrupts,
   type PieceReader,

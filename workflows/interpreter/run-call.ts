@@ -2,7 +2,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { Shown, StageHost } from './host.js';
+import type { Answering, Shown, StageHost } from './host.js';
 import type { Run } from './state.js';
 
 /**
@@ -30,8 +30,9 @@ export async function runCall(
   call: StageCall,
   placed: StagePlacement,
   shown?: Shown,
+  answer?: Answering,
 ): Promise<StageOutcome> {
-  if (call.codeVersion === undefined || !host.serving) return host.runStage(stage, input, call, placed, shown);
+  if (call.codeVersion === undefined || !host.serving) return host.runStage(stage, input, call, placed, shown, answer);
   const name = `${call.model}@${call.codeVersion}`;
   const { retry, timeout } = stage.policy;
   const { elsewhere = [], ...own } = placed;

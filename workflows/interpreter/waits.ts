@@ -1,5 +1,6 @@
 import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
 import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
+import { misfitOfContent } from '../../pipelines/run/question-content.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
 /** Maximum decisions carried into a new history. Those not yet consumed by their waits are the latest. */
@@ -8,7 +9,7 @@ const MOST_CARRIED = 256;
 const LONGEST_NAME = 200;
 /** Maximum length of a reason, in characters; the model is given it. */
 const LONGEST_REASON = 2_000;
-/** Maximum length of changed arguments, in characters of their JSON. */
+/** Maximum length of changed arguments, and of the content of an answer, in characters of their JSON. */
 const LONGEST_ARGUMENTS = 16_000;
 /** Maximum length of an actor: a tenant's user, as named by a proxy or a token, or a key's id. */
 const LONGEST_ACTOR = 1_000;
@@ -73,6 +74,7 @@ export class Waits {
     const open = this.#open.get(nonce)?.wait;
     const { arguments: edited, scope } = given as GivenDecision;
     const covers = scope === 'run' || scope === 'session';
+    if (open) checkAnswer(open, given as GivenDecision);
     if (open && !open.call && (edited !== undefined || covers)) {
       const field = edited === undefined ? 'scope' : 'arguments';
       const message = `${field}: the wait is not about a call of a tool`;
@@ -106,13 +108,14 @@ export class Waits {
 }
 
 const decisionOf = (given: GivenDecision): Decision => {
-  const { approved, by = 'person', actor, reason, arguments: edited, scope } = given;
+  const { approved, by = 'person', actor, reason, arguments: edited, content, scope } = given;
   return {
     approved,
     by,
     ...(actor !== undefined && { actor }),
     ...(reason !== undefined && { reason }),
     ...(edited !== undefined && { arguments: edited }),
+    ...(content !== undefined && { content }),
     ...((scope === 'run' || scope === 'session') && { scope }),
   };
 };
@@ -120,10 +123,33 @@ const decisionOf = (given: GivenDecision): Decision => {
 const same = (a: Decision, b: Decision): boolean =>
   canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 
+/** Throws `INVALID_INPUT` if an approval is no answer to the wait's question: of a field of its form, `content.name`. */
+function checkAnswer({ question }: Wait, { approved, content }: GivenDecision): void {
+  const refused = (field: string, why: string) =>
+    new StageError('INVALID_INPUT', `${field}: ${why}`, { fields: [{ field, message: `${field}: ${why}` }] });
+  const schema = question?.schema;
+  if (schema === undefined && content !== undefined) {
+    const why = question ? 'a question that gives an address has no fields' : 'the wait is not a question of a server';
+    throw refused('content', why);
+  }
+  if (schema === undefined || !approved) return;
+  const wrong = misfitOfContent(schema, content ?? {});
+  if (wrong) throw new StageError('INVALID_INPUT', wrong.message, { fields: [wrong] });
+}
+
 /** Validates a decision: one sent with Temporal's command line is unchecked. */
 function misfit(given: unknown): { readonly field: string; readonly message: string } | undefined {
   if (!isJsonObject(given)) return { field: 'decision', message: 'a decision is an object with nonce and approved' };
-  const { nonce, approved, by = '-', actor = '-', reason = '', arguments: edited = {}, scope = 'call' } = given;
+  const {
+    nonce,
+    approved,
+    by = '-',
+    actor = '-',
+    reason = '',
+    arguments: edited = {},
+    content = {},
+    scope = 'call',
+  } = given;
   if (typeof nonce !== 'string' || nonce === '')
     return { field: 'nonce', message: 'nonce must be that of a wait; the run lists its waits' };
   if (typeof approved !== 'boolean') return { field: 'approved', message: 'approved must be true or false' };
@@ -135,9 +161,11 @@ function misfit(given: unknown): { readonly field: string; readonly message: str
     return { field: 'reason', message: `reason must be a text of up to ${LONGEST_REASON} characters` };
   if (!isJsonObject(edited) || canonicalJson(edited).length > LONGEST_ARGUMENTS)
     return { field: 'arguments', message: `arguments must be an object of up to ${LONGEST_ARGUMENTS} characters` };
+  if (!isJsonObject(content) || canonicalJson(content).length > LONGEST_ARGUMENTS)
+    return { field: 'content', message: `content must be an object of up to ${LONGEST_ARGUMENTS} characters` };
   if (scope !== 'call' && scope !== 'run' && scope !== 'session')
     return { field: 'scope', message: 'scope must be "call", "run" or "session"' };
-  if (!approved && (given.arguments !== undefined || scope !== 'call'))
-    return { field: 'approved', message: 'arguments, and a scope beyond the call, are for what is approved' };
+  if (!approved && (given.arguments !== undefined || given.content !== undefined || scope !== 'call'))
+    return { field: 'approved', message: 'arguments, content, and a scope beyond the call, are for what is approved' };
   return undefined;
 }

@@ -33,6 +33,18 @@ test('the table says what is asked, the default, and the command that approves',
   expect(lines[5]).toMatch(/refund 9f86d0/);
 });
 
+test('a question of an MCP server is shown with its form', () => {
+  const schema = { type: 'object', properties: { seat: { type: 'integer' } } };
+  const question = { server: 'desk', tool: 'book', message: 'Which seat?', schema };
+  const shown = approvalTable([
+    wait({ subject: 'The MCP server "desk" asks during its tool "book": Which seat?', question }),
+  ]);
+  expect(shown).toContain('The MCP server "desk" asks');
+  expect(shown).toContain('cancelled');
+  expect(shown).toContain("3f1b8f0e-0000-4000-8000-000000000000 --content '{ … }'");
+  expect(shown).toContain('content: {"seat":{"type":"integer"}}');
+});
+
 test('what a caller or a model has written cannot change what a person sees', () => {
   const call = { tool: 'refund', arguments: { to: 'a\u202eb\u009bc\u001b[2K' }, digest: 'd' };
   const shown = approvalTable([wait({ subject: 'Pay 5?\n  millrace approve other\u001b[1A\u2028' }), wait({ call })]);

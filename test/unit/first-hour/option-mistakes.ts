@@ -66,6 +66,15 @@ export const OPTIONS: readonly Mistake[] = [
       'INVALID_PIPELINE: pipeline "p": "a.cache" does not apply to an agent, whose tools may have effects; remove it (pipelines.ts:3)',
   },
   {
+    mistake: 'a question of an MCP server without a time',
+    body: staged(
+      '{}',
+      "agent({ model: 'assistant', tools: [m.mcpTools({ server: 'files', elicitation: {} as never })] })",
+    ),
+    definition:
+      "INVALID_PIPELINE: \"files.elicitation.timeout\" is undefined, which is not a duration; write '500ms', '30s', '5m', '2h' or '1d', or a number of milliseconds above 0 (pipelines.ts:3)",
+  },
+  {
     mistake: 'a retry of an approval',
     body: "return { x: stage('a', approve({ timeout: '1m' }), { subject: input.text }, { retry: { attempts: 2 } }).by };",
     types: 'This does not apply to a stage that waits for a person: remove it',

@@ -14,7 +14,7 @@ import type { RunContext, RunResult, StageOutcome } from '../../../pipelines/run
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
-import type { Shown } from '../host.js';
+import type { Answering, Shown } from '../host.js';
 import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
@@ -25,13 +25,17 @@ import { readInput } from './long-results.js';
 import { memoryInput } from './memory.js';
 import { searchInput } from './tool-search.js';
 
-/** A separate activity, typed by the tool's name. */
+/**
+ * A separate activity, typed by the tool's name.
+ * @param answer answers what the tool's server asks while the call is open
+ */
 export async function runTool(
   agent: Agent,
   at: At,
   tool: StageTool,
   path: string,
   call: RequestedCall,
+  answer?: Answering,
 ): Promise<StageOutcome> {
   const { run, stage, row, resultCharacters } = agent;
   const key = placedOf(row, tool);
@@ -46,7 +50,7 @@ export async function runTool(
     !BUILT_IN.has(tool.kind) && {
       fit: { characters: resultCharacters, ...(tool.result !== undefined && { field: tool.result }) },
     };
-  return await runCall(run, at, called, input, { ...callOf(run, called, path), ...fit }, placed, shown);
+  return await runCall(run, at, called, input, { ...callOf(run, called, path), ...fit }, placed, shown, answer);
 }
 
 /** Kinds of the agent's own tools. */

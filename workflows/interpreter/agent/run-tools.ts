@@ -23,6 +23,7 @@ import { handedOver } from './handoffs.js';
 import { beginningOf, keepTexts } from './long-results.js';
 import { guardedAs } from './memory.js';
 import type { ToolRecord } from './progress.js';
+import { type AskingCall, callAsking, mayAsk } from './questions.js';
 import { foundText } from './tool-search.js';
 
 /** Maximum calls executed in one turn. A model that requests more is repeating itself. */
@@ -248,9 +249,21 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     if (note !== undefined) notes.push(note);
   }
   const started = at.host.now();
-  const ms = () => at.host.now() - started;
+  let waitedMs = 0;
+  const ms = () => Math.max(0, at.host.now() - started - waitedMs);
+  const waited = (more: number) => {
+    waitedMs += more;
+  };
   try {
-    const { result, whole, ...more } = await carryOut(agent, own, tool, path, carried);
+    const ended = await carryOut(agent, own, tool, {
+      path,
+      call: carried,
+      notes,
+      waited,
+      pointless: failing?.pointless,
+    });
+    if (ended === STOPPED) return STOPPED;
+    const { result, whole, ...more } = ended;
     return end({ end: 'done', result, ...(whole && { whole }) }, ms(), more);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
@@ -316,13 +329,20 @@ type Result = Required<Pick<ToolRecord, 'result'>> &
   Pick<ToolRecord, 'whole'> &
   Pick<EndedCall, 'used' | 'found' | 'handoff'>;
 
-async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Result> {
+type Carried = Omit<AskingCall, 'tool'>;
+
+async function carryOut(agent: Agent, at: At, tool: ToolPlan, made: Carried): Promise<Result | Stopped> {
+  const { path, call } = made;
   if (tool.by === 'stage' && tool.kind === 'handoff') return { result: handedOver(tool.model), handoff: tool.model };
   if (tool.by === 'pipeline') {
     const { output, stages } = await runPipeline(agent, at, tool, path, call);
     return { ...(await fitting(agent, at, path, output)), ...usedIn(usageOfRows(stages)) };
   }
-  const { output, whole, usage } = await runTool(agent, at, tool, path, call);
+  const outcome = mayAsk(tool)
+    ? await callAsking(agent, at, { ...made, tool })
+    : await runTool(agent, at, tool, path, call);
+  if (outcome === STOPPED) return STOPPED;
+  const { output, whole, usage } = outcome;
   const used = usedIn(withCost(usage, agent.run.context.placement[placedOf(agent.row, tool)]?.price));
   if (tool.kind === 'tool-search') {
     const found = output.names as readonly string[];

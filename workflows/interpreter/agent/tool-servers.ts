@@ -65,11 +65,12 @@ async function listed(
   from: ToolServerPlan,
   lacking: string[],
 ): Promise<StageTool[]> {
-  const { server, only, prefix = '', policy, approval, onFailure } = from;
+  const { server, only, prefix = '', policy, approval, elicitation, onFailure } = from;
   const placed = run.context.placement[serverRow(row, server)];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
-  const options: JsonObject = only ? { only } : {};
+  // By the same connection as its calls: a server may offer other tools to clients that it can ask.
+  const options: JsonObject = { ...(only && { only }), ...(elicitation && { asks: elicitation.timeoutMs }) };
   // Listing has no effects, so it is retried like the stage's own calls.
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: options });
   const path = `${at.prefix}${row}/tools/${server}`;
@@ -98,7 +99,7 @@ async function listed(
       by: 'stage',
       kind: 'mcp',
       model: server,
-      with: { tool: name },
+      with: { tool: name, ...(elicitation && { asks: elicitation.timeoutMs }) },
       result: 'result',
     }));
 }

@@ -12,6 +12,8 @@ describe('an answer to an interrupt', () => {
     expect(resume({ approved: false, reason: 'no' })?.answers).toEqual([
       { nonce: 'n1', approved: false, reason: 'no' },
     ]);
+    const answer = { approved: true, content: { seat: 4 } };
+    expect(resume(answer)?.answers).toEqual([{ ...answer, nonce: 'n1' }]);
     expect(resume(undefined, 'cancelled')?.answers).toEqual([{ nonce: 'n1', approved: false }]);
   });
 
@@ -32,6 +34,18 @@ describe('an answer to an interrupt', () => {
 });
 
 describe('an interrupt', () => {
+  it('of a question has the other server’s form for the answer', () => {
+    const schema = { type: 'object', properties: { seat: { type: 'integer' } } };
+    const question = { server: 'desk', tool: 'book', message: 'Which seat?', schema };
+    const wait = { nonce: 'n1', subject: 'Which seat?', question, until: '2026-01-01T00:00:00.000Z' };
+    expect(interruptOf({ run: 'order-1', after: '5-0', waits: [wait] }, wait)).toMatchObject({
+      reason: 'question',
+      responseSchema: { properties: { approved: { type: 'boolean' }, content: schema }, required: ['approved'] },
+      metadata: { question },
+    });
+  });
+
+
   it('shows its subject without characters that change how it looks, and has the arguments as they are', () => {
     const call = { tool: 'refund', arguments: { order: 'A\u202e1' }, digest: 'd' };
     const wait = { nonce: 'n1', subject: 'refund("A\u202e1")\n', call, until: '2026-01-01T00:00:00.000Z' };

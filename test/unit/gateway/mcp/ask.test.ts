@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decisionIn, formOf } from '../../../../gateway/mcp/ask.js';
+import { decisionIn, formOf, hasForm } from '../../../../gateway/mcp/ask.js';
 
 const wait = { nonce: 'n', subject: 'A-1', until: '2026-01-01T00:00:00.000Z' };
 const call = { tool: 'refund', arguments: { order: 'A-1' }, digest: 'd' };
@@ -19,6 +19,40 @@ describe('the form of a decision', () => {
     expect(scopes()).toMatchObject({ scope: { enum: ['call', 'run'], default: 'call' } });
     expect(scopes('s')).toMatchObject({ scope: { enum: ['call', 'run', 'session'], default: 'call' } });
     expect(formOf({ ...wait, call }).params.message).toContain('refund {"order":"A-1"}');
+  });
+});
+
+describe('the question of another server', () => {
+  const of = { server: 'desk', tool: 'book', message: 'Which seat?' };
+  const schema = { type: 'object', properties: { seat: { type: 'integer' } }, required: ['seat'] };
+  const subject = 'The MCP server "desk" asks during its tool "book": Which seat?';
+
+  it('is asked by its own form, after the name of the server', () => {
+    const asked = { ...wait, subject, question: { ...of, schema } };
+    expect(formOf(asked).params).toEqual({
+      mode: 'form',
+      message: `${subject}\nDecide before 2026-01-01T00:00:00.000Z.`,
+      requestedSchema: schema,
+    });
+    expect(hasForm(asked)).toBe(true);
+    expect(decisionIn({ action: 'accept', content: { seat: 4 } }, true)).toEqual({
+      approved: true,
+      content: { seat: 4 },
+    });
+    expect(decisionIn({ action: 'decline' }, true)).toEqual({ approved: false });
+    expect(decisionIn({ action: 'cancel' }, true)).toBeUndefined();
+  });
+
+  it('that gives an address is confirmed', () => {
+    const asked = {
+      ...wait,
+      subject: `${subject} (open https://a.example)`,
+      question: { ...of, url: 'https://a.example' },
+    };
+    const { message, requestedSchema } = formOf(asked).params;
+    expect(message).toBe(`Done? ${subject} (open https://a.example)`);
+    expect(requestedSchema.required).toEqual(['confirm']);
+    expect(hasForm(asked)).toBe(false);
   });
 });
 
