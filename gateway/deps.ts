@@ -30,6 +30,8 @@ export interface GatewayParts extends RunParts {
   readonly cache?: { reportWrong(tenant: string, by: CachedBy): Promise<boolean> };
   /** Takes calls of servers that have ended a job. Absent: there is no such route. */
   readonly callbacks?: Pick<Callbacks, 'arrive'>;
+  /** Secret of what clients keep for the gateways, the same at each. Absent: one of this process, until it ends. */
+  readonly clientSecret?: () => Promise<Buffer>;
   /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;

@@ -46,6 +46,8 @@ import { openWebhooks } from './webhooks.js';
 
 /** Key of the secret with which gateways seal the cursors of lists. */
 const CURSOR_SECRET = 'millrace:cursors';
+/** Key of the secret with which gateways seal what their clients keep for them. */
+const CLIENT_SECRET = 'millrace:client-secret';
 
 /**
  * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `end` aborts, then lets requests in progress
@@ -119,6 +121,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     events,
     channels: new RedisChannelLog(redis, listener),
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
+    clientSecret: sharedSecret(redis, CLIENT_SECRET),
     latest: new RedisLatestRuns(redis),
     callbacks: new RedisCallbacks(redis),
     sessions: new SessionStore(redis, sessionQuota(settings)),

@@ -12,6 +12,8 @@ import type { Told } from './told.js';
 /** The answer of a run. */
 export interface Answer {
   readonly text: string;
+  /** What the model thought before it. */
+  readonly reasoning?: string;
   readonly finish: 'stop' | 'length' | 'tools';
   /** Calls for the client to execute. */
   readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
@@ -24,10 +26,14 @@ export interface Answer {
   readonly logprobs?: readonly TokenLogprob[];
 }
 
+/** The field of a pipeline's output with what its model thought. */
+const REASONING = 'reasoning';
+
 /** The fields of a pipeline's output that are used. */
 export const answerFields = ({ face }: Model): readonly string[] => [
   face.output,
   'finish',
+  REASONING,
   LOGPROBS,
   ...face.calls,
   ...face.executed,
@@ -36,6 +42,7 @@ export const answerFields = ({ face }: Model): readonly string[] => [
 export function answerOf(document: RunDocument, { face, agents, callers }: Model): Answer {
   const output = (document.output ?? {}) as JsonObject;
   const { [face.output]: text, finish } = output;
+  const reasoning = face.output === REASONING ? undefined : output[REASONING];
   const listed = (field: string) => (Array.isArray(output[field]) ? (output[field] as readonly JsonObject[]) : []);
   const calls = withIds(face.calls.flatMap(listed), document.id);
   const lists = face.executed.map((field, at) =>
@@ -47,6 +54,7 @@ export function answerOf(document: RunDocument, { face, agents, callers }: Model
   const spoken = lists.filter((_, at) => speakers.has(at)).flat();
   return {
     text: typeof text === 'string' ? text : '',
+    ...(typeof reasoning === 'string' && reasoning !== '' && { reasoning }),
     finish: calls.length > 0 ? 'tools' : finish === 'length' ? 'length' : 'stop',
     toolCalls: calls,
     executed: executed.map(([id, call]) => executedCallOf(id, call)),
@@ -153,11 +161,13 @@ export const completionOf = (
   return {
     ...identity(of),
     object: 'chat.completion',
-    choices: choices.map(({ answer: { text, finish, toolCalls, logprobs } }, index) => ({
+    choices: choices.map(({ answer: { text, reasoning, finish, toolCalls, logprobs } }, index) => ({
       index,
       message: {
         role: 'assistant',
         content: audio || (text === '' && toolCalls.length > 0) ? null : text,
+        // Under the name that the servers of such models use.
+        ...(reasoning !== undefined && { reasoning_content: reasoning }),
         ...(audio && { audio }),
         refusal: null,
         ...(toolCalls.length > 0 && { tool_calls: toolCalls.map((call) => callOf(call, of)) }),

@@ -28,7 +28,7 @@ const update = z.object({ metadata: withMetadata });
 const addition = z.object({ items });
 
 /** `/v1/conversations` and the items of a conversation. */
-export function conversationsRoutes(app: FastifyInstance, { deps, conversations }: ResponsesDoor): void {
+export function conversationsRoutes(app: FastifyInstance, { deps, conversations, responses }: ResponsesDoor): void {
   takeJson(app, { mayBeEmpty: true });
   const bodyLimit = deps.limits.maxJsonBytes;
   const found = (request: FastifyRequest<OfConversation>, reading?: { readonly adds: true }) =>
@@ -36,7 +36,8 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations 
 
   app.post('/v1/conversations', { bodyLimit, config: { doc: CREATE_CONVERSATION } }, async (request) => {
     const { items: given, metadata } = checked(creation, (request.body ?? {}) as Json, {});
-    return bodyOf(await conversations.create(callerOf(request), given ?? [], (metadata ?? {}) as JsonObject));
+    const opened = await responses.resolved(given ?? [], callerOf(request), 'items');
+    return bodyOf(await conversations.create(callerOf(request), opened, (metadata ?? {}) as JsonObject));
   });
 
   app.get<OfConversation>('/v1/conversations/:id', { config: { doc: GET_CONVERSATION } }, async (request) =>
@@ -84,7 +85,8 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations 
       const { headers } = request;
       const sent = { ...persistenceOf(headers), key: idempotencyKeyOf(headers) };
       const conversation = await found(request, { adds: true });
-      const kept = await conversations.addItems(conversation, callerOf(request), given, sent);
+      const opened = await responses.resolved(given, callerOf(request), 'items');
+      const kept = await conversations.addItems(conversation, callerOf(request), opened, sent);
       return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
     },
   );

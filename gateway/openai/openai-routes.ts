@@ -9,6 +9,7 @@ import { embeddingsRoutes } from './embeddings-routes.js';
 import { imagesRoutes } from './images-routes.js';
 import { Models } from './models.js';
 import { responsesRoutes } from './responses-routes.js';
+import { ReasoningSeals } from './sealed-reasoning.js';
 import { speechRoutes } from './speech-routes.js';
 import { StoredResponses } from './stored-responses.js';
 import { storedRoutes } from './stored-routes.js';
@@ -40,8 +41,9 @@ export async function openAiRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       done();
     });
   }
-  const responses = new StoredResponses(deps, models);
-  const door = { deps, models, responses, conversations: new Conversations(deps, responses) };
+  const seals = new ReasoningSeals(deps.clientSecret);
+  const responses = new StoredResponses(deps, models, seals);
+  const door = { deps, models, responses, seals, conversations: new Conversations(deps, responses) };
   for (const routes of RESPONSES) {
     app.register((scope, _, done) => {
       routes(scope, door);

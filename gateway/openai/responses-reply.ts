@@ -7,10 +7,13 @@ import { withLogprobs } from './logprobs.js';
 import { logprobsBody } from './logprobs-body.js';
 import { tokensBody } from './model-run.js';
 import type { ResponsesRequest } from './responses-request.js';
+import type { ReasoningSeal } from './sealed-reasoning.js';
 
 /** Identity of a response, and the parameters of its request that it repeats. */
 export interface ResponseOf extends Completion {
   readonly echo: ResponsesRequest['echo'];
+  /** Seals the reasoning for the client to keep. Absent: it is not asked for. */
+  readonly seal?: ReasoningSeal['seal'] | undefined;
 }
 
 type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
@@ -73,6 +76,17 @@ export const textPart = (text: string, logprobs: readonly TokenLogprob[] = []) =
   logprobs: logprobsBody(logprobs).content ?? [],
 });
 
+/** @param number of the item in the response, from 0 */
+export const reasoningItem = ({ run, seal }: Pick<ResponseOf, 'run' | 'seal'>, number: number, text: string): Item => ({
+  id: `rs_${run}_${number}`,
+  type: 'reasoning',
+  status: 'completed',
+  summary: [],
+  content: [reasoningPart(text)],
+  ...(seal && { encrypted_content: seal(text) }),
+});
+export const reasoningPart = (text: string) => ({ type: 'reasoning_text', text });
+
 /** A message that an agent's model wrote before it called tools. */
 export const commentary = (message: Item): Item => ({ ...message, phase: 'commentary' });
 
@@ -108,11 +122,11 @@ export const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): I
 });
 
 /**
- * Executed calls with what an agent said before them, then a message if there is text or nothing else, then function calls. If the text
+ * What the model thought, executed calls with what an agent said before them, then a message if there is text or nothing else, then function calls. If the text
  * is another stage's and streamed, the message comes before any calls are known.
  */
-export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): readonly Item[] {
-  const { text, toolCalls, executed, said, finish, logprobs } = answer;
+export function itemsOf({ run, model, echo, seal }: ResponseOf, answer: Answer): readonly Item[] {
+  const { text, reasoning, toolCalls, executed, said, finish, logprobs } = answer;
   let messages = 0;
   const done = executed.flatMap((call) => {
     const before = said.get(call.id);
@@ -125,7 +139,12 @@ export function itemsOf({ run, model, echo }: ResponseOf, answer: Answer): reado
   const isFirst = model.textStages.size > 0 && model.agents.size === 0;
   const both = isFirst ? [...message, ...done] : [...done, ...message];
   const custom = customNames(echo.tools);
-  return [...both, ...toolCalls.map((call, i) => (custom.has(call.name) ? customItem : callItem)(run, call, i))];
+  const thought = reasoning === undefined ? [] : [reasoningItem({ run, seal }, 0, reasoning)];
+  return [
+    ...thought,
+    ...both,
+    ...toolCalls.map((call, i) => (custom.has(call.name) ? customItem : callItem)(run, call, i)),
+  ];
 }
 
 /**

@@ -8,6 +8,7 @@ import { givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { LOGPROBS } from './logprobs-body.js';
+import { LONGEST_SEALED } from './sealed-reasoning.js';
 import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
 import { chosen, responsesToolChoice } from './tool-choice.js';
 
@@ -68,8 +69,14 @@ const executedCall = z.object({
   output: z.string().nullish(),
   error: z.string().nullish(),
 });
-/** What a model has thought; no model server takes it back. */
-const reasoning = z.object({ type: z.literal('reasoning'), id: z.string().optional() });
+/** What a model has thought: `content` says it, `encrypted_content` where the client is to keep it unread. */
+const reasoning = z.object({
+  type: z.literal('reasoning'),
+  id: z.string().optional(),
+  summary: z.array(z.object({ type: z.literal('summary_text'), text: z.string() })).nullish(),
+  content: z.array(z.object({ type: z.literal('reasoning_text'), text: z.string() })).nullish(),
+  encrypted_content: z.string().max(LONGEST_SEALED).nullish(),
+});
 /** An item of an earlier response or of a conversation. */
 const reference = z.object({ type: z.literal('item_reference').optional(), id: z.string().min(1).max(LONGEST_ID) });
 export const item = z.union([message, functionCall, functionOutput, customCall, customOutput, executedCall, reasoning]);
@@ -85,10 +92,11 @@ const metadata = z
 export const withMetadata = metadata.nullish();
 
 const OUTPUT_LOGPROBS = 'message.output_text.logprobs';
-/** What `include` may name. All but the first are parts of items that a pipeline's response does not have: there is nothing to add. */
+const SEALED_REASONING = 'reasoning.encrypted_content';
+/** What `include` may name. All but the first two are parts of items that a pipeline's response does not have: there is nothing to add. */
 const INCLUDABLE: ReadonlySet<string> = new Set([
   OUTPUT_LOGPROBS,
-  'reasoning.encrypted_content',
+  SEALED_REASONING,
   'file_search_call.results',
   'web_search_call.results',
   'web_search_call.action.sources',
@@ -194,7 +202,11 @@ export interface ResponsesRequest {
     | 'truncation'
     | 'metadata'
     | 'top_logprobs'
-  > & { readonly conversation?: { readonly id: string } | undefined };
+  > & {
+    readonly conversation?: { readonly id: string } | undefined;
+    /** Reasoning items have `encrypted_content`. */
+    readonly sealed_reasoning?: true;
+  };
 }
 
 /** Reads the body of `POST /v1/responses`. Throws `INVALID_INPUT` with the parameter. */
@@ -231,6 +243,7 @@ export function readResponsesRequest(given: Json): ResponsesRequest {
       metadata: request.metadata,
       ...(logprobs !== undefined && { top_logprobs: logprobs }),
       ...(named && { conversation: { id: named.id } }),
+      ...(request.include?.includes(SEALED_REASONING) && { sealed_reasoning: true as const }),
     },
   };
 }
@@ -246,17 +259,32 @@ function logprobsWanted({ include, top_logprobs: top }: Body): number | undefine
 export const isReference = (each: GivenItem): each is z.output<typeof reference> =>
   !('role' in each) && (each.type === undefined || each.type === 'item_reference');
 
+/** The text of a reasoning item; empty for one whose content only its server can read. */
+const thoughtIn = ({ content }: z.output<typeof reasoning>): string =>
+  (content ?? []).map(({ text }) => text).join('\n\n');
+
 /**
- * Consecutive calls and the message before them are one turn of the assistant.
+ * Consecutive calls and the message before them are one turn of the assistant, with the reasoning before it.
  * @param paramOf the place in the request of the i-th item
  */
 export function turnsOf(items: readonly Item[], paramOf: (i: number) => string): Turn[] {
   const turns: Turn[] = [];
   /** Calls of the last turn that were added here. */
   let callsOfLast: NonNullable<ChatMessage['toolCalls']>[number][] | undefined;
+  let thought = '';
+  /** The reasoning before a message of the assistant. That of a turn without one has no place. */
+  const taken = (): Pick<ChatMessage, 'reasoning'> => {
+    const reasoning = thought;
+    thought = '';
+    return reasoning === '' ? {} : { reasoning };
+  };
   for (const [i, each] of items.entries()) {
     const param = paramOf(i);
-    if (each.type === 'reasoning') continue;
+    if (each.type === 'reasoning') {
+      callsOfLast = undefined;
+      thought = [thought, thoughtIn(each)].filter((text) => text !== '').join('\n\n');
+      continue;
+    }
     if (each.type === 'function_call' || each.type === 'mcp_call' || each.type === 'custom_tool_call') {
       const id = each.type === 'mcp_call' ? each.id : each.call_id;
       const given =
@@ -265,7 +293,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
           : argumentsOf(each.arguments, `${param}.arguments`);
       const call = { id, name: each.name, arguments: given };
       const last = turns.at(-1);
-      if (last?.message.role === 'assistant' && each.type !== 'mcp_call') {
+      if (last?.message.role === 'assistant' && each.type !== 'mcp_call' && thought === '') {
         // Copied once for each turn: a request may have thousands of calls in a row.
         if (callsOfLast === undefined) {
           const { message: said } = last;
@@ -275,7 +303,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
         callsOfLast.push(call);
       } else {
         callsOfLast = undefined;
-        turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call] } });
+        turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call], ...taken() } });
       }
       if (each.type === 'mcp_call') {
         const content = each.output ?? `Error ${each.error ?? ''}`;
@@ -283,10 +311,13 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
       }
     } else if (each.type === 'function_call_output' || each.type === 'custom_tool_call_output') {
       callsOfLast = undefined;
+      taken();
       turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
     } else {
       callsOfLast = undefined;
-      turns.push(messageTurn(each, param));
+      const turn = messageTurn(each, param);
+      const before = taken();
+      turns.push(each.role === 'assistant' ? { ...turn, message: { ...turn.message, ...before } } : turn);
     }
   }
   return turns;

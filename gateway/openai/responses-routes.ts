@@ -24,6 +24,7 @@ import { answerTo, responseId, responseOf, unansweredOf } from './responses-repl
 import { type Item, type ResponsesRequest, readResponsesRequest, turnsOf } from './responses-request.js';
 import { asEvent, responseEvents } from './responses-stream.js';
 import { ResponseWriter } from './responses-writer.js';
+import type { ReasoningSeals } from './sealed-reasoning.js';
 import type { StoredResponses } from './stored-responses.js';
 
 /** What the routes of responses share. */
@@ -31,12 +32,13 @@ export interface ResponsesDoor {
   readonly deps: GatewayDeps;
   readonly models: Models;
   readonly responses: StoredResponses;
+  readonly seals: ReasoningSeals;
   readonly conversations: Conversations;
 }
 
 /** `POST /v1/responses`: as JSON, as server-sent events, or in the background. */
 export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void {
-  const { deps, models } = door;
+  const { deps, models, seals } = door;
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
@@ -46,7 +48,8 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
     const { order, started } = await orderFor(door, request, wanted, model);
     const { echo } = wanted;
     const exchange = { deps, request, reply, started };
-    const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo });
+    const seal = echo.sealed_reasoning && (await seals.of(callerOf(request).tenant)).seal;
+    const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo, seal });
     if (wanted.stream) {
       const { run, pieces } = await runStreamed(exchange, order, model);
       const own = of(run.id, run.memo.createdAt);

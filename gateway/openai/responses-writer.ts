@@ -8,6 +8,8 @@ import {
   itemsOf,
   messageItem,
   type ResponseOf,
+  reasoningItem,
+  reasoningPart,
   responseOf,
   textPart,
   unansweredOf,
@@ -78,6 +80,11 @@ export class ResponseWriter {
     const done = this.#items.filter((item) => item !== undefined && !(isWhole && isAnswer(item))) as Item[];
     for (const item of items) {
       if (isAnswer(item) && isWhole) continue;
+      if (item.type === 'reasoning') {
+        // What was told may be longer than what the run keeps.
+        if (this.#thoughts === 0) yield* this.#wholeReasoning(item);
+        continue;
+      }
       const sent = done.findIndex((other) => isSame(other, item));
       if (sent >= 0) {
         done.splice(sent, 1);
@@ -153,9 +160,9 @@ export class ResponseWriter {
 
   *#reasoning(delta: string): Events {
     if (!this.#open) {
-      const id = `rs_${this.#of.run}_${this.#thoughts++}`;
+      const whole = reasoningItem({ run: this.#of.run }, this.#thoughts++, '');
       const output_index = this.#take();
-      const item = { id, type: 'reasoning', status: 'in_progress', summary: [], content: [] };
+      const item = { ...whole, status: 'in_progress', content: [] };
       this.#open = { type: 'reasoning', item, output_index, text: '' };
       yield this.#event('response.output_item.added', { output_index, item });
       yield this.#event('response.content_part.added', { ...this.#place(this.#open), part: reasoningPart('') });
@@ -170,11 +177,19 @@ export class ResponseWriter {
     if (open?.type !== 'reasoning') return;
     this.#open = undefined;
     const { output_index, text } = open;
-    const item = { ...open.item, status: 'completed', content: [reasoningPart(text)] };
+    const item = reasoningItem(this.#of, this.#thoughts - 1, text);
     this.#items[output_index] = item;
     yield this.#event('response.reasoning_text.done', { ...this.#place(open), text });
     yield this.#event('response.content_part.done', { ...this.#place(open), part: reasoningPart(text) });
     yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  /** Reasoning that nobody was told while it was made. */
+  *#wholeReasoning(item: Item): Events {
+    const [part] = item.content as readonly ReturnType<typeof reasoningPart>[];
+    if (!part) return;
+    yield* this.#reasoning(part.text);
+    yield* this.#closeReasoning();
   }
 
   *#called({ id, ...call }: CallBegun): Events {
@@ -263,8 +278,6 @@ export class ResponseWriter {
     return { type, sequence_number: this.#number++, ...body };
   }
 }
-
-const reasoningPart = (text: string) => ({ type: 'reasoning_text', text });
 
 const isAnswer = ({ type, phase }: Item): boolean => type === 'message' && phase === undefined;
 

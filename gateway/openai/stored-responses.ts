@@ -16,6 +16,7 @@ import type { Models } from './models.js';
 import { type Echo, echoIn } from './responses-notes.js';
 import { answerTo, itemsOf, type ResponseOf, responseId, responseOf, unansweredOf } from './responses-reply.js';
 import { type GivenItem, type Item, isReference, item, turnsOf } from './responses-request.js';
+import { isSealed, type ReasoningSeals } from './sealed-reasoning.js';
 
 const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;
 /** Ids of items: those of responses, with the run in the middle. */
@@ -42,10 +43,12 @@ export interface StoredResponse {
 export class StoredResponses {
   readonly #deps: GatewayDeps;
   readonly #models: Models;
+  readonly #seals: ReasoningSeals;
 
-  constructor(deps: GatewayDeps, models: Models) {
+  constructor(deps: GatewayDeps, models: Models, seals: ReasoningSeals) {
     this.#deps = deps;
     this.#models = models;
+    this.#seals = seals;
   }
 
   /** Throws as `readRecorded` does, and `RUN_NOT_FOUND` also for a response of `store: false` and for one of another tenant. */
@@ -57,7 +60,8 @@ export class StoredResponses {
       const { document, input = {} } = await this.#read(run, caller, echo);
       const model = this.#models.find('chat', document.pipeline, caller);
       if (echo === undefined || model === undefined) throw notFound(id);
-      return { of: { run, createdAt: document.createdAt, model, echo }, document, input };
+      const seal = echo.sealed_reasoning && (await this.#seals.of(caller.tenant)).seal;
+      return { of: { run, createdAt: document.createdAt, model, echo, seal }, document, input };
     } catch (error) {
       throw error instanceof MillraceError && error.code === 'RUN_NOT_FOUND' ? notFound(id) : error;
     }
@@ -102,8 +106,29 @@ export class StoredResponses {
     return [...this.turnsBefore(found, param), ...turnsOf(this.itemsOf(found), () => param)];
   }
 
-  /** The items with those that they refer to in place of references. Throws `INVALID_INPUT` naming the item. */
-  async resolved(items: readonly GivenItem[], caller: Caller): Promise<readonly Item[]> {
+  /**
+   * The items with those that they refer to in place of references, and the text of sealed reasoning. Throws `INVALID_INPUT` naming the
+   * item.
+   * @param about the request's name of the items
+   */
+  async resolved(items: readonly GivenItem[], caller: Caller, about = 'input'): Promise<readonly Item[]> {
+    return await this.#opened(await this.#withReferences(items, caller), caller, about);
+  }
+
+  async #opened(items: readonly Item[], caller: Caller, about: string): Promise<readonly Item[]> {
+    if (!items.some((each) => sealedIn(each) !== undefined)) return items;
+    const { open } = await this.#seals.of(caller.tenant);
+    return items.map((each, i) => {
+      const given = sealedIn(each);
+      if (given === undefined) return each;
+      const text = open(given);
+      if (text !== undefined) return { type: 'reasoning', content: [{ type: 'reasoning_text', text }] } satisfies Item;
+      const message = 'is not what this gateway has given to this tenant, or its secret is gone; leave the item out';
+      throw invalidParam(`${about}[${i}].encrypted_content`, message);
+    });
+  }
+
+  async #withReferences(items: readonly GivenItem[], caller: Caller): Promise<readonly Item[]> {
     const references = items.filter(isReference).length;
     if (references === 0) return items as readonly Item[];
     requirePermission(caller, 'read');
@@ -126,7 +151,7 @@ export class StoredResponses {
       const run = ITEM_ID.exec(each.id)?.[1];
       const all = run === undefined ? [] : await itemsOfRun(run, param);
       const one = all.find((other) => (other as { id?: string }).id === each.id);
-      // A reasoning item is of no use to a later turn, so it may be one that was never given out.
+      // Reasoning that was streamed is kept only where the run's output has it.
       if (one === undefined && each.id.startsWith('rs_')) continue;
       if (one === undefined) throw invalidParam(param, `refers to "${each.id}", which is no item of a kept response`);
       resolved.push(item.parse(one));
@@ -147,6 +172,13 @@ export class StoredResponses {
 export function notFound(id: string): MillraceError {
   const message = `no response has the id "${id}"; one is kept as long as its run, and none with "store": false`;
   return new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'response_id', message }] });
+}
+
+/** What a reasoning item has sealed here; undefined for all others. */
+function sealedIn(each: Item): string | undefined {
+  if (each.type !== 'reasoning') return undefined;
+  const { encrypted_content: given } = each;
+  return typeof given === 'string' && isSealed(given) ? given : undefined;
 }
 
 /** A part of a user's message; media by the address of their artifact, which a later request may send again. */
@@ -177,6 +209,11 @@ export function messageItemsOf(turns: readonly Turn[], run: string): ListedItem[
   return turns.flatMap(({ message }): ListedItem[] => {
     if (message.role === 'tool')
       return [{ id: id(), type: 'function_call_output', call_id: message.toolCallId ?? '', output: message.content }];
+    const { reasoning } = message;
+    const thought =
+      reasoning === undefined
+        ? []
+        : [{ id: id(), type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: reasoning }] }];
     const type = message.role === 'assistant' ? 'output_text' : 'input_text';
     const text = {
       id: id(),
@@ -193,6 +230,6 @@ export function messageItemsOf(turns: readonly Turn[], run: string): ListedItem[
       name,
       arguments: JSON.stringify(given),
     }));
-    return message.content === '' && calls.length > 0 ? calls : [text, ...calls];
+    return message.content === '' && calls.length > 0 ? [...thought, ...calls] : [...thought, text, ...calls];
   });
 }

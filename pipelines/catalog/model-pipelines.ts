@@ -13,8 +13,8 @@ export const chatModel = pipeline(
   ({ input, stage }) => {
     // A caller without a limit expects the whole answer: some 700 words.
     const answer = stage('answer', converse({ model: 'assistant', maxTokens: 1024 }), input, { execution: 'inline' });
-    const { text, finish, toolCalls, logprobs } = answer;
-    return { text, finish, toolCalls, logprobs };
+    const { text, reasoning, finish, toolCalls, logprobs } = answer;
+    return { text, reasoning, finish, toolCalls, logprobs };
   },
 );
 
