@@ -33,7 +33,7 @@ export const approvalTable = (approvals: readonly Approval[]): string =>
       path,
       visibleText(call ? `${call.tool} ${call.arguments ? JSON.stringify(call.arguments) : call.digest}` : subject),
       `${until.slice(0, 19)}Z`,
-      question ? 'cancelled' : otherwise ? 'approved' : 'rejected',
+      question?.server !== undefined ? 'cancelled' : otherwise ? 'approved' : 'rejected',
     ]),
     approvals.map(({ run, nonce, question }) => [
       `millrace approve ${run} ${nonce}${question?.schema ? " --content '{ … }'" : ''}`,

@@ -40,7 +40,7 @@ export interface DecisionBody {
 export interface ApprovalBody extends DecisionBody {
   /** Arguments in place of the model's, which the model is told. */
   readonly arguments?: Readonly<Record<string, unknown>>;
-  /** The answer to a question of an MCP server: the fields of its form. */
+  /** The answer to a question: the fields of its form. */
   readonly content?: Readonly<Record<string, unknown>>;
   /** `run`: approves later calls of the tool by the same agent in this run too; `session`: those in all runs of its session. Default `call`. */
   readonly scope?: 'call' | 'run' | 'session';

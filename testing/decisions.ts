@@ -17,7 +17,7 @@ export type Decided =
       readonly reason?: string;
       /** For a tool call that is approved: arguments in place of the model's. */
       readonly arguments?: JsonObject;
-      /** For a question of an MCP server that is approved: the fields of its form. */
+      /** For a question that is approved: the fields of its form. */
       readonly content?: JsonObject;
       /** `run`: covers later calls of the tool in this run too; `session`: those in all runs of the session. Default: this call only. */
       readonly scope?: 'call' | 'run' | 'session';

@@ -88,7 +88,7 @@ function approvalCommands(cli: Command, settings: LoadSettings): void {
     if (decision === 'approve')
       command
         .option('--arguments <json>', 'for a call of a tool: arguments in place of the model’s', asObject)
-        .option('--content <json>', 'for a question of an MCP server: the fields of its form', asObject)
+        .option('--content <json>', 'for a question: the fields of its form', asObject)
         .option('--scope <scope>', 'for a call of a tool: call, run or session: which later calls are approved too');
     command.action(async (run: string, nonce: string, options: DecideOptions) =>
       (await import('../approvals.js')).decide(await settings(), decision, { run, nonce }, options),

@@ -97,14 +97,17 @@ const wait = z.object({
     .describe('The tool call of an agent that would be executed'),
   question: z
     .object({
-      server: z.string().describe('Name of the MCP server'),
-      tool: z.string().describe('The server’s name of the tool that was called'),
-      message: z.string().describe('What the server asks; its own words'),
+      server: z
+        .string()
+        .optional()
+        .describe('Name of the MCP server that asks. Absent: an `approve` stage with a form'),
+      tool: z.string().optional().describe('The server’s name of the tool that was called'),
+      message: z.string().describe('What is asked, in the words of who asks'),
       schema: anyObject.optional().describe('JSON Schema of the fields of its form'),
       url: z.string().optional().describe('Where the server wants the person to go'),
     })
     .optional()
-    .describe('The question of an MCP server: approving answers it, with `content`, rejecting declines'),
+    .describe('A question: approving answers it, with `content`, rejecting declines'),
   session: z
     .string()
     .optional()

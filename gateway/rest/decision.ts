@@ -44,7 +44,7 @@ export const approval = decision.extend({
   content: z
     .record(z.string(), z.json())
     .optional()
-    .describe('For a question of an MCP server: the fields of its form, which are checked against `question.schema`'),
+    .describe('For a question: the fields of its form, which are checked against `question.schema`'),
   scope: z
     .enum(['call', 'run', 'session'])
     .optional()

@@ -21,6 +21,15 @@ export function misfitOfContent(schema: JsonObject, content: JsonObject): FieldE
   return undefined;
 }
 
+/** The content with the defaults of fields that were left out. */
+export function filledIn(schema: JsonObject, content: JsonObject): JsonObject {
+  const defaults = Object.entries(objectOf(schema.properties)).flatMap(([name, field]) => {
+    const value = objectOf(field).default;
+    return value === undefined || Object.hasOwn(content, name) ? [] : [[name, value] as const];
+  });
+  return { ...content, ...Object.fromEntries(defaults) };
+}
+
 const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 const wrong = (name: string, why: string): FieldError => ({

@@ -1,6 +1,9 @@
 import type { JsonObject } from '../json.js';
 
-/** What a server asks a person during a call of its tool: elicitation of the Model Context Protocol. Its texts are foreign. */
+/**
+ * What a person is asked beside yes and no: by an `approve` stage with a form, or by a server during a call of its tool (elicitation of the Model Context
+ * Protocol), whose texts are foreign.
+ */
 export interface Question {
   readonly message: string;
   /** Form mode: JSON Schema of an object whose properties are texts, numbers, booleans and choices. */
@@ -11,10 +14,10 @@ export interface Question {
 
 /** The same, as a person sees it. */
 export interface WaitingQuestion extends Question {
-  /** Name of the server in the worker’s file of MCP servers. */
-  readonly server: string;
+  /** Name of the server in the worker’s file of MCP servers. Absent: an `approve` stage asks. */
+  readonly server?: string;
   /** The server’s own name of the tool that was called. */
-  readonly tool: string;
+  readonly tool?: string;
 }
 
 /** The answer to a question, as the protocol has it. `cancel`: nobody has decided. */
@@ -46,6 +49,6 @@ export interface HeldQuestion {
 /** Temporal update by which a worker asks, with a `HeldQuestion`; its result is an `Elicited`. It is rejected while too many are open. */
 export const ASK_UPDATE = 'ask';
 
-/** What a wait for an answer is about, in one line that names the server. */
+/** What a wait for an answer to a server is about, in one line that names it. */
 export const subjectOf = ({ server, tool, message, url }: WaitingQuestion): string =>
   `The MCP server "${server}" asks during its tool "${tool}": ${message}${url === undefined ? '' : ` (open ${url})`}`;

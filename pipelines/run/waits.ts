@@ -12,7 +12,7 @@ export interface Wait {
   readonly subject: string;
   /** For a tool call of an agent: the call that would be executed. */
   readonly call?: WaitingCall;
-  /** For a question of an MCP server: an approval answers it, with `content`; a rejection declines. */
+  /** For a question, of an `approve` stage with a form or of an MCP server: an approval answers it, with `content`; a rejection declines. */
   readonly question?: WaitingQuestion;
   /** For a tool call of an agent in a session: its name. An approval may have the scope `session`. */
   readonly session?: string;
@@ -46,7 +46,7 @@ export type Decision = {
   readonly reason?: string;
   /** For an approved tool call: its arguments as the person has changed them. */
   readonly arguments?: JsonObject;
-  /** For a question of an MCP server: the fields that were filled in. The model is not told. */
+  /** For a question: the fields that were filled in. The model of an agent is not told. */
   readonly content?: JsonObject;
   /** For an approved tool call: it covers every later call of the tool by this agent in the run, or in all runs of the session. */
   readonly scope?: 'run' | 'session';
@@ -86,7 +86,7 @@ export interface GivenDecision {
   readonly reason?: string;
   /** For a tool call that is approved: arguments in place of the model's. */
   readonly arguments?: JsonObject;
-  /** For a question of an MCP server that is approved: the fields of its form. */
+  /** For a question that is approved: the fields of its form. */
   readonly content?: JsonObject;
   /** `run`: covers later calls of the tool in this run too; `session`: those in all runs of the session. Default: this call only. */
   readonly scope?: 'call' | 'run' | 'session';

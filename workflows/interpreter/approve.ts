@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { Decision, Wait } from '../../pipelines/run/index.js';
+import { filledIn } from '../../pipelines/run/question-content.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import { decidedBefore } from './decided-before.js';
@@ -10,16 +11,18 @@ import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Waits for a person's decision, or applies the default after the timeout. */
 export async function approve(run: Run, stage: StagePlan, input: JsonObject, at: At): Promise<Json | Stopped> {
-  const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
+  const { timeoutMs, otherwise, form } = stage.with as { timeoutMs: number; otherwise: boolean; form?: JsonObject };
   const { table, deadline } = run;
   const path = `${at.prefix}${stage.id}`;
   if (at.memo.below('wait').value === undefined) table.start(stage.id);
   try {
     const limitMs = deadline.limit(stage).policy.timeout.totalMs;
     const subject = String(input.subject ?? '');
-    const decision = await decide(run, at, { subject, timeoutMs, otherwise, stage: stage.id, path, limitMs });
+    const asked = { subject, ...(form && { question: { message: subject, schema: form } }) };
+    const decision = await decide(run, at, { ...asked, timeoutMs, otherwise, stage: stage.id, path, limitMs });
     if (decision === undefined) return STOPPED;
-    const output = { ...decision };
+    const { approved, content = {} } = decision;
+    const output = { ...decision, ...(form && approved && { content: filledIn(form, content) }) };
     table.finish(stage.id, { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 });
     return output;
   } catch (error) {

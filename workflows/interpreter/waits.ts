@@ -129,7 +129,7 @@ function checkAnswer({ question }: Wait, { approved, content }: GivenDecision): 
     new StageError('INVALID_INPUT', `${field}: ${why}`, { fields: [{ field, message: `${field}: ${why}` }] });
   const schema = question?.schema;
   if (schema === undefined && content !== undefined) {
-    const why = question ? 'a question that gives an address has no fields' : 'the wait is not a question of a server';
+    const why = question ? 'a question that gives an address has no fields' : 'the wait is not a question';
     throw refused('content', why);
   }
   if (schema === undefined || !approved) return;

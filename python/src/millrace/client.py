@@ -146,8 +146,8 @@ class Client:
         `nonce`: of the wait, from `Run.waiting` or the event `stage.waiting`. `by`: the person, for display. `stage`:
         its path, required only if the run has many child runs. `reason`: why; the model of an agent is told. For an
         approved call of a tool, `arguments` take the place of the model's, and the scope `run` approves later calls of
-        the tool by the same agent in this run, `session` those in all runs of its session. `content`: the fields that a
-        question of an MCP server asks for. If no answer arrives, call again: it counts once.
+        the tool by the same agent in this run, `session` those in all runs of its session. `content`: the fields
+        that a question asks for. If no answer arrives, call again: it counts once.
         """
         given = {"by": by, "stage": stage, "reason": reason, "arguments": arguments, "content": content, "scope": scope}
         body = {"nonce": nonce, **{name: value for name, value in given.items() if value is not None}}

@@ -66,13 +66,19 @@ export const OPTIONS: readonly Mistake[] = [
       'INVALID_PIPELINE: pipeline "p": "a.cache" does not apply to an agent, whose tools may have effects; remove it (pipelines.ts:3)',
   },
   {
+    mistake: 'a form with a field that no form can ask',
+    body: "return { x: stage('a', approve({ timeout: '1m', form: z.object({ who: z.object({}) }) }), { subject: input.text }).by };",
+    definition:
+      'INVALID_PIPELINE: pipeline "p": "approve.form.who" must be a text, a number, a boolean, a z.enum() or a list of one: that is what a form can ask (pipelines.ts:3)',
+  },
+  {
     mistake: 'a question of an MCP server without a time',
     body: staged(
       '{}',
       "agent({ model: 'assistant', tools: [m.mcpTools({ server: 'files', elicitation: {} as never })] })",
     ),
     definition:
-      "INVALID_PIPELINE: \"files.elicitation.timeout\" is undefined, which is not a duration; write '500ms', '30s', '5m', '2h' or '1d', or a number of milliseconds above 0 (pipelines.ts:3)",
+      "INVALID_PIPELINE: pipeline \"p\": \"files.elicitation.timeout\" is undefined, which is not a duration; write '500ms', '30s', '5m', '2h' or '1d', or a number of milliseconds above 0 (pipelines.ts:3)",
   },
   {
     mistake: 'a retry of an approval',

@@ -163,7 +163,7 @@ async function answerTo(
     const request = { ...of, subject: subjectOf(question), question, ...(pointless !== undefined && { pointless }) };
     const decision = await decide(run, at, request);
     if (decision === undefined) return run.continuing && at.mayStop ? undefined : CANCEL;
-    const note = noteOf(question.server, decision);
+    const note = noteOf(tool.model, decision);
     if (note !== undefined) notes.push(note);
     return answerIn(decision);
   } catch (error) {

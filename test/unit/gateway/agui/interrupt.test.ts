@@ -45,7 +45,6 @@ describe('an interrupt', () => {
     });
   });
 
-
   it('shows its subject without characters that change how it looks, and has the arguments as they are', () => {
     const call = { tool: 'refund', arguments: { order: 'A\u202e1' }, digest: 'd' };
     const wait = { nonce: 'n1', subject: 'refund("A\u202e1")\n', call, until: '2026-01-01T00:00:00.000Z' };

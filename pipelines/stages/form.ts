@@ -1,0 +1,55 @@
+import type { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
+import { isJsonObject, type Json, type JsonObject } from '../json.js';
+import { jsonSchemaOf } from './json-schema.js';
+
+const NAMED = ['type', 'title', 'description', 'default'];
+/** What a field may say, by its type: the flat schemas of MCP's elicitation, which every client that shows forms knows. */
+const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
+  string: [...NAMED, 'enum', 'minLength', 'maxLength', 'format', 'pattern'],
+  number: [...NAMED, 'minimum', 'maximum'],
+  integer: [...NAMED, 'minimum', 'maximum'],
+  boolean: NAMED,
+  array: [...NAMED, 'items', 'minItems', 'maxItems'],
+};
+const FORMATS = ['email', 'uri', 'date', 'date-time'];
+
+/**
+ * JSON Schema of a form that a person fills in: texts, numbers, booleans, choices and lists of choices. Throws `INVALID_PIPELINE` naming a field that is none of
+ * these, or has a rule that a form cannot say.
+ */
+export function formSchemaOf(form: z.ZodObject, where: string): JsonObject {
+  const { properties = {}, required = [] } = jsonSchemaOf(form, where);
+  const fields = Object.entries(properties as JsonObject);
+  if (fields.length === 0) throw invalid(where, 'has no fields');
+  return {
+    type: 'object',
+    properties: Object.fromEntries(fields.map(([name, schema]) => [name, fieldOf(schema, `${where}.${name}`)])),
+    ...((required as readonly Json[]).length > 0 && { required }),
+  };
+}
+
+function fieldOf(schema: Json, where: string): JsonObject {
+  const known = isJsonObject(schema) ? KEYWORDS[String(schema.type)] : undefined;
+  if (!isJsonObject(schema) || known === undefined)
+    throw invalid(
+      where,
+      'must be a text, a number, a boolean, a z.enum() or a list of one: that is what a form can ask',
+    );
+  const strange = Object.keys(schema).find((keyword) => !known.includes(keyword));
+  if (strange !== undefined) throw invalid(where, `has the rule "${strange}", which a form cannot say`);
+  const { pattern, ...given } = schema;
+  // Every integer has these bounds, which tell a person nothing.
+  const rest = Object.fromEntries(Object.entries(given).filter(([, value]) => !isSafeBound(value)));
+  const { format, items } = rest;
+  if (format !== undefined && !FORMATS.includes(String(format)))
+    throw invalid(where, `has the format "${String(format)}"; a form knows ${FORMATS.join(', ')}`);
+  // zod's formats are patterns too.
+  if (pattern !== undefined && format === undefined)
+    throw invalid(where, 'has the rule "pattern", which a form cannot say');
+  if (schema.type !== 'array') return rest;
+  if (!isJsonObject(items) || !Array.isArray(items.enum)) throw invalid(where, 'must be a list of a z.enum()');
+  return { ...rest, items: { type: 'string', enum: items.enum as Json } };
+}
+
+const isSafeBound = (value: Json): boolean => typeof value === 'number' && Math.abs(value) === Number.MAX_SAFE_INTEGER;

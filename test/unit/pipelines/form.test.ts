@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { approve } from '../../../pipelines/index.js';
+import { formSchemaOf } from '../../../pipelines/stages/form.js';
+
+const timeout = '1h';
+
+describe('a form', () => {
+  it('has texts, numbers, booleans, choices and lists of choices, with what a person needs to know', () => {
+    const form = z.object({
+      name: z.string().min(2).max(9).describe('Yours'),
+      mail: z.email().optional(),
+      day: z.iso.date().optional(),
+      seat: z.int().min(1).max(6),
+      price: z.number().max(9.5).default(1),
+      sure: z.boolean().meta({ title: 'Sure?' }),
+      meal: z.enum(['fish', 'rice']),
+      bags: z
+        .array(z.enum(['small', 'large']))
+        .max(2)
+        .optional(),
+    });
+    expect(formSchemaOf(form, 'approve.form')).toEqual({
+      type: 'object',
+      properties: {
+        name: { type: 'string', minLength: 2, maxLength: 9, description: 'Yours' },
+        mail: { type: 'string', format: 'email' },
+        day: { type: 'string', format: 'date' },
+        seat: { type: 'integer', minimum: 1, maximum: 6 },
+        price: { type: 'number', maximum: 9.5, default: 1 },
+        sure: { type: 'boolean', title: 'Sure?' },
+        meal: { type: 'string', enum: ['fish', 'rice'] },
+        bags: { type: 'array', items: { type: 'string', enum: ['small', 'large'] }, maxItems: 2 },
+      },
+      required: ['name', 'seat', 'sure', 'meal'],
+    });
+  });
+
+  it.each<[z.ZodObject, string, RegExp]>([
+    [z.object({}), 'approve.form', /has no fields/],
+    [z.object({ a: z.object({ b: z.string() }) }), 'approve.form.a', /what a form can ask/],
+    [z.object({ a: z.array(z.string()) }), 'approve.form.a', /a list of a z\.enum/],
+    [z.object({ a: z.string().regex(/^x/) }), 'approve.form.a', /"pattern"/],
+    [z.object({ a: z.number().gt(0) }), 'approve.form.a', /"exclusiveMinimum"/],
+    [z.object({ a: z.uuid() }), 'approve.form.a', /has the format "uuid"/],
+    [z.object({ a: z.union([z.string(), z.number()]) }), 'approve.form.a', /what a form can ask/],
+  ])('cannot ask everything', (form, field, message) => {
+    expect(() => approve({ timeout, form })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_PIPELINE',
+        details: { fields: [{ field, message: expect.stringMatching(message) }] },
+      }),
+    );
+  });
+
+  it('is filled in by nobody when the time is over', () => {
+    const options = { timeout, otherwise: true, form: z.object({ a: z.string() }) };
+    expect(() => approve(options as never)).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
+  });
+});
