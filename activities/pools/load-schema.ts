@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseSchedule } from './schedule.js';
+import { serverAddress } from './server-address.js';
 
 const UNITS = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
@@ -51,7 +52,7 @@ export function mistakesOfMemory(pools: Readonly<Record<string, LoadedPool>>): M
   for (const [name, { connector, model, endpoints, load }] of Object.entries(pools)) {
     if (!load) continue;
     for (const { url } of endpoints) {
-      const at = `${connector} ${url}`;
+      const at = `${connector} ${serverAddress(url)}`;
       const server = servers.get(at) ?? { of: load.of, pinned: new Map<string, number>() };
       servers.set(at, server);
       if (server.of !== load.of) {

@@ -11,6 +11,7 @@ import { ServerModels, type Worth } from './model-cache/index.js';
 import { connectorOf, type EndpointConfig, invalid, type ModelsConfig, type PoolConfig } from './models.js';
 import { Pool } from './pool.js';
 import type { PoolReport } from './reports.js';
+import { serverAddress } from './server-address.js';
 import { ServerLoad } from './server-load.js';
 import { SharedSlots } from './shared-slots.js';
 
@@ -116,7 +117,9 @@ export class Pools {
       joining: config.microBatch && connector.joins?.(config),
       backendOf: (endpoint) => this.#backend(connector, endpoint, config),
       serverOf: ({ url }) =>
-        this.#server(`${connector.name} ${url}${connector.capacity === 'server' ? '' : ` ${config.model}`}`),
+        this.#server(
+          `${connector.name} ${serverAddress(url)}${connector.capacity === 'server' ? '' : ` ${config.model}`}`,
+        ),
       modelsOf: ({ url }) => this.#modelsAt(connector.name, url),
       release: (backend) => this.#release(backend),
     });
@@ -148,7 +151,7 @@ export class Pools {
 
   /** Kept for good, as `#server`. */
   #modelsAt(connector: string, endpoint: string): ServerModels {
-    const id = `${connector} ${endpoint}`;
+    const id = `${connector} ${serverAddress(endpoint)}`;
     const { redis, metrics, logger, worth } = this.#parts;
     const { worker } = this;
     const known = this.#serverModels.get(id);

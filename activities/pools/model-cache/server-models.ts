@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../../../telemetry/logger.js';
 import type { Metrics } from '../../../telemetry/metrics.js';
 import type { LoadState } from '../../connectors/connector.js';
+import { serverAddress } from '../server-address.js';
 import { answered } from './carry-out.js';
 import { Loader, readyOf } from './loader.js';
 import { type ManagedModel, ManagedModels } from './managed-models.js';
@@ -64,7 +65,7 @@ export class ServerModels {
   constructor(parts: ServerModelsParts) {
     this.#parts = parts;
     const { redis, connector, endpoint, worker, logger, closing } = parts;
-    const shared = redis && new SharedModels(redis, `${connector} ${endpoint}`, worker);
+    const shared = redis && new SharedModels(redis, `${connector} ${serverAddress(endpoint)}`, worker);
     this.#store = new StoreAccess(shared, endpoint, logger);
     this.#loader = new Loader({ ...parts, models: this.#models, store: this.#store });
     this.#upkeep = new Upkeep({
