@@ -15,6 +15,7 @@ export { joinAudio } from './join-audio.js';
 export type { LiveAudio } from './live-wav.js';
 export { mapMedia, mediaFields, schemasAt, type TakeMedia } from './media-walk.js';
 export { decodeWav } from './pcm.js';
+export { grayPng, pngRowBytes } from './png.js';
 export { decodedSize, type MediaFacts, probeMedia } from './probe-media.js';
 export { readWhole } from './read-whole.js';
 export { clamp, joinedFloats, joinedInts, toInt16 } from './samples.js';

@@ -141,7 +141,7 @@ export function exactKeysOf(request: ExactRequest): CacheKeys {
 }
 
 /** Media by what they are, without what is derived from that. */
-function contentOf(value: Json): Json {
+export function contentOf(value: Json): Json {
   if (Array.isArray(value)) return value.map((item) => contentOf(item as Json));
   if (!isJsonObject(value)) return value;
   if (isArtifact(value)) return { uri: value.uri, mime: value.mime };

@@ -6,4 +6,4 @@ export { ExactCache } from './exact-cache.js';
 export { inspectText } from './inspect.js';
 export { judgeOf } from './judge.js';
 export { type Cached, type CacheTimeouts, SemanticCache } from './semantic-cache.js';
-export { VectorCache, withVectorCache } from './vector-cache.js';
+export { type Embedded, embeddedId, VectorCache, withVectorCache } from './vector-cache.js';

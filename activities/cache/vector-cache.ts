@@ -1,18 +1,19 @@
 import type { Redis } from 'ioredis';
+import type { Artifact } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import { keySegment } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import { Allowance, type AllowanceLimits } from './allowance.js';
 import type { Budget, Counted } from './budget.js';
-import { servedFor } from './cache-key.js';
+import { contentOf, servedFor } from './cache-key.js';
 import { chunks } from './chunks.js';
 import type { Embedder } from './embedder.js';
 import { ttlOf } from './freshness.js';
 
-/** What vectors depend on beside their text. */
+/** What vectors depend on beside what they are of. */
 export interface VectorSpace {
   readonly tenant: string;
   /** Identity of the model, including its weights if known: other weights or dimensions are another space. */
@@ -29,6 +30,16 @@ export interface VectorSpace {
   readonly version?: string | undefined;
 }
 
+/** What a vector is of: a text, or a medium by its content. */
+export type Embedded = string | { readonly kind: string; readonly artifact: Artifact };
+
+/** The name of what is embedded, in the keys of a space. */
+export const embeddedId = (of: Embedded): string =>
+  typeof of === 'string'
+    ? sha256Hex(of).slice(0, ID_LENGTH)
+    : `${of.kind}-${jsonHash(contentOf(of.artifact as unknown as Json)).slice(0, ID_LENGTH)}`;
+const ID_LENGTH = 32;
+
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
 const FORMAT = 1;
 
@@ -36,7 +47,7 @@ const FORMAT = 1;
 const MOST_AT_ONCE = 256;
 
 /**
- * Embeddings by text, shared by all pipelines of a tenant. Fails open: without Redis every text is a miss.
+ * Embeddings by what they are of, shared by all pipelines of a tenant. Fails open: without Redis everything is a miss.
  */
 export class VectorCache {
   readonly #redis: Redis;
@@ -51,12 +62,12 @@ export class VectorCache {
     this.#warnings = new RationedWarnings(logger);
   }
 
-  /** The vectors that are there, in the order of the texts. Undefined if the cache cannot be reached. */
-  async read(space: VectorSpace, texts: readonly string[]): Promise<(number[] | undefined)[] | undefined> {
+  /** The vectors that are there, in the order of what they are of. Undefined if the cache cannot be reached. */
+  async read(space: VectorSpace, all: readonly Embedded[]): Promise<(number[] | undefined)[] | undefined> {
     try {
       const found: (number[] | undefined)[] = [];
       const placeOf = placesOf(space);
-      for (const some of chunks(texts, MOST_AT_ONCE)) {
+      for (const some of chunks(all, MOST_AT_ONCE)) {
         const places = some.map(placeOf);
         const stored = await this.#redis.mgetBuffer(...places.map(keyOf));
         this.#budget.used(...places.filter((_, i) => stored[i] !== null)).catch(() => undefined);
@@ -76,7 +87,7 @@ export class VectorCache {
    */
   async write(
     space: VectorSpace,
-    entries: readonly (readonly [text: string, vector: readonly number[]])[],
+    entries: readonly (readonly [of: Embedded, vector: readonly number[]])[],
     costMs: number,
   ): Promise<void> {
     try {
@@ -84,9 +95,9 @@ export class VectorCache {
       const { tenant, insertedBy } = space;
       const placeOf = placesOf(space);
       for (const some of chunks(entries, MOST_AT_ONCE)) {
-        const made = some.map(([text, vector]) => {
+        const made = some.map(([of, vector]) => {
           const value = bytesOf(vector);
-          return { ...placeOf(text), value, bytes: value.length };
+          return { ...placeOf(of), value, bytes: value.length };
         });
         const size = made.reduce((sum, { bytes }) => sum + bytes, 0);
         const exceeded = await this.#allowance.exceeded(tenant, insertedBy, size);
@@ -110,11 +121,11 @@ export class VectorCache {
   }
 }
 
-/** Where vectors of a space are, by text. */
-function placesOf(space: VectorSpace): (text: string) => Counted {
+/** Where vectors of a space are. */
+function placesOf(space: VectorSpace): (of: Embedded) => Counted {
   const { tenant, model, with: options = {}, principal = null } = space;
   const partition = jsonHash({ vectors: FORMAT, tenant, model, with: options, principal, ...servedFor(space) });
-  return (text) => ({ tenant, partition, id: sha256Hex(text).slice(0, 32) });
+  return (of) => ({ tenant, partition, id: embeddedId(of) });
 }
 
 const keyOf = ({ tenant, partition, id }: Counted): string =>

@@ -47,13 +47,32 @@ export function misfit(value: unknown, want: z.ZodType, lets: Lenience = {}): Mi
     return first(Object.entries(value as object), ([key, each]) => within(misfit(each, of, lets), `.${key}`));
   }
   if (!(inner instanceof z.ZodObject)) return undefined;
-  const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
   const given = Object.entries(value as object).filter(([, each]) => each !== undefined);
+  const shape = shapeFor(
+    inner,
+    given.map(([key]) => key),
+  );
+  if (!shape) return strayField(value, inner) ?? oneOf(choicesOf(inner));
   return (
     strayField(value, inner) ??
     missing(shape, (key) => given.some(([name]) => name === key)) ??
     first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], lets), `.${key}`))
   );
+}
+
+/** The fields of an object that has exactly one of several; empty if any may be there. */
+const choicesOf = (object: z.ZodObject): readonly string[] => (object.meta()?.exactlyOne as string[] | undefined) ?? [];
+
+const oneOf = (choices: readonly string[]): Misfit => ({ path: '', why: `takes exactly one of ${choices.join(', ')}` });
+
+/** What the fields that are given must be: where one of several is chosen, it is no longer optional. Undefined if none or several are. */
+function shapeFor(object: z.ZodObject, given: readonly string[]): Shape | undefined {
+  const shape = object.shape as Shape;
+  const choices = choicesOf(object);
+  if (choices.length === 0) return shape;
+  const [only, ...more] = given.filter((key) => choices.includes(key));
+  if (only === undefined || more.length > 0) return undefined;
+  return { ...shape, [only]: bare(shape[only] as z.ZodType) };
 }
 
 function missingField(value: unknown, want: z.ZodType): Misfit | undefined {
@@ -104,7 +123,11 @@ function between(have: z.ZodType, want: z.ZodType, lets: Lenience, above: Compar
   if (!(given instanceof z.ZodObject && taken instanceof z.ZodObject)) return undefined;
   if (above.some(([one, other]) => one === given && other === taken)) return undefined;
   above.push([given, taken]);
-  const [from, to] = [given.shape, taken.shape] as Readonly<Record<string, z.ZodType>>[] as [Shape, Shape];
+  const from = given.shape as Shape;
+  const choices = choicesOf(taken);
+  if (choices.length > 0 && !choices.some((key) => Object.hasOwn(from, key))) return oneOf(choices);
+  // Of several it may have any one.
+  const to = shapeFor(taken, Object.keys(from)) ?? (taken.shape as Shape);
   return (
     missing(to, (key) => Object.hasOwn(from, key)) ??
     (lets.stray ? undefined : refused(from, taken)) ??

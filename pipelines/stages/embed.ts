@@ -1,29 +1,59 @@
 import { z } from 'zod';
+import { type Audio, audio, type Image, image, type Video, video } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
-/** Texts of one stage: what a worker holds as JSON numbers beside its other calls. */
-const MOST_TEXTS = 2_048;
+/** Items of one stage: what a worker holds as JSON numbers beside its other calls. */
+const MOST_ITEMS = 2_048;
 
 /** Tokens of one text: more than any model reads. */
 const MOST_TOKENS = 32_768;
 
-const input = z.object({ text: z.string() });
-const inputs = z.object({ texts: z.array(z.string()).max(MOST_TEXTS) });
-const tokens = z.object({ tokens: z.array(z.array(z.int().min(0)).min(1).max(MOST_TOKENS)).max(MOST_TEXTS) });
+/** What can be embedded. */
+export const EMBEDDED = ['text', 'image', 'audio', 'video'] as const;
+
+const input = z
+  .object({
+    text: z.string().optional(),
+    image: image().optional(),
+    audio: audio().optional(),
+    video: video().optional(),
+  })
+  .refine((given) => EMBEDDED.filter((each) => given[each] !== undefined).length === 1, {
+    path: ['text'],
+    message: 'give one of text, image, audio and video',
+  })
+  .meta({ exactlyOne: EMBEDDED });
+const inputs = z
+  .object({
+    texts: z.array(z.string()).max(MOST_ITEMS).optional(),
+    items: z.array(input).max(MOST_ITEMS).optional(),
+  })
+  .refine(({ texts, items }) => (texts === undefined) !== (items === undefined), {
+    path: ['texts'],
+    message: 'give either texts or items',
+  })
+  .meta({ exactlyOne: ['texts', 'items'] });
+const tokens = z.object({ tokens: z.array(z.array(z.int().min(0)).min(1).max(MOST_TOKENS)).max(MOST_ITEMS) });
 const vector = z.array(z.number());
 const output = z.object({
-  /** The text's embedding, of length 1 (L2 norm). */
+  /** The embedding, of length 1 (L2 norm). */
   embedding: vector,
 });
 const outputs = z.object({
-  /** The texts' embeddings in their order, each of length 1 (L2 norm). */
+  /** The embeddings in the order of what they are of, each of length 1 (L2 norm). */
   embeddings: z.array(vector),
 });
 
-export type EmbedInput = z.output<typeof input>;
+/** What is embedded: exactly one of text, image, audio and video. */
+export type EmbedInput =
+  | { text: string; image?: undefined; audio?: undefined; video?: undefined }
+  | { image: Image; text?: undefined; audio?: undefined; video?: undefined }
+  | { audio: Audio; text?: undefined; image?: undefined; video?: undefined }
+  | { video: Video; text?: undefined; image?: undefined; audio?: undefined };
 export type EmbedOutput = z.output<typeof output>;
-export type EmbedAllInput = z.output<typeof inputs>;
+/** Texts, or items of any kinds, mixed. */
+export type EmbedAllInput = { texts: string[]; items?: undefined } | { items: EmbedInput[]; texts?: undefined };
 export type EmbedTokensInput = z.output<typeof tokens>;
 export type EmbedAllOutput = z.output<typeof outputs>;
 
@@ -40,21 +70,31 @@ export type EmbedRole = 'query' | 'passage';
 
 const asGiven = ({ as }: EmbedOptions) => ({ ...(as !== undefined && { as }) });
 
-/** Text to an embedding vector. */
+/**
+ * A text, an image, a sound or a video to an embedding vector. What a model takes beside text is an option of its pool: a tensor
+ * map, or `embedBy` at servers of OpenAI's API. Anything else is `CAPABILITY_MISSING`.
+ */
 export const embed = (options: EmbedOptions): StageUse<EmbedInput, EmbedOutput> => ({
   kind: 'embed',
   model: options.model,
   with: asGiven(options),
-  input,
+  input: input as unknown as z.ZodType<EmbedInput>,
   output,
 });
 
-/** Up to 2,048 texts to their embeddings, in as few requests as the pool's batch size allows. */
+/**
+ * Up to 2,048 texts, or items of any kinds, to their embeddings, in as few requests as the server and the pool's batch size
+ * allow.
+ *
+ * ```ts
+ * stage('all', embedAll({ model: 'clip' }), { items: [{ text: input.title }, { image: input.photo }] }).embeddings;
+ * ```
+ */
 export const embedAll = (options: EmbedOptions): StageUse<EmbedAllInput, EmbedAllOutput> => ({
   kind: 'embed',
   model: options.model,
   with: asGiven(options),
-  input: inputs,
+  input: inputs as unknown as z.ZodType<EmbedAllInput>,
   output: outputs,
 });
 

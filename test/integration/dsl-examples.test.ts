@@ -56,6 +56,7 @@ async function withExamplePools(): Promise<string> {
       endpoints: [{ url: travel.url, device: 'elsewhere' }],
     },
     embedder: embedder.pool,
+    clip: embedder.media,
     words: {
       connector: 'acme',
       kind: 'acme/keywords',

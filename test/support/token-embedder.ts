@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A server of OpenAI's API that embeds tokens, in place of a model that the tests do not run: a fixture. */
+/** A server of OpenAI's API that embeds tokens, texts and images, in place of models that the tests do not run: a fixture. */
 export class TokenEmbedder {
   readonly #server: Server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -27,11 +27,28 @@ export class TokenEmbedder {
     const url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
     return { connector: 'openai', kind: 'embed', model: 'embedder', endpoints: [{ url, device: 'cpu0' }] };
   }
+
+  /** The pool of its other model, which takes images beside texts. */
+  get media() {
+    return { ...this.pool, model: 'clip', options: { embedBy: 'objects' } };
+  }
 }
 
-const MODELS = { data: [{ id: 'embedder', owned_by: 'vllm' }] };
+const MODELS = {
+  data: [
+    { id: 'embedder', owned_by: 'vllm' },
+    { id: 'clip', owned_by: 'vllm' },
+  ],
+};
 
-function embedded({ input }: { readonly input: number[] | number[][] | string }) {
+type Medium = { readonly text?: string; readonly image?: string };
+
+function embedded({ input }: { readonly input: number[] | number[][] | Medium[] | string }) {
+  if (Array.isArray(input) && typeof input[0] === 'object' && !Array.isArray(input[0])) {
+    const media = input as readonly Medium[];
+    const data = media.map(({ text, image }, index) => ({ index, embedding: [text?.length ?? 0, image?.length ?? 0] }));
+    return { data, usage: { prompt_tokens: media.length, total_tokens: media.length } };
+  }
   const lists = (Array.isArray(input) && Array.isArray(input[0]) ? input : [input]) as number[][];
   const data = lists.map((tokens, index) => ({ index, embedding: [tokens.length, Number(tokens[0])] }));
   return { data, usage: { prompt_tokens: lists.flat().length, total_tokens: lists.flat().length } };

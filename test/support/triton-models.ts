@@ -19,6 +19,8 @@ export type TestModel =
   | 'colours-of-files'
   | 'streaming-voice'
   | 'chapters'
+  | 'streaming-ears'
+  | 'encoder'
   | 'text-generator'
   | 'finder'
   | 'nli-table';

@@ -9,6 +9,8 @@ import {
   classify,
   code,
   either,
+  embed,
+  embedAll,
   eq,
   http,
   infer,
@@ -130,10 +132,19 @@ const inner = pipeline('inner', { input: z.object({ q: z.string(), k: z.number()
 }));
 
 export function kinds() {
-  pipeline('kinds', { input: z.object({ q: z.string(), speech: audio() }) }, ({ input, stage }) => {
+  const of = z.object({ q: z.string(), speech: audio(), words: z.array(z.string()) });
+  pipeline('kinds', { input: of }, ({ input, stage, each }) => {
     const found = stage('classify', classify({ model: 'm', labels: ['safe', 'unsafe'] }), { text: input.q });
     is<'safe' | 'unsafe'>()(found.label);
     is<number>()(found.scores.unsafe);
+
+    is<number[]>()(stage('embed', embed({ model: 'm' }), { text: input.q }).embedding);
+    is<number[]>()(stage('embed-sound', embed({ model: 'm' }), { audio: input.speech }).embedding);
+    const mixed = [{ text: input.q }, { audio: input.speech }];
+    is<number[][]>()(stage('embed-all', embedAll({ model: 'm' }), { items: mixed }).embeddings);
+    const listed = each('items', input.words, (word) => ({ text: word }));
+    is<number[][]>()(stage('embed-each', embedAll({ model: 'm' }), { items: listed }).embeddings);
+    is<number[][]>()(stage('embed-texts', embedAll({ model: 'm' }), { texts: input.words }).embeddings);
 
     const typed = chat({ model: 'm', output: z.object({ city: z.string(), tags: z.array(z.enum(['a', 'b'])) }) });
     const answer = stage('chat', typed, { prompt: input.q });

@@ -3,6 +3,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import { textsIn } from '../embedded-items.js';
 import { bodyOf, exchange, type Transport } from '../exchange.js';
 import { HttpFault } from '../http-fault.js';
 import { valueAt } from '../json-values.js';
@@ -125,8 +126,8 @@ export class HttpBackend implements Backend {
     if (pairs && !takesPairs(this.#api)) return oneByOne(call, pairs, (each) => this.#described(each, context));
     if (call.input.textPair !== undefined && !takesTextPair(this.#api)) throw ignored();
     const { batch = 64 } = this.#api;
-    const { texts } = call.input;
-    if (call.kind !== 'embed' || !Array.isArray(texts)) return invoke(this.#callOf(call, context));
+    const texts = call.kind === 'embed' ? textsIn(call.input) : undefined;
+    if (!texts) return invoke(this.#callOf(call, context));
     const embeddings: Json[] = [];
     let inputTokens: number | undefined;
     for (let at = 0; at < texts.length; at += batch) {

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { Call, CallContext } from '../connector.js';
 import { type Conversation, promptOf, refuseMore, turnsOf } from '../conversation.js';
-import { expectTexts } from '../embedded-texts.js';
+import { embeddedKind, expectTexts } from '../embedded-items.js';
 import { generationOf } from '../generated.js';
 import type { Api } from './api.js';
 import type { Scope } from './template.js';
@@ -38,8 +38,7 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
       return { messages, prompt: promptOf(conversation, prompt) };
     }
     case 'embed':
-      expectTexts(given);
-      return { texts: given.texts ?? [given.text ?? ''] };
+      return embeddedOf(given);
     case 'classify':
       return classifiedOf(given);
     case 'synthesize':
@@ -55,6 +54,13 @@ function textsOf({ kind, input }: Call, given: JsonObject, { prompt = 'plain' }:
     default:
       return {};
   }
+}
+
+/** The texts as a list; of media there are none. */
+function embeddedOf(given: JsonObject): Record<string, Json> {
+  expectTexts(given);
+  const isMedium = given.texts === undefined && ![undefined, 'text'].includes(embeddedKind(given));
+  return isMedium ? {} : { texts: given.texts ?? [given.text ?? ''] };
 }
 
 /** The texts as a list, and those that have a second one as pairs; of media there are none. */

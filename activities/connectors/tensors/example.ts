@@ -1,5 +1,5 @@
 import { deflateSync } from 'node:zlib';
-import { writeWav } from '../../../media/index.js';
+import { grayPng, writeWav } from '../../../media/index.js';
 import { DEFAULT_RATE } from './audio-source.js';
 import type { BoundInput, BoundMap } from './bind.js';
 import type { Sources } from './encode.js';
@@ -9,17 +9,28 @@ const SIDE = 64;
 const GRAY = 128;
 
 /** What the smallest request of a map carries: the kind's example, a gray image, a tenth of a second of silence. */
-export function exampleOf({ inputs }: BoundMap, example: Sources): Sources {
-  const [image, audio] = ['image', 'audio'].map((from) => inputs.find((input) => input.from === from));
+export function exampleOf(map: BoundMap, example: Sources): Sources {
+  const [image, audio] = mediaNeeded(map, example);
   const { sampleRate = DEFAULT_RATE } = audio ?? {};
   const silence = new Float32Array(Math.ceil(sampleRate / 10));
   const wav = () => Buffer.concat([...writeWav(new Int16Array(silence.length), { sampleRate })]);
   return {
     ...example,
-    ...(image && { image: image.encoding === 'file' ? grayPng(SIDE) : grayPixels(image) }),
+    ...(image && { image: image.encoding === 'file' ? grayFile(SIDE) : grayPixels(image) }),
     ...(audio && { audio: audio.encoding === 'file' ? wav() : silence, length: silence.length }),
     input: example,
   };
+}
+
+/** The map's inputs of media. Optional ones are left out where something else is sent: a model of several kinds takes one at a time. */
+function mediaNeeded({ inputs }: BoundMap, example: Sources): readonly (BoundInput | undefined)[] {
+  let sent = inputs.some(({ from = '' }) => example[from] !== undefined);
+  return ['image', 'audio'].map((from) => {
+    const input = inputs.find((each) => each.from === from);
+    if (!input || (input.optional && sent)) return undefined;
+    sent = true;
+    return input;
+  });
 }
 
 function grayPixels({ width = SIDE, height = SIDE, colors }: BoundInput) {
@@ -29,36 +40,9 @@ function grayPixels({ width = SIDE, height = SIDE, colors }: BoundInput) {
   return { data, width, height, channels, source: { width, height }, placed };
 }
 
-/** A PNG of one gray, 8 bits a pixel: https://www.w3.org/TR/png-3/ */
-function grayPng(side: number): Buffer {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(side, 0);
-  header.writeUInt32BE(side, 4);
-  header[8] = 8;
+/** A square of one gray. */
+function grayFile(side: number): Buffer {
   const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(side, GRAY)]);
-  const rows = deflateSync(Buffer.concat(Array.from({ length: side }, () => row)));
-  return Buffer.concat([
-    Buffer.from('89504e470d0a1a0a', 'hex'),
-    chunk('IHDR', header),
-    chunk('IDAT', rows),
-    chunk('IEND', Buffer.alloc(0)),
-  ]);
-}
-
-function chunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const ends = Buffer.alloc(8);
-  ends.writeUInt32BE(data.length, 0);
-  ends.writeUInt32BE(crc32(body), 4);
-  return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
-}
-
-/** CRC-32 (ISO 3309), bit by bit; `zlib.crc32` came with Node 20.15 and 22.2. */
-function crc32(bytes: Buffer): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return (crc ^ 0xffffffff) >>> 0;
+  const rows = Buffer.concat(Array.from({ length: side }, () => row));
+  return grayPng({ width: side, height: side, depth: 8 }, deflateSync(rows));
 }

@@ -83,4 +83,4 @@ export async function fileOf(artifact: Artifact, field: string, { bytes }: Pick<
 
 /** The input without media: their addresses mean nothing to a model server. */
 const plain = (input: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(input).filter(([name]) => name !== 'image' && name !== 'audio'));
+  Object.fromEntries(Object.entries(input).filter(([name]) => !['image', 'audio', 'video'].includes(name)));

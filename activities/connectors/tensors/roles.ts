@@ -15,7 +15,7 @@ const OUTPUT = 'output';
 /** By stage kind. `infer` stages name tensors themselves; its map says only how images become tensors. */
 export const ROLES: Readonly<Record<string, Roles>> = {
   transcribe: { from: ['audio', 'length', 'language', INPUT], to: ['text', 'segments', OUTPUT], needs: [['text']] },
-  embed: { from: ['text', 'image', 'audio', INPUT], to: ['embedding', OUTPUT], needs: [['embedding']] },
+  embed: { from: ['text', 'image', 'audio', 'length', INPUT], to: ['embedding', OUTPUT], needs: [['embedding']] },
   classify: {
     from: ['text', 'textPair', 'image', 'audio', 'length', INPUT],
     to: ['scores', 'label', OUTPUT],
@@ -23,7 +23,7 @@ export const ROLES: Readonly<Record<string, Roles>> = {
   },
   detect: {
     from: ['image', 'audio', 'length', 'imageSize', INPUT],
-    to: ['boxes', 'scores', 'classes', 'texts', 'spans', 'predictions', OUTPUT],
+    to: ['boxes', 'scores', 'classes', 'texts', 'spans', 'masks', 'predictions', OUTPUT],
     needs: [['boxes'], ['spans'], ['texts'], ['predictions']],
   },
   synthesize: { from: ['text', 'voice', INPUT], to: ['audio', 'sampleRate', OUTPUT], needs: [['audio']] },

@@ -1,31 +1,45 @@
 import pMap from 'p-map';
+import type { JsonObject } from '../../../../pipelines/json.js';
 import type { Reply } from '../../connector.js';
-import { expectTexts } from '../../embedded-texts.js';
+import { cannotEmbed, embeddedKind, expectTexts, listedIn } from '../../embedded-items.js';
 import { unitVector } from '../../unit-vector.js';
-import type { BoundOutput } from '../bind.js';
+import type { BoundMap, BoundOutput } from '../bind.js';
 import { wrongOutput } from '../encode.js';
 import { answer, sourcesOf, type TensorKind } from '../kind.js';
 import type { Numbers } from '../numbers.js';
 import { needed, numbers, wholeOutput } from '../read.js';
 
-/** Embedding of one text, image or sound, or of a list of texts; dynamic batching joins those that arrive together. */
+/** Embedding of one text, image or sound, or of a list of them; dynamic batching joins those that arrive together. */
 export const embed: TensorKind = {
   async invoke(call, context) {
-    const { texts, ...one } = call.input;
+    const { texts: _, items: __, ...one } = call.input;
     expectTexts(call.input);
-    if (texts === undefined) return single(call, context);
-    const embedded = await pMap(
-      texts as readonly string[],
-      (text) => single({ ...call, input: { ...one, text } }, context),
-      { concurrency: AT_ONCE, signal: context.signal },
-    );
+    const listed = listedIn(call.input);
+    if (!listed) {
+      expectCarried(context.map, call.input, '');
+      return single(call, context);
+    }
+    for (const { item, field } of listed) expectCarried(context.map, item, `${field}.`);
+    const embedded = await pMap(listed, ({ item }) => single({ ...call, input: { ...one, ...item } }, context), {
+      concurrency: AT_ONCE,
+      signal: context.signal,
+    });
     return { output: { embeddings: embedded.map(({ output }) => output.embedding ?? []) } };
   },
   example: { text: 'ok' },
 };
 
-/** Texts of a list that are sent at once, for the server to batch. */
+/** Items of a list that are sent at once, for the server to batch. */
 const AT_ONCE = 8;
+
+/** Throws `CAPABILITY_MISSING` for what no input of the map carries: the request would lack it. */
+function expectCarried({ inputs }: BoundMap, item: JsonObject, at: string): void {
+  const kind = embeddedKind(item);
+  // The whole input as JSON has the text.
+  const carries = inputs.some(({ from }) => from === kind || (kind === 'text' && from === 'input'));
+  if (kind === undefined || carries) return;
+  throw cannotEmbed(`${at}${kind}`, `the pool’s tensor map has no input from "${kind}"`);
+}
 
 async function single(...[call, context]: Parameters<TensorKind['invoke']>): Promise<Reply> {
   const { outputs } = await answer(call, context, await sourcesOf(call, context));

@@ -16,7 +16,7 @@ describe('what a map may say', () => {
       'embed',
       { inputs: { a: { from: 'query' } }, outputs: { b: { to: 'embedding' } } },
       'inputs.a.from',
-      'must be one of text, image, audio, input',
+      'must be one of text, image, audio, length, input',
     ],
     [
       'a result of another kind',

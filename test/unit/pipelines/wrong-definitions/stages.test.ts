@@ -4,6 +4,8 @@ import {
   audio,
   classify,
   code,
+  embed,
+  embedAll,
   http,
   infer,
   rerank,
@@ -64,6 +66,40 @@ const STAGE_INPUTS: readonly Case[] = [
     'a.input.prompt',
     /either\(\)/,
     () => define(({ input, stage }) => ({ x: stage('a', ask, { prompt: input.hint }) })),
+  ],
+  [
+    'an embedding of a value that may be absent',
+    'a.input.text',
+    /either\(\)/,
+    () => define(({ input, stage }) => ({ x: stage('a', embed({ model: 'm' }), { text: input.hint }) })),
+  ],
+  [
+    'an embedding of nothing',
+    'a.input.text',
+    /give one of text, image, audio and video/,
+    () => one(embed({ model: 'm' }), {}),
+  ],
+  [
+    'an embedding of an input that has nothing to embed',
+    'a.input',
+    /exactly one of text, image, audio, video/,
+    () => define(({ input, stage }) => ({ x: stage('a', embed({ model: 'm' }), input) })),
+  ],
+  [
+    'an embedding of two things at once',
+    'a.input',
+    /exactly one of text, image, audio, video/,
+    () =>
+      define(({ input, stage }) => ({ x: stage('a', embed({ model: 'm' }), { text: input.q, audio: input.speech }) })),
+  ],
+  [
+    'embeddings of an item that is two things',
+    'a.input.items[1]',
+    /exactly one of text, image, audio, video/,
+    () =>
+      define(({ input, stage }) => ({
+        x: stage('a', embedAll({ model: 'm' }), { items: [{ text: 'x' }, { text: input.q, audio: input.speech }] }),
+      })),
   ],
   [
     'an optional stage’s output read as if it were there',
