@@ -20,6 +20,11 @@ export const detection = z.object({
   span: z.object({ startMs: z.number(), endMs: z.number() }).optional(),
   /** What is written or said there. */
   text: z.string().optional(),
+  /**
+   * Which pixels it is, where `masks` asks for it: a PNG of the whole image, white where the thing is, in the image's size or with 1,024
+   * pixels on the longer side.
+   */
+  mask: image().optional(),
 });
 const output = z.object({
   /** Best first; of text the order in which the model read it, of audio that of time. */
@@ -45,12 +50,15 @@ export const detect = (options: {
   labels?: readonly string[];
   /** Least score. Default: the pool's. */
   threshold?: number;
+  /** Return masks, at most 100 unless the pool says otherwise. Needs a model that has them: else `CAPABILITY_MISSING`. */
+  masks?: boolean;
 }): StageUse<DetectInput, DetectOutput> => ({
   kind: 'detect',
   model: options.model,
   with: {
     ...(options.labels && { labels: options.labels }),
     ...(options.threshold !== undefined && { threshold: options.threshold }),
+    ...(options.masks && { masks: true }),
   },
   input: input as unknown as z.ZodType<DetectInput>,
   output,

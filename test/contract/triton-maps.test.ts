@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it, vi } from 'vitest';
-import type { Backend } from '../../activities/connectors/connector.js';
+import type { Backend, CallContext } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { parseModels } from '../../activities/pools/index.js';
 import { carryOut } from '../../cli/doctor/examine.js';
@@ -12,7 +12,7 @@ import { testSettings } from '../support/settings.js';
 import { stubOf } from '../support/triton-models.js';
 import { artifact, context, limit, mappedModels } from './mapped-models.js';
 
-const { endpoint, pool } = mappedModels(['colours', 'scaler', 'colours-of-files', 'finder']);
+const { endpoint, pool } = mappedModels(['colours', 'scaler', 'colours-of-files', 'finder', 'encoder']);
 
 /** An image of one colour, as a file. */
 const image = (background: string, width = 90, height = 60) =>
@@ -207,6 +207,38 @@ describe('a detector', () => {
     top,
   });
 
+  it('gives masks of the image given, whose pixels are those of the thing', async () => {
+    const outputs = { ...tensors.outputs, det_masks: { to: 'masks', activation: 'sigmoid' } };
+    // An L: what its box has and it has not is not white.
+    const file = await sharp({ create: { width: 64, height: 128, channels: 3, background: '#ffffff' } })
+      .composite([rectangle('#ff0000', 10, 20, 10, 40), rectangle('#ff0000', 10, 50, 30, 10)])
+      .png()
+      .toBuffer();
+    const written: Uint8Array[] = [];
+    const artifacts: CallContext['artifacts'] = {
+      read: () => Promise.reject(new Error('reads nothing')),
+      async write(bytes, { type }) {
+        written.push(bytes);
+        return { ...artifact, mime: type };
+      },
+    };
+    const call = { kind: 'detect', model: 'finder', with: { masks: true }, input: { image: artifact } };
+    const { output } = await pool('detect', { ...tensors, outputs }).invoke(
+      call,
+      context({ bytes: async () => file, artifacts }),
+    );
+    expect(output.detections).toMatchObject([{ label: 'red', mask: { mime: 'image/png' } }]);
+    const { data, info } = await sharp(written[0]).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height]).toEqual([64, 128]);
+    const white = (x: number, y: number) => data[(y * info.width + x) * info.channels] === 255;
+    expect([white(15, 30), white(15, 55), white(30, 55)]).toEqual([true, true, true]);
+    expect([white(30, 30), white(5, 30), white(15, 70)]).toEqual([false, false, false]);
+    const count = Array.from({ length: 64 * 128 }, (_, i) => white(i % 64, Math.floor(i / 64))).filter(Boolean).length;
+    // Of 600 pixels; the detector does not count those at the edges, which are half white at the half size that it sees.
+    expect(count).toBeGreaterThan(300);
+    expect(count).toBeLessThanOrEqual(600);
+  });
+
   it('gives boxes in the pixels of the image given, each thing once', async () => {
     const backend = pool('detect', tensors);
     // Twice as high as the model's input, and half as wide: it is seen at half its size, between margins.
@@ -243,5 +275,59 @@ describe('a detector', () => {
     expect((await detect({ labels: ['blue'] })).map(({ label }) => label)).toEqual(['blue']);
     expect((await detect({ threshold: 0.85 })).map(({ label }) => label)).toEqual(['red']);
     await backend.probe('finder', 'detect', limit());
+  });
+});
+
+describe('an encoder of texts, images and sounds', () => {
+  const RATE = 16_000;
+  const tensors = {
+    inputs: {
+      caption: { from: 'text', optional: true },
+      pixel_values: { from: 'image', mean: 0.5, std: 0.5, optional: true },
+      waveform: { from: 'audio', sampleRate: RATE, seconds: 5, optional: true },
+    },
+    outputs: { features: { to: 'embedding' } },
+  };
+  /** A second of one pitch. */
+  const tone = (hertz: number): CallContext['audio'] => ({
+    async *read() {
+      yield Float32Array.from({ length: RATE }, (_, i) => 0.5 * Math.sin((2 * Math.PI * hertz * i) / RATE));
+    },
+    write: () => Promise.reject(new Error('writes nothing')),
+  });
+  const similar = (a: readonly number[] = [], b: readonly number[] = []) =>
+    a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
+
+  it('puts what is alike together, of a mixed list and one by one', async () => {
+    const backend = pool('embed', tensors);
+    const files = { red: await image('#ff0000'), blue: await image('#0000ff') };
+    const photo = (name: keyof typeof files) => ({ image: { ...artifact, uri: name } });
+    const call = (input: object) => ({ kind: 'embed', model: 'encoder', with: {}, input: input as JsonObject });
+    const bytes = async ({ uri }: { uri: string }) => files[uri as keyof typeof files];
+    const items = [{ text: 'a red mill' }, photo('blue'), { audio: artifact }, photo('red'), { text: 'the blue sea' }];
+    const { output } = await backend.invoke(call({ items }), context({ bytes, audio: tone(4_000) }));
+    const [redText, bluePhoto, highTone, redPhoto, blueText] = output.embeddings as number[][];
+    for (const vector of output.embeddings as number[][]) expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
+    expect(similar(redText, redPhoto)).toBeGreaterThan(0.9);
+    expect(similar(blueText, bluePhoto)).toBeGreaterThan(0.9);
+    expect(similar(highTone, blueText)).toBeGreaterThan(0.9);
+    for (const [a, b] of [
+      [redText, bluePhoto],
+      [blueText, redPhoto],
+      [highTone, redPhoto],
+    ]) {
+      expect(similar(a, b)).toBeLessThan(0.3);
+    }
+    const alone = await backend.invoke(call(photo('blue')), context({ bytes }));
+    expect(alone.output.embedding).toEqual(bluePhoto);
+    await backend.probe('encoder', 'embed', limit());
+  });
+
+  it('says what it cannot take', async () => {
+    const { waveform: _, ...inputs } = tensors.inputs;
+    const call = { kind: 'embed', model: 'encoder', with: {}, input: { audio: artifact } };
+    await expect(pool('embed', { ...tensors, inputs }).invoke(call, context())).rejects.toMatchObject({
+      code: 'CAPABILITY_MISSING',
+    });
   });
 });

@@ -37,12 +37,12 @@ function detailsOf(input: BoundInput): string[] {
 const MOST_LABELS = 8;
 
 function resultOf(output: BoundOutput): string[] {
-  const { activation, labels, threshold, nms, box, unit, pooling, decode, encoding, pointer, responses, sampleRate } =
-    output;
+  const { activation, labels, threshold, nms, box, unit, covers, pooling, decode, encoding, pointer } = output;
+  const { responses, sampleRate } = output;
   const more = labels && labels.length > MOST_LABELS ? `, … (${labels.length})` : '';
   return [
     ...(encoding ? [`${encoding}${pointer ?? ''}`] : []),
-    ...[activation, pooling, decode, box, unit].filter((each) => each !== undefined),
+    ...[activation, pooling, decode, box, unit, covers && `of the ${covers}`].filter((each) => each !== undefined),
     ...(labels ? [`labels ${labels.slice(0, MOST_LABELS).join(' ')}${more}`] : []),
     ...(threshold === undefined ? [] : [`from ${threshold}`]),
     ...(nms === undefined ? [] : [`overlap up to ${nms}`]),

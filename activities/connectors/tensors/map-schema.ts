@@ -111,9 +111,13 @@ const outputEntry = z.strictObject({
   box: z.enum(['xyxy', 'xywh', 'cxcywh']).optional(),
   /** Unit of boxes: pixels of the model's input, shares of it, or pixels of the image given. */
   unit: z.enum(['input', 'share', 'source']).optional(),
+  /** Of `predictions`: numbers behind the classes, which weigh the prototypes that `masks` are then. Default 0. */
+  coefficients: z.int().min(1).max(256).optional(),
+  /** What a mask covers: the model's input, or the box of its detection. Default `input`. */
+  covers: z.enum(['input', 'box']).optional(),
   /** Greatest overlap (intersection over union) of two boxes of one label. */
   nms: z.number().min(0).max(1).optional(),
-  /** Most detections; the best. Default 300. */
+  /** Most detections; the best. Default 300. Of `masks`: most masks, default 100. */
   most: z.int().min(1).max(10_000).optional(),
 });
 
@@ -148,6 +152,12 @@ export const tensorMap = (kind: string): z.ZodType<TensorMap> =>
       }
     }
     const given = Object.values(outputs).map(({ to }) => to);
+    const weighs = Object.values(outputs).some(
+      ({ to, coefficients }) => to === 'predictions' && coefficients !== undefined,
+    );
+    if (given.includes('masks') && !given.includes('boxes') && !weighs) {
+      wrong(['outputs'], 'masks go with boxes, or with predictions that have coefficients');
+    }
     const doubled = given.find((to, i) => given.indexOf(to) !== i);
     if (doubled !== undefined) wrong(['outputs'], `two outputs are "${doubled}"`);
     const sure = Object.values(outputs).flatMap(({ to, optional }) => (optional ? [] : [to]));

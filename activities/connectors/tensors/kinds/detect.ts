@@ -1,10 +1,12 @@
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { Tensor } from '../../../../protocols/open-inference/index.js';
 import { activated } from '../activation.js';
-import type { BoundOutput } from '../bind.js';
+import type { BoundMap, BoundOutput } from '../bind.js';
 import { type Box, boxesOf, suppressed } from '../boxes.js';
 import { wrongOutput } from '../encode.js';
 import { answer, type Response, sourcesOf, type TensorContext, type TensorKind } from '../kind.js';
+import { masksOf } from '../masks.js';
 import type { Numbers } from '../numbers.js';
 import { found, numbers, texts, wholeOutput } from '../read.js';
 
@@ -17,11 +19,12 @@ const MOST = 300;
  * predictions; below the threshold they are dropped, and so are lesser boxes of one label that overlap.
  */
 export const detect: TensorKind = {
-  async invoke(call, context) {
+  async invoke(call, given) {
+    const { labels, threshold, masks } = call.with as Asked;
+    const context = { ...given, map: outputsFor(given.map, masks) };
     const response = await answer(call, context, await sourcesOf(call, context));
     const whole = wholeOutput(context.map, response.outputs);
     if (whole) return { output: whole };
-    const { labels, threshold } = call.with as { labels?: readonly string[]; threshold?: number };
     const candidates = candidatesOf(context, response);
     const { map } = context;
     const bound = map.outputs.get('boxes') ?? map.outputs.get('predictions') ?? map.outputs.get('spans');
@@ -39,12 +42,37 @@ export const detect: TensorKind = {
     const most = kept.slice(0, bound?.most ?? MOST);
     // What is heard is told along the audio.
     const told = map.outputs.has('spans') ? most.toSorted((a, b) => startOf(a) - startOf(b)) : most;
-    return { output: { detections: told as unknown as JsonObject[] } };
+    const pair = found(map, 'masks', response.outputs);
+    const made = pair && (await masksOf(pair, told, { ...response, count: candidates.length }, context));
+    const detections = told.map(({ row: _, weights: __, ...detection }, i) => ({
+      ...detection,
+      ...(made?.[i] && { mask: made[i] }),
+    }));
+    return { output: { detections: detections as unknown as JsonObject[] } };
   },
   example: {},
 };
 
+/** What a stage asks for. */
+interface Asked {
+  readonly labels?: readonly string[];
+  readonly threshold?: number;
+  readonly masks?: boolean;
+}
+
+/** The map with the outputs that the call needs: masks are large. Throws `CAPABILITY_MISSING` for one without. */
+function outputsFor(map: BoundMap, masks = false): BoundMap {
+  if (!masks) return { ...map, outputs: new Map([...map.outputs].filter(([to]) => to !== 'masks')) };
+  if (map.outputs.has('masks') || map.outputs.has('output')) return map;
+  const message = 'the stage asks for masks, and no output of the pool’s tensor map is "masks" or "output"';
+  throw new MillraceError('CAPABILITY_MISSING', message);
+}
+
 interface Candidate {
+  /** Its place in the model's list. */
+  readonly row: number;
+  /** Of the prototypes of masks. */
+  readonly weights?: () => Numbers;
   readonly label: string;
   readonly score: number;
   readonly box?: Box;
@@ -71,6 +99,7 @@ function candidatesOf({ map }: TensorContext, { outputs, pixels }: Response): re
     const { label, score } = scores[i] ?? { label: undefined, score: 1 };
     const [box, span, text] = [boxes?.[i], spans?.[i], read?.[i]];
     return {
+      row: i,
       label: named?.[i] ?? label ?? (read ? 'text' : 'object'),
       score,
       ...(box && { box }),
@@ -117,25 +146,31 @@ function spansOf(pair: readonly [BoundOutput, Tensor] | undefined) {
   }));
 }
 
-/** What YOLO and its kin return: [1, 4 + classes, n] or [1, n, 4 + classes], centre and size first. */
+/**
+ * What YOLO and its kin return: [1, 4 + classes, n] or [1, n, 4 + classes], centre and size first; behind the classes, weights of
+ * prototypes.
+ */
 function predicted(bound: BoundOutput, tensor: Tensor, pixels: Response['pixels']): readonly Candidate[] {
   const { shape } = tensor;
   const values = numbers(bound, tensor);
   const [rows = 0, columns = 0] = shape.slice(-2);
-  const across = bound.labels ? rows === 4 + bound.labels.length : rows < columns;
+  const { coefficients = 0 } = bound;
+  const across = bound.labels ? rows === 4 + bound.labels.length + coefficients : rows < columns;
   const [width, count] = across ? [rows, columns] : [columns, rows];
-  if (width < 5 || values.length !== width * count)
+  const classes = width - 4 - coefficients;
+  if (classes < 1 || values.length !== width * count)
     throw wrongOutput(bound.name, `shape [${shape}] is not of predictions`);
   const at = (i: number, field: number) => values[across ? field * count + i : i * width + field] as number;
   const quad = Float64Array.from({ length: 4 * count }, (_, i) => at(Math.floor(i / 4), i % 4));
   const boxes = boxesOf({ ...bound, box: bound.box ?? 'cxcywh' }, { ...tensor, shape: [count, 4] }, quad, pixels);
   return boxes.map((box, i) => {
     const scores = activated(
-      Float64Array.from({ length: width - 4 }, (_, c) => at(i, c + 4)),
+      Float64Array.from({ length: classes }, (_, c) => at(i, c + 4)),
       bound.activation,
-      width - 4,
+      classes,
     );
     const { label = 'object', score } = best(scores, bound);
-    return { label, score, box };
+    const weights = () => Float64Array.from({ length: coefficients }, (_, c) => at(i, 4 + classes + c));
+    return { row: i, label, score, box, ...(coefficients > 0 && { weights }) };
   });
 }
