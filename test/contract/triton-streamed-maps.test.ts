@@ -5,7 +5,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { noAudio } from './connector-contract.js';
 import { artifact, context, limit, mappedModels } from './mapped-models.js';
 
-const { endpoint, opened, pool } = mappedModels(['streaming-voice', 'chapters', 'text-generator']);
+const { endpoint, opened, pool } = mappedModels(['streaming-voice', 'streaming-ears', 'chapters', 'text-generator']);
 
 describe('a decoupled voice', () => {
   const tensors = {
@@ -46,6 +46,55 @@ describe('a decoupled voice', () => {
     const loud = await speak('loud');
     const peak = (of: Int16Array) => of.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     expect(peak(loud.written[0]?.samples ?? new Int16Array())).toBeGreaterThan(1.5 * peak(samples));
+  });
+});
+
+describe('a decoupled recogniser', () => {
+  /** Seconds of sound, each of one loudness. */
+  const audioOf = (levels: readonly number[]): CallContext['audio'] => ({
+    async *read(_, { sampleRate }) {
+      for (const level of levels) yield new Float32Array(sampleRate).fill(level);
+    },
+    write: noAudio.write,
+  });
+  const samples = { from: 'audio', sampleRate: 8_000, seconds: 6 };
+  const whole = { inputs: { samples }, outputs: { partial: { to: 'text', responses: 'whole' } } };
+  const delta = { inputs: { samples, stable: { value: true } }, outputs: { partial: { to: 'text' } } };
+  const call = { kind: 'transcribe', model: 'streaming-ears', with: {}, input: { audio: artifact } };
+
+  it.each([
+    ['all so far', whole],
+    ['what is new', delta],
+  ])('tells what it hears while it listens, with responses of %s', async (_, tensors) => {
+    const told: { text: string | number; at: number }[] = [];
+    const emit = (text: string | number) => void told.push({ text, at: performance.now() });
+    const levels = [0.8, 0.2, 0, 0.8];
+    const { output } = await pool('transcribe', tensors).invoke(call, context({ audio: audioOf(levels), emit }));
+    const end = performance.now();
+    expect(told.map(({ text }) => text)).toEqual(['loud', ' quiet', ' silent', ' loud']);
+    expect(output).toEqual({ text: 'loud quiet silent loud' });
+    // Three more seconds are listened to after the first word, 50 ms each.
+    expect(end - (told[0]?.at ?? end)).toBeGreaterThan(100);
+  });
+
+  it('goes on from window to window as one text, and answers its canary', async () => {
+    const told: (string | number)[] = [];
+    const emit = (text: string | number) => void told.push(text);
+    const backend = pool('transcribe', whole);
+    const { output } = await backend.invoke(call, context({ audio: audioOf(new Array(14).fill(0.8)), emit }));
+    expect(told.join('')).toBe(output.text);
+    expect(String(output.text).split(' ').length).toBeGreaterThanOrEqual(14);
+    await backend.probe('streaming-ears', 'transcribe', limit());
+  });
+
+  it('stops within a second when its run is cancelled', async () => {
+    const stop = new AbortController();
+    const audio = audioOf(new Array(6).fill(0.8));
+    const slow = pool('transcribe', whole).invoke(
+      call,
+      context({ audio, signal: stop.signal, emit: () => stop.abort(new Error('enough')) }),
+    );
+    await expect(slow).rejects.toThrow('enough');
   });
 });
 

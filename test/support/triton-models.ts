@@ -48,7 +48,7 @@ function commandOf(pid: string): string {
 /**
  * Loads a model of test/fixtures/triton-models: one with a `config.json` over the wire, so that it need not lie in the
  * server's repository; one with a `config.pbtxt` from there, since the parts of an ensemble must.
- * @param as another name for a model of the repository: files that run at the same time must not unload each other's
+ * @param as another name for it: files that run at the same time must not unload each other's
  */
 export async function loadTestModel(client: TritonClient, name: TestModel, as: string = name): Promise<void> {
   const folder = path.join(FOLDER, name);
@@ -58,7 +58,7 @@ export async function loadTestModel(client: TritonClient, name: TestModel, as: s
     return client.load(as, limit);
   }
   const versions = readdirSync(path.join(folder, '1')).filter((file) => file.endsWith('.py'));
-  await client.load(name, limit, {
+  await client.load(as, limit, {
     config: readFileSync(path.join(folder, 'config.json'), 'utf8'),
     files: Object.fromEntries(versions.map((file) => [`1/${file}`, readFileSync(path.join(folder, '1', file))])),
   });

@@ -85,7 +85,7 @@ const unreadable = (problem: string): MillraceError => new MillraceError('INVALI
  * llama.cpp announces keep-alive for a stream but closes the connection after the last event: one in twenty following
  * calls, sent into the closing connection, failed. A stream's connection is therefore not reused.
  */
-const ONE_CALL = { connection: 'close' };
+export const ONE_CALL = { connection: 'close' };
 
 /** Chunk fields; servers omit some, send null or use other names. */
 interface Chunk {

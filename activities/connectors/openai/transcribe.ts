@@ -1,15 +1,15 @@
-import { type OpenAI, toFile } from 'openai';
 import { abortable } from '../../../media/abortable.js';
 import { joinedInts } from '../../../media/samples.js';
-import { writeWav } from '../../../media/write-wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../../pipelines/json.js';
-import { between } from '../between-texts.js';
+import type { Json } from '../../../pipelines/json.js';
+import { GrowingText } from '../growing-text.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
-import { later, type Segment, type TimedText, timedTexts } from '../timed-segments.js';
-import { extrasOf, withExtra } from './extra.js';
+import { later, type Segment } from '../timed-segments.js';
+import { extrasOf } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
+import type { OpenAiOptions } from './options.js';
+import { type Asked, transcriptOf } from './transcript.js';
 
 /** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM accept per file. */
 const LONGEST_PART = 600 * SAMPLE_RATE;
@@ -21,24 +21,24 @@ const LONGEST_PART = 600 * SAMPLE_RATE;
 export const transcribe: KindHandler = {
   async invoke(call, { client, signal, audio, emit, checkpoint, resumeFrom, options: pool }) {
     const { model, with: options, input } = call;
-    const asked = { ...(options as Asked), extras: extrasOf(call, pool) };
+    const asked = options as Asked;
+    expectTimes(asked, pool);
+    const { segmentsBy, streamTranscripts } = pool;
+    const question = { model, ...asked, segmentsBy, streamTranscripts, extras: extrasOf(call, pool) };
     const start = progressOf(resumeFrom);
-    let { sample, text } = start;
+    let { sample, text, part: number } = start;
     const segments = [...start.segments];
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
-      const { text: transcript, segments: found } = await transcriptOf(
-        client,
-        { model, samples: part, ...asked },
-        signal,
-      );
-      segments.push(...found.map((each) => later(each, sample / SAMPLE_RATE)));
-      const more = `${between(text, transcript)}${transcript}`;
-      text += more;
+      const growing = new GrowingText(text, emit);
+      const found = await transcriptOf(client, { ...question, samples: part }, signal, (said) => void growing.is(said));
+      number += 1;
+      segments.push(...found.segments.map((each) => ofPart(later(each, sample / SAMPLE_RATE), number, pool)));
+      text += growing.ends(found.text);
       sample += part.length;
-      emit(more);
-      checkpoint({ sample, text, ...(asked.segments && { segments }) });
+      // A copy: what was checkpointed does not change.
+      checkpoint({ sample, text, ...(asked.segments && { segments: [...segments], part: number }) });
     }
     return {
       output: { text, ...(asked.segments && { segments }) },
@@ -51,60 +51,19 @@ export const transcribe: KindHandler = {
   },
 };
 
-/** What a stage asks for. */
-interface Asked {
-  readonly language?: string;
-  readonly segments?: 'segments' | 'words';
-  readonly extras?: readonly (JsonObject | undefined)[];
+/** Throws `CAPABILITY_MISSING` for words of a format that has none. */
+function expectTimes({ segments }: Asked, { segmentsBy }: OpenAiOptions): void {
+  if (segments !== 'words' || segmentsBy !== 'diarized_json') return;
+  const message =
+    'diarized_json has no times of words: ask for segments: "segments", or set the pool’s segmentsBy to verbose_json';
+  throw new MillraceError('CAPABILITY_MISSING', message);
 }
 
-interface Question extends Asked {
-  readonly model: string;
-  readonly samples: Int16Array;
-}
-
-async function transcriptOf(
-  client: OpenAI,
-  { model, samples, language, segments, extras = [] }: Question,
-  signal: AbortSignal,
-): Promise<{ readonly text: string; readonly segments: readonly Segment[] }> {
-  const wav = Buffer.concat([...writeWav(samples, { sampleRate: SAMPLE_RATE })]);
-  const file = await toFile(wav, 'audio.wav', { type: 'audio/wav' });
-  const body = {
-    model,
-    file,
-    response_format: segments ? ('verbose_json' as const) : ('json' as const),
-    ...(language !== undefined && { language }),
-    ...(segments && { timestamp_granularities: segments === 'words' ? ['segment', 'word'] : ['segment'] }),
-  };
-  const sent = withExtra(body, ...extras) as OpenAI.Audio.TranscriptionCreateParamsNonStreaming;
-  const answer = Object(await client.audio.transcriptions.create(sent, { signal })) as Answer;
-  if (typeof answer.text !== 'string') throw new MillraceError('INVALID_OUTPUT', 'the answer has no text');
-  return { text: answer.text.trim(), segments: segments ? segmentsIn(answer) : [] };
-}
-
-interface Answer {
-  readonly text?: unknown;
-  readonly segments?: unknown;
-  readonly words?: unknown;
-}
-
-/** The segments with their words, which servers list beside them. Throws `INVALID_OUTPUT` for a server without times. */
-function segmentsIn({ segments, words }: Answer): Segment[] {
-  const all = timedTexts(segments, 'text');
-  if (!all) throw new MillraceError('INVALID_OUTPUT', 'the answer has no segments with times');
-  const spoken = timedTexts(words, 'word');
-  if (!spoken) return all;
-  // A word belongs to the segment in which its middle is.
-  const middle = ({ start, end }: TimedText) => (start + end) / 2;
-  return all.map((segment, i) => ({
-    ...segment,
-    words: spoken.filter((word) => {
-      const at = middle(word);
-      return at >= (i === 0 ? 0 : segment.start) && at < (all[i + 1]?.start ?? Number.POSITIVE_INFINITY);
-    }),
-  }));
-}
+/** Speakers are told apart within one request: in later parts their labels get the number of the part, `A/2`. */
+const ofPart = (segment: Segment, part: number, { segmentsBy }: OpenAiOptions): Segment =>
+  segment.speaker === undefined || part === 1 || segmentsBy !== 'diarized_json'
+    ? segment
+    : { ...segment, speaker: `${segment.speaker}/${part}` };
 
 /** Joins windows into parts of at most the maximum length, as 16-bit samples. */
 async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16Array, void> {
@@ -122,16 +81,17 @@ async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16
   if (length > 0) yield joinedInts(held);
 }
 
-/** Result of earlier attempts: samples recognised and their text. */
+/** Result of earlier attempts: samples recognised and their text, and the number of parts. */
 interface Progress {
   readonly sample: number;
   readonly text: string;
   readonly segments: readonly Segment[];
+  readonly part: number;
 }
 
 function progressOf(resumeFrom: Json | undefined): Progress {
-  const { sample, text, segments = [] } = (resumeFrom ?? {}) as Partial<Progress>;
+  const { sample, text, segments = [], part = 1 } = (resumeFrom ?? {}) as Partial<Progress>;
   return Number.isSafeInteger(sample) && typeof text === 'string'
-    ? { sample: sample as number, text, segments }
-    : { sample: 0, text: '', segments: [] };
+    ? { sample: sample as number, text, segments, part }
+    : { sample: 0, text: '', segments: [], part: 0 };
 }

@@ -2,8 +2,8 @@ import { abortable } from '../../../../media/abortable.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json } from '../../../../pipelines/json.js';
-import { between } from '../../between-texts.js';
 import type { Call, Reply } from '../../connector.js';
+import { GrowingText } from '../../growing-text.js';
 import { skip, windows } from '../../speech-windows.js';
 import { later, type Segment, segmentsOf } from '../../timed-segments.js';
 import { DEFAULT_RATE, mostSamples } from '../audio-source.js';
@@ -81,29 +81,17 @@ async function heardIn(
 ): Promise<Heard> {
   const { map, emit } = context;
   let heard = '';
-  let emitted = '';
   let segments: readonly Segment[] = [];
-  const said = (all: string) => {
-    const trimmed = all.trimStart();
-    const text = `${between(before, trimmed)}${trimmed}`;
-    // A hypothesis that changes what was already said is told whole at its end.
-    if (text.startsWith(emitted) && text !== emitted) {
-      emit(text.slice(emitted.length));
-      emitted = text;
-    }
-    return text;
-  };
+  const text = new GrowingText(before, emit);
   for await (const { outputs } of respond(call, context, sources, last)) {
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
     heard = bound.responses === 'whole' ? part : withPart(heard, part, bound);
     segments =
       bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
-    said(heard.trimEnd());
+    text.is(heard);
   }
-  const text = said(heard.trimEnd());
-  if (emitted === '') emit(text);
-  return { text, segments };
+  return { text: text.ends(heard), segments };
 }
 
 /** The segments of a response, with their words only if the stage asks for them; none if it asks for no times. */

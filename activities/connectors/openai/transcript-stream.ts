@@ -1,0 +1,91 @@
+import { APIError, type OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject } from '../../../pipelines/json.js';
+import { ONE_CALL } from './completion.js';
+
+/** A transcript as a server sent it: not checked yet. */
+export interface StreamedTranscript {
+  readonly text?: unknown;
+  readonly segments?: unknown;
+  readonly words?: unknown;
+}
+
+/**
+ * `POST /v1/audio/transcriptions` with `stream`. Read are OpenAI's events (`transcript.text.delta`, `.segment`, `.done`), the chunks of
+ * vLLM (`transcription.chunk`), and one body of JSON, of servers that do not stream.
+ */
+export async function streamed(
+  client: OpenAI,
+  body: object,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<StreamedTranscript> {
+  const params = { ...body, stream: true } as unknown as OpenAI.Audio.TranscriptionCreateParamsStreaming;
+  const { data: events, response } = await client.audio.transcriptions
+    .create(params, { signal, headers: ONE_CALL })
+    .withResponse();
+  const type = response.headers.get('content-type') ?? '';
+  if (type.includes('json')) return whole(await response.json(), response.headers);
+  const collected = new Collected(onText);
+  for await (const event of events) collected.add(event);
+  // An abort ends the loop without an error; the partial text is not an answer.
+  signal.throwIfAborted();
+  return collected.transcript(type);
+}
+
+function whole(body: unknown, headers: Headers): StreamedTranscript {
+  const { error, ...transcript } = (isJsonObject(body) ? body : {}) as StreamedTranscript & {
+    readonly error?: unknown;
+  };
+  if (error) throw new APIError(undefined, Object(error), undefined, headers);
+  return transcript;
+}
+
+interface Chunk {
+  readonly delta?: { readonly content?: unknown } | null;
+  readonly finish_reason?: unknown;
+}
+
+/** Assembles a transcript from its events. */
+class Collected {
+  readonly #onText: (text: string) => void;
+  readonly #segments: unknown[] = [];
+  #text = '';
+  #events = 0;
+  #ended = false;
+
+  constructor(onText: (text: string) => void) {
+    this.#onText = onText;
+  }
+
+  add(event: unknown): void {
+    this.#events += 1;
+    const { type, delta, text, choices } = Object(event) as Record<string, unknown>;
+    if (type === 'transcript.text.delta') this.#says(delta);
+    else if (type === 'transcript.text.segment') this.#segments.push(event);
+    else if (type === 'transcript.text.done') {
+      if (typeof text === 'string') this.#text = text;
+      this.#ended = true;
+    } else if (Array.isArray(choices)) {
+      for (const choice of choices as readonly (Chunk | null)[]) {
+        this.#says(choice?.delta?.content);
+        // Of each part of the audio; the last one counts.
+        if (choice?.finish_reason) this.#ended = true;
+      }
+    }
+  }
+
+  transcript(type: string): StreamedTranscript {
+    if (this.#ended) return { text: this.#text, segments: this.#segments };
+    if (this.#events === 0 && !type.includes('event-stream')) {
+      throw new MillraceError('INVALID_OUTPUT', `the answer is ${type || 'of no type'}, neither events nor JSON`);
+    }
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the stream broke off after ${this.#text.length} characters`);
+  }
+
+  #says(more: unknown): void {
+    if (typeof more !== 'string' || more === '') return;
+    this.#text += more;
+    this.#onText(this.#text);
+  }
+}

@@ -1,0 +1,86 @@
+import { type OpenAI, toFile } from 'openai';
+import { writeWav } from '../../../media/write-wav.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
+import { SAMPLE_RATE } from '../speech-windows.js';
+import { type Segment, type TimedText, timedTexts } from '../timed-segments.js';
+import { withExtra } from './extra.js';
+import type { OpenAiOptions } from './options.js';
+import { type StreamedTranscript, streamed } from './transcript-stream.js';
+
+/** What a stage asks for. */
+export interface Asked {
+  readonly language?: string;
+  readonly segments?: 'segments' | 'words';
+}
+
+export interface Question extends Asked, Partial<Pick<OpenAiOptions, 'segmentsBy' | 'streamTranscripts'>> {
+  readonly model: string;
+  /** 16 kHz. */
+  readonly samples: Int16Array;
+  readonly extras?: readonly (JsonObject | undefined)[];
+}
+
+export interface Transcript {
+  readonly text: string;
+  /** With times from the start of the samples; empty unless the stage asks for them. */
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * `POST /v1/audio/transcriptions` of one file.
+ * @param onText called with the text so far, where the server streams it
+ */
+export async function transcriptOf(
+  client: OpenAI,
+  question: Question,
+  signal: AbortSignal,
+  onText: (text: string) => void = () => undefined,
+): Promise<Transcript> {
+  const { samples, segments, streamTranscripts, extras = [] } = question;
+  const wav = Buffer.concat([...writeWav(samples, { sampleRate: SAMPLE_RATE })]);
+  const file = await toFile(wav, 'audio.wav', { type: 'audio/wav' });
+  const body = withExtra({ file, ...membersOf(question) }, ...extras);
+  const answer: StreamedTranscript =
+    streamTranscripts && isStreamable(question)
+      ? await streamed(client, body, signal, onText)
+      : Object(await client.audio.transcriptions.create(body as unknown as Plain, { signal }));
+  if (typeof answer.text !== 'string') throw new MillraceError('INVALID_OUTPUT', 'the answer has no text');
+  return { text: answer.text.trim(), segments: segments ? segmentsIn(answer) : [] };
+}
+
+type Plain = OpenAI.Audio.TranscriptionCreateParamsNonStreaming;
+
+/** OpenAI’s server streams texts and segments with speakers, but not `verbose_json`. */
+const isStreamable = ({ segments, segmentsBy }: Question): boolean =>
+  segments === undefined || segmentsBy === 'diarized_json';
+
+function membersOf({ model, language, segments, segmentsBy = 'verbose_json' }: Question) {
+  const own = { model, ...(language !== undefined && { language }) };
+  if (!segments) return { ...own, response_format: 'json' };
+  // Longer audio than 30 s needs a strategy there.
+  if (segmentsBy === 'diarized_json') return { ...own, response_format: segmentsBy, chunking_strategy: 'auto' };
+  const granularities = segments === 'words' ? ['segment', 'word'] : ['segment'];
+  return { ...own, response_format: segmentsBy, timestamp_granularities: granularities };
+}
+
+/**
+ * The segments with their speakers, and with their words, which servers list beside them. Throws `INVALID_OUTPUT` for a server
+ * without times.
+ */
+function segmentsIn({ segments, words }: StreamedTranscript): Segment[] {
+  const all = timedTexts(segments, 'text');
+  if (!all) throw new MillraceError('INVALID_OUTPUT', 'the answer has no segments with times');
+  const speakers = (segments as readonly unknown[]).map((each) => (isJsonObject(each) ? each.speaker : undefined));
+  const spoken = timedTexts(words, 'word');
+  // A word belongs to the segment in which its middle is.
+  const middle = ({ start, end }: TimedText) => (start + end) / 2;
+  return all.map((segment, i) => {
+    const speaker = speakers[i];
+    const own = spoken?.filter((word) => {
+      const at = middle(word);
+      return at >= (i === 0 ? 0 : segment.start) && at < (all[i + 1]?.start ?? Number.POSITIVE_INFINITY);
+    });
+    return { ...segment, ...(typeof speaker === 'string' && { speaker }), ...(own && { words: own }) };
+  });
+}
