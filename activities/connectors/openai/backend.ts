@@ -6,7 +6,7 @@ import { type LinkedTransport, transportOf } from '../transport.js';
 import { callHeaders } from './call-headers.js';
 import { boundedFetch } from './error-bodies.js';
 import { errorMapper } from './errors.js';
-import { healthy } from './health.js';
+import { frontendHealthy, healthy } from './health.js';
 import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server } from './models.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
@@ -76,11 +76,13 @@ export class OpenAiBackend implements Backend {
     return this.#mapped(model, signal, () => fingerprint(this.#client, model, signal));
   }
 
-  /** By `GET /health`, which vLLM, SGLang, llama.cpp and TGI have beside `/v1`. */
+  /** By `GET /health`, which vLLM, SGLang, llama.cpp and TGI have beside `/v1`; Triton's OpenAI frontend has `/health/ready`. */
   ready(model: string, signal: AbortSignal): Promise<boolean> {
     return this.#mapped(model, signal, async () => {
       const known = await healthy(this.#client, signal);
-      return known && (this.#options.server ?? (await requireModel(this.#client, model, signal))) !== 'other';
+      if (known) return (this.#options.server ?? (await requireModel(this.#client, model, signal))) !== 'other';
+      const software = await this.#softwareAt(model, signal);
+      return software === 'triton' && (await frontendHealthy(this.#client, signal));
     });
   }
 
@@ -106,10 +108,13 @@ export class OpenAiBackend implements Backend {
 
   async #ready(kind: string, model: string, signal: AbortSignal) {
     const handler = handlerOf(KIND_HANDLERS, kind, 'openai');
+    return { handler, software: await this.#softwareAt(model, signal) };
+  }
+
+  async #softwareAt(model: string, signal: AbortSignal): Promise<ServerSoftware> {
     const found = this.#present.get(model) ?? (await requireModel(this.#client, model, signal));
     this.#present.set(model, found);
-    const software = this.#options.server ?? found;
-    return { handler, software };
+    return this.#options.server ?? found;
   }
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {

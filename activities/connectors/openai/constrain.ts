@@ -17,9 +17,21 @@ export function constrained(constraint: Constraint, software: ServerSoftware): R
       if ('choice' in constraint) return { grammar: `root ::= ${constraint.choice.map(quoted).join(' | ')}` };
       if ('grammar' in constraint) return { grammar: constraint.grammar };
       throw missing('a regular expression', 'llama.cpp');
+    case 'triton':
     case 'other':
       throw missing(`"${Object.keys(constraint)[0]}"`, 'this server');
   }
+}
+
+/**
+ * Throws `CAPABILITY_MISSING` for a reply of JSON at Triton's OpenAI frontend, which drops `response_format`
+ * (github.com/triton-inference-server/server, python/openai, `_create_vllm_generate_request`).
+ */
+export function expectFormats(software: ServerSoftware): void {
+  if (software !== 'triton') return;
+  const message =
+    'Triton’s OpenAI frontend ignores the form of a reply; offer a tool and set toolChoice to its name, which binds its arguments';
+  throw new MillraceError('CAPABILITY_MISSING', message);
 }
 
 /** A literal of a regular expression. */

@@ -22,11 +22,11 @@ export type MediaContext = Pick<CallContext, 'bytes' | 'signal'> & Partial<Pick<
 
 const MEBIBYTE = 1024 * 1024;
 /** OpenAI's and vLLM's documented limit per image, and what the host reads of a file at once; base64 adds a third. */
-const MOST_FILE_BYTES = 20 * MEBIBYTE;
+export const MOST_FILE_BYTES = 20 * MEBIBYTE;
 /** All media of a call, repeats included: OpenAI accepts requests of 50 MB, and a worker holds several at once. */
 const MOST_BYTES = 50 * MEBIBYTE;
 /** More than any model accepts in one conversation; prevents reading a long list of small files one by one. */
-const MOST_MEDIA = 100;
+export const MOST_MEDIA = 100;
 
 interface Medium {
   readonly field: string;

@@ -1,62 +1,86 @@
 import type { OpenAI } from 'openai';
+import pMap from 'p-map';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { linkedAbort } from '../../../runtime/limited.js';
 import { unitVector } from '../unit-vector.js';
+import { type EmbedRequest, itemsOf, requestsOf } from './embed-requests.js';
 import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
-/** A text, or its tokens. */
-type Item = string | readonly number[];
-
-/** `POST /v1/embeddings` of one text, or of a list of texts or tokens in requests of the pool's batch size. */
+/**
+ * `POST /v1/embeddings` of one text or medium, or of a list of them or of tokens, in requests of the pool's batch size. How media
+ * go is the pool's `embedBy`.
+ */
 export const embed: KindHandler = {
-  async invoke(call, { client, signal, options: pool }) {
+  async invoke(call, context) {
     const { model, with: options, input } = call;
+    const { client, signal, options: pool, software } = context;
     const { prefix = '', extra } = pool.as?.[options.as as 'query' | 'passage'] ?? {};
-    const texts = (input.tokens ?? input.texts ?? [input.text]) as readonly Item[];
-    const vectors: number[][] = [];
+    const { items, single } = itemsOf(input, prefix);
+    // Triton's frontend takes one text, or the tokens of one.
+    const requests = requestsOf(items, software === 'triton' ? { ...pool, batch: 1 } : pool);
+    const extras = [...extrasOf(call, pool), extra];
+    const vectors: number[][] = items.map(() => []);
     let inputTokens: number | undefined;
-    for (let at = 0; at < texts.length; at += pool.batch) {
-      const batch = texts
-        .slice(at, at + pool.batch)
-        .map((item) => (typeof item === 'string' ? `${prefix}${item}` : item));
-      const extras = [...extrasOf(call, pool), extra];
-      const answer = await embeddings(client, { model, texts: batch, extras }, signal);
-      vectors.push(...answer.vectors);
+    // A request of messages has one item: several at once, for the server to batch.
+    const concurrency = pool.embedBy === 'messages' ? MESSAGES_AT_ONCE : 1;
+    await together(requests, concurrency, signal, async (request, own) => {
+      const members = await request.members({ ...context, signal: own });
+      const answer = await embeddings(client, { model, count: request.at.length, members, extras }, own);
+      for (const [i, at] of request.at.entries()) vectors[at] = answer.vectors[i] ?? [];
       if (answer.tokens !== undefined) inputTokens = (inputTokens ?? 0) + answer.tokens;
-    }
+    });
     return {
-      output: input.text === undefined ? { embeddings: vectors } : { embedding: vectors[0] ?? [] },
+      output: single ? { embedding: vectors[0] ?? [] } : { embeddings: vectors },
       usage: { ...(inputTokens !== undefined && { inputTokens }) },
     };
   },
   async probe(model, client, signal, pool) {
     const role = pool.as?.query ?? pool.as?.passage;
-    await embeddings(client, { model, texts: ['ok'], extras: [pool.extra, role?.extra] }, signal);
+    const extras = [pool.extra, role?.extra];
+    await embeddings(client, { model, count: 1, members: { input: 'ok' }, extras }, signal);
   },
 };
 
+const MESSAGES_AT_ONCE = 4;
+
+/** Sends all; the first failure aborts the others. */
+async function together(
+  requests: readonly EmbedRequest[],
+  concurrency: number,
+  signal: AbortSignal,
+  send: (request: EmbedRequest, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { own, release } = linkedAbort(signal);
+  try {
+    await pMap(requests, (request) => send(request, own.signal), { concurrency });
+  } catch (error) {
+    own.abort(error);
+    throw error;
+  } finally {
+    release();
+  }
+}
+
 interface Question {
   readonly model: string;
-  readonly texts: readonly Item[];
+  /** Number of vectors. */
+  readonly count: number;
+  /** What is embedded, as members of the request. */
+  readonly members: JsonObject;
   readonly extras: readonly (JsonObject | undefined)[];
 }
 
 async function embeddings(
   client: OpenAI,
-  { model, texts, extras }: Question,
+  { model, count, members, extras }: Question,
   signal: AbortSignal,
 ): Promise<{ readonly vectors: number[][]; readonly tokens: number | undefined }> {
-  // The client requests base64 by default, which some servers do not support. A single text is sent as such: not every
-  // server takes lists.
-  const single = texts.length === 1 ? texts[0] : undefined;
-  const body = {
-    model,
-    input: (single ?? texts) as OpenAI.EmbeddingCreateParams['input'],
-    encoding_format: 'float' as const,
-  };
+  // The client requests base64 by default, which some servers do not support.
+  const body = { model, ...members, encoding_format: 'float' as const } as unknown as OpenAI.EmbeddingCreateParams;
   const { data, usage } = await client.embeddings.create(withExtra(body, ...extras), { signal });
-  const vectors: (number[] | undefined)[] = texts.map(() => undefined);
+  const vectors: (number[] | undefined)[] = Array.from({ length: count }, () => undefined);
   for (const [i, item] of (Array.isArray(data) ? data : []).entries()) {
     // Servers may answer out of order; some leave the index out.
     const index: unknown = Object(item).index ?? i;
@@ -67,8 +91,8 @@ async function embeddings(
     vectors[index] = unitVector(vector);
   }
   if (!vectors.every((vector) => vector !== undefined)) {
-    const count = vectors.filter((vector) => vector !== undefined).length;
-    throw new MillraceError('INVALID_OUTPUT', `the answer has ${count} embeddings for ${texts.length} texts`);
+    const given = vectors.filter((vector) => vector !== undefined).length;
+    throw new MillraceError('INVALID_OUTPUT', `the answer has ${given} embeddings for ${count} items`);
   }
   const tokens: unknown = usage?.prompt_tokens;
   return { vectors, tokens: typeof tokens === 'number' ? tokens : undefined };

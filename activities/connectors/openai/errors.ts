@@ -93,8 +93,8 @@ const REFUSED_AS_500 =
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
 /** Of a 404. OpenVINO Model Server calls an LLM a graph: `Mediapipe graph definition with requested name is not found`. */
 const NAMES_MODEL = /model|\bgraph definition\b/i;
-/** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek and LiteLLM use 400. */
-const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
+/** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek, LiteLLM and Triton’s frontend use 400. */
+const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name|unknown model:/i;
 
 function codeOfStatus(status: number, error: APIError, text: string): ErrorCode {
   if (status < 502 && overflows(error, text)) return 'CONTEXT_TOO_LONG';

@@ -23,6 +23,8 @@ const BY_OWNER: ReadonlyMap<string, ServerSoftware> = new Map([
   ['vllm', 'vllm'],
   ['sglang', 'sglang'],
   [LLAMA_CPP, 'llama.cpp'],
+  // Its OpenAI frontend.
+  ['Triton Inference Server', 'triton'],
 ]);
 
 /** The server's software, as its model entry states it. */

@@ -5,7 +5,7 @@ import { extraSchema } from '../../../pipelines/stages/index.js';
 import { headerName } from '../header-name.js';
 
 /** Server software whose own members of a request are known. */
-export const SOFTWARE = ['vllm', 'sglang', 'llama.cpp', 'other'] as const;
+export const SOFTWARE = ['vllm', 'sglang', 'llama.cpp', 'triton', 'other'] as const;
 export type ServerSoftware = (typeof SOFTWARE)[number];
 
 const role = z.strictObject({ prefix: z.string().optional(), extra: extraSchema.optional() });
@@ -41,14 +41,26 @@ export const optionsSchema = z.strictObject({
    * headers.
    */
   router: router.optional(),
+  /**
+   * `transcribe`: send the text as it is recognised, where the server streams it (vLLM; OpenAI’s models but `whisper-1`). Absent:
+   * it arrives at the end of each part of at most ten minutes.
+   */
+  streamTranscripts: z.boolean().default(false),
+  /** `transcribe`: the format of segments. `diarized_json` has speakers, and no words. */
+  segmentsBy: z.enum(['verbose_json', 'diarized_json']).default('verbose_json'),
   /** `rerank`: the route, `/rerank` as Jina and Cohere have it, or vLLM's `/score`. */
   rerankBy: z.enum(['rerank', 'score']).default('rerank'),
   /** `generate`: JSON Schema of a stage's options, which become members of the request. Default: those of OpenAI. */
   accepts: foreignSchema.optional() as z.ZodOptional<z.ZodType<JsonObject>>,
   /** `generate`: `server`: leave `response_format` out, for models that refuse it and answer with bytes anyway. */
   imagesAs: z.enum(['b64_json', 'server']).default('b64_json'),
-  /** `embed`: most texts of one request. */
+  /** `embed`: most items of one request. */
   batch: z.int().min(1).max(2_048).default(64),
+  /**
+   * `embed`: how the server takes media, and texts beside them. `messages`: conversations, as vLLM; `objects`: `{ "image": … }`,
+   * as Jina and SGLang; `modality`: data URLs of one kind for each request, as Infinity. Absent: texts and tokens only.
+   */
+  embedBy: z.enum(['messages', 'objects', 'modality']).optional(),
   /** `embed`: what a stage's `as` adds, before the text and to the request. */
   as: z.strictObject({ query: role.optional(), passage: role.optional() }).optional(),
 });

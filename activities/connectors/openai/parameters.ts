@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { ChatOptions, ChatParameters } from '../../../pipelines/stages/index.js';
 import { tokenLimit } from './completion.js';
-import { constrained } from './constrain.js';
+import { constrained, expectFormats } from './constrain.js';
 import type { OpenAiContext } from './kind-handler.js';
 import { boundTo, closed } from './structured.js';
 import { thinkingOf } from './thinking.js';
@@ -21,6 +21,7 @@ type OfferedTool = NonNullable<ChatParameters['tools']>[number];
 export function parametersOf(wanted: ChatWith, { client, software }: Pick<OpenAiContext, 'client' | 'software'>) {
   const { maxTokens, temperature, topP, topK, minP, stop, seed, presencePenalty, frequencyPenalty } = wanted;
   const { logprobs, reasoningEffort: effort, thinkingTokens, constrain, schema, bind, output } = wanted;
+  if ((schema !== undefined && bind !== false) || output !== undefined) expectFormats(software);
   return {
     // Servers count reasoning as part of the reply.
     ...(maxTokens !== undefined && tokenLimit(client, maxTokens + (thinkingTokens ?? 0))),

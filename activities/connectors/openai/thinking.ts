@@ -9,7 +9,7 @@ export function thinkingOf(
   // vLLM and SGLang pass the effort on to the chat template; llama.cpp only takes what is meant for the template.
   const forTemplate = {
     ...(effort !== undefined && software === 'llama.cpp' && effort !== 'none' && { reasoning_effort: effort }),
-    ...(effort === 'none' && software !== 'other' && { enable_thinking: false }),
+    ...(effort === 'none' && software !== 'other' && software !== 'triton' && { enable_thinking: false }),
   };
   return {
     ...(effort !== undefined && software !== 'llama.cpp' && { reasoning_effort: effort }),

@@ -9,6 +9,7 @@ const OWNERS: Readonly<Record<ServerSoftware, string>> = {
   vllm: 'vllm',
   sglang: 'sglang',
   'llama.cpp': 'llamacpp',
+  triton: 'Triton Inference Server',
   other: 'system',
 };
 let server: SimulatedServer;
@@ -121,12 +122,15 @@ describe('the caller of a request', () => {
     });
   });
 
-  it.each(['llama.cpp', 'other'] as const)('is not stated to %s, which has no such members', async (software) => {
-    serve(software);
-    const body = await sent({}, { priority: true }, { tenant: 'acme', priority: 'interactive' });
-    expect(body).not.toHaveProperty('cache_salt');
-    expect(body).not.toHaveProperty('priority');
-  });
+  it.each(['llama.cpp', 'triton', 'other'] as const)(
+    'is not stated to %s, which has no such members',
+    async (software) => {
+      serve(software);
+      const body = await sent({}, { priority: true }, { tenant: 'acme', priority: 'interactive' });
+      expect(body).not.toHaveProperty('cache_salt');
+      expect(body).not.toHaveProperty('priority');
+    },
+  );
 
   it.each([
     ['vllm', -1, 1],
