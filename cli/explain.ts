@@ -47,8 +47,9 @@ function placedAt(
   const step: StagePlan = { ...alone, kind, model, with: options };
   try {
     const { connector = '', device = '' } = place(ONE(step), poolOf, '')[stage.id] ?? {};
-    const { microBatch, onDemand } = poolOf(model) ?? {};
-    return { connector, device, ...(microBatch && { microBatch }), ...(onDemand && { onDemand }) };
+    const { microBatch, onDemand, extra } = poolOf(model) ?? {};
+    const more = { ...(microBatch && { microBatch }), ...(onDemand && { onDemand }), ...(extra && { extra }) };
+    return { connector, device, ...more };
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { type ErrorCode, MillraceError } from '../pipelines/errors.js';
+import type { JsonObject } from '../pipelines/json.js';
 import {
   type AgentPlan,
   type Alternative,
@@ -42,6 +43,8 @@ export interface PoolDescription {
   readonly microBatch?: { readonly waitMs: number; readonly most: number };
   /** Workers load its model when it is called. */
   readonly onDemand?: true;
+  /** Members of every request's body, which a stage's own `extra` replaces by name. */
+  readonly extra?: JsonObject;
 }
 
 /** Capability that an option of a stage requires; an empty list requires none. */

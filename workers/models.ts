@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Connectors } from '../activities/connectors/index.js';
 import { connectorOf, type ModelsConfig, type Pools, parseModels } from '../activities/pools/index.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
+import { isJsonObject } from '../pipelines/json.js';
 import type { PoolDescription } from '../placement/place.js';
 import { WatchedFile } from '../runtime/watched-file.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -45,7 +46,7 @@ export const poolDescriptions =
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
-    const { connector, kind, endpoints, price, contextTokens, modalities, microBatch, load } = pool;
+    const { connector, kind, endpoints, price, contextTokens, modalities, microBatch, load, options } = pool;
     const named = [...new Set(endpoints.map(({ device }) => device))];
     // Those of a file are known only to the workers.
     const devices = named.length > 0 ? named : ['discovered'];
@@ -61,6 +62,7 @@ export const poolDescriptions =
       ...(modalities && { modalities }),
       ...(microBatch && { microBatch }),
       ...(load && { onDemand: true as const }),
+      ...(isJsonObject(options?.extra) && { extra: options.extra }),
     };
   };
 

@@ -96,11 +96,12 @@ function candidateText({ role, kind, model, with: options, placed }: Candidate):
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
 }
 
-const placeText = ({ connector, device, microBatch, onDemand }: NonNullable<Candidate['placed']>): string =>
+const placeText = ({ connector, device, microBatch, onDemand, extra }: NonNullable<Candidate['placed']>): string =>
   [
     `${connector} @${device}`,
     ...(microBatch ? [`in batches of up to ${microBatch.most} texts within ${microBatch.waitMs} ms`] : []),
     ...(onDemand ? ['loaded on demand'] : []),
+    ...(extra ? [`requests with ${JSON.stringify(extra)}`] : []),
   ].join(', ');
 
 /** The tools of an agent: what executes each, under which policy, and whether a person approves. */

@@ -28,6 +28,8 @@ export interface PlacedBy {
   readonly microBatch?: { readonly waitMs: number; readonly most: number };
   /** Workers load the model when it is called: a first call waits for that. */
   readonly onDemand?: true;
+  /** What the pool adds to each request's body; the stage's own `extra` replaces it by name. */
+  readonly extra?: JsonObject;
 }
 
 /** A value of a stage's policy and its origin. */

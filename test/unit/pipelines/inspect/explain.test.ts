@@ -87,6 +87,12 @@ describe('an explanation', () => {
     expect(explanationText(explained)).not.toContain('on demand');
   });
 
+  it('shows what a pool adds to each request', () => {
+    const text = explanationText(explain(everything, SEGMENTS, () => ({ ...placed, extra: { min_tokens: 4 } })));
+    expect(text).toContain('(openai @gpu0, requests with {"min_tokens":4})');
+    expect(explanationText(explained)).not.toContain('requests with');
+  });
+
   it('shows only what differs from the defaults unless all is asked for', () => {
     const text = explanationText(explained);
     for (const line of [
