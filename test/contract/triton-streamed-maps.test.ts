@@ -151,6 +151,10 @@ describe('a model with text_input and text_output, which stands for the vLLM and
     const tools = [{ name: 'f', description: '', schema: {} }];
     await expect(say({ prompt: 'x' }, { tools })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
     await expect(say({ prompt: 'x', images: [artifact] })).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+    // Ignored, these would let a reply through that the caller does not expect.
+    for (const options of [{ constrain: { choice: ['yes', 'no'] } }, { logprobs: 1 }]) {
+      await expect(say({ prompt: 'x' }, options)).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+    }
   });
 });
 

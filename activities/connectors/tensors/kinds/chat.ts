@@ -1,3 +1,4 @@
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { type Conversation, promptOf, refuseMore } from '../../conversation.js';
 import type { BoundMap } from '../bind.js';
@@ -16,6 +17,7 @@ export const chat: TensorKind = {
     const { map, emit } = context;
     const given = { ...call.with, ...call.input } as Wanted;
     refuseMore(given);
+    expectUnbound(given);
     let text = '';
     for await (const { outputs } of respond(call, context, sourcesOf(given, map))) {
       const whole = wholeOutput(map, outputs);
@@ -36,18 +38,29 @@ export const chat: TensorKind = {
 };
 
 interface Wanted extends Conversation {
+  readonly constrain?: unknown;
+  readonly logprobs?: unknown;
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly topP?: number;
   readonly topK?: number;
+  readonly minP?: number;
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
 }
 
+/** Throws `CAPABILITY_MISSING` for what the model would ignore and the caller relies on. */
+function expectUnbound({ constrain, logprobs }: Wanted): void {
+  const wrong = constrain !== undefined ? 'a constraint of the reply' : logprobs !== undefined ? 'logprobs' : undefined;
+  if (wrong === undefined) return;
+  const message = `${wrong} cannot be sent by tensors of text: name a pool of a server of OpenAI's API`;
+  throw new MillraceError('CAPABILITY_MISSING', message);
+}
+
 function sourcesOf(wanted: Wanted, map: BoundMap): Sources {
-  const { maxTokens, temperature, topP, topK, seed, stop, presencePenalty, frequencyPenalty } = wanted;
+  const { maxTokens, temperature, topP, topK, minP, seed, stop, presencePenalty, frequencyPenalty } = wanted;
   const template = map.inputs.find(({ from }) => from === 'prompt')?.template ?? 'plain';
   return {
     prompt: promptOf(wanted, template),
@@ -59,6 +72,7 @@ function sourcesOf(wanted: Wanted, map: BoundMap): Sources {
       temperature,
       top_p: topP,
       top_k: topK,
+      min_p: minP,
       seed,
       stop,
       presence_penalty: presencePenalty,
