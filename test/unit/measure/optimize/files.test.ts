@@ -127,7 +127,14 @@ describe('what an LLM’s optimisation writes', () => {
   };
   const { report, files, text } = written(
     { model: 'assistant', family: 'chat' },
-    [tried('q8_0', 1, { samples, outputs: ['a', 'b', 'c'], units: [9, 4, 7], variant: { name: 'q8_0', what: '', serve: { threads: 2 } } })],
+    [
+      tried('q8_0', 1, {
+        samples,
+        outputs: ['a', 'b', 'c'],
+        units: [9, 4, 7],
+        variant: { name: 'q8_0', what: '', serve: { threads: 2 } },
+      }),
+    ],
     { pool: llmPool },
   );
 
