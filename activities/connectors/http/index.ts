@@ -9,7 +9,7 @@ import { joiningOf } from './joined.js';
 import { httpOptions } from './options.js';
 import { objectStore } from './s3/index.js';
 
-export { type Api, optionsShape, type RequestTemplate } from './api.js';
+export { type Api, optionsShape } from './api.js';
 export { HttpBackend } from './backend.js';
 export { type Condition, holds } from './condition.js';
 export { credentialOf } from './credentials/credential.js';
