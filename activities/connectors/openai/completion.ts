@@ -58,7 +58,7 @@ const TAIL_MS = 1_000;
  * The chunks of a stream. Not by the client's own reader: it searches all that has arrived of an event again with each piece, so an
  * event without end, in small pieces, would occupy the process. Throws the error that an event is.
  */
-async function* chunksIn(response: Response, signal: AbortSignal): AsyncGenerator<Json, void> {
+export async function* chunksIn(response: Response, signal: AbortSignal): AsyncGenerator<Json, void> {
   for await (const { data, cut } of eventsOf(chunksOf(response, signal, TAIL_MS), LONGEST_EVENT)) {
     if (data.startsWith('[DONE]')) return;
     // What broke off is told by what is missing.
@@ -79,7 +79,8 @@ function isJson(text: string): boolean {
   }
 }
 
-const unreadable = (problem: string): MillraceError => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`);
+export const unreadable = (problem: string): MillraceError =>
+  new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`);
 
 /**
  * llama.cpp announces keep-alive for a stream but closes the connection after the last event: one in twenty following

@@ -1,7 +1,12 @@
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject } from '../../../pipelines/json.js';
-import { ONE_CALL } from './completion.js';
+import { bodyOf } from '../exchange.js';
+import { parseJson } from '../json-values.js';
+import { chunksIn, ONE_CALL, unreadable } from './completion.js';
+
+/** Text of one part of a recording, in characters: ten minutes of speech have a tenth of it. */
+const LONGEST_TEXT = 100_000;
 
 /** A transcript as a server sent it: not checked yet. */
 export interface StreamedTranscript {
@@ -21,13 +26,11 @@ export async function streamed(
   onText: (text: string) => void,
 ): Promise<StreamedTranscript> {
   const params = { ...body, stream: true } as unknown as OpenAI.Audio.TranscriptionCreateParamsStreaming;
-  const { data: events, response } = await client.audio.transcriptions
-    .create(params, { signal, headers: ONE_CALL })
-    .withResponse();
+  const response = await client.audio.transcriptions.create(params, { signal, headers: ONE_CALL }).asResponse();
   const type = response.headers.get('content-type') ?? '';
-  if (type.includes('json')) return whole(await response.json(), response.headers);
+  if (type.includes('json')) return whole(parseJson(await bodyOf(response, signal), unreadable), response.headers);
   const collected = new Collected(onText);
-  for await (const event of events) collected.add(event);
+  for await (const event of chunksIn(response, signal)) collected.add(event);
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.transcript(type);
@@ -86,6 +89,7 @@ class Collected {
   #says(more: unknown): void {
     if (typeof more !== 'string' || more === '') return;
     this.#text += more;
+    if (this.#text.length > LONGEST_TEXT) throw unreadable(`text is longer than ${LONGEST_TEXT} characters`);
     this.#onText(this.#text);
   }
 }

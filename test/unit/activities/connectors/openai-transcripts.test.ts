@@ -71,6 +71,11 @@ describe('a streamed transcript', () => {
     expect((await failure(transcribe({}, pool))).code).toBe(code);
   });
 
+  it('without end is INVALID_OUTPUT, not kept in memory', async () => {
+    server.events(Array.from({ length: 20 }, () => ({ type: 'transcript.text.delta', delta: 'x'.repeat(10_000) })));
+    expect((await failure(transcribe({}, pool))).code).toBe('INVALID_OUTPUT');
+  });
+
   it('is that of the end where the server has changed its mind', async () => {
     server.events([
       { type: 'transcript.text.delta', delta: 'Watt is' },
