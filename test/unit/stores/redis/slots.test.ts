@@ -116,8 +116,10 @@ const sources = FOLDERS.flatMap((folder) =>
  */
 const WITHOUT_TAG = [
   'millrace:cache-tenants', // tenants by the size of their caches
+  'millrace:callback:', // of a token of a server's job
+  'millrace:client-secret', // a secret that processes share
   'millrace:code:missing:', // of a task queue: versions of functions
-  'millrace:cursors', // the secret that processes share
+  'millrace:cursors', // likewise
   'millrace:doctor:', // written to see what a server allows
   'millrace:fast:', // of a task queue: jobs for its workers
   'millrace:heal:', // of a model at a server: whose turn the repair is
