@@ -63,7 +63,7 @@ export function importCommands(cli: Command): void {
       }
       writeFileSync(options.out, text);
       note(`${options.out}: ${text.split('\n').length - 2} requests`);
-      for (const line of cacheLines(text)) note(line);
+      if (options.caches !== undefined) for (const line of cacheLines(text)) note(line);
     });
   cli
     .command('profiles')

@@ -4,7 +4,7 @@ import {
   cachedEver,
   inCache,
   type Load,
-  promptAt,
+  leastPromptAt,
   quantileAt,
   slopeAt,
   stepAt,
@@ -13,9 +13,9 @@ import { densest, type StageDemand } from './density.js';
 
 /**
  * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, with whatever any number of
- * replicas has of it in a prefix cache, and for each further token a part of a step. A step of b sequences takes at least what it takes with an empty cache, which its b sequences
- * bear together, and what reading their own caches adds; those that run together and end in time arrive in a window of the
- * time that they have.
+ * replicas has of it in a prefix cache, and for each further token a part of a step. A step of b sequences takes at least what it
+ * takes with an empty cache, which its b sequences bear together, and what reading their own caches adds; those that run together
+ * and end in time arrive in a window of the time that they have.
  */
 export function sequenceOf(
   load: Load,
@@ -55,7 +55,7 @@ export function sequenceOf(
       table.part === 'decode'
         ? 0
         : columns.reduce(
-            (least, tokens) => Math.min(least, promptAt(table.prefill, tokensIn, inCache(tokens, run, tokensIn), 0)),
+            (least, tokens) => Math.min(least, leastPromptAt(table.prefill, tokensIn, inCache(tokens, run, tokensIn))),
             quantileAt(table.prefill, 1, tokensIn, 0),
           );
     // All calls of a run may run together.

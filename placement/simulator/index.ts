@@ -27,6 +27,7 @@ export {
   type ContinuousTable,
   type Curve,
   type DynamicTable,
+  leastPromptAt,
   leastTimeAt,
   meanAt,
   meanPromptAt,

@@ -179,6 +179,17 @@ export function promptAt(prefill: Curve, tokens: number, cached: number, draw: n
   return Math.max(quantileAt(prefill, 1, tokens - cached, draw), whole - quantileAt(prefill, 1, cached, draw));
 }
 
+/**
+ * What `promptAt` takes at least, whatever the draw. The difference of the two times is not least at the lowest draw where prompts of the
+ * cached length vary more than whole ones, so it is looked at in every knot.
+ */
+export function leastPromptAt(prefill: Curve, tokens: number, cached: number): number {
+  if (cached <= 0) return quantileAt(prefill, 1, tokens, 0);
+  const added = (draw: number) => quantileAt(prefill, 1, tokens, draw) - quantileAt(prefill, 1, cached, draw);
+  const least = prefill.probabilities.reduce((ms, draw) => Math.min(ms, added(draw)), Number.POSITIVE_INFINITY);
+  return Math.max(quantileAt(prefill, 1, tokens - cached, 0), least);
+}
+
 /** The mean of `promptAt`. */
 export const meanPromptAt = (prefill: Curve, tokens: number, cached: number): number =>
   meanOf(prefill, (draw) => promptAt(prefill, tokens, cached, draw));

@@ -17,6 +17,7 @@ import {
   cachedOf,
   drawOf,
   type Load,
+  leastPromptAt,
   loadOf,
   type PrefixRouting,
   promptAt,
@@ -110,6 +111,22 @@ describe('a prompt of which a part is cached', () => {
     // Attention makes long prompts dearer: the last 400 tokens of 4,000 take more than 400 alone.
     const steep: Curve = { ...prefill, knots: prefill.knots.map((ms) => ms * ms) };
     expect(promptAt(steep, 4_000, 3_600, 0.5)).toBeGreaterThan(promptAt(steep, 400, 0, 0.5) + 1);
+  });
+
+  it('takes no less than its least time, also where prompts of the cached length vary more than whole ones', () => {
+    const rows = [
+      { tokens: 100, ...row(10) },
+      { tokens: 3_600, p50Ms: 200, p95Ms: 390, p99Ms: 395 },
+      { tokens: 4_000, ...row(400) },
+    ];
+    const uneven = tableOf(readProfile(JSON.stringify({ ...LLM, prefill: rows }), 'p.json').value) as {
+      readonly prefill: Curve;
+    };
+    const least = leastPromptAt(uneven.prefill, 4_000, 3_600);
+    const all = Array.from({ length: 101 }, (_, i) => promptAt(uneven.prefill, 4_000, 3_600, i / 100));
+    expect(Math.min(...all)).toBeGreaterThanOrEqual(least - 1e-9);
+    expect(all[0]).toBeGreaterThan(least + 100);
+    expect(leastPromptAt(uneven.prefill, 4_000, 0)).toBeCloseTo(400);
   });
 
   it('is simulated so: the first token comes sooner with a router that knows prefixes', () => {
