@@ -107,7 +107,7 @@ function limitsOf(placement: PlacementDocument, inventory: Inventory | undefined
     ...(worstLoss ? objectives(worstLoss.predicted, ` without ${worstLoss.without},`) : []),
     ...(busiest ? [{ name: 'busiest device', used: busiest[1].utilisation, detail: busiest[0] }] : []),
     ...(fullest ? [{ name: 'fullest memory', used: fullest.share, detail: fullest.id }] : []),
-    ...Object.entries(slo.quality === undefined ? {} : quality).map(([name, of]) => ({
+    ...Object.entries(slo.quality ? quality : {}).map(([name, of]) => ({
       name: `quality of ${name}`,
       used: (slo.quality ?? 0) / of,
       detail: `${Number(of.toFixed(4))} where ${slo.quality} is the least`,

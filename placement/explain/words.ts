@@ -55,8 +55,10 @@ export const prefixLines = ({ pools }: PlacementDocument): string[] =>
     const { affinity, by, share, otherwise, from } = prefixCache;
     const how = affinity === 'none' ? 'calls to the least loaded replica' : `affinity "${affinity}"`;
     const other = affinity === 'none' ? 'with affinity "prefix"' : 'without affinity';
+    // Pools have an affinity by default; that of a router before a model that is served apart is not known.
+    const stated = by === 'default' && affinity === 'none' ? 'its router is not known' : STATED_BY[by];
     return [
-      `${model}: prefix caches have ${percent(share)} of its prompts' tokens, by ${from.join(' and ')} of the load for ${how} (${STATED_BY[by]}) and ${replicas.length} ${replicas.length === 1 ? 'replica' : 'replicas'}; ${other} ${percent(otherwise)}`,
+      `${model}: prefix caches have ${percent(share)} of its prompts' tokens, by ${from.join(' and ')} of the load for ${how} (${stated}) and ${replicas.length} ${replicas.length === 1 ? 'replica' : 'replicas'}; ${other} ${percent(otherwise)}`,
     ];
   });
 

@@ -179,6 +179,11 @@ describe('a placement of prompts with known prefixes', SLOW, () => {
     expect(explanation(unaware, undefined, table)).toMatch(
       /least loaded replica \(--affinity\).*with affinity "prefix" 90 %/,
     );
+    // As where a model is served apart.
+    const pools = unaware.pools.map((each) => ({ ...each, prefixCache: { ...each.prefixCache, by: 'default' } }));
+    expect(explanation({ ...unaware, pools } as unknown as typeof unaware, undefined, table)).toMatch(
+      /least loaded replica \(its router is not known\)/,
+    );
     expect(plan(inputOf(load)).pools[0]?.prefixCache).toMatchObject({ affinity: 'session', by: 'default' });
     expect(plan(inputOf(loadAt(4, {}))).pools[0]?.prefixCache).toBeUndefined();
   });
