@@ -66,7 +66,8 @@ export async function* eventsOf(
     if (name === 'event') event = value;
     if (name !== 'data') continue;
     data.push(value);
-    length += value.length;
+    // With its line end: lines without characters take memory too.
+    length += value.length + 1;
     if (length > longest) throw tooLong('event', longest);
   }
   // Some servers end the last event with the connection.
