@@ -6,5 +6,6 @@ const BEGINS = new RegExp(`^${UNSPACED}`, 'u');
 /** What stands between two pieces of a text: a space, unless the script has none there or a piece is empty. */
 export function between(before: string, after: string): '' | ' ' {
   if (before === '' || after === '') return '';
-  return ENDS.test(before) && BEGINS.test(after) ? '' : ' ';
+  // The last character, of one or two units: a long text would be searched from its start.
+  return ENDS.test(before.slice(-2)) && BEGINS.test(after) ? '' : ' ';
 }
