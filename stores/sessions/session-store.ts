@@ -167,7 +167,7 @@ local dropped = tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0')
 local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
 -- Of a session that was erased meanwhile nothing is left to summarise, and its words must not come back in a summary.
 local summed = upTo > dropped and upTo <= dropped + count
-local drop = math.max(0, upTo - dropped)
+local drop = summed and upTo - dropped or 0
 if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end
 drop = math.min(drop, count)
 local before = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')

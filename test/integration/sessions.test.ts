@@ -169,6 +169,16 @@ describe('a session in Redis', () => {
     expect(await store.load(of)).toEqual({ messages: [said('c')], parts: 1 });
   });
 
+  it('that was begun anew while a run of the erased one went on keeps what is new', async () => {
+    const of = name();
+    for (const key of ['a', 'b']) await store.add(of, part(key));
+    const { parts } = await store.load(of);
+    await store.erase(of);
+    await store.add(of, part('new'));
+    await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo: parts } });
+    expect(await store.load(of)).toEqual({ messages: [said('new'), said('c')], parts: 2 });
+  });
+
   it('is forgotten after its time, which each run begins anew', async () => {
     const of = name();
     await store.add(of, { ...part('a'), ttlMs: 60_000 });
