@@ -1,12 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { reachedFor } from '../redis/index.js';
 
 /** Below it the gateway takes calls, by their token. */
 export const CALLBACK_PATH = '/v1/callbacks';
 
-/** Calls of servers that have ended a job: who knows a token may say that its job is worth a question, and nothing else. */
+/**
+ * Calls of servers that have ended a job: who knows a token may say that its job is worth a question, and nothing else. All methods throw
+ * `STORE_UNAVAILABLE`.
+ */
 export interface Callbacks {
-  /** A token for one job, known for so long. Rejects while the store is unreachable or full. */
+  /** A token for one job, known for so long, in milliseconds. Throws `STATE_STORE_FULL`. */
   open(keptMs: number): Promise<string>;
   /** A server has called. False for a token that nobody waits for. */
   arrive(token: string): Promise<boolean>;
@@ -29,23 +33,25 @@ export class RedisCallbacks implements Callbacks {
 
   async open(keptMs: number): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    await this.#redis.set(keyOf(token), '', 'PX', keptMs);
+    await reached(() => this.#redis.set(keyOf(token), '', 'PX', keptMs));
     return token;
   }
 
   async arrive(token: string): Promise<boolean> {
     if (!TOKEN.test(token)) return false;
-    return (await this.#redis.set(keyOf(token), CALLED, 'KEEPTTL', 'XX')) === 'OK';
+    return (await reached(() => this.#redis.set(keyOf(token), CALLED, 'KEEPTTL', 'XX'))) === 'OK';
   }
 
   async arrived(token: string): Promise<boolean> {
-    return (await this.#redis.get(keyOf(token))) === CALLED;
+    return (await reached(() => this.#redis.get(keyOf(token)))) === CALLED;
   }
 
   async close(token: string): Promise<void> {
-    await this.#redis.del(keyOf(token));
+    await reached(() => this.#redis.del(keyOf(token)));
   }
 }
 
 /** The store does not hold tokens: who reads it can make no call. */
 const keyOf = (token: string): string => PREFIX + createHash('sha256').update(token).digest('base64url');
+
+const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('callbacks', work);
