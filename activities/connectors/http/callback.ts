@@ -11,6 +11,11 @@ export function openCallback({ callbacks }: Pick<CallContext, 'callbacks'>): Ret
   );
 }
 
+/** Nobody waits for the server’s call any more. Where the store cannot be reached, the address expires by itself. */
+export function closeCallback(token: string | undefined, { callbacks }: Pick<CallContext, 'callbacks'>): void {
+  if (token !== undefined) void callbacks?.close(token).catch(() => undefined);
+}
+
 /** What templates of the submission see: the address as `/call/callback`. */
 export const withCallback = (scope: Scope, url: string): Scope => ({
   ...scope,

@@ -3,7 +3,7 @@ import type { Json } from '../../../pipelines/json.js';
 import { HandedOver } from '../handed-over.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api, RequestTemplate } from './api.js';
-import { openCallback, withCallback, wokenBy } from './callback.js';
+import { closeCallback, openCallback, withCallback, wokenBy } from './callback.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
 import { askedBy, type KeptJob, keptJob } from './kept-job.js';
@@ -31,18 +31,12 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
     const result = await ended({ ...asking, callback: kept.callback }, job, kept.job, true);
     if (result) return result;
   }
-  const { api, scope, sender, transport, context } = described;
+  const { sender, context } = described;
   const callback = job.callback && (await openCallback(context));
-  const seen = callback ? withCallback(scope, callback.url) : scope;
-  const response = await success(api, transport, await requestBy(submit, seen, sender), context.signal);
-  const submitted = await whole(api, response, context.signal);
-  const id = render(job.id, {
-    scope: { ...scope, ...submitted },
-    wrong: (pointer, problem) =>
-      new MillraceError('INVALID_OUTPUT', `the job has no identifier: ${pointer} ${problem}`),
-    spent: { made: 0 },
+  const id = await submitted(described, submit, job, callback?.url).catch((error: unknown) => {
+    closeCallback(callback?.token, context);
+    throw error;
   });
-  if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
   const begun: KeptJob = {
     ...{ endpoint: sender.base, job: id, asked: askedBy(described.call) },
     ...(callback && { callback: callback.token }),
@@ -51,6 +45,26 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
   const result = await ended({ ...asking, callback: callback?.token }, job, id, false);
   if (result) return result;
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
+}
+
+/** Submits the job, and returns its identifier. */
+async function submitted(
+  { api, scope, sender, transport, context }: DescribedCall,
+  submit: RequestTemplate,
+  job: Job,
+  callback: string | undefined,
+): Promise<Json> {
+  const seen = callback === undefined ? scope : withCallback(scope, callback);
+  const response = await success(api, transport, await requestBy(submit, seen, sender), context.signal);
+  const answer = await whole(api, response, context.signal);
+  const id = render(job.id, {
+    scope: { ...scope, ...answer },
+    wrong: (pointer, problem) =>
+      new MillraceError('INVALID_OUTPUT', `the job has no identifier: ${pointer} ${problem}`),
+    spent: { made: 0 },
+  });
+  if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
+  return id;
 }
 
 /** The key is the submission's: a server that keeps answers by their keys would give its answer to every question. */
@@ -67,8 +81,9 @@ function keptOf({ call, sender, context: { resumeFrom } }: DescribedCall): KeptJ
 }
 
 /** The next attempt begins another job. */
-function dropped({ context }: DescribedCall): undefined {
+function dropped({ context, callback }: Waited): undefined {
   context.checkpoint(null);
+  closeCallback(callback, context);
   return undefined;
 }
 
@@ -77,11 +92,11 @@ function dropped({ context }: DescribedCall): undefined {
  * attempt has failed there.
  */
 async function ended(described: Waited, job: Job, id: Json, earlier: boolean): Promise<Scope | undefined> {
-  const { signal, callbacks } = described.context;
+  const { signal } = described.context;
   const questions: Questions = { asked: false, answered: false };
   try {
     const result = await polled({ ...described, questions }, job, id, earlier);
-    if (described.callback !== undefined) void callbacks?.close(described.callback).catch(() => undefined);
+    closeCallback(described.callback, described.context);
     return result;
   } catch (error) {
     // The next attempt goes on with the job of a call that is handed over.

@@ -114,6 +114,19 @@ describe('a job whose server calls', () => {
     expect(server.received).toEqual([]);
   });
 
+  it('has no address any more if it was not taken, or has failed', async () => {
+    const port = new Port();
+    server.answer = (response) => void response.writeHead(503, json).end('{}');
+    await expect(call(api(10), { context: { callbacks: port } })).rejects.toThrow();
+    expect(port.closed).toEqual(['token-1']);
+    server.answer = (response, { method }) =>
+      method === 'POST'
+        ? void response.writeHead(202, json).end('{"id":"j1"}')
+        : void response.writeHead(200, json).end('{"state":"failed"}');
+    await expect(call(api(10), { context: { callbacks: port } })).rejects.toThrow();
+    expect(port.closed).toEqual(['token-1', 'token-2']);
+  });
+
   it('must be told where to call', () => {
     const silent = { ...api(10), request: { path: '/jobs', json: '$/input' } };
     expect(() => parsed('acme/any', silent)).toThrow(
