@@ -14,9 +14,14 @@ const BLOCK_MS = 60_000;
 /** Heap of the thread; samples are outside of it. */
 const HEAP_MEBIBYTES = 256;
 
+/** A thread, and why it has ended. */
+interface Thread {
+  readonly worker: Worker;
+  whyLost: string;
+}
+
 /** One for all files of the process, begun when the first one is decoded. It keeps no process alive. */
-let thread: Worker | undefined;
-let whyLost = '';
+let latest: Thread | undefined;
 
 /**
  * As `decodeChannels`, in a thread beside the event loop: to convert a second of audio takes up to 13 ms, which every other call of the
@@ -30,9 +35,11 @@ export async function* decodeInThread(
 ): AsyncGenerator<Float32Array[], void> {
   const source = bytes[Symbol.asyncIterator]();
   const { port1: port, port2 } = new MessageChannel();
-  const ask = asking(port);
+  latest ??= start();
+  const thread = latest;
+  const ask = asking(port, thread);
   try {
-    let reply = await ask(() => begin({ port: port2, wanted }));
+    let reply = await ask(() => thread.worker.postMessage({ port: port2, wanted } satisfies Job, [port2]));
     for (;;) {
       if (reply.is === 'done') return;
       if (reply.is === 'failed') throw new MillraceError(reply.code ?? 'INTERNAL', reply.message);
@@ -52,49 +59,53 @@ export async function* decodeInThread(
   }
 }
 
-function begin(job: Job): void {
-  thread ??= start();
-  thread.postMessage(job, [job.port]);
-}
-
-function start(): Worker {
-  whyLost = '';
-  const started = new Worker(THREAD, {
+function start(): Thread {
+  const worker = new Worker(THREAD, {
     name: 'millrace-decoding',
     env: {},
     argv: [],
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MEBIBYTES },
   });
-  started.unref();
-  started.on('error', (error: Error) => {
-    whyLost = `: ${error.message}`;
+  const started: Thread = { worker, whyLost: '' };
+  worker.unref();
+  worker.on('error', (error: Error) => {
+    started.whyLost = `: ${error.message}`;
   });
-  started.once('exit', () => {
-    if (thread === started) thread = undefined;
-  });
+  worker.once('exit', () => forget(started));
   return started;
 }
 
+/** The next file gets a new thread. */
+function forget(thread: Thread): void {
+  if (latest === thread) latest = undefined;
+}
+
+/** Its files get the same error when their ports close. */
+function end(thread: Thread): void {
+  thread.whyLost = `: it did not answer within ${BLOCK_MS} ms`;
+  forget(thread);
+  void thread.worker.terminate();
+}
+
 /** Sends something and waits for the thread's reply. */
-function asking(port: MessagePort): (send: () => void) => Promise<Reply> {
+function asking(port: MessagePort, thread: Thread): (send: () => void) => Promise<Reply> {
   let waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined;
   let isClosed = false;
   port.on('message', (reply: Reply) => waiting?.resolve(reply));
   port.on('close', () => {
     isClosed = true;
-    waiting?.reject(lost());
+    waiting?.reject(lost(thread));
   });
   return async (send) => {
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<Reply>((resolve, reject) => {
-        if (isClosed) throw lost();
+        if (isClosed) throw lost(thread);
         waiting = { resolve, reject };
-        // Its files get the same error when their ports close.
         late = setTimeout(() => {
-          whyLost = `: it did not answer within ${BLOCK_MS} ms`;
-          void thread?.terminate();
+          end(thread);
+          reject(lost(thread));
         }, BLOCK_MS);
         send();
       });
@@ -104,4 +115,5 @@ function asking(port: MessagePort): (send: () => void) => Promise<Reply> {
   };
 }
 
-const lost = () => new MillraceError('INTERNAL', `the thread that decodes audio has ended${whyLost}`);
+const lost = ({ whyLost }: Thread) =>
+  new MillraceError('INTERNAL', `the thread that decodes audio has ended${whyLost}`);
