@@ -30,7 +30,13 @@ export const namedAs = (address: string, { serverName }: Link): ChannelOptions =
 /** A link's headers as metadata: those that end with `-bin` have bytes, in base64. */
 export function metadataOf({ headers = {} }: Link): Metadata {
   const metadata = new Metadata();
-  for (const [name, value] of Object.entries(headers)) {
+  setHeaders(metadata, Object.entries(headers));
+  return metadata;
+}
+
+/** Adds headers to metadata. Throws `INVALID_SETTING` for one that gRPC cannot send. */
+export function setHeaders(metadata: Metadata, headers: Iterable<readonly [name: string, value: string]>): void {
+  for (const [name, value] of headers) {
     try {
       metadata.set(name, name.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'base64') : value);
     } catch {
@@ -38,5 +44,4 @@ export function metadataOf({ headers = {} }: Link): Metadata {
       throw invalidSetting(`headers.${name}`, 'gRPC cannot send a header of this name with this value', 'models');
     }
   }
-  return metadata;
 }

@@ -1,6 +1,7 @@
 import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
 import type { MillraceError } from '../../../pipelines/errors.js';
 import type { Answer, Transport } from '../exchange.js';
+import { setHeaders } from '../grpc/link.js';
 import { answerOf } from './answers.js';
 import { type Health, inferenceApis, type PredictionResponse, type PredictionsRequest } from './protocol.js';
 
@@ -51,7 +52,10 @@ const OF_HTTP: ReadonlySet<string> = new Set(['accept', 'content-type', 'content
 
 function withHeaders(metadata: Metadata, headers: Headers): Metadata {
   const all = metadata.clone();
-  for (const [name, value] of headers) if (!OF_HTTP.has(name)) all.set(name, value);
+  setHeaders(
+    all,
+    [...headers].filter(([name]) => !OF_HTTP.has(name)),
+  );
   return all;
 }
 
@@ -131,6 +135,7 @@ async function streamed(
   try {
     next = await parts.next();
   } catch (error) {
+    signal.throwIfAborted();
     return failed(error);
   }
   const body = new ReadableStream<Uint8Array>({

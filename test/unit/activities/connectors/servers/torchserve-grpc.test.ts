@@ -67,6 +67,12 @@ describe('torchserve-grpc (a fixture)', async () => {
     }
   });
 
+  it('a token that gRPC cannot send is a wrong setting, and is not told', async () => {
+    const error = await invoke(connect({}, 'tokén'), asking('text')).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'INVALID_SETTING' });
+    expect((error as Error).message).not.toContain('tokén');
+  });
+
   it('a stream that fails in the middle has the code of its failure', async () => {
     const call = { kind: 'chat', model: 'model', with: {}, input: { prompt: 'cut', history: [] } };
     const chunks: unknown[] = [];
