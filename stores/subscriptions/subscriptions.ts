@@ -68,13 +68,15 @@ export class RedisSubscriptions implements Subscriptions {
   }
 
   async list(of: RunName): Promise<readonly Subscription[]> {
-    const all = await reached(() => this.#redis.hgetall(keyOf(of)));
-    const sorted = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
+    const read = (key: string) => this.#redis.hgetall(key);
+    const [all, former] = await reached(() => Promise.all([read(keyOf(of)), read(formerKeyOf(of))]));
+    const sorted = Object.entries({ ...former, ...all }).sort(([a], [b]) => (a < b ? -1 : 1));
     return sorted.map(([, text]) => JSON.parse(text) as Subscription);
   }
 
   async remove(of: RunName, subscription: Pick<Subscription, 'id' | 'owner'>): Promise<void> {
-    await reached(() => this.#redis.hdel(keyOf(of), nameOf(subscription)));
+    const keys = [keyOf(of), formerKeyOf(of)];
+    await reached(() => Promise.all(keys.map((key) => this.#redis.hdel(key, nameOf(subscription)))));
   }
 
   async takeBack(of: RunName, subscription: Subscription): Promise<void> {
@@ -83,7 +85,7 @@ export class RedisSubscriptions implements Subscriptions {
   }
 
   async erase(of: RunName): Promise<void> {
-    await reached(() => this.#redis.del(keyOf(of)));
+    await reached(() => Promise.all([keyOf(of), formerKeyOf(of)].map((key) => this.#redis.del(key))));
   }
 }
 
@@ -115,6 +117,8 @@ return redis.call('HDEL', KEYS[1], ARGV[1])
 `);
 
 const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${run}}:${keySegment(tenant)}`;
+/** That of releases up to 0.3, which have subscribed to runs that are under way during an update. */
+const formerKeyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;
 /** Owners have no line breaks. */
 const ownerPrefix = ({ owner = '' }: Pick<Subscription, 'owner'>): string => `${owner}\n`;
 const nameOf = (of: Pick<Subscription, 'id' | 'owner'>): string => `${ownerPrefix(of)}${of.id}`;
