@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
 import { grayPng, type Pixels, pngRowBytes } from '../../../media/index.js';
@@ -17,6 +18,9 @@ const MOST_MASKS = 100;
 const MOST_ELEMENTS = 4_096 * 4_096;
 /** A mask covers what has at least this value, unless the map says otherwise. */
 const THRESHOLD = 0.5;
+
+/** Longest work in one turn of the event loop, in milliseconds: a mask of a million pixels takes some times as long. */
+const TURN_MS = 10;
 
 const deflated = promisify(deflate);
 
@@ -171,7 +175,12 @@ async function pngOf(grid: Grid, frame: Frame, least: number): Promise<Buffer> {
   const format = { width, height, depth: 1 } as const;
   const stride = pngRowBytes(format);
   const raw = Buffer.alloc(stride * height);
+  let turn = performance.now();
   for (let y = lines[0]; y < lines[1]; y++) {
+    if (performance.now() - turn > TURN_MS) {
+      await nextTurn();
+      turn = performance.now();
+    }
     const v = frame.down(y);
     for (let x = columns[0]; x < columns[1]; x++) {
       if (valueAt(grid, frame.across(x), v) >= least) {
