@@ -78,8 +78,14 @@ export class TextStreams {
   }
 
   push(text: string): void {
-    const words = this.#words(`${this.#trailing}${text}`);
-    this.#trailing = `${this.#trailing}${text}`.slice(words.length);
+    if (this.#turn && text.trim() === '') {
+      // A model may write white space without end: it is looked through once, with the next word.
+      this.#trailing += text;
+      return;
+    }
+    const all = `${this.#trailing}${text}`;
+    const words = this.#words(all);
+    this.#trailing = all.slice(words.length);
     for (const stream of this.#streams) this.#add(stream, words);
   }
 
