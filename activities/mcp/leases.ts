@@ -63,7 +63,11 @@ export class Leases {
   /** Waits while all connections are taken. Rejects with the reason of `signal`. */
   async take(signal: AbortSignal): Promise<Lease> {
     while (this.#taken.size >= MOST) await this.#room(signal);
-    signal.throwIfAborted();
+    if (signal.aborted) {
+      // The room that it was called for is the next one's.
+      this.#queue.shift()?.();
+      throw signal.reason;
+    }
     const kept = this.#kept?.lost === false ? this.#kept : undefined;
     this.#kept = undefined;
     const lease = kept ?? new Lease(this.#config);
