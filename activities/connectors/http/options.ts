@@ -109,7 +109,7 @@ function credentialFlaws({ credential }: Merged, { region }: Api['values']): Fla
 }
 
 /** What only the whole description shows. */
-function requestFlaws({ request, response, job }: Merged): Flaws {
+function requestFlaws({ request, response, job, canary }: Merged): Flaws {
   const all = [
     ['request', request],
     ['job.poll', job?.poll],
@@ -137,9 +137,13 @@ function requestFlaws({ request, response, job }: Merged): Flaws {
     job?.callback && !JSON.stringify(request ?? {}).includes('/call/callback')
       ? [{ path: ['job', 'callback'], message: 'needs a request that tells the server the address: $/call/callback' }]
       : [];
+  const unheard =
+    job?.callback && canary
+      ? [{ path: ['canary'], message: 'submits a job that nobody waits for, so its server has no address to call' }]
+      : [];
   const both =
     job && response.stream ? [{ path: ['response', 'stream'], message: 'a job is polled, not streamed' }] : [];
-  return [...flaws, ...uncalled, ...both];
+  return [...flaws, ...uncalled, ...unheard, ...both];
 }
 
 /** What objects need of the rest of a description. A pool of the kind `http` has no request, and no use for them. */

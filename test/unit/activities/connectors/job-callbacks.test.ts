@@ -127,6 +127,13 @@ describe('a job whose server calls', () => {
     expect(port.closed).toEqual(['token-1', 'token-2']);
   });
 
+  it('has no canary, whose job nobody would wait for', () => {
+    const checked = { ...api(10), canary: { input: { x: 1 } } };
+    expect(() => parsed('acme/any', checked)).toThrow(
+      expect.objectContaining({ code: 'INVALID_SETTING', message: expect.stringContaining('options.canary') }),
+    );
+  });
+
   it('must be told where to call', () => {
     const silent = { ...api(10), request: { path: '/jobs', json: '$/input' } };
     expect(() => parsed('acme/any', silent)).toThrow(
