@@ -271,18 +271,20 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
   const turns: Turn[] = [];
   /** Calls of the last turn that were added here. */
   let callsOfLast: NonNullable<ChatMessage['toolCalls']>[number][] | undefined;
-  let thought = '';
+  /** Joined once: a request may have thousands of reasoning items in a row. */
+  let thoughts: string[] = [];
   /** The reasoning before a message of the assistant. That of a turn without one has no place. */
   const taken = (): Pick<ChatMessage, 'reasoning'> => {
-    const reasoning = thought;
-    thought = '';
-    return reasoning === '' ? {} : { reasoning };
+    if (thoughts.length === 0) return {};
+    const reasoning = thoughts.join('\n\n');
+    thoughts = [];
+    return { reasoning };
   };
   for (const [i, each] of items.entries()) {
     const param = paramOf(i);
     if (each.type === 'reasoning') {
-      callsOfLast = undefined;
-      thought = [thought, thoughtIn(each)].filter((text) => text !== '').join('\n\n');
+      const thought = thoughtIn(each);
+      if (thought !== '') thoughts.push(thought);
       continue;
     }
     if (each.type === 'function_call' || each.type === 'mcp_call' || each.type === 'custom_tool_call') {
@@ -293,7 +295,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
           : argumentsOf(each.arguments, `${param}.arguments`);
       const call = { id, name: each.name, arguments: given };
       const last = turns.at(-1);
-      if (last?.message.role === 'assistant' && each.type !== 'mcp_call' && thought === '') {
+      if (last?.message.role === 'assistant' && each.type !== 'mcp_call' && thoughts.length === 0) {
         // Copied once for each turn: a request may have thousands of calls in a row.
         if (callsOfLast === undefined) {
           const { message: said } = last;
