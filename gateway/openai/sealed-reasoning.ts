@@ -5,7 +5,9 @@ const PREFIX = 'mr1.';
 const ALGORITHM = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** Longest content that is opened, in characters: four times the longest reasoning that a run keeps. */
+/** Most reasoning that is sealed, in UTF-16 units: its end, as a run keeps it. A stream may have more. */
+const MOST_REASONING = 65_536;
+/** Longest content that is opened, in characters: such reasoning has at most three bytes for each unit, and four characters for three bytes. */
 export const LONGEST_SEALED = 400_000;
 
 /** Seals a model's reasoning for one tenant, and opens it again. */
@@ -33,7 +35,8 @@ export class ReasoningSeals {
     const key = derived(secret, `reasoning\n${tenant}`);
     const naming = derived(secret, `reasoning-nonce\n${tenant}`);
     return {
-      seal(text) {
+      seal(whole) {
+        const text = whole.slice(-MOST_REASONING);
         // Made from the text: the events of a response are the same whenever they are read, and no nonce is used for two texts.
         const nonce = createHmac('sha256', naming).update(text).digest().subarray(0, NONCE_BYTES);
         const cipher = createCipheriv(ALGORITHM, key, nonce);

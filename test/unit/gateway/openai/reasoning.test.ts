@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isSealed, ReasoningSeals } from '../../../../gateway/openai/sealed-reasoning.js';
+import { turnsOf } from '../../../../gateway/openai/responses-request.js';
+import { isSealed, LONGEST_SEALED, ReasoningSeals } from '../../../../gateway/openai/sealed-reasoning.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -32,6 +33,35 @@ describe('sealed reasoning', () => {
     }
     for (const cut of ['mr1.', 'mr1.AAAA', sealed.slice(0, -8), 'gAAAAABo']) expect(open(cut)).toBeUndefined();
   });
+
+  it('is the end of what is longer than a run keeps, and is short enough to be sent back', async () => {
+    const { seal, open } = await seals.of('acme');
+    const end = '思'.repeat(65_536);
+    const sealed = seal(`${'x'.repeat(300_000)}${end}`);
+    expect(sealed.length).toBeLessThanOrEqual(LONGEST_SEALED);
+    expect(open(sealed)).toBe(end);
+    expect(seal(end)).toBe(sealed);
+  });
+});
+
+describe('items of reasoning', () => {
+  const thought = (text: string) => ({
+    type: 'reasoning' as const,
+    content: [{ type: 'reasoning_text' as const, text }],
+  });
+  const said = { type: 'message' as const, role: 'assistant' as const, content: 'So.' };
+  const reasoningOf = (texts: readonly string[]) =>
+    turnsOf([...texts.map(thought), said], String).map(({ message }) => message.reasoning);
+
+  it('before one message are its reasoning, those without a text are not', () => {
+    expect(reasoningOf(['One.', '', 'Two.'])).toEqual(['One.\n\nTwo.']);
+    expect(reasoningOf(['', ''])).toEqual([undefined]);
+  });
+
+  it('are joined once, however many there are', () => {
+    const many = Array.from({ length: 20_000 }, () => 'a thought '.repeat(40));
+    expect(reasoningOf(many)[0]).toHaveLength(20_000 * 402 - 2);
+  }, 5_000);
 });
 
 describe('a response of a model that thinks', () => {
