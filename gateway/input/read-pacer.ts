@@ -109,10 +109,10 @@ export class ReadPacer {
     const turn = this.#turn;
     this.#turn = undefined;
     if (!turn) return;
-    const between = turn.last - turn.began;
-    // The first piece was read before the turn’s time is counted.
-    if (turn.pieces > 1)
-      this.#pieceMs += LATEST * (Math.min(between / (turn.pieces - 1), PIECE_MS.most) - this.#pieceMs);
+    // The first piece was read before the turn’s time is counted. The loop may have done something else between two others.
+    const counted = turn.pieces - 1;
+    const between = Math.min(turn.last - turn.began, counted * PIECE_MS.most);
+    if (counted > 0) this.#pieceMs += LATEST * (between / counted - this.#pieceMs);
     this.#restsUntil = this.#now() + (between + this.#pieceMs) * turn.pace.rests;
     this.#await();
   }

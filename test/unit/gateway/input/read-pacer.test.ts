@@ -60,6 +60,16 @@ describe('a large body', () => {
     expect(read(body, 0.25, 1)).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('does not rest for what else the loop has done in a turn', async () => {
+    const { clock, read, pass } = paced();
+    const body = endless();
+    expect(read(body, 0.25, 1)).toBe(Number.POSITIVE_INFINITY);
+    clock.now += 500;
+    expect(read(body, 0.25, 1)).toBe(1);
+    await pass(10);
+    expect(body.isPaused()).toBe(false);
+  });
+
   it('has half of the time while no other tenant sends requests', async () => {
     const { pacer, clock, read, pass } = paced({ others: false });
     const body = endless();
