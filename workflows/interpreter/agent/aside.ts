@@ -9,6 +9,8 @@ import { sentencesOf, WORTH, worthOf } from './worth.js';
 
 /** Characters of all that is set aside in a conversation. */
 const ASIDE = 8_192;
+/** Sentences that are compared with the notes: several times as many as there is room for. */
+const MOST_COMPARED = 2_000;
 /** Characters of a message that are looked at, its first ones, and of a prompt. */
 const SAID_AT_ONCE = 4_000;
 /** Characters and sentences that are sent beside a prompt. */
@@ -23,10 +25,21 @@ const NEAR = 0.5;
  * @param said notes, and sentences that are set aside already
  */
 export function asideOf(said: readonly string[], shown: readonly string[]): readonly string[] {
-  const apart = [...new Set(sentencesIn(said))].filter(
-    (note) => worthOf(bare(note)) > WORTH.question && !shown.some((other) => other.includes(bare(note))),
-  );
-  return withinLimit(apart);
+  const notes = [...new Set(sentencesIn(said))];
+  const best = notes
+    .map((note) => ({ note, worth: worthOf(bare(note)) }))
+    .filter(({ worth }) => worth > WORTH.question)
+    .toReversed()
+    .toSorted((a, b) => b.worth - a.worth);
+  const kept = new Set<string>();
+  let left = ASIDE;
+  for (const { note } of best.slice(0, MOST_COMPARED)) {
+    if (shown.some((other) => other.includes(bare(note)))) continue;
+    left -= lengthOf([note]);
+    if (left < 0) break;
+    kept.add(note);
+  }
+  return notes.filter((note) => kept.has(note));
 }
 
 /** What the user said, a note for each sentence. */
@@ -36,19 +49,6 @@ export const sentencesIn = (notes: readonly string[]): string[] =>
     .flatMap((note) => sentencesOf(bare(note).slice(0, SAID_AT_ONCE)).map((sentence) => `${SAID}${sentence}`));
 
 const bare = (note: string): string => note.slice(SAID.length);
-
-function withinLimit(notes: readonly string[]): readonly string[] {
-  let over = lengthOf(notes) - ASIDE;
-  const gone = new Set<string>();
-  for (const { note } of notes
-    .map((note) => ({ note, worth: worthOf(bare(note)) }))
-    .toSorted((a, b) => a.worth - b.worth)) {
-    if (over <= 0) break;
-    gone.add(note);
-    over -= lengthOf([note]);
-  }
-  return notes.filter((note) => !gone.has(note));
-}
 
 /** What is set aside and resembles a prompt, in the order in which it was said. */
 export function recalled(aside: readonly string[], prompt: string): string[] {

@@ -13,12 +13,15 @@ const WORDS = /[\p{L}\p{N}]+/gu;
 
 /** One number for each sentence; 0 if it shares no word with the text. */
 export function resemblance(text: string, sentences: readonly string[]): number[] {
-  const wanted = termsOf(text);
-  const terms = sentences.map(termsOf);
-  const having = new Map<string, number>();
-  for (const own of terms) for (const term of own) if (wanted.has(term)) having.set(term, (having.get(term) ?? 0) + 1);
-  const weightOf = (term: string) => Math.log(1 + sentences.length / (having.get(term) ?? 1));
-  return terms.map((own) => [...wanted].reduce((sum, term) => (own.has(term) ? sum + weightOf(term) : sum), 0));
+  // By the terms of the text, in their order: sentences with the same words get the same number.
+  const having = new Map([...termsOf(text)].map((term) => [term, [] as number[]]));
+  for (const [i, sentence] of sentences.entries()) for (const term of termsOf(sentence)) having.get(term)?.push(i);
+  const sums = sentences.map(() => 0);
+  for (const those of having.values()) {
+    const weight = Math.log(1 + sentences.length / those.length);
+    for (const i of those) sums[i] = (sums[i] as number) + weight;
+  }
+  return sums;
 }
 
 function termsOf(text: string): Set<string> {
