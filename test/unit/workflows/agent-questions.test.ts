@@ -293,7 +293,8 @@ describe('a question in a run that takes a new history', () => {
     let modelCalls = 0;
     const model = scripted('questions-new-history', ({ messages }) => {
       modelCalls += 1;
-      return messages.some(({ role }) => role === 'tool') ? { text: 'Done.' } : { calls: [['book', { order: 'A1' }]] };
+      const told = messages.find(({ role }) => role === 'tool');
+      return told ? { text: told.content } : { calls: [['book', { order: 'A1' }]] };
     });
     const tools = [mcpTools({ server: 'desk', elicitation: { timeout: '1h' } })];
     const made = pipeline('questions-long', { input: z.object({}), deadline: '2h' }, ({ stage, repeat }) => {
@@ -314,14 +315,15 @@ describe('a question in a run that takes a new history', () => {
     const host = new GivingUpHost({ runner, run: 'r', waits });
     const stopped = interpret({}, contextOf(made), host);
     const [seat, sure] = await running.wait(2);
-    waits.decide({ nonce: sure?.nonce, approved: true });
+    waits.decide({ nonce: sure?.nonce, approved: true, reason: 'as always' });
     const first = await stopped;
     if (!('carried' in first)) throw new Error('it did not stop');
     waits.decide({ nonce: seat?.nonce, approved: true, content: { seat: 3 } });
     host.checks = 99;
     const carried = JSON.parse(JSON.stringify({ ...first.carried, decided: waits.carried })) as RunContext['carried'];
     const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
-    expect(second).toMatchObject({ output: { text: 'Done.', n: 3 } });
+    const text = expect.stringMatching(/^A person answered the question of "desk": as always[\s\S]*booked/);
+    expect(second).toMatchObject({ output: { text, n: 3 } });
     expect(modelCalls).toBe(2);
     expect(Object.keys(waits.carried)).toHaveLength(2);
     expect(running.calls).toHaveLength(2);
@@ -329,5 +331,56 @@ describe('a question in a run that takes a new history', () => {
       a: { action: 'accept', content: { seat: 3 } },
       b: { action: 'accept' },
     });
+  });
+
+  it('does not ask again for the approval of its call', async () => {
+    const model = scripted('questions-approved', ({ messages }) =>
+      messages.some(({ role }) => role === 'tool') ? { text: 'Done.' } : { calls: [['book', { order: 'A1' }]] },
+    );
+    const timeout = '1h' as const;
+    const tools = [mcpTools({ server: 'desk', approval: { timeout }, elicitation: { timeout } })];
+    let open: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const last = code('ends-when-asked', { input: one, output: one }, async ({ n }) => {
+      await asked;
+      return { n: n + 1 };
+    });
+    const made = pipeline('questions-approved', { input: z.object({}), deadline: '2h' }, ({ stage, repeat }) => {
+      const loop = repeat('loop', { n: 0 }, (state) => ({ n: stage('one', last, { n: state.n }).n }), {
+        until: (state) => gte(state.n, 3),
+        atMost: 9,
+      });
+      return { text: stage('answer', agent({ model, tools }), { prompt: 'Book.' }).text, n: loop.n };
+    }) as unknown as Pipeline;
+    const running = new Running((_, __, number) => (number === 1 ? asks({ a: SEAT }) : { result: 'booked' }));
+    const loops = new CodeRunner(made);
+    const runner = {
+      run: (input: JsonObject, call: StageCall, attempt: Attempt) =>
+        call.kind === 'code' ? loops.run(input, call, attempt) : running.runner.run(input, call, attempt),
+    };
+    const { waits } = running;
+    const host = new GivingUpHost({ runner, run: 'r', waits });
+    host.checks = 1_000;
+    const stopped = interpret({}, contextOf(made), host);
+    await running.wait();
+    await running.decide({ approved: true });
+    await until('the server asks', () => waits.open.some(({ question }) => question !== undefined));
+    host.checks = 0;
+    open();
+    const first = await stopped;
+    if (!('carried' in first)) throw new Error('it did not stop');
+    await running.decide({ approved: true, content: { seat: 3 } });
+    host.checks = 1_000;
+    const carried = JSON.parse(JSON.stringify({ ...first.carried, decided: waits.carried })) as RunContext['carried'];
+    const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
+    if (!('output' in second)) throw new Error('it stopped again');
+    const decisions = second.stages.find(({ stage }) => stage === 'answer')?.decisions ?? [];
+    expect(decisions.map(({ path }) => path)).toEqual([
+      expect.stringMatching(/\/book:[0-9a-f]{12}$/),
+      expect.stringMatching(/\/question-1\.1$/),
+    ]);
+    expect(running.calls).toHaveLength(2);
   });
 });

@@ -56,6 +56,10 @@ type Round = { readonly number: number; readonly asks: AskedQuestions };
  */
 export async function callAsking(agent: Agent, at: At, asking: AskingCall): Promise<StageOutcome | Stopped> {
   const kept = at.memo.below('asked');
+  // What the model is told of answers that were given in the histories before.
+  const told = at.memo.below('told');
+  const others = asking.notes.length;
+  asking.notes.push(...((told.value as unknown as readonly string[] | undefined) ?? []));
   let round = kept.value as unknown as Round | undefined;
   let answered: Answered | undefined;
   for (;;) {
@@ -69,7 +73,10 @@ export async function callAsking(agent: Agent, at: At, asking: AskingCall): Prom
       kept.end(round as unknown as Json);
     }
     answered = await answersTo(agent, at, asking, round);
-    if (answered === undefined) return STOPPED;
+    if (answered === undefined) {
+      told.end(asking.notes.slice(others));
+      return STOPPED;
+    }
   }
 }
 

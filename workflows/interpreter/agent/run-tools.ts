@@ -238,9 +238,14 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
     const given = carried.arguments;
     const digest = sha256(canonicalJson(given));
     const waiting = { tool: call.name, ...(isShort(given) && { arguments: given }), digest };
-    const decision = await allowed(agent, own, tool.approval, { path, call: carried, waiting, failing });
+    // A call that stops for a new history while its server asks has been approved already.
+    const before = memo.below('approved');
+    const decision =
+      (before.value as unknown as Decision | undefined) ??
+      (await allowed(agent, own, tool.approval, { path, call: carried, waiting, failing }));
     if (decision === STOPPED || failing?.failure) return STOPPED;
     if (!decision.approved) return end({ end: 'refused', message: refusalOf(decision) }, 0);
+    before.end(decision as unknown as Json);
     if (decision.arguments) {
       edited = true;
       change(decision.arguments);
