@@ -22,6 +22,8 @@ export class Lease {
   lost = false;
   /** Of the call that has the connection. */
   ask: Ask | undefined;
+  /** Questions that the server waits for. */
+  #open = 0;
   readonly client: Promise<Client>;
 
   constructor(config: McpServerConfig) {
@@ -32,6 +34,11 @@ export class Lease {
     this.client.catch(onLost);
   }
 
+  /** The server waits for no answer. */
+  get idle(): boolean {
+    return this.#open === 0;
+  }
+
   async #asked(params: ElicitRequestParams): Promise<ElicitResult> {
     if (this.ask === undefined) return { action: 'cancel' };
     let question: Question;
@@ -40,8 +47,13 @@ export class Lease {
     } catch (error) {
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, messageOf(error));
     }
-    const { action, content } = await this.ask(question);
-    return { action, ...(content && { content: content as Record<string, string> }) };
+    this.#open += 1;
+    try {
+      const { action, content } = await this.ask(question);
+      return { action, ...(content && { content: content as Record<string, string> }) };
+    } finally {
+      this.#open -= 1;
+    }
   }
 
   close(): Promise<void> {
@@ -75,11 +87,11 @@ export class Leases {
     return lease;
   }
 
-  /** @param clean the call has its result, so the server asks nothing more on its behalf */
+  /** @param clean the call has its result: unless a question of it is open, the server asks nothing more on its behalf */
   give(lease: Lease, clean: boolean): void {
     lease.ask = undefined;
     if (!this.#taken.delete(lease)) return;
-    if (clean && !lease.lost && this.#kept === undefined) this.#kept = lease;
+    if (clean && lease.idle && !lease.lost && this.#kept === undefined) this.#kept = lease;
     else void lease.close();
     this.#queue.shift()?.();
   }

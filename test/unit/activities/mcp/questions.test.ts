@@ -140,6 +140,15 @@ describe.each(['stdio', 'http'] as const)('a server that asks while the call is 
   });
 });
 
+it('has its connection closed where its question is open when the call ends', async () => {
+  const servers = await over('old', 'stdio');
+  const ask = () => new Promise<Elicited>(() => undefined);
+  const [first, second] = [await call(servers, 'hasty', { ask }), await call(servers, 'hasty', { ask })];
+  expect(first).toEqual({ result: expect.stringMatching(/^done by \d+$/) });
+  // Another process of the server has answered.
+  expect(second).not.toEqual(first);
+});
+
 describe.each(['stdio', 'http'] as const)('a call that ends with questions, over %s', (by) => {
   it('is made again with the answers, the server’s state and the key of the first part', async () => {
     const servers = await over('modern', by);
