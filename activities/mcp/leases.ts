@@ -13,6 +13,8 @@ import { type Ask, questionIn } from './question.js';
 
 /** Most connections of a worker to one server whose calls may be asked; a further call waits for one. */
 const MOST = 16;
+/** Most questions of a call that its server waits for: each is asked by the worker until the run takes it. */
+const MOST_OPEN = 8;
 
 /**
  * A connection that one call has to itself. A server with a handshake does not say during which call it asks, so no two calls may be under way on one
@@ -41,6 +43,8 @@ export class Lease {
 
   async #asked(params: ElicitRequestParams): Promise<ElicitResult> {
     if (this.ask === undefined) return { action: 'cancel' };
+    if (this.#open >= MOST_OPEN)
+      throw new ProtocolError(ProtocolErrorCode.InvalidRequest, `more than ${MOST_OPEN} questions at once`);
     let question: Question;
     try {
       question = questionIn(params);

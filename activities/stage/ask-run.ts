@@ -12,8 +12,8 @@ import {
   type StageCall,
 } from '../../pipelines/run/index.js';
 
-/** Interval at which a question is sent again that has not reached the run, in milliseconds. */
-const AGAIN_MS = 1_000;
+/** Pause before a question that has not reached the run, or that the run has no room for, is sent again: the first one, doubled each time up to the last. */
+const AGAIN_MS = { first: 1_000, last: 10_000 };
 
 /**
  * Asks a person by the run that made the call, which holds the question as a wait, and resolves with the answer; `cancel` if the run takes no
@@ -28,7 +28,7 @@ export async function askRun(
   const { workflowId = '', runId } = info.workflowExecution ?? {};
   const given: HeldQuestion = { path, attempt: info.attempt, question };
   let updateId = newId();
-  for (;;) {
+  for (let pauseMs = AGAIN_MS.first; ; pauseMs = Math.min(2 * pauseMs, AGAIN_MS.last)) {
     try {
       return await client.withAbortSignal(signal, () =>
         client.workflow
@@ -45,7 +45,7 @@ export async function askRun(
         updateId = newId();
       }
     }
-    await sleep(AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

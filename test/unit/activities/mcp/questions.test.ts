@@ -140,6 +140,20 @@ describe.each(['stdio', 'http'] as const)('a server that asks while the call is 
   });
 });
 
+it('has eight questions at once, and further ones refused', async () => {
+  const servers = await over('old', 'stdio');
+  let asked = 0;
+  const ask = async () => {
+    asked += 1;
+    await until('it has asked', () => asked >= 8);
+    // The server has sent them together.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return accept({ seat: 4 });
+  };
+  const answers = [...Array<string>(8).fill('accept'), ...Array<string>(4).fill('refused')];
+  expect(await call(servers, 'eager', { ask })).toEqual({ result: answers.join(' ') });
+});
+
 it('has its connection closed where its question is open when the call ends', async () => {
   const servers = await over('old', 'stdio');
   const ask = () => new Promise<Elicited>(() => undefined);
