@@ -9,7 +9,7 @@ import { sentencesOf, WORTH, worthOf } from './worth.js';
 
 /** Characters of all that is set aside in a conversation. */
 const ASIDE = 8_192;
-/** Sentences that are compared with the notes: several times as many as there is room for. */
+/** Sentences that are compared with the notes: more than twice as many as there is ever room for. */
 const MOST_COMPARED = 2_000;
 /** Characters of a message that are looked at, its first ones, and of a prompt. */
 const SAID_AT_ONCE = 4_000;
