@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { jsonSchemaOf } from './json-schema.js';
@@ -19,6 +19,7 @@ const FORMATS = ['email', 'uri', 'date', 'date-time'];
  * these, or has a rule that a form cannot say.
  */
 export function formSchemaOf(form: z.ZodObject, where: string): JsonObject {
+  expectStated(form, where);
   const { properties = {}, required = [] } = jsonSchemaOf(form, where);
   const fields = Object.entries(properties as JsonObject);
   if (fields.length === 0) throw invalid(where, 'has no fields');
@@ -28,6 +29,27 @@ export function formSchemaOf(form: z.ZodObject, where: string): JsonObject {
     ...((required as readonly Json[]).length > 0 && { required }),
   };
 }
+
+/** Refuses what JSON Schema leaves out: a person's answer would neither be checked by it nor changed. */
+function expectStated(form: z.ZodObject, where: string): void {
+  const unstated: string[] = [];
+  z.toJSONSchema(form, {
+    io: 'input',
+    unrepresentable: 'any',
+    override({ zodSchema, path }) {
+      const { type, coerce, checks = [] } = zodSchema._zod.def as z.core.$ZodTypeDef & { readonly coerce?: boolean };
+      const changes = type === 'pipe' || type === 'transform' || coerce === true;
+      if (changes || checks.some((check) => UNSTATED.has(check._zod.def.check)))
+        unstated.push(path[0] === 'properties' ? `${where}.${path[1]}` : where);
+    },
+  });
+  const [first] = unstated;
+  if (first !== undefined)
+    throw invalid(first, 'has a rule that a form cannot say: .refine(), .transform(), .trim() and others, or z.coerce');
+}
+
+/** Checks of zod that are functions: `.refine()` and those that change the value, as `.trim()`. */
+const UNSTATED: ReadonlySet<string> = new Set(['custom', 'overwrite']);
 
 function fieldOf(schema: Json, where: string): JsonObject {
   const known = isJsonObject(schema) ? KEYWORDS[String(schema.type)] : undefined;

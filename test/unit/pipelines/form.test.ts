@@ -44,6 +44,11 @@ describe('a form', () => {
     [z.object({ a: z.number().gt(0) }), 'approve.form.a', /"exclusiveMinimum"/],
     [z.object({ a: z.uuid() }), 'approve.form.a', /has the format "uuid"/],
     [z.object({ a: z.union([z.string(), z.number()]) }), 'approve.form.a', /what a form can ask/],
+    [z.object({ a: z.string().refine((text) => text !== 'no') }), 'approve.form.a', /\.refine\(\)/],
+    [z.object({ a: z.string().trim() }), 'approve.form.a', /\.trim\(\)/],
+    [z.object({ a: z.string().transform(Number) }), 'approve.form.a', /\.transform\(\)/],
+    [z.object({ a: z.coerce.number().optional() }), 'approve.form.a', /z\.coerce/],
+    [z.object({ a: z.string(), b: z.string() }).refine(({ a, b }) => a !== b), 'approve.form', /\.refine\(\)/],
   ])('cannot ask everything', (form, field, message) => {
     expect(() => approve({ timeout, form })).toThrow(
       expect.objectContaining({
