@@ -255,3 +255,29 @@ describe('an agent that goes on in a new history', () => {
     expect(Object.keys(waits.carried)).toEqual(nonces);
   });
 });
+
+it('a call is no other record of its turn, whatever the name of its tool', async () => {
+  const reply = tool({ name: 'reply', description: 'Replies', input: z.object({}), run: () => 'sent' });
+  const model = scripted('replying', ({ messages }) =>
+    messages.some(({ role }) => role === 'tool')
+      ? { text: 'Done.' }
+      : {
+          calls: [
+            ['reply', {}],
+            ['guard:polite', {}],
+          ],
+        },
+  );
+  const made = pipeline('replying', { input: z.object({}), deadline: '10m' }, ({ stage }) => {
+    const { text, toolCalls } = stage('answer', agent({ model, tools: [reply] }), { prompt: 'Reply.' });
+    return { text, toolCalls };
+  }) as unknown as Pipeline;
+  const { output } = await inHistories(made, 99, new FullHost({ runner: new CodeRunner(made), run: 'r' }));
+  expect(output).toMatchObject({
+    text: 'Done.',
+    toolCalls: [
+      { name: 'reply', end: 'done', result: 'sent' },
+      { name: 'guard:polite', end: 'wrong', code: 'INVALID_TOOL_CALL' },
+    ],
+  });
+});

@@ -10,7 +10,7 @@ import type { Memo } from '../memo.js';
 import type { Reply } from './call-model.js';
 import { readerName } from './long-results.js';
 import { costOf, type Progress, priced, spent, type ToolRecord, withResults } from './progress.js';
-import { type EndedCall, placesOf } from './run-tools.js';
+import { type EndedCall, keyOfCall, placesOf } from './run-tools.js';
 
 /**
  * Progress that a failed agent leaves to the next candidate: its messages, calls and usage, including a turn in which a
@@ -34,7 +34,7 @@ function withTurn(before: Progress, reply: Reply, inTurn: Memo, tools: readonly 
   // An answer that did not end the agent is given anew, by a stream that ends with it the same one.
   const replied = reply.toolCalls.length > 0 ? all : { ...all, said: before.said ?? '' };
   const names = placesOf(reply.toolCalls);
-  const ended = names.map((name) => inTurn.below(name).value as unknown as EndedCall | undefined);
+  const ended = names.map((name) => inTurn.below(keyOfCall(name)).value as unknown as EndedCall | undefined);
   if (ended.every((end) => end === undefined)) return replied;
   const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
   const ms = Math.max(0, ...ended.map((end) => end?.ms ?? 0));

@@ -113,6 +113,11 @@ export function placesOf(calls: readonly RequestedCall[]): readonly string[] {
   });
 }
 
+/** Key of a call in the memo of its turn: the turn's reply, checks, kept results and summaries have keys there too. */
+export const keyOfCall = (name: string): string => (TAKEN.test(name) ? `call:${name}` : name);
+
+const TAKEN = /^(reply$|guard:|kept-|summary-|call:)/;
+
 /**
  * Failure of a call that ends the agent while another candidate follows. Concurrent calls finish first, because the
  * next candidate must know what was done; waits for a person are abandoned.
@@ -191,7 +196,7 @@ function toldCall(agent: Agent, at: At, place: Place, { name: tool, arguments: g
 async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall): Promise<EndedCall | Stopped> {
   const { run, stage, plan } = agent;
   const { failing } = place;
-  const memo = at.memo.below(place.name);
+  const memo = at.memo.below(keyOfCall(place.name));
   if (memo.value !== undefined) return memo.value as unknown as EndedCall;
   const tool = plan.tools.find(({ name }) => name === call.name);
   const told = toldCall(agent, at, place, call);
