@@ -38,6 +38,7 @@ const SLOW = files([
   'integration/devices',
   'integration/faults-servers',
   'integration/large-audio',
+  'integration/optimize-triton',
   'integration/profile',
 ]);
 

@@ -10,10 +10,11 @@ import { readProfile } from '../placement/profiles/index.js';
 import type { Settings } from '../workers/settings.js';
 import { interruptible } from './interruptible.js';
 import { poolNameOf, type TargetOptions, targetOf } from './optimize-target.js';
+import { optimizeTriton, refuseSearchOptions, type TritonOptions } from './optimize-triton.js';
 import { note, print, show, table } from './output.js';
 import { outputFolder, writeReport } from './output-folder.js';
 
-export interface OptimizeCommandOptions extends TargetOptions {
+export interface OptimizeCommandOptions extends TargetOptions, TritonOptions {
   readonly out?: string;
   readonly deviceKind: string;
   readonly only?: readonly string[];
@@ -23,12 +24,17 @@ export interface OptimizeCommandOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
-/** `millrace optimize`: makes the variants of a model that can be made here, measures them, and writes what placing needs. */
+/**
+ * `millrace optimize`: makes the variants of a model that can be made here, measures them, and writes what placing needs; with `--triton`
+ * searches the settings of a pool's Triton instead.
+ */
 export async function optimizeModel(
   settings: Settings,
   argument: string,
   options: OptimizeCommandOptions,
 ): Promise<void> {
+  if (options.triton) return optimizeTriton(settings, argument, options);
+  refuseSearchOptions(options);
   await interruptible(async (signal) => {
     const { report, folder, files } = await optimized(settings, argument, options, signal);
     if (options.json) {

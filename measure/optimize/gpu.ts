@@ -9,7 +9,7 @@ const SHAPES = { minShapes: '1x1', optShapes: '8x64', maxShapes: '32x256' } as c
 const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'] as const;
 
 /** TensorRT as an accelerator of Triton's ONNX Runtime: it takes the tensors of the graph, not texts. */
-const tensorrtConfig = (dimensions: number): string => `${NOTE}backend: "onnxruntime"
+export const tensorrtConfig = (dimensions: number): string => `${NOTE}backend: "onnxruntime"
 max_batch_size: 32
 input [
 ${INPUTS.map((name) => `  { name: "${name}" data_type: TYPE_INT64 dims: [ -1 ] }`).join(',\n')}
@@ -31,6 +31,12 @@ export const VLLM_QUANTISATIONS: Readonly<Record<string, readonly string[]>> = {
   bitsandbytes: ['--quantization', 'bitsandbytes', '--load-format', 'bitsandbytes'],
 };
 
+/** The words of vLLM's command line for one of its ways to quantise. */
+export const vllmQuantisation = (model: string, name: string, weights: string): readonly string[] => [
+  ...['vllm', 'serve', weights, '--served-model-name', `${model}-${name}`],
+  ...(VLLM_QUANTISATIONS[name] ?? []),
+];
+
 /** Command lines and configurations for what only runs on a GPU. */
 export function gpuFiles({ model, family, variants, dimensions = 0 }: Report): readonly OutputFile[] {
   const [original] = variants;
@@ -51,9 +57,8 @@ export function gpuFiles({ model, family, variants, dimensions = 0 }: Report): r
     ];
   }
   if (family !== 'chat') return [];
-  const lines = Object.entries(VLLM_QUANTISATIONS).map(
-    ([name, more]) =>
-      `# ${name}\n# ${shellLine(['vllm', 'serve', 'WEIGHTS', '--served-model-name', `${model}-${name}`, ...more])}\n`,
+  const lines = Object.keys(VLLM_QUANTISATIONS).map(
+    (name) => `# ${name}\n# ${shellLine(vllmQuantisation(model, name, 'WEIGHTS'))}\n`,
   );
   return [
     {

@@ -47,16 +47,55 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
   const policy = withFields(blocksOf(before, 'default_queue_policy')[0] ?? '', {
     max_queue_size: `max_queue_size: ${queued}`,
   });
-  const batching = withFields(before, {
-    preferred_batch_size: preferred.length > 0 ? `preferred_batch_size: [ ${preferred.join(', ')} ]` : null,
-    max_queue_delay_microseconds: `max_queue_delay_microseconds: ${Math.round(maxQueueDelayMs * MICROSECONDS)}`,
-    default_queue_policy: `default_queue_policy {${inBraces(policy)}}`,
-  });
   return withFields(base, {
     max_batch_size: `${header}max_batch_size: ${maxBatch}`,
     instance_group: group,
-    dynamic_batching: `dynamic_batching {\n${indented(batching)}\n}`,
+    dynamic_batching: dynamicBatching(before, {
+      preferred,
+      delayMicroseconds: Math.round(maxQueueDelayMs * MICROSECONDS),
+      more: { default_queue_policy: `default_queue_policy {${inBraces(policy)}}` },
+    }),
   });
+}
+
+/** Settings of a model that decide how Triton batches its requests. */
+export interface BatchSettings {
+  /** Absent: the author's, also where there is none. */
+  readonly maxBatch?: number;
+  /** Instances of the only group; absent: the author's groups stay as they are. */
+  readonly instances?: number;
+  /** Absent: the author's batcher stays as it is, also where there is none. */
+  readonly batcher?: {
+    /** None of them above `maxBatch`, which Triton refuses. Empty: Triton fills batches as far as it can. */
+    readonly preferred: readonly number[];
+    readonly delayMicroseconds: number;
+  };
+}
+
+/** The author's configuration with these settings, merged field by field; devices, queues and everything else stay. */
+export function withBatchSettings(base: string, { maxBatch, instances, batcher }: BatchSettings): string {
+  return withFields(base, {
+    ...(maxBatch !== undefined && { max_batch_size: `max_batch_size: ${maxBatch}` }),
+    ...(instances !== undefined && { instance_group: instanceGroup(base, { count: `count: ${instances}` }) }),
+    ...(batcher && { dynamic_batching: dynamicBatching(blocksOf(base, 'dynamic_batching')[0] ?? '', batcher) }),
+  });
+}
+
+/** The batcher `before` with these settings in place of its own. */
+function dynamicBatching(
+  before: string,
+  {
+    preferred,
+    delayMicroseconds,
+    more = {},
+  }: Required<BatchSettings>['batcher'] & { readonly more?: Readonly<Record<string, string>> },
+): string {
+  const batching = withFields(before, {
+    preferred_batch_size: preferred.length > 0 ? `preferred_batch_size: [ ${preferred.join(', ')} ]` : null,
+    max_queue_delay_microseconds: `max_queue_delay_microseconds: ${delayMicroseconds}`,
+    ...more,
+  });
+  return `dynamic_batching {\n${indented(batching)}\n}`;
 }
 
 /** The author's only group with some of its fields replaced; several groups are replaced by one. */

@@ -25,13 +25,13 @@ export type TestModel =
   | 'finder'
   | 'nli-table';
 
-/** The folder of the tests' Triton. */
-const repository = () =>
+/** The folder from which the tests' Triton loads its models. */
+export const tritonRepository = () =>
   process.env.TEST_TRITON_REPOSITORY ?? path.join(testSettings().MILLRACE_HOME, 'triton', 'models');
 
 /** The process that serves a model which lies in the repository. */
 export function stubOf(name: TestModel): number {
-  const file = path.resolve(repository(), name, '1', 'model.py');
+  const file = path.resolve(tritonRepository(), name, '1', 'model.py');
   const pid = readdirSync('/proc').find((each) => /^\d+$/.test(each) && commandOf(each).includes(`\0${file}\0`));
   if (pid === undefined) throw new Error(`no process serves ${file}`);
   return Number(pid);
@@ -54,7 +54,7 @@ export async function loadTestModel(client: TritonClient, name: TestModel, as: s
   const folder = path.join(FOLDER, name);
   const limit = AbortSignal.timeout(LOAD_MS);
   if (existsSync(path.join(folder, 'config.pbtxt'))) {
-    cpSync(folder, path.join(repository(), as), { recursive: true });
+    cpSync(folder, path.join(tritonRepository(), as), { recursive: true });
     return client.load(as, limit);
   }
   const versions = readdirSync(path.join(folder, '1')).filter((file) => file.endsWith('.py'));

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { VLLM_QUANTISATIONS, vllmQuantisation } from '../../measure/optimize/gpu.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { generate } from '../../placement/apply/index.js';
 import { readInventory } from '../../placement/inventory/index.js';
@@ -60,6 +61,9 @@ const CONFIGURED: readonly Wanted[] = [
 ];
 const ALL = [...WANTED, ...CONFIGURED];
 
+/** Of a model that is a folder here this is not told. */
+const AS_THEY_ARE = { quantization: null, kv_cache_dtype: 'auto', load_format: 'auto' };
+
 type Answer = Readonly<Record<string, unknown>>;
 const understood: Answer[] = [];
 const lines = ALL.map(lineOf);
@@ -73,8 +77,13 @@ const WRONG: readonly (readonly [what: string, words: readonly string[], why: Re
   ['more devices than divide the heads', [...served, '--tensor-parallel-size', '2'], /attention heads \(9\)/],
 ];
 
+/** Of `gpu/vllm.sh` of `millrace optimize`, with weights that are not there: whether a device can do it is asked when they are loaded. */
+const QUANTISED = Object.keys(VLLM_QUANTISATIONS).map(
+  (name) => [name, vllmQuantisation('assistant', name, 'org/assistant-8b').slice(1)] as const,
+);
+
 beforeAll(() => {
-  const words = [...lines, ...WRONG.map(([, each]) => each)];
+  const words = [...lines, ...WRONG.map(([, each]) => each), ...QUANTISED.map(([, each]) => each)];
   const { stdout, stderr, status } = spawnSync(fromSetup('PYTHON'), ['test/fixtures/vllm/parse-arguments.py'], {
     input: JSON.stringify(words),
     env: { ...environment(), HF_HUB_OFFLINE: '' }, // else it looks for the weights when it reads their name
@@ -87,7 +96,8 @@ beforeAll(() => {
 
 describe('the command lines of `millrace apply`, read by vLLM itself', () => {
   it.each(ALL.map((wanted, i) => [i, JSON.stringify(wanted), wanted] as const))('%i %s', (i, _, wanted) => {
-    const { memoryShare, ...rest } = understood[i] ?? {};
+    const { memoryShare, quantisation = AS_THEY_ARE, ...rest } = understood[i] ?? {};
+    expect(quantisation).toEqual(AS_THEY_ARE);
     expect(rest).toEqual({
       command: 'serve',
       model: wanted.weights,
@@ -106,6 +116,23 @@ describe('the command lines of `millrace apply`, read by vLLM itself', () => {
 
   it.each(WRONG.map(([what, , why], i) => [what, i, why] as const))('is refused %s', (_, i, why) => {
     expect(understood[ALL.length + i]).toEqual({ refused: expect.stringMatching(why) });
+  });
+});
+
+describe('the command lines of `millrace optimize`, read by vLLM itself', () => {
+  it.each([
+    ['fp8', { quantization: 'fp8', kv_cache_dtype: 'auto', load_format: 'auto' }],
+    ['fp8-cache', { quantization: 'fp8', kv_cache_dtype: 'fp8', load_format: 'auto' }],
+    ['bitsandbytes', { quantization: 'bitsandbytes', kv_cache_dtype: 'auto', load_format: 'bitsandbytes' }],
+  ])('%s', (name, quantisation) => {
+    const at = QUANTISED.findIndex(([each]) => each === name);
+    expect(understood[ALL.length + WRONG.length + at]).toMatchObject({
+      ...{ command: 'serve', model: 'org/assistant-8b', servedAs: [`assistant-${name}`], quantisation },
+    });
+  });
+
+  it('are all checked', () => {
+    expect(QUANTISED.map(([name]) => name)).toEqual(['fp8', 'fp8-cache', 'bitsandbytes']);
   });
 });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { poolNameOf, type TargetOptions, targetOf } from '../../../cli/optimize-target.js';
+import { optimizeTriton, refuseSearchOptions } from '../../../cli/optimize-triton.js';
 import { testSettings } from '../../support/settings.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-optimize-'));
@@ -68,6 +69,34 @@ describe('what millrace optimize is asked for', () => {
     const pool = { connector: 'triton', model: 'm', kind: 'embed', endpoints: [{ url: 'h:8001', device: 'gpu0' }] };
     writeFileSync(file, JSON.stringify({ minilm: pool }));
     await expect(target('minilm', {}, { MILLRACE_MODELS: file })).rejects.toThrow('at their server');
+  });
+});
+
+describe('the search of a Triton’s settings', () => {
+  const search = (name: string, options: Partial<Parameters<typeof optimizeTriton>[2]> = {}, more = {}) =>
+    optimizeTriton(testSettings(more), name, { out: path.join(folder, 'search'), timeLimit: 1_000, ...options });
+
+  it('has options of its own, and none of the variants’', async () => {
+    expect(() => refuseSearchOptions({ trials: 3 })).toThrow('--trials: is for the search');
+    expect(() => refuseSearchOptions({ tritonRepository: 'models' })).toThrow('--triton-repository');
+    expect(refuseSearchOptions({})).toBeUndefined();
+    await expect(search('minilm', { only: ['fp32'] })).rejects.toThrow('--only: is for variants');
+    await expect(search('minilm', { requantise: true })).rejects.toThrow('--requantise');
+  });
+
+  it.each([
+    ['an unknown pool', 'nothing', {}, 'MODEL_NOT_CONFIGURED', 'no pool "nothing"'],
+    ['a pool of another server', 'assistant', {}, 'INVALID_INPUT', 'its connector is openai'],
+    ['a kind whose calls only a stage describes', 'ocr', {}, 'INVALID_INPUT', 'has no calls to measure by'],
+    [
+      'a Triton of the author’s own without its folder',
+      'minilm',
+      { TRITON_URL: 'h:1' },
+      'INVALID_INPUT',
+      'pass the folder',
+    ],
+  ])('is refused for %s', async (_, name, more, code, message) => {
+    await expect(search(name, {}, more)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
   });
 });
 
