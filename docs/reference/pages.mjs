@@ -109,7 +109,8 @@ const SECTIONS = [
         'Vertex AI: service accounts, predict, rawPredict, streams, dedicated endpoints',
       'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures, queue service',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
-      'docs/reference/optimize.md': 'variants of a model: int8, GGUF levels, threads; made, measured, chosen among; settings of Triton, searched',
+      'docs/reference/optimize.md':
+        'variants of a model: int8, GGUF levels, threads; made, measured, chosen among; settings of Triton, searched',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',
       'docs/reference/limits.md': 'what Millrace does not do, or only partly',
