@@ -16,7 +16,7 @@ import { reportWrong } from '../stores/evidence/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
 import { RedisLatestRuns } from '../stores/retries/index.js';
-import { sharedSecret } from '../stores/secrets/index.js';
+import { keptSecret, sharedSecret } from '../stores/secrets/index.js';
 import { FactStore, SessionStore } from '../stores/sessions/index.js';
 import { RedisSubscriptions } from '../stores/subscriptions/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
@@ -121,7 +121,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     events,
     channels: new RedisChannelLog(redis, listener),
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
-    clientSecret: sharedSecret(redis, CLIENT_SECRET),
+    clientSecret: keptSecret(redis, CLIENT_SECRET),
     latest: new RedisLatestRuns(redis),
     callbacks: new RedisCallbacks(redis),
     sessions: new SessionStore(redis, sessionQuota(settings)),

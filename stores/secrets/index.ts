@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { reachedFor } from '../redis/index.js';
 
 /**
  * A secret shared by all processes of a Redis and created by the first that needs it. While Redis is unreachable a
@@ -7,17 +8,34 @@ import type { Redis } from 'ioredis';
  * be requested again.
  */
 export function sharedSecret(redis: Redis, key: string): () => Promise<Buffer> {
-  const own = randomBytes(32).toString('base64');
+  const own = ownSecret();
   return async () => {
     try {
-      let shared = await redis.get(key);
-      if (shared === null) {
-        await redis.set(key, own, 'NX');
-        shared = await redis.get(key);
-      }
-      return Buffer.from(shared ?? own, 'base64');
+      return await secretIn(redis, key, own);
     } catch {
-      return Buffer.from(own, 'base64');
+      return decoded(own);
     }
   };
 }
+
+/**
+ * The same for data that clients keep and send back: no other secret is ever used in its place. Throws `STORE_UNAVAILABLE` and
+ * `STATE_STORE_FULL` while Redis does not have it.
+ */
+export function keptSecret(redis: Redis, key: string): () => Promise<Buffer> {
+  const own = ownSecret();
+  return () => reachedFor('secrets', () => secretIn(redis, key, own));
+}
+
+async function secretIn(redis: Redis, key: string, own: string): Promise<Buffer> {
+  let shared = await redis.get(key);
+  if (shared === null) {
+    await redis.set(key, own, 'NX');
+    shared = await redis.get(key);
+  }
+  if (shared === null) throw new Error(`${key} is gone`);
+  return decoded(shared);
+}
+
+const ownSecret = (): string => randomBytes(32).toString('base64');
+const decoded = (secret: string): Buffer => Buffer.from(secret, 'base64');

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { sharedSecret } from '../../../../stores/secrets/index.js';
+import { keptSecret, sharedSecret } from '../../../../stores/secrets/index.js';
 
 /** What two processes see of one Redis. */
 function store() {
@@ -32,4 +32,19 @@ test('without the Redis each has its own, until it is back', async () => {
   expect(await two()).not.toEqual(shared);
   state.away = false;
   expect(await two()).toEqual(shared);
+});
+
+test('what clients keep is sealed by the shared secret or not at all', async () => {
+  const { kept, redis, state } = store();
+  const [one, two] = [keptSecret(redis, 'k'), keptSecret(redis, 'k')];
+  const shared = await one();
+  expect(await two()).toEqual(shared);
+  state.away = true;
+  await expect(one()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  await expect(two()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  state.away = false;
+  expect(await two()).toEqual(shared);
+  // Erased, it is another one, the same for all.
+  kept.clear();
+  expect(await one()).toEqual(await two());
 });
