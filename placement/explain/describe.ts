@@ -16,7 +16,6 @@ import {
   configOf,
   costOf,
   demandedLosses,
-  endToEnd,
   Judge,
   mostTokensOf,
   orderedReplicas,
@@ -34,6 +33,7 @@ import {
 import type { Profile } from '../profiles/index.js';
 import { rateOf } from '../simulator/index.js';
 import { reasonOf } from './reason.js';
+import { callsOf, qualityOf } from './whole-pipelines.js';
 
 /** Devices reported by the loss analysis; devices with the same pools on the same kind are equivalent. */
 const MOST_LOST = 16;
@@ -99,25 +99,6 @@ export function describe(
     warnings: [...problem.warnings, ...failing(problem, predicted), ...(goOn() ? [] : [CUT_SHORT])],
     refusedShare: round(problem.oversizedShare, 6),
   });
-}
-
-/** Calls of the stages that do not have the same number of them in every run. */
-function callsOf({ stages, stageNames }: Problem) {
-  const means = stages.flatMap(({ fanOut }, v) =>
-    fanOut && fanOut.mean > 0 ? [[stageNames[v] ?? '', fanOut.mean] as const] : [],
-  );
-  return means.length > 0 ? { calls: Object.fromEntries(means) } : {};
-}
-
-/** The quality of each pipeline, unless all variants have the quality 1. */
-function qualityOf({ pipelines }: PlannerInput, problem: Problem, candidate: Candidate) {
-  const of = (pool: number) => configOf(problem, candidate, pool)?.quality ?? 1;
-  if (problem.pools.every((_, pool) => of(pool) === 1)) return {};
-  const each = pipelines.map(({ name }, p) => {
-    const pools = problem.stages.flatMap(({ pipeline, pool }) => (pipeline === p ? [pool] : []));
-    return [name, round(endToEnd(pools, of), 6)] as const;
-  });
-  return { quality: Object.fromEntries(each) };
 }
 
 const CUT_SHORT =
