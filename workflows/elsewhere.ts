@@ -8,6 +8,7 @@ import {
 import { isAway } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlacement } from '../pipelines/run/index.js';
+import { takes } from './changes.js';
 
 /** One try of a stage on one of its queues. */
 export interface OnQueue {
@@ -48,10 +49,26 @@ export function notBegun(error: unknown): { begun: number; failure?: Application
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return isAway(awayOf(cause)) ? callsOf(cause) : undefined;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
-  // The SDK does not convert the server's nested cause.
-  const before = cause.failure?.cause;
-  const failure = before && defaultFailureConverter.failureToError(before, defaultPayloadConverter);
-  return failure instanceof ApplicationFailure ? callsOf(failure) : { begun: 0 };
+  const before = failureBefore(cause);
+  return before ? callsOf(before) : { begun: 0 };
+}
+
+/**
+ * Set if the activity's total time ended while it looked for a server that was away: its failure before that look. Temporal has a timeout
+ * for this. A look that takes longer than the interval of heartbeats is a call, since the server may be back.
+ */
+export function stillAway(error: unknown): ApplicationFailure | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_CLOSE') return undefined;
+  const { doing } = (cause.lastHeartbeatDetails ?? {}) as { doing?: string };
+  const before = doing === undefined ? undefined : failureBefore(cause);
+  return before && isAway(awayOf(before)) && takes('waits-end-as-away') ? before : undefined;
+}
+
+/** The failure of the attempt before the one that timed out. The SDK does not convert the server's nested cause. */
+function failureBefore({ failure }: TimeoutFailure): ApplicationFailure | undefined {
+  const before = failure?.cause && defaultFailureConverter.failureToError(failure.cause, defaultPayloadConverter);
+  return before instanceof ApplicationFailure ? before : undefined;
 }
 
 const detailsOf = ({ details }: ApplicationFailure): JsonObject => (details?.[0] ?? {}) as JsonObject;

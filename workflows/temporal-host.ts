@@ -48,7 +48,7 @@ import {
 import { traitsOf } from '../pipelines/stages/traits.js';
 import { SMALL_BYTES, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
 import { takes } from './changes.js';
-import { onFirstQueue } from './elsewhere.js';
+import { onFirstQueue, stillAway } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
@@ -152,7 +152,7 @@ export class TemporalHost implements RunHost {
     // Two more promises only where they are needed.
     const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
     const outcome = begun.catch((error: unknown) => {
-      throw isCancellation(error) ? error : stageError(stage, error);
+      throw isCancellation(error) ? error : stageError(stage, stillAway(error) ?? error);
     });
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
   }

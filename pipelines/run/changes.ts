@@ -15,6 +15,8 @@
  *   oldest first; whether a further summary is written depends on their length.
  * - `notes-set-aside`: sentences without room among the notes are kept beside the summary, and sent again when a prompt asks about them. Before,
  *   they were lost; whether a conversation has to be shortened depends on what is sent.
+ * - `waits-end-as-away`: a stage whose time ends while it looks for a server that is away fails as that server being away. Before, it failed
+ *   with `STAGE_TIMEOUT`, after which rungs that serve for servers that are away are left out.
  */
 export type Change =
   | 'waits-are-told'
@@ -25,4 +27,5 @@ export type Change =
   | 'handoffs-are-turns'
   | 'eaches-stream-on-queues'
   | 'notes-by-worth'
-  | 'notes-set-aside';
+  | 'notes-set-aside'
+  | 'waits-end-as-away';

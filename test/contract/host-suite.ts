@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { code, eq, gt, gte, MillraceError, type Pipeline, pipeline, text } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
@@ -215,6 +216,21 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
       const lost = await host().run(single(`lost-${execution}`, losing, { ...two, execution }), { n: 1 });
       expect(lost).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: 'stage "a": the connection broke' });
       expect(countOf(lost, 'a starts')).toBe(5);
+    });
+
+    it('fails as its server being away if its time ends while it looks for that server', async () => {
+      let asked = 0;
+      const hangs = code('hangs', { input: one, output: one }, async (_input, { signal }) => {
+        asked += 1;
+        // The next look begins 0.5 to 0.9 s later, and its end is that of the stage's time.
+        if (asked === 1) throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true, retryAfterMs: 700 });
+        await sleep(60_000, undefined, { signal });
+        return { n: 0 };
+      });
+      const timeout = { attempt: '1s', total: '1s' } as const;
+      const end = await host().run(single(`looks-${execution}`, hangs, { timeout, execution }), { n: 1 });
+      expect(end).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining('refused') });
+      expect(end.stages).toMatchObject([{ status: 'failed', error: { code: 'BACKEND_UNAVAILABLE' } }]);
     });
 
     it('waits for a server that is away no longer than its patience before it takes what else there is', async () => {

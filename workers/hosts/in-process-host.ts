@@ -71,6 +71,9 @@ const FRESH_MS = 1_000;
  */
 const LONGEST_WAIT_INSIDE_MS = 2_000;
 
+/** Longest attempt, in milliseconds, that only looks whether a server is back: a longer one is a call. Heartbeats have this interval. */
+const LONGEST_LOOK_MS = 500;
+
 export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
@@ -162,6 +165,7 @@ export class InProcessHost implements RunHost {
     const end = this.now() + leftMs;
     let resumeFrom: Json = null;
     let tried = UNTRIED;
+    let away: MillraceError | undefined;
     let count = 1;
     for (;;) {
       this.#signal.throwIfAborted();
@@ -173,6 +177,7 @@ export class InProcessHost implements RunHost {
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its time ended while its worker was lost'));
       const attempt = await this.#begin(call, count, end - this.now());
       const begunAt = performance.now();
+      const isLast = end - this.now() <= timeout.attemptMs;
       try {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
@@ -202,8 +207,11 @@ export class InProcessHost implements RunHost {
           } satisfies Attempt),
         );
       } catch (error) {
-        const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
-        const away = isAway(failure) && !this.#signal.aborted;
+        const thrown = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
+        // The stage's time ended while it looked for a server that was away.
+        const looked = thrown.code === 'STAGE_TIMEOUT' && isLast && performance.now() - begunAt < LONGEST_LOOK_MS;
+        const failure = (looked && away) || thrown;
+        away = isAway(failure) && !this.#signal.aborted ? failure : undefined;
         const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
         tried = next.tried;
         // After a lost stream the call is made again, with the collected values: the attempt at the stream does not count.
