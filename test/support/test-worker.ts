@@ -109,8 +109,9 @@ export class TestWorker {
       sinks: workerSinks({ events: new RunEventLog(own), metrics }),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
-      // As `workers/worker.ts` has it.
+      // Both as `workers/worker.ts` has them: by default the runs of a worker that has stopped wait ten seconds for it.
       maxHeartbeatThrottleInterval: 450,
+      stickyQueueScheduleToStartTimeout: 2_000,
       shutdownGraceTime: 0,
     });
     const versions =
