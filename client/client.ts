@@ -21,6 +21,8 @@ import { bodyOf, type Sent } from './values.js';
 const WAIT_S = 50;
 /** Page size for listing all runs: the maximum. */
 const MOST_ROWS = 100;
+/** Retries of a start, unless its options say otherwise, and of an artifact. */
+const RETRIES = 2;
 /** Pauses between tries to follow a run, in milliseconds, doubling from the first to the longest. */
 const PAUSE = { firstMs: 250, longestMs: 5_000 };
 
@@ -281,9 +283,12 @@ export class MillraceClient {
     return this.#decide(id, 'reject', decision);
   }
 
-  /** The response with the bytes of an artifact of a run: `(await client.artifact(run.output.speech)).blob()`. */
+  /**
+   * The response with the bytes of an artifact of a run: `(await client.artifact(run.output.speech)).blob()`. Requested again, as a start is,
+   * while Temporal has not recorded the end of the run: a caller may have the output before that.
+   */
   artifact({ href }: { readonly href: string }, init: RequestInit = {}): Promise<Response> {
-    return this.#request(href, init);
+    return this.#whileUnavailable(RETRIES, () => this.#request(href, init), init.signal);
   }
 
   #decide(id: string, what: string, decision: object): Promise<RunDocument> {
@@ -294,7 +299,7 @@ export class MillraceClient {
   async #start(
     pipeline: string | { name: string },
     input: object,
-    { idempotencyKey = newKey(), priority, outputs, webhook, signal, retries = 2 }: StartOptions,
+    { idempotencyKey = newKey(), priority, outputs, webhook, signal, retries = RETRIES }: StartOptions,
     more: Record<string, string> = {},
   ): Promise<RunDocument> {
     const name = typeof pipeline === 'string' ? pipeline : pipeline.name;
@@ -307,13 +312,17 @@ export class MillraceClient {
     const all = { ...headers, ...more, 'idempotency-key': idempotencyKey };
     const init = { method: 'POST', body, headers: all, ...(signal && { signal }) };
     const route = `/v1/pipelines/${encodeURIComponent(name)}/runs${query.size > 0 ? `?${query}` : ''}`;
+    // Safe because of the idempotency key: a run that was started is not started again.
+    return await this.#whileUnavailable(retries, () => this.#json<RunDocument>(route, init), signal);
+  }
+
+  async #whileUnavailable<T>(retries: number, send: () => Promise<T>, signal?: AbortSignal | null): Promise<T> {
     for (let left = retries, pauseMs = PAUSE.firstMs; ; left--, pauseMs *= 2) {
       try {
-        return await this.#json(route, init);
+        return await send();
       } catch (error) {
-        // Safe because of the idempotency key: a run that was started is not started again.
         if (!(error instanceof ClientError) || error.run || left <= 0 || !isUnavailable(error)) throw error;
-        await pause(error.retryAfterMs ?? pauseMs, signal);
+        await pause(error.retryAfterMs ?? pauseMs, signal ?? undefined);
       }
     }
   }

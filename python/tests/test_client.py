@@ -281,6 +281,7 @@ def test_media_come_back(gateway: Gateway, tmp_path: Path) -> None:
     gateway.json([1])
     assert Client(gateway.url).download(served) == b"[1]"
     gateway.json({"code": "ARTIFACT_NOT_FOUND"}, 404)  # Temporal does not have the run's end yet
+    gateway.json({"code": "ORCHESTRATOR_UNAVAILABLE"}, 503, Retry_After="0")  # the same, as the gateway knows it
     gateway.json([2])
     assert Client(gateway.url).download(served, tmp_path / "out") == b""
     assert (tmp_path / "out").read_bytes() == b"[2]"
@@ -295,7 +296,7 @@ def test_media_that_are_cut_off_are_not_taken_for_whole(gateway: Gateway, tmp_pa
 
 
 def test_media_that_are_gone(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_RECORDED_S", 0.3)
+    monkeypatch.setattr(client, "_RECORDED_S", {"ARTIFACT_NOT_FOUND": 0.3})
     for _ in range(9):
         gateway.json({"code": "ARTIFACT_NOT_FOUND"}, 404)
     with pytest.raises(MillraceApiError) as raised:

@@ -6,7 +6,6 @@ import { transformWithEsbuild } from 'vite';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MillraceClient } from '../../client/index.js';
 import { address, CallLog, fixtures } from '../support/runs.js';
-import { LATE_ONCE } from '../support/soonest.js';
 
 /** The client against the real gateway. */
 let client: MillraceClient;
@@ -45,8 +44,7 @@ describe('the client', () => {
 });
 
 describe('docs/reference/client.md', () => {
-  // Its artifact is there when Temporal has the end of the run, for which the gateway waits a second.
-  it('has an example that runs', LATE_ONCE, async () => {
+  it('has an example that runs', async () => {
     const text = await readFile('docs/reference/client.md', 'utf8');
     const [, source = ''] = /```ts\n([\s\S]*?)```/.exec(text) ?? [];
     const { code } = await transformWithEsbuild(source, 'example.ts', { target: 'es2022' });

@@ -24,7 +24,8 @@ _WAIT_S = 50
 _ANSWER_S = 75.0
 """Longest silence of a gateway: above that wait, and above the 15 s between comments of an event stream."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
-_RECORDED_S = 2.0
+# How long an artifact is asked for again, by the error: the gateway knows of most results that are ahead of their record.
+_RECORDED_S = {"ARTIFACT_NOT_FOUND": 2.0, "ORCHESTRATOR_UNAVAILABLE": 10.0}
 _MOST_ROWS = 100
 
 
@@ -202,14 +203,15 @@ class Client:
 
     def _artifact(self, route: str) -> HTTPResponse:
         # A waiting caller has the output somewhat before Temporal has the run's end, without which it has no artifacts.
-        end = time.monotonic() + _RECORDED_S
+        begun = time.monotonic()
         while True:
             try:
                 return self._request("GET", route)
             except MillraceApiError as error:
-                if error.code != "ARTIFACT_NOT_FOUND" or time.monotonic() > end:
+                if time.monotonic() - begun >= _RECORDED_S.get(error.code, 0.0):
                     raise
-            time.sleep(_FIRST_PAUSE_S / 2)
+                pause = _FIRST_PAUSE_S / 2 if error.retry_after is None else error.retry_after
+            time.sleep(pause)
 
     def _start(
         self,

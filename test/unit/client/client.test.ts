@@ -267,6 +267,25 @@ test('approvals are listed with their filters', async () => {
   ]);
 });
 
+describe('an artifact', () => {
+  const late = json({ code: 'ORCHESTRATOR_UNAVAILABLE', detail: 'not recorded yet' }, 503, { 'retry-after': '0' });
+  const speech = { href: '/v1/runs/r/artifacts/speech' };
+
+  test('is asked for again while Temporal has not recorded the end of its run', async () => {
+    const { client, requests } = answered(late.clone(), late.clone(), new Response('bytes'));
+    expect(await (await client.artifact(speech)).text()).toBe('bytes');
+    expect(requests.map(({ url }) => url)).toEqual(Array(3).fill('http://gateway/v1/runs/r/artifacts/speech'));
+  });
+
+  test('is not asked for without end, nor where the run has none', async () => {
+    const { client, requests } = answered(...[1, 2, 3].map(() => late.clone()));
+    await expect(client.artifact(speech)).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
+    expect(requests).toHaveLength(3);
+    const none = answered(json({ code: 'ARTIFACT_NOT_FOUND', detail: 'none' }, 404));
+    await expect(none.client.artifact(speech)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+  });
+});
+
 describe('audio of a run', () => {
   const bytes = (...parts: (string | Error)[]) =>
     new Response(
