@@ -7,6 +7,7 @@ import { RedisSentResults } from '../../stores/answers/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, until } from '../support/runs.js';
+import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { testRedis } from '../support/test-worker.js';
 
@@ -129,20 +130,35 @@ describe('a waiting caller of a pipeline that is one segment', () => {
 describe('without Redis', () => {
   let redis: OwnRedis;
   let served: ServedPipelines;
+  let redisIsGone: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => {
+    redisIsGone = resolve;
+  });
+  const llm = new ScriptedLlm(async () => {
+    await gone;
+    return { text: 'It is Paris.' };
+  });
   beforeAll(async () => {
     redis = await ownRedis(address('REDIS_URL'));
     await redis.start();
-    served = await servePipelines([ask] as unknown as Pipeline<never>[], { answersRedis: redis.url });
+    const endpoints = [{ url: address('TRITON_URL'), device: 'cpu0' }];
+    const minilm = { connector: 'triton', kind: 'embed', model: 'minilm', endpoints };
+    served = await servePipelines([ask] as unknown as Pipeline<never>[], {
+      answersRedis: redis.url,
+      more: { MILLRACE_MODELS: await llm.listen('assistant', { minilm }) },
+    });
   });
   afterAll(async () => {
     await served.close();
+    llm.close();
     await redis.kill();
   });
 
   it('the result comes from Temporal, whether Redis goes during a run or before', async () => {
     const running = served.run('ask-inline', { question });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until('the model is asked', () => llm.calls > 0);
     await redis.kill();
+    redisIsGone();
     expect((await running).output).toMatchObject({ reply: expect.stringContaining('Paris') });
     const next = await served.run('ask-inline', { question });
     expect(next.output).toMatchObject({ reply: expect.stringContaining('Paris') });
