@@ -95,7 +95,12 @@ describe('an each with queued stages over a stream', () => {
     expect(output).toEqual({ made: resultsOf(n), text: resultsOf(n).join(', ') });
     expect(followed.values).toEqual(resultsOf(n));
     // What had been passed on is a result in the history: none of it is made again.
-    for (const value of before.values) expect(log.count(String(value).replace('result', 'makes entry'))).toBe(1);
+    const madeIn = (lines: readonly string[], value: unknown) => {
+      const made = String(value).replace('result', 'makes entry');
+      return lines.filter((line) => line === made).length;
+    };
+    // More than once before the kill where the worker stood still.
+    for (const value of before.values) expect(madeIn(log.lines(), value)).toBe(madeIn(before.lines, value));
     const made = log.lines().filter((line) => line.startsWith('makes'));
     // Two at once were being made, and the result of others may have been on its way.
     expect(made.length).toBeLessThanOrEqual(n + 4);
