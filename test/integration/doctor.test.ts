@@ -42,32 +42,34 @@ describe('doctor on the stack', () => {
       for (const { ms } of canaries) expect(ms).toBeGreaterThanOrEqual(0);
     }));
 
-  it('names a dead LLM server and what to do, and ends with 3', async () => {
-    const dead = `http://127.0.0.1:${await freePort()}/v1`;
-    const env = { ...process.env, ...testEnvironment({ LLM_BASE_URL: dead }), NO_COLOR: '1' };
-    const run = promisify(execFile)(process.execPath, [MAIN, 'doctor', '--json'], { env });
-    const { code, stdout } = (await run.catch((error) => error)) as { code: number; stdout: string };
-    const report = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
-    expect(report.ok).toBe(false);
-    expect(failed(report.findings)).toEqual([
-      {
-        id: 'pool.reachable',
-        about: `assistant at ${dead}`,
-        state: 'fail',
-        detail: expect.stringContaining('ECONNREFUSED'),
-        remedy: 'start the server, or correct LLM_BASE_URL',
-      },
-    ]);
-    expect(code).toBe(3);
-  });
+  it('names a dead LLM server and what to do, and ends with 3', () =>
+    unlessStill(async () => {
+      const dead = `http://127.0.0.1:${await freePort()}/v1`;
+      const env = { ...process.env, ...testEnvironment({ LLM_BASE_URL: dead }), NO_COLOR: '1' };
+      const run = promisify(execFile)(process.execPath, [MAIN, 'doctor', '--json'], { env });
+      const { code, stdout } = (await run.catch((error) => error)) as { code: number; stdout: string };
+      const report = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
+      expect(report.ok).toBe(false);
+      expect(failed(report.findings)).toEqual([
+        {
+          id: 'pool.reachable',
+          about: `assistant at ${dead}`,
+          state: 'fail',
+          detail: expect.stringContaining('ECONNREFUSED'),
+          remedy: 'start the server, or correct LLM_BASE_URL',
+        },
+      ]);
+      expect(code).toBe(3);
+    }));
 
-  it('prints a table', async () => {
-    const env = { ...process.env, ...testEnvironment(), NO_COLOR: '1' };
-    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env });
-    expect(stdout).toMatch(/^state +check +of +detail/);
-    expect(stdout).toMatch(/^(ok|warn) +pool\.canary +minilm at \S+ /m);
-    expect(stdout.trimEnd()).toMatch(/\n0 failed, \d warned, \d+ ok$/);
-  });
+  it('prints a table', () =>
+    unlessStill(async () => {
+      const env = { ...process.env, ...testEnvironment(), NO_COLOR: '1' };
+      const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env });
+      expect(stdout).toMatch(/^state +check +of +detail/);
+      expect(stdout).toMatch(/^(ok|warn) +pool\.canary +minilm at \S+ /m);
+      expect(stdout.trimEnd()).toMatch(/\n0 failed, \d+ warned, \d+ ok$/);
+    }));
 
   it('names a namespace, a worker and a model that are not there', () =>
     unlessStill(async () => {
