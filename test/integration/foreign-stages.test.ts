@@ -147,8 +147,7 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
 
   it('go on from their heartbeats when their worker is killed', async () => {
     const log = new CallLog();
-    // Twelve seconds: it must not have ended where this process stands still before it kills the worker.
-    const { id } = await client.start('foreign-slow', { log: log.file, steps: 120 });
+    const { id } = await client.start('foreign-slow', { log: log.file, steps: 600 });
     await until('it has begun', () => log.count('starts at 0') === 1);
     const steps = async () => {
       const [activity] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
@@ -157,6 +156,8 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
     await until('Temporal has heard of some steps', async () => (await steps()) > 3);
     await other.kill();
     other = await ForeignWorker.start('foreign');
+    await until('it has begun again', () => log.lines().length > 1);
+    writeFileSync(`${log.file}.enough`, '');
     const { status, output } = await client.wait(id);
     expect(status).toBe('succeeded');
     expect(Number(output?.from)).toBeGreaterThan(3);
