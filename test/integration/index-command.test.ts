@@ -62,7 +62,7 @@ describe('millrace index', () => {
   });
 
   it('ends with 3 when Redis is away, and with 2 for wrong usage', async () => {
-    const away = { REDIS_INDEX_URL: `redis://127.0.0.1:${await freePort()}` };
+    const away = { REDIS_INDEX_URL: `redis://127.0.0.1:${await freePort()}`, MILLRACE_INDEX_TIMEOUT_MS: '500' };
     expect(await millrace(['search', 'docs', 'x'], away)).toMatchObject({
       code: 3,
       stderr: expect.stringContaining('STORE_UNAVAILABLE'),
