@@ -174,7 +174,8 @@ describe('a server killed with SIGKILL', () => {
     await allUp();
   });
 
-  it('the LLM server: a run whose time ends before it is back fails with a stable code', async () => {
+  // The last two have workers and servers of their own and wait at the same time.
+  it.concurrent('the LLM server: a run whose time ends before it is back fails with a stable code', async () => {
     // A restart may take less than a second: this server never comes back.
     const queue = 'llm-away';
     const worker = await WorkerProcess.start(queue, { LLM_BASE_URL: `http://127.0.0.1:${await freePort()}/v1` });
@@ -183,7 +184,7 @@ describe('a server killed with SIGKILL', () => {
     await worker.kill('SIGTERM');
   });
 
-  it('the Redis of the cache: runs complete past the cache, and hits return when it is back', async () => {
+  it.concurrent('the Redis of the cache: runs complete past the cache, and hits return when it is back', async () => {
     const queue = 'redis-killed';
     const redis = await ownRedis(address('REDIS_CACHE_URL'));
     await redis.start();
