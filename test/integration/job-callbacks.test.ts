@@ -82,30 +82,32 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+/** A run whose job its server has taken: an attempt that is repeated, since its worker stood still, asks for it once more. */
 async function judging(): Promise<string> {
   const { id } = await client.start('judge', { text: 'a mill' });
-  await until('the job is asked for', () => questions === 1);
+  await until('the job is asked for', () => questions > 0);
+  await until('Temporal knows the job', async () => {
+    const [pending] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
+    const beat = pending?.heartbeatDetails?.payloads?.[0]?.data ?? [];
+    return Buffer.from(beat).toString().includes('"job":"j1"');
+  });
   return id;
 }
 
 it('ends when its server calls the gateway', async () => {
   const id = await judging();
   expect(callback).toMatch(new RegExp(`^${gateway.url}/v1/callbacks/[\\w-]{43}$`));
+  const before = questions;
   ended = true;
   expect((await fetch(callback, { method: 'POST', body: '{}' })).status).toBe(204);
   expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { label: 'yes' } });
-  expect([submitted, questions]).toEqual([1, 2]);
+  expect([submitted, questions - before]).toEqual([1, 1]);
   // The job has ended: nobody waits at its address.
   await until('the address is gone', async () => (await fetch(callback, { method: 'POST' })).status === 404);
 });
 
 it('ends at another worker, which was not there when the server called', async () => {
   const id = await judging();
-  await until('Temporal knows the job', async () => {
-    const [pending] = (await temporal.workflow.getHandle(id).describe()).raw.pendingActivities ?? [];
-    const beat = pending?.heartbeatDetails?.payloads?.[0]?.data ?? [];
-    return Buffer.from(beat).toString().includes('"job":"j1"');
-  });
   await worker.kill();
   ended = true;
   expect((await fetch(callback, { method: 'POST' })).status).toBe(204);
