@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDocument } from '../../runs/document.js';
 import { freePort } from '../support/free-port.js';
@@ -229,7 +230,7 @@ describe.each(NODES)('the command line on %s', (node) => {
   });
 
   const at = (line: number) => `millrace.config.ts:${line}`;
-  it.each<[string, string, string]>([
+  const wrong = [
     [
       'a misspelt field',
       'export default {\n  pipelines: "./p.ts",\n  conectors: [],\n};\n',
@@ -250,14 +251,40 @@ describe.each(NODES)('the command line on %s', (node) => {
       'import "./pipelines.ts";\nexport default {};\n',
       'pipelines.ts:2:7: cannot be loaded: no pipeline here',
     ],
-  ])('says where %s is', async (_, text, message) => {
-    const folder = project({
+  ] as const;
+  const folders = wrong.map(([, text]) =>
+    project({
       'millrace.config.ts': text,
       'pipelines.ts': 'const a: number = 1;\nthrow new Error("no pipeline here" satisfies string);\n',
-    });
+    }),
+  );
+
+  it('ends with 2 where the file is wrong, and says so', async () => {
+    const [, , message] = wrong[0];
+    const [folder = '.'] = folders;
     const { code, stderr } = await millrace(folder, ['validate']);
-    expect(stderr).toContain(`INVALID_SETTING: `);
-    expect(stderr).toContain(message);
+    expect(stderr).toContain(`INVALID_SETTING: ${message}`);
     expect(code).toBe(2);
+  });
+
+  /** What is said of each of the wrong files, by one process: the command takes a second to start. */
+  let said: string[] = [];
+  beforeAll(async () => {
+    const load = JSON.stringify(path.resolve('dist/workers/config/load.js'));
+    const script = `import { loadSettings } from ${load};
+      for (const file of process.argv.slice(1))
+        await loadSettings(process.env, file).then(
+          () => console.log('nothing'),
+          ({ code, message }) => console.log(JSON.stringify(code + ': ' + message)),
+        );`;
+    const files = folders.map((folder) => path.join(folder, 'millrace.config.ts'));
+    const args = ['--input-type=module', '--eval', script, ...files];
+    const env = { ...process.env, ...testEnvironment({ MILLRACE_PIPELINES: '', MILLRACE_CONFIG: '' }) };
+    said = (await promisify(execFile)(node, args, { env })).stdout.split('\n');
+  });
+
+  it.each(wrong.map(([what, , message], i) => [what, message, i] as const))('says where %s is', (_, message, i) => {
+    expect(said[i]).toContain('INVALID_SETTING: ');
+    expect(JSON.parse(said[i] ?? '')).toContain(message);
   });
 });
