@@ -32,15 +32,18 @@ const files = (names: readonly string[]) => names.map((name) => `test/${name}.te
 const SLOW = files([
   'contract/openai',
   'contract/triton-texts',
-  'integration/abuse',
   'integration/cancellation',
   'integration/device-lost',
-  'integration/devices',
   'integration/faults-servers',
-  'integration/large-audio',
   'integration/optimize-triton',
   'integration/profile',
 ]);
+
+/**
+ * Slow tests of memory, of what a gateway refuses, and of an order: the tests above and below beside them would change what they look at, and
+ * they do not change it for each other. The longest come first.
+ */
+const APART = files(['integration/large-audio', 'integration/devices', 'integration/abuse']);
 
 /** Slow tests that use the model servers for most of their time. The longest come first. */
 const BUSY = files([
@@ -129,16 +132,16 @@ export default defineConfig({
   test: {
     // The stack is stopped part by part, each with the time that it needs to end well.
     teardownTimeout: 60_000,
-    sequence: { sequencer: listedFirst([...BUSY, ...WAITING]) },
+    sequence: { sequencer: listedFirst([...APART, ...BUSY, ...WAITING]) },
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...quick } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 5 } } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 6 } } },
       {
         test: {
           name: 'integration',
           include: ['test/contract/**/*.test.ts', 'test/integration/**/*.test.ts'],
-          exclude: [...SLOW, ...BUSY, ...WAITING],
+          exclude: [...SLOW, ...APART, ...BUSY, ...WAITING],
           ...onServers,
           fileParallelism: true,
           maxWorkers: 3,
@@ -165,7 +168,17 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
         },
       },
-      { test: { name: 'slow', include: SLOW, ...onServers, sequence: { groupOrder: 4 } } },
+      {
+        test: {
+          name: 'apart',
+          include: APART,
+          ...onServers,
+          fileParallelism: true,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      { test: { name: 'slow', include: SLOW, ...onServers, sequence: { groupOrder: 5 } } },
     ],
   },
 });
