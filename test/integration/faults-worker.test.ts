@@ -82,7 +82,7 @@ it('a worker that is told to stop once more lets its stage end', () =>
     const client = await connect();
     const log = new CallLog();
     const worker = await WorkerProcess.start(queue, { MILLRACE_SHUTDOWN_GRACE_MS: '60000' });
-    const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 6_000 }, queue);
+    const run = await start(client, fixtures.threeSteps, { log: log.file, ms: 3_000 }, queue);
     const written = () => readFileSync(worker.logFile, 'utf8');
     try {
       await until('the first stage runs', () => log.count('first starts') > 0);
