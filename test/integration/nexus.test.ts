@@ -26,6 +26,8 @@ const PAGE = 'docs/guides/temporal-teams.md';
 /** The namespace of the callers; runs are in `default`. */
 const THEIRS = 'nexus-callers';
 const QUEUE = 'nexus';
+/** In place of the page's queue, which the test of the guides serves and leaves. */
+const RISK = `risk-${randomUUID()}`;
 /** The one that the page names. */
 const ENDPOINT = 'pipelines';
 /** Status of gRPC. */
@@ -40,7 +42,7 @@ let workers: { kill(signal?: NodeJS.Signals): Promise<void> }[] = [];
 function write(name: string): string {
   const text = blocksOf(PAGE, 'ts').find((block) => block.text.startsWith(`// ${name}\n`))?.text;
   if (text === undefined) throw new Error(`${PAGE} has no file ${name}`);
-  writeFileSync(path.join(folder, name), text);
+  writeFileSync(path.join(folder, name), text.replaceAll("queue: 'risk'", `queue: '${RISK}'`));
   return path.join(folder, name);
 }
 
@@ -77,7 +79,7 @@ beforeAll(async () => {
   writeFileSync(all, `export * from './scoring.ts';\nexport * from '${foreign}';\n`);
   workers = await Promise.all([
     WorkerProcess.start(QUEUE, { MILLRACE_PIPELINES: all, MILLRACE_NEXUS: 'on' }),
-    ForeignWorker.start('risk'),
+    ForeignWorker.start(RISK),
     ForeignWorker.start('callers', THEIRS),
     ForeignWorker.start('letters', THEIRS, write('letters.ts')),
   ]);
