@@ -228,7 +228,13 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
         return { n: 0 };
       });
       const timeout = { attempt: '1s', total: '1s' } as const;
-      const end = await host().run(single(`looks-${execution}`, hangs, { timeout, execution }), { n: 1 });
+      const looks = single(`looks-${execution}`, hangs, { timeout, execution });
+      // Where the machine stands still its time is over before the first call.
+      const end = await caught('a stage that has called its server', async () => {
+        asked = 0;
+        const ended = await host().run(looks, { n: 1 });
+        return asked > 0 ? ended : undefined;
+      });
       expect(end).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining('refused') });
       expect(end.stages).toMatchObject([{ status: 'failed', error: { code: 'BACKEND_UNAVAILABLE' } }]);
     });
