@@ -11,9 +11,9 @@ import { connect, until } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
 
 /** Temporal suggests a new history at about 4,096 events. An item is three of them, and a share of a workflow task. */
-const ITEMS = 1_500;
+const ITEMS = 1_400;
 /** A round is six events: the next one starts in a workflow task of its own. */
-const ROUNDS = 800;
+const ROUNDS = 720;
 const LIMIT_MS = 480_000;
 
 const one = z.object({ n: z.number() });
