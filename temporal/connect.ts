@@ -1,7 +1,5 @@
 import { Connection } from '@temporalio/client';
-import { NativeConnection } from '@temporalio/worker';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { limited } from '../runtime/limited.js';
 import type { Trouble } from './causes.js';
 import { channelArgs, reachOptions, type TemporalServer } from './options.js';
 import { troubleOf } from './trouble.js';
@@ -46,23 +44,8 @@ export async function connectClient(server: TemporalServer): Promise<Connection>
   });
 }
 
-/** An established connection for workers. Throws `ORCHESTRATOR_UNAVAILABLE` with the cause, `INVALID_SETTING`. */
-export async function connectWorker(server: TemporalServer): Promise<NativeConnection> {
-  const options = reachOptions(server);
-  return await patiently(server, async () => {
-    const connecting = NativeConnection.connect(options);
-    try {
-      // The native client has no timeout for a server that accepts the connection but does not respond.
-      return await limited(CONNECT_MS, new AbortController().signal, () => connecting);
-    } catch (error) {
-      void connecting.then((late) => late.close()).catch(() => undefined);
-      throw error;
-    }
-  });
-}
-
 /** Connects; retries while a probe finds no fault: the server, or this machine, is only slow. */
-async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): Promise<T> {
+export async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + PATIENCE_MS; ; ) {
     try {
       return await connect();

@@ -34,6 +34,7 @@ import { holdSignals } from './hold-signals.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
+import { openWebhooks } from './open-webhooks.js';
 import { loadDeployment, requirePlaced } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
@@ -42,7 +43,6 @@ import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
 import { requireOneTemporal } from './temporal-packages.js';
 import { logUnhandledRejections } from './unhandled-rejections.js';
-import { openWebhooks } from './webhooks.js';
 
 /** Key of the secret with which gateways seal the cursors of lists. */
 const CURSOR_SECRET = 'millrace:cursors';

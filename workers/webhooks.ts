@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { createWebhookActivities, WEBHOOK_SLOTS, WebhookConfig } from '../activities/webhooks/index.js';
+import { createWebhookActivities, WEBHOOK_SLOTS } from '../activities/webhooks/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Pipeline } from '../pipelines/index.js';
 import { webhookQueue } from '../pipelines/run/index.js';
@@ -11,13 +11,8 @@ import { webhookEventOf } from '../runs/webhooks/event.js';
 import { RedisSubscriptions } from '../stores/subscriptions/index.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, runPages } from './endpoints.js';
+import { openWebhooks } from './open-webhooks.js';
 import type { Settings } from './settings.js';
-
-export const openWebhooks = (settings: Settings, logger: Logger): WebhookConfig =>
-  new WebhookConfig(settings.MILLRACE_WEBHOOKS, {
-    allowPrivate: settings.MILLRACE_WEBHOOK_PRIVATE_TARGETS === 'allow',
-    logger,
-  });
 
 /** A worker for webhook attempts, with its own queue and slots: a receiver that hangs delays no run. */
 export async function createWebhookWorker(

@@ -4,7 +4,7 @@ import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worke
 import type { Logger } from 'pino';
 import { messageOf } from '../pipelines/errors.js';
 import { watchedFilesGauge } from '../runtime/watched-file.js';
-import { connectWorker } from '../temporal/connect.js';
+import { connectWorker } from '../temporal/connect-worker.js';
 import { ensureSearchAttributes } from '../temporal/search-attributes.js';
 import { workerActivities } from './activities.js';
 import { ActivitySlots } from './activity-slots.js';

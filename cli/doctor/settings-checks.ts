@@ -9,9 +9,9 @@ import { loadSettings } from '../../workers/config/load.js';
 import { readKeys, tokenRules } from '../../workers/keys/index.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadMcpServers } from '../../workers/mcp-servers.js';
+import { openWebhooks } from '../../workers/open-webhooks.js';
 import { withoutServiceLinks } from '../../workers/settings/service-links.js';
 import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
-import { openWebhooks } from '../../workers/webhooks.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
