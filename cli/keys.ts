@@ -1,4 +1,4 @@
-import { type ApiKey, apiKeySchema, isActive, issueKey, PERMISSIONS } from '../gateway/index.js';
+import { type ApiKey, apiKeySchema, isActive, issueKey, PERMISSIONS } from '../gateway/access/index.js';
 import { type Duration, durationMs } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { isTenant } from '../stores/artifacts/index.js';

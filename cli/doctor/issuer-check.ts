@@ -1,4 +1,4 @@
-import { readProviderKeys } from '../../gateway/index.js';
+import { readProviderKeys } from '../../gateway/access/index.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, pass, warn } from './finding.js';
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { INSTALL_MARK, STACK_MARK } from '../../deploy/local/stack/marks.js';
-import { isActive } from '../../gateway/index.js';
+import { isActive } from '../../gateway/access/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { openPlacement } from '../../workers/applied-placement.js';

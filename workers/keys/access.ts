@@ -3,10 +3,10 @@ import {
   type Access,
   Authenticator,
   type KeyRing,
-  type ReadinessCheck,
   RequestRate,
   type TenantLimits,
-} from '../../gateway/index.js';
+} from '../../gateway/access/index.js';
+import type { ReadinessCheck } from '../../gateway/readiness.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import type { Logger } from '../../telemetry/logger.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type ApiKey, apiKeySchema } from '../../gateway/index.js';
+import { type ApiKey, apiKeySchema } from '../../gateway/access/index.js';
 import { type MillraceError, messageOf } from '../../pipelines/errors.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withLock } from '../../runtime/file-lock.js';

@@ -1,7 +1,7 @@
 import { grantsIn } from '../../gateway/access/grants.js';
+import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/access/index.js';
 import { isPermission } from '../../gateway/access/permissions.js';
 import { isForEverybody, isOfTenants } from '../../gateway/access/tokens/issuer.js';
-import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
 import { withoutSlash } from '../../runtime/without-slash.js';
 import type { Logger } from '../../telemetry/logger.js';

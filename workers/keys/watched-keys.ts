@@ -1,4 +1,4 @@
-import { type KeyRing, keyRing } from '../../gateway/index.js';
+import { type KeyRing, keyRing } from '../../gateway/access/index.js';
 import { WatchedFile } from '../../runtime/watched-file.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { readKeys } from './key-file.js';
