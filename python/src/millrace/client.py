@@ -208,10 +208,11 @@ class Client:
             try:
                 return self._request("GET", route)
             except MillraceApiError as error:
-                if time.monotonic() - begun >= _RECORDED_S.get(error.code, 0.0):
+                left = _RECORDED_S.get(error.code, 0.0) - (time.monotonic() - begun)
+                if left <= 0:
                     raise
                 pause = _FIRST_PAUSE_S / 2 if error.retry_after is None else error.retry_after
-            time.sleep(pause)
+            time.sleep(min(pause, left))
 
     def _start(
         self,
