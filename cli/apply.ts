@@ -11,7 +11,7 @@ import { AppliedHistory } from '../workers/applied-history.js';
 import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print } from './output.js';
+import { note, print, printJson } from './output.js';
 import { placementIn } from './place-files.js';
 import { whenReady } from './when-ready.js';
 
@@ -103,7 +103,7 @@ export async function applyPlacement(
       node,
       devices: devices.map((d) => d.id),
     }));
-    print(JSON.stringify({ version: placement.version, folder, applied, servers: rows, drain, notes }));
+    printJson({ version: placement.version, folder, applied, servers: rows, drain, notes });
     return;
   }
   print(folder);
@@ -130,7 +130,7 @@ function rollBack(settings: Settings, file: string | undefined, { json }: ApplyC
   }
   const { from, to } = new AppliedHistory(settings.MILLRACE_PLACEMENT).rollback();
   const drain = from === undefined ? [] : left(from, to, settings.MILLRACE_TASK_QUEUE);
-  if (json) print(JSON.stringify({ version: to.version, from: from?.version ?? null, drain }));
+  if (json) printJson({ version: to.version, from: from?.version ?? null, drain });
   else print(to.version);
   if (!json && drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
 }

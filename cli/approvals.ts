@@ -3,7 +3,7 @@ import type { ApprovalBody } from '../client/index.js';
 import type { Approval } from '../pipelines/run/document.js';
 import { visibleText } from '../pipelines/run/index.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print, show, table } from './output.js';
+import { note, print, printJson, show, table } from './output.js';
 import { clientOf } from './run.js';
 
 export interface ApprovalListOptions {
@@ -19,7 +19,7 @@ export async function listApprovals(
   { tenant, json, ...filters }: ApprovalListOptions,
 ): Promise<void> {
   const page = await clientOf(settings, tenant).listApprovals(filters);
-  if (json) return print(JSON.stringify(page));
+  if (json) return printJson(page);
   print(approvalTable(page.approvals));
   if (page.unknown.length > 0) note(`no worker could be asked about ${page.unknown.join(', ')}`);
   if (page.nextCursor !== undefined) note(`more: add --cursor ${page.nextCursor}`);
@@ -66,6 +66,6 @@ export async function decide(
   { tenant, json, by = accountName(), ...given }: DecideOptions,
 ): Promise<void> {
   const document = await clientOf(settings, tenant)[decision](run, { ...given, by, nonce });
-  if (json) return print(JSON.stringify(document));
+  if (json) return printJson(document);
   show(`${decision === 'approve' ? 'approved' : 'rejected'} by ${by}; ${run} is ${document.status}`);
 }

@@ -5,7 +5,7 @@ import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
 import { artifactsFolder } from '../workers/artifacts.js';
 import type { Settings } from '../workers/settings.js';
-import { print, show } from './output.js';
+import { printJson, show } from './output.js';
 
 export interface PruneCommandOptions {
   readonly olderThan: string;
@@ -36,7 +36,7 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
     );
   }
   const pruned = await pruneArtifacts(folder, { before, tenant, dryRun });
-  if (json) return print(JSON.stringify({ ...pruned, removed: !dryRun }));
+  if (json) return printJson({ ...pruned, removed: !dryRun });
   const done = dryRun ? 'would be removed' : 'removed';
   show(`${folder}: ${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
 }

@@ -7,7 +7,7 @@ import { createLogger } from '../workers/logger.js';
 import type { Settings } from '../workers/settings.js';
 import { openStore } from '../workers/stores.js';
 import { openPools } from './open-pools.js';
-import { print, show, table } from './output.js';
+import { print, printJson, show, table } from './output.js';
 
 export interface CacheOptions {
   readonly tenant: string;
@@ -42,7 +42,7 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
     const most = settings.MILLRACE_TENANT_CACHE_HELD_BYTES;
     const held = await new Budget(redis, most).held(tenant);
     if (json) {
-      print(JSON.stringify({ tenant, held: { ...held, mostBytes: most }, stages }));
+      printJson({ tenant, held: { ...held, mostBytes: most }, stages });
       return;
     }
     show(
@@ -89,7 +89,7 @@ export async function inspectCache(settings: Settings, text: string, options: In
     await withStore(settings, async (redis) => {
       const vector = await embedderOf(pools, embedder).embed(text, AbortSignal.timeout(TIMEOUT_MS), { tenant });
       const near = await inspectText(redis, tenant, text, vector);
-      if (json) print(JSON.stringify({ tenant, text, near }));
+      if (json) printJson({ tenant, text, near });
       else if (near.length === 0) show(`Tenant "${tenant}" has no cached texts.`);
       else
         print(

@@ -8,7 +8,7 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { StageRecord } from '../pipelines/run/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
-import { bold, dim, EXIT, green, note, print, show } from './output.js';
+import { bold, dim, EXIT, green, note, printJson, show } from './output.js';
 import { fileOf, readable } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
 import { ALL_PARTS, progressLine } from './stack.js';
@@ -61,16 +61,14 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     );
     if (keep) note(`\nThe stack is still running. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
     if (options.json) {
-      print(
-        JSON.stringify({
-          transcript: first.output?.transcript,
-          reply: first.output?.reply,
-          replyWav: speech,
-          stages: rows(first),
-          second: { transcript: second.output?.transcript, reply: second.output?.reply, cache, stages: rows(second) },
-          runUrl: first.links.ui,
-        }),
-      );
+      printJson({
+        transcript: first.output?.transcript,
+        reply: first.output?.reply,
+        replyWav: speech,
+        stages: rows(first),
+        second: { transcript: second.output?.transcript, reply: second.output?.reply, cache, stages: rows(second) },
+        runUrl: first.links.ui,
+      });
     }
   } finally {
     await stop();

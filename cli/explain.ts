@@ -6,7 +6,7 @@ import { loadModels, poolDescriptions } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { SEGMENTS } from './graph.js';
-import { print, show } from './output.js';
+import { printJson, show } from './output.js';
 
 export interface ExplainOptions {
   readonly module?: string;
@@ -33,7 +33,7 @@ export async function explainPipeline(settings: Settings, name: string, options:
   const pipeline = await findPipeline(settings, name, options.module);
   const { poolOf } = await describedPools(settings);
   const explained = explain(pipeline, SEGMENTS, (stage, by) => placedAt(stage, by, poolOf));
-  if (options.json) print(JSON.stringify(explained));
+  if (options.json) printJson(explained);
   else show(explanationText(explained, { all: options.all === true }));
 }
 

@@ -8,7 +8,7 @@ import { createLogger } from '../workers/logger.js';
 import { openPassageIndex } from '../workers/passage-index.js';
 import type { Settings } from '../workers/settings.js';
 import { openPools } from './open-pools.js';
-import { dim, note, print, show, table } from './output.js';
+import { dim, note, print, printJson, show, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
 
 export interface IndexOptions {
@@ -46,7 +46,7 @@ export async function putPassages(settings: Settings, index: string, file: strin
       batch = [];
     }
     if (batch.length > 0) await put(batch);
-    if (options.json) print(JSON.stringify({ index, tenant, embedder, passages: done }));
+    if (options.json) printJson({ index, tenant, embedder, passages: done });
     else show(`${done} passages put into the index "${index}" of tenant "${tenant}"`);
   });
 }
@@ -57,7 +57,7 @@ export async function searchPassages(settings: Settings, index: string, query: s
   requireTenant(tenant);
   await withIndex(settings, async (passages, signal) => {
     const found = await passages.search({ tenant, index, embedder, query, k, minScore }, signal);
-    if (options.json) print(JSON.stringify({ passages: found }));
+    if (options.json) printJson({ passages: found });
     else
       print(
         table(

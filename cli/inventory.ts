@@ -12,7 +12,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print, show } from './output.js';
+import { note, print, printJson, show } from './output.js';
 import { wrongOption } from './place-files.js';
 
 export interface InventoryCommandOptions {
@@ -58,12 +58,10 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   if (out === '-') print(text.trimEnd());
   else write(out, text);
   if (options.json && out !== '-')
-    print(
-      JSON.stringify({
-        ...{ file: out, node, devices, endpoints: servers, notes },
-        ...(exported.length > 0 && { exported }),
-      }),
-    );
+    printJson({
+      ...{ file: out, node, devices, endpoints: servers, notes },
+      ...(exported.length > 0 && { exported }),
+    });
   else if (out !== '-')
     show(
       `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${servers.length} servers run on it`,

@@ -5,7 +5,7 @@ import { isTenant } from '../stores/artifacts/index.js';
 import { changeKeys, readKeys } from '../workers/keys/index.js';
 import { loadPipelines } from '../workers/pipelines.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print, table } from './output.js';
+import { note, print, printJson, table } from './output.js';
 
 /** Limits of one key; what is absent is limited as for the others of its tenant. */
 export interface LimitKeyOptions {
@@ -43,7 +43,7 @@ export async function createKey(settings: Settings, options: CreateKeyOptions): 
     ...limitsOf(options),
   });
   await changeKeys(file, (keys) => [...keys, key], { create: true });
-  if (options.json) print(JSON.stringify({ id: key.id, key: secret }));
+  if (options.json) printJson({ id: key.id, key: secret });
   else print(secret);
   note(`key ${key.id} of tenant ${tenant} is stored in ${file} as a hash; it is not shown again`);
 }
@@ -61,7 +61,7 @@ export function listKeys(settings: Settings, { json }: { json?: boolean }): void
     key.expiresAt ?? 'never',
     key.name,
   ]);
-  if (json) print(JSON.stringify(keys.map(({ sha256: _, ...key }) => ({ ...key, state: stateOf(key) }))));
+  if (json) printJson(keys.map(({ sha256: _, ...key }) => ({ ...key, state: stateOf(key) })));
   else print(table(['key', 'state', 'tenant', 'owner', 'pipelines', 'permissions', 'expires', 'name'], rows));
 }
 

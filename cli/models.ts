@@ -7,7 +7,7 @@ import { writeJson } from '../runtime/json-file.js';
 import { withoutMark } from '../runtime/without-mark.js';
 import { connectorsOf } from '../workers/connectors.js';
 import type { Settings } from '../workers/settings.js';
-import { EXIT, note, print, show } from './output.js';
+import { EXIT, note, printJson, show } from './output.js';
 import { wrongOption } from './place-files.js';
 
 export interface DiscoverCommandOptions {
@@ -44,9 +44,9 @@ export async function discoverModels(settings: Settings, url: string, options: D
   const connectors = connectorsOf(settings);
   for (const [name, pool] of Object.entries(parseModels(pools, 'discovered'))) connectorOf(name, pool, connectors);
   if (write !== undefined) add(write, pools);
-  if (options.json) return print(JSON.stringify({ url, ...found, pools }));
+  if (options.json) return printJson({ url, ...found, pools });
   show(`${url} is ${found.server}`);
-  if (write === undefined) print(JSON.stringify(pools, null, 2));
+  if (write === undefined) printJson(pools, 2);
   for (const each of found.notes) note(`note: ${each}`);
 }
 

@@ -24,7 +24,7 @@ import type { Settings } from '../workers/settings.js';
 import { interruptible } from './interruptible.js';
 import { CONCURRENCY, TRIALS } from './optimize-options.js';
 import type { TargetOptions } from './optimize-target.js';
-import { note, print, show, table } from './output.js';
+import { note, print, printJson, show, table } from './output.js';
 import { outputFolder, writeReport } from './output-folder.js';
 import { wrongOption } from './place-files.js';
 import { sampleSpeech } from './sample-speech.js';
@@ -86,7 +86,7 @@ export async function optimizeTriton(settings: Settings, name: string, options: 
   const report = await interruptible((signal) => searched(settings, name, options, signal));
   const { config: _, ...figures } = report;
   const files = writeReport(folder, figures, tritonFilesOf(report));
-  if (options.json) return print(JSON.stringify({ ...figures, folder, files }));
+  if (options.json) return printJson({ ...figures, folder, files });
   print(tableOf(report));
   for (const { settings: tried, why } of report.failed) note(`failed: ${shortName(tried)}: ${why}`);
   const told = report.confirmed ? `${shortName(report.chosen)} is faster than` : 'nothing was clearly faster than';

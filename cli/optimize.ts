@@ -11,7 +11,7 @@ import type { Settings } from '../workers/settings.js';
 import { interruptible } from './interruptible.js';
 import { poolNameOf, type TargetOptions, targetOf } from './optimize-target.js';
 import { optimizeTriton, refuseSearchOptions, type TritonOptions } from './optimize-triton.js';
-import { note, print, show, table } from './output.js';
+import { note, print, printJson, show, table } from './output.js';
 import { outputFolder, writeReport } from './output-folder.js';
 
 export interface OptimizeCommandOptions extends TargetOptions, TritonOptions {
@@ -39,7 +39,7 @@ export async function optimizeModel(
     const { report, folder, files } = await optimized(settings, argument, options, signal);
     if (options.json) {
       const { profiles: _, ...figures } = report;
-      return print(JSON.stringify({ ...figures, folder, files }));
+      return printJson({ ...figures, folder, files });
     }
     print(tableOf(report));
     for (const { name, why } of report.skipped) note(`not made: ${name}: ${why}`);

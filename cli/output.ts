@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { terminalLine, terminalText } from './terminal-text.js';
+import { terminalJson, terminalLine, terminalText } from './terminal-text.js';
 import { columnsOf, widthOf, wrapped, wrappedCells } from './wrap.js';
 
 /**
@@ -7,6 +7,8 @@ import { columnsOf, widthOf, wrapped, wrappedCells } from './wrap.js';
  * `print` writes data unchanged; `show` and `note` write text for people, as `terminalText` makes it, wrapped to the terminal's columns.
  */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
+/** Data as JSON, in one line unless its depth is indented. */
+export const printJson = (data: unknown, indent = 0): void => print(terminalJson(JSON.stringify(data, null, indent)));
 export const show = (text = ''): void => print(wrapped(terminalText(text), columnsOf(process.stdout)));
 export const note = (text = ''): void =>
   void process.stderr.write(`${wrapped(terminalText(text), columnsOf(process.stderr))}\n`);

@@ -11,7 +11,7 @@ import { waysToServe } from '../placement/explain/index.js';
 import { nearest } from '../placement/source/index.js';
 import type { PipelineShape } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
-import { print, show, table } from './output.js';
+import { printJson, show, table } from './output.js';
 import { affinityOf } from './place-affinity.js';
 import { read, readTraces, wrongOption } from './place-files.js';
 import { type PlaceInputOptions, readInput } from './place-input.js';
@@ -67,7 +67,7 @@ export async function placeDay(settings: Settings, options: DayCommandOptions): 
     timeLimitMs: options.timeLimit,
     clock: () => performance.now(),
   });
-  if (options.json) print(JSON.stringify(schedule));
+  if (options.json) printJson(schedule);
   else show(scheduleText(schedule, input.inventory, table));
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../placement/explain/index.js';
 import { horizonMs, type PlannerInput } from '../placement/planner/index.js';
 import type { Settings } from '../workers/settings.js';
-import { print, show, table } from './output.js';
+import { print, printJson, show, table } from './output.js';
 import { affinityOf } from './place-affinity.js';
 import { readTraces, wrongOption } from './place-files.js';
 import { type PlaceInputOptions, readInput } from './place-input.js';
@@ -37,7 +37,7 @@ export async function placePipelines(settings: Settings, options: PlaceCommandOp
   const answers = questions.map(({ question, changed }) => ({ question, ...answered(() => make(changed)) }));
   if (options.json) {
     const whatIfs = answers.map(({ question, placement: other, problem }) => ({ question, placement: other, problem }));
-    print(JSON.stringify(answers.length > 0 ? { ...placement, whatIf: whatIfs } : placement));
+    printJson(answers.length > 0 ? { ...placement, whatIf: whatIfs } : placement);
     return;
   }
   show(placementText(placement, input.inventory, table));

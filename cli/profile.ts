@@ -18,7 +18,7 @@ import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { interruptible } from './interruptible.js';
-import { note, print, show, table } from './output.js';
+import { note, print, printJson, show, table } from './output.js';
 import { readCluster, wrongOption } from './place-files.js';
 import { sampleSpeech } from './sample-speech.js';
 
@@ -100,7 +100,7 @@ async function measure(
     files.push({ file, ...measured });
     if (!options.json) show(`${file}: ${measured.calls} calls\n${timesOf(measured.profile)}\n`);
   }
-  if (options.json) print(JSON.stringify({ profiles: files }));
+  if (options.json) printJson({ profiles: files });
 }
 
 /**
@@ -121,7 +121,7 @@ async function check(
       profile === undefined ? 'missing' : changes === undefined ? 'unknown' : changes.length > 0 ? 'stale' : 'fresh';
     rows.push({ model, deviceKind, endpoint: endpoint.url, file: profile?.file ?? '-', state, changes: changes ?? [] });
   }
-  if (json) print(JSON.stringify({ profiles: rows }));
+  if (json) printJson({ profiles: rows });
   else {
     const cells = rows.map(({ changes, ...row }) => [...Object.values(row), changes.join('; ')]);
     print(table(['model', 'device kind', 'endpoint', 'file', 'state', 'changes'], cells));

@@ -24,7 +24,7 @@ import { connectorsOf } from '../workers/connectors.js';
 import { temporalServer } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
-import { complain, print, show, table } from './output.js';
+import { complain, printJson, show, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
 
 export interface ReplanCommandOptions {
@@ -270,7 +270,7 @@ function report(
   if (changes) writeFileSync(file, `${JSON.stringify(proposal, null, 2)}\n`);
   const apply = changes ? `millrace apply ${file} --cluster ${cluster}` : null;
   if (json) {
-    print(JSON.stringify({ placement: placement.version, at: new Date().toISOString(), measured, ...found, apply }));
+    printJson({ placement: placement.version, at: new Date().toISOString(), measured, ...found, apply });
     return;
   }
   show(replanText(placement, measured, found));

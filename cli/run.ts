@@ -7,7 +7,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Priority } from '../pipelines/plan/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
-import { bold, EXIT, note, print, red, show, table } from './output.js';
+import { bold, EXIT, note, print, printJson, red, show, table } from './output.js';
 import { playOrWrite } from './play.js';
 import { type InputOptions, inputOf, properties } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
@@ -72,7 +72,7 @@ async function finish(
   });
   await mkdir(options.out, { recursive: true });
   const files = await saveMedia(client, run, options.out);
-  if (options.json) print(JSON.stringify({ ...run, files }));
+  if (options.json) printJson({ ...run, files });
   else showRun(run, files);
   process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
 }
@@ -80,7 +80,7 @@ async function finish(
 /** `millrace pipelines` */
 export async function listPipelines(settings: Settings, options: { json?: boolean }): Promise<void> {
   const pipelines = await clientOf(settings).pipelines();
-  if (options.json) return print(JSON.stringify(pipelines));
+  if (options.json) return printJson(pipelines);
   const rows = pipelines.map(({ name, version, description, input }) => [
     name,
     version,

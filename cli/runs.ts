@@ -1,7 +1,7 @@
 import type { RunSummary } from '../client/index.js';
 import type { RunStatus } from '../pipelines/run/document.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print, table } from './output.js';
+import { note, print, printJson, table } from './output.js';
 import { clientOf } from './run.js';
 
 export interface ListOptions {
@@ -23,7 +23,7 @@ export interface ListOptions {
 export async function listRuns(settings: Settings, { tenant, json, status, ...rest }: ListOptions): Promise<void> {
   const wanted = { ...rest, ...(status !== undefined && { status: status as RunStatus }) };
   const page = await clientOf(settings, tenant).listRuns(wanted);
-  if (json) return print(JSON.stringify(page));
+  if (json) return printJson(page);
   print(runTable(page.runs));
   if (page.nextCursor !== undefined) note(`more runs: add --cursor ${page.nextCursor}`);
 }

@@ -12,7 +12,7 @@ import {
 } from '../deploy/local/stack/index.js';
 import type { Settings } from '../workers/settings.js';
 import { nextCommand } from './next-step.js';
-import { bold, dim, EXIT, green, note, print, red, show, table } from './output.js';
+import { bold, dim, EXIT, green, note, print, printJson, red, show, table } from './output.js';
 import { requireValid } from './validate.js';
 
 /** All parts that `millrace up` starts. */
@@ -51,7 +51,7 @@ export async function status(settings: Settings, options: { json?: boolean }): P
   process.exitCode = now.ready ? EXIT.ok : EXIT.unavailable;
   if (options.json) {
     const parts = now.parts.map((part) => ({ ...part, ...(outdated.includes(part.name) && { outdated: true }) }));
-    return print(JSON.stringify({ ...now, parts }));
+    return printJson({ ...now, parts });
   }
   if (!now.up && now.parts.length === 0) return print('nothing is running');
   const rows = now.parts.map(({ name, state, pid = '', restarts, address }) => [name, state, pid, restarts, address]);

@@ -16,4 +16,13 @@ export const terminalText = (text: string): string =>
 /** The same for what has to stay on its line. */
 export const terminalLine = (text: string): string => terminalText(text).replace(/[\n\t]/g, byNumber);
 
+/**
+ * JSON of the same value, in which what a terminal obeys is escaped (`\u009b`). Only strings have it: the rest of JSON is plain, and
+ * `JSON.stringify` escapes the controls below the space itself.
+ */
+export const terminalJson = (json: string): string =>
+  json.replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, escaped);
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
 const byNumber = (character: string): string => `\\u{${character.codePointAt(0)?.toString(16)}}`;

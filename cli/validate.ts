@@ -19,7 +19,7 @@ import { fileOfPipelines, inspectDeployment, loadPipelines } from '../workers/pi
 import { scanSources } from '../workers/scan/index.js';
 import type { Settings } from '../workers/settings.js';
 import { describedPools } from './explain.js';
-import { EXIT, green, note, print, red, show } from './output.js';
+import { EXIT, green, note, printJson, red, show } from './output.js';
 
 export interface ValidateOptions {
   readonly plan?: string;
@@ -44,7 +44,7 @@ export async function validate(
   const { findings, names, models } =
     options.plan === undefined ? await ofModule(settings, module, pools) : await ofPlanFile(options.plan, pools);
   const errors = findings.filter(({ level }) => level === 'error').length;
-  if (options.json) print(JSON.stringify({ ok: errors === 0, pipelines: names, findings, ...(models && { models }) }));
+  if (options.json) printJson({ ok: errors === 0, pipelines: names, findings, ...(models && { models }) });
   else {
     for (const finding of findings) show(findingLine(finding));
     for (const each of models ?? []) show(modelLine(each));

@@ -1,4 +1,4 @@
-import { bold, EXIT, green, print, red, show, table } from '../output.js';
+import { bold, EXIT, green, print, printJson, red, show, table } from '../output.js';
 import { widthOf } from '../wrap.js';
 import { examine } from './examine.js';
 import type { Finding, FindingId } from './finding.js';
@@ -18,7 +18,7 @@ export async function doctor(
 ): Promise<void> {
   const findings = await examine(env, options.config);
   const failed = findings.filter(({ state }) => state === 'fail');
-  if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
+  if (options.json) printJson({ ok: failed.length === 0, findings });
   else showFindings(findings);
   // Exits explicitly after all output: connections of a check that ignores its signal would keep the process alive.
   process.stdout.write('', () => process.exit(exitCodeOf(failed)));

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { table } from '../../../cli/output.js';
+import { expect, it, vi } from 'vitest';
+import { printJson, table } from '../../../cli/output.js';
 import { terminalText } from '../../../cli/terminal-text.js';
 import { wrapped } from '../../../cli/wrap.js';
 import { fastest } from '../../support/fastest.js';
@@ -33,6 +33,21 @@ it.each([
   ['שלום 👩‍🔬', 'שלום 👩‍🔬'],
 ])('what a terminal would obey is shown by its number: %j', (text, shown) => {
   expect(terminalText(text)).toBe(shown);
+});
+
+it('JSON has nothing that a terminal would obey, and the same value', () => {
+  const data = { '\u0090k': ['\u009b2Jgone', 'line\u0085', '\u007f', '\u202etxt.exe\u2066', 'ß → שלום 👩‍🔬'], n: 1 };
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  printJson(data);
+  printJson(data, 2);
+  const [line = '', indented = ''] = write.mock.calls.map(([text]) => String(text));
+  write.mockRestore();
+  for (const json of [line, indented]) {
+    expect(JSON.parse(json)).toEqual(data);
+    expect(json.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+    expect(json).toContain('ß → שלום 👩‍🔬');
+  }
+  expect(line).toContain('"\\u009b2Jgone"');
 });
 
 it('a cell of a table stays on its line', () => {
