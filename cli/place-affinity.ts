@@ -17,15 +17,8 @@ export async function affinityOf(
   stated: Readonly<Record<string, PoolAffinity['affinity']>> = {},
 ): Promise<Readonly<Record<string, PoolAffinity>>> {
   const models = [...new Set(pipelines.flatMap(({ stages }) => stages.map(({ model }) => model)))];
-  const [first] = Object.keys(stated);
-  const unknown = Object.keys(stated).find((model) => !models.includes(model));
-  if (unknown !== undefined)
-    throw wrongOption('--affinity', `no stage uses a model "${unknown}"${nearest(unknown, models)}`);
-  if (!tellsOfPrefixes(profiles, columns)) {
-    if (first === undefined) return {};
-    const message = `the load says nothing of prefix caches, so that it changes nothing: give a trace with tokens_cached, as "millrace trace import mooncake --caches" writes it, or --size tokens_cached=<tokens>`;
-    throw wrongOption('--affinity', message);
-  }
+  for (const model of Object.keys(stated)) expectEffect(model, models, profiles, columns);
+  if (!tellsOfPrefixes(profiles, columns)) return {};
   const hasFile = settings.MILLRACE_MODELS !== undefined || settings.config.models !== undefined;
   const pools = hasFile ? await loadModels(settings) : {};
   return Object.fromEntries(
@@ -39,4 +32,23 @@ export async function affinityOf(
       return [[model, { affinity: isOurs ? (pool.affinity ?? 'session') : 'none', by: 'models' }]];
     }),
   );
+}
+
+/** Throws `INVALID_INPUT` for a model whose calls have no prefix to choose by. */
+function expectEffect(
+  model: string,
+  models: readonly string[],
+  profiles: PlannerInput['profiles'],
+  columns: readonly string[],
+): void {
+  if (!models.includes(model))
+    throw wrongOption('--affinity', `no stage uses a model "${model}"${nearest(model, models)}`);
+  const own = profiles.filter(({ value }) => value.model === model);
+  if (own.length > 0 && own.every(({ value }) => value.batching !== 'continuous')) {
+    const message = `"${model}" has no tokens by its profiles, and no prefix cache: name an LLM`;
+    throw wrongOption('--affinity', message);
+  }
+  if (tellsOfPrefixes(own.length > 0 ? own : profiles, columns)) return;
+  const message = `the load says nothing of prefix caches of "${model}", so that it changes nothing: give a trace with tokens_cached, as "millrace trace import mooncake --caches" writes it, or --size tokens_cached=<tokens>`;
+  throw wrongOption('--affinity', message);
 }

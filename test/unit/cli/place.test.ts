@@ -160,6 +160,11 @@ describe('millrace place', { timeout: 120_000 }, () => {
       String(await placed(own, ...args, ...more).catch((error: unknown) => error));
     expect(await refused('--affinity', 'chaty=none')).toMatch(/no stage uses a model "chaty" \(did you mean "chatty"/);
     expect(await refused('--affinity', 'chatty=maybe')).toMatch(/session, prefix, none/);
+    const both = [...args, '--pipeline', `${own}/p.json`, '--trace', `${own}/trace.csv`];
+    await expect(placed(own, ...both, '--affinity', 'tts=prefix')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { fields: [{ field: '--affinity', message: expect.stringMatching(/^"tts" has no tokens/) }] },
+    });
     const rate = ['--pipeline', `${own}/chat.json`, '--slo-p99', '3s', '--rate', '2', '--affinity', 'chatty=prefix'];
     await expect(placed(own, ...rate)).rejects.toThrow(/says nothing of prefix caches/);
     expect(await placed(own, ...rate, '--size', 'tokens_cached=100')).toMatch(
