@@ -10,7 +10,7 @@ import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { vllmArguments } from './vllm-arguments.js';
+import { optionOf, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
@@ -235,13 +235,12 @@ function notesOn(servers: readonly ModelServer[]): string[] {
 }
 
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {
-  const served = servers
-    .filter(({ type }) => type === 'vllm')
-    .flatMap(({ hosted }) => hosted.map(({ pool }) => servedModel(pool)));
-  return [...new Set(served)].flatMap((model) => {
+  const hosted = servers.filter(({ type }) => type === 'vllm').flatMap((server) => server.hosted);
+  return [...new Set(hosted.map(({ pool }) => servedModel(pool)))].flatMap((model) => {
     if ((options.base[model]?.kind ?? 'chat') !== 'chat') return [];
     const more = options.vllmArguments?.[model] ?? [];
-    const knows = (option: string) => more.some((word) => word === option || word.startsWith(`${option}=`));
+    const knows = (option: string) => more.some((word) => word.startsWith('--') && optionOf(word) === option);
+    const isCounted = hosted.some(({ pool }) => servedModel(pool) === model && pool.prefixCache !== undefined);
     return [
       ...(options.toolParsers[model] === undefined && !knows('--tool-call-parser')
         ? [`${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`]
@@ -250,6 +249,9 @@ function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): st
         ? [
             `${model}: vLLM does not start if the model's own context exceeds its cache; state contextTokens in the models file, or --vllm-args ${model}='--max-model-len <tokens>'`,
           ]
+        : []),
+      ...(isCounted && knows('--no-enable-prefix-caching')
+        ? [`${model}: the prediction counts on prefix caches, and --vllm-args ${model} switches them off`]
         : []),
     ];
   });

@@ -23,7 +23,7 @@ export interface VllmOptions {
   /** Tokens of its key-value cache, and of the model's context; absent: unknown. */
   readonly cacheTokens?: number | undefined;
   readonly contextTokens?: number | undefined;
-  /** Arguments of the operator; those with the name of a generated one replace it. */
+  /** Arguments of the operator; those with the name of a generated one, or its opposite, replace it. */
   readonly more?: readonly string[] | undefined;
   /** Memory of each of the replica's devices, in bytes. */
   readonly deviceMemoryBytes: number;
@@ -91,12 +91,21 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
 /** Kinds of stages that vLLM serves with its pooling runner. */
 const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank', 'classify']);
 
-/** Arguments without the options, and their values, that others name too. */
+/** Arguments without the options, and their values, that others name too, or whose opposite they name. */
 function without(own: readonly string[], more: readonly string[]): readonly string[] {
-  const named = new Set(more.flatMap((word) => (word.startsWith('--') ? [word.split('=', 1)[0]] : [])));
+  const named = new Set(more.flatMap((word) => (word.startsWith('--') ? bothOf(optionOf(word)) : [])));
   let gone = false;
   return own.filter((word) => {
     if (word.startsWith('--')) gone = named.has(word);
     return !gone;
   });
 }
+
+/** vLLM takes underscores for hyphens. */
+export const optionOf = (word: string): string => (word.split('=', 1)[0] ?? word).replaceAll('_', '-');
+
+/** `--enable-prefix-caching` and `--no-enable-prefix-caching`. */
+const bothOf = (name: string): readonly string[] => [
+  name,
+  name.startsWith('--no-') ? `--${name.slice('--no-'.length)}` : `--no-${name.slice('--'.length)}`,
+];

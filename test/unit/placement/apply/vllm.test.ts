@@ -54,15 +54,23 @@ describe('vLLM', () => {
 
   it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
     const prefixCache = { by: 'option', share: 0.4, otherwise: 0.1, from: ['tokens_cached'] } as const;
-    const made = (affinity: 'prefix' | 'none') => {
+    const made = (affinity: 'prefix' | 'none', more = '') => {
       const llm = placedPool('assistant', [['gpu1/0'], ['gpu1/1']], {
         batching: 'continuous',
         prefixCache: { ...prefixCache, affinity, from: [...prefixCache.from] },
       });
-      const { files } = generate(placementOf([llm]), inventory, options);
+      const own = { ...options, vllmArguments: { assistant: shellWords(more) } };
+      const { files, notes } = generate(placementOf([llm]), inventory, own);
       const of = (name: string) => files.find(({ path }) => path === name)?.text ?? '';
-      return { command: of('commands/assistant-gpu1-0.sh'), pool: JSON.parse(of('models.json')).assistant };
+      const counted = notes.filter((note) => note.includes('prefix caches'));
+      return { command: of('commands/assistant-gpu1-0.sh'), pool: JSON.parse(of('models.json')).assistant, counted };
     };
+    for (const opposite of ['--no-enable-prefix-caching', '--no_enable_prefix_caching']) {
+      const { command, counted } = made('prefix', opposite);
+      expect(command.match(/--(?:no-)?enable-prefix-caching|--no_\w+/g)).toEqual([opposite]);
+      expect(counted).toEqual([expect.stringMatching(/^assistant: the prediction counts on prefix caches/)]);
+    }
+    expect(made('prefix').counted).toEqual([]);
     expect(made('prefix').command).toContain('--enable-prefix-caching');
     expect(made('prefix').pool.affinity).toBe('prefix');
     expect(made('none').command).toContain('--enable-prefix-caching');
