@@ -1,7 +1,11 @@
 const FIRST_MS = 200;
 const LONGEST_MS = 10_000;
-/** A part that was ready for this long, in milliseconds, counts as stable: its next failure is counted as the first. */
-export const STABLE_MS = 10_000;
+/**
+ * A part that was ready for this long, in milliseconds, counts as stable: its next failure is counted as the first. It is short because a
+ * part that works and is killed every few seconds would otherwise be away for longer each time, up to 10 s. One that fails at its start
+ * does not get this far.
+ */
+export const STABLE_MS = 2_000;
 
 /**
  * Delay before the next start in milliseconds, by the number of failed starts in a row (1 = the first failure): 200 ms,

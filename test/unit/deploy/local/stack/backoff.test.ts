@@ -14,4 +14,10 @@ describe('restart backoff', () => {
     expect(failuresAfter(3, STABLE_MS - 1)).toBe(4);
     expect(failuresAfter(3, STABLE_MS)).toBe(1);
   });
+
+  it('is short for a part that works and is killed every few seconds, however often', () => {
+    let failures = 0;
+    for (let kill = 0; kill < 20; kill++) failures = failuresAfter(failures, 3_000);
+    expect(restartDelay(failures)).toBe(200);
+  });
 });

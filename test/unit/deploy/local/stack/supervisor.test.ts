@@ -92,6 +92,19 @@ describe('the supervisor', { timeout: 120_000 }, () => {
     await until('worker', ({ state }) => state === 'ready');
   });
 
+  it('starts a part that has worked for a while at once, whatever was before', async () => {
+    const flag = path.join(home, 'flag');
+    supervisor.add([await part('redis', `if (!require('fs').existsSync('${flag}')) process.exit(3)`)]);
+    await until('redis', ({ failures }) => failures >= 3);
+    writeFileSync(flag, '');
+    const before = await until('redis', ({ state }) => state === 'ready');
+    expect(before.failures).toBeGreaterThanOrEqual(3);
+    await sleep(3_000);
+    process.kill(before.process?.pid ?? 0, 'SIGKILL');
+    const after = await until('redis', ({ state, starts }) => state === 'ready' && starts > before.starts);
+    expect(after.failures).toBe(1);
+  });
+
   it('ends a start that takes too long, and says why', async () => {
     const deaf = await part('llm', '', { args: ['-e', 'setTimeout(() => {}, 60000)'], startTimeoutMs: 300 });
     supervisor.add([deaf]);
