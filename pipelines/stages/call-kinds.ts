@@ -56,6 +56,7 @@ export const CALL_KINDS = {
       summary: z.string().optional(),
       messages: z.array(chatMessage),
       parts: z.int(),
+      begun: z.string().optional(),
       grant: grant.optional(),
     }),
   },

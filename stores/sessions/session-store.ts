@@ -34,6 +34,8 @@ export interface Session {
   readonly messages: readonly AgentMessage[];
   /** Number of parts ever added, including summarised ones; `upTo` of a summary counts in this. */
   readonly parts: number;
+  /** Key of the part with which it began, which tells it from one that begins under its name after it was erased. Absent: it has none yet. */
+  readonly begun?: string;
 }
 
 export interface SessionPart {
@@ -41,8 +43,8 @@ export interface SessionPart {
   readonly key: string;
   readonly messages: readonly AgentMessage[];
   readonly ttlMs: number;
-  /** Replaces the first `upTo` parts. */
-  readonly summary?: { readonly text: string; readonly upTo: number };
+  /** Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. */
+  readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string };
   /** Most parts that are kept, this one included: older ones are dropped. Default: all. */
   readonly keeps?: number;
 }
@@ -81,12 +83,13 @@ export class SessionStore {
     const reply = await reached(() => load(this.#redis, keys, own, ...limited));
     if (reply === 'own') throw tooLong(most);
     if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
-    const [all, [summary, dropped]] = reply;
+    const [all, [summary, dropped, begun]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
     return {
       ...(summary !== null && { summary }),
       messages: read.flatMap(({ messages }) => messages),
       parts: Number(dropped ?? 0) + all.length,
+      ...(begun !== null && { begun }),
     };
   }
 
@@ -94,9 +97,9 @@ export class SessionStore {
   async add(name: SessionName, { key, messages, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
     const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages });
-    const { text, upTo } = summary ?? { text: '', upTo: 0 };
-    const most = limits(this.#quota);
-    const refused = await reached(() => add(this.#redis, keys, own, ...most, key, part, ttlMs, text, upTo, keeps));
+    const { text = '', upTo = 0, begun = '' } = summary ?? {};
+    const given = [key, part, ttlMs, text, upTo, keeps, begun] as const;
+    const refused = await reached(() => add(this.#redis, keys, own, ...limits(this.#quota), ...given));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
 
@@ -133,12 +136,12 @@ export class SessionStore {
 const load = script<
   Keys,
   [own: string, mostSessions: number, mostBytes: number, mostOfOwn: number],
-  Refusal | 'own' | readonly [string[], [summary: string | null, dropped: string | null]]
+  Refusal | 'own' | readonly [string[], [summary: string | null, dropped: string | null, begun: string | null]]
 >(`${USE}
 if mostBytes > 0 and total >= mostBytes then return 'bytes' end
 local mostOfOwn = tonumber(ARGV[4])
 if mostOfOwn > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0') >= mostOfOwn then return 'own' end
-return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`);
+return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped', 'begun')}`);
 
 /**
  * A part that already exists was written by an attempt whose worker died afterwards: the hash has the key of each part, with its number. No
@@ -156,6 +159,7 @@ const add = script<
     summary: string,
     upTo: number,
     keeps: number,
+    begun: string,
   ],
   Refusal | 0 | 1
 >(`
@@ -166,7 +170,9 @@ local count = redis.call('LLEN', KEYS[1])
 local dropped = tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0')
 local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
 -- Of a session that was erased meanwhile nothing is left to summarise, and its words must not come back in a summary.
-local summed = upTo > dropped and upTo <= dropped + count
+local begun = redis.call('HGET', KEYS[2], 'begun')
+local isRead = ARGV[10] == '' or not begun or begun == ARGV[10]
+local summed = isRead and upTo > dropped and upTo <= dropped + count
 local drop = summed and upTo - dropped or 0
 if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end
 drop = math.min(drop, count)
@@ -180,6 +186,7 @@ bytes = math.max(0, bytes) + #ARGV[5]
 if mostBytes > 0 and bytes > before and total - before + bytes > mostBytes then return 'bytes' end
 redis.call('RPUSH', KEYS[1], ARGV[5])
 redis.call('HSET', KEYS[2], 'last', ARGV[4], mark, dropped + count + 1)
+if count == 0 then redis.call('HSET', KEYS[2], 'begun', ARGV[4]) end
 if summed then redis.call('HSET', KEYS[2], 'summary', ARGV[7]) end
 if drop > 0 then
   redis.call('LTRIM', KEYS[1], drop, -1)

@@ -99,7 +99,7 @@ describe('a session in Redis', () => {
     const of = name();
     expect(await store.load(of)).toEqual({ messages: [], parts: 0 });
     for (const key of ['a', 'b', 'b', 'a']) await store.add(of, part(key));
-    expect(await store.load(of)).toEqual({ messages: [said('a'), said('b')], parts: 2 });
+    expect(await store.load(of)).toEqual({ messages: [said('a'), said('b')], parts: 2, begun: 'a' });
   });
 
   it('keeps the newest parts only where it is told how many, and counts no others', async () => {
@@ -107,11 +107,11 @@ describe('a session in Redis', () => {
     for (const key of ['a', 'b', 'c', 'd']) await store.add(of, { ...part(key), keeps: 2 });
     // One that is kept is no new part.
     await store.add(of, { ...part('c'), keeps: 2 });
-    expect(await store.load(of)).toEqual({ messages: [said('c'), said('d')], parts: 4 });
+    expect(await store.load(of)).toEqual({ messages: [said('c'), said('d')], parts: 4, begun: 'a' });
     const bytes = ['c', 'd'].map((key) => JSON.stringify({ key, messages: [said(key)] }).length);
     expect(await store.bytesOf(of)).toBe((bytes[0] ?? 0) + (bytes[1] ?? 0));
     await store.add(of, { ...part('e'), summary: { text: 'all', upTo: 4 } });
-    expect(await store.load(of)).toEqual({ summary: 'all', messages: [said('e')], parts: 5 });
+    expect(await store.load(of)).toEqual({ summary: 'all', messages: [said('e')], parts: 5, begun: 'a' });
     expect(await store.bytesOf(of)).toBe((bytes[0] ?? 0) + 'all'.length);
     // The keys of what is dropped are dropped too.
     const [about = ''] = await redis.keys(`millrace:session:*${of.session}*:about`);
@@ -154,6 +154,7 @@ describe('a session in Redis', () => {
       summary: 'a and b',
       messages: ['c', 'd', 'e', 'f'],
       parts: 6,
+      begun: 'a',
     });
     // The summary of one who had read less comes late.
     await store.add(of, { ...part('g'), summary: { text: 'a', upTo: 1 } });
@@ -166,7 +167,7 @@ describe('a session in Redis', () => {
     const { parts } = await store.load(of);
     await store.erase(of);
     await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo: parts } });
-    expect(await store.load(of)).toEqual({ messages: [said('c')], parts: 1 });
+    expect(await store.load(of)).toEqual({ messages: [said('c')], parts: 1, begun: 'c' });
   });
 
   it('that was begun anew while a run of the erased one went on keeps what is new', async () => {
@@ -176,7 +177,21 @@ describe('a session in Redis', () => {
     await store.erase(of);
     await store.add(of, part('new'));
     await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo: parts } });
-    expect(await store.load(of)).toEqual({ messages: [said('new'), said('c')], parts: 2 });
+    expect(await store.load(of)).toEqual({ messages: [said('new'), said('c')], parts: 2, begun: 'new' });
+  });
+
+  it('that was begun anew has nothing of the erased one, though it has as many parts by then', async () => {
+    const of = name();
+    for (const key of ['a', 'b']) await store.add(of, part(key));
+    const { parts: upTo, begun } = await store.load(of);
+    if (begun === undefined) throw new Error('it has begun');
+    await store.erase(of);
+    for (const key of ['new', 'more']) await store.add(of, part(key));
+    await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo, begun } });
+    const messages = ['new', 'more', 'c'].map(said);
+    expect(await store.load(of)).toEqual({ messages, parts: 3, begun: 'new' });
+    await store.add(of, { ...part('d'), summary: { text: 'new and more', upTo, begun: 'new' } });
+    expect(await store.load(of)).toMatchObject({ summary: 'new and more', messages: ['c', 'd'].map(said) });
   });
 
   it('is forgotten after its time, which each run begins anew', async () => {
@@ -209,7 +224,7 @@ describe('a session in Redis', () => {
     expect(await store.granted({ ...of, of: 'talk/key:b2' }, 'talk/answer/pay')).toBeUndefined();
     // The conversation has nothing of them, and each of its runs begins their time anew.
     await store.add(of, { ...part('a'), ttlMs: 60_000, summary: { text: 'none', upTo: 0 } });
-    expect(await store.load(of)).toEqual({ messages: [said('a')], parts: 1 });
+    expect(await store.load(of)).toEqual({ messages: [said('a')], parts: 1, begun: 'a' });
     await store.grant(of, 'talk/answer/ship', given, DAY_MS);
     for (const key of await redis.keys(`millrace:session:*${of.session}:*`))
       expect(await redis.pttl(key)).toBeGreaterThan(DAY_MS - 60_000);

@@ -17,6 +17,8 @@ export interface OpenSession {
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   readonly parts: number;
+  /** Tells it from one that begins under its id after it was erased. */
+  readonly begun?: string;
 }
 
 /** Reads the session named in the agent's input, once; undefined if none is named. */
@@ -49,7 +51,9 @@ export async function closeSession(
   const long = session.messages.length > 0 && tokens > (agent.plan.session?.summarizeOver ?? Number.POSITIVE_INFINITY);
   const after =
     progress.summary === undefined && long ? await summarized(agent, at, session, progress) : { ...progress };
-  const summary = after.summary !== undefined && { summary: { text: after.summary, upTo: session.parts } };
+  const { parts: upTo, begun } = session;
+  const replaced = { upTo, ...(begun !== undefined && { begun }) };
+  const summary = after.summary !== undefined && { summary: { text: after.summary, ...replaced } };
   const of = sessionsOf(agent.run.context);
   await call(agent, at, 'save', { session: session.id, of, part: { messages: added, ...summary } as unknown as Json });
   return after;
