@@ -9,7 +9,8 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import { retryAfterMs } from '../connectors/retry-after.js';
 import type { WebhookConfig } from './config.js';
 import { Crowd } from './crowd.js';
-import { RefusedTarget, send } from './send.js';
+import { RefusedTarget } from './public-lookup.js';
+import { send } from './send.js';
 import { signedHeaders } from './signature.js';
 
 /**

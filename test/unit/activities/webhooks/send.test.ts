@@ -1,8 +1,12 @@
+import { createSocket } from 'node:dgram';
 import dns from 'node:dns';
+import { Resolver } from 'node:dns/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { RefusedTarget, send } from '../../../../activities/webhooks/send.js';
+import { RefusedTarget } from '../../../../activities/webhooks/public-lookup.js';
+import { send } from '../../../../activities/webhooks/send.js';
+import { DnsServer } from '../../../support/dns-server.js';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -57,19 +61,42 @@ describe('sending', () => {
     let connections = 0;
     const port = await serve((_, response) => response.end());
     server?.on('connection', () => connections++);
-    const lookup = vi.spyOn(dns, 'lookup');
+    const v4 = vi.spyOn(Resolver.prototype, 'resolve4');
+    const v6 = vi.spyOn(Resolver.prototype, 'resolve6');
     const answers = [['127.0.0.1'], ['93.184.216.34', '10.0.0.1'], ['::ffff:127.0.0.1'], []];
     for (const addresses of answers) {
-      lookup.mockImplementation(((_: string, __: object, done: (...all: unknown[]) => void) =>
-        done(
-          null,
-          addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
-        )) as unknown as typeof dns.lookup);
+      const of = (family: number) => addresses.filter((address) => isIP(address) === family);
+      v4.mockResolvedValue(of(4) as never);
+      v6.mockResolvedValue(of(6));
       const error = await post(`https://rebinding.example:${port}/`, false).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(RefusedTarget);
       expect(error).toMatchObject({ code: 'WEBHOOK_REFUSED' });
     }
-    expect(lookup).toHaveBeenCalledTimes(answers.length);
+    expect(v4).toHaveBeenCalledTimes(answers.length);
     expect(connections).toBe(0);
+  });
+
+  it('asks the name servers itself: a host whose name server is silent occupies no thread of the process', async () => {
+    const system = vi.spyOn(dns, 'lookup');
+    const silent = createSocket('udp4');
+    await new Promise<void>((bound) => silent.bind(0, '127.0.0.1', bound));
+    const asked: string[] = [];
+    silent.on('message', (query) => asked.push(query.toString('latin1')));
+    const send1 = (i: number, nameServers: readonly string[], ms: number) =>
+      send(`https://host${i}.example/`, {
+        ...{ body: '{}', headers: {}, allowPrivate: false, nameServers },
+        signal: AbortSignal.timeout(ms),
+      });
+    const sent = Array.from({ length: 8 }, (_, i) => send1(i, [`127.0.0.1:${silent.address().port}`], 500));
+    for (const { status } of await Promise.allSettled(sent)) expect(status).toBe('rejected');
+    for (let i = 0; i < 8; i++) expect(asked.some((query) => query.includes(`host${i}`))).toBe(true);
+    const server = await DnsServer.start();
+    server.names.set('host1.example', [{ a: '127.0.0.1' }]);
+    await expect(send1(1, [server.address], 30_000)).rejects.toBeInstanceOf(RefusedTarget);
+    await expect(send1(2, [server.address], 30_000)).rejects.toMatchObject({ code: 'ENOTFOUND' });
+    server.stop();
+    silent.close();
+    // The sockets of this test are given addresses.
+    expect(system.mock.calls.filter(([host]) => host.endsWith('.example'))).toEqual([]);
   });
 });
