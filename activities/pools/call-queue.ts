@@ -3,9 +3,10 @@ import type { Json } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { byAffinity, byPrefix, leastUsed } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
+import { Turns } from './turns.js';
 
 /**
- * Calls wait in order of priority, then of arrival, with ageing: a call precedes every call of the next higher class
+ * Calls wait in order of priority, then tenants take turns, then in order of arrival; with ageing: a call precedes every call of the next higher class
  * that arrives this much later, so a steady stream of interactive calls delays a batch call by at most 20 s. 10 s is
  * longer than an interactive caller waits and short compared with the minutes of a batch.
  */
@@ -14,6 +15,8 @@ const RANK: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, b
 
 export interface SlotRequest {
   readonly signal: AbortSignal;
+  /** Default `default`. */
+  readonly tenant?: string | undefined;
   /** Default `default`. */
   readonly priority?: Priority | undefined;
   /** Calls with the same key go to the same endpoint if that costs little. */
@@ -39,6 +42,8 @@ export interface Slot {
 interface Waiter {
   /** Sort key: arrival in ms plus the head start of higher classes. */
   readonly due: number;
+  readonly rank: number;
+  readonly tenant: string;
   readonly affinity: string | undefined;
   readonly prefix: readonly string[] | undefined;
   /** Devices of the eligible endpoints, if there are any on them. */
@@ -59,6 +64,7 @@ export class CallQueue {
   readonly #endpoints: readonly Endpoint[];
   /** Sorted by `due`. */
   readonly #waiting: Waiter[] = [];
+  readonly #turns = new Turns();
   #wakeUp: NodeJS.Timeout | undefined;
   readonly #noneThere: (away: MillraceError) => MillraceError;
   readonly #zone: string | undefined;
@@ -81,7 +87,17 @@ export class CallQueue {
    * away.
    */
   acquire(request: SlotRequest): Promise<Slot> {
-    const { signal, priority = 'default', affinity, prefix, devices, resumeFrom, avoid, queueMs } = request;
+    const {
+      signal,
+      tenant = 'default',
+      priority = 'default',
+      affinity,
+      prefix,
+      devices,
+      resumeFrom,
+      avoid,
+      queueMs,
+    } = request;
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -92,6 +108,8 @@ export class CallQueue {
       };
       const waiter: Waiter = {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
+        rank: RANK[priority],
+        tenant,
         affinity,
         prefix,
         devices,
@@ -119,12 +137,12 @@ export class CallQueue {
   }
 
   /** A slot that is free now, not of `avoided` if another endpoint has one; undefined without one or if calls wait. */
-  spare(avoided: Endpoint): Slot | undefined {
+  spare(avoided: Endpoint, tenant: string): Slot | undefined {
     if (this.#waiting.length > 0) return undefined;
     const free = this.#free();
     const others = free.filter((endpoint) => endpoint !== avoided);
     const endpoint = leastUsed(others.length > 0 ? others : free);
-    return endpoint && { endpoint, leave: endpoint.enter() };
+    return endpoint && this.#slotAt(endpoint, tenant);
   }
 
   /** Whether `acquire` may soon find a slot although `spare` finds none: the server's slots are shared, and granted on request. */
@@ -140,7 +158,9 @@ export class CallQueue {
   /** Serves waiting calls as far as there is room. Called whenever an endpoint's state has changed. */
   next(): void {
     clearTimeout(this.#wakeUp);
-    for (const waiter of [...this.#waiting]) {
+    const left = [...this.#waiting];
+    for (let waiter = this.#first(left); waiter; waiter = this.#first(left)) {
+      left.splice(left.indexOf(waiter), 1);
       const only = this.#eligible(waiter);
       const away = this.#endpoints.length === 0 ? this.empty : awayAll(only ?? this.#endpoints);
       if (away) {
@@ -153,7 +173,7 @@ export class CallQueue {
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
       endpoint.prefixes.add(waiter.prefix ?? []);
-      waiter.grant({ endpoint, leave: endpoint.enter() });
+      waiter.grant(this.#slotAt(endpoint, waiter.tenant));
     }
     for (const { server } of this.#endpoints) server?.wanted(this.#waiting.length);
     if (this.#waiting.length === 0) return;
@@ -161,6 +181,27 @@ export class CallQueue {
     if (times.length > 0) {
       this.#wakeUp = setTimeout(() => this.next(), Math.max(1, Math.min(...times) - performance.now()));
     }
+  }
+
+  #slotAt(endpoint: Endpoint, tenant: string): Slot {
+    const [left, ended] = [endpoint.enter(), this.#turns.take(tenant)];
+    return {
+      endpoint,
+      leave() {
+        // First: whose turn it is may be asked as soon as the place is free.
+        ended();
+        left();
+      },
+    };
+  }
+
+  /** Who is served first: of those with the priority of the one that is due first, the first one of the tenant whose turn it is. */
+  #first(waiting: readonly Waiter[]): Waiter | undefined {
+    let [first] = waiting;
+    for (const each of waiting) {
+      if (first && each.rank === first.rank && this.#turns.precedes(each.tenant, first.tenant)) first = each;
+    }
+    return first;
   }
 
   #enqueue(waiter: Waiter): void {

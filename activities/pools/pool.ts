@@ -295,14 +295,14 @@ export class Pool {
 
   /** The second call of a hedge, if there is a free slot, no call waits for it and the budget allows it. */
   #second<T>(late: Endpoint, work: Work<T>, tenant: string): ((signal: AbortSignal) => Promise<T>) | undefined {
-    const spare = this.#queue.spare(late);
+    const spare = this.#queue.spare(late, tenant);
     if (spare === undefined && !this.#queue.awaitsSlot) return undefined;
     if (!this.#hedgeBudget.take()) {
       if (spare) this.#queue.release(spare);
       return undefined;
     }
     return async (signal) => {
-      const slot = spare ?? (await this.#queue.acquire({ signal, avoid: late.url, queueMs: GRANT_MS }));
+      const slot = spare ?? (await this.#queue.acquire({ signal, tenant, avoid: late.url, queueMs: GRANT_MS }));
       await this.#admit(slot, tenant);
       return this.#call(slot, work, signal, true);
     };

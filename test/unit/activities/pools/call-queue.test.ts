@@ -67,6 +67,42 @@ describe('calls that wait', () => {
     expect(served).toEqual(['default', 'interactive']);
   });
 
+  it('take turns by tenant: many calls of one do not keep those of the others waiting', async () => {
+    const { ask, served, free } = taken();
+    const calls = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'];
+    const all = calls.map((name) => ask(name, { tenant: name.slice(0, 1) }));
+    await free();
+    await Promise.all(all);
+    expect(served).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
+  });
+
+  it('take turns by the calls that are in flight: a tenant that has the places of others waits for its own', async () => {
+    const { pool } = fakePools(['a'], { concurrency: 2 });
+    const [one, two] = [openCall(), openCall()];
+    const holding = [one, two].map(({ work }) => pool.use(work, { signal, tenant: 'greedy' }));
+    const served: string[] = [];
+    const ask = (tenant: string) => pool.use(async () => void served.push(tenant), { signal, tenant });
+    const all = ['greedy', 'greedy', 'modest', 'modest'].map(ask);
+    one.end();
+    await settle();
+    expect(served.slice(0, 2)).toEqual(['modest', 'modest']);
+    two.end();
+    await Promise.all([...holding, ...all]);
+    expect(served).toHaveLength(4);
+  });
+
+  it('take turns within a priority alone', async () => {
+    const { ask, served, free } = taken();
+    const all = [
+      ask('b', { tenant: 'b' }),
+      ask('a1', { tenant: 'a', priority: 'interactive' }),
+      ask('a2', { tenant: 'a', priority: 'interactive' }),
+    ];
+    await free();
+    await Promise.all(all);
+    expect(served).toEqual(['a1', 'a2', 'b']);
+  });
+
   it('give up after their queue time, and are not served afterwards', async () => {
     const { ask, served, free } = taken();
     const refused = expect(ask('impatient', { queueMs: 100 })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' });
