@@ -7,6 +7,7 @@ import { mayRetry, type Next, nextAttempt, UNTRIED } from '../../pipelines/retry
 import {
   type AttemptState,
   callsBefore,
+  type Question,
   type StageCall,
   type StageOutcome,
   waitingFor,
@@ -14,6 +15,7 @@ import {
 import { leadMs } from '../../pipelines/run/lead.js';
 import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
+import { HandedOver } from '../connectors/handed-over.js';
 import { askRun } from './ask-run.js';
 import { LONGEST_MESSAGE, shortMessage } from './call-report.js';
 import { cancellationIn } from './cancellation.js';
@@ -28,6 +30,12 @@ export type StageActivity = (input: JsonObject, call: StageCall) => Promise<Stag
 
 /** Cancellation arrives with the answer to a heartbeat; the call then has as long again to end within a second. */
 const HEARTBEAT_INTERVAL_MS = 500;
+
+/**
+ * The result of an attempt reaches Temporal within this time, in milliseconds, unless its worker is lost or cut off from it. There is no
+ * sign of its arrival.
+ */
+const REPORTED_MS = 1_000;
 
 /**
  * The one activity: registered as `default`, it serves every activity type, so that an activity's type is its stage's name.
@@ -56,12 +64,15 @@ export function createActivities(
       const calls = callsBefore(info.attempt, tried);
       const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
       let losses = lostBefore;
+      let rests = false;
       const noted = (state: AttemptState, ended?: number) => ({
         ...state,
-        lost: { losses, ...(ended !== undefined && { ended }) },
+        lost: { losses, ...(ended !== undefined && { ended }), ...(rests && ended === undefined && { rests }) },
       });
       const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
-      const now = (): AttemptState => ({ ...tried, ...(progress !== null && { progress }) });
+      // An attempt that is lost while it rests counts as none.
+      const waits = () => (rests ? Math.min(tried.waits + 1, info.attempt) : tried.waits);
+      const now = (): AttemptState => ({ ...tried, waits: waits(), ...(progress !== null && { progress }) });
       const beat = () => leave(now());
       if (losses >= MOST_LOSSES) {
         runner.lost(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);
@@ -74,7 +85,7 @@ export function createActivities(
         runner.lost(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
         throw lastAttemptLost(call, calls);
       }
-      if (losses > 0) {
+      if (losses > 0 || lost?.rests) {
         beat();
         await heartbeatSent();
       }
@@ -92,10 +103,23 @@ export function createActivities(
         superseded.signal,
       ]);
       const slot = slots && new HeldSlot(slots);
+      const expected = async () => {
+        if (!(await isExpected(context, noted(now()), signal))) {
+          // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server.
+          superseded.abort(attemptOver());
+          throw superseded.signal.reason;
+        }
+        expectedAt = performance.now();
+      };
+      const afterwards: (() => void)[] = [];
+      const settle = () => {
+        for (const work of afterwards) work();
+      };
+      const ask = (question: Question) => askRun(context, call, question, signal);
       try {
         const run = info.workflowExecution?.workflowId ?? info.activityId;
         const [whole, ofKind] = await withEntries(runner, input, call, run, signal);
-        return await runner.run(whole, ofKind, {
+        const outcome = await runner.run(whole, ofKind, {
           signal,
           attempt: calls + 1,
           tried,
@@ -103,7 +127,7 @@ export function createActivities(
           endsAt: performance.now() + limitMs,
           run,
           resumeFrom: unpacked(kept),
-          ask: (question) => askRun(context, call, question, signal),
+          ask: (question) => (slot ? slot.without(() => ask(question), signal) : ask(question)),
           ...(devices && { devices }),
           ...(slot && { slot }),
           checkpoint(details) {
@@ -114,23 +138,33 @@ export function createActivities(
           },
           // Cut off from Temporal, a worker does not learn that another one has got the task.
           async mayBegin() {
-            if (performance.now() - expectedAt <= FRESH_MS) return;
-            if (!(await isExpected(context, noted(now()), signal))) {
-              // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server.
-              superseded.abort(attemptOver());
-              throw superseded.signal.reason;
-            }
-            expectedAt = performance.now();
+            if (performance.now() - expectedAt > FRESH_MS) await expected();
+          },
+          rest() {
+            rests = true;
+            beat();
+            // Heartbeats are sent only so often.
+            const told = isExpected(context, noted(now()), signal);
+            return async () => {
+              rests = false;
+              beat();
+              await told;
+              if (!signal.aborted) await expected();
+            };
           },
           passed() {
             losses = 0;
             // As if no attempt before the next one had been made.
-            tried = { ...tried, waits: info.attempt };
+            tried = { ...tried, waits: info.attempt, waitedMs: 0 };
           },
+          whenKept: (work) => void afterwards.push(work),
         });
+        if (afterwards.length > 0) setTimeout(settle, REPORTED_MS);
+        return outcome;
       } catch (error) {
         if (context.cancellationSignal.aborted) {
           leave(now(), info.attempt);
+          if (!(signal.reason instanceof HandedOver)) settle();
           throw new CancelledFailure('the stage was cancelled');
         }
         // Many libraries throw an error of their own instead of the signal's reason.
@@ -140,6 +174,8 @@ export function createActivities(
         // The failure report carries the last heartbeat's details, so the next attempt has them however fast this one
         // was.
         leave(stateAfter(call, failure, next, progress), info.attempt);
+        const isLast = progress === null || next.delayMs === undefined;
+        if (isLast && !superseded.signal.aborted) settle();
         throw asFailure(failure, call, made, next);
       } finally {
         clearInterval(beating);

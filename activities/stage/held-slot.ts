@@ -8,28 +8,56 @@ export interface SharedSlots {
   takeBack(): void;
 }
 
-/** The slot of one attempt, which gives it up while it waits for another stage: that stage may need it. */
+/** The slot of one attempt, which gives it up while it waits for another stage, or for a person: others may need it. */
 export class HeldSlot {
   readonly #shared: SharedSlots;
   #left = false;
+  #taking: Promise<void> | undefined;
+  /** What is waited for without it. */
+  #waits = 0;
+  #ended = false;
 
   constructor(shared: SharedSlots) {
     this.#shared = shared;
   }
 
   leave(): void {
-    if (!this.#left) this.#left = this.#shared.leave();
+    if (!this.#left && !this.#ended) this.#left = this.#shared.leave();
   }
 
   async take(signal: AbortSignal): Promise<void> {
     if (!this.#left) return;
-    await this.#shared.take(signal);
-    this.#left = false;
+    this.#taking ??= this.#takeNow(signal);
+    await this.#taking;
+  }
+
+  async #takeNow(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#shared.take(signal);
+      this.#left = false;
+    } finally {
+      this.#taking = undefined;
+    }
+  }
+
+  /** Waits without the slot. Several waits may be open at once; after the last one it is held again. */
+  async without<T>(waiting: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    this.#waits += 1;
+    this.leave();
+    try {
+      return await waiting();
+    } finally {
+      this.#waits -= 1;
+      if (this.#waits === 0) await this.take(signal);
+    }
   }
 
   /** The attempt has ended. */
   end(): void {
-    if (this.#left) this.#shared.takeBack();
+    this.#ended = true;
+    // A slot that is being taken counts when it is, or now if that fails.
+    if (this.#taking !== undefined) this.#taking.catch(() => this.#shared.takeBack());
+    else if (this.#left) this.#shared.takeBack();
     this.#left = false;
   }
 }

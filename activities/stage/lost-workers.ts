@@ -20,6 +20,8 @@ export interface LossNote {
   readonly ended?: number;
   /** Workers lost in a row before the attempt. */
   readonly losses: number;
+  /** Nothing was sent: the loss of its worker does not count. */
+  readonly rests?: boolean;
 }
 
 /** Temporal's timeout types: the attempt took too long, or its heartbeats stopped. */
@@ -46,8 +48,9 @@ export async function attemptsBefore(context: Context, note: LossNote | undefine
   try {
     const { pending } = await describedRun(context);
     const timeout = pending?.lastFailure?.timeoutFailureInfo?.timeoutType;
+    const { losses = 0, rests = false } = note ?? {};
     const lost = timeout === TIMEOUTS.heartbeat;
-    return { losses: lost ? (note?.losses ?? 0) + 1 : 0, timedOut: timeout === TIMEOUTS.attempt };
+    return { losses: lost ? losses + (rests ? 0 : 1) : 0, timedOut: timeout === TIMEOUTS.attempt };
   } catch {
     // The previous attempt's end is unknown: the count stays.
     return { losses: note?.losses ?? 0, timedOut: false };

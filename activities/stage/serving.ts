@@ -42,6 +42,13 @@ export interface Attempt {
    * begun the call meanwhile. Absent: no other worker can.
    */
   mayBegin?(): Promise<void>;
+  /**
+   * Nothing is sent from now on until the function that it returns has resolved: a worker that is lost meanwhile was not lost by the
+   * call. It throws if another worker may have begun what would be sent. Absent: its host counts no losses.
+   */
+  rest?(): () => Promise<void>;
+  /** As a connector's: calls `work` when no other attempt will ask for the outcome. */
+  whenKept?(work: () => void): void;
   /** Asks a person while the call is open, and resolves with the answer. Absent: nobody can be asked. */
   ask?(question: Question): Promise<Elicited>;
   /** More of a stream is committed: what follows has all attempts of the policy again. */

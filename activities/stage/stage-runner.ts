@@ -249,21 +249,27 @@ class Beginning {
   refused = false;
 
   constructor(attempt: Attempt) {
-    const { signal } = attempt;
-    this.attempt = attempt.mayBegin
-      ? {
-          ...attempt,
-          mayBegin: async () => {
-            try {
-              await attempt.mayBegin?.();
-            } catch (error) {
-              // An attempt whose time is over, or that is cancelled, has that as its end.
-              this.refused = !signal.aborted || signal.reason === error;
-              throw error;
-            }
-          },
-        }
-      : attempt;
+    const { mayBegin, rest } = attempt;
+    this.attempt = {
+      ...attempt,
+      ...(mayBegin && { mayBegin: () => this.#allowed(attempt.signal, () => mayBegin.call(attempt)) }),
+      ...(rest && {
+        rest: () => {
+          const goOn = rest.call(attempt);
+          return () => this.#allowed(attempt.signal, goOn);
+        },
+      }),
+    };
+  }
+
+  async #allowed(signal: AbortSignal, asked: () => Promise<void>): Promise<void> {
+    try {
+      await asked();
+    } catch (error) {
+      // An attempt whose time is over, or that is cancelled, has that as its end.
+      this.refused = !signal.aborted || signal.reason === error;
+      throw error;
+    }
   }
 }
 

@@ -19,6 +19,7 @@ import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
 import { entryValue } from './code-streams.js';
+import { RESTS_AFTER_MS, resting } from './resting.js';
 
 /** A piece of a stage's audio: an entry of its channel `chunks`. */
 export interface SpokenChunk {
@@ -93,6 +94,7 @@ export async function speakStream<T extends Served>(
   onChunk: OnChunk = () => undefined,
 ): Promise<T> {
   const { run, signal } = attempt;
+  const { clock = REAL_CLOCK } = parts;
   const source = call.reads?.[field];
   if (!source) throw new MillraceError('INTERNAL', `the call of "${call.stage}" names no channel of "${field}"`);
   const { path, of, restarts = false } = source;
@@ -103,8 +105,7 @@ export async function speakStream<T extends Served>(
     const entries = readStream(parts.channels, { run, path, of }, { signal, after, reader, kept });
     try {
       for (;;) {
-        attempt.slot?.leave();
-        const next = await entries.next().finally(() => attempt.slot?.take(signal));
+        const next = await resting(attempt, { clock, afterMs: RESTS_AFTER_MS }, () => entries.next());
         if (next.done) return;
         const { value, number, hash, generation } = next.value;
         // Entries of a function are read as a list is: with a space between them.
@@ -119,8 +120,7 @@ export async function speakStream<T extends Served>(
   const leave = (generation: number) =>
     parts.channels.passed({ run, path, of, generation }, reader, Number.MAX_SAFE_INTEGER).catch(() => undefined);
   const begun = new BegunSentence(attempt);
-  const one = (text: string) =>
-    begun.goOn((own) => spoken(serve, { [field]: text }, call, own, parts.clock ?? REAL_CLOCK));
+  const one = (text: string) => begun.goOn((own) => spoken(serve, { [field]: text }, call, own, clock));
   return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined, leave }, one, onChunk);
 }
 
@@ -346,8 +346,10 @@ async function spoken<T>(
       if (!away) calls += 1;
       const next = nextAttempt(call.retry, call.patienceMs, failure, calls, tried, Math.random());
       tried = next.tried;
-      if (next.delayMs === undefined) throw last(failure);
-      await clock.sleep(next.delayMs, attempt.signal);
+      const { delayMs } = next;
+      if (delayMs === undefined) throw last(failure);
+      const pause = () => clock.sleep(delayMs, attempt.signal);
+      await (away ? resting(attempt, { clock, afterMs: 0 }, pause) : pause());
     } finally {
       timer?.clear();
       release();

@@ -192,21 +192,14 @@ export class SegmentJournal {
     this.#mayBegin();
     const count = this.begun(call) + 1;
     const until = this.#until.get(call) ?? Math.ceil(Date.now() + leftMs);
-    this.#begun.set(call, count);
     this.#until.set(call, until);
-    const takeovers = this.#takeovers.get(call) ?? 0;
-    this.#underWay.set(call, takeovers);
+    const fields = {
+      ...this.#count(call, 1),
+      [`${UNTIL}${call}`]: String(until),
+      ...this.#mark(call, this.#takeovers.get(call) ?? 0),
+    };
     try {
-      const fields = {
-        [`${BEGUN}${call}`]: String(count),
-        [`${UNTIL}${call}`]: String(until),
-        [`${UNDER_WAY}${call}`]: String(takeovers),
-      };
-      const standing = await this.#write(fields, this.#ttlMs);
-      if (standing === 'held') this.#marked.add(call);
-      else throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
-      // Redis has acknowledged all earlier ends before this begin.
-      this.#mayBegin();
+      await this.#writeMarks(call, fields);
       return count;
     } catch (error) {
       this.#lost = true;
@@ -260,6 +253,55 @@ export class SegmentJournal {
       if (standing === 'held') this.#marked.delete(call);
     };
     this.#writing = this.#write(fields).then(written, () => undefined);
+  }
+
+  /**
+   * Nothing of a call in progress is sent until `goOn` has resolved: if the worker is lost meanwhile, neither the loss nor the attempt
+   * counts. Not awaited.
+   */
+  rest(call: string): void {
+    if (!this.#underWay.has(call)) return;
+    this.#marked.delete(call);
+    // A worker that takes over adds one.
+    const fields = { ...this.#count(call, -1), ...this.#mark(call, (this.#takeovers.get(call) ?? 0) - 1) };
+    this.#writing = this.#write(fields).then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** Rejects with `JOURNAL_UNAVAILABLE`, as `begin` does, and always after that. */
+  async goOn(call: string): Promise<void> {
+    this.#mayBegin();
+    if (!this.#underWay.has(call)) return;
+    const fields = { ...this.#count(call, 1), ...this.#mark(call, this.#takeovers.get(call) ?? 0) };
+    try {
+      await this.#writeMarks(call, fields);
+    } catch (error) {
+      this.#lost = true;
+      throw error;
+    }
+  }
+
+  /** Attempts that have begun: one more or less. */
+  #count(call: string, more: 1 | -1): Readonly<Record<string, string>> {
+    const count = this.begun(call) + more;
+    this.#begun.set(call, count);
+    return { [`${BEGUN}${call}`]: String(count) };
+  }
+
+  #mark(call: string, takeovers: number): Readonly<Record<string, string>> {
+    this.#underWay.set(call, takeovers);
+    return { [`${UNDER_WAY}${call}`]: String(takeovers) };
+  }
+
+  /** Writes that a call is in progress. The owner in Redis, and the lease after the answer, allow what follows. */
+  async #writeMarks(call: string, fields: Readonly<Record<string, string>>): Promise<void> {
+    const standing = await this.#write(fields, this.#ttlMs);
+    if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
+    this.#marked.add(call);
+    // Redis has acknowledged all earlier ends.
+    this.#mayBegin();
   }
 
   /** Waits for all writes. True if the journal contains every call that has ended. */

@@ -158,6 +158,45 @@ describe('the journal of a segment', () => {
     expect(await other.begin('first')).toBe(2);
   });
 
+  it('counts neither a loss nor an attempt of a call that rests when its worker is lost', async () => {
+    const { open } = opener();
+    let worker = await open();
+    for (let lost = 0; lost < 3; lost++) {
+      expect(await worker.begin('first')).toBe(1);
+      worker.rest('first');
+      await worker.settled();
+      worker = await open();
+      expect([worker.begun('first'), worker.losses('first')]).toEqual([0, 0]);
+    }
+    expect(await worker.begin('first')).toBe(1);
+    worker.rest('first');
+    await worker.goOn('first');
+    const second = await open();
+    expect([second.begun('first'), second.losses('first')]).toEqual([1, 1]);
+    // The loss before its rest counts further on.
+    await second.begin('first');
+    second.rest('first');
+    await second.settled();
+    const third = await open();
+    expect([third.begun('first'), third.losses('first')]).toEqual([1, 1]);
+    await third.begin('first');
+    expect((await open()).losses('first')).toBe(2);
+  });
+
+  it('lets a call that has rested send nothing more if another worker has taken the journal over', async () => {
+    const { open } = opener();
+    const one = await open();
+    await one.begin('first');
+    one.rest('first');
+    await one.settled();
+    const other = await open();
+    await other.begin('first');
+    await expect(one.goOn('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    // It was not lost in the call, and reports nothing of it.
+    expect((await open()).losses('first')).toBe(1);
+  });
+
   it('counts no loss in a call whose attempt has ended, with a result or without, and begins anew after one', async () => {
     const { open } = opener();
     const one = await open();

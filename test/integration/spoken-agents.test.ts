@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect as connectTo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SpokenChunk } from '../../activities/streams/index.js';
@@ -7,6 +11,7 @@ import { voiceAgent } from '../../pipelines/catalog/index.js';
 import type { StageRecord } from '../../pipelines/run/index.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
+import { freePort } from '../support/free-port.js';
 import { address, connect, resultOf, start, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { openSpeech, type Speech } from '../support/speech.js';
@@ -62,7 +67,7 @@ afterAll(async () => {
 });
 
 /** A run of the agent whose answer waits until `answer` is called. */
-async function asking() {
+async function asking(served = models) {
   asked = 0;
   let answer = () => {};
   answering = new Promise((resolve) => {
@@ -70,7 +75,7 @@ async function asking() {
   });
   const queue = `spoken-agents-${randomUUID()}`;
   const begin = async () => {
-    const worker = await WorkerProcess.start(queue, { MILLRACE_MODELS: models, MILLRACE_PIPELINES: '' });
+    const worker = await WorkerProcess.start(queue, { MILLRACE_MODELS: served, MILLRACE_PIPELINES: '' });
     onTestFinished(() => worker.kill('SIGTERM'));
     return worker;
   };
@@ -152,4 +157,44 @@ describe('the voice agent', () => {
     // Again, if the worker was killed between the last sentence and the end of its stream.
     expect(asked).toBeLessThanOrEqual(2);
   });
+
+  it('is spoken though three workers are killed while its voice is away: nothing had been sent', async () => {
+    const { path, come } = await withVoiceAway();
+    const own = await asking(path);
+    own.answer();
+    await own.said.ended;
+    let { worker } = own;
+    for (let lost = 0; lost < 3; lost++) {
+      // Another worker has the run by then, and asks for the voice as well.
+      await sleep(15_000);
+      await worker.kill();
+      worker = await own.begin();
+    }
+    await come();
+    await check(own);
+    expect(asked).toBe(1);
+  });
 });
+
+/** A models file whose voice cannot be reached until it is told to come. */
+async function withVoiceAway() {
+  const own = JSON.parse(readFileSync(models, 'utf8')) as { tts: { endpoints: { url: string }[] } };
+  const [endpoint] = own.tts.endpoints;
+  const [, real] = /:(\d+)$/.exec(endpoint?.url ?? '') ?? [];
+  if (!endpoint || real === undefined) throw new Error('the voice has no port');
+  const port = await freePort();
+  endpoint.url = endpoint.url.replace(/\d+$/, String(port));
+  const path = models.replace(/\.json$/, '-away.json');
+  writeFileSync(path, JSON.stringify(own));
+  const voice = createServer((socket) => {
+    const to = connectTo(Number(real), '127.0.0.1');
+    socket.pipe(to).pipe(socket);
+    for (const each of [socket, to]) each.on('error', () => each.destroy());
+  });
+  onTestFinished(() => void voice.close());
+  const come = async () => {
+    voice.listen(port, '127.0.0.1');
+    await once(voice, 'listening');
+  };
+  return { path, come };
+}

@@ -56,6 +56,11 @@ export interface Journal {
   left(call: StageCall, waitedMs?: number): void;
   /** How many workers in a row were lost during this call. */
   losses(call: StageCall): number;
+  /**
+   * Nothing of an attempt is sent until the function that it returns has resolved: a worker that is lost meanwhile was not lost by the
+   * call. It rejects with `JOURNAL_UNAVAILABLE`.
+   */
+  rest?(call: StageCall): () => Promise<void>;
   /** Rejects with `JOURNAL_UNAVAILABLE` if another worker has taken the journal over. */
   held?(): Promise<void>;
   /** What is left of the time that the first attempt of this call had, in milliseconds; undefined: none has begun. */
@@ -198,6 +203,7 @@ export class InProcessHost implements RunHost {
             mayBegin: async () => {
               if (performance.now() - begunAt > FRESH_MS) await journal?.held?.();
             },
+            ...(journal?.rest && { rest: journal.rest.bind(journal, call) }),
             passed: () => {
               // Workers lost before this one did not lose it because of the call.
               if (!journal || journal.losses(call) === 0) return;

@@ -205,6 +205,12 @@ class NamedCalls implements Journal {
     if (waitedMs !== undefined) this.#waiting.set(nameOf(call), waitedMs);
   }
 
+  rest(call: StageCall): () => Promise<void> {
+    const name = nameOf(call);
+    this.#record.rest(name);
+    return () => this.#record.goOn(name);
+  }
+
   losses(call: StageCall): number {
     return this.#record.losses(nameOf(call));
   }

@@ -16,6 +16,52 @@ it('an attempt may have more time than a timer of Node’s can be set for', asyn
   await expect(activity({ run, info: { startToCloseTimeoutMs: 2 ** 32 } })).resolves.toBe('done');
 });
 
+describe('what a server has of an outcome', () => {
+  /** Whether it was removed when the attempt had ended, and whether it is a while later. */
+  async function removed(scene: Parameters<typeof activity>[0]) {
+    let done = false;
+    const run = async (attempt: Attempt) => {
+      attempt.whenKept?.(() => {
+        done = true;
+      });
+      return await scene.run(attempt);
+    };
+    await failureOf(activity({ ...scene, run }));
+    const atOnce = done;
+    await sleep(1_500);
+    return [atOnce, done];
+  }
+  const fails = (kept: Json) => async (attempt: Attempt) => {
+    attempt.checkpoint(kept);
+    throw new MillraceError('INVALID_OUTPUT', 'it does not fit');
+  };
+
+  it('is removed a moment after the outcome was reported: the next attempt has it if it was not', async () => {
+    expect(await removed({ run: async () => 'done' })).toEqual([false, true]);
+  });
+
+  it('is left to an attempt that follows, and removed where none does, or goes on from nothing', async () => {
+    const call = { retry: { attempts: 2, initialMs: 1, factor: 1, maxMs: 1 } };
+    expect(await removed({ run: fails({ job: 1 }), call })).toEqual([false, false]);
+    expect(await removed({ run: fails(null), call })).toEqual([true, true]);
+    expect(await removed({ run: fails({ job: 1 }) })).toEqual([true, true]);
+  });
+
+  it('is left to the next attempt by a worker that stops, and removed by a run that is cancelled', async () => {
+    for (const [why, ends] of [
+      ['WORKER_SHUTDOWN', [false, false]],
+      ['CANCELLED', [true, true]],
+    ] as const) {
+      const cancellation = new AbortController();
+      const run = async ({ signal }: Attempt) => {
+        cancellation.abort(new CancelledFailure(why));
+        throw signal.reason;
+      };
+      expect(await removed({ run, more: { cancellationSignal: cancellation.signal } })).toEqual(ends);
+    }
+  });
+});
+
 describe('an attempt that Temporal cancels', () => {
   const ends = async (reason: string) => {
     const cancellation = new AbortController();

@@ -1,7 +1,9 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { expect, it, vi } from 'vitest';
+import { ActivityNotFoundError } from '@temporalio/client';
+import { describe, expect, it, vi } from 'vitest';
 import { createActivities } from '../../../../activities/stage/activity.js';
-import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
+import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
+import { activity, describing, failureOf } from './attempt-scene.js';
 import { reply, runnerOf, stage } from './runner-of.js';
 
 it.each([
@@ -33,4 +35,88 @@ it.each([
   const found = (end: string) => values.find(({ metricName }) => metricName?.endsWith(end));
   expect(found('_count')).toMatchObject({ value: 1, labels: { pipeline: 'p', stage: 'answer', outcome: code } });
   expect(found('_sum')?.value).toBeGreaterThanOrEqual(7);
+});
+
+describe('an attempt that rests', () => {
+  const LOST = { timeoutFailureInfo: { timeoutType: 4 } };
+  const call = { retry: { attempts: 2 } };
+  /** What Temporal is told of an attempt, at once or by its heartbeats. @param direct answers what is told at once */
+  function made(number: number, before: object | undefined, direct: () => Promise<void> = async () => undefined) {
+    const told: object[] = [];
+    const heartbeats: object[] = [];
+    const started = (run: (attempt: Attempt) => Promise<unknown>) =>
+      activity({
+        run,
+        call,
+        info: {
+          ...{ attempt: number, activityId: '1', taskToken: new Uint8Array([1]) },
+          ...(before && { heartbeatDetails: before }),
+        },
+        more: {
+          client: {
+            ...describing(async () => ({ raw: { pendingActivities: [{ activityId: '1', lastFailure: LOST }] } })),
+            activity: {
+              heartbeat: async (_: Uint8Array, details: object) => {
+                told.push(details);
+                await direct();
+              },
+            },
+          },
+          heartbeat: (details: object) => void heartbeats.push(details),
+        },
+      });
+    return { told, heartbeats, started };
+  }
+
+  it('counts neither as a loss nor as an attempt if its worker is lost, however often', async () => {
+    let left: object | undefined;
+    for (let number = 1; number <= 5; number++) {
+      const { told, started } = made(number, left);
+      await started(async ({ attempt, rest }) => {
+        expect(attempt).toBe(1);
+        rest?.();
+      });
+      left = told.at(-1);
+      expect(left).toMatchObject({ waits: number, lost: { losses: 0, rests: true } });
+    }
+  });
+
+  it('tells Temporal that it goes on before anything is sent: a loss counts from then on', async () => {
+    const { told, heartbeats, started } = made(1, undefined);
+    await started(async ({ rest }) => {
+      await rest?.()();
+      expect(told).toMatchObject([
+        { waits: 1, lost: { rests: true } },
+        { waits: 0, lost: { losses: 0 } },
+      ]);
+      expect(told[1]).not.toHaveProperty('lost.rests');
+      expect(heartbeats.at(-1)).toEqual(told[1]);
+    });
+    await made(2, told[1]).started(async ({ attempt }) => expect(attempt).toBe(2));
+    const third = made(3, { waits: 0, waitedMs: 0, lost: { losses: 1 } }).started(async () => undefined);
+    expect(await failureOf(third)).toMatchObject({ type: 'WORKER_LOST' });
+  });
+
+  it('tells Temporal in the next attempt that it rests no more, before that makes its call', async () => {
+    const { heartbeats, started } = made(2, { waits: 1, waitedMs: 0, lost: { losses: 0, rests: true } });
+    await started(async () => {
+      expect(heartbeats).toEqual([{ waits: 1, waitedMs: 0, lost: { losses: 0 } }]);
+    });
+  });
+
+  it('does not go on if another worker has its task by then', async () => {
+    const { started } = made(1, undefined, async () => {
+      throw new ActivityNotFoundError('gone');
+    });
+    let sent = false;
+    const failure = await failureOf(
+      started(async ({ rest, signal }) => {
+        await rest?.()().catch(() => undefined);
+        signal.throwIfAborted();
+        sent = true;
+      }),
+    );
+    expect(failure).toBeDefined();
+    expect(sent).toBe(false);
+  });
 });

@@ -72,6 +72,43 @@ describe('a speaking stage', () => {
     expect(calls).toBe(retry.attempts);
   });
 
+  it('rests while it waits for a server that is away, and sends nothing before it may go on', async () => {
+    const { produce, speak } = run();
+    await produce(whole());
+    const events: string[] = [];
+    const rest = () => {
+      events.push('rests');
+      return async () => void events.push('goes on');
+    };
+    const serve = async (text: string) => {
+      events.push(text);
+      const [first, second] = [PIECES[0], PIECES[1]?.trim()];
+      const made = events.filter((each) => each === text).length;
+      if (text === first && made < 3) throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+      if (text === second && made < 2) throw new MillraceError('BACKEND_ERROR', 'failed');
+    };
+    await speak(serve, signal(), undefined, rest);
+    const [one, two, three] = PIECES.map((piece) => piece.trim());
+    expect(events).toEqual([one, 'rests', 'goes on', one, 'rests', 'goes on', one, two, two, three]);
+  });
+
+  it('rests while the next sentence is not there for a while', async () => {
+    const { produce, speak } = run();
+    const events: string[] = [];
+    const rest = () => {
+      events.push('rests');
+      return async () => void events.push('goes on');
+    };
+    const spoken = speak(async (text) => void events.push(text), signal(), undefined, rest);
+    await produce(async (producing) => {
+      await vi.waitFor(() => expect(events).toEqual(['rests']), { timeout: 30_000 });
+      emit(producing, ANSWER);
+      return { output: { text: ANSWER } };
+    });
+    await spoken;
+    expect(events.slice(0, 3)).toEqual(['rests', 'goes on', PIECES[0]]);
+  });
+
   it('goes on with what an earlier try of a sentence has begun, and with nothing of another sentence', async () => {
     const { produce, speak } = run();
     await produce(whole());

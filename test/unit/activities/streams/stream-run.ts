@@ -54,6 +54,7 @@ export function run() {
       serve: (text: string, attempt: Attempt) => Promise<void>,
       own: AbortSignal = signal(),
       onChunk?: (chunk: SpokenChunk, number: number) => void,
+      rest?: Attempt['rest'],
     ) {
       const attempt = {
         signal: own,
@@ -62,6 +63,7 @@ export function run() {
         run: id,
         resumeFrom: null,
         checkpoint: () => undefined,
+        ...(rest && { rest }),
       } as Attempt;
       return speakStream(
         {

@@ -257,6 +257,26 @@ describe('a call in which workers were lost', () => {
     await expect(host.runStage(stageOf(60_000), {}, callOf('a'))).resolves.toBe(OUTCOME);
   });
 
+  it('tells its journal when nothing is sent: a loss does not count meanwhile', async () => {
+    const told: string[] = [];
+    const { journal } = withLosses(0);
+    const resting: Journal = {
+      ...journal,
+      rest: ({ stage }) => {
+        told.push(`${stage} rests`);
+        return async () => void told.push(`${stage} goes on`);
+      },
+    };
+    const run: Run = async ({ rest }) => {
+      const goOn = rest?.();
+      expect(told).toEqual(['a rests']);
+      await goOn?.();
+      return OUTCOME;
+    };
+    await hostOf(run, { journal: resting }).runStage(stageOf(60_000), {}, callOf('a'));
+    expect(told).toEqual(['a rests', 'a goes on']);
+  });
+
   it('tells its journal of each attempt that ends without a result, one that is cancelled too', async () => {
     const left: string[] = [];
     const cancel = new AbortController();
