@@ -17,10 +17,13 @@ export class FairSlots {
     this.#slots = new TenantSlots(most, mostOfTenant);
   }
 
-  /** Resolves with what releases the slot, of which further calls have no effect. Throws the signal's reason if it aborts first. */
-  async acquire(tenant: string, signal: AbortSignal): Promise<() => void> {
+  /**
+   * Resolves with what releases the slot, of which further calls have no effect. Throws the signal's reason if it aborts first.
+   * @param onWait called if there is none at once
+   */
+  async acquire(tenant: string, signal: AbortSignal, onWait?: () => void): Promise<() => void> {
     signal.throwIfAborted();
-    const release = this.#slots.take(tenant) ?? (await this.#slotFor(tenant, signal));
+    const release = this.#slots.take(tenant) ?? (await this.#slotFor(tenant, signal, onWait));
     let held = true;
     return () => {
       if (!held) return;
@@ -40,7 +43,8 @@ export class FairSlots {
     }
   }
 
-  #slotFor(tenant: string, signal: AbortSignal): Promise<() => void> {
+  #slotFor(tenant: string, signal: AbortSignal, onWait: () => void = () => undefined): Promise<() => void> {
+    onWait();
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         tenant,

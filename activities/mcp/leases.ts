@@ -7,12 +7,17 @@ import {
 } from '@modelcontextprotocol/client';
 import { messageOf } from '../../pipelines/errors.js';
 import type { Question } from '../../pipelines/run/index.js';
+import { FairSlots } from '../../runtime/fair-slots.js';
 import type { McpServerConfig } from './config.js';
 import { open } from './connection.js';
 import { type Ask, questionIn } from './question.js';
 
-/** Most connections of a worker to one server whose calls may be asked; a further call waits for one. */
-const MOST = 16;
+/**
+ * Most connections of a worker to one server whose calls may be asked, in all and of one tenant; a further call waits for one. Each is a
+ * process of its own if the worker starts the server.
+ */
+const MOST = 64;
+const MOST_OF_TENANT = 16;
 /** Most questions of a call that its server waits for: each is asked by the worker until the run takes it. */
 const MOST_OPEN = 8;
 
@@ -68,59 +73,43 @@ export class Lease {
 /** A worker's connections to one server whose calls may be asked: each call has one, and one is kept for the next call. */
 export class Leases {
   readonly #config: McpServerConfig;
-  readonly #taken = new Set<Lease>();
-  readonly #queue: (() => void)[] = [];
+  /** With what gives the place of each back. */
+  readonly #taken = new Map<Lease, () => void>();
+  readonly #places = new FairSlots(MOST, MOST_OF_TENANT);
   #kept: Lease | undefined;
 
   constructor(config: McpServerConfig) {
     this.#config = config;
   }
 
-  /** Waits while all connections are taken. Rejects with the reason of `signal`. */
-  async take(signal: AbortSignal): Promise<Lease> {
-    while (this.#taken.size >= MOST) await this.#room(signal);
-    if (signal.aborted) {
-      // The room that it was called for is the next one's.
-      this.#queue.shift()?.();
-      throw signal.reason;
-    }
+  /**
+   * Waits while there is no connection for the tenant. Rejects with the reason of `signal`.
+   * @param onWait called if there is none at once
+   */
+  async take(tenant: string, signal: AbortSignal, onWait?: () => void): Promise<Lease> {
+    const giveBack = await this.#places.acquire(tenant, signal, onWait);
     const kept = this.#kept?.lost === false ? this.#kept : undefined;
     this.#kept = undefined;
     const lease = kept ?? new Lease(this.#config);
-    this.#taken.add(lease);
+    this.#taken.set(lease, giveBack);
     return lease;
   }
 
   /** @param clean the call has its result: unless a question of it is open, the server asks nothing more on its behalf */
   give(lease: Lease, clean: boolean): void {
     lease.ask = undefined;
-    if (!this.#taken.delete(lease)) return;
+    const giveBack = this.#taken.get(lease);
+    if (giveBack === undefined) return;
+    this.#taken.delete(lease);
     if (clean && lease.idle && !lease.lost && this.#kept === undefined) this.#kept = lease;
     else void lease.close();
-    this.#queue.shift()?.();
+    giveBack();
   }
 
   async close(): Promise<void> {
-    const all = [...this.#taken, ...(this.#kept ? [this.#kept] : [])];
+    const all = [...this.#taken.keys(), ...(this.#kept ? [this.#kept] : [])];
     this.#taken.clear();
     this.#kept = undefined;
     await Promise.all(all.map((lease) => lease.close()));
-  }
-
-  #room(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        const at = this.#queue.indexOf(go);
-        if (at >= 0) this.#queue.splice(at, 1);
-        reject(signal.reason);
-      };
-      const go = () => {
-        signal.removeEventListener('abort', leave);
-        resolve();
-      };
-      if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener('abort', leave, { once: true });
-      this.#queue.push(go);
-    });
   }
 }

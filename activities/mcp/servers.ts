@@ -3,6 +3,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
 import type { AskedQuestions } from '../../pipelines/run/index.js';
+import type { HeldSlot } from '../stage/held-slot.js';
 import { CallClock } from './call-clock.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 import { open } from './connection.js';
@@ -41,8 +42,15 @@ export interface CallOptions {
   readonly resumeFrom?: Json | undefined;
 }
 
-/** How a call is made whose server may ask a person. */
-export interface Asking {
+/** Whose call it is whose server may ask a person. */
+interface Asker {
+  readonly tenant: string;
+  /** The slot of the attempt, which it gives up while it waits for a connection. Absent: its host has none that others wait for. */
+  readonly slot?: Pick<HeldSlot, 'leave' | 'take'> | undefined;
+}
+
+/** How such a call is made. */
+export interface Asking extends Asker {
   /** Longest time of the call in milliseconds, without its waits for a person. Absent: as long as its signal lets it. */
   readonly callMs?: number | undefined;
   /** Asks while the call is open. Absent: such questions get the answer `cancel`. */
@@ -76,10 +84,15 @@ export class McpServers {
   /**
    * The tools of a server, or the named ones; others are not validated. Throws `TOOL_SERVER_NOT_CONFIGURED`,
    * `TOOL_SERVER_UNAVAILABLE`, and `TOOLS_REFUSED` for too many or too large tools.
-   * @param asks for an agent whose calls of the server may be asked
+   * @param asker for an agent whose calls of the server may be asked
    */
-  async list(server: string, signal: AbortSignal, only?: readonly string[], asks = false): Promise<readonly McpTool[]> {
-    return await this.#on(this.#line(server, asks ? {} : undefined), ({ connected }) =>
+  async list(
+    server: string,
+    signal: AbortSignal,
+    only?: readonly string[],
+    asker?: Asker,
+  ): Promise<readonly McpTool[]> {
+    return await this.#on(this.#line(server, asker), ({ connected }) =>
       connected((client) => listed(client, server, signal, only), signal),
     );
   }
@@ -125,7 +138,7 @@ export class McpServers {
     const waiting: Ask = (question) => clock.waiting(() => ask(question));
     const asked = asking && { asking: { ask: waiting, goesOn } };
     try {
-      return await this.#on(this.#line(server, asking && { ask: waiting }), ({ connected }) =>
+      return await this.#on(this.#line(server, asking && { ...asking, ask: waiting }), ({ connected }) =>
         callTool({ ...own, connected, signal, server, tool, given, outlives, ...asked }),
       );
     } finally {
@@ -157,8 +170,8 @@ export class McpServers {
   }
 
   /** The connection that all calls share, or one of its own for a call that may be asked. */
-  #line(server: string, asked: { readonly ask?: Ask } | undefined): Line {
-    if (asked) return this.#ownLine(server, asked.ask);
+  #line(server: string, asked: (Asker & { readonly ask?: Ask }) | undefined): Line {
+    if (asked) return this.#ownLine(server, asked);
     return {
       connected: (work, signal) =>
         this.#use(server, signal, async (config) => work(await waitFor(this.#client(server, config), signal))),
@@ -166,7 +179,7 @@ export class McpServers {
     };
   }
 
-  #ownLine(server: string, ask: Ask | undefined): Line {
+  #ownLine(server: string, { tenant, slot, ask }: Asker & { readonly ask?: Ask }): Line {
     let lease: Lease | undefined;
     let leases: Leases | undefined;
     let uses = 0;
@@ -182,8 +195,9 @@ export class McpServers {
           leases ??= this.#leasesOf(server, config);
           if (lease?.lost) leases.give(lease, false);
           if (lease === undefined || lease.lost) {
-            lease = await leases.take(signal);
+            lease = await leases.take(tenant, signal, () => slot?.leave());
             lease.ask = ask;
+            await slot?.take(signal);
           }
           return await work(await waitFor(lease.client, signal));
         });

@@ -18,19 +18,21 @@ export const mcpKinds = (
 ): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [
     'mcp-tools',
-    async ({ model, with: { only, asks } }, { signal }) => {
+    async ({ model, with: { only, asks }, tenant }, { signal, slot }) => {
       const names = only as readonly string[] | undefined;
-      return { tools: (await servers.list(model, signal, names, asks !== undefined)) as unknown as Json };
+      const asker = asks === undefined ? undefined : { tenant, slot };
+      return { tools: (await servers.list(model, signal, names, asker)) as unknown as Json };
     },
   ],
   [
     'mcp',
     async ({ model, with: { tool, asks, callMs, goesOn }, input, tenant }, context) => {
-      const { signal, idempotencyKey, mayBegin, checkpoint, resumeFrom, ask } = context;
+      const { signal, idempotencyKey, mayBegin, checkpoint, resumeFrom, ask, slot } = context;
       const keep = storeOfCall && keepingIn(storeOfCall(), tenant);
       const own = { signal, idempotencyKey, keep, mayBegin, checkpoint, resumeFrom };
       if (asks === undefined) return { result: await servers.call(model, String(tool), input, own) };
-      const asking = { callMs: typeof callMs === 'number' ? callMs : undefined, ask, goesOn: goesOnFrom(goesOn) };
+      const limit = typeof callMs === 'number' ? callMs : undefined;
+      const asking = { tenant, slot, callMs: limit, ask, goesOn: goesOnFrom(goesOn) };
       const called = await servers.callAsking(model, String(tool), input, { ...own, asking });
       return called as unknown as JsonObject;
     },

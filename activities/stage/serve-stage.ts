@@ -76,6 +76,7 @@ export async function serveStage(
           checkpoint: attempt.checkpoint,
           ...(attempt.resumeFrom !== null && { resumeFrom: attempt.resumeFrom }),
           ...(attempt.ask && { ask: attempt.ask }),
+          ...(attempt.slot && { slot: attempt.slot }),
         })
       : await callPool(parts, kind, checked, call, attempt, {
           audioFor,
@@ -189,6 +190,7 @@ async function callOnce(
     ...(resumeFrom !== null && { resumeFrom }),
     ...(attempt.continued && { continued: attempt.continued }),
     ...(callbacks && { callbacks }),
+    ...(attempt.whenKept && { whenKept: attempt.whenKept }),
   };
   const pool = pools.get(call.model);
   expectTaken(input, call, pool.modalities);

@@ -2,6 +2,7 @@ import type { AudioPort } from '../../media/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import type { Elicited, Question } from '../../pipelines/run/index.js';
+import type { HeldSlot } from './held-slot.js';
 
 /** A stage kind that the worker itself serves: no model server, no pool. Throws a `MillraceError`. */
 export type WorkerKind = (request: WorkerRequest, context: WorkerContext) => Promise<JsonObject>;
@@ -31,4 +32,6 @@ export interface WorkerContext {
   readonly resumeFrom?: Json;
   /** As an attempt's: asks a person while the call is open. */
   readonly ask?: (question: Question) => Promise<Elicited>;
+  /** The attempt's slot, given up while a call waits for its turn. Absent: its host has none that others wait for. */
+  readonly slot?: Pick<HeldSlot, 'leave' | 'take'>;
 }

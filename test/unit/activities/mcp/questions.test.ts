@@ -28,7 +28,7 @@ async function over(era: 'modern' | 'old', by: 'stdio' | 'http'): Promise<McpSer
   return serversOf(config);
 }
 
-interface Made extends Asking {
+interface Made extends Partial<Asking> {
   readonly given?: JsonObject;
   readonly signal?: AbortSignal;
   readonly resumeFrom?: Json;
@@ -37,7 +37,7 @@ interface Made extends Asking {
 const call = (servers: McpServers, tool: string, made: Made = {}) => {
   const { given = { order: 'A1' }, signal = new AbortController().signal, resumeFrom, checkpoint, ...asking } = made;
   return servers.callAsking('desk', tool, given, {
-    ...{ signal, idempotencyKey: 'run/answer/turn-1/book', asking },
+    ...{ signal, idempotencyKey: 'run/answer/turn-1/book', asking: { tenant: 'one', ...asking } },
     ...(resumeFrom !== undefined && { resumeFrom }),
     ...(checkpoint && { checkpoint }),
   });
@@ -117,7 +117,7 @@ describe.each(['stdio', 'http'] as const)('a server that asks while the call is 
       return accept({ seat: 4 });
     };
     // Connected before, so that its start takes none of the time.
-    await servers.list('desk', new AbortController().signal, undefined, true);
+    await servers.list('desk', new AbortController().signal, undefined, { tenant: 'one' });
     expect(await call(servers, 'book', { callMs: 1_000, ask: slowly })).toEqual({ result: 'A1 is booked at 4' });
     await expect(call(servers, 'silent', { callMs: 300 })).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
   });
@@ -152,6 +152,34 @@ it('has eight questions at once, and further ones refused', async () => {
   };
   const answers = [...Array<string>(8).fill('accept'), ...Array<string>(4).fill('refused')];
   expect(await call(servers, 'eager', { ask })).toEqual({ result: answers.join(' ') });
+});
+
+it('keeps no call of another tenant waiting, however many questions of one tenant are open', async () => {
+  const servers = await over('old', 'http');
+  const left = new AbortController();
+  const { signal } = left;
+  let open = 0;
+  const ask = () =>
+    new Promise<Elicited>((_, reject) => {
+      open += 1;
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  let withoutSlot = 0;
+  const leave = () => {
+    withoutSlot += 1;
+  };
+  const slot = { leave, take: async () => undefined };
+  const held = Array.from({ length: 17 }, (_, i) =>
+    call(servers, 'book', { given: { order: `A${i}` }, signal, ask, slot }).catch((error: unknown) => error),
+  );
+  await until('sixteen have asked', () => open === 16);
+  // The seventeenth waits for a connection, without the slot of its attempt.
+  expect(withoutSlot).toBe(1);
+  const other = { tenant: 'two', given: { order: 'B1' }, ask: async () => accept({ seat: 2 }) };
+  expect(await call(servers, 'book', other)).toEqual({ result: 'B1 is booked at 2' });
+  left.abort(new Error('given up'));
+  await Promise.all(held);
+  expect(open).toBe(16);
 });
 
 it('has its connection closed where its question is open when the call ends', async () => {
