@@ -239,6 +239,11 @@ export interface CallContext {
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**
+   * Calls `work` when no other attempt will ask the server for the outcome: it is with the run, or no attempt goes on from the
+   * checkpoint. Absent: no other process goes on from it.
+   */
+  whenKept?(work: () => void): void;
+  /**
    * `chat`: the beginning of the answer, which has been read already. A server that can continue its own text gets it;
    * the connector then calls `continues` before it emits, and its reply has only what follows. Otherwise it ignores it,
    * and the reply is a whole answer.

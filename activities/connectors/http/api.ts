@@ -143,6 +143,8 @@ const job = z.strictObject({
   reason: requestOf(JOB_ROOTS).optional(),
   /** Ends it when the call is cancelled. */
   cancel: requestOf(JOB_ROOTS).optional(),
+  /** Removes the result when no attempt will ask for it again. Absent: the server does by itself. */
+  remove: requestOf(JOB_ROOTS).optional(),
   /** The server calls an address of the gateway when the job has ended, which the request gives it (`/call/callback`). */
   callback: z.literal(true).optional(),
 });

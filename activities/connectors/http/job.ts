@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
 import { HandedOver } from '../handed-over.js';
@@ -15,8 +16,10 @@ import { render, type Scope } from './template.js';
 
 type Job = NonNullable<Api['job']>;
 
-/** A cancelled call does not wait for its job's end. */
-const CANCEL_MS = 5_000;
+/** Longest wait for an answer that nobody waits for, in milliseconds. */
+const TELL_MS = 5_000;
+/** Times that a server is asked to remove a result, and the pause between them, in milliseconds. */
+const REMOVALS = { most: 3, pauseMs: 1_000 };
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
@@ -29,7 +32,7 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
   const asking = { ...described, sender: withoutKey(described.sender) };
   if (kept !== undefined) {
     const result = await ended({ ...asking, callback: kept.callback }, job, kept.job, true);
-    if (result) return result;
+    if (result) return taken(asking, job, kept.job, result);
   }
   const { sender, context } = described;
   const callback = job.callback && (await openCallback(context));
@@ -43,8 +46,24 @@ export async function readJob(described: DescribedCall, submit: RequestTemplate,
   };
   context.checkpoint({ ...begun });
   const result = await ended({ ...asking, callback: callback?.token }, job, id, false);
-  if (result) return result;
+  if (result) return taken(asking, job, id, result);
   throw new MillraceError('BACKEND_ERROR', 'the server no longer has the job');
+}
+
+/** The server keeps a result until the run has it: another attempt finds it there if this worker is lost before. */
+function taken(described: DescribedCall, { remove }: Job, id: Json, result: Scope): Scope {
+  const { whenKept = (work: () => void) => work() } = described.context;
+  if (remove) whenKept(() => void removed(described, remove, id));
+  return result;
+}
+
+/** A result that cannot be removed stays at the server. */
+async function removed(described: DescribedCall, template: RequestTemplate, id: Json): Promise<void> {
+  for (let time = 1; ; time++) {
+    const status = await told(described, template, id).catch(() => undefined);
+    if ((status !== undefined && status < 500) || time === REMOVALS.most) return;
+    await sleep(REMOVALS.pauseMs);
+  }
 }
 
 /** Submits the job, and returns its identifier. */
@@ -185,13 +204,20 @@ async function question(
 }
 
 /** Does not wait for the server, because the call has ended. If the server is not reached, it finishes the job, and the result is not used. */
-function cancel({ scope, sender, transport }: DescribedCall, template: RequestTemplate, job: Json): void {
-  const tell = async () => {
-    const sent = await requestBy(template, { ...scope, job }, sender);
-    const response = await transport(sent.url, { ...sent, signal: AbortSignal.timeout(CANCEL_MS), redirect: 'manual' });
-    await response.body?.cancel();
-  };
-  tell().catch(() => undefined);
+function cancel(described: DescribedCall, template: RequestTemplate, job: Json): void {
+  told(described, template, job).catch(() => undefined);
+}
+
+/** Sends a request whose answer matters no more than by its status. */
+async function told(
+  { scope, sender, transport }: DescribedCall,
+  template: RequestTemplate,
+  job: Json,
+): Promise<number> {
+  const sent = await requestBy(template, { ...scope, job }, sender);
+  const response = await transport(sent.url, { ...sent, signal: AbortSignal.timeout(TELL_MS), redirect: 'manual' });
+  await response.body?.cancel();
+  return response.status;
 }
 
 const stateOf = ({ body }: Scope): string => JSON.stringify(body ?? null).slice(0, 500);

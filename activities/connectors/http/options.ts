@@ -116,6 +116,7 @@ function requestFlaws({ request, response, job, canary }: Merged): Flaws {
     ['job.result', job?.result],
     ['job.reason', job?.reason],
     ['job.cancel', job?.cancel],
+    ['job.remove', job?.remove],
   ] as const;
   const flaws = all.flatMap(([name, each]) => {
     if (!each) return [];

@@ -59,12 +59,10 @@ export const paiEasQueue: PresetInput = {
     ...base,
     job: {
       id: { request: '$/headers/x-eas-queueservice-request-id', index: '$/body' },
-      // The server waits for the result as long as that, and takes it out of its queue, which stops the service when it is full.
-      poll: {
-        method: 'GET',
-        path: `${path}/sink`,
-        query: { requestId: '$/job/request', _timeout_: '5s', _auto_delete_: 'true' },
-      },
+      // The server waits for the result as long as that. It stays in the queue, where another attempt finds it.
+      poll: taking({ _timeout_: '5s', _auto_delete_: 'false' }),
+      // A full queue stops the service. The index in this queue, by which an entry can be deleted, is in no header.
+      remove: taking({ _timeout_: '1s', _auto_delete_: 'true' }),
       // Nothing, as long as there is no result.
       done: { at: '/body', exists: true },
       // A call that has begun already is not in the queue any more.
@@ -73,6 +71,11 @@ export const paiEasQueue: PresetInput = {
   },
   kinds: Object.fromEntries(Object.entries(kinds).map(([kind, each]) => [kind, queued(each)])),
 };
+
+/** A question for the result of a call. */
+function taking(query: Readonly<Record<string, string>>) {
+  return { method: 'GET' as const, path: `${path}/sink`, query: { requestId: '$/job/request', ...query } };
+}
 
 /** The priority of the pool's calls, where they have one. */
 function queued(description: DescriptionInput): DescriptionInput {

@@ -1,7 +1,8 @@
 import { createHash, createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { easAuthorizer } from '../../../../../activities/connectors/http/credentials/pai-eas.js';
+import type { Json } from '../../../../../pipelines/json.js';
 import { connectorContract, invoke, noAudio } from '../../../../contract/connector-contract.js';
 import { freePort } from '../../../../support/free-port.js';
 import { asking, callsOf } from '../../../../support/preset-calls.js';
@@ -108,7 +109,7 @@ describe('pai-eas-queue (a fixture of its queues)', async () => {
   it('takes its results out of the queue, and a cancelled call out of the other one', async () => {
     const backend = connector.connect(server.url, TOKEN);
     await invoke(backend, asking('text'));
-    expect(sink.size).toBe(0);
+    await vi.waitFor(() => expect(sink.size).toBe(0), { timeout: 30_000 });
     const controller = new AbortController();
     const call = backend.invoke(asking('slow'), {
       signal: controller.signal,
@@ -124,6 +125,28 @@ describe('pai-eas-queue (a fixture of its queues)', async () => {
     await expect(call).rejects.toThrow('the run was cancelled');
     while (!deleted.includes(index)) await sleep(10);
     expect(server.asked.find(({ query }) => query.has('_priority_'))?.query.get('_priority_')).toBe('1');
+  });
+
+  it('leaves a result in the queue until it is recorded: another attempt has it if the worker is lost before', async () => {
+    const backend = connector.connect(server.url, TOKEN);
+    const kept: Json[] = [];
+    const afterwards: (() => void)[] = [];
+    const attempt = () =>
+      backend.invoke(asking('text'), {
+        signal: AbortSignal.timeout(30_000),
+        audio: noAudio,
+        checkpoint: (progress) => void kept.push(progress),
+        emit: () => undefined,
+        whenKept: (work) => void afterwards.push(work),
+        ...(kept.length > 0 && { resumeFrom: kept.at(-1) as Json }),
+      });
+    const first = await attempt();
+    const [id, begun] = [`request-${calls}`, calls];
+    expect(sink.has(id)).toBe(true);
+    expect(await attempt()).toEqual(first);
+    expect(calls).toBe(begun);
+    afterwards.at(-1)?.();
+    await vi.waitFor(() => expect(sink.has(id)).toBe(false), { timeout: 30_000 });
   });
 
   it('a service that is not there is MODEL_NOT_FOUND', async () => {
