@@ -34,7 +34,7 @@ const joined = code(
     if (!segments) throw new MillraceError('CAPABILITY_MISSING', 'the transcript has no segments with times');
     const turns = turnsOf(segments, heard);
     if (turns.length === 0) {
-      const message = 'nothing that is said was heard in the recording';
+      const message = 'no speech was found in the recording';
       throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'recording', message }] });
     }
     return {
