@@ -20,7 +20,7 @@ Start here:
   millrace status                            what runs where, and where its log is
   millrace down                              stop everything
 
-Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" does not start that part.
+Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL; "up" then does not start that part.
 Your own pipelines: set MILLRACE_PIPELINES to a module that exports them.
 Every setting is an environment variable; "millrace settings" lists them with their defaults.
 Configuration: millrace.config.ts in this folder holds settings, and connectors and doors of your own.
@@ -31,7 +31,7 @@ function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
     .option('--config <file>', 'configuration file; default: MILLRACE_CONFIG, else millrace.config.ts in this folder')
-    .showHelpAfterError('(millrace --help shows what there is)')
+    .showHelpAfterError('(run "millrace --help" for usage)')
     .configureOutput({
       getOutHelpWidth: () => columnsOf(process.stdout),
       getErrHelpWidth: () => columnsOf(process.stderr),

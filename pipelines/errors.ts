@@ -248,7 +248,7 @@ export const ERRORS = {
     title: 'The devices of the inventory cannot serve the load within the objective.',
   },
   GATEWAY_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The gateway cannot be reached.' },
-  INTERNAL: { status: 500, retry: 'never', title: 'An error inside Millrace.' },
+  INTERNAL: { status: 500, retry: 'never', title: 'An internal error of Millrace.' },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -57,12 +57,12 @@ function wrongPrimitive(value: unknown): string | undefined {
     case 'number':
       return Number.isFinite(value) ? undefined : `is ${value}, which is not a number in JSON; use null or omit it`;
     case 'bigint':
-      return 'is a BigInt, which JSON does not have; give a number or a text';
+      return 'is a BigInt, which JSON cannot represent; use a number or a string';
     case 'undefined':
-      return 'is undefined, which JSON does not have; give null';
+      return 'is undefined, which JSON cannot represent; use null';
     case 'function':
     case 'symbol':
-      return `is a ${typeof value}, which JSON does not have`;
+      return `is a ${typeof value}, which JSON cannot represent`;
     default:
       return undefined;
   }
@@ -76,7 +76,7 @@ function wrongObject(value: object, around: readonly object[]): string | undefin
   // The prototype of a plain object of another realm has no prototype.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
   const { name } = (prototype.constructor ?? {}) as { readonly name?: string };
-  return `is a ${name || 'class instance'}, which JSON does not have; give a plain object, a list or a text`;
+  return `is a ${name || 'class instance'}, which JSON cannot represent; use a plain object, an array or a string`;
 }
 
 /** The error for a value larger than `most` bytes, naming the part responsible. */

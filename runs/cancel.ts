@@ -36,4 +36,5 @@ export async function cancelLeft(deps: RunDeps, id: string): Promise<void> {
   });
 }
 
-export const hasEnded = (): MillraceError => new MillraceError('RUN_ENDED', 'the run has ended; GET it for how');
+export const hasEnded = (): MillraceError =>
+  new MillraceError('RUN_ENDED', 'the run has ended; GET /v1/runs/{id} shows how');

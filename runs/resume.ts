@@ -84,7 +84,7 @@ async function begunWith(
     argumentsOf(deps.temporal, id, runId),
   );
   if (!isJsonObject(input) || !isJsonObject(context) || !isJsonObject(context.plan ?? null)) {
-    throw new MillraceError('NOT_RESUMABLE', 'the run was not started by a gateway: what it was given cannot be read');
+    throw new MillraceError('NOT_RESUMABLE', 'the run was not started by a gateway, so its input is not recorded');
   }
   return { input, context: context as unknown as RunContext, notes: isJsonObject(notes) ? notes : undefined };
 }
@@ -117,9 +117,9 @@ async function holdRecord(
     ? lackingIn({ plan, stages, endedAt }, await records.summary(id), records.keptMs ?? Number.POSITIVE_INFINITY)
     : ['any stage: the run has no stage table, and no worker could be queried for it'];
   if (lacking.length > 0 && !repeat) {
-    const message = `what may have ended and would happen again: ${lacking.join(', ')}`;
+    const message = `these steps may have ended and would be repeated: ${lacking.join(', ')}`;
     throw new MillraceError('RECORD_INCOMPLETE', message, {
-      fields: [{ field: 'repeat', message: 'true lets it happen again' }],
+      fields: [{ field: 'repeat', message: 'set it to true to repeat these steps' }],
     });
   }
   await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, plan.deadlineMs + BACKSTOP_MS);

@@ -36,6 +36,6 @@ export class StreamSlots {
 }
 
 const tooMany = (whose: string, most: number) =>
-  new MillraceError('TOO_MANY_STREAMS', `the ${whose} follows or waits for ${most} runs here, its most`, {
+  new MillraceError('TOO_MANY_STREAMS', `the ${whose} already follows or waits for ${most} runs, which is the limit`, {
     retryAfterMs: RETRY_MS,
   });

@@ -29,7 +29,7 @@ function noFile(module: string): string {
   const file = path.resolve(module);
   const meant = closest(path.basename(file), neighbours(path.dirname(file)));
   const question = meant === undefined ? '' : `; did you mean "${path.join(path.dirname(module), meant)}"?`;
-  return `there is no file ${module} (seen from ${process.cwd()})${question}`;
+  return `there is no file ${module} (relative to ${process.cwd()})${question}`;
 }
 
 function neighbours(folder: string): readonly string[] {

@@ -145,7 +145,7 @@ async function inspected(
     throw setting(`${source} exports no pipeline: export what pipeline() returns, by any name or in a list`);
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
-  if (twice !== undefined) throw setting(`${source} exports two pipelines named "${twice}": give one another name`);
+  if (twice !== undefined) throw setting(`${source} exports two pipelines named "${twice}": rename one of them`);
   return {
     pipelines: [...new Set(pipelines)],
     functions: exported.flatMap(functionsOf),

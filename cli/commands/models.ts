@@ -8,7 +8,7 @@ export function modelCommands(cli: Command, settings: LoadSettings): void {
   const models = cli.command('models').description('the models file');
   models
     .command('discover')
-    .description('say what a server is and which models it has, and write pools for them')
+    .description('detect what a server is and which models it has, and write pools for them')
     .argument('<url>', 'its base URL')
     .option('--model <name>', 'a model that the server has but does not list; may be repeated', asNames, [])
     .option('--key-env <name>', 'environment variable that holds its key')

@@ -30,7 +30,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
   );
   place
     .command('explain')
-    .description('why a placement is as it is, on one screen: what binds, and what the next device would do')
+    .description('explain a placement on one screen: which limits bind, and what one more device would change')
     .argument('<placement>', 'the placement.json written by "millrace place --json", or a schedule.json of "place day"')
     .option('--cluster <file>', 'the inventory it was made for: adds prices and memory')
     .option('--hour <number>', 'of a schedule: the placement of this hour; default: the schedule itself', asWhole)
@@ -40,7 +40,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
   replanOptions(
     cli
       .command('replan')
-      .description('measure the placement in force, report differences from its prediction, and propose another'),
+      .description('measure the current placement, report differences from its prediction, and propose another'),
   ).action(async (options: ReplanCommandOptions) =>
     (await import('../replan.js')).replanPlacement(await settings(), options),
   );
@@ -64,7 +64,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
     cli
       .command('optimize')
       .description(
-        'make the variants of a model that can be made here, measure time, memory and quality, and write profiles of them',
+        'make the variants of a model that can be made here, measure their time, memory and quality, and write profiles',
       ),
   ).action(async (model: string, options: OptimizeCommandOptions) =>
     (await import('../optimize.js')).optimizeModel(await settings(), model, options),
@@ -74,7 +74,7 @@ export function placementCommands(cli: Command, settings: LoadSettings): void {
 
 function applyCommand(apply: Command, settings: LoadSettings): void {
   apply
-    .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and make it that of new runs')
+    .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and use it for new runs')
     .argument('[placement]', 'the placement.json written by "millrace place", or a schedule.json of "place day"')
     .option('--hour <number>', 'of a schedule: the hour whose placement is applied', asWhole)
     .option('--cluster <file>', 'the cluster.yaml that it was made for')
@@ -113,11 +113,11 @@ function applyCommand(apply: Command, settings: LoadSettings): void {
     .option('--artifacts-claim <name>', 'claim of the volume with the artifact store in the manifests')
     .option(
       '--when-ready <time>',
-      'switch only when every server of it has answered calls, e.g. 10m; else change nothing',
+      'switch only once every server has answered calls, waiting at most this long, e.g. 10m; else change nothing',
       asMs,
     )
-    .option('--rollback', 'restore the placement applied before')
-    .option('--dry-run', 'write the files, change no placement')
+    .option('--rollback', 'restore the previously applied placement')
+    .option('--dry-run', 'write the files without changing the placement')
     .option('--json', 'as one JSON object')
     .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
       (await import('../apply.js')).applyPlacement(await settings(), placement, options),

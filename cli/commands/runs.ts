@@ -20,7 +20,7 @@ export function runCommands(cli: Command, settings: LoadSettings): void {
       '--outputs <fields>',
       'only these output fields, separated by commas; stages that only other fields need do not run',
     )
-    .option('--play', 'play the audio of the output while it is made; write it to a file if no player is here')
+    .option('--play', 'play the audio of the output while it is made; write it to a file if no player is installed')
     .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
@@ -56,7 +56,7 @@ function listCommand(runs: Command, settings: LoadSettings): void {
     .option('--version <version>', 'only runs of this version of the plan')
     .option('--from <time>', 'started at this time or later: ISO 8601, or how long ago, such as 2h', asMoment)
     .option('--to <time>', 'started before this time, in the same form', asMoment)
-    .option('--id <text>', 'start of the run’s id')
+    .option('--id <text>', 'only runs whose id begins with this')
     .option('--limit <number>', 'number of runs, up to 100; default: 20', asCount)
     .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
     .option('--tenant <name>', 'the tenant of the runs')
@@ -67,7 +67,7 @@ function listCommand(runs: Command, settings: LoadSettings): void {
 function approvalCommands(cli: Command, settings: LoadSettings): void {
   cli
     .command('approvals')
-    .description('list what running runs wait for a person to decide')
+    .description('list the open waits of runs that need a person’s decision')
     .option('--pipeline <name>', 'only runs of this pipeline')
     .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
     .option('--tenant <name>', 'the tenant of the runs')
@@ -78,7 +78,7 @@ function approvalCommands(cli: Command, settings: LoadSettings): void {
   for (const decision of ['approve', 'reject'] as const) {
     const command = cli
       .command(decision)
-      .description(`${decision} what a run waits for; "millrace approvals" lists the waits`)
+      .description(`${decision} an open wait of a run; "millrace approvals" lists them`)
       .argument('<run>', 'the id of the run')
       .argument('<nonce>', 'the nonce of the wait')
       .option('--by <name>', 'who decides; default: the name of this account')
@@ -87,9 +87,9 @@ function approvalCommands(cli: Command, settings: LoadSettings): void {
       .option('--json', 'print the run as one JSON object');
     if (decision === 'approve')
       command
-        .option('--arguments <json>', 'for a call of a tool: arguments in place of the model’s', asObject)
+        .option('--arguments <json>', 'for a tool call: arguments that replace the model’s', asObject)
         .option('--content <json>', 'for a question: the fields of its form', asObject)
-        .option('--scope <scope>', 'for a call of a tool: call, run or session: which later calls are approved too');
+        .option('--scope <scope>', 'for a tool call: call, run or session, to approve later calls too');
     command.action(async (run: string, nonce: string, options: DecideOptions) =>
       (await import('../approvals.js')).decide(await settings(), decision, { run, nonce }, options),
     );

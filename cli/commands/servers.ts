@@ -30,7 +30,7 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
   cli
     .command('demo')
     .description('set up the stack, ask a spoken question twice and show the runs')
-    .option('--audio <file>', 'your own question (WAV) instead of the shipped one')
+    .option('--audio <file>', 'your own question (WAV) instead of the included one')
     .option('--keep', 'leave the stack running')
     .option('--json', 'print one line of JSON at the end')
     .action(async (options: Parameters<typeof demo>[1]) =>

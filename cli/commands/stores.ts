@@ -8,14 +8,14 @@ import type { LoadSettings } from './load-settings.js';
 /** Commands on what the stores hold: media, cached answers, passages. */
 export function storeCommands(cli: Command, settings: LoadSettings): void {
   artifactCommands(cli.command('artifacts').description('media in the artifact store'), settings);
-  cacheCommands(cli.command('cache').description('what the semantic cache serves, and why not'), settings);
+  cacheCommands(cli.command('cache').description('show what the caches serve, and why a text does not hit'), settings);
   indexCommands(cli.command('index').description('fill and search a vector index'), settings);
 }
 
 function artifactCommands(artifacts: Command, settings: LoadSettings): void {
   artifacts
     .command('prune')
-    .description('remove media neither stored nor read for a time; a run that still needs them fails')
+    .description('remove media that were not stored or read for some time; a run that still needs them fails')
     .requiredOption('--older-than <time>', 'time since their last use, such as 30d')
     .option('--tenant <name>', 'only this tenant’s; default: all tenants’')
     .option('--dry-run', 'count them, remove nothing')
@@ -29,14 +29,14 @@ function cacheCommands(cache: Command, settings: LoadSettings): void {
   cache
     .command('report')
     .description(
-      'what the caches of a tenant take and save; error rates and thresholds of its stages with a maxErrorRate',
+      'show what the caches of a tenant store and save, and error rates and thresholds of stages with a maxErrorRate',
     )
     .option('--tenant <name>', 'tenant of the stages', 'default')
     .option('--json', 'print one JSON object')
     .action(async (options: CacheOptions) => (await import('../cache.js')).reportCache(await settings(), options));
   cache
     .command('inspect')
-    .description('the cached texts near a text, and why they are no hits')
+    .description('show the cached texts nearest to a text, and why they do not hit')
     .argument('<text>', 'a text as a stage would look it up')
     .option('--tenant <name>', 'tenant of the texts', 'default')
     .option('--embedder <model>', 'the pool that embeds', 'minilm')

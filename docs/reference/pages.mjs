@@ -9,11 +9,11 @@ const SECTIONS = [
   {
     title: 'Start here',
     pages: {
-      'README.md': 'what it is, two commands, a pipeline in ten lines, who it is for',
+      'README.md': 'what it is, two commands, a pipeline of your own, who it is for',
       'docs/guides/first-pipeline.md': 'a pipeline of your own, from an empty folder to a typed client',
       'docs/guides/common-mistakes.md': 'mistakes of the first hour, and the message that each gets',
       'docs/comparison.md':
-        'Temporal alone, LiveKit Agents, Pipecat, Ray Serve, Mastra: what to take and what to combine',
+        'Temporal alone, LiveKit Agents, Pipecat, Ray Serve, Mastra: when to use which, and what to combine',
       'docs/reference/glossary.md': 'words with a specific meaning here',
     },
   },
@@ -23,12 +23,12 @@ const SECTIONS = [
       'docs/guides/your-models.md': 'your Triton, vLLM, Ollama or hosted models as pools; your Temporal and Redis',
       'docs/guides/voice.md':
         'spoken questions, live text, long recordings, what to put in front of a live conversation',
-      'docs/guides/multimodal.md': 'images, audio, video and files in conversations, and what works on them',
+      'docs/guides/multimodal.md': 'media in conversations, receipts, speakers, generated media',
       'docs/guides/agents.md': 'tools, approval by a person, budgets, conversations',
-      'docs/guides/approvals.md': 'what waits for a person, how it is found and decided, from every door',
-      'docs/guides/caches.md': 'a semantic cache whose error rate you state, what it knows and how to measure it',
-      'docs/guides/rag.md': 'answers from your own passages, with the passages',
-      'docs/guides/python-stages.md': 'Python functions as stages',
+      'docs/guides/approvals.md': 'where a run waits for a person, and how to find and decide the wait',
+      'docs/guides/caches.md': 'exact and semantic caches, a maximum error rate, and how to measure it',
+      'docs/guides/rag.md': 'an index of your passages, and answers with their sources',
+      'docs/guides/python-stages.md': 'Python functions as stages of a pipeline',
       'docs/guides/temporal-teams.md':
         'existing Temporal activities and workflows as stages, pipelines from foreign workflows',
       'docs/guides/testing.md': 'pipelines in unit tests, without servers',
@@ -54,10 +54,10 @@ const SECTIONS = [
       'docs/guides/frameworks/a2a.md': 'a program with A2A in a program, run by the tests',
       'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
-      'docs/reference/python-client.md': 'the Python client',
+      'docs/reference/python-client.md': 'start, follow, decide and download from Python',
       'docs/reference/openai.md': 'pipelines as models of OpenAI’s API',
       'docs/reference/anthropic.md': 'pipelines as models of Anthropic’s API',
-      'docs/reference/agent-clients.md': 'clients of the field that are tried, with their versions',
+      'docs/reference/agent-clients.md': 'which agent clients are tested, and what works, with their versions',
       'docs/reference/agui.md': 'pipelines as agents of AG-UI',
       'docs/reference/a2a.md': 'pipelines as agents that other agents call by A2A',
       'docs/reference/mcp.md': 'pipelines as tools of the Model Context Protocol',
@@ -73,7 +73,7 @@ const SECTIONS = [
       'docs/guides/on-call.md': 'what to look at first, alerts, a runbook for each failure, resuming, deploys',
       'docs/guides/guarantees.md': 'each promise with its mechanism and its test, and what can still go wrong',
       'docs/guides/placement.md': 'how many devices of which kind, what goes where',
-      'docs/reference/configuration.md': 'millrace.config.ts',
+      'docs/reference/configuration.md': 'pipelines, models, connectors and settings in millrace.config.ts',
       'docs/reference/settings.md': 'every setting with its default',
       'docs/reference/artifacts.md': 'where media are, who may write there and how, limits',
       'docs/reference/sandboxes.md':
@@ -97,7 +97,7 @@ const SECTIONS = [
       'docs/reference/servers/ray-serve.md': 'Ray Serve and LitServe',
       'docs/reference/servers/moving.md':
         'the same pipelines on Triton, MLServer, KServe, BentoML, LitServe and Ray Serve, by the models file alone',
-      'docs/reference/servers/model-cache.md': 'more models than fit: loaded when they are called, by worth',
+      'docs/reference/servers/model-cache.md': 'serve more models than fit into memory: loaded when they are called',
       'docs/reference/servers/micro-batches.md':
         'calls of different runs as one request, for servers that do not batch',
       'docs/reference/servers/openvino.md': 'OpenVINO Model Server: KServe v2, TensorFlow Serving, OpenAI’s API',
@@ -110,9 +110,9 @@ const SECTIONS = [
       'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures, queue service',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/optimize.md':
-        'variants of a model: int8, GGUF levels, threads; made, measured, chosen among; settings of Triton, searched',
+        'make and measure variants of a model (int8, GGUF levels, threads), and search settings of Triton',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
-      'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',
+      'docs/reference/architecture.md': 'from the request to the answer, and what each process keeps',
       'docs/reference/limits.md': 'what Millrace does not do, or only partly',
       'docs/benchmarks.md': 'what it costs and gains, with the command for each figure',
       'SECURITY.md': 'the trust model, and how to report a vulnerability',
@@ -121,10 +121,10 @@ const SECTIONS = [
   {
     title: 'For those who extend it',
     pages: {
-      'docs/guides/write-a-connector.md': 'a protocol of your own',
-      'docs/guides/write-a-door.md': 'another way in',
-      'CONTRIBUTING.md': 'the folders, the gate, how to add a stage kind',
-      'docs/decisions/README.md': 'why it is as it is: the records by number',
+      'docs/guides/write-a-connector.md': 'call model servers with a protocol of your own',
+      'docs/guides/write-a-door.md': 'serve a protocol of your own on the gateway’s port',
+      'CONTRIBUTING.md': 'setup, checks, folders, how to add a stage kind or a connector',
+      'docs/decisions/README.md': 'the design decisions, by number',
       'CHANGELOG.md': 'what changed in each version',
     },
   },

@@ -89,7 +89,10 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
       const vectors = vectorsOf(document, face.output);
       const { length } = batches[i] ?? [];
       if (orders.length > 1 && vectors.length !== length)
-        throw new MillraceError('INVALID_OUTPUT', `the pipeline gave ${vectors.length} embeddings of ${length} texts`);
+        throw new MillraceError(
+          'INVALID_OUTPUT',
+          `the pipeline returned ${vectors.length} embeddings for ${length} texts`,
+        );
       return {
         vectors: wanted.encoding_format === 'base64' ? vectors.map(base64Of) : vectors,
         tokens: usageOf(document)?.input ?? 0,

@@ -88,7 +88,7 @@ function imagesIn({ output }: RunDocument, field: string): Made[] {
   const value = output?.[field] ?? null;
   const all: readonly Json[] = Array.isArray(value) ? value : [value];
   const images = all.filter((image) => isArtifact(image)) as readonly Artifact[];
-  if (images.length === 0) throw new MillraceError('INVALID_OUTPUT', 'the pipeline has made no image');
+  if (images.length === 0) throw new MillraceError('INVALID_OUTPUT', 'the pipeline returned no image');
   return images as Made[];
 }
 

@@ -278,7 +278,7 @@ const noField = (key: string, shape: Shape): Misfit => ({
 function missing(shape: Shape, has: (key: string) => boolean): Misfit | undefined {
   const key = Object.keys(shape).find((name) => !has(name) && !takesAbsent(shape[name] as z.ZodType));
   if (key === undefined) return undefined;
-  return { path: `.${key}`, why: `is missing: it is ${namesOf(shape[key] as z.ZodType)}` };
+  return { path: `.${key}`, why: `is missing; it must be ${namesOf(shape[key] as z.ZodType)}` };
 }
 
 function holdsReference(value: unknown): boolean {

@@ -3,15 +3,15 @@ import { invalid } from './invalid.js';
 
 /** Schemas whose values JSON cannot hold, by zod's type, and what to declare instead. */
 const INSTEAD: Readonly<Record<string, string>> = {
-  date: 'is a Date, which JSON does not have; declare z.iso.datetime() and make the Date where it is needed',
-  bigint: 'is a BigInt, which JSON does not have; declare z.int(), or z.string() for more than 15 digits',
-  map: 'is a Map, which JSON does not have; declare z.record()',
-  set: 'is a Set, which JSON does not have; declare z.array()',
-  file: 'is a File, which JSON does not have; declare audio() or image()',
-  symbol: 'is a symbol, which JSON does not have',
-  function: 'is a function, which JSON does not have',
-  promise: 'is a promise, which JSON does not have; declare what it resolves to',
-  nan: 'is NaN, which JSON does not have',
+  date: 'is a Date, which JSON cannot represent; declare z.iso.datetime() and make the Date where it is needed',
+  bigint: 'is a BigInt, which JSON cannot represent; declare z.int(), or z.string() for more than 15 digits',
+  map: 'is a Map, which JSON cannot represent; declare z.record()',
+  set: 'is a Set, which JSON cannot represent; declare z.array()',
+  file: 'is a File, which JSON cannot represent; declare audio() or image()',
+  symbol: 'is a symbol, which JSON cannot represent',
+  function: 'is a function, which JSON cannot represent',
+  promise: 'is a promise, which JSON cannot represent; declare what it resolves to',
+  nan: 'is NaN, which JSON cannot represent',
 };
 const TRANSFORM =
   'is changed by .transform(), so that its type is unknown; change it in a code() function, or add .pipe() with its schema';

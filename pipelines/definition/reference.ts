@@ -149,7 +149,7 @@ function spelled(target: Target): string {
 }
 
 const noValue = (target: Target, instead: string) =>
-  invalid(nameOf(target), `is a reference: there is no value before a run; ${instead}`);
+  invalid(nameOf(target), `is a reference: it has no value before a run; ${instead}`);
 
 /** Members of values that references lack, and what to use instead. */
 const INSTEAD: Readonly<Record<string, string>> = {
@@ -169,7 +169,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 const insteadOf = (key: string): string | undefined => {
   if (Object.hasOwn(INSTEAD, key)) return INSTEAD[key];
   const isMethod = [String.prototype, Array.prototype, Number.prototype].some((each) => key in each);
-  return isMethod ? 'a code() stage: there is no value before a run' : undefined;
+  return isMethod ? 'a code() stage: a reference has no value before a run' : undefined;
 };
 
 function field(target: Target, key: string, self: unknown): unknown {

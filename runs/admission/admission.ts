@@ -88,7 +88,7 @@ export class Admission {
     if (runs === undefined) return () => undefined;
     const { slots } = this.#deps;
     if (await slots.take(runs.of, runs.most, id)) return () => slots.release(runs.of, id);
-    const message = `${runs.of.replace(':', ' ')} has ${runs.most} runs going on, its most`;
+    const message = `${runs.of.replace(':', ' ')} already has ${runs.most} runs in progress, which is the limit`;
     throw new MillraceError('TOO_MANY_RUNS', message, { retryAfterMs: TOO_MANY_RETRY_MS });
   }
 
@@ -111,7 +111,7 @@ export class Admission {
     );
     throw new MillraceError(
       'OVERLOADED',
-      `a ${priority} run would wait about ${seconds(waitMs)} in a queue; of its deadline it may ${seconds(mostMs)}`,
+      `a ${priority} run would wait about ${seconds(waitMs)} in a queue, more than the ${seconds(mostMs)} that its deadline allows`,
       { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, waitMs - mostMs)) },
     );
   }

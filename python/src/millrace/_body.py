@@ -103,4 +103,4 @@ def _plain(value: Any) -> Any:
         return {"uri": value.uri}
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
-    raise TypeError(f"the input holds a {type(value).__name__}, which JSON does not have")
+    raise TypeError(f"the input holds a {type(value).__name__}, which JSON cannot represent")

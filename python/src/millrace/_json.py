@@ -58,4 +58,4 @@ def _misfit(value: Any, path: tuple[str | int, ...]) -> tuple[tuple[str | int, .
             if found := _misfit(part, (*path, i)):
                 return found
         return None
-    return path, f"is a {type(value).__name__}, which JSON does not have; use plain values"
+    return path, f"is a {type(value).__name__}, which JSON cannot represent; use plain values"

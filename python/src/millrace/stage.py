@@ -129,7 +129,7 @@ def stages_of(module: ModuleType) -> list[Stage[Any, Any]]:
         if not isinstance(value, Stage):
             continue
         if found.setdefault(value.name, value) is not value:
-            raise SettingError(f'{module.__name__} has two stages named "{value.name}"; give one another name')
+            raise SettingError(f'{module.__name__} has two stages named "{value.name}"; rename one of them')
     if not found:
         raise SettingError(f"{module.__name__} has no stage; mark a function with @millrace.stage")
     return [found[name] for name in sorted(found)]

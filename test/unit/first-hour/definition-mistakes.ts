@@ -122,13 +122,13 @@ export const DEFINITIONS: readonly Mistake[] = [
     mistake: 'a Date in the input',
     module: "export const p = pipeline('p', { input: z.object({ at: z.date() }) }, () => ({}));",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.at" is a Date, which JSON does not have; declare z.iso.datetime() and make the Date where it is needed (pipelines.ts:2)',
+      'INVALID_PIPELINE: pipeline "p": "input.at" is a Date, which JSON cannot represent; declare z.iso.datetime() and make the Date where it is needed (pipelines.ts:2)',
   },
   {
     mistake: 'a Date in a function’s output',
     module: "code('clock', { input: z.object({}), output: z.object({ at: z.date() }) }, () => ({ at: new Date() }));",
     definition:
-      'INVALID_PIPELINE: "clock.output.at" is a Date, which JSON does not have; declare z.iso.datetime() and make the Date where it is needed (pipelines.ts:2)',
+      'INVALID_PIPELINE: "clock.output.at" is a Date, which JSON cannot represent; declare z.iso.datetime() and make the Date where it is needed (pipelines.ts:2)',
   },
   {
     mistake: 'a transform in a function’s output',
@@ -142,7 +142,7 @@ export const DEFINITIONS: readonly Mistake[] = [
     module:
       "code('table', { input: z.object({}), output: z.object({ rows: z.map(z.string(), z.number()) }) }, () => ({ rows: new Map() }));",
     definition:
-      'INVALID_PIPELINE: "table.output.rows" is a Map, which JSON does not have; declare z.record() (pipelines.ts:2)',
+      'INVALID_PIPELINE: "table.output.rows" is a Map, which JSON cannot represent; declare z.record() (pipelines.ts:2)',
   },
   {
     mistake: 'a function whose input is a text',

@@ -112,7 +112,7 @@ const LOADING: readonly WrongCommand[] = [
   {
     mistake: 'a misspelled file',
     act: () => loadDeployment(readSettings({}), written('').replace('pipelines.ts', 'piplines.ts')),
-    says: 'INVALID_SETTING: MILLRACE_PIPELINES: there is no file piplines.ts (seen from /home/me/project); did you mean "pipelines.ts"?',
+    says: 'INVALID_SETTING: MILLRACE_PIPELINES: there is no file piplines.ts (relative to /home/me/project); did you mean "pipelines.ts"?',
   },
   {
     mistake: 'a syntax error',
@@ -125,7 +125,7 @@ const LOADING: readonly WrongCommand[] = [
     says: "INVALID_SETTING: MILLRACE_PIPELINES: cannot load pipelines.mjs: TypeError: Cannot read properties of undefined (reading 'name') (pipelines.mjs:2)",
   },
   {
-    mistake: 'an import of what is not exported',
+    mistake: 'an import that does not exist',
     act: () => nodeError("import { zod } from 'node:path';\n"),
     says: "INVALID_SETTING: MILLRACE_PIPELINES: cannot load pipelines.mjs: SyntaxError: The requested module 'node:path' does not provide an export named 'zod' (pipelines.mjs:1)",
   },
@@ -146,7 +146,7 @@ const LOADING: readonly WrongCommand[] = [
         readSettings({}),
         written("export const [a, b] = ['x', 'y'].map((x) => pipeline('p', { input: z.object({}) }, () => ({ x })));"),
       ),
-    says: 'INVALID_SETTING: MILLRACE_PIPELINES: pipelines.ts exports two pipelines named "p": give one another name',
+    says: 'INVALID_SETTING: MILLRACE_PIPELINES: pipelines.ts exports two pipelines named "p": rename one of them',
   },
   {
     mistake: 'two functions of one name',
@@ -162,27 +162,27 @@ const LOADING: readonly WrongCommand[] = [
     says: 'INVALID_PIPELINE: two different code functions are named "same"',
   },
   {
-    mistake: 'the name of no pipeline, at the command line',
+    mistake: 'an unknown pipeline at the command line',
     act: () => findPipeline(settings, 'voice-asistant'),
     says: 'INVALID_INPUT: no pipeline is named "voice-asistant"; known: voice-assistant, assistant, meeting-minutes, diarised-minutes, captioned-video, receipt-reader, moderated-chat, rag-answer, ingest, voice-agent, support-agent, chat, embed, transcribe, speak; did you mean "voice-assistant"?',
   },
   {
-    mistake: 'no file of models',
+    mistake: 'a missing models file',
     act: () => loadModels(testSettings({ MILLRACE_MODELS: '/nowhere/models.json' })),
     says: "INVALID_SETTING: MILLRACE_MODELS: cannot read /nowhere/models.json: ENOENT: no such file or directory, open '/nowhere/models.json'",
   },
   {
-    mistake: 'a file of models that is not JSON',
+    mistake: 'a models file that is not JSON',
     act: () => modelsFile('{ assistant: 1 }'),
     says: "INVALID_SETTING: MILLRACE_MODELS: cannot read models.json: Expected property name or '}' in JSON at position 2",
   },
   {
-    mistake: 'a misspelled field in the file of models',
+    mistake: 'a misspelled field in the models file',
     act: () => modelsFile(JSON.stringify({ assistant: { ...pool, endpoint: [] } })),
     says: 'INVALID_SETTING: models.json: assistant: Unrecognized key: "endpoint"; did you mean "endpoints"?',
   },
   {
-    mistake: 'a misspelled kind in the file of models',
+    mistake: 'a misspelled kind in the models file',
     act: () => modelsFile(JSON.stringify({ assistant: { ...pool, kind: 'chatt' } })),
     says: 'INVALID_SETTING: models.json: assistant.kind: must be one of transcribe, embed, chat, synthesize, classify, detect, generate, infer, rerank, http, a2a, or a kind made with defineKind; did you mean "chat"?',
   },

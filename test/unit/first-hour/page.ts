@@ -12,17 +12,17 @@ const INTRO = `<!-- Made by test/unit/first-hour/mistakes.test.ts from the table
 
 # Common mistakes
 
-The messages for mistakes of a first hour, and what finds them: the **compiler**, the **load** of the module (\`validate\`, \`up\`,
-worker and gateway), **validate** alone (as a warning, also in the worker’s log), or a **run**. Each message is tested.
+For authors of their first pipelines: what goes wrong most often, the exact message, and what finds it: the **compiler**; the **load** of the module (by
+\`validate\`, \`up\`, worker and gateway); **validate** only, as a warning that the worker also logs; or a **run**. Each message is tested.
 
 A pipeline’s function runs once, when its module is loaded. It receives references, not values: a reference says where a value will
-come from in a run. \`console.log\` prints it as \`Ref(answer.text)\`. Texts are made with \`\` text\`…\` \`\`, conditions with \`when()\`, \`eq()\`,
-\`lt()\`, …, loops with \`each()\` and \`repeat()\`; anything else is computed in a \`code()\` function, which runs in the worker.
+come from in a run. \`console.log\` prints it as \`Ref(answer.text)\`. Build texts with \`\` text\`…\` \`\`, conditions with \`when()\`, \`eq()\`,
+\`lt()\`, …, and loops with \`each()\` and \`repeat()\`. Compute anything else in a \`code()\` function, which runs in the worker.
 
-JavaScript lets no object refuse to be tested by \`if\`, so \`validate\` and the worker search the sources for it. They follow names within
+In JavaScript an object cannot detect that it is tested by \`if\`, so \`validate\` and the worker search the sources for that. They follow names within
 one file, not through your own helper functions. A file that cannot be parsed is reported as \`NOT_SCANNED\`.
 
-An error in a function of a stage has the file and line of your code: in the worker’s log with your frames of its stack, in the
+An error in a stage’s function is reported with the file and line of your code: in the worker’s log with the frames of the stack that are yours, in the
 Temporal UI, and in the run’s document as \`error.at\`. The path is relative to the module of the pipelines. Webhooks, the OpenAI, MCP and
 KServe doors, and keys without the permission \`read\` do not get it.
 `;

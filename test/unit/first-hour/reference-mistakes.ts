@@ -20,7 +20,7 @@ export const REFERENCES: readonly Mistake[] = [
     mistake: 'a missing field of a stage’s input',
     body: "return { x: stage('a', shout, {}).text };",
     types: "Argument of type '{}' is not assignable to parameter of type 'Bind<NoInfer<{ text: string; }>>'",
-    definition: 'INVALID_PIPELINE: pipeline "p": "a.input.text" is missing: it is text (pipelines.ts:3)',
+    definition: 'INVALID_PIPELINE: pipeline "p": "a.input.text" is missing; it must be text (pipelines.ts:3)',
   },
   {
     mistake: 'a misspelled field of a stage’s input',
@@ -54,13 +54,13 @@ export const REFERENCES: readonly Mistake[] = [
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source
     body: "return { x: stage('a', shout, { text: `Say ${input.text}` }).text };",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.text" is a reference: there is no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.text" is a reference: it has no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
   },
   {
     mistake: 'arithmetic with a reference',
     body: 'return { x: (input.count as never as number) + 1 };',
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.count" is a reference: there is no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.count" is a reference: it has no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
   },
   {
     mistake: '`if` on a reference',
@@ -142,47 +142,47 @@ export const REFERENCES: readonly Mistake[] = [
     body: 'for (const word of input.words) return { word };\nreturn {};',
     types: "must have a '[Symbol.iterator]()' method",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.words" is a reference: there is no value before a run; iterate with each() (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.words" is a reference: it has no value before a run; iterate with each() (pipelines.ts:3)',
   },
   {
     mistake: 'a list that is spread',
     body: 'return { x: [...input.words] };',
     types: "must have a '[Symbol.iterator]()' method",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.words" is a reference: there is no value before a run; iterate with each() (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.words" is a reference: it has no value before a run; iterate with each() (pipelines.ts:3)',
   },
   {
     mistake: 'a method of text',
     body: 'return { x: input.text.toUpperCase() };',
     types: "Property 'toUpperCase' does not exist on type",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.text.toUpperCase" unknown field: input.text has no field "toUpperCase" (its fields: none); use a code() stage: there is no value before a run (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.text.toUpperCase" unknown field: input.text has no field "toUpperCase" (its fields: none); use a code() stage: a reference has no value before a run (pipelines.ts:3)',
   },
   {
     mistake: 'JSON.stringify of a reference',
     body: 'return { x: JSON.stringify(input) };',
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input" is a reference: there is no value before a run; pass the reference itself: it becomes JSON in the run (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input" is a reference: it has no value before a run; pass the reference itself: it becomes JSON in the run (pipelines.ts:3)',
   },
   {
     mistake: 'a Date from a reference',
     body: 'return { x: new Date(input.text).getTime() };',
     types: 'No overload matches this call',
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input.text" is a reference: there is no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input.text" is a reference: it has no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage (pipelines.ts:3)',
   },
   {
     mistake: '`in` on a reference',
     body: "return { x: 'hint' in input };",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input" is a reference: there is no value before a run; has() tells in a run whether "hint" is present (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input" is a reference: it has no value before a run; has() tells in a run whether "hint" is present (pipelines.ts:3)',
   },
   {
     mistake: 'a field of the input that is set',
     body: "input.text = 'x'; return { x: input.text };",
     types: "Cannot assign to 'text' because it is a read-only property",
     definition:
-      'INVALID_PIPELINE: pipeline "p": "input" is a reference: there is no value before a run; "text" cannot be set; make an object of references (pipelines.ts:3)',
+      'INVALID_PIPELINE: pipeline "p": "input" is a reference: it has no value before a run; "text" cannot be set; make an object of references (pipelines.ts:3)',
   },
   {
     mistake: 'another pipeline’s reference',

@@ -32,13 +32,13 @@ export const FUNCTIONS: readonly FailingFunction[] = [
     mistake: 'a function that uses a reference of its definition',
     source:
       '() => {\n  pipeline("p", { input: z.object({ n: z.number() }) }, ({ input }) => ({ n: Number(input.n) }));\n  return { value: 1 };\n}',
-    says: 'INVALID_PIPELINE: pipeline "p": "input.n" is a reference: there is no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage',
+    says: 'INVALID_PIPELINE: pipeline "p": "input.n" is a reference: it has no value before a run; join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage',
     at: 'pipelines.ts:4',
   },
   {
     mistake: 'a function that returns nothing',
     source: '() => undefined as never',
-    says: 'INVALID_OUTPUT: output: is undefined, which JSON does not have; give null',
+    says: 'INVALID_OUTPUT: output: is undefined, which JSON cannot represent; use null',
   },
   {
     mistake: 'a function that returns another shape',
@@ -48,20 +48,20 @@ export const FUNCTIONS: readonly FailingFunction[] = [
   {
     mistake: 'a function that returns a BigInt',
     source: '() => ({ value: 1n })',
-    says: 'INVALID_OUTPUT: value: is a BigInt, which JSON does not have; give a number or a text',
+    says: 'INVALID_OUTPUT: value: is a BigInt, which JSON cannot represent; use a number or a string',
   },
   {
     mistake: 'a function that returns a Date',
     source: '() => ({ value: { at: new Date(0) } })',
-    says: 'INVALID_OUTPUT: value.at: is a Date, which JSON does not have; give a plain object, a list or a text',
+    says: 'INVALID_OUTPUT: value.at: is a Date, which JSON cannot represent; use a plain object, an array or a string',
   },
   {
     mistake: 'a function that returns a Map',
     source: '() => ({ value: new Map() })',
-    says: 'INVALID_OUTPUT: value: is a Map, which JSON does not have; give a plain object, a list or a text',
+    says: 'INVALID_OUTPUT: value: is a Map, which JSON cannot represent; use a plain object, an array or a string',
   },
   {
-    mistake: 'a function that returns what contains itself',
+    mistake: 'a function that returns a circular object',
     source: '() => {\n  const value: { self?: unknown } = {};\n  value.self = value;\n  return { value };\n}',
     says: 'INVALID_OUTPUT: value.self: contains itself',
   },

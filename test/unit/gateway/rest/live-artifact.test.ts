@@ -89,7 +89,7 @@ describe('audio whose client leaves holds no slot', () => {
 
   test('when it leaves before the first byte is read', async () => {
     await send(() => undefined);
-    expect(() => streams.take('acme')).toThrow('its most');
+    expect(() => streams.take('acme')).toThrow('which is the limit');
     leave.abort();
     sent?.destroy();
     streams.take('acme')();

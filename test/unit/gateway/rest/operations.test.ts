@@ -156,7 +156,7 @@ test('an error inside is a problem body that tells nothing, and a log line that 
     payload: '{"name":"x"}',
   });
   expect(response.statusCode).toBe(500);
-  expect(response.json()).toMatchObject({ code: 'INTERNAL', title: 'An error inside Millrace.' });
+  expect(response.json()).toMatchObject({ code: 'INTERNAL', title: 'An internal error of Millrace.' });
   expect(response.body).not.toMatch(/secret|\.ts/);
   expect(JSON.stringify(gateway.lines)).toContain('/srv/secret.json');
 });
