@@ -20,12 +20,14 @@ const DOORS = {
 
 const HEAD = `# Clients of agents
 
-\`npm run test:clients\` asks pipelines through clients of the field, unchanged, in these versions, on real servers with a scripted model behind; \`-- --write\`
-writes this page from the results. Base URLs and keys are set as in [openai.md](openai.md) and [anthropic.md](anthropic.md). _tools_: the client executes two calls
-that the model makes at once. _agent_: the pipeline is an agent that executes its calls itself. _another process_: one process begins a
-run in the background, another one waits for it. _connection lost_: a streamed run in the background is
-followed on by \`starting_after\`, a task of [A2A](a2a.md) by \`SubscribeToTask\`. _approval_: a call waits for a person, who decides through \`GET /v1/approvals\`, or by a message
-to the task.
+Which agent clients and frameworks work with Millrace. \`npm run test:clients\` calls pipelines through unmodified clients in these versions, on real servers with a scripted model;
+\`-- --write\` writes this page from the results. [Use it from your framework](../guides/frameworks.md) has a program for each. The columns name these cases:
+
+- _tools_: the client executes two calls that the model makes at once.
+- _agent_: the pipeline is an agent that executes its calls itself.
+- _another process_: one process starts a run in the background, another one waits for it.
+- _connection lost_: a client continues to follow a background run with \`starting_after\`, or an [A2A](a2a.md) task with \`SubscribeToTask\`.
+- _approval_: a call waits for a person, who decides through \`GET /v1/approvals\` or by a message to the task.
 `;
 
 /** The page of the documentation that the results make. */
