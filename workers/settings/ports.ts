@@ -4,7 +4,7 @@ import { BASE_PORT, port } from './fields.js';
 /** Ports of the processes that Millrace starts, from one base, so that a second stack needs one setting. */
 export const portSettings = (basePort: number) => ({
   MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
-  MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),
+  MILLRACE_GATEWAY_PORT: port('The gateway’s HTTP API.', basePort),
   MILLRACE_WORKER_METRICS_PORT: port('Prometheus metrics of the worker.', basePort + 1),
   MILLRACE_TEMPORAL_PORT: port('Embedded Temporal, gRPC.', basePort + 2),
   MILLRACE_TEMPORAL_UI_PORT: port('Embedded Temporal UI.', basePort + 3),
