@@ -34,13 +34,13 @@ export interface DecisionBody {
   readonly stage?: string;
   /** The person who decides, for display. */
   readonly by?: string;
-  /** Why; the model of an agent is told. */
+  /** The reason; an agent's model is told. */
   readonly reason?: string;
 }
 
 /** An approval, of a tool call also with changes. */
 export interface ApprovalBody extends DecisionBody {
-  /** Arguments in place of the model's, which the model is told. */
+  /** Arguments that replace the model's; the model is told. */
   readonly arguments?: Readonly<Record<string, unknown>>;
   /** The answer to a question: the fields of its form. */
   readonly content?: Readonly<Record<string, unknown>>;
@@ -259,7 +259,7 @@ export class MillraceClient {
     return resumedBytes(open, before, options.signal);
   }
 
-  /** Starts a run that is followed while it goes on: its events, its audio, its result. `signal` ends all of these. */
+  /** Starts a run and follows its events, its audio and its result. `signal` ends all of these. */
   live<I, O>(pipeline: Of<I, O>, input: Sent<NoInfer<I>>, options?: StartOptions): Promise<LiveRun<O>>;
   live(pipeline: string, input: object, options?: StartOptions): Promise<LiveRun<JsonObject>>;
   async live(pipeline: string | { name: string }, input: object, options: StartOptions = {}) {

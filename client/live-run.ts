@@ -13,7 +13,7 @@ interface Signalled {
   readonly signal?: AbortSignal;
 }
 
-/** A run that is followed while it goes on: iterate over it for its events. */
+/** A run that is being followed: iterate over it for its events. */
 export class LiveRun<O> implements AsyncIterable<ClientEvent<O> & { readonly id: string }> {
   readonly id: string;
   readonly #client: Following;

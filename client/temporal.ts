@@ -3,7 +3,7 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import type { RunResult, StartOptions } from '../pipelines/run/index.js';
 
 /**
- * Starts runs from a Temporal client, without the gateway: in place of `client.workflow.start`, typed by the pipeline.
+ * Starts runs from a Temporal client, without the gateway: like `client.workflow.start`, but typed by the pipeline.
  * Admission limits, idempotency keys and webhooks are the gateway's and do not apply.
  */
 export interface StartPipelineOptions

@@ -62,7 +62,7 @@ export const video = (): z.ZodType<Video, Video> =>
 export type MediaFile = Artifact;
 
 /**
- * Schema of a file of any type. Its media type is told from its first bytes: that of audio, images and video,
+ * Schema of a file of any type. Its media type is detected from its first bytes: that of audio, images and video,
  * `application/pdf`, `application/zip` (also office documents), `text/plain` for UTF-8, else `application/octet-stream`.
  * `types`: only these.
  */

@@ -2,11 +2,11 @@ import { z } from 'zod';
 
 /**
  * A stream's values, collected in a list. A stage that can process pieces as they arrive accepts the stream where it
- * accepts the whole. A list is no stream: nothing makes it piece by piece.
+ * accepts the whole. A list is not a stream, since nothing produces it piece by piece.
  */
 export type Stream<T> = readonly T[] & { readonly 'is a stream, as answer.sentences': true };
 
-/** What a function reads of a stream: its entries, each as soon as it is there; once, in order. */
+/** A stream as a function reads it: its entries in order, each as soon as it arrives. It can be read once. */
 export interface StreamInput<T> extends AsyncIterable<T> {
   /** Type only, and what the compiler says of a list. */
   readonly 'pass a stream, as answer.sentences or entries of a codeStream': T;

@@ -15,7 +15,7 @@ export type Decided =
       readonly by?: string;
       /** Why; the model is told. */
       readonly reason?: string;
-      /** For a tool call that is approved: arguments in place of the model's. */
+      /** For an approved tool call: arguments that replace the model's. */
       readonly arguments?: JsonObject;
       /** For a question that is approved: the fields of its form. */
       readonly content?: JsonObject;

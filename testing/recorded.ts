@@ -17,7 +17,7 @@ interface Recorded {
 }
 
 /**
- * A script whose answers are real ones, kept in a JSON file. A call is known by its kind, its model, its options and its
+ * A script whose answers are real ones, kept in a JSON file. A call is identified by its kind, model, options and
  * input; a call that the file does not have is an error, or with `record` is made by `real` and added to the file.
  *
  * ```ts

@@ -18,9 +18,9 @@ import { VirtualClock } from './virtual-clock.js';
 export interface TestOptions {
   /** Answers by stage id, or by path: `'chunks[1]/embed'`, `'answer/turn-2'`. An agent's stage answers as its model. */
   readonly stages?: Readonly<Record<string, Script>>;
-  /** Answers by the pool that stages name, where no stage has its own. */
+  /** Answers by the pool that stages name, for stages without their own. */
   readonly models?: Readonly<Record<string, Script>>;
-  /** Results of an agent's tools by name. Functions of tools run as they are where they have none. */
+  /** Results of an agent's tools by name. Tools without an entry run their functions. */
   readonly tools?: Readonly<Record<string, Script>>;
   /** What people decide, by stage id, path or tool. */
   readonly decisions?: Readonly<Record<string, DecisionScript>>;
@@ -62,7 +62,7 @@ const PLACE = { connector: 'script', device: 'script', queue: 'test' } as const;
 const REAL_LIMIT: Duration = '4s';
 
 /**
- * Runs a pipeline without servers: scripts answer in place of model servers, other stages are as they are. Waits,
+ * Runs a pipeline without servers: scripts answer instead of model servers, other stages run as usual. Waits,
  * backoffs, timeouts and deadlines take no real time. Caches are empty.
  *
  * Throws `INVALID_INPUT` for an input that the pipeline does not accept, and a `TestError` for a mistake in the test,

@@ -32,8 +32,8 @@ export interface Connector {
    */
   readonly capacity?: 'server' | 'model';
   /**
-   * Schema of the `options` that a pool of this kind may have: what the connector has to know of the model and its
-   * calls beside the address. Best strict, so that a misspelt option is named. Absent: its pools have no options.
+   * Schema of the `options` that a pool of this kind may have: what the connector has to know about the model and its
+   * calls besides the address. Make it strict, so that a misspelled option is reported. Absent: its pools have no options.
    */
   readonly options?: (kind: string) => z.ZodType<PoolOptions>;
   /**
@@ -63,7 +63,7 @@ export interface Joining {
   readonly tenants: 'together' | 'apart';
 }
 
-/** How an endpoint is to be reached, besides its address. */
+/** How to reach an endpoint, besides its address. */
 export interface Link {
   /** The server's name, where the endpoint has one of its addresses: for the certificate and the Host header. */
   readonly serverName?: string;
@@ -87,9 +87,9 @@ export interface Backend {
    */
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /**
-   * Whether what an earlier attempt has passed to `checkpoint` is at this endpoint, such as a task that it works on: the next attempt
-   * goes there, even if other endpoints are free. While this one cannot be reached the attempt waits, or with `preferred` goes to
-   * another one, which begins anew. Never throws. Absent: every endpoint can go on.
+   * Whether this endpoint holds what an earlier attempt passed to `checkpoint`, such as a task that it works on: the next attempt
+   * goes there, even if other endpoints are free. While it cannot be reached the attempt waits, or with `preferred` goes to
+   * another endpoint and starts again there. Never throws. Absent: every endpoint can continue.
    */
   holds?(checkpoint: Json): boolean | 'preferred';
   /**
@@ -215,7 +215,7 @@ export interface Usage {
 }
 
 export interface CallContext {
-  /** Aborts with a `HandedOver` as the reason if this attempt is over and the next one goes on from the checkpoint. */
+  /** Aborts with a `HandedOver` as the reason if this attempt is over and the next one continues from the checkpoint. */
   readonly signal: AbortSignal;
   readonly audio: AudioPort;
   /**
@@ -224,9 +224,9 @@ export interface CallContext {
    * progress outside the answer's text: reasoning, or a tool call's arguments.
    */
   emit(chunk: string | number): void;
-  /** More of the reasoning before the answer, for those who watch; `emit` gets an empty text besides. Absent: nobody does. */
+  /** The next piece of the reasoning, for clients that follow the run; also call `emit` with an empty text. Absent: nobody follows. */
   think?(text: string): void;
-  /** What the server has done of the call, from 0 to 1, for those who watch; a sign of life besides. Absent: nobody does. */
+  /** Progress of the call, from 0 to 1, for clients that follow the run; also a sign of life. Absent: nobody follows. */
   progress?(share: number): void;
   /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
@@ -268,13 +268,13 @@ export interface CallContext {
   readonly callbacks?: CallbackPort;
 }
 
-/** Addresses of the gateway for servers of jobs. A call there tells nothing but that the server is worth a question. */
+/** Callback addresses of the gateway for servers of jobs. A call there only means that the job should be polled. */
 export interface CallbackPort {
   /** One for a job: its URL, and the token by which it is known here. */
   open(): Promise<{ readonly token: string; readonly url: string }>;
   /** Whether the server has called. */
   arrived(token: string): Promise<boolean>;
-  /** Nobody waits for a call any more. */
+  /** Ends the wait for a call. */
   close(token: string): Promise<void>;
 }
 

@@ -25,13 +25,13 @@ export interface SemanticCacheOptions {
 /** A model that you serve, for the verifier of a semantic cache. */
 export interface VerifierOptions {
   /**
-   * Pool that says how surely a text entails another: of the kind `classify` over two texts (`text`, `textPair`), or of the
-   * kind `rerank` whose scores are from 0 to 1. It is asked in both directions.
+   * Pool that scores whether one text entails another: of the kind `classify` over two texts (`text`, `textPair`), or of the
+   * kind `rerank` with scores from 0 to 1. It is called for both directions.
    */
   readonly entailment: string;
-  /** Of a classifier: the label of its scores that means entailment. Default `entailment`. */
+  /** For a classifier: the label that means entailment. Default `entailment`. */
   readonly label?: string;
-  /** Longest wait for it, at most 10 s; a lookup is then decided without it. Default 500 ms. */
+  /** Longest wait for the model, at most 10 s; after that the lookup is decided without it. Default 500 ms. */
   readonly timeout?: Duration;
 }
 
@@ -41,29 +41,29 @@ export type SemanticCache = SemanticCacheOptions &
 /**
  * Serves the answer to an earlier request whose `key` has the same meaning. Answers are kept apart by tenant, caller,
  * pipeline, stage, kind, model, options, all inputs but the key, time to live and embedder. A hit is the same text, one
- * that the lexical guard takes for the same, or, with `maxErrorRate`, one that a verifier takes for the same while the
- * stage's measured error rate permits it. When the cache cannot be reached, the stage runs without it.
+ * that the lexical guard considers the same, or, with `maxErrorRate`, one that a verifier considers the same while the
+ * stage's measured error rate allows it. When the cache cannot be reached, the stage runs without it.
  *
  * @param options.key text whose meaning is compared
  * @param options.ttl how long an answer may be served; default one day
  * @param options.minSimilarity minimum cosine similarity; default 0.7: it keeps unrelated texts from the guard and the
  *   verifier, which decide. No similarity separates near misses (`of France`, `of Spain`) from paraphrases
  * @param options.embedder pool that embeds the key; default `minilm`
- * @param options.maxErrorRate greatest share of wrong answers among the hits on other texts than the same, above 0 and at
- *   most 0.5. The stage starts with the guard alone. Each miss whose text is near a cached one compares the two
- *   answers; the verifier's hits are served from a score on, once the upper 90 % bound of the error rate from that score
- *   is `maxErrorRate` at most (50 right labels and no wrong one at 0.05, 125 at 0.02), and no longer than it is.
- *   Default: the guard alone
- * @param options.reask share of the hits, from 0 to 1, that call the model all the same, to go on measuring; default
+ * @param options.maxErrorRate greatest share of wrong answers among hits on texts that are not identical, above 0 and at
+ *   most 0.5. The stage starts with the guard only. Each miss whose text is near a cached one compares the two answers.
+ *   The verifier's hits above a score are served while the upper 90 % bound of the error rate above that score is at most
+ *   `maxErrorRate` (this takes 50 right labels and no wrong one at 0.05, 125 at 0.02). Default: the guard only
+ * @param options.reask share of the hits, from 0 to 1, that still call the model, to keep measuring; default
  *   0.02
  * @param options.agree when two answers say the same: `{ by: 'text' }` (default), `{ by: 'fields', fields }`, `{ by:
  *   'similarity', atLeast }` or `{ by: 'model', model }`, a pool that serves `chat` and is asked in the background
- * @param options.verifier with `maxErrorRate`: a model of entailment that you serve (`{ entailment: 'nli' }`), which the
- *   verifier asks about a pair that the guard leaves to it. The stage then starts with labels of its own; where the model
- *   does not answer in time, the verifier decides without it
+ * @param options.verifier with `maxErrorRate`: an entailment model that you serve (`{ entailment: 'nli' }`), which scores
+ *   the pairs that the guard leaves to the verifier. The stage then collects separate labels; if the model does not
+ *   answer in time, the verifier decides without it
  * @param options.shared callers with different keys or users share answers; default false
  * @param options.freshness texts whose answer depends on the time are not cached unless `timeWords` is `serve`;
- *   `untilMidnight`: answers end with the day in this time zone; `version`: they end with that of what they are made from
+ *   `untilMidnight`: answers expire at the end of the day in this time zone; `version`: they expire with the version of
+ *   the data that they are made from
  */
 export const semantic = (options: SemanticCacheOptions): SemanticCache => ({
   ttl: '1d',

@@ -18,8 +18,8 @@ export interface Control {
   ): Ref<Bound<A> | Bound<B>>;
 
   /**
-   * As below, over a stream: `body` runs for each entry as soon as it is there, and `entries` is a stream of its values, in order, if all of it
-   * is inline and so is what makes and reads the streams, or neither is.
+   * As below, over a stream: `body` runs for each entry as soon as it arrives, and `entries` is a stream of its values, in order. The producer,
+   * the body and the reader must be all inline or all queued; otherwise the list is collected first.
    */
   each<T, B>(
     id: string,

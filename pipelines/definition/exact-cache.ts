@@ -16,15 +16,15 @@ export interface ExactCacheOptions {
 
 export interface ExactCache extends ExactCacheOptions {
   readonly ttl: Duration;
-  /** Tells it from a semantic cache. */
+  /** Distinguishes it from a semantic cache. */
   readonly kind: 'exact';
 }
 
 /**
- * Serves the result of an earlier call that had the same input: of a stage whose input alone determines its result. What
- * is the same: the input's JSON (media by their content), kind, pool and its weights, options, and a function's code.
+ * Serves the result of an earlier call with the same input, for a stage whose result depends on its input only. Compared
+ * are the input's JSON (media by content), kind, pool and its weights, options, and a function's code.
  * Results are kept apart by tenant and caller, and shared by all stages of all pipelines that make the same call with the
- * same time to live. Of equal calls at the same time, on any worker, one is made. The texts of an `embed` stage are looked up
+ * same time to live. Of identical calls at the same time, on any worker, only one is made. The texts of an `embed` stage are looked up
  * one by one; stages that embed the same text at the same time all do. When the cache cannot be reached, the stage runs
  * without it.
  *
@@ -34,10 +34,10 @@ export interface ExactCache extends ExactCacheOptions {
  * @param options.negative how long a failure that the same input causes again is served (`INVALID_INPUT`,
  *   `INVALID_MEDIA`, `CONTEXT_TOO_LONG`, `LENGTH`, `CHECK_TOO_COSTLY`); default: failures are not cached. Not for `embed`
  * @param options.pure states that the stage has no effects and reads nothing but its input. Required for functions
- *   (`code`), `http` with GET or HEAD, `infer` and kinds of others whose effects are `possible`
+ *   (`code`), `http` with GET or HEAD, `infer` and your own kinds whose effects are `possible`
  * @param options.shared callers with different keys or users share results; default false
- * @param options.freshness `untilMidnight`: results end with the day in this time zone; `version`: they end with that of
- *   what they are made from
+ * @param options.freshness `untilMidnight`: results expire at the end of the day in this time zone; `version`: they expire
+ *   with the version of the data that they are made from
  */
 export const exact = (options: ExactCacheOptions = {}): ExactCache => ({ ttl: '1d', ...options, kind: 'exact' });
 

@@ -3,7 +3,7 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const input = z.object({
-  /** What the agent is told. */
+  /** The message to the agent. */
   message: z.string().optional(),
   /** The same as data, for agents that take data. */
   data: z.looseObject({}).optional(),
@@ -36,8 +36,8 @@ export interface A2aOutput<Data> {
 }
 
 /**
- * Sends a message to a remote agent by A2A and waits for the end of its task. The task is kept: an attempt that is repeated goes on with
- * it, and a cancelled run cancels it. All attempts send the same `messageId`.
+ * Sends a message to a remote agent over A2A and waits for its task to end. The task's id is kept: a repeated attempt continues with the
+ * same task, and a cancelled run cancels it. All attempts send the same `messageId`.
  *
  * ```ts
  * const trip = stage('book', a2aAgent({ agent: 'travel' }), { message: input.wish });

@@ -21,7 +21,7 @@ export interface ActivityOptions<I, O> extends ForeignOptions<I, O> {
 
 /**
  * An activity that another worker of the same Temporal namespace serves, in any SDK. Nothing changes in that worker.
- * Retries are Temporal's, by the stage's policy; the activity decides with non-retryable failures what is not retried.
+ * Temporal retries it by the stage's policy; the activity prevents a retry with a non-retryable failure.
  *
  * ```ts
  * const denoise = activity({

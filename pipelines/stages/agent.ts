@@ -146,15 +146,15 @@ export interface AgentContext {
   readonly resultCharacters?: number;
 }
 
-/** An agent that another one can hand the conversation over to. It goes on with the same model, conversation and limits. */
+/** An agent that another one can hand the conversation over to. It has the same model, conversation and limits. */
 export interface AgentHandoff {
   /** Lower-case letters, digits and `_`; not `main`, which is the first agent. The tool is `transfer_to_<name>`. */
   readonly name: string;
   /** When to hand over to it, for the models of the others. */
   readonly description: string;
-  /** System message in place of the first agent's. */
+  /** Replaces the first agent's system message. */
   readonly instructions?: string;
-  /** In place of the first agent's. */
+  /** Replace the first agent's tools. */
   readonly tools?: readonly (Tool | ToolServer)[];
   /** Names of agents that it can hand over to; `main` is the first. Default: none. */
   readonly to?: readonly string[];

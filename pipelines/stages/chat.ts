@@ -112,7 +112,7 @@ export const chatInput = z
   });
 
 const tokenProbability = z.object({
-  /** Of a part of a character, with U+FFFD for what is no text. */
+  /** For a token that is part of a character, U+FFFD stands for the bytes that are not text. */
   token: z.string(),
   /** Natural logarithm of the token's probability. */
   logprob: z.number(),
@@ -233,8 +233,8 @@ export interface ChatOptions<Data = never> {
   /** How much a reasoning model thinks before it replies. Default: the model's. */
   readonly reasoningEffort?: ReasoningEffort;
   /**
-   * Maximum tokens of reasoning, besides `maxTokens` of the reply. A server without such a limit is held to the sum of
-   * both. Default: reasoning counts against `maxTokens`.
+   * Maximum tokens of reasoning, in addition to `maxTokens` of the reply. A server without such a limit gets the sum of
+   * both as its limit. Default: reasoning counts against `maxTokens`.
    */
   readonly thinkingTokens?: number;
   /** Constrains the reply's text. Needs vLLM, SGLang or, except for `regex`, llama.cpp. */

@@ -47,9 +47,9 @@ export interface Yielded<T> {
 }
 
 /**
- * Your own TypeScript as a stage that yields: each entry can be read by other stages as soon as it is committed, which is before the
- * function goes on. A function that is tried again finds in `resumeFrom` what is committed, and yields what follows it. A function that
- * splits or joins what it reads from a stream must not ask for it: `StreamContext` says why.
+ * Your own TypeScript as a stage that yields: each entry is committed before the function continues, and other stages can read it at
+ * once. After a retry, `resumeFrom` says what is committed, and the function yields what follows. A function that splits or joins what it
+ * reads from a stream must not use `resumeFrom`; see `StreamContext`.
  *
  * ```ts
  * const lines = codeStream('lines', { input: z.object({ text: z.string() }), entry: z.string() },

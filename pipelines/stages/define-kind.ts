@@ -29,11 +29,11 @@ export interface KindDefinition<I, O, Options extends z.ZodObject | undefined = 
    * not repeat completed calls with other input.
    */
   readonly effects: Effects;
-  /** Schema of the options besides `model`, with their defaults. They become `with` of the call. Default: none. */
+  /** Schema of the options other than `model`, with their defaults. They become `with` of the call. Default: none. */
   readonly options?: Options;
   /** Defaults of its stages that differ from the general ones. */
   readonly policy?: PolicyOptions;
-  /** An input by which `millrace profile` measures a model; different serials give different inputs. */
+  /** An input with which `millrace profile` measures a model; different serials give different inputs. */
   readonly example?: (serial: number) => I;
 }
 
@@ -47,8 +47,8 @@ export interface KindBuilder<I, O, Options extends z.ZodObject | undefined = und
 type OptionsOf<Options> = { readonly model: string } & (Options extends z.ZodObject ? z.input<Options> : unknown);
 
 /**
- * A stage kind of your own, served by pools whose connector lists its name in `kinds`. Throws `INVALID_PIPELINE` naming
- * what is wrong in the definition, or in the options of a stage.
+ * A stage kind of your own, served by pools whose connector lists its name in `kinds`. Throws `INVALID_PIPELINE` if the
+ * definition, or an option of a stage, is not valid.
  *
  * ```ts
  * export const segment = defineKind({

@@ -43,8 +43,8 @@ interface Outputs {
 export type GenerateOutput<Makes extends Generated> = Outputs[Makes];
 
 /**
- * Generates images, a video, or music from a prompt. Where the server works in jobs, an attempt that is repeated goes on with
- * the job of the one before, a cancelled run cancels it, and its progress is the event `stage.progress`.
+ * Generates images, a video, or music from a prompt. If the server works in jobs, a repeated attempt continues with the job of
+ * the previous one, a cancelled run cancels it, and the event `stage.progress` reports its progress.
  *
  * ```ts
  * const painted = stage('paint', generate({ model: 'painter', makes: 'image', options: { size: '1024x1024' } }), {

@@ -44,8 +44,8 @@ export const infer = <
   inputs: I;
   outputs: O;
   /**
-   * Request parameters of the KServe protocol: values, or schemas of values that the stage's input then has beside the
-   * tensors, such as `sequence_end: z.boolean()`.
+   * Request parameters of the KServe protocol: values, or schemas of values that become fields of the stage's input next to
+   * the tensors, such as `sequence_end: z.boolean()`.
    */
   parameters?: P;
 }): StageUse<Values<I> & GivenParameters<P>, Values<O>> => ({

@@ -63,7 +63,7 @@ export type CodeFunction<I, O> = (input: I, context: CodeContext) => O | Promise
 /** A generator; a function may also return an iterable. */
 export type StreamFunction<I, T> = (input: I, context: StreamContext<T>) => AsyncIterable<T> | Iterable<T>;
 
-/** What readers have of a stream that an earlier attempt began. */
+/** The entries that an earlier attempt has committed to the stream. */
 export interface ResumeFrom<T> {
   /** Number of committed entries, 1 or more. */
   readonly count: number;
@@ -73,13 +73,13 @@ export interface ResumeFrom<T> {
 
 export interface StreamContext<T> extends CodeContext {
   /**
-   * What earlier attempts have committed; absent where nothing is. A function that reads it yields what follows, and the streams
-   * that it reads itself go on behind what had been read when that entry was yielded. One that never reads it begins anew: what it repeats is
-   * dropped, and anything else is `STREAM_CUT`. A copy of the context, `{ ...context }`, does not have it.
+   * What earlier attempts have committed; absent if nothing is. A function that reads this field yields what follows, and the streams
+   * that it reads continue after what had been read when the last entry was yielded. A function that does not read it starts again: what
+   * it repeats is dropped, and anything else is `STREAM_CUT`. A copy of the context, `{ ...context }`, does not have it.
    *
-   * Of a function that reads streams: only if each entry covers all that has been read before it. What a function has read and not yielded
-   * yet is not read again, and lost: the rest of a text that it splits into several entries, or what it holds to join it with what follows.
-   * Such a function does not read this field.
+   * A function that reads streams may use this field only if each entry that it yields covers everything that it has read so far. Input
+   * that was read but not yet yielded for is not read again and is lost: the rest of a text that the function splits into several entries,
+   * or lines that it holds to join them with later ones. Such a function must not read this field.
    */
   readonly resumeFrom?: ResumeFrom<T>;
 }

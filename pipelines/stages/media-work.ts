@@ -101,14 +101,14 @@ interface Size {
 }
 
 /**
- * Work on media at the worker, without a model: images by sharp, audio and video by ffmpeg.
+ * Processes media in the worker, without a model: images with sharp, audio and video with ffmpeg.
  *
  * ```ts
  * const { frames } = stage('frames', media.frames({ every: '2s', most: 8, width: 640 }), { video: input.clip });
  * ```
  */
 export const media = {
-  /** What a file holds: its length, its picture, its sound. */
+  /** Describes a file: its duration, its video and its audio tracks. */
   probe: (): Use<{ media: Audio | Video | Image }, Probed> => use('probe', {}),
   /**
    * Frames as JPEG, from the beginning, `every` so often (default `'2s'`): at most `most` (default 16, at most 100),
@@ -124,7 +124,7 @@ export const media = {
     }),
   /** The first audio track of a video. */
   sound: (): Use<{ video: Video }, { audio: Wav }> => use('sound', {}),
-  /** The part of a video from `startMs` (default: its beginning) to `endMs` (default: its end), encoded anew. */
+  /** The part of a video from `startMs` (default: its beginning) to `endMs` (default: its end), re-encoded. */
   clip: (): Use<{ video: Video; startMs?: number | undefined; endMs?: number | undefined }, { video: Video }> =>
     use('clip', {}),
   /** The part of a recording from `startMs` (default: its beginning) to `endMs` (default: its end). */
@@ -133,7 +133,7 @@ export const media = {
   /** An image of another size. `fit`: `inside` (default) keeps the whole, `cover` cuts off what does not fit. */
   resize: (options: Size & { readonly fit?: 'inside' | 'cover' | 'fill' }): Use<{ image: Image }, { image: Image }> =>
     use('resize', { ...options }),
-  /** A video of another size, encoded anew; both sides are rounded to even numbers. */
+  /** A video of another size, re-encoded; both sides are rounded to even numbers. */
   resizeVideo: (options: Size): Use<{ video: Video }, { video: Video }> => use('resize-video', { ...options }),
   /** A rectangle of an image, as far as it lies within it. `margin`: added on each side, in pixels. */
   crop: (options: { readonly margin?: number } = {}): Use<{ image: Image; box: Box }, { image: Image }> =>

@@ -54,7 +54,7 @@ const LEAST_TOTAL_MS = 120_000;
 
 /**
  * Runs code that the model has written, in a sandbox that the operator has configured. The worker's file
- * `MILLRACE_SANDBOXES` has it under its name. What the code does wrong is told to the model, which can mend it.
+ * `MILLRACE_SANDBOXES` has it under its name. The model is told about errors in the code, and can correct them.
  *
  * ```ts
  * const compute = codeTool({ sandbox: 'scripts', limits: { time: '5s' } });

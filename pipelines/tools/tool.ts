@@ -55,7 +55,7 @@ export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: {
 /**
  * Your own TypeScript as a tool. The function stays in the worker; the plan holds its name and version, which together
  * must be unique among the functions of its pipeline. It may run again after a crash: `idempotencyKey` is the same in every
- * attempt of a call, so that services can drop repeats. The result reaches the model as JSON, a text as it is.
+ * attempt of a call, so that services can drop repeats. The model gets the result as JSON, or a text unchanged.
  *
  * ```ts
  * const weather = tool({
