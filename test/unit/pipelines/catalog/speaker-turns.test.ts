@@ -155,7 +155,7 @@ describe('diarised-minutes', () => {
   });
 
   it.each<[string, object, string, string]>([
-    ['nothing is said', { text: '', segments: [] }, 'INVALID_INPUT', 'nothing that is said'],
+    ['nothing is said', { text: '', segments: [] }, 'INVALID_INPUT', 'no speech was found'],
     ['the recogniser gives no times', { text: 'Hello.' }, 'CAPABILITY_MISSING', 'no segments with times'],
   ])('fails where %s', async (_, transcribe, code, message) => {
     const { status, error } = await run(transcribe, []);

@@ -28,7 +28,7 @@ const agentWith = (options: object, policy?: object) =>
 
 const AGENTS: readonly Case[] = [
   ['no model', 'a.model', /must name the pool or function/, () => one(agent({} as Anything), PROMPT)],
-  ['no prompt', 'a.input.prompt', /missing: it is text/, () => one(agent({ model: 'm' }), {})],
+  ['no prompt', 'a.input.prompt', /missing; it must be text/, () => one(agent({ model: 'm' }), {})],
   ['no turn', 'a.maxTurns', /1 or more/, () => agentWith({ maxTurns: 0 })],
   ['turns without end', 'a.maxTurns', /1000 or less/, () => agentWith({ maxTurns: 1_001 })],
   ['a turn for the answer alone', 'a.maxTurns', /without tools/, () => agentWith({ maxTurns: 1, tools: [weather()] })],

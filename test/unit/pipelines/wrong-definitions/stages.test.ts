@@ -41,11 +41,11 @@ const STAGE_INPUTS: readonly Case[] = [
         x: stage('a', taking(z.object({ q: z.string().refine(async () => true) })), input),
       })),
   ],
-  ['no input', 'a.input.prompt', /missing: it is text/, () => one(ask, {})],
+  ['no input', 'a.input.prompt', /missing; it must be text/, () => one(ask, {})],
   [
     'an input that only other fields have',
     'a.input.prompt',
-    /missing: it is text/,
+    /missing; it must be text/,
     () => define(({ input, stage }) => ({ x: stage('a', ask, { images: [input.speech] }) })),
   ],
   [
