@@ -35,7 +35,9 @@ test('a tenant waits for and follows as many runs as it may; the next starts non
   expect((await start('acme', {})).statusCode).toBe(202);
   open.push(start('other', LONG_WAIT));
   await taken(4);
-  expect((await start('another', LONG_WAIT)).json().detail).toContain('the gateway already follows or waits for 3 runs');
+  expect((await start('another', LONG_WAIT)).json().detail).toContain(
+    'the gateway already follows or waits for 3 runs',
+  );
   for (const run of gateway.temporal.runs.values()) run.end({ output: { name: 'Ada' }, stages: [] });
   expect((await Promise.all(open)).map(({ statusCode }) => statusCode)).toEqual([200, 200, 200]);
   // Every place is free again.
