@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Artifact } from '../artifact.js';
 import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
-import type { Tensor } from '../media.js';
+import { bare, type Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
 import { derivation, entriesOf, type Stream, type StreamInput } from '../stream.js';
@@ -190,10 +190,18 @@ function field(target: Target, key: string, self: unknown): unknown {
       'cannot be read: dots separate the parts of a path, so a field name must not contain one',
     );
   }
-  const derived = derivation(schema);
+  const derived = derivationOf(schema);
   if (derived !== undefined) return expression(derived.of, [field(target, derived.from, self)], schema);
   if ('path' in target) return reference(`${target.path}.${key}`, schema, target.scope);
   return expression('get', [proxy(target), key], schema);
+}
+
+/** How a field is derived, also of a value that may be absent, or one of several that all derive it the same way. */
+function derivationOf(schema: z.ZodType): ReturnType<typeof derivation> {
+  const inner = bare(schema);
+  if (!(inner instanceof z.ZodUnion)) return derivation(inner);
+  const [first, ...others] = (inner.options as z.ZodType[]).map(derivationOf);
+  return others.every((other) => other?.of === first?.of && other?.from === first?.from) ? first : undefined;
 }
 
 /** Converts the author's value to its plan form. Throws `INVALID_PIPELINE` for values that a plan cannot hold. */

@@ -6,6 +6,7 @@ import {
   type AgentOptions,
   agent,
   chat,
+  eq,
   exact,
   guardrail,
   type Pipeline,
@@ -169,6 +170,25 @@ describe('what an agent says', () => {
   it('reads nothing of a form as text where only its data are read', () => {
     const made = () => saying({ output: z.object({ city: z.string() }) } as object, {}, 'answer');
     expect(speakOf(made()).streams).toBeUndefined();
+  });
+});
+
+describe('a stream of a stage that may be skipped', () => {
+  it('is the list of its text, and empty without one', () => {
+    const { plan } = pipeline('optional', { input: z.object({ q: z.string() }) }, ({ input, stage, when }) => {
+      const answer = stage('answer', chat({ model: 'llm' }), { prompt: input.q }, { optional: true });
+      const either = when(
+        'either',
+        eq(input.q, 'x'),
+        () => stage('one', chat({ model: 'llm' }), { prompt: 'one' }),
+        () => stage('other', chat({ model: 'llm' }), { prompt: 'other' }),
+      );
+      return { sentences: answer.sentences, tokens: either.tokens };
+    });
+    expect(plan.output).toEqual({
+      sentences: { $op: 'sentences', of: [{ $ref: 'answer.text' }] },
+      tokens: { $op: 'tokens', of: [{ $ref: 'either.text' }] },
+    });
   });
 });
 
