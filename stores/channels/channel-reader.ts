@@ -56,6 +56,7 @@ export async function* readChannel(
   let seen = there || number > 0 || (name.generation ?? 0) > 0;
   let missingSince: number | undefined;
   let changed = false;
+  let known = false;
   let wake: () => void = () => undefined;
   const leave = log.listen(name, () => {
     changed = true;
@@ -77,6 +78,9 @@ export async function* readChannel(
         missingSince = undefined;
         seen = true;
         if (held.from > number) throw lost(name);
+        // Its producer knows of it while it still has the first entry.
+        if (reader !== undefined && !known) log.passed(name, reader, number).catch(() => undefined);
+        known = true;
         for (const entry of held.entries) {
           if (hash !== undefined && entry.before !== hash) throw lost(name);
           hash = hashAfter(entry);

@@ -97,6 +97,8 @@ export interface ChannelLog {
   read(name: ChannelName, from: number, most: number): Promise<Held | undefined>;
   /** A reader has no more need of entries below `number`. */
   passed(name: ChannelName, reader: string, number: number): Promise<void>;
+  /** Number of the first entry that a reader other than `besides` still needs, as far as readers have said; undefined if none has. */
+  needed(name: ChannelName, besides: string): Promise<number | undefined>;
   /** Calls `wake` when the channel may have changed; not every change is guaranteed to be noticed. Returns how to stop. */
   listen(name: ChannelName, wake: () => void): () => void;
 }

@@ -122,6 +122,12 @@ export class MemoryChannelLog implements ChannelLog {
     this.#channels.get(keyOf(name))?.readers.set(reader, number);
   }
 
+  async needed(name: ChannelName, besides: string): Promise<number | undefined> {
+    const readers = [...(this.#channels.get(keyOf(name))?.readers ?? [])];
+    const others = readers.flatMap(([reader, number]) => (reader === besides ? [] : [number]));
+    return others.length === 0 ? undefined : Math.min(...others);
+  }
+
   /** Forgets a channel, or all but its first entries, as a store that fails over does: for tests. */
   async lose(name: ChannelName, kept: number): Promise<void> {
     const channel = this.#channels.get(keyOf(name));

@@ -14,7 +14,7 @@ import {
   startHash,
   type Write,
 } from './channel.js';
-import { append, type HeldReply, keep, open, passed, read, restore, startOver } from './scripts.js';
+import { append, type HeldReply, keep, needed, open, passed, read, restore, startOver } from './scripts.js';
 import { Wakeups } from './wakeups.js';
 
 /** Channels in the state store: a hash and a list of entries for each, in the slot of their run. */
@@ -85,6 +85,11 @@ export class RedisChannelLog implements ChannelLog {
 
   passed(name: ChannelName, reader: string, number: number): Promise<void> {
     return passed(this.#redis, keysOf(name), reader, number);
+  }
+
+  async needed(name: ChannelName, besides: string): Promise<number | undefined> {
+    const number = await needed(this.#redis, keysOf(name), besides);
+    return number === null ? undefined : Number(number);
   }
 
   listen(name: ChannelName, wake: () => void): () => void {

@@ -179,3 +179,15 @@ return {s[2], s[3], tostring(tonumber(s[5]) + skip), s[4] or '', entries}`);
 
 export const passed = script<Keys, [reader: string, number: number], void>(`
 if redis.call('exists', KEYS[1]) == 1 then redis.call('hset', KEYS[1], 'r:' .. ARGV[1], ARGV[2]) end`);
+
+/** Nothing if no other reader has said what it needs. */
+export const needed = script<Keys, [besides: string], string | null>(`
+local least
+local all = redis.call('hgetall', KEYS[1])
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 2) == 'r:' and all[i] ~= 'r:' .. ARGV[1] then
+    local at = tonumber(all[i + 1])
+    if not least or at < least then least = at end
+  end
+end
+return least and string.format('%.0f', least)`);

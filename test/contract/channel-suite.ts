@@ -186,6 +186,27 @@ export function channelContract(called: string, storeOf: () => ChannelStore): vo
       await expect(readAhead(log, name, other, 9)).rejects.toMatchObject({ code: 'STREAM_LOST' });
     });
 
+    it('says what the slowest of the other readers needs, which a reader says at its first entry', async () => {
+      const log = storeOf().log();
+      const name = named();
+      expect(await log.needed(name, 'voice')).toBeUndefined();
+      const writer = await open(log, name);
+      writer.add('one', 'two', 'three');
+      await writer.settled();
+      await log.passed(name, 'voice', 0);
+      expect(await log.needed(name, 'voice')).toBeUndefined();
+      await log.passed(name, 'quick', Number.MAX_SAFE_INTEGER);
+      expect(await log.needed(name, 'voice')).toBeGreaterThan(1e15);
+      const reader = readChannel(log, name, { signal: signal(), reader: 'slow', most: 2 });
+      await reader.next();
+      await expect.poll(() => log.needed(name, 'voice')).toBe(0);
+      await reader.next();
+      await reader.next();
+      await expect.poll(() => log.needed(name, 'voice')).toBe(2);
+      expect(await log.needed(name, 'slow')).toBe(0);
+      await reader.return(undefined as never);
+    });
+
     it('holds a writer back while readers lag, and drops what all of them have passed', async () => {
       const log = storeOf().log(1_000);
       const name = named();
