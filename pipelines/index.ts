@@ -132,6 +132,7 @@ export {
   rerank,
   retrieve,
   type ScoredPassage,
+  type SpeechPiece,
   type SplitOutput,
   type StageUse,
   type StreamContext,

@@ -12,9 +12,9 @@ export interface StreamInput<T> extends AsyncIterable<T> {
   readonly 'pass a stream, as answer.sentences or entries of a codeStream': T;
 }
 
-type Derived = 'sentences' | 'tokens' | 'entries';
+type Derived = 'sentences' | 'tokens' | 'entries' | 'chunks';
 
-/** Schema of a stream derived from the text, or from the list, in the field `from`. */
+/** Schema of a stream derived from the text, or from the list, in the field `from`; empty: from the whole value. */
 export const stream = <T = string>(
   of: Derived,
   from: string,

@@ -6,6 +6,8 @@ import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { HandedOver } from '../connectors/handed-over.js';
 import {
+  inOnePiece,
+  passOnPieces,
   produceEntries,
   produceText,
   type SpeakingParts,
@@ -119,11 +121,14 @@ export class StageRunner {
   /** Streams a result from the run that this one resumes: steps that read it wait for its stream. */
   async #passOn(kept: StageOutcome, call: StageCall, attempt: Attempt): Promise<void> {
     const { streams } = this.#parts;
-    if (!streams || !call.writes || call.writes.includes('chunks')) return;
+    const { writes } = call;
+    // Callers hear the audio when the run has ended, which is at once.
+    if (!streams || !writes || (isHeard(writes) && !isRead(writes))) return;
     const { run, signal } = attempt;
     const about = { run, call, signal, onDelta: () => undefined };
-    const passedOn =
-      call.kind === 'code'
+    const passedOn = isRead(writes)
+      ? passOnPieces(streams, { call, attempt }, inOnePiece(kept))
+      : call.kind === 'code'
         ? produceEntries(streams, { call, attempt }, async () => kept)
         : produceText(streams, about, async () => kept);
     await passedOn.catch(orCollected(kept));
@@ -161,6 +166,13 @@ export class StageRunner {
       if (isStreamLost(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Audio that a voice has made at once: for those who read its pieces it is one. */
+  async #asPieces(served: Answered, input: JsonObject, call: StageCall, attempt: Attempt): Promise<Answered> {
+    const whole = inOnePiece(served, input[traitsOf(call)?.takes ?? '']);
+    const { streams } = this.#parts;
+    return streams ? await passOnPieces(streams, { call, attempt }, whole).catch(orCollected(whole)) : whole;
   }
 
   /** A function that reads or yields entry by entry. */
@@ -205,8 +217,9 @@ export class StageRunner {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
       return await speakStream(parts.streams, { call, attempt, field }, this.#sentences(input, call), onChunk);
     }
+    const speaks = writes !== undefined && (isHeard(writes) || isRead(writes));
     // A semantic cache answers the whole text.
-    if (writes?.includes('chunks') && call.cache?.kind !== 'semantic') {
+    if (speaks && call.cache?.kind !== 'semantic') {
       const whole = await this.#speakWhole(input, call, attempt, onChunk);
       if (whole !== undefined) return whole;
     }
@@ -217,8 +230,10 @@ export class StageRunner {
       (own: Attempt, onOwn: OnText) =>
       (instead = input) =>
         serveStage(parts, instead, call, own, onOwn, onReasoning, onProgress);
-    if (!writes || writes.includes('chunks') || !parts.streams)
-      return await throughCache(parts, input, call, attempt, alone(attempt, onText));
+    if (!writes || speaks || !parts.streams) {
+      const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
+      return writes && isRead(writes) ? await this.#asPieces(served, input, call, attempt) : served;
+    }
     const { run, signal } = attempt;
     const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
     let opened = false;
@@ -242,6 +257,11 @@ export class StageRunner {
     }
   }
 }
+
+/** Of a voice, by what its stage writes: callers hear its audio while it is made. */
+const isHeard = (writes: readonly string[]): boolean => writes.includes('chunks');
+/** Of a voice: something of the plan reads the pieces of its audio. */
+const isRead = (writes: readonly string[]): boolean => writes.includes('pieces');
 
 /** Whether an attempt was refused its call, since another worker has it: its end is no end of the call, and is not told. */
 class Beginning {

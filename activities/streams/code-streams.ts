@@ -1,10 +1,12 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
+import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { MOST_BYTES } from '../../pipelines/json-limits.js';
 import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK, type Timer } from '../../runtime/clock.js';
 import type { ChannelWriter, readStream, StreamPosition } from '../../stores/channels/index.js';
 import type { HeldSlot } from '../stage/held-slot.js';
+import { atOnce } from './held-back.js';
+import { listedValue } from './listed-value.js';
 
 /** An entry of a function's channel. */
 interface CodeEntry {
@@ -15,10 +17,6 @@ interface CodeEntry {
    */
   readonly read?: Readonly<Record<string, StreamPosition>>;
 }
-
-/** The value of an entry of a channel `entries`. */
-export const entryValue = (entry: Json): Json =>
-  isJsonObject(entry) ? ((entry as { value?: Json }).value ?? null) : null;
 
 /** Another attempt has yielded something else than what is committed. */
 export class Repeated extends Error {}
@@ -108,7 +106,7 @@ export class CodeStreams {
     if (!this.#channels || !ref) return;
     // An earlier attempt has kept what it has read.
     let kept = from !== undefined || ref.restarts !== true;
-    const options = { signal, after: from ?? { number: 0 }, reader: path, kept: () => kept };
+    const options = { signal, after: from ?? { number: 0 }, reader: path, kept: () => kept, ...atOnce(ref.of) };
     const entries = this.#channels.read(ref, options);
     try {
       for (;;) {
@@ -122,10 +120,8 @@ export class CodeStreams {
         kept ||= await this.#channels.keep(ref, generation, signal);
         if (!kept) continue;
         this.#read[field] = { number: number + 1, hash, ...(generation > 0 && { generation }) };
-        if (ref.of === 'entries') yield await entryOf(entryValue(value));
-        else if (ref.of !== 'sentences') yield await entryOf(value);
-        // As in the list of sentences, which has no white space around them.
-        else if (String(value).trim() !== '') yield await entryOf(String(value).trim());
+        const listed = listedValue(ref.of, value, number);
+        if (listed !== undefined) yield await entryOf(listed);
       }
     } finally {
       await entries.return(undefined as never);

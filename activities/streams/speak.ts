@@ -18,7 +18,8 @@ import {
 import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { channelTtlMs } from './channel-ttl.js';
-import { entryValue } from './code-streams.js';
+import { HeldBack } from './held-back.js';
+import { entryValue, pieceOf } from './listed-value.js';
 import { RESTS_AFTER_MS, resting } from './resting.js';
 
 /** A piece of a stage's audio: an entry of its channel `chunks`. */
@@ -125,8 +126,9 @@ export async function speakStream<T extends Served>(
 }
 
 /**
- * Runs a stage that speaks a whole text whose audio is heard while it is made: sentence by sentence, as `speakStream`, in
- * the attempts and limits of the stage. Undefined for a text of a single sentence: there is nothing to hear before its end.
+ * Runs a stage that speaks a whole text whose audio is heard, or read, while it is made: sentence by sentence, as `speakStream`, in
+ * the attempts and limits of the stage. Undefined for a text of a single sentence that nobody reads: there is nothing to hear before its
+ * end; and for one without words.
  */
 export async function speakWhole<T extends Served>(
   parts: SpeakingParts,
@@ -137,7 +139,7 @@ export async function speakWhole<T extends Served>(
   const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
   const pieces = await piecesOf(whole, attempt.signal);
   const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
-  if (texts.length < 2) return undefined;
+  if (texts.length < (areRead(call) ? 1 : 2)) return undefined;
   async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
     const first = chunks.at(-1)?.next.number ?? 0;
     const rest = first === 0 ? undefined : behind(whole, chunks.map(({ text }) => text).join(''));
@@ -180,8 +182,11 @@ function behind(whole: string, spoken: string): string | undefined {
   return whole.slice(at);
 }
 
+/** Whether something of the plan reads the pieces: the outcome has their list, and the voice waits for those who read them as a stream. */
+const areRead = ({ writes }: StageCall): boolean => writes?.includes('pieces') ?? false;
+
 async function speak<T extends Served>(
-  { channels, join, convert }: SpeakingParts,
+  { channels, join, convert, clock = REAL_CLOCK }: SpeakingParts,
   { call, attempt }: Speaking,
   { sentences, keep, leave }: Source,
   serve: (text: string) => Promise<T>,
@@ -189,7 +194,12 @@ async function speak<T extends Served>(
 ): Promise<T> {
   const { run, signal } = attempt;
   const path = call.path ?? call.stage;
-  const writer = await ChannelWriter.open(channels, { run, path, of: 'chunks' }, { signal, ttlMs: channelTtlMs(call) });
+  const name = { run, path, of: 'chunks' };
+  const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: channelTtlMs(call) });
+  const read = areRead(call);
+  // Another attempt needs all of them: readers that have passed some let none be trimmed.
+  if (read) channels.passed(name, path, 0).catch(() => undefined);
+  const held = new HeldBack({ log: channels, name, attempt, clock });
   try {
     const { values, end: over } = writer.before;
     if (over?.outcome !== undefined) return over.outcome as unknown as T;
@@ -198,7 +208,7 @@ async function speak<T extends Served>(
     // Its worker may have died between the commit and the event.
     if (last) onChunk(last, chunks.length - 1);
     const whole = (pieces: readonly [SpokenChunk, ...SpokenChunk[]]) =>
-      wholeOf(pieces, (audio) => join(call.tenant, audio, signal));
+      wholeOf(pieces, read, (audio) => join(call.tenant, audio, signal));
     const voice = voiceOf(call);
     const [begun] = chunks;
     const isOther = begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback';
@@ -222,6 +232,7 @@ async function speak<T extends Served>(
           cut = true;
           break;
         }
+        if (read) await held.untilRead(chunks.length);
         served = await serve(text.trim());
         if (keep && chunks.length === 0 && !(await keep(generation))) {
           started = generation + 1;
@@ -262,15 +273,20 @@ async function speak<T extends Served>(
 /** Who has served a stage without a call of this attempt. */
 const UNSERVED = { endpoint: '', device: '', cache: 'off' };
 
-/** The output and usage of a stage with these pieces. */
+/** The output and usage of a stage with these pieces, listed if they are read. */
 async function wholeOf(
   pieces: readonly [SpokenChunk, ...SpokenChunk[]],
+  read: boolean,
   join: (audio: readonly [Artifact, ...Artifact[]]) => Promise<Artifact>,
 ): Promise<Pick<Served, 'output' | 'usage'>> {
   const [first, ...others] = pieces;
   const audio = await join([first.audio, ...others.map((piece) => piece.audio)]);
   const usage = usageOf(pieces);
-  return { output: { audio: { ...audio } as unknown as JsonObject }, ...(usage && { usage }) };
+  const output = {
+    audio: { ...audio } as unknown as JsonObject,
+    ...(read && { chunks: pieces.map((piece, i) => pieceOf(piece as unknown as JsonObject, i)) }),
+  };
+  return { output, ...(usage && { usage }) };
 }
 
 /** Tells voices apart: two calls with the same kind, model and options have the same one. */

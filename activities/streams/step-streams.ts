@@ -23,7 +23,8 @@ import {
   streamLost,
 } from '../../stores/channels/index.js';
 import { channelTtlMs } from './channel-ttl.js';
-import { entryValue } from './code-streams.js';
+import { atOnce } from './held-back.js';
+import { entryValue, listedValue } from './listed-value.js';
 
 /** Bytes of entries that one wait returns, beside the first: they enter the run's history. */
 const MOST_BYTES = 256_000;
@@ -58,15 +59,15 @@ export class StepStreams {
     const name = { run: this.#run, path, of };
     const signal = this.#signal;
     let kept = restarts !== true;
-    const entries = readStream(this.#log, name, { signal, reader, kept: () => kept });
+    const entries = readStream(this.#log, name, { signal, reader, kept: () => kept, ...atOnce(of) });
     let read = 0;
     try {
       for (let next = await entries.next(); !next.done; next = await entries.next()) {
-        const { value, generation } = next.value;
+        const { value, generation, number } = next.value;
         read = generation;
         kept ||= await keepChannel(this.#log, { ...name, generation }, signal);
         if (!kept) continue;
-        const listed = listedValue(of, value);
+        const listed = listedValue(of, value, number);
         if (listed !== undefined) yield { value: listed, digest: entryDigest(listed) };
       }
     } catch (error) {
@@ -124,7 +125,7 @@ export class StepStreams {
     let ended = false;
     /** False if there is no more room for it. */
     const take = (entry: { readonly number: number; readonly value: Json; readonly hash: string }): boolean => {
-      const value = listedValue(of, entry.value);
+      const value = listedValue(of, entry.value, entry.number);
       if (value !== undefined) {
         bytes += values ? Buffer.byteLength(JSON.stringify(value)) : 0;
         if (found.length > 0 && bytes > MOST_BYTES) return false;
@@ -177,7 +178,7 @@ export class StepStreams {
     const entries = readChannel(this.#log, name, { signal: this.#signal, after: { number }, there: true, most: 1 });
     try {
       const next = await entries.next();
-      const value = next.done ? undefined : listedValue(of, next.value.value);
+      const value = next.done ? undefined : listedValue(of, next.value.value, number);
       if (value === undefined || entryDigest(value) !== digest) throw streamLost(name);
       return value;
     } finally {
@@ -258,14 +259,6 @@ class StepWriter {
   close(): void {
     this.#writer.close();
   }
-}
-
-/** An entry as the collected list has it; undefined for a sentence without words, which it lacks. */
-function listedValue(of: string, value: Json): Json | undefined {
-  if (of === 'entries') return entryValue(value);
-  if (of !== 'sentences') return value;
-  const sentence = String(value).trim();
-  return sentence === '' ? undefined : sentence;
 }
 
 /** Tells values apart, as `digestOf` of the interpreter. */

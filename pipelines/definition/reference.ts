@@ -9,6 +9,7 @@ import { derivation, entriesOf, type Stream, type StreamInput } from '../stream.
 import { invalid } from './invalid.js';
 import { fieldOf, fieldsOf, isUnknown, union } from './schema.js';
 import type { GraphScope } from './scope.js';
+import { markStreamed } from './streamed.js';
 
 declare const TYPE: unique symbol;
 interface Typed<T> {
@@ -191,7 +192,10 @@ function field(target: Target, key: string, self: unknown): unknown {
     );
   }
   const derived = derivationOf(schema);
-  if (derived !== undefined) return expression(derived.of, [field(target, derived.from, self)], schema);
+  if (derived !== undefined) {
+    const { of, from } = derived;
+    return expression(of, [from === '' ? proxy(target) : field(target, from, self)], schema);
+  }
   if ('path' in target) return reference(`${target.path}.${key}`, schema, target.scope);
   return expression('get', [proxy(target), key], schema);
 }
@@ -209,7 +213,10 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
   const bind = (inner: unknown) => toBinding(inner, where, scope);
   const target = targetOf(value);
   if (target !== undefined) {
-    if ('op' in target) return { $op: target.op, of: target.of.map(bind) };
+    if ('op' in target) {
+      if (target.op === 'chunks') listPieces(target.of[0]);
+      return { $op: target.op, of: target.of.map(bind) };
+    }
     if ('parts' in target) return { $text: target.parts.map(bind) };
     const reason = scope.whyNot(target.scope);
     if (reason !== undefined) throw invalid(where, `cannot read ${target.path}: ${reason}`);
@@ -228,6 +235,12 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
     return { $const: value as Json };
   }
   throw invalid(where, `is ${describe(value)}, which cannot be part of a plan; a plan is JSON`);
+}
+
+/** Something reads the pieces of a voice's audio: its step says so. */
+function listPieces(voice: unknown): void {
+  const target = targetOf(voice);
+  if (target !== undefined && 'path' in target) markStreamed(target.scope.steps, target.path, 'pieces');
 }
 
 /** Not a Date, Map or other class instance: JSON cannot restore it. */

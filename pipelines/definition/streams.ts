@@ -3,6 +3,7 @@ import { cacheKeyOf, isStage, type Step, type StreamPlan } from '../plan/plan.js
 import { answersInForm, type Streaming, streamedFields } from '../plan/streams.js';
 import { takenBy } from '../stages/traits.js';
 import { invalid } from './invalid.js';
+import { markStreamed } from './streamed.js';
 
 /**
  * The step with its streaming edges; the steps that it reads are marked as streamed in `earlier`. Throws
@@ -29,7 +30,8 @@ export function withStreams<S extends Streaming>(step: S, earlier: Step[]): S {
     }
     const restarts = isStage(producer) && producer.onCut === 'restart';
     streams[field] = { ...edge, ...(restarts && { restarts }) };
-    markStreamed(producer, of, earlier);
+    // Whoever reads the pieces of a voice, as a stream or not, has marked it.
+    if (of !== 'chunks') markStreamed(earlier, from, of);
   }
   return Object.keys(streams).length === 0 ? step : { ...step, streams };
 }
@@ -40,15 +42,11 @@ function checkCacheKey(step: Extract<Streaming, { input: unknown }>, field: stri
   throw invalid(`${step.id}.cache`, `${unfinished}; ${instead(edge, from)}`);
 }
 
+const WHOLE_FIELDS: Readonly<Record<string, string>> = { entries: 'items', chunks: 'audio' };
+
 /** What to read of a producer instead of its stream. */
 function instead({ from, of }: StreamPlan, producer: Streaming): string {
-  const field = producer.kind === 'agent' ? 'said.text' : of === 'entries' ? 'items' : 'text';
+  const field = producer.kind === 'agent' ? 'said.text' : (WHOLE_FIELDS[of] ?? 'text');
   const whole = isStage(producer) ? `${from}.${field}` : `the value of ${from}`;
   return `pass ${whole}, which is read when the stage has ended`;
-}
-
-function markStreamed(producer: Streaming, of: string, earlier: Step[]): void {
-  const at = earlier.findIndex(({ id }) => id === producer.id);
-  const streamed = [...new Set([...(producer.streamed ?? []), of])].sort();
-  earlier[at] = { ...producer, streamed };
 }

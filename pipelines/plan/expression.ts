@@ -1,4 +1,4 @@
-import { canonicalJson, isJsonObject, type Json } from '../json.js';
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../json.js';
 import { sentences } from './sentences.js';
 
 type Operation = (a: Json, b: Json, all: readonly Json[]) => Json;
@@ -48,11 +48,18 @@ const OPERATIONS = {
   tokens: (a) => (asText(a) === '' ? [] : [asText(a)]),
   /** A list: the collected form of the entries of a function that yields. */
   entries: (a) => (Array.isArray(a) ? a : []),
+  /** The pieces of a voice's audio, of its output: the collected form of their stream. All of it, if it was not made in pieces. */
+  chunks: (a) => (isJsonObject(a) ? piecesOf(a) : []),
 } as const satisfies Readonly<Record<string, Operation>>;
 
 export type Operator = keyof typeof OPERATIONS;
 
 export const OPERATORS: ReadonlySet<string> = new Set(Object.keys(OPERATIONS));
+
+const piecesOf = ({ chunks, audio = null }: JsonObject): Json => {
+  if (Array.isArray(chunks)) return chunks;
+  return audio === null ? [] : [{ audio, number: 0, text: '', at: 0 }];
+};
 
 /** Evaluates an operator; null for one unknown to this release. */
 export const apply = (name: string, values: readonly Json[]): Json =>

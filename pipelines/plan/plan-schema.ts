@@ -19,7 +19,7 @@ const ms = (about: string) =>
     .meta({ description: `${about}, in milliseconds` });
 const id = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})*$/);
 const model = z.string().min(1);
-const streamName = z.enum(['sentences', 'tokens', 'entries']);
+const streamName = z.enum(['sentences', 'tokens', 'entries', 'chunks']);
 const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
 
 /** Any JSON, in which `$ref`, `$text`, `$op` and `$const` have special meaning. */
@@ -282,10 +282,13 @@ const stage = z
       .optional()
       .meta({ description: 'Fields of the input that are read while another stage makes them' }),
     streamed: z
-      .array(z.enum([...streamName.options, 'chunks']))
+      .array(z.enum([...streamName.options, 'pieces']))
       .min(1)
       .optional()
-      .meta({ description: 'Its streams that other stages read; `chunks`: of audio, which callers hear' }),
+      .meta({
+        description:
+          'Its streams that other stages read; of a voice `chunks`: callers hear its audio while it is made; `pieces`: something of the plan reads the pieces',
+      }),
     onCut: z.enum(['end', 'restart', 'fallback']).optional().meta({
       description:
         'A streamed answer that breaks off and cannot be continued ends with what there is, or starts over if nothing was made of it; audio that an alternative with another voice follows ends, or goes on with it (`fallback`)',

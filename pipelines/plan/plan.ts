@@ -52,7 +52,10 @@ export interface StagePlan extends Alternative {
    * same value, collected: a host without streams uses it.
    */
   readonly streams?: Readonly<Record<string, StreamPlan>>;
-  /** Its streams that other stages read; `chunks`: pieces of its audio, which callers hear while it is made. */
+  /**
+   * Its streams that other stages read. Of a voice `chunks`: callers hear the pieces of its audio while they are made; `pieces`: something of
+   * the plan reads them, as the stream `chunks` or as a list, which is then part of its output.
+   */
   readonly streamed?: readonly string[];
   /**
    * If a streamed answer breaks off and no attempt can continue it: the stage ends with what there is; or the next answer takes its place, if
@@ -66,7 +69,7 @@ export interface StagePlan extends Alternative {
 export interface StreamPlan {
   /** The stage, or the `each`, whose output is read. */
   readonly from: string;
-  /** Which of its streams: `sentences`, `tokens`, `entries`. */
+  /** Which of its streams: `sentences`, `tokens`, `entries`, `chunks`. */
   readonly of: string;
   /** The stage may start over (`onCut`). Absent: it does not. */
   readonly restarts?: true;

@@ -28,6 +28,7 @@ export type WhyCollected =
   | 'one of the two stages is inline, the other queued'
   | 'the reading stage also reads the whole output'
   | 'the stage is hedged: which of its calls wins is known at the end'
+  | 'the semantic cache of the stage has the audio of whole texts'
   | typeof ANSWER_IS_LATE
   | 'a guardrail checks the prompt or the text before anything of it is read';
 
@@ -86,6 +87,7 @@ const WHOLES: ReadonlyMap<string, string> = new Map([
   ['sentences', 'text'],
   ['tokens', 'text'],
   ['entries', 'items'],
+  ['chunks', ''],
 ]);
 
 function wholesOf({ kind }: StagePlan, of: string): readonly string[] {
@@ -119,6 +121,8 @@ function whyNotMade(producer: Streaming, of: string, whole: string): WhyCollecte
   if (!streamsOf(producer).includes(of)) return 'the stage does not produce its output piece by piece';
   const alternatives = alternativesOf(producer);
   if (alternatives.includes('skip')) return 'the stage may be skipped';
+  if (of === 'chunks' && producer.cache?.kind === 'semantic')
+    return 'the semantic cache of the stage has the audio of whole texts';
   if (producer.kind === 'agent') {
     if (whole !== SAID) return ANSWER_IS_LATE;
     if (servedByAny(producer).some(checksText))

@@ -102,13 +102,14 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
   return graph;
 }
 
-/** Streams that no step reads are not written, but audio, which callers hear. */
+/** Streams that no step reads are not written, but audio, which callers hear, or something reads as a list. */
 function withoutUnread(steps: readonly Step[]): readonly Step[] {
   const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
   return steps.map((step) => {
     if (!('streamed' in step) || step.streamed === undefined || read.has(step.id)) return step;
     const { streamed, ...whole } = step;
-    return streamed.includes('chunks') ? { ...whole, streamed: ['chunks'] } : whole;
+    const spoken = streamed.filter((of) => of === 'chunks' || of === 'pieces');
+    return spoken.length > 0 ? { ...whole, streamed: spoken } : whole;
   });
 }
 

@@ -1,21 +1,40 @@
 import { z } from 'zod';
 import { type Audio, audio } from '../media.js';
-import type { Stream } from '../stream.js';
+import { type Stream, stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const input = z.object({ text: z.union([z.string(), z.array(z.string())]) });
-const output = z.object({
-  /** 16-bit mono WAV at the voice's native rate (24 kHz for the embedded voice). */
-  audio: audio({ channels: 1, encoding: 'wav' }),
+/** 16-bit mono WAV at the voice's native rate (24 kHz for the embedded voice). */
+const speech = audio({ channels: 1, encoding: 'wav' });
+const piece: z.ZodType<SpeechPiece> = z.object({
+  audio: speech,
+  number: z.int(),
+  text: z.string(),
+  at: z.int(),
 });
+const output = z.object({ audio: speech });
 
 /** A text, or its parts: a list, or a stream such as an answer’s sentences. */
 export interface SynthesizeInput {
   text: string | readonly string[] | Stream<string>;
 }
-export interface SynthesizeOutput {
+/** A piece of a voice's audio, a sentence: what `stage.audio` events tell of it. */
+export interface SpeechPiece {
+  /** The piece by reference, with its format and length. */
   audio: Audio<{ channels: 1; encoding: 'wav' }>;
+  /** From 0. */
+  number: number;
+  /** What is spoken, with the white space before it. */
+  text: string;
+  /** Where it begins in the whole text, in UTF-16 units. */
+  at: number;
+}
+export interface SynthesizeOutput {
+  /** All of it, when the stage has ended. */
+  audio: Audio<{ channels: 1; encoding: 'wav' }>;
+  /** The same piece by piece: a stream, each piece as soon as it is spoken. */
+  chunks: Stream<SpeechPiece>;
 }
 
 /** Speech synthesis: text to audio. */
@@ -28,7 +47,7 @@ export const synthesize = (options: {
   model: options.model,
   with: { ...(options.voice !== undefined && { voice: options.voice }) },
   input: input as unknown as z.ZodType<SynthesizeInput>,
-  output,
+  output: output.extend({ chunks: stream('chunks', '', piece) }),
 });
 
 export const synthesizeKind: StageKind = { input, output, ...TRAITS.synthesize };

@@ -293,6 +293,8 @@ function operate(name: string, values: readonly Json[]): Json {
       return text(a).match(/\S.*?[.!?](?=\s|$)/g) ?? [];
     case 'entries':
       return Array.isArray(a) ? a : [];
+    case 'chunks':
+      return isJsonObject(a) && Array.isArray(a.chunks) ? a.chunks : [];
     case 'join': {
       const items = Array.isArray(a) ? (a as readonly Json[]).filter((item) => item !== null) : [];
       return items.map(text).join(text(b));

@@ -21,10 +21,12 @@ import {
   type Ref,
   rerank,
   retrieve,
+  type SpeechPiece,
   type Stream,
   size,
   split,
   stageTool,
+  streamOf,
   synthesize,
   type Tensor,
   tensor,
@@ -156,6 +158,20 @@ export function kinds() {
     const said = stage('say-it', synthesize({ model: 'tts' }), { text: answer.text });
     is<Audio<{ channels: 1; encoding: 'wav' }>>()(said.audio);
     stage('hear', transcribe({ model: 'm' }), { audio: said.audio });
+    is<Stream<SpeechPiece>>()(said.chunks);
+    const heard = each('each-piece', said.chunks, ({ audio: piece, number, text: sentence }) => {
+      is<number>()(number);
+      is<string>()(sentence);
+      return stage('hear-piece', transcribe({ model: 'm' }), { audio: piece }).text;
+    });
+    is<Stream<string>>()(heard.entries);
+    const pieces = z.object({ pieces: streamOf(z.object({ audio: audio(), text: z.string() })) });
+    const count = code('count', { input: pieces, output: z.object({ n: z.number() }) }, async ({ pieces }) => {
+      let n = 0;
+      for await (const { audio: piece } of pieces) n += piece.bytes;
+      return { n };
+    });
+    is<number>()(stage('count', count, { pieces: said.chunks }).n);
 
     const scored = stage(
       'infer',

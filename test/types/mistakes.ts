@@ -251,6 +251,13 @@ export function mistakesOfStreams() {
     stage('hear-text', hear, { said: answer.said.text });
     // @ts-expect-error its sentences can be spoken, or its text
     stage('speak-all', synthesize({ model: 'tts' }), { text: answer.said });
+    const spoken = stage('speak-text', synthesize({ model: 'tts' }), { text: answer.text });
+    // @ts-expect-error pieces of audio, where texts are needed
+    stage('hear-pieces', hear, { said: spoken.chunks });
+    // @ts-expect-error pieces of audio are not spoken
+    stage('speak-pieces', synthesize({ model: 'tts' }), { text: spoken.chunks });
+    // @ts-expect-error a recogniser hears one at a time: in an each
+    stage('transcribe', transcribe({ model: 'm' }), { audio: spoken.chunks });
     return {};
   });
 }

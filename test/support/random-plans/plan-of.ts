@@ -143,7 +143,7 @@ class PlanMaker {
   #streaming(around: Around): StagePlan {
     const choose = this.#choose;
     const { fallback = [], ...stage } = this.#stage(around, this.#script(around.safe));
-    const told = around.readable.filter(({ field }) => STREAMED.has(field));
+    const told = around.readable.filter(({ field }) => STREAMED.has(field) && field !== 'spoken');
     const speaks = told.length > 0 && choose.chance(0.6);
     const { salt } = stage.with as Script;
     const restarts = !speaks && choose.chance(0.25);
@@ -170,7 +170,8 @@ class PlanMaker {
     const all = own(stage);
     const lost = speaks && choose.chance(0.1) && { with: { ...all.with, lost: true } };
     const onCut = restarts && { onCut: 'restart' as const };
-    return { ...all, ...lost, ...onCut, input, ...(ways.length > 0 && { fallback: ways }) };
+    const read = speaks && { streamed: ['pieces'] };
+    return { ...all, ...lost, ...onCut, ...read, input, ...(ways.length > 0 && { fallback: ways }) };
   }
 
   /** A function that yields, or reads a stream, or both. */
@@ -327,20 +328,25 @@ const failing = (choose: Chooser): Script => ({
   code: choose.pick(CODES),
 });
 
-/** What streams while it is made: texts of LLMs, items of functions, and values of an `each`. */
-const STREAMED: ReadonlySet<string> = new Set(['told', 'items', 'values']);
+/** What streams while it is made: texts of LLMs, items of functions, pieces of voices, and values of an `each`. */
+const STREAMED: ReadonlySet<string> = new Set(['told', 'items', 'spoken', 'values']);
 
 const sameStep = (one: Readable, other: Readable): boolean => one.path.split('.')[0] === other.path.split('.')[0];
 
-const streamOf = ({ path, field }: Readable): Binding => ({
-  $op: field === 'told' ? 'sentences' : 'entries',
-  of: [{ $ref: path }],
-});
+const streamOf = ({ path, field }: Readable): Binding => {
+  if (field === 'spoken') return { $op: 'chunks', of: [{ $ref: path.replace(/\.chunks$/, '') }] };
+  return { $op: field === 'told' ? 'sentences' : 'entries', of: [{ $ref: path }] };
+};
 
 /** What can be read of a step that has ended; some of it is not there, which is null. */
 function readableOf({ id, ...step }: Step): Readable[] {
   if ('policy' in step && step.kind === 'chat') return [{ path: `${id}.text`, field: 'told' }];
-  if ('policy' in step && step.kind === 'synthesize') return [{ path: `${id}.audio.uri`, field: 'text' }];
+  if ('policy' in step && step.kind === 'synthesize') {
+    return [
+      { path: `${id}.audio.uri`, field: 'text' },
+      { path: `${id}.chunks`, field: 'spoken' },
+    ];
+  }
   if ('policy' in step && (step.with as Script).yields) return [{ path: `${id}.items`, field: 'items' }];
   if ('policy' in step)
     return ['n', 'list', 'text', 'ok', 'missing'].map((field) => ({ path: `${id}.${field}`, field }));

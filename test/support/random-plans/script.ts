@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt } from '../../../activities/stage/stage-runner.js';
 import { CodeStreams } from '../../../activities/streams/code-streams.js';
-import { produceEntries, produceText, StepStreams, speakStream } from '../../../activities/streams/index.js';
+import {
+  passOnPieces,
+  produceEntries,
+  produceText,
+  StepStreams,
+  speakStream,
+} from '../../../activities/streams/index.js';
 import type { Producing } from '../../../activities/streams/produce.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { jsonHash } from '../../../pipelines/plan/hash.js';
 import type { ChannelRef, ChannelWait, StageCall, StageOutcome } from '../../../pipelines/run/index.js';
 import type { ChannelLog } from '../../../stores/channels/index.js';
@@ -52,10 +58,19 @@ export function scriptedText({ salt }: Pick<Script, 'salt'>, input: JsonObject):
   return Array.from({ length: digits % 5 }, (_, i) => SENTENCES[(digits >> (i + 3)) % 4]).join(' ');
 }
 
-/** What a scripted voice makes of sentences. Undefined where there is nothing to say. */
+/** What a scripted voice makes of sentences, and of each. Undefined where there is nothing to say. */
 export function scriptedSpeech({ text }: JsonObject): JsonObject | undefined {
-  const spoken = Array.isArray(text) ? text.filter((each) => String(each).trim() !== '') : [];
-  return spoken.length === 0 ? undefined : { audio: { uri: spoken.map((each) => `<${String(each)}>`).join('') } };
+  const chunks: { audio: { uri: string }; number: number; text: string; at: number }[] = [];
+  let at = 0;
+  for (const [i, sentence] of listOf(text).entries()) {
+    const said = `${i > 0 ? ' ' : ''}${String(sentence)}`;
+    if (said.trim() !== '') {
+      chunks.push({ audio: { uri: `<${String(sentence)}>` }, number: chunks.length, text: said, at });
+    }
+    at += said.length;
+  }
+  if (chunks.length === 0) return undefined;
+  return { audio: { uri: chunks.map(({ audio }) => audio.uri).join('') }, chunks };
 }
 
 /** What a scripted function gives that reads entries, yields them, or both: of each that it reads it makes one. */
@@ -67,7 +82,9 @@ export function scriptedFunction({ salt, yields, takes }: Script, input: JsonObj
 }
 
 const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
-const marked = (entry: Json): string => `(${String(entry)})`;
+/** Of a piece of audio it is made of the file. */
+const marked = (entry: Json): string =>
+  `(${isJsonObject(entry) && isJsonObject(entry.audio) ? String(entry.audio.uri) : String(entry)})`;
 
 /** The name under which calls of a stage, or of one of its alternatives, are counted. */
 export const callName = (path: string, model: string): string => `${path} ${model}`;
@@ -199,7 +216,9 @@ export class ScriptedRunner {
     await this.#called(call, attempt);
     const output =
       call.kind === 'synthesize' ? scriptedSpeech(input) : scriptedOutput(call.with as unknown as Script, input);
-    return { ...done, output: output as JsonObject, attempt: attempt.attempt };
+    const outcome = { ...done, output: output as JsonObject, attempt: attempt.attempt };
+    if (!channels || !call.writes) return outcome;
+    return await passOnPieces({ channels }, { call, attempt }, outcome);
   }
 
   /** Counts a call, and fails as its script says. */

@@ -5,19 +5,26 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import {
   type AgentOptions,
   agent,
+  audio,
   chat,
+  code,
   eq,
   exact,
+  gt,
   guardrail,
   type Pipeline,
   pipeline,
   semantic,
+  size,
+  streamOf,
   synthesize,
 } from '../../../pipelines/index.js';
 import { explain, explanationText, mermaid } from '../../../pipelines/inspect/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage, type StagePlan } from '../../../pipelines/plan/index.js';
+import { planSchema } from '../../../pipelines/plan/plan-schema.js';
 import { groupsOf, isInline } from '../../../pipelines/plan/segments.js';
+import { wantedGraph } from '../../../pipelines/run/build-segment.js';
 import type { Segment, StageCall } from '../../../pipelines/run/index.js';
 import { type PoolDescription, place } from '../../../placement/place.js';
 import { InProcessHost, runInProcess } from '../../../workers/hosts/in-process-host.js';
@@ -170,6 +177,83 @@ describe('what an agent says', () => {
   it('reads nothing of a form as text where only its data are read', () => {
     const made = () => saying({ output: z.object({ city: z.string() }) } as object, {}, 'answer');
     expect(speakOf(made()).streams).toBeUndefined();
+  });
+});
+
+describe('the pieces of a voice', () => {
+  const read = code(
+    'read',
+    { input: z.object({ pieces: streamOf(z.object({ audio: audio(), text: z.string() })) }), output: z.object({}) },
+    () => ({}),
+  );
+  const piecewise = (speak: StageOptions = {}, reader: StageOptions = {}) =>
+    pipeline('piecewise', { input: z.object({ text: z.string() }) }, ({ input, stage }) => {
+      const spoken = stage('speak', synthesize({ model: 'tts' }), { text: input.text }, speak as object);
+      stage('read', read, { pieces: spoken.chunks }, reader as object);
+      return { speech: spoken.audio };
+    });
+  const stageOf = ({ plan }: { readonly plan: { readonly stages: readonly unknown[] } }, i: number) =>
+    plan.stages[i] as StagePlan;
+  const textOf = (made: unknown) => explanationText(explain(made as Pipeline, { groupsOf, isInline }, () => undefined));
+
+  it('are a stream, beside the collected value, of a voice that says that they are read', () => {
+    const made = piecewise();
+    expect(stageOf(made, 0).streamed).toEqual(['chunks', 'pieces']);
+    expect(stageOf(made, 1)).toMatchObject({
+      streams: { pieces: { from: 'speak', of: 'chunks' } },
+      input: { pieces: { $op: 'chunks', of: [{ $ref: 'speak' }] } },
+    });
+    expect(textOf(made)).toContain('stream       pieces from speak.chunks, while it is made');
+    expect(mermaid(made.plan, { groupsOf, isInline })).toContain('s_speak == "chunks" ==> s_read');
+    expect(planSchema.safeParse(made.plan).error).toBeUndefined();
+  });
+
+  it.each([
+    ['one of the two is inline', piecewise({ execution: 'inline' }), 'inline, the other queued'],
+    [
+      'a semantic cache has whole texts',
+      pipeline('cached', { input: z.object({ text: z.string() }) }, ({ input, stage }) => {
+        const options = { cache: semantic({ key: input.text, ttl: '1h' }) };
+        const spoken = stage('speak', synthesize({ model: 'tts' }), { text: input.text }, options);
+        stage('read', read, { pieces: spoken.chunks });
+        return { speech: spoken.audio };
+      }),
+      'the semantic cache of the stage has the audio of whole texts',
+    ],
+  ])('are collected where %s, and listed all the same', (_, made, why) => {
+    expect(stageOf(made, 0).streamed).toContain('pieces');
+    expect(stageOf(made, 1).streams).toBeUndefined();
+    expect(textOf(made)).toContain(why);
+  });
+
+  it('are listed for whatever reads them, also inside other steps, and for nothing else', () => {
+    const { plan } = pipeline('listed', { input: z.object({ texts: z.array(z.string()) }) }, (trace) => {
+      const { input, stage, each, when } = trace;
+      const say = (id: string) => stage(id, synthesize({ model: 'tts' }), { text: input.texts });
+      const [first, second, third] = [say('first'), say('second'), say('third')];
+      const some = when('some', gt(size(first.chunks), 1), () => second.chunks);
+      const inside = each('inside', input.texts, (text) => stage('own', synthesize({ model: 'tts' }), { text }).chunks);
+      return { some, inside, speech: third.audio };
+    });
+    const streamed = [...allSteps(plan)].filter(isStage).map(({ id, streamed }) => [id, streamed]);
+    expect(streamed).toEqual([
+      ['first', ['pieces']],
+      ['second', ['pieces']],
+      ['third', ['chunks']],
+      ['own', ['pieces']],
+    ]);
+  });
+
+  it('are kept where the output that is asked for has the list alone', () => {
+    const { plan } = pipeline('partly', { input: z.object({ text: z.string() }) }, ({ input, stage }) => {
+      const spoken = stage('speak', synthesize({ model: 'tts' }), { text: input.text });
+      return { pieces: spoken.chunks, read: stage('read', read, { pieces: spoken.chunks }) };
+    });
+    expect(wantedGraph(plan, ['pieces']).stages).toMatchObject([{ id: 'speak', streamed: ['pieces'] }]);
+  });
+
+  it('refuse a hedge, of which it is known at the end who has spoken', () => {
+    expect(() => piecewise({ hedge: { after: '1s' } })).toThrow('pass speak.audio');
   });
 });
 

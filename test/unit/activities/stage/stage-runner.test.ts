@@ -75,6 +75,16 @@ describe('the record of a run', () => {
       const { entries = [], end } = (await channels.read({ run: 'run-1', path, of }, 0, 9)) ?? {};
       return { values: entries.map((entry) => JSON.parse(entry.text) as Json), ended: end !== undefined };
     };
+    const pieces = ['a', 'b'].map((text, number) => ({ audio: { uri: text }, number, text, at: number }));
+    const spoken = kept({ outcome: { ...ended, output: { audio: { uri: 'ab' }, chunks: pieces }, resumed: true } });
+    const voice = runnerOf(reply, { records: spoken.records, streams });
+    const speaks = { ...stage, stage: 'speak', kind: 'synthesize', writes: ['pieces'] };
+    await voice.runner.run({ text: 'ab' }, speaks, attempt());
+    expect(await streamed('speak', 'chunks')).toMatchObject({ values: pieces, ended: true });
+    // Another attempt finds what this one has passed on, and nothing of it twice.
+    await voice.runner.run({ text: 'ab' }, speaks, attempt({ attempt: 2 }));
+    expect((await streamed('speak', 'chunks')).values).toHaveLength(2);
+    expect(voice.calls).toEqual([]);
     expect(await streamed('answer', 'sentences')).toEqual({ values: ['It rains.', ' Nobody came.'], ended: true });
     expect(await streamed('list', 'entries')).toEqual({ values: [{ value: 1 }, { value: 2 }], ended: true });
     expect([calls, code.calls]).toEqual([[], []]);

@@ -193,6 +193,31 @@ describe('a whole text that is heard while it is spoken', () => {
     expect(said).toHaveLength(3);
   });
 
+  it('has a list of its pieces where something reads them, all of them also in another attempt, and of a single sentence', async () => {
+    const channels = new MemoryChannelLog();
+    const read = { ...call, writes: ['pieces'] };
+    const speak = (id: string, text: string, failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call: read, attempt: attemptOf(id, signal()), field: 'text', text },
+        async ({ text }) => {
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          return reply(text);
+        },
+      );
+    await expect(speak('r5', ANSWER, 'And a third one ends it.')).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    const pieces = async (id: string, text: string) => (await speak(id, text))?.output as JsonObject | undefined;
+    expect((await pieces('r5', ANSWER))?.chunks).toEqual([
+      { audio: { uri: '<One sentence is here.>' }, number: 0, text: PIECES[0], at: 0 },
+      { audio: { uri: '<A second one follows.>' }, number: 1, text: PIECES[1], at: 21 },
+      { audio: { uri: '<And a third one ends it.>' }, number: 2, text: PIECES[2], at: 43 },
+    ]);
+    expect((await pieces('r6', 'One sentence is here.'))?.chunks).toEqual([
+      { audio: { uri: '<One sentence is here.>' }, number: 0, text: 'One sentence is here.', at: 0 },
+    ]);
+    expect(await speak('r7', '  ')).toBeUndefined();
+  });
+
   it('leaves time for other calls while a long text is divided, and ends with its attempt', async () => {
     const own = new AbortController();
     const text = '\n'.repeat(1_000_000) + ANSWER;
