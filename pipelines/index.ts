@@ -141,6 +141,7 @@ export {
   synthesize,
   type TokenLogprob,
   type ToolCall,
+  type TranscriptSegment,
   toolCalls,
   transcribe,
   upsert,

@@ -224,6 +224,12 @@ export interface CallContext {
    * progress outside the answer's text: reasoning, or a tool call's arguments.
    */
   emit(chunk: string | number): void;
+  /**
+   * `transcribe`: segments that are recognised, those from number `from` of the audio on, in order and without a gap; none of them changes
+   * any more. Those of earlier attempts are among them; what has been given is skipped. A connector that gets them all at the end makes no
+   * such call. Absent: nobody reads them before.
+   */
+  segments?(from: number, more: readonly JsonObject[]): void;
   /** The next piece of the reasoning, for clients that follow the run; also call `emit` with an empty text. Absent: nobody follows. */
   think?(text: string): void;
   /** Progress of the call, from 0 to 1, for clients that follow the run; also a sign of life. Absent: nobody follows. */

@@ -189,6 +189,7 @@ async function callOnce(
     ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),
     ...(attempt.continued && { continued: attempt.continued }),
+    ...(attempt.segments && { segments: attempt.segments }),
     ...(callbacks && { callbacks }),
     ...(attempt.whenKept && { whenKept: attempt.whenKept }),
   };

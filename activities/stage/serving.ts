@@ -53,6 +53,8 @@ export interface Attempt {
   ask?(question: Question): Promise<Elicited>;
   /** More of a stream is committed: what follows has all attempts of the policy again. */
   passed?(): void;
+  /** Gets segments of a transcript as they are recognised, those from number `from` on. Absent: nobody reads them before the end. */
+  segments?(from: number, more: readonly Json[]): void;
 }
 
 export interface ServingParts extends Known {

@@ -7,6 +7,7 @@ import { asThrown } from '../../stores/records/index.js';
 import { HandedOver } from '../connectors/handed-over.js';
 import {
   inOnePiece,
+  listen,
   passOnPieces,
   produceEntries,
   produceText,
@@ -128,7 +129,7 @@ export class StageRunner {
     const about = { run, call, signal, onDelta: () => undefined };
     const passedOn = isRead(writes)
       ? passOnPieces(streams, { call, attempt }, inOnePiece(kept))
-      : call.kind === 'code'
+      : writes.includes('entries')
         ? produceEntries(streams, { call, attempt }, async () => kept)
         : produceText(streams, about, async () => kept);
     await passedOn.catch(orCollected(kept));
@@ -173,6 +174,33 @@ export class StageRunner {
     const whole = inOnePiece(served, input[traitsOf(call)?.takes ?? '']);
     const { streams } = this.#parts;
     return streams ? await passOnPieces(streams, { call, attempt }, whole).catch(orCollected(whole)) : whole;
+  }
+
+  /** A recogniser whose segments are read while it listens. */
+  async #listen(
+    input: JsonObject,
+    call: StageCall,
+    attempt: Attempt,
+    aloneOf: (own: Attempt) => (instead?: JsonObject) => Promise<Served>,
+  ): Promise<Answered> {
+    const parts = this.#parts;
+    const cached = (own: Attempt) => throughCache(parts, input, call, own, aloneOf(own));
+    const { streams } = parts;
+    if (!streams) return await cached(attempt);
+    let opened = false;
+    try {
+      return await listen(streams, { call, attempt }, async (own, committed) => {
+        opened = true;
+        if (committed.length === 0 || call.cache?.only) return await cached(own);
+        // A cached transcript may be another one than the one that was begun.
+        return { ...(await aloneOf(own)()), cache: call.cache ? 'bypass' : 'off' };
+      });
+    } catch (error) {
+      if (opened || !isStreamLost(error)) throw error;
+      // The state store is away: the segments are read when all are there, as a stream if the store is back by then.
+      const served = await cached(attempt);
+      return await produceEntries(streams, { call, attempt }, async () => served).catch(orCollected(served));
+    }
   }
 
   /** A function that reads or yields entry by entry. */
@@ -234,6 +262,7 @@ export class StageRunner {
       const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
       return writes && isRead(writes) ? await this.#asPieces(served, input, call, attempt) : served;
     }
+    if (call.kind === 'transcribe') return await this.#listen(input, call, attempt, (own) => alone(own, onText));
     const { run, signal } = attempt;
     const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
     let opened = false;

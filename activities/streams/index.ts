@@ -1,5 +1,6 @@
 /** Stages that read and write channels: an LLM whose sentences are spoken while it goes on. */
 
+export { listen } from './listen.js';
 export { inOnePiece, passOnPieces } from './pass-on-pieces.js';
 export { produceText } from './produce.js';
 export { produceEntries } from './produce-entries.js';

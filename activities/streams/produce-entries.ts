@@ -8,7 +8,7 @@ import { channelTtlMs } from './channel-ttl.js';
 import { CodeStreams, Repeated } from './code-streams.js';
 import type { ProducingParts } from './produce.js';
 
-interface Output {
+export interface Output {
   readonly output: JsonObject;
 }
 
@@ -69,12 +69,17 @@ export async function produceEntries<T extends Output>(
   }
 }
 
-const itemsOf = ({ output: { items } }: Output): readonly Json[] => (Array.isArray(items) ? items : []);
+/** What a function has yielded, or the segments of a transcript. */
+function itemsOf({ output: { items, segments } }: Output): readonly Json[] {
+  const list = items ?? segments;
+  return Array.isArray(list) ? (list as readonly Json[]) : [];
+}
 
-const cut = ({ stage }: StageCall, count: number): MillraceError =>
-  new MillraceError(
-    'STREAM_CUT',
-    `the function broke off after ${count} entries that have been read, and another attempt yielded something else; ` +
-      'go on from resumeFrom, or yield the same again',
-    { stage },
-  );
+function cut({ stage, kind }: StageCall, count: number): MillraceError {
+  const message =
+    kind === 'transcribe'
+      ? `the recogniser broke off after ${count} segments that have been read, and another attempt heard something else`
+      : `the function broke off after ${count} entries that have been read, and another attempt yielded something else; ` +
+        'go on from resumeFrom, or yield the same again';
+  return new MillraceError('STREAM_CUT', message, { stage });
+}

@@ -114,6 +114,8 @@ const cacheOf = (
 
 function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown, hasAlternative: boolean): void {
   const streamed = streamsOf(use);
+  if (use.kind === 'transcribe')
+    throw invalid(`${id}.onCut`, 'does not apply to a recogniser, which says the same in another attempt; remove it');
   const speaks = streamed.includes('chunks');
   const third = speaks ? 'fallback' : 'restart';
   if (onCut !== 'fail' && onCut !== 'end' && onCut !== 'restart' && onCut !== 'fallback')

@@ -42,11 +42,17 @@ function checkCacheKey(step: Extract<Streaming, { input: unknown }>, field: stri
   throw invalid(`${step.id}.cache`, `${unfinished}; ${instead(edge, from)}`);
 }
 
-const WHOLE_FIELDS: Readonly<Record<string, string>> = { entries: 'items', chunks: 'audio' };
+/** By the kind of the stage, or by its stream. */
+const WHOLE_FIELDS: Readonly<Record<string, string>> = {
+  agent: 'said.text',
+  transcribe: 'segments',
+  entries: 'items',
+  chunks: 'audio',
+};
 
 /** What to read of a producer instead of its stream. */
 function instead({ from, of }: StreamPlan, producer: Streaming): string {
-  const field = producer.kind === 'agent' ? 'said.text' : (WHOLE_FIELDS[of] ?? 'text');
+  const field = WHOLE_FIELDS[producer.kind] ?? WHOLE_FIELDS[of] ?? 'text';
   const whole = isStage(producer) ? `${from}.${field}` : `the value of ${from}`;
   return `pass ${whole}, which is read when the stage has ended`;
 }

@@ -91,7 +91,7 @@ const WHOLES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function wholesOf({ kind }: StagePlan, of: string): readonly string[] {
-  const whole = WHOLES.get(of);
+  const whole = kind === 'transcribe' && of === 'entries' ? 'segments' : WHOLES.get(of);
   if (whole === undefined) return [];
   return kind === 'agent' && whole === 'text' ? [whole, SAID] : [whole];
 }

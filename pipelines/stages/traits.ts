@@ -17,7 +17,7 @@ export interface KindTraits {
   readonly statesEffects?: true;
   /** An attempt that finds a checkpoint only asks for what an earlier one has begun elsewhere: it is no further call. */
   readonly goesOn?: true;
-  /** Streams of its output that other stages can read while it is made; of a function, its options say so. */
+  /** Streams of its output that other stages can read while it is made; of a function and a recogniser, its options say so. */
   readonly streams?: readonly string[];
   /** The field of its input that may be a stream. */
   readonly takes?: string;
@@ -85,8 +85,12 @@ export const traitsOf = ({ kind, effects }: OfKind): KindTraits | undefined => {
 type Served = OfKind & { readonly with: JsonObject };
 
 /** Streams of its output that other stages can read while a stage, or an alternative of one, makes it. */
-export const streamsOf = (by: Served): readonly string[] =>
-  by.kind === 'code' ? (by.with.yields === true ? ['entries'] : []) : (traitsOf(by)?.streams ?? []);
+export function streamsOf(by: Served): readonly string[] {
+  if (by.kind === 'code') return by.with.yields === true ? ['entries'] : [];
+  // Without times there are no segments.
+  if (by.kind === 'transcribe') return by.with.segments === undefined ? [] : ['entries'];
+  return traitsOf(by)?.streams ?? [];
+}
 
 /** The fields of its input that may be streams. */
 export function takenBy(by: Served): readonly string[] {

@@ -29,6 +29,7 @@ import {
   streamOf,
   synthesize,
   type Tensor,
+  type TranscriptSegment,
   tensor,
   text,
   tool,
@@ -159,6 +160,8 @@ export function kinds() {
     is<Audio<{ channels: 1; encoding: 'wav' }>>()(said.audio);
     stage('hear', transcribe({ model: 'm' }), { audio: said.audio });
     is<Stream<SpeechPiece>>()(said.chunks);
+    const timed = stage('hear-times', transcribe({ model: 'm', segments: 'words' }), { audio: said.audio });
+    is<Stream<TranscriptSegment>>()(timed.entries);
     const heard = each('each-piece', said.chunks, ({ audio: piece, number, text: sentence }) => {
       is<number>()(number);
       is<string>()(sentence);

@@ -256,6 +256,8 @@ export function mistakesOfStreams() {
     stage('hear-pieces', hear, { said: spoken.chunks });
     // @ts-expect-error pieces of audio are not spoken
     stage('speak-pieces', synthesize({ model: 'tts' }), { text: spoken.chunks });
+    // @ts-expect-error segments are a stream where times are asked for
+    stage('untimed', transcribe({ model: 'm' }), { audio: spoken.audio }).entries;
     // @ts-expect-error a recogniser hears one at a time: in an each
     stage('transcribe', transcribe({ model: 'm' }), { audio: spoken.chunks });
     return {};

@@ -19,7 +19,7 @@ const LONGEST_PART = 600 * SAMPLE_RATE;
  * most 10 minutes that end at a quiet moment. Progress is checkpointed after every part.
  */
 export const transcribe: KindHandler = {
-  async invoke(call, { client, signal, audio, emit, checkpoint, resumeFrom, options: pool }) {
+  async invoke(call, { client, signal, audio, emit, segments: told, checkpoint, resumeFrom, options: pool }) {
     const { model, with: options, input } = call;
     const asked = options as Asked;
     expectTimes(asked, pool);
@@ -32,9 +32,14 @@ export const transcribe: KindHandler = {
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
       const growing = new GrowingText(text, emit);
-      const found = await transcriptOf(client, { ...question, samples: part }, signal, (said) => void growing.is(said));
       number += 1;
-      segments.push(...found.segments.map((each) => ofPart(later(each, sample / SAMPLE_RATE), number, pool)));
+      const placed = (each: Segment) => ofPart(later(each, sample / SAMPLE_RATE), number, pool);
+      const found = await transcriptOf(client, { ...question, samples: part }, signal, {
+        text: (said) => void growing.is(said),
+        segment: (heard, i) => told?.(segments.length + i, [placed(heard)]),
+      });
+      segments.push(...found.segments.map(placed));
+      if (asked.segments) told?.(0, segments);
       text += growing.ends(found.text);
       sample += part.length;
       // A copy: what was checkpointed does not change.

@@ -15,6 +15,12 @@ export interface StreamedTranscript {
   readonly words?: unknown;
 }
 
+/** Called with the text so far, and with each segment and its number. */
+interface OnMore {
+  text(text: string): void;
+  segment(segment: unknown, number: number): void;
+}
+
 /**
  * `POST /v1/audio/transcriptions` with `stream`. Read are OpenAI's events (`transcript.text.delta`, `.segment`, `.done`), the chunks of
  * vLLM (`transcription.chunk`), and one body of JSON, of servers that do not stream.
@@ -23,13 +29,13 @@ export async function streamed(
   client: OpenAI,
   body: object,
   signal: AbortSignal,
-  onText: (text: string) => void,
+  onMore: OnMore,
 ): Promise<StreamedTranscript> {
   const params = { ...body, stream: true } as unknown as OpenAI.Audio.TranscriptionCreateParamsStreaming;
   const response = await client.audio.transcriptions.create(params, { signal, headers: ONE_CALL }).asResponse();
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) return whole(parseJson(await bodyOf(response, signal), unreadable), response.headers);
-  const collected = new Collected(onText);
+  const collected = new Collected(onMore);
   for await (const event of chunksIn(response, signal)) collected.add(event);
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
@@ -51,22 +57,24 @@ interface Chunk {
 
 /** Assembles a transcript from its events. */
 class Collected {
-  readonly #onText: (text: string) => void;
+  readonly #onMore: OnMore;
   readonly #segments: unknown[] = [];
   #text = '';
   #events = 0;
   #ended = false;
 
-  constructor(onText: (text: string) => void) {
-    this.#onText = onText;
+  constructor(onMore: OnMore) {
+    this.#onMore = onMore;
   }
 
   add(event: unknown): void {
     this.#events += 1;
     const { type, delta, text, choices } = Object(event) as Record<string, unknown>;
     if (type === 'transcript.text.delta') this.#says(delta);
-    else if (type === 'transcript.text.segment') this.#segments.push(event);
-    else if (type === 'transcript.text.done') {
+    else if (type === 'transcript.text.segment') {
+      this.#onMore.segment(event, this.#segments.length);
+      this.#segments.push(event);
+    } else if (type === 'transcript.text.done') {
       if (typeof text === 'string') this.#text = text;
       this.#ended = true;
     } else if (Array.isArray(choices)) {
@@ -90,6 +98,6 @@ class Collected {
     if (typeof more !== 'string' || more === '') return;
     this.#text += more;
     if (this.#text.length > LONGEST_TEXT) throw unreadable(`text is longer than ${LONGEST_TEXT} characters`);
-    this.#onText(this.#text);
+    this.#onMore.text(this.#text);
   }
 }

@@ -27,15 +27,21 @@ export interface Transcript {
   readonly segments: readonly Segment[];
 }
 
+/** Called with the text that a server has streamed so far, and with each segment and its number in the samples. */
+interface OnMore {
+  text(text: string): void;
+  segment(segment: Segment, number: number): void;
+}
+
 /**
  * `POST /v1/audio/transcriptions` of one file.
- * @param onText called with the text so far, where the server streams it
+ * @param onMore called with what there is so far, where the server streams it
  */
 export async function transcriptOf(
   client: OpenAI,
   question: Question,
   signal: AbortSignal,
-  onText: (text: string) => void = () => undefined,
+  onMore: Partial<OnMore> = {},
 ): Promise<Transcript> {
   const { samples, segments, streamTranscripts, extras = [] } = question;
   const wav = Buffer.concat([...writeWav(samples, { sampleRate: SAMPLE_RATE })]);
@@ -43,7 +49,13 @@ export async function transcriptOf(
   const body = withExtra({ file, ...membersOf(question) }, ...extras);
   const answer: StreamedTranscript =
     streamTranscripts && isStreamable(question)
-      ? await streamed(client, body, signal, onText)
+      ? await streamed(client, body, signal, {
+          text: (text) => onMore.text?.(text),
+          segment(raw, i) {
+            if (!segments || !onMore.segment) return;
+            for (const each of segmentsIn({ segments: [raw] })) onMore.segment(each, i);
+          },
+        })
       : Object(await client.audio.transcriptions.create(body as unknown as Plain, { signal }));
   if (typeof answer.text !== 'string') throw new MillraceError('INVALID_OUTPUT', 'the answer has no text');
   return { text: answer.text.trim(), segments: segments ? segmentsIn(answer) : [] };

@@ -44,6 +44,7 @@ export const transcribe: TensorKind = {
       text += heard.text;
       sample += window.length;
       checkpoint({ sample, text, ...(times && { segments: copied(segments) }) });
+      if (times) context.segments?.(0, segments);
     }
     return {
       output: { text, ...(times && { segments: copied(segments) }) },

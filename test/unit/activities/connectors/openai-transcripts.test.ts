@@ -126,6 +126,25 @@ describe('speakers', () => {
     expect(sent()).not.toContain('timestamp_granularities');
   });
 
+  it('are told with each segment as it arrives, and those of earlier parts before', async () => {
+    server.replay(fixture('openai-diarized-stream.handwritten'));
+    const told: (readonly [from: number, more: readonly Json[]])[] = [];
+    const options = { ...pool, streamTranscripts: true };
+    await transcribe({ segments: 'segments' }, options, 2, { segments: (...given) => void told.push(given) });
+    expect(told).toEqual([
+      [0, [SAID[0]]],
+      [1, [SAID[1]]],
+      [0, SAID],
+    ]);
+    told.length = 0;
+    server.replay(fixture('openai-diarized-stream.handwritten'));
+    const resumeFrom = { sample: RATE, text: 'Well.', segments: [{ start: 0, end: 1, text: 'Well.' }], part: 1 };
+    const segments = (...given: (typeof told)[number]) => void told.push(given);
+    await transcribe({ segments: 'segments' }, options, 2, { resumeFrom, segments });
+    expect(told.map(([from]) => from)).toEqual([1, 2, 0]);
+    expect(told.at(-1)?.[1]).toHaveLength(3);
+  });
+
   it('that verbose_json names are kept, with words', async () => {
     server.json(200, {
       text: 'Half.',

@@ -32,6 +32,7 @@ async function run(
 ) {
   const asked: (readonly string[])[] = [];
   const checkpoints: Json[] = [];
+  const told: (readonly Json[])[] = [];
   const client: TensorClient = {
     async *responses(_, inputs, __, { outputs: requested = [] } = {}) {
       asked.push(requested);
@@ -48,6 +49,7 @@ async function run(
       signal: new AbortController().signal,
       emit: () => undefined,
       checkpoint: (progress) => void checkpoints.push(progress),
+      segments: (from, more) => void told.push(from === 0 ? [...more] : []),
       ...(resumeFrom !== undefined && { resumeFrom }),
       audio: {
         async *read(_, { sampleRate }) {
@@ -58,7 +60,7 @@ async function run(
     },
     plainRequests(),
   );
-  return { output, asked, checkpoints };
+  return { output, asked, checkpoints, told };
 }
 
 /** Says in each window how long it is, as one segment with one word. */
@@ -86,6 +88,16 @@ describe('segments of a recogniser', () => {
     expect(segments.at(-1)?.end).toBeCloseTo(70, 2);
     expect(asked.every((names) => names.includes('SEGMENTS'))).toBe(true);
     expect(output.text).toBe(segments.map(({ text }) => text).join(' '));
+  });
+
+  it('are told after each window, behind those of an earlier attempt, and not where none are asked for', async () => {
+    const given = { map, seconds: 70, options: { segments: 'segments' } };
+    const { output, told, checkpoints } = await run(given, recognise);
+    const segments = output.segments as Json[];
+    expect(told).toEqual([segments.slice(0, 1), segments.slice(0, 2), segments]);
+    const resumed = await run({ ...given, resumeFrom: checkpoints[1] as Json }, recognise);
+    expect(resumed.told).toEqual([segments]);
+    expect((await run({ map, seconds: 70 }, recognise)).told).toEqual([]);
   });
 
   it('have their words only if the stage asks for them', async () => {
