@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CustomSlotSupplier, NativeConnection, SlotPermit, SlotReserveContext } from '@temporalio/worker';
+import type {
+  ActivitySlotInfo,
+  CustomSlotSupplier,
+  NativeConnection,
+  SlotPermit,
+  SlotReserveContext,
+} from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
@@ -62,13 +68,19 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
   };
 }
 
-/** Supplies as many slots, polls included, as there is room for. */
-export function slotsFor(room: () => number): CustomSlotSupplier<never> & SharedSlots {
-  let held = 0;
-  let left = 0;
+/**
+ * Supplies as many slots, polls included, as there is room for. A stage that comes back from a wait does not wait for a poll, which holds
+ * its slot for up to a minute where no task comes: the task of a poll may then begin beside it, and waits at its pool.
+ */
+export function slotsFor(room: () => number): CustomSlotSupplier<ActivitySlotInfo> & SharedSlots {
+  /** Slots of stages, and of polls that have no task yet. */
+  let [used, polling] = [0, 0];
+  /** Stages that wait for other stages without a slot, and those of them that wait for one. */
+  let [left, taking] = [0, 0];
   const take = (): SlotPermit | null => {
-    if (held >= room()) return null;
-    held += 1;
+    // Stages that have begun go on before new ones begin.
+    if (used + polling + taking >= room()) return null;
+    polling += 1;
     return {};
   };
   return {
@@ -82,24 +94,33 @@ export function slotsFor(room: () => number): CustomSlotSupplier<never> & Shared
       }
     },
     tryReserveSlot: take,
-    markSlotUsed: () => undefined,
-    releaseSlot: () => {
-      held -= 1;
+    markSlotUsed() {
+      polling -= 1;
+      used += 1;
+    },
+    releaseSlot({ slotInfo }) {
+      if (slotInfo) used -= 1;
+      else polling -= 1;
     },
     leave() {
       if (left >= MOST_LEFT) return false;
       left += 1;
-      held -= 1;
+      used -= 1;
       return true;
     },
     async take(signal) {
-      // The stream's next call waits at its pool as others do: the device has room, or has it soon.
-      while (held >= Math.max(1, room())) await sleep(POLL_MS, undefined, { signal });
+      taking += 1;
+      try {
+        // The stream's next call waits at its pool as others do: the device has room, or has it soon.
+        while (used >= Math.max(1, room())) await sleep(POLL_MS, undefined, { signal });
+      } finally {
+        taking -= 1;
+      }
       this.takeBack();
     },
     takeBack() {
       left -= 1;
-      held += 1;
+      used += 1;
     },
   };
 }

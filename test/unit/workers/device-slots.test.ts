@@ -3,6 +3,7 @@ import { slotsFor } from '../../../workers/device-worker.js';
 
 const context = {} as Parameters<ReturnType<typeof slotsFor>['reserveSlot']>[0];
 const release = {} as Parameters<ReturnType<typeof slotsFor>['releaseSlot']>[0];
+const task = { slotInfo: {} } as Parameters<ReturnType<typeof slotsFor>['markSlotUsed']>[0];
 const never = new AbortController().signal;
 
 describe('the slots of a device', () => {
@@ -34,5 +35,31 @@ describe('the slots of a device', () => {
     gone.abort();
     // Temporal logs whatever is not the signal's own reason as an error.
     await expect(waiting).rejects.toBe(gone.signal.reason);
+  });
+
+  it('are had again at once by a stage that has waited, though a poll that gets no task holds the only one', async () => {
+    const slots = slotsFor(() => 1);
+    slots.tryReserveSlot(context);
+    slots.markSlotUsed(task);
+    slots.leave();
+    expect(slots.tryReserveSlot(context), 'a poll').not.toBeNull();
+    await slots.take(AbortSignal.timeout(10_000));
+    slots.releaseSlot(release);
+    expect(slots.tryReserveSlot(context), 'beside the stage').toBeNull();
+    slots.releaseSlot(task);
+    expect(slots.tryReserveSlot(context)).not.toBeNull();
+  });
+
+  it('go to a stage that has waited before a new one is asked for', async () => {
+    const slots = slotsFor(() => 1);
+    slots.tryReserveSlot(context);
+    slots.markSlotUsed(task);
+    slots.leave();
+    slots.tryReserveSlot(context);
+    slots.markSlotUsed(task);
+    const back = slots.take(AbortSignal.timeout(10_000));
+    slots.releaseSlot(task);
+    expect(slots.tryReserveSlot(context)).toBeNull();
+    await back;
   });
 });
