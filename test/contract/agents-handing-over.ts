@@ -102,6 +102,10 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
 
     it('waits for what is under way of a turn that fails, and no longer for people', async () => {
       paid.length = 0;
+      let begin = () => {};
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve;
+      });
       const vital = tool({
         name: 'vital',
         description: 'Must work',
@@ -109,7 +113,8 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
         retry: { attempts: 1 },
         onFailure: 'fail',
         run: async () => {
-          await sleep(100);
+          // Which of two calls reaches a worker first, the host does not say.
+          await begun;
           throw new MillraceError('BACKEND_REJECTED', 'no');
         },
       });
@@ -118,6 +123,7 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
         description: 'Takes its time',
         input: z.object({}),
         run: async () => {
+          begin();
           await sleep(700);
           return 'done after all';
         },
