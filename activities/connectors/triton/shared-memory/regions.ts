@@ -53,8 +53,10 @@ export class Regions {
   readonly #most: number;
   #idle: (Region & { since: number })[] = [];
   readonly #busy = new Set<Region>();
-  /** Unlinked, but still registered. */
+  /** Given up, but still registered. */
   readonly #leaving = new Set<Region>();
+  /** Of those, the ones that the server did not let go when it was asked. */
+  readonly #heldByServer = new Set<Region>();
   /** Regions that are being made. */
   #making = 0;
   /** Of all regions that the server may have. */
@@ -188,8 +190,11 @@ export class Regions {
     try {
       await this.#calls.unregister(region.name);
     } catch {
-      return; // in use, or the server is away: the upkeep asks again
+      // In use, or the server is away: the upkeep asks again.
+      if (this.#leaving.has(region)) this.#heldByServer.add(region);
+      return;
     }
+    this.#heldByServer.delete(region);
     if (!this.#leaving.delete(region)) return;
     this.#bytes -= region.bytes;
     this.#endIfDrained();
@@ -201,13 +206,14 @@ export class Regions {
       await Promise.all([...this.#busy].map((region) => this.#letGo(region)));
       this.#busy.clear();
       this.#leaving.clear();
+      this.#heldByServer.clear();
       return this.#endIfDrained();
     }
     const unused = this.#idle.filter(({ since }) => now - since > IDLE_MS);
     this.#idle = this.#idle.filter((region) => !unused.includes(region));
     await Promise.all([
       ...unused.map((region) => this.#drop(region)),
-      ...[...this.#leaving].map((region) => this.#unregister(region)),
+      ...[...this.#heldByServer].map((region) => this.#unregister(region)),
       ...[...this.#idle, ...this.#busy].map(({ name }) => touch(name)),
     ]);
     await this.#removeLeft().catch(ignore);

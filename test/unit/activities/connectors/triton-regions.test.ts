@@ -9,12 +9,15 @@ const signal = new AbortController().signal;
 const fileOf = (name: string) => `/dev/shm/${name}`;
 let registered: Set<string>;
 let inUse: Set<string>;
+/** What the server was asked to let go, and whether its file was there. */
+let asked: (readonly [name: string, file: boolean])[];
 let regions: Regions;
 
 const calls: RegionCalls = {
   allowed: async () => undefined,
   register: async ({ name }) => void registered.add(name),
   async unregister(name) {
+    asked.push([name, existsSync(fileOf(name))]);
     if (inUse.has(name)) throw new Error('it is currently in use');
     registered.delete(name);
   },
@@ -30,7 +33,9 @@ const passes = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 beforeEach(() => {
   registered = new Set();
   inUse = new Set();
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
+  asked = [];
+  // The files of other processes are as old as they are: of a later date the upkeep would remove them.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
   regions = new Regions(calls, 4 * MEBIBYTE);
 });
 afterEach(async () => {
@@ -51,6 +56,7 @@ it('gives regions up that no call has used for a minute, and keeps those in use'
   await passes(150_000);
   await until(() => registered.size === 1);
   expect([existsSync(fileOf(used.name)), existsSync(fileOf(idle.name))]).toEqual([true, false]);
+  expect(asked.filter(([name]) => name === idle.name)).toEqual([[idle.name, false]]);
   expect([...registered]).toEqual([used.name]);
   regions.release(used);
 });
