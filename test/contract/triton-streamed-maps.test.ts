@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { CallContext } from '../../activities/connectors/connector.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import { caught } from '../support/caught.js';
 import { noAudio } from './connector-contract.js';
 import { artifact, context, limit, mappedModels } from './mapped-models.js';
 
@@ -66,15 +67,19 @@ describe('a decoupled recogniser', () => {
     ['all so far', whole],
     ['what is new', delta],
   ])('tells what it hears while it listens, with responses of %s', async (_, tensors) => {
-    const told: { text: string | number; at: number }[] = [];
-    const emit = (text: string | number) => void told.push({ text, at: performance.now() });
     const levels = [0.8, 0.2, 0, 0.8];
-    const { output } = await pool('transcribe', tensors).invoke(call, context({ audio: audioOf(levels), emit }));
-    const end = performance.now();
-    expect(told.map(({ text }) => text)).toEqual(['loud', ' quiet', ' silent', ' loud']);
-    expect(output).toEqual({ text: 'loud quiet silent loud' });
-    // Three more seconds are listened to after the first word, 50 ms each.
-    expect(end - (told[0]?.at ?? end)).toBeGreaterThan(100);
+    // Where this process stands still, the first word comes with the last.
+    await caught('the first word before the last', async () => {
+      const told: { text: string | number; at: number }[] = [];
+      const emit = (text: string | number) => void told.push({ text, at: performance.now() });
+      const { output } = await pool('transcribe', tensors).invoke(call, context({ audio: audioOf(levels), emit }));
+      const end = performance.now();
+      expect(told.map(({ text }) => text)).toEqual(['loud', ' quiet', ' silent', ' loud']);
+      expect(output).toEqual({ text: 'loud quiet silent loud' });
+      // Three more seconds are listened to after the first word, 50 ms each.
+      const before = end - (told[0]?.at ?? end);
+      return before > 100 ? before : undefined;
+    });
   });
 
   it('goes on from window to window as one text, and answers its canary', async () => {
