@@ -113,7 +113,9 @@ describe('a segment of a run', () => {
     const runner: Pick<CodeRunner, 'run'> = {
       run: (input, call, attempt) => (runners.get(call.model) as CodeRunner).run(input, call, attempt),
     };
-    worker = await TestWorker.start({ queue, runner: runner as CodeRunner, redis: testRedis(own.url, 250) });
+    const journals = testRedis(own.url);
+    await connected(journals, 30_000);
+    worker = await TestWorker.start({ queue, runner: runner as CodeRunner, redis: journals });
   });
   afterAll(async () => {
     await worker.stop();
