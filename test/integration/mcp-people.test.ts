@@ -212,9 +212,13 @@ describe('MCP 2025-11-25', () => {
     abort.abort();
     const again = await fetch(url(), { headers: { ...headers, 'last-event-id': last } });
     const { run } = JSON.parse(Buffer.from(last, 'base64url').toString()) as { run: string };
-    const { waiting = [] } = await served.get(run);
+    let nonce: string | undefined;
+    await until('the run says what it waits for', async () => {
+      nonce = (await served.get(run)).waiting?.[0]?.nonce;
+      return nonce !== undefined;
+    });
     // The answer of a client that was asked; it says all that a gateway needs to know.
-    const answer = { jsonrpc: '2.0', id: `decide:${run}:${waiting[0]?.nonce}`, result: { action: 'decline' } };
+    const answer = { jsonrpc: '2.0', id: `decide:${run}:${nonce}`, result: { action: 'decline' } };
     expect((await fetch(url(), { method: 'POST', headers, body: JSON.stringify(answer) })).status).toBe(202);
     const rest = await again.text();
     expect(rest).not.toContain('confirm started');
@@ -239,9 +243,10 @@ describe('Millrace as the client of the door', () => {
     expect(await own.call('mill', 'slow_compute', { seconds: 2, label: 'late' }, options())).toEqual({ text: 'late' });
     const calling = own.call('mill', 'confirm_delete', { filename: 'f.txt' }, options());
     await until('it is decided', async () => {
-      const { runs } = (await (await fetch(`${served.url}/v1/runs?pipeline=confirm-delete&status=running`)).json()) as {
-        runs: readonly { id: string }[];
-      };
+      // More than five pages a second are refused.
+      await sleep(PAGE_MS);
+      const page = await fetch(`${served.url}/v1/runs?pipeline=confirm-delete&status=running`);
+      const { runs = [] } = (await page.json()) as { runs?: readonly { id: string }[] };
       for (const { id } of runs) {
         const [wait] = (await served.get(id)).waiting ?? [];
         if (wait?.subject !== 'f.txt') continue;

@@ -97,10 +97,12 @@ describe.each(['tagged', 'tagged-inline'])('%s', (name) => {
 
   it('waits for its server, and uses no attempt', async () => {
     await server.stop();
-    const running = served.run(name, input);
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const started = await served.post(name, JSON.stringify(input), { 'content-type': 'application/json' });
+    const { id } = (await started.json()) as RunDocument;
+    await expect.poll(async () => rowOf(await served.get(id))?.doing, { timeout: 60_000 }).toBe('waiting for words');
     await server.start();
-    expect(rowOf(await running)).toMatchObject({ status: 'done', attempt: 1 });
+    await expect.poll(async () => (await served.get(id)).status, { timeout: 60_000 }).not.toBe('running');
+    expect(rowOf(await served.get(id))).toMatchObject({ status: 'done', attempt: 1 });
   });
 });
 

@@ -97,6 +97,8 @@ describe('a kept response', () => {
   test('is fetched from another gateway as it was, with its metadata and what it was asked with, and erased', async () => {
     const first = await say('A', { metadata: { topic: 'mills' }, truncation: 'disabled', include: [] });
     const elsewhere = clientOf(other);
+    // It comes before Temporal has recorded it.
+    await expect.poll(async () => (await elsewhere.responses.retrieve(first.id)).status).toBe('completed');
     const { usage: _, ...kept } = await elsewhere.responses.retrieve(first.id);
     expect(kept).toMatchObject({
       ...kept,

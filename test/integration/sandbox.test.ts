@@ -9,6 +9,7 @@ import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageEvent } from '../../pipelines/run/index.js';
+import { caught } from '../support/caught.js';
 import { agents, connect, resultOf, start, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -184,11 +185,16 @@ describe('a worker that is killed while it runs code', () => {
 
   it('runs the code of the worker’s own sandbox again from its beginning', async () => {
     const victim = workers.at(-1) ?? (await worker());
-    const code = 'const end = Date.now() + 4_000; while (Date.now() < end); console.log("once"); 1';
-    const handle = await start(client, agents.codeDesk, { task: JSON.stringify({ tool: 'run_code', code }) }, queue);
-    await until('the tool is called', async () => {
-      const { pendingActivities } = (await handle.describe()).raw;
-      return pendingActivities?.some(({ activityType }) => activityType?.name === 'run_code') ?? false;
+    const code = 'const end = Date.now() + 2_000; while (Date.now() < end); console.log("once"); 1';
+    const handle = await caught('the call of the tool', async () => {
+      const handle = await start(client, agents.codeDesk, { task: JSON.stringify({ tool: 'run_code', code }) }, queue);
+      let ended = false;
+      await until('the tool is called, or has been', async () => {
+        const { raw, status } = await handle.describe();
+        ended = status.name !== 'RUNNING';
+        return ended || (raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'run_code') ?? false);
+      });
+      return ended ? undefined : handle;
     });
     await victim.kill();
     await worker();

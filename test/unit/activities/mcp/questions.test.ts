@@ -113,12 +113,12 @@ describe.each(['stdio', 'http'] as const)('a server that asks while the call is 
   it('has its call limited, without the time that a person takes', async () => {
     const servers = await over('old', by);
     const slowly = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
       return accept({ seat: 4 });
     };
     // Connected before, so that its start takes none of the time.
     await servers.list('desk', new AbortController().signal, undefined, { tenant: 'one' });
-    expect(await call(servers, 'book', { callMs: 1_000, ask: slowly })).toEqual({ result: 'A1 is booked at 4' });
+    expect(await call(servers, 'book', { callMs: 2_000, ask: slowly })).toEqual({ result: 'A1 is booked at 4' });
     await expect(call(servers, 'silent', { callMs: 300 })).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
   });
 

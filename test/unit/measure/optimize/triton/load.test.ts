@@ -8,6 +8,7 @@ describe('a load', () => {
   it('keeps that many calls in flight, and counts those that end', async () => {
     let [now, most] = [0, 0];
     const serials = new Set<number>();
+    const began = performance.now();
     const load = await measureLoad(async (serial) => {
       now += 1;
       most = Math.max(most, now);
@@ -21,7 +22,8 @@ describe('a load', () => {
     // Four at a time, each of 20 ms or a little more: timers are late on a busy machine, and never early.
     expect(load.p50Ms).toBeGreaterThanOrEqual(19);
     expect(load.callsPerS).toBeLessThanOrEqual(4 / 0.019);
-    expect(load.callsPerS).toBeGreaterThan(20);
+    // What it counts ended in a part of the time that all took.
+    expect(load.callsPerS).toBeGreaterThanOrEqual(load.calls / ((performance.now() - began) / 1_000) - 0.1);
     expect(load.p95Ms).toBeGreaterThanOrEqual(load.p50Ms);
   });
 

@@ -34,7 +34,7 @@ function rig(costMs: (config: string) => number) {
   const subject = { kind: 'embed', backend, example, size: 1, audio: {} as SampleAudio, space };
   const search = (more: Partial<TritonSearchOptions> = {}) =>
     searchTriton(subject, model, {
-      ...{ concurrency: 8, trials: 30, timeLimitMs: 60_000, windowMs: 40, onStep: () => undefined },
+      ...{ concurrency: 8, trials: 30, timeLimitMs: 60_000, windowMs: 20, onStep: () => undefined },
       ...{ signal: new AbortController().signal, ...more },
     });
   return { search, used };
@@ -43,7 +43,7 @@ const batchOf = (config: string) => Number(scalarOf(config, 'max_batch_size'));
 
 describe('the search of a Triton’s settings', () => {
   // Smaller batches are faster here, down to four.
-  const cost = (config: string) => 20 + 60 * Math.abs(Math.log2(batchOf(config) / 4));
+  const cost = (config: string) => 10 + 30 * Math.abs(Math.log2(batchOf(config) / 4));
 
   it('finds what is faster, confirms it beside the author’s, and merges it into the author’s file', async () => {
     const { search, used } = rig(cost);
@@ -73,7 +73,7 @@ describe('the search of a Triton’s settings', () => {
   });
 
   it('keeps the author’s where nothing is clearly better', async () => {
-    const found = await rig((config) => (config === CONFIG ? 20 : 80)).search();
+    const found = await rig((config) => (config === CONFIG ? 10 : 40)).search();
     expect(found).toMatchObject({ confirmed: false, chosen: { max_batch_size: 8 }, config: CONFIG });
     expect(found.compared).toBeUndefined();
   });
