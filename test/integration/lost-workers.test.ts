@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { starter } from '../support/guarded-runs.js';
 import { CodeRunner } from '../support/in-process.js';
-import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
+import { CallLog, connect, failureOf, fixtures, LOST_SOON, resultOf, start, until } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -31,7 +31,13 @@ describe('a call that kills its worker', () => {
       const handle =
         kind === 'interactive'
           ? (await gateway.start(fixtures.deadlyInline, input)).handle
-          : await start(client, kind === 'inline' ? fixtures.deadlyInline : fixtures.deadlyQueued, input, queue);
+          : await start(
+              client,
+              kind === 'inline' ? fixtures.deadlyInline : fixtures.deadlyQueued,
+              input,
+              queue,
+              ...LOST_SOON,
+            );
       for (let lost = 1; lost <= 2; lost++) {
         await worker.ended();
         expect(log.count('deadly starts')).toBe(lost);
@@ -57,11 +63,11 @@ it('a lost worker does not lengthen the time that a stage, or its run, has', asy
     { fixture: fixtures.lastingRun, code: 'DEADLINE_EXCEEDED' },
   ].map((run) => {
     const log = new CallLog();
-    return { ...run, log, started: start(client, run.fixture, { log: log.file }, queue) };
+    return { ...run, log, started: start(client, run.fixture, { log: log.file }, queue, ...LOST_SOON) };
   });
   await until('both stages run', () => runs.every(({ log }) => log.count('first starts') > 0));
   // Longer than a workflow task lasts: the history then tells of the segment.
-  await sleep(15_000);
+  await sleep(5_000);
   await worker.kill();
   const other = await WorkerProcess.start(queue);
   const takenOver = Date.now();
@@ -70,9 +76,9 @@ it('a lost worker does not lengthen the time that a stage, or its run, has', asy
     expect(await failureOf(handle)).toMatchObject({ code, stage: 'first' });
     const { startTime, closeTime } = await handle.describe();
     const closed = closeTime?.getTime() ?? Number.NaN;
-    expect((closed - startTime.getTime()) / 1_000, code).toBeGreaterThan(25);
-    // Not 30 s more from when the other worker took over; that one may have started late.
-    expect((closed - takenOver) / 1_000, code).toBeLessThan(27);
+    expect((closed - startTime.getTime()) / 1_000, code).toBeGreaterThan(12);
+    // Not 15 s more from when the other worker took over; that one may have started late.
+    expect((closed - takenOver) / 1_000, code).toBeLessThan(13);
   }
   await other.kill();
 });

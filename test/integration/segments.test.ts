@@ -14,8 +14,8 @@ import { TestWorker, testRedis } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 const STEPS = ['first', 'second', 'third', 'fourth'] as const;
-/** Each step takes this long, so that a kill finds it at work. */
-const STEP_MS = 150;
+/** Each step takes this long, so that a kill finds it at work; those of the runs beside it take longer, and are behind it. */
+const [STEP_MS, ...BESIDE_MS] = [150, 220, 400] as const;
 /**
  * Attempts that the fixture's policy allows: one that was in progress at the kill is repeated, and once more for each time that
  * the machine stands still for longer than a task lasts.
@@ -32,7 +32,6 @@ afterAll(() => client.connection.close());
 
 /** Before the first step, during each, and as soon as each is in the record. */
 const POINTS = ['at the start', ...STEPS.flatMap((step) => [`during ${step}`, `after ${step}`])];
-const KILLS = 20;
 
 describe('a segment whose worker is killed', () => {
   const queue = `segments-${randomUUID()}`;
@@ -47,43 +46,48 @@ describe('a segment whose worker is killed', () => {
     redis.disconnect();
   });
 
-  const recorded = async ({ workflowId, firstExecutionRunId }: WorkflowHandle & { firstExecutionRunId: string }) => {
-    const fields = await redis.hkeys(`millrace:{${workflowId}}:journal:${firstExecutionRunId}:first`);
-    return STEPS.filter((step) => fields.some((field) => field.startsWith(`${step} `)));
+  const begin = async (ms: number) => {
+    const log = new CallLog();
+    const { name, plan } = fixtures.fourInlineSteps;
+    const handle = await client.workflow.start(name, {
+      taskQueue: queue,
+      workflowId: `${name}-${randomUUID()}`,
+      workflowTaskTimeout: TASK_TIMEOUT_MS,
+      args: [
+        { log: log.file, ms },
+        { plan, placement: place(plan, poolOf, queue), tenant: 'default' },
+      ],
+    });
+    const recorded = async () => {
+      const fields = await redis.hkeys(`millrace:{${handle.workflowId}}:journal:${handle.firstExecutionRunId}:first`);
+      return STEPS.filter((step) => fields.some((field) => field.startsWith(`${step} `)));
+    };
+    return { handle, recorded, starts: (step: string) => log.count(`${step} starts`) };
   };
 
-  it.each(Array.from({ length: KILLS }, (_, i) => [i + 1, POINTS[i % POINTS.length] as string] as const))(
-    '%i: %s',
-    async (_, point) => {
-      const log = new CallLog();
-      const { name, plan } = fixtures.fourInlineSteps;
-      const handle = await client.workflow.start(name, {
-        taskQueue: queue,
-        workflowId: `${name}-${randomUUID()}`,
-        workflowTaskTimeout: TASK_TIMEOUT_MS,
-        args: [
-          { log: log.file, ms: STEP_MS },
-          { plan, placement: place(plan, poolOf, queue), tenant: 'default' },
-        ],
-      });
-      const [when, step] = point.split(' ') as [string, (typeof STEPS)[number]];
-      if (when === 'during') await until(point, () => log.count(`${step} starts`) > 0);
-      if (when === 'after') await until(point, async () => (await recorded(handle)).includes(step));
-      if (when === 'during') await sleep(STEP_MS / 3);
-      await worker.kill();
-      const before = await recorded(handle);
-      const startsOf = (each: string) => log.count(`${each} starts`);
-      const startsBefore = new Map(before.map((each) => [each, startsOf(each)]));
-      worker = await WorkerProcess.start(queue);
+  it.each(POINTS)('%s', async (point) => {
+    const [first, ...beside] = await Promise.all([begin(STEP_MS), ...BESIDE_MS.map(begin)]);
+    const [when, step] = point.split(' ') as [string, (typeof STEPS)[number]];
+    if (when === 'during') await until(point, () => first.starts(step) > 0);
+    if (when === 'after') await until(point, async () => (await first.recorded()).includes(step));
+    if (when === 'during') await sleep(STEP_MS / 3);
+    await worker.kill();
+    const killed = [first, ...beside].map(async (run) => {
+      const before = new Map((await run.recorded()).map((each) => [each, run.starts(each)]));
+      return { ...run, before };
+    });
+    const runs = await Promise.all(killed);
+    worker = await WorkerProcess.start(queue);
+    for (const { handle, starts, before } of runs) {
       expect((await (handle.result() as Promise<RunResult>)).output).toEqual({ last: 'fourth' });
       for (const each of STEPS) {
-        const recordedStarts = startsBefore.get(each);
-        if (recordedStarts !== undefined) expect(startsOf(each), `${each} was in the record`).toBe(recordedStarts);
-        else expect(startsOf(each), each).toBeLessThanOrEqual(ATTEMPTS);
-        expect(startsOf(each), each).toBeGreaterThan(0);
+        const recordedStarts = before.get(each);
+        if (recordedStarts !== undefined) expect(starts(each), `${each} was in the record`).toBe(recordedStarts);
+        else expect(starts(each), each).toBeLessThanOrEqual(ATTEMPTS);
+        expect(starts(each), each).toBeGreaterThan(0);
       }
-    },
-  );
+    }
+  });
 });
 
 describe('a segment whose Redis is away', () => {

@@ -13,7 +13,7 @@ import { deviceQueue } from '../../placement/queues.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { caught } from '../support/caught.js';
-import { CallLog, connect, fixtures, resultOf, start, until } from '../support/runs.js';
+import { CallLog, connect, fixtures, LOST_SOON, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { testRedis } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -129,7 +129,7 @@ describe('a streaming edge', () => {
   ] as const)('loses no sentence and speaks none twice when the worker of %s stages is killed', async (_, pipeline) => {
     const queue = `streams-kill-${randomUUID()}`;
     const victim = await WorkerProcess.start(queue);
-    const run = await start(client, pipeline, QUESTION, queue);
+    const run = await start(client, pipeline, QUESTION, queue, ...LOST_SOON);
     const followed = followAll(run);
     await until('a sentence is spoken', () => followed.chunks.entries.length > 0);
     await victim.kill();
@@ -153,7 +153,7 @@ describe('a streaming edge', () => {
         const queue = `streams-code-${randomUUID()}`;
         const log = new CallLog();
         const victim = await WorkerProcess.start(queue);
-        const run = await start(client, fixtures[relay], { log: log.file, n, ms: 250 }, queue);
+        const run = await start(client, fixtures[relay], { log: log.file, n, ms: 250 }, queue, ...LOST_SOON);
         const followed = [
           follow(run.workflowId, 'made', 'entries'),
           follow(run.workflowId, 'doubled', 'entries'),
@@ -183,7 +183,7 @@ describe('a streaming edge', () => {
     const queue = `streams-each-${randomUUID()}`;
     const log = new CallLog();
     const [victim, n] = [await WorkerProcess.start(queue), 12];
-    const run = await start(client, fixtures.relayEach, { log: log.file, n, ms: 250 }, queue);
+    const run = await start(client, fixtures.relayEach, { log: log.file, n, ms: 250 }, queue, ...LOST_SOON);
     const followed = follow(run.workflowId, 'squared', 'entries');
     await until('some are squared', () => followed.entries.length > 2 && log.count('total 0') > 0);
     await victim.kill();

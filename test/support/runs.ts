@@ -6,7 +6,7 @@ import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@t
 import { ApplicationFailure } from '@temporalio/common';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
+import { type RunResult, type StageRecord, WORKFLOW_TASK_TIMEOUT_MS } from '../../pipelines/run/index.js';
 import { type PoolDescription, place } from '../../placement/place.js';
 
 /** Where the embedded stack of the tests put a server. */
@@ -48,21 +48,30 @@ export function poolOf(model: string): PoolDescription | undefined {
   return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream', 'tools', 'structured-output']) };
 }
 
-/** Starts a run as the gateway does, on a task queue of the test's own. */
+/**
+ * Starts a run as the gateway does, on a task queue of the test's own.
+ * @param taskTimeoutMs after which the worker of its workflow counts as lost; Temporal's ten seconds by default, which are more than most
+ *   machines stand still
+ */
 export async function start(
   client: Client,
   { name, plan }: Pipeline,
   input: JsonObject,
   queue: string,
   tenant = 'default',
+  taskTimeoutMs?: number,
 ) {
   const placement = place(plan, poolOf, queue);
   return client.workflow.start(name, {
     taskQueue: queue,
     workflowId: `${name}-${randomUUID()}`,
+    ...(taskTimeoutMs !== undefined && { workflowTaskTimeout: taskTimeoutMs }),
     args: [input, { plan, placement, tenant }],
   });
 }
+
+/** The last arguments of `start` for a run whose lost worker is noticed as soon as with the gateway. */
+export const LOST_SOON = ['default', WORKFLOW_TASK_TIMEOUT_MS] as const;
 
 export const resultOf = (handle: WorkflowHandle): Promise<RunResult> => handle.result() as Promise<RunResult>;
 
