@@ -20,6 +20,7 @@ const POLL_MS = 30_000;
  */
 const quick = {
   testTimeout: 120_000,
+  hookTimeout: 120_000,
   expect: { poll: { timeout: POLL_MS / 2 } },
   pool: 'threads',
   isolate: false,

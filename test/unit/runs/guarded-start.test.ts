@@ -190,7 +190,7 @@ describe('a guarded start', () => {
     const { deps, calls, signals, answer } = setUp();
     answer();
     await startGuarded(deps, prepareRun(deps, requestOf(asks)));
-    await vi.waitFor(() => expect(calls).toEqual(['put', 'start', 'started', 'take back', 'tell']), { timeout: 5_000 });
+    await vi.waitFor(() => expect(calls).toEqual(['put', 'start', 'started', 'take back', 'tell']), 15_000);
     expect(signals).toEqual([null]);
   });
 

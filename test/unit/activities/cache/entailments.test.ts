@@ -91,7 +91,7 @@ describe('what a model of entailment says of two texts', () => {
     const waiting: ((scores: readonly number[]) => void)[] = [];
     const { of, sent, outcomes } = open(() => new Promise((resolve) => waiting.push(resolve)));
     const both = [of('A', 'B'), of('A', 'B')];
-    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    await vi.waitFor(() => expect(waiting).toHaveLength(1), 15_000);
     waiting[0]?.([0.8, 0.7]);
     expect(await Promise.all(both)).toEqual([0.7, 0.7]);
     expect(await of('A', 'B')).toBe(0.7);
@@ -99,7 +99,7 @@ describe('what a model of entailment says of two texts', () => {
     expect(await outcomes()).toEqual({ scored: 2, known: 1 });
     // Another tenant's call is its own.
     const other = of('A', 'B', 'other');
-    await vi.waitFor(() => expect(waiting).toHaveLength(2));
+    await vi.waitFor(() => expect(waiting).toHaveLength(2), 15_000);
     waiting[1]?.([0.8, 0.7]);
     expect(await other).toBe(0.7);
   });
@@ -112,7 +112,7 @@ describe('what a model of entailment says of two texts', () => {
     });
     const [first, second] = [new AbortController(), new AbortController()];
     const calls = [of('A', 'B', 'acme', first.signal), of('A', 'B', 'acme', second.signal)];
-    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    await vi.waitFor(() => expect(signals).toHaveLength(1), 15_000);
     const reason = new Error('cancelled');
     first.abort(reason);
     await expect(calls[0]).rejects.toBe(reason);
