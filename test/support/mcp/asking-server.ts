@@ -11,6 +11,10 @@ export class Notes {
   readonly file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'notes.log');
 
   constructor() {
+    this.clear();
+  }
+
+  clear(): void {
     writeFileSync(this.file, '');
   }
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { GoesOn } from '../../../../activities/mcp/goes-on.js';
 import { parseMcpServers } from '../../../../activities/mcp/index.js';
 import { type Asking, McpServers } from '../../../../activities/mcp/servers.js';
@@ -7,13 +7,16 @@ import type { AskedQuestions, Elicited, Question } from '../../../../pipelines/r
 import { askingOverHttp, askingOverStdio, Notes } from '../../../support/mcp/asking-server.js';
 import { until } from '../../../support/runs.js';
 
-let notes: Notes;
+const notes = new Notes();
+/** A server of each kind for all tests: to start one takes most of a test's time. */
+const remote = new Map<'modern' | 'old', ReturnType<typeof askingOverHttp>>();
 const closing: (() => Promise<void> | void)[] = [];
-beforeEach(() => {
-  notes = new Notes();
-});
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
+  notes.clear();
+});
+afterAll(async () => {
+  for (const server of remote.values()) (await server).close();
 });
 
 function serversOf(config: object): McpServers {
@@ -23,9 +26,9 @@ function serversOf(config: object): McpServers {
 }
 async function over(era: 'modern' | 'old', by: 'stdio' | 'http'): Promise<McpServers> {
   if (by === 'stdio') return serversOf(askingOverStdio(era, notes));
-  const { config, close } = await askingOverHttp(era, notes);
-  closing.push(close);
-  return serversOf(config);
+  const server = remote.get(era) ?? askingOverHttp(era, notes);
+  remote.set(era, server);
+  return serversOf((await server).config);
 }
 
 interface Made extends Partial<Asking> {
