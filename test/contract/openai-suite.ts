@@ -214,8 +214,8 @@ export function openAiContract(server: OpenAiServer): void {
       ]).flat();
       let calls = 0;
       const left: string[] = [];
-      // Room for a long reply leaves half of the context, which is read in seconds.
-      const { with: options, input } = chat('What is the capital of France?', 3_000);
+      // Room for a long reply leaves an eighth of the context, which is read in seconds.
+      const { with: options, input } = chat('What is the capital of France?', 3_500);
       const stop = ['.', '\n'];
       const reply = await withinContext(
         { with: { ...options, stop, onOverflow: 'drop-oldest' }, input: { ...input, history } },

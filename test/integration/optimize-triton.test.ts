@@ -99,10 +99,13 @@ describe('millrace optimize --triton', () => {
     expect(loaded?.parameters.cost_ms?.string_value).toBe('25');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('takes the trial away when it is ended by %s', async (signal) => {
+  it.each([
+    ['SIGINT', 'trial 1'],
+    ['SIGTERM', 'trial 2'],
+  ] as const)('takes the trial away when it is ended by %s during %s', async (signal, trial) => {
     const { child, ended, said } = search('--out', path.join(folder, signal));
-    // The second trial is being loaded or measured.
-    await expect.poll(() => said.err).toContain('trial 2');
+    // It is being loaded or measured.
+    await expect.poll(() => said.err).toContain(trial);
     child.kill(signal);
     const [code] = await ended;
     expect(code).toBeGreaterThan(0);
