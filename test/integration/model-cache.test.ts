@@ -102,7 +102,7 @@ describe('models that workers load on demand', () => {
       const at = server(1);
       const [one, two] = [worker([at], ['a', 'b'], 1), worker([at], ['a', 'b'], 1)];
       await one.call('a');
-      const long = one.call('a', 12_000);
+      const long = one.call('a', 8_000);
       await expect.poll(() => at.calls.get('a')).toBe(1);
       // Longer than a lease that is not renewed.
       const until = performance.now() + 5_000;

@@ -119,48 +119,52 @@ it('the slots of a worker that is gone are free after some seconds', () =>
     gone.slots.close();
   }));
 
-it('a server that had no calls for a while gets its part again, although another has room for all of them', async () => {
-  const closing = new AbortController();
-  const slots: SharedSlots[] = [];
-  const endpoints = ['http://one.test', 'http://two.test'].map((url, i) => {
-    const server = new ServerLoad(closing.signal);
-    server.join(8, () => queue.next());
-    const parts = {
-      redis,
-      server: randomUUID(),
-      worker: randomUUID(),
-      limit: () => 8,
-      changed: () => server.changed(),
+it('a server that had no calls for a while gets its part again, although another has room for all of them', () =>
+  unlessStill(async () => {
+    const closing = new AbortController();
+    const slots: SharedSlots[] = [];
+    const endpoints = ['http://one.test', 'http://two.test'].map((url, i) => {
+      const server = new ServerLoad(closing.signal);
+      server.join(8, () => queue.next());
+      const parts = {
+        redis,
+        server: randomUUID(),
+        worker: randomUUID(),
+        limit: () => 8,
+        changed: () => server.changed(),
+      };
+      server.slots = new SharedSlots(parts);
+      slots.push(server.slots);
+      return new Endpoint({ url, device: `cpu${i}`, concurrency: 8 } as never, { close() {} } as never, server);
+    });
+    const queue = new CallQueue(endpoints, (away) => away);
+    const calls = async (count: number, avoid?: string) => {
+      const urls: string[] = [];
+      for (let i = 0; i < count; i++) {
+        const slot = await queue.acquire({ signal: closing.signal, avoid });
+        urls.push(slot.endpoint.url);
+        await sleep(50);
+        queue.release(slot);
+      }
+      return urls;
     };
-    server.slots = new SharedSlots(parts);
-    slots.push(server.slots);
-    return new Endpoint({ url, device: `cpu${i}`, concurrency: 8 } as never, { close() {} } as never, server);
-  });
-  const queue = new CallQueue(endpoints, (away) => away);
-  const calls = async (count: number, avoid?: string) => {
-    const urls: string[] = [];
-    for (let i = 0; i < count; i++) {
-      const slot = await queue.acquire({ signal: closing.signal, avoid });
-      urls.push(slot.endpoint.url);
-      await sleep(50);
-      queue.release(slot);
+    try {
+      const called = new Set<string>();
+      await until('both are called', async () => {
+        for (const url of await calls(10)) called.add(url);
+        return called.size === 2;
+      });
+      const [away] = endpoints as [Endpoint, Endpoint];
+      // Longer than a worker keeps slots that it does not use.
+      expect(await calls(60, away.url)).not.toContain(away.url);
+      // The first slot is granted on request, which takes longer where the store stands still.
+      await until('it is called again', async () => (await calls(5)).includes(away.url), 10_000);
+      expect((await calls(40)).filter((url) => url === away.url).length).toBeGreaterThan(10);
+    } finally {
+      closing.abort();
+      for (const each of slots) each.close();
     }
-    return urls;
-  };
-  const called = new Set<string>();
-  await until('both are called', async () => {
-    for (const url of await calls(10)) called.add(url);
-    return called.size === 2;
-  });
-  const [away] = endpoints as [Endpoint, Endpoint];
-  // Longer than a worker keeps slots that it does not use.
-  expect(await calls(60, away.url)).not.toContain(away.url);
-  // The first slot is granted on request, which takes longer where the store stands still.
-  await until('it is called again', async () => (await calls(5)).includes(away.url), 10_000);
-  expect((await calls(40)).filter((url) => url === away.url).length).toBeGreaterThan(10);
-  closing.abort();
-  for (const each of slots) each.close();
-});
+  }));
 
 it('without the store each worker applies the limit to its own calls', async () => {
   const nowhere = open(`redis://127.0.0.1:${await freePort()}`);
