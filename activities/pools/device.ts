@@ -23,6 +23,8 @@ interface Placed {
 export class Device {
   readonly #placed: ReadonlyMap<string, readonly Placed[]>;
   readonly #before = new Map<Placed, ServerWork>();
+  /** How long batches wait to fill, by the servers' configurations. */
+  readonly #delaysMs = new Map<Placed, number>();
 
   /** @param placed the endpoints on the device by their pools' names */
   constructor(placed: ReadonlyMap<string, readonly Placed[]>) {
@@ -61,11 +63,30 @@ export class Device {
       if (!now) return;
       const before = this.#before.get(placed);
       this.#before.set(placed, now);
-      // The counter has decreased: the server was restarted.
-      if (before && now.requests >= before.requests) endpoint.worked(between(before, now));
+      if (before === undefined) return;
+      // The counter has decreased: the server was restarted, perhaps with another configuration.
+      if (now.requests < before.requests) this.#delaysMs.delete(placed);
+      else endpoint.worked(between(before, now), await this.#delayOf(placed, signal));
     } catch {
       // A server that does not answer is handled by its breaker.
       this.#before.delete(placed);
+      this.#delaysMs.delete(placed);
+    }
+  }
+
+  async #delayOf(placed: Placed, signal: AbortSignal): Promise<number> {
+    const known = this.#delaysMs.get(placed);
+    if (known !== undefined) return known;
+    const { endpoint, model } = placed;
+    const { backend } = endpoint;
+    try {
+      const batching = await limited(ANSWER_MS, signal, async (own) => backend.batching?.(model, own));
+      const delayMs = batching?.delayMs ?? 0;
+      this.#delaysMs.set(placed, delayMs);
+      return delayMs;
+    } catch {
+      // It answers for its statistics only. It is asked again.
+      return 0;
     }
   }
 }

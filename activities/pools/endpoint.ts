@@ -224,9 +224,9 @@ export class Endpoint {
     return this.#broken;
   }
 
-  /** Takes the server's statistics since the last reading. */
-  worked(work: ServerWork): void {
-    this.#congestion.observe(work, this.#peak);
+  /** Takes the server's statistics since the last reading; its batches wait up to `delayMs` to fill. */
+  worked(work: ServerWork, delayMs: number): void {
+    this.#congestion.observe(work, this.#peak, delayMs);
     this.#peak = this.outstanding;
   }
 

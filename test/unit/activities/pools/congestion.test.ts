@@ -27,6 +27,15 @@ describe('how many calls a server should have at once', () => {
     expect(congestion.limit).toBe(10);
   });
 
+  it('does not fall for the time that batches wait to fill', () => {
+    const congestion = new Congestion(10);
+    congestion.observe(behind, 10, 40);
+    expect(congestion.limit).toBe(10);
+    // 500 ms of ten calls, of which 200 were meant.
+    congestion.observe(behind, 10, 20);
+    expect(congestion.limit).toBe(8);
+  });
+
   it('stays where the limit was not reached, and where nothing was done', () => {
     const congestion = new Congestion(10);
     congestion.observe(behind, 10);

@@ -46,6 +46,33 @@ describe('a device', () => {
     await watching;
   });
 
+  it('keeps its room while calls wait only for batches to fill, as the server is configured', async () => {
+    const { pools, pool, backend } = fakePools(['a'], { concurrency: 10 });
+    const work = { requests: 0, queueMs: 0, computeMs: 0 };
+    const batching = vi.fn(async () => ({ most: 8, preferred: [], delayMs: 80, instances: 1 }));
+    const read = vi.fn(async () => ({ ...work }));
+    Object.assign(backend('a'), { work: read, batching });
+    const device = pools.device('gpu-a');
+    const ended = new AbortController();
+    const watching = device.watch(ended.signal);
+    await settle();
+    const calls = openCall();
+    const holding = Array.from({ length: 10 }, () => pool.use(calls.work, { signal }));
+    Object.assign(work, { requests: 10, queueMs: 900, computeMs: 300 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.waitFor(() => expect(read.mock.calls.length).toBeGreaterThan(2), 15_000);
+    expect(batching).toHaveBeenCalledTimes(1);
+    expect(device.room()).toBe(10);
+    // Behind by more than that.
+    Object.assign(work, { requests: 20, queueMs: 3_000, computeMs: 600 });
+    await vi.advanceTimersByTimeAsync(500);
+    await vi.waitFor(() => expect(device.room()).toBe(8), 15_000);
+    calls.end();
+    await Promise.all(holding);
+    ended.abort();
+    await watching;
+  });
+
   it('that no endpoint is on is a mistake of the settings', () => {
     const { pools } = fakePools(['a']);
     expect(() => pools.device('gpu-9')).toThrow(/no endpoint is on the device "gpu-9"/);
