@@ -54,6 +54,8 @@ export class Simulator {
   // By request.
   readonly #left: Int32Array;
   readonly #latency: Float64Array;
+  /** Requests of the last simulation: what is stored of the others is as at first. */
+  #used = 0;
   // Of one simulation.
   readonly #calls: Calls;
   #servers: Servers;
@@ -87,7 +89,7 @@ export class Simulator {
     this.#tries = new Uint8Array(count * calls);
     this.#generated = new Float64Array(count * calls);
     this.#left = new Int32Array(count);
-    this.#latency = new Float64Array(count);
+    this.#latency = new Float64Array(count).fill(Number.NaN);
     this.#calls = {
       load,
       stages: stages.length,
@@ -115,6 +117,8 @@ export class Simulator {
       expired,
     } = options;
     this.#reset(placement, seed, slowdown);
+    // All of them, if it ends with an error.
+    this.#used = this.#count;
     this.#observations.reset(limits);
     const { devices } = this.#servers;
     if (speed !== this.#speed) this.#setSpeed(speed);
@@ -135,6 +139,7 @@ export class Simulator {
         arrived += 1;
       } else this.#happen(now);
     }
+    this.#used = arrived;
     // A run that does not end, of a call that takes for ever, is later than any limit.
     if (!gaveUp)
       for (let i = 0; i < this.#count; i += 1)
@@ -168,12 +173,13 @@ export class Simulator {
   #reset(placement: SimulatedPlacement, seed: number, slowdown: number): void {
     this.#events.clear();
     this.#servers = this.#serversOf(placement, seed, slowdown);
-    this.#calls.times.reset();
+    const calls = this.#used * this.#perRequest;
+    this.#calls.times.reset(calls);
     this.#pieces.reset();
-    this.#tries.fill(0);
-    this.#generated.fill(0);
-    this.#latency.fill(Number.NaN);
-    this.#left.fill(0);
+    this.#tries.fill(0, 0, calls);
+    this.#generated.fill(0, 0, calls);
+    this.#latency.fill(Number.NaN, 0, this.#used);
+    this.#left.fill(0, 0, this.#used);
     this.#seed = seed;
     this.#tally.reset(this.#timesMs[0] ?? 0);
   }

@@ -28,9 +28,9 @@ export class StageTimes {
       calls += stage.calls;
     }
     this.#perRequest = calls;
-    this.#wait = new Float64Array(count * calls);
+    this.#wait = new Float64Array(count * calls).fill(Number.NaN);
     this.#startedAt = new Float64Array(count * calls);
-    this.#firstAt = new Float64Array(count * calls);
+    this.#firstAt = new Float64Array(count * calls).fill(Number.NaN);
     const of = () => new Float64Array(stages.length);
     this.#calls = of();
     this.#waited = of();
@@ -39,9 +39,10 @@ export class StageTimes {
     this.#batches = of();
   }
 
-  reset(): void {
-    this.#wait.fill(Number.NaN);
-    this.#firstAt.fill(Number.NaN);
+  /** @param calls of the last simulation, by number */
+  reset(calls: number): void {
+    this.#wait.fill(Number.NaN, 0, calls);
+    this.#firstAt.fill(Number.NaN, 0, calls);
     for (const sums of [this.#calls, this.#waited, this.#served, this.#ended, this.#batches]) sums.fill(0);
   }
 
