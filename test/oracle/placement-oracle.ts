@@ -27,6 +27,8 @@ export interface OraclePool {
   readonly model: string;
   readonly variant: string;
   readonly maxBatch: number;
+  /** How long a batch that is not full waits after its first call came. */
+  readonly maxQueueDelayMs?: number;
   readonly replicas: readonly OracleReplica[];
   /** Its servers cache prefixes, and calls come to them by what they have, or not. */
   readonly routing?: 'aware' | 'unaware';
@@ -61,6 +63,8 @@ interface Call {
   readonly tokensIn: number;
   readonly tokensOut: number;
   readonly size: number;
+  /** When it came to its queue. */
+  readonly since: number;
   /** Of an LLM: tokens generated so far, and tokens of its prompt not yet processed. */
   done: number;
   unread: number;
@@ -175,6 +179,7 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
         tokensIn: prompt,
         tokensOut: value(like?.size?.out ?? 'tokens_out', run),
         size: value(like?.size?.variable, run, like?.size?.typical ?? 1),
+        since: now,
         done: 0,
         unread: prompt - cached,
         prompt,
@@ -278,6 +283,13 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     replica.left = ms;
   };
 
+  /** When an idle replica starts a batch of the calls that wait. */
+  const dueAt = (p: number, { maxBatch }: Replica) => {
+    const [first] = queues[p] ?? [];
+    if (first === undefined || (queues[p]?.length ?? 0) >= maxBatch) return now;
+    return first.since + (pools[p]?.maxQueueDelayMs ?? 0);
+  };
+
   const start = () => {
     for (const [p, arrived] of queues.entries()) {
       const isApart = pools[p]?.prompts !== undefined;
@@ -286,7 +298,7 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
       const own = replicas.filter((replica) => replica.pool === p && !replica.reads);
       if (own[0]?.profile.batching === 'dynamic') {
         for (const replica of own) {
-          if (replica.busy || queue.length === 0) continue;
+          if (replica.busy || queue.length === 0 || dueAt(p, replica) > now) continue;
           replica.batch = queue.splice(0, replica.maxBatch);
           const size = Math.max(...replica.batch.map((call) => call.size));
           replica.left = batchTime(replica.profile, replica.batch.length, size, random());
@@ -338,7 +350,12 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     const ends = active.map((replica, i) =>
       (rates[i] ?? 0) > 0 ? now + replica.left / (rates[i] ?? 1) : Number.POSITIVE_INFINITY,
     );
-    const next = Math.min(arrival, ...ends, ...transfers.map(({ at }) => at));
+    const timers = replicas.flatMap((replica) => {
+      const isWaiting =
+        !replica.busy && replica.profile.batching === 'dynamic' && (queues[replica.pool]?.length ?? 0) > 0;
+      return isWaiting ? [dueAt(replica.pool, replica)] : [];
+    });
+    const next = Math.min(arrival, ...ends, ...timers, ...transfers.map(({ at }) => at));
     if (next === Number.POSITIVE_INFINITY) return latency;
     for (const [i, replica] of active.entries()) replica.left -= (next - now) * (rates[i] ?? 0);
     now = next;

@@ -57,6 +57,8 @@ interface Case {
     readonly routing: 'aware' | 'unaware';
     readonly columns: Readonly<Record<string, (draw: number) => number>>;
   };
+  /** By model: how long its batches wait to fill. */
+  readonly delaysMs?: readonly number[];
   /** Calls of the last stage in a run: on average, or by a draw. */
   readonly calls?: number | ((draw: number) => number);
 }
@@ -100,6 +102,7 @@ function both(cell: Case) {
       model,
       variant: 'default',
       maxBatch: batching === 'dynamic' ? 8 : 64,
+      maxQueueDelayMs: cell.delaysMs?.[p] ?? 0,
       replicas: replicasOn(on[p] ?? []),
       ...(prefixes && batching === 'continuous' && { routing: prefixes.routing }),
       ...(prompts &&
@@ -140,7 +143,7 @@ function both(cell: Case) {
     batching: table.batching,
     maxBatch: table.batching === 'dynamic' ? 8 : 64,
     preferred: [],
-    maxQueueDelayMs: 0,
+    maxQueueDelayMs: cell.delaysMs?.[p] ?? 0,
     replicas: own.map((device) => ({
       device,
       tables: tables.map((_, i) => (i === p ? table : undefined)),
@@ -166,6 +169,16 @@ describe('the simulator against a second one, written from the formulas', () => 
     [
       'batches of two stages, each on its own devices',
       { models: [SMALL, { ...SMALL, model: 'b' }], on: [[0, 1], [2]], rate: 90 },
+      0.02,
+    ],
+    [
+      'batches that wait to fill, and then stay together',
+      {
+        models: [SMALL, { ...SMALL, model: 'b' }],
+        on: [[0], [0]],
+        rate: 40,
+        delaysMs: [60, 2],
+      },
       0.02,
     ],
     ['bursts', { models: [SMALL], on: [[0, 1, 2]], rate: 150, cv: 4 }, 0.02],
