@@ -31,6 +31,11 @@ export function placeOptions(command: Command): Command {
       asObjective,
       'cost',
     )
+    .option(
+      '--batch-delay <time>',
+      'longest time that batches may wait to fill, e.g. 300ms; default: none, they begin as soon as a server is free',
+      asMs,
+    )
     .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', asNames, [])
     .option('--json', 'print placement.json');
 }

@@ -19,6 +19,8 @@ export interface PlaceCommandOptions extends PlaceInputOptions {
   readonly rate: readonly number[];
   readonly objective: 'cost' | 'rate';
   readonly whatIf: readonly string[];
+  /** Longest time that batches may wait to fill, in milliseconds. */
+  readonly batchDelay?: number;
 }
 
 /** `millrace place`: computes where each stage should run, from files only. No server is called. */
@@ -65,7 +67,8 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
   const input = await readInput(settings, options);
   const arriving = await arrivingOf(options);
   const load = makeLoad(arriving, horizonMs(input.objective), options.seed, options.size);
-  return { ...input, load, affinity: await affinityOf(settings, input, Object.keys(load.sizes), options.affinity) };
+  const affinity = await affinityOf(settings, input, Object.keys(load.sizes), options.affinity);
+  return { ...input, load, affinity, batchDelayMs: options.batchDelay };
 }
 
 /** A trace or a rate for each pipeline; a single rate applies to each of them. */

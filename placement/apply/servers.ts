@@ -52,6 +52,7 @@ export function serversOf(
       const [first] = own;
       if (replica.endpoint !== undefined || first === undefined) continue;
       const type = serverTypeOf(pool, base[servedModel(pool)]);
+      if (type === 'vllm' && pool.maxQueueDelayMs > 0) throw invalid(pool, i, NO_DELAY);
       const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
       const server = servers.get(name);
       if (server === undefined) {
@@ -78,6 +79,9 @@ export function serversOf(
   }
   return [...servers.values()];
 }
+
+const NO_DELAY =
+  'its batches wait to fill, which vLLM cannot do: place the pipeline without --batch-delay, or serve the model by Triton';
 
 /** The server of a pool: by its connector, for an unknown one by how it batches. */
 export const serverTypeOf = ({ batching }: PlacedPool, base: PoolBase | undefined): ModelServer['type'] =>

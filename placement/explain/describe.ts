@@ -15,8 +15,10 @@ import {
   cellAt,
   configOf,
   costOf,
+  delayOf,
   demandedLosses,
   Judge,
+  leftOf,
   mostTokensOf,
   orderedReplicas,
   type PlannerInput,
@@ -133,7 +135,7 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
     parallel,
     maxBatch: Math.min(...all.map(({ maxBatch }) => maxBatch)),
     preferredBatchSizes: [...(use?.preferred ?? [])],
-    maxQueueDelayMs: 0,
+    maxQueueDelayMs: config?.batching === 'continuous' ? 0 : ms(delayOf(candidate, p)),
     memoryBytes: use?.memoryBytes ?? 0,
     queue: poolQueue(model),
     replicas: replicas.map(({ devices }) => {
@@ -318,7 +320,7 @@ function degradedOf(
       degraded.push({ without, predicted: null, shedShare: 1, lost });
       continue;
     }
-    const rest = { configs: candidate.configs, replicas: left };
+    const rest = leftOf(candidate, left);
     const seen = predictedRunsOf(problem, judge.see(rest, { speed }), rate);
     degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }, goOn), 4), lost });
   }

@@ -1,4 +1,12 @@
-import { type Candidate, configOf, type Problem, replicasByDevice, transfersOf, useOn } from '../planner/index.js';
+import {
+  type Candidate,
+  configOf,
+  delayOf,
+  type Problem,
+  replicasByDevice,
+  transfersOf,
+  useOn,
+} from '../planner/index.js';
 import { spellBytes } from '../source/index.js';
 
 /** Why a pool is placed as it is, in a sentence: the load's demand, what it shares, and the alternatives. */
@@ -15,8 +23,10 @@ export function reasonOf(problem: Problem, candidate: Candidate, pool: number): 
     const wide = use && use.width > 1 ? ` of ${use.width} devices` : '';
     return `${count} x ${kind}${wide}: the load keeps ${spell(use?.erlangs ?? 0)} busy in batches of ${use?.maxBatch ?? 1}`;
   });
+  const waits = delayOf(candidate, pool);
   return [
     parts.join(', '),
+    waits > 0 ? `its batches wait up to ${spellMs(waits)} to fill` : '',
     handing(problem, candidate, pool),
     sharedWith(problem, candidate, pool),
     otherwise(problem, candidate, pool, new Set(kinds.keys())),

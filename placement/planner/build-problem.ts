@@ -6,6 +6,7 @@ import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
 import { affinityOf, type PoolAffinity, routingOf } from './affinity.js';
 import { type Apart, divided } from './apart.js';
+import { delaysUpTo } from './delays.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
 import { tokensAlone } from './memory.js';
@@ -42,6 +43,8 @@ export interface PlannerInput {
   readonly apart?: Apart | undefined;
   /** By model: how its calls choose among its endpoints, which says what of their prompts these have cached. Absent: session. */
   readonly affinity?: Readonly<Record<string, PoolAffinity>> | undefined;
+  /** The longest time that batches may wait to fill, in milliseconds. Absent: they begin as soon as a replica is free. */
+  readonly batchDelayMs?: number | undefined;
   /** Seed of the simulations; default 1. */
   readonly seed?: number | undefined;
 }
@@ -148,6 +151,7 @@ export function buildProblem(input: PlannerInput): Problem {
     targets,
     survive: input.survive,
     quality,
+    delaysMs: delaysUpTo(input.batchDelayMs),
     seed: input.seed ?? 1,
     assumptions,
     warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, load)],

@@ -8,6 +8,8 @@ export interface Candidate {
   /** By pool: index of its configuration. */
   readonly configs: readonly number[];
   readonly replicas: readonly Replica[];
+  /** By pool: how long its batches wait to fill while it has one replica (`delayOf`), in milliseconds. Absent: not at all. */
+  readonly delaysMs?: readonly number[] | undefined;
 }
 
 export interface Replica {
@@ -27,6 +29,22 @@ export function useOn(problem: Problem, candidate: Candidate, pool: number, devi
   const cell = cellAt(problem, device);
   const use = cell && configOf(problem, candidate, pool)?.uses[cell.kind];
   return use && cell && use.memoryBytes <= cell.memoryBytes ? use : undefined;
+}
+
+/**
+ * How long batches of a pool wait to fill, in milliseconds. Only those of a single replica do: of several, each server would
+ * gather calls of its own, while the simulator's pool has one queue.
+ */
+export function delayOf({ delaysMs, replicas }: Candidate, pool: number): number {
+  const ms = delaysMs?.[pool] ?? 0;
+  return ms > 0 && replicas.filter((replica) => replica.pool === pool).length === 1 ? ms : 0;
+}
+
+/** What is left of a candidate: its servers are configured as before, so that the last of several does not begin to wait. */
+export function leftOf(candidate: Candidate, replicas: readonly Replica[]): Candidate {
+  const { configs, delaysMs } = candidate;
+  if (delaysMs === undefined) return { configs, replicas };
+  return { configs, replicas, delaysMs: delaysMs.map((_, pool) => delayOf(candidate, pool)) };
 }
 
 /** The replicas on each device in use. */
@@ -123,7 +141,9 @@ export function keyOf({ alike }: Pick<Problem, 'alike'>, candidate: Candidate): 
     const across = devices.map((device) => `${alike[device]}*${beside(device).join()}`);
     spelled.push(`${pool}@${across.join('+')}`);
   }
-  return `${candidate.configs.join(',')}|${spelled.sort().join(' ')}`;
+  const waits = (candidate.delaysMs ?? []).map((_, pool) => delayOf(candidate, pool));
+  const waiting = waits.some((ms) => ms > 0) ? `|${waits.join()}` : '';
+  return `${candidate.configs.join(',')}|${spelled.sort().join(' ')}${waiting}`;
 }
 
 /**
@@ -173,7 +193,7 @@ export function simulatedPlacement(problem: Problem, candidate: Candidate): Simu
         batching: config?.batching ?? 'dynamic',
         maxBatch: Math.min(...own.map(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0)?.maxBatch ?? 1)),
         preferred: first?.preferred ?? [],
-        maxQueueDelayMs: 0,
+        maxQueueDelayMs: delayOf(candidate, p),
         ...(handsTo && { handsTo }),
         replicas: own.map((replica) => {
           const [device = 0] = replica.devices;

@@ -1,4 +1,5 @@
-import type { Candidate, Replica } from './candidate.js';
+import { type Candidate, delayOf, type Replica } from './candidate.js';
+import { mayWait, withDelay } from './delays.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
@@ -7,7 +8,8 @@ import { Workbench } from './workbench.js';
 const MOST_TRIED = 24;
 
 /**
- * Neighbours of a candidate: replicas added, reassigned to busier pools, or removed; larger and smaller batches.
+ * Neighbours of a candidate: batches that wait longer or shorter where they may; replicas added, reassigned to busier pools, or
+ * removed; larger and smaller batches.
  *
  * @param on the devices that may get replicas; default: all
  */
@@ -20,6 +22,7 @@ export function* changes(
   const busiest = pools.map((load, p) => ({ load, p })).sort((a, b) => b.load - a.load);
   const bench = new Workbench(problem, candidate);
   const loadOf = (device: number) => loads.get(device) ?? 0;
+  yield* delayed(problem, candidate);
   const rested = [...on].sort((a, b) => loadOf(a) - loadOf(b)).slice(0, MOST_TRIED);
   for (const { p } of busiest) {
     for (const device of rested) {
@@ -44,6 +47,15 @@ export function* changes(
     }
   }
   yield* swapped(candidate, busy.slice(0, MOST_TRIED));
+}
+
+/** Every other time for which the batches of one pool may wait. */
+function* delayed(problem: Problem, candidate: Candidate): Generator<Candidate> {
+  for (const [p] of problem.pools.entries()) {
+    if (!mayWait(problem, p) || candidate.replicas.filter(({ pool }) => pool === p).length !== 1) continue;
+    const now = delayOf(candidate, p);
+    for (const ms of [0, ...problem.delaysMs]) if (ms !== now) yield withDelay(problem, candidate, p, ms);
+  }
 }
 
 /** A device dedicated to one pool, dropping what was on it, or the pool in place of one replica on it. */

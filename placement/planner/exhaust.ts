@@ -32,6 +32,19 @@ function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[])
   }, 1);
 }
 
+/** Assignments that a part of a search's time suffices for. */
+const MOST_OF_SMALL = 4_000;
+
+/** Whether there are so few assignments of pools to devices between a bound and a cost that all are worth trying first. */
+export function areFew(problem: Problem, least: number, below: number): boolean {
+  let all = 0;
+  for (const { counts, cost } of choicesBelow(problem, below) ?? []) {
+    if (cost >= least - 1e-9) all += assignmentsAtMost(problem, counts);
+    if (all > MOST_OF_SMALL) return false;
+  }
+  return all > 0;
+}
+
 /**
  * Tries every placement that costs less than `below`, cheapest devices first, until one meets the objective or `goOn`
  * returns false. Device choices and assignments on which the load cannot be balanced, or that the lower bound's cuts
@@ -46,19 +59,12 @@ export function exhaust(
 ): Exhausted {
   const choices = choicesBelow(problem, below);
   if (choices === undefined) return { refutedBelow: 0, complete: false };
-  const atOnce = (counts: readonly number[]) => {
-    const sums = problem.kinds.map(() => 0);
-    for (const [c, { kind, concurrency }] of problem.cells.entries()) {
-      sums[kind] = (sums[kind] ?? 0) + concurrency * (counts[c] ?? 0);
-    }
-    return sums;
-  };
   // Below this cost everything was tried; several replicas on a device are tried as one and as all only.
   let complete = Number.POSITIVE_INFINITY;
   for (const { counts, cost } of choices) {
     if (cost < lower.value * (1 - 1e-6) - 1e-9) continue;
     if (!goOn()) return { refutedBelow: Math.min(cost, complete), complete: false };
-    if (!balanceable(problem, counts) || lower.refutes(atOnce(counts), goOn)) continue;
+    if (isRefuted(problem, lower, counts, goOn)) continue;
     if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS)
       return { refutedBelow: Math.min(cost, complete), complete: false };
     for (const candidate of placementsOn(problem, counts, lower)) {
@@ -70,6 +76,29 @@ export function exhaust(
     if (counts.some((n, c) => n > 0 && (problem.cells[c]?.concurrency ?? 1) > 2)) complete = Math.min(complete, cost);
   }
   return { refutedBelow: Math.min(below, complete), complete: complete === Number.POSITIVE_INFINITY };
+}
+
+/**
+ * A cost below which no devices carry the load in time, however their calls are assigned, batched and ordered: nothing is
+ * simulated, so that it also holds for placements whose batches wait. At most `below`.
+ */
+export function refutedBelow(problem: Problem, lower: LowerBound, below: number, goOn: () => boolean): number {
+  const choices = choicesBelow(problem, below);
+  if (choices === undefined) return lower.value;
+  for (const { counts, cost } of choices) {
+    if (cost < lower.value * (1 - 1e-6) - 1e-9) continue;
+    if (!goOn() || !isRefuted(problem, lower, counts, goOn)) return Math.max(lower.value, cost);
+  }
+  return Math.max(lower.value, below);
+}
+
+/** Whether no assignment to these devices carries the load in time. */
+function isRefuted(problem: Problem, lower: LowerBound, counts: readonly number[], goOn: () => boolean): boolean {
+  const atOnce = problem.kinds.map(() => 0);
+  for (const [c, { kind, concurrency }] of problem.cells.entries()) {
+    atOnce[kind] = (atOnce[kind] ?? 0) + concurrency * (counts[c] ?? 0);
+  }
+  return !balanceable(problem, counts) || lower.refutes(atOnce, goOn);
 }
 
 interface Choice {

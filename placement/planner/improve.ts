@@ -212,7 +212,7 @@ const aloneOnDevice = ({ replicas }: Candidate, pool: number): readonly Replica[
 function without(problem: Problem, candidate: Candidate, gone: readonly Replica[]): Candidate | undefined {
   if (gone.length === 0) return undefined;
   const replicas = candidate.replicas.filter((replica) => !gone.includes(replica));
-  const next = { configs: candidate.configs, replicas };
+  const next = { ...candidate, replicas };
   return balance(problem, next).peak < 1 ? next : undefined;
 }
 

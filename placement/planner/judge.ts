@@ -8,7 +8,7 @@ import {
 } from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
-import { KnownResults, keyButLimits } from './known-results.js';
+import { KnownResults, keyButLimits, leastLimits } from './known-results.js';
 import { demandedLosses, demandsLosses, type Loss } from './losses.js';
 import type { Objective, Problem } from './problem.js';
 import { balance } from './stability.js';
@@ -118,7 +118,7 @@ export class Judge {
     this.trials += 1;
     if (known !== undefined) return known;
     const { reach, waiting, isCut } = this.#simulated(placement, speed, share);
-    if (butLimits !== undefined && !isCut) this.#results.add(key, limits, waiting, reach);
+    if (butLimits !== undefined && !isCut) this.#results.add(key, limits, leastLimits(waiting, placement), reach);
     return reach;
   }
 

@@ -1,5 +1,5 @@
 import { isSpot } from '../inventory/index.js';
-import { type Candidate, replicasByDevice } from './candidate.js';
+import { type Candidate, leftOf, replicasByDevice } from './candidate.js';
 import type { Problem, Survive } from './problem.js';
 
 /** A candidate after one loss. */
@@ -62,6 +62,6 @@ export function lossesOf(
     if (known.has(key)) return [];
     known.add(key);
     const lost = problem.pools.flatMap((_, p) => (replicas.some(({ pool }) => pool === p) ? [] : [p]));
-    return [{ without, rest: { configs: candidate.configs, replicas }, lost }];
+    return [{ without, rest: leftOf(candidate, replicas), lost }];
   });
 }

@@ -1,5 +1,6 @@
 import { drawOf } from '../simulator/index.js';
 import { type Candidate, cellAt, costOf, keyOf } from './candidate.js';
+import { mayWait, withDelay } from './delays.js';
 import type { Judge } from './judge.js';
 import { demandsLosses } from './losses.js';
 import { FULL, mended } from './mend.js';
@@ -136,8 +137,19 @@ function neighbour(problem: Problem, from: Candidate, below: number, draw: () =>
     const device = pick(bench.usedDevices().filter((each) => bench.fits(pool, each)));
     if (device !== undefined && bench.on(device).every((each) => each.pool !== pool)) bench.add(pool, [device]);
   }
-  const next = bench.candidate;
-  return costOf(problem, next) < below - 1e-9
-    ? { configs: [...next.configs], replicas: [...next.replicas] }
-    : undefined;
+  const { configs, replicas, delaysMs } = bench.candidate;
+  const next = { configs: [...configs], replicas: [...replicas], delaysMs };
+  if (costOf(problem, next) >= below - 1e-9) return undefined;
+  return problem.delaysMs.length > 0 && draw() < 0.5 ? waiting(problem, next, draw) : next;
+}
+
+/** The batches of one pool wait so long, and those of the others as before or, as often, just for calls that come together. */
+function waiting(problem: Problem, candidate: Candidate, draw: () => number): Candidate {
+  const able = problem.pools.flatMap((_, p) => (mayWait(problem, p) ? [p] : []));
+  const pool = able[Math.floor(draw() * able.length)];
+  if (pool === undefined) return candidate;
+  const ms = [0, ...problem.delaysMs][Math.floor(draw() * (problem.delaysMs.length + 1))] ?? 0;
+  if (draw() < 0.5) return withDelay(problem, candidate, pool, ms);
+  const [shortest = 0] = problem.delaysMs;
+  return { ...candidate, delaysMs: problem.pools.map((_, p) => (p === pool ? ms : able.includes(p) ? shortest : 0)) };
 }

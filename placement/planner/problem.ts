@@ -60,6 +60,8 @@ export interface Problem {
   readonly survive?: Survive | undefined;
   /** The quality that pipelines must have from end to end. */
   readonly quality?: QualityDemand | undefined;
+  /** How long batches may wait to fill, in milliseconds, ascending; empty: they begin as soon as a replica is free. */
+  readonly delaysMs: readonly number[];
   /** Seed of the simulations. */
   readonly seed: number;
   readonly assumptions: readonly string[];

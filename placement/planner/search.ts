@@ -1,11 +1,12 @@
 import { cheapest, fastest } from './bound.js';
 import { type Candidate, costOf, keyOf } from './candidate.js';
-import { exhaust } from './exhaust.js';
+import { areFew, exhaust, refutedBelow } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
 import { gathered } from './locality.js';
 import { demandsLosses } from './losses.js';
 import { LowerBound } from './lower-bound.js';
+import { oneOfEach } from './one-of-each.js';
 import { perturbed } from './perturb.js';
 import type { Problem } from './problem.js';
 import { fastestPlacement } from './rate.js';
@@ -35,7 +36,11 @@ const UNTIL = {
   drafts: 0.3,
   improved: 0.4,
   bound: 0.5,
+  /** With batches that may wait to fill. */
+  oneOfEach: 0.62,
   perturbed: 0.72,
+  /** Of a search with few placements to try. */
+  fewExhausted: 0.82,
   exhausted: 0.94,
   refined: 0.97,
   gathered: 1,
@@ -64,7 +69,10 @@ export function searchCheapest(
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
     const found =
-      fastest && judge.holds(fastest.candidate) ? fastest.candidate : anyOf(problem, judge, within(UNTIL.perturbed));
+      fastest && judge.holds(fastest.candidate)
+        ? fastest.candidate
+        : (anyOf(problem, judge, within(UNTIL.perturbed)) ??
+          oneOfEach(problem, judge, Number.POSITIVE_INFINITY, 0, within(UNTIL.perturbed)));
     if (found === undefined) return undefined;
     best = improve(problem, judge, found, within(UNTIL.perturbed));
   }
@@ -72,13 +80,29 @@ export function searchCheapest(
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
   lower.tighten(within(UNTIL.bound), costOf(problem, best));
-  best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
-  best = improve(problem, judge, best, within(UNTIL.perturbed));
+  const waiting = oneOfEach(problem, judge, costOf(problem, best), lower.value, within(UNTIL.oneOfEach));
+  if (waiting) {
+    others = [best, ...others];
+    best = waiting;
+  }
+  const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
+  const few = mayTryAll && areFew(problem, lower.value, costOf(problem, best));
+  // Few placements are tried at once: that finds the cheapest, and proves it.
+  if (!few) {
+    best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
+    best = improve(problem, judge, best, within(UNTIL.perturbed));
+  }
+  const exhausting = within(few ? UNTIL.fewExhausted : UNTIL.exhausted);
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
-  for (let found = !optimal && exhaustive > 0; found; ) {
+  // Placements whose batches wait are too many to try: what refutes those whose batches do not says nothing of them.
+  if (!optimal && problem.delaysMs.length > 0) {
+    bound = refutedBelow(problem, lower, costOf(problem, best), within(UNTIL.exhausted));
+    optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
+  }
+  for (let found = !optimal && mayTryAll; found; ) {
     const until = judge.simulations + exhaustive;
-    const goOn = () => judge.simulations < until && within(UNTIL.exhausted)();
+    const goOn = () => judge.simulations < until && exhausting();
     const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
     bound = Math.max(bound, tried.refutedBelow);
     optimal = tried.complete;
@@ -87,7 +111,7 @@ export function searchCheapest(
   }
   // Too many to try them all: what is left of the time finds cheaper ones at random.
   const inTime = within(UNTIL.exhausted);
-  for (let round = 1, idle = 0; idle < MOST_IDLE && !optimal && inTime(); round += 1) {
+  for (let round = few ? 0 : 1, idle = 0; idle < MOST_IDLE && !optimal && inTime(); round += 1) {
     const next = perturbed(problem, judge, [best, ...others], bound, inTime, round);
     const isCheaper = costOf(problem, next) < costOf(problem, best) - 1e-9;
     idle = isCheaper ? 0 : idle + 1;

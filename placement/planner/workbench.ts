@@ -7,17 +7,19 @@ export class Workbench {
   readonly #problem: Problem;
   readonly #configs: number[];
   readonly #on = new Map<number, Replica[]>();
+  readonly #delaysMs: Candidate['delaysMs'];
   #replicas: Replica[];
 
-  constructor(problem: Problem, { configs, replicas }: Candidate) {
+  constructor(problem: Problem, { configs, replicas, delaysMs }: Candidate) {
     this.#problem = problem;
+    this.#delaysMs = delaysMs;
     this.#configs = [...configs];
     this.#replicas = [...replicas];
     for (const [device, there] of replicasByDevice({ configs, replicas })) this.#on.set(device, there);
   }
 
   get candidate(): Candidate {
-    return { configs: this.#configs, replicas: this.#replicas };
+    return { configs: this.#configs, replicas: this.#replicas, delaysMs: this.#delaysMs };
   }
 
   on(device: number): readonly Replica[] {

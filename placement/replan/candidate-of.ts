@@ -9,6 +9,7 @@ export function candidateOf(problem: Problem, { pools }: PlacementDocument): Can
   const places = new Map(problem.devices.map(({ id }, d) => [id, d]));
   const configs: number[] = [];
   const replicas: Replica[] = [];
+  const delaysMs: number[] = [];
   for (const [p, { model, configs: known, handsTo }] of problem.pools.entries()) {
     const placed = pools.find((pool) => pool.model === model);
     if (placed === undefined) return undefined;
@@ -31,6 +32,7 @@ export function candidateOf(problem: Problem, { pools }: PlacementDocument): Can
     if (left.length === 0 || !profiled) return undefined;
     configs.push(config);
     replicas.push(...left);
+    delaysMs.push(placed.maxQueueDelayMs);
   }
-  return { configs, replicas };
+  return delaysMs.some((ms) => ms > 0) ? { configs, replicas, delaysMs } : { configs, replicas };
 }

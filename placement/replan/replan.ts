@@ -50,7 +50,9 @@ export function replan(
   const expected = expectedOf(placement, left) ?? null;
   const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined, scheduled });
   if (drift.length === 0) return { drift, expected, proposal: null, refuseShare: 0, problem: null };
-  const changed = withSlowdowns(left, slowdowns(drift));
+  // Batches of the proposal may wait as long as those of the placement.
+  const batchDelayMs = Math.max(...placement.pools.map(({ maxQueueDelayMs }) => maxQueueDelayMs));
+  const changed = { ...withSlowdowns(left, slowdowns(drift)), batchDelayMs };
   const wanted = rateOf(changed.load);
   try {
     const proposal = makePlacement(changed, options);

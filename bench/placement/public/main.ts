@@ -12,10 +12,10 @@ import { comparedCells, type PublicCell, publicCells } from './cells.js';
 const NEAR = 1.2;
 
 /**
- * `npm run bench:placement-public -- --files FOLDER [--cells cells.json] [--only TEXT] [--seconds 10] [--json]`: plans on public
+ * `npm run bench:placement-public -- --files FOLDER [--cells cells.json] [--only TEXT] [--seconds 10] [--batch-delay 0] [--json]`: plans on public
  * traces and profiles in a folder (it downloads nothing), and judges each plan by a second simulator. Files, as published:
  * AzureLLMInferenceTrace_conv.csv and _code.csv, Mooncake's conversation_trace.jsonl, Proteus' aggregate_profiled.csv, MuxServe's
- * llama.json. `--cells` names a list of cells with their objectives and the costs of another search: these alone are planned.
+ * llama.json. With `--batch-delay 0.45` batches may wait to fill, for up to this share of the objective. `--cells` names a list of cells with their objectives and the costs of another search: these alone are planned.
  */
 const { values } = parseOptions({
   options: {
@@ -23,6 +23,7 @@ const { values } = parseOptions({
     cells: { type: 'string' },
     only: { type: 'string', default: '' },
     seconds: { type: 'string', default: '10' },
+    'batch-delay': { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -102,6 +103,7 @@ function judged(cell: PublicCell, timeLimitMs: number) {
       profiles: readProfiles(cell.profiles.map((each, i) => ({ file: `${i}.json`, text: JSON.stringify(each) }))),
       load,
       objective: { p99Ms },
+      batchDelayMs: Number(values['batch-delay']) * p99Ms,
       ...(affinity && {
         affinity: Object.fromEntries(modelsOf(cell).map((model) => [model, { affinity, by: 'option' as const }])),
       }),
@@ -154,10 +156,17 @@ function modelsOf({ profiles }: PublicCell): readonly string[] {
   return [...new Set(profiles.map(({ model }) => model))];
 }
 
-/** Time of the processor: what else runs on the machine does not matter. */
+let readAt = Number.NEGATIVE_INFINITY;
+let readMs = 0;
+
+/** Time of the processor: what else runs on the machine does not matter. To read it takes so long that it is read once a millisecond. */
 function processorMs(): number {
+  const now = performance.now();
+  if (now - readAt < 1) return readMs;
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  readAt = now;
+  readMs = (user + system) / 1000;
+  return readMs;
 }
 
 /** Profiles as the oracle reads them: percentiles that a source lacks are the largest known one. */

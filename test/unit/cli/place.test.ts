@@ -69,6 +69,26 @@ describe('millrace place', { timeout: 120_000 }, () => {
     expect(byRate.ratePerSecond).toBeCloseTo(4, 0);
   });
 
+  it('lets batches wait to fill, for as long as the option says', async () => {
+    const flat = files();
+    for (const { model, kind } of ['whisper', 'tts'].flatMap((model) =>
+      ['a100', 'l4'].map((kind) => ({ model, kind })),
+    )) {
+      const latency = [1, 4, 16].map((batch) => ({ batch, p50Ms: 80, p95Ms: 80, p99Ms: 80 }));
+      const { file, text } = profileFile(model, kind, 80, { latency });
+      writeFileSync(path.join(flat, 'profiles', file), text);
+    }
+    const ask = async (...more: readonly string[]) =>
+      readPlacement(
+        await placed(flat, ...pipeline, '--slo-p99', '440ms', '--rate', '12', '--time-limit', '5s', '--json', ...more),
+      );
+    const atOnce = await ask();
+    const waiting = await ask('--batch-delay', '200ms');
+    expect(waiting.costPerHour).toBeLessThan(atOnce.costPerHour);
+    expect(Math.max(...waiting.pools.map(({ maxQueueDelayMs }) => maxQueueDelayMs))).toBeLessThanOrEqual(200);
+    await expect(placed(flat, ...pipeline, ...slo, '--rate', '4', '--batch-delay', 'soon')).rejects.toThrow();
+  });
+
   it('tells people: the decision, a picture, reasons, the bottleneck, the next euro, and answers', async () => {
     const out = await placed(
       folder,
