@@ -5,6 +5,8 @@
  * emulated on the same embeddings. With `--nli` also with a verifier that asks a model of entailment: a pool of a models
  * file, such as one on a Triton of your own.
  *
+ * Prints a table in Markdown; with `--json` all figures.
+ *
  *   npm run bench:cache [-- --json] [--data FOLDER] [--splits N] [--nli POOL --models FILE [--label LABEL]]
  *   npm run bench:cache -- make     writes the developer's set and the training pairs
  *   npm run bench:cache -- train    trains the verifier on the training pairs
@@ -19,14 +21,16 @@ import { createMetrics } from '../../telemetry/metrics.js';
 import { composeStages } from '../../workers/compose.js';
 import { readSettings } from '../../workers/settings.js';
 import { openStore } from '../../workers/stores.js';
+import { percentile, round } from '../figures.js';
 import { parseOptions } from '../options.js';
 import { environmentOf } from '../own-stack.js';
-import { bestThreshold, byKind, type Figures, figuresOf, inSplits, type Scored, scored } from './judge.js';
+import { bestThreshold, byKind, type Figures, figuresOf, inSplits, isSoft, type Scored, scored } from './judge.js';
 import { askLive, REQUEST } from './live.js';
 import { makePairs } from './make-pairs.js';
 import { makeThesaurus } from './make-thesaurus.js';
 import { type Nli, openNli } from './nli.js';
 import { type Pair, readSets } from './pairs.js';
+import { type SetFigures, tableOf } from './table.js';
 import { train } from './train.js';
 
 const { values: options, positionals } = parseOptions({
@@ -63,13 +67,20 @@ function remembering(embedder: Embedder): Embedder {
   };
 }
 
-async function main(): Promise<unknown> {
-  if (positionals[0] === 'make') return makePairs();
+interface Result {
+  readonly sets: Readonly<Record<string, SetFigures>>;
+  readonly rivals: Readonly<Record<string, Readonly<Record<string, Figures>>>>;
+  readonly load: number;
+}
+
+/** The result of judging, or of another command. */
+async function main(): Promise<Result | { readonly other: unknown }> {
+  if (positionals[0] === 'make') return { other: makePairs() };
   if (positionals[0] === 'thesaurus') {
     const { wordnet, vocabulary } = options;
     if (wordnet === undefined || vocabulary === undefined)
       throw new Error('thesaurus needs --wordnet and --vocabulary');
-    return makeThesaurus(wordnet, vocabulary);
+    return { other: makeThesaurus(wordnet, vocabulary) };
   }
   const logger = pino({ level: 'warn' }, pino.destination(2));
   const metrics = createMetrics();
@@ -88,7 +99,7 @@ async function main(): Promise<unknown> {
       const [one, other] = await Promise.all([a, b].map((text) => embedder.embed(text, signal, { tenant: 'bench' })));
       return (one as Float32Array).reduce((sum, value, i) => sum + value * (other?.[i] ?? 0), 0);
     };
-    if (positionals[0] === 'train') return await train(similarityOf);
+    if (positionals[0] === 'train') return { other: await train(similarityOf) };
     const cache = new SemanticCache({
       redis,
       embedderFor: () => embedder,
@@ -96,7 +107,7 @@ async function main(): Promise<unknown> {
       metrics,
       logger,
     });
-    const sets: Record<string, unknown> = {};
+    const sets: Record<string, SetFigures> = {};
     const rivals: Record<string, Record<string, Figures>> = {};
     for (const [name, pairs] of readSets(options.data)) {
       const own = await judgeSet(cache, name, pairs, { similarityOf, nli });
@@ -117,7 +128,7 @@ async function judgeSet(
   name: string,
   pairs: readonly Pair[],
   { similarityOf, nli }: { similarityOf: (a: string, b: string) => Promise<number>; nli: Nli | undefined },
-): Promise<{ set: unknown; rivals: Record<string, Figures> }> {
+): Promise<{ set: SetFigures; rivals: Record<string, Figures> }> {
   const tenant = `bench-${process.pid}-${name.replace(/\W/g, '-')}`;
   const { judged } = await askLive(cache, pairs, { tenant });
   const all = await Promise.all(
@@ -125,7 +136,7 @@ async function judgeSet(
   );
   const said = await nli?.of(pairs);
   const withNli = said && all.map((pair, i) => scored(pair, pair.similarity, REQUEST.minSimilarity, said[i]));
-  const certified: Record<string, unknown> = {};
+  const certified: Record<string, SetFigures['certified'][string]> = {};
   for (const delta of DELTAS) {
     certified[`${delta}`] = {
       ...(await certifiedAt(cache, all, { tenant, delta })),
@@ -142,7 +153,18 @@ async function judgeSet(
       figuresOf(all.map((pair) => ({ ...pair, hit: pair.similarity >= threshold }))),
     ]),
   );
-  return { set: { ...figuresOf(judged), kinds: byKind(judged), certified }, rivals };
+  return { set: { ...figuresOf(judged), kinds: byKind(judged), certified, verifierMs: cpuOf(all) }, rivals };
+}
+
+/** Processor time that the guard and the verifier take for a pair that the verifier is asked about. */
+function cpuOf(pairs: readonly Scored[]): SetFigures['verifierMs'] {
+  const times = pairs.filter(isSoft).map((pair) => {
+    const before = process.cpuUsage();
+    scored(pair, pair.similarity, REQUEST.minSimilarity);
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1_000;
+  });
+  return { pairs: times.length, p50: round(percentile(times, 0.5), 2), p95: round(percentile(times, 0.95), 2) };
 }
 
 /** The figures of one error rate. */
@@ -159,6 +181,6 @@ async function certifiedAt(
 }
 
 const result = await main();
-if (options.json || positionals.length > 0) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-else process.stdout.write(`${JSON.stringify(result, (key, value) => (key === 'kinds' ? undefined : value), 2)}\n`);
+if ('other' in result) process.stdout.write(`${JSON.stringify(result.other, null, 2)}\n`);
+else process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : tableOf(result.sets, result.rivals));
 process.exit(0);
