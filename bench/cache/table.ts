@@ -1,8 +1,9 @@
 import { round } from '../figures.js';
-import type { Figures, Splits } from './judge.js';
+import type { byKind, Figures, Splits } from './judge.js';
 
 /** What the bench finds of one set. */
 export interface SetFigures extends Figures {
+  readonly kinds: ReturnType<typeof byKind>;
   readonly certified: Readonly<
     Record<string, { readonly splits: Splits; readonly bestThreshold: { readonly hitRate: number } }>
   >;
