@@ -94,7 +94,7 @@ function define<Shape extends z.ZodRawShape, B>(
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
   if (unknown !== undefined) throw unknownOption('', unknown, OPTIONS);
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
-  const input = options.input.strict();
+  const input = strictly(options.input);
   checkJsonValues(input, 'input', 'output');
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
   const { record = 'full' } = options;
@@ -154,6 +154,14 @@ function define<Shape extends z.ZodRawShape, B>(
     kinds: tracer.kinds,
     authored: tracer.authored,
   };
+}
+
+/** The input without unknown fields. `strict()` alone would lose what its author says of it by `.describe()` and `.meta()`. */
+function strictly<Shape extends z.ZodRawShape>(input: z.ZodObject<Shape>): z.ZodObject<Shape> {
+  const strict = input.strict() as unknown as z.ZodObject<Shape>;
+  // Two schemas cannot have one id.
+  const { id: _, ...said } = input.meta() ?? {};
+  return Object.keys(said).length === 0 ? strict : strict.meta(said);
 }
 
 const RETURN = 'return { field: reference, … } from the function of the pipeline';

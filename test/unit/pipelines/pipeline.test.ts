@@ -96,6 +96,26 @@ describe('pipeline', () => {
     });
   });
 
+  it('keeps what its author says of the input, in every pipeline that has it', () => {
+    const said = { description: 'Whom to reach', dependentRequired: { name: ['phone'] } };
+    const shape = { name: z.string().optional(), phone: z.string().optional() };
+    const input = z
+      .object(shape)
+      .refine(({ name, phone }) => name === undefined || phone !== undefined)
+      .meta({ id: 'contact', ...said });
+    for (const name of ['call', 'write']) {
+      const { inputSchema, input: checked } = pipeline(name, { input }, ({ input: given }) => ({ name: given.name }));
+      expect(inputSchema).toEqual({
+        type: 'object',
+        properties: { name: { type: 'string' }, phone: { type: 'string' } },
+        additionalProperties: false,
+        ...said,
+      });
+      expect(checked.safeParse({ name: 'Ada' }).success).toBe(false);
+      expect(checked.safeParse({ name: 'Ada', phone: '1', fax: '2' }).success).toBe(false);
+    }
+  });
+
   it('keeps a literal that looks like a binding as a value', () => {
     const { plan } = pipeline('literal', { input: z.object({}) }, () => ({ price: { $ref: 'not a reference' } }));
     expect(plan.output).toEqual({ price: { $const: { $ref: 'not a reference' } } });
