@@ -6,7 +6,7 @@ import { jsonSchemaOf } from './json-schema.js';
 const NAMED = ['type', 'title', 'description', 'default'];
 /** What a field may say, by its type: the flat schemas of MCP's elicitation, which every client that shows forms knows. */
 const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
-  string: [...NAMED, 'enum', 'minLength', 'maxLength', 'format', 'pattern'],
+  string: [...NAMED, 'enum', 'enumNames', 'minLength', 'maxLength', 'format', 'pattern'],
   number: [...NAMED, 'minimum', 'maximum'],
   integer: [...NAMED, 'minimum', 'maximum'],
   boolean: NAMED,
@@ -52,6 +52,11 @@ function expectStated(form: z.ZodObject, where: string): void {
 const UNSTATED: ReadonlySet<string> = new Set(['custom', 'overwrite']);
 
 function fieldOf(schema: Json, where: string): JsonObject {
+  const choices = isJsonObject(schema) ? titledIn(schema.anyOf) : undefined;
+  if (isJsonObject(schema) && choices) {
+    const { anyOf: _, ...rest } = schema;
+    return { ...fieldOf({ type: 'string', ...rest }, where), oneOf: choices };
+  }
   const known = isJsonObject(schema) ? KEYWORDS[String(schema.type)] : undefined;
   if (!isJsonObject(schema) || known === undefined)
     throw invalid(
@@ -69,9 +74,33 @@ function fieldOf(schema: Json, where: string): JsonObject {
   // zod's formats are patterns too.
   if (pattern !== undefined && format === undefined)
     throw invalid(where, 'has the rule "pattern", which a form cannot say');
+  if (schema.enumNames !== undefined && !areNamesOf(schema.enumNames, schema.enum))
+    throw invalid(where, 'must have a text in enumNames for each of its choices');
   if (schema.type !== 'array') return rest;
+  const listed = isJsonObject(items) ? titledIn(items.anyOf) : undefined;
+  if (listed) return { ...rest, items: { anyOf: listed } };
   if (!isJsonObject(items) || !Array.isArray(items.enum)) throw invalid(where, 'must be a list of a z.enum()');
   return { ...rest, items: { type: 'string', enum: items.enum as Json } };
 }
+
+/** The choices of a union of literals, each with its title. Undefined for another schema. */
+function titledIn(options: Json | undefined): JsonObject[] | undefined {
+  if (!Array.isArray(options)) return undefined;
+  const choices: JsonObject[] = [];
+  for (const option of options as readonly Json[]) {
+    const { type, const: value, title = value, ...more } = isJsonObject(option) ? option : {};
+    if (type !== 'string' || typeof value !== 'string' || typeof title !== 'string') return undefined;
+    if (Object.keys(more).length > 0) return undefined;
+    choices.push({ const: value, title });
+  }
+  return choices;
+}
+
+/** Titles of a `z.enum()`, as clients before version 2025-11-25 of the protocol know them. */
+const areNamesOf = (names: Json, choices: Json | undefined): boolean =>
+  Array.isArray(names) &&
+  Array.isArray(choices) &&
+  names.length === choices.length &&
+  names.every((name) => typeof name === 'string');
 
 const isSafeBound = (value: Json): boolean => typeof value === 'number' && Math.abs(value) === Number.MAX_SAFE_INTEGER;

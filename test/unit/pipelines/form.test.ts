@@ -36,6 +36,28 @@ describe('a form', () => {
     });
   });
 
+  it('has choices with titles', () => {
+    const seat = z.union([z.literal('w').meta({ title: 'Window' }), z.literal('a')]);
+    const choices = [
+      { const: 'w', title: 'Window' },
+      { const: 'a', title: 'a' },
+    ];
+    const form = z.object({
+      seat: seat.default('w').meta({ title: 'Seat' }),
+      both: z.array(seat).max(2),
+      old: z.enum(['x', 'y']).meta({ enumNames: ['The x', 'The y'] }),
+    });
+    expect(formSchemaOf(form, 'approve.form')).toEqual({
+      type: 'object',
+      properties: {
+        seat: { type: 'string', title: 'Seat', default: 'w', oneOf: choices },
+        both: { type: 'array', items: { anyOf: choices }, maxItems: 2 },
+        old: { type: 'string', enum: ['x', 'y'], enumNames: ['The x', 'The y'] },
+      },
+      required: ['both', 'old'],
+    });
+  });
+
   it.each<[z.ZodObject, string, RegExp]>([
     [z.object({}), 'approve.form', /has no fields/],
     [z.object({ a: z.object({ b: z.string() }) }), 'approve.form.a', /what a form can ask/],
@@ -44,6 +66,8 @@ describe('a form', () => {
     [z.object({ a: z.number().gt(0) }), 'approve.form.a', /"exclusiveMinimum"/],
     [z.object({ a: z.uuid() }), 'approve.form.a', /has the format "uuid"/],
     [z.object({ a: z.union([z.string(), z.number()]) }), 'approve.form.a', /what a form can ask/],
+    [z.object({ a: z.union([z.literal('x'), z.literal(7)]) }), 'approve.form.a', /what a form can ask/],
+    [z.object({ a: z.enum(['x', 'y']).meta({ enumNames: ['The x'] }) }), 'approve.form.a', /enumNames/],
     [z.object({ a: z.string().refine((text) => text !== 'no') }), 'approve.form.a', /\.refine\(\)/],
     [z.object({ a: z.string().trim() }), 'approve.form.a', /\.trim\(\)/],
     [z.object({ a: z.string().transform(Number) }), 'approve.form.a', /\.transform\(\)/],
