@@ -35,7 +35,8 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
     } else {
       const { run, answers } = resumption;
       for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
-      work = (watch) => resumeCall(deps, call, resumption, watch);
+      const decided = new Set(answers.map(({ nonce }) => nonce));
+      work = (watch) => resumeCall(deps, call, resumption, { ...watch, decided });
     }
     const events = new RunEvents(given, model);
     const stream = new EventStream(reply);

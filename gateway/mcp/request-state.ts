@@ -1,6 +1,6 @@
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { isPosition } from '../../runs/follow.js';
+import { END, isPosition } from '../../runs/follow.js';
 
 /**
  * Where a call goes on that has asked its client's user. The client holds it: it grants nothing, since the run that it
@@ -12,7 +12,10 @@ export interface RequestState {
   readonly after: string;
 }
 
-const state = z.strictObject({ run: z.string().min(1).max(256), after: z.string().refine(isPosition) });
+const state = z.strictObject({
+  run: z.string().min(1).max(256),
+  after: z.string().refine((given) => isPosition(given) && given !== END),
+});
 
 /** Longest state that is parsed. */
 const LONGEST = 1_024;

@@ -83,20 +83,24 @@ export async function cancelOldTask(deps: GatewayDeps, asker: Asker, id: string)
   return { ...oldTask(run), status: 'cancelled' as const };
 }
 
-/** Takes answers to a run’s questions; those to others, and those without a decision, are ignored. */
+/** Takes answers to a run’s questions; those to others, and those without a decision, are ignored. Returns the nonces of what is decided. */
 export async function answerWaits(
   deps: GatewayDeps,
   { caller }: Pick<Asker, 'caller'>,
   run: string,
   answers: Readonly<Record<string, unknown>>,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const { document } = await asProtocol(() => readRun(deps, run, caller));
   const open = new Map(document.waiting?.map((wait) => [wait.nonce, wait]));
+  const decided = new Set<string>();
   for (const [nonce, answer] of Object.entries(answers)) {
     const wait = open.get(nonce);
-    const decided = wait && decisionIn(answer as Elicited, hasForm(wait));
-    if (decided !== undefined) await asProtocol(() => decideAs(deps, caller, { run, nonce, ...decided }));
+    const decision = wait && decisionIn(answer as Elicited, hasForm(wait));
+    if (decision === undefined) continue;
+    await asProtocol(() => decideAs(deps, caller, { run, nonce, ...decision }));
+    decided.add(nonce);
   }
+  return decided;
 }
 
 async function runOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {

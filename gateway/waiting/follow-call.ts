@@ -50,6 +50,8 @@ export interface Watch {
    * the call waits for a decision from elsewhere.
    */
   readonly onWait?: 'end' | ((run: string, wait: Asked) => Promise<void>) | undefined;
+  /** Of a call that is resumed: nonces of the waits that its caller has just decided, which are not asked again. */
+  readonly decided?: ReadonlySet<string> | undefined;
 }
 
 export type Followed = { readonly document: RunDocument } | NeedsInput;
@@ -91,7 +93,8 @@ export async function resumeCall(
   watch.started(run);
   if (document.status !== 'running') return ended(document);
   const { waiting = [] } = document;
-  if (watch.onWait === 'end' && waiting.length > 0) return { run, after, waits: waiting };
+  if (watch.onWait === 'end' && waiting.length > 0)
+    return { run, after: await toldByNow(deps, { run, after }, watch, waiting), waits: waiting };
   const leave = watch.holdsSlot ? undefined : deps.streams.take(caller.tenant);
   const over = new AbortController();
   const end = () => over.abort();
@@ -111,10 +114,31 @@ export async function resumeCall(
   }
 }
 
+/**
+ * Tells the events that are stored by now, without waiting for more. Returns the position of the last one: later waits come behind it, and so
+ * does the first wait that is not among those that are asked now.
+ */
+async function toldByNow(
+  deps: GatewayDeps,
+  { run, after }: { readonly run: string; readonly after: string },
+  { event: tell, replay = false, decided }: Watch,
+  asked: readonly Asked[],
+): Promise<string> {
+  const known = new Set(asked.map(({ nonce }) => nonce));
+  let reached = after;
+  for await (const { event, id: at } of deps.events.follow(run, replay ? START : after, AbortSignal.abort())) {
+    const isNew = isBehind(at, after);
+    if (isNew && event.type === 'stage.waiting' && !known.has(event.nonce) && !decided?.has(event.nonce)) break;
+    await tell?.(event, at);
+    if (isNew) reached = at;
+  }
+  return reached;
+}
+
 async function toItsEnd(
   events: AsyncIterable<RunFollowed>,
   run: string,
-  { event: tell, onWait, closing, after }: Watch & { readonly after?: string },
+  { event: tell, onWait, closing, after, decided }: Watch & { readonly after?: string },
   stop: (wait: Asked, at: string) => Promise<NeedsInput>,
 ): Promise<Followed> {
   for await (const each of events) {
@@ -122,6 +146,7 @@ async function toItsEnd(
     const { event, id: at } = each;
     await tell?.(event, at);
     if (event.type !== 'stage.waiting' || (after !== undefined && !isBehind(at, after))) continue;
+    if (decided?.has(event.nonce)) continue;
     if (onWait === 'end') return await stop(event, at);
     await onWait?.(run, event);
   }
