@@ -11,15 +11,19 @@ interface Part {
   readonly data?: string;
   readonly mimeType?: string;
   readonly uri?: string;
+  /** Of an embedded resource. */
+  readonly resource?: Omit<Part, 'type' | 'resource'>;
 }
 
 const partsOf = ({ content }: CallToolResult): readonly Part[] => content as readonly Part[];
 
 export const textIn = (result: CallToolResult): string => partsOf(result).map(textOf).join('\n');
 
-/** A part as text. */
-const textOf = ({ type, text, mimeType, uri }: Part): string =>
-  text ?? `[${[type, mimeType, uri].filter((each) => each !== undefined).join(' ')}]`;
+/** A part as text: an embedded one as its own. */
+function textOf({ type, resource = {}, ...own }: Part): string {
+  const { text, mimeType, uri } = { ...resource, ...own };
+  return text ?? `[${[type, mimeType, uri].filter((each) => each !== undefined).join(' ')}]`;
+}
 
 /**
  * A result as a value: its structured content, else its text. With audio or images it is an object of both, whose `media`

@@ -3,19 +3,22 @@ import { parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../access/caller.js';
 import { base64Of, inBase64 } from '../http/output-media.js';
+import { contentsOfArtifact } from './artifact-contents.js';
 import type { Serving } from './serving.js';
 import { asError } from './task-handlers.js';
 
 /** Largest artifact that is read by this protocol, whose messages are held in memory as a whole. */
 const MOST_BYTES = 4_194_304;
 
+export const templateOf = ({ tenant }: Caller): string => `artifact://${tenant}/{sha256}`;
+
 /** Media of the caller’s runs, by the `uri` in their results. */
-export const listTemplates = ({ tenant }: Caller) => ({
+export const listTemplates = (caller: Caller) => ({
   resourceTemplates: [
     {
       name: 'artifact',
       title: 'Media of a run',
-      uriTemplate: `artifact://${tenant}/{sha256}`,
+      uriTemplate: templateOf(caller),
       description: `Audio, images and documents of runs, up to ${MOST_BYTES} bytes; larger ones are at their href`,
     },
   ],
@@ -36,7 +39,7 @@ export async function readResource({ deps: { artifacts }, caller: { tenant }, re
     response?.take(inBase64(artifact.bytes));
     const blob = await base64Of({ artifacts, tenant }, artifact);
     if (blob === undefined) throw notFound(uri);
-    return { contents: [{ uri, mimeType: artifact.mime, blob }] };
+    return { contents: [contentsOfArtifact({ uri, mime: artifact.mime }, blob)] };
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     throw error.code === 'ARTIFACT_NOT_FOUND' ? notFound(uri) : asError(error);

@@ -5,6 +5,7 @@ import { NumberedMessages, type Told } from '../../../../gateway/mcp/numbered-me
 import { eventId, placeOf } from '../../../../gateway/mcp/place.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
+import { CancelledByCaller } from '../../../../runs/leaving.js';
 import type { ArtifactStore } from '../../../../stores/artifacts/index.js';
 
 describe('a run’s output as content', () => {
@@ -41,6 +42,37 @@ describe('a run’s output as content', () => {
         size: 2_000_000,
       },
       { type: 'image', data: 'YWJj', mimeType: 'image/png' },
+    ]);
+  });
+
+  it('has short texts as resources within it, and links what is long, no text or not UTF-8', async () => {
+    const [, ...parts] = await contents({
+      notes: media('1', 'text/markdown', 3),
+      table: media('2', 'application/json', 3),
+      schema: media('3', 'application/schema+json', 3),
+      book: media('4', 'text/plain', 70_000),
+      paper: media('5', 'application/pdf', 3),
+    });
+    const embedded = (digit: string, mimeType: string) => ({
+      type: 'resource',
+      resource: { uri: `artifact://acme/${digit.repeat(64)}`, mimeType, text: 'abc' },
+    });
+    expect(parts).toMatchObject([
+      embedded('1', 'text/markdown'),
+      embedded('2', 'application/json'),
+      embedded('3', 'application/schema+json'),
+      { type: 'resource_link', name: 'book' },
+      { type: 'resource_link', name: 'paper' },
+    ]);
+    const damaged = {
+      async *read() {
+        yield Uint8Array.of(0xff);
+      },
+    } as unknown as ArtifactStore;
+    const source = { artifacts: damaged, tenant: 'acme', base: 'https://mill.test' };
+    expect(await contentOf({ notes: media('6', 'text/plain', 1) }, source)).toMatchObject([
+      { type: 'text' },
+      { type: 'resource_link', name: 'notes' },
     ]);
   });
 
@@ -103,6 +135,19 @@ describe('calls under way', () => {
     expect(call.cancelled.aborted).toBe(true);
   });
 
+  it('end as those of a client that leaves if it says that they have timed out', () => {
+    const calls = new Calls();
+    const reasonOf = (reason?: string) => {
+      const { cancelled, end } = calls.open(key, never);
+      calls.cancel(key, reason);
+      end();
+      return cancelled.reason as unknown;
+    };
+    expect(reasonOf('no longer wanted')).toBeInstanceOf(CancelledByCaller);
+    expect(reasonOf()).toBeInstanceOf(CancelledByCaller);
+    expect(reasonOf('McpError: Request timed out')).not.toBeInstanceOf(CancelledByCaller);
+  });
+
   it('can no longer be cancelled when they are over', () => {
     const calls = new Calls();
     const first = calls.open(key, never);
@@ -129,6 +174,27 @@ describe('the progress messages of a call', () => {
     const messages = new NumberedMessages(told);
     return events.flatMap(([at, event]) => [...messages.of(event, at)]);
   };
+
+  it('are also of waits, and of the calls of an agent with arguments and ends', () => {
+    const path = 'answer/turn-1/refund:9f86d081884c';
+    const told = [
+      { type: 'stage.waiting', path: 'review', subject: 'A\u202e1' },
+      { type: 'stage.decided', path: 'review', approved: false },
+      { type: 'tool.called', path, tool: 'refund', arguments: { order: 'A1' } },
+      { type: 'tool.ended', path, tool: 'refund', end: 'done', result: { paid: true } },
+      { type: 'tool.ended', path, tool: 'refund', end: 'failed', message: 'no such order' },
+      { type: 'stage.failed', path: 'answer', code: 'MODEL_UNAVAILABLE' },
+    ] as unknown as readonly RunEvent[];
+    const messages = new NumberedMessages({ progress: 0 });
+    expect(told.flatMap((event, i) => [...messages.of(event, `${i + 1}-0`)].map(({ message }) => message))).toEqual([
+      'review waits for a person: A\\u{202e}1',
+      'review was rejected',
+      'answer/turn-1 calls refund({"order":"A1"})',
+      'answer/turn-1 refund done: {"paid":true}',
+      'answer/turn-1 refund failed: no such order',
+      'answer failed: MODEL_UNAVAILABLE',
+    ]);
+  });
 
   it('go on behind each place with those that follow, also within an event and within a sentence', () => {
     const whole = read({ progress: 1 });
