@@ -3,7 +3,6 @@ import { visibleText } from '../../pipelines/run/index.js';
 import { LONGEST_REASON } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
-import type { PipelineTool } from './tool.js';
 
 /** A request of the protocol that asks the client's user by a form. */
 export interface Elicitation {
@@ -19,10 +18,6 @@ export interface Elicited {
 
 /** Longest arguments of a call in a message, in UTF-16 units: a person reads them. */
 const LONGEST_ARGUMENTS = 2_000;
-/** Types of a schema that a form may ask for. */
-const ASKABLE = new Set(['string', 'number', 'integer', 'boolean']);
-/** Keywords that a form's fields may have. */
-const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLength', 'minimum', 'maximum', 'default'];
 
 /**
  * Asks for the decision of a wait; for that on a call of a tool also what else it covers. The form of another server's question is passed on, after
@@ -76,32 +71,11 @@ export function decisionIn({ action, content }: Elicited, isContent = false): Fo
   };
 }
 
-/** Asks for the fields that a call lacks. Undefined if it lacks none, or one that no form can have, such as a list. */
-export function formOfMissing({ tool }: PipelineTool, given: JsonObject): Elicitation | undefined {
-  const { required = [], properties = {} } = tool.inputSchema;
-  const missing = required.filter((field) => !Object.hasOwn(given, field));
-  if (missing.length === 0) return undefined;
-  const fields: Record<string, JsonObject> = {};
-  for (const field of missing) {
-    const schema = properties[field];
-    if (!isJsonObject(schema as Json) || !ASKABLE.has(String((schema as JsonObject).type))) return undefined;
-    fields[field] = Object.fromEntries(
-      Object.entries(schema as JsonObject).filter(([name]) => KEYWORDS.includes(name)),
-    );
-  }
-  return form(`${tool.name} needs ${missing.join(', ')}`, fields);
-}
-
-/** The fields in an answer, of those that a call lacks. */
-export function fieldsIn({ action, content }: Elicited, given: JsonObject): JsonObject {
-  if (action !== 'accept' || !isJsonObject(content as Json)) return given;
-  return { ...(content as JsonObject), ...given };
-}
-
-const form = (
+/** A form of the protocol. */
+export const form = (
   message: string,
   properties: Readonly<Record<string, JsonObject>>,
-  required = Object.keys(properties),
+  required: readonly string[] = Object.keys(properties),
 ): Elicitation => ({
   method: 'elicitation/create',
   params: {

@@ -1,7 +1,14 @@
-import { type GetPromptResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import {
+  type GetPromptRequest,
+  type GetPromptResult,
+  type InputRequiredResult,
+  ProtocolError,
+  ProtocolErrorCode,
+} from '@modelcontextprotocol/server';
 import { LONGEST_PROMPT, type McpDocument, type McpPrompt, promptParts } from '../../pipelines/definition/index.js';
 import { declaredBy, take } from './declared.js';
 import { contentsOf } from './documents.js';
+import { type Answers, declines, formOfArguments, inputRequired, withFields } from './missing.js';
 import type { Serving } from './serving.js';
 
 /** A prompt with the documents of its pipeline. */
@@ -25,21 +32,42 @@ export const listPrompts = (serving: Serving) => ({
   })),
 });
 
-/** The messages of a prompt. Throws the protocol's error for an unknown one, and for arguments that are missing or too long. */
-export function getPrompt(
-  serving: Serving,
-  name: string,
-  given: Readonly<Record<string, string>> = {},
-): GetPromptResult {
+/** A prompt that the caller may use. Throws the protocol's error for an unknown one. */
+export function promptOf(serving: Serving, name: string): Found {
   const found = promptsOf(serving).get(name);
   if (!found) throw refused(`no prompt is named "${name}"; prompts/list lists them`);
-  const { prompt, documents } = found;
-  const { description, arguments: known = {}, text, documents: uris = [] } = prompt;
-  const missing = Object.entries(known).filter(
-    ([argument, { required = true }]) => required && !Object.hasOwn(given, argument),
-  );
-  if (missing.length > 0)
-    throw refused(`the prompt "${name}" needs ${missing.map(([argument]) => argument).join(', ')}`);
+  return found;
+}
+
+/**
+ * The messages of a prompt, or a form for the arguments that are missing. Throws the protocol's error for an unknown prompt, for arguments that
+ * are too long, and for missing ones where nobody can be asked.
+ * @param answers of the client's user so far; undefined if the client cannot ask
+ */
+export function getPrompt(
+  serving: Serving,
+  { name, arguments: sent = {} }: GetPromptRequest['params'],
+  answers?: Answers,
+): GetPromptResult | InputRequiredResult {
+  const found = promptOf(serving, name);
+  const { prompt } = found;
+  const form = formOfArguments(name, Object.fromEntries(lackedBy(prompt, sent)));
+  const given = textsIn(answers ? withFields(answers, form, sent) : sent);
+  const missing = lackedBy(prompt, given);
+  if (missing.length === 0) return messagesOf(serving, found, given);
+  if (answers && !declines(answers, form)) return inputRequired(form);
+  throw refused(`the prompt "${name}" needs ${missing.map(([argument]) => argument).join(', ')}`);
+}
+
+/** The arguments that a prompt needs and does not get. */
+const lackedBy = ({ arguments: known = {} }: McpPrompt, given: object) =>
+  Object.entries(known).filter(([name, { required = true }]) => required && !Object.hasOwn(given, name));
+
+function messagesOf(
+  serving: Serving,
+  { prompt: { name, description, text, documents: uris = [] }, documents }: Found,
+  given: Readonly<Record<string, string>>,
+): GetPromptResult {
   const parts = promptParts(text).map((part) => {
     if (typeof part === 'string') return part;
     return Object.hasOwn(given, part.argument) ? (given[part.argument] ?? '') : '';
@@ -63,5 +91,9 @@ function contentOf(serving: Serving, document: McpDocument): GetPromptResult['me
     return { type: 'image', data: contents.blob, mimeType: document.mime };
   return { type: 'resource', resource: contents };
 }
+
+/** The arguments that are texts: others are missing. */
+const textsIn = (given: object): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => typeof value === 'string'));
 
 const refused = (message: string) => new ProtocolError(ProtocolErrorCode.InvalidParams, message);

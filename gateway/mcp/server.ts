@@ -7,6 +7,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { mayUse, ownerOf } from '../../runs/caller.js';
+import { completionOf, hasSuggestions } from './completion.js';
 import { hasPrompts } from './declared.js';
 import { listDocuments, readDocument } from './documents.js';
 import { correctMisfits } from './misfits.js';
@@ -48,6 +49,7 @@ export function serverFor(serving: Serving, era: Era): Server {
         tools: {},
         resources: {},
         ...(hasPrompts(serving) && { prompts: {} }),
+        ...(hasSuggestions(serving) && { completions: {} }),
         ...(era === 'legacy'
           ? { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
           : { extensions: { [TASKS]: {} } }),
@@ -78,8 +80,14 @@ export function serverFor(serving: Serving, era: Era): Server {
     server.fallbackRequestHandler = call;
   if (hasPrompts(serving)) {
     server.setRequestHandler('prompts/list', () => listPrompts(serving));
-    server.setRequestHandler('prompts/get', ({ params }) => getPrompt(serving, params.name, params.arguments));
+    server.setRequestHandler('prompts/get', ({ params }, context) => {
+      // A version with a handshake would ask on this stream, and its answer may reach a gateway that does not have it.
+      const asks = era === 'modern' && canAsk(serving, era, context);
+      return getPrompt(serving, params, asks ? (context.mcpReq.inputResponses ?? {}) : undefined);
+    });
   }
+  if (hasSuggestions(serving))
+    server.setRequestHandler('completion/complete', ({ params }) => completionOf(serving, params));
   server.setRequestHandler('resources/list', () => listDocuments(serving));
   server.setRequestHandler('resources/templates/list', () => listTemplates(caller));
   server.setRequestHandler(

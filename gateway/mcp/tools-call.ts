@@ -8,10 +8,11 @@ import { asMillraceError, problemOf } from '../http/problem.js';
 import { expectExactIn } from '../input/exact-numbers.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import { resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
-import { type Elicited, fieldsIn, formOf, formOfMissing, hasForm } from './ask.js';
+import { formOf, hasForm } from './ask.js';
 import { askingId } from './asking-id.js';
 import type { ToolCall } from './call.js';
 import { answerOf, failed, inputOf } from './call-tool.js';
+import { declines, formsOfMissing, inputRequired, withFields } from './missing.js';
 import { NumberedMessages, type Told } from './numbered-messages.js';
 import { runMessage } from './progress.js';
 import { sealed, unsealed } from './request-state.js';
@@ -21,8 +22,6 @@ import { answerWaits, endResult, SHORT_MS, startTask } from './task-handlers.js'
 
 /** Key of the idempotency key in a call's `_meta`: a call repeated with it is the same run. */
 const IDEMPOTENCY_META = 'millrace/idempotencyKey';
-/** Key of the answer to the form that asks for missing fields. */
-const FIELDS = 'fields';
 
 const params = z.looseObject({
   name: z.string(),
@@ -116,23 +115,21 @@ async function modernCall(serving: Serving, call: Call): Promise<Result> {
   const state = mcpReq.requestState() as unknown;
   if (typeof state === 'string') {
     const place = unsealed(state);
-    await answerWaits(deps, { caller }, place.run, inputResponses);
+    const decided = await answerWaits(deps, { caller }, place.run, inputResponses);
     const onWait = asks && mayDecide(serving) ? 'end' : undefined;
-    return await followed(serving, call, onWait, (watch) => resumeCall(deps, call, place, watch), place.after);
+    const resume = (watch: Watch) => resumeCall(deps, call, place, { ...watch, decided });
+    return await followed(serving, call, onWait, resume, place.after);
   }
-  const args = fieldsIn((inputResponses[FIELDS] ?? {}) as Elicited, call.args);
-  const missing = asks && !declined(inputResponses[FIELDS]) ? formOfMissing(call.tool, args) : undefined;
-  if (missing !== undefined) return { resultType: 'input_required', inputRequests: { [FIELDS]: missing } };
+  const forms = asks ? formsOfMissing(call.tool, call.args) : undefined;
+  const args = forms ? withFields(inputResponses, forms, call.args) : call.args;
+  // All of them again: the client keeps no answers of the rounds before.
+  if (forms && !declines(inputResponses, forms) && formsOfMissing(call.tool, args)) return inputRequired(forms);
   const input = await inputOf(deps, call, args);
   if (takesTasks(call.context)) return await taskOf(serving, call, input);
   return await followed(serving, call, asks && mayDecide(serving) ? 'end' : undefined, (watch) =>
     startCall(deps, call, input, { ...watch, ...keyOf(call) }),
   );
 }
-
-const declined = (answer: unknown): boolean =>
-  isJsonObject(answer as Json) &&
-  ((answer as Elicited).action === 'decline' || (answer as Elicited).action === 'cancel');
 
 /**
  * The result of a call, or what it needs.

@@ -24,6 +24,8 @@ interface McpPromptArgument {
   readonly description?: string;
   /** Default true. One that is left out is an empty text. */
   readonly required?: boolean;
+  /** What clients offer to the person who types. Other texts are accepted too. */
+  readonly suggestions?: readonly string[];
 }
 
 export interface McpDocument {
@@ -39,13 +41,15 @@ export interface McpDocument {
 
 const KEYS = ['prompts', 'documents'];
 const PROMPT_KEYS = ['name', 'description', 'arguments', 'text', 'documents'];
-const ARGUMENT_KEYS = ['description', 'required'];
+const ARGUMENT_KEYS = ['description', 'required', 'suggestions'];
 const DOCUMENT_KEYS = ['uri', 'name', 'description', 'mime', 'content'];
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const ARGUMENT = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const MIME = /^[\w.+-]+\/[\w.+-]+(;.*)?$/;
 const MOST = 100;
+/** Longest suggestion, in UTF-16 units: it is a line of a menu. */
+const LONGEST_SUGGESTION = 200;
 /** Largest document, in bytes: a message of the protocol is held in memory as a whole. */
 const MOST_BYTES = 4_194_304;
 
@@ -109,6 +113,7 @@ function checkPrompt(prompt: McpPrompt, declared: readonly McpDocument[]): void 
   for (const [argument, about] of Object.entries(given)) {
     if (!ARGUMENT.test(argument)) throw invalid(`${where}.arguments.${argument}`, 'must be letters, digits and _');
     checkKeys(`${where}.arguments.${argument}`, about, ARGUMENT_KEYS);
+    checkSuggestions(`${where}.arguments.${argument}.suggestions`, about.suggestions);
   }
   for (const part of promptParts(text)) {
     if (typeof part !== 'string' && !Object.hasOwn(given, part.argument))
@@ -120,6 +125,14 @@ function checkPrompt(prompt: McpPrompt, declared: readonly McpDocument[]): void 
   if (found.length < documents.length) throw invalid(`${where}.documents`, 'names a document twice');
   const bytes = found.reduce((sum, { content }) => sum + bytesOf(content), 0);
   if (bytes > MOST_BYTES) throw invalid(`${where}.documents`, `have more than ${MOST_BYTES} bytes together`);
+}
+
+function checkSuggestions(where: string, suggestions: readonly string[] | undefined): void {
+  if (suggestions === undefined) return;
+  const fits = (each: unknown) => typeof each === 'string' && each !== '' && each.length <= LONGEST_SUGGESTION;
+  if (!Array.isArray(suggestions) || !suggestions.every(fits))
+    throw invalid(where, `must be a list of texts of 1 to ${LONGEST_SUGGESTION} characters`);
+  if (suggestions.length > MOST) throw invalid(where, `has more than ${MOST} entries`);
 }
 
 const bytesOf = (content: string | Uint8Array): number =>

@@ -62,6 +62,36 @@ async function start(
     return JSON.parse(data) as { result: Record<string, never>; error?: { code: number; message: string } };
   };
 }
+
+/** A request of version 2026-07-28 to the gateway that was started. */
+async function modern(method: string, params: { name: string } & object, capabilities: object = { elicitation: {} }) {
+  const response = await gateway?.app.inject({
+    method: 'POST',
+    url: '/mcp',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method,
+      'mcp-name': params.name,
+    },
+    payload: {
+      jsonrpc: '2.0',
+      id: 1,
+      method,
+      params: {
+        ...params,
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': capabilities,
+        },
+      },
+    },
+  });
+  const { payload = '' } = response ?? {};
+  const [data = payload] = /(?<=^data: )\{.*\}$/m.exec(payload) ?? [];
+  return JSON.parse(data) as { result?: Record<string, unknown>; error?: { code: number; message: string } };
+}
 const initialize = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 
 describe('prompts and documents that pipelines declare', () => {
@@ -115,6 +145,57 @@ describe('prompts and documents that pipelines declare', () => {
     expect(await wrong({ name: 'toString' })).toMatchObject({ code: -32602 });
   });
 
+  it('ask for the arguments that they need, where the client can show forms', async () => {
+    await start([review]);
+    const get = (params: object, capabilities?: object) =>
+      modern('prompts/get', { name: 'review', ...params }, capabilities);
+    const asked = {
+      resultType: 'input_required',
+      inputRequests: {
+        fields: {
+          method: 'elicitation/create',
+          params: {
+            mode: 'form',
+            message: 'The prompt review needs text',
+            requestedSchema: {
+              type: 'object',
+              properties: { text: { type: 'string', description: 'What to review' } },
+              required: ['text'],
+            },
+          },
+        },
+      },
+    };
+    expect((await get({})).result).toMatchObject(asked);
+    const answers = (action: string, content?: object) => ({ inputResponses: { fields: { action, content } } });
+    expect((await get(answers('accept', { text: 7 }))).result).toMatchObject(asked);
+    const { result } = await get({ arguments: { tone: 'kindly' }, ...answers('accept', { text: 'x' }) });
+    const said = result?.messages as readonly object[] | undefined;
+    expect(said?.at(-1)).toMatchObject({ content: { text: 'Review “x” kindly.' } });
+    const needs = { code: -32602, message: expect.stringMatching(/needs text$/) };
+    expect((await get(answers('decline'))).error).toMatchObject(needs);
+    expect((await get({}, {})).error).toMatchObject(needs);
+  });
+
+  it('suggest what their arguments may be', async () => {
+    const tone = { suggestions: ['warm', 'informal', 'Formal', 'curt'] };
+    const prompt = { name: 'letter', description: 'L', arguments: { tone, to: {} }, text: '{tone} {to}' };
+    const ask = await start([withMcp('letters', { prompts: [prompt] }), plain]);
+    expect((await ask('initialize', initialize)).result).toMatchObject({ capabilities: { completions: {} } });
+    const complete = (name: string, value: string, ref: object = { type: 'ref/prompt', name: 'letter' }) =>
+      ask('completion/complete', { ref, argument: { name, value } });
+    const suggests = (values: readonly string[]) => ({ completion: { values, total: values.length, hasMore: false } });
+    expect((await complete('tone', '')).result).toMatchObject(suggests(tone.suggestions));
+    expect((await complete('tone', 'FORM')).result).toMatchObject(suggests(['Formal', 'informal']));
+    expect((await complete('tone', 'x')).result).toMatchObject(suggests([]));
+    expect((await complete('to', '')).result).toMatchObject(suggests([]));
+    const media = (uri: string) => ({ type: 'ref/resource', uri });
+    expect((await complete('sha256', '0', media('artifact://default/{sha256}'))).result).toMatchObject(suggests([]));
+    expect((await complete('from', '')).error).toMatchObject({ code: -32602 });
+    expect((await complete('tone', '', { type: 'ref/prompt', name: 'other' })).error).toMatchObject({ code: -32602 });
+    expect((await complete('id', '', media('docs://{id}'))).error).toMatchObject({ code: -32602 });
+  });
+
   it('do not grow without bound with an argument that a text has many times', async () => {
     const text = '{a}'.repeat(1_000);
     const long = withMcp('long', { prompts: [{ name: 'long', description: 'Long', arguments: { a: {} }, text }] });
@@ -143,7 +224,9 @@ describe('prompts and documents that pipelines declare', () => {
 
   it('are no capability of a gateway whose pipelines declare none', async () => {
     const ask = await start([plain]);
-    expect((await ask('initialize', initialize)).result.capabilities).not.toHaveProperty('prompts');
+    const { capabilities } = (await ask('initialize', initialize)).result;
+    expect(capabilities).not.toHaveProperty('prompts');
+    expect(capabilities).not.toHaveProperty('completions');
     expect((await ask('resources/list')).result.resources).toEqual([]);
   });
 });
@@ -164,6 +247,14 @@ describe('the option mcp', () => {
       },
     ],
     [/"mcp.prompts.a b.name" must be/, { prompts: [{ ...prompt, name: 'a b' }] }],
+    [
+      /"mcp.prompts.p.arguments.to.suggestions" must be a list of texts/,
+      { prompts: [{ ...prompt, arguments: { to: { suggestions: ['Ada', ''] } } }] },
+    ],
+    [
+      /"mcp.prompts.p.arguments.to.suggestions" has more than 100 entries/,
+      { prompts: [{ ...prompt, arguments: { to: { suggestions: Array.from({ length: 101 }, String) } } }] },
+    ],
     [/names \{topic\}, which is not one of its arguments/, { prompts: [{ ...prompt, text: 'On {topic}' }] }],
     [/names "docs:\/\/x", which the pipeline lacks/, { prompts: [{ ...prompt, documents: ['docs://x'] }] }],
     [/"mcp.documents.rules.uri" must be a uri/, { documents: [{ ...rules, uri: 'rules' }] }],
