@@ -7,6 +7,7 @@ import {
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { mayUse } from '../../runs/caller.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { callerOf, requirePermission } from '../access/caller.js';
 import { MCP_PATH } from '../access/challenge.js';
@@ -21,6 +22,7 @@ import { Calls } from './calls.js';
 import { MCP, RESUME_MCP } from './docs.js';
 import { Answer, webRequest } from './exchange.js';
 import { messagesIn } from './messages.js';
+import { HEADER_MISMATCH, mismatchOf } from './param-headers.js';
 import { eventId } from './place.js';
 import { resumeStream } from './resume-stream.js';
 import { serverFor } from './server.js';
@@ -63,6 +65,8 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const gone = leaving(reply);
     const web = webRequest(request, base, methodOf(body) === SUBSCRIBE ? endingWith(gone, app.closing) : gone);
     const legacy = await isLegacyRequest(web, body);
+    const mismatch = legacy ? undefined : headerMismatch(serving);
+    if (mismatch !== undefined) return await reply.code(400).send(mismatch);
     const leave = methodOf(body) === SUBSCRIBE ? deps.streams.take(caller.tenant) : () => undefined;
     const answer = new Answer(reply);
     const read = () => answer.read();
@@ -108,6 +112,18 @@ async function isDecision({ deps, caller }: Serving, body: Json): Promise<boolea
   // The client cannot act on a refusal of its response, and the wait may have been decided elsewhere.
   if (decided !== undefined) await decideAs(deps, caller, { ...wait, ...decided });
   return true;
+}
+
+/** The protocol’s error for a call whose headers do not repeat its arguments as its tool declares; undefined if they do. */
+function headerMismatch({ tools, caller, request: { body, headers } }: Serving): object | undefined {
+  if (!isJsonObject(body) || methodOf(body) !== 'tools/call' || !isJsonObject(body.params)) return undefined;
+  const { name, arguments: given } = body.params;
+  const tool = tools.get(String(name));
+  // Whether a tool is there is not told to those who may not use it.
+  if (!tool || !mayUse(caller, tool.pipeline)) return undefined;
+  const mismatch = mismatchOf(tool.headers, isJsonObject(given) ? given : {}, headers);
+  if (mismatch === undefined) return undefined;
+  return { jsonrpc: '2.0', id: body.id, error: { code: HEADER_MISMATCH, message: `Bad Request: ${mismatch}` } };
 }
 
 /** Tells a client with every message how to continue the stream of its call, if it may lose it. */

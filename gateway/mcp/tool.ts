@@ -4,6 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { withMedia } from '../openapi/media-schema.js';
+import { type ParamHeader, paramHeadersIn } from './param-headers.js';
 
 /** The JSON Schema dialect that MCP assumes by default. */
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
@@ -12,6 +13,8 @@ const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 export interface PipelineTool {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
+  /** Fields that clients of version 2026-07-28 repeat in headers. */
+  readonly headers: readonly ParamHeader[];
   /** Its entry in `tools/list`. */
   readonly tool: Tool;
 }
@@ -28,6 +31,7 @@ function toolOf(pipeline: Pipeline): PipelineTool {
   return {
     pipeline,
     form: inputForm(pipeline),
+    headers: paramHeadersIn(inputSchema),
     tool: {
       name: toolName(name),
       description: description || `Runs the pipeline ${name}`,
