@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { answerFields, answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
-import { sendAsEvents } from '../openai/event-answer.js';
+import { opensAs, sendAsEvents } from '../openai/event-answer.js';
 import { readHeaders, runStreamed, runToEnd, type StreamedRun } from '../openai/model-run.js';
 import { type Model, Models } from '../openai/models.js';
 import { CREATE_MESSAGE } from './docs.js';
@@ -31,10 +32,8 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
       return messageOf({ run: document.id, model: name }, answerOf(document, model));
     }
     const events = eventsOf(await runStreamed(exchange, order, model), model);
-    await sendAsEvents(reply, events, (error) => ({
-      event: 'error',
-      data: JSON.stringify(errorBody(error, request)),
-    }));
+    const failed = (error: MillraceError) => ({ event: 'error', data: JSON.stringify(errorBody(error, request)) });
+    await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
 }

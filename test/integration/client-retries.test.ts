@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
@@ -127,6 +128,13 @@ describe('OpenAI for Node with its retries', () => {
     expect(response.headers.get('idempotency-replayed')).toBe('true');
     expect(log.lines()).toEqual(['rent']);
   });
+});
+
+test('Anthropic for Node with its retries pays once, and the retry gets the answer of the same run', async () => {
+  const anthropic = new Anthropic({ baseURL: gateway.url, apiKey: 'none', timeout: 3_000, maxRetries: MOST_RETRIES });
+  const { content } = await anthropic.messages.create({ ...chat('rent'), max_tokens: 64 });
+  expect(content).toMatchObject([{ type: 'text', text: expect.stringContaining('for rent') }]);
+  expect(log.lines()).toEqual(['rent']);
 });
 
 test('OpenAI for Python with its retries pays once at each door', async () => {

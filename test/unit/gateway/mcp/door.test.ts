@@ -75,6 +75,7 @@ describe('the MCP door', () => {
     const { url } = await start();
     for (const [requested, given] of [
       ['2025-11-25', '2025-11-25'],
+      ['2025-06-18', '2025-06-18'],
       ['2025-03-26', '2025-03-26'],
       ['1999-01-01', '2025-11-25'],
     ] as const) {
@@ -343,5 +344,35 @@ describe('who may use the MCP door', () => {
     expect(refused.result).toMatchObject({ isError: true, _meta: { 'millrace/code': 'FORBIDDEN' } });
     expect((await ask(url, 'tools/call', { name: 'listen' }, headers)).error).toMatchObject({ code: -32602 });
     expect(temporal.runs.size).toBe(0);
+  });
+
+  it('is asked about a wait if it may decide it; for others the call waits', async () => {
+    const wait = { type: 'stage.waiting', path: 'review', nonce: 'n1', subject: 'A-1', until: '2030-01-01T00:00:00Z' };
+    const follow: GatewayDeps['events']['follow'] = async function* (_run, after = START, signal) {
+      if (isBehind('1-0', after)) yield { id: '1-0', event: wait as unknown as RunEvent, json: '' };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    };
+    const name = 'greet';
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': { elicitation: {} },
+    };
+    const params = { name, arguments: { name: 'Ada' }, _meta };
+    for (const [more, expected] of [
+      [['approve'], { resultType: 'input_required', inputRequests: { n1: { method: 'elicitation/create' } } }],
+      [[], { structuredContent: { name: 'Ada' } }],
+    ] as const) {
+      const { secret, key } = issueKey({ tenant: 'acme', name: 'agent', permissions: ['read', 'run', ...more] });
+      const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]) }, logger);
+      const { url, temporal } = await start({}, { authenticator, events: { follow } });
+      temporal.onStart = ({ end }) => void setTimeout(() => end({ output: { name: 'Ada' }, stages: [] }), 500);
+      const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name };
+      const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+      const sent = await (await post(url, body, { ...headers, authorization: `Bearer ${secret}` })).text();
+      const [data = sent] = /(?<=^data: )\{.*\}$/m.exec(sent) ?? [];
+      expect(JSON.parse(data)).toMatchObject({ result: expected });
+      await gateway?.close();
+      gateway = undefined;
+    }
   });
 });
