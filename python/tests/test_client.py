@@ -251,15 +251,17 @@ def test_input_that_json_does_not_have(gateway: Gateway) -> None:
 
 def test_decisions_cancel_and_resume(gateway: Gateway) -> None:
     own = Client(gateway.url)
-    for _ in range(4):
+    for _ in range(5):
         gateway.json(RUNNING, 202)
     own.decide("r/1", "n1", True, by="ada")
     own.decide("r1", "n2", False, stage="apart/review")
+    own.decide("r1", "n3", True, content={"seat": 4})
     own.cancel("r1")
     own.resume("r1", repeat=True)
     assert [(each.path, json.loads(each.body or b"null")) for each in gateway.asked] == [
         ("/v1/runs/r%2F1/approve", {"nonce": "n1", "by": "ada"}),
         ("/v1/runs/r1/reject", {"nonce": "n2", "stage": "apart/review"}),
+        ("/v1/runs/r1/approve", {"nonce": "n3", "content": {"seat": 4}}),
         ("/v1/runs/r1/cancel", None),
         ("/v1/runs/r1/resume", {"repeat": True}),
     ]

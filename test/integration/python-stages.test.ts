@@ -271,7 +271,7 @@ if (typeof sdk === 'string') {
       const { code, stdout, stderr } = await runPython(sdk, ['drive.py', served.url, randomUUID()], { cwd: FIXTURES });
       expect(code, stderr).toBe(0);
       expect(JSON.parse(stdout)).toEqual({
-        pipelines: ['python-answered', 'python-asked', 'python-both', 'python-jobs', 'python-told'],
+        pipelines: ['python-answered', 'python-asked', 'python-both', 'python-formed', 'python-jobs', 'python-told'],
         again: true,
         reused: ['IDEMPOTENCY_KEY_REUSED', 422, expect.any(Array)],
         rival: ['RUN_NOT_FOUND', 404, expect.any(Array)],
@@ -279,6 +279,9 @@ if (typeof sdk === 'string') {
         output: { text: 'MILL', approved: true },
         events: ['run', 'stage.decided', 'stage.delta', 'stage.finished', 'stage.started', 'stage.waiting'],
         'decided twice': ['RUN_ENDED', 409, []],
+        form: ['meal', 'seat'],
+        'wrong content': ['INVALID_INPUT', 422, ['content.seat']],
+        content: { approved: true, content: { seat: 4, meal: 'rice' } },
         'after the end': [],
         cancelled: 'cancelled',
         failed: ['INVALID_INPUT', 422, ['text']],
