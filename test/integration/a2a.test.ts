@@ -13,12 +13,14 @@ import { type ServedPipelines, servePipelines } from '../support/served-pipeline
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
 const fixtures = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
-const { order, slowCompute, endless, audioContent } = fixtures;
+const { order, seats, slowCompute, endless, audioContent } = fixtures;
 
 let served: ServedPipelines;
 
 beforeAll(async () => {
-  const all = [chatModel, order, slowCompute, endless, audioContent] as unknown as Parameters<typeof servePipelines>[0];
+  const all = [chatModel, order, seats, slowCompute, endless, audioContent] as unknown as Parameters<
+    typeof servePipelines
+  >[0];
   served = await servePipelines(all, { more: { MILLRACE_PIPELINES: MODULE } });
 });
 afterAll(() => served.close());
@@ -77,6 +79,20 @@ describe('an agent of A2A', () => {
       id: taskId,
       status: { state: 'TASK_STATE_COMPLETED' },
       artifacts: [{ artifactId: 'answer', parts: [{ text: reply }] }],
+    });
+  });
+
+  it('asks by the form of a pipeline, and takes what is filled in', async () => {
+    const client = await agent('seats');
+    const updates = await told(client.sendMessageStream(messageOf([{ text: 'Ada' }])));
+    const { statusUpdate } = updates.at(-1) as { statusUpdate: TaskJson & { taskId: string } };
+    const asked = statusUpdate.status.message?.parts.find(({ data }) => data)?.data;
+    expect(asked).toMatchObject({ question: { schema: { properties: { seat: { maximum: 6 } } } } });
+    const { taskId, contextId } = statusUpdate;
+    const answer = [{ data: { nonce: asked?.nonce, approved: true, content: { seat: 4 } } }];
+    expect(await sent(client, answer, { taskId, contextId })).toMatchObject({
+      status: { state: 'TASK_STATE_COMPLETED' },
+      artifacts: [{ artifactId: 'answer', parts: [{ text: 'Seat 4' }] }],
     });
   });
 

@@ -9,12 +9,12 @@ import { type ServedPipelines, servePipelines } from '../support/served-pipeline
 /** AG-UI's own client, unchanged, against pipelines on real servers. */
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
-const { order } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
+const { order, seats } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
 
 let served: ServedPipelines;
 
 beforeAll(async () => {
-  const all = [chatModel, order] as unknown as Parameters<typeof servePipelines>[0];
+  const all = [chatModel, order, seats] as unknown as Parameters<typeof servePipelines>[0];
   served = await servePipelines(all, { more: { MILLRACE_PIPELINES: MODULE } });
 });
 afterAll(() => served.close());
@@ -57,6 +57,20 @@ describe('AG-UI', () => {
       resume: [{ interruptId, status: 'resolved', payload: { approved } }],
     });
     expect(newMessages).toMatchObject([{ role: 'assistant', content: reply }]);
+  });
+
+  it('shows the form of a pipeline, and takes what is filled in', async () => {
+    const { agent, last } = agentOf('seats', 'Ada');
+    await agent.runAgent();
+    const { outcome } = last() as { outcome: { interrupts: { id: string }[] } };
+    expect(outcome.interrupts).toMatchObject([
+      { reason: 'question', responseSchema: { properties: { content: { properties: { seat: { maximum: 6 } } } } } },
+    ]);
+    const [{ id: interruptId = '' } = {}] = outcome.interrupts;
+    const { newMessages } = await agent.runAgent({
+      resume: [{ interruptId, status: 'resolved', payload: { approved: true, content: { seat: 4 } } }],
+    });
+    expect(newMessages).toMatchObject([{ role: 'assistant', content: 'Seat 4' }]);
   });
 
   it('refuses what is not of this server, by its field', async () => {

@@ -14,7 +14,7 @@ import { type ServedPipelines, servePipelines } from '../support/served-pipeline
 import { unlessStill } from '../support/unless-still.js';
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
-const { PIXEL: _, ...fixtures } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
+const fixtures = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
 const TASKS = 'io.modelcontextprotocol/tasks';
 
 let served: ServedPipelines;
@@ -103,6 +103,54 @@ describe('MCP 2026-07-28', () => {
       _meta: { 'millrace/fields': [{ field: 'name' }] },
     });
     await alone.close();
+  });
+
+  it('asks for an object that a call lacks by a form of its own', async () => {
+    const { own, asked } = await client(() => ({ name: 'Grace' }));
+    const { structuredContent } = await own.callTool({ name: 'test_input_required_result_elicitation', arguments: {} });
+    expect(structuredContent).toEqual({ text: 'Hello, Grace!' });
+    expect(asked).toEqual(['test_input_required_result_elicitation needs user_name: What is your name?']);
+    await own.close();
+  });
+
+  it('asks for the arguments that a prompt lacks', async () => {
+    const { own } = await client(() => ({ context: 'a shop' }));
+    const { messages } = await own.getPrompt({ name: 'test_input_required_result_prompt' });
+    expect(messages).toMatchObject([{ content: { text: 'Answer in this context: a shop' } }]);
+    await own.close();
+  });
+
+  it('asks by the forms of a run one after the other', async () => {
+    const { own, asked } = await client((message) =>
+      message.includes('color') ? { color: 'blue' } : { name: 'Grace' },
+    );
+    const { structuredContent } = await own.callTool({ name: 'test_input_required_result_multi_round', arguments: {} });
+    expect(structuredContent).toEqual({ name: 'Grace', color: 'blue' });
+    expect(asked).toEqual([
+      expect.stringMatching(/^What is your name\?/),
+      expect.stringMatching(/^Grace, what is your favorite color\?/),
+    ]);
+    await own.close();
+  });
+
+  it('asks nothing again that its user has decided while the run goes on', async () => {
+    const { own, asked } = await client(() => ({ confirm: true }));
+    const { structuredContent } = await own.callTool({ name: 'decided_then_slow', arguments: {} });
+    expect(structuredContent).toEqual({ text: 'person and person' });
+    expect(asked).toHaveLength(2);
+    await own.close();
+  });
+
+  it('repeats an argument in a header where the pipeline says so, and refuses a call whose header says otherwise', async () => {
+    const { own } = await client();
+    // By the schemas of the list it knows what to repeat.
+    await own.listTools();
+    const args = { region: 'Åland' };
+    expect(await own.callTool({ name: 'of_region', arguments: args })).toMatchObject({ structuredContent: args });
+    expect(await modern('tools/call', { name: 'of_region', arguments: args }, {})).toMatchObject({
+      error: { code: -32020 },
+    });
+    await own.close();
   });
 
   it('does not take another run, or none of this server, for the state of a call', async () => {

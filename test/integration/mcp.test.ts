@@ -12,7 +12,7 @@ import { LATE_ONCE } from '../support/soonest.js';
 import { unlessStill } from '../support/unless-still.js';
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
-const { PIXEL: _, ...fixtures } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
+const fixtures = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
 
 /** A cancelled run reaches its stage within a second; a busy machine may see it a second later. */
 const CANCELLED_MS = 2_000;

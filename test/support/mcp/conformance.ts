@@ -5,12 +5,26 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const SUITE = path.resolve('node_modules/@modelcontextprotocol/conformance/dist/index.js');
-/** Scenarios that a revision has and the door does not serve. */
+/** Checks of a revision that the door fails. */
 const baselineOf = (revision: string) => path.resolve(`test/fixtures/mcp-conformance-${revision}.yml`);
 const WITH_GLOB = path.resolve('test/support/mcp/with-glob.mjs');
 
+interface Outcome {
+  readonly code: number | null;
+  readonly output: string;
+  /** Checks that were expected to fail, and did. */
+  readonly failed: readonly string[];
+}
+
+/** The checks that the door is expected to fail: the suite does not notice one that is never made. */
+export const exceptedOf = (revision: string): readonly string[] =>
+  namesIn(readFileSync(baselineOf(revision), 'utf8'), /^ {2}- (\S+)/gm);
+
+const namesIn = (text: string, line: RegExp): readonly string[] =>
+  [...new Set([...text.matchAll(line)].map(([, name = '']) => name))].sort();
+
 /** Runs the public suite’s server scenarios of a revision against a door, extensions among them. */
-export async function conformance(url: string, revision: string): Promise<{ code: number | null; output: string }> {
+export async function conformance(url: string, revision: string): Promise<Outcome> {
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-mcp-'));
   const args = [
     '--import',
@@ -32,7 +46,7 @@ export async function conformance(url: string, revision: string): Promise<{ code
   // With all that it has written.
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) output += reasonsIn(folder);
-  return { code, output };
+  return { code, output, failed: namesIn(output, /^ {2}~ (\S+)$/gm) };
 }
 
 interface Check {
