@@ -33,6 +33,8 @@ import { toolsOf } from './tool.js';
 /** The first version whose clients take events without data, which tell where a stream can be continued. */
 const WITH_PLACES = '2025-11-25';
 const SUBSCRIBE = 'subscriptions/listen';
+/** How long a client that has lost the stream of its call waits before it continues it, in milliseconds. */
+const RETRY_MS = 1_000;
 
 /**
  * `/mcp`: the Model Context Protocol over streamable HTTP, with each pipeline as a tool and each run as a task. No state
@@ -134,7 +136,11 @@ function placesIn(answer: Answer, { body, headers }: FastifyRequest): Serving['r
   const meta = params?._meta;
   const token = isJsonObject(meta) ? meta.progressToken : undefined;
   const known = typeof token === 'string' || typeof token === 'number' ? { token } : {};
-  return (place: Reached) => answer.add(`id: ${eventId({ ...place, request: id, ...known })}\ndata: \n\n`);
+  let retry = `retry: ${RETRY_MS}\n`;
+  return (place: Reached) => {
+    answer.add(`${retry}id: ${eventId({ ...place, request: id, ...known })}\ndata: \n\n`);
+    retry = '';
+  };
 }
 
 const methodOf = (body: Json): unknown => (isJsonObject(body) ? body.method : undefined);
