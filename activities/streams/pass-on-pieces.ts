@@ -1,9 +1,9 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { ChannelWriter } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
-import { channelTtlMs } from './channel-ttl.js';
 import { listedValue } from './listed-value.js';
 import type { ProducingParts } from './produce.js';
 

@@ -1,10 +1,10 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import { ChannelWriter, keepChannel, readStream } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
-import { channelTtlMs } from './channel-ttl.js';
 import { CodeStreams, Repeated } from './code-streams.js';
 import type { ProducingParts } from './produce.js';
 

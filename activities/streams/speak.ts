@@ -5,6 +5,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
+import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
@@ -17,7 +18,6 @@ import {
 } from '../../stores/channels/index.js';
 import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
-import { channelTtlMs } from './channel-ttl.js';
 import { HeldBack } from './held-back.js';
 import { entryValue, pieceOf } from './listed-value.js';
 import { RESTS_AFTER_MS, resting } from './resting.js';

@@ -1,6 +1,7 @@
 import { isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
+import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type {
   ChannelCommit,
   ChannelRef,
@@ -22,7 +23,6 @@ import {
   readStream,
   streamLost,
 } from '../../stores/channels/index.js';
-import { channelTtlMs } from './channel-ttl.js';
 import { atOnce } from './held-back.js';
 import { entryValue, listedValue } from './listed-value.js';
 

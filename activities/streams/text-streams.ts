@@ -1,9 +1,9 @@
 import type { Json } from '../../pipelines/json.js';
 import { beforeTurn } from '../../pipelines/plan/index.js';
+import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Clock } from '../../runtime/clock.js';
 import { type ChannelEnd, type ChannelLog, ChannelWriter, streamLost } from '../../stores/channels/index.js';
-import { channelTtlMs } from './channel-ttl.js';
 import { SentenceSink, type TextSink, TokenSink } from './text-sinks.js';
 
 interface Options {

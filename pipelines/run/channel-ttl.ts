@@ -1,4 +1,4 @@
-import type { StageCall } from '../../pipelines/run/index.js';
+import type { StageCall } from './stage-call.js';
 
 /** How long an open channel outlives the deadline of its run, in milliseconds. */
 const KEPT_AFTER_MS = 600_000;
