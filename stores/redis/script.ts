@@ -6,6 +6,15 @@ type Command = (keys: number, ...keysAndArguments: readonly Argument[]) => Promi
 
 let defined = 0;
 
+type Script<Keys, Arguments extends readonly Argument[], Reply> = ((
+  redis: Redis,
+  keys: Keys,
+  ...args: Arguments
+) => Promise<Reply>) & {
+  /** Its text. */
+  readonly lua: string;
+};
+
 /**
  * A Redis Lua script as a function. Each connection sends the text once and its hash from then on. If the server has
  * lost the text (`SCRIPT FLUSH`) it is sent again, after commands that were sent in the meantime. The call rejects with
@@ -16,15 +25,16 @@ let defined = 0;
  */
 export function script<Keys extends readonly string[], Arguments extends readonly Argument[], Reply>(
   lua: string,
-): (redis: Redis, keys: Keys, ...args: Arguments) => Promise<Reply> {
+): Script<Keys, Arguments, Reply> {
   defined += 1;
   const name = `script${defined}`;
-  return async (redis, keys, ...args) => {
+  const run = async (redis: Redis, keys: Keys, ...args: Arguments): Promise<Reply> => {
     requireOneSlot(keys);
     const client = redis as unknown as Record<string, Command>;
     if (client[name] === undefined) redis.defineCommand(name, { lua });
     return (await client[name]?.(keys.length, ...keys, ...args)) as Reply;
   };
+  return Object.assign(run, { lua });
 }
 
 function requireOneSlot(keys: readonly string[]): void {

@@ -6,6 +6,7 @@ import { createCodeArtifacts, inspectorOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { openFileStore, pruneArtifacts } from '../../stores/artifacts/index.js';
 import { type PythonSdk, pythonSdk, runPython } from '../support/python-sdk.js';
+import { address } from '../support/runs.js';
 import { pieces, wavFile } from '../support/wav-samples.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-python-'));
@@ -21,7 +22,7 @@ interface Case {
 async function ownTests(sdk: PythonSdk): Promise<{ readonly cases: readonly Case[]; readonly output: string }> {
   const report = path.join(folder, 'report.jsonl');
   const { code, stdout, stderr } = await runPython(sdk, ['-m', 'pytest', '-q', '-o', 'pythonpath='], {
-    more: { PYTEST_REPORT: report },
+    more: { PYTEST_REPORT: report, TEST_REDIS_URL: address('REDIS_URL') },
   });
   const output = `${stdout}\n${stderr}`;
   if (code !== 0 && code !== 1) return { cases: [], output };

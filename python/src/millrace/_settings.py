@@ -16,10 +16,12 @@ DEFAULTS = {
     "MILLRACE_DISK_RESERVE_BYTES": "1073741824",
     "MILLRACE_SHUTDOWN_GRACE_MS": "10000",
     "MILLRACE_PORT_BASE": "7400",
+    "MILLRACE_REDIS_TIMEOUT_MS": "250",
 }
 """A test compares them with docs/reference/settings.md."""
 _WORKERS_SHARE_OF_RESERVE = 4
 _TEMPORAL_PORT_OFFSET = 2
+_REDIS_PORT_OFFSET = 4
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,17 @@ class Settings:
     reserve_bytes: int
     grace_s: float
     embedded_temporal: str
+    state_store: str
+    """URL of the Redis for the state of runs."""
+    redis_timeout_s: float
 
 
 def read_settings(env: Mapping[str, str] | None = None, *, home: str | None = None) -> Settings:
     """The settings of an environment, by default of this process. Raises `SettingError` naming the variable."""
     env = os.environ if env is None else env
-    port = _number(env, "MILLRACE_TEMPORAL_PORT", _number(env, "MILLRACE_PORT_BASE") + _TEMPORAL_PORT_OFFSET)
+    base = _number(env, "MILLRACE_PORT_BASE")
+    port = _number(env, "MILLRACE_TEMPORAL_PORT", base + _TEMPORAL_PORT_OFFSET)
+    redis = _number(env, "MILLRACE_REDIS_PORT", base + _REDIS_PORT_OFFSET)
     return Settings(
         artifacts=Path(home or env.get("MILLRACE_HOME") or DEFAULTS["MILLRACE_HOME"]) / "artifacts",
         most_media_bytes=_number(env, "MILLRACE_MAX_STAGE_MEDIA_BYTES"),
@@ -45,6 +52,8 @@ def read_settings(env: Mapping[str, str] | None = None, *, home: str | None = No
         reserve_bytes=_number(env, "MILLRACE_DISK_RESERVE_BYTES") // _WORKERS_SHARE_OF_RESERVE,
         grace_s=_number(env, "MILLRACE_SHUTDOWN_GRACE_MS") / 1_000,
         embedded_temporal=f"127.0.0.1:{port}",
+        state_store=env.get("REDIS_URL") or f"redis://127.0.0.1:{redis}",
+        redis_timeout_s=_number(env, "MILLRACE_REDIS_TIMEOUT_MS") / 1_000,
     )
 
 

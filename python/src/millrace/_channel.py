@@ -1,0 +1,188 @@
+"""Channels: append-only logs of what stages yield, in the state store of the deployment.
+
+TypeScript workers read them (`stores/channels`). The scripts in `_lua` are made from theirs, and a test compares both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from .errors import SettingError
+
+Standing = Literal["held", "taken", "full", "gone", "differs"]
+"""Reply to a write. `taken`: another writer has opened the channel since. `full`: its readers lag too far behind.
+`gone`: the store has lost the channel. `differs`: it has another number of entries or another hash than the writer
+assumes."""
+
+MOST_BYTES = 2_097_152
+"""Most bytes of entries that a channel holds."""
+
+
+@dataclass(frozen=True)
+class ChannelName:
+    """The output `entries` of one stage of one run."""
+
+    run: str
+    path: str
+    """Path of the stage in the run: `chunks[3]/lines`."""
+
+    @property
+    def key(self) -> str:
+        """Key of its state, under which changes are published too. All keys of a run are in one slot."""
+        return f"millrace:channel:{{{self.run}}}:{self.path}:entries"
+
+    @property
+    def start(self) -> str:
+        """Hash of no entry."""
+        return _digest(f"{self.run}\n{self.path}\nentries")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as stored: the hash of everything before it, and its value as JSON."""
+
+    before: str
+    text: str
+
+    @property
+    def after(self) -> str:
+        """Hash of all entries up to and including this one."""
+        return _digest(f"{self.before}\n{self.text}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the store has of a channel."""
+
+    count: int
+    """Number of entries committed so far."""
+    hash: str
+    """Hash of all of them."""
+    first: int
+    """Number of the first entry in `entries`: the store has dropped those before."""
+    entries: list[Entry]
+    end: str | None
+    """JSON of its end; None while the channel is open."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """What a writer adds to a channel, or stores again."""
+
+    owner: str
+    count: int
+    """Number of the first entry."""
+    hash: str
+    """Hash of the entries before."""
+    entries: list[Entry]
+    after: str
+    """Hash after the entries."""
+    end: str | None
+    ttl_ms: int
+
+
+class Unreachable(Exception):
+    """The store cannot be reached, or takes no writes."""
+
+
+class ChannelLog(Protocol):
+    """Where channels are kept. All operations are atomic, and raise `Unreachable`."""
+
+    async def open(self, name: ChannelName, owner: str, ttl_ms: int) -> Held:
+        """Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty."""
+
+    async def append(self, name: ChannelName, write: Write) -> Standing:
+        """Adds entries if the channel is as the writer assumes."""
+
+    async def restore(self, name: ChannelName, write: Write) -> Literal["held", "taken", "kept"]:
+        """Replaces what the store has, unless another writer has the channel."""
+
+    async def read(self, name: ChannelName) -> Held | None:
+        """How many entries there are, and their hash; None if there is no channel."""
+
+
+class RedisLog:
+    """Channels in Redis. `timeout_s`: of one command. Raises `SettingError` without the package `redis`."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        try:
+            from redis import RedisError
+            from redis.asyncio import Redis
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+        except ImportError as error:
+            raise SettingError("stages that yield need the package redis: pip install 'millrace[streams]'") from error
+        self._errors: tuple[type[BaseException], ...] = (RedisError, OSError)
+        try:
+            self._redis: Any = Redis.from_url(
+                url,
+                decode_responses=True,
+                socket_timeout=timeout_s,
+                # A TLS handshake takes several round trips, a command one.
+                socket_connect_timeout=max(4 * timeout_s, 1.0),
+                # The writer tries again itself.
+                retry=Retry(NoBackoff(), 0),
+                client_name="millrace",
+            )
+        except ValueError as error:
+            raise SettingError(f"REDIS_URL: {error}") from error
+        address = urlsplit(url)
+        self.address = f"{address.hostname}:{address.port or 6379}"
+        """Without the password."""
+        folder = Path(__file__).parent / "_lua"
+        self._scripts = {
+            file.stem: self._redis.register_script(file.read_text(encoding="utf-8")) for file in folder.glob("*.lua")
+        }
+
+    async def open(self, name: ChannelName, owner: str, ttl_ms: int) -> Held:
+        return _held(await self._run("open", name, owner, ttl_ms, name.start, 0))
+
+    async def append(self, name: ChannelName, write: Write) -> Standing:
+        total = write.count + len(write.entries)
+        numbers = (write.count, write.hash, total, write.after, write.ttl_ms, MOST_BYTES)
+        standing: Standing = await self._run(
+            "append", name, write.owner, *numbers, write.end or "", name.key, *_stored(write)
+        )
+        return standing
+
+    async def restore(self, name: ChannelName, write: Write) -> Literal["held", "taken", "kept"]:
+        total = write.count + len(write.entries)
+        numbers = (write.count, total, write.after, write.ttl_ms)
+        done: Literal["held", "taken", "kept"] = await self._run(
+            "restore", name, write.owner, *numbers, write.end or "", name.key, *_stored(write)
+        )
+        return done
+
+    async def read(self, name: ChannelName) -> Held | None:
+        reply = await self._run("read", name, 0, 1)
+        return None if reply is None else _held(reply)
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._redis.aclose()
+
+    async def _run(self, script: str, name: ChannelName, *arguments: str | int) -> Any:
+        try:
+            return await self._scripts[script](keys=[name.key, f"{name.key}:entries"], args=arguments)
+        except self._errors as error:
+            if "read only" in str(error) or "READONLY" in str(error):
+                # Another server has become the primary: the address leads to it, open connections do not.
+                await self._redis.connection_pool.disconnect()
+            raise Unreachable(str(error)) from error
+
+
+def _stored(write: Write) -> list[str]:
+    return [entry.before + entry.text for entry in write.entries]
+
+
+def _held(reply: Any) -> Held:
+    count, hash, first, end, entries = reply
+    return Held(int(count), hash, int(first), [Entry(each[:32], each[32:]) for each in entries], end or None)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

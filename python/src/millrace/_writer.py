@@ -1,0 +1,170 @@
+"""The writer of a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from ._channel import ChannelLog, ChannelName, Entry, Held, Standing, Unreachable, Write
+from .errors import StageError
+
+_KEPT_MS = 3_600_000
+"""How long a closed channel is kept."""
+_BEAT_S = 1.0
+"""Interval in which an idle writer checks that the store still has its entries."""
+_PAUSE_S = 0.1
+"""Pause before a store that cannot be reached, or is full, is tried again."""
+_AWAY_S = 2.0
+"""How long a store is waited for before anything is yielded."""
+_FULL_S = 30.0
+"""How long a writer waits for readers that lag, or for a store without room."""
+
+
+class ChannelWriter:
+    """The only writer of a channel, as `ChannelWriter` in TypeScript.
+
+    Entries are numbered and hashed as they are added. The store compares number and hash with its own, so an entry is
+    committed once, also where a reply was lost. If the store has lost entries they are stored again: the hash shows
+    whether what it still has is the beginning of them.
+    """
+
+    def __init__(self, log: ChannelLog, name: ChannelName, owner: str, ttl_ms: int, held: Held) -> None:
+        self._log = log
+        self._name = name
+        self._owner = owner
+        self._ttl_ms = ttl_ms
+        self._first = held.first
+        self._first_hash = held.entries[0].before if held.entries else held.hash
+        self._entries = list(held.entries)
+        self._hash = held.hash
+        self._stored = held.count
+        self._end = held.end
+        self._failure: StageError | None = None
+        self._lock = asyncio.Lock()
+        self.before: list[Any] = [json.loads(entry.text) for entry in held.entries]
+        """What earlier writers have committed."""
+        self.before_end: Any = None if held.end is None else json.loads(held.end)
+        """How an earlier writer has ended it; None while it is open."""
+        if held.end is None and held.first > 0:
+            raise _lost(name, "no longer has the first entries, which readers have passed; yield fewer and larger ones")
+        self._beat = asyncio.create_task(self._beats()) if held.end is None else None
+
+    @classmethod
+    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int) -> ChannelWriter | None:
+        """A writer that takes the place of an earlier one; None if the store cannot be reached for two seconds.
+
+        Raises `STREAM_LOST` if the store has dropped entries that readers have passed.
+        """
+        owner = str(uuid.uuid4())
+        began = time.monotonic()
+        while True:
+            try:
+                return cls(log, name, owner, ttl_ms, await log.open(name, owner, ttl_ms))
+            except Unreachable:
+                if time.monotonic() - began > _AWAY_S:
+                    return None
+                await asyncio.sleep(_PAUSE_S)
+
+    async def add(self, text: str) -> None:
+        """Commits an entry. Raises `STREAM_TAKEN`, `STREAM_FULL` and `STREAM_LOST`. Waits for a store that is away."""
+        entry = Entry(self._hash, text)
+        self._entries.append(entry)
+        self._hash = entry.after
+        await self._write()
+
+    async def end(self, end: Any) -> None:
+        """Commits the end."""
+        self._end = json.dumps(end, ensure_ascii=False, separators=(",", ":"))
+        await self._write()
+        self.close()
+
+    def close(self) -> None:
+        """Writes nothing more."""
+        if self._beat is not None:
+            self._beat.cancel()
+
+    async def _beats(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            try:
+                await self._write(beat=True)
+            except StageError as error:
+                self._failure = error
+                return
+
+    async def _write(self, beat: bool = False) -> None:
+        async with self._lock:
+            full_since: float | None = None
+            while True:
+                if self._failure is not None:
+                    raise self._failure
+                try:
+                    standing = await self._send()
+                except Unreachable:
+                    if beat:
+                        return  # the next one tries again
+                else:
+                    if standing == "held":
+                        return
+                    if standing == "taken":
+                        message = "is written by another attempt; this one ends"
+                        raise StageError("STREAM_TAKEN", f"{_called(self._name)} {message}")
+                    full_since = time.monotonic() if full_since is None else full_since
+                    if time.monotonic() - full_since > _FULL_S:
+                        message = "has no room: its readers lag behind, or the state store is full"
+                        raise StageError("STREAM_FULL", f"{_called(self._name)} {message}")
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _send(self) -> Standing:
+        # More may be added while it is sent.
+        whole = Write(
+            owner=self._owner,
+            count=self._first,
+            hash=self._first_hash,
+            entries=list(self._entries),
+            after=self._hash,
+            end=self._end,
+            ttl_ms=self._ttl_ms if self._end is None else _KEPT_MS,
+        )
+        count = self._stored
+        more = whole.entries[count - self._first :]
+        standing = await self._log.append(
+            self._name, replace(whole, count=count, hash=self._hash_at(count), entries=more)
+        )
+        if standing in ("gone", "differs"):
+            standing = await self._restore(whole)
+        if standing == "held":
+            self._stored = count + len(more)
+        return standing
+
+    async def _restore(self, whole: Write) -> Standing:
+        """The store has lost entries, or a reply was lost: all are stored again if it has the beginning of them."""
+        held = await self._log.read(self._name)
+        most = whole.count + len(whole.entries)
+        if held is not None and (held.count > most or held.hash != self._hash_at(held.count)):
+            raise _lost(self._name, "has lost entries, which cannot be stored again")
+        done = await self._log.restore(self._name, whole)
+        if done == "kept":
+            raise _lost(self._name, "has lost entries, which cannot be stored again")
+        return done
+
+    def _hash_at(self, count: int) -> str:
+        """Hash of the entries before number `count`."""
+        at = count - self._first
+        if at == len(self._entries):
+            return self._hash
+        if at == 0:
+            return self._first_hash
+        return self._entries[at].before if 0 < at < len(self._entries) else ""
+
+
+def _called(name: ChannelName) -> str:
+    return f'the stream entries of stage "{name.path}"'
+
+
+def _lost(name: ChannelName, why: str) -> StageError:
+    return StageError("STREAM_LOST", f"{_called(name)}: the state store {why}")

@@ -1,0 +1,192 @@
+"""The writer of a channel, and channels in Redis where the tests have one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import uuid
+
+import pytest
+
+from memory_log import MemoryLog
+from millrace import SettingError, StageError
+from millrace import _writer as writers
+from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable
+from millrace._writer import ChannelWriter
+
+NAME = ChannelName("run-ü", "each[2]/count")
+
+
+async def opened(log: ChannelLog, name: ChannelName = NAME) -> ChannelWriter:
+    writer = await ChannelWriter.open(log, name, 60_000)
+    assert writer is not None
+    return writer
+
+
+def test_the_hashes_are_those_of_typescript() -> None:
+    # test/unit/python/agreement.test.ts has the same values.
+    assert NAME.start == "2319978abdd7305af0bd34e70874629b"
+    assert Entry(NAME.start, '{"value":"ä"}').after == "18428d81c6dd990a407055a1d53ba952"
+    assert NAME.key == "millrace:channel:{run-ü}:each[2]/count:entries"
+
+
+def test_entries_are_committed_in_order_and_a_next_writer_finds_them() -> None:
+    async def main() -> None:
+        log = MemoryLog()
+        first = await opened(log)
+        for text in ("1", "2"):
+            await first.add(text)
+        assert log.texts(NAME) == ["1", "2"]
+        second = await opened(log)
+        assert second.before == [1, 2] and second.before_end is None
+        with pytest.raises(StageError, match="is written by another attempt") as taken:
+            await first.add("3")
+        assert taken.value.code == "STREAM_TAKEN" and taken.value.retryable
+        await second.add("3")
+        await second.end({"as": "done", "outcome": "all"})
+        assert log.texts(NAME) == ["1", "2", "3"]
+        assert (await opened(log)).before_end == {"as": "done", "outcome": "all"}
+        first.close()
+
+    asyncio.run(main())
+
+
+def test_a_lost_reply_and_a_store_that_was_away_commit_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "_PAUSE_S", 0.001)
+
+    async def main() -> None:
+        log = MemoryLog()
+        writer = await opened(log)
+        await writer.add("1")
+        log.lose_reply = True
+        await writer.add("2")
+        log.away = 5
+        await writer.add("3")
+        assert log.texts(NAME) == ["1", "2", "3"]
+        writer.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_what_the_store_has_lost_is_stored_again(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    monkeypatch.setattr(writers, "_BEAT_S", 0.01)
+
+    async def main() -> None:
+        log = MemoryLog()
+        writer = await opened(log)
+        for text in ("1", "2"):
+            await writer.add(text)
+        channel = log.channels[NAME]
+        if kept == 0:
+            del log.channels[NAME]
+        else:
+            channel.hash, channel.entries = channel.entries[kept].before, channel.entries[:kept]
+        # Nothing is added: a beat notices it.
+        while NAME not in log.channels or log.channels[NAME].count < 2:
+            await asyncio.sleep(0.005)
+        await writer.add("3")
+        assert log.texts(NAME) == ["1", "2", "3"]
+        writer.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_another_history_is_lost_and_not_overwritten() -> None:
+    async def main() -> None:
+        log = MemoryLog()
+        writer = await opened(log)
+        await writer.add("1")
+        kept = log.channels[NAME]
+        kept.entries = [Entry(NAME.start, "7")]
+        kept.hash = kept.entries[0].after
+        with pytest.raises(StageError, match="has lost entries") as lost:
+            await writer.add("2")
+        assert lost.value.code == "STREAM_LOST" and not lost.value.retryable
+        assert log.texts(NAME) == ["7"]
+        writer.close()
+
+    asyncio.run(main())
+
+
+def test_entries_that_the_store_has_dropped_cannot_be_gone_on_behind() -> None:
+    async def main() -> None:
+        log = MemoryLog()
+        writer = await opened(log)
+        for text in ("1", "2"):
+            await writer.add(text)
+        writer.close()
+        kept = log.channels[NAME]
+        kept.first, kept.entries = 1, kept.entries[1:]
+        with pytest.raises(StageError, match="no longer has the first entries"):
+            await opened(log)
+
+    asyncio.run(main())
+
+
+def test_limits_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "_AWAY_S", 0.05)
+    monkeypatch.setattr(writers, "_FULL_S", 0.05)
+    monkeypatch.setattr(writers, "_PAUSE_S", 0.01)
+
+    async def main() -> None:
+        log = MemoryLog()
+        log.away = 1_000
+        assert await ChannelWriter.open(log, NAME, 60_000) is None
+        log.away = 2
+        writer = await opened(log)
+        log.full = True
+        with pytest.raises(StageError, match="its readers lag behind") as full:
+            await writer.add("1")
+        assert full.value.code == "STREAM_FULL" and full.value.retryable
+        writer.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(SettingError, match="REDIS_URL"):
+        RedisLog("http://example.org", 0.1)
+
+
+def test_a_redis_that_is_not_there_is_unreachable_within_bounds() -> None:
+    async def main() -> None:
+        log = RedisLog("redis://:secret@127.0.0.1:1", 0.1)
+        began = time.monotonic()
+        with pytest.raises(Unreachable):
+            await log.read(NAME)
+        assert time.monotonic() - began < 10 and "secret" not in log.address
+        await log.close()
+
+    asyncio.run(main())
+
+
+REDIS = os.environ.get("TEST_REDIS_URL")
+
+
+@pytest.mark.skipif(not REDIS, reason="needs a Redis: TEST_REDIS_URL")
+def test_the_scripts_keep_a_channel_in_redis() -> None:
+    async def main() -> None:
+        log = RedisLog(REDIS or "", 5)
+        name = ChannelName(str(uuid.uuid4()), "count")
+        assert await log.read(name) is None
+        first = await opened(log, name)
+        await first.add('{"value":"ä"}')
+        second = await opened(log, name)
+        with pytest.raises(StageError, match="another attempt"):
+            await first.add("2")
+        first.close()
+        assert second.before == [{"value": "ä"}]
+        await log._redis.delete(name.key, f"{name.key}:entries")
+        await second.add('{"value":2}')
+        await second.end({"as": "done", "outcome": {"output": {"items": ["ä", 2]}}})
+        held = await log.open(name, "next", 60_000)
+        assert [json.loads(entry.text) for entry in held.entries] == [{"value": "ä"}, {"value": 2}]
+        assert (held.count, held.first, held.hash) == (2, 0, held.entries[1].after)
+        assert json.loads(held.end or "")["as"] == "done"
+        await log._redis.delete(name.key, f"{name.key}:entries")
+        await log.close()
+
+    asyncio.run(main())
