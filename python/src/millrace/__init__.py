@@ -20,7 +20,7 @@ from ._runs import Event, MillraceApiError, Run
 from .artifact import Artifact, Audio, File, Image, MediaTypes, Video
 from .artifacts import Artifacts
 from .client import Client
-from .context import Context
+from .context import Context, Resume
 from .errors import FieldError, SettingError, StageError, TemporalUnavailable
 from .manifest import manifest
 from .stage import Stage, stage, stages_of
@@ -42,6 +42,7 @@ __all__ = [
     "Image",
     "MediaTypes",
     "MillraceApiError",
+    "Resume",
     "Run",
     "SettingError",
     "Stage",

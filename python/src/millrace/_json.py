@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from pydantic import ValidationError
+
 from .errors import FieldError, StageError
 
 MOST_BYTES = 1_500_000
@@ -37,6 +39,12 @@ def check_size(text: bytes, value: dict[str, Any], stage: str) -> None:
         f'the output of stage "{stage}" {message}; return less, or media by reference',
         fields=[FieldError(field=largest, message=message)],
     )
+
+
+def fields_of(error: ValidationError, whole: str = "body") -> list[FieldError]:
+    """What is wrong with a value, at most 20 fields. `whole`: the name of the value itself."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return [FieldError(field=".".join(map(str, each["loc"])) or whole, message=each["msg"]) for each in wrong[:20]]
 
 
 def _misfit(value: Any, path: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str] | None:

@@ -6,10 +6,10 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent import futures
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,11 +17,14 @@ from pydantic_core import PydanticSerializationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from ._json import check_json, check_size
+from ._channel import ChannelLog
+from ._json import check_json, check_size, fields_of
 from ._late import FRESH_S, is_current
+from ._threads import LEAST_PAUSE_S, ended, in_loop, in_thread
+from ._yielding import Stream, Yielding
 from .artifacts import Artifacts
 from .context import Context
-from .errors import FieldError, StageError
+from .errors import StageError
 from .manifest import PROTOCOL
 from .stage import Stage
 from .store import ArtifactStore
@@ -30,7 +33,6 @@ logger = logging.getLogger("millrace")
 
 HEARTBEAT_S = 1.0
 """Time between two heartbeats; a cancellation arrives with the answer to one."""
-_LEAST_PAUSE_S = 0.1
 _GRACE_S = 1.0
 """How long a cancelled function has to end before its call is reported as ended."""
 
@@ -49,18 +51,27 @@ class _Call(BaseModel):
     path: str | None = None
     deadline_ms: float | None = Field(default=None, alias="deadlineMs")
     priority: str | None = None
+    stream: Stream | None = None
 
 
 class Server:
-    """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures.
+    """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures, and what they yield.
 
     `concurrency`: functions at a time, of all stages and task queues together. Calls above it wait, with heartbeats.
+    `channels`: where entries are committed; None: they are read when the stage has ended.
     """
 
     def __init__(
-        self, store: ArtifactStore, executor: ThreadPoolExecutor, *, most_media_bytes: int, concurrency: int
+        self,
+        store: ArtifactStore,
+        executor: ThreadPoolExecutor,
+        *,
+        most_media_bytes: int,
+        concurrency: int,
+        channels: ChannelLog | None = None,
     ) -> None:
         self._store = store
+        self._channels = channels
         self._executor = executor
         self._most_media_bytes = most_media_bytes
         self._running = asyncio.Semaphore(concurrency)
@@ -96,20 +107,25 @@ class Server:
         ctx = _context(known, artifacts, on_save=lambda: _notify(loop, saved))
         beating = asyncio.create_task(_beat(ctx, saved))
         try:
-            output = await self._until_cancelled(stage, given, ctx)
+            if stage.entry is not None:
+                served = Yielding(stage, given, ctx, channels=self._channels, executor=self._executor)
+                outcome = partial(_result, ctx=ctx, conversions=conversions)
+                made: dict[str, Any] = await self._until_cancelled(
+                    stage, ctx, lambda: asyncio.ensure_future(served.run(known.stream, outcome))
+                )
+                return made
+            output = await self._until_cancelled(stage, ctx, lambda: self._begun(stage, given, ctx))
         except BaseException:
             # The report of a failure carries the last heartbeat, so the next attempt has what was saved.
             _heartbeat(ctx)
             raise
         finally:
             beating.cancel()
-        return {
-            "output": _output(stage, output, known.stage),
-            **({"usage": ctx._usage} if ctx._usage else {}),
-            **({"conversions": list(conversions)} if conversions else {}),
-        }
+        return _result(_output(stage, output, known.stage), ctx, conversions)
 
-    async def _until_cancelled(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+    async def _until_cancelled(
+        self, stage: Stage[Any, Any], ctx: Context, begin: Callable[[], asyncio.Future[Any]]
+    ) -> Any:
         """The function's result. A cancelled function has a moment to end; then its call is reported as ended."""
         loop = asyncio.get_running_loop()
         since = loop.time()
@@ -119,7 +135,7 @@ class Server:
             # A worker that is cut off from Temporal does not learn that another one has got the task.
             if loop.time() - since > FRESH_S and not await is_current():
                 raise ApplicationError("the attempt ended while its call waited for a slot", type="STAGE_TIMEOUT")
-            running = self._begun(stage, given, ctx)
+            running = begin()
         except BaseException:
             self._running.release()
             raise
@@ -131,7 +147,7 @@ class Server:
             await asyncio.wait([running])
         except asyncio.CancelledError:
             ctx._cancelled.set()
-            if stage.is_async:
+            if stage.is_async or stage.entry is not None:
                 running.cancel()
             await asyncio.wait([running], timeout=_GRACE_S)
             if not running.done():
@@ -151,46 +167,15 @@ class Server:
 
 
 async def _awaited(stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
-    return await _ended(stage(given, ctx))
-
-
-async def _ended(running: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await running
-    except SystemExit as error:
-        # It would end the event loop, and the worker with the calls of all others.
-        raise _no_failure(error) from error
+    return await ended(stage(given, ctx))
 
 
 def _called(stage: Stage[Any, Any], given: BaseModel, ctx: Context, loop: asyncio.AbstractEventLoop) -> Any:
-    try:
+    def work() -> Any:
         made = stage(given, ctx)
-        return _in_loop(made, ctx, loop) if inspect.iscoroutine(made) else made
-    except (StopIteration, futures.CancelledError) as error:
-        # A future cannot hold the first, so the call would never end, and takes the second for the call's cancellation.
-        raise _no_failure(error) from error
-    except Exception:
-        raise
-    except BaseException as error:
-        # Signals reach the main thread alone, so this is the function's own.
-        raise _no_failure(error) from error
+        return in_loop(made, ctx, loop) if inspect.iscoroutine(made) else made
 
-
-def _in_loop(made: Coroutine[Any, Any, Any], ctx: Context, loop: asyncio.AbstractEventLoop) -> Any:
-    """The result of a coroutine, which a wrapper around an `async` function returns. It is cancelled with its call."""
-    running = asyncio.run_coroutine_threadsafe(_ended(made), loop)
-    while not futures.wait([running], timeout=_LEAST_PAUSE_S).done:
-        if ctx.cancelled:
-            running.cancel()
-    return running.result()
-
-
-def _no_failure(error: BaseException) -> RuntimeError:
-    """A failure of the call, in place of what would end more than it."""
-    if isinstance(error, SystemExit):
-        return RuntimeError(f"the function has called sys.exit({error.code!r})")
-    said = f": {error}" if str(error) else ""
-    return RuntimeError(f"the function has raised {type(error).__name__}{said}")
+    return in_thread(work)
 
 
 def _notify(loop: asyncio.AbstractEventLoop, saved: asyncio.Event) -> None:
@@ -205,9 +190,9 @@ async def _beat(ctx: Context, saved: asyncio.Event) -> None:
     while True:
         saved.clear()
         _heartbeat(ctx)
-        await asyncio.sleep(_LEAST_PAUSE_S)
+        await asyncio.sleep(LEAST_PAUSE_S)
         try:
-            await asyncio.wait_for(saved.wait(), HEARTBEAT_S - _LEAST_PAUSE_S)
+            await asyncio.wait_for(saved.wait(), HEARTBEAT_S - LEAST_PAUSE_S)
         except asyncio.TimeoutError:
             pass
 
@@ -225,7 +210,7 @@ def _call_of(stage: Stage[Any, Any], call: Any) -> _Call:
             f'the activity "{stage.name}" is a stage of Millrace; declare it with protocol: "millrace" '
             f"({error.error_count()} fields of its second argument are missing or wrong)"
         )
-        raise StageError("INVALID_INPUT", message, fields=_fields(error)) from None
+        raise StageError("INVALID_INPUT", message, fields=fields_of(error)) from None
     if known.protocol != PROTOCOL:
         message = f"the run speaks version {known.protocol} of the protocol, this worker {PROTOCOL}; upgrade the older"
         raise StageError("UNKNOWN_PLAN_VERSION", message)
@@ -267,12 +252,20 @@ def _model(model: type[BaseModel], value: Any, code: str, stage: str) -> BaseMod
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        fields = _fields(error)
+        fields = fields_of(error)
         first = fields[0]
         more = f", and {len(fields) - 1} more" if len(fields) > 1 else ""
         what = "input" if code == "INVALID_INPUT" else "output"
         message = f'the {what} of stage "{stage}": {first["field"]}: {first["message"]}{more}'
         raise StageError(code, message, fields=fields) from None
+
+
+def _result(output: dict[str, Any], ctx: Context, conversions: dict[str, None]) -> dict[str, Any]:
+    return {
+        "output": output,
+        **({"usage": ctx._usage} if ctx._usage else {}),
+        **({"conversions": list(conversions)} if conversions else {}),
+    }
 
 
 def _output(stage: Stage[Any, Any], value: Any, name: str) -> dict[str, Any]:
@@ -283,11 +276,6 @@ def _output(stage: Stage[Any, Any], value: Any, name: str) -> dict[str, Any]:
         raise StageError("INVALID_OUTPUT", f'the output of stage "{name}": {error}') from None
     check_size(check_json(made, "output"), made, name)
     return made
-
-
-def _fields(error: ValidationError) -> list[FieldError]:
-    wrong = error.errors(include_url=False, include_context=False, include_input=False)
-    return [FieldError(field=".".join(map(str, each["loc"])) or "body", message=each["msg"]) for each in wrong[:20]]
 
 
 def _failure(error: StageError, stage: str) -> ApplicationError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,16 @@ from .errors import StageError
 
 _MOST_PROGRESS_BYTES = 262_144
 """It is sent to Temporal with every heartbeat."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Behind what a stage that yields goes on."""
+
+    count: int
+    """Number of the entries that earlier attempts have committed."""
+    last: Any
+    """The last one of them, as JSON."""
 
 
 class Context:
@@ -35,6 +46,7 @@ class Context:
         deadline: datetime | None = None,
         priority: str | None = None,
         progress: Any = None,
+        resume_from: Resume | None = None,
         artifacts: Artifacts | None = None,
         on_save: Callable[[], None] = lambda: None,
     ) -> None:
@@ -57,6 +69,7 @@ class Context:
         self.priority = priority
         """Priority of the run: `interactive`, `default` or `batch`; None if it is not known."""
         self._progress = progress
+        self._resume: Callable[[], Resume | None] = lambda: resume_from
         self._artifacts = artifacts
         self._on_save = on_save
         self._cancelled = threading.Event()
@@ -88,6 +101,15 @@ class Context:
         # A copy: the caller may change its value while it is being sent.
         self._progress = json.loads(text)
         self._on_save()
+
+    @property
+    def resume_from(self) -> Resume | None:
+        """Of a stage that yields: what earlier attempts have committed; None if nothing is.
+
+        A stage that reads this goes on behind it: it yields what follows. One that does not begins anew, and what it yields
+        again is dropped; anything else ends it with `STREAM_CUT`.
+        """
+        return self._resume()
 
     @property
     def cancelled(self) -> bool:

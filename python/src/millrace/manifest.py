@@ -35,10 +35,17 @@ def _entry(stage: Stage[Any, Any], queue: str) -> dict[str, Any]:
             **({} if stage.heartbeat is None else {"heartbeat": stage.heartbeat}),
             **({"description": stage.description} if stage.description else {}),
             "input": stage.input.model_json_schema(mode="validation"),
-            "output": stage.output.model_json_schema(mode="serialization", schema_generator=_Sent),
+            **_made(stage),
         }
     except PydanticInvalidForJsonSchema as error:
         raise SettingError(f'stage "{stage.name}": {error.message}') from error
+
+
+def _made(stage: Stage[Any, Any]) -> dict[str, Any]:
+    """The schema of its output, or of what it yields."""
+    if stage.entry is not None:
+        return {"entry": stage.entry.json_schema(mode="serialization", schema_generator=_Sent)}
+    return {"output": stage.output.model_json_schema(mode="serialization", schema_generator=_Sent)}
 
 
 class _Sent(GenerateJsonSchema):

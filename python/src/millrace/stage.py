@@ -5,11 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from types import ModuleType
-from typing import Any, Generic, TypeVar, get_origin, overload
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, get_args, get_origin, overload
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
 
 from .context import Context
 from .errors import SettingError
@@ -22,6 +32,18 @@ Function = (
 )
 """A stage's function: it takes a pydantic model, and the context if it wants it, and returns a pydantic model."""
 
+T = TypeVar("T")
+Yielding = (
+    Callable[[I], AsyncIterator[T]]
+    | Callable[[I, Context], AsyncIterator[T]]
+    | Callable[[I], Iterator[T]]
+    | Callable[[I, Context], Iterator[T]]
+)
+"""A function that yields: each entry can be read by other stages while it goes on."""
+
+_ASYNC: tuple[Any, ...] = (AsyncIterator, AsyncGenerator, AsyncIterable)
+_SYNC: tuple[Any, ...] = (Iterator, Generator, Iterable)
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
 _DURATION = re.compile(r"[1-9]\d*(s|m)")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -32,7 +54,7 @@ class Stage(Generic[I, O]):
 
     def __init__(
         self,
-        function: Function[I, O],
+        function: Function[I, O] | Yielding[I, Any],
         *,
         name: str | None = None,
         version: str | None = None,
@@ -68,21 +90,38 @@ class Stage(Generic[I, O]):
                 )
         if heartbeat is not None and not _DURATION.fullmatch(heartbeat):
             raise SettingError(f'stage "{self.name}": heartbeat must be a time such as 30s or 2m, not "{heartbeat}"')
-        self.input: type[I]
-        self.output: type[O]
-        self.input, self.output, self.takes_context = _types(function, self.name)
+        types = _types(function, self.name)
+        self.input: type[I] = types.input
+        self.output: type[O] = types.output
+        """What it returns; of a stage that yields, `BaseModel`."""
+        self.entry: TypeAdapter[Any] | None = types.entry
+        """What it yields; None for a stage that returns."""
+        self.takes_context = types.takes_context
+        if types.is_async is not None:
+            self.is_async = types.is_async
         self.__doc__ = inner.__doc__
         self.__name__ = self.name
 
     def __call__(self, input: I, ctx: Context | None = None) -> Any:
-        """Calls the function; of an `async` one the result is to be awaited."""
+        """Calls the function; of an `async` one the result is to be awaited, of one that yields it is the generator."""
         if not self.takes_context:
             return self.function(input)  # type: ignore[call-arg]
         return self.function(input, Context() if ctx is None else ctx)  # type: ignore[call-arg]
 
 
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, function: Function[I, O], /) -> Stage[I, O]: ...
+    @overload
+    def __call__(self, function: Yielding[I, T], /) -> Stage[I, Any]: ...
+
+
 @overload
 def stage(function: Function[I, O], /) -> Stage[I, O]: ...
+
+
+@overload
+def stage(function: Yielding[I, T], /) -> Stage[I, Any]: ...
 
 
 @overload
@@ -92,7 +131,7 @@ def stage(
     version: str | None = None,
     compatible: Sequence[str] = (),
     heartbeat: str | None = None,
-) -> Callable[[Function[I, O]], Stage[I, O]]: ...
+) -> _Decorator: ...
 
 
 def stage(
@@ -109,6 +148,9 @@ def stage(
     The function takes a pydantic model and, if it has a second parameter, the `Context`; it returns a pydantic model.
     It may be `async`, or return a coroutine as a wrapper around an `async` function does. Other functions run in a thread, one for each call. It may run again after a crash, so it must be
     idempotent.
+
+    A generator, typed `AsyncIterator[Entry]` or `Iterator[Entry]`, is a stage that yields: each entry is committed, and can
+    be read by other stages, before the function goes on. `Entry` is any type that pydantic knows.
 
     `name`: the activity's type, by default the function's name. `version`: change it when the function's behaviour
     changes. Each version has a task queue of its own, so a run goes on with the version that it began with, and waits
@@ -142,7 +184,16 @@ def _within_partials(function: Any) -> Any:
     return function
 
 
-def _types(function: Callable[..., Any], name: str) -> tuple[Any, Any, bool]:
+class _Types(NamedTuple):
+    input: Any
+    output: Any
+    entry: TypeAdapter[Any] | None
+    is_async: bool | None
+    """Of a function that yields; None of one that returns."""
+    takes_context: bool
+
+
+def _types(function: Callable[..., Any], name: str) -> _Types:
     try:
         signature = inspect.signature(function, eval_str=True)
     except (NameError, TypeError) as error:
@@ -161,10 +212,32 @@ def _types(function: Callable[..., Any], name: str) -> tuple[Any, Any, bool]:
     if len(parameters) == 2 and parameters[1].annotation not in (Context, inspect.Parameter.empty):
         raise SettingError(f'stage "{name}": its second parameter must be a millrace.Context')
     given, made = parameters[0].annotation, signature.return_annotation
-    for what, model in (("the type of its first parameter", given), ("the type of its result", made)):
+    yields = get_origin(made) in (*_ASYNC, *_SYNC) or made in (*_ASYNC, *_SYNC)
+    inner = _within_partials(function)
+    if not yields and (inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)):
+        raise SettingError(
+            f'stage "{name}": it yields, so its result must be typed AsyncIterator[…] or Iterator[…], '
+            "with the type of an entry"
+        )
+    models = [("the type of its first parameter", given), *([] if yields else [("the type of its result", made)])]
+    for what, model in models:
         # In Python 3.10 `dict[str, int]` is a class.
         is_class = inspect.isclass(model) and get_origin(model) is None
         if not is_class or not issubclass(model, BaseModel) or issubclass(model, RootModel):
             shown = "missing" if model is inspect.Signature.empty else getattr(model, "__name__", repr(model))
             raise SettingError(f'stage "{name}": {what} is {shown}; it must be a class derived from pydantic.BaseModel')
-    return given, made, len(parameters) == 2
+    takes_context = len(parameters) == 2
+    if not yields:
+        return _Types(given, made, None, None, takes_context)
+    return _Types(given, BaseModel, _entry(made, name), get_origin(made) in _ASYNC, takes_context)
+
+
+def _entry(made: Any, name: str) -> TypeAdapter[Any]:
+    arguments = get_args(made)
+    if not arguments:
+        raise SettingError(f'stage "{name}": the type of its entries is missing: AsyncIterator[str]')
+    try:
+        return TypeAdapter(arguments[0])
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        message = f'stage "{name}": its entries have a type that pydantic does not know: {error.message}'
+        raise SettingError(message) from error

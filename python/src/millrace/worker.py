@@ -18,6 +18,7 @@ from temporalio.client import Client, TLSConfig
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from ._channel import RedisLog
 from ._serve import HEARTBEAT_S, Server
 from ._settings import read_settings
 from ._slots import Slots
@@ -43,7 +44,8 @@ class Worker:
     `TEMPORAL_PROFILE`), else it is the embedded server of `millrace up`. `home` is the deployment's `MILLRACE_HOME`,
     whose artifact store the worker shares. `concurrency`: calls at a time, of all queues together, by default the number
     of processors.
-    `connect_timeout`: how long to try to reach Temporal, in seconds.
+    `connect_timeout`: how long to try to reach Temporal, in seconds. A stage that yields also needs the deployment's state
+    store: `REDIS_URL`, else the embedded one.
     """
 
     def __init__(
@@ -78,12 +80,19 @@ class Worker:
             settings.artifacts, tenant_bytes=settings.tenant_bytes, reserve_bytes=settings.reserve_bytes
         )
         options = self._options()
+        # Before Temporal: what is missing is said at once.
+        yields = any(stage.entry is not None for stage in self.stages)
+        channels = RedisLog(settings.state_store, settings.redis_timeout_s) if yields else None
         client = await self._connected(options)
         if client is None:
             return
         executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix="stage")
         server = Server(
-            store, executor, most_media_bytes=settings.most_media_bytes, concurrency=self._concurrency
+            store,
+            executor,
+            most_media_bytes=settings.most_media_bytes,
+            concurrency=self._concurrency,
+            channels=channels,
         )
         slots = Slots(self._concurrency)
         try:
@@ -106,6 +115,8 @@ class Worker:
             ) from error
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+            if channels is not None:
+                await channels.close()
 
     def _worker(self, client: Client, queue: str, activities: list[Any], slots: Slots) -> temporalio.worker.Worker:
         fixed = temporalio.worker.FixedSizeSlotSupplier(1)

@@ -1,0 +1,105 @@
+"""What a stage yields."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from ._json import MOST_BYTES, check_json, fields_of
+from ._writer import ChannelWriter
+from .context import Resume
+from .errors import StageError
+
+
+class Repeated(Exception):
+    """Another attempt has yielded something else than what is committed."""
+
+
+class Yielded:
+    """What one attempt of a stage yields, entry by entry: checked, compared with what is committed, and committed.
+
+    Without a writer nobody reads it while it is made. As `CodeStreams` in TypeScript: a function that asks for
+    `resume_from` goes on behind what is committed; one that does not begins anew, and what it repeats is dropped.
+    """
+
+    def __init__(self, entry: TypeAdapter[Any], stage: str, writer: ChannelWriter | None) -> None:
+        self._entry = entry
+        self._stage = stage
+        self._writer = writer
+        self.committed: list[Any] = [] if writer is None else [each["value"] for each in writer.before]
+        """What earlier attempts have committed."""
+        self._items = list(self.committed)
+        self._bytes = sum(len(_text(value)) + 1 for value in self.committed)
+        self._count = 0
+        """Entries of this attempt, and those behind which it began."""
+        self._goes_on: bool | None = None
+
+    def resume_from(self) -> Resume | None:
+        """What is committed; None if nothing is, or the function has begun anew."""
+        if self._goes_on is None:
+            self._goes_on = True
+        if not self.committed or not self._goes_on:
+            return None
+        self._count = max(self._count, len(self.committed))
+        return Resume(count=len(self.committed), last=self.committed[-1])
+
+    async def add(self, value: Any) -> None:
+        """Returns when the entry is committed. Raises what ends the stream, `INVALID_OUTPUT` and `RESULT_TOO_LARGE`."""
+        if self._goes_on is None:
+            self._goes_on = False
+        made, text = self._checked(value)
+        if self._count < len(self.committed):
+            if _canonical(made) != _canonical(self.committed[self._count]):
+                raise Repeated
+            self._count += 1
+            return
+        self._bytes += len(text) + 1
+        if self._bytes > MOST_BYTES:
+            raise StageError(
+                "RESULT_TOO_LARGE",
+                f'what stage "{self._stage}" yields takes more than {MOST_BYTES} bytes together; '
+                "yield less, or media by reference",
+            )
+        self._count += 1
+        self._items.append(made)
+        if self._writer is not None:
+            await self._writer.add(f'{{"value":{text.decode()}}}')
+
+    def finish(self) -> list[Any]:
+        """All entries, when the function has ended. Raises `Repeated` if it has yielded less than what is committed."""
+        if self._count < len(self.committed):
+            raise Repeated
+        return self._items
+
+    def cut(self) -> StageError:
+        """The failure of a function that yields something else than what is committed."""
+        return StageError(
+            "STREAM_CUT",
+            f"the function broke off after {len(self.committed)} entries that have been read, and another attempt "
+            "yielded something else; go on from ctx.resume_from, or yield the same again",
+        )
+
+    def _checked(self, value: Any) -> tuple[Any, bytes]:
+        try:
+            made = self._entry.dump_python(
+                self._entry.validate_python(value), mode="json", by_alias=True, warnings="error"
+            )
+        except ValidationError as error:
+            fields = fields_of(error, "entry")
+            first = fields[0]
+            message = f'an entry of stage "{self._stage}": {first["field"]}: {first["message"]}'
+            raise StageError("INVALID_OUTPUT", message, fields=fields) from None
+        except PydanticSerializationError as error:
+            raise StageError("INVALID_OUTPUT", f'an entry of stage "{self._stage}": {error}') from None
+        return made, check_json(made, "entry")
+
+
+def _text(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
