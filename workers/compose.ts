@@ -202,7 +202,7 @@ export async function composeStages(
   logger.info({ cache: await cache.describe() }, 'semantic cache');
   return {
     runner,
-    foreign: new ForeignCalls({ events, records, metrics, logger }),
+    foreign: new ForeignCalls({ events, records, metrics, logger, streams: { channels } }),
     pools,
     metrics,
     pipelines,

@@ -12,6 +12,7 @@ import {
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { PRIORITY_KEYS, type StagePlan } from '../pipelines/plan/index.js';
+import { channelTtlMs } from '../pipelines/run/channel-ttl.js';
 import {
   type ForeignCall,
   type ForeignEnd,
@@ -142,8 +143,15 @@ function callArgument(call: StageCall, leftMs: number): JsonObject {
     idempotencyKey: idempotencyKeyOf(call, run),
     deadlineMs: leftMs,
     ...(priority && { priority }),
+    ...(call.writes && { stream: streamArgument(call) }),
   };
 }
+
+/** What a function that yields has to know of its stream: how long the channel is kept, and what follows where it cannot go on. */
+const streamArgument = (call: StageCall): JsonObject => ({
+  ttlMs: channelTtlMs(call),
+  ...(call.onCut && { onCut: call.onCut }),
+});
 
 /** Cancelling does not wait for the other worker: an activity without heartbeats never receives it. */
 function activityOf(

@@ -9,10 +9,13 @@ import type { ForeignCalls } from './foreign-calls.js';
 /** The local activities before and after a call of another worker: they run in the process of the workflow. */
 export function createForeignActivity(calls: ForeignCalls) {
   return async (input: JsonObject, { foreign }: ForeignCall): Promise<ForeignStart | ForeignOutcome | null> => {
-    const run = Context.current().info.workflowExecution?.workflowId ?? '';
+    const { info, cancellationSignal } = Context.current();
+    const run = info.workflowExecution?.workflowId ?? '';
     const { call, ended } = foreign;
     try {
-      return await (ended ? calls.after(run, input, call, ended) : calls.before(run, input, call));
+      return await (ended
+        ? calls.after(run, input, call, ended, cancellationSignal)
+        : calls.before(run, input, call, cancellationSignal));
     } catch (error) {
       // The call has been made: nothing but the check of its result would be repeated.
       throw asFailure(error, ended === undefined);

@@ -12,8 +12,14 @@ import type {
 } from '../../pipelines/run/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
+import { type ProducingParts, passOnEntries } from '../streams/index.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { keepable, unfit } from './stage-output.js';
+
+export interface ForeignParts extends ReportParts {
+  /** Channels between stages. Absent: what a call yields is read when it has ended. */
+  readonly streams?: ProducingParts;
+}
 
 /**
  * What Millrace does around a call that another worker of Temporal serves: the run's workflow makes the call itself,
@@ -21,9 +27,9 @@ import { keepable, unfit } from './stage-output.js';
  * them together are one here.
  */
 export class ForeignCalls {
-  readonly #parts: ReportParts;
+  readonly #parts: ForeignParts;
 
-  constructor(parts: ReportParts) {
+  constructor(parts: ForeignParts) {
     this.#parts = parts;
   }
 
@@ -31,12 +37,17 @@ export class ForeignCalls {
    * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the
    * failure that the call had in that run, and what `RunRecords.before` throws.
    */
-  async before(run: string, input: JsonObject, call: StageCall): Promise<ForeignStart> {
+  async before(
+    run: string,
+    input: JsonObject,
+    call: StageCall,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ForeignStart> {
     const report = this.#report(run, input, call);
     try {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
-      if (before) return { outcome: await report.done(before.outcome) };
+      if (before) return { outcome: await report.done(await this.#passOn(before.outcome, run, call, signal)) };
       const fit = fitted(input, schemaOf(call, 'input'));
       if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
       return fit.data === input ? {} : { input: fit.data as JsonObject };
@@ -50,7 +61,13 @@ export class ForeignCalls {
    * After the call: checks and unwraps its result, and reports its end. Throws `INVALID_OUTPUT` and `RESULT_TOO_LARGE`.
    * Null for a call that failed.
    */
-  async after(run: string, input: JsonObject, call: StageCall, ended: ForeignEnd): Promise<ForeignOutcome | null> {
+  async after(
+    run: string,
+    input: JsonObject,
+    call: StageCall,
+    ended: ForeignEnd,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ForeignOutcome | null> {
     const report = this.#report(run, input, call, true);
     try {
       if ('failure' in ended) {
@@ -79,12 +96,25 @@ export class ForeignCalls {
         ...(usage && { usage }),
         ...(conversions && { conversions }),
       };
-      const { output: _, ...outcome } = await report.done(served, ended);
-      return fit.data === output ? outcome : { ...outcome, output: fit.data };
+      const passed = await this.#passOn(served, run, call, signal);
+      const { output: given, ...outcome } = await report.done(passed, ended);
+      return given === output ? outcome : { ...outcome, output: given };
     } catch (error) {
       await report.failed(error, ...publicFailure(error), ended);
       throw error;
     }
+  }
+
+  /** What other stages read of it while it is made must be there when it has ended. */
+  async #passOn<T extends Pick<StageOutcome, 'output'>>(
+    outcome: T,
+    run: string,
+    call: StageCall,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { streams } = this.#parts;
+    if (!streams || !call.writes) return outcome;
+    return { ...outcome, output: await passOnEntries(streams, { run, call, signal }, outcome) };
   }
 
   #count(model: string, { inputTokens, outputTokens }: TokenUsage = {}): void {

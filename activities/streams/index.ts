@@ -1,8 +1,9 @@
 /** Stages that read and write channels: an LLM whose sentences are spoken while it goes on. */
 
 export { listen } from './listen.js';
+export { passOnEntries } from './pass-on.js';
 export { inOnePiece, passOnPieces } from './pass-on-pieces.js';
-export { produceText } from './produce.js';
+export { type ProducingParts, produceText } from './produce.js';
 export { produceEntries } from './produce-entries.js';
 export { type SpeakingParts, type SpokenChunk, speakStream, speakWhole } from './speak.js';
 export { StepStreams } from './step-streams.js';

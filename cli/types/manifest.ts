@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
-import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+
+const schema = z.custom<JsonObject>(isJsonObject, 'must be a JSON Schema');
 
 /** What `python -m millrace manifest` prints. */
 const manifest = z.object({
@@ -8,19 +10,26 @@ const manifest = z.object({
   queue: z.string().min(1),
   stages: z
     .array(
-      z.object({
-        type: z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'is not the name of a stage'),
-        version: z.string().optional(),
-        /** Task queue of this version; without one, the common queue. */
-        queue: z.string().min(1).optional(),
-        heartbeat: z
-          .string()
-          .regex(/^[1-9]\d*(s|m)$/, 'is not a time such as 30s')
-          .optional(),
-        description: z.string().optional(),
-        input: z.custom<Json>(isJsonObject, 'must be a JSON Schema'),
-        output: z.custom<Json>(isJsonObject, 'must be a JSON Schema'),
-      }),
+      z
+        .object({
+          type: z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'is not the name of a stage'),
+          version: z.string().optional(),
+          /** Task queue of this version; without one, the common queue. */
+          queue: z.string().min(1).optional(),
+          heartbeat: z
+            .string()
+            .regex(/^[1-9]\d*(s|m)$/, 'is not a time such as 30s')
+            .optional(),
+          description: z.string().optional(),
+          input: schema,
+          output: schema.optional(),
+          /** Of a stage that yields, in place of `output`. */
+          entry: schema.optional(),
+        })
+        .refine(({ output, entry }) => (output === undefined) !== (entry === undefined), {
+          message: 'must be a JSON Schema; a stage that yields has an entry instead',
+          path: ['output'],
+        }),
     )
     .min(1),
 });

@@ -1,4 +1,3 @@
-import type { JsonObject } from '../../pipelines/json.js';
 import { MEDIA_KINDS } from '../../pipelines/media.js';
 import { type Manifest, wrong } from './manifest.js';
 import { block, comment, quoted } from './source-text.js';
@@ -20,9 +19,10 @@ const artifact = z.object({
 });
 `;
 
-/** The TypeScript module of a manifest: each stage as an `activity`. The same manifest gives the same text. */
+/** The TypeScript module of a manifest: each stage as an `activity`, one that yields as an `activityStream`. The same manifest gives the same text. */
 export function moduleSource({ queue: common, stages }: Manifest): string {
   const needed = new Set<Needed>();
+  const uses = new Set<string>();
   const names = new Map<string, string>();
   const parts = stages.map(({ type, version, queue = common, heartbeat = HEARTBEAT, description, ...schemas }) => {
     const name = exportName(type);
@@ -30,25 +30,29 @@ export function moduleSource({ queue: common, stages }: Manifest): string {
     if (other !== undefined)
       throw wrong(`stage "${type}"`, `would be exported as ${name}, as "${other}" is; rename one`);
     names.set(name, type);
-    const schema = (side: 'input' | 'output') => {
-      const source = new ZodSource(`stage "${type}" ${side}`, schemas[side] as JsonObject);
-      const text = source.of(schemas[side], '  ');
+    const schema = (side: 'input' | 'output' | 'entry') => {
+      const root = schemas[side] ?? {};
+      const source = new ZodSource(`stage "${type}" ${side}`, root);
+      const text = source.of(root, '  ');
       for (const each of source.needed) needed.add(each);
-      return text;
+      return `${side}: ${text}`;
     };
+    const made = schemas.entry === undefined ? 'output' : 'entry';
     const options = [
       `queue: ${quoted(queue)}`,
       `type: ${quoted(type)}`,
       ...(version === undefined ? [] : [`version: ${quoted(version)}`]),
-      `protocol: 'millrace'`,
+      ...(made === 'output' ? [`protocol: 'millrace'`] : []),
       `heartbeat: ${quoted(heartbeat)}`,
-      `input: ${schema('input')}`,
-      `output: ${schema('output')}`,
+      schema('input'),
+      schema(made),
     ];
     const said = description === undefined ? '' : comment(description);
-    return `${said}export const ${name} = activity(${block('{', options, '}', '')});\n`;
+    const use = made === 'output' ? 'activity' : 'activityStream';
+    uses.add(use);
+    return `${said}export const ${name} = ${use}(${block('{', options, '}', '')});\n`;
   });
-  const imported = ['activity', ...MEDIA_KINDS.filter((kind) => needed.has(kind))];
+  const imported = [...[...uses].sort(), ...MEDIA_KINDS.filter((kind) => needed.has(kind))];
   return [
     `// Made by \`millrace types\` from the manifest of the Python stages on the task queue ${quoted(common)}. Do not edit by hand.\n` +
       `import { ${imported.join(', ')} } from 'millrace';\nimport { z } from 'zod';\n`,
@@ -62,7 +66,7 @@ const TAKEN = new Set(
   (
     'arguments await break case catch class const continue debugger default delete do else enum eval export extends false ' +
     'finally for function if implements import in instanceof interface let new null package private protected public ' +
-    'return static super switch this throw true try typeof var void while with yield activity audio image video file artifact z'
+    'return static super switch this throw true try typeof var void while with yield activity activityStream audio image video file artifact z'
   ).split(' '),
 );
 

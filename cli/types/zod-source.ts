@@ -40,10 +40,11 @@ export class ZodSource {
   }
 
   /** @param indent the white space before the line on which the text begins */
-  of(schema: Json, indent: string, at = '#'): string {
+  of(given: Json, indent: string, at = '#'): string {
     this.#count += 1;
     if (this.#count > MOST_SCHEMAS) throw this.#refused(at, `unfolds to more than ${MOST_SCHEMAS} schemas`);
-    if (!isJsonObject(schema)) throw this.#refused(at, 'must be a JSON Schema that is an object');
+    if (!isJsonObject(given)) throw this.#refused(at, 'must be a JSON Schema that is an object');
+    const schema = at === '#' ? without(given, '$defs') : given;
     const { description } = schema;
     const text = this.#bare(schema, indent, at);
     if (typeof description !== 'string' || OWN_DESCRIPTIONS.has(description)) return text;
@@ -92,7 +93,8 @@ export class ZodSource {
       throw this.#refused(at, `the model ${name} contains itself, which is not supported; pass such data as text`);
     this.#within.push(name);
     // The description of the reference comes instead of that of its target.
-    const described = schema.description === undefined ? target : without(target, 'description');
+    const whole = schema.description === undefined || !isJsonObject(target);
+    const described = whole ? target : without(target, 'description');
     const text = this.of(described, indent, `#/$defs/${name}`);
     this.#within.pop();
     return text;
@@ -205,11 +207,7 @@ export class ZodSource {
   }
 
   #object(schema: JsonObject, indent: string, at: string): string {
-    this.#only(
-      schema,
-      ['type', 'properties', 'required', 'additionalProperties', ...(at === '#' ? ['$defs'] : [])],
-      at,
-    );
+    this.#only(schema, ['type', 'properties', 'required', 'additionalProperties'], at);
     const { properties = {}, required = [], additionalProperties: more } = schema;
     if (!isJsonObject(properties)) throw this.#refused(`${at}/properties`, 'must be an object');
     const names = Object.entries(properties);
@@ -245,8 +243,7 @@ export class ZodSource {
   }
 }
 
-function without(schema: Json, key: string): Json {
-  if (!isJsonObject(schema)) return schema;
+function without(schema: JsonObject, key: string): JsonObject {
   const { [key]: _, ...rest } = schema;
   return rest as JsonObject;
 }

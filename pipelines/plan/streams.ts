@@ -1,5 +1,5 @@
 import { isJsonObject, type Json } from '../json.js';
-import { streamsOf, takenBy, traitsOf } from '../stages/traits.js';
+import { mayYield, streamsOf, takenBy, traitsOf } from '../stages/traits.js';
 import { agentOf } from './agent.js';
 import { type Binding, sourcesOf } from './binding.js';
 import {
@@ -128,7 +128,7 @@ function whyNotMade(producer: Streaming, of: string, whole: string): WhyCollecte
     if (servedByAny(producer).some(checksText))
       return 'a guardrail checks the prompt or the text before anything of it is read';
   }
-  if (producer.kind === 'code' && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of))))
+  if (mayYield(producer) && alternatives.some((to) => differs(to, (by) => streamsOf(by).includes(of))))
     return 'an alternative of one of the two stages does not stream';
   return undefined;
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from '../json.js';
 import { type ForeignOptions, foreignWith } from './foreign.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
+import { itemsOf, type Yielded, yieldedOf } from './yielded.js';
 
 export interface ActivityOptions<I, O> extends ForeignOptions<I, O> {
   /**
@@ -54,6 +55,38 @@ export function activity<I, O>(options: ActivityOptions<I, O>): StageUse<I, O> {
     input: options.input,
     output: options.output,
   };
+}
+
+export interface ActivityStreamOptions<I, T> extends Omit<ActivityOptions<I, never>, 'output' | 'args' | 'protocol'> {
+  /** What it yields: any schema that JSON Schema can express. The list of all entries is checked when the activity has ended. */
+  readonly entry: z.ZodType<T>;
+}
+
+/**
+ * A Python stage that yields: each entry can be read by other stages as soon as it is committed, while the function goes on. `millrace types`
+ * writes it for a function that is a generator; its worker speaks the protocol `millrace`.
+ *
+ * ```ts
+ * const lines = activityStream({
+ *   queue: 'python',
+ *   type: 'lines',
+ *   input: z.object({ text: z.string() }),
+ *   entry: z.string(),
+ *   heartbeat: '5s',
+ * });
+ * ```
+ */
+export function activityStream<I, T>(options: ActivityStreamOptions<I, T>): StageUse<I, Yielded<T>> {
+  const { entry, ...others } = options ?? {};
+  const { type = 'activityStream' } = others;
+  const refused = ['output', 'args', 'protocol'].find((name) => Object.hasOwn(others, name));
+  if (refused !== undefined)
+    throw invalid(`${type}.${refused}`, 'does not apply to a stage that yields: give the schema of an `entry`');
+  if (!(entry instanceof z.ZodType)) throw invalid(`${type}.entry`, 'must be a zod schema');
+  // What it returns has no stream; that is derived.
+  const output = itemsOf(entry) as unknown as z.ZodType<Yielded<T>>;
+  const use = activity({ ...others, output, protocol: 'millrace' });
+  return { ...use, with: { ...use.with, yields: true }, output: yieldedOf(entry) };
 }
 
 export const activityKind: StageKind = {

@@ -3,9 +3,10 @@ import { invalid } from '../definition/invalid.js';
 import { checkJsonValues } from '../definition/json-values.js';
 import type { OfKind } from '../definition/refused.js';
 import type { JsonObject } from '../json.js';
-import { type Stream, stream, streamedInputs } from '../stream.js';
+import { streamedInputs } from '../stream.js';
 import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse, StreamFunction } from './kind.js';
 import { TRAITS } from './traits.js';
+import { itemsOf, type Yielded, yieldedOf } from './yielded.js';
 
 /**
  * Your own TypeScript as a stage. The function stays in the worker; the plan holds its name and version, which together
@@ -38,14 +39,6 @@ export const code = <I, O>(
   };
 };
 
-/** What a function yields, one by one. */
-export interface Yielded<T> {
-  /** All of it, when the stage has ended. */
-  items: T[];
-  /** The same as a stream. */
-  entries: Stream<T>;
-}
-
 /**
  * Your own TypeScript as a stage that yields: each entry is committed before the function continues, and other stages can read it at
  * once. After a retry, `resumeFrom` says what is committed, and the function yields what follows. A function that splits or joins what it
@@ -65,12 +58,7 @@ export const codeStream = <I, T>(
 ): StageUse<I, Yielded<T>> & OfKind<'code'> => {
   const { entry, ...others } = schemas ?? {};
   checkJsonValues(entry, `${name}.entry`, 'output');
-  const output = z.object({ items: z.array(entry), entries: stream('entries', 'items', entry) });
-  const use = code<I, Yielded<T>>(
-    name,
-    { ...others, output: output as unknown as z.ZodType<Yielded<T>> },
-    run as never,
-  );
+  const use = code<I, Yielded<T>>(name, { ...others, output: yieldedOf(entry) }, run as never);
   return { ...use, with: { ...use.with, yields: true }, entry };
 };
 
@@ -114,7 +102,7 @@ export function codeOf(use: StageUse<never, never>): NamedCode | undefined {
   if (run === undefined) return undefined;
   const versioned = { ...(version !== undefined && { version }), ...(compatible && { compatible }) };
   // What is derived of the output is no part of what the function gives.
-  const given = entry ? { entry, output: z.object({ items: z.array(entry) }) } : { output };
+  const given = entry ? { entry, output: itemsOf(entry) } : { output };
   return { name: model, ...versioned, input, ...given, run: run as NamedCode['run'] };
 }
 

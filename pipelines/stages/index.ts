@@ -59,7 +59,7 @@ export const kindOfUse = ({ kind, definitions = [] }: StageUse<never, never>): S
   kindNamed(kind) ?? definitions.find(({ name }) => name === kind);
 
 export { type A2aInput, type A2aOutput, a2aAgent } from './a2a.js';
-export { type ActivityOptions, activity } from './activity.js';
+export { type ActivityOptions, type ActivityStreamOptions, activity, activityStream } from './activity.js';
 export {
   type AgentBudget,
   type AgentHandoff,
@@ -92,7 +92,7 @@ export {
   tokenLogprobs,
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
-export { code, codeName, codeOf, codeStream, type Yielded } from './code.js';
+export { code, codeName, codeOf, codeStream } from './code.js';
 export type { ContentPart } from './content.js';
 export {
   defineKind,
@@ -134,3 +134,4 @@ export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
 export { changesElsewhere, goesOnElsewhere, isDefinedKind, streamsOf, traitsOf } from './traits.js';
 export * from './transcribe.js';
 export { type WorkflowOptions, workflow } from './workflow.js';
+export type { Yielded } from './yielded.js';

@@ -86,11 +86,14 @@ type Served = OfKind & { readonly with: JsonObject };
 
 /** Streams of its output that other stages can read while a stage, or an alternative of one, makes it. */
 export function streamsOf(by: Served): readonly string[] {
-  if (by.kind === 'code') return by.with.yields === true ? ['entries'] : [];
+  if (mayYield(by)) return by.with.yields === true ? ['entries'] : [];
   // Without times there are no segments.
   if (by.kind === 'transcribe') return by.with.segments === undefined ? [] : ['entries'];
   return traitsOf(by)?.streams ?? [];
 }
+
+/** Whether it is a function, here or in a worker of Python, whose options say whether it yields. */
+export const mayYield = ({ kind }: Pick<Served, 'kind'>): boolean => kind === 'code' || kind === 'activity';
 
 /** The fields of its input that may be streams. */
 export function takenBy(by: Served): readonly string[] {

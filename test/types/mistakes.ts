@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  activityStream,
   agent,
   approve,
   at,
@@ -214,11 +215,20 @@ export function mistakesOfStreams() {
   codeStream('text', { input: item, entry: z.string() }, async function* ({ n }) {
     yield n;
   });
+  const counted = activityStream({ queue: 'python', type: 'count', input: item, entry: z.number() });
+  // @ts-expect-error what it returns is the list of its entries
+  activityStream({ queue: 'python', type: 'count', input: item, output: item });
   // @ts-expect-error it returns, where it has to yield
   codeStream('once', { input: item, entry: z.number() }, async ({ n }) => n);
   pipeline('wrong', { input: z.object({ n: z.number(), list: z.array(z.number()) }) }, ({ input, stage, each }) => {
     const entries = stage('made', made, { n: input.n });
     stage('read', read, { values: entries.entries });
+    const elsewhere = stage('counted', counted, { n: input.n });
+    stage('read-counted', read, { values: elsewhere.entries });
+    // @ts-expect-error the list, when the Python stage has ended
+    stage('read-collected', read, { values: elsewhere.items });
+    // @ts-expect-error a Python stage that yields numbers, where texts are needed
+    stage('speak', synthesize({ model: 'tts' }), { text: elsewhere.entries });
     // @ts-expect-error the items are the list, when it is whole
     stage('read-items', read, { values: entries.items });
     // @ts-expect-error a list of the input

@@ -153,6 +153,25 @@ describe('millrace types', () => {
     expect([...source.matchAll(/export const (\w+)/g)].map(([, name]) => name)).toEqual(['videoStage', 'fileStage']);
   });
 
+  it('gives a stage that yields the schema of an entry, also of one that is no object', () => {
+    const { stages, ...rest } = JSON.parse(manifestOf({ media: 'audio' })) as { stages: { input: object }[] };
+    const [{ input } = { input: {} }] = stages;
+    const word = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] };
+    const list = { $defs: { Word: word }, type: 'array', items: { $ref: '#/$defs/Word' } };
+    const yielding = { ...rest, stages: [{ type: 'words', input, entry: list }] };
+    const source = sourceOf(JSON.stringify(yielding));
+    expect(source).toContain("import { activityStream, audio } from 'millrace'");
+    expect(source).toContain('export const words = activityStream({');
+    expect(source).toContain('  entry: z.array(z.object({\n    text: z.string(),\n  })),\n');
+    expect(source).not.toContain('protocol');
+    const both = { ...rest, stages: [...stages, { type: 'words', input, entry: { type: 'string' } }] };
+    expect(sourceOf(JSON.stringify(both))).toContain("import { activity, activityStream, audio } from 'millrace'");
+    const neither = { ...rest, stages: [{ type: 'words', input }] };
+    expect(() => readManifest(JSON.stringify(neither))).toThrow('stages.0.output: must be a JSON Schema');
+    const too = { ...rest, stages: [{ ...stages[0], entry: word }] };
+    expect(() => readManifest(JSON.stringify(too))).toThrow('a stage that yields has an entry instead');
+  });
+
   it('refuses two stages that would be one export', () => {
     const { stages, ...rest } = JSON.parse(manifestOf({})) as { stages: object[] };
     const both = { ...rest, stages: ['a-b', 'aB'].map((type) => ({ ...stages[0], type })) };

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ForeignCalls } from '../../../../activities/stage/foreign-calls.js';
 import { serveStage } from '../../../../activities/stage/serve-stage.js';
-import { activity, MillraceError } from '../../../../pipelines/index.js';
+import { activity, activityStream, MillraceError } from '../../../../pipelines/index.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { ForeignEnd, StageCall } from '../../../../pipelines/run/index.js';
+import { ChannelWriter, MemoryChannelLog, readChannel } from '../../../../stores/channels/index.js';
 import { RunEventLog } from '../../../../stores/events/index.js';
 import type { EndedCall, KeptEnd } from '../../../../stores/records/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
@@ -20,7 +21,7 @@ function callOf(options: object = {}): StageCall {
 }
 
 /** With everything that it reports. */
-function foreignCalls(before?: KeptEnd | MillraceError) {
+function foreignCalls(before?: KeptEnd | MillraceError, channels?: MemoryChannelLog) {
   const kept: EndedCall[] = [];
   const published: JsonObject[] = [];
   class Events extends RunEventLog {
@@ -33,6 +34,7 @@ function foreignCalls(before?: KeptEnd | MillraceError) {
     events: new Events({} as never),
     metrics,
     logger: recordingLogger().logger,
+    ...(channels && { streams: { channels } }),
     records: {
       keep: async (end) => void kept.push(end),
       async before() {
@@ -168,6 +170,90 @@ describe('after a call of another worker', () => {
     expect(await field({ output: { n: 2 }, usage: { inputTokens: 1.5 } })).toBe('usage.inputTokens');
     expect(await field({ output: { n: 2 }, conversions: [1] })).toBe('conversions');
     expect(await field({ output: { n: '2' } })).toBe('n');
+  });
+});
+
+describe('a call that yields', () => {
+  const { kind, model, with: given } = activityStream({ queue: 'q', type: 'count', input: object, entry: z.int() });
+  const yielding = (more: Partial<StageCall> = {}): StageCall => {
+    const at = { pipeline: 'p', version: 'v', tenant: 'acme', stage: 'count', retry: RETRY, writes: ['entries'] };
+    return { ...at, kind, model, with: given, ...more };
+  };
+  const name = { run: 'run', path: 'count', of: 'entries' };
+  const signal = AbortSignal.timeout(60_000);
+  const readOf = async (channels: MemoryChannelLog) => {
+    const read: Json[] = [];
+    for await (const { value } of readChannel(channels, name, { signal }))
+      read.push((value as JsonObject).value as Json);
+    return read;
+  };
+  /** What the Python worker has committed. */
+  const committed = async (channels: MemoryChannelLog, values: readonly number[], ended = false) => {
+    const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: 60_000 });
+    writer.add(...values.map((value) => ({ value })));
+    await writer.settled();
+    if (ended) await writer.end({ as: 'done', outcome: { output: { items: [...values] } } });
+    writer.close();
+  };
+  const result = { output: { items: [1, 2, 3] } };
+
+  it('whose worker did not reach the store is passed on when it has ended', async () => {
+    const channels = new MemoryChannelLog();
+    const { calls } = foreignCalls(undefined, channels);
+    expect(await calls.after('run', { n: 1 }, yielding(), returned(result))).not.toHaveProperty('output');
+    expect(await readOf(channels)).toEqual([1, 2, 3]);
+  });
+
+  it('goes on behind what an earlier attempt has committed', async () => {
+    const channels = new MemoryChannelLog();
+    await committed(channels, [1, 2]);
+    await foreignCalls(undefined, channels).calls.after('run', { n: 1 }, yielding(), returned(result));
+    expect(await readOf(channels)).toEqual([1, 2, 3]);
+  });
+
+  it('has its end as its worker has written it', async () => {
+    const channels = new MemoryChannelLog();
+    await committed(channels, [1, 2, 3], true);
+    await foreignCalls(undefined, channels).calls.after('run', { n: 1 }, yielding(), returned(result));
+    const { end, count } = (await channels.read(name, 0, 1)) ?? {};
+    expect([end, count]).toEqual([JSON.stringify({ as: 'done', outcome: result }), 3]);
+  });
+
+  it('fails, or ends with what readers have, if that is something else', async () => {
+    const channels = new MemoryChannelLog();
+    await committed(channels, [1, 7]);
+    const { calls, published } = foreignCalls(undefined, channels);
+    const settled = (more?: Partial<StageCall>) =>
+      calls.after('run', { n: 1 }, yielding({ events: true, ...more }), returned(result));
+    await expect(settled()).rejects.toMatchObject({ code: 'STREAM_CUT' });
+    expect(published.at(-1)).toMatchObject({ type: 'stage.failed', code: 'STREAM_CUT' });
+    expect(await settled({ onCut: 'end' })).toMatchObject({ output: { items: [1, 7] } });
+    expect(await readOf(channels)).toEqual([1, 7]);
+  });
+
+  it('that nobody reads, or whose store is away, has its list', async () => {
+    const channels = new MemoryChannelLog();
+    const { writes: _, ...alone } = yielding();
+    await foreignCalls(undefined, channels).calls.after('run', { n: 1 }, alone, returned(result));
+    expect(await channels.read(name, 0, 1)).toBeUndefined();
+    class Away extends MemoryChannelLog {
+      override async open(): Promise<never> {
+        throw new Error('away');
+      }
+      override async read(): Promise<never> {
+        throw new Error('away');
+      }
+    }
+    const { calls } = foreignCalls(undefined, new Away());
+    expect(await calls.after('run', { n: 1 }, yielding(), returned(result))).toMatchObject({ endpoint: 'temporal' });
+  });
+
+  it('of the run that this one resumes is passed on before', async () => {
+    const channels = new MemoryChannelLog();
+    const kept = { endpoint: 'temporal', device: 'q', attempt: 1, cache: 'off' as const, queueMs: 0, runMs: 9 };
+    const { calls } = foreignCalls({ outcome: { ...kept, ...result } }, channels);
+    expect(await calls.before('run', { n: 1 }, yielding())).toMatchObject({ outcome: result });
+    expect(await readOf(channels)).toEqual([1, 2, 3]);
   });
 });
 
