@@ -82,6 +82,7 @@ const WAITING = files([
   'integration/optimize',
   'integration/mcp-conformance',
   'integration/python-stages',
+  'integration/python-streams',
   'integration/discovery',
   'integration/control-flow',
   'integration/changed-workflows',

@@ -4,50 +4,19 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readManifest } from '../../cli/types/manifest.js';
-import { moduleSource } from '../../cli/types/module-source.js';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
 import { caught } from '../support/caught.js';
 import { encoded } from '../support/ffmpeg.js';
-import { GatewayProcess } from '../support/gateway-process.js';
-import { type PythonSdk, PythonWorker, pythonSdk, runPython } from '../support/python-sdk.js';
+import { asModule, type Served, serve, typesOf } from '../support/python-pipelines.js';
+import { PythonWorker, pythonSdk, runPython } from '../support/python-sdk.js';
 import { address, CallLog, connect, until } from '../support/runs.js';
 import { wavFile } from '../support/wav-samples.js';
-import { WorkerProcess } from '../support/worker-process.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FIXTURES = path.join(ROOT, 'test/fixtures/python-sdk');
 const QUEUE = 'python-work';
 
 const sdk = await pythonSdk();
-
-/** The module that `millrace types` makes of the stages of a Python module. */
-async function typesOf(python: PythonSdk, cwd: string, module: string, queue: string): Promise<string> {
-  const { code, stdout, stderr } = await runPython(python, ['-m', 'millrace', 'manifest', module, '--queue', queue], {
-    cwd,
-  });
-  expect(code, stderr).toBe(0);
-  return moduleSource(readManifest(stdout));
-}
-
-/** Modules without types as the build's processes load them: they import the package in place of the sources. */
-const asModule = (source: string) =>
-  source
-    .replace(/from '(?:\.\.\/)+pipelines\/index\.js'/, "from 'millrace'")
-    .replaceAll(/from '\.\/([\w-]+)\.js'/g, "from './$1.mjs'");
-
-/** A worker and a gateway of the build. */
-async function serve(pipelines: string, queue: string) {
-  const settings = { MILLRACE_PIPELINES: pipelines, MILLRACE_TASK_QUEUE: queue };
-  const [worker, gateway] = await Promise.all([WorkerProcess.start(queue, settings), GatewayProcess.start(settings)]);
-  return {
-    url: gateway.url,
-    async stop() {
-      await Promise.all([worker.kill('SIGTERM'), gateway.stop()]);
-    },
-  };
-}
-type Served = Awaited<ReturnType<typeof serve>>;
 
 if (typeof sdk === 'string') {
   it('Python stages', ({ skip }) => skip(sdk));
@@ -73,9 +42,11 @@ if (typeof sdk === 'string') {
     let served: Served;
     let worker: PythonWorker;
     beforeAll(async () => {
-      for (const name of ['speech_stages.py', 'ask.py']) writeFileSync(path.join(folder, name), block(name));
+      const whole = (name: string) => `${block(name)}\n${block(`${name}, continued`)}`;
+      writeFileSync(path.join(folder, 'ask.py'), block('ask.py'));
+      writeFileSync(path.join(folder, 'speech_stages.py'), whole('speech_stages.py'));
       writeFileSync(path.join(folder, 'speech-stages.mjs'), await typesOf(sdk, folder, 'speech_stages', 'python'));
-      writeFileSync(path.join(folder, 'pipelines.mjs'), asModule(block('pipelines.ts')));
+      writeFileSync(path.join(folder, 'pipelines.mjs'), asModule(whole('pipelines.ts')));
       [served, worker] = await Promise.all([
         serve(path.join(folder, 'pipelines.mjs'), 'python-guide'),
         PythonWorker.start(sdk, folder, 'speech_stages', 'python'),
@@ -110,6 +81,19 @@ if (typeof sdk === 'string') {
       ]);
       const bytesOf = async () => (await fetch(`${served.url}/v1/runs/${id}/artifacts/speech`)).arrayBuffer();
       await expect.poll(async () => (await bytesOf()).byteLength).toBe(44 + 2 * 4_000);
+    });
+
+    it('yields chapters, which another stage reads', async () => {
+      const client = new MillraceClient({ baseUrl: served.url });
+      const { output } = await client.run('book', { text: 'One\nA mill.\n\nTwo\nA mill race is long.\n\nThree\nEnd.' });
+      expect(output).toEqual({
+        chapters: [
+          { title: 'One', words: 2 },
+          { title: 'Two', words: 5 },
+          { title: 'Three', words: 1 },
+        ],
+        longest: 'Two',
+      });
     });
 
     it('says that it reads WAV only', async () => {

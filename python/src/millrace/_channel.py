@@ -115,7 +115,7 @@ class RedisLog:
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError as error:
-            raise SettingError("stages that yield need the package redis: pip install 'millrace[streams]'") from error
+            raise SettingError("stages that yield need the package redis: install millrace with the extra `streams`, or pip install redis") from error
         self._errors: tuple[type[BaseException], ...] = (RedisError, OSError)
         try:
             self._redis: Any = Redis.from_url(
