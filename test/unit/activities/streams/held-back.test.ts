@@ -3,7 +3,7 @@ import { HeldBack, MOST_AHEAD } from '../../../../activities/streams/held-back.j
 import { MemoryChannelLog } from '../../../../stores/channels/index.js';
 
 /** A voice whose clock goes on only while it waits. */
-async function voice() {
+async function voice(more: { readonly endsAt?: number } = {}) {
   const log = new MemoryChannelLog();
   const name = { run: 'r', path: 'speak', of: 'chunks' };
   const { signal } = new AbortController();
@@ -18,7 +18,7 @@ async function voice() {
     timer: () => ({ refresh: () => undefined, clear: () => undefined }),
   };
   const slot = { leave: () => void slots.push('leaves'), take: async () => void slots.push('takes') };
-  const held = new HeldBack({ log, name, attempt: { signal, slot }, clock });
+  const held = new HeldBack({ log, name, attempt: { signal, slot, ...more }, clock });
   const waitedFor = async (count: number) => {
     const before = now;
     await held.untilRead(count);
@@ -60,6 +60,16 @@ describe('a voice that is ahead of its readers', () => {
     expect(await waitedFor(101)).toBe(0);
     await log.passed(name, 'gone', 4);
     expect(await waitedFor(102)).toBeGreaterThan(60_000);
+  });
+
+  it('waits in the first half of its attempt only, however long its readers take', async () => {
+    const { log, name, waitedFor } = await voice({ endsAt: performance.now() + 20_000 });
+    await log.passed(name, 'gone', 3);
+    const waited = await waitedFor(100);
+    expect(waited).toBeGreaterThan(0);
+    expect(waited).toBeLessThanOrEqual(10_000);
+    await log.passed(name, 'gone', 4);
+    expect(await waitedFor(101)).toBe(0);
   });
 
   it('goes on while the store is away', async () => {
