@@ -28,6 +28,8 @@ export const transcribe: KindHandler = {
     const start = progressOf(resumeFrom);
     let { sample, text, part: number } = start;
     const segments = [...start.segments];
+    // The first ones: those that are told below are numbered behind them.
+    if (segments.length > 0) told?.(0, segments);
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
