@@ -192,7 +192,9 @@ export class StageRunner {
       return await listen(streams, { call, attempt }, async (own, committed) => {
         opened = true;
         if (committed.length === 0 || call.cache?.only) return await cached(own);
-        // A cached transcript may be another one than the one that was begun.
+        // An attempt that was copying a cached transcript is gone on with; the recogniser might hear something else.
+        const kept = await fromCacheAlone(parts, input, call, own);
+        if (kept && beginsWith(kept.output.segments, committed)) return kept;
         return { ...(await aloneOf(own)()), cache: call.cache ? 'bypass' : 'off' };
       });
     } catch (error) {

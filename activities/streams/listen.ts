@@ -21,8 +21,10 @@ export async function listen<T extends Output>(
     const { own, release } = linkedAbort(inner.signal);
     let given = 0;
     let turn: Promise<void> = Promise.resolve();
+    let ended = false;
     const segments = (from: number, more: readonly Json[]): void => {
-      for (const segment of more.slice(Math.max(0, given - from))) turn = turn.then(() => streams?.add(segment));
+      for (const segment of more.slice(Math.max(0, given - from)))
+        turn = turn.then(() => (ended ? undefined : streams?.add(segment)));
       given = Math.max(given, from + more.length);
       turn.catch((error: unknown) => own.abort(error));
     };
@@ -33,6 +35,8 @@ export async function listen<T extends Output>(
     } catch (error) {
       throw own.signal.aborted && !inner.signal.aborted ? own.signal.reason : error;
     } finally {
+      // Another attempt writes what has not been passed on.
+      ended = true;
       release();
     }
   });
