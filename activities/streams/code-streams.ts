@@ -24,6 +24,10 @@ export class Repeated extends Error {}
 /** How long a function keeps its slot while its readers lag, in milliseconds: one of them may need it. */
 const KEEPS_SLOT_MS = 1_000;
 
+/** Values that are committed together at most: several with so many bytes, or a larger one. */
+const MOST_AT_ONCE = 256;
+const BYTES_AT_ONCE = 65_536;
+
 /** What of an attempt matters here. */
 interface OwnAttempt {
   readonly signal: AbortSignal;
@@ -156,6 +160,26 @@ export class CodeStreams {
     }
     this.#work();
     passed?.();
+  }
+
+  /** Adds values that are all there: those that are not committed yet are, many at once. Throws as `add`. */
+  async addAll(values: readonly Json[]): Promise<void> {
+    let more: Promise<void>[] = [];
+    let bytes = 0;
+    for (const value of values) {
+      // What is committed is compared one by one: nothing behind a difference counts.
+      if (this.#count < this.#committed.length) {
+        await this.add(value);
+        continue;
+      }
+      more.push(this.add(value));
+      bytes += bytesOf(value);
+      if (more.length < MOST_AT_ONCE && bytes < BYTES_AT_ONCE) continue;
+      await Promise.all(more);
+      more = [];
+      bytes = 0;
+    }
+    await Promise.all(more);
   }
 
   /** The function has ended; returns all entries. Throws `Repeated` if it has yielded less than what is committed. */

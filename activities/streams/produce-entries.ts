@@ -44,7 +44,7 @@ export async function produceEntries<T extends Output>(
     try {
       const served = await serve({ ...inner, streams }, committed);
       // Of a cached answer nothing was yielded.
-      if (writer) for (const value of itemsOf(served).slice(streams.count)) await streams.add(value);
+      if (writer) await streams.addAll(itemsOf(served).slice(streams.count));
       own.signal.throwIfAborted();
       if (writer) streams.finish();
       await writer?.end({ as: 'done', outcome: served as unknown as Json });

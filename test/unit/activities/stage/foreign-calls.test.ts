@@ -204,6 +204,20 @@ describe('a call that yields', () => {
     expect(await readOf(channels)).toEqual([1, 2, 3]);
   });
 
+  it('is passed on in few steps: the local activity has seconds', async () => {
+    const channels = new MemoryChannelLog();
+    const append = channels.append.bind(channels);
+    let steps = 0;
+    channels.append = async (...given) => {
+      steps += 1;
+      return await append(...given);
+    };
+    const items = Array.from({ length: 1_000 }, (_, i) => i);
+    await foreignCalls(undefined, channels).calls.after('run', { n: 1 }, yielding(), returned({ output: { items } }));
+    expect(await readOf(channels)).toEqual(items);
+    expect(steps).toBeLessThan(50);
+  });
+
   it('goes on behind what an earlier attempt has committed', async () => {
     const channels = new MemoryChannelLog();
     await committed(channels, [1, 2]);
