@@ -118,6 +118,10 @@ class RedisLog:
             raise SettingError("stages that yield need the package redis: install millrace with the extra `streams`, or pip install redis") from error
         self._errors: tuple[type[BaseException], ...] = (RedisError, OSError)
         try:
+            where = urlsplit(url)
+            if where.hostname is None:
+                raise ValueError("no host")
+            self._address = f"{where.hostname}:{where.port or 6379}"
             self._redis: Any = Redis.from_url(
                 url,
                 decode_responses=True,
@@ -128,11 +132,12 @@ class RedisLog:
                 retry=Retry(NoBackoff(), 0),
                 client_name="millrace",
             )
-        except ValueError as error:
-            raise SettingError(f"REDIS_URL: {error}") from error
-        address = urlsplit(url)
-        self.address = f"{address.hostname}:{address.port or 6379}"
-        """Without the password."""
+        except ValueError:
+            # Without the client's message: of a password with a slash it shows a part.
+            raise SettingError(
+                "REDIS_URL must be redis://user:password@host:port/database, or rediss://… for TLS; in user and "
+                "password % / ? # are written as %25 %2F %3F %23"
+            ) from None
         folder = Path(__file__).parent / "_lua"
         self._scripts = {
             file.stem: self._redis.register_script(file.read_text(encoding="utf-8")) for file in folder.glob("*.lua")
@@ -172,7 +177,7 @@ class RedisLog:
             if "read only" in str(error) or "READONLY" in str(error):
                 # Another server has become the primary: the address leads to it, open connections do not.
                 await self._redis.connection_pool.disconnect()
-            raise Unreachable(str(error)) from error
+            raise Unreachable(f"{self._address}: {error}") from error
 
 
 def _stored(write: Write) -> list[str]:

@@ -54,10 +54,11 @@ class ChannelWriter:
         self._beat = asyncio.create_task(self._beats()) if held.end is None else None
 
     @classmethod
-    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int) -> ChannelWriter | None:
-        """A writer that takes the place of an earlier one; None if the store cannot be reached for two seconds.
+    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int) -> ChannelWriter:
+        """A writer that takes the place of an earlier one.
 
-        Raises `STREAM_LOST` if the store has dropped entries that readers have passed.
+        Raises `Unreachable` if the store cannot be reached for two seconds, and `STREAM_LOST` if it has dropped entries
+        that readers have passed.
         """
         owner = str(uuid.uuid4())
         began = time.monotonic()
@@ -66,7 +67,7 @@ class ChannelWriter:
                 return cls(log, name, owner, ttl_ms, await log.open(name, owner, ttl_ms))
             except Unreachable:
                 if time.monotonic() - began > _AWAY_S:
-                    return None
+                    raise
                 await asyncio.sleep(_PAUSE_S)
 
     async def add(self, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ._channel import ChannelLog, ChannelName
+from ._channel import ChannelLog, ChannelName, Unreachable
 from ._threads import ended, in_loop, in_thread
 from ._writer import ChannelWriter
 from ._yielded import Repeated, Yielded
@@ -83,11 +83,12 @@ class Yielding:
         if stream is None or self._channels is None:
             return None
         name = ChannelName(self._ctx.run, self._ctx.path)
-        writer = await ChannelWriter.open(self._channels, name, stream.ttl_ms)
-        if writer is None:
-            message = "stage %s: the state store cannot be reached, so what it yields is read when it has ended"
-            logger.warning(message, self._ctx.path)
-        return writer
+        try:
+            return await ChannelWriter.open(self._channels, name, stream.ttl_ms)
+        except Unreachable as error:
+            message = "stage %s: the state store cannot be reached, so what it yields is read when it has ended: %s"
+            logger.warning(message, self._ctx.path, error)
+            return None
 
     async def _drain(self, yielded: Yielded) -> None:
         if self._stage.is_async:
