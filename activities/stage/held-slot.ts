@@ -35,6 +35,8 @@ export class HeldSlot {
     try {
       await this.#shared.take(signal);
       this.#left = false;
+      // Another wait has begun meanwhile.
+      if (this.#waits > 0) this.leave();
     } finally {
       this.#taking = undefined;
     }

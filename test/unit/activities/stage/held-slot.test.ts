@@ -77,6 +77,23 @@ describe('the slot of an attempt', () => {
     expect(slots.used).toBe(1);
   });
 
+  it('is free while a person is asked, though it was being taken when that question came', async () => {
+    const slots = new Slots();
+    const slot = new HeldSlot(slots);
+    const [one, two] = [pending(), pending()];
+    const first = slot.without(() => one.promise, never);
+    slots.full = true;
+    one.arrive('1');
+    await nextTurn();
+    const second = slot.without(() => two.promise, never);
+    slots.free();
+    expect(await first).toBe('1');
+    expect(slots.used).toBe(0);
+    two.arrive('2');
+    expect(await second).toBe('2');
+    expect(slots.used).toBe(1);
+  });
+
   it('counts at the end of an attempt that still waits for it, whether it gets it or not', async () => {
     for (const gets of [true, false]) {
       const slots = new Slots();
