@@ -171,7 +171,7 @@ local dropped = tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0')
 local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
 -- Of a session that was erased meanwhile nothing is left to summarise, and its words must not come back in a summary.
 local begun = redis.call('HGET', KEYS[2], 'begun')
-local isRead = ARGV[10] == '' or not begun or begun == ARGV[10]
+local isRead = ARGV[10] == '' or begun == ARGV[10]
 local summed = isRead and upTo > dropped and upTo <= dropped + count
 local drop = summed and upTo - dropped or 0
 if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end

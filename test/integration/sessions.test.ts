@@ -194,6 +194,18 @@ describe('a session in Redis', () => {
     expect(await store.load(of)).toMatchObject({ summary: 'new and more', messages: ['c', 'd'].map(said) });
   });
 
+  it('that a worker of an earlier release has begun anew has nothing of the erased one', async () => {
+    const of = name();
+    for (const key of ['a', 'b']) await store.add(of, part(key));
+    const { parts: upTo, begun = '' } = await store.load(of);
+    await store.erase(of);
+    for (const key of ['new', 'more']) await store.add(of, part(key));
+    const [about = ''] = await redis.keys(`millrace:session:*${of.session}*:about`);
+    expect(await redis.hdel(about, 'begun')).toBe(1);
+    await store.add(of, { ...part('c'), summary: { text: 'a and b', upTo, begun } });
+    expect(await store.load(of)).toEqual({ messages: ['new', 'more', 'c'].map(said), parts: 3 });
+  });
+
   it('is forgotten after its time, which each run begins anew', async () => {
     const of = name();
     await store.add(of, { ...part('a'), ttlMs: 60_000 });
