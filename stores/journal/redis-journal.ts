@@ -261,13 +261,13 @@ export class SegmentJournal {
    */
   rest(call: string): void {
     if (!this.#underWay.has(call)) return;
-    this.#marked.delete(call);
     // A worker that takes over adds one.
     const fields = { ...this.#count(call, -1), ...this.#mark(call, (this.#takeovers.get(call) ?? 0) - 1) };
-    this.#writing = this.#write(fields).then(
-      () => undefined,
-      () => undefined,
-    );
+    const written = (standing: Standing) => {
+      // A worker that has taken over before has counted this one as lost.
+      if (standing === 'held') this.#marked.delete(call);
+    };
+    this.#writing = this.#write(fields).then(written, () => undefined);
   }
 
   /** Rejects with `JOURNAL_UNAVAILABLE`, as `begin` does, and always after that. */

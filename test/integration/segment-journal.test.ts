@@ -141,6 +141,17 @@ describe('the journal of a segment', () => {
     expect(await redis.hkeys(key)).not.toContain('!first');
   });
 
+  it('hears from a worker that was only slow also where the first that it writes is that its call rests', async () => {
+    const { open, key } = opener();
+    const one = await open();
+    await one.begin('first');
+    const two = await open();
+    await two.begin('first');
+    one.rest('first');
+    await until('the first one has reported', async () => (await redis.hget(key, '!first')) === '1');
+    expect((await open()).losses('first')).toBe(1);
+  });
+
   it('takes an attempt back that has made no call: a worker that takes over does not count it', async () => {
     const { open } = opener();
     const one = await open();
