@@ -198,6 +198,8 @@ export class CallQueue {
   /** Who is served first: of those with the priority of the one that is due first, the first one of the tenant whose turn it is. */
   #first(waiting: readonly Waiter[]): Waiter | undefined {
     let [first] = waiting;
+    // None is served, and with many that wait the order would take long.
+    if (this.#endpoints.every(({ full }) => full)) return first;
     for (const each of waiting) {
       if (first && each.rank === first.rank && this.#turns.precedes(each.tenant, first.tenant)) first = each;
     }
