@@ -315,10 +315,15 @@ function usageOf(chunks: readonly SpokenChunk[]): Record<string, number> | undef
   return Object.keys(sums).length > 0 ? sums : undefined;
 }
 
-/** Gives each try of a sentence the checkpoint of the one before, the first of all that of an earlier attempt. */
+/**
+ * Gives each try of a sentence the checkpoint of the one before, the first of all that of an earlier attempt. What a server has of a
+ * sentence can be removed when the next one begins, since no attempt asks for it again: a long text would fill the server.
+ */
 class BegunSentence {
   readonly #attempt: Attempt;
   #checkpoint: Json;
+  /** Removes what servers have of the sentence. */
+  readonly #removals: (() => void)[] = [];
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
@@ -327,14 +332,30 @@ class BegunSentence {
 
   /** Speaks a sentence, to whose checkpoint no other sentence goes on. */
   async goOn<T>(speaking: (own: () => Attempt) => Promise<T>): Promise<T> {
+    // Another attempt does not go on from what is removed.
+    if (this.#removals.length > 0) this.#attempt.checkpoint(null);
+    for (const remove of this.#removals.splice(0)) remove();
     const checkpoint = (progress: Json) => {
       this.#checkpoint = progress;
       this.#attempt.checkpoint(progress);
     };
-    const spoken = await speaking(() => ({ ...this.#attempt, resumeFrom: this.#checkpoint, checkpoint }));
+    const more = { checkpoint, ...(this.#attempt.whenKept && { whenKept: this.#whenKept }) };
+    const spoken = await speaking(() => ({ ...this.#attempt, resumeFrom: this.#checkpoint, ...more }));
     this.#checkpoint = null;
     return spoken;
   }
+
+  readonly #whenKept = (work: () => void): void => {
+    let done = false;
+    const once = () => {
+      if (done) return;
+      done = true;
+      work();
+    };
+    this.#removals.push(once);
+    // Of the last sentence.
+    this.#attempt.whenKept?.(once);
+  };
 }
 
 /** One sentence, with the attempts and within the limits of the policy. The failure of the last one is the stage's. */

@@ -170,6 +170,26 @@ describe('a whole text that is heard while it is spoken', () => {
     expect(from).toEqual([{ job: 'one' }, null, null]);
   });
 
+  it('lets what a server has of a sentence be removed when the next one begins, and that of the last one at the end', async () => {
+    const events: string[] = [];
+    const atEnd: (() => void)[] = [];
+    const attempt: Attempt = { ...attemptOf('r00', signal()), whenKept: (work) => void atEnd.push(work) };
+    await speakWhole(
+      parts(new MemoryChannelLog()),
+      { call, attempt, field: 'text', text: ANSWER },
+      async ({ text }, own) => {
+        events.push(`speaks ${text}`);
+        own.whenKept?.(() => void events.push(`removes ${text}`));
+        return reply(text);
+      },
+    );
+    const [one, two, three] = PIECES.map((piece) => piece.trim());
+    const before = [`speaks ${one}`, `removes ${one}`, `speaks ${two}`, `removes ${two}`, `speaks ${three}`];
+    expect(events).toEqual(before);
+    for (const work of atEnd) work();
+    expect(events).toEqual([...before, `removes ${three}`]);
+  });
+
   it('is spoken sentence by sentence; another attempt goes on with the next one', async () => {
     const channels = new MemoryChannelLog();
     const said: string[] = [];
