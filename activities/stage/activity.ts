@@ -16,6 +16,7 @@ import { leadMs } from '../../pipelines/run/lead.js';
 import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
 import { HandedOver } from '../connectors/handed-over.js';
+import { Afterwards } from './afterwards.js';
 import { askRun } from './ask-run.js';
 import { LONGEST_MESSAGE, shortMessage } from './call-report.js';
 import { cancellationIn } from './cancellation.js';
@@ -30,12 +31,6 @@ export type StageActivity = (input: JsonObject, call: StageCall) => Promise<Stag
 
 /** Cancellation arrives with the answer to a heartbeat; the call then has as long again to end within a second. */
 const HEARTBEAT_INTERVAL_MS = 500;
-
-/**
- * The result of an attempt reaches Temporal within this time, in milliseconds, unless its worker is lost or cut off from it. There is no
- * sign of its arrival.
- */
-const REPORTED_MS = 1_000;
 
 /**
  * The one activity: registered as `default`, it serves every activity type, so that an activity's type is its stage's name.
@@ -111,10 +106,7 @@ export function createActivities(
         }
         expectedAt = performance.now();
       };
-      const afterwards: (() => void)[] = [];
-      const settle = () => {
-        for (const work of afterwards) work();
-      };
+      const afterwards = new Afterwards(context);
       const ask = (question: Question) => askRun(context, call, question, signal);
       try {
         const run = info.workflowExecution?.workflowId ?? info.activityId;
@@ -157,14 +149,14 @@ export function createActivities(
             // As if no attempt before the next one had been made.
             tried = { ...tried, waits: info.attempt, waitedMs: 0 };
           },
-          whenKept: (work) => void afterwards.push(work),
+          whenKept: (work) => afterwards.add(work),
         });
-        if (afterwards.length > 0) setTimeout(settle, REPORTED_MS);
+        void afterwards.doWhenReported();
         return outcome;
       } catch (error) {
         if (context.cancellationSignal.aborted) {
           leave(now(), info.attempt);
-          if (!(signal.reason instanceof HandedOver)) settle();
+          if (!(signal.reason instanceof HandedOver)) afterwards.do();
           throw new CancelledFailure('the stage was cancelled');
         }
         // Many libraries throw an error of their own instead of the signal's reason.
@@ -175,7 +167,7 @@ export function createActivities(
         // was.
         leave(stateAfter(call, failure, next, progress), info.attempt);
         const isLast = progress === null || next.delayMs === undefined;
-        if (isLast && !superseded.signal.aborted) settle();
+        if (isLast && !superseded.signal.aborted) afterwards.do();
         throw asFailure(failure, call, made, next);
       } finally {
         clearInterval(beating);

@@ -1,15 +1,12 @@
 import type { Context } from '@temporalio/activity';
-import { CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
+import { CancelledFailure } from '@temporalio/common';
 import { HandedOver } from '../connectors/handed-over.js';
-import { describedRun } from './described-run.js';
+import { isPending } from './described-run.js';
 
 /** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
 const SHUTDOWN = 'WORKER_SHUTDOWN';
 /** Its reason if the run has cancelled the activity. The others: Temporal has given the attempt up, or the run has ended. */
 const CANCELLED = 'CANCELLED';
-
-/** Statuses of runs that have not ended. */
-const UNDER_WAY: ReadonlySet<string> = new Set(['RUNNING', 'PAUSED']);
 
 /**
  * Aborts when the activity is cancelled; with `HandedOver` if another attempt goes on from the checkpoint: because the worker stops, or
@@ -29,15 +26,4 @@ export function cancellationIn(context: Context, hasCheckpoint: () => boolean): 
   if (cancellationSignal.aborted) forward();
   else cancellationSignal.addEventListener('abort', forward, { once: true });
   return own.signal;
-}
-
-/** Whether the run still waits for the activity. If Temporal does not say, yes: an unused result costs less than a failed run. */
-async function isPending(context: Context): Promise<boolean> {
-  try {
-    const { status, pending } = await describedRun(context);
-    // Temporal still lists the activities of a run that has ended.
-    return UNDER_WAY.has(status.name) && pending !== undefined;
-  } catch (error) {
-    return !(error instanceof WorkflowNotFoundError);
-  }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import type { Attempt } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -37,7 +37,39 @@ describe('what a server has of an outcome', () => {
   };
 
   it('is removed a moment after the outcome was reported: the next attempt has it if it was not', async () => {
-    expect(await removed({ run: async () => 'done' })).toEqual([false, true]);
+    const client = describing(async () => ({ status: { name: 'RUNNING' }, raw: { pendingActivities: [] } }));
+    expect(await removed({ run: async () => 'done', more: { client } })).toEqual([false, true]);
+  });
+
+  it('stays while the run still waits for the outcome, which a worker that is cut off from Temporal has not reported', async () => {
+    let asked = 0;
+    const describe = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error('unreachable');
+      return { status: { name: 'RUNNING' }, raw: { pendingActivities: asked === 2 ? [{ activityId: '7' }] : [] } };
+    };
+    let removedAt: number | undefined;
+    const run = async (attempt: Attempt) => {
+      attempt.whenKept?.(() => {
+        removedAt = asked;
+      });
+      return 'done';
+    };
+    expect(await activity({ run, info: { activityId: '7' }, more: { client: describing(describe) } })).toBe('done');
+    await vi.waitFor(() => expect(removedAt).toBe(3), { timeout: 30_000 });
+  });
+
+  it('does not change the outcome where removing it fails', async () => {
+    const warnings: string[] = [];
+    const run = async (attempt: Attempt) => {
+      attempt.whenKept?.(() => {
+        throw new Error('not there');
+      });
+      throw new MillraceError('INVALID_OUTPUT', 'it does not fit');
+    };
+    const log = { warn: (message: string) => void warnings.push(message) };
+    await expect(activity({ run, more: { log } })).rejects.toMatchObject({ type: 'INVALID_OUTPUT' });
+    expect(warnings).toEqual([expect.stringContaining('not there')]);
   });
 
   it('is left to an attempt that follows, and removed where none does, or goes on from nothing', async () => {
