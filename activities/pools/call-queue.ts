@@ -6,9 +6,9 @@ import type { Endpoint } from './endpoint.js';
 import { Turns } from './turns.js';
 
 /**
- * Calls wait in order of priority, then tenants take turns, then in order of arrival; with ageing: a call precedes every call of the next higher class
- * that arrives this much later, so a steady stream of interactive calls delays a batch call by at most 20 s. 10 s is
- * longer than an interactive caller waits and short compared with the minutes of a batch.
+ * Calls wait in order of priority, then tenants take turns, then in order of arrival; with ageing: a call that is first in its class
+ * precedes every call of the next higher class that arrives this much later, so a steady stream of interactive calls delays a batch call
+ * by at most 20 s. 10 s is longer than an interactive caller waits and short compared with the minutes of a batch.
  */
 const HEAD_START_MS = 10_000;
 const RANK: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, batch: 2 };
@@ -195,15 +195,16 @@ export class CallQueue {
     };
   }
 
-  /** Who is served first: of those with the priority of the one that is due first, the first one of the tenant whose turn it is. */
+  /** Who is served first: in each class the first call of the tenant whose turn it is, and of these the one that is due first. */
   #first(waiting: readonly Waiter[]): Waiter | undefined {
-    let [first] = waiting;
     // None is served, and with many that wait the order would take long.
-    if (this.#endpoints.every(({ full }) => full)) return first;
+    if (this.#endpoints.every(({ full }) => full)) return waiting[0];
+    const firsts = new Map<number, Waiter>();
     for (const each of waiting) {
-      if (first && each.rank === first.rank && this.#turns.precedes(each.tenant, first.tenant)) first = each;
+      const first = firsts.get(each.rank);
+      if (!first || this.#turns.precedes(each.tenant, first.tenant)) firsts.set(each.rank, each);
     }
-    return first;
+    return [...firsts.values()].sort((one, other) => one.due - other.due)[0];
   }
 
   #enqueue(waiter: Waiter): void {

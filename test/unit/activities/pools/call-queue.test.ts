@@ -103,6 +103,23 @@ describe('calls that wait', () => {
     expect(served).toEqual(['a1', 'a2', 'b']);
   });
 
+  it('age also behind an old call of a tenant that waits for its turn', async () => {
+    const { pool } = fakePools(['a'], { concurrency: 2 });
+    const [long, other] = [openCall(), openCall()];
+    const holding = [pool.use(long.work, { signal, tenant: 'g' }), pool.use(other.work, { signal, tenant: 'h' })];
+    const served: string[] = [];
+    const ask = (tenant: string, priority: Priority) =>
+      pool.use(async () => void served.push(tenant), { signal, tenant, priority });
+    const all = [ask('g', 'interactive'), ask('m', 'default')];
+    await vi.advanceTimersByTimeAsync(10_100);
+    all.push(ask('a', 'interactive'));
+    other.end();
+    await Promise.all(all);
+    expect(served).toEqual(['m', 'a', 'g']);
+    long.end();
+    await Promise.all(holding);
+  });
+
   it('give up after their queue time, and are not served afterwards', async () => {
     const { ask, served, free } = taken();
     const refused = expect(ask('impatient', { queueMs: 100 })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' });
