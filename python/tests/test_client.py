@@ -306,6 +306,15 @@ def test_media_that_are_gone(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) 
     assert raised.value.code == "ARTIFACT_NOT_FOUND" and len(gateway.asked) < 6
 
 
+def test_media_are_asked_for_again_with_a_pause(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_RECORDED_S", {"ORCHESTRATOR_UNAVAILABLE": 0.3})
+    for _ in range(9):
+        gateway.json({"code": "ORCHESTRATOR_UNAVAILABLE"}, 503, Retry_After="0")
+    with pytest.raises(MillraceApiError) as raised:
+        Client(gateway.url).download({"href": "/v1/runs/r1/artifacts/speech"})
+    assert raised.value.code == "ORCHESTRATOR_UNAVAILABLE" and len(gateway.asked) < 6
+
+
 def test_a_redirect_does_not_carry_the_key_away(gateway: Gateway) -> None:
     gateway.json({}, 307, Location=f"{gateway.url}/elsewhere")
     with pytest.raises(MillraceApiError) as raised:

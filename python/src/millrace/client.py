@@ -211,7 +211,8 @@ class Client:
                 left = _RECORDED_S.get(error.code, 0.0) - (time.monotonic() - begun)
                 if left <= 0:
                     raise
-                pause = _FIRST_PAUSE_S / 2 if error.retry_after is None else error.retry_after
+                # A Retry-After of zero must not make it ask without a pause.
+                pause = max(_FIRST_PAUSE_S / 2, error.retry_after or 0.0)
             time.sleep(min(pause, left))
 
     def _start(
