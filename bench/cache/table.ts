@@ -28,11 +28,7 @@ export function tableOf(
     'verifier, CPU ms: p50, p95',
   ];
   const rows = Object.entries(sets).map(([name, { pairs, hitRate, wrong, certified, verifierMs }]) => {
-    const at = (delta: string) => {
-      const { hitRate: hits = 0, errorRate = 0 } = certified[delta]?.splits ?? {};
-      return `${percent(hits)}, ${percent(errorRate)}`;
-    };
-    const { hitRate: hits = 0, errorRate = 0 } = rivals[name]?.['LangCache (0.9)'] ?? {};
+    const at = (delta: string) => both(certified[delta]?.splits);
     return [
       name,
       pairs,
@@ -40,8 +36,8 @@ export function tableOf(
       wrong,
       at('0.05'),
       at('0.1'),
-      percent(certified['0.1']?.bestThreshold.hitRate ?? 0),
-      `${percent(hits)}, ${percent(errorRate)}`,
+      percent(certified['0.1']?.bestThreshold.hitRate),
+      both(rivals[name]?.['LangCache (0.9)']),
       `${verifierMs.p50}, ${verifierMs.p95}`,
     ];
   });
@@ -49,4 +45,8 @@ export function tableOf(
   return `${lines.join('\n')}\n`;
 }
 
-const percent = (share: number): string => `${round(share * 100, 1).toFixed(1)} %`;
+/** A share that was not measured is no 0 %. */
+const percent = (share = Number.NaN): string => (Number.isNaN(share) ? '–' : `${round(share * 100, 1).toFixed(1)} %`);
+
+const both = (found?: { readonly hitRate: number; readonly errorRate: number }): string =>
+  `${percent(found?.hitRate)}, ${percent(found?.errorRate)}`;
