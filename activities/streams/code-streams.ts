@@ -3,7 +3,7 @@ import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { MOST_BYTES } from '../../pipelines/json-limits.js';
 import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK, type Timer } from '../../runtime/clock.js';
-import type { ChannelWriter, readStream, StreamPosition } from '../../stores/channels/index.js';
+import { type ChannelWriter, hashAfter, type readStream, type StreamPosition } from '../../stores/channels/index.js';
 import type { HeldSlot } from '../stage/held-slot.js';
 import { atOnce } from './held-back.js';
 import { listedValue } from './listed-value.js';
@@ -55,7 +55,12 @@ export class CodeStreams {
   readonly #call: StageCall;
   readonly #attempt: OwnAttempt;
   readonly #channels: Channels | undefined;
+  /** What is committed, behind the entries that the store has dropped, and the hash of those. */
   readonly #committed: readonly CodeEntry[];
+  readonly #dropped: number;
+  readonly #hashDropped: string | undefined;
+  /** Hash of what the function has yielded again of the entries that the store has dropped. */
+  #hash: string;
   readonly #values: Json[];
   readonly #read: Record<string, StreamPosition> = {};
   #bytes: number;
@@ -69,8 +74,12 @@ export class CodeStreams {
     this.#call = call;
     this.#attempt = attempt;
     this.#channels = channels;
-    this.#committed = (channels?.writer?.before.values ?? []) as unknown as readonly CodeEntry[];
-    this.#values = this.#committed.map(({ value }) => value);
+    const { from = 0, start = '', hash, values = [] } = channels?.writer?.before ?? {};
+    this.#committed = values as unknown as readonly CodeEntry[];
+    this.#dropped = from;
+    this.#hashDropped = hash;
+    this.#hash = start;
+    this.#values = from > 0 ? [] : this.#committed.map(({ value }) => value);
     this.#bytes = this.#values.reduce<number>((sum, value) => sum + bytesOf(value), 0);
     this.#work();
   }
@@ -80,8 +89,12 @@ export class CodeStreams {
     return this.#channels !== undefined && Object.hasOwn(this.#call.reads ?? {}, field);
   }
 
-  /** What is committed. A function that asks goes on behind it. Undefined if nothing is, or the function has begun anew. */
+  /**
+   * What is committed. A function that asks goes on behind it. Undefined if nothing is, if the function has begun anew, or if the store has
+   * dropped entries that all readers have passed: they are part of the result, so the function yields them again.
+   */
   resumeFrom(): { readonly count: number; readonly last: Json } | undefined {
+    if (this.#dropped > 0) return undefined;
     const last = this.#committed.at(-1);
     this.#goesOn ??= this.#mayGoOn();
     if (last === undefined || !this.#goesOn) return undefined;
@@ -135,19 +148,14 @@ export class CodeStreams {
   /** Resolves when an entry is committed. Throws what ends the stream, and `RESULT_TOO_LARGE`. */
   async add(value: Json): Promise<void> {
     this.#goesOn ??= false;
-    const before = this.#committed[this.#count];
-    if (before !== undefined) {
-      if (canonicalJson(before.value) !== canonicalJson(value)) throw new Repeated();
-      this.#count += 1;
-      return;
-    }
+    const entry: CodeEntry = { value, ...(Object.keys(this.#read).length > 0 && { read: { ...this.#read } }) };
+    if (this.#again(entry)) return;
     this.#bytes += bytesOf(value);
     if (this.#bytes > MOST_BYTES) throw tooMuch(this.#call.stage);
     this.#count += 1;
     this.#values.push(value);
     const writer = this.#channels?.writer;
     if (!writer) return;
-    const entry: CodeEntry = { value, ...(Object.keys(this.#read).length > 0 && { read: { ...this.#read } }) };
     writer.add(entry as unknown as Json);
     const { slot, signal, passed } = this.#attempt;
     this.#rest();
@@ -168,7 +176,7 @@ export class CodeStreams {
     let bytes = 0;
     for (const value of values) {
       // What is committed is compared one by one: nothing behind a difference counts.
-      if (this.#count < this.#committed.length) {
+      if (this.#count < this.#dropped + this.#committed.length) {
         await this.add(value);
         continue;
       }
@@ -182,10 +190,28 @@ export class CodeStreams {
     await Promise.all(more);
   }
 
+  /** Whether an entry is committed already. Throws `Repeated` if another one is in its place. */
+  #again(entry: CodeEntry): boolean {
+    const at = this.#count - this.#dropped;
+    const before = this.#committed[at];
+    if (at >= 0 && before === undefined) return false;
+    if (before !== undefined && canonicalJson(before.value) !== canonicalJson(entry.value)) throw new Repeated();
+    if (at < 0) {
+      this.#hash = hashAfter({ before: this.#hash, text: JSON.stringify(entry) });
+      if (at === -1 && this.#hash !== this.#hashDropped) throw new Repeated();
+    }
+    if (this.#dropped > 0) {
+      this.#values.push(entry.value);
+      this.#bytes += bytesOf(entry.value);
+    }
+    this.#count += 1;
+    return true;
+  }
+
   /** The function has ended; returns all entries. Throws `Repeated` if it has yielded less than what is committed. */
   finish(): readonly Json[] {
     this.close();
-    if (this.#count < this.#committed.length) throw new Repeated();
+    if (this.#count < this.#dropped + this.#committed.length) throw new Repeated();
     return this.#values;
   }
 
@@ -199,8 +225,13 @@ export class CodeStreams {
     return this.#read[field]?.generation ?? 0;
   }
 
+  /** What is committed; behind `dropped` entries, of which only the hash is known. */
   get committed(): readonly Json[] {
     return this.#committed.map(({ value }) => value);
+  }
+
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** No limit applies any more. */

@@ -57,7 +57,8 @@ export async function produceEntries<T extends Output>(
     } catch (error) {
       const why = own.signal.aborted && !signal.aborted ? own.signal.reason : error;
       if (!(why instanceof Repeated)) throw why;
-      if (call.onCut !== 'end') throw cut(call, committed.length);
+      // Without the entries that the store has dropped there is no result.
+      if (call.onCut !== 'end' || streams.dropped > 0) throw cut(call, streams.dropped + committed.length);
       const outcome = { output: { items: [...committed] }, endpoint: '', device: '', cache: 'off' } as unknown as T;
       await writer?.end({ as: 'cut', outcome: outcome as unknown as Json });
       return outcome;

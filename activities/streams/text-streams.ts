@@ -1,3 +1,4 @@
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { beforeTurn } from '../../pipelines/plan/index.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
@@ -47,7 +48,8 @@ export class TextStreams {
 
   /**
    * Opens those of the call, where earlier attempts have started over those of the last generation. Of a turn, what the store has lost of the
-   * turns before is stored again. Throws `STREAM_LOST`, also if a channel holds something else than what the turns before have said.
+   * turns before is stored again. Throws `STREAM_LOST`, also if a channel holds something else than what the turns before have said;
+   * `STREAM_CUT` if the store has dropped the beginning of the text behind its readers, without which nobody can go on with it.
    */
   static async open(log: ChannelLog, run: string, call: StageCall, options: Options): Promise<TextStreams> {
     const { writes = [], turn } = call;
@@ -58,6 +60,10 @@ export class TextStreams {
         writes.map(async (of) => [of, await ChannelWriter.open(log, { run, path, of, generation }, own)] as const),
       );
       if (!writers.some(([, { before }]) => before.end?.as === 'void')) {
+        if (turn === undefined && writers.some(([, { before }]) => before.from > 0 && before.end === undefined)) {
+          for (const [, writer] of writers) writer.close();
+          throw beginningGone(call);
+        }
         const other = turn && writers.find(([, writer]) => !follows(turn.said, writer));
         if (other === undefined) return new TextStreams(options, writers, turn);
         for (const [, writer] of writers) writer.close();
@@ -166,6 +172,13 @@ export class TextStreams {
     return of === 'sentences' ? new SentenceSink(clock, add) : new TokenSink(clock, add);
   }
 }
+
+const beginningGone = ({ stage }: StageCall): MillraceError =>
+  new MillraceError(
+    'STREAM_CUT',
+    'the answer broke off, and it is so long that the state store has dropped its beginning',
+    { stage },
+  );
 
 /** Whether what a channel holds, and what the turns before have said, have the same beginning. */
 function follows(said: string, { before }: ChannelWriter): boolean {

@@ -67,8 +67,14 @@ export class ChannelWriter {
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #beat: NodeJS.Timeout | undefined;
-  /** What an earlier writer has committed, and its end. */
-  readonly before: { readonly values: readonly Json[]; readonly end: ChannelEnd | undefined };
+  /** What earlier writers have committed. The store may have dropped what readers have passed: `from` entries, which take the hash `start` to `hash`. */
+  readonly before: {
+    readonly from: number;
+    readonly start: string;
+    readonly hash: string;
+    readonly values: readonly Json[];
+    readonly end: ChannelEnd | undefined;
+  };
 
   private constructor(log: ChannelLog, name: ChannelName, owner: string, options: WriterOptions, held: Opened) {
     this.#log = log;
@@ -86,6 +92,9 @@ export class ChannelWriter {
     this.#end = held.end;
     this.#endStored = held.end !== undefined;
     this.before = {
+      from: this.#from,
+      start: startHash(name),
+      hash: this.#hashFrom,
       values: held.entries.map(({ text }) => JSON.parse(text) as Json),
       end: held.end === undefined ? undefined : (JSON.parse(held.end) as ChannelEnd),
     };

@@ -179,6 +179,44 @@ describe('a function that yields', () => {
     expect(Math.max(...ahead)).toBeLessThan(20);
   });
 
+  /** Yields 30 numbers, and fails once when readers have passed most of them; the store has room for some ten. */
+  const dropping = (valueAt: (attempt: number, i: number) => number, seen: number[] = [], options = {}) => {
+    let read: (value: number) => void = () => undefined;
+    let attempts = 0;
+    const producer = counting(async function* (n, resumeFrom) {
+      attempts += 1;
+      for (let i = resumeFrom()?.count ?? 0; i < n; i++) {
+        const taken = new Promise<number>((resolve) => {
+          read = resolve;
+        });
+        yield valueAt(attempts, i);
+        if (attempts > 1) continue;
+        await taken;
+        if (i === 25) throw gone();
+      }
+    });
+    const of = summing(
+      producer,
+      adding(seen, (value) => read(value)),
+      options,
+    );
+    return run(of, { n: 30 }, new MemoryChannelLog({ mostBytes: 500 }));
+  };
+
+  it('yields again what the store has dropped behind its readers, who do not read it again', async () => {
+    const seen: number[] = [];
+    const all = Array.from({ length: 30 }, (_, i) => i);
+    expect(await dropping((_, i) => i, seen)).toMatchObject({ output: { sum: 435, items: all } });
+    expect(seen).toEqual(all);
+  });
+
+  it.each([2, 22])('is cut when number %s is another one then', async (at) => {
+    const valueAt = (attempt: number, i: number) => (attempt > 1 && i === at ? -1 : i);
+    expect(await dropping(valueAt)).toMatchObject({ code: 'STREAM_CUT' });
+    // The beginning of the result is gone.
+    expect(await dropping(valueAt, [], { onCut: 'end' })).toMatchObject({ code: 'STREAM_CUT' });
+  });
+
   it('may yield no more than a result can hold', async () => {
     let yielded = 0;
     const producer = codeStream('big', { input: number, entry: z.string() }, async function* () {

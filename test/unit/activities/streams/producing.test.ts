@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { produceText } from '../../../../activities/streams/produce.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
-import { readChannel } from '../../../../stores/channels/index.js';
+import { MemoryChannelLog, readChannel } from '../../../../stores/channels/index.js';
 import { ANSWER, breaksAfter, emit, PIECES, producer, run, signal, whole } from './stream-run.js';
 
 describe('a producer', () => {
@@ -38,6 +39,29 @@ describe('a producer', () => {
     expect((await read()).values).toEqual(PIECES);
     // The second attempt shows followers the whole answer, once.
     expect(deltas.join('')).toBe(ANSWER);
+  });
+
+  it('is cut where the store has dropped the beginning of the answer behind its readers', async () => {
+    const channels = new MemoryChannelLog({ mostBytes: 300 });
+    const answer = Array.from({ length: 12 }, (_, i) => `This is sentence number ${i}. `).join('');
+    const call = producer();
+    const name = { run: 'r', path: 'answer', of: 'sentences' };
+    const attempt = (breaks: boolean) =>
+      produceText(
+        { channels },
+        { run: 'r', call, signal: signal(), onDelta: () => channels.passed(name, 'speak', 1_000) },
+        async ({ onText }) => {
+          for (const part of answer.match(/.{1,30}/g) ?? []) {
+            onText(part);
+            await sleep(5);
+          }
+          if (breaks) throw new MillraceError('BACKEND_UNAVAILABLE', 'broke off');
+          return { output: { text: answer } };
+        },
+      );
+    await expect(attempt(true)).rejects.toThrow('broke off');
+    expect((await channels.open(name, 'looks')).from).toBeGreaterThan(0);
+    await expect(attempt(false)).rejects.toMatchObject({ code: 'STREAM_CUT' });
   });
 
   it.each([' A second', 'A second'])(
