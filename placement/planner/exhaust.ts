@@ -35,11 +35,16 @@ function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[])
 /** Assignments that a part of a search's time suffices for. */
 const MOST_OF_SMALL = 4_000;
 
-/** Whether there are so few assignments of pools to devices between a bound and a cost that all are worth trying first. */
+/**
+ * Whether there are so few assignments of pools to devices between a bound and a cost that all are worth trying first. Batch limits
+ * hardly count, since one simulation tells of several, but with an LLM it does not: each limit is simulated.
+ */
 export function areFew(problem: Problem, least: number, below: number): boolean {
+  if (problem.pools.some(({ configs }) => configs.some(({ batching }) => batching === 'continuous'))) return false;
+  const variants = problem.pools.reduce((n, { configs }) => n * new Set(configs.map(({ variant }) => variant)).size, 1);
   let all = 0;
   for (const { counts, cost } of choicesBelow(problem, below) ?? []) {
-    if (cost >= least - 1e-9) all += assignmentsAtMost(problem, counts);
+    if (cost >= least - 1e-9) all += assignmentsAtMost(problem, counts) * variants;
     if (all > MOST_OF_SMALL) return false;
   }
   return all > 0;
