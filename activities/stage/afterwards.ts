@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
 import { messageOf } from '../../pipelines/errors.js';
-import { isPending } from './described-run.js';
+import { isPending } from './pending.js';
 
 /** When Temporal is asked whether the run has the outcome: so long after the attempt and each question, in milliseconds, and so often. */
 const ASKED = { everyMs: 1_000, most: 30 };

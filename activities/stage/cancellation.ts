@@ -1,7 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { HandedOver } from '../connectors/handed-over.js';
-import { isPending } from './described-run.js';
+import { isPending } from './pending.js';
 
 /** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
 const SHUTDOWN = 'WORKER_SHUTDOWN';

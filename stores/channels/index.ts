@@ -1,5 +1,5 @@
 /** Channels: the append-only logs of stages' streamed outputs, between stages and to clients. */
-export { type ChannelEnd, type ChannelLog, type ChannelName, hashAfter } from './channel.js';
+export type { ChannelEnd, ChannelLog, ChannelName } from './channel.js';
 export { GONE_MS, type Position, type ReadEntry, readAhead, readChannel } from './channel-reader.js';
 export { ChannelWriter, lost as streamLost } from './channel-writer.js';
 export { MemoryChannelLog } from './memory-log.js';
