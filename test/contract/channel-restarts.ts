@@ -54,7 +54,10 @@ export function channelRestarts(storeOf: () => ChannelStore, { signal, named, op
       expect(await log.read(name, 0, 10)).toMatchObject({ entries: [] });
       // Another attempt finds the void channel, then the next one with what it has.
       expect((await open(log, name)).before.end).toEqual({ as: 'void' });
-      expect((await open(log, at(name, 1))).before).toEqual({ values: ['new'], end: { as: 'done', outcome: 'all' } });
+      expect((await open(log, at(name, 1))).before).toMatchObject({
+        values: ['new'],
+        end: { as: 'done', outcome: 'all' },
+      });
     });
 
     it('starts over several times, and all channels of a stage together', async () => {

@@ -207,7 +207,9 @@ describe('an attempt that finds the store away', () => {
 });
 
 describe('an attempt that dies while a cached result is copied', () => {
-  const ITEMS = [1, 2, 3, 4];
+  /** More than are committed at once. */
+  const ITEMS = Array.from({ length: 600 }, (_, i) => i);
+  const OTHERS = [...ITEMS.slice(0, 500), -1];
   /** A cache that has the result, until `lost`. */
   const exact = (outputs: () => JsonObject | undefined) => {
     const earlier = async () => {
@@ -225,7 +227,8 @@ describe('an attempt that dies while a cached result is copied', () => {
     const channels = new (class extends MemoryChannelLog {
       override async append(...args: Parameters<MemoryChannelLog['append']>) {
         const standing = await super.append(...args);
-        if (args[1].count + args[1].entries.length === 2) abort.abort(new Error('killed'));
+        const count = args[1].count + args[1].entries.length;
+        if (count >= 2 && count < 500) abort.abort(new Error('killed'));
         return standing;
       }
     })();
@@ -253,16 +256,16 @@ describe('an attempt that dies while a cached result is copied', () => {
     const failed = () => {
       throw new MillraceError('INVALID_INPUT', 'another call has failed, and is cached');
     };
-    for (const after of [() => undefined, () => ({ items: [1, 3] }), () => ({ items: [1] }), failed])
-      expect(await killed(after, [1, 2, 5])).toMatchObject({
-        again: { output: { items: [1, 2, 5] }, cache: 'bypass' },
+    for (const after of [() => undefined, () => ({ items: [0, 3] }), () => ({ items: [0] }), failed])
+      expect(await killed(after, OTHERS)).toMatchObject({
+        again: { output: { items: OTHERS }, cache: 'bypass' },
         calls: 1,
       });
   });
 
   it('is followed by no call where only a cached result is allowed', async () => {
     const only = stage({ cache: { kind: 'exact', ttlMs: 60_000, only: true } });
-    expect(await killed(() => undefined, [1, 2, 5], only)).toMatchObject({ again: { code: 'NOT_CACHED' }, calls: 0 });
+    expect(await killed(() => undefined, OTHERS, only)).toMatchObject({ again: { code: 'NOT_CACHED' }, calls: 0 });
     expect(await killed(() => ({ items: ITEMS }), [7], only)).toMatchObject({
       again: { output: { items: ITEMS }, cache: 'hit' },
       calls: 0,
