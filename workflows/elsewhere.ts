@@ -54,8 +54,8 @@ export function notBegun(error: unknown): { begun: number; failure?: Application
 }
 
 /**
- * Set if the activity's total time ended while it looked for a server that was away: its failure before that look. Temporal has a timeout
- * for this. A look that takes longer than the interval of heartbeats is a call, since the server may be back.
+ * The failure of the previous attempt, if the activity's total time ended while a new attempt was checking whether the server is back.
+ * Temporal reports only a timeout there. An attempt that has sent a heartbeat counts as a call, since the server may be back.
  */
 export function stillAway(error: unknown): ApplicationFailure | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;

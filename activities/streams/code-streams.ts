@@ -56,11 +56,11 @@ export class CodeStreams {
   readonly #call: StageCall;
   readonly #attempt: OwnAttempt;
   readonly #channels: Channels | undefined;
-  /** What is committed, behind the entries that the store has dropped, and the hash of those. */
+  /** Committed entries that the store still has; it has dropped `#dropped` entries before them, whose hash is `#hashDropped`. */
   readonly #committed: readonly CodeEntry[];
   readonly #dropped: number;
   readonly #hashDropped: string | undefined;
-  /** Hash of what the function has yielded again of the entries that the store has dropped. */
+  /** Hash of the dropped entries that the function has yielded again so far. */
   #hash: string;
   readonly #values: Json[];
   readonly #read: Record<string, StreamPosition> = {};
@@ -91,8 +91,8 @@ export class CodeStreams {
   }
 
   /**
-   * What is committed. A function that asks goes on behind it. Undefined if nothing is, if the function has begun anew, or if the store has
-   * dropped entries that all readers have passed: they are part of the result, so the function yields them again.
+   * The committed entries, after which a function that asks continues. Undefined if there are none, if the function has started again, or if
+   * the store has dropped entries that all readers have passed: they are part of the result, so the function yields them again.
    */
   resumeFrom(): { readonly count: number; readonly last: Json } | undefined {
     if (this.#dropped > 0) return undefined;
@@ -226,7 +226,7 @@ export class CodeStreams {
     return this.#read[field]?.generation ?? 0;
   }
 
-  /** What is committed; behind `dropped` entries, of which only the hash is known. */
+  /** The committed entries that the store still has; `dropped` others came before them. */
   get committed(): readonly Json[] {
     return this.#committed.map(({ value }) => value);
   }

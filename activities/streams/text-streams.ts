@@ -49,7 +49,7 @@ export class TextStreams {
   /**
    * Opens those of the call, where earlier attempts have started over those of the last generation. Of a turn, what the store has lost of the
    * turns before is stored again. Throws `STREAM_LOST`, also if a channel holds something else than what the turns before have said;
-   * `STREAM_CUT` if the store has dropped the beginning of the text behind its readers, without which nobody can go on with it.
+   * `STREAM_CUT` if the store has dropped the beginning of the text after its readers had passed it: no attempt can continue without it.
    */
   static async open(log: ChannelLog, run: string, call: StageCall, options: Options): Promise<TextStreams> {
     const { writes = [], turn } = call;
@@ -176,7 +176,7 @@ export class TextStreams {
 const beginningGone = ({ stage }: StageCall): MillraceError =>
   new MillraceError(
     'STREAM_CUT',
-    'the answer broke off, and it is so long that the state store has dropped its beginning',
+    'the answer broke off and cannot be continued: it is so long that the state store has dropped its beginning',
     { stage },
   );
 

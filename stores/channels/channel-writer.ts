@@ -67,7 +67,7 @@ export class ChannelWriter {
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #beat: NodeJS.Timeout | undefined;
-  /** What earlier writers have committed. The store may have dropped what readers have passed: `from` entries, which take the hash `start` to `hash`. */
+  /** What earlier writers have committed. The store may have dropped the first `from` entries, which readers have passed: they lead from the hash `start` to `hash`. */
   readonly before: {
     readonly from: number;
     readonly start: string;

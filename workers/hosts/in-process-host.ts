@@ -76,7 +76,7 @@ const FRESH_MS = 1_000;
  */
 const LONGEST_WAIT_INSIDE_MS = 2_000;
 
-/** Longest attempt, in milliseconds, that only looks whether a server is back: a longer one is a call. Heartbeats have this interval. */
+/** Longest attempt, in milliseconds, that counts as a check whether a server is back; a longer one is a call. Heartbeats have the same interval. */
 const LONGEST_LOOK_MS = 500;
 
 export type Ended =
