@@ -286,6 +286,8 @@ export interface ErrorDetails {
   readonly pool?: string;
   /** Another endpoint of the pool may succeed; this one would fail the same way again. */
   readonly elsewhere?: true;
+  /** The attempt had not opened its streams, since the state store was away: it has committed nothing of them. */
+  readonly unstreamed?: true;
   /** No further attempt is made, which would fail the same way: as the call did in the run that this one resumes, for instance. */
   readonly final?: true;
 }

@@ -23,6 +23,8 @@ export interface Tried {
   readonly avoid?: string;
   /** The wait was for a model that is being loaded. */
   readonly loading?: true;
+  /** The last attempt had not opened its streams, nor had one before it: nothing of them is committed. */
+  readonly unstreamed?: true;
 }
 
 export const UNTRIED: Tried = { waits: 0, waitedMs: 0 };
@@ -48,9 +50,14 @@ export function nextAttempt(
   { waits, waitedMs, avoid }: Tried,
   random: number,
 ): Next {
-  const { retryAfterMs, endpoint = avoid, loading } = error.details;
+  const { retryAfterMs, endpoint = avoid, loading, unstreamed } = error.details;
   if (!isAway(error)) {
-    const tried = { waits, waitedMs: 0, ...(endpoint !== undefined && { avoid: endpoint }) };
+    const tried = {
+      waits,
+      waitedMs: 0,
+      ...(endpoint !== undefined && { avoid: endpoint }),
+      ...(unstreamed && { unstreamed }),
+    };
     if (!mayRetry(retry, error) || calls >= retry.attempts) return { tried };
     return { delayMs: nextDelayMs(retry, Math.max(1, calls), retryAfterMs, random), tried };
   }
@@ -63,6 +70,7 @@ export function nextAttempt(
     waitedMs: waitedMs + delayMs,
     ...(avoid !== undefined && { avoid }),
     ...(loading && { loading }),
+    ...(unstreamed && { unstreamed }),
   };
   return left <= 0 ? { tried } : { delayMs, tried };
 }

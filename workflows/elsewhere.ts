@@ -18,6 +18,8 @@ export interface OnQueue {
   readonly patienceMs: number | undefined;
   /** Attempts started on earlier queues. */
   readonly begun: number;
+  /** One of them may have written the stage's streams. */
+  readonly again?: true;
 }
 
 /**
@@ -28,14 +30,16 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
   const { queue, device, elsewhere = [], patienceMs } = placed;
   const places = [{ queue, device }, ...elsewhere];
   let begun = 0;
+  let again = false;
   for (const [i, place] of places.entries()) {
     const last = i === places.length - 1;
     try {
-      return await run({ ...place, patienceMs: last ? undefined : patienceMs, begun });
+      return await run({ ...place, patienceMs: last ? undefined : patienceMs, begun, ...(again && { again }) });
     } catch (error) {
       const wait = last ? undefined : notBegun(error);
       if (wait === undefined) throw error;
       begun += wait.begun;
+      again ||= wait.failure !== undefined && detailsOf(wait.failure).unstreamed !== true;
       if (begun >= attempts) throw wait.failure ?? error;
     }
   }

@@ -53,10 +53,13 @@ export function createActivities(
       }
       let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
-      const { progress: kept = null, stage: _, doing: __, ...before } = { ...UNTRIED, ...left };
+      const { progress: kept = null, stage: _, doing: __, unstreamed, ...before } = { ...UNTRIED, ...left };
       let tried = before;
       let progress = kept;
       const calls = callsBefore(info.attempt, tried);
+      // Of one that was lost with its worker it is not known.
+      const first = info.attempt === 1 || (unstreamed === true && lost?.ended === info.attempt - 1);
+      const again = call.again === true || !first;
       const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
       let losses = lostBefore;
       let rests = false;
@@ -115,6 +118,7 @@ export function createActivities(
           signal,
           attempt: calls + 1,
           tried,
+          again,
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
           endsAt: performance.now() + limitMs,
           run,

@@ -20,6 +20,8 @@ export interface Attempt {
   readonly attempt: number;
   /** Result of earlier attempts. Absent: none. */
   readonly tried?: Tried;
+  /** An earlier attempt may have committed entries of the stage's streams. Absent: none has. */
+  readonly again?: boolean;
   /** Time from when this attempt could have started to its start, in milliseconds. */
   readonly queueMs: number;
   /** When it ends at the latest, on the clock of `performance.now()`. Absent: unknown. */

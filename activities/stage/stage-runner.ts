@@ -126,7 +126,7 @@ export class StageRunner {
     // Callers hear the audio when the run has ended, which is at once.
     if (!streams || !writes || (isHeard(writes) && !isRead(writes))) return;
     const { run, signal } = attempt;
-    const about = { run, call, signal, onDelta: () => undefined };
+    const about = { run, call, signal, onDelta: () => undefined, opening: attempt };
     const passedOn = isRead(writes)
       ? passOnPieces(streams, { call, attempt }, inOnePiece(kept))
       : writes.includes('entries')
@@ -200,7 +200,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || !isStreamLost(error)) throw error;
       // The state store is away: the segments are read when all are there, as a stream if the store is back by then.
-      const served = await cached(attempt);
+      const served = await withoutStreams(cached(attempt));
       return await produceEntries(streams, { call, attempt }, async () => served).catch(orCollected(served));
     }
   }
@@ -226,7 +226,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || call.reads || !isStreamLost(error)) throw error;
       // The state store is away: the entries are read when all are there, as a stream if the store is back by then.
-      const served = await alone(attempt);
+      const served = await withoutStreams(alone(attempt));
       return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(orCollected(served));
     }
   }
@@ -249,7 +249,8 @@ export class StageRunner {
     }
     const speaks = writes !== undefined && (isHeard(writes) || isRead(writes));
     // A semantic cache answers the whole text.
-    if (speaks && call.cache?.kind !== 'semantic') {
+    const inPieces = speaks && call.cache?.kind !== 'semantic';
+    if (inPieces) {
       const whole = await this.#speakWhole(input, call, attempt, onChunk);
       if (whole !== undefined) return whole;
     }
@@ -261,12 +262,13 @@ export class StageRunner {
       (instead = input) =>
         serveStage(parts, instead, call, own, onOwn, onReasoning, onProgress);
     if (!writes || speaks || !parts.streams) {
-      const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
+      const speaking = throughCache(parts, input, call, attempt, alone(attempt, onText));
+      const served = await (inPieces ? withoutStreams(speaking) : speaking);
       return writes && isRead(writes) ? await this.#asPieces(served, input, call, attempt) : served;
     }
     if (call.kind === 'transcribe') return await this.#listen(input, call, attempt, (own) => alone(own, onText));
     const { run, signal } = attempt;
-    const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed };
+    const about = { run, call, signal, onDelta: onText, onEntry: attempt.passed, opening: attempt };
     let opened = false;
     try {
       return await produceText(parts.streams, about, async (producing) => {
@@ -282,7 +284,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || !isStreamLost(error)) throw error;
       // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
-      const served = await throughCache(parts, input, call, attempt, alone(attempt, onText));
+      const served = await withoutStreams(throughCache(parts, input, call, attempt, alone(attempt, onText)));
       const silent = { ...about, onDelta: () => undefined };
       return await produceText(parts.streams, silent, async () => served).catch(orCollected(served));
     }
@@ -321,6 +323,17 @@ class Beginning {
       this.refused = !signal.aborted || signal.reason === error;
       throw error;
     }
+  }
+}
+
+/** What is made while the store is away, by an attempt that has committed nothing: where it fails, the next one need not wait for the store. */
+async function withoutStreams<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    const { code, message, details, cause } = error;
+    throw new MillraceError(code, message, { ...details, unstreamed: true }, { cause });
   }
 }
 

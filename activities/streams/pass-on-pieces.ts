@@ -5,6 +5,7 @@ import type { StageCall } from '../../pipelines/run/index.js';
 import { ChannelWriter } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
 import { listedValue } from './listed-value.js';
+import { opened } from './opening.js';
 import type { ProducingParts } from './produce.js';
 
 interface Output {
@@ -25,11 +26,13 @@ export function inOnePiece<T extends Output>(served: T, text: Json = ''): T {
  */
 export async function passOnPieces<T extends Output>(
   { channels }: Pick<ProducingParts, 'channels'>,
-  { call, attempt: { run, signal } }: { readonly call: StageCall; readonly attempt: Attempt },
+  { call, attempt }: { readonly call: StageCall; readonly attempt: Attempt },
   served: T,
 ): Promise<T> {
+  const { run, signal } = attempt;
   const name = { run, path: call.path ?? call.stage, of: 'chunks' };
-  const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: channelTtlMs(call) });
+  const ttlMs = channelTtlMs(call);
+  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { signal, ttlMs, patient }));
   try {
     const { values, end } = writer.before;
     if (end?.outcome !== undefined) return end.outcome as unknown as T;

@@ -6,6 +6,7 @@ import { linkedAbort } from '../../runtime/limited.js';
 import { ChannelWriter, keepChannel, readStream } from '../../stores/channels/index.js';
 import type { Attempt } from '../stage/serving.js';
 import { CodeStreams, Repeated } from './code-streams.js';
+import { opened } from './opening.js';
 import type { ProducingParts } from './produce.js';
 
 export interface Output {
@@ -25,9 +26,9 @@ export async function produceEntries<T extends Output>(
   const { run, signal } = attempt;
   const path = call.path ?? call.stage;
   const writes = call.writes?.includes('entries') ?? false;
-  const writer = writes
-    ? await ChannelWriter.open(log, { run, path, of: 'entries' }, { signal, ttlMs: channelTtlMs(call) })
-    : undefined;
+  const name = { run, path, of: 'entries' };
+  const open = (patient: boolean) => ChannelWriter.open(log, name, { signal, ttlMs: channelTtlMs(call), patient });
+  const writer = writes ? await opened(attempt, open) : undefined;
   const nameOf = ({ path: producer, of }: ChannelRef) => ({ run, path: producer, of });
   const { own, release } = linkedAbort(signal);
   const inner = { ...attempt, signal: own.signal };

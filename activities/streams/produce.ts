@@ -5,6 +5,7 @@ import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import type { ChannelLog } from '../../stores/channels/index.js';
 import { AttemptText } from './attempt-text.js';
+import type { Opening } from './opening.js';
 import { Diverged } from './streamed-text.js';
 import { TextStreams } from './text-streams.js';
 
@@ -36,6 +37,8 @@ interface About {
   readonly onDelta: (text: string) => void;
   /** Called when more of it is passed on. */
   readonly onEntry?: (() => void) | undefined;
+  /** How long its streams are waited for. Absent: as by a first attempt. */
+  readonly opening?: Omit<Opening, 'signal'>;
 }
 
 /**
@@ -47,7 +50,7 @@ interface About {
  */
 export async function produceText<T extends Output>(
   { channels, clock = REAL_CLOCK }: ProducingParts,
-  { run, call, signal, onDelta, onEntry }: About,
+  { run, call, signal, onDelta, onEntry, opening }: About,
   serve: (producing: Producing) => Promise<T>,
 ): Promise<T> {
   const { own, release } = linkedAbort(signal);
@@ -55,7 +58,8 @@ export async function produceText<T extends Output>(
   let text: AttemptText | undefined;
   let streams: TextStreams | undefined;
   try {
-    streams = await TextStreams.open(channels, run, call, { clock, signal, onEntry, fail });
+    const opens = { ...opening, signal };
+    streams = await TextStreams.open(channels, run, call, { clock, signal, onEntry, fail, opens });
     const { committed, over } = streams;
     const before = over?.outcome as T | undefined;
     // The stream of another channel may be behind.

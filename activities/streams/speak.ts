@@ -20,6 +20,7 @@ import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { HeldBack } from './held-back.js';
 import { entryValue, pieceOf } from './listed-value.js';
+import { opened } from './opening.js';
 import { RESTS_AFTER_MS, resting } from './resting.js';
 
 /** A piece of a stage's audio: an entry of its channel `chunks`. */
@@ -195,7 +196,8 @@ async function speak<T extends Served>(
   const { run, signal } = attempt;
   const path = call.path ?? call.stage;
   const name = { run, path, of: 'chunks' };
-  const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: channelTtlMs(call) });
+  const ttlMs = channelTtlMs(call);
+  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { signal, ttlMs, patient }));
   const read = areRead(call);
   // Another attempt needs all of them: readers that have passed some let none be trimmed.
   if (read) channels.passed(name, path, 0).catch(() => undefined);

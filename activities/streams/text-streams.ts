@@ -5,6 +5,7 @@ import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Clock } from '../../runtime/clock.js';
 import { type ChannelEnd, type ChannelLog, ChannelWriter, streamLost } from '../../stores/channels/index.js';
+import { type Opening, opened } from './opening.js';
 import { SentenceSink, type TextSink, TokenSink } from './text-sinks.js';
 
 interface Options {
@@ -15,6 +16,7 @@ interface Options {
   readonly onEntry?: (() => void) | undefined;
   /** Called when the channels take no more. */
   readonly fail: (error: unknown) => void;
+  readonly opens: Opening;
 }
 
 type Opened = readonly [of: string, writer: ChannelWriter];
@@ -56,8 +58,13 @@ export class TextStreams {
     const { path } = turn ?? { path: call.path ?? call.stage };
     const own = { signal: options.signal, ttlMs: channelTtlMs(call) };
     for (let generation = 0; ; generation += 1) {
-      const writers = await allOpen(
-        writes.map(async (of) => [of, await ChannelWriter.open(log, { run, path, of, generation }, own)] as const),
+      const writers = await opened(options.opens, (patient) =>
+        allOpen(
+          writes.map(async (of) => {
+            const writer = await ChannelWriter.open(log, { run, path, of, generation }, { ...own, patient });
+            return [of, writer] as const;
+          }),
+        ),
       );
       if (!writers.some(([, { before }]) => before.end?.as === 'void')) {
         if (turn === undefined && writers.some(([, { before }]) => before.from > 0 && before.end === undefined)) {

@@ -55,6 +55,11 @@ export interface StageCall {
    * last one, and closes them.
    */
   readonly turn?: TurnOf;
+  /**
+   * With `writes`: an earlier call of the stage may have committed entries, which are waited for while the state store is away. Absent: none
+   * has, before the attempts of this one.
+   */
+  readonly again?: true;
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
   readonly onCut?: 'end' | 'restart' | 'fallback';
   /**

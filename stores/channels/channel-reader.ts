@@ -1,6 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { type ChannelEnd, type ChannelLog, type ChannelName, hashAfter, startHash, VOID } from './channel.js';
 import { lost } from './channel-writer.js';
+import { Missing } from './missing.js';
 
 /** An entry as read. */
 export interface ReadEntry {
@@ -36,14 +37,9 @@ const MOST_AT_ONCE = 256;
 const LOOK_MS = 500;
 
 /**
- * How long a channel that was there, or entries that were, may be missing, in milliseconds: a live writer stores them
- * again within a second of the store's return.
- */
-export const GONE_MS = 15_000;
-
-/**
  * The entries of a channel in order, as they are committed; returns its end, that of a void one at once. Waits for a channel that does
- * not exist yet until the signal aborts, for one of a later generation, which has existed, and for a store that cannot be reached 15 s.
+ * not exist yet until the signal aborts, or 15 s if the store has been away; for one of a later generation, which has existed, 15 s. Waits
+ * a minute for a store that cannot be reached, and 15 s if the channel has not been there before.
  * Throws `STREAM_LOST` if entries that a reader has seen, or needs, no longer exist, and the signal's reason.
  */
 export async function* readChannel(
@@ -54,7 +50,7 @@ export async function* readChannel(
   let number = after?.number ?? 0;
   let hash = after === undefined || (number === 0 && after.hash === undefined) ? startHash(name) : after.hash;
   let seen = there || number > 0 || (name.generation ?? 0) > 0;
-  let missingSince: number | undefined;
+  const missing = new Missing(name);
   let changed = false;
   let known = false;
   let wake: () => void = () => undefined;
@@ -68,14 +64,10 @@ export async function* readChannel(
       changed = false;
       const held = await log.read(name, number, most).catch(() => 'away' as const);
       if (held !== 'away' && held?.end === VOID) return { as: 'void' };
-      if (held === 'away') {
-        missingSince ??= performance.now();
-        if (performance.now() - missingSince > GONE_MS) throw lost(name);
-      } else if (held === undefined || held.count < number) {
-        missingSince ??= performance.now();
-        if (seen && performance.now() - missingSince > GONE_MS) throw lost(name);
-      } else {
-        missingSince = undefined;
+      if (held === 'away') missing.store(seen);
+      else if (held === undefined || held.count < number) missing.entries(seen);
+      else {
+        missing.none();
         seen = true;
         if (held.from > number) throw lost(name);
         // Its producer knows of it while it still has the first entry.

@@ -23,6 +23,11 @@ export interface WriterOptions {
    * again: if the store loses entries meanwhile, the writer ends with `STREAM_LOST`. Default: 0, all.
    */
   readonly first?: number;
+  /**
+   * An earlier writer may have committed entries: a store that is away is waited for until the signal aborts, since whoever goes on without
+   * them may make others. Default: false, two seconds.
+   */
+  readonly patient?: boolean;
 }
 
 /** How long a closed channel is kept, in milliseconds: a client may have lost its network. */
@@ -106,18 +111,18 @@ export class ChannelWriter {
 
   /**
    * Opens a channel for writing: an earlier writer cannot write any more. Throws `STREAM_LOST` if the store cannot be
-   * reached for two seconds: nothing is streamed then.
+   * reached for two seconds, unless the writer is patient: nothing is streamed then. Throws the signal's reason.
    */
   static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
     const owner = randomUUID();
     const began = performance.now();
-    const { ttlMs, first } = options;
+    const { ttlMs, first, patient = false } = options;
     for (;;) {
       options.signal.throwIfAborted();
       try {
         return new ChannelWriter(log, name, owner, options, await log.open(name, owner, ttlMs, first));
       } catch {
-        if (performance.now() - began > AWAY_MS) throw lost(name);
+        if (!patient && performance.now() - began > AWAY_MS) throw lost(name);
         await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
       }
     }

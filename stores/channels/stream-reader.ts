@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelEnd, ChannelLog, ChannelName } from './channel.js';
-import { GONE_MS, type Position, type ReadEntry, type ReaderOptions, readChannel } from './channel-reader.js';
+import { type Position, type ReadEntry, type ReaderOptions, readChannel } from './channel-reader.js';
 import { lost } from './channel-writer.js';
+import { Missing } from './missing.js';
 
 /** Behind which entry of a stream a reader goes on. */
 export interface StreamPosition extends Position {
@@ -49,15 +50,16 @@ const PAUSE_MS = 100;
 
 /**
  * Keeps a channel: something was made of its entries, so its producer cannot start over. False if it already has. Waits for a store that
- * cannot be reached, or for a live writer to store the channel again, 15 s; then `STREAM_LOST`. Throws the signal's reason.
+ * cannot be reached a minute, and for a live writer to store the channel again 15 s; then `STREAM_LOST`. Throws the signal's reason.
  */
 export async function keepChannel(log: ChannelLog, name: ChannelName, signal: AbortSignal): Promise<boolean> {
-  const began = performance.now();
+  const missing = new Missing(name);
   for (;;) {
     signal.throwIfAborted();
-    const standing = await log.keep(name).catch(() => 'gone' as const);
-    if (standing !== 'gone') return standing === 'kept';
-    if (performance.now() - began > GONE_MS) throw lost(name);
+    const standing = await log.keep(name).catch(() => 'away' as const);
+    if (standing === 'away') missing.store(true);
+    else if (standing === 'gone') missing.entries(true);
+    else return standing === 'kept';
     await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
   }
 }

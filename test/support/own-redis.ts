@@ -14,8 +14,11 @@ export interface OwnRedis {
   kill(): Promise<void>;
 }
 
-/** @param url a running Redis, whose executable is used */
-export async function ownRedis(url: string): Promise<OwnRedis> {
+/**
+ * @param url a running Redis, whose executable is used
+ * @param folder of its append-only file, from which it starts again with what it had. Absent: it keeps nothing
+ */
+export async function ownRedis(url: string, folder?: string): Promise<OwnRedis> {
   const running = new Redis(url);
   const executable = /^executable:(.+?)\r?$/m.exec(await running.info('server'))?.[1];
   running.disconnect();
@@ -28,7 +31,8 @@ export async function ownRedis(url: string): Promise<OwnRedis> {
   return {
     url: `redis://127.0.0.1:${port}`,
     async start() {
-      const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+      const keeps = folder === undefined ? ['--appendonly', 'no'] : ['--appendonly', 'yes', '--dir', folder];
+      const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', ...keeps];
       child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] });
       let said = '';
       for await (const chunk of child.stdout ?? []) {

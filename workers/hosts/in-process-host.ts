@@ -168,6 +168,7 @@ export class InProcessHost implements RunHost {
     // Time that earlier workers spent on the stage counts too.
     const leftMs = Math.min(timeout.totalMs, journal?.leftMs(call) ?? timeout.totalMs);
     const end = this.now() + leftMs;
+    let again = call.again === true || journal?.leftMs(call) !== undefined;
     let resumeFrom: Json = null;
     let tried = UNTRIED;
     let away: MillraceError | undefined;
@@ -193,6 +194,7 @@ export class InProcessHost implements RunHost {
             endsAt,
             attempt,
             tried,
+            again,
             queueMs: 0,
             run: this.#options.run,
             resumeFrom,
@@ -220,6 +222,7 @@ export class InProcessHost implements RunHost {
         away = isAway(failure) && !this.#signal.aborted ? failure : undefined;
         const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
         tried = next.tried;
+        again ||= tried.unstreamed !== true;
         // After a lost stream the call is made again, with the collected values: the attempt at the stream does not count.
         const lost = failure.code === 'STREAM_LOST';
         journal?.left(call, away ? tried.waitedMs : lost ? 0 : undefined);

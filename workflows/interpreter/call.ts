@@ -14,13 +14,15 @@ interface OwnCall {
   readonly held?: HeldEntries['entries'] | undefined;
   /** The stage reads channels: timeout of an entry, in milliseconds. */
   readonly entryMs?: number;
+  /** An earlier call of the stage may have written its streams. */
+  readonly again?: boolean;
 }
 
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
   const { plan, tenant, sessionsOf, placement, trace } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
-  const { cache, streams, turn, held, entryMs } = own;
+  const { cache, streams, turn, held, entryMs, again = false } = own;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   const next = placement[id]?.next;
@@ -45,7 +47,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(hedge && { hedge }),
     ...(held && { held: { kind, entries: held } }),
     ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
-    ...(streams && stage.streamed && { writes: stage.streamed }),
+    ...(streams && stage.streamed && { writes: stage.streamed, ...(again && { again: true as const }) }),
     ...(turn && { turn }),
     ...(onCut && ((streams && stage.streamed) || entryMs !== undefined) && { onCut }),
     ...(priority !== undefined && { priority }),

@@ -52,7 +52,14 @@ export async function runCall(
     const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(queryMs, leftMs) } };
     let failure: StageError;
     try {
-      return await host.runStage({ ...stage, policy }, input, { ...call, retry: left }, { ...own, queue }, shown);
+      const again = begun > 0 && call.writes && { again: true as const };
+      return await host.runStage(
+        { ...stage, policy },
+        input,
+        { ...call, retry: left, ...again },
+        { ...own, queue },
+        shown,
+      );
     } catch (error) {
       if (!(error instanceof StageError)) throw error;
       if (missing && error.code === 'STAGE_TIMEOUT' && end - host.now() <= SLACK_MS) throw absent();

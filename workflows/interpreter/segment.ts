@@ -123,8 +123,10 @@ function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
  */
 function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>): RunHost {
   return {
-    runStage(stage, input, call, placed, shown) {
-      const before = tried[callName(call)];
+    runStage(stage, input, made, placed, shown) {
+      const before = tried[callName(made)];
+      // Also one of which the journal knows nothing: it may have rested.
+      const call = made.writes ? { ...made, again: true as const } : made;
       if (!before) return host.runStage(stage, input, call, placed, shown);
       const { begun, waitedMs = 0, failure } = before;
       if (failure) throw new StageError(failure.code, failure.message, failure.details);

@@ -69,6 +69,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const candidates = candidatesOf(stage, share);
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
   let left: ReturnType<typeof leftBy>;
+  // With streams, or in an earlier history, it has begun before.
+  let again = lost || (reads && context.carried !== undefined);
   let from = before?.i ?? 0;
   for (const [i, candidate] of candidates.all.entries()) {
     if (i < from) continue;
@@ -105,6 +107,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
                 cache: cacheOf(run, limited, candidate, scope),
                 streams: at.host.streams === true,
                 held,
+                again,
                 ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
               }),
               placed,
@@ -132,6 +135,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       const rest =
         candidate.kind === 'agent' ? leftBy(candidate, placed.price, at.memo.below(candidate.placed)) : undefined;
       table.fail(stage.id, failure);
+      again ||= mayHaveStreamed(error);
       from = i + 1;
       // Degrade rungs serve runs short of time and runs whose servers are away, no others.
       if (!isAway(failure) && !candidates.spare.has(candidate)) {
@@ -155,6 +159,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   }
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
 }
+
+/** Whether a call that has failed may have written streams: not where none of its attempts had begun, or opened them. */
+const mayHaveStreamed = ({ code, details: { unstreamed, begun } }: StageError): boolean =>
+  unstreamed !== true && (code !== 'QUEUE_TIMEOUT' || (typeof begun === 'number' && begun > 0));
 
 /** For the last candidate: there is no alternative to a server that is away. */
 const withoutPatience = (stage: StagePlan): StagePlan => {

@@ -1,11 +1,21 @@
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { audio, code, type Pipeline, pipeline, streamOf, synthesize, transcribe } from '../../../pipelines/index.js';
+import {
+  audio,
+  code,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  streamOf,
+  synthesize,
+  transcribe,
+} from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { RunResult } from '../../../pipelines/run/index.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
+import { AwayLog } from '../../support/away-log.js';
 import { changed } from '../../support/changed-host.js';
 import { contextOf } from '../../support/in-process.js';
 import { nothingWritten, referring } from '../../support/referring-host.js';
@@ -132,6 +142,22 @@ describe('the pieces of a voice', () => {
     const output = await run(of, inProcess(of, channels, { speaks: (text) => void spoken.push(text) }));
     expect(output?.pieces).toEqual(PIECES);
     expect(spoken).toEqual(SENTENCES);
+  });
+
+  it('are the same if the store is away when the voice is tried again: it waits, and goes on with the next', async () => {
+    const channels = new AwayLog();
+    const spoken: string[] = [];
+    const speaks = (text: string) => {
+      spoken.push(text);
+      if (spoken.length !== 2) return;
+      // For longer than a first attempt waits, and shorter than two that do not.
+      channels.leaveFor(4_500);
+      throw new MillraceError('BACKEND_UNAVAILABLE', 'gone');
+    };
+    const of = read('queued');
+    const output = await run(of, inProcess(of, channels, { speaks }));
+    expect(output).toEqual({ speech: audioOf(TEXT), pieces: PIECES });
+    expect(spoken).toEqual([SENTENCES[0], SENTENCES[1], SENTENCES[1], SENTENCES[2]]);
   });
 
   it('are one if the voice says one sentence, or all of a text at once since the store is away', async () => {

@@ -339,3 +339,37 @@ describe('an attempt after the last one of the policy, whose worker was lost', (
     await expect(made(kind, details, timeout)).rejects.toMatchObject({ type: 'STAGE_TIMEOUT', nonRetryable: true });
   });
 });
+
+describe('an attempt of a stage with streams', () => {
+  const unstreamed = { waits: 0, waitedMs: 0, unstreamed: true, lost: { losses: 0, ended: 1 } };
+
+  it.each([
+    ['the first', { attempt: 1 }, {}, false],
+    ['the first of a call that follows another', { attempt: 1 }, { again: true }, true],
+    ['one after a lost worker', { attempt: 2, heartbeatDetails: { waits: 0, waitedMs: 0 } }, {}, true],
+    ['one that follows one without the store', { attempt: 2, heartbeatDetails: unstreamed }, {}, false],
+    [
+      'one after a worker that was lost before it left anything',
+      { attempt: 3, heartbeatDetails: unstreamed },
+      {},
+      true,
+    ],
+  ])('knows whether one before it may have committed entries: %s', async (_, info, call, again) => {
+    const run = async (attempt: Attempt) => attempt.again === true;
+    const retried = { retry: { attempts: 4, initialMs: 1, factor: 1, maxMs: 1 } };
+    expect(await activity({ run, info, call: { ...retried, ...call } })).toBe(again);
+  });
+
+  it('leaves to the next one that the store was away, and says it in no heartbeat of its own', async () => {
+    const beats: object[] = [];
+    const more = { heartbeat: (details: object) => void beats.push(details) };
+    const call = { retry: { attempts: 3, initialMs: 1, factor: 1, maxMs: 1 } };
+    const run = async (attempt: Attempt) => {
+      attempt.checkpoint({ job: 1 });
+      throw new MillraceError('BACKEND_UNAVAILABLE', 'gone', { unstreamed: true });
+    };
+    await failureOf(activity({ run, call, more, info: { attempt: 2, heartbeatDetails: unstreamed } }));
+    expect(beats.at(-1)).toMatchObject({ unstreamed: true });
+    expect(beats.slice(0, -1).filter((beat) => 'unstreamed' in beat)).toEqual([]);
+  });
+});
