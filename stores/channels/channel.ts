@@ -22,7 +22,7 @@ export interface Entry {
 export interface ChannelEnd {
   /**
    * `done`: the producer has ended. `cut`: it could not continue, and its author accepts what is there. `void`: it has started over; the
-   * channel of the next generation takes the place of this one.
+   * channel of the next generation takes the place of this one. If there is none, the collected value does.
    */
   readonly as: 'done' | 'cut' | 'void';
   /** What the producer returns when it is tried again: its work is not repeated. */

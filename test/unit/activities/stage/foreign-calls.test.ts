@@ -5,7 +5,7 @@ import { serveStage } from '../../../../activities/stage/serve-stage.js';
 import { activity, activityStream, MillraceError } from '../../../../pipelines/index.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { ForeignEnd, StageCall } from '../../../../pipelines/run/index.js';
-import { ChannelWriter, MemoryChannelLog, readChannel } from '../../../../stores/channels/index.js';
+import { ChannelWriter, MemoryChannelLog, readChannel, readStream } from '../../../../stores/channels/index.js';
 import { RunEventLog } from '../../../../stores/events/index.js';
 import type { EndedCall, KeptEnd } from '../../../../stores/records/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
@@ -216,6 +216,21 @@ describe('a call that yields', () => {
     await foreignCalls(undefined, channels).calls.after('run', { n: 1 }, yielding(), returned({ output: { items } }));
     expect(await readOf(channels)).toEqual(items);
     expect(steps).toBeLessThan(50);
+  });
+
+  it('that has more tiny entries than a channel holds is read as a list, and waits for no reader that lags', async () => {
+    const channels = new MemoryChannelLog();
+    const items = Array.from({ length: 60_000 }, (_, i) => i % 10);
+    await committed(channels, items.slice(0, 2));
+    const reader = readStream(channels, name, { signal, reader: 'slow', kept: () => true });
+    expect((await reader.next()).value).toMatchObject({ value: { value: 0 } });
+    const { calls } = foreignCalls(undefined, channels);
+    const outcome = await calls.after('run', { n: 1 }, yielding(), returned({ output: { items } }));
+    // It is the result as it is.
+    expect(outcome).not.toHaveProperty('output');
+    await reader.next();
+    await expect(reader.next()).rejects.toMatchObject({ code: 'STREAM_LOST' });
+    expect(await channels.read(name, 0, 1)).toMatchObject({ count: 2, end: '{"as":"void"}' });
   });
 
   it('goes on behind what an earlier attempt has committed', async () => {
