@@ -109,7 +109,7 @@ def test_another_history_is_lost_and_not_overwritten() -> None:
     asyncio.run(main())
 
 
-def test_entries_that_the_store_has_dropped_cannot_be_gone_on_behind() -> None:
+def test_a_writer_goes_on_behind_entries_that_the_store_has_dropped() -> None:
     async def main() -> None:
         log = MemoryLog()
         writer = await opened(log)
@@ -117,9 +117,19 @@ def test_entries_that_the_store_has_dropped_cannot_be_gone_on_behind() -> None:
             await writer.add(text)
         writer.close()
         kept = log.channels[NAME]
+        dropped = kept.entries[0]
         kept.first, kept.entries = 1, kept.entries[1:]
-        with pytest.raises(StageError, match="no longer has the first entries"):
-            await opened(log)
+        second = await opened(log)
+        assert (second.before, second.first, second.start_hash) == ([2], 1, NAME.start)
+        assert second.first_hash == dropped.after
+        await second.add("3")
+        assert [entry.text for entry in kept.entries] == ["2", "3"]
+        # What is lost is stored again, from the first entry that it has.
+        del log.channels[NAME]
+        await second.add("4")
+        restored = log.channels[NAME]
+        assert (restored.first, [entry.text for entry in restored.entries]) == (1, ["2", "3", "4"])
+        second.close()
 
     asyncio.run(main())
 
@@ -134,6 +144,10 @@ def test_limits_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         log.away = 1_000
         with pytest.raises(Unreachable):
             await ChannelWriter.open(log, NAME, 60_000)
+        # Unless an earlier writer may have committed entries.
+        log.away = 20
+        (await ChannelWriter.open(log, NAME, 60_000, patient=True)).close()
+        assert log.away == 0
         log.away = 2
         writer = await opened(log)
         log.full = True

@@ -199,6 +199,30 @@ def test_something_else_is_cut(streaming: Server, log: MemoryLog) -> None:
     assert run(streaming, roll, {"n": 2}, Env(attempt=3), STREAM) == ended
 
 
+@pytest.mark.parametrize(("again", "code"), [(0, None), (7, "STREAM_CUT")])
+def test_what_the_store_has_dropped_is_made_again_and_compared(
+    streaming: Server, log: MemoryLog, again: int, code: str | None
+) -> None:
+    @millrace.stage(name="count")
+    def stage(input: Number, ctx: Context) -> Iterator[int]:
+        assert ctx.resume_from is None
+        for i in range(4):
+            if i == 3 and ctx.attempt == 1:
+                raise StageError("BACKEND_UNAVAILABLE", "gone")
+            yield again + i if ctx.attempt > 1 and i < 2 else i
+
+    failure(streaming, stage, {"n": 1}, sent=STREAM)
+    kept = log.channels[NAME]
+    kept.first, kept.entries = 2, kept.entries[2:]
+    if code is None:
+        assert run(streaming, stage, {"n": 1}, Env(attempt=2), STREAM) == {"output": {"items": [0, 1, 2, 3]}}
+        assert [entry.text for entry in kept.entries] == entries("2", "3")
+    else:
+        ends = {**CALL, "stream": {"ttlMs": 60_000, "onCut": "end"}}
+        cut = failure(streaming, stage, {"n": 1}, ends, Env(attempt=2))
+        assert cut.type == code and "after 3 entries" in str(cut)
+
+
 def test_entries_that_do_not_fit(streaming: Server, log: MemoryLog) -> None:
     def wrong(input: Number) -> Iterator[int]:
         yield 1
@@ -324,6 +348,59 @@ def test_a_store_that_is_away_at_the_start_delays_what_is_read(
     monkeypatch.setattr(_writer, "_AWAY_S", 0.05)
     log.away = 1_000
     assert run(streaming, count, {"n": 2}, sent=STREAM) == {"output": {"items": [0, 1]}}
+
+
+def test_an_attempt_after_one_that_may_have_committed_entries_waits_for_the_store(
+    streaming: Server, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from millrace import _writer
+
+    monkeypatch.setattr(_writer, "_AWAY_S", 0.05)
+    monkeypatch.setattr(_writer, "_PAUSE_S", 0.01)
+
+    @millrace.stage(name="count")
+    def other(input: Number, ctx: Context) -> Iterator[int]:
+        first = ctx.resume_from.count if ctx.resume_from else 10 * ctx.attempt
+        for i in range(first, first + 2):
+            if i == 11 and not ctx.resume_from:
+                raise StageError("BACKEND_UNAVAILABLE", "gone")
+            yield i
+
+    failure(streaming, other, {"n": 1}, sent=STREAM)
+    log.away = 20
+    assert run(streaming, other, {"n": 1}, Env(attempt=2), STREAM) == {"output": {"items": [10, 1, 2]}}
+    log.channels.clear()
+    # A call that follows another one of the stage.
+    log.away = 20
+    again = {**CALL, "stream": {"ttlMs": 60_000, "again": True}}
+    assert run(streaming, count, {"n": 1}, sent=again) == {"output": {"items": [0]}}
+    assert log.texts(NAME) == entries("0")
+
+
+def test_an_attempt_after_one_without_the_store_does_not_wait_for_it(
+    streaming: Server, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from millrace import _writer
+
+    monkeypatch.setattr(_writer, "_AWAY_S", 0.05)
+
+    @millrace.stage(name="count")
+    def fails(input: Number, ctx: Context) -> Iterator[int]:
+        yield ctx.attempt
+        if ctx.attempt == 1:
+            raise StageError("BACKEND_UNAVAILABLE", "gone")
+
+    log.away = 1_000_000
+    first = Env()
+    failure(streaming, fails, {"n": 1}, STREAM, first)
+    left = first.beats[-1]
+    second = Env(attempt=2, heartbeat_details=[left])
+    assert run(streaming, fails, {"n": 1}, second, STREAM) == {"output": {"items": [2]}}
+    assert all("unstreamed" not in beat for beat in second.beats)
+    # The second was lost before its first heartbeat: what the first has left says nothing of it.
+    log.away = 20
+    assert run(streaming, fails, {"n": 1}, Env(attempt=3, heartbeat_details=[left]), STREAM)
+    assert log.texts(NAME) == entries("3")
 
 
 def test_the_manifest_says_what_it_yields() -> None:

@@ -117,7 +117,7 @@ class Server:
             output = await self._until_cancelled(stage, ctx, lambda: self._begun(stage, given, ctx))
         except BaseException:
             # The report of a failure carries the last heartbeat, so the next attempt has what was saved.
-            _heartbeat(ctx)
+            _heartbeat(ctx, ended=True)
             raise
         finally:
             beating.cancel()
@@ -197,9 +197,10 @@ async def _beat(ctx: Context, saved: asyncio.Event) -> None:
             pass
 
 
-def _heartbeat(ctx: Context) -> None:
+def _heartbeat(ctx: Context, ended: bool = False) -> None:
     # Also what an earlier attempt left: a heartbeat without it would erase it.
-    activity.heartbeat({"progress": ctx.progress})
+    # Of an attempt that is lost with its worker it is not known whether it has committed entries.
+    activity.heartbeat({"progress": ctx.progress, **({"unstreamed": ctx.attempt} if ended and ctx._unstreamed else {})})
 
 
 def _call_of(stage: Stage[Any, Any], call: Any) -> _Call:
@@ -219,8 +220,9 @@ def _call_of(stage: Stage[Any, Any], call: Any) -> _Call:
 
 def _context(call: _Call, artifacts: Artifacts, on_save: Callable[[], None]) -> Context:
     info = activity.info()
-    left = info.heartbeat_details[0] if info.heartbeat_details else None
-    return Context(
+    details = info.heartbeat_details[0] if info.heartbeat_details else None
+    left = details if isinstance(details, dict) else {}
+    ctx = Context(
         run=call.run,
         pipeline=call.pipeline,
         stage=call.stage,
@@ -230,10 +232,12 @@ def _context(call: _Call, artifacts: Artifacts, on_save: Callable[[], None]) -> 
         idempotency_key=call.idempotency_key,
         deadline=_deadline(info, call.deadline_ms),
         priority=call.priority,
-        progress=left.get("progress") if isinstance(left, dict) else None,
+        progress=left.get("progress"),
         artifacts=artifacts,
         on_save=on_save,
     )
+    ctx._again = info.attempt > 1 and left.get("unstreamed") != info.attempt - 1
+    return ctx
 
 
 def _deadline(info: activity.Info, deadline_ms: float | None) -> datetime | None:

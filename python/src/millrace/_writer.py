@@ -37,8 +37,12 @@ class ChannelWriter:
         self._name = name
         self._owner = owner
         self._ttl_ms = ttl_ms
-        self._first = held.first
-        self._first_hash = held.entries[0].before if held.entries else held.hash
+        self.first = held.first
+        """Number of the first entry that the store still has: it has dropped those before, which readers have passed."""
+        self.start_hash = name.start
+        """Hash of no entry."""
+        self.first_hash = held.entries[0].before if held.entries else held.hash
+        """Hash of the entries before `first`."""
         self._entries = list(held.entries)
         self._hash = held.hash
         self._stored = held.count
@@ -46,19 +50,17 @@ class ChannelWriter:
         self._failure: StageError | None = None
         self._lock = asyncio.Lock()
         self.before: list[Any] = [json.loads(entry.text) for entry in held.entries]
-        """What earlier writers have committed."""
+        """What earlier writers have committed, from entry `first` on."""
         self.before_end: Any = None if held.end is None else json.loads(held.end)
         """How an earlier writer has ended it; None while it is open."""
-        if held.end is None and held.first > 0:
-            raise _lost(name, "no longer has the first entries, which readers have passed; yield fewer and larger ones")
         self._beat = asyncio.create_task(self._beats()) if held.end is None else None
 
     @classmethod
-    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int) -> ChannelWriter:
+    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int, *, patient: bool = False) -> ChannelWriter:
         """A writer that takes the place of an earlier one.
 
-        Raises `Unreachable` if the store cannot be reached for two seconds, and `STREAM_LOST` if it has dropped entries
-        that readers have passed.
+        `patient`: that one may have committed entries, so a store that is away is waited for as long as the attempt
+        lasts. Raises `Unreachable` if it cannot be reached for two seconds otherwise.
         """
         owner = str(uuid.uuid4())
         began = time.monotonic()
@@ -66,7 +68,7 @@ class ChannelWriter:
             try:
                 return cls(log, name, owner, ttl_ms, await log.open(name, owner, ttl_ms))
             except Unreachable:
-                if time.monotonic() - began > _AWAY_S:
+                if not patient and time.monotonic() - began > _AWAY_S:
                     raise
                 await asyncio.sleep(_PAUSE_S)
 
@@ -124,15 +126,15 @@ class ChannelWriter:
         # More may be added while it is sent.
         whole = Write(
             owner=self._owner,
-            count=self._first,
-            hash=self._first_hash,
+            count=self.first,
+            hash=self.first_hash,
             entries=list(self._entries),
             after=self._hash,
             end=self._end,
             ttl_ms=self._ttl_ms if self._end is None else _KEPT_MS,
         )
         count = self._stored
-        more = whole.entries[count - self._first :]
+        more = whole.entries[count - self.first :]
         standing = await self._log.append(
             self._name, replace(whole, count=count, hash=self._hash_at(count), entries=more)
         )
@@ -147,19 +149,19 @@ class ChannelWriter:
         held = await self._log.read(self._name)
         most = whole.count + len(whole.entries)
         if held is not None and (held.count > most or held.hash != self._hash_at(held.count)):
-            raise _lost(self._name, "has lost entries, which cannot be stored again")
+            raise _lost(self._name)
         done = await self._log.restore(self._name, whole)
         if done == "kept":
-            raise _lost(self._name, "has lost entries, which cannot be stored again")
+            raise _lost(self._name)
         return done
 
     def _hash_at(self, count: int) -> str:
         """Hash of the entries before number `count`."""
-        at = count - self._first
+        at = count - self.first
         if at == len(self._entries):
             return self._hash
         if at == 0:
-            return self._first_hash
+            return self.first_hash
         return self._entries[at].before if 0 < at < len(self._entries) else ""
 
 
@@ -167,5 +169,6 @@ def _called(name: ChannelName) -> str:
     return f'the stream entries of stage "{name.path}"'
 
 
-def _lost(name: ChannelName, why: str) -> StageError:
-    return StageError("STREAM_LOST", f"{_called(name)}: the state store {why}")
+def _lost(name: ChannelName) -> StageError:
+    message = "the state store has lost entries, which cannot be stored again"
+    return StageError("STREAM_LOST", f"{_called(name)}: {message}")

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from ._channel import Entry
 from ._json import MOST_BYTES, check_json, fields_of
 from ._writer import ChannelWriter
 from .context import Resume
@@ -22,7 +23,9 @@ class Yielded:
     """What one attempt of a stage yields, entry by entry: checked, compared with what is committed, and committed.
 
     Without a writer nobody reads it while it is made. As `CodeStreams` in TypeScript: a function that asks for
-    `resume_from` goes on behind what is committed; one that does not begins anew, and what it repeats is dropped.
+    `resume_from` goes on behind what is committed; one that does not begins anew, and what it repeats is dropped. Above
+    2 MiB the store drops entries that readers have passed: they are part of the result, so the function begins anew, and
+    what it repeats of them is compared by its hash.
     """
 
     def __init__(self, entry: TypeAdapter[Any], stage: str, writer: ChannelWriter | None) -> None:
@@ -30,15 +33,20 @@ class Yielded:
         self._stage = stage
         self._writer = writer
         self.committed: list[Any] = [] if writer is None else [each["value"] for each in writer.before]
-        """What earlier attempts have committed."""
-        self._items = list(self.committed)
-        self._bytes = sum(len(_text(value)) + 1 for value in self.committed)
+        """What earlier attempts have committed, as far as the store still has it."""
+        self.dropped = 0 if writer is None else writer.first
+        """Number of the entries before, which it has dropped."""
+        self._hash = "" if writer is None else writer.start_hash
+        self._items = [] if self.dropped else list(self.committed)
+        self._bytes = sum(len(_text(value)) + 1 for value in self._items)
         self._count = 0
         """Entries of this attempt, and those behind which it began."""
         self._goes_on: bool | None = None
 
     def resume_from(self) -> Resume | None:
-        """What is committed; None if nothing is, or the function has begun anew."""
+        """What is committed; None if nothing is, if the function has begun anew, or if the store has dropped entries."""
+        if self.dropped:
+            return None
         if self._goes_on is None:
             self._goes_on = True
         if not self.committed or not self._goes_on:
@@ -51,10 +59,11 @@ class Yielded:
         if self._goes_on is None:
             self._goes_on = False
         made, text = self._checked(value)
-        if self._count < len(self.committed):
-            if _canonical(made) != _canonical(self.committed[self._count]):
-                raise Repeated
-            self._count += 1
+        entry = f'{{"value":{text.decode()}}}'
+        if self._again(made, entry):
+            if self.dropped:
+                self._items.append(made)
+                self._bytes += len(text) + 1
             return
         self._bytes += len(text) + 1
         if self._bytes > MOST_BYTES:
@@ -66,11 +75,26 @@ class Yielded:
         self._count += 1
         self._items.append(made)
         if self._writer is not None:
-            await self._writer.add(f'{{"value":{text.decode()}}}')
+            await self._writer.add(entry)
+
+    def _again(self, made: Any, entry: str) -> bool:
+        """Whether an entry is committed already. Raises `Repeated` if another one is in its place."""
+        at = self._count - self.dropped
+        if at >= len(self.committed):
+            return False
+        if at >= 0:
+            if _canonical(made) != _canonical(self.committed[at]):
+                raise Repeated
+        else:
+            self._hash = Entry(self._hash, entry).after
+            if at == -1 and self._writer is not None and self._hash != self._writer.first_hash:
+                raise Repeated
+        self._count += 1
+        return True
 
     def finish(self) -> list[Any]:
         """All entries, when the function has ended. Raises `Repeated` if it has yielded less than what is committed."""
-        if self._count < len(self.committed):
+        if self._count < self.dropped + len(self.committed):
             raise Repeated
         return self._items
 
@@ -78,7 +102,7 @@ class Yielded:
         """The failure of a function that yields something else than what is committed."""
         return StageError(
             "STREAM_CUT",
-            f"the function broke off after {len(self.committed)} entries that have been read, and another attempt "
+            f"the function broke off after {self.dropped + len(self.committed)} entries that have been read, and another attempt "
             "yielded something else; go on from ctx.resume_from, or yield the same again",
         )
 

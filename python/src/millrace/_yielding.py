@@ -29,6 +29,8 @@ class Stream(BaseModel):
 
     ttl_ms: int = Field(alias="ttlMs")
     """How long the channel is kept after its last write, in milliseconds."""
+    again: bool = False
+    """An earlier call of the stage may have committed entries."""
     on_cut: str | None = Field(default=None, alias="onCut")
     """`end`: where it cannot go on it ends with what is committed."""
 
@@ -68,7 +70,8 @@ class Yielding:
                 await self._drain(yielded)
                 items = yielded.finish()
             except Repeated:
-                if stream is None or stream.on_cut != "end":
+                # Without the entries that the store has dropped there is no result.
+                if stream is None or stream.on_cut != "end" or yielded.dropped:
                     raise yielded.cut() from None
                 end, items = "cut", yielded.committed
             outcome = outcome_of({"items": items})
@@ -84,8 +87,10 @@ class Yielding:
             return None
         name = ChannelName(self._ctx.run, self._ctx.path)
         try:
-            return await ChannelWriter.open(self._channels, name, stream.ttl_ms)
+            patient = stream.again or self._ctx._again
+            return await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient)
         except Unreachable as error:
+            self._ctx._unstreamed = True
             message = "stage %s: the state store cannot be reached, so what it yields is read when it has ended: %s"
             logger.warning(message, self._ctx.path, error)
             return None

@@ -72,6 +72,10 @@ class Context:
         self._resume: Callable[[], Resume | None] = lambda: resume_from
         self._artifacts = artifacts
         self._on_save = on_save
+        # An earlier attempt may have committed entries of what it yields.
+        self._again = False
+        # This one does not: the state store is away.
+        self._unstreamed = False
         self._cancelled = threading.Event()
         self._usage: dict[str, int] = {}
         self._lock = threading.Lock()
