@@ -144,6 +144,7 @@ function callArgument(call: StageCall, leftMs: number): JsonObject {
     deadlineMs: leftMs,
     ...(priority && { priority }),
     ...(call.writes && { stream: streamArgument(call) }),
+    ...(call.reads && { reads: call.reads as unknown as JsonObject, entryMs: call.entryMs ?? leftMs }),
   };
 }
 

@@ -48,9 +48,14 @@ export class ForeignCalls {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
       if (before) return { outcome: await report.done(await this.#passOn(before.outcome, run, call, signal)) };
-      const fit = fitted(input, schemaOf(call, 'input'));
+      // What is read from a channel is not there yet: each entry is checked when it is.
+      const read = Object.keys(call.reads ?? {});
+      const whole = read.length === 0 ? input : { ...input, ...Object.fromEntries(read.map((field) => [field, []])) };
+      const fit = fitted(whole, schemaOf(call, 'input'));
       if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
-      return fit.data === input ? {} : { input: fit.data as JsonObject };
+      if (fit.data === whole) return {};
+      const left = Object.entries(fit.data as JsonObject).filter(([field]) => !read.includes(field));
+      return { input: Object.fromEntries(left) };
     } catch (error) {
       await report.failed(error, ...publicFailure(error));
       throw error;

@@ -52,7 +52,8 @@ export function moduleSource({ queue: common, stages }: Manifest): string {
     uses.add(use);
     return `${said}export const ${name} = ${use}(${block('{', options, '}', '')});\n`;
   });
-  const imported = [...[...uses].sort(), ...MEDIA_KINDS.filter((kind) => needed.has(kind))];
+  const streams = needed.has('streamOf') ? ['streamOf'] : [];
+  const imported = [...[...uses].sort(), ...MEDIA_KINDS.filter((kind) => needed.has(kind)), ...streams];
   return [
     `// Made by \`millrace types\` from the manifest of the Python stages on the task queue ${quoted(common)}. Do not edit by hand.\n` +
       `import { ${imported.join(', ')} } from 'millrace';\nimport { z } from 'zod';\n`,
@@ -66,7 +67,7 @@ const TAKEN = new Set(
   (
     'arguments await break case catch class const continue debugger default delete do else enum eval export extends false ' +
     'finally for function if implements import in instanceof interface let new null package private protected public ' +
-    'return static super switch this throw true try typeof var void while with yield activity activityStream audio image video file artifact z'
+    'return static super switch this throw true try typeof var void while with yield activity activityStream streamOf audio image video file artifact z'
   ).split(' '),
 );
 

@@ -4,7 +4,7 @@ import { wrong } from './manifest.js';
 import { block, propertyName, quoted } from './source-text.js';
 
 /** What a generated module has to import or declare for its schemas. */
-export type Needed = MediaKind | 'artifact';
+export type Needed = MediaKind | 'artifact' | 'streamOf';
 
 /** References are written out where they stand; this bounds what a small manifest can unfold to. */
 const MOST_SCHEMAS = 10_000;
@@ -75,7 +75,7 @@ export class ZodSource {
         this.#only(schema, ['type'], at);
         return `z.${schema.type}()`;
       case 'array':
-        return this.#array(schema, indent, at);
+        return schema.stream === true ? this.#stream(schema, indent, at) : this.#array(schema, indent, at);
       case 'object':
         return this.#object(schema, indent, at);
       default:
@@ -188,6 +188,15 @@ export class ZodSource {
     this.#only(schema, ['type', ...Object.keys(calls)], at);
     const parts = Object.entries(calls).map(([key, call]) => this.#call(call, schema[key], `${at}/${key}`));
     return [start, ...parts].join('');
+  }
+
+  /** A field of the input that is read as a stream. */
+  #stream(schema: JsonObject, indent: string, at: string): string {
+    this.#only(schema, ['type', 'items', 'stream'], at);
+    if (!/^#\/properties\/[^/]+$/.test(at))
+      throw this.#refused(at, 'is a stream, which only a field of the input itself can be');
+    this.needed.add('streamOf');
+    return `streamOf(${this.of(schema.items ?? {}, indent, `${at}/items`)})`;
   }
 
   #array(schema: JsonObject, indent: string, at: string): string {

@@ -244,6 +244,7 @@ const WITH: Readonly<Record<string, z.ZodType>> = {
     heartbeatMs: ms('Maximum time between two heartbeats').optional(),
     protocol: z.literal('millrace').optional(),
     yields: z.literal(true).optional(),
+    takes: z.array(z.string()).min(1).optional(),
   }),
   workflow: z.strictObject(ofForeign),
   code: z.looseObject({ yields: z.literal(true).optional(), takes: z.array(z.string()).min(1).optional() }),

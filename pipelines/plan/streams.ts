@@ -24,6 +24,7 @@ export type WhyCollected =
   | 'the reading stage takes the whole only'
   | 'the stage may be skipped'
   | 'an alternative of one of the two stages does not stream'
+  | 'a stage in Python reads no stream that may start over'
   | 'the cache of the reading stage needs its whole input'
   | 'one of the two stages is inline, the other queued'
   | 'the reading stage also reads the whole output'
@@ -105,6 +106,8 @@ function whyCollected(
   const producer = earlier.find(({ id }) => id === from) as Streaming;
   const own = whyNotMade(producer, of, whole) ?? whyNotTaken(reader, field);
   if (own !== undefined) return own;
+  if (reader.kind === 'activity' && isStage(producer) && producer.onCut === 'restart')
+    return 'a stage in Python reads no stream that may start over';
   if (isQueued(producer) !== isQueued(reader)) return 'one of the two stages is inline, the other queued';
   // A stage that reads such a stream is refused; an `each` took the list before it could stream.
   if (!isStage(reader) && isStage(producer) && producer.policy.hedge)
@@ -136,7 +139,7 @@ function whyNotMade(producer: Streaming, of: string, whole: string): WhyCollecte
 function whyNotTaken(reader: Streaming, field: string): WhyCollected | undefined {
   if (!isStage(reader)) return undefined;
   if (!takenBy(reader).includes(field)) return 'the reading stage takes the whole only';
-  if (reader.kind !== 'code') return undefined;
+  if (!mayYield(reader)) return undefined;
   if (alternativesOf(reader).some((to) => differs(to, (by) => takenBy(by).includes(field))))
     return 'an alternative of one of the two stages does not stream';
   return reader.cache ? 'the cache of the reading stage needs its whole input' : undefined;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
+import { streamedInputs } from '../stream.js';
 import { type ForeignOptions, foreignWith } from './foreign.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
@@ -15,7 +16,8 @@ export interface ActivityOptions<I, O> extends ForeignOptions<I, O> {
   readonly heartbeat?: Duration;
   /**
    * `plain`: the arguments are the input, the result is the output. `millrace`: the second argument is the call (run,
-   * tenant, idempotency key, time left), and the result is `{ output, usage? }`. Default `plain`.
+   * tenant, idempotency key, time left), and the result is `{ output, usage? }`. Default `plain`. Fields of its input that are streams
+   * (`streamOf`) need `millrace`: a stage in Python reads them while they are made.
    */
   readonly protocol?: 'plain' | 'millrace';
 }
@@ -44,6 +46,9 @@ export function activity<I, O>(options: ActivityOptions<I, O>): StageUse<I, O> {
       `${type}.args`,
       'does not apply to the protocol "millrace", whose arguments are the input and the call',
     );
+  const takes = [...streamedInputs(options.input).keys()];
+  if (takes.length > 0 && protocol !== 'millrace')
+    throw invalid(`${type}.input.${takes[0]}`, 'is a stream, which only the protocol "millrace" can pass');
   return {
     kind: 'activity',
     model: type,
@@ -51,6 +56,7 @@ export function activity<I, O>(options: ActivityOptions<I, O>): StageUse<I, O> {
       ...found,
       ...(heartbeat !== undefined && { heartbeatMs: durationMs(heartbeat, `${type}.heartbeat`) }),
       ...(protocol !== 'plain' && { protocol }),
+      ...(takes.length > 0 && { takes }),
     } as unknown as JsonObject,
     input: options.input,
     output: options.output,

@@ -97,7 +97,7 @@ export const mayYield = ({ kind }: Pick<Served, 'kind'>): boolean => kind === 'c
 
 /** The fields of its input that may be streams. */
 export function takenBy(by: Served): readonly string[] {
-  if (by.kind === 'code') return Array.isArray(by.with.takes) ? by.with.takes.map(String) : [];
+  if (mayYield(by)) return Array.isArray(by.with.takes) ? by.with.takes.map(String) : [];
   const { takes } = traitsOf(by) ?? {};
   return takes === undefined ? [] : [takes];
 }

@@ -33,6 +33,8 @@ class MemoryLog:
         self.lose_reply = False
         self.full = False
         self.appends = 0
+        self.needs: dict[tuple[ChannelName, str], int] = {}
+        """The first entry that each reader still needs."""
 
     def _reached(self) -> None:
         if self.away > 0:
@@ -73,10 +75,18 @@ class MemoryLog:
         self.channels[name] = Kept(write.owner, write.after, write.count, list(write.entries), write.end)
         return "held"
 
-    async def read(self, name: ChannelName) -> Held | None:
+    async def read(self, name: ChannelName, first: int = 0, most: int = 1) -> Held | None:
         self._reached()
         kept = self.channels.get(name)
-        return None if kept is None else kept.held()
+        if kept is None:
+            return None
+        at = max(first, kept.first)
+        entries = kept.entries[at - kept.first : at - kept.first + most]
+        return Held(kept.count, kept.hash, at, entries, kept.end)
+
+    async def passed(self, name: ChannelName, reader: str, number: int) -> None:
+        self._reached()
+        self.needs[name, reader] = number
 
     def texts(self, name: ChannelName) -> list[str]:
         """What a reader finds. Raises if the hashes do not follow each other."""

@@ -114,6 +114,26 @@ if (typeof sdk === 'string') {
       expect(countOf(log, 'made')).toBe(made);
     });
 
+    it('reads a stream while it is made, as a function in TypeScript does, though its worker is killed', async () => {
+      const n = 30;
+      const { log, id } = await caught('the middle', async () => {
+        const run = await started('python-tripled', n);
+        await until('the middle is read', () => run.log.count('heard 5') > 0);
+        await worker.kill();
+        const early = run.log.count(`made ${n - 1}`) === 0;
+        worker = await startWorker();
+        return early ? run : undefined;
+      });
+      const { status, output, stages } = await client.wait(id);
+      expect(status).toBe('succeeded');
+      const all = numbers(n).map((number) => 3 * number);
+      const sum = { read: n, total: all.reduce((total, number) => total + number, 0) };
+      expect(output).toEqual({ items: all, same: all, heard: all, sum });
+      expect(stages?.map(({ instead }) => instead)).toEqual(stages?.map(() => undefined));
+      // What it has yielded for is not read again.
+      expect(countOf(log, 'tripled')).toBeLessThan(n + n / 2);
+    });
+
     it('that gives something else in another attempt is cut, or ends with what is read', async () => {
       expect(await ended('python-rolled', 3)).toMatchObject({
         status: 'failed',

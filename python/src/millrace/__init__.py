@@ -25,6 +25,7 @@ from .errors import FieldError, SettingError, StageError, TemporalUnavailable
 from .manifest import manifest
 from .stage import Stage, stage, stages_of
 from .store import ArtifactStore
+from .stream import Stream
 from .worker import Worker, serve
 
 __version__ = "0.3.0"
@@ -47,6 +48,7 @@ __all__ = [
     "SettingError",
     "Stage",
     "StageError",
+    "Stream",
     "TemporalUnavailable",
     "Video",
     "Worker",

@@ -24,21 +24,23 @@ MOST_BYTES = 2_097_152
 
 @dataclass(frozen=True)
 class ChannelName:
-    """The output `entries` of one stage of one run."""
+    """One output of one stage of one run."""
 
     run: str
     path: str
     """Path of the stage in the run: `chunks[3]/lines`."""
+    of: str = "entries"
+    """Which of its outputs: `entries`, `sentences`, `tokens`, `chunks`."""
 
     @property
     def key(self) -> str:
         """Key of its state, under which changes are published too. All keys of a run are in one slot."""
-        return f"millrace:channel:{{{self.run}}}:{self.path}:entries"
+        return f"millrace:channel:{{{self.run}}}:{self.path}:{self.of}"
 
     @property
     def start(self) -> str:
         """Hash of no entry."""
-        return _digest(f"{self.run}\n{self.path}\nentries")
+        return _digest(f"{self.run}\n{self.path}\n{self.of}")
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,11 @@ class ChannelLog(Protocol):
     async def restore(self, name: ChannelName, write: Write) -> Literal["held", "taken", "kept"]:
         """Replaces what the store has, unless another writer has the channel."""
 
-    async def read(self, name: ChannelName) -> Held | None:
-        """How many entries there are, and their hash; None if there is no channel."""
+    async def read(self, name: ChannelName, first: int = 0, most: int = 1) -> Held | None:
+        """At most `most` entries from number `first` on; None if there is no channel."""
+
+    async def passed(self, name: ChannelName, reader: str, number: int) -> None:
+        """A reader has no more need of entries below `number`."""
 
 
 class RedisLog:
@@ -115,7 +120,7 @@ class RedisLog:
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError as error:
-            raise SettingError("stages that yield need the package redis: install millrace with the extra `streams`, or pip install redis") from error
+            raise SettingError("stages that yield, or read streams, need the package redis: install millrace with the extra `streams`, or pip install redis") from error
         self._errors: tuple[type[BaseException], ...] = (RedisError, OSError)
         try:
             where = urlsplit(url)
@@ -162,9 +167,12 @@ class RedisLog:
         )
         return done
 
-    async def read(self, name: ChannelName) -> Held | None:
-        reply = await self._run("read", name, 0, 1)
+    async def read(self, name: ChannelName, first: int = 0, most: int = 1) -> Held | None:
+        reply = await self._run("read", name, first, most)
         return None if reply is None else _held(reply)
+
+    async def passed(self, name: ChannelName, reader: str, number: int) -> None:
+        await self._run("passed", name, reader, number)
 
     async def close(self) -> None:
         """Closes its connections."""

@@ -18,8 +18,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from ._channel import ChannelLog
+from ._held import EntryLimit, HeldSlot
 from ._json import check_json, check_size, fields_of
 from ._late import FRESH_S, is_current
+from ._reads import Read, Reads
+from ._slots import Slots
 from ._threads import LEAST_PAUSE_S, ended, in_loop, in_thread
 from ._yielding import Stream, Yielding
 from .artifacts import Artifacts
@@ -52,13 +55,18 @@ class _Call(BaseModel):
     deadline_ms: float | None = Field(default=None, alias="deadlineMs")
     priority: str | None = None
     stream: Stream | None = None
+    reads: dict[str, Read] = {}
+    """Fields of the input that are missing in it, and read from channels while other stages write them."""
+    entry_ms: float | None = Field(default=None, alias="entryMs")
+    """With `reads`: how long one entry may take."""
 
 
 class Server:
     """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures, and what they yield.
 
     `concurrency`: functions at a time, of all stages and task queues together. Calls above it wait, with heartbeats.
-    `channels`: where entries are committed; None: they are read when the stage has ended.
+    `channels`: where entries are committed and read; None: they are read when the stage has ended. `slots`: of the
+    process, which a call gives up while it waits for another stage.
     """
 
     def __init__(
@@ -69,9 +77,11 @@ class Server:
         most_media_bytes: int,
         concurrency: int,
         channels: ChannelLog | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._store = store
         self._channels = channels
+        self._slots = slots
         self._executor = executor
         self._most_media_bytes = most_media_bytes
         self._running = asyncio.Semaphore(concurrency)
@@ -94,7 +104,6 @@ class Server:
 
     async def _serve(self, stage: Stage[Any, Any], input: Any, call: Any) -> dict[str, Any]:
         known = _call_of(stage, call)
-        given = _model(stage.input, input, "INVALID_INPUT", known.stage)
         saved = asyncio.Event()
         loop = asyncio.get_running_loop()
         conversions: dict[str, None] = {}
@@ -105,16 +114,20 @@ class Server:
             on_conversion=lambda what: conversions.setdefault(what),
         )
         ctx = _context(known, artifacts, on_save=lambda: _notify(loop, saved))
+        reads = self._reads(stage, known, ctx)
+        given = _given(stage, input, reads, known.stage)
         beating = asyncio.create_task(_beat(ctx, saved))
         try:
             if stage.entry is not None:
-                served = Yielding(stage, given, ctx, channels=self._channels, executor=self._executor)
+                served = Yielding(stage, given, ctx, reads, channels=self._channels, executor=self._executor)
                 outcome = partial(_result, ctx=ctx, conversions=conversions)
                 made: dict[str, Any] = await self._until_cancelled(
-                    stage, ctx, lambda: asyncio.ensure_future(served.run(known.stream, outcome))
+                    stage, reads, lambda: asyncio.ensure_future(served.run(known.stream, outcome))
                 )
+                await reads.leave()
                 return made
-            output = await self._until_cancelled(stage, ctx, lambda: self._begun(stage, given, ctx))
+            output = await self._until_cancelled(stage, reads, lambda: self._begun(stage, given, ctx))
+            await reads.leave()
         except BaseException:
             # The report of a failure carries the last heartbeat, so the next attempt has what was saved.
             _heartbeat(ctx, ended=True)
@@ -123,10 +136,17 @@ class Server:
             beating.cancel()
         return _result(_output(stage, output, known.stage), ctx, conversions)
 
+    def _reads(self, stage: Stage[Any, Any], known: _Call, ctx: Context) -> Reads:
+        seconds = known.entry_ms / 1_000 if known.reads and known.entry_ms is not None else None
+        limit = EntryLimit(known.stage, seconds)
+        held = HeldSlot(self._running, self._slots)
+        return Reads(ctx, stage.streams, known.reads, self._channels, held=held, limit=limit)
+
     async def _until_cancelled(
-        self, stage: Stage[Any, Any], ctx: Context, begin: Callable[[], asyncio.Future[Any]]
+        self, stage: Stage[Any, Any], reads: Reads, begin: Callable[[], asyncio.Future[Any]]
     ) -> Any:
         """The function's result. A cancelled function has a moment to end; then its call is reported as ended."""
+        ctx, limit = reads.ctx, reads.limit
         loop = asyncio.get_running_loop()
         since = loop.time()
         # Polls of several queues may each bring a call for the last free slot.
@@ -135,25 +155,34 @@ class Server:
             # A worker that is cut off from Temporal does not learn that another one has got the task.
             if loop.time() - since > FRESH_S and not await is_current():
                 raise ApplicationError("the attempt ended while its call waited for a slot", type="STAGE_TIMEOUT")
+            limit.work()
             running = begin()
         except BaseException:
             self._running.release()
             raise
         # Also a function that is cancelled and still runs counts until it ends.
-        running.add_done_callback(lambda _: self._running.release())
+        running.add_done_callback(lambda _: reads.held.end())
         # The error of a function that ends too late is dropped, as its result is.
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError:
-            ctx._cancelled.set()
-            if stage.is_async or stage.entry is not None:
-                running.cancel()
-            await asyncio.wait([running], timeout=_GRACE_S)
+            await asyncio.wait([running, limit.late], return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
-                logger.warning("stage %s was cancelled and still runs; check ctx.cancelled in its loops", stage.name)
+                await self._end(stage, ctx, running)
+                raise limit.late.result()
+        except asyncio.CancelledError:
+            await self._end(stage, ctx, running)
             raise
+        finally:
+            limit.end()
         return running.result()
+
+    async def _end(self, stage: Stage[Any, Any], ctx: Context, running: asyncio.Future[Any]) -> None:
+        ctx._cancelled.set()
+        if stage.is_async or stage.entry is not None:
+            running.cancel()
+        await asyncio.wait([running], timeout=_GRACE_S)
+        if not running.done():
+            logger.warning("stage %s was cancelled and still runs; check ctx.cancelled in its loops", stage.name)
 
     def _begun(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> asyncio.Future[Any]:
         begun: asyncio.Future[Any]
@@ -250,6 +279,17 @@ def _deadline(info: activity.Info, deadline_ms: float | None) -> datetime | None
     if deadline_ms is not None:
         ends.append(info.scheduled_time + timedelta(milliseconds=deadline_ms))
     return min(ends, default=None)
+
+
+def _given(stage: Stage[Any, Any], input: Any, reads: Reads, name: str) -> BaseModel:
+    """The checked input, with its streams."""
+    whole = {**input, **reads.streams} if isinstance(input, dict) else input
+    given = _model(stage.input, whole, "INVALID_INPUT", name)
+    for attribute, field in stage.input.model_fields.items():
+        known = field.alias or attribute
+        if known in stage.streams and not reads.reads(known):
+            reads.track(known, getattr(given, attribute))
+    return given
 
 
 def _model(model: type[BaseModel], value: Any, code: str, stage: str) -> BaseModel:

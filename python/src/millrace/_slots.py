@@ -14,6 +14,10 @@ from temporalio.worker import (
 )
 
 
+MOST_LEFT = 64
+"""Calls that have given up their slots at a time: each still has its memory, and a thread."""
+
+
 class Slots:
     """At most `most` calls at a time, however many task queues the process polls.
 
@@ -26,6 +30,7 @@ class Slots:
         self._most = most
         self._used = 0
         self._polling = 0
+        self._left = 0
         # Temporal's core releases slots in threads of its own.
         self._lock = Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -33,6 +38,22 @@ class Slots:
     def supplier(self) -> CustomSlotSupplier:
         """The slots of the worker of one task queue."""
         return _QueueSlots(self)
+
+    def leave(self) -> bool:
+        """A call gives up its slot while it waits for another stage; False if too many have: it then keeps it."""
+        with self._lock:
+            if self._left >= MOST_LEFT:
+                return False
+            self._left += 1
+            self._used -= 1
+            self._change()
+            return True
+
+    def take_back(self) -> None:
+        """It has a slot again, or has ended. Functions at a time are limited by the server."""
+        with self._lock:
+            self._left -= 1
+            self._used += 1
 
     def _change(self) -> None:
         waiting, self._waiting = self._waiting, []

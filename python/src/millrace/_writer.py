@@ -38,7 +38,7 @@ class ChannelWriter:
         self._owner = owner
         self._ttl_ms = ttl_ms
         self.first = held.first
-        """Number of the first entry that the store still has: it has dropped those before, which readers have passed."""
+        """Number of the first entry that the store still has: readers had passed those before."""
         self.start_hash = name.start
         """Hash of no entry."""
         self.first_hash = held.entries[0].before if held.entries else held.hash

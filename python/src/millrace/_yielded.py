@@ -10,6 +10,8 @@ from pydantic_core import PydanticSerializationError
 
 from ._channel import Entry
 from ._json import MOST_BYTES, check_json, fields_of
+from ._reader import Position
+from ._reads import Reads
 from ._writer import ChannelWriter
 from .context import Resume
 from .errors import StageError
@@ -28,10 +30,16 @@ class Yielded:
     what it repeats of them is compared by its hash.
     """
 
-    def __init__(self, entry: TypeAdapter[Any], stage: str, writer: ChannelWriter | None) -> None:
+    def __init__(self, entry: TypeAdapter[Any], stage: str, writer: ChannelWriter | None, reads: Reads) -> None:
         self._entry = entry
         self._stage = stage
         self._writer = writer
+        self._reads = reads
+        last = writer.before[-1] if writer is not None and writer.before else {}
+        self._last_read: dict[str, Position] = {
+            field: Position(read["number"], read.get("hash")) for field, read in last.get("read", {}).items()
+        }
+        """What had been read of each stream when the last of them was yielded."""
         self.committed: list[Any] = [] if writer is None else [each["value"] for each in writer.before]
         """What earlier attempts have committed, as far as the store still has it."""
         self.dropped = 0 if writer is None else writer.first
@@ -44,22 +52,30 @@ class Yielded:
         self._goes_on: bool | None = None
 
     def resume_from(self) -> Resume | None:
-        """What is committed; None if nothing is, if the function has begun anew, or if the store has dropped entries."""
+        """What is committed; None if nothing is, the function has begun anew, or the store has dropped entries."""
         if self.dropped:
             return None
         if self._goes_on is None:
-            self._goes_on = True
+            # A position in a channel says nothing of a list, nor the other way round.
+            reads = self._last_read.items()
+            self._goes_on = all(self._reads.reads(field) == (after.hash is not None) for field, after in reads)
         if not self.committed or not self._goes_on:
             return None
         self._count = max(self._count, len(self.committed))
         return Resume(count=len(self.committed), last=self.committed[-1])
+
+    def position_of(self, field: str) -> Position | None:
+        """Where it reads on in a stream: behind what it had read for the last committed entry, if it goes on."""
+        if self._goes_on is None:
+            self._goes_on = False
+        return self._last_read.get(field) if self._goes_on else None
 
     async def add(self, value: Any) -> None:
         """Returns when the entry is committed. Raises what ends the stream, `INVALID_OUTPUT` and `RESULT_TOO_LARGE`."""
         if self._goes_on is None:
             self._goes_on = False
         made, text = self._checked(value)
-        entry = f'{{"value":{text.decode()}}}'
+        entry = f'{{"value":{text.decode()}{self._read_text()}}}'
         if self._again(made, entry):
             if self.dropped:
                 self._items.append(made)
@@ -75,7 +91,22 @@ class Yielded:
         self._count += 1
         self._items.append(made)
         if self._writer is not None:
-            await self._writer.add(entry)
+            self._reads.limit.rest()
+            try:
+                await self._writer.add(entry)
+            finally:
+                self._reads.limit.work()
+
+    def _read_text(self) -> str:
+        """What of the streams that it reads had been read, as part of an entry; empty if it reads none."""
+        positions = self._reads.positions
+        if not positions:
+            return ""
+        read = {
+            field: {"number": at.number, **({} if at.hash is None else {"hash": at.hash})}
+            for field, at in positions.items()
+        }
+        return f',"read":{_text(read).decode()}'
 
     def _again(self, made: Any, entry: str) -> bool:
         """Whether an entry is committed already. Raises `Repeated` if another one is in its place."""
@@ -102,8 +133,8 @@ class Yielded:
         """The failure of a function that yields something else than what is committed."""
         return StageError(
             "STREAM_CUT",
-            f"the function broke off after {self.dropped + len(self.committed)} entries that have been read, and another attempt "
-            "yielded something else; go on from ctx.resume_from, or yield the same again",
+            f"the function broke off after {self.dropped + len(self.committed)} entries that have been read, and another "
+            "attempt yielded something else; go on from ctx.resume_from, or yield the same again",
         )
 
     def _checked(self, value: Any) -> tuple[Any, bytes]:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ._channel import ChannelLog, ChannelName, Unreachable
+from ._reads import Reads
 from ._threads import ended, in_loop, in_thread
 from ._writer import ChannelWriter
 from ._yielded import Repeated, Yielded
@@ -43,6 +44,7 @@ class Yielding:
         stage: Stage[Any, Any],
         given: BaseModel,
         ctx: Context,
+        reads: Reads,
         *,
         channels: ChannelLog | None,
         executor: ThreadPoolExecutor,
@@ -50,6 +52,7 @@ class Yielding:
         self._stage = stage
         self._given = given
         self._ctx = ctx
+        self._reads = reads
         self._channels = channels
         self._executor = executor
 
@@ -63,8 +66,9 @@ class Yielding:
             if writer is not None and writer.before_end is not None:
                 return writer.before_end["outcome"]
             assert self._stage.entry is not None
-            yielded = Yielded(self._stage.entry, self._ctx.stage, writer)
+            yielded = Yielded(self._stage.entry, self._ctx.stage, writer, self._reads)
             self._ctx._resume = yielded.resume_from
+            self._reads.position_of = yielded.position_of
             end = "done"
             try:
                 await self._drain(yielded)

@@ -23,6 +23,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError
 
 from .context import Context
 from .errors import SettingError
+from .stream import Stream
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741
 O = TypeVar("O", bound=BaseModel)  # noqa: E741
@@ -96,6 +97,8 @@ class Stage(Generic[I, O]):
         """What it returns; of a stage that yields, `BaseModel`."""
         self.entry: TypeAdapter[Any] | None = types.entry
         """What it yields; None for a stage that returns."""
+        self.streams: dict[str, TypeAdapter[Any]] = _streams(types.input)
+        """The fields of its input that are streams, by their names in JSON, with the type of an entry."""
         self.takes_context = types.takes_context
         if types.is_async is not None:
             self.is_async = types.is_async
@@ -151,6 +154,8 @@ def stage(
 
     A generator, typed `AsyncIterator[Entry]` or `Iterator[Entry]`, is a stage that yields: each entry is committed, and can
     be read by other stages, before the function goes on. `Entry` is any type that pydantic knows.
+
+    A field of its input that is typed `Stream[Entry]` is read entry by entry, while another stage makes it.
 
     `name`: the activity's type, by default the function's name. `version`: change it when the function's behaviour
     changes. Each version has a task queue of its own, so a run goes on with the version that it began with, and waits
@@ -230,6 +235,15 @@ def _types(function: Callable[..., Any], name: str) -> _Types:
     if not yields:
         return _Types(given, made, None, None, takes_context)
     return _Types(given, BaseModel, _entry(made, name), get_origin(made) in _ASYNC, takes_context)
+
+
+def _streams(model: type[BaseModel]) -> dict[str, TypeAdapter[Any]]:
+    fields = [(field.alias or name, field.annotation) for name, field in model.model_fields.items()]
+    return {
+        name: TypeAdapter(get_args(annotation)[0] if get_args(annotation) else Any)
+        for name, annotation in fields
+        if annotation is Stream or get_origin(annotation) is Stream
+    }
 
 
 def _entry(made: Any, name: str) -> TypeAdapter[Any]:

@@ -21,7 +21,7 @@ from temporalio.service import RPCError
 from ._channel import RedisLog
 from ._serve import HEARTBEAT_S, Server
 from ._settings import read_settings
-from ._slots import Slots
+from ._slots import MOST_LEFT, Slots
 from .errors import SettingError, TemporalUnavailable
 from .manifest import queue_of
 from .stage import Stage, stages_of
@@ -44,7 +44,7 @@ class Worker:
     `TEMPORAL_PROFILE`), else it is the embedded server of `millrace up`. `home` is the deployment's `MILLRACE_HOME`,
     whose artifact store the worker shares. `concurrency`: calls at a time, of all queues together, by default the number
     of processors.
-    `connect_timeout`: how long to try to reach Temporal, in seconds. A stage that yields also needs the deployment's state
+    `connect_timeout`: how long to try to reach Temporal, in seconds. A stage that yields, or reads streams, also needs the deployment's state
     store: `REDIS_URL`, else the embedded one.
     """
 
@@ -81,20 +81,24 @@ class Worker:
         )
         options = self._options()
         # Before Temporal: what is missing is said at once.
-        yields = any(stage.entry is not None for stage in self.stages)
-        channels = RedisLog(settings.state_store, settings.redis_timeout_s) if yields else None
+        reads = any(stage.streams for stage in self.stages)
+        streams = reads or any(stage.entry is not None for stage in self.stages)
+        channels = RedisLog(settings.state_store, settings.redis_timeout_s) if streams else None
         client = await self._connected(options)
         if client is None:
             return
-        executor = ThreadPoolExecutor(self._concurrency, thread_name_prefix="stage")
+        # A function that waits for a stream keeps its thread, and gives up its slot.
+        threads = self._concurrency + (MOST_LEFT if reads else 0)
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="stage")
+        slots = Slots(self._concurrency)
         server = Server(
             store,
             executor,
             most_media_bytes=settings.most_media_bytes,
             concurrency=self._concurrency,
             channels=channels,
+            slots=slots,
         )
-        slots = Slots(self._concurrency)
         try:
             workers = [
                 self._worker(client, queue, [server.activity_of(stage) for stage in stages], slots)

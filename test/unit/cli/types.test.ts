@@ -31,6 +31,16 @@ describe('millrace types', () => {
     expect(sourceOf(fixture('manifest.json'))).toBe(written);
   });
 
+  it('writes fields that are read as streams', () => {
+    const stream = { type: 'array', items: { type: 'integer' }, stream: true, title: 'Field' };
+    const source = sourceOf(manifestOf(stream));
+    expect(source).toContain('field: streamOf(z.int())');
+    expect(source).toContain("import { activity, streamOf } from 'millrace'");
+    expect(() => sourceOf(manifestOf({ type: 'object', properties: { inner: stream } }))).toThrow(
+      'which only a field of the input itself can be',
+    );
+  });
+
   it('gives activities that speak the protocol', () => {
     expect(everythingElse).toMatchObject({
       kind: 'activity',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { StageOptions } from '../../../pipelines/definition/stage-options.js';
-import { activityStream, code, codeStream, pipeline, streamOf } from '../../../pipelines/index.js';
+import { activity, activityStream, chat, code, codeStream, pipeline, streamOf } from '../../../pipelines/index.js';
 import { explain, explanationText, mermaid } from '../../../pipelines/inspect/index.js';
 import { isStage, type StagePlan } from '../../../pipelines/plan/index.js';
 import { groupsOf, isInline } from '../../../pipelines/plan/segments.js';
@@ -112,5 +112,56 @@ describe('a Python stage that yields', () => {
       undefined,
       { values: { from: 'count', of: 'entries' } },
     ]);
+  });
+});
+
+describe('a Python stage that reads streams', () => {
+  const values = z.object({ values: streamOf(z.int()), unit: z.string() });
+  const total = activity({ queue: 'python', type: 'total', protocol: 'millrace', input: values, output: number });
+  const made = codeStream('made', { input: number, entry: z.int() }, async function* () {
+    yield 1;
+  });
+  const totals = (options: StageOptions = {}) =>
+    pipeline('totals', { input: number }, ({ input, stage }) => {
+      const { entries } = stage('made', made, { n: input.n });
+      return { n: stage('total', total, { values: entries, unit: 'm' }, options as object).n };
+    });
+
+  it('says in the plan which fields it takes', () => {
+    expect(total.with).toMatchObject({ protocol: 'millrace', takes: ['values'] });
+    const [producer, reader] = totals().plan.stages.filter(isStage);
+    expect(producer?.streamed).toEqual(['entries']);
+    expect(reader?.streams).toEqual({ values: { from: 'made', of: 'entries' } });
+  });
+
+  it('is read from the list where an alternative takes no stream', () => {
+    const whole = activity({
+      ...{ queue: 'python', type: 'whole', protocol: 'millrace' as const },
+      ...{ input: z.object({ values: z.array(z.int()), unit: z.string() }), output: number },
+    });
+    const [, reader] = totals({ fallback: [whole] } as unknown as StageOptions).plan.stages.filter(isStage);
+    expect(reader?.streams).toBeUndefined();
+  });
+
+  it('reads no stream that may start over', () => {
+    const heard = activityStream({
+      ...{ queue: 'python', type: 'heard', input: z.object({ said: streamOf(z.string()) }), entry: z.string() },
+    });
+    const of = pipeline('restarts', { input: z.object({ prompt: z.string() }) }, ({ input, stage }) => {
+      const answer = stage('answer', chat({ model: 'm' }), { prompt: input.prompt }, { onCut: 'restart' });
+      return { heard: stage('heard', heard, { said: answer.sentences }).items };
+    });
+    expect(of.plan.stages.filter(isStage).map(({ streams }) => streams)).toEqual([undefined, undefined]);
+    const text = explanationText(explain(of, { groupsOf, isInline }, () => undefined));
+    expect(text).toContain('when it has ended: a stage in Python reads no stream that may start over');
+  });
+
+  it('needs the protocol', () => {
+    expect(() => activity({ queue: 'q', type: 'total', input: values, output: number })).toThrow('total.input.values');
+  });
+
+  it('has its list in a test', async () => {
+    const { output } = await testPipeline(totals(), { n: 3 }, { stages: { total: { n: 7 } } });
+    expect(output).toEqual({ n: 7 });
   });
 });

@@ -6,7 +6,7 @@ import { ERRORS } from '../../../pipelines/errors.js';
 import { MOST_BYTES } from '../../../pipelines/json-limits.js';
 import { ARTIFACT_URI } from '../../../pipelines/tenant.js';
 import { type ChannelName, hashAfter, MOST_BYTES as MOST_HELD, startHash } from '../../../stores/channels/channel.js';
-import { append, open, read, restore } from '../../../stores/channels/scripts.js';
+import { append, open, passed, read, restore } from '../../../stores/channels/scripts.js';
 import { readSettings } from '../../../workers/settings.js';
 
 /** What both languages state for themselves must be the same. */
@@ -47,13 +47,16 @@ it('the largest result and the address of an artifact are the same', () => {
   expect(`^${filled.replaceAll('\0', '{').replaceAll('\x01', '}')}$`).toBe(ARTIFACT_URI.source.replaceAll('\\/', '/'));
 });
 
-const SCRIPTS = { append, open, read, restore };
+const SCRIPTS = { append, open, passed, read, restore };
 
-it.each(['append', 'open', 'read', 'restore'] as const)('the script "%s" of channels is the same', async (name) => {
-  // To make it again: delete the file and run this test.
-  const file = fileURLToPath(new URL(`../../../python/src/millrace/_lua/${name}.lua`, import.meta.url));
-  await expect(`${SCRIPTS[name].lua.trim()}\n`).toMatchFileSnapshot(file);
-});
+it.each(['append', 'open', 'passed', 'read', 'restore'] as const)(
+  'the script "%s" of channels is the same',
+  async (name) => {
+    // To make it again: delete the file and run this test.
+    const file = fileURLToPath(new URL(`../../../python/src/millrace/_lua/${name}.lua`, import.meta.url));
+    await expect(`${SCRIPTS[name].lua.trim()}\n`).toMatchFileSnapshot(file);
+  },
+);
 
 it('channels hold as much, and their hashes are the same', () => {
   const [, most = ''] = /MOST_BYTES = ([\d_]+)/.exec(source('_channel.py')) ?? [];

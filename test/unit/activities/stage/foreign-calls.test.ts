@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ForeignCalls } from '../../../../activities/stage/foreign-calls.js';
 import { serveStage } from '../../../../activities/stage/serve-stage.js';
-import { activity, activityStream, MillraceError } from '../../../../pipelines/index.js';
+import { activity, activityStream, MillraceError, streamOf } from '../../../../pipelines/index.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { ForeignEnd, StageCall } from '../../../../pipelines/run/index.js';
 import { ChannelWriter, MemoryChannelLog, readChannel, readStream } from '../../../../stores/channels/index.js';
@@ -48,6 +48,22 @@ function foreignCalls(before?: KeptEnd | MillraceError, channels?: MemoryChannel
 
 const RAN = { startedAt: 1_000, runMs: 250 };
 const returned = (result: unknown): ForeignEnd => ({ ...RAN, result: result as Json });
+
+describe('before a call that reads streams', () => {
+  const input = z.object({ lines: streamOf(z.string()), unit: z.string().default('m') });
+  const reads = { lines: { path: 'made', of: 'entries' } };
+
+  it('what is read while it is made is not there yet, and the rest is checked', async () => {
+    const { calls } = foreignCalls();
+    const call = { ...callOf({ input, protocol: 'millrace' }), reads };
+    expect(await calls.before('run', {}, call)).toEqual({ input: { unit: 'm' } });
+    expect(await calls.before('run', { unit: 'km' }, call)).toEqual({ input: { unit: 'km' } });
+    await expect(calls.before('run', { unit: 1 }, call)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(calls.before('run', {}, callOf({ input, protocol: 'millrace' }))).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
+  });
+});
 
 describe('before a call of another worker', () => {
   it('its start is told and its input is checked', async () => {

@@ -1,0 +1,1 @@
+if redis.call('exists', KEYS[1]) == 1 then redis.call('hset', KEYS[1], 'r:' .. ARGV[1], ARGV[2]) end
