@@ -1,8 +1,6 @@
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
-
-/** Most attempts of a process that wait for other stages without a slot: each holds some memory and a heartbeat. */
-const MOST_LEFT = 1_000;
+import { WaitsWithoutSlot } from '../activities/stage/waits-without-slot.js';
 
 /**
  * Activity slots shared by a process's workers, however many task queues they poll: with slots per queue the number of
@@ -13,8 +11,8 @@ const MOST_LEFT = 1_000;
 export class ActivitySlots implements SharedSlots {
   readonly #most: number;
   #used = 0;
-  /** Attempts that wait for other stages and hold no slot. */
-  #left = 0;
+  /** Attempts that wait for other stages, or for people. */
+  readonly #left = new WaitsWithoutSlot();
   /** Those of them that wait for a slot. */
   #taking = 0;
   #polling = 0;
@@ -63,15 +61,14 @@ export class ActivitySlots implements SharedSlots {
     };
   }
 
-  leave(): boolean {
-    if (this.#left >= MOST_LEFT) return false;
-    this.#left += 1;
+  leave(tenant: string): boolean {
+    if (!this.#left.begin(tenant)) return false;
     this.#used -= 1;
     this.#change();
     return true;
   }
 
-  async take(signal: AbortSignal): Promise<void> {
+  async take(tenant: string, signal: AbortSignal): Promise<void> {
     this.#taking += 1;
     try {
       while (this.#used >= this.#most) {
@@ -81,11 +78,11 @@ export class ActivitySlots implements SharedSlots {
     } finally {
       this.#taking -= 1;
     }
-    this.takeBack();
+    this.takeBack(tenant);
   }
 
-  takeBack(): void {
-    this.#left -= 1;
+  takeBack(tenant: string): void {
+    this.#left.end(tenant);
     this.#used += 1;
   }
 

@@ -8,6 +8,7 @@ import type {
 } from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
+import { WaitsWithoutSlot } from '../activities/stage/waits-without-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import { activityWorker } from './activity-worker.js';
 import type { Stages } from './compose.js';
@@ -16,8 +17,6 @@ import type { Settings } from './settings.js';
 
 /** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
 const POLL_MS = 20;
-/** Most stages of a queue that wait for other stages without a slot. */
-const MOST_LEFT = 1_000;
 
 export interface DeviceWorkerOptions {
   readonly connection: NativeConnection;
@@ -75,8 +74,10 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
 export function slotsFor(room: () => number): CustomSlotSupplier<ActivitySlotInfo> & SharedSlots {
   /** Slots of stages, and of polls that have no task yet. */
   let [used, polling] = [0, 0];
-  /** Stages that wait for other stages without a slot, and those of them that wait for one. */
-  let [left, taking] = [0, 0];
+  /** Stages that wait for other stages, or for people. */
+  const left = new WaitsWithoutSlot();
+  /** Those of them that wait for a slot. */
+  let taking = 0;
   const take = (): SlotPermit | null => {
     // Stages that have begun go on before new ones begin.
     if (used + polling + taking >= room()) return null;
@@ -102,13 +103,12 @@ export function slotsFor(room: () => number): CustomSlotSupplier<ActivitySlotInf
       if (slotInfo) used -= 1;
       else polling -= 1;
     },
-    leave() {
-      if (left >= MOST_LEFT) return false;
-      left += 1;
+    leave(tenant) {
+      if (!left.begin(tenant)) return false;
       used -= 1;
       return true;
     },
-    async take(signal) {
+    async take(tenant, signal) {
       taking += 1;
       try {
         // The stream's next call waits at its pool as others do: the device has room, or has it soon.
@@ -116,10 +116,10 @@ export function slotsFor(room: () => number): CustomSlotSupplier<ActivitySlotInf
       } finally {
         taking -= 1;
       }
-      this.takeBack();
+      this.takeBack(tenant);
     },
-    takeBack() {
-      left -= 1;
+    takeBack(tenant) {
+      left.end(tenant);
       used += 1;
     },
   };

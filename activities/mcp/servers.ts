@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
 import type { AskedQuestions } from '../../pipelines/run/index.js';
 import type { HeldSlot } from '../stage/held-slot.js';
+import { tooManyWait } from '../stage/waits-without-slot.js';
 import { CallClock } from './call-clock.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 import { open } from './connection.js';
@@ -195,7 +196,9 @@ export class McpServers {
           leases ??= this.#leasesOf(server, config);
           if (lease?.lost) leases.give(lease, false);
           if (lease === undefined || lease.lost) {
-            lease = await leases.take(tenant, signal, () => slot?.leave());
+            lease = await leases.take(tenant, signal, () => {
+              if (slot?.leave() === false) throw tooManyWait(`a connection to the MCP server "${server}"`);
+            });
             lease.ask = ask;
             await slot?.take(signal);
           }

@@ -100,7 +100,7 @@ export function createActivities(
         expiry.signal,
         superseded.signal,
       ]);
-      const slot = slots && new HeldSlot(slots);
+      const slot = slots && new HeldSlot(slots, call.tenant);
       const expected = async () => {
         if (!(await isExpected(context, noted(now()), signal))) {
           // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server.

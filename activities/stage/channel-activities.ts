@@ -1,11 +1,12 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { ChannelCommit, ChannelWait, Committed, MoreEntries } from '../../pipelines/run/index.js';
 import type { StepStreams } from '../streams/index.js';
 import { type StreamsOf, streamsOf } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
+import { tooManyWait } from './waits-without-slot.js';
 
 /** Cancellation arrives with the answer to a heartbeat. */
 const HEARTBEAT_INTERVAL_MS = 500;
@@ -23,13 +24,13 @@ const MOST_ATTEMPTS = 10;
 export function createChannelActivities(runner: StreamsOf, slots?: SharedSlots) {
   return {
     /** Holds no slot: what it waits for may need the last one. */
-    wait: ({ waitFor }: ChannelWait): Promise<MoreEntries> =>
-      attempted(runner, slots, 1, (streams, slot) => {
-        slot?.leave();
+    wait: ({ tenant, waitFor }: ChannelWait): Promise<MoreEntries> =>
+      attempted(runner, slots && new HeldSlot(slots, tenant), 1, (streams, slot) => {
+        if (slot?.leave() === false) throw tooManyWait('streams');
         return streams.wait(waitFor);
       }),
-    commit: ({ values }: { readonly values: readonly Json[] }, { commit }: ChannelCommit): Promise<Committed> =>
-      attempted(runner, slots, MOST_ATTEMPTS, async (streams, slot) => {
+    commit: ({ values }: { readonly values: readonly Json[] }, { tenant, commit }: ChannelCommit): Promise<Committed> =>
+      attempted(runner, slots && new HeldSlot(slots, tenant), MOST_ATTEMPTS, async (streams, slot) => {
         const leaving = setTimeout(() => slot?.leave(), KEEPS_SLOT_MS);
         try {
           return await streams.commit(commit, values);
@@ -46,14 +47,13 @@ export function createChannelActivities(runner: StreamsOf, slots?: SharedSlots) 
  */
 async function attempted<T>(
   runner: StreamsOf,
-  slots: SharedSlots | undefined,
+  slot: HeldSlot | undefined,
   most: number,
   work: (streams: StepStreams, slot: HeldSlot | undefined) => Promise<T>,
 ): Promise<T> {
   const context = Context.current();
   const { info, cancellationSignal } = context;
   const beating = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
-  const slot = slots && new HeldSlot(slots);
   const run = info.workflowExecution?.workflowId ?? info.activityId;
   try {
     return await work(streamsOf(runner, run, cancellationSignal), slot);
@@ -67,11 +67,18 @@ async function attempted<T>(
   }
 }
 
-/** A writer that another attempt has fenced off, and a store that is away, are tried again; not a worker without a store. */
+/**
+ * A writer that another attempt has fenced off, a store that is away, and a worker for which too many wait, are tried again; not a worker
+ * without a store.
+ */
 function asFailure(error: unknown, lostAgain: boolean): ApplicationFailure {
   const known =
     error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
   const { code, message, details } = known;
-  const again = code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && lostAgain && details.final !== true);
-  return ApplicationFailure.create({ type: code, message, details: [details], nonRetryable: !again });
+  const again =
+    isAway(known) || code === 'STREAM_TAKEN' || (code === 'STREAM_LOST' && lostAgain && details.final !== true);
+  return ApplicationFailure.create({
+    ...{ type: code, message, details: [details], nonRetryable: !again },
+    ...(again && details.retryAfterMs !== undefined && { nextRetryDelay: details.retryAfterMs }),
+  });
 }

@@ -1,28 +1,32 @@
 /** Slots that the attempts of a worker's queues share. */
 export interface SharedSlots {
-  /** One attempt gives up its slot; false if too many have: it then keeps it. */
-  leave(): boolean;
+  /** One attempt gives up its slot; false if too many of its tenant have: it then keeps it. */
+  leave(tenant: string): boolean;
   /** Resolves when there is a slot again, which is then held; rejects with the signal's reason. */
-  take(signal: AbortSignal): Promise<void>;
+  take(tenant: string, signal: AbortSignal): Promise<void>;
   /** Holds a slot again although there may be none: the attempt ends, and its worker releases it. */
-  takeBack(): void;
+  takeBack(tenant: string): void;
 }
 
 /** The slot of one attempt, which gives it up while it waits for another stage, or for a person: others may need it. */
 export class HeldSlot {
   readonly #shared: SharedSlots;
+  readonly #tenant: string;
   #left = false;
   #taking: Promise<void> | undefined;
   /** What is waited for without it. */
   #waits = 0;
   #ended = false;
 
-  constructor(shared: SharedSlots) {
+  constructor(shared: SharedSlots, tenant: string) {
     this.#shared = shared;
+    this.#tenant = tenant;
   }
 
-  leave(): void {
-    if (!this.#left && !this.#ended) this.#left = this.#shared.leave();
+  /** Gives it up. False if the attempt still holds it. */
+  leave(): boolean {
+    if (!this.#left && !this.#ended) this.#left = this.#shared.leave(this.#tenant);
+    return this.#left;
   }
 
   async take(signal: AbortSignal): Promise<void> {
@@ -33,7 +37,7 @@ export class HeldSlot {
 
   async #takeNow(signal: AbortSignal): Promise<void> {
     try {
-      await this.#shared.take(signal);
+      await this.#shared.take(this.#tenant, signal);
       this.#left = false;
       // Another wait has begun meanwhile.
       if (this.#waits > 0) this.leave();
@@ -58,8 +62,8 @@ export class HeldSlot {
   end(): void {
     this.#ended = true;
     // A slot that is being taken counts when it is, or now if that fails.
-    if (this.#taking !== undefined) this.#taking.catch(() => this.#shared.takeBack());
-    else if (this.#left) this.#shared.takeBack();
+    if (this.#taking !== undefined) this.#taking.catch(() => this.#shared.takeBack(this.#tenant));
+    else if (this.#left) this.#shared.takeBack(this.#tenant);
     this.#left = false;
   }
 }

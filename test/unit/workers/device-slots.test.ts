@@ -1,10 +1,30 @@
 import { describe, expect, it } from 'vitest';
+import { ActivitySlots } from '../../../workers/activity-slots.js';
 import { slotsFor } from '../../../workers/device-worker.js';
 
 const context = {} as Parameters<ReturnType<typeof slotsFor>['reserveSlot']>[0];
 const release = {} as Parameters<ReturnType<typeof slotsFor>['releaseSlot']>[0];
 const task = { slotInfo: {} } as Parameters<ReturnType<typeof slotsFor>['markSlotUsed']>[0];
 const never = new AbortController().signal;
+
+it.each([
+  ['a device', () => slotsFor(() => 1_000)],
+  ['a worker', () => new ActivitySlots(1_000)],
+])('the slots of %s are given up by the waits of one tenant without those of others', (_, made) => {
+  const slots = made();
+  const left = (tenant: string) => {
+    let count = 0;
+    while (count < 2_000 && slots.leave(tenant)) count += 1;
+    return count;
+  };
+  // As many as it leaves to others.
+  expect(left('greedy')).toBe(500);
+  expect(left('other')).toBe(250);
+  expect(slots.leave('modest')).toBe(true);
+  slots.takeBack('greedy');
+  slots.takeBack('greedy');
+  expect(slots.leave('other')).toBe(true);
+});
 
 describe('the slots of a device', () => {
   it('are as many as it has room for', () => {
@@ -41,9 +61,9 @@ describe('the slots of a device', () => {
     const slots = slotsFor(() => 1);
     slots.tryReserveSlot(context);
     slots.markSlotUsed(task);
-    slots.leave();
+    slots.leave('one');
     expect(slots.tryReserveSlot(context), 'a poll').not.toBeNull();
-    await slots.take(AbortSignal.timeout(10_000));
+    await slots.take('one', AbortSignal.timeout(10_000));
     slots.releaseSlot(release);
     expect(slots.tryReserveSlot(context), 'beside the stage').toBeNull();
     slots.releaseSlot(task);
@@ -54,10 +74,10 @@ describe('the slots of a device', () => {
     const slots = slotsFor(() => 1);
     slots.tryReserveSlot(context);
     slots.markSlotUsed(task);
-    slots.leave();
+    slots.leave('one');
     slots.tryReserveSlot(context);
     slots.markSlotUsed(task);
-    const back = slots.take(AbortSignal.timeout(10_000));
+    const back = slots.take('one', AbortSignal.timeout(10_000));
     slots.releaseSlot(task);
     expect(slots.tryReserveSlot(context)).toBeNull();
     await back;

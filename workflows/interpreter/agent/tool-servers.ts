@@ -15,6 +15,7 @@ import type { Agent } from './candidate.js';
 /** Failures of a list that concern its server alone. */
 const OF_SERVER: ReadonlySet<string> = new Set([
   'TOOL_SERVER_UNAVAILABLE',
+  'BACKEND_UNAVAILABLE',
   'TOOLS_REFUSED',
   'TOOL_FAILED',
   'INVALID_INPUT',

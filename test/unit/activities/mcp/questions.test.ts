@@ -170,6 +170,7 @@ it('keeps no call of another tenant waiting, however many questions of one tenan
   let withoutSlot = 0;
   const leave = () => {
     withoutSlot += 1;
+    return true;
   };
   const slot = { leave, take: async () => undefined };
   const held = Array.from({ length: 17 }, (_, i) =>
@@ -178,7 +179,13 @@ it('keeps no call of another tenant waiting, however many questions of one tenan
   await until('sixteen have asked', () => open === 16);
   // The seventeenth waits for a connection, without the slot of its attempt.
   expect(withoutSlot).toBe(1);
-  const other = { tenant: 'two', given: { order: 'B1' }, ask: async () => accept({ seat: 2 }) };
+  // One that cannot give its slot up does not wait: the tenant has too many that do.
+  const keeping = { leave: () => false, take: async () => undefined };
+  await expect(call(servers, 'book', { signal, ask, slot: keeping })).rejects.toMatchObject({
+    code: 'BACKEND_UNAVAILABLE',
+    details: { unsent: true },
+  });
+  const other = { tenant: 'two', given: { order: 'B1' }, ask: async () => accept({ seat: 2 }), slot: keeping };
   expect(await call(servers, 'book', other)).toEqual({ result: 'B1 is booked at 2' });
   left.abort(new Error('given up'));
   await Promise.all(held);

@@ -59,6 +59,14 @@ describe('the activities that read and write channels for a workflow', () => {
     expect(await waits({})).toEqual(['STREAM_LOST', false]);
   });
 
+  it('give a wait back to its queue if too many of the tenant wait: it would hold a slot that others need', async () => {
+    const shared: SharedSlots = { leave: () => false, take: async () => undefined, takeBack: () => undefined };
+    const runner: StreamsOf = { stepStreams: () => ({ wait: () => new Promise(() => undefined) }) as never };
+    const waiting = within(() => createChannelActivities(runner, shared).wait(wait));
+    await expect(waiting).rejects.toMatchObject({ type: 'BACKEND_UNAVAILABLE', nonRetryable: false });
+    await expect(waiting).rejects.toMatchObject({ nextRetryDelay: expect.anything() });
+  });
+
   it('end as cancelled with their step, and hold no slot while they wait', async () => {
     const stops = new AbortController();
     const slots: string[] = [];

@@ -15,7 +15,7 @@ class Slots implements SharedSlots {
     return true;
   }
 
-  async take(signal: AbortSignal): Promise<void> {
+  async take(_tenant: string, signal: AbortSignal): Promise<void> {
     if (this.full) {
       await new Promise<void>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason));
@@ -47,7 +47,7 @@ function pending() {
 describe('the slot of an attempt', () => {
   it('is free for others while a person is asked, and held again after the last question', async () => {
     const slots = new Slots();
-    const slot = new HeldSlot(slots);
+    const slot = new HeldSlot(slots, 'one');
     const [one, two] = [pending(), pending()];
     const first = slot.without(() => one.promise, never);
     const second = slot.without(() => two.promise, never);
@@ -62,7 +62,7 @@ describe('the slot of an attempt', () => {
 
   it('is taken once, though another wait begins and ends while it is', async () => {
     const slots = new Slots();
-    const slot = new HeldSlot(slots);
+    const slot = new HeldSlot(slots, 'one');
     const one = pending();
     const first = slot.without(() => one.promise, never);
     slots.full = true;
@@ -79,7 +79,7 @@ describe('the slot of an attempt', () => {
 
   it('is free while a person is asked, though it was being taken when that question came', async () => {
     const slots = new Slots();
-    const slot = new HeldSlot(slots);
+    const slot = new HeldSlot(slots, 'one');
     const [one, two] = [pending(), pending()];
     const first = slot.without(() => one.promise, never);
     slots.full = true;
@@ -97,7 +97,7 @@ describe('the slot of an attempt', () => {
   it('counts at the end of an attempt that still waits for it, whether it gets it or not', async () => {
     for (const gets of [true, false]) {
       const slots = new Slots();
-      const slot = new HeldSlot(slots);
+      const slot = new HeldSlot(slots, 'one');
       const ending = new AbortController();
       const wait = slot.without(async () => {
         slots.full = true;

@@ -17,7 +17,7 @@ async function voice(more: { readonly endsAt?: number } = {}) {
     },
     timer: () => ({ refresh: () => undefined, clear: () => undefined }),
   };
-  const slot = { leave: () => void slots.push('leaves'), take: async () => void slots.push('takes') };
+  const slot = { leave: () => slots.push('leaves') > 0, take: async () => void slots.push('takes') };
   const held = new HeldBack({ log, name, attempt: { signal, slot, ...more }, clock });
   const waitedFor = async (count: number) => {
     const before = now;

@@ -1,0 +1,41 @@
+import { MillraceError } from '../../pipelines/errors.js';
+
+/** Most attempts of a process, or of a device's queue, that wait without a slot: each holds some memory and a heartbeat. */
+const MOST = 1_000;
+
+/** When an attempt that its worker has no room for is made again, in milliseconds. */
+const AGAIN_MS = 5_000;
+
+/**
+ * Counts attempts that wait without a slot. A tenant may have as many as are still free for all others: alone half of them, two tenants a third each. So there is
+ * always one for a tenant that has none. The rule is that of dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
+ * switches", IEEE/ACM Transactions on Networking 6(2), 1998, α = 1).
+ */
+export class WaitsWithoutSlot {
+  readonly #ofTenant = new Map<string, number>();
+  #all = 0;
+
+  /** Counts one more; false if the tenant may have no more. */
+  begin(tenant: string): boolean {
+    const own = this.#ofTenant.get(tenant) ?? 0;
+    if (own >= MOST - this.#all) return false;
+    this.#ofTenant.set(tenant, own + 1);
+    this.#all += 1;
+    return true;
+  }
+
+  end(tenant: string): void {
+    const own = this.#ofTenant.get(tenant) ?? 0;
+    if (own === 0) return;
+    if (own === 1) this.#ofTenant.delete(tenant);
+    else this.#ofTenant.set(tenant, own - 1);
+    this.#all -= 1;
+  }
+}
+
+/** Gives an attempt that has sent nothing back to its queue, without using it up: it would wait in a slot that others need. */
+export const tooManyWait = (what: string): MillraceError =>
+  new MillraceError('BACKEND_UNAVAILABLE', `too many calls of this tenant wait on this worker for ${what}`, {
+    unsent: true,
+    retryAfterMs: AGAIN_MS,
+  });
