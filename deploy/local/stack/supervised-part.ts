@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSy
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify, signalGroup, signalProcess } from '../../../runtime/process-identity.js';
-import { failuresAfter, restartDelay } from './backoff.js';
+import { failuresAfter, RecentEnds, restartDelay } from './backoff.js';
 import { STACK_MARK } from './marks.js';
 import { codeHash } from './part-code.js';
 import type { PartSpec } from './part-spec.js';
@@ -33,6 +33,7 @@ export class SupervisedPart {
   private child: ChildProcess | undefined;
   private reason: string | undefined;
   private readonly stopping = new AbortController();
+  private readonly recentEnds = new RecentEnds();
 
   constructor(
     readonly spec: PartSpec,
@@ -75,7 +76,8 @@ export class SupervisedPart {
       const readyForMs = readyAt === undefined ? undefined : Date.now() - readyAt;
       const failures = failuresAfter(this.record.failures, readyForMs);
       this.change({ state: 'backoff', failures });
-      await sleep(restartDelay(failures), undefined, { signal }).catch(() => undefined);
+      const delay = Math.max(restartDelay(failures), this.recentEnds.add(readyForMs));
+      await sleep(delay, undefined, { signal }).catch(() => undefined);
     }
     this.change({ state: 'stopped' });
   }

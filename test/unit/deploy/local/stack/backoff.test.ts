@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { failuresAfter, restartDelay, STABLE_MS } from '../../../../../deploy/local/stack/backoff.js';
+import { failuresAfter, RecentEnds, restartDelay, STABLE_MS } from '../../../../../deploy/local/stack/backoff.js';
 
 describe('restart backoff', () => {
   it('begins at 200 ms, doubles, and stays at 10 s', () => {
@@ -15,9 +15,24 @@ describe('restart backoff', () => {
     expect(failuresAfter(3, STABLE_MS)).toBe(1);
   });
 
-  it('is short for a part that works and is killed every few seconds, however often', () => {
-    let failures = 0;
-    for (let kill = 0; kill < 20; kill++) failures = failuresAfter(failures, 3_000);
-    expect(restartDelay(failures)).toBe(200);
+  /** The delays of a part that ends so many times, each time after it was ready for so long. */
+  const delays = (times: number, readyMs: number, recent = new RecentEnds()) =>
+    Array.from({ length: times }, () => recent.add(readyMs));
+
+  it('is short for a part that works and is killed a few times, and however often every five seconds', () => {
+    expect(delays(5, 2_500)).toEqual([200, 200, 200, 200, 200]);
+    expect(new Set(delays(100, 5_000))).toEqual(new Set([200]));
+  });
+
+  it('grows for a part that ends soon after it is ready each time', () => {
+    const all = delays(20, 2_500);
+    expect(all.at(-1)).toBe(10_000);
+    expect(all).toEqual([...all].sort((one, other) => one - other));
+  });
+
+  it('is short again for a part that was well for a minute', () => {
+    const recent = new RecentEnds();
+    expect(delays(1_000, 100, recent).at(-1)).toBe(10_000);
+    expect(recent.add(60_000)).toBe(200);
   });
 });
