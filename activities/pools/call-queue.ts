@@ -3,6 +3,7 @@ import type { Json } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { byAffinity, byPrefix, leastUsed } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
+import { TurnOrder } from './turn-order.js';
 import { Turns } from './turns.js';
 
 /**
@@ -50,6 +51,8 @@ interface Waiter {
   readonly devices: readonly string[] | undefined;
   readonly resumeFrom: Json | undefined;
   readonly avoid: string | undefined;
+  /** Calls of one kind may go to the same endpoints. Undefined: only the endpoints say where it may go. */
+  readonly kind: string | undefined;
   grant(slot: Slot): void;
   /** Leaves the queue without a slot. */
   leave(reason: unknown): void;
@@ -62,8 +65,8 @@ interface Waiter {
  */
 export class CallQueue {
   readonly #endpoints: readonly Endpoint[];
-  /** Sorted by `due`. */
-  readonly #waiting: Waiter[] = [];
+  /** In order of arrival. */
+  readonly #waiting = new Set<Waiter>();
   readonly #turns = new Turns();
   #wakeUp: NodeJS.Timeout | undefined;
   readonly #noneThere: (away: MillraceError) => MillraceError;
@@ -115,6 +118,7 @@ export class CallQueue {
         devices,
         resumeFrom,
         avoid,
+        kind: resumeFrom === undefined ? JSON.stringify([devices, avoid]) : undefined,
         grant(slot) {
           settled = true;
           end();
@@ -123,13 +127,13 @@ export class CallQueue {
         leave: (reason) => {
           settled = true;
           end();
-          this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+          this.#waiting.delete(waiter);
           reject(reason);
         },
       };
       const onAbort = () => waiter.leave(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#enqueue(waiter);
+      this.#waiting.add(waiter);
       this.next();
       if (settled || queueMs === undefined) return;
       impatience = setTimeout(() => waiter.leave(tooLong(queueMs)), queueMs);
@@ -138,7 +142,7 @@ export class CallQueue {
 
   /** A slot that is free now, not of `avoided` if another endpoint has one; undefined without one or if calls wait. */
   spare(avoided: Endpoint, tenant: string): Slot | undefined {
-    if (this.#waiting.length > 0) return undefined;
+    if (this.#waiting.size > 0) return undefined;
     const free = this.#free();
     const others = free.filter((endpoint) => endpoint !== avoided);
     const endpoint = leastUsed(others.length > 0 ? others : free);
@@ -147,7 +151,7 @@ export class CallQueue {
 
   /** Whether `acquire` may soon find a slot although `spare` finds none: the server's slots are shared, and granted on request. */
   get awaitsSlot(): boolean {
-    return this.#waiting.length === 0 && this.#usable().some((endpoint) => endpoint.awaitsSlot);
+    return this.#waiting.size === 0 && this.#usable().some((endpoint) => endpoint.awaitsSlot);
   }
 
   release({ leave }: Slot): void {
@@ -158,9 +162,22 @@ export class CallQueue {
   /** Serves waiting calls as far as there is room. Called whenever an endpoint's state has changed. */
   next(): void {
     clearTimeout(this.#wakeUp);
-    const left = [...this.#waiting];
-    for (let waiter = this.#first(left); waiter; waiter = this.#first(left)) {
-      left.splice(left.indexOf(waiter), 1);
+    this.#serve();
+    for (const { server } of this.#endpoints) server?.wanted(this.#waiting.size);
+    if (this.#waiting.size === 0) return;
+    const times = this.#endpoints.flatMap(({ changesAt }) => changesAt ?? []);
+    if (times.length > 0) {
+      this.#wakeUp = setTimeout(() => this.next(), Math.max(1, Math.min(...times) - performance.now()));
+    }
+  }
+
+  #serve(): void {
+    const order = this.#order();
+    /** Kinds of calls for which there is no slot now. */
+    const inVain = new Set<string>();
+    for (let waiter = order.next(); waiter; waiter = order.next()) {
+      const { kind, tenant, avoid, prefix = [] } = waiter;
+      if (kind !== undefined && inVain.has(kind)) continue;
       const only = this.#eligible(waiter);
       const away = this.#endpoints.length === 0 ? this.empty : awayAll(only ?? this.#endpoints);
       if (away) {
@@ -169,18 +186,24 @@ export class CallQueue {
       }
       const endpoint = this.#choose(waiter, only);
       // If a call without restrictions finds no slot, neither do those behind it.
-      if (!endpoint && only === undefined && waiter.avoid === undefined) break;
-      if (!endpoint) continue;
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-      endpoint.prefixes.add(waiter.prefix ?? []);
-      waiter.grant(this.#slotAt(endpoint, waiter.tenant));
+      if (!endpoint && only === undefined && avoid === undefined) return;
+      if (!endpoint) {
+        if (kind !== undefined) inVain.add(kind);
+        continue;
+      }
+      this.#waiting.delete(waiter);
+      endpoint.prefixes.add(prefix);
+      waiter.grant(this.#slotAt(endpoint, tenant));
+      order.served?.(tenant);
     }
-    for (const { server } of this.#endpoints) server?.wanted(this.#waiting.length);
-    if (this.#waiting.length === 0) return;
-    const times = this.#endpoints.flatMap(({ changesAt }) => changesAt ?? []);
-    if (times.length > 0) {
-      this.#wakeUp = setTimeout(() => this.next(), Math.max(1, Math.min(...times) - performance.now()));
-    }
+  }
+
+  /** In which order the waiting calls are tried. */
+  #order(): Pick<TurnOrder<Waiter>, 'next'> & Partial<Pick<TurnOrder<Waiter>, 'served'>> {
+    if (!this.#endpoints.every(({ full }) => full)) return new TurnOrder(this.#waiting, this.#turns);
+    // None is served, and with many that wait the order would take long.
+    const all = this.#waiting.values();
+    return { next: () => all.next().value };
   }
 
   #slotAt(endpoint: Endpoint, tenant: string): Slot {
@@ -193,23 +216,6 @@ export class CallQueue {
         left();
       },
     };
-  }
-
-  /** Who is served first: in each class the first call of the tenant whose turn it is, and of these the one that is due first. */
-  #first(waiting: readonly Waiter[]): Waiter | undefined {
-    // None is served, and with many that wait the order would take long.
-    if (this.#endpoints.every(({ full }) => full)) return waiting[0];
-    const firsts = new Map<number, Waiter>();
-    for (const each of waiting) {
-      const first = firsts.get(each.rank);
-      if (!first || this.#turns.precedes(each.tenant, first.tenant)) firsts.set(each.rank, each);
-    }
-    return [...firsts.values()].sort((one, other) => one.due - other.due)[0];
-  }
-
-  #enqueue(waiter: Waiter): void {
-    const behind = this.#waiting.findLastIndex(({ due }) => due <= waiter.due);
-    this.#waiting.splice(behind + 1, 0, waiter);
   }
 
   #choose({ affinity, prefix, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Endpoint } from '../../../../activities/pools/endpoint.js';
 import type { Pool, UseOptions } from '../../../../activities/pools/index.js';
+import { Turns } from '../../../../activities/pools/turns.js';
 import type { Priority } from '../../../../pipelines/plan/index.js';
 import { fakePools, openCall, settle } from './fakes.js';
 
@@ -9,6 +11,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 });
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -118,6 +121,34 @@ describe('calls that wait', () => {
     expect(served).toEqual(['m', 'a', 'g']);
     long.end();
     await Promise.all(holding);
+  });
+
+  it('cost a step each where they may not use the endpoint that has room, not one for every other call', async () => {
+    const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
+    const holder = openCall();
+    const held = pool.use(holder.work, { signal, devices: ['gpu-b'] });
+    const [calls, tenants] = [600, 30];
+    const served: string[] = [];
+    const all = Array.from({ length: calls }, (_, i) => {
+      const tenant = `t${i % tenants}`;
+      return pool.use(async () => void served.push(tenant), { signal, tenant, devices: ['gpu-b'] });
+    });
+    const [compared, looked] = [
+      vi.spyOn(Turns.prototype, 'precedes'),
+      vi.spyOn(Endpoint.prototype, 'availability', 'get'),
+    ];
+    await pool.use(async () => void served.push('free'), { signal });
+    expect(served).toEqual(['free']);
+    // Two looks at the queue: when this call came, and when it gave its place back.
+    const sorting = 2 * tenants * Math.ceil(Math.log2(tenants));
+    expect(compared.mock.calls.length).toBeLessThan(2 * sorting);
+    expect(looked.mock.calls.length).toBeLessThan(100);
+    vi.restoreAllMocks();
+    holder.end();
+    await Promise.all([held, ...all]);
+    // Thirty tenants take turns, twenty times.
+    for (let turn = 0; turn < calls; turn += tenants)
+      expect(new Set(served.slice(1 + turn, 1 + turn + tenants)).size).toBe(tenants);
   });
 
   it('give up after their queue time, and are not served afterwards', async () => {
