@@ -18,8 +18,8 @@ type Job = NonNullable<Api['job']>;
 
 /** Longest wait for an answer that nobody waits for, in milliseconds. */
 const TELL_MS = 5_000;
-/** Times that a server is asked to remove a result, and the pause between them, in milliseconds. */
-const REMOVALS = { most: 3, pauseMs: 1_000 };
+/** Times that a server is asked to remove a result, the pause between them, and the longest wait for each answer, in milliseconds. */
+const REMOVALS = { most: 3, pauseMs: 1_000, answerMs: 2_000 };
 
 /**
  * The result of a job: submitted, asked for until it has ended, and fetched. An attempt that is repeated at the same
@@ -57,12 +57,12 @@ function taken(described: DescribedCall, { remove }: Job, id: Json, result: Scop
   return result;
 }
 
-/** A result that cannot be removed stays at the server. */
+/** A result that cannot be removed stays at the server. An ending process waits for the answer to one request, and makes no further ones. */
 async function removed(described: DescribedCall, template: RequestTemplate, id: Json): Promise<void> {
   for (let time = 1; ; time++) {
-    const status = await told(described, template, id).catch(() => undefined);
+    const status = await told(described, template, id, REMOVALS.answerMs).catch(() => undefined);
     if ((status !== undefined && status < 500) || time === REMOVALS.most) return;
-    await sleep(REMOVALS.pauseMs);
+    await sleep(REMOVALS.pauseMs, undefined, { ref: false });
   }
 }
 
@@ -213,9 +213,10 @@ async function told(
   { scope, sender, transport }: DescribedCall,
   template: RequestTemplate,
   job: Json,
+  limitMs = TELL_MS,
 ): Promise<number> {
   const sent = await requestBy(template, { ...scope, job }, sender);
-  const response = await transport(sent.url, { ...sent, signal: AbortSignal.timeout(TELL_MS), redirect: 'manual' });
+  const response = await transport(sent.url, { ...sent, signal: AbortSignal.timeout(limitMs), redirect: 'manual' });
   await response.body?.cancel();
   return response.status;
 }
