@@ -48,6 +48,7 @@ export async function startPipeline<I, O>(
     taskQueue: TASK_QUEUE,
     workflowTaskTimeout: TASK_TIMEOUT_MS,
     workflowId: `${pipeline.name}-${crypto.randomUUID()}`,
+    ...(tenant !== undefined && { priority: { fairnessKey: tenant } }),
     ...own,
     args: [input, given],
   });

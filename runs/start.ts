@@ -6,7 +6,7 @@ import {
 } from '@temporalio/common';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
-import { PRIORITY_KEYS } from '../pipelines/plan/index.js';
+import { PRIORITY_KEYS, queueOrder } from '../pipelines/plan/index.js';
 import {
   GUARDIAN_DELAY_MS,
   OUTCOME_SIGNAL,
@@ -123,7 +123,7 @@ function optionsOf(deps: RunDeps, run: PreparedRun) {
     workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
     workflowRunTimeout: context.plan.deadlineMs + BACKSTOP_MS,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
-    ...(options.priority && { priority: { priorityKey: PRIORITY_KEYS[options.priority] } }),
+    priority: queueOrder(memo.tenant, options.priority),
     typedSearchAttributes: [
       { key: PIPELINE, value: memo.pipeline },
       { key: VERSION, value: memo.version },

@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
-import { PRIORITY_KEYS, type StagePlan } from '../pipelines/plan/index.js';
+import { queueOrder, type StagePlan } from '../pipelines/plan/index.js';
 import { channelTtlMs } from '../pipelines/run/channel-ttl.js';
 import {
   type ForeignCall,
@@ -175,7 +175,7 @@ function activityOf(
     scheduleToCloseTimeout: leftMs,
     ...(patienceMs !== undefined && { scheduleToStartTimeout: patienceMs }),
     ...(typeof heartbeatMs === 'number' && { heartbeatTimeout: heartbeatMs }),
-    ...priorityOf(call),
+    priority: queueOrder(call.tenant, call.priority),
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     retry: retryOf(retry),
     summary: summaryOf(call, placed),
@@ -194,7 +194,7 @@ function childOf(stage: StagePlan, call: StageCall, placed: StagePlacement, left
       workflowExecutionTimeout: leftMs,
       workflowRunTimeout: Math.min(timeout.attemptMs, leftMs),
       ...(retry.attempts > 1 && { retry: retryOf(retry) }),
-      ...priorityOf(call),
+      priority: queueOrder(call.tenant, call.priority),
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       cancellationType: ChildWorkflowCancellationType.TRY_CANCEL,
       staticSummary: summaryOf(call, placed),
@@ -207,9 +207,6 @@ const retryOf = ({ attempts, initialMs, factor, maxMs }: StagePlan['policy']['re
   backoffCoefficient: factor,
   maximumInterval: maxMs,
 });
-
-const priorityOf = ({ priority }: StageCall) =>
-  priority === undefined ? {} : { priority: { priorityKey: PRIORITY_KEYS[priority] } };
 
 /** Longest summary, in characters: it appears in the UI's lists. */
 const LONGEST_SUMMARY = 200;

@@ -19,7 +19,7 @@ import {
 import type { StageActivity } from '../activities/stage/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
-import { allSteps, PRIORITY_KEYS, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import { allSteps, queueOrder, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
   type Change,
   childEvents,
@@ -234,6 +234,7 @@ export class TemporalHost implements RunHost {
         args: [input, { ...context, ...childEvents(context, workflowId, path) }],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
+        priority: queueOrder(tenant),
         staticSummary: `${path} of ${workflowId}`,
         typedSearchAttributes: new TypedSearchAttributes([
           { key: pipelineKey, value: plan.name },
@@ -373,7 +374,7 @@ function elsewhere(
 /** The activity is typed by the stage's name; its summary states what serves it and where. */
 function activityOf(
   stage: StagePlan,
-  { path, priority, reads, writes }: StageCall,
+  { path, tenant, priority, reads, writes }: StageCall,
   placed: StagePlacement,
   shown?: Shown,
 ): StageActivity {
@@ -383,7 +384,7 @@ function activityOf(
     taskQueue: placed.queue,
     heartbeatTimeout: reads || writes ? STREAM_HEARTBEAT_MS : HEARTBEAT_TIMEOUT_MS,
     ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
-    ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
+    priority: queueOrder(tenant, priority),
     startToCloseTimeout: timeout.attemptMs,
     scheduleToCloseTimeout: timeout.totalMs,
     // The activity limits the number of calls: an attempt that found no server to call does not count.

@@ -1,7 +1,7 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
-import { PRIORITY_KEYS } from '../pipelines/plan/index.js';
+import { queueOrder } from '../pipelines/plan/index.js';
 import {
   type ChannelCommit,
   type ChannelRef,
@@ -97,7 +97,7 @@ function named({ plan, tenant }: Context, stage: string) {
 }
 
 function activityOf<A extends WaitActivity | CommitActivity>(
-  { priority }: Context,
+  { tenant, priority }: Context,
   type: string,
   summary: string,
   leftMs: number,
@@ -107,7 +107,7 @@ function activityOf<A extends WaitActivity | CommitActivity>(
     heartbeatTimeout: STREAM_HEARTBEAT_MS,
     startToCloseTimeout: limitMs,
     scheduleToCloseTimeout: limitMs,
-    ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
+    priority: queueOrder(tenant, priority),
     retry: { initialInterval: 100, backoffCoefficient: 2, maximumInterval: 1_000 },
     summary: short(summary),
   });

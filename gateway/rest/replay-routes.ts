@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
+import { queueOrder } from '../../pipelines/plan/index.js';
 import {
   deliveryId,
   type NamedTarget,
@@ -92,6 +93,7 @@ async function start({ temporal, taskQueue }: GatewayDeps, workflowId: string, o
         taskQueue,
         args: [order],
         workflowIdConflictPolicy: 'USE_EXISTING',
+        priority: queueOrder(order.tenant),
         staticSummary: 'delivers again',
       }),
     );

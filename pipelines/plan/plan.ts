@@ -206,6 +206,16 @@ export const PRIORITIES: readonly Priority[] = ['interactive', 'default', 'batch
 /** Temporal priority keys: 1 is first, 5 last, 3 the default. */
 export const PRIORITY_KEYS: Readonly<Record<Priority, number>> = { interactive: 1, default: 3, batch: 5 };
 
+/**
+ * The order of a run's tasks in Temporal's queues: by priority, and among tasks of one priority tenants take turns if the server has
+ * fairness turned on. A server that knows neither ignores both. The name of a tenant has at most 63 bytes, a key may have 64.
+ * @param priority absent: that of the workflow that schedules the task, else Temporal's default
+ */
+export const queueOrder = (tenant: string, priority?: Priority) => ({
+  fairnessKey: tenant,
+  ...(priority !== undefined && { priorityKey: PRIORITY_KEYS[priority] }),
+});
+
 export interface RetryPolicy {
   /** Maximum attempts, including the first; at most this many calls (and their hedges) reach the model server. */
   readonly attempts: number;

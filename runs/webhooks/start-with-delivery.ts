@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { queueOrder } from '../../pipelines/plan/index.js';
 import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/run/index.js';
 import type { RunDeps } from '../deps.js';
 import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
@@ -27,6 +28,7 @@ export async function startWithDelivery(
       taskQueue,
       args: [{ ...order, queue: webhookQueue(taskQueue) } satisfies WebhookOrder],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      priority: queueOrder(order.tenant),
       // The run's memo: requests for the run are answered from it until a worker has started the run.
       memo: { ...memo },
       staticSummary: `tells how ${pipeline} has ended`,

@@ -42,6 +42,8 @@ let quiet = false;
 
 export interface TestWorkerOptions {
   readonly queue: string;
+  /** Most activities at once. Default: 64. */
+  readonly most?: number;
   readonly runner: Pick<StageRunner, 'run'>;
   /** What happens around the calls of other workers; none can be called by default. */
   readonly foreign?: ForeignCalls;
@@ -90,6 +92,7 @@ export class TestWorker {
     code,
     fast,
     metrics = createMetrics(),
+    most = 64,
   }: TestWorkerOptions): Promise<TestWorker> {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
@@ -107,7 +110,7 @@ export class TestWorker {
         ends.signal,
       ),
       sinks: workerSinks({ events: new RunEventLog(own), metrics }),
-      maxConcurrentActivityTaskExecutions: 64,
+      maxConcurrentActivityTaskExecutions: most,
       maxConcurrentLocalActivityExecutions: 64,
       // Both as `workers/worker.ts` has them: by default the runs of a worker that has stopped wait ten seconds for it.
       maxHeartbeatThrottleInterval: 450,

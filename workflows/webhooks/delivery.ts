@@ -216,7 +216,7 @@ async function toItsEnd(order: RunToStart, tenant: string, start: Start) {
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowRunTimeout: timeoutMs,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
-      ...(priorityKey !== undefined && { priority: { priorityKey } }),
+      priority: { fairnessKey: tenant, ...(priorityKey !== undefined && { priorityKey }) },
       memo: { ...memo },
       typedSearchAttributes: new TypedSearchAttributes([
         { key: key(SEARCH_ATTRIBUTES.pipeline), value: pipeline },

@@ -77,6 +77,8 @@ function temporal(settings: Settings, programs: PartPrograms): PartSpec {
       // Timers, including backoffs, fire up to this late, by default a second: two retries after 10 ms took 2.1 s, now
       // 0.14 s.
       ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'],
+      // Tenants take turns in a task queue, instead of the first come, first served.
+      ...['--dynamic-config-value', 'matching.enableFairness=true'],
       ...['--dynamic-config-value', 'frontend.enableServerVersionCheck=false', '--ui-disable-news-fetch'],
       ...Object.entries(ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
     ],

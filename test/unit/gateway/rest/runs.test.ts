@@ -37,6 +37,17 @@ const endWith = (output: Record<string, unknown>) => {
 };
 
 describe('a run is started', () => {
+  test('such that its tasks take turns with those of other tenants in a queue', async () => {
+    await post({ 'millrace-tenant': 'acme' });
+    expect(gateway.temporal.only().options).toMatchObject({ priority: { fairnessKey: 'acme' } });
+  });
+
+  test('such that its priority goes before turns', async () => {
+    const url = '/v1/pipelines/listen/runs?priority=batch';
+    await gateway.app.inject({ method: 'POST', url, headers: { 'content-type': 'audio/wav' }, payload: wav });
+    expect(gateway.temporal.only().options.priority).toEqual({ fairnessKey: 'default', priorityKey: 5 });
+  });
+
   test('as a workflow named by the pipeline, with all that it needs', async () => {
     const response = await post();
     expect(response.statusCode).toBe(202);
