@@ -18,7 +18,7 @@ const PAGE = 100;
 /**
  * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events, its record and its subscriptions.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own retention ends them. Throws `RUN_NOT_FOUND`,
- * `RUN_NOT_ENDED`, and `ORCHESTRATOR_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on.
+ * `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description } = await findRun(deps, id, caller);
@@ -28,17 +28,16 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
     const message = `the run ${next}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
     throw new MillraceError('RUN_NOT_ENDED', message);
   }
+  await deps.list.turn?.(caller.tenant);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
   await deps.sentResults?.erase(id);
   // The run itself comes last: while it is there, erasing can be asked for again.
-  for (const workflowId of [`${id}/`, deliveryId(id)]) {
-    for (const each of await executionsOf(deps, workflowId)) await erase(deps, each);
-  }
-  const own = (await executionsOf(deps, id)).filter(({ runId }) => runId !== description.runId);
-  for (const each of own) await erase(deps, each);
-  await erase(deps, { workflowId: id, runId: description.runId });
+  const itself = { workflowId: id, runId: description.runId };
+  const isOwn = ({ workflowId }: Execution) => workflowId === id;
+  const all = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
+  for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
 }
 
 /** The run that resumes this one, while it is under way. */
@@ -58,10 +57,10 @@ interface Execution {
   readonly runId: string;
 }
 
-/** The executions of a workflow id, or of all ids that begin with one that ends in a slash. */
-async function executionsOf({ temporal }: RunDeps, workflowId: string): Promise<readonly Execution[]> {
+/** The executions of a run, of its child runs and of its delivery. One question: all tenants share the few that Temporal answers in a second. */
+async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Execution[]> {
   const { namespace } = temporal.options;
-  const query = workflowId.endsWith('/') ? `WorkflowId STARTS_WITH '${workflowId}'` : `WorkflowId = '${workflowId}'`;
+  const query = `WorkflowId = '${run}' OR WorkflowId = '${deliveryId(run)}' OR WorkflowId STARTS_WITH '${run}/'`;
   const found: Execution[] = [];
   let nextPageToken: Uint8Array = new Uint8Array();
   try {
@@ -76,7 +75,7 @@ async function executionsOf({ temporal }: RunDeps, workflowId: string): Promise<
       nextPageToken = page.nextPageToken ?? new Uint8Array();
     } while (nextPageToken.length > 0);
   } catch (error) {
-    throw fromTemporal(error, workflowId);
+    throw fromTemporal(error, run);
   }
   return found;
 }

@@ -34,4 +34,6 @@ export interface RunList {
    * not of this list, `RATE_LIMITED` and `ORCHESTRATOR_UNAVAILABLE`.
    */
   page(caller: Caller, request: ListRequest): Promise<RunPage>;
+  /** Counts another question to what has the runs, as a page is counted. Throws `RATE_LIMITED`. Absent: they are not limited. */
+  turn?(tenant: string): Promise<void>;
 }

@@ -15,7 +15,7 @@ import type { ListRequest, RunList } from './run-list.js';
 import { visibilityQuery } from './visibility-query.js';
 
 /**
- * Pages that one tenant may ask of Temporal through a gateway. A frontend of Temporal answers ten such questions of a namespace in
+ * Questions that one tenant may ask of Temporal's visibility through a gateway: pages of runs, and what belongs to a run that is erased. A frontend of Temporal answers ten such questions of a namespace in
  * a second by default (`frontend.namespaceRPS.visibility`), whoever asks.
  */
 const RATE = { perSecond: 5, burst: 10 } as const;
@@ -53,7 +53,7 @@ export class TemporalRunList implements RunList {
     const pipelines = caller.pipelines?.filter((name) => PATTERNS.pipeline.test(name));
     const mayAny = pipeline === undefined ? pipelines?.length !== 0 : mayUse(caller, { name: pipeline });
     if (!mayAny) return { runs: [] };
-    await this.#take(tenant);
+    await this.turn(tenant);
     const { executions, nextPageToken } = await this.#query({
       query: visibilityQuery({ tenant, pipelines }, filters),
       pageSize: limit,
@@ -69,12 +69,12 @@ export class TemporalRunList implements RunList {
     };
   }
 
-  async #take(tenant: string): Promise<void> {
+  async turn(tenant: string): Promise<void> {
     try {
       await this.#rate.consume(tenant);
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
-      const message = `the tenant may ask for ${RATE.perSecond} pages of runs a second, ${RATE.burst} at once`;
+      const message = `the tenant may list or erase runs ${RATE.perSecond} times a second, ${RATE.burst} at once`;
       throw new MillraceError('RATE_LIMITED', message, { retryAfterMs: Math.max(1, refused.msBeforeNext) });
     }
   }

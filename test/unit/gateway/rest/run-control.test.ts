@@ -46,6 +46,33 @@ describe('erasing', () => {
     expect(response.body).toContain(next);
   });
 
+  test('asks Temporal once for what belongs to the run, as often as the tenant may list runs', async () => {
+    const { temporal } = gateway;
+    temporal.only().end({ output: {}, stages: [] });
+    const asked: string[] = [];
+    const deleted: string[] = [];
+    const executions = [id, `webhook/${id}`, `${id}/inner`].map((workflowId) => ({
+      execution: { workflowId, runId: `other-${workflowId}` },
+    }));
+    const workflowService = {
+      listWorkflowExecutions: async ({ query }: { query: string }) => {
+        asked.push(query);
+        return { executions, nextPageToken: new Uint8Array() };
+      },
+      deleteWorkflowExecution: async ({ workflowExecution }: { workflowExecution: { workflowId: string } }) =>
+        void deleted.push(workflowExecution.workflowId),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    expect((await erase()).statusCode).toBe(204);
+    expect(asked).toHaveLength(1);
+    // The run itself comes last.
+    expect(deleted).toEqual([`webhook/${id}`, `${id}/inner`, id, id]);
+    const more = await Promise.all(Array.from({ length: 60 }, () => erase()));
+    const refused = more.filter(({ statusCode }) => statusCode === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(codeOf(refused[0] as (typeof more)[number])).toBe('RATE_LIMITED');
+  });
+
   test('is not for another tenant’s runs', async () => {
     gateway.temporal.only().end({ output: {}, stages: [] });
     const response = await erase({ 'millrace-tenant': 'other' });
@@ -144,7 +171,9 @@ describe('a decision', () => {
     const deep = `{"nonce": "${nonce}", "arguments": {"a": ${'['.repeat(levels)}${']'.repeat(levels)}}}`;
     const response = await post('approve', deep);
     expect([response.statusCode, codeOf(response)]).toEqual([422, 'INVALID_INPUT']);
-    expect(response.json<Problem>().errors).toEqual([{ field: 'body', message: 'is nested more than 64 levels deep' }]);
+    expect(response.json<Problem>().errors).toEqual([
+      { field: 'arguments', message: 'is nested more than 64 levels deep' },
+    ]);
     expect(gateway.temporal.sent).toEqual([]);
   });
 
