@@ -1,5 +1,6 @@
+import type { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { MOST_VALUES } from './input-size.js';
+import { MOST_LEVELS, MOST_VALUES } from './input-size.js';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -10,9 +11,13 @@ const END_OF_LIST = 0x5d;
 const OBJECT = 0x7b;
 const END_OF_OBJECT = 0x7d;
 
+/** Most levels of a text: those of an input, and as many for what a protocol puts around it. */
+const MOST_DEPTH = 2 * MOST_LEVELS;
+
 /**
- * Throws `INVALID_INPUT` for JSON with more values than `expectModest` accepts, before it is parsed: `{},` takes twenty times as much
- * memory once it is an object. What is accepted here may still have more values than it may.
+ * Throws `INVALID_INPUT` for JSON with more values or levels than `expectModest` accepts, before it is parsed: `{},` takes twenty times as
+ * much memory once it is an object, and code of others that reads a value by recursion overflows the stack. What is accepted here may still
+ * have more than it may.
  * @param names whether the error names the field of the object that has too many
  */
 export function expectModestJson(bytes: Buffer, path: string, { names = false } = {}): void {
@@ -21,6 +26,8 @@ export function expectModestJson(bytes: Buffer, path: string, { names = false } 
   let depth = 0;
   let lastString: readonly [start: number, end: number] | undefined;
   let key: typeof lastString;
+  const refused = (message: string): MillraceError =>
+    invalidFields('INVALID_INPUT', [{ field: (names && key && textOf(bytes, key)) || path, message }]);
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === QUOTE) {
@@ -32,10 +39,8 @@ export function expectModestJson(bytes: Buffer, path: string, { names = false } 
     } else if (byte === END_OF_LIST || byte === END_OF_OBJECT) depth -= 1;
     else if (byte === COMMA || byte === LIST || byte === OBJECT) {
       if (byte !== COMMA) depth += 1;
-      if (--left >= 0) continue;
-      const field = (names && key && textOf(bytes, key)) || path;
-      const message = `has more than ${MOST_VALUES} values, nested ones included`;
-      throw invalidFields('INVALID_INPUT', [{ field, message }]);
+      if (depth > MOST_DEPTH) throw refused(`is nested more than ${MOST_LEVELS} levels deep`);
+      if (--left < 0) throw refused(`has more than ${MOST_VALUES} values, nested ones included`);
     }
   }
 }

@@ -82,6 +82,29 @@ describe('an input that is too large to be checked', () => {
     }
   });
 
+  test.each(['/v1/chat/completions', '/v1/responses', '/v1/messages', '/v1/agui/filing', '/a2a/filing', '/mcp'])(
+    'of too many levels is refused before it is parsed, at %s',
+    async (url) => {
+      const deep = nested(20_000);
+      const parse = vi.spyOn(JSON, 'parse');
+      try {
+        const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+        for (const payload of [
+          `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${deep}}}`,
+          `[{"jsonrpc":"2.0","id":${deep},"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]`,
+        ]) {
+          const response = await gateway.app.inject({ method: 'POST', url, headers, payload });
+          expect(response.statusCode).toBeGreaterThanOrEqual(400);
+          expect(response.statusCode).toBeLessThan(500);
+          expect(response.body).toContain('is nested more than 64 levels deep');
+        }
+        expect(parse.mock.calls.filter(([text]) => text.length > 10_000)).toEqual([]);
+      } finally {
+        parse.mockRestore();
+      }
+    },
+  );
+
   test('counts what its fields have together', async () => {
     const half = list(60_000);
     const { errors } = await refusal(`{"lines":[],"anything":{"a":${half},"b":${half}}}`);
