@@ -57,8 +57,8 @@ export class Answer {
 
   /** Adds a frame to a stream of events, between those of the SDK. */
   add(frame: string): void {
-    if (this.#begun) this.#raw.write(frame);
-    else this.#before += frame;
+    if (!this.#begun) this.#before += frame;
+    else if (!this.#raw.write(frame)) this.#read = drained(this.#raw);
   }
 }
 

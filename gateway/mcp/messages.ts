@@ -8,6 +8,22 @@ const WITHOUT_BATCHES = '2025-06-18';
 /** Most messages of a batch: each may be a run, and responses are sent only after all have started. */
 const MOST_MESSAGES = 20;
 
+/** Longest id of a request and longest token of its progress, in characters: both are sent again with the messages of its stream. */
+const LONGEST_ID = 256;
+
+/** Throws `INVALID_INPUT` for a message with a longer id. */
+export function expectShortIds({ body }: Pick<FastifyRequest, 'body'>): void {
+  for (const message of [body as Json].flat()) {
+    if (!isJsonObject(message)) continue;
+    const { id, params } = message;
+    const meta = isJsonObject(params) ? params._meta : undefined;
+    const token = isJsonObject(meta) ? meta.progressToken : undefined;
+    const isLong = (given: Json | undefined) => typeof given === 'string' && given.length > LONGEST_ID;
+    const field = isLong(id) ? 'id' : isLong(token) ? 'params._meta.progressToken' : undefined;
+    if (field !== undefined) throw invalidField(field, `must have at most ${LONGEST_ID} characters`);
+  }
+}
+
 /**
  * The number of messages in a request. The protocol of 2025-03-26, which clients may still request, has batches; a
  * request of a later version must be one message. Throws `INVALID_INPUT` for a batch in a version without, for one that is

@@ -40,6 +40,21 @@ const call = (id: number) => ({
 });
 const batch = (messages: number) => Array.from({ length: messages }, (_, i) => call(i));
 
+it.each([
+  ['an id', { id: 'x'.repeat(257) }, /id: must have at most 256 characters/],
+  [
+    'a token of its progress',
+    { params: { ...call(1).params, _meta: { progressToken: 'x'.repeat(257) } } },
+    /progressToken: must have at most 256 characters/,
+  ],
+])('a call with %s that each message of its stream would repeat is refused if that is long', async (_, more, why) => {
+  const { post, temporal } = await start();
+  const refused = await post({ ...call(1), ...more });
+  expect([refused.statusCode, refused.json().error.message]).toEqual([422, expect.stringMatching(why)]);
+  expect((await post([call(1), { ...call(2), ...more }])).statusCode).toBe(422);
+  expect(temporal.runs.size).toBe(0);
+});
+
 it('each message of a batch counts as a request', async () => {
   const { post, temporal } = await start();
   expect((await post(batch(3))).statusCode).toBe(200);
