@@ -14,6 +14,7 @@ import { linkedAbort } from '../../runtime/limited.js';
 import { type Caller, holds, requirePermission } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
+import { chargeReads } from '../openai/charged-reads.js';
 import { decideAs } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
 import { type Ask, ended, expectOpen, findTask } from './ask.js';
@@ -112,6 +113,8 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
     expectTold(record);
     await subscribe(ask, { run, context }, sent.push, PUSH_FIELD);
   }
+  // Each reads the run. The first was counted with the request.
+  await chargeReads(deps, caller, decisions.length - 1);
   for (const decision of decisions) await decideAs(deps, caller, { run, ...decision });
   return { name: { run, context }, nonces: new Set(decisions.map(({ nonce }) => nonce)) };
 }

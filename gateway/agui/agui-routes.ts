@@ -6,6 +6,7 @@ import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { chargeReads } from '../openai/charged-reads.js';
 import { answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
 import { Models } from '../openai/models.js';
@@ -34,6 +35,8 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
       work = (watch) => startCall(deps, call, input, watch);
     } else {
       const { run, answers } = resumption;
+      // Each reads the run. The first was counted with the request.
+      await chargeReads(deps, caller, answers.length - 1);
       for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
       const decided = new Set(answers.map(({ nonce }) => nonce));
       work = (watch) => resumeCall(deps, call, resumption, { ...watch, decided });

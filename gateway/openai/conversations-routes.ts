@@ -5,6 +5,7 @@ import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import { takeJson } from '../http/json-body.js';
 import { checked } from './body.js';
+import { chargeReads } from './charged-reads.js';
 import { type Conversation, type KeptItem, mayHave } from './conversations.js';
 import {
   ADD_ITEMS,
@@ -68,8 +69,11 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
     const ordered = order === 'asc' ? entries : [...entries].reverse();
     const from = after === undefined ? 0 : ordered.findIndex((entry) => mayHave(entry, after));
     const read: KeptItem[] = [];
+    let responsesRead = 0;
     // Each response takes calls to Temporal: only those that the page may have items of are read.
     for (const entry of from < 0 ? [] : ordered.slice(from)) {
+      // The first was counted with the request.
+      if ('response' in entry && responsesRead++ > 0) await chargeReads(deps, callerOf(request), 1, responsesRead - 2);
       const own = await conversations.itemsOf(entry, callerOf(request));
       read.push(...(order === 'asc' ? own : [...own].reverse()));
       if (isKnown(read, wanted)) break;

@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Authenticator } from '../../../../gateway/index.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Pipeline } from '../../../../pipelines/index.js';
@@ -31,7 +33,9 @@ let described: string[];
 beforeEach(async () => {
   refusal = undefined;
   const pipelines = [chatModel] as unknown as Pipeline[];
-  gateway = await testGateway({}, { pipelines, placementOf: () => ({}), sessions: sessionsInMemory() });
+  const authenticator = new Authenticator({ by: 'loopback' }, pino({ level: 'silent' }));
+  const parts = { pipelines, placementOf: () => ({}), sessions: sessionsInMemory(), authenticator };
+  gateway = await testGateway({}, parts);
   let n = 0;
   gateway.temporal.onStart = (run) => run.end({ output: { text: `answer ${++n}`, finish: 'stop' }, stages: [] });
   described = [];
@@ -99,6 +103,17 @@ describe('the items of a conversation', () => {
         status: 400,
         body: { error: { code: 'INVALID_INPUT', param: 'after' } },
       });
+  });
+
+  test('count as requests of the caller where they are read from many responses', async () => {
+    const id = await conversationOf(9);
+    const charge = vi.spyOn(Authenticator.prototype, 'charge').mockResolvedValue(undefined);
+    const page = (await send('GET', `conversations/${id}/items?limit=100`)).body;
+    expect(page.data).toHaveLength(18);
+    // The first of nine was counted with the request; four count as one.
+    const requests = charge.mock.calls.reduce((sum, [, count]) => sum + count, 0);
+    expect(requests).toBe(2);
+    charge.mockRestore();
   });
 
   test('are added once, also where their client sends them again because the answer was lost', async () => {
