@@ -134,7 +134,9 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
  */
 function refuseUnknownRoutes(app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> {
   const methods = new Map<string, Set<string>>();
+  let mostParts = 0;
   app.addHook('onRoute', ({ url, method }) => {
+    mostParts = Math.max(mostParts, url.split('/').length);
     const known = methods.get(url) ?? new Set();
     for (const each of [method].flat()) known.add(each);
     methods.set(url, known);
@@ -142,7 +144,10 @@ function refuseUnknownRoutes(app: FastifyInstance): ReadonlyMap<string, Readonly
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
     const path = request.url.split('?', 1)[0] as string;
-    const routeAt = (each: string) => [...methods].find(([pattern]) => matches(pattern, each))?.[1];
+    const routeAt = (each: string) => {
+      const given = each.split('/', mostParts + 1);
+      return [...methods].find(([pattern]) => matches(pattern, given))?.[1];
+    };
     const allowed = routeAt(path);
     if (allowed === undefined) {
       const meant = likePath(path).find((each) => routeAt(each) !== undefined);
@@ -167,10 +172,9 @@ function likePath(path: string): readonly string[] {
   return [bare, `/v1${bare}`, bare.replace(/^\/v1(?=\/v\d)/, '')].filter((each) => each !== path);
 }
 
-/** Whether a path matches a route's pattern; parameters are whole segments. */
-function matches(pattern: string, path: string): boolean {
+/** Whether the segments of a path match a route's pattern; parameters are whole segments. */
+function matches(pattern: string, given: readonly string[]): boolean {
   const wanted = pattern.split('/');
-  const given = path.split('/');
   return (
     wanted.length === given.length &&
     wanted.every((part, i) => (part.startsWith(':') ? given[i] !== '' : part === given[i]))

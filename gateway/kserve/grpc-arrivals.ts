@@ -61,9 +61,9 @@ export class GrpcArrivals {
       start: (next) => {
         const { authenticator, bodies, responses, open, methods, receiveMs, stalledMs } = this.#options;
         const method = path.slice(path.lastIndexOf('/') + 1);
-        const probe = open[method];
+        const probe = Object.hasOwn(open, method) ? open[method] : undefined;
         let arrived: GrpcCall | undefined;
-        const { permissions, most } = methods[method] ?? UNSERVED;
+        const { permissions, most } = (Object.hasOwn(methods, method) && methods[method]) || UNSERVED;
         const refuse = (error: unknown) => arrived && call.sendStatus(this.#status(arrived, error));
         const body = new GrpcBody(call, { most, stream: requestStream, receiveMs, stalledMs, refuse });
         next({
