@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -51,32 +50,6 @@ async function left(options: object = api, resumeFrom?: Json, signal = AbortSign
   await call(options, { context }).catch(() => undefined);
   return kept;
 }
-
-it('a result that its server does not remove at once keeps no process alive that has nothing else to do', async () => {
-  const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
-  let removals = 0;
-  answers({});
-  const { answer } = server;
-  server.answer = (response, asked) => {
-    if (asked.method !== 'DELETE') return answer(response, asked);
-    removals += 1;
-    response.writeHead(503).end();
-  };
-  const before = timers();
-  const remove = { method: 'DELETE', path: '/jobs/{/job}' };
-  await call({ ...api, job: { ...api.job, remove } });
-  while (removals === 0) await sleep(5);
-  // Its answer has arrived by then.
-  await sleep(200);
-  let least = Number.POSITIVE_INFINITY;
-  for (let look = 0; look < 20 && removals === 1; look++) {
-    await sleep(10);
-    least = Math.min(least, timers());
-  }
-  expect(least).toBeLessThanOrEqual(before);
-  // A process that goes on asks again.
-  while (removals < 3) await sleep(20);
-});
 
 describe('a job in a checkpoint', () => {
   it('is held by its server and by no other', () => {
