@@ -1,12 +1,12 @@
 import { isArtifact } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { CacheAgreement, CacheVerifier, Priority } from '../../pipelines/plan/index.js';
 import { cachePrefix } from '../../stores/redis/index.js';
 import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
-const FORMAT = 3;
+const FORMAT = 4;
 const EXACT_FORMAT = 1;
 
 /** A lookup of the exact cache. */
@@ -118,7 +118,7 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
     principal,
     fingerprint,
   });
-  return keysIn(tenant, partition, sha256Hex(normaliseText(request.key)).slice(0, 32));
+  return keysIn(tenant, partition, jsonHash(normaliseText(request.key)).slice(0, 32));
 }
 
 /** A stage's limits of how long answers are served, and of what they are made from, for the name of a partition. */

@@ -37,8 +37,18 @@ export function differenceOf(a: string, b: string): Difference | undefined {
   const [left, right] = [formOf(a), formOf(b)];
   const why = ORDER.find((each) => each === left || each === right);
   if (why) return difference(why, WHY[why]);
-  return compare(left as readonly Token[], right as readonly Token[]);
+  const found = compare(left as readonly Token[], right as readonly Token[]);
+  return found?.kind === 'marks' && asksAndTells(a, b) && onlyAtEnd(found)
+    ? difference('signs', 'one asks and the other tells', found.only)
+    : found;
 }
+
+/** One text ends with a question mark, the other with another mark. */
+const asksAndTells = (a: string, b: string): boolean => {
+  const [mine, other] = [a, b].map((text) => /[.?!\u2026]+\s*$/.exec(text.slice(-16))?.[0]);
+  return mine !== undefined && other !== undefined && mine.includes('?') !== other.includes('?');
+};
+const onlyAtEnd = ({ only }: Difference): boolean => only.flat().every(({ word }) => word !== ',');
 
 /** The usual forms of two texts whose difference is soft. */
 export function formsOf(a: string, b: string): readonly [readonly Token[], readonly Token[]] | undefined {

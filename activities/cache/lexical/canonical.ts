@@ -1,21 +1,17 @@
-import { isNumeral, withDigits } from './numbers.js';
-import { compile, compileRewrite, lengthAt, type Pattern, rewritten } from './pattern.js';
-import { ALIASES, FRAMES, GREETINGS, OWNED, REQUESTS, REWRITES, STATES, THANKS } from './rewrites.js';
-import { POSSESSIVE, type Token, tokenOf } from './tokens.js';
-import { ARTICLES, BE, DO, HAVE, MODALS, PREPOSITIONS, PRONOUNS, UNITS, WH } from './words.js';
+import { isNamed, withoutGreetings, withoutPauses, withoutThanks } from './courtesies.js';
+import { isHelper, isOpening, SUBJECTS, withoutEnd } from './mood.js';
+import { withDigits } from './numbers.js';
+import { compile, compileRewrite, lengthAt, rewritten } from './pattern.js';
+import { ALIASES, FRAMES, REQUESTS, REWRITES } from './rewrites.js';
+import { asking, type Token, tokenOf, wordAt } from './tokens.js';
+import { contents, owner, usualHow, usualStart, usualTime, usualWhich, withPronoun } from './usual-forms.js';
+import { ARTICLES, BE, PREPOSITIONS, PRONOUNS, WH } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
-const patterns = (texts: readonly string[]): readonly Pattern[] => texts.map(compile);
-const [greetings, thanks, frames, requests] = [GREETINGS, THANKS, FRAMES, REQUESTS].map(patterns) as [
-  readonly Pattern[],
-  readonly Pattern[],
-  readonly Pattern[],
-  readonly Pattern[],
-];
+const frames = FRAMES.map(compile);
+const requests = REQUESTS.map(compile);
 const rewrites = REWRITES.map(compileRewrite);
 const aliases = ALIASES.map(([from, to]) => ({ from: from.split(' '), to: to.split(' ') }));
-const [owned, states] = [set(OWNED), set(STATES)];
-const MARKS = set('. ? ! \u2026');
 
 /**
  * A plain English text in the usual form of what it says. Only the listed courtesies and forms of questions are
@@ -23,124 +19,29 @@ const MARKS = set('. ? ! \u2026');
  * texts is one that the rules know to mean nothing.
  */
 export function canonical(tokens: readonly Token[]): readonly Token[] {
-  let form = withoutEnd(withoutThanks(withoutGreetings(withoutPauses(tokens))));
+  let form = withoutEnd(withoutThanks(withoutGreetings(withoutPauses(tokens))), { isRequest, mainOf });
   form = withAliases(withDigits(withPronoun(form)));
   form = withoutFrame(form);
   form = withFrontLast(form);
+  form = usualStart(usualWhich(form));
   for (const rewrite of rewrites) form = rewritten(form, rewrite) ?? form;
-  return usualTime(owner(usualHow(form)));
+  return usualTime(owner(usualHow(contents(form))));
 }
 
-const wordAt = (tokens: readonly Token[], at: number): string => tokens.at(at)?.word ?? '';
-
-const isQuestion = (tokens: readonly Token[]): boolean => {
-  const [first, second] = [wordAt(tokens, 0), wordAt(tokens, 1)];
-  return isOpening(first) || (PREPOSITIONS.has(first) && WH.has(second));
-};
-const isOpening = (word: string): boolean => WH.has(word) || isHelper(word) || DO.has(word);
-
-/** `Um` and `uh`; `um` is a micrometre too. */
-function withoutPauses(tokens: readonly Token[]): readonly Token[] {
-  if (tokens.some((token) => isNumeral(token) || UNITS.has(token.word))) return tokens;
-  return tokens.filter(({ raw }) => raw !== 'um' && raw !== 'uh');
-}
-
-/** Behind these `i` is a unit or a variable, whose case counts, and no pronoun. */
-const BEFORE_SYMBOL = set('a an the of by for from with into is equals times plus minus variable');
-
-/** The pronoun is written `I`. */
-const withPronoun = (tokens: readonly Token[]): readonly Token[] =>
-  tokens.map((token, i) => {
-    const before = tokens[i - 1];
-    const symbol =
-      before !== undefined && (BEFORE_SYMBOL.has(before.word) || (isNumeral(before) && before.word !== 'one'));
-    return token.raw === 'i' && !symbol ? { ...token, raw: 'I' } : token;
-  });
-
-/** Without the marks at the end. A question mark counts where the order of the words does not show the question. */
-function withoutEnd(tokens: readonly Token[]): readonly Token[] {
-  let end = tokens.length;
-  let asks = false;
-  let calls = false;
-  while (end > 0 && MARKS.has(wordAt(tokens, end - 1))) {
-    end -= 1;
-    asks ||= wordAt(tokens, end) === '?';
-    calls ||= wordAt(tokens, end) === '!';
-    if (wordAt(tokens, end) === '!' && hasFactorial(tokens[end - 1])) return tokens;
-    // `vitamin C.`, `version 3.`: a point after them is one of the sentence.
-  }
-  const body = tokens.slice(0, end);
-  if (calls && !asks && isExclaimed(body)) return [...body, tokenOf('!')];
-  const told = body.findIndex(({ word }) => MARKS.has(word)) >= 0;
-  return asks && (told || !isAsking(body)) ? [...body, tokenOf('?')] : body;
-}
-
-/** `5!`, `n!`, `zero!`. */
-const hasFactorial = (token: Token | undefined): boolean =>
-  token !== undefined && (isNumeral(token) || NUMBERS.has(token.word) || /^\p{L}$/u.test(token.word));
-const NUMBERS = set('zero dozen pi infinity');
-
-/** `What a day!`, `how nice it is!`: without the verb of a question behind the first words. */
-function isExclaimed(tokens: readonly Token[]): boolean {
-  const [first, second, third] = [wordAt(tokens, 0), wordAt(tokens, 1), wordAt(tokens, 2)];
-  if ((first !== 'what' && first !== 'how') || second === 'to') return false;
-  return ARTICLES.has(second) || ![second, third].some((word) => isHelper(word) || DO.has(word));
-}
-
-const isAsking = (tokens: readonly Token[]): boolean =>
-  isQuestion(tokens) || frames.some((frame) => lengthAt(tokens, frame) > 0) || isFronted(tokens);
-
-function withoutGreetings(tokens: readonly Token[]): readonly Token[] {
-  let rest = tokens;
-  for (;;) {
-    const length = Math.max(...greetings.map((greeting) => lengthAt(rest, greeting)));
-    const comma = [',', '.', '!', ':'].includes(wordAt(rest, length)) && rest[length];
-    const next = length + (comma ? 1 : 0);
-    const follows = wordAt(rest, next);
-    // `Well water`, `right angle`: a filler stands before a question, or a comma behind it.
-    const known = comma || isOpening(follows) || greetings.some((greeting) => lengthAt(rest, greeting, next) > 0);
-    const asked = known || frames.some((frame) => lengthAt(rest, frame, next) > 0) || wordAt(rest, 0) === 'please';
-    const bare = length === 2 && !comma && wordAt(rest, 1) === 'there';
-    const subject = length === 1 && !comma && isSubject(rest);
-    if (length === 0 || next + 1 >= rest.length || !asked || bare || subject) return rest;
-    const [first, ...others] = rest.slice(next);
-    rest = first ? [{ ...first, start: true }, ...others] : rest;
-  }
-}
-
-/** `OH has two houses`, `HI is …`, `right is the opposite of …`: the filler may be what the question is about. */
-function isSubject(tokens: readonly Token[]): boolean {
-  const [first, second, third] = [tokens[0]?.raw ?? '', wordAt(tokens, 1), wordAt(tokens, 2)];
-  const quiet = tokens.some(({ raw }) => /\p{Ll}/u.test(raw));
-  const abbreviation = quiet && /^\p{Lu}{2,}$/u.test(first);
-  if (abbreviation && first !== 'OK') return true;
-  const noun = abbreviation || ['right', 'well'].includes(wordAt(tokens, 0));
-  return noun && !WH.has(second) && isOpening(second) && !PRONOUNS.has(third);
-}
-
-function withoutThanks(tokens: readonly Token[]): readonly Token[] {
-  let end = tokens.length;
-  while (end > 0 && MARKS.has(wordAt(tokens, end - 1))) end -= 1;
-  for (const pattern of thanks) {
-    const from = end - pattern.length;
-    if (from < 2 || lengthAt(tokens, pattern, from) === 0) continue;
-    const before = wordAt(tokens, from - 1);
-    const plain = wordAt(tokens, from) === 'please';
-    // The last item of a list: `Friends, Frasier, Cheers`.
-    if (before === ',' && /^(?:Ta|Cheers)$/.test(tokens[from]?.raw ?? '')) continue;
-    if (!plain && before !== ',' && !MARKS.has(before)) continue;
-    const rest = tokens.slice(0, before === ',' ? from - 1 : from);
-    // The marks behind `please` are those of the sentence.
-    const marks = MARKS.has(wordAt(rest, -1)) ? [] : tokens.slice(end);
-    return withoutThanks([...rest, ...marks]);
-  }
-  return tokens;
-}
+/** Not the questions that they are about. */
+const isRequest = (tokens: readonly Token[]): boolean => frames.some((frame) => lengthAt(tokens, frame) > 0);
+const mainOf = (tokens: readonly Token[]): readonly Token[] =>
+  isFronted(tokens) ? tokens.slice(1 + tokens.findIndex(({ word }) => word === ',')) : tokens;
 
 function withAliases(tokens: readonly Token[]): readonly Token[] {
   const out: Token[] = [];
   for (let at = 0; at < tokens.length; ) {
-    const alias = aliases.find(({ from }) => from.every((raw, i) => rawOf(tokens[at + i]) === raw));
+    // `Manchester United`: a name before it makes another name of it.
+    const alias = aliases.find(
+      ({ from }) =>
+        from.every((raw, i) => rawOf(tokens[at + i]) === raw) &&
+        !(/^\p{Lu}/u.test(from[0] ?? '') && isNamed(tokens[at - 1])),
+    );
     if (alias) out.push(...alias.to.map((raw) => tokenOf(raw)));
     else out.push(tokens[at] as Token);
     at += alias?.from.length ?? 1;
@@ -157,7 +58,8 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
   const rest = tokens.slice(length);
   const [first, second, third] = [wordAt(rest, 0), wordAt(rest, 1), wordAt(rest, 2)];
   const subject = SUBJECTS.has(second);
-  if (wantsNotice(tokens, first, third)) return tokens;
+  if (wantsNotice(tokens, rest)) return asking(tokens, 'a message later');
+  if (asksOfKnowledge(tokens.slice(0, length), rest)) return asking(tokens, 'what one knows');
   if (first === 'if' || first === 'whether')
     return subject && isHelper(third) ? withStart([at(rest, 2), at(rest, 1), ...rest.slice(3)]) : tokens;
   const told = ['tell', 'name'].some((verb) => tokens.slice(0, length).some(({ word }) => word === verb));
@@ -166,18 +68,25 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
   return withStart(direct(rest));
 }
 
-/** `Let me know when it is ready` asks for a message later, and so may `tell me when it is ready`. */
-function wantsNotice(tokens: readonly Token[], first: string, verb: string): boolean {
+/**
+ * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready`.
+ * What something is, is asked at once.
+ */
+function wantsNotice(tokens: readonly Token[], clause: readonly Token[]): boolean {
   const frame = tokens.find(({ word }) => word !== 'please')?.word;
-  const later = frame === 'let' ? ['when', 'if', 'whether'] : frame === 'tell' ? ['when'] : [];
-  return later.includes(first) && /^(?:is|are|am|has|have|can|will)$/.test(verb);
+  const later = frame === 'let' || (frame === 'tell' && wordAt(clause, 0) === 'when');
+  return later && !(WH.has(wordAt(clause, 0)) && BE.has(wordAt(clause, -1)));
 }
+
+/** `Do you know what you want` and `do you know how to swim` ask what one knows; `do you know what it is`, what it is. */
+const asksOfKnowledge = (frame: readonly Token[], clause: readonly Token[]): boolean =>
+  wordAt(frame, -1) === 'know' &&
+  wordAt(frame, 0) === 'do' &&
+  (wordAt(clause, 1) === 'to' || clause.some(({ word }) => word === 'you' || word === 'your'));
 
 const at = (tokens: readonly Token[], index: number): Token => tokens[index] as Token;
 const withStart = ([first, ...rest]: readonly Token[]): readonly Token[] =>
   first ? [{ ...first, start: true }, ...rest] : [];
-const SUBJECTS = set('i you he she it we they there this that');
-const isHelper = (word: string): boolean => BE.has(word) || HAVE.has(word) || MODALS.has(word);
 
 /** `Tell me the capital of …` is `what is the capital of …`. */
 function definite(tokens: readonly Token[], rest: readonly Token[]): readonly Token[] {
@@ -241,32 +150,4 @@ function beginsClause({ word }: Token, next: Token | undefined): boolean {
   if (WH.has(word) || /^.{3,}ing$/.test(word)) return true;
   if (word !== 'to' || next === undefined || !/^\p{Ll}/u.test(next.raw)) return false;
   return !ARTICLES.has(next.word) && !PRONOUNS.has(next.word);
-}
-
-/** `How do I`, `how can I` and `how to`. The person is kept: `how do you` may ask about the one who answers. */
-function usualHow(tokens: readonly Token[]): readonly Token[] {
-  if (wordAt(tokens, 0) !== 'how') return tokens;
-  const [helper, subject] = [wordAt(tokens, 1), wordAt(tokens, 2)];
-  const length = (helper === 'do' || helper === 'can') && subject === 'i' ? 3 : helper === 'to' ? 2 : 0;
-  const verb = wordAt(tokens, length);
-  if (length === 0 || verb === '' || verb === 'not' || states.has(verb)) return tokens;
-  return [at(tokens, 0), tokenOf('to'), ...tokens.slice(length)];
-}
-
-/** `What is France's capital?` is `what is the capital of France`, for what places and works have. */
-function owner(tokens: readonly Token[]): readonly Token[] {
-  const mark = tokens.findIndex(({ word }) => word === POSSESSIVE);
-  const asks = wordAt(tokens, 0) === 'what' && BE.has(wordAt(tokens, 1));
-  if (!asks || mark < 3 || mark !== tokens.length - 2 || !owned.has(wordAt(tokens, -1))) return tokens;
-  return [...tokens.slice(0, 2), tokenOf('the'), at(tokens, mark + 1), tokenOf('of'), ...tokens.slice(2, mark)];
-}
-
-/** `The World Cup in 1998` at the end is `the 1998 World Cup`. */
-function usualTime(tokens: readonly Token[]): readonly Token[] {
-  const [before, year] = [wordAt(tokens, -2), wordAt(tokens, -1)];
-  if (before !== 'in' || !/^(?:1[5-9]|20)\d\d$/.test(year)) return tokens;
-  let from = tokens.length - 2;
-  while (from > 0 && /^\p{Lu}/u.test(at(tokens, from - 1).raw)) from -= 1;
-  if (from > tokens.length - 3 || wordAt(tokens, from - 1) !== 'the' || from < 2) return tokens;
-  return [...tokens.slice(0, from), tokens.at(-1) as Token, ...tokens.slice(from, -2)];
 }

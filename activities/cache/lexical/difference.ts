@@ -1,13 +1,14 @@
 import { basesOfPast, singularOf } from './inflection.js';
 import { isNumber } from './numbers.js';
 import { OPPOSITES } from './opposites.js';
-import { POSSESSIVE, type Token } from './tokens.js';
+import { isRequested, POSSESSIVE, type Token, wordAt } from './tokens.js';
 import {
   ARTICLES,
   BE,
   DO,
   FUNCTION_WORDS,
   HAVE,
+  isUnit,
   MODALS,
   NEGATIONS,
   ORTHOGRAPHY,
@@ -19,7 +20,6 @@ import {
   STRICT_QUANTIFIERS,
   spelt,
   TIME_WORDS,
-  UNITS,
   WH,
 } from './words.js';
 
@@ -29,6 +29,7 @@ export type DifferenceKind =
   | 'language'
   | 'signs'
   | 'mention'
+  | 'request'
   | 'numbers'
   | 'negation'
   | 'opposite'
@@ -99,6 +100,7 @@ export function compare(a: readonly Token[], b: readonly Token[]): Difference | 
   const opposite = only[0].find(({ word }) => only[1].some((other) => areOpposite(word, other.word)));
   if (opposite) return difference('opposite', opposite.word, only);
   if (swapped(a, b, only)) return difference('order', 'the same words in another order', only);
+  if (rolesDiffer(a, b)) return difference('order', 'who does what to whom', only);
   return difference(softKind(only, a, b), wordsOf(all), only);
 }
 
@@ -162,15 +164,24 @@ const isName = ({ raw, start, word }: Token): boolean =>
 type Rule = (token: Token, a: readonly Token[], b: readonly Token[]) => boolean;
 /** In this order: the first that applies names the difference. */
 const FINAL: readonly (readonly [DifferenceKind, Rule])[] = [
+  ['request', isRequested],
   ['negation', ({ word }) => NEGATIONS.has(word)],
   ['numbers', ({ word }) => isNumber(word) || /\p{N}/u.test(word)],
   ['signs', ({ word }) => !/[\p{L}\p{N},.?]/u.test(word) && word !== POSSESSIVE],
-  // A name that the other text has in other capitals is a difference of capitals.
+  // A name that the other text has in small letters is a difference of capitals; `SI` and `Si` are two names.
   ['name', (token, a, b) => isName(token) && !hasBoth(token.word, a, b)],
-  ['unit', (token, a, b) => UNITS.has(token.word) && (isAmount(token, a) || isAmount(token, b))],
+  ['unit', (token, a, b) => isUnit(token.word) && (isAmount(token, a) || isAmount(token, b))],
+  ['name', (token, a, b) => isOtherName(token, [...a, ...b])],
   ['time', ({ word }) => TIME_WORDS.has(word)],
   ['quantity', ({ word }) => STRICT_QUANTIFIERS.has(word)],
 ];
+/** The word is written in two ways, both of which are names, or symbols: `the r flag`, `the R flag`. */
+function isOtherName(token: Token, all: readonly Token[]): boolean {
+  const same = all.filter(({ word }) => word === token.word);
+  const symbol = /^[b-hj-z]$/.test(token.word);
+  return same.some(({ raw }) => raw !== token.raw) && (symbol || same.every(isName));
+}
+
 /** `5 km`, `how many miles`, `dollars per hour`; not `the second one`. */
 function isAmount(token: Token, text: readonly Token[]): boolean {
   const at = text.indexOf(token);
@@ -197,6 +208,43 @@ function swapped(a: readonly Token[], b: readonly Token[], only: Difference['onl
   // `Who taught Plato`, `who did Plato teach`.
   const [all, others] = [content(a), content(b)];
   return all.join(' ') !== others.join(' ') && all.slice().sort().join(' ') === others.slice().sort().join(' ');
+}
+
+/** Pronouns by the person that they name. */
+const PERSONS = new Map(
+  [
+    'i me my mine myself',
+    'we us our ours',
+    'you your yours',
+    'he him his himself',
+    'she her hers herself',
+    'they them their theirs',
+  ].flatMap((row) => row.split(' ').map((word, _, [person = '']) => [word, person] as const)),
+);
+
+/** `Can we see them`, `can they see us`; `who helped Ann`, `who was helped by Ann`. */
+function rolesDiffer(a: readonly Token[], b: readonly Token[]): boolean {
+  const [mine, other] = [a, b].map((tokens) => tokens.flatMap(({ word }) => PERSONS.get(word) ?? [])) as [
+    string[],
+    string[],
+  ];
+  if (mine.join(' ') !== other.join(' ') && mine.slice().sort().join(' ') === other.slice().sort().join(' '))
+    return true;
+  const [agent, others] = [passiveOf(a), passiveOf(b)];
+  if ((agent === undefined) === (others === undefined)) return false;
+  const [left, right] = [content(a), content(b)];
+  // `Loved` may be of `lov`.
+  const [one, two] = [left, right].map((words) => words.map((word) => word.replace(/e$/, ''))) as [string[], string[]];
+  return one.includes((agent ?? others ?? '').replace(/e$/, '')) && one.join(' ') === two.join(' ');
+}
+
+/** The verb of `was helped by`, in base form. */
+function passiveOf(tokens: readonly Token[]): string | undefined {
+  const by = tokens.findIndex(
+    ({ word }, at) => at > 0 && word === 'by' && basesOfPast(wordAt(tokens, at - 1)).length > 0,
+  );
+  const passive = by > 0 && tokens.slice(0, by).some(({ word }) => BE.has(word));
+  return passive ? basesOfPast(wordAt(tokens, by - 1))[0] : undefined;
 }
 
 /** `A place at a primary school`, `a primary school place`: a preposition is gone, and what it joined is turned round. */

@@ -1,5 +1,11 @@
 /** Base form, past, and participle if different: irregular verbs used in questions. */
 const IRREGULAR = `
+arise arose arisen|awake awoke awoken|bear bore borne|beat beat beaten|bend bent bent|bind bound bound|bleed bled bled|breed bred bred|burst burst burst|
+cast cast cast|cling clung clung|creep crept crept|forbid forbade forbidden|forgive forgave forgiven|grind ground ground|kneel knelt knelt|
+mistake mistook mistaken|overcome overcame overcome|quit quit quit|seek sought sought|shine shone shone|shrink shrank shrunk|slide slid slid|
+spin spun spun|spit spat spat|split split split|spread spread spread|spring sprang sprung|sting stung stung|swear swore sworn|
+sweep swept swept|swell swelled swollen|swing swung swung|tear tore torn|weave wove woven|weep wept wept|wind wound wound|
+withdraw withdrew withdrawn|
 be was been|become became become|begin began begun|bite bit bitten|blow blew blown|break broke broken|bring brought brought|
 build built built|buy bought bought|catch caught caught|choose chose chosen|come came come|cost cost cost|cut cut cut|
 deal dealt dealt|dig dug dug|draw drew drawn|drink drank drunk|drive drove driven|eat ate eaten|fall fell fallen|feed fed fed|

@@ -1,5 +1,5 @@
 import { type Token, tokenOf } from './tokens.js';
-import { STARTERS } from './words.js';
+import { FUNCTION_WORDS, STARTERS } from './words.js';
 
 /** English number words; others remain words, which must match too. */
 const SMALL =
@@ -29,11 +29,12 @@ export function withDigits(tokens: readonly Token[]): Token[] {
   const out: Token[] = [];
   for (let at = 0; at < parts.length; ) {
     const token = parts[at] as Token;
-    const found = isTitle(token, parts[at - 1]) ? undefined : readNumber(parts, at);
+    const before = parts[at - 1];
+    const found = isTitle(token, before) ? undefined : readNumber(parts, at);
     // `Nineteen ten` is 1910, `two thirty` a time: what follows says what a number is.
-    const alone = found && !isNumeral(parts[at + found.length]) && !isNumeral(parts[at - 1]);
+    const alone = found && !isNumeral(parts[at + found.length]) && !isNumeral(before);
     const read = alone ? found : undefined;
-    out.push(read ? tokenOf(read.digits, token.start) : plainDigits(token));
+    out.push(read ? tokenOf(read.digits, token.start) : isList(before) ? token : plainDigits(token));
     at += read?.length ?? 1;
   }
   return out;
@@ -47,6 +48,10 @@ export const isNumeral = (token: Token | undefined): boolean =>
 const isTitle = ({ raw, start }: Token, before: Token | undefined): boolean =>
   !start && /^\p{Lu}\p{Ll}/u.test(raw) && !(before !== undefined && isName(before));
 const isName = ({ raw, word, start }: Token): boolean => /^\p{Lu}/u.test(raw) && !(start && STARTERS.has(word));
+
+/** `Rows 1,200` may be two of them. */
+const isList = (before: Token | undefined): boolean =>
+  before !== undefined && /^\p{Ll}{3,}s$/u.test(before.raw) && !FUNCTION_WORDS.has(before.word);
 
 /** `1,000` is 1000. Anything else (`3,5`, `007`, `1.0`, `1.2.3`) equals only itself. */
 const plainDigits = (token: Token): Token =>

@@ -1,3 +1,7 @@
+/** What a place has may be elsewhere: `the embassies of a country`, `the ships of a port`. */
+export const PLACES =
+  'place country nation state province county city town village port harbour airport school university college hospital company firm bank church club hotel island region';
+
 /** What is in all that has it: `the embassies of a country` are elsewhere. */
 const PARTS =
   'states|provinces|counties|regions|cantons|districts|cities|lakes|volcanoes|airports|bones|teeth|muscles|chapters|pages|episodes|seasons|days|weeks|months|hours|minutes|seconds|rooms|floors';
@@ -9,7 +13,6 @@ const EVENT = 'world|stanley|super|champions|premier cup|bowl|league|series';
  * between its two ends (at least one), `@` one word. A pattern covers the whole text. Applied in this order.
  */
 export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
-  ['which *', 'what *'],
   ['what city is|was the capital *', 'what is|was the capital *'],
   ['what is the best|right|correct|proper|good way to *', 'how to *'],
   ['what is a good way to *', 'how to *'],
@@ -30,7 +33,6 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['what does * cost', 'what is the price of *'],
   ['how many people live in *', 'what is the population of *'],
   [`how many ${PARTS} do|does * have`, `how many ${PARTS} are there in *`],
-  ['how many @ do|does a|an * have', 'how many @ are there in a|an *'],
   ['how many @ are in *', 'how many @ are there in *'],
   ['how many @ @ are in *', 'how many @ @ are there in *'],
   ['how many @ is in *', 'how many @ are there in *'],
@@ -39,7 +41,6 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['who invented *', 'who is the inventor of *'],
   ['who painted *', 'who is the painter of *'],
   ['who composed *', 'who is the composer of *'],
-  ['who directed *', 'who is the director of *'],
   [`what team won the ${EVENT}`, `who won the ${EVENT}`],
   [`what team won the ${EVENT} in @`, `who won the ${EVENT} in @`],
   [`what team won the @ ${EVENT}`, `who won the @ ${EVENT}`],
@@ -62,9 +63,21 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
 export const OWNED =
   'capital population currency flag area president king queen mayor language climate history height size age length weight birthday';
 
-/** Before `how do I`, `how can I` and `how to` these verbs ask for different things: `how do I look`, `how can I look`. */
+/**
+ * Before `how do I`, `how can I` and `how to` these verbs ask for different things, since they say how one is or what happens
+ * to one, and not only what one does: `how do I look`, `how can I look`.
+ */
 export const STATES =
-  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand come rate owe weigh mean';
+  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand come rate owe weigh mean hear breathe dream digest blink sweat snore sneeze heal exist matter belong benefit suffer affect impact';
+
+/** With a person these say how one sees them: `how do I know him`, `how do I treat you`. */
+export const ATTITUDES = 'know see treat remember understand view regard recognise recognize perceive strike think';
+
+/** So do these without an object: `how do I count`. */
+export const OUTCOMES = 'count pass place figure photograph';
+
+/** And these with `up` and `out`: `how do I stack up`. */
+export const ENDING_UP = 'end stack hold turn';
 
 /** Names of several words, as the whole of a name. */
 export const ALIASES: readonly (readonly [from: string, to: string])[] = [
@@ -74,7 +87,11 @@ export const ALIASES: readonly (readonly [from: string, to: string])[] = [
   ['united states', 'usa'],
   ['United Kingdom', 'UK'],
   ['united kingdom', 'uk'],
-  ['capital city', 'capital'],
+  ['capital city of', 'capital of'],
+  ["'s capital city", "'s capital"],
+  ['Northern Ireland', 'Northern-Ireland'],
+  ['northern ireland', 'northern-ireland'],
+  ['NORTHERN IRELAND', 'NORTHERN-IRELAND'],
   ['the US', 'the USA'],
   ['the U.S', 'the USA'],
   ['mobile phone', 'cellphone'],

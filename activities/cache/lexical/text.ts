@@ -18,24 +18,44 @@ const ODD =
 /** Whether spaces, a capital at the start and the mark at the end of a text are mere spelling. */
 export const isPlain = (text: string): boolean => PLAIN.test(text) && !ODD.test(text);
 
-/** An apostrophe within a word, in its plain form; the composed form of letters. */
+/**
+ * Letters with their accents as one character. Other characters are kept even if Unicode has another that it calls equal,
+ * as the sign for kelvin and the letter K, or two forms of a Chinese character in a name.
+ */
 export const composed = (text: string): string =>
-  text.normalize('NFC').replace(/(?<=\p{L})[\u2018\u2019\u02bc](?=\p{L})/gu, "'");
+  text.replace(/\p{L}\p{M}+|[\uac00-\ud7a3]?[\u1100-\u11ff]+/gu, (letters) => letters.normalize('NFC'));
+
+/** A sentence on one line with single spaces, and with plain apostrophes in its words. A tab may separate columns. */
+export const lineOf = (text: string): string =>
+  text
+    .trim()
+    .replace(/[ \u00a0]+/g, ' ')
+    .replace(/(?<=\p{L})[\u2018\u2019\u02bc](?=\p{L})/gu, "'");
+
+/** Without empty lines before it and spaces behind it. The indentation of the first of several lines may count. */
+function trimmed(text: string): string {
+  const lines = text.replace(/^(?:[ \t]*\r?\n)+/, '').trimEnd();
+  return lines.includes('\n') ? lines : lines.trim();
+}
 
 /** Words whose capital at the start of a text says nothing. */
 const OPENERS =
   /^(?:What|Which|Who|Whose|How|When|Where|Why|Is|Are|Was|Were|Do|Does|Did|Can|Could|Should|Would|Has|Have|Had|The|An?|Please|Tell|It|You|This|That|There|In|On|At|For|To|If|I(?=[' ]))(?![\p{L}\p{N}])/u;
 
+/** Behind these words a full stop may say that nothing is asked: `who cares.` */
+const MAY_ASK =
+  /^(?:what|which|who|whom|whose|how|when|where|why|is|are|am|was|were|be|do|does|did|can|could|may|might|must|should|would|will|shall|has|have|had)(?![\p{L}\p{N}])/iu;
+
 /**
  * The form in which two texts are *the same text*: composed characters, and in a plain text plain apostrophes, single
- * spaces, no full stop after a word at the end, a lower-case first letter of a word that opens questions. Anything that
+ * spaces, no full stop at the end of what opens as a statement, a lower-case first letter of a word that opens questions. Anything that
  * may carry meaning is kept: case (`US`, `us`), marks (`5!`), superscripts (`5²`, which NFKC would turn into `52`), the
  * spaces and lines of code.
  */
 export function normaliseText(text: string): string {
-  const form = composed(text).trim();
-  const line = form.replace(/[ \t\u00a0]+/g, ' ');
+  const form = trimmed(composed(text));
+  const line = lineOf(form);
   if (form.includes('\n') || !isPlain(line)) return form;
-  const body = line.replace(/(?<=[ -][a-z]{2,})\.$/, '');
+  const body = MAY_ASK.test(line) ? line : line.replace(/(?<=[ -][a-z]{2,})\.$/, '');
   return OPENERS.test(body) ? body.charAt(0).toLowerCase() + body.slice(1) : body;
 }

@@ -1,4 +1,5 @@
-import { SHORT_UNITS } from './words.js';
+import { basesOfPast } from './inflection.js';
+import { ARTICLES, SHORT_UNITS } from './words.js';
 
 /** A word, number or sign of a plain text. */
 export interface Token {
@@ -39,18 +40,32 @@ const AMOUNT = /^(\d+(?:[.,]\d+)*)([A-Za-z]+)$/;
 
 export const tokenOf = (raw: string, start = false): Token => ({ raw, word: raw.toLowerCase(), start });
 
+/** The word at a place, counted from the end if it is negative; empty outside of the text. */
+export const wordAt = (tokens: readonly Token[], at: number): string => tokens.at(at)?.word ?? '';
+
+/** A text that asks for something else than another of nearly the same words: `what` says for what. */
+export const asking = (tokens: readonly Token[], what: string): readonly Token[] => [
+  ...tokens,
+  tokenOf(`\u2039${what}\u203a`),
+];
+export const isRequested = ({ word }: Token): boolean => word.startsWith('\u2039');
+
 /** The tokens of a plain text, at most `limit` + 1. Nothing is left out but spaces. */
 export function tokensOf(text: string, limit: number): Token[] {
   const tokens: Token[] = [];
   let start = true;
   for (const [piece] of text.matchAll(PIECES)) {
     if (tokens.length > limit) break;
-    const parts = partsOf(piece);
+    const parts = isNoun(piece, tokens.at(-1)) ? [piece] : partsOf(piece);
     for (const [i, part] of parts.entries()) tokens.push(tokenOf(part, start && i === 0));
     start = /^[.?!\u2026]$/.test(piece);
   }
   return withHas(tokens);
 }
+
+/** `A cant` and `the wont` are no `can't` and `won't`. */
+const isNoun = (piece: string, before: Token | undefined): boolean =>
+  /^(?:cant|wont)$/i.test(piece) && before !== undefined && (ARTICLES.has(before.word) || before.word === 'of');
 
 /** `What's happened` is `what has happened`, not `what is happened`: before a participle the guard keeps it as it is. */
 function withHas(tokens: readonly Token[]): Token[] {
@@ -58,11 +73,16 @@ function withHas(tokens: readonly Token[]): Token[] {
     if (token.raw !== CONTRACTED_IS.raw) return token;
     const participle = tokens
       .slice(i + 1, i + 4)
-      .some(({ word }) => /(?:ed|en|been|got|gone|done|come|made)$/.test(word));
+      // `Where is the lost property`: behind an article it is an adjective.
+      .some(({ word }, at) => isParticiple(word) && !ARTICLES.has(tokens[i + at]?.word ?? ''));
     return tokenOf(participle ? POSSESSIVE : 'is');
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
+/** Or a past form, or one that may be: `who's paid`, `who's hit it`. */
+const isParticiple = (word: string): boolean =>
+  /(?:ed|en|done|come)$/.test(word) || SAME_AS_PAST.has(word) || basesOfPast(word).length > 0;
+const SAME_AS_PAST = new Set('bet cast cost cut hit hurt let put quit read run set shed shut split spread'.split(' '));
 
 function partsOf(piece: string): readonly string[] {
   const word = piece.toLowerCase();
@@ -74,7 +94,7 @@ function partsOf(piece: string): readonly string[] {
   const wh = WH_WITHOUT_APOSTROPHE.exec(word);
   if (wh) return first([wh[1] as string, CONTRACTED_IS.raw]);
   const amount = AMOUNT.exec(piece);
-  if (amount && SHORT_UNITS.has(amount[2] as string)) return [amount[1] as string, amount[2] as string];
+  if (amount && isUnit(amount)) return [amount[1] as string, amount[2] as string];
   const at = piece.indexOf("'");
   if (at <= 0) return [piece];
   const [base, ending] = [piece.slice(0, at), piece.slice(at + 1).toLowerCase()];
@@ -82,5 +102,9 @@ function partsOf(piece: string): readonly string[] {
   const written = ENDINGS[ending];
   return written === undefined ? [piece] : [base, written];
 }
+
+/** `5km`, `100g`. One digit with one letter is as often a name: `5g`, `seat 2A`. */
+const isUnit = ([, digits = '', unit = '']: RegExpExecArray): boolean =>
+  SHORT_UNITS.has(unit) && digits.length + unit.length > 2;
 
 const upperFirst = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);

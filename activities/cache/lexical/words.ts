@@ -49,8 +49,15 @@ export const UNITS = set(
    teaspoons tbsp tsp h hour hours min minute minutes s second seconds ms day days week weeks fortnight month months year
    years decade century percent degree degrees celsius fahrenheit kelvin dollar dollars euro euros pence yen rupee
    rupees yuan franc francs peso pesos cent cents usd eur gbp mph kmh gb mb tb kb gib mib bit bits byte bytes watt watts kw
-   kwh volt volts amp amps calorie calories kcal hz khz mhz ghz psi bar acre acres hectare hectares`,
+   kwh volt volts amp amps calorie calories kcal hz khz mhz ghz psi bar acre acres hectare hectares stone stones knot knots
+   kph nautical fathom fathoms furlong furlongs carat carats radian radians newton newtons joule joules pascal pascals
+   hertz ohm ohms lumen lumens micron microns db dba ma mw nm atm crown crowns krona kronor lakh crore chf`,
 );
+
+/** `Kilojoules`, `megabytes`: a unit, or one with a prefix of the SI. */
+export const isUnit = (word: string): boolean =>
+  UNITS.has(word) ||
+  UNITS.has(word.replace(/^(?:nano|micro|milli|centi|deci|hecto|kilo|mega|giga|tera|peta)(?=\p{L}{3})/u, ''));
 
 /** Written after a number without a space: `5km`. The capitals of a unit count: `Mb` is not `MB`. */
 export const SHORT_UNITS = set(
@@ -75,7 +82,7 @@ export const ORTHOGRAPHY = set(
 );
 
 /** Words that open an English question or command: a capital at the start of a sentence says nothing about them. */
-const IMPERATIVES = set(
+export const IMPERATIVES = set(
   `tell set turn show give name list explain describe find compare convert calculate play wake remind open close
    cancel book order send call switch start stop create make add remove delete help let please add check buy sell get`,
 );
@@ -114,22 +121,22 @@ export const FOREIGN = set(
    het een niet wat hoe waar wie och är att vad hur när jag gdzie kiedy czy nie się jest nasıl nerede`,
 );
 
-/** Names that are no common word of English, so that their case says nothing. */
+/** Names that are no common word of English, so that their case says nothing. `Newton`, `Japan` and `Hamlet` are words too. */
 export const SAFE_NAMES = set(
-  `france germany spain italy india japan england scotland ireland portugal russia ukraine poland sweden norway finland
+  `france germany spain italy india england scotland ireland portugal russia ukraine poland sweden norway finland
    denmark austria switzerland belgium netherlands canada mexico brazil argentina colombia australia egypt
-   nigeria kenya morocco israel iran iraq pakistan bangladesh indonesia thailand vietnam korea taiwan singapore malaysia
+   nigeria kenya israel iran iraq pakistan bangladesh indonesia thailand vietnam korea taiwan singapore malaysia
    philippines europe africa asia america london berlin madrid rome tokyo beijing moscow vienna dublin lisbon
    amsterdam brussels stockholm oslo helsinki copenhagen prague budapest warsaw athens istanbul cairo delhi mumbai
    toronto vancouver sydney melbourne manchester birmingham edinburgh glasgow chicago boston seattle texas
-   california florida hamlet shakespeare mozart beethoven einstein newton northern
+   california florida northern-ireland shakespeare mozart beethoven einstein
    english monday tuesday wednesday thursday friday saturday sunday january february april june july september october
    november december christmas iphone ipad fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux`,
 );
 
-/** Abbreviations whose small letters are no word. */
+/** Abbreviations whose small letters are no word and no unit (`2 atm`). */
 export const SAFE_ACRONYMS = set(
-  'uk usa tv pdf nhs atm gps usb hdmi sql html css vpn faq dvd cpu gpu wifi mri dna rna bbc nba nfl fifa nasa',
+  'uk usa tv pdf nhs gps usb hdmi sql html css vpn faq dvd cpu gpu wifi mri dna rna bbc nba nfl fifa nasa',
 );
 
 /** Written in two ways, or two words for one thing that have no second meaning apart. */
@@ -138,7 +145,7 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map(
    |aluminium aluminum|mum mom|organise organize|organisation organization|recognise recognize|realise realize
    |analyse analyze|behaviour behavior|neighbour neighbor|neighbours neighbors|flavour flavor|honour honor|labour labor
    |catalogue catalog|cheque check#|defence defense|licence license|travelling traveling|traveller traveler|cancelled canceled
-   |aeroplane airplane|aeroplanes airplanes|tv television|tvs televisions|begin commence start|begins commences starts
+   |aeroplane airplane|aeroplanes airplanes|tv television|tvs televisions
    |petrol gasoline|photo photograph|photos photographs|telephone phone
    |instalment installment|instalments installments|jewellery jewelry|tyre tire#|tyres tires#|pyjamas pajamas|okay ok
    |programme program|programmes programs|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt|moustache mustache
@@ -151,7 +158,7 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map(
    |libary library|febuary february|wensday wednesday|grammer grammar|knowlege knowledge|langauge language|maintainance maintenance
    |occassion occasion|priviledge privilege|publically publicly|succesful successful|suprise surprise|tomatos tomatoes|truely truly
    |wierd weird|writting writing|pasword password|passwrod password|paymnet payment|delviery delivery|delivry delivery
-   |subscribtion subscription|subcription subscription|cancle cancel|canel cancel|shiping shipping|custmer customer|refud refund
+   |subscribtion subscription|subcription subscription|cancle cancel|shiping shipping|custmer customer|refud refund
    |transfered transferred|availible available|availble available|accomodation accommodation|adresses addresses|buisness business
    |begining beginning|commited committed|existance existence|foriegn foreign|freind friend|garantee guarantee|guage gauge
    |immediatly immediately|independant independent|medecine medicine|millenium millennium|noticable noticeable|parralel parallel

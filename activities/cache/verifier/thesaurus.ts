@@ -75,6 +75,9 @@ const UNKNOWN = 13;
 /** How rare a word is: binary logarithm of its rank. */
 export const rarityOf = (word: string): number => senseOf(word)?.rarity ?? UNKNOWN;
 
+/** Whether a form of a word is listed. */
+export const isKnown = (word: string): boolean => senseOf(word) !== undefined;
+
 /** Mostly a noun, or not listed. */
 export const isNoun = (word: string): boolean => senseOf(word)?.noun ?? true;
 

@@ -26,12 +26,23 @@ describe('normaliseText', () => {
     ['{"a": "b  c"}', '{"a": "b c"}'],
     ['Ihr Hund', 'ihr Hund'],
     ['他来了？', '他来了。'],
+    // One key for both would pass an answer to `Who cares?` on from the one to the other.
+    ['Who cares.', 'Who cares'],
+    ['a\tb c', 'a b\tc'],
+    ['  - a: 1\n    b: 2', '- a: 1\n    b: 2'],
+    ["let s = 'it\u2019s'", "let s = 'it's'"],
+    ['5 \u212a', '5 K'],
   ])('%s is not %s', (a, b) => {
     expect(normaliseText(a)).not.toBe(normaliseText(b));
   });
 });
 
 describe('keysOf', () => {
+  it('tells texts apart that are one in UTF-8', () => {
+    const ids = ['a\ud800', 'a\ud801', 'a\ufffd'].map((text) => keysOf(request(text), 'f').id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
   it('names the tenant in clear and nothing else', () => {
     const { entry, lease, vectors } = keysOf(request('Who is Zebediah?', { context: { secret: 'xyzzy' } }), 'weights');
     for (const key of [entry, lease, vectors]) expect(key).toMatch(/^millrace:cache:\{acme:[0-9a-f]{64}\}:/);
