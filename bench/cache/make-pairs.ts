@@ -21,9 +21,13 @@ const linesOf = (file: string): string[] =>
     .split('\n')
     .filter((line) => !line.startsWith('#'));
 
+/** `\n`, `\t` and `\u200b`: characters that would not be seen in a file. */
+const unescaped = (text: string): string =>
+  text.replace(/\\(?:n|t|u[0-9a-f]{4})/g, (written) => JSON.parse(`"${written}"`) as string);
+
 function written(file: string, same: boolean): Pair[] {
   return linesOf(file).flatMap((line) => {
-    const [kind, a, b] = line.split('\t').map((part) => part.replaceAll('\\n', '\n'));
+    const [kind, a, b] = line.split('\t').map(unescaped);
     return kind && a !== undefined && b !== undefined ? [{ a, b, same, kind }] : [];
   });
 }
