@@ -42,7 +42,8 @@ export class TritonClient implements TensorClient {
   readonly #client: Client;
   readonly #traits = new Map<string, Traits>();
 
-  readonly #version: string;
+  /** That of the pool; empty: the server's version policy chooses. */
+  readonly version: string;
   readonly #shared: SharedTensors | undefined;
   /** Of every call. */
   readonly #metadata: Metadata;
@@ -57,7 +58,7 @@ export class TritonClient implements TensorClient {
     { version = '', compression = 'none', maxMessageBytes, sharedMemoryBytes }: TritonOptions = {},
     link: Link = {},
   ) {
-    this.#version = version;
+    this.version = version;
     const most = maxMessageBytes ?? MOST_MESSAGE_BYTES;
     this.#metadata = metadataOf(link);
     this.#client = openChannel(address, link, {
@@ -145,7 +146,7 @@ export class TritonClient implements TensorClient {
   /** Undefined if the server lacks this Triton extension, as MLServer does. */
   async config(model: string, signal: AbortSignal): Promise<ModelConfig | undefined> {
     try {
-      return (await this.#call('ModelConfig', { name: model, version: this.#version }, signal)).config ?? undefined;
+      return (await this.#call('ModelConfig', { name: model, version: this.version }, signal)).config ?? undefined;
     } catch (error) {
       if ((error as { code?: unknown }).code === status.UNIMPLEMENTED) return undefined;
       throw error;
@@ -169,15 +170,17 @@ export class TritonClient implements TensorClient {
   /**
    * The `fingerprint` parameter of the model's configuration, which the deployer sets to a hash of the weights; without
    * it a hash of configuration, versions and tensors, which does not change with new weights under an old version
-   * number.
+   * number. All versions of a model have one configuration: where the pool names one, its number is part of the result.
    */
   async fingerprint(model: string, signal: AbortSignal): Promise<string> {
     const config = await this.config(model, signal);
     const given = config?.parameters.fingerprint?.string_value;
-    if (given) return given;
-    const metadata = await this.#call('ModelMetadata', { name: model, version: this.#version }, signal);
+    const ofVersion = this.version === '' ? '' : `@${this.version}`;
+    if (given) return `${given}${ofVersion}`;
+    const metadata = await this.#call('ModelMetadata', { name: model, version: this.version }, signal);
     const described = JSON.parse(JSON.stringify(fingerprinted(config, metadata)));
-    return createHash('sha256').update(canonicalJson(described)).digest('hex').slice(0, 16);
+    const hash = createHash('sha256').update(canonicalJson(described)).digest('hex').slice(0, 16);
+    return `${hash}${ofVersion}`;
   }
 
   /** The server's name and version. */
@@ -193,7 +196,7 @@ export class TritonClient implements TensorClient {
 
   /** Returns if the server reports the model as ready; throws `MODEL_NOT_FOUND` otherwise. */
   async ready(model: string, signal: AbortSignal): Promise<void> {
-    const { ready } = await this.#call('ModelReady', { name: model, version: this.#version }, signal);
+    const { ready } = await this.#call('ModelReady', { name: model, version: this.version }, signal);
     if (!ready) throw new MillraceError('MODEL_NOT_FOUND', 'the model is not ready');
   }
 
@@ -203,7 +206,7 @@ export class TritonClient implements TensorClient {
    */
   async tensors(model: string, signal: AbortSignal): Promise<ModelTensors> {
     const [{ inputs, outputs }, config] = await Promise.all([
-      this.#call('ModelMetadata', { name: model, version: this.#version }, signal),
+      this.#call('ModelMetadata', { name: model, version: this.version }, signal),
       this.config(model, signal),
     ]);
     const optional = new Set((config?.input ?? []).filter((input) => input.optional).map(({ name }) => name));
@@ -231,7 +234,7 @@ export class TritonClient implements TensorClient {
 
   /** Statistics of each loaded version. A call is counted a moment after its answer. */
   async statistics(model: string, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
-    return (await this.#call('ModelStatistics', { name: model, version: this.#version }, signal)).model_stats.map(
+    return (await this.#call('ModelStatistics', { name: model, version: this.version }, signal)).model_stats.map(
       statisticsOf,
     );
   }
@@ -251,7 +254,7 @@ export class TritonClient implements TensorClient {
   #request(model: string, inputs: readonly Tensor[], { outputs = [], parameters = {} }: RequestOptions): InferRequest {
     return {
       model_name: model,
-      model_version: this.#version,
+      model_version: this.version,
       parameters,
       inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
       outputs: outputs.map((name) => ({ name })),

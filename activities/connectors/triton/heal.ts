@@ -19,11 +19,28 @@ const UNLOAD_MS = 500;
  * only waits. Bounded by the signal.
  */
 export async function heal(client: TritonClient, model: string, signal: AbortSignal): Promise<void> {
+  await expectVersion(client, model, signal);
   const parts = await partsOf(client, model, signal);
   if (parts.length === 0) return reload(client, model, signal);
   for (const part of parts) if (await isBroken(client, part, signal)) await reload(client, part, signal);
   // Triton unloads the ensembles of a model that is gone, and loads them with it again: usually this only waits.
   if ((await settled(client, model, signal)) !== 'READY') await client.load(model, signal);
+}
+
+/**
+ * Throws `MODEL_NOT_FOUND` where the server has other versions of the model than the pool's: its version policy has dropped
+ * that one, and a reload would interrupt the callers of the others for nothing.
+ */
+async function expectVersion(client: TritonClient, model: string, signal: AbortSignal): Promise<void> {
+  const { version } = client;
+  if (version === '') return;
+  const all = (await client.index(signal)).filter(({ name }) => name === model);
+  const ready = all.filter(({ state }) => state === 'READY').map((one) => one.version);
+  if (ready.length === 0 || ready.includes(version)) return;
+  throw new MillraceError(
+    'MODEL_NOT_FOUND',
+    `the server serves ${model} in version ${ready.join(', ')}, not in ${version}: its version policy chooses them`,
+  );
 }
 
 /** An ensemble may consist of ensembles. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TritonClient } from '../../../../activities/connectors/triton/client.js';
 import { fromWire } from '../../../../protocols/open-inference/any-tensor.js';
 import type { Tensor } from '../../../../protocols/open-inference/tensors.js';
 import { LATE_ONCE } from '../../../support/soonest.js';
@@ -147,6 +148,13 @@ describe('a fingerprint', () => {
     triton.handlers.ModelConfig = () => ({ config: { parameters: { fingerprint: { string_value: 'abc' } } } });
     expect(await print()).toBe('abc');
     expect(triton.calls).toEqual(['ModelConfig']);
+  });
+
+  it('has the version of the pool, since all versions have one configuration', async () => {
+    triton.handlers.ModelConfig = () => ({ config: { parameters: { fingerprint: { string_value: 'abc' } } } });
+    const pinned = new TritonClient(triton.address(), { version: '2' });
+    expect(await pinned.fingerprint('m', limit())).toBe('abc@2');
+    pinned.close();
   });
 
   it('is else a hash of configuration and versions', async () => {

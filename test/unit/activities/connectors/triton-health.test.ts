@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it, vi } from 'vitest';
+import { TritonClient } from '../../../../activities/connectors/triton/client.js';
 import { heal } from '../../../../activities/connectors/triton/heal.js';
 import { probeWithZeros } from '../../../../activities/connectors/triton/zeros.js';
 import { LATE_ONCE } from '../../../support/soonest.js';
@@ -120,6 +121,28 @@ describe('a heal', () => {
     states('LOADING', 'LOADING', 'READY');
     await heal(triton.client, 'm', limit());
     expect(acts()).toEqual([]);
+  });
+
+  it('leaves a model alone that works in other versions than the pool’s', async () => {
+    const versions = (...ready: string[]) => {
+      const models = ['1', '2', '3'].map((version) => ({
+        name: 'm',
+        version,
+        state: ready.includes(version) ? 'READY' : 'UNAVAILABLE',
+      }));
+      triton.handlers.RepositoryIndex = () => ({ models });
+    };
+    const pinned = new TritonClient(triton.address(), { version: '1' });
+    versions('2', '3');
+    await expect(heal(pinned, 'm', limit())).rejects.toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining('in version 2, 3, not in 1'),
+    });
+    expect(acts()).toEqual([]);
+    versions();
+    await heal(pinned, 'm', limit());
+    expect(acts()).toEqual(['RepositoryModelLoad']);
+    pinned.close();
   });
 
   it('ends with its signal', async () => {
