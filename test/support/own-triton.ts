@@ -31,10 +31,12 @@ function asTheTests(): { readonly args: string[]; readonly env: NodeJS.ProcessEn
  * Starts the program of the tests' Triton once more.
  * @param models names of copies of the model `echo`
  * @param control `explicit`: none is loaded, and clients load them; `none`: all are loaded, and no client may
+ * @param more further arguments of its command line
  */
 export async function ownTriton(
   models: readonly string[],
   control: 'explicit' | 'none' = 'explicit',
+  more: readonly string[] = [],
 ): Promise<OwnTriton> {
   const repository = mkdtempSync(path.join(tmpdir(), 'millrace-repository-'));
   for (const model of models) cpSync('deploy/local/models/echo', path.join(repository, model), { recursive: true });
@@ -54,6 +56,7 @@ export async function ownTriton(
         `--backend-config=python,shm-region-prefix-name=millrace_own_${process.pid}_${grpc}_`,
         ...['--http-address=127.0.0.1', `--http-port=${http}`, '--grpc-address=127.0.0.1', `--grpc-port=${grpc}`],
         '--allow-metrics=false',
+        ...more,
       ],
       env,
       readyMs: START_MS,

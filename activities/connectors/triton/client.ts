@@ -14,6 +14,7 @@ import type {
 import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
 import type { Link } from '../connector.js';
 import { MOST_MESSAGE_BYTES, openChannel } from '../grpc/channel.js';
+import { keepCompressing } from '../grpc/compression.js';
 import { metadataOf } from '../grpc/link.js';
 import type { ModelTensors, Outputs, RequestOptions, TensorClient } from '../tensors/index.js';
 import { streamError } from './errors.js';
@@ -66,6 +67,7 @@ export class TritonClient implements TensorClient {
       'grpc.max_send_message_length': most,
       'grpc.default_compression_algorithm': compressionAlgorithms[ALGORITHM[compression]],
     });
+    if (compression !== 'none') keepCompressing(this.#client);
     const calls = regionCalls((method, request, signal) => this.#call(method, request, signal));
     this.#shared =
       sharedMemoryBytes === undefined ? undefined : new SharedTensors(new Regions(calls, sharedMemoryBytes));

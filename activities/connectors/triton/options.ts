@@ -7,7 +7,10 @@ export interface TritonOptions {
   readonly tensors?: TensorMap | undefined;
   /** Version of the model. Absent: the one that the server's version policy chooses, the highest by default. */
   readonly version?: string | undefined;
-  /** Compression of messages in both directions. Default none: it costs more than it saves within a data centre. */
+  /**
+   * Compression of requests; whether the server compresses its answers is set at its start
+   * (`--grpc-infer-response-compression-level`). Default none: it costs more than it saves within a data centre.
+   */
   readonly compression?: 'none' | 'deflate' | 'gzip' | undefined;
   /** `attempt`: requests carry what is left of the attempt as the timeout of their wait in the server's queue. */
   readonly timeout?: 'off' | 'attempt' | undefined;
