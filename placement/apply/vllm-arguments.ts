@@ -16,7 +16,7 @@ export interface VllmOptions {
   readonly weights: string;
   /** The model's name in the models file: calls name it. */
   readonly servedAs: string;
-  /** The pool's kind of stage: embedders and rerankers are served by vLLM's pooling runner. */
+  /** The pool's kind of stage: embedders and rerankers are served by vLLM's pooling runner, others as LLMs. */
   readonly kind: string;
   /** Bytes that this replica may use on each of its devices; absent: those of the pool. */
   readonly replicaBytes?: number | undefined;
@@ -88,8 +88,8 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
   return [...without(own, more), ...more];
 }
 
-/** Kinds of stages that vLLM serves with its pooling runner. */
-const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank', 'classify']);
+/** Kinds of stages that vLLM serves with its pooling runner. A classifier is an LLM that is asked in a chat, which that runner lacks. */
+const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank']);
 
 /** Arguments without the options, and their values, that others name too, or whose opposite they name. */
 function without(own: readonly string[], more: readonly string[]): readonly string[] {

@@ -79,11 +79,16 @@ describe('vLLM', () => {
   });
 
   it('serves pools of other kinds whose connector is OpenAI’s', () => {
-    const pools = { ...base, embedder: { connector: 'openai', model: 'org/e', kind: 'embed' } };
-    const made = generate(placementOf([placedPool('embedder', [['gpu1/2']])]), inventory, { ...options, base: pools });
-    expect(made.files.find(({ path }) => path === 'commands/embedder-gpu1-2.sh')?.text).toContain(
-      'CUDA_VISIBLE_DEVICES=2 vllm serve org/e --served-model-name org/e embedder --port 9020 --runner pooling',
-    );
+    const serving = (kind: string) => {
+      const pools = { ...base, other: { connector: 'openai', model: 'org/o', kind } };
+      const made = generate(placementOf([placedPool('other', [['gpu1/2']])]), inventory, { ...options, base: pools });
+      return made.files.find(({ path }) => path === 'commands/other-gpu1-2.sh')?.text;
+    };
+    const command = 'CUDA_VISIBLE_DEVICES=2 vllm serve org/o --served-model-name org/o other --port 9020';
+    for (const kind of ['embed', 'rerank']) expect(serving(kind)).toContain(`${command} --runner pooling`);
+    // The connector classifies by a chat, which the pooling runner does not have.
+    expect(serving('classify')).toContain(command);
+    expect(serving('classify')).not.toContain('--runner');
   });
 
   it('sees devices by their ids, and a part of a GPU by nothing else', () => {
