@@ -3,7 +3,7 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import { pairsIn } from '../pairs.js';
 import { chat, outputOf } from './chat.js';
 import { complete, tokenLimit } from './completion.js';
-import { extrasOf, withExtra } from './extra.js';
+import { extrasOf, ofCaller, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 import { boundTo } from './structured.js';
 
@@ -15,7 +15,8 @@ const MOST_TOKENS = 1_024;
  * but no confidence: the label's score is 1, the others' are 0.
  */
 export const classify: KindHandler = {
-  async invoke(call, { client, signal, emit, options: pool }) {
+  async invoke(call, context) {
+    const { client, signal, emit, options: pool, software } = context;
     const { model, with: options, input } = call;
     const labels = options.labels as readonly string[];
     if (input.textPair !== undefined || pairsIn(call)) {
@@ -43,6 +44,7 @@ export const classify: KindHandler = {
           temperature: 0,
           ...tokenLimit(client, MOST_TOKENS),
           ...boundTo(schema),
+          ...ofCaller(software, pool, context),
         },
         ...extrasOf(call, pool),
       ),

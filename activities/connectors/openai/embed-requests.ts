@@ -3,7 +3,8 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import type { ContentPart } from '../../../pipelines/stages/index.js';
 import { cannotEmbed, embeddedKind, type Listed, listedIn } from '../embedded-items.js';
 import { type MediaContext, MOST_FILE_BYTES, MOST_MEDIA, type OpenAiPart, openAiParts } from './content-parts.js';
-import type { OpenAiOptions } from './options.js';
+import { conversationOf, type Frame } from './embed-conversation.js';
+import type { OpenAiOptions, ServerSoftware } from './options.js';
 
 /*
  * How texts, tokens and media become requests of `POST /v1/embeddings`, whose `input` has texts and tokens only. Servers that
@@ -44,14 +45,17 @@ function itemOf({ item, field }: Listed, prefix: string): Item {
   return { kind, artifact: item[kind] as unknown as Artifact, field: field === '' ? kind : `${field}.${kind}` };
 }
 
-/** The requests of a list, in which each item is once. Throws `CAPABILITY_MISSING` for media at a pool without `embedBy`. */
-export function requestsOf(
-  items: readonly Item[],
-  { embedBy, batch }: Pick<OpenAiOptions, 'embedBy' | 'batch'>,
-): EmbedRequest[] {
+/** How a pool's server takes items, and how many at once. */
+export interface Taking extends Pick<OpenAiOptions, 'embedBy' | 'batch'> {
+  readonly software: ServerSoftware;
+  readonly frame: Frame;
+}
+
+/** The requests of a list, in which each item is once. Throws `CAPABILITY_MISSING` for media that the server does not take. */
+export function requestsOf(items: readonly Item[], { embedBy, batch, software, frame }: Taking): EmbedRequest[] {
   const groups = new Map<string, { readonly form: Form; readonly placed: Placed[] }>();
   for (const [at, item] of items.entries()) {
-    const form = formOf(item, embedBy);
+    const form = formOf(item, embedBy, software);
     const id = form === 'modality' ? `modality ${(item as Medium).kind}` : form;
     const group = groups.get(id) ?? { form, placed: [] };
     groups.set(id, group);
@@ -64,6 +68,7 @@ export function requestsOf(
         MEMBERS[form](
           some.map(({ item }) => item),
           context,
+          frame,
         ),
     })),
   );
@@ -76,9 +81,13 @@ interface Placed {
   readonly item: Item;
 }
 
-function formOf(item: Item, embedBy: OpenAiOptions['embedBy']): Form {
+function formOf(item: Item, embedBy: OpenAiOptions['embedBy'], software: ServerSoftware): Form {
   if ('tokens' in item) return 'input';
   if ('text' in item) return embedBy === undefined || embedBy === 'modality' ? 'input' : embedBy;
+  // Its class of inputs has no such member and drops it: the vector would be that of the word "padding".
+  if (embedBy === 'objects' && software === 'sglang' && item.kind === 'audio') {
+    throw cannotEmbed(item.field, 'SGLang embeds texts, images and videos, and no audio');
+  }
   if (embedBy !== undefined) return embedBy;
   const message = `the pool does not say how its server takes a ${item.kind}: set options.embedBy to messages (vLLM), objects (Jina, SGLang) or modality (Infinity)`;
   throw cannotEmbed(item.field, message);
@@ -106,18 +115,20 @@ function batches(all: readonly Placed[], most: number): Placed[][] {
   return made;
 }
 
-const MEMBERS: Readonly<Record<Form, (items: readonly Item[], context: MediaContext) => Promise<JsonObject>>> = {
+type MembersOf = (items: readonly Item[], context: MediaContext, frame: Frame) => Promise<JsonObject>;
+
+const MEMBERS: Readonly<Record<Form, MembersOf>> = {
   /** A single item is sent as such: not every server takes lists. */
   async input(items) {
     const all = items.map((item) => ('tokens' in item ? item.tokens : (item as Text).text));
     return { input: all.length === 1 ? all[0] : all } as unknown as JsonObject;
   },
-  async messages(items, context) {
+  async messages(items, context, frame) {
     const content = await openAiParts(
       items.map((item) => ({ part: partOf(item), field: fieldOf(item) })),
       context,
     );
-    return { messages: [{ role: 'user', content }] } as unknown as JsonObject;
+    return conversationOf(content, frame);
   },
   async objects(items, context) {
     const media = await bareMedia(items, context);

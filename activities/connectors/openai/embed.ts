@@ -5,7 +5,7 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import { linkedAbort } from '../../../runtime/limited.js';
 import { unitVector } from '../unit-vector.js';
 import { type EmbedRequest, itemsOf, requestsOf } from './embed-requests.js';
-import { extrasOf, withExtra } from './extra.js';
+import { extrasOf, ofPoolingCaller, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
 /**
@@ -16,11 +16,13 @@ export const embed: KindHandler = {
   async invoke(call, context) {
     const { model, with: options, input } = call;
     const { client, signal, options: pool, software } = context;
-    const { prefix = '', extra } = pool.as?.[options.as as 'query' | 'passage'] ?? {};
+    const { prefix = '', extra, system } = pool.as?.[options.as as 'query' | 'passage'] ?? {};
     const { items, single } = itemsOf(input, prefix);
+    const frame = { ...pool.conversation, ...(system !== undefined && { system }) };
     // Triton's frontend takes one text, or the tokens of one.
-    const requests = requestsOf(items, software === 'triton' ? { ...pool, batch: 1 } : pool);
-    const extras = [...extrasOf(call, pool), extra];
+    const batch = software === 'triton' ? 1 : pool.batch;
+    const requests = requestsOf(items, { embedBy: pool.embedBy, batch, software, frame });
+    const extras = [ofPoolingCaller('embeddings', software, pool, context), ...extrasOf(call, pool), extra];
     const vectors: number[][] = items.map(() => []);
     let inputTokens: number | undefined;
     // A request of messages has one item: several at once, for the server to batch.

@@ -34,17 +34,35 @@ const PRIORITIES: Partial<Record<ServerSoftware, Readonly<Record<Priority, numbe
   sglang: { interactive: 1, default: 0, batch: -1 },
 };
 
+type Caller = Pick<CallContext, 'tenant' | 'priority'>;
+type OfCaller = { cache_salt?: string; priority?: number };
+
 /** Members that tell a server whose request it is: the salt of its cached prefixes, and its priority. */
 export function ofCaller(
   software: ServerSoftware,
   { cacheSalt, priority: asked }: OpenAiOptions,
-  { tenant, priority = 'default' }: Pick<CallContext, 'tenant' | 'priority'>,
-): { cache_salt?: string; priority?: number } {
+  { tenant, priority = 'default' }: Caller,
+): OfCaller {
   const rank = asked ? PRIORITIES[software]?.[priority] : undefined;
   return {
     ...(cacheSalt === 'tenant' && tenant !== undefined && SALTED.has(software) && { cache_salt: saltOf(tenant) }),
     ...(rank !== undefined && { priority: rank }),
   };
+}
+
+/**
+ * These members of a request for vectors or scores, which not every server has there: vLLM has both
+ * (`PoolingBasicRequestMixin`), SGLang a priority of embeddings (`EmbeddingRequest`). What a class does not have it drops.
+ */
+export function ofPoolingCaller(
+  route: 'embeddings' | 'scores',
+  software: ServerSoftware,
+  pool: OpenAiOptions,
+  caller: Caller,
+): OfCaller {
+  if (software === 'vllm') return ofCaller(software, pool, caller);
+  const { priority } = software === 'sglang' && route === 'embeddings' ? ofCaller(software, pool, caller) : {};
+  return priority === undefined ? {} : { priority };
 }
 
 /** The same at every worker, and no tenant's name. */

@@ -8,7 +8,22 @@ import { headerName } from '../header-name.js';
 export const SOFTWARE = ['vllm', 'sglang', 'llama.cpp', 'triton', 'other'] as const;
 export type ServerSoftware = (typeof SOFTWARE)[number];
 
-const role = z.strictObject({ prefix: z.string().optional(), extra: extraSchema.optional() });
+const role = z.strictObject({
+  prefix: z.string().optional(),
+  extra: extraSchema.optional(),
+  /** `embedBy: messages`: the first message, in place of that of `conversation`. */
+  system: z.string().optional(),
+});
+
+/** What a conversation for one vector has besides the item, as the model's card says. */
+const conversation = z.strictObject({
+  /** The first message: an instruction. */
+  system: z.string().optional(),
+  /** The text behind an image, a sound or a video. */
+  mediaText: z.string().optional(),
+  /** The assistant's turn comes last, empty and left open: the vector is read off its beginning. */
+  open: z.boolean().default(false),
+});
 
 /** Names of the headers that tell a router what it chooses a server by. */
 const routerHeaders = z.strictObject({
@@ -25,7 +40,7 @@ const router = z
   .transform((given) => (given === 'external' ? { headers: routerHeaders.parse({}) } : given));
 
 /** `options` of a pool of this connector. */
-export const optionsSchema = z.strictObject({
+const members = z.strictObject({
   /** Further members of each request's body, as the server names them. A stage's own `extra` replaces them by name. */
   extra: extraSchema.optional(),
   /** The server's software, where its list of models does not state it, as behind some routers. */
@@ -61,8 +76,16 @@ export const optionsSchema = z.strictObject({
    * as Jina and SGLang; `modality`: data URLs of one kind for each request, as Infinity. Absent: texts and tokens only.
    */
   embedBy: z.enum(['messages', 'objects', 'modality']).optional(),
+  /** `embed` by `messages`: what the model expects around an item. Absent: nothing. */
+  conversation: conversation.optional(),
   /** `embed`: what a stage's `as` adds, before the text and to the request. */
   as: z.strictObject({ query: role.optional(), passage: role.optional() }).optional(),
 });
+
+export const optionsSchema = members.refine(
+  ({ embedBy, conversation: around, as }) =>
+    embedBy === 'messages' || [around, as?.query?.system, as?.passage?.system].every((each) => each === undefined),
+  { path: ['embedBy'], error: 'must be messages where `conversation` or the `system` of a role is set' },
+);
 
 export type OpenAiOptions = z.output<typeof optionsSchema>;

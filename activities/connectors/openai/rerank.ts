@@ -3,7 +3,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Reply, Usage } from '../connector.js';
 import { oneByOne, pairsIn } from '../pairs.js';
-import { extrasOf, withExtra } from './extra.js';
+import { extrasOf, ofPoolingCaller, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
 type Passage = JsonObject & { readonly text: string };
@@ -15,21 +15,17 @@ type Passage = JsonObject & { readonly text: string };
  */
 export const rerank: KindHandler = {
   async invoke(call, context) {
-    const { client, signal, options: pool } = context;
+    const { client, signal, options: pool, software } = context;
     const { model, with: options, input } = call;
     const pairs = pairsIn(call);
-    if (pairs && pool.rerankBy === 'score')
-      return scoredPairs(client, { model, pairs, extras: extrasOf(call, pool) }, signal);
+    const extras = [ofPoolingCaller('scores', software, pool, context), ...extrasOf(call, pool)];
+    if (pairs && pool.rerankBy === 'score') return scoredPairs(client, { model, pairs, extras }, signal);
     if (pairs) return oneByOne(call, pairs, (each) => rerank.invoke(each, context));
     const passages = input.passages as readonly Passage[];
     const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);
     // Servers refuse an empty list.
     if (top === 0) return { output: { passages: [] } };
-    return ranked(
-      client,
-      { model, query: input.query as string, passages, top, extras: extrasOf(call, pool), by: pool.rerankBy },
-      signal,
-    );
+    return ranked(client, { model, query: input.query as string, passages, top, extras, by: pool.rerankBy }, signal);
   },
   async probe(model, client, signal) {
     await ranked(client, { model, query: 'ok', passages: [{ text: 'ok' }], top: 1 }, signal);
@@ -42,6 +38,7 @@ interface Question {
   readonly passages: readonly Passage[];
   /** Number of results. */
   readonly top: number;
+  /** Members of the request that come after its own. */
   readonly extras?: readonly (JsonObject | undefined)[];
   /** Default `rerank`. */
   readonly by?: 'rerank' | 'score';
@@ -67,8 +64,11 @@ async function ranked(
   const texts = passages.map(({ text }) => text);
   const score = by === 'score';
   const own = score ? { model, text_1: query, text_2: texts } : { model, query, documents: texts, top_n: top };
-  const answer = await client.post<Answer>(`/${by}`, { body: withExtra<object>(own, ...extras), signal });
-  const { results, usage } = score ? { results: answer.data?.map(asResult), usage: answer.usage } : answer;
+  const answer = await client.post<Answer | readonly unknown[]>(`/${by}`, {
+    body: withExtra<object>(own, ...extras),
+    signal,
+  });
+  const { results, usage } = resultsOf(answer, by);
   const scored = scoresIn(results, texts);
   if (scored.size < top) throw new MillraceError('INVALID_OUTPUT', `${scored.size} results instead of ${top}`);
   const best = [...scored].sort(([, a], [, b]) => b - a).slice(0, top);
@@ -77,6 +77,18 @@ async function ranked(
     usage: usageOf(usage),
   };
 }
+
+/** The results under the names of `/rerank`. SGLang answers there with a bare list (sglang/srt/entrypoints/openai/serving_rerank.py). */
+function resultsOf(
+  answer: Answer | readonly unknown[],
+  by: 'rerank' | 'score',
+): { readonly results: Answer['results']; readonly usage?: Answer['usage'] } {
+  if (isList(answer)) return { results: answer.map(asResult) };
+  const { data, results, usage } = answer;
+  return { results: by === 'score' ? data?.map(asResult) : results, usage };
+}
+
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 /** The score of each pair, in their order. */
 async function scoredPairs(

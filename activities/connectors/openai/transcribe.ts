@@ -8,7 +8,7 @@ import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import { later, type Segment } from '../timed-segments.js';
 import { extrasOf } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
-import type { OpenAiOptions } from './options.js';
+import type { OpenAiOptions, ServerSoftware } from './options.js';
 import { type Asked, transcriptOf } from './transcript.js';
 
 /** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM accept per file. */
@@ -19,12 +19,13 @@ const LONGEST_PART = 600 * SAMPLE_RATE;
  * most 10 minutes that end at a quiet moment. Progress is checkpointed after every part.
  */
 export const transcribe: KindHandler = {
-  async invoke(call, { client, signal, audio, emit, segments: told, checkpoint, resumeFrom, options: pool }) {
+  async invoke(call, context) {
+    const { client, signal, audio, emit, segments: told, checkpoint, resumeFrom, options: pool, software } = context;
     const { model, with: options, input } = call;
     const asked = options as Asked;
-    expectTimes(asked, pool);
+    expectTimes(asked, pool, software);
     const { segmentsBy, streamTranscripts } = pool;
-    const question = { model, ...asked, segmentsBy, streamTranscripts, extras: extrasOf(call, pool) };
+    const question = { model, software, ...asked, segmentsBy, streamTranscripts, extras: extrasOf(call, pool) };
     const start = progressOf(resumeFrom);
     let { sample, text, part: number } = start;
     const segments = [...start.segments];
@@ -58,9 +59,14 @@ export const transcribe: KindHandler = {
   },
 };
 
-/** Throws `CAPABILITY_MISSING` for words of a format that has none. */
-function expectTimes({ segments }: Asked, { segmentsBy }: OpenAiOptions): void {
-  if (segments !== 'words' || segmentsBy !== 'diarized_json') return;
+/** Throws `CAPABILITY_MISSING` for words of a format, or of a server, that has none. */
+function expectTimes({ segments }: Asked, { segmentsBy }: OpenAiOptions, software: ServerSoftware): void {
+  if (segments !== 'words') return;
+  // It takes `timestamp_granularities` and does nothing with them (vllm/entrypoints/speech_to_text/base/serving.py).
+  if (software === 'vllm') {
+    throw new MillraceError('CAPABILITY_MISSING', 'vLLM has no times of words: ask for segments: "segments"');
+  }
+  if (segmentsBy !== 'diarized_json') return;
   const message =
     'diarized_json has no times of words: ask for segments: "segments", or set the pool’s segmentsBy to verbose_json';
   throw new MillraceError('CAPABILITY_MISSING', message);

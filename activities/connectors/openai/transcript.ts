@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import { SAMPLE_RATE } from '../speech-windows.js';
 import { type Segment, type TimedText, timedTexts } from '../timed-segments.js';
 import { withExtra } from './extra.js';
-import type { OpenAiOptions } from './options.js';
+import type { OpenAiOptions, ServerSoftware } from './options.js';
 import { type StreamedTranscript, streamed } from './transcript-stream.js';
 
 /** What a stage asks for. */
@@ -16,6 +16,7 @@ export interface Asked {
 
 export interface Question extends Asked, Partial<Pick<OpenAiOptions, 'segmentsBy' | 'streamTranscripts'>> {
   readonly model: string;
+  readonly software?: ServerSoftware;
   /** 16 kHz. */
   readonly samples: Int16Array;
   readonly extras?: readonly (JsonObject | undefined)[];
@@ -63,15 +64,17 @@ export async function transcriptOf(
 
 type Plain = OpenAI.Audio.TranscriptionCreateParamsNonStreaming;
 
-/** OpenAI’s server streams texts and segments with speakers, but not `verbose_json`. */
-const isStreamable = ({ segments, segmentsBy }: Question): boolean =>
-  segments === undefined || segmentsBy === 'diarized_json';
+/** OpenAI’s server streams texts and segments with speakers, but not `verbose_json`; vLLM texts alone. */
+const isStreamable = ({ segments, segmentsBy, software }: Question): boolean =>
+  segments === undefined || (segmentsBy === 'diarized_json' && software !== 'vllm');
 
-function membersOf({ model, language, segments, segmentsBy = 'verbose_json' }: Question) {
+function membersOf({ model, language, segments, segmentsBy = 'verbose_json', software }: Question) {
   const own = { model, ...(language !== undefined && { language }) };
   if (!segments) return { ...own, response_format: 'json' };
-  // Longer audio than 30 s needs a strategy there.
-  if (segmentsBy === 'diarized_json') return { ...own, response_format: segmentsBy, chunking_strategy: 'auto' };
+  if (segmentsBy === 'diarized_json') {
+    // OpenAI needs a strategy for more than 30 s; vLLM has no such member.
+    return { ...own, response_format: segmentsBy, ...(software !== 'vllm' && { chunking_strategy: 'auto' }) };
+  }
   const granularities = segments === 'words' ? ['segment', 'word'] : ['segment'];
   return { ...own, response_format: segmentsBy, timestamp_granularities: granularities };
 }

@@ -108,6 +108,56 @@ describe('embedBy: messages', () => {
   });
 });
 
+describe('embedBy: messages, with what the model expects around an item', () => {
+  const user = (...content: object[]) => ({ role: 'user', content });
+  const text = (said: string) => ({ type: 'text', text: said });
+  const picture = { type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } };
+  const system = { role: 'system', content: [text('Represent it.')] };
+  const items = [{ text: 'a mill' }, { image: PNG }];
+  const messages = () => bodies().map((body) => body.messages);
+
+  it('has an instruction and an open turn of the assistant', async () => {
+    const conversation = { system: 'Represent it.', open: true };
+    await embed({ items }, { embedBy: 'messages', conversation });
+    const end = { role: 'assistant', content: [text('')] };
+    expect(messages()).toEqual(
+      expect.arrayContaining([
+        [system, user(text('a mill')), end],
+        [system, user(picture), end],
+      ]),
+    );
+    for (const body of bodies()) expect(body).toMatchObject({ continue_final_message: true, add_special_tokens: true });
+  });
+
+  it('has a text behind media, and none behind a text', async () => {
+    await embed({ items }, { embedBy: 'messages', conversation: { mediaText: 'Describe it.' } });
+    expect(messages()).toEqual(expect.arrayContaining([[user(text('a mill'))], [user(picture, text('Describe it.'))]]));
+    for (const body of bodies()) expect(body).not.toHaveProperty('continue_final_message');
+  });
+
+  it('has the instruction of the role in place of the pool’s', async () => {
+    const pool = {
+      embedBy: 'messages',
+      conversation: { system: 'Represent it.' },
+      as: { query: { system: 'Find it.' } },
+    };
+    const input = { items } as unknown as JsonObject;
+    const bytes = async () => new Uint8Array([1, 2, 3]);
+    await invoke(server.connect(pool), { kind: 'embed', with: { as: 'query' }, input }, { bytes });
+    await invoke(server.connect(pool), { kind: 'embed', with: { as: 'passage' }, input }, { bytes });
+    const said = messages().map(([first]) => first.content[0].text);
+    expect(said.toSorted()).toEqual(['Find it.', 'Find it.', 'Represent it.', 'Represent it.']);
+  });
+
+  it.each([
+    { conversation: { open: true } },
+    { embedBy: 'objects', conversation: { system: 'x' } },
+    { embedBy: 'modality', as: { query: { system: 'x' } } },
+  ])('is refused where nothing is sent as messages: %j', (pool) => {
+    expect(() => server.connect(pool)).toThrow(/must be messages/);
+  });
+});
+
 describe('embedBy: objects', () => {
   it('sends mixed lists in few requests, media in base64 without a prefix', async () => {
     const items = [{ text: 'a mill' }, { image: PNG }, { audio: MP3 }];
@@ -129,6 +179,15 @@ describe('embedBy: objects', () => {
   it('embeds one image', async () => {
     expect((await embed({ image: PNG }, { embedBy: 'objects' })).output).toEqual({ embedding: [1, 0] });
   });
+});
+
+it('audio is CAPABILITY_MISSING at SGLang, which would embed a placeholder in its place', async () => {
+  const error = await failure(
+    embed({ items: [{ text: 'x' }, { audio: MP3 }] }, { embedBy: 'objects', server: 'sglang' }),
+  );
+  expect(error).toMatchObject({ code: 'CAPABILITY_MISSING', details: { fields: [{ field: 'items.1.audio' }] } });
+  expect(error.message).toContain('SGLang');
+  expect(server.received).toHaveLength(0);
 });
 
 describe('embedBy: modality', () => {

@@ -3,7 +3,7 @@ import type { CallContext, PoolOptions } from '../../../../activities/connectors
 import type { ServerSoftware } from '../../../../activities/connectors/openai/options.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { chat as chatStage } from '../../../../pipelines/stages/index.js';
-import { chunk, SimulatedServer } from './openai-server.js';
+import { chunk, invoke, SimulatedServer } from './openai-server.js';
 
 const OWNERS: Readonly<Record<ServerSoftware, string>> = {
   vllm: 'vllm',
@@ -145,6 +145,36 @@ describe('the caller of a request', () => {
   it('is stated in the software’s way behind a router that hides it', async () => {
     serve('other');
     expect(await sent({}, { server: 'vllm', priority: true }, { priority: 'batch' })).toMatchObject({ priority: 1 });
+  });
+});
+
+describe('the caller of a call that is no chat', () => {
+  const passages = [{ text: 'p' }];
+  const CALLS = [
+    ['classify', '/v1/chat/completions', { labels: ['a', 'b'] }, { text: 'x' }, {}],
+    ['embed', '/v1/embeddings', {}, { text: 'x' }, {}],
+    ['embed', '/v1/embeddings', {}, { items: [{ text: 'x' }] }, { embedBy: 'messages' }],
+    ['rerank', '/v1/rerank', {}, { query: 'q', passages }, {}],
+    ['rerank', '/v1/score', {}, { query: 'q', passages }, { rerankBy: 'score' }],
+    ['rerank', '/v1/score', {}, { pairs: [{ query: 'q', text: 'p' }] }, { rerankBy: 'score' }],
+  ] as const;
+  const asked = async (kind: string, url: string, options: JsonObject, input: JsonObject, pool: PoolOptions) => {
+    const backend = server.connect({ priority: true, ...pool });
+    // What the server answers is none.
+    await invoke(backend, { kind, with: options, input }, { tenant: 'acme', priority: 'batch' }).catch(() => undefined);
+    return server.received.findLast((each) => each.url === url)?.body;
+  };
+
+  it.each(CALLS)('%s by %s: vLLM is told', async (...call) => {
+    expect(await asked(...call)).toMatchObject({ priority: 1, cache_salt: expect.stringMatching(/^[\w-]{43}$/) });
+  });
+
+  it.each(CALLS)('%s by %s: SGLang is told what its class of the request has', async (...call) => {
+    serve('sglang');
+    const [kind] = call;
+    const { priority, cache_salt } = await asked(...call);
+    expect(priority).toBe(kind === 'rerank' ? undefined : -1);
+    expect(typeof cache_salt).toBe(kind === 'classify' ? 'string' : 'undefined');
   });
 });
 

@@ -172,6 +172,20 @@ describe('speakers', () => {
     expect(server.received).toHaveLength(3);
   }, 120_000);
 
+  it('with words are CAPABILITY_MISSING at vLLM, which has none and does not say so', async () => {
+    const error = await failure(transcribe({ segments: 'words' }, { server: 'vllm' }));
+    expect(error).toMatchObject({ code: 'CAPABILITY_MISSING', message: expect.stringContaining('vLLM') });
+    expect(server.received).toHaveLength(0);
+  });
+
+  it('are asked of vLLM in one answer, without the strategy that it does not have', async () => {
+    server.replay(fixture<Exchange>('openai-diarized.handwritten'));
+    await transcribe({ segments: 'segments' }, { ...pool, server: 'vllm', streamTranscripts: true });
+    expect(sent()).toContain('diarized_json');
+    expect(sent()).not.toContain('chunking_strategy');
+    expect(sent()).not.toContain('name="stream"');
+  });
+
   it('with words are CAPABILITY_MISSING, unasked', async () => {
     expect((await failure(transcribe({ segments: 'words' }, pool))).code).toBe('CAPABILITY_MISSING');
     expect(server.received).toHaveLength(0);
