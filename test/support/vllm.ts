@@ -19,6 +19,8 @@ import { startServer } from './server-process.js';
 export const API_KEY = 'a-key-of-the-vllm-under-test';
 /** Requests that it decodes at once: as many as the embedded LLM server. */
 export const PARALLEL = 4;
+/** A LoRA adapter of the served model, which is called by this name. */
+export const ADAPTER = 'adapted';
 
 const RECIPE = fileURLToPath(new URL('../fixtures/vllm', import.meta.url));
 const FOLDER = path.resolve('.millrace/vllm-venv');
@@ -42,25 +44,39 @@ let stop: (() => Promise<void>) | undefined;
 export async function setup(): Promise<void> {
   const venv = await install();
   const model = await converted(venv);
+  const adapter = await made(venv, 'adapter', 'make-adapter.py', [model]);
   for (const { pid } of processes()) signalProcess(pid, 'SIGKILL');
+  const started = await startVllm('chat', model, [
+    ...['--scheduling-policy', 'priority', '--enable-prompt-tokens-details', '--enable-prefix-caching'],
+    ...['--enable-lora', '--max-lora-rank', '8', '--lora-modules', `${ADAPTER}=${adapter}`],
+  ]);
+  stop = started.stop;
+  process.env.TEST_VLLM_BASE_URL = started.endpoint;
+  process.env.TEST_VLLM_MODEL = model;
+  process.env.TEST_VLLM_PYTHON = venv.python.executable;
+}
+
+/**
+ * Starts a server of the weights as `millrace apply` writes its arguments, with more of them.
+ * @param kind `embed`: vLLM makes an embedder of the chat model
+ */
+export async function startVllm(kind: 'chat' | 'embed', weights: string, more: readonly string[] = []) {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}/v1`;
   const startedAt = performance.now();
   log(`starting on port ${port}`);
-  stop = await startServer({
+  const end = await startServer({
     name: 'vLLM',
-    command: path.join(venv.folder, 'bin', 'vllm'),
-    args: serverArguments(model, port),
+    command: path.join(FOLDER, 'bin', 'vllm'),
+    args: [...serverArguments(kind, weights, port), ...more],
     env: environment(),
     readyMs: READY_MS,
     stopMs: STOP_MS,
     // `/health` may be well while the first request kills the engine.
-    answers: () => completes(endpoint),
+    answers: () => answers(endpoint, kind),
   });
   log(`ready after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
-  process.env.TEST_VLLM_BASE_URL = endpoint;
-  process.env.TEST_VLLM_MODEL = model;
-  process.env.TEST_VLLM_PYTHON = venv.python.executable;
+  return { endpoint, stop: end };
 }
 
 export async function teardown(): Promise<void> {
@@ -90,11 +106,15 @@ export const environment = (): NodeJS.ProcessEnv => ({
 });
 
 /** As `millrace apply` writes them, and what a CPU and these weights need besides. */
-const serverArguments = (weights: string, port: number): string[] => [
+const serverArguments = (kind: 'chat' | 'embed', weights: string, port: number): string[] => [
   ...vllmArguments(
     placedPool('assistant', [['cpu1/0']], { batching: 'continuous', maxBatch: PARALLEL, memoryBytes: 2 * 2 ** 30 }),
-    { weights, servedAs: 'assistant', kind: 'chat', deviceMemoryBytes: totalmem(), port, toolParser: 'hermes' },
+    {
+      ...{ weights, servedAs: 'assistant', kind, deviceMemoryBytes: totalmem(), port },
+      ...(kind === 'chat' && { toolParser: 'hermes' }),
+    },
   ),
+  ...(kind === 'embed' ? ['--convert', 'embed'] : []),
   ...['--host', '127.0.0.1', '--dtype', 'bfloat16', '--max-model-len', '4096', '--enforce-eager'],
   ...['--api-key', API_KEY],
 ];
@@ -112,28 +132,42 @@ async function install(): Promise<Venv> {
 }
 
 /** Folder of the weights as vLLM reads them, made once out of the embedded server's file: bfloat16, 270 MB. */
-async function converted({ folder, packages, python }: Venv): Promise<string> {
-  const model = path.join(folder, 'assistant');
-  if (existsSync(model)) return model;
+async function converted(venv: Venv): Promise<string> {
   const [weights] = readManifest(path.join(RECIPE, 'weights.json'));
   if (!weights) throw new Error('the manifest names no weights');
-  log('converting the weights');
-  const unfinished = `${model}.${process.pid}`;
-  const args = [path.join(RECIPE, 'convert-weights.py'), path.join(packages, weights.file), unfinished];
-  const result = await runCommand(python.executable, args, { env: environment(), timeoutMs: CONVERT_MS });
-  if (result.code !== 0) {
-    await rm(unfinished, { recursive: true, force: true });
-    throw new Error(`the weights cannot be converted:\n${lastLines(result.stderr, 12)}`);
-  }
-  await rename(unfinished, model);
-  return model;
+  return made(venv, 'assistant', 'convert-weights.py', [path.join(venv.packages, weights.file)]);
 }
 
-async function completes(endpoint: string): Promise<boolean> {
-  const { ok } = await fetch(`${endpoint}/completions`, {
+/** Folder of the served model with a template that lets it think before it replies. */
+export async function thinker(): Promise<string> {
+  const venv = await install();
+  return made(venv, 'thinker', 'make-thinker.py', [await converted(venv)]);
+}
+
+/** A folder in the venv that a script makes once; its path is the script's last argument. */
+async function made({ folder, python }: Venv, name: string, script: string, args: string[]): Promise<string> {
+  const target = path.join(folder, name);
+  if (existsSync(target)) return target;
+  log(`making ${name}`);
+  const unfinished = `${target}.${process.pid}`;
+  const command = [path.join(RECIPE, script), ...args, unfinished];
+  const result = await runCommand(python.executable, command, { env: environment(), timeoutMs: CONVERT_MS });
+  if (result.code !== 0) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw new Error(`${script} has failed:\n${lastLines(result.stderr, 12)}`);
+  }
+  await rename(unfinished, target);
+  return target;
+}
+
+/** Whether it computes something. */
+async function answers(endpoint: string, kind: 'chat' | 'embed'): Promise<boolean> {
+  const [route, body] =
+    kind === 'chat' ? ['completions', { prompt: 'ok', max_tokens: 1 }] : ['embeddings', { input: 'ok' }];
+  const { ok } = await fetch(`${endpoint}/${route}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${API_KEY}` },
-    body: JSON.stringify({ model: 'assistant', prompt: 'ok', max_tokens: 1 }),
+    body: JSON.stringify({ model: 'assistant', ...body }),
   });
   return ok;
 }

@@ -8,11 +8,9 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { generate } from '../../placement/apply/index.js';
 import { readInventory } from '../../placement/inventory/index.js';
 import { placedPool, placementOf } from '../support/placements.js';
-import { environment } from '../support/vllm.js';
 import { fromSetup } from './from-setup.js';
+import { PYTHON_MS, printedBy } from './python.js';
 
-/** Imports vLLM: 10 s on an idle machine. */
-const PARSE_MS = 300_000;
 const GIB = 2 ** 30;
 const DEVICE_GIB = 80;
 const CLUSTER = readInventory(`
@@ -84,15 +82,10 @@ const QUANTISED = Object.keys(VLLM_QUANTISATIONS).map(
 
 beforeAll(() => {
   const words = [...lines, ...WRONG.map(([, each]) => each), ...QUANTISED.map(([, each]) => each)];
-  const { stdout, stderr, status } = spawnSync(fromSetup('PYTHON'), ['test/fixtures/vllm/parse-arguments.py'], {
-    input: JSON.stringify(words),
-    env: { ...environment(), HF_HUB_OFFLINE: '' }, // else it looks for the weights when it reads their name
-    encoding: 'utf8',
-    timeout: PARSE_MS,
-  });
-  expect(status, stderr.slice(-4_000)).toBe(0);
-  understood.push(...(JSON.parse(stdout) as Answer[]));
-}, PARSE_MS);
+  // Else it looks for the weights when it reads their name.
+  const online = { HF_HUB_OFFLINE: '' };
+  understood.push(...printedBy<Answer[]>('parse-arguments.py', [], words, online));
+}, PYTHON_MS);
 
 describe('the command lines of `millrace apply`, read by vLLM itself', () => {
   it.each(ALL.map((wanted, i) => [i, JSON.stringify(wanted), wanted] as const))('%i %s', (i, _, wanted) => {

@@ -5,6 +5,8 @@ import { invoke, noAudio } from '../contract/connector-contract.js';
 import { openAiContract } from '../contract/openai-suite.js';
 import { API_KEY, PARALLEL, processes } from '../support/vllm.js';
 import { fromSetup } from './from-setup.js';
+import { counter } from './metrics.js';
+import { vllmOptions } from './options.js';
 
 const endpoint = fromSetup('BASE_URL');
 
@@ -14,11 +16,10 @@ openAiContract({
   apiKey: API_KEY,
   bindsToolChoice: true,
   parallel: PARALLEL,
-  async working() {
-    const metrics = await (await fetch(new URL('/metrics', endpoint))).text();
-    return Number(/^vllm:num_requests_running\{.*\} (\S+)/m.exec(metrics)?.[1]);
-  },
+  working: () => counter(endpoint, 'num_requests_running'),
 });
+
+vllmOptions(endpoint);
 
 // The last test: no vLLM is left behind it.
 describe('openai with vLLM: its engine is killed', () => {
