@@ -60,11 +60,21 @@ export class Assignments {
           const needed = this.#cuts.needed(weights, stages, kinds);
           return needed ? [{ weights, needed }] : [];
         });
+        all = [...all, ...this.#inBlocks(stages, kinds)];
         known.set(key, all);
       }
       return all.some(({ weights, needed }) => needed.above(weighed(weights, atOnce)) !== undefined);
     };
     return this.#groups.some(isTooFew);
+  }
+
+  /** Only where all replicas are on one kind: with several, too many prices and kinds would be tried. */
+  #inBlocks(stages: readonly number[], on: readonly ReadonlySet<number>[]): readonly Weighed[] {
+    const [kind, ...others] = new Set(on.flatMap((kinds) => [...kinds]));
+    if (kind === undefined || others.length > 0) return [];
+    const weights = this.#problem.kinds.map((_, k) => (k === kind ? 1 : 0));
+    const needed = this.#cuts.neededInBlocks(weights, stages, on);
+    return needed ? [{ weights, needed }] : [];
   }
 
   #machinesOf(v: number, on: ReadonlySet<number>, key: string): number {

@@ -1,8 +1,10 @@
 import { mayBeLate } from '../simulator/index.js';
+import { blocksOf } from './block-work.js';
+import { leastLateInBlocks } from './blocks.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
-import { type Option, optionsOf, stageDemand, undominated } from './demand.js';
+import { type Option, optionsOf, type Slack, stageDemand, undominated } from './demand.js';
 import type { StageDemand } from './density.js';
-import { leastLateOn } from './late-jobs.js';
+import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, longestPaths } from './paths.js';
 import type { Problem } from './problem.js';
@@ -45,7 +47,8 @@ const MOST_STAGES = 8;
  * late in the placement are at most the allowed ones. `leastLate` finds the least number of late jobs over all schedules.
  *
  * So sum(w_k·y_k) is at least the least speed with few enough late jobs: a cut for any w. It captures bursts, which an
- * average rate does not, and light loads, at which no batch can fill in time (`optionsOf`). The argument is the processor
+ * average rate does not, and light loads, at which no batch can fill in time (`optionsOf`). That a run can have full batches does not mean
+ * that all runs can: `leastLateInBlocks` counts what batches in order need. The argument is the processor
  * demand criterion of real-time scheduling (S. Baruah, L. Rosier, R. Howell: Algorithms and complexity concerning the preemptive
  * scheduling of periodic, real-time tasks on one processor. Real-Time Systems 2, 1990), with late jobs and prices.
  *
@@ -78,7 +81,8 @@ export class Cuts {
     this.#most = mayBeLate(load.timesMs.length, strict ? 0.99 : 0.95);
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.
-    const roughly = stages.map((_, v) => this.#optionsOf(v, this.#limitMs, [1]));
+    const all = { ownMs: this.#limitMs, poolMs: this.#limitMs };
+    const roughly = stages.map((_, v) => this.#optionsOf(v, all, [1]));
     this.#isSkipped = this.#demands.map(({ runs, needed }) => !runs.every((run) => needed[run] === 1));
     this.#leastMs = stages.map((stage, v) =>
       this.#isSkipped[v] ? 0 : stage.overheadMs + Math.min(...(roughly[v] ?? []).map(({ ms }) => ms)),
@@ -88,12 +92,31 @@ export class Cuts {
     const tooLong = new Set(stages.flatMap(({ pipeline }, v) => ((paths[v] ?? 0) <= this.#limitMs ? [] : [pipeline])));
     const late = load.pipelines.reduce((sum, pipeline) => sum + (tooLong.has(pipeline) ? 1 : 0), 0);
     this.possible = late <= this.#most;
-    this.#options = stages.map((_, v) =>
-      this.#fits ? this.#optionsOf(v, this.#limitMs - (paths[v] ?? 0) + (this.#leastMs[v] ?? 0)) : [],
-    );
+    this.#options = stages.map((_, v) => (this.#fits ? this.#optionsOf(v, this.#slackOf(v)) : []));
   }
 
-  #optionsOf(v: number, slackMs: number, grid?: readonly number[]): readonly Option[] {
+  #slackOf(v: number): Slack {
+    const { stages } = this.#problem;
+    const { upMs, downMs } = this.#besides(v);
+    // Of a stage that reads a stream, whose pieces come meanwhile, no times before and after its calls are known.
+    const sharing = stages.flatMap(({ pool, streamFrom }, other) => {
+      if (pool !== stages[v]?.pool) return [];
+      return [streamFrom === undefined ? this.#besides(other) : { upMs: 0, downMs: 0 }];
+    });
+    const leastUpMs = Math.min(...sharing.map((each) => each.upMs));
+    const leastDownMs = Math.min(...sharing.map((each) => each.downMs));
+    return { ownMs: this.#limitMs - upMs - downMs, poolMs: this.#limitMs - leastUpMs - leastDownMs };
+  }
+
+  /** The least times before and after a stage. */
+  #besides(v: number) {
+    const { stages } = this.#problem;
+    const until = earliestEnds(stages, this.#leastMs)[v] ?? 0;
+    const upMs = until - (this.#leastMs[v] ?? 0);
+    return { upMs, downMs: (longestPaths(stages, this.#leastMs)[v] ?? 0) - until };
+  }
+
+  #optionsOf(v: number, slack: Slack, grid?: readonly number[]): readonly Option[] {
     const { load, pools, stages, kinds } = this.#problem;
     const demand = this.#demands[v] as StageDemand;
     return kinds.flatMap((_, kind) => {
@@ -106,7 +129,7 @@ export class Cuts {
       }
       const options = [...widest.values()].flatMap(({ tables, maxBatch, width }) => {
         const table = tables[v];
-        return table ? optionsOf(load, demand, kind, table, maxBatch, width, slackMs, grid) : [];
+        return table ? optionsOf(load, demand, kind, table, maxBatch, width, slack, grid) : [];
       });
       return undominated(options);
     });
@@ -125,6 +148,52 @@ export class Cuts {
   ): NeededSpeed | undefined {
     if (this.#limitMs === Number.POSITIVE_INFINITY) return undefined;
     return new NeededSpeed(() => this.#jobs(weights, this.#preparedFor(group, on)));
+  }
+
+  /**
+   * The same by what `leastLateInBlocks` counts: batches are formed once, of runs that arrive one after the other, and not anew for each run.
+   * Undefined if not every run calls each stage of the group, in a chain, exactly once, in a pool of dynamic batches of its own.
+   */
+  neededInBlocks(
+    weights: readonly number[],
+    group: readonly number[],
+    on?: readonly ReadonlySet<number>[],
+  ): NeededSpeed | undefined {
+    if (this.#limitMs === Number.POSITIVE_INFINITY || !this.#isPlain(group)) return undefined;
+    return new NeededSpeed(() => this.#inBlocks(weights, group, on));
+  }
+
+  #inBlocks(weights: readonly number[], group: readonly number[], on?: readonly ReadonlySet<number>[]): Demanded {
+    const { load } = this.#problem;
+    const { upMs, downMs } = this.#around(group);
+    const { runs } = this.#demands[group[0] ?? 0] as StageDemand;
+    const releaseMs = Float64Array.from(runs, (run) => load.timesMs[run] as number);
+    const most = this.#most;
+    const blocks = blocksOf(this.#problem, weights, {
+      stages: group.map((v, i) => ({ v, kinds: on?.[i] ?? this.#kinds })),
+      releaseMs,
+      allowedMs: this.#limitMs - upMs - downMs,
+      besidesMs: this.#overheadMs(group) + this.#betweenMs(group),
+    });
+    // Without a way to be in time all of them are late.
+    if (blocks === undefined) return { late: () => 0, work: 0, spanMs: 1, most: most - releaseMs.length };
+    return {
+      late: (speed) => leastLateInBlocks(blocks, speed, most),
+      work: blocks.setup + releaseMs.length * blocks.each,
+      spanMs: (releaseMs.at(-1) ?? 0) - (releaseMs[0] ?? 0),
+      most,
+    };
+  }
+
+  #isPlain(group: readonly number[]): boolean {
+    const { stages, pools } = this.#problem;
+    const isOnce = (v: number) => {
+      const { calls = 0, fanOut, pool = 0 } = stages[v] ?? {};
+      const alone = stages.filter((other) => other.pool === pool).length === 1;
+      const dynamic = pools[pool]?.configs.every(({ batching }) => batching === 'dynamic') ?? false;
+      return calls === 1 && fanOut === undefined && !this.#isSkipped[v] && alone && dynamic;
+    };
+    return isChain(stages, stretchOf(group)) && group.every(isOnce);
   }
 
   /**
@@ -178,7 +247,15 @@ export class Cuts {
       work[i] = 0;
       lost += 1;
     }
-    return { jobs: { releaseMs: this.#problem.load.timesMs, allowedMs, work }, most: this.#most - lost };
+    const releaseMs = this.#problem.load.timesMs;
+    const most = this.#most - lost;
+    const jobs = { releaseMs, allowedMs, work };
+    return {
+      late: (speed) => leastLate(jobs, speed, most),
+      work: work.reduce((sum, each) => sum + each, 0),
+      spanMs: (releaseMs.at(-1) ?? 0) - (releaseMs[0] ?? 0),
+      most,
+    };
   }
 
   readonly #groups = new Map<string, Prepared>();
@@ -200,14 +277,20 @@ export class Cuts {
       const options = (this.#options[v] ?? []).filter(({ kind }) => on?.[i]?.has(kind) ?? true);
       return options.length > 0 ? options : [this.#none(v)];
     });
-    // A run that skips a stage does not have its overhead.
-    const overheadMs = group.reduce((sum, v) => sum + (this.#isSkipped[v] ? 0 : overheadOf(stages[v])), 0);
-    // From the first stage of a group to its last, those that are not in it take their least times.
-    const stretch = stretchOf(group);
-    const betweenMs = stretch.reduce((sum, v) => sum + (group.includes(v) ? 0 : (this.#leastMs[v] ?? 0)), 0);
-    const chained = group.length <= MOST_STAGES && isChain(stages, stretch);
-    const limitMs = chained ? allowedMs - overheadMs - betweenMs : undefined;
+    const chained = group.length <= MOST_STAGES && isChain(stages, stretchOf(group));
+    const limitMs = chained ? allowedMs - this.#overheadMs(group) - this.#betweenMs(group) : undefined;
     return { own, allowedMs, limitMs, classes: classesOfRuns(own, load.timesMs.length) };
+  }
+
+  /** A run that skips a stage does not have its overhead. */
+  #overheadMs(group: readonly number[]): number {
+    const { stages } = this.#problem;
+    return group.reduce((sum, v) => sum + (this.#isSkipped[v] ? 0 : overheadOf(stages[v])), 0);
+  }
+
+  /** From the first stage of a group to its last, those that are not in it take their least times. */
+  #betweenMs(group: readonly number[]): number {
+    return stretchOf(group).reduce((sum, v) => sum + (group.includes(v) ? 0 : (this.#leastMs[v] ?? 0)), 0);
   }
 
   /** No way to serve a stage in time: runs that need it are late, others are not. */
@@ -220,15 +303,8 @@ export class Cuts {
 
   /** The least times before and after a group. */
   #around(group: readonly number[]) {
-    const { stages } = this.#problem;
-    const paths = longestPaths(stages, this.#leastMs);
-    if (group.length === stages.length) return { upMs: 0, downMs: 0 };
-    const [first = 0] = group;
-    const last = group.at(-1) ?? 0;
-    const until = earliestEnds(stages, this.#leastMs);
-    const upMs = (until[first] ?? 0) - (this.#leastMs[first] ?? 0);
-    const downMs = (paths[last] ?? 0) - (until[last] ?? 0);
-    return { upMs, downMs };
+    if (group.length === this.#problem.stages.length) return { upMs: 0, downMs: 0 };
+    return { upMs: this.#besides(group[0] ?? 0).upMs, downMs: this.#besides(group.at(-1) ?? 0).downMs };
   }
 
   /** Parts of every chain of stages, the smallest first: the devices with their pools must suffice for them. */
@@ -244,11 +320,23 @@ export class Cuts {
     return parts.sort((a, b) => a.length - b.length);
   }
 
-  /** Groups worth a cut: everything, single stages, and stretches of a chain. */
+  /** Groups of stages worth a cut. */
   groups(): readonly (readonly number[])[] {
+    return [...this.wholes(), ...this.stretches()];
+  }
+
+  /** Everything, and each of several pipelines. */
+  wholes(): readonly (readonly number[])[] {
+    if (!this.#fits) return [];
+    const pipelines = this.pipelines();
+    return [...(pipelines.length > 1 ? pipelines : []), [...this.#problem.stages.keys()]];
+  }
+
+  /** Single stages, and stretches of a chain, the longest first. */
+  stretches(): readonly (readonly number[])[] {
     const { stages } = this.#problem;
     if (!this.#fits) return [];
-    const all = stages.map((_, v) => v);
+    const all = [...stages.keys()];
     const stretches: number[][] = [];
     for (let from = 0; from < all.length; from += 1) {
       for (let to = from + 1; to <= all.length; to += 1) {
@@ -256,11 +344,14 @@ export class Cuts {
         if (group.length < all.length && isChain(stages, group)) stretches.push(group);
       }
     }
-    stretches.sort((a, b) => b.length - a.length);
-    const pipelines = [...new Set(stages.map(({ pipeline }) => pipeline))].map((p) =>
-      all.filter((v) => stages[v]?.pipeline === p),
-    );
-    return [...(pipelines.length > 1 ? pipelines : []), all, ...stretches];
+    return stretches.sort((a, b) => b.length - a.length);
+  }
+
+  /** The stages of each pipeline. */
+  pipelines(): readonly (readonly number[])[] {
+    const { stages } = this.#problem;
+    const each = [...new Set(stages.map(({ pipeline }) => pipeline))];
+    return each.map((p) => stages.flatMap(({ pipeline }, v) => (pipeline === p ? [v] : [])));
   }
 }
 

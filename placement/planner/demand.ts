@@ -1,5 +1,13 @@
-import { callsIn, drawOf, type Load, leastTimeAt, type SimulatedStage, type Table } from '../simulator/index.js';
-import { densest, type StageDemand } from './density.js';
+import {
+  callsIn,
+  type DynamicTable,
+  drawOf,
+  type Load,
+  leastTimeAt,
+  type SimulatedStage,
+  type Table,
+} from '../simulator/index.js';
+import { type StageDemand, together } from './density.js';
 import { sequenceOf } from './sequence-times.js';
 
 /** A way to serve a stage's calls: a kind, and batches of some sizes. */
@@ -9,6 +17,20 @@ export interface Option {
   readonly ms: number;
   /** By run: least time of devices for all its calls of the stage; infinite: no such batch can be in time. */
   readonly work: Float64Array;
+}
+
+/** Time that a run may spend at a stage. */
+export interface Slack {
+  /** At the stage itself. */
+  readonly ownMs: number;
+  /** Between when the first member of a batch of the pool can be there and when the last one must go on, at the most. */
+  readonly poolMs: number;
+}
+
+/** The smallest size of a call of the load that a table's time depends on. */
+export function smallestOf({ sizes }: Load, { column, typical }: DynamicTable): number {
+  const known = column === undefined ? undefined : sizes[column];
+  return known ? known.reduce((least, size) => (Number.isNaN(size) ? least : Math.min(least, size)), typical) : typical;
 }
 
 /** Batch sizes to distinguish: all small ones, then by steps of about a third. */
@@ -34,7 +56,20 @@ export function stageDemand(load: Load, stages: readonly SimulatedStage[], v: nu
     calls[run] = count;
     if (count > 0) needed[run] = 1;
   }
-  return { stage, v, runs, needed, calls };
+  const sharing = stages.filter(({ pool }) => pool === stage.pool);
+  const mates = sharing.length === 1 ? runs : matesOf(load, sharing);
+  return { runs, needed, calls, mates, callsEach: Math.max(...sharing.map((each) => each.calls)) };
+}
+
+/** The runs that call some of these stages, in order: each once for each stage. */
+function matesOf({ pipelines }: Load, stages: readonly SimulatedStage[]): Int32Array {
+  const times = new Map<number, number>();
+  for (const { pipeline } of stages) times.set(pipeline, (times.get(pipeline) ?? 0) + 1);
+  const mates: number[] = [];
+  for (const [run, pipeline] of pipelines.entries()) {
+    for (let i = times.get(pipeline) ?? 0; i > 0; i -= 1) mates.push(run);
+  }
+  return Int32Array.from(mates);
 }
 
 /** The simulator's purpose of draws for branches. */
@@ -46,7 +81,8 @@ const BRANCH = 4;
  * - A batch takes at least the shortest time of its table for its size and its own members' sizes.
  * - All members of a batch that are in time arrive within a window: the batch begins after the last of them can be there,
  *   and ends before the first of them must go on. So a batch has at most as many members in time as arrive in a window of
- *   `slackMs` less the batch's time. Late members have no part in it: those in time bear the whole batch.
+ *   `slack.poolMs` less the batch's time. Late members have no part in it: those in time bear the whole batch. Members may be of
+ *   any stage of the pool, of any pipeline.
  *
  * @param grid the least batch sizes that are told apart: that of 1 alone has the least time of all
  */
@@ -57,19 +93,20 @@ export function optionsOf(
   table: Table,
   maxBatch: number,
   width: number,
-  slackMs: number,
+  slack: Slack,
   grid = gridOf(maxBatch),
 ): readonly Option[] {
   const count = load.timesMs.length;
-  const { stage, runs, needed, calls } = demand;
+  const { runs, needed, calls } = demand;
+  const { ownMs, poolMs } = slack;
   if (runs.every((run) => needed[run] === 0)) return [{ kind, ms: 0, work: new Float64Array(count) }];
   if (table.batching === 'continuous') {
-    const { ms, work } = sequenceOf(load, demand, table, maxBatch, slackMs);
+    const { ms, work } = sequenceOf(load, demand, table, maxBatch, poolMs);
     for (let i = 0; i < count; i += 1) work[i] = (work[i] as number) * (calls[i] as number) * width;
-    return ms <= slackMs ? [{ kind, ms, work }] : [];
+    return ms <= ownMs ? [{ kind, ms, work }] : [];
   }
   const sizes = table.column === undefined ? undefined : load.sizes[table.column];
-  const smallest = sizes ? sizes.reduce((a, b) => Math.min(a, b), table.typical) : table.typical;
+  const smallest = smallestOf(load, table);
   // A larger batch is not faster: else the shortest of the larger ones counts.
   const known = new Map<number, number>();
   const least = (b: number, size: number) => {
@@ -80,18 +117,18 @@ export function optionsOf(
   };
   return grid.flatMap((b, g): Option[] => {
     const ms = least(b, smallest);
-    if (ms > slackMs) return [];
+    if (ms > ownMs) return [];
     const upTo = (grid[g + 1] ?? maxBatch + 1) - 1;
-    const together = densest(load.timesMs, runs, slackMs - ms);
+    const calledTogether = together(load.timesMs, demand, poolMs - ms);
     const work = new Float64Array(count);
     for (const run of runs) work[run] = needed[run] === 0 ? 0 : Number.POSITIVE_INFINITY;
     let any = false;
     for (const [i, run] of runs.entries()) {
-      const members = (together[i] as number) * stage.calls;
+      const members = calledTogether[i] as number;
       if (members < b) continue;
       const size = sizes?.[run];
       const own = size === undefined || Number.isNaN(size) ? ms : least(b, size);
-      if (own > slackMs) continue;
+      if (own > ownMs) continue;
       work[run] = ((calls[run] as number) * width * own) / Math.min(members, upTo);
       any = true;
     }

@@ -1,5 +1,3 @@
-import type { SimulatedStage } from '../simulator/index.js';
-
 /**
  * By run: the most arrivals of its pipeline in any window of this length that contains its own. `of` are the runs of the
  * pipeline, in order.
@@ -26,12 +24,38 @@ export function densest(timesMs: Float64Array, of: Int32Array, windowMs: number)
   return best;
 }
 
+/** The runs that need a stage. */
 export interface StageDemand {
-  readonly stage: SimulatedStage;
-  readonly v: number;
   /** Runs of its pipeline. */
   readonly runs: Int32Array;
   /** By run: it needs the stage, and how many calls of it. */
   readonly needed: Uint8Array;
   readonly calls: Uint16Array;
+  /** Runs with a call that may be in a batch with one of the stage, in order: each once for each stage of the pool. */
+  readonly mates: Int32Array;
+  /** Most calls of a run at a stage of the pool. */
+  readonly callsEach: number;
+}
+
+/**
+ * By run of a stage: the most calls in a batch with one of the run if all its members that are in time arrive in a window of this
+ * length. Stages that share a pool share its batches.
+ */
+export function together(timesMs: Float64Array, { runs, mates, callsEach }: StageDemand, windowMs: number): Int32Array {
+  const members = densest(timesMs, mates, windowMs);
+  let at = 0;
+  return runs.map((run) => {
+    while (mates[at] !== run) at += 1;
+    return (members[at] as number) * callsEach;
+  });
+}
+
+/** The most of these arrivals, in order, in any window of this length. */
+export function mostWithin(timesMs: Float64Array, windowMs: number): number {
+  let most = 0;
+  for (let from = 0, to = 0; to < timesMs.length; to += 1) {
+    while ((timesMs[to] as number) > (timesMs[from] as number) + windowMs) from += 1;
+    most = Math.max(most, to - from + 1);
+  }
+  return most;
 }

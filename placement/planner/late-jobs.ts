@@ -1,5 +1,5 @@
 /** Jobs of one machine in order of release; deadlines are in the same order. */
-export interface Jobs {
+interface Jobs {
   readonly releaseMs: Float64Array;
   /** From release to deadline, the same for all jobs. */
   readonly allowedMs: number;
@@ -111,28 +111,30 @@ export function leastLateOn(machines: number, { releaseMs, allowedMs, lengthMs }
 /** Relative precision of speeds; the lower end is reported. */
 const PRECISION = 0.004;
 
-/** A speed below which more than `most` jobs are late; 0 if none is needed. */
-export function leastSpeed(jobs: Jobs, most: number, from: number): number {
-  const total = jobs.work.reduce((sum, each) => sum + each, 0);
-  if (total === 0) return 0;
+/**
+ * A speed that is not enough, close below the least one that is; 0 if any is.
+ *
+ * @param isEnough whether a speed is: whatever is faster than one that is enough is, too
+ */
+export function leastSpeed(isEnough: (speed: number) => boolean, from: number): number {
   let low = 0;
   let high = Math.max(from, 1e-12);
-  while (leastLate(jobs, high, most) > most) {
+  while (!isEnough(high)) {
     low = high;
     high *= 2;
     if (high > 1e12) return low;
   }
   if (low === 0) {
     low = high / 2;
-    while (low > 1e-12 && leastLate(jobs, low, most) <= most) {
+    while (low > 1e-12 && isEnough(low)) {
       high = low;
       low /= 2;
     }
   }
   while (high / low > 1 + PRECISION) {
     const middle = (low + high) / 2;
-    if (leastLate(jobs, middle, most) > most) low = middle;
-    else high = middle;
+    if (isEnough(middle)) high = middle;
+    else low = middle;
   }
   return low;
 }

@@ -103,13 +103,19 @@ export class LowerBound {
     if (known) return known;
     const cuts = new Cuts(this.#problem, new Set(kinds));
     const weights = directions(this.#prices, kinds);
+    const tried = (groups: readonly (readonly number[])[], neededBy: 'needed' | 'neededInBlocks') =>
+      groups.flatMap((group) =>
+        weights.flatMap((each): Try[] => {
+          const needed = cuts[neededBy](each, group);
+          return needed ? [{ weights: each, needed }] : [];
+        }),
+      );
     const tries = cuts.possible
-      ? cuts.groups().flatMap((group) =>
-          weights.flatMap((each): Try[] => {
-            const needed = cuts.needed(each, group);
-            return needed ? [{ weights: each, needed }] : [];
-          }),
-        )
+      ? [
+          ...tried(cuts.wholes(), 'needed'),
+          ...tried(cuts.pipelines(), 'neededInBlocks'),
+          ...tried(cuts.stretches(), 'needed'),
+        ]
       : [];
     const source = { cuts, tries, assignments: new Assignments(this.#problem, cuts, weights) };
     this.#sources.set(key, source);

@@ -1,8 +1,13 @@
-import { type Jobs, leastLate, leastSpeed } from './late-jobs.js';
+import { leastSpeed } from './late-jobs.js';
 
-/** Jobs of one machine, and how many of them may be late; negative: too many are in any case. */
+/** Jobs of one machine, and how many of them may be late. */
 export interface Demanded {
-  readonly jobs: Jobs;
+  /** The least number of late jobs at a speed, counted up to `most` + 1. */
+  readonly late: (speed: number) => number;
+  /** Work of all jobs at least, and the time within which they arrive. */
+  readonly work: number;
+  readonly spanMs: number;
+  /** Negative: too many are late at any speed. */
   readonly most: number;
 }
 
@@ -33,19 +38,17 @@ export class NeededSpeed {
   }
 
   #look(speed: number): void {
-    const { jobs, most } = this.#demanded();
+    const { late, work, spanMs, most } = this.#demanded();
     if (most < 0) {
       this.#least = Number.POSITIVE_INFINITY;
       return;
     }
-    const total = jobs.work.reduce((sum, each) => sum + each, 0);
+    const isEnough = (at: number) => late(at) <= most;
     const faster = speed * (1 + ROUNDING);
-    const isEnough = total === 0 || (speed > 0 && leastLate(jobs, faster, most) <= most);
-    if (isEnough) {
+    if (work === 0 || (speed > 0 && isEnough(faster))) {
       this.#enough = speed;
       return;
     }
-    const spanMs = Math.max(1, (jobs.releaseMs.at(-1) ?? 0) - (jobs.releaseMs[0] ?? 0));
-    this.#least = Math.max(faster, leastSpeed(jobs, most, Math.max(faster, total / spanMs)));
+    this.#least = Math.max(faster, leastSpeed(isEnough, Math.max(faster, work / Math.max(1, spanMs))));
   }
 }

@@ -85,8 +85,10 @@ export function searchCheapest(
     others = [best, ...others];
     best = waiting;
   }
-  const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
-  const few = mayTryAll && areFew(problem, lower.value, costOf(problem, best));
+  const mayWait = problem.delaysMs.length > 0;
+  const few = exhaustive > 0 && areFew(problem, lower.value, costOf(problem, best));
+  // Of batches that may wait there are too many placements to try all: only those whose batches do not, if they are few.
+  const mayTryAll = exhaustive > 0 && (few || !mayWait);
   // Few placements are tried at once: that finds the cheapest, and proves it.
   if (!few) {
     best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
@@ -95,8 +97,8 @@ export function searchCheapest(
   const exhausting = within(few ? UNTIL.fewExhausted : UNTIL.exhausted);
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
-  // Placements whose batches wait are too many to try: what refutes those whose batches do not says nothing of them.
-  if (!optimal && problem.delaysMs.length > 0) {
+  // What refutes placements whose batches do not wait says nothing of those whose batches do.
+  if (!optimal && mayWait) {
     bound = refutedBelow(problem, lower, costOf(problem, best), within(UNTIL.exhausted));
     optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   }
@@ -104,8 +106,10 @@ export function searchCheapest(
     const until = judge.simulations + exhaustive;
     const goOn = () => judge.simulations < until && exhausting();
     const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
-    bound = Math.max(bound, tried.refutedBelow);
-    optimal = tried.complete;
+    if (!mayWait) {
+      bound = Math.max(bound, tried.refutedBelow);
+      optimal = tried.complete;
+    }
     if (tried.found) best = tried.found;
     found = tried.found !== undefined && goOn() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
   }

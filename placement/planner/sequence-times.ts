@@ -9,23 +9,24 @@ import {
   slopeAt,
   stepAt,
 } from '../simulator/index.js';
-import { densest, type StageDemand } from './density.js';
+import { type StageDemand, together } from './density.js';
 
 /**
  * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, with whatever any number of
  * replicas has of it in a prefix cache, and for each further token a part of a step. A step of b sequences takes at least what it
  * takes with an empty cache, which its b sequences bear together, and what reading their own caches adds; those that run together
- * and end in time arrive in a window of the time that they have.
+ * and end in time arrive in a window of the time that they have, which is `poolMs`; they may be of any stage of the pool.
  */
 export function sequenceOf(
   load: Load,
-  { stage, runs, needed }: StageDemand,
+  demand: StageDemand,
   table: ContinuousTable,
   maxBatch: number,
-  slackMs: number,
+  poolMs: number,
 ): { readonly ms: number; readonly work: Float64Array } {
+  const { runs, needed } = demand;
   const work = new Float64Array(load.timesMs.length);
-  const together = densest(load.timesMs, runs, slackMs);
+  const calledTogether = together(load.timesMs, demand, poolMs);
   const columns =
     table.routing === undefined ? [] : cachedEver(load, table.columnCached ?? CACHED_COLUMN, table.routing);
   const known = (column: string, typical: number, run: number) => {
@@ -59,7 +60,7 @@ export function sequenceOf(
             quantileAt(table.prefill, 1, tokensIn, 0),
           );
     // All calls of a run may run together.
-    const most = Math.min(maxBatch, (together[i] as number) * stage.calls);
+    const most = Math.min(maxBatch, calledTogether[i] as number);
     const cached = more * (tokensIn + more / 2);
     work[run] = prompt + more * (parts[most] ?? 0) + cached * (grows[most] ?? 0);
     ms = Math.min(ms, prompt + more * stepAt(table.steps, 1, 0));

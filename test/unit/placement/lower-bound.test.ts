@@ -66,4 +66,27 @@ describe('the bound', () => {
     expect(lower.refutes(atOnceOf(problem, candidate), () => true) || lower.excludes(both)).toBe(false);
     expect(lower.value).toBeLessThanOrEqual(0.7 + 1e-9);
   });
+
+  it('counts the calls of all stages of a pool as members of a batch', () => {
+    const flat = profileFile('shared', 'l4', 100, {
+      latency: [1, 2, 4, 8, 16].map((batch) => ({ batch, p50Ms: 100, p95Ms: 100, p99Ms: 100 })),
+    });
+    const pipeline = (name: string, stages: readonly object[]) => JSON.stringify({ format: 1, name, stages });
+    const one = [{ id: 'a', model: 'shared' }];
+    const two = [...one, { id: 'b', model: 'shared', after: ['a'] }];
+    for (const [pipelines, rate, p99Ms] of [
+      [[pipeline('x', one), pipeline('y', one), pipeline('z', one)], 20, 210],
+      [[pipeline('x', two)], 40, 330],
+    ] as const) {
+      const problem = buildProblem(plannerInput({ pipelines, profiles: [flat], rate, p99Ms }));
+      const device = problem.devices.findIndex(({ kind }) => kind === 'l4');
+      const replicas = [{ pool: 0, devices: [device] }];
+      const configs = [(problem.pools[0]?.configs.length ?? 1) - 1];
+      expect(new Judge(problem).holds({ configs, replicas })).toBe(true);
+      const lower = new LowerBound(problem);
+      lower.tighten(() => true, Number.POSITIVE_INFINITY);
+      expect(lower.value).toBeLessThanOrEqual(0.7 + 1e-9);
+      expect(lower.excludes(replicas)).toBe(false);
+    }
+  });
 });
