@@ -32,6 +32,7 @@ const LEAST_MENDING = 16;
  * simulated. The same seed and round give the same search.
  *
  * @param starts placements that meet the objective, the best one first
+ * @param isEnough whether to stop at a placement that is cheaper than all before
  */
 export function perturbed(
   problem: Problem,
@@ -40,6 +41,7 @@ export function perturbed(
   least: number,
   goOn: () => boolean,
   round = 0,
+  isEnough: (best: Candidate) => boolean = () => false,
 ): Candidate {
   let [best, ...others] = starts;
   let cost = costOf(problem, best);
@@ -80,6 +82,7 @@ export function perturbed(
     best = held;
     cost = costOf(problem, best);
     fruitless = 0;
+    if (isEnough(best)) break;
   }
   return best;
 }

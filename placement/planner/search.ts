@@ -85,20 +85,22 @@ export function searchCheapest(
     others = [best, ...others];
     best = waiting;
   }
-  const mayWait = problem.delaysMs.length > 0;
-  const few = exhaustive > 0 && areFew(problem, lower.value, costOf(problem, best));
-  // Of batches that may wait there are too many placements to try all: only those whose batches do not, if they are few.
-  const mayTryAll = exhaustive > 0 && (few || !mayWait);
-  // Few placements are tried at once: that finds the cheapest, and proves it.
+  const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
+  const isFewBelow = (each: Candidate) => mayTryAll && areFew(problem, lower.value, costOf(problem, each));
+  // Few placements are tried at once, or as soon as few are cheaper: that finds the cheapest, and proves it.
+  let few = isFewBelow(best);
+  let rounds = 0;
   if (!few) {
-    best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed));
+    best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed), rounds, isFewBelow);
     best = improve(problem, judge, best, within(UNTIL.perturbed));
+    few = isFewBelow(best);
+    rounds += 1;
   }
   const exhausting = within(few ? UNTIL.fewExhausted : UNTIL.exhausted);
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
-  // What refutes placements whose batches do not wait says nothing of those whose batches do.
-  if (!optimal && mayWait) {
+  // Placements whose batches wait are too many to try: what refutes those whose batches do not says nothing of them.
+  if (!optimal && problem.delaysMs.length > 0) {
     bound = refutedBelow(problem, lower, costOf(problem, best), within(UNTIL.exhausted));
     optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   }
@@ -106,17 +108,15 @@ export function searchCheapest(
     const until = judge.simulations + exhaustive;
     const goOn = () => judge.simulations < until && exhausting();
     const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
-    if (!mayWait) {
-      bound = Math.max(bound, tried.refutedBelow);
-      optimal = tried.complete;
-    }
+    bound = Math.max(bound, tried.refutedBelow);
+    optimal = tried.complete;
     if (tried.found) best = tried.found;
     found = tried.found !== undefined && goOn() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
   }
   // Too many to try them all: what is left of the time finds cheaper ones at random.
   const inTime = within(UNTIL.exhausted);
-  for (let round = few ? 0 : 1, idle = 0; idle < MOST_IDLE && !optimal && inTime(); round += 1) {
-    const next = perturbed(problem, judge, [best, ...others], bound, inTime, round);
+  for (let idle = 0; idle < MOST_IDLE && !optimal && inTime(); rounds += 1) {
+    const next = perturbed(problem, judge, [best, ...others], bound, inTime, rounds);
     const isCheaper = costOf(problem, next) < costOf(problem, best) - 1e-9;
     idle = isCheaper ? 0 : idle + 1;
     if (isCheaper) best = improve(problem, judge, next, inTime);
