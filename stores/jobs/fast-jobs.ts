@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Segment } from '../../pipelines/run/index.js';
@@ -14,6 +15,12 @@ export interface FastJob {
   readonly at: number;
 }
 
+/** A job as a worker gets it. */
+export interface TakenJob extends FastJob {
+  /** Another worker may have got it before. */
+  readonly again?: true;
+}
+
 /**
  * Expiry of jobs that no worker takes, in milliseconds: their guardians start long before. A gateway takes back its own
  * job sooner; this removes those of a gateway that died.
@@ -21,8 +28,8 @@ export interface FastJob {
 const KEPT_MS = 10_000;
 
 /**
- * A job of this age, by the worker's clock, is dropped, in milliseconds. Its guardian has run it, and the journal that
- * records this is kept longer; the margin allows for clock differences.
+ * A job of this age, by the worker's clock, is left to its guardian, in milliseconds: it may have run it, and the journal
+ * that records this is kept longer. The margin allows for clock differences.
  */
 const STALE_MS = 60_000;
 
@@ -34,6 +41,14 @@ const PAUSE_MS = 250;
 const put = script<[list: string], [job: string, keptMs: number], void>(`
 redis.call('lpush', KEYS[1], ARGV[1])
 redis.call('pexpire', KEYS[1], ARGV[2])`);
+
+/** The SHA-1 of each job in the queue: jobs may be large. */
+const queued = script<[list: string], [], readonly string[]>(`
+local digests = {}
+for i, job in ipairs(redis.call('lrange', KEYS[1], 0, -1)) do digests[i] = redis.sha1hex(job) end
+return digests`);
+
+const digestOf = (text: string): string => createHash('sha1').update(text).digest('hex');
 
 const listOf = (queue: string): string => `millrace:fast:${queue}`;
 
@@ -75,31 +90,60 @@ export class FastJobs {
   }
 }
 
-/** The worker's side: one connection that waits for jobs. */
+/**
+ * The worker's side: one connection that waits for jobs. A store that fails over without its last second has jobs again that were taken, and
+ * their journals may be lost with it. So what lies in the queue when a connection is made counts as taken before.
+ */
 export class FastJobQueue {
   /** Longest wait of a command, in milliseconds; the connection's command timeout must be longer. */
   static readonly WAIT_MS = WAIT_MS;
 
   readonly #redis: Redis;
   readonly #list: string;
+  /** Number of connections so far, and that of the one whose queue is known. */
+  #connections = 0;
+  #known: number | undefined;
+  /** Digests of the jobs that lay in the queue when the connection was made. */
+  #before = new Set<string>();
   #closed = false;
 
   /** @param blocking a connection for this purpose alone, whose commands may take longer than `WAIT_MS` */
   constructor(blocking: Redis, queue: string) {
     this.#redis = blocking;
     this.#list = listOf(queue);
+    blocking.on('ready', () => {
+      this.#connections += 1;
+    });
   }
 
   /** The next job; undefined if none has arrived within `WAIT_MS`. */
-  async take(): Promise<FastJob | undefined> {
+  async take(): Promise<TakenJob | undefined> {
     try {
+      const connection = await this.#look();
       const [, text] = (await this.#redis.brpop(this.#list, WAIT_MS / 1_000)) ?? [];
-      const job = text === undefined ? undefined : (JSON.parse(text) as FastJob);
-      return job && Date.now() - job.at < STALE_MS ? job : undefined;
+      if (text === undefined) {
+        // Jobs are taken in order: none is left of them.
+        this.#before.clear();
+        return undefined;
+      }
+      const job = JSON.parse(text) as FastJob;
+      const lay = this.#before.size > 0 && this.#before.delete(digestOf(text));
+      const again = lay || connection !== this.#connections || Date.now() - job.at >= STALE_MS;
+      return again ? { ...job, again } : job;
     } catch {
       if (!this.#closed) await sleep(PAUSE_MS);
       return undefined;
     }
+  }
+
+  /** Looks at the queue once in each connection, and returns the number of the connection. */
+  async #look(): Promise<number> {
+    const connection = this.#connections;
+    if (this.#known !== connection) {
+      this.#before = new Set(await queued(this.#redis, [this.#list]));
+      this.#known = connection;
+    }
+    return connection;
   }
 
   /** Stops taking jobs. A job that Redis delivers at this moment is left to its guardian. */

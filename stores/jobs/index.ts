@@ -1,1 +1,1 @@
-export { type FastJob, FastJobQueue, FastJobs } from './fast-jobs.js';
+export { type FastJob, FastJobQueue, FastJobs, type TakenJob } from './fast-jobs.js';

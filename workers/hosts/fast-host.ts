@@ -7,7 +7,7 @@ import { allSteps, isStage, PLAN_VERSION } from '../../pipelines/plan/index.js';
 import { OUTCOME_SIGNAL, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Answer, publishAnswer } from '../../stores/answers/index.js';
-import type { FastJob } from '../../stores/jobs/index.js';
+import type { FastJob, TakenJob } from '../../stores/jobs/index.js';
 import { guardedKey, keepLease, SegmentJournal } from '../../stores/journal/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Runner } from './in-process-host.js';
@@ -34,9 +34,11 @@ const START_MS = 5_000;
  *
  * @param stopping aborts when the process must not wait for the run any longer
  */
-export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
+export async function runFastJob(job: TakenJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
   const { id, segment } = job;
   const { runner, redis, client, logger } = parts;
+  // Another worker may run it, with a journal that the store has lost and that it restores: the guardian waits for the time of its lease.
+  if (job.again) return await publishAnswer(redis, channelOf(segment), { run: id, outcome: LEFT });
   // Nothing has begun: the guardian can start at once.
   if (!canRun(segment, runner)) return await publishAnswer(redis, channelOf(segment), { run: id, outcome: null });
   const own = new AbortController();

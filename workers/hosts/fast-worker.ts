@@ -58,8 +58,9 @@ export function serveFastJobs(queue: FastJobQueue, { parts, most, graceMs }: Ser
   const taking = take();
   const stop = async () => {
     queue.close();
-    await taking;
+    // Before the loop ends: with all places taken it waits until a run has ended.
     const grace = setTimeout(() => stopping.abort(), graceMs);
+    await taking;
     await Promise.all(running);
     clearTimeout(grace);
   };
