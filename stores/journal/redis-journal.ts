@@ -3,7 +3,18 @@ import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { HeldError, SupersededError } from './errors.js';
-import { addIfMarked, begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
+import {
+  addIfMarked,
+  begin,
+  endLease,
+  keepFor,
+  release,
+  restore,
+  revoke,
+  type Standing,
+  take,
+  write,
+} from './scripts.js';
 
 /** The outcome of releasing a lease: the number of subscribers that received the message, or why none was sent. */
 export type Released = { readonly receivers: number } | Exclude<Standing, 'held'> | 'unreachable';
@@ -97,6 +108,7 @@ export class SegmentJournal {
     if (typeof taken === 'number') throw new HeldError(taken);
     const [ranOut, fields] = taken;
     for (let i = 0; i < fields.length; i += 2) journal.#read(...(fields.slice(i, i + 2) as [string, string]));
+    if (ranOut === 1) await reached(() => endLease(redis, [key], journal.#owner));
     return { journal, ranOut: ranOut === 1 };
   }
 

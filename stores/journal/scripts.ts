@@ -47,8 +47,9 @@ end`;
 /**
  * Takes over a journal. `missingMs`: how long a missing journal must not be taken. `longestMs`: the longest possible
  * lease. `askedAt`: when the owner's segment was scheduled, or 0. Returns the milliseconds for which another worker
- * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, and all fields. A lease
- * that ends later than possible comes from a clock that was set back.
+ * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, and all fields. An expired
+ * lease stays until `endLease`: a reply may be lost, and the next one must say the same. A lease that ends later than
+ * possible comes from a clock that was set back.
  */
 export const take = script<
   Key,
@@ -71,12 +72,15 @@ if lease then
     redis.call('hset', KEYS[1], '${LEASE}', now + left)
   end
   if left > 0 then return left end
-  redis.call('hdel', KEYS[1], '${LEASE}')
   ranOut = 1
 end
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5])
 redis.call('pexpire', KEYS[1], ARGV[2])
 return {ranOut, redis.call('hgetall', KEYS[1])}`);
+
+/** Removes the expired lease of the owner before. */
+export const endLease = script<Key, [owner: string], void>(`
+if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('hdel', KEYS[1], '${LEASE}') end`);
 
 /** Begins a journal; an existing one is left unchanged. */
 export const begin = script<Key, [owner: string, ttlMs: number, leaseMs: number], 0 | 1>(`

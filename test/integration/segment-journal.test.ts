@@ -12,6 +12,7 @@ import {
 } from '../../stores/journal/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { fastJournals } from '../support/fast-journals.js';
+import { losingFirstReply } from '../support/lost-replies.js';
 import { until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';
 
@@ -262,6 +263,16 @@ describe('the journal of a fast host', () => {
     expect(await one.renew()).toBe('taken');
     await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     expect((await take()).ranOut).toBe(false);
+  });
+
+  it('has a lease that has run out also for who asks again, the reply having been lost', async () => {
+    const { one, key } = await begun(1_500);
+    await one.end('first', { n: 1 });
+    await sleep(1_700);
+    const open = (by: Redis) => SegmentJournal.open(by, key, { ttlMs: TTL_MS, leaseMs: 1_500 });
+    await expect(open(losingFirstReply(redis))).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect((await open(redis)).ranOut).toBe(true);
+    expect((await open(redis)).ranOut).toBe(false);
   });
 
   it('is free when the fast host has ended', async () => {
