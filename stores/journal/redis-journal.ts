@@ -176,6 +176,11 @@ export class SegmentJournal {
     return this.#ended.get(call);
   }
 
+  /** Whether any call has ended. */
+  get hasEnds(): boolean {
+    return this.#ended.size > 0;
+  }
+
   /** Number of attempts of a call that have begun, over all workers, as far as this one knows. */
   begun(call: string): number {
     return this.#begun.get(call) ?? 0;

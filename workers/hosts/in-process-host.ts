@@ -42,6 +42,8 @@ import { inProcessPieces } from './in-process-pieces.js';
 export interface Journal {
   /** The recorded end of a call; undefined if it has not ended. */
   ended(call: StageCall): Ended | undefined;
+  /** Another process had recorded ends before. Absent: none had. */
+  readonly again?: boolean;
   /**
    * Records that an attempt begins and returns its number. Rejects with `JOURNAL_UNAVAILABLE`.
    * @param leftMs time that is left for all attempts of the call
@@ -126,6 +128,15 @@ export class InProcessHost implements RunHost {
   get pieces(): Pieces | undefined {
     const { runner, run } = this.#options;
     return inProcessPieces(runner, run, this.#signal);
+  }
+
+  get endedBefore(): RunHost['endedBefore'] {
+    const { journal } = this.#options;
+    if (!journal?.again) return undefined;
+    return (call) => {
+      const ended = journal.ended(call);
+      return ended && ('outcome' in ended ? 'succeeded' : 'failed');
+    };
   }
 
   async runStage(

@@ -177,12 +177,14 @@ export async function executeSegment(
 /** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
+  readonly again: boolean;
   readonly #calls = new Map<string, string>();
   /** Calls that wait for a server that is away, with their wait so far in milliseconds. */
   readonly #waiting = new Map<string, number>();
 
   constructor(record: SegmentJournal) {
     this.#record = record;
+    this.again = record.hasEnds;
   }
 
   ended(call: StageCall): Ended | undefined {

@@ -140,6 +140,10 @@ export interface StageHost {
     answer?: Answering,
   ): Promise<StageOutcome>;
   /**
+   * How a call ended in an earlier process that ran the same segment: its outcome stays, and needs no time. Absent where none has ended.
+   */
+  readonly endedBefore?: ((call: StageCall) => 'succeeded' | 'failed' | undefined) | undefined;
+  /**
    * The first of some queues that a worker serves, or the first if that is unknown; undefined if none is served, in
    * which case `code` is recorded as missing. Absent where there are no queues.
    */

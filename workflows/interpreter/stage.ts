@@ -1,7 +1,6 @@
 import { isAway } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
 import {
-  type Alternative,
   type Binding,
   mask,
   resolve,
@@ -10,7 +9,6 @@ import {
   type StagePlan,
   type Step,
   serveAs,
-  servedAs,
   sourcesOf,
 } from '../../pipelines/plan/index.js';
 import { type StageCall, type StagePlacement, withCost } from '../../pipelines/run/index.js';
@@ -19,18 +17,12 @@ import { runAgent } from './agent/agent.js';
 import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf, insertedBy, ownerOf } from './call.js';
+import { type Candidate, type Candidates, candidatesOf, endedCandidates } from './candidates.js';
 import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { entryLost, forStream, heldOf, isLost, withoutStreams } from './streams.js';
-
-/** One way to serve a stage: the stage itself, an alternative, or nothing. */
-interface Candidate extends Alternative {
-  /** Key of its placement row. */
-  readonly placed: string;
-  readonly cachedOnly?: true;
-}
 
 /** The agent candidate that a new history continues with; the time left when it started determined the candidates. */
 type UnderWay = { readonly share: number; readonly i: number; readonly instead?: string };
@@ -66,7 +58,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const kept = stage.kind === 'agent' ? at.memo.below('under-way') : undefined;
   const before = kept?.value as UnderWay | undefined;
   const share = before?.share ?? deadline.shareOf(stage.id);
-  const candidates = candidatesOf(stage, share);
+  const candidates = candidatesEndedBefore(run, stage, scope, at) ?? candidatesOf(stage, share);
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
   let left: ReturnType<typeof leftBy>;
   // With streams, or in an earlier history, it has begun before.
@@ -89,7 +81,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     try {
       const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
       const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
-      const entry = deadline.limit(planned);
+      const entry = candidates.ended ? planned : deadline.limit(planned);
       const limited = reads ? forStream(entry, deadline.shareOf(stage.id)) : entry;
       checkInput(input, stage.id, limited.cache?.kind === 'semantic' ? 2 : 1);
       const outcome =
@@ -130,7 +122,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         }
         if (reads && holds(at.host, 'lost-streams-are-collected')) throw error;
       }
-      const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
+      const failure = !candidates.ended && deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       // A next agent goes on with what this one has used, and reports it at its end.
       const rest =
         candidate.kind === 'agent' ? leftBy(candidate, placed.price, at.memo.below(candidate.placed)) : undefined;
@@ -142,7 +134,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
       }
       const next = candidates.all[from];
-      const ends = next === undefined || concernsAll(failure) || deadline.leftMs <= 0;
+      const isLate = !candidates.ended && deadline.leftMs <= 0;
+      const ends = next === undefined || concernsAll(failure) || isLate;
       if (rest && (ends || BEYOND_HELP.has(failure.code))) table.fail(stage.id, failure, usageOf(rest));
       if (ends) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
@@ -164,42 +157,21 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
 const mayHaveStreamed = ({ code, details: { unstreamed, begun } }: StageError): boolean =>
   unstreamed !== true && (code !== 'QUEUE_TIMEOUT' || (typeof begun === 'number' && begun > 0));
 
+/** Of a stage whose segment has begun again, and that had succeeded before: how it did. */
+function candidatesEndedBefore(run: Run, stage: StagePlan, scope: Scope, at: At): Candidates | undefined {
+  const { endedBefore } = at.host;
+  if (!endedBefore || stage.kind === 'agent') return undefined;
+  return endedCandidates(stage, (candidate) => {
+    const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+    return endedBefore(callOf(run, own, `${at.prefix}${stage.id}`, { cache: cacheOf(run, own, candidate, scope) }));
+  });
+}
+
 /** For the last candidate: there is no alternative to a server that is away. */
 const withoutPatience = (stage: StagePlan): StagePlan => {
   const { patienceMs, ...policy } = stage.policy;
   return patienceMs === undefined ? stage : { ...stage, policy };
 };
-
-interface Candidates {
-  /** In order. */
-  readonly all: readonly (Candidate | 'skip')[];
-  /** Rungs among them that do not apply: used if the servers of earlier candidates are away. */
-  readonly spare: ReadonlySet<Candidate | 'skip'>;
-  readonly degraded: boolean;
-}
-
-/** Candidates of a stage with `share` ms: the tightest matching rung and those below, or itself; then its fallbacks. */
-function candidatesOf(stage: StagePlan, share: number): Candidates {
-  const { fallback = [], degrade = [] } = stage;
-  const own: Candidate = { ...servedAs(stage), placed: stage.id };
-  if (fallback.length === 0 && degrade.length === 0) return { all: [own], spare: new Set(), degraded: false };
-  let number = 0;
-  const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });
-  const fallbacks = fallback.map((to) => (to === 'skip' ? to : numbered(to)));
-  const rungs = degrade.map(({ belowMs, to }) => {
-    const candidate: Candidate | 'skip' =
-      to === 'skip' ? to : to === 'cached' ? { ...own, cachedOnly: true } : numbered(to);
-    return { belowMs, candidate };
-  });
-  const holding = rungs.findLastIndex(({ belowMs }) => share < belowMs);
-  const below = rungs.slice(Math.max(0, holding)).map(({ candidate }) => candidate);
-  if (holding >= 0) return { all: [...below, ...fallbacks], spare: new Set(), degraded: true };
-  const spare = below.filter((candidate) => candidate !== 'skip');
-  const others = fallbacks.filter((candidate) => candidate !== 'skip');
-  // A stage whose last rung is `skip` is optional: its fallbacks end with `skip` as well.
-  const last = fallbacks.length > others.length ? (['skip'] as const) : [];
-  return { all: [own, ...others, ...spare, ...last], spare: new Set(spare), degraded: false };
-}
 
 const candidacyOf = ({ placed }: Candidate, last: boolean, left: ReturnType<typeof leftBy>) => ({
   row: placed,
