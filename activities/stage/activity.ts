@@ -27,6 +27,9 @@ import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
+/** What runs the attempts. Absent `earlier`: nothing is recorded. */
+type Runner = Pick<StageRunner, 'run' | 'lost' | 'stepStreams'> & Partial<Pick<StageRunner, 'earlier'>>;
+
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
 
 /** Cancellation arrives with the answer to a heartbeat; the call then has as long again to end within a second. */
@@ -38,7 +41,7 @@ const HEARTBEAT_INTERVAL_MS = 500;
  * @param options.slots of the worker, for stages that wait for other stages
  */
 export function createActivities(
-  runner: StageRunner,
+  runner: Runner,
   { devices, slots }: { readonly devices?: readonly string[]; readonly slots?: SharedSlots } = {},
 ): { default: StageActivity } {
   return {
@@ -53,6 +56,8 @@ export function createActivities(
       }
       let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
+      const earlier = await unreported(runner, input, call, context, lost);
+      if (earlier) return earlier;
       const { progress: kept = null, stage: _, doing: __, unstreamed, ...before } = { ...UNTRIED, ...left };
       let tried = before;
       let progress = kept;
@@ -112,7 +117,7 @@ export function createActivities(
       const afterwards = new Afterwards(context);
       const ask = (question: Question) => askRun(context, call, question, signal);
       try {
-        const run = info.workflowExecution?.workflowId ?? info.activityId;
+        const run = runOf(info);
         const [whole, ofKind] = await withEntries(runner, input, call, run, signal);
         const outcome = await runner.run(whole, ofKind, {
           signal,
@@ -181,6 +186,24 @@ export function createActivities(
     },
   };
 }
+
+/**
+ * What the attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. Entries of
+ * channels may take longer to read than Temporal waits for a heartbeat.
+ */
+async function unreported(
+  runner: Runner,
+  input: JsonObject,
+  call: StageCall,
+  { info }: Context,
+  note: LossNote | undefined,
+): Promise<StageOutcome | undefined> {
+  if (call.held || info.attempt === 1 || note?.ended === info.attempt - 1) return undefined;
+  return await runner.earlier?.(input, call, runOf(info), info.scheduledTimestampMs);
+}
+
+const runOf = ({ workflowExecution, activityId }: Context['info']): string =>
+  workflowExecution?.workflowId ?? activityId;
 
 const attemptOver = () => new CancelledFailure('the attempt is over');
 

@@ -71,6 +71,14 @@ export class StageRunner {
     this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, Math.max(0, ms) / 1_000);
   }
 
+  /**
+   * The outcome of a call that an attempt has recorded and could not report. Never rejects.
+   * @param since when the call was scheduled, in milliseconds since 1970
+   */
+  async earlier(input: JsonObject, call: StageCall, run: string, since: number): Promise<StageOutcome | undefined> {
+    return await this.#parts.records?.earlier?.(run, call, input, since);
+  }
+
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { metrics, logger, records } = this.#parts;

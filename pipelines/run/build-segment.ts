@@ -134,7 +134,7 @@ function readOutside(graph: Graph, steps: readonly Step[]): string[] {
 
 /** The part of the run's context that the segment needs. */
 function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
-  const { plan, placement, tenant, sessionsOf, priority, trace, events } = context;
+  const { plan, placement, tenant, sessionsOf, priority, trace, events, runMs } = context;
   const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));
   return {
     plan: { ...plan, stages: [], output: null },
@@ -144,5 +144,6 @@ function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['c
     ...(priority && { priority }),
     ...(trace !== undefined && { trace }),
     ...(events && { events }),
+    ...(runMs !== undefined && { runMs }),
   };
 }

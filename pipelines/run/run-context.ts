@@ -31,6 +31,11 @@ export interface RunContext {
   readonly answerTo?: string;
   /** The run may be followed: its stages emit events (`RunEvent`). Of a child run: to whom. */
   readonly events?: true | EventsTo;
+  /**
+   * Of a child run: maximum duration of the whole run that it is part of, in milliseconds, whose record has its calls too. Absent: its plan's
+   * deadline.
+   */
+  readonly runMs?: number;
   /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
   readonly waitsTo?: string;
   /**

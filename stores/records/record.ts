@@ -38,6 +38,12 @@ export interface RunRecords {
    * input and must not be repeated, and `RECORD_GONE` if the record is not the one that the resumption was based on.
    */
   before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
+  /**
+   * The outcome of the same call of the same run, with the same input, as an attempt has recorded it that could not report it. Undefined
+   * if there is none, or the store cannot say. Never rejects. Absent: none is known.
+   * @param since when the call was scheduled, in milliseconds since 1970: an earlier end is that of another run which had the id
+   */
+  earlier?(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined>;
 }
 
 /** Summary of an ended run's record, for deciding on a resumption. */

@@ -27,6 +27,9 @@ const INLINE_BYTES = 16_384;
 const MOST_FIELDS = 10_000;
 const MOST_BYTES = 8 * 2 ** 20;
 
+/** How far the clocks of a worker and of Temporal may differ, in milliseconds. */
+const CLOCKS_MS = 60_000;
+
 /** A call's entry as stored in Redis. */
 interface Entry {
   readonly path: string;
@@ -67,7 +70,8 @@ interface Gaps {
 
 /**
  * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
- * replaced by the failure of a later attempt: its worker may have died before it reported the success.
+ * replaced by the failure of a later attempt: its worker may have died before it reported the success. Nor by the success of an earlier
+ * attempt, of a worker that had stood still: the run has gone on with the other one.
  */
 export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
@@ -158,7 +162,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     }
     const digest = jsonHash(input);
     const succeeded = entryOf(own);
-    if (succeeded?.digest === digest) return await this.#outcomeOf(succeeded, call);
+    if (succeeded?.digest === digest) return await this.#keptIn(succeeded, call);
     const { ended, repeat } = JSON.parse(held) as Before;
     const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
     const failure = entryOf(failed);
@@ -170,15 +174,31 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     // With more time left another candidate would come first; the stage ended with the recorded one.
     const others =
       succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
-    if (others?.digest === digest) return await this.#outcomeOf(others, call);
+    if (others?.digest === digest) return await this.#keptIn(others, call);
     if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
     if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
     return undefined;
   }
 
-  async #outcomeOf({ served, output }: Entry, { tenant }: StageCall): Promise<KeptEnd | undefined> {
+  async earlier(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined> {
+    if (call.record === 'off') return undefined;
+    try {
+      const entry = entryOf(await this.#parts.redis.hget(recordKey(splitRun(run).root), nameOf(run, call)));
+      if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
+      return await this.#outcomeIn(entry, call);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #keptIn(entry: Entry, call: StageCall): Promise<KeptEnd | undefined> {
+    const outcome = await this.#outcomeIn(entry, call);
+    return outcome && { outcome: { ...outcome, resumed: true } };
+  }
+
+  async #outcomeIn({ served, output }: Entry, { tenant }: StageCall): Promise<StageOutcome | undefined> {
     if (!served || output === undefined) return undefined;
-    return { outcome: { ...served, resumed: true, output: (await this.#valueOf(output, tenant)) as JsonObject } };
+    return { ...served, output: (await this.#valueOf(output, tenant)) as JsonObject };
   }
 
   async summary(run: string): Promise<RecordSummary> {
@@ -316,6 +336,7 @@ const keep = script<
   ],
   0 | 1
 >(`
+local function attemptOf(entry) return string.match(entry, '"attempt":(%d+),"digest":"([^"]+)"') end
 local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local gaps, size = tonumber(ARGV[6]), string.len(ARGV[2])
 local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
@@ -323,8 +344,17 @@ local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
 if full then gaps = gaps + 1 end
 if gaps > 0 then redis.call('hincrby', KEYS[1], '${GAPS}', gaps) end
 if not full then
-  if redis.call('hset', KEYS[1], field, text) == 1 then redis.call('hincrby', KEYS[1], '${BYTES}', size) end
-  redis.call(succeeded == '' and 'hsetnx' or 'hset', KEYS[1], path, succeeded)
+  local known = succeeded ~= '' and redis.call('hget', KEYS[1], field)
+  local late = false
+  if known then
+    local attempt, digest = attemptOf(known)
+    local own, ownDigest = attemptOf(text)
+    late = digest == ownDigest and tonumber(attempt) > tonumber(own)
+  end
+  if not late then
+    if redis.call('hset', KEYS[1], field, text) == 1 then redis.call('hincrby', KEYS[1], '${BYTES}', size) end
+    redis.call(succeeded == '' and 'hsetnx' or 'hset', KEYS[1], path, succeeded)
+  end
 end
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
 return full and 0 or 1`);

@@ -132,6 +132,39 @@ describe('the record of a run', () => {
     expect(await admin.pttl(recordKey(run)), 'a child run does not shorten it').toBeGreaterThan(DEADLINE_MS);
   });
 
+  it('keeps what the run has gone on with, though the worker of an earlier attempt reports another result late', async () => {
+    const { records } = recordsOf();
+    const run = newRun();
+    const attemptOf = (attempt: number, text: string, input = { n: 1 }) => ({
+      ...ended(run, call(), input, { text }),
+      attempt,
+    });
+    const texts = async () => (await entriesOf(run)).map(({ output }) => (output as { json: JsonObject }).json.text);
+    await records.keep(attemptOf(2, 'second'));
+    await records.keep(attemptOf(1, 'first, late'));
+    expect(await texts()).toEqual(['second']);
+    await records.keep(attemptOf(3, 'third'));
+    expect(await texts()).toEqual(['third']);
+    // What was given another input is no attempt of the same.
+    await records.keep(attemptOf(1, 'of another input', { n: 2 }));
+    expect(await texts()).toEqual(['of another input']);
+  });
+
+  it('has the outcome of a call for an attempt behind one that could not report it, and of no other call', async () => {
+    const { records } = recordsOf();
+    const run = newRun();
+    const own = call({ path: 'items[1]/answer' });
+    await records.keep(ended(run, own, { n: 1 }, { text: 'yes' }));
+    expect(await records.earlier(run, own, { n: 1 }, 0)).toEqual(outcome({ text: 'yes' }));
+    expect(await records.earlier(run, own, { n: 1 }, 3_600_000), 'of another run that had the id').toBeUndefined();
+    expect(await records.earlier(run, own, { n: 2 }, 0)).toBeUndefined();
+    expect(await records.earlier(run, { ...own, model: 'small' }, { n: 1 }, 0)).toBeUndefined();
+    expect(await records.earlier(newRun(), own, { n: 1 }, 0)).toBeUndefined();
+    const failed = call({ stage: 'failed' });
+    await records.keep(ended(run, failed, {}, ['BACKEND_ERROR', 'no']));
+    expect(await records.earlier(run, failed, {}, 0)).toBeUndefined();
+  });
+
   it('keeps no input at `outputs`, and nothing at `off`', async () => {
     const { records } = recordsOf();
     const [outputs, off] = [newRun(), newRun()];

@@ -55,7 +55,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(next && { next }),
     ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),
-    ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
+    ...(plan.record !== 'off' && { runMs: run.context.runMs ?? plan.deadlineMs }),
   };
 }
 

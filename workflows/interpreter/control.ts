@@ -104,6 +104,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       placement: placementOf(context.placement, id),
       tenant: context.tenant,
       sessionsOf: sessionsOf(context),
+      runMs: context.runMs ?? context.plan.deadlineMs,
       ...(context.priority && { priority: context.priority }),
       ...(context.trace !== undefined && { trace: context.trace }),
       ...(context.events && { events: context.events }),

@@ -92,6 +92,7 @@ export function runPipeline(
     placement: placementOf(placement, toolRow(row, name)),
     tenant,
     sessionsOf: sessionsOf(run.context),
+    runMs: run.context.runMs ?? run.context.plan.deadlineMs,
     ...(priority && { priority }),
     ...(trace !== undefined && { trace }),
     ...(run.context.events && { events: run.context.events }),

@@ -37,6 +37,57 @@ it.each([
   expect(found('_sum')?.value).toBeGreaterThanOrEqual(7);
 });
 
+describe('a call whose attempt has recorded its outcome', () => {
+  const outcome = {
+    output: { text: 'Paid.' },
+    endpoint: 'a',
+    device: '',
+    attempt: 1,
+    cache: 'off',
+    queueMs: 0,
+    runMs: 5,
+  } as const;
+  /** The second attempt of a call that may be made once. @param note of the first one's heartbeats */
+  function secondAttempt(note: object) {
+    const seen: string[] = [];
+    const records = {
+      keep: async () => undefined,
+      before: async () => undefined,
+      async earlier(run: string) {
+        seen.push(run);
+        return outcome;
+      },
+    };
+    const { runner, calls } = runnerOf(reply, { records });
+    const context = {
+      info: {
+        ...{ startToCloseTimeoutMs: 60_000, attempt: 2, activityId: '1', workflowExecution: { workflowId: 'run-1' } },
+        currentAttemptScheduledTimestampMs: Date.now(),
+        scheduledTimestampMs: Date.now(),
+        heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 0, ...note } },
+      },
+      client: describing(async () => ({ raw: { pendingActivities: [] } })),
+      cancellationSignal: new AbortController().signal,
+      heartbeat: () => undefined,
+    } as unknown as Context;
+    const call = { ...stage, retry: { ...stage.retry, attempts: 1 } };
+    const ended = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+    return { ended, calls, seen };
+  }
+
+  it('is not made again if that attempt could not report it', async () => {
+    const { ended, calls, seen } = secondAttempt({});
+    expect(await ended).toEqual(outcome);
+    expect([calls, seen]).toEqual([[], ['run-1']]);
+  });
+
+  it('has another attempt if that one has reported that it failed', async () => {
+    const { ended, seen } = secondAttempt({ ended: 1 });
+    await expect(ended).rejects.toMatchObject({ type: 'STAGE_TIMEOUT' });
+    expect(seen).toEqual([]);
+  });
+});
+
 describe('an attempt that rests', () => {
   const LOST = { timeoutFailureInfo: { timeoutType: 4 } };
   const call = { retry: { attempts: 2 } };
