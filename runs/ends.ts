@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Gauge } from 'prom-client';
+import { isOpen } from '../temporal/run-status.js';
 import type { RunParts } from './deps.js';
 import type { RunDocument } from './document.js';
 import { grpcErrorIn, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -170,8 +171,7 @@ export class RunEnds {
     try {
       const outcome = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
         const { status } = await handle.describe();
-        const runs = status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW';
-        return runs ? undefined : await outcomeOf(handle);
+        return isOpen(status.name) ? undefined : await outcomeOf(handle);
       });
       if (outcome) this.#ended(watched, outcome);
       else this.#queue(watched);

@@ -2,6 +2,7 @@ import { isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId, resumptionOf } from '../pipelines/run/index.js';
+import { isUnderWay } from '../temporal/run-status.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
@@ -45,7 +46,7 @@ async function runningResumption({ temporal }: RunDeps, id: string): Promise<str
   const next = resumptionOf(id);
   try {
     const { status } = await describeRun(temporal, next);
-    return status.name === 'RUNNING' ? next : undefined;
+    return isUnderWay(status.name) ? next : undefined;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw fromTemporal(error, next);

@@ -12,6 +12,7 @@ import {
   type WebhookTarget,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/index.js';
+import { isOpen } from '../temporal/run-status.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
@@ -62,13 +63,13 @@ export async function findRun(deps: RunReading, id: string, caller: Caller): Pro
       const memo = asRunMemo(description.memo);
       if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
       if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
-      const isOpen = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+      const open = isOpen(description.status.name);
       const cancelledAt = accepted ? cancelledIn(description) : undefined;
-      if (accepted && !isOpen && cancelledAt === undefined) throw runNotFound(id);
+      if (accepted && !open && cancelledAt === undefined) throw runNotFound(id);
       return {
         description,
         memo,
-        running: isOpen && cancelledAt === undefined,
+        running: open && cancelledAt === undefined,
         ...(accepted && { accepted }),
         ...(cancelledAt !== undefined && { cancelledAt }),
       };

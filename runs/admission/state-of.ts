@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { isOpen } from '../../temporal/run-status.js';
 import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
 import type { RunState } from './run-slots.js';
 
@@ -9,7 +10,7 @@ export async function stateOf(temporal: Client, runId: string): Promise<RunState
     const { status } = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
       temporal.workflow.getHandle(runId).describe(),
     );
-    return status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW' ? 'running' : 'ended';
+    return isOpen(status.name) ? 'running' : 'ended';
   } catch (error) {
     return error instanceof WorkflowNotFoundError ? 'absent' : 'unknown';
   }

@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { isUnderWay } from '../../temporal/run-status.js';
 
 /** Interval of the checks, in milliseconds: half of the time in which a cancelled call has to end. */
 const POLL_MS = 500;
@@ -55,7 +56,7 @@ function begin(client: Client, workflowId: string, runId: string | undefined, ov
   const check = async () => {
     try {
       const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
-      if (status.name === 'RUNNING' && !raw.workflowExtendedInfo?.cancelRequested) return next();
+      if (isUnderWay(status.name) && !raw.workflowExtendedInfo?.cancelRequested) return next();
     } catch {
       // Temporal is unavailable, so nobody can have cancelled the run through it.
       return next();

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { isUnderWay } from '../../temporal/run-status.js';
 
 /** Pauses before questions to Temporal, in milliseconds, doubling: a workflow task completes within milliseconds, or there is an outage. */
 const PAUSE = { firstMs: 5_000, mostMs: 60_000 };
@@ -56,7 +57,7 @@ async function isTaken(client: Client, workflowId: string, runId: string): Promi
   try {
     const handle = client.workflow.getHandle(workflowId, runId);
     const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
-    return status.name !== 'RUNNING' || !raw.pendingWorkflowTask;
+    return !isUnderWay(status.name) || !raw.pendingWorkflowTask;
   } catch (error) {
     return error instanceof WorkflowNotFoundError;
   }

@@ -63,6 +63,18 @@ describe('the watch of a run', () => {
     expect(seen.checks).toBe(2);
   });
 
+  it('does not take a run that an operator has paused for one that has ended', async () => {
+    let answer = async () => ({ status: { name: 'PAUSED' }, raw: {} });
+    const { client, seen } = clientOf(() => answer());
+    const called: string[] = [];
+    watchRun(client, 'w', 'r', () => called.push('a'));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([called, seen.checks]).toEqual([[], 4]);
+    answer = async () => ({ status: { name: 'TERMINATED' }, raw: {} });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(called).toEqual(['a']);
+  });
+
   it('looks again while Temporal is away', async () => {
     let away = true;
     const { client } = clientOf(async () => {

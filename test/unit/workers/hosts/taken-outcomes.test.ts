@@ -29,12 +29,13 @@ const description = (name: string, pending?: object) => async () => ({
   raw: { pendingWorkflowTask: pending ?? null },
 });
 const pending = description('RUNNING', { attempt: 2 });
+const paused = description('PAUSED', { attempt: 2 });
 const complete = description('RUNNING');
 const away = () => Promise.reject(new Error('unavailable'));
 
 describe('the outcome of a segment', () => {
-  it('is taken when its workflow task is complete: neither while it is pending nor while Temporal is away', async () => {
-    const { client, asked } = clientOf(away, pending, away, complete);
+  it('is taken when its workflow task is complete: neither while it is pending, or paused, nor while Temporal is away', async () => {
+    const { client, asked } = clientOf(away, pending, paused, complete);
     const taken = vi.fn();
     whenTaken(client, 'w', 'r', taken);
     await vi.advanceTimersByTimeAsync(4_000);
