@@ -7,6 +7,7 @@ import {
   type ChannelLog,
   type ChannelName,
   type Entry,
+  type Held,
   hashAfter,
   nextGeneration,
   type Restoration,
@@ -258,13 +259,17 @@ export class ChannelWriter {
     const entries = this.#entries.slice(count - this.#from);
     const write = { owner: this.#owner, entries, after, end, ttlMs };
     let standing = await this.#log.append(this.#name, { ...write, count, hash: this.#hashAt(count) });
-    if (standing === 'gone' || standing === 'differs')
-      standing = await this.#restore({ ...write, entries: this.#entries.slice(0, total - this.#from) });
+    if (standing === 'gone' || standing === 'differs') {
+      const held = await this.#log.read(this.#name, 0, 0);
+      if (held !== undefined && held.count > count && held.hash === this.#hashAt(held.count)) {
+        // Only a reply was lost: nothing is stored again, and the channel can still become void.
+        this.#committed(held.count);
+        return 'held';
+      }
+      standing = await this.#restore(held, { ...write, entries: this.#entries.slice(0, total - this.#from) });
+    }
     if (standing !== 'held') return standing as 'taken' | 'full';
-    this.#stored = total;
-    this.#waitingBytes = this.#entries
-      .slice(total - this.#from)
-      .reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+    this.#committed(total);
     if (end !== undefined) {
       this.#endStored = true;
       this.close();
@@ -272,14 +277,21 @@ export class ChannelWriter {
     return 'held';
   }
 
+  /** The store has so many entries. */
+  #committed(count: number): void {
+    this.#stored = count;
+    this.#waitingBytes = this.#entries
+      .slice(count - this.#from)
+      .reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+  }
+
   /**
-   * The store has other entries than were committed. If they are the beginning of these, it has lost the rest, or a
-   * reply was lost: everything is stored again, up to the entries that the write was begun with: its hash is theirs, and
-   * more may be added meanwhile. Readers would miss what this writer has not read.
+   * The store has other entries than were committed. If they are the beginning of these, it has lost the rest: everything is
+   * stored again, up to the entries that the write was begun with: its hash is theirs, and more may be added meanwhile. Readers
+   * would miss what this writer has not read.
    */
-  async #restore(write: Omit<Restoration, 'from'>): Promise<'held' | 'taken'> {
+  async #restore(held: Held | undefined, write: Omit<Restoration, 'from'>): Promise<'held' | 'taken'> {
     if (this.#partial) throw lost(this.#name);
-    const held = await this.#log.read(this.#name, 0, 0);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);
     const done = await this.#log.restore(this.#name, { ...write, from: this.#from });

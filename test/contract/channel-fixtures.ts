@@ -24,6 +24,24 @@ export interface ChannelStore {
 
 type ReadOptions = Partial<Parameters<typeof readChannel>[2]>;
 
+/** A log whose next append that adds something reaches the store, and its reply is lost. */
+export function losingReply(log: ChannelLog): ChannelLog {
+  let lost = false;
+  return new Proxy(log, {
+    get(target, key) {
+      const value = Reflect.get(target, key) as unknown;
+      if (typeof value !== 'function') return value;
+      if (key !== 'append') return value.bind(target) as unknown;
+      return async (...given: Parameters<ChannelLog['append']>) => {
+        const standing = await target.append(...given);
+        if (lost || given[1].entries.length === 0) return standing;
+        lost = true;
+        throw new Error('no reply');
+      };
+    },
+  });
+}
+
 export interface ChannelFixtures {
   signal(): AbortSignal;
   named(): ChannelName;

@@ -7,7 +7,7 @@ import {
   keepChannel,
   readStream,
 } from '../../stores/channels/index.js';
-import { type ChannelFixtures, type ChannelStore, TTL_MS, until } from './channel-fixtures.js';
+import { type ChannelFixtures, type ChannelStore, losingReply, TTL_MS, until } from './channel-fixtures.js';
 
 /** The part of the contract of a channel log that is about producers which start over. */
 export function channelRestarts(storeOf: () => ChannelStore, { signal, named, open }: ChannelFixtures): void {
@@ -127,6 +127,18 @@ export function channelRestarts(storeOf: () => ChannelStore, { signal, named, op
       expect((await log.read(at(name, 1), 0, 9))?.entries).toEqual(entries);
       await log.open(at(name, 1), 'another', TTL_MS);
       expect(await log.startOver([{ name, owner: 'me' }], TTL_MS)).toBe('taken');
+    });
+
+    it('can start over where only the reply to a write was lost', async () => {
+      const log = storeOf().log();
+      const name = named();
+      const writer = await open(losingReply(log), name);
+      writer.add('old');
+      await writer.settled();
+      const [next] = await restarted(writer);
+      next.add('new');
+      await next.settled();
+      expect((await log.read(at(name, 1), 0, 9))?.entries.map(({ text }) => text)).toEqual(['"new"']);
     });
 
     it('does not start over after a loss: the store may have lost that a reader has kept it', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../pipelines/json.js';
 import { type ChannelLog, type ChannelName, ChannelWriter, readChannel } from '../../stores/channels/index.js';
-import type { ChannelStore } from './channel-fixtures.js';
+import { type ChannelStore, losingReply } from './channel-fixtures.js';
 
 const TTL_MS = 60_000;
 
@@ -62,6 +62,16 @@ export function partialWriterContract(called: string, storeOf: () => ChannelStor
       await writer.settled();
       const next = await open(log, name, 1);
       expect([next.before.values, next.count]).toEqual([['c'.repeat(20), 'd'], 4]);
+    });
+
+    it('go on where only a reply was lost', async () => {
+      const log = storeOf().log();
+      const name = await written(log, 'a', 'b', 'c');
+      const writer = await open(losingReply(log), name, 3);
+      writer.add('d');
+      await writer.settled();
+      await writer.end({ as: 'done' }, 'e');
+      expect(await read(log, name)).toEqual(['a', 'b', 'c', 'd', 'e']);
     });
 
     it.each([0, 1])('store nothing again where the store has lost all but %d entries meanwhile', async (kept) => {
