@@ -230,6 +230,23 @@ describe('webhooks', () => {
     await delivered(other);
   });
 
+  it('end when an operator stops them while a wait is told, and their run goes on', async () => {
+    const asked = () => receiver.requests.filter((at) => at.startsWith('/broken/stopped')).length;
+    const id = await accepted('gated', { log: new CallLog().file }, { path: '/broken/stopped' });
+    await until('the wait is told', () => asked() > 0);
+    const delivery = client.workflow.getHandle(deliveryId(id));
+    await delivery.cancel();
+    const [wait] = (await get(id)).waiting ?? [];
+    const { status } = await fetch(`${gateway.url}/v1/runs/${id}/approve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ nonce: wait?.nonce }),
+    });
+    expect(status).toBe(202);
+    await until('the run has succeeded', async () => (await get(id)).status === 'succeeded');
+    await until('the delivery ends', async () => (await delivery.describe()).status.name === 'CANCELLED');
+  });
+
   it('can be sent again, under the same id, signed by both secrets of a rotation', async () => {
     const url = `http://localhost:${receiver.port}/replayed`;
     const id = await accepted('gated', { log: new CallLog().file }, { url });

@@ -100,13 +100,14 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       const event = waitingEvent(of.run, tenant, wait);
       const untilMs = Date.parse(wait.until);
       const isOver = () => over || attempts >= MOST_WAIT_ATTEMPTS || Date.now() >= untilMs;
-      waits.push(send(event, subscribersTo(of.run.id, 'waits'), ignored, isOver));
+      waits.push(handled(send(event, subscribersTo(of.run.id, 'waits'), ignored, isOver)));
     });
     if (await start.isCalledOff()) unstarted = calledOff(of.run, tenant);
     else if (!(await toItsEnd(of.run, tenant, start))) return [];
   }
   over = true;
-  const all = 'run' in of ? subscribersTo(of.run.id, 'all') : undefined;
+  const subscribed = 'run' in of ? subscribersTo(of.run.id, 'all') : undefined;
+  const all = subscribed && handled(subscribed);
   if (all !== undefined && named.length === 0 && (await all).length === 0) return [];
   const event =
     'event' in of ? of.event : (unstarted ?? (await activities(queue, of.run.id).webhookEvent(tenant, of.run.id)));
@@ -125,6 +126,12 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
 }
 
 const ignored = (): undefined => undefined;
+
+/** What is awaited later: if the delivery is stopped before, the rejection would fail its workflow task, again and again. */
+function handled<T>(work: Promise<T>): Promise<T> {
+  work.catch(ignored);
+  return work;
+}
 
 const isNamed = (target: WebhookTarget): target is NamedTarget => !('subscriptions' in target);
 
