@@ -2,7 +2,8 @@ import { BUILD } from '../pipelines/definition/pinned.js';
 import type { StagePlacement } from '../pipelines/run/index.js';
 import type { CodeVersion } from '../pipelines/stages/kind.js';
 import type { PlacedPool, PlacementDocument } from './document/index.js';
-import { calledPools, deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
+// Not by the folder's index: that reads files, with a parser of YAML, and every worker and gateway has queues.
+import { calledPools, deviceQueue as ofDevice, poolQueue as ofPool } from './document/pools.js';
 
 /*
  * Names of a placement's task queues in a deployment. They contain the deployment's own queue, so that two deployments

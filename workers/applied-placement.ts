@@ -1,4 +1,3 @@
-import { readPlacement } from '../placement/document/index.js';
 import type { QueuesOf } from '../placement/queues.js';
 import { queuesOf } from '../placement/queues.js';
 import { WatchedFile } from '../runtime/watched-file.js';
@@ -10,11 +9,12 @@ import type { Settings } from './settings.js';
  * Places the calls of pools by the currently applied placement. A run keeps the placement that it was started with.
  * Throws `INVALID_SETTING` and `INVALID_PLACEMENT`.
  */
-export function openPlacement(
+export async function openPlacement(
   { MILLRACE_PLACEMENT: file, MILLRACE_TASK_QUEUE: queue }: Settings,
   logger: Logger,
-): { queuesOf: QueuesOf; close(): void } {
+): Promise<{ queuesOf: QueuesOf; close(): void }> {
   if (file === undefined) return { queuesOf: () => undefined, close: () => undefined };
+  const { readPlacement } = await import('../placement/document/index.js');
   const watched = new WatchedFile(
     file,
     'placement',

@@ -35,7 +35,7 @@ export async function openForeignStarts(
   logger: Logger,
 ): Promise<{ prepare: StartForeign; close(): void }> {
   const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
-  const applied = openPlacement(settings, logger);
+  const applied = await openPlacement(settings, logger);
   const deps = {
     pipelines,
     placementOf: (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE, applied.queuesOf),

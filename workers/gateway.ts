@@ -65,7 +65,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
   // Reported now, not at the first run.
   requirePlaced(pipelines, poolOf, settings.MILLRACE_TASK_QUEUE);
-  const applied = openPlacement(settings, logger);
+  const applied = await openPlacement(settings, logger);
   const artifacts = await openArtifacts(settings, {
     maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES,

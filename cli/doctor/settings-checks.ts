@@ -57,7 +57,7 @@ const FILES = ['MILLRACE_PYTHON', 'MILLRACE_LLM_GGUF', 'MILLRACE_LLM_CHAT_TEMPLA
 const READERS = {
   MILLRACE_MCP_SERVERS: loadMcpServers,
   MILLRACE_WEBHOOKS: (settings: Settings) => openWebhooks(settings, silent(settings)).close(),
-  MILLRACE_PLACEMENT: (settings: Settings) => openPlacement(settings, silent(settings)).close(),
+  MILLRACE_PLACEMENT: async (settings: Settings) => (await openPlacement(settings, silent(settings))).close(),
 } as const;
 
 const silent = ({ config }: Settings) => createLogger({ MILLRACE_LOG_LEVEL: 'silent', config }, 'doctor');

@@ -2,7 +2,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { readLocated } from '../source/index.js';
-import { type PlacedPool, type PlacementDocument, placementSchema } from './schema.js';
+import { type PlacementDocument, placementSchema } from './schema.js';
 
 /** Adds the placement's version, a hash of the parts that are carried out; predictions and reasons are not included. */
 export function sealPlacement(body: Omit<PlacementDocument, 'version'>): PlacementDocument {
@@ -26,21 +26,3 @@ export function readPlacement(text: string, file = 'placement.json'): PlacementD
   const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: make it again, or correct the version`;
   throw new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });
 }
-
-/** The model that a pool serves, as stages and the models file name it. */
-export const servedModel = ({ model, apart }: Pick<PlacedPool, 'model' | 'apart'>): string =>
-  apart?.part === 'prefill' ? apart.with : model;
-
-/** The pools that stages call: not those that process prompts for another. */
-export const calledPools = ({ pools }: Pick<PlacementDocument, 'pools'>): readonly PlacedPool[] =>
-  pools.filter(({ apart }) => apart?.part !== 'prefill');
-
-/** By model served apart, the variant. */
-export const variantsApart = ({ pools }: Pick<PlacementDocument, 'pools'>): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    pools.flatMap(({ model, variant, apart }) => (apart?.part === 'decode' ? [[model, variant] as const] : [])),
-  );
-
-/** Task queues: of any replica of a pool, and of one device. */
-export const poolQueue = (model: string): string => `pool.${model}`;
-export const deviceQueue = (device: string): string => `device.${device.replace('/', '.')}`;

@@ -1,12 +1,5 @@
-export {
-  calledPools,
-  deviceQueue,
-  poolQueue,
-  readPlacement,
-  sealPlacement,
-  servedModel,
-  variantsApart,
-} from './document.js';
+export { readPlacement, sealPlacement } from './document.js';
+export { calledPools, deviceQueue, poolQueue, servedModel, variantsApart } from './pools.js';
 export {
   isSchedule,
   placementOf,

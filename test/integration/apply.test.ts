@@ -171,7 +171,7 @@ describe('another placement', () => {
     const env = { MILLRACE_MODELS: settings.MILLRACE_MODELS ?? '', MILLRACE_TASK_QUEUE: QUEUE };
     const change = (device: string) => apply([file(`on-${device[5]}.json`, on(device)), '--cluster', cluster], env);
     await change('here/0');
-    const watched = openPlacement(settings, createLogger(settings, 'test'));
+    const watched = await openPlacement(settings, createLogger(settings, 'test'));
     const client = await connect();
     const start = () =>
       client.workflow.start(said.name, {

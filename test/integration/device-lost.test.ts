@@ -163,7 +163,7 @@ describe('a device that is lost in mid-load', () => {
       stages,
     });
     const running = devices.run();
-    const applied = openPlacement(settings, createLogger(settings, 'test'));
+    const applied = await openPlacement(settings, createLogger(settings, 'test'));
     const pool = { connector: 'triton', kind: 'infer', devices: [], capabilities: new Set<string>() };
     try {
       const ended: (string | undefined)[] = [];

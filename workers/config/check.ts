@@ -1,10 +1,10 @@
 import path from 'node:path';
-import { parseModels } from '../../activities/pools/index.js';
+import { parseModels } from '../../activities/pools/models.js';
 import { DOOR_PREFIX } from '../../gateway/doors/door.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isKindBuilder } from '../../pipelines/stages/index.js';
-import { nearest } from '../../placement/source/index.js';
+import { nearest } from '../../placement/source/nearest.js';
 import { isServed } from '../pipelines.js';
 import { settingsSchema } from '../settings.js';
 import type { Config } from './define.js';

@@ -1,4 +1,4 @@
-import { nearest } from '../../placement/source/index.js';
+import { nearest } from '../../placement/source/nearest.js';
 
 export type Path = readonly (string | number)[];
 
