@@ -1,5 +1,5 @@
 import { isIP, type LookupFunction } from 'node:net';
-import { Agent } from 'undici';
+import type { Agent } from 'undici';
 import type { Link } from './connector.js';
 import type { Transport } from './exchange.js';
 
@@ -21,19 +21,31 @@ export function transportOf(
 ): LinkedTransport<typeof fetch> {
   const send = through?.(fetch) ?? fetch;
   const address = serverName === undefined ? undefined : addressIn(endpoint);
-  const agent = tls || address !== undefined ? new Agent({ connect: { ...tls, ...pinnedTo(address) } }) : undefined;
+  const agent = tls || address !== undefined ? agentWhenUsed({ ...tls, ...pinnedTo(address) }) : undefined;
   if (!agent && Object.keys(headers).length === 0 && !through) return { fetch, close: () => undefined };
   return {
-    fetch: (input, init) => {
+    fetch: async (input, init) => {
       const url = new URL(input instanceof Request ? input.url : input);
       if (address !== undefined && serverName !== undefined) url.hostname = serverName;
       const all = new Headers(init?.headers);
       for (const [name, value] of Object.entries(headers)) all.set(name, value);
       // Node's types lack `dispatcher`, which its `fetch` has.
-      return send(url.href, { ...init, headers: all, ...(agent && { dispatcher: agent }) } as RequestInit);
+      return send(url.href, { ...init, headers: all, ...(agent && { dispatcher: await agent.get() }) } as RequestInit);
     },
     // Calls in flight end first.
-    close: () => void agent?.close().catch(() => undefined),
+    close: () => agent?.close(),
+  };
+}
+
+/** An agent that is made for the first request: few pools need one, and loading undici takes tens of milliseconds. */
+function agentWhenUsed(connect: NonNullable<Agent.Options['connect']>): { get(): Promise<Agent>; close(): void } {
+  let made: Promise<Agent> | undefined;
+  return {
+    get() {
+      made ??= import('undici').then(({ Agent }) => new Agent({ connect }));
+      return made;
+    },
+    close: () => void made?.then((agent) => agent.close()).catch(() => undefined),
   };
 }
 

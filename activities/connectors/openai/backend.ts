@@ -1,4 +1,4 @@
-import { OpenAI } from 'openai';
+import type { ClientOptions, OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Backend, Call, CallContext, Link, MapError, Pressure, Reply } from '../connector.js';
 import { handlerOf, mapped } from '../mapped.js';
@@ -21,7 +21,8 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
 /** One server of OpenAI's HTTP API. */
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
-  readonly #client: OpenAI;
+  readonly #clientOptions: ClientOptions;
+  #opened: Promise<OpenAI> | undefined;
   readonly #transport: LinkedTransport<typeof fetch>;
   readonly #options: OpenAiOptions;
   readonly #headers: Readonly<Record<string, string | null>>;
@@ -36,7 +37,7 @@ export class OpenAiBackend implements Backend {
     this.#options = options;
     this.#headers = apiKey === undefined ? { authorization: null } : {};
     this.#mapError = errorMapper(apiKey ?? '');
-    this.#client = new OpenAI({
+    this.#clientOptions = {
       baseURL: endpoint,
       // The client requires a key; the header below removes it again.
       apiKey: apiKey ?? 'none',
@@ -50,7 +51,7 @@ export class OpenAiBackend implements Backend {
       organization: null,
       project: null,
       webhookSecret: null,
-    });
+    };
   }
 
   invoke(call: Call, context: CallContext): Promise<Reply> {
@@ -58,7 +59,7 @@ export class OpenAiBackend implements Backend {
       const { handler, software } = await this.#ready(call.kind, call.model, context.signal);
       return handler.invoke(call, {
         ...context,
-        client: this.#clientOf(context),
+        client: await this.#clientOf(context),
         software,
         options: this.#options,
       });
@@ -68,30 +69,31 @@ export class OpenAiBackend implements Backend {
   probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => {
       const { handler } = await this.#ready(kind, model, signal);
-      await handler.probe(model, this.#client, signal, this.#options);
+      await handler.probe(model, await this.#client(), signal, this.#options);
     });
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
-    return this.#mapped(model, signal, () => fingerprint(this.#client, model, signal));
+    return this.#mapped(model, signal, async () => fingerprint(await this.#client(), model, signal));
   }
 
   /** By `GET /health`, which vLLM, SGLang, llama.cpp and TGI have beside `/v1`; Triton's OpenAI frontend has `/health/ready`. */
   ready(model: string, signal: AbortSignal): Promise<boolean> {
     return this.#mapped(model, signal, async () => {
-      const known = await healthy(this.#client, signal);
-      if (known) return (this.#options.server ?? (await requireModel(this.#client, model, signal))) !== 'other';
+      const client = await this.#client();
+      const known = await healthy(client, signal);
+      if (known) return (this.#options.server ?? (await requireModel(client, model, signal))) !== 'other';
       const software = await this.#softwareAt(model, signal);
-      return software === 'triton' && (await frontendHealthy(this.#client, signal));
+      return software === 'triton' && (await frontendHealthy(client, signal));
     });
   }
 
   pressure(signal: AbortSignal): Promise<Pressure | undefined> {
-    return this.#mapped('metrics', signal, () => pressure(this.#client, signal));
+    return this.#mapped('metrics', signal, async () => pressure(await this.#client(), signal));
   }
 
   server(model: string, signal: AbortSignal): Promise<string> {
-    return this.#mapped(model, signal, () => server(this.#client, model, signal));
+    return this.#mapped(model, signal, async () => server(await this.#client(), model, signal));
   }
 
   /** Connections without a link belong to Node's fetch and end when idle. */
@@ -99,11 +101,18 @@ export class OpenAiBackend implements Backend {
     this.#transport.close();
   }
 
+  /** Made for the first request: the gateway, which calls no model, never loads OpenAI's library. */
+  #client(): Promise<OpenAI> {
+    this.#opened ??= import('openai').then(({ OpenAI }) => new OpenAI(this.#clientOptions));
+    return this.#opened;
+  }
+
   /** The client with the headers of one call. */
-  #clientOf(context: CallContext): OpenAI {
+  async #clientOf(context: CallContext): Promise<OpenAI> {
     const headers = callHeaders(this.#options, context);
-    if (Object.keys(headers).length === 0) return this.#client;
-    return this.#client.withOptions({ defaultHeaders: { ...this.#headers, ...headers } });
+    const client = await this.#client();
+    if (Object.keys(headers).length === 0) return client;
+    return client.withOptions({ defaultHeaders: { ...this.#headers, ...headers } });
   }
 
   async #ready(kind: string, model: string, signal: AbortSignal) {
@@ -112,7 +121,7 @@ export class OpenAiBackend implements Backend {
   }
 
   async #softwareAt(model: string, signal: AbortSignal): Promise<ServerSoftware> {
-    const found = this.#present.get(model) ?? (await requireModel(this.#client, model, signal));
+    const found = this.#present.get(model) ?? (await requireModel(await this.#client(), model, signal));
     this.#present.set(model, found);
     return this.#options.server ?? found;
   }

@@ -1,4 +1,4 @@
-import { APIError } from 'openai';
+import { APIError } from 'openai/core/error';
 
 /** Types and codes of the error: llama.cpp, OpenAI and its many copies, LiteLLM. */
 const TYPES = /exceed_context_size|context_length_exceeded|ContextWindowExceeded/i;

@@ -1,4 +1,4 @@
-import { APIError } from 'openai';
+import { APIError } from 'openai/core/error';
 import { type Completion, complete, type Question } from './completion.js';
 import type { OpenAiContext } from './kind-handler.js';
 import type { ServerSoftware } from './options.js';

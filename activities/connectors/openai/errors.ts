@@ -1,4 +1,4 @@
-import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
+import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai/core/error';
 import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { atEndpoint } from '../at-endpoint.js';
 import type { MapError } from '../connector.js';

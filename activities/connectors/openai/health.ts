@@ -1,4 +1,5 @@
-import { APIError, type OpenAI } from 'openai';
+import type { OpenAI } from 'openai';
+import { APIError } from 'openai/core/error';
 import { MillraceError } from '../../../pipelines/errors.js';
 
 /**

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { APIError, type OpenAI } from 'openai';
+import type { OpenAI } from 'openai';
+import { APIError } from 'openai/core/error';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { ServerSoftware } from './options.js';

@@ -1,4 +1,5 @@
-import { type OpenAI, toFile } from 'openai';
+import type { OpenAI } from 'openai';
+import { toFile } from 'openai/core/uploads';
 import { writeWav } from '../../../media/write-wav.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';

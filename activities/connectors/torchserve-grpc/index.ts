@@ -2,8 +2,9 @@ import { invalidSetting } from '../../../pipelines/invalid-setting.js';
 import type { Capability, Connector } from '../connector.js';
 import { openChannel } from '../grpc/channel.js';
 import { metadataOf } from '../grpc/link.js';
-import { type Api, credentialOf, failureOf, HttpBackend, PRESETS } from '../http/index.js';
-import { PRESET, torchServeOptions } from './options.js';
+import { type Api, credentialOf, failureOf, HttpBackend } from '../http/index.js';
+import { torchserve } from '../http/presets/torchserve.js';
+import { torchServeOptions } from './options.js';
 import { torchServeTransport } from './transport.js';
 
 const STREAMS: ReadonlySet<Capability> = new Set(['stream']);
@@ -18,7 +19,7 @@ const BASE = 'http://torchserve';
  */
 export const torchServeGrpcConnector = (): Connector => ({
   name: 'torchserve-grpc',
-  kinds: new Set(Object.keys(PRESETS.get(PRESET)?.kinds ?? {})),
+  kinds: new Set(Object.keys(torchserve.kinds)),
   capabilities: NONE,
   capabilitiesOf: (options) => ((options as unknown as Api | undefined)?.response.stream ? STREAMS : NONE),
   options: torchServeOptions,

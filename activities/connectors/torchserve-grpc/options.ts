@@ -3,7 +3,7 @@ import type { PoolOptions } from '../connector.js';
 import { type Api, describedBy, optionsShape } from '../http/index.js';
 
 /** The preset of the connector `http` whose requests, answers and errors these pools have. */
-export const PRESET = 'torchserve';
+const PRESET = 'torchserve';
 
 /** What a request of gRPC has: one body. Its model and version are those of the pool. */
 const BODY: ReadonlySet<string> = new Set(['json', 'bytes', 'contentType']);

@@ -3,7 +3,7 @@ import { bentoml, bentomlTask } from './bentoml.js';
 import { kserveV1 } from './kserve-v1.js';
 import { litserve } from './litserve.js';
 import { paiEas, paiEasQueue } from './pai-eas.js';
-import { type Preset, readPreset } from './preset.js';
+import { type Preset, presetOf } from './preset.js';
 import { rayServe } from './ray-serve.js';
 import { sagemaker } from './sagemaker.js';
 import { sagemakerAsync } from './sagemaker-async.js';
@@ -31,5 +31,5 @@ export const PRESETS: ReadonlyMap<string, Preset> = new Map(
     vertex,
     paiEas,
     paiEasQueue,
-  ].map((preset) => [preset.name, readPreset(preset)]),
+  ].map((preset) => [preset.name, presetOf(preset)]),
 );

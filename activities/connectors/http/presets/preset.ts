@@ -25,12 +25,29 @@ export interface Preset extends Omit<PresetInput, 'base' | 'kinds'> {
   readonly kinds: Readonly<Record<string, Description>>;
 }
 
-/** Reads a preset by the schema of pools. Throws for one that does not fit. */
-export const readPreset = ({ base = {}, kinds, values = {}, ...about }: PresetInput): Preset => ({
-  ...about,
-  values,
-  base: descriptionSchema.parse(base),
-  kinds: Object.fromEntries(
-    Object.entries(kinds).map(([kind, description]) => [kind, descriptionSchema.parse(description)]),
-  ),
-});
+/**
+ * A preset, whose descriptions are read by the schema of pools when they are first looked at: reading all presets takes tens of
+ * milliseconds, and a process uses few. Looking throws for one that does not fit.
+ */
+export function presetOf({ base = {}, kinds, values = {}, ...about }: PresetInput): Preset {
+  let read: Pick<Preset, 'base' | 'kinds'> | undefined;
+  const described = () => {
+    read ??= {
+      base: descriptionSchema.parse(base),
+      kinds: Object.fromEntries(
+        Object.entries(kinds).map(([kind, description]) => [kind, descriptionSchema.parse(description)]),
+      ),
+    };
+    return read;
+  };
+  return {
+    ...about,
+    values,
+    get base() {
+      return described().base;
+    },
+    get kinds() {
+      return described().kinds;
+    },
+  };
+}
