@@ -12,7 +12,7 @@ import {
   withVectorCache,
 } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
-import { McpServers, mcpKinds } from '../activities/mcp/index.js';
+import { mcpKinds, serversWhenUsed } from '../activities/mcp/index.js';
 import { mediaKinds } from '../activities/media/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { resultKind } from '../activities/results/index.js';
@@ -117,7 +117,7 @@ export async function composeStages(
     entailmentFor: (name, label) => entailmentOf(pools, name, label),
   });
   const passages = openPassageIndex(settings, embedderFor, logger);
-  const mcp = new McpServers(await loadMcpServers(settings));
+  const mcp = serversWhenUsed(await loadMcpServers(settings));
   const sandboxes = await loadSandboxes(settings);
   const artifacts = await openArtifacts(settings, {
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,

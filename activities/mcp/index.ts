@@ -1,3 +1,3 @@
 export { type McpConfig, parseMcpServers } from './config.js';
-export { McpServers } from './servers.js';
+export { serversWhenUsed } from './servers-when-used.js';
 export { mcpKinds } from './worker-kinds.js';

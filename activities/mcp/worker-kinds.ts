@@ -6,14 +6,14 @@ import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 import { goesOnFrom } from './goes-on.js';
 import type { KeepMedia } from './result.js';
-import type { McpServers } from './servers.js';
+import type { McpCalls } from './servers-when-used.js';
 
 /**
  * Stage kinds for an agent's calls of MCP servers.
  * @param storeOfCall the store for the media of one call's result, which bounds them. Absent: media are left out
  */
 export const mcpKinds = (
-  servers: McpServers,
+  servers: Omit<McpCalls, 'close'>,
   storeOfCall?: () => ArtifactStore,
 ): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [

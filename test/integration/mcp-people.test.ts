@@ -6,8 +6,9 @@ import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprot
 import type { Transport as OldWire } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { McpServers, parseMcpServers } from '../../activities/mcp/index.js';
+import { parseMcpServers } from '../../activities/mcp/index.js';
 import type { KeepMedia } from '../../activities/mcp/result.js';
+import { McpServers } from '../../activities/mcp/servers.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import { CallLog, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

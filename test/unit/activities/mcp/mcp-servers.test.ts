@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { McpServers, mcpKinds, parseMcpServers } from '../../../../activities/mcp/index.js';
+import { mcpKinds, parseMcpServers, serversWhenUsed } from '../../../../activities/mcp/index.js';
+import type { McpCalls } from '../../../../activities/mcp/servers-when-used.js';
 import { agent, mcpTools, type Pipeline, pipeline, tool } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunContext, StageCall } from '../../../../pipelines/run/index.js';
@@ -31,9 +32,9 @@ afterAll(() => {
   remote.kill();
 });
 
-const opened: McpServers[] = [];
-function servers(config: object): McpServers {
-  const made = new McpServers(parseMcpServers(config, 'the test'));
+const opened: McpCalls[] = [];
+function servers(config: object): McpCalls {
+  const made = serversWhenUsed(parseMcpServers(config, 'the test'));
   opened.push(made);
   return made;
 }
@@ -129,6 +130,15 @@ describe('connections', () => {
     await own.close();
     expect(await slow).toMatchObject({ code: 'TOOL_SERVER_UNAVAILABLE' });
     await expect(own.list('s', never())).rejects.toMatchObject({ code: 'TOOL_SERVER_UNAVAILABLE' });
+  });
+
+  it('are not opened after the worker has closed them, though it had none', async () => {
+    const own = servers({ s: stdio });
+    await own.close();
+    await expect(own.call('s', 'add', { a: 1, b: 1 }, call)).rejects.toMatchObject({
+      code: 'TOOL_SERVER_UNAVAILABLE',
+      message: 'the worker is shutting down',
+    });
   });
 
   it.each([

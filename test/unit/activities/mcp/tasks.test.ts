@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
-import { McpServers, parseMcpServers } from '../../../../activities/mcp/index.js';
+import { parseMcpServers } from '../../../../activities/mcp/index.js';
+import { McpServers } from '../../../../activities/mcp/servers.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { taskServer } from '../../../support/mcp/task-server.js';
 import { until } from '../../../support/runs.js';
