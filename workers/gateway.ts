@@ -78,7 +78,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   const listener = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);
   const events = new RunEventReader(redis, listener);
-  const access = openAccess(settings, logger, redis);
+  const access = await openAccess(settings, logger, redis);
   const registry = new Registry();
   const stopLogging = end === undefined ? logUnhandledRejections(logger, registry) : undefined;
   watchedFilesGauge(registry);

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
-import { configurationUrlOf } from '../access/tokens/index.js';
+import { configurationUrlOf } from '../access/tokens/issuer.js';
 import type { Agent } from './agents.js';
 import { V0_3 } from './v0-3.js';
 import { V1_0, WIRES } from './versions.js';

@@ -3,4 +3,5 @@ export { type ApiKey, apiKeySchema, isActive, issueKey, type KeyRing, keyRing } 
 export { type Access, Authenticator, type TenantLimits } from './authenticator.js';
 export { PERMISSIONS } from './permissions.js';
 export { RequestRate } from './request-rate.js';
-export { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from './tokens/index.js';
+export type { TokenRules, Tokens } from './tokens/index.js';
+export { readProviderKeys } from './tokens/provider.js';

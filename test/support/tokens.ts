@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/index.js';
+import { ProviderKeys, type TokenRules, Tokens } from '../../gateway/access/tokens/index.js';
+import { readProviderKeys } from '../../gateway/index.js';
 import { AUDIENCE, type OidcIssuer } from './oidc-issuer.js';
 
 /** Accepts the tokens of an issuer by the default settings, but for what is given. */

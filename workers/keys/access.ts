@@ -39,10 +39,10 @@ const NO_KEYS: KeyRing = { find: () => undefined };
  * How the gateway authenticates callers. Throws `INVALID_SETTING` if it is reachable from other machines without
  * authentication.
  */
-export function openAccess(settings: Given, logger: Logger, redis?: Redis): OpenAccess {
+export async function openAccess(settings: Given, logger: Logger, redis?: Redis): Promise<OpenAccess> {
   const rules = tokenRules(settings);
   const keys = settings.MILLRACE_KEYS === undefined ? undefined : new WatchedKeys(settings.MILLRACE_KEYS, logger);
-  const tokens = rules && openTokens(rules, logger);
+  const tokens = rules && (await openTokens(rules, logger));
   const access: Access = keys || tokens ? { by: 'key', keys: keys ?? NO_KEYS, tokens } : withoutKeys(settings, logger);
   const { MILLRACE_TENANT_RATE: perSecond, MILLRACE_TENANT_RUNS: runs } = settings;
   const limits: TenantLimits = {

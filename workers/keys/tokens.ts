@@ -1,5 +1,5 @@
 import { grantsIn } from '../../gateway/access/grants.js';
-import { ProviderKeys, readProviderKeys, type TokenRules, Tokens } from '../../gateway/access/index.js';
+import { readProviderKeys, type TokenRules, type Tokens } from '../../gateway/access/index.js';
 import { isPermission } from '../../gateway/access/permissions.js';
 import { isForEverybody, isOfTenants } from '../../gateway/access/tokens/issuer.js';
 import { invalidSetting } from '../../pipelines/invalid-setting.js';
@@ -29,8 +29,10 @@ export type TokenSettings = Pick<
 const PERMISSION_CLAIMS = ['scope', 'scp', 'roles'];
 
 /** Accepts tokens of an identity provider, whose keys are read from now on. */
-export const openTokens = (rules: TokenRules, logger: Logger): Tokens =>
-  new Tokens(rules, new ProviderKeys((signal) => readProviderKeys(rules.issuer, signal), logger));
+export async function openTokens(rules: TokenRules, logger: Logger): Promise<Tokens> {
+  const { ProviderKeys, Tokens } = await import('../../gateway/access/tokens/index.js');
+  return new Tokens(rules, new ProviderKeys((signal) => readProviderKeys(rules.issuer, signal), logger));
+}
 
 /** Which tokens are accepted, and what their claims mean; undefined if none are. Throws `INVALID_SETTING`. */
 export function tokenRules(settings: TokenSettings): TokenRules | undefined {

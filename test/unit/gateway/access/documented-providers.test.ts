@@ -2,7 +2,8 @@ import { createHmac } from 'node:crypto';
 import { exportJWK, SignJWT } from 'jose';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ProviderKeys, readProviderKeys, Tokens } from '../../../../gateway/index.js';
+import { ProviderKeys, Tokens } from '../../../../gateway/access/tokens/index.js';
+import { readProviderKeys } from '../../../../gateway/index.js';
 import { tokenRules } from '../../../../workers/keys/index.js';
 import { readSettings } from '../../../../workers/settings.js';
 import {

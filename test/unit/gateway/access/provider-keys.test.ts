@@ -1,7 +1,8 @@
 import type { JSONWebKeySet } from 'jose';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, type Mock, test, vi } from 'vitest';
-import { ProviderKeys, readProviderKeys } from '../../../../gateway/index.js';
+import { ProviderKeys } from '../../../../gateway/access/tokens/index.js';
+import { readProviderKeys } from '../../../../gateway/index.js';
 import { OidcIssuer, publicJwk, type SigningKey, sendJson, signingKey } from '../../../support/oidc-issuer.js';
 
 const logger = pino({ level: 'silent' });

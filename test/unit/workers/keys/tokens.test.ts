@@ -142,7 +142,7 @@ describe('a gateway with an issuer', () => {
     );
 
   test('needs no keys to be open to other machines, and lets nobody in without a token', async () => {
-    const access = opened();
+    const access = await opened();
     const authenticate = (authorization?: string) =>
       access.authenticator.authenticate({ headers: { authorization }, address: '10.0.0.1' });
     expect(await authenticate(`Bearer ${await issuer.token()}`)).toMatchObject({
@@ -159,7 +159,7 @@ describe('a gateway with an issuer', () => {
   });
 
   test('lets a token that permits nothing in a few times, at nobody’s cost', async () => {
-    const access = opened();
+    const access = await opened();
     const token = await issuer.token({ scope: 'openid' });
     const ask = () =>
       access.authenticator.authenticate({ headers: { authorization: `Bearer ${token}` }, address: '10.0.0.2' });
@@ -173,7 +173,7 @@ describe('a gateway with an issuer', () => {
 
   test('is degraded while the issuer is away', async () => {
     issuer.away = true;
-    const access = opened();
+    const access = await opened();
     await expect
       .poll(async () => await access.readiness.issuer?.check().catch(({ code }: { code: string }) => code))
       .toBe('ISSUER_UNAVAILABLE');
