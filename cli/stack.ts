@@ -10,10 +10,10 @@ import {
   up as startStack,
   down as stopStack,
 } from '../deploy/local/stack/index.js';
+import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Settings } from '../workers/settings.js';
 import { nextCommand } from './next-step.js';
 import { bold, dim, EXIT, green, note, print, printJson, red, show, table } from './output.js';
-import { requireValid } from './validate.js';
 
 /** All parts that `millrace up` starts. */
 export const ALL_PARTS: readonly PartName[] = [...SERVER_PARTS, ...NODE_PARTS];
@@ -30,7 +30,7 @@ export function progressLine({ part, state, detail, ms }: Progress): string {
  * nothing is started or stopped for them.
  */
 export async function up(settings: Settings, options: { serversOnly?: boolean }): Promise<void> {
-  const pipelines = options.serversOnly ? [] : await requireValid(settings);
+  const pipelines = options.serversOnly ? [] : await validPipelines(settings);
   const parts = options.serversOnly ? SERVER_PARTS : ALL_PARTS;
   const { temporalUi } = await startStack({ settings, parts, onProgress: (progress) => note(progressLine(progress)) });
   note(`\n${bold('Temporal UI')}  ${temporalUi}`);
@@ -38,6 +38,12 @@ export async function up(settings: Settings, options: { serversOnly?: boolean })
   if (pipelines.length > 1) note(`      millrace pipelines   lists all ${pipelines.length}`);
   // A module that was loaded for the check may hold connections or timers, which would keep this process alive.
   process.stdout.write('', () => process.exit(EXIT.ok));
+}
+
+/** Imported here: `status` and `down`, which check no pipelines, would take a second longer. */
+async function validPipelines(settings: Settings): Promise<readonly Pipeline[]> {
+  const { requireValid } = await import('./validate.js');
+  return await requireValid(settings);
 }
 
 export async function down(settings: Settings): Promise<void> {

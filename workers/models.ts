@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Connectors } from '../activities/connectors/index.js';
-import { connectorOf, type ModelsConfig, type Pools, parseModels } from '../activities/pools/index.js';
+import type { Pools } from '../activities/pools/index.js';
+import { connectorOf, type ModelsConfig, parseModels } from '../activities/pools/models.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { isJsonObject } from '../pipelines/json.js';
 import type { PoolDescription } from '../placement/place.js';

@@ -1,6 +1,6 @@
 import type { Connection } from '@temporalio/client';
 import type { Redis } from 'ioredis';
-import { FRESH_MS, type PoolReport, PoolReports } from '../activities/pools/index.js';
+import { FRESH_MS, type PoolReport, PoolReports } from '../activities/pools/reports.js';
 import type { ReadinessCheck } from '../gateway/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';

@@ -24,7 +24,6 @@ import { nexusService } from './nexus.js';
 import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
 import { runTogether, stopAll } from './run-together.js';
-import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
 import { requireOneTemporal } from './temporal-packages.js';
 import { logUnhandledRejections } from './unhandled-rejections.js';
@@ -59,7 +58,8 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
   const stages = await composeStages(settings, logger);
   const stopLogging = end === undefined ? logUnhandledRejections(logger, stages.metrics.registry) : undefined;
   watchedFilesGauge(stages.metrics.registry);
-  void logMistakes(fileOfPipelines(settings), logger);
+  const module = fileOfPipelines(settings);
+  if (module !== undefined) void import('./scan/index.js').then(({ logMistakes }) => logMistakes(module, logger));
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);

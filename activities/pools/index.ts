@@ -3,4 +3,4 @@ export { connectorOf, type ModelsConfig, type ModelsFile, parseModels } from './
 export type { Pool } from './pool.js';
 export type { CallTarget, UseOptions } from './pool-parts.js';
 export { Pools } from './pools.js';
-export { FRESH_MS, type PoolReport, PoolReports } from './reports.js';
+export { PoolReports } from './reports.js';

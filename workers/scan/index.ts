@@ -61,8 +61,7 @@ export async function syntaxErrorIn(module: string): Promise<string | undefined>
 }
 
 /** Logs the probable mistakes in a module's sources; it delays nothing and never fails. */
-export async function logMistakes(module: string | undefined, logger: Logger): Promise<void> {
-  if (module === undefined) return;
+export async function logMistakes(module: string, logger: Logger): Promise<void> {
   try {
     for (const { code, message, at, pipeline, remedy } of await scanSources(path.resolve(module))) {
       logger.warn({ code, pipeline, at, remedy }, message);
