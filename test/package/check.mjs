@@ -18,12 +18,23 @@ const LANGUAGE = ['zod', 're2js'];
 /** What an entry loads besides Millrace’s own files. */
 const LOADS = {
   './connector': LANGUAGE,
-  './testing': [...LANGUAGE, 'yaml'],
+  './testing': LANGUAGE,
   '.': LANGUAGE,
   './client': [],
   './temporal': [],
   './catalog': LANGUAGE,
   './server': [],
+};
+
+/**
+ * What a worker and a gateway load when they first use it, and many never do: before they are ready each of these would take
+ * some tens of milliseconds of a core. Beginnings of files.
+ */
+const LOADED_LATER = {
+  'dist/workers/worker.js': ['@modelcontextprotocol/', 'openai/client.', 'undici/', 'yaml/'],
+  'dist/workers/gateway.js': [
+    ...['@modelcontextprotocol/client/', '@temporalio/worker/', 'jose/', 'openai/client.', 'undici/', 'yaml/'],
+  ],
 };
 
 /** Older ways of resolution: the package has ES modules only, and subpaths that need `exports`. */
@@ -95,13 +106,25 @@ function checkLoading() {
       problems.push(`${entry} is no known entry: say in LOADS of test/package/check.mjs what it loads`);
       continue;
     }
-    const found = execFileSync(process.execPath, [
-      path.join(ROOT, 'test/package/loaded.mjs'),
-      manifest.name + entry.slice(1),
-    ]);
-    const loaded = JSON.parse(found);
-    const more = loaded.filter((name) => !expected.includes(name));
+    const loaded = new Set(filesLoadedBy(manifest.name + entry.slice(1)).map(packageOf));
+    const more = [...loaded].filter((name) => !expected.includes(name));
     if (more.length > 0)
       problems.push(`${entry} loads ${more.join(', ')}; expected ${expected.join(', ') || 'nothing'}`);
   }
+  for (const [module, later] of Object.entries(LOADED_LATER)) {
+    const early = filesLoadedBy(path.join(ROOT, module)).filter((file) =>
+      later.some((start) => file.startsWith(start)),
+    );
+    if (early.length > 0)
+      problems.push(`${module} loads ${early.join(', ')} at once: import it where it is first used`);
+  }
+}
+
+function filesLoadedBy(module) {
+  return JSON.parse(execFileSync(process.execPath, [path.join(ROOT, 'test/package/loaded.mjs'), module]));
+}
+
+/** `@scope/name` of `@scope/name/dist/index.js`. */
+function packageOf(file) {
+  return /^(?:@[^/]+\/)?[^/]+/.exec(file)[0];
 }

@@ -1,4 +1,4 @@
-// Prints the packages that an entry of the package loads.
+// Prints the files of other packages that a module loads: `openai/core/error.mjs`. Of what CommonJS modules load in turn it knows nothing.
 //   node test/package/loaded.mjs millrace/client
 import module from 'node:module';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
@@ -15,10 +15,10 @@ const hooks = `
 module.register(`data:text/javascript,${encodeURIComponent(hooks)}`, { data: port2, transferList: [port2] });
 await import(process.argv[2]);
 
-const names = new Set();
+const files = new Set();
 for (let message = receiveMessageOnPort(port1); message !== undefined; message = receiveMessageOnPort(port1)) {
-  const name = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(message.message)?.[1];
-  if (name !== undefined) names.add(name);
+  const file = /.*\/node_modules\/(.+)/.exec(message.message)?.[1];
+  if (file !== undefined) files.add(file);
 }
-process.stdout.write(`${JSON.stringify([...names].sort())}\n`);
+process.stdout.write(`${JSON.stringify([...files].sort())}\n`);
 port1.close();
