@@ -20,9 +20,10 @@ import { CodeRunner } from '../support/in-process.js';
 import { address, CallLog, connect, until } from '../support/runs.js';
 import { scripted } from '../support/scripted-model.js';
 import { testEnvironment } from '../support/settings.js';
-import { TestWorker, workflowBundle } from '../support/test-worker.js';
+import { TestWorker } from '../support/test-worker.js';
 import { unlessStill } from '../support/unless-still.js';
 import { WorkerProcess } from '../support/worker-process.js';
+import { workflowBundle } from '../support/workflow-bundle.js';
 
 const QUEUE = 'foreign-stages';
 const SETTINGS = { MILLRACE_PIPELINES: 'test/fixtures/foreign.mjs', MILLRACE_TASK_QUEUE: QUEUE };

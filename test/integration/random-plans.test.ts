@@ -13,8 +13,9 @@ import { hasStreams, type RandomRun, randomPlans, streamingPlans } from '../supp
 import { ScriptedRunner } from '../support/random-plans/script.js';
 import { evaluate } from '../support/reference-evaluator.js';
 import { connect } from '../support/runs.js';
-import { TestWorker, testRedis, workflowBundle } from '../support/test-worker.js';
+import { TestWorker, testRedis } from '../support/test-worker.js';
 import { unlessStill } from '../support/unless-still.js';
+import { workflowBundle } from '../support/workflow-bundle.js';
 
 /** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
 const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);

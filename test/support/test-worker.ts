@@ -1,6 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import type { ForeignCalls } from '../../activities/stage/foreign-calls.js';
@@ -17,23 +16,7 @@ import { type FastWorker, serveFastJobs } from '../../workers/hosts/fast-worker.
 import { workerSinks } from '../../workers/hosts/sinks.js';
 import { address } from './runs.js';
 import { testSettings } from './settings.js';
-
-const WORKFLOWS = '../../workflows/index.ts';
-
-/** Bundled from the sources, so that a test sees what stands there and not what was last built; once for each test file. */
-const bundled = new Map<string, Promise<{ code: string }>>();
-/** @param workflows the module of the workflows, from here: a test may have changed ones */
-export function workflowBundle(workflows = WORKFLOWS): Promise<{ code: string }> {
-  const bundle =
-    bundled.get(workflows) ??
-    bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL(workflows, import.meta.url)),
-      preloadModules: [fileURLToPath(new URL('../../workflows/preload.ts', import.meta.url))],
-      logger: new DefaultLogger('ERROR'),
-    });
-  bundled.set(workflows, bundle);
-  return bundle;
-}
+import { workflowBundle } from './workflow-bundle.js';
 
 /** A loaded machine may keep Redis waiting; a journal that is given up would change what a test looks at. */
 const REDIS_TIMEOUT_MS = 5_000;
