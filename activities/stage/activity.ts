@@ -28,7 +28,7 @@ import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost }
 import type { StageRunner } from './stage-runner.js';
 
 /** What runs the attempts. Absent `earlier`: nothing is recorded. */
-type Runner = Pick<StageRunner, 'run' | 'lost' | 'stepStreams'> & Partial<Pick<StageRunner, 'earlier'>>;
+type Runner = Pick<StageRunner, 'run' | 'stepStreams'> & Partial<Pick<StageRunner, 'lost' | 'earlier'>>;
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
 
@@ -78,14 +78,14 @@ export function createActivities(
       const now = (): AttemptState => ({ ...tried, waits: waits(), ...(progress !== null && { progress }) });
       const beat = () => leave(now());
       if (losses >= MOST_LOSSES) {
-        runner.lost(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);
+        runner.lost?.(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);
         throw asFailure(workerLost(), call, calls, undefined);
       }
       const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       // Asking for what was begun is no further call. An attempt that took too long has given that up.
       const goesOn = () => kept !== null && !timedOut && goesOnElsewhere(call);
       if (over || (calls >= call.retry.attempts && !goesOn())) {
-        runner.lost(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
+        runner.lost?.(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
         throw lastAttemptLost(call, calls);
       }
       if (losses > 0 || lost?.rests) {
