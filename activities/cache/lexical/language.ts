@@ -43,4 +43,7 @@ function isWeaklyEnglish(tokens: readonly Token[]): boolean {
 const SHARED = new Set('in an am was do so no or me i a at on'.split(' '));
 
 /** `Quick question: how do I …`: the colon belongs to the courtesy before the question. */
-const isLead = (lead: string): boolean => /(?:quick (?:one|question)|question|hi|hello|hey)$/i.test(lead);
+const isLead = (lead: string): boolean =>
+  /^(?:(?:hi|hello|hey)(?: there)?[ ,!.]*)?(?:(?:just )?(?:a |one |another )?(?:quick )?(?:one|question))?$/i.test(
+    lead,
+  );

@@ -35,6 +35,19 @@ const RULES: readonly (readonly [rule: string, differ: readonly QuestionPair[], 
     ],
   ],
   [
+    'a greeting before a question is no part of it, and what else stands before a colon is',
+    [
+      ['Is this a question: You are here?', 'Is this a question: You are here.'],
+      ['Is this a rude question: You are ill?', 'Is this a rude question: You are ill.'],
+      ['Rewrite this question: what is the plan?', 'Rewrite this question: what was the plan?'],
+      ['Write a reply to hi: She left the house', 'Write a reply to hi: She left the house?'],
+    ],
+    [
+      ['Quick question: how do I reset my password?', 'How do I reset my password?'],
+      ['Quick question: who founded Rome?', 'Who founded Rome?'],
+    ],
+  ],
+  [
     'requests for a message, and questions about what one knows',
     [
       ['Let me know who wins.', 'Who wins?'],
