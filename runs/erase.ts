@@ -62,6 +62,8 @@ interface Execution {
 async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Execution[]> {
   const { namespace } = temporal.options;
   const query = `WorkflowId = '${run}' OR WorkflowId = '${deliveryId(run)}' OR WorkflowId STARTS_WITH '${run}/'`;
+  // What is deleted does not depend on how a store compares: SQLite's LIKE does not tell capitals from small letters.
+  const belongs = (id: string) => id === run || id === deliveryId(run) || id.startsWith(`${run}/`);
   const found: Execution[] = [];
   let nextPageToken: Uint8Array = new Uint8Array();
   try {
@@ -70,8 +72,8 @@ async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonl
         temporal.workflow.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE, nextPageToken }),
       );
       for (const { execution } of page.executions ?? []) {
-        if (execution?.workflowId && execution.runId)
-          found.push({ workflowId: execution.workflowId, runId: execution.runId });
+        const { workflowId, runId } = execution ?? {};
+        if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId });
       }
       nextPageToken = page.nextPageToken ?? new Uint8Array();
     } while (nextPageToken.length > 0);

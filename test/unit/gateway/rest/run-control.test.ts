@@ -51,7 +51,8 @@ describe('erasing', () => {
     temporal.only().end({ output: {}, stages: [] });
     const asked: string[] = [];
     const deleted: string[] = [];
-    const executions = [id, `webhook/${id}`, `${id}/inner`].map((workflowId) => ({
+    const others = [`${id}-r1`, `${id}2/inner`, `${id.toUpperCase()}/inner`, `webhook/${id}2`];
+    const executions = [...others, id, `webhook/${id}`, `${id}/inner`].map((workflowId) => ({
       execution: { workflowId, runId: `other-${workflowId}` },
     }));
     const workflowService = {
@@ -65,7 +66,7 @@ describe('erasing', () => {
     Object.assign(temporal.client.workflow, { workflowService });
     expect((await erase()).statusCode).toBe(204);
     expect(asked).toHaveLength(1);
-    // The run itself comes last.
+    // The run itself comes last, and nothing of another run is among them, whatever the answer has.
     expect(deleted).toEqual([`webhook/${id}`, `${id}/inner`, id, id]);
     const more = await Promise.all(Array.from({ length: 60 }, () => erase()));
     const refused = more.filter(({ statusCode }) => statusCode === 429);
