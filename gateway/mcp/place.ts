@@ -21,8 +21,8 @@ const place = z.strictObject({
 /** Where a stream of a call can be continued, by any gateway: all of it is in the id of an event. */
 export type Place = z.output<typeof place>;
 
-/** Longest id that is parsed. */
-const LONGEST = 2_048;
+/** Longest id that is parsed: two ids of 256 characters, each written as an escape of six bytes, and the rest, in base64. */
+const LONGEST = 6_144;
 
 export const eventId = (given: Reached & Pick<Place, 'request' | 'token'>): string =>
   Buffer.from(JSON.stringify(given)).toString('base64url');

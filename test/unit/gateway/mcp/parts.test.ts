@@ -204,4 +204,10 @@ describe('the progress messages of a call', () => {
       expect(read(place)).toEqual(whole.slice(i + 1));
     }
   });
+
+  it.each(['\u0001', '語', 'x'])('are read from the longest ids that a client may give: of %j', (character) => {
+    const longest = character.repeat(256);
+    const place = { request: longest, token: longest, run: 'r'.repeat(128), after: '1764336000000-0', progress: 1 };
+    expect(placeOf(eventId(place))).toEqual(place);
+  });
 });
