@@ -23,7 +23,8 @@ export function serversWhenUsed(config: McpConfig): McpCalls {
     callAsking: async (...given) => (await servers()).callAsking(...given),
     async close() {
       closed = true;
-      await (await opened)?.close();
+      // A client that could not be loaded has nothing to close.
+      await (await opened?.catch(() => undefined))?.close();
     },
   };
 }
