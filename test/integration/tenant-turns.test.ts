@@ -55,7 +55,8 @@ it('200 waiting runs of one tenant do not keep the run of another waiting: tenan
     const before = calls.slice(0, calls.lastIndexOf('modest')).filter((tenant) => tenant === 'greedy');
     expect(calls.filter((tenant) => tenant === 'modest')).toHaveLength(3);
     expect(before.length).toBeLessThan(WAITING / 2);
-    await Promise.all(greedy.map((run) => run.terminate()));
+    // Some may have ended meanwhile.
+    await Promise.all(greedy.map((run) => run.terminate().catch(() => undefined)));
   } finally {
     open();
     await worker.stop();

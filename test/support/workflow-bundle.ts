@@ -36,9 +36,12 @@ function shared(): Promise<{ code: string }> {
     `${KEPT}.lock`,
     () => undefined,
     async () => {
-      const file = path.join(KEPT, `${hashOfSources()}.js`);
+      const hash = hashOfSources();
+      const file = path.join(KEPT, `${hash}.js`);
       if (existsSync(file)) return { code: readFileSync(file, 'utf8') };
       const { code } = await bundleOf(WORKFLOWS);
+      // It may have some of the old sources and some of the new ones.
+      if (hashOfSources() !== hash) return { code };
       // Those of earlier sources are of no use.
       rmSync(KEPT, { recursive: true, force: true });
       mkdirSync(KEPT, { recursive: true });
