@@ -1,3 +1,5 @@
+import { ROUNDING } from './density.js';
+
 /** Runs that one machine serves in blocks: those of a block arrive one after the other and share a setup. */
 export interface Blocks {
   /** Arrivals, in order. */
@@ -92,6 +94,3 @@ export function leastLateInBlocks(
   }
   return fewest[count] as number;
 }
-
-/** What a time may be off by, in milliseconds. */
-const ROUNDING = 1e-9;

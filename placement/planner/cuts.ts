@@ -3,7 +3,7 @@ import { blocksOf } from './block-work.js';
 import { leastLateInBlocks } from './blocks.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
 import { type Option, optionsOf, type Slack, stageDemand, undominated } from './demand.js';
-import type { StageDemand } from './density.js';
+import { pairsWithin, type StageDemand } from './density.js';
 import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, longestPaths } from './paths.js';
@@ -28,6 +28,9 @@ interface Prepared {
 
 /** Stages of a part on several kinds: larger ones have too many assignments of kinds. */
 const MOST_MIXED = 2;
+
+/** Pairs of runs that may be in one block: the count of blocks takes some 0.1 µs for each, at each of some ten speeds. */
+const MOST_PAIRS = 1e7;
 
 /** Stages in a group whose objective is shared exactly; of more, each has its own slack. */
 const MOST_STAGES = 8;
@@ -175,8 +178,11 @@ export class Cuts {
       allowedMs: this.#limitMs - upMs - downMs,
       besidesMs: this.#overheadMs(group) + this.#betweenMs(group),
     });
+    const nothing = { late: () => 0, work: 0, spanMs: 1 };
     // Without a way to be in time all of them are late.
-    if (blocks === undefined) return { late: () => 0, work: 0, spanMs: 1, most: most - releaseMs.length };
+    if (blocks === undefined) return { ...nothing, most: most - releaseMs.length };
+    // The count takes a step for each of these, and nothing interrupts it when the time is up.
+    if (pairsWithin(releaseMs, blocks.allowedMs - blocks.leastMs) > MOST_PAIRS) return { ...nothing, most };
     return {
       late: (speed) => leastLateInBlocks(blocks, speed, most),
       work: blocks.setup + releaseMs.length * blocks.each,

@@ -1,3 +1,6 @@
+/** What a time may be off by, in milliseconds: at the end of a week of arrivals a number has a precision of 1e-7. */
+export const ROUNDING = 1e-6;
+
 /**
  * By run: the most arrivals of its pipeline in any window of this length that contains its own. `of` are the runs of the
  * pipeline, in order.
@@ -42,7 +45,7 @@ export interface StageDemand {
  * length. Stages that share a pool share its batches.
  */
 export function together(timesMs: Float64Array, { runs, mates, callsEach }: StageDemand, windowMs: number): Int32Array {
-  const members = densest(timesMs, mates, windowMs);
+  const members = densest(timesMs, mates, windowMs + ROUNDING);
   let at = 0;
   return runs.map((run) => {
     while (mates[at] !== run) at += 1;
@@ -51,11 +54,18 @@ export function together(timesMs: Float64Array, { runs, mates, callsEach }: Stag
 }
 
 /** The most of these arrivals, in order, in any window of this length. */
-export function mostWithin(timesMs: Float64Array, windowMs: number): number {
-  let most = 0;
-  for (let from = 0, to = 0; to < timesMs.length; to += 1) {
-    while ((timesMs[to] as number) > (timesMs[from] as number) + windowMs) from += 1;
-    most = Math.max(most, to - from + 1);
-  }
-  return most;
+export const mostWithin = (timesMs: Float64Array, windowMs: number): number =>
+  membersBefore(timesMs, windowMs).reduce((most, members) => Math.max(most, members), 0);
+
+/** How many pairs of these arrivals, in order, are no further apart than this, each with itself included. */
+export const pairsWithin = (timesMs: Float64Array, windowMs: number): number =>
+  membersBefore(timesMs, windowMs).reduce((sum, members) => sum + members, 0);
+
+/** By arrival: how many there are in the window of this length that ends with it. */
+function membersBefore(timesMs: Float64Array, windowMs: number): Int32Array {
+  let from = 0;
+  return Int32Array.from(timesMs, (ms, to) => {
+    while (ms > (timesMs[from] as number) + windowMs + ROUNDING) from += 1;
+    return to - from + 1;
+  });
 }

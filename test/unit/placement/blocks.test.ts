@@ -5,6 +5,7 @@ import { lineBelow } from '../../../placement/planner/block-work.js';
 import { type Blocks, leastLateInBlocks } from '../../../placement/planner/blocks.js';
 import { Cuts } from '../../../placement/planner/cuts.js';
 import { delaysUpTo } from '../../../placement/planner/delays.js';
+import { mostWithin, pairsWithin } from '../../../placement/planner/density.js';
 import { Judge, type Problem, replicasByDevice } from '../../../placement/planner/index.js';
 import { drawOf } from '../../../placement/simulator/index.js';
 
@@ -91,6 +92,36 @@ describe('the least number of late runs in blocks', () => {
       const blocks = blocksOf(seed, 1);
       const late = [0.5, 0.8, 1, 1.5, 3].map((speed) => leastLateInBlocks(blocks, speed, 99));
       expect(late, `seed ${seed}`).toEqual(late.toSorted((a, b) => b - a));
+    }
+  });
+});
+
+describe('runs at the end of a week', () => {
+  it('are in time if they end exactly when they must', () => {
+    for (const from of [604_799_000.1, 604_799_000.7, 604_799_001.3]) {
+      for (const gap of [0.1, 0.2, 0.3]) {
+        const blocks = { releaseMs: Float64Array.of(from, from + gap), allowedMs: gap + 0.7, leastMs: 0.7 };
+        expect(leastLateInBlocks({ ...blocks, setup: 0.7, each: 0 }, 1, 9), `${from} ${gap}`).toBe(0);
+        expect(leastLateInBlocks({ ...blocks, setup: 0.8, each: 0 }, 1, 9), `${from} ${gap}`).toBeGreaterThan(0);
+      }
+    }
+  });
+});
+
+describe('the pairs of arrivals in a window', () => {
+  it('are those of all pairs that are looked at', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const timesMs = Float64Array.from({ length: 30 }, (_, i) => 100 * drawOf(seed, i, 1)).sort();
+      const windowMs = 40 * drawOf(seed, 0, 2);
+      let pairs = 0;
+      let most = 0;
+      for (const to of timesMs) {
+        const members = timesMs.filter((from) => from <= to && to - from <= windowMs).length;
+        pairs += members;
+        most = Math.max(most, members);
+      }
+      expect(pairsWithin(timesMs, windowMs), `seed ${seed}`).toBe(pairs);
+      expect(mostWithin(timesMs, windowMs), `seed ${seed}`).toBe(most);
     }
   });
 });
