@@ -83,6 +83,12 @@ describe('a text', () => {
     '비트코인 얼마야?',
     'كم سعر الدولار؟',
     'डॉलर का भाव क्या है?',
+    'Will it rain?',
+    'Regnet es?',
+    'Regent het?',
+    'Идёт дождь?',
+    '雨が降りますか？',
+    '비가 와요?',
   ])('asks of the time: %s', (text) => {
     expect(isTimely(text)).toBe(true);
   });
@@ -132,6 +138,13 @@ describe('a text', () => {
     '为什么会有雨？',
     'なぜ雨は降るの？',
     'कितने दिन का साल होता है?',
+    'Is it snow or hail?',
+    'Warum regnet es?',
+    'Waarom regent het?',
+    'Почему идёт дождь?',
+    'なぜ雨が降りますか？',
+    '왜 비가 오나요?',
+    '준비가 오래 걸리나요?',
   ])('asks of no time: %s', (text) => {
     expect(isTimely(text)).toBe(false);
   });
