@@ -20,10 +20,12 @@ export const isPlain = (text: string): boolean => PLAIN.test(text) && !ODD.test(
 
 /**
  * Letters with their accents as one character. Other characters are kept even if Unicode has another that it calls equal,
- * as the sign for kelvin and the letter K, or two forms of a Chinese character in a name.
+ * as the sign for kelvin and the letter K, or two forms of a Chinese character in a name. Of more than 30 marks on one letter
+ * (the limit of Unicode's stream-safe text format, UAX #15) the others are kept as they are: sorting them takes the square of their
+ * number.
  */
 export const composed = (text: string): string =>
-  text.replace(/\p{L}\p{M}+|[\uac00-\ud7a3]?[\u1100-\u11ff]+/gu, (letters) => letters.normalize('NFC'));
+  text.replace(/\p{L}\p{M}{1,30}|[\uac00-\ud7a3]?[\u1100-\u11ff]+/gu, (letters) => letters.normalize('NFC'));
 
 /** A sentence on one line with single spaces, and with plain apostrophes in its words. A tab may separate columns. */
 export const lineOf = (text: string): string =>

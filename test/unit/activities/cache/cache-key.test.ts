@@ -37,6 +37,15 @@ describe('normaliseText', () => {
   });
 });
 
+describe('the marks on one letter', () => {
+  it('are composed up to 30, and as they are from there on', () => {
+    const marks = '\u0301\u0323';
+    const composed = `a${marks.repeat(15)}`.normalize('NFC');
+    expect(composed).not.toBe(`a${marks.repeat(15)}`);
+    expect(normaliseText(`a${marks.repeat(100_000)}`)).toBe(composed + marks.repeat(99_985));
+  });
+});
+
 describe('keysOf', () => {
   it('tells texts apart that are one in UTF-8', () => {
     const ids = ['a\ud800', 'a\ud801', 'a\ufffd'].map((text) => keysOf(request(text), 'f').id);
