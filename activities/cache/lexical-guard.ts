@@ -45,7 +45,7 @@ export function differenceOf(a: string, b: string): Difference | undefined {
 
 /** One text ends with a question mark, the other with another mark. */
 const asksAndTells = (a: string, b: string): boolean => {
-  const [mine, other] = [a, b].map((text) => /[.?!\u2026]+\s*$/.exec(text.slice(-16))?.[0]);
+  const [mine, other] = [a, b].map((text) => /[.?!\u2026]+$/.exec(text.trimEnd().slice(-16))?.[0]);
   return mine !== undefined && other !== undefined && mine.includes('?') !== other.includes('?');
 };
 const onlyAtEnd = ({ only }: Difference): boolean => only.flat().every(({ word }) => word !== ',');

@@ -4,7 +4,7 @@ import { basesOfPast } from './inflection.js';
 import { isHelper, isOpening } from './mood.js';
 import { ATTITUDES, ENDING_UP, OUTCOMES, OWNED, PLACES, STATES } from './rewrites.js';
 import { asking, POSSESSIVE, type Token, tokenOf, wordAt } from './tokens.js';
-import { ARTICLES, BE, DO, FUNCTION_WORDS, ORTHOGRAPHY } from './words.js';
+import { ARTICLES, BE, DO, FUNCTION_WORDS, ORTHOGRAPHY, PREPOSITIONS } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
 const [owned, states, outcomes] = [set(OWNED), set(STATES), set(OUTCOMES)];
@@ -72,13 +72,13 @@ export function usualWhich(tokens: readonly Token[]): readonly Token[] {
   return verb && tokens.length <= 5 ? asking(tokens, 'one of those that are known') : tokens;
 }
 
-/** `Begin` is `start`, but not in a name, as of a tag or a key. */
+/** `Begin` is `start`, but not in a name, as of a tag or a key, nor as a word of a language: `what does begin do in Ruby`. */
 export function usualStart(tokens: readonly Token[]): readonly Token[] {
   if (tokens.some(({ word }) => ORTHOGRAPHY.has(word))) return tokens;
   return tokens.map((token, i) => {
     const usual = STARTING.get(token.raw);
     const before = i === 0 ? '' : wordAt(tokens, i - 1);
-    return usual === undefined || ARTICLES.has(before) || OWNERS.has(before) ? token : tokenOf(usual, token.start);
+    return usual === undefined || isNamedAfter(before) ? token : tokenOf(usual, token.start);
   });
 }
 const STARTING = new Map([
@@ -87,6 +87,13 @@ const STARTING = new Map([
   ['begins', 'starts'],
   ['commences', 'starts'],
 ]);
+/** A word behind this one is no verb, or the rules do not know. */
+const isNamedAfter = (before: string): boolean =>
+  ARTICLES.has(before) ||
+  OWNERS.has(before) ||
+  BE.has(before) ||
+  DO.has(before) ||
+  (PREPOSITIONS.has(before) && before !== 'to');
 const OWNERS = set("my your his her its our their 's this that");
 
 /** `How many legs does a spider have` is `how many legs are there in a spider`, for what is no place. */

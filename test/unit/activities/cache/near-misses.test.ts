@@ -142,11 +142,15 @@ const RULES: readonly (readonly [rule: string, differ: readonly QuestionPair[], 
     'words that are merged in a verb only',
     [
       ['Where is the start key?', 'Where is the begin key?'],
+      ['What does start do in Ruby?', 'What does begin do in Ruby?'],
+      ['What is start in Pascal?', 'What is begin in Pascal?'],
+      ['What stands between start and end?', 'What stands between begin and end?'],
       ['What is a wont?', "What is a won't?"],
       ['Add up rows 1,200 please', 'Add up rows 1200 please'],
     ],
     [
       ['When does the film start?', 'When does the film begin?'],
+      ['When is the film to start?', 'When is the film to begin?'],
       ['It cost 1,200 euros, is that much?', 'It cost 1200 euros, is that much?'],
     ],
   ],
@@ -202,6 +206,7 @@ describe('a verifier is not asked about', () => {
     ['signs', 'The shop that I like is open.', 'The shop that I like is open?'],
     ['request', 'Let me know who wins.', 'Who wins?'],
     ['request', 'Which is it?', 'What is it?'],
+    ['signs', `Do it?${' '.repeat(20)}`, 'Do it.'],
   ])('%s: %s %s', (kind, a, b) => {
     for (const found of [differenceOf(a, b), differenceOf(b, a)]) expect(found).toMatchObject({ kind, soft: false });
   });
