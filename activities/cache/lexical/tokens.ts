@@ -28,13 +28,11 @@ const CONTRACTIONS: Readonly<Record<string, readonly string[]>> = {
   "ain't": ['is', 'not'],
   gonna: ['going', 'to'],
   wanna: ['want', 'to'],
-  "when's": ['when', 'is'],
 };
 const WITHOUT_APOSTROPHE = /^(is|are|was|were|do|does|did|has|have|had|could|would|should|must|need)n'?t$/;
 const WH_WITHOUT_APOSTROPHE = /^(what|who|where|how|that|there)s$/;
-/** After these words `'s` means `is`; after others it is a possessive. */
+/** After these words `'s` means `is` or `has`; after others it is a possessive. */
 const IS_AFTER = new Set('what who where when why how it that there here he she'.split(' '));
-/** After `who's` and the like these make it `who has`. */
 const ENDINGS: Readonly<Record<string, string>> = { re: 'are', m: 'am', ve: 'have', ll: 'will' };
 const AMOUNT = /^(\d+(?:[.,]\d+)*)([A-Za-z]+)$/;
 

@@ -96,8 +96,12 @@ const RULES: readonly (readonly [rule: string, differ: readonly QuestionPair[], 
       ["Who's paid?", 'Who is paid?'],
       ["What's hit the ship?", 'What is hit the ship?'],
       ["Who's beaten them?", 'Who is beaten them?'],
+      ["When's he arrived?", 'When is he arrived?'],
     ],
-    [["Where's the lost property office?", 'Where is the lost property office?']],
+    [
+      ["Where's the lost property office?", 'Where is the lost property office?'],
+      ["When's the next full moon?", 'When is the next full moon?'],
+    ],
   ],
   [
     'a courtesy that is part of what is said',
