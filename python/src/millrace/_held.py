@@ -21,6 +21,7 @@ class HeldSlot:
         self._left = False
         self._waits = 0
         self._ended = False
+        self._taking = asyncio.Lock()
 
     async def without(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Waits without the slot. After the last of several waits at a time it is held again."""
@@ -42,15 +43,18 @@ class HeldSlot:
 
     async def _back(self) -> None:
         self._waits -= 1
-        if self._waits > 0 or not self._left:
-            return
-        await self._running.acquire()
-        if self._ended or not self._left:
-            self._running.release()
-            return
-        self._left = False
-        if self._slots is not None:
-            self._slots.take_back()
+        # One at a time: a second one would wait for the slot that the first one has got for the same call.
+        async with self._taking:
+            if self._waits > 0 or not self._left:
+                return
+            await self._running.acquire()
+            # Another wait may have begun meanwhile, which takes it at its end.
+            if self._ended or self._waits > 0:
+                self._running.release()
+                return
+            self._left = False
+            if self._slots is not None:
+                self._slots.take_back()
 
     def end(self) -> None:
         """The function has ended."""
@@ -82,7 +86,6 @@ class EntryLimit:
         self._waits = max(0, self._waits - 1)
         if self._waits > 0 or self._seconds is None:
             return
-        self._stop()
         self._stop()
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._fail)
 
