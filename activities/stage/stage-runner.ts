@@ -158,21 +158,26 @@ export class StageRunner {
     };
   }
 
-  /** Sentence by sentence, to be heard while it is made; undefined if it is not, or the store loses what was made. */
+  /** Sentence by sentence, to be heard while it is made; undefined if it is not, `lost` if the store may have lost some of it. */
   async #speakWhole(
     input: JsonObject,
     call: StageCall,
     attempt: Attempt,
     onChunk: OnChunk,
-  ): Promise<Answered | undefined> {
+  ): Promise<Answered | 'lost' | undefined> {
     const parts = this.#parts;
     const field = traitsOf(call)?.takes;
     if (!parts.streams || field === undefined) return undefined;
     const serve = this.#sentences(input, call);
+    let begun = false;
+    const serveOne: typeof serve = (sentence, own) => {
+      begun = true;
+      return serve(sentence, own);
+    };
     try {
-      return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serve, onChunk);
+      return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serveOne, onChunk);
     } catch (error) {
-      if (isStreamLost(error)) return undefined;
+      if (isStreamLost(error)) return begun ? 'lost' : undefined;
       throw error;
     }
   }
@@ -208,7 +213,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || !isStreamLost(error)) throw error;
       // The state store is away: the segments are read when all are there, as a stream if the store is back by then.
-      const served = await withoutStreams(cached(attempt));
+      const served = await withoutStreams(attempt, cached(attempt));
       return await produceEntries(streams, { call, attempt }, async () => served).catch(orCollected(served));
     }
   }
@@ -234,7 +239,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || call.reads || !isStreamLost(error)) throw error;
       // The state store is away: the entries are read when all are there, as a stream if the store is back by then.
-      const served = await withoutStreams(alone(attempt));
+      const served = await withoutStreams(attempt, alone(attempt));
       return await produceEntries(parts.streams, { call, attempt }, async () => served).catch(orCollected(served));
     }
   }
@@ -258,10 +263,8 @@ export class StageRunner {
     const speaks = writes !== undefined && (isHeard(writes) || isRead(writes));
     // A semantic cache answers the whole text.
     const inPieces = speaks && call.cache?.kind !== 'semantic';
-    if (inPieces) {
-      const whole = await this.#speakWhole(input, call, attempt, onChunk);
-      if (whole !== undefined) return whole;
-    }
+    const spoken = inPieces ? await this.#speakWhole(input, call, attempt, onChunk) : undefined;
+    if (spoken !== undefined && spoken !== 'lost') return spoken;
     const onText: OnText = (delta) => events?.delta(delta);
     const onReasoning: OnText = (more) => events?.reasoning(more);
     const onProgress = (share: number) => events?.progress(share);
@@ -271,7 +274,7 @@ export class StageRunner {
         serveStage(parts, instead, call, own, onOwn, onReasoning, onProgress);
     if (!writes || speaks || !parts.streams) {
       const speaking = throughCache(parts, input, call, attempt, alone(attempt, onText));
-      const served = await (inPieces ? withoutStreams(speaking) : speaking);
+      const served = await (inPieces && spoken !== 'lost' ? withoutStreams(attempt, speaking) : speaking);
       return writes && isRead(writes) ? await this.#asPieces(served, input, call, attempt) : served;
     }
     if (call.kind === 'transcribe') return await this.#listen(input, call, attempt, (own) => alone(own, onText));
@@ -292,7 +295,7 @@ export class StageRunner {
     } catch (error) {
       if (opened || !isStreamLost(error)) throw error;
       // The state store is away: the answer is read when it is whole, as a stream if the store is back by then.
-      const served = await withoutStreams(throughCache(parts, input, call, attempt, alone(attempt, onText)));
+      const served = await withoutStreams(attempt, throughCache(parts, input, call, attempt, alone(attempt, onText)));
       const silent = { ...about, onDelta: () => undefined };
       return await produceText(parts.streams, silent, async () => served).catch(orCollected(served));
     }
@@ -334,12 +337,15 @@ class Beginning {
   }
 }
 
-/** What is made while the store is away, by an attempt that has committed nothing: where it fails, the next one need not wait for the store. */
-async function withoutStreams<T>(work: Promise<T>): Promise<T> {
+/**
+ * What is made while the store is away, by an attempt that has committed nothing. Where it fails, the next attempt need not wait for the store,
+ * unless one before this one may have committed entries.
+ */
+async function withoutStreams<T>({ again }: Attempt, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof MillraceError)) throw error;
+    if (again || !(error instanceof MillraceError)) throw error;
     const { code, message, details, cause } = error;
     throw new MillraceError(code, message, { ...details, unstreamed: true }, { cause });
   }

@@ -24,6 +24,17 @@ const attempt = (more: Partial<Attempt> = {}): Attempt => ({
 });
 const gone = () => new MillraceError('BACKEND_UNAVAILABLE', 'gone');
 
+/** Pools of one server. */
+const poolsOf = (invoke: Backend['invoke']): Pools => {
+  const at = { model: 'm', url: 'a', device: '' };
+  return {
+    get: () => ({
+      use: (work: (backend: Backend, at: object, signal: AbortSignal) => unknown, own: Attempt) =>
+        work({ invoke } as Backend, at, own.signal),
+    }),
+  } as unknown as Pools;
+};
+
 /** An LLM that says `first` of a story before it breaks off, then the rest of it, or another one if it does not know of a beginning. */
 function llm(channels: AwayLog) {
   let calls = 0;
@@ -40,15 +51,30 @@ function llm(channels: AwayLog) {
     continued.continues();
     return { output: { text: ' and nobody came.' } };
   };
-  const at = { model: 'm', url: 'a', device: '' };
-  const pools = {
-    get: () => ({
-      use: (work: (backend: Backend, at: object, signal: AbortSignal) => unknown, own: Attempt) =>
-        work({ invoke } as Backend, at, own.signal),
-    }),
-  } as unknown as Pools;
   const call = called({ kind: 'chat', model: 'm', writes: ['sentences'] });
-  return { call, runner: functionRunner(new Map(), channels, { pools }), input: { prompt: 'Why?' } };
+  return { call, runner: functionRunner(new Map(), channels, { pools: poolsOf(invoke) }), input: { prompt: 'Why?' } };
+}
+
+/** A voice that is gone behind its second sentence, when the store has lost the first one. */
+function voice(channels: AwayLog) {
+  const sha256 = '0'.repeat(64);
+  const audio = { uri: `artifact://t/${sha256}`, sha256, mime: 'audio/wav', bytes: 44 };
+  const invoke: Backend['invoke'] = async ({ input }) => {
+    if (input.text === 'One. Two.') throw gone();
+    return { output: { audio } };
+  };
+  const append = channels.append.bind(channels);
+  channels.append = async (name, write) => {
+    if (write.count > 0) return 'differs';
+    return await append(name, write);
+  };
+  channels.read = async () => ({ count: 1, hash: 'other', from: 0, entries: [] });
+  const call = called({ kind: 'synthesize', model: 'm', writes: ['chunks'] });
+  return {
+    call,
+    runner: functionRunner(new Map(), channels, { pools: poolsOf(invoke) }),
+    input: { text: 'One. Two.' },
+  };
 }
 
 /** A function that fails behind its second entry, and goes on behind what is committed; without that it would yield something else. */
@@ -108,4 +134,11 @@ it('a first attempt goes on without the store, and says where it fails that noth
     details: { unstreamed: true },
   });
   expect(await runner.run(input, call, attempt({ attempt: 2 }))).toMatchObject({ output: { items: [20, 21, 22, 23] } });
+});
+
+it('does not say so where the store has lost what it had committed', async () => {
+  const { call, runner, input } = voice(new AwayLog());
+  const failure = await runner.run(input, call, attempt()).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+  expect(failure).not.toHaveProperty('details.unstreamed');
 });
