@@ -108,7 +108,8 @@ export class SegmentJournal {
     if (typeof taken === 'number') throw new HeldError(taken);
     const [ranOut, fields] = taken;
     for (let i = 0; i < fields.length; i += 2) journal.#read(...(fields.slice(i, i + 2) as [string, string]));
-    if (ranOut === 1) await reached(() => endLease(redis, [key], journal.#owner));
+    // Where its reply is lost, the lease may be gone, and the next take would not tell of it. Where it stays, the next take does.
+    if (ranOut === 1) await endLease(redis, [key], journal.#owner).catch(() => undefined);
     return { journal, ranOut: ranOut === 1 };
   }
 

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 
-/** A connection to Redis on which the first script is carried out, and its reply lost. */
-export function losingFirstReply(redis: Redis): Redis {
-  let lost = false;
+/** A connection to Redis on which a script is carried out, and its reply lost. @param which 1: the first one */
+export function losingReply(redis: Redis, which = 1): Redis {
+  let count = 0;
   return new Proxy(redis, {
     get(target, name) {
       const value = Reflect.get(target, name) as unknown;
@@ -10,8 +10,8 @@ export function losingFirstReply(redis: Redis): Redis {
       if (typeof name !== 'string' || !/^script\d+$/.test(name)) return value.bind(target) as unknown;
       return async (...given: readonly unknown[]) => {
         const reply: unknown = await value.apply(target, given);
-        if (lost) return reply;
-        lost = true;
+        count += 1;
+        if (count !== which) return reply;
         throw new Error('Command timed out');
       };
     },
