@@ -195,11 +195,18 @@ async function unreported(
   runner: Runner,
   input: JsonObject,
   call: StageCall,
-  { info }: Context,
+  context: Context,
   note: LossNote | undefined,
 ): Promise<StageOutcome | undefined> {
+  const { info } = context;
   if (call.held || info.attempt === 1 || note?.ended === info.attempt - 1) return undefined;
-  return await runner.earlier?.(input, call, runOf(info), info.scheduledTimestampMs);
+  // A store that is slow must not count as the loss of this worker.
+  const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), HEARTBEAT_INTERVAL_MS);
+  try {
+    return await runner.earlier?.(input, call, runOf(info), info.scheduledTimestampMs);
+  } finally {
+    clearInterval(beating);
+  }
 }
 
 const runOf = ({ workflowExecution, activityId }: Context['info']): string =>

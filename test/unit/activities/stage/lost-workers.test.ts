@@ -47,14 +47,20 @@ describe('a call whose attempt has recorded its outcome', () => {
     queueMs: 0,
     runMs: 5,
   } as const;
-  /** The second attempt of a call that may be made once. @param note of the first one's heartbeats */
-  function secondAttempt(note: object) {
+  /**
+   * The second attempt of a call that may be made once.
+   * @param note of the first one's heartbeats
+   * @param found resolves when the store answers
+   * @param heartbeat called at each heartbeat
+   */
+  function secondAttempt(note: object, found?: Promise<void>, heartbeat: (details: unknown) => void = () => undefined) {
     const seen: string[] = [];
     const records = {
       keep: async () => undefined,
       before: async () => undefined,
       async earlier(run: string) {
         seen.push(run);
+        await found;
         return outcome;
       },
     };
@@ -68,7 +74,7 @@ describe('a call whose attempt has recorded its outcome', () => {
       },
       client: describing(async () => ({ raw: { pendingActivities: [] } })),
       cancellationSignal: new AbortController().signal,
-      heartbeat: () => undefined,
+      heartbeat,
     } as unknown as Context;
     const call = { ...stage, retry: { ...stage.retry, attempts: 1 } };
     const ended = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
@@ -79,6 +85,20 @@ describe('a call whose attempt has recorded its outcome', () => {
     const { ended, calls, seen } = secondAttempt({});
     expect(await ended).toEqual(outcome);
     expect([calls, seen]).toEqual([[], ['run-1']]);
+  });
+
+  it('is not lost while a slow store is asked: what the first attempt left is said again', async () => {
+    let beat: (details: unknown) => void = () => undefined;
+    const beaten = new Promise<unknown>((resolve) => {
+      beat = resolve;
+    });
+    const { ended } = secondAttempt(
+      {},
+      beaten.then(() => undefined),
+      beat,
+    );
+    expect(await ended).toEqual(outcome);
+    expect(await beaten).toEqual({ waits: 0, waitedMs: 0, lost: { losses: 0 } });
   });
 
   it('has another attempt if that one has reported that it failed', async () => {
