@@ -39,22 +39,29 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
       const wait = last ? undefined : notBegun(error);
       if (wait === undefined) throw error;
       begun += wait.begun;
-      again ||= wait.failure !== undefined && detailsOf(wait.failure).unstreamed !== true;
+      again ||= wait.lost === true || (wait.failure !== undefined && detailsOf(wait.failure).unstreamed !== true);
       if (begun >= attempts) throw wait.failure ?? error;
     }
   }
   throw new Error('a stage has at least one queue');
 }
 
-/**
- * Set if no worker started the activity's latest attempt, or no server received its call; with the failure before that.
- */
-export function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
+interface NotBegun {
+  readonly begun: number;
+  /** Of the attempt before. */
+  readonly failure?: ApplicationFailure;
+  /** The attempt before it was lost with its worker, or took too long. */
+  readonly lost?: true;
+}
+
+/** Set if no worker started the activity's latest attempt, or no server received its call; with how the one before that ended. */
+export function notBegun(error: unknown): NotBegun | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return isAway(awayOf(cause)) ? callsOf(cause) : undefined;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
   const before = failureBefore(cause);
-  return before ? callsOf(before) : { begun: 0 };
+  if (before) return callsOf(before);
+  return { begun: 0, ...(cause.failure?.cause && { lost: true as const }) };
 }
 
 /**
@@ -78,7 +85,7 @@ function failureBefore({ failure }: TimeoutFailure): ApplicationFailure | undefi
 const detailsOf = ({ details }: ApplicationFailure): JsonObject => (details?.[0] ?? {}) as JsonObject;
 const awayOf = (failure: ApplicationFailure) => ({ code: failure.type ?? '', details: detailsOf(failure) });
 
-function callsOf(failure: ApplicationFailure): { begun: number; failure: ApplicationFailure } {
+function callsOf(failure: ApplicationFailure): NotBegun & { readonly failure: ApplicationFailure } {
   const { attempt } = detailsOf(failure);
   return { begun: typeof attempt === 'number' ? attempt : 1, failure };
 }

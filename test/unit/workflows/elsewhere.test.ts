@@ -24,12 +24,12 @@ const placed = {
 const failed = (cause: Error) =>
   new ActivityFailure('Activity task failed', 'speak', '1', RetryState.TIMEOUT, 'worker', cause);
 /** As it comes from the server: with the failure before it, which the SDK leaves in its protocol form. */
-const timeout = (type: TimeoutType, before?: ApplicationFailure) =>
+const timeout = (type: TimeoutType, before?: Error) =>
   Object.assign(
     new TimeoutFailure('activity timeout', undefined, type),
     before && { failure: { cause: defaultFailureConverter.errorToFailure(before, defaultPayloadConverter) } },
   );
-const notTaken = (before?: ApplicationFailure) => failed(timeout(TimeoutType.SCHEDULE_TO_START, before));
+const notTaken = (before?: Error) => failed(timeout(TimeoutType.SCHEDULE_TO_START, before));
 const broken = (attempt: number) =>
   ApplicationFailure.create({ type: 'BACKEND_UNAVAILABLE', message: 'gone', details: [{ stage: 'speak', attempt }] });
 
@@ -68,6 +68,15 @@ describe('a stage that is placed on several devices', () => {
   it('takes the attempts that had begun with it', async () => {
     const { seen } = await tried([notTaken(broken(2)), 'done']);
     expect(seen.map(({ begun }) => begun)).toEqual([0, 2]);
+  });
+
+  it.each<[string, Error | undefined, true | undefined]>([
+    ['none had begun', undefined, undefined],
+    ['one has failed', broken(1), true],
+    ['one was lost with its worker', timeout(TimeoutType.HEARTBEAT), true],
+  ])('says on the next whether an attempt may have written: %s', async (_, before, again) => {
+    const { seen } = await tried([notTaken(before), 'done']);
+    expect(seen.map((on) => on.again)).toEqual([undefined, again]);
   });
 
   it('fails with what its last attempt failed with when none is left', async () => {
