@@ -46,7 +46,7 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
   throw new Error('a stage has at least one queue');
 }
 
-interface NotBegun {
+export interface NotBegun {
   readonly begun: number;
   /** Of the attempt before. */
   readonly failure?: ApplicationFailure;

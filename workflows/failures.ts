@@ -13,7 +13,7 @@ import type { StagePlan } from '../pipelines/plan/index.js';
 import { type StageRecord, usageOfRows } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { wellFormed, wellFormedError } from '../pipelines/well-formed.js';
-import { notBegun } from './elsewhere.js';
+import { type NotBegun, notBegun } from './elsewhere.js';
 
 /**
  * Converts an error to what a run's workflow throws. A failure ends the run; after any other error Temporal retries the
@@ -66,10 +66,11 @@ export function stageError({ id, policy }: Pick<StagePlan, 'id'> & Partial<Stage
   if (cause instanceof TimeoutFailure) {
     if (cause.timeoutType === 'SCHEDULE_TO_START') {
       const limit = policy?.timeout.queueMs;
-      const { begun } = notBegun(cause) ?? { begun: 0 };
+      const { begun = 0, lost }: Partial<NotBegun> = notBegun(cause) ?? {};
       return new StageError('QUEUE_TIMEOUT', `stage "${id}": no worker took it within ${limit} ms`, {
         stage: id,
         begun,
+        ...(lost && { lost }),
       });
     }
     const limits = policy && `limits: ${policy.timeout.attemptMs} ms an attempt, ${policy.timeout.totalMs} ms in all`;

@@ -44,6 +44,7 @@ export async function runCall(
   const next = { missing: QUERIES.missing.firstMs, served: QUERIES.served.firstMs };
   let missing = false;
   let begun = 0;
+  let lostOne = false;
   for (;;) {
     const leftMs = end - host.now();
     if (leftMs <= 0) throw absent();
@@ -52,7 +53,7 @@ export async function runCall(
     const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(queryMs, leftMs) } };
     let failure: StageError;
     try {
-      const again = begun > 0 && call.writes && { again: true as const };
+      const again = (lostOne || begun > 0) && call.writes && { again: true as const };
       return await host.runStage(
         { ...stage, policy },
         input,
@@ -66,7 +67,8 @@ export async function runCall(
       if (error.code !== 'QUEUE_TIMEOUT' && error.code !== 'CODE_NOT_FOUND') throw error;
       failure = error;
     }
-    const { begun: more } = failure.details;
+    const { begun: more, lost: hasLost } = failure.details;
+    lostOne ||= hasLost === true;
     begun += failure.code === 'QUEUE_TIMEOUT' && typeof more === 'number' ? more : 0;
     if (begun >= retry.attempts) throw lost(stage);
     // A worker of the queue without the function must not be called again immediately.

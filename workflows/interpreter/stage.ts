@@ -154,8 +154,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
 }
 
 /** Whether a call that has failed may have written streams: not where none of its attempts had begun, or opened them. */
-const mayHaveStreamed = ({ code, details: { unstreamed, begun } }: StageError): boolean =>
-  unstreamed !== true && (code !== 'QUEUE_TIMEOUT' || (typeof begun === 'number' && begun > 0));
+const mayHaveStreamed = ({ code, details: { unstreamed, begun, lost } }: StageError): boolean =>
+  unstreamed !== true && (code !== 'QUEUE_TIMEOUT' || lost === true || (typeof begun === 'number' && begun > 0));
 
 /** Of a stage whose segment has begun again, and that had succeeded before: how it did. */
 function candidatesEndedBefore(run: Run, stage: StagePlan, scope: Scope, at: At): Candidates | undefined {

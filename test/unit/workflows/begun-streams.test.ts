@@ -75,15 +75,18 @@ describe('a call of a stage with streams', () => {
     expect(await callsOf(of, { serve })).toEqual([first, { ...first, again }]);
   });
 
-  it('follows one that no worker took', async () => {
+  it.each<[string, JsonObject, boolean]>([
+    ['had none', {}, false],
+    ['had one that was lost', { lost: true }, true],
+  ])('follows one that no worker took, and that %s before', async (_, details, again) => {
     let calls = 0;
     const of = read('queued', { fallback: [synthesize({ model: 'other' })], onCut: 'fallback' });
     const serve: Call = async (_, run) => {
       calls += 1;
-      if (calls === 1) throw new StageError('QUEUE_TIMEOUT', 'no worker', { begun: 0 });
+      if (calls === 1) throw new StageError('QUEUE_TIMEOUT', 'no worker', { begun: 0, ...details });
       return await run();
     };
-    expect(await callsOf(of, { serve })).toEqual([first, first]);
+    expect(await callsOf(of, { serve })).toEqual([first, { ...first, again }]);
   });
 
   it.each<[string, Partial<SegmentOutcome>, boolean]>([
