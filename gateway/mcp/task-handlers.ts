@@ -6,6 +6,7 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { failureOf } from '../../runs/failed.js';
 import { launch } from '../../runs/launch.js';
 import { onLeaveOf } from '../../runs/leaving.js';
+import { openWaitsOf } from '../../runs/open-waits.js';
 import { readRun } from '../../runs/read.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -90,10 +91,14 @@ export async function answerWaits(
   run: string,
   answers: Readonly<Record<string, unknown>>,
 ): Promise<ReadonlySet<string>> {
+  const given = Object.entries(answers);
   const { document } = await asProtocol(() => readRun(deps, run, caller));
-  const open = new Map(document.waiting?.map((wait) => [wait.nonce, wait]));
   const decided = new Set<string>();
-  for (const [nonce, answer] of Object.entries(answers)) {
+  if (given.length === 0) return decided;
+  // An answer must not be taken for one to no question only because no worker has said what the run waits for.
+  const waits = await asProtocol(() => openWaitsOf(deps, caller, document));
+  const open = new Map(waits.map((wait) => [wait.nonce, wait]));
+  for (const [nonce, answer] of given) {
     const wait = open.get(nonce);
     const decision = wait && decisionIn(answer as Elicited, hasForm(wait));
     if (decision === undefined) continue;

@@ -6,6 +6,7 @@ import { followAttended } from '../../runs/attended.js';
 import { type RunDocument, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
+import { openWaitsOf } from '../../runs/open-waits.js';
 import { readRun } from '../../runs/read.js';
 import { isBehind, START } from '../../stores/events/index.js';
 import type { Caller } from '../access/caller.js';
@@ -92,9 +93,9 @@ export async function resumeCall(
   const { document } = await readRun(deps, run, caller);
   watch.started(run);
   if (document.status !== 'running') return ended(document);
-  const { waiting = [] } = document;
-  if (watch.onWait === 'end' && waiting.length > 0)
-    return { run, after: await toldByNow(deps, { run, after }, watch, waiting), waits: waiting };
+  // Where no worker can be asked, the run's events tell of later waits.
+  const waiting = watch.onWait === 'end' ? await openWaitsOf(deps, caller, document).catch(() => []) : [];
+  if (waiting.length > 0) return { run, after: await toldByNow(deps, { run, after }, watch, waiting), waits: waiting };
   const leave = watch.holdsSlot ? undefined : deps.streams.take(caller.tenant);
   const over = new AbortController();
   const end = () => over.abort();

@@ -53,6 +53,13 @@ describe('a call that its client goes on with after an answer', () => {
     expect(told).toEqual(['2-0', '3-0']);
   });
 
+  it('asks again what the run waits for where no worker has answered in time', async () => {
+    const { temporal, resume } = await runWith([waits('first')]);
+    temporal.stages = undefined;
+    temporal.waitAt(['second']);
+    expect(await resume('1-0')).toMatchObject({ after: '1-0', waits: [{ path: 'second' }] });
+  });
+
   it('does not pass by a wait that began after it was asked what the run waits for', async () => {
     const { temporal, told, resume } = await runWith([waits('first'), { type: 'stage.decided' }, waits('unseen')]);
     temporal.stages = [{ stage: 'second', kind: 'approve', status: 'running' }] as never;

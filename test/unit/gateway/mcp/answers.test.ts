@@ -1,0 +1,33 @@
+import { afterEach, expect, it } from 'vitest';
+import type { Caller } from '../../../../gateway/access/caller.js';
+import { answerWaits } from '../../../../gateway/mcp/task-handlers.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway | undefined;
+afterEach(() => gateway?.close());
+
+/** Answers the first wait of a run whose stages no worker has told in time. */
+async function answered(worker: 'slow' | 'away') {
+  gateway = await testGateway();
+  const { app, temporal, deps } = gateway;
+  await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
+  temporal.stages = undefined;
+  temporal.waitAt(['sign']);
+  const [wait] = temporal.waits?.open ?? [];
+  if (worker === 'away') temporal.waits = undefined;
+  const nonce = wait?.nonce ?? '';
+  const answers = { [nonce]: { action: 'accept', content: { confirm: true } } };
+  const caller = { tenant: 'default', permissions: ['approve'] } as unknown as Caller;
+  const decided = await answerWaits(deps as never, { caller }, temporal.only().options.workflowId, answers);
+  return { decided: [...decided], nonce, sent: temporal.sent };
+}
+
+it('an answer is taken although the worker says late what the run waits for', async () => {
+  const { decided, nonce, sent } = await answered('slow');
+  expect(decided).toEqual([nonce]);
+  expect(sent).toMatchObject([['decide', { nonce, approved: true }]]);
+});
+
+it('an answer that no worker can take is an error, and never passed over', async () => {
+  await expect(answered('away')).rejects.toMatchObject({ code: expect.anything() });
+});
