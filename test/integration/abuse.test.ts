@@ -70,7 +70,8 @@ async function customer(
     if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
     await response.arrayBuffer();
     if (i % 5 !== 4) taken.push(performance.now() - start);
-    await sleep(20);
+    // Three customers at once stay below the tenant's 100 requests in a second, however fast they are answered.
+    await sleep(50);
   }
   taken.sort((a, b) => a - b);
   return { p50: taken[Math.floor(taken.length / 2)] ?? 0, worst: taken.at(-1) ?? 0, requests: taken.length };
