@@ -1,4 +1,3 @@
-import type { Wait } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDocument } from './document.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -20,10 +19,7 @@ export async function openWaitsOf(
   if (!running || accepted || isDelayed(description)) return [];
   const { temporal } = deps;
   try {
-    const waits: readonly Wait[] = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      waitingIn({ temporal }, id),
-    );
-    return waits;
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => waitingIn({ temporal }, id));
   } catch (error) {
     throw fromTemporal(error, id);
   }
