@@ -3,60 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from millrace._held import HeldSlot
 from millrace._slots import Slots
 
 
-async def held() -> tuple[HeldSlot, asyncio.Semaphore, Slots]:
-    """The slot of a call, which is the only one."""
+@dataclass
+class Scene:
+    """A call with the only slot. Its first wait is over while another call has the slot, and then its second one begins."""
+
+    slot: HeldSlot
+    running: asyncio.Semaphore
+    slots: Slots
+    first: asyncio.Task[bool]
+    second: asyncio.Task[bool]
+    two: asyncio.Event
+
+
+async def begun() -> Scene:
     running, slots = asyncio.Semaphore(1), Slots(1)
     await running.acquire()
     slots._used = 1
-    return HeldSlot(running, slots), running, slots
+    slot = HeldSlot(running, slots)
+    one, two = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(slot.without(one.wait()))
+    await asyncio.sleep(0)
+    await running.acquire()
+    one.set()
+    await asyncio.sleep(0)
+    second = asyncio.create_task(slot.without(two.wait()))
+    await asyncio.sleep(0)
+    return Scene(slot, running, slots, first, second, two)
 
 
 def test_waits_that_end_while_another_call_runs_take_one_slot_together() -> None:
     async def main() -> None:
-        slot, running, slots = await held()
-        one, two = asyncio.Event(), asyncio.Event()
-        first = asyncio.create_task(slot.without(one.wait()))
+        scene = await begun()
+        scene.two.set()
         await asyncio.sleep(0)
-        # Another call has the slot meanwhile.
-        await running.acquire()
-        one.set()
-        await asyncio.sleep(0)
-        second = asyncio.create_task(slot.without(two.wait()))
-        await asyncio.sleep(0)
-        two.set()
-        await asyncio.sleep(0)
-        running.release()
-        await asyncio.gather(first, second)
-        assert (running.locked(), slots._used, slots._left) == (True, 1, 0)
-        slot.end()
-        assert not running.locked()
+        scene.running.release()
+        await asyncio.gather(scene.first, scene.second)
+        assert (scene.running.locked(), scene.slots._used, scene.slots._left) == (True, 1, 0)
+        scene.slot.end()
+        assert not scene.running.locked()
 
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
 def test_a_wait_that_begins_while_the_slot_is_taken_again_holds_none() -> None:
     async def main() -> None:
-        slot, running, slots = await held()
-        one, two = asyncio.Event(), asyncio.Event()
-        first = asyncio.create_task(slot.without(one.wait()))
-        await asyncio.sleep(0)
-        await running.acquire()
-        one.set()
-        await asyncio.sleep(0)
-        second = asyncio.create_task(slot.without(two.wait()))
-        await asyncio.sleep(0)
-        running.release()
-        await first
+        scene = await begun()
+        scene.running.release()
+        await scene.first
         # What the second one waits for may need it.
-        assert (running.locked(), slots._left) == (False, 1)
-        two.set()
-        await second
-        assert (running.locked(), slots._left) == (True, 0)
-        slot.end()
+        assert (scene.running.locked(), scene.slots._left) == (False, 1)
+        scene.two.set()
+        await scene.second
+        assert (scene.running.locked(), scene.slots._left) == (True, 0)
+        scene.slot.end()
 
     asyncio.run(asyncio.wait_for(main(), 10))
