@@ -4,8 +4,7 @@ import { deliveryId, SEARCH_ATTRIBUTES } from '../../pipelines/run/index.js';
 import type { RunFilters } from './run-list.js';
 
 /** How Temporal calls what a run's document says of its end (`outcomeOf`): a run that was ended from outside has failed. */
-const TEMPORAL_STATUSES: Readonly<Record<RunStatus, readonly string[]>> = {
-  running: ['Running'],
+const ENDED_STATUSES: Readonly<Record<Exclude<RunStatus, 'running'>, readonly string[]>> = {
   succeeded: ['Completed'],
   failed: ['Failed', 'Terminated', 'TimedOut'],
   cancelled: ['Canceled'],
@@ -33,9 +32,7 @@ export function visibilityQuery({ tenant, pipelines }: Scope, filters: RunFilter
     pipelines !== undefined && oneOf(SEARCH_ATTRIBUTES.pipeline, pipelines),
     some !== undefined && oneOf(SEARCH_ATTRIBUTES.pipeline, some),
     version !== undefined && equals(SEARCH_ATTRIBUTES.version, version),
-    status === undefined
-      ? `ExecutionStatus != ${quoted('ContinuedAsNew')}`
-      : oneOf('ExecutionStatus', TEMPORAL_STATUSES[status]),
+    hasStatus(status),
     id !== undefined && `WorkflowId STARTS_WITH ${quoted(id)}`,
     from !== undefined && `StartTime >= ${quoted(from)}`,
     to !== undefined && `StartTime < ${quoted(to)}`,
@@ -43,6 +40,12 @@ export function visibilityQuery({ tenant, pipelines }: Scope, filters: RunFilter
   ]
     .filter((term) => term !== false)
     .join(' AND ');
+}
+
+/** A run that an operator has paused is open too; servers before that feature refuse its status in a query. */
+function hasStatus(status: RunStatus | undefined): string {
+  if (status === undefined) return `ExecutionStatus != ${quoted('ContinuedAsNew')}`;
+  return status === 'running' ? 'CloseTime IS NULL' : oneOf('ExecutionStatus', ENDED_STATUSES[status]);
 }
 
 const equals = (name: string, value: string): string => `${name} = ${quoted(value)}`;
