@@ -16,6 +16,9 @@ type PoolConfig = ModelsConfig[string];
  */
 const SLOW_MS = 5_000;
 
+/** What to do about a server that answers, but not to a call of the model. */
+const BUSY = 'wait if the server is busy with other calls; if it is idle, the model hangs: restart it';
+
 /** The finding of a canary's error, if it is not a failure of the call itself. */
 const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
   BACKEND_UNAVAILABLE: 'pool.reachable',
@@ -93,7 +96,8 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
     await limited(CALL_MS, signal, (own) => backend.probe(pool.model, pool.kind, own));
   } catch (error) {
     if (!pool.load || !(error instanceof MillraceError && error.code === 'MODEL_NOT_FOUND')) {
-      return { findings: failure(error, backend.endpoint, subject) };
+      const id = isTimeout(error) && (await answers(backend, pool.model, signal)) ? 'pool.canary' : undefined;
+      return { findings: failure(error, backend.endpoint, subject, id) };
     }
     const detail = `"${pool.model}" is not loaded now: workers load it on demand`;
     return { findings: [pass('pool.reachable', about, 'it answers'), pass('pool.model', about, detail)] };
@@ -157,14 +161,26 @@ async function sharedMemoryFindings(backend: Backend, about: string, signal: Abo
   return [warn('pool.shm', about, `large tensors go by value: ${shared.refused}`, remedy)];
 }
 
-/** The finding of a canary's error. A server that rejects a model is reachable. */
-function failure(error: unknown, endpoint: string, { name, pool, settings }: About): Finding[] {
+const codeOf = (error: unknown): ErrorCode => (error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT');
+const isTimeout = (error: unknown): boolean => codeOf(error) === 'BACKEND_TIMEOUT';
+
+/** Whether a server whose model does not end a call still says what it serves. */
+const answers = (backend: Backend, model: string, signal: AbortSignal): Promise<boolean> =>
+  limited(CALL_MS, signal, (own) => backend.fingerprint(model, own)).then(
+    () => true,
+    () => false,
+  );
+
+/** The finding of a canary's error. A server that rejects a model is reachable, and so is one that is only busy. */
+function failure(error: unknown, endpoint: string, subject: About, given?: FindingId): Finding[] {
+  const { name, pool, settings } = subject;
   const about = `${name} at ${endpoint}`;
-  const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
-  const id = FINDING_OF[code] ?? 'pool.canary';
+  const code = codeOf(error);
+  const id = given ?? FINDING_OF[code] ?? 'pool.canary';
   // Connectors start messages with the model and the endpoint, which the line contains already.
   const detail = errorText(error).replace(`${pool.model} at ${endpoint}: `, '');
-  const finding = fail(id, about, detail, remedyOf(code, pool, settings));
+  const remedy = id === 'pool.canary' && isTimeout(error) ? BUSY : remedyOf(code, pool, settings);
+  const finding = fail(id, about, detail, remedy);
   return id === 'pool.reachable' ? [finding] : [pass('pool.reachable', about, 'it answers'), finding];
 }
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../cli/doctor/examine.js';
+import { CALL_MS } from '../../../../cli/doctor/limits.js';
 import { poolChecks } from '../../../../cli/doctor/pools-check.js';
 import { connectorsOf } from '../../../../workers/connectors.js';
 import { readSettings } from '../../../../workers/settings.js';
@@ -92,6 +93,23 @@ describe('an endpoint', () => {
     ]);
     expect(findings[1]?.remedy).toContain(remedy);
     expect(JSON.stringify(findings)).not.toContain('sk-secret-word');
+  });
+
+  it('that lists the model but does not end a call of it is busy, or the model hangs', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const findings = await check([await llm({ chat: () => void vi.advanceTimersByTime(CALL_MS) })]);
+      expect(findings.map(({ id, state }) => [id, state])).toEqual([
+        ['pool.reachable', 'ok'],
+        ['pool.canary', 'fail'],
+      ]);
+      expect(findings[1]).toMatchObject({
+        detail: expect.stringContaining(`no answer within ${CALL_MS} ms`),
+        remedy: expect.stringContaining('busy'),
+      });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('whose address is none is a mistake in the settings, and hides no other endpoint', async () => {
