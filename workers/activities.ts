@@ -18,7 +18,7 @@ import type { Stages } from './compose.js';
 import { createStartActivity, type StartForeign } from './foreign-starts.js';
 import { createSegmentActivity } from './hosts/segment-executor.js';
 
-type Parts = Pick<Stages, 'runner' | 'redis'> &
+type Parts = Pick<Stages, 'runner' | 'redis' | 'losses'> &
   Partial<Pick<Stages, 'foreign'>> & {
     /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
     readonly slots?: SharedSlots;
@@ -31,11 +31,12 @@ type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall | Ch
  * waits for
  * @param starts prepares runs that other clients and workflows start. Absent: none can be started
  */
-export function workerActivities({ runner, redis, foreign, slots }: Parts, ends?: AbortSignal, starts?: StartForeign) {
+export function workerActivities(parts: Parts, ends?: AbortSignal, starts?: StartForeign) {
+  const { runner, redis, foreign, slots } = parts;
   // Each running segment adds a listener.
   if (ends) setMaxListeners(0, ends);
   const stage = createActivities(runner, slots && { slots }).default;
-  const segment = createSegmentActivity(runner, redis, ends);
+  const segment = createSegmentActivity(parts, ends);
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);
   const start = createStartActivity(starts);

@@ -39,7 +39,7 @@ import { withOutputBudget } from '../stores/artifacts/index.js';
 import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
-import { isFull } from '../stores/redis/index.js';
+import { isFull, LossWatch } from '../stores/redis/index.js';
 import { FactStore, SessionStore } from '../stores/sessions/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
@@ -68,6 +68,8 @@ export interface Stages {
   readonly code: CodeFunctions;
   /** The state store, for the journals of segments. */
   readonly redis: Redis;
+  /** Tells when the state store has lost data. */
+  readonly losses: LossWatch;
   /** Events of stages and workflows, for followers of runs. */
   readonly events: RunEventLog;
   /** Watches of the stores that must not evict. */
@@ -127,6 +129,7 @@ export async function composeStages(
   logger.info({ ffmpeg, why }, 'ffmpeg');
   const watched = { state: redis, index: passages.redis, cache: cached };
   const stores = await watchStores(settings, watched, { logger, registry: metrics.registry });
+  const losses = new LossWatch(redis).start();
   const warnings = new RationedWarnings(logger);
   const events = new RunEventLog(redis, (error) => {
     metrics.eventsLost.inc({ why: isFull(error) ? 'full' : 'away' });
@@ -208,6 +211,7 @@ export async function composeStages(
     pipelines,
     code,
     redis,
+    losses,
     events,
     stores,
     async close() {

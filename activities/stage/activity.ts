@@ -24,7 +24,7 @@ import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { packed, unpacked } from './kept-progress.js';
 import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
-import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
+import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 /** What runs the attempts. Absent `earlier`: nothing is recorded. */
@@ -44,6 +44,7 @@ export function createActivities(
   runner: Runner,
   { devices, slots }: { readonly devices?: readonly string[]; readonly slots?: SharedSlots } = {},
 ): { default: StageActivity } {
+  const own = new OwnAttempts();
   return {
     async default(input, call) {
       const context = Context.current();
@@ -65,7 +66,7 @@ export function createActivities(
       // Of one that was lost with its worker it is not known.
       const first = info.attempt === 1 || (unstreamed === true && lost?.ended === info.attempt - 1);
       const again = call.again === true || !first;
-      const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
+      const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost, own);
       let losses = lostBefore;
       let rests = false;
       const noted = (state: AttemptState, ended?: number) => ({

@@ -1,5 +1,6 @@
 import type { Context } from '@temporalio/activity';
 import { MillraceError } from '../../pipelines/errors.js';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import { describedRun } from './described-run.js';
 
 /**
@@ -41,15 +42,37 @@ export interface Before {
   readonly timedOut: boolean;
 }
 
-/** Queries Temporal unless the previous attempt reported its own end. */
-export async function attemptsBefore(context: Context, note: LossNote | undefined): Promise<Before> {
+/** Most remembered attempts of a worker; the oldest are dropped first. */
+const MOST_OWN = 10_000;
+
+/** The latest attempts that a worker has begun. */
+export class OwnAttempts {
+  readonly #latest = new Map<string, number>();
+
+  /** Notes an attempt; whether the one before it was of this worker too. */
+  begin({ workflowExecution, activityId, attempt }: Context['info']): boolean {
+    const key = `${workflowExecution?.workflowId}:${workflowExecution?.runId}:${activityId}`;
+    const before = this.#latest.get(key);
+    this.#latest.delete(key);
+    this.#latest.set(key, attempt);
+    keepNewest(this.#latest, MOST_OWN);
+    return before === attempt - 1;
+  }
+}
+
+/**
+ * Queries Temporal unless the previous attempt reported its own end.
+ * @param own the attempts of this worker: if it has begun the previous one, it has stalled and was not lost
+ */
+export async function attemptsBefore(context: Context, note: LossNote | undefined, own: OwnAttempts): Promise<Before> {
   const { info } = context;
+  const here = own.begin(info);
   if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return { losses: 0, timedOut: false };
   try {
     const { pending } = await describedRun(context);
     const timeout = pending?.lastFailure?.timeoutFailureInfo?.timeoutType;
     const { losses = 0, rests = false } = note ?? {};
-    const lost = timeout === TIMEOUTS.heartbeat;
+    const lost = timeout === TIMEOUTS.heartbeat && !here;
     return { losses: lost ? losses + (rests ? 0 : 1) : 0, timedOut: timeout === TIMEOUTS.attempt };
   } catch {
     // The previous attempt's end is unknown: the count stays.

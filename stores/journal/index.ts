@@ -3,6 +3,7 @@ export { keepLease } from './lease.js';
 export {
   guardedKey,
   KEPT_ENDED_MS,
+  type OpenOptions,
   releaseRecord,
   revokeRecord,
   SegmentJournal,

@@ -43,6 +43,11 @@ export interface OpenOptions {
   readonly askedAt?: number;
   /** No worker has begun the journal: a missing one is taken at once. */
   readonly untaken?: boolean;
+  /**
+   * The calls that journals of this worker have in progress, by owner: one that takes its own segment over again, after it has stalled,
+   * has lost none of them.
+   */
+  readonly own?: Map<string, Set<string>>;
 }
 
 /**
@@ -70,6 +75,7 @@ export class SegmentJournal {
   readonly #underWay = new Map<string, number>();
   /** Calls that Redis knows to be in progress in this worker. */
   readonly #marked = new Set<string>();
+  readonly #own: OpenOptions['own'];
   /** Number of takeovers in a row during each call. */
   readonly #takeovers = new Map<string, number>();
   /** How many of these workers have reported since that they are alive. */
@@ -82,10 +88,11 @@ export class SegmentJournal {
   #writing: Promise<void> = Promise.resolve();
   #lost = false;
 
-  private constructor(redis: Redis, key: string, ttlMs: number, leaseMs?: number) {
+  private constructor(redis: Redis, key: string, ttlMs: number, leaseMs?: number, own?: OpenOptions['own']) {
     this.#redis = redis;
     this.#key = key;
     this.#ttlMs = ttlMs;
+    this.#own = own;
     this.#lease =
       leaseMs === undefined ? undefined : { ms: leaseMs, until: performance.now() + leaseMs, confirmed: false };
   }
@@ -98,27 +105,35 @@ export class SegmentJournal {
   static async open(
     redis: Redis,
     key: string,
-    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false }: OpenOptions,
+    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false, own }: OpenOptions,
   ): Promise<{ journal: SegmentJournal; ranOut: boolean }> {
-    const journal = new SegmentJournal(redis, key, ttlMs);
-    const taken = await reached(() =>
-      take(redis, [key], journal.#owner, ttlMs, untaken ? 0 : leaseMs, leaseMs, askedAt),
-    );
-    if (taken === -1) throw new SupersededError();
-    if (typeof taken === 'number') throw new HeldError(taken);
-    const [ranOut, fields] = taken;
-    for (let i = 0; i < fields.length; i += 2) journal.#read(...(fields.slice(i, i + 2) as [string, string]));
-    // Where its reply is lost, the lease may be gone, and the next take would not tell of it. Where it stays, the next take does.
-    if (ranOut === 1) await endLease(redis, [key], journal.#owner).catch(() => undefined);
-    return { journal, ranOut: ranOut === 1 };
+    const journal = new SegmentJournal(redis, key, ttlMs, undefined, own);
+    return { journal, ranOut: await journal.#take(untaken ? 0 : leaseMs, leaseMs, askedAt) };
   }
 
-  #read(field: string, value: string): void {
+  /** Whether a lease has expired. */
+  async #take(missingMs: number, leaseMs: number, askedAt: number): Promise<boolean> {
+    const redis = this.#redis;
+    const taken = await reached(() => take(redis, [this.#key], this.#owner, this.#ttlMs, missingMs, leaseMs, askedAt));
+    if (taken === -1) throw new SupersededError();
+    if (typeof taken === 'number') throw new HeldError(taken);
+    const [ranOut, fields, before] = taken;
+    const own = this.#own?.get(before);
+    for (let i = 0; i < fields.length; i += 2) this.#read(...(fields.slice(i, i + 2) as [string, string]), own);
+    // Nobody has counted it as lost: it reports nothing.
+    own?.clear();
+    // Where its reply is lost, the lease may be gone, and the next take would not tell of it. Where it stays, the next take does.
+    if (ranOut === 1) await endLease(redis, [this.#key], this.#owner).catch(() => undefined);
+    return ranOut === 1;
+  }
+
+  /** @param own calls that this worker itself has in progress */
+  #read(field: string, value: string, own?: ReadonlySet<string>): void {
     const call = field.slice(1);
     if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
     else if (field.startsWith(UNTIL)) this.#until.set(call, Number(value));
     // Its worker was lost during the call, or has stalled.
-    else if (field.startsWith(UNDER_WAY)) this.#takeovers.set(call, Number(value) + 1);
+    else if (field.startsWith(UNDER_WAY)) this.#takeovers.set(call, Number(value) + (own?.has(call) ? 0 : 1));
     else if (field.startsWith(ALIVE)) this.#alive.set(call, Number(value));
     else if (!field.startsWith('@')) this.#ended.set(field, JSON.parse(value));
   }
@@ -318,6 +333,7 @@ export class SegmentJournal {
     const standing = await this.#write(fields, this.#ttlMs);
     if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
     this.#marked.add(call);
+    this.#own?.set(this.#owner, this.#marked);
     // Redis has acknowledged all earlier ends.
     this.#mayBegin();
   }
@@ -325,6 +341,7 @@ export class SegmentJournal {
   /** Waits for all writes. True if the journal contains every call that has ended. */
   async settled(): Promise<boolean> {
     await this.#writing;
+    this.#own?.delete(this.#owner);
     return !this.#lost;
   }
 
@@ -334,6 +351,14 @@ export class SegmentJournal {
    */
   async keepFor(ms: number): Promise<void> {
     await keepFor(this.#redis, [this.#key], this.#owner, ms).catch(() => undefined);
+  }
+
+  /**
+   * Writes the journal of an ended segment again after Redis has lost data, unless another worker has taken it over. If the write fails
+   * the journal stays lost.
+   */
+  async writeAgain(): Promise<void> {
+    await this.#rewrite(0).catch(() => undefined);
   }
 
   /** Writes fields and renews the lease, if there is one. The fields must be in the maps already. */
@@ -377,11 +402,11 @@ export class SegmentJournal {
   #restore(): Promise<Standing> {
     const lease = this.#lease;
     if (!lease?.confirmed || performance.now() >= lease.until) return Promise.resolve('gone');
-    this.#restored = this.#rewrite(lease);
+    this.#restored = this.#rewrite(lease.ms);
     return this.#restored;
   }
 
-  async #rewrite(lease: Lease): Promise<Standing> {
+  async #rewrite(leaseMs: number): Promise<Standing> {
     const sentAt = performance.now();
     const fields = [
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
@@ -391,7 +416,7 @@ export class SegmentJournal {
       ...[...this.#alive].flatMap(([call, count]) => [`${ALIVE}${call}`, String(count)]),
     ];
     const said = await reached(() =>
-      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, lease.ms, '', ...fields),
+      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, leaseMs, '', ...fields),
     );
     if (said === 'held') this.#confirm(sentAt);
     if (said === 'taken') this.#reportAlive();

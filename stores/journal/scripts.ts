@@ -47,14 +47,14 @@ end`;
 /**
  * Takes over a journal. `missingMs`: how long a missing journal must not be taken. `longestMs`: the longest possible
  * lease. `askedAt`: when the owner's segment was scheduled, or 0. Returns the milliseconds for which another worker
- * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, and all fields. An expired
+ * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, all fields, and the owner before. An expired
  * lease stays until `endLease`: a reply may be lost, and the next one must say the same. A lease that ends later than
  * possible comes from a clock that was set back.
  */
 export const take = script<
   Key,
   [owner: string, ttlMs: number, missingMs: number, longestMs: number, askedAt: number],
-  number | readonly [ranOut: 0 | 1, fields: string[]]
+  number | readonly [ranOut: 0 | 1, fields: string[], before: string]
 >(`${NOW}
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner and ARGV[3] ~= '0' then
@@ -76,7 +76,7 @@ if lease then
 end
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5])
 redis.call('pexpire', KEYS[1], ARGV[2])
-return {ranOut, redis.call('hgetall', KEYS[1])}`);
+return {ranOut, redis.call('hgetall', KEYS[1]), owner or ''}`);
 
 /** Removes the expired lease of the owner before. */
 export const endLease = script<Key, [owner: string], void>(`
@@ -105,7 +105,7 @@ redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
 ${SET}
 return 'held'`);
 
-/** Replaces the journal with the owner's copy unless another worker owns it. */
+/** Replaces the journal with the owner's copy unless another worker owns it. A lease of 0 is not set. */
 export const restore = script<
   Key,
   [owner: string, writes: number, ttlMs: number, leaseMs: number, nothing: '', ...fields: string[]],
@@ -114,9 +114,12 @@ export const restore = script<
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if owner == '${REVOKED}' then return 'revoked' end
 if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then return 'taken' end
-${NOW}
 redis.call('del', KEYS[1])
-redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2], '${LEASE}', now + ARGV[4])
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2])
+if ARGV[4] ~= '0' then
+  ${NOW}
+  redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[4])
+end
 redis.call('pexpire', KEYS[1], ARGV[3])
 ${SET}
 return 'held'`);

@@ -2,6 +2,7 @@
 
 export { cachePrefix } from './cache-prefix.js';
 export { keySegment } from './key-segment.js';
+export { LossWatch } from './loss-watch.js';
 export { reachedFor } from './reached.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';
 export { isFull } from './refusals.js';

@@ -35,6 +35,24 @@ describe('the journal of a segment', () => {
     expect(guardedKey('ask-1', 'g')).toMatch(/^millrace:\{ask-1\}:/);
   });
 
+  it('counts no loss of a worker that takes its own segment over again', async () => {
+    const { open, key } = opener();
+    await (await open()).begin('a');
+    const own = new Map<string, Set<string>>();
+    const byOne = async () => (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, own })).journal;
+    const stalled = await byOne();
+    expect(stalled.losses('a'), 'the first worker is lost').toBe(1);
+    await stalled.begin('a');
+    const again = await byOne();
+    expect(again.losses('a')).toBe(1);
+    await again.begin('a');
+    // What is left of the stalled attempt reports nothing: nobody has counted it.
+    await stalled.end('b', {});
+    expect((await open()).losses('a')).toBe(2);
+    await Promise.all([stalled.settled(), again.settled()]);
+    expect(own.size).toBe(0);
+  });
+
   it('gives a worker that takes over what has ended, and counts attempts over both', async () => {
     const { open, key } = opener();
     const one = await open();

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunResult, SegmentOutcome } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
-import { connected } from '../../stores/redis/index.js';
+import { connected, LossWatch } from '../../stores/redis/index.js';
 import { createSegmentActivity } from '../../workers/hosts/segment-executor.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -30,13 +30,22 @@ afterAll(async () => {
 });
 
 describe('a segment in its worker', () => {
-  const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+  let added = 0;
+  const add = code('add', { input: one, output: one }, ({ n }) => {
+    added += 1;
+    return { n: n + 1 };
+  });
   const single = pipeline('single', { input: one }, ({ input, stage }) => ({
     n: stage('a', add, { n: input.n }, inline).n,
   })) as unknown as Pipeline;
   /** As Temporal knows runs; it knows none of this id. */
   const runId = randomUUID();
-  const run = (workflowId: string, waitedMs: number): Promise<SegmentOutcome> => {
+  const run = (
+    workflowId: string,
+    waitedMs: number,
+    by = redis,
+    losses = new LossWatch(by),
+  ): Promise<SegmentOutcome> => {
     const context = {
       info: {
         workflowExecution: { workflowId, runId },
@@ -53,13 +62,65 @@ describe('a segment in its worker', () => {
       leftMs: 10_000,
       reserved: {},
     };
-    const activity = createSegmentActivity(new CodeRunner(single), redis);
+    const activity = createSegmentActivity({ runner: new CodeRunner(single), redis: by, losses });
     return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
   };
 
   it('has no more of the deadline than it has left when it begins', async () => {
     expect((await run(`segment-${randomUUID()}`, 2_000)).failure).toBeUndefined();
     expect((await run(`segment-${randomUUID()}`, 11_000)).failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+
+  describe('whose outcome Temporal does not have yet, while the state store loses its journal', () => {
+    let own: OwnRedis;
+    beforeAll(async () => {
+      own = await ownRedis(address('REDIS_URL'));
+      await own.start();
+    });
+    afterAll(() => own.kill());
+
+    const worker = async () => {
+      const connection = testRedis(own.url);
+      await connected(connection, 30_000);
+      return { redis: connection, losses: new LossWatch(connection).start() };
+    };
+
+    it.each(['in its process', 'in another process'])('is not repeated %s', async (where) => {
+      const first = await worker();
+      const watched = () => first.redis.keys('millrace:watch:*');
+      await until('one watches the store', async () => (await watched()).length > 0);
+      const others = (await watched()).length;
+      const second = where === 'in its process' ? first : await worker();
+      const id = `segment-${randomUUID()}`;
+      try {
+        const outcome = await run(id, 0, first.redis, first.losses);
+        if (second !== first) await until('both watch the store', async () => (await watched()).length > others);
+        const before = added;
+        await first.redis.flushall();
+        const again = await run(id, 0, second.redis, second.losses);
+        expect(again.done).toEqual(outcome.done);
+        expect(again.failure).toBeUndefined();
+        expect(added).toBe(before);
+      } finally {
+        for (const { redis: connection } of new Set([first, second])) connection.disconnect();
+      }
+    });
+
+    it('begins after the length of a lease where its process is lost too', async () => {
+      const first = await worker();
+      const id = `segment-${randomUUID()}`;
+      const lost = { onLoss: () => () => undefined, mayLack: async () => true };
+      try {
+        await run(id, 0, first.redis, lost as unknown as LossWatch);
+        const before = added;
+        await first.redis.flushall();
+        const again = await run(id, 0, first.redis, lost as unknown as LossWatch);
+        expect(again.failure).toBeUndefined();
+        expect(added).toBe(before + 1);
+      } finally {
+        first.redis.disconnect();
+      }
+    });
   });
 
   it('leaves its record for as long as its run may need it, and for two minutes when that has ended', async () => {

@@ -6,7 +6,7 @@ import type { ForeignCalls } from '../../activities/stage/foreign-calls.js';
 import type { StageRunner } from '../../activities/stage/stage-runner.js';
 import { RunEventLog } from '../../stores/events/index.js';
 import { FastJobQueue } from '../../stores/jobs/index.js';
-import { connected, createRedis } from '../../stores/redis/index.js';
+import { connected, createRedis, LossWatch } from '../../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
 import { workerActivities } from '../../workers/activities.js';
 import { ActivitySlots } from '../../workers/activity-slots.js';
@@ -89,7 +89,7 @@ export class TestWorker {
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
       activities: workerActivities(
-        { runner: runner as StageRunner, redis: own, ...(foreign && { foreign }) },
+        { runner: runner as StageRunner, redis: own, losses: new LossWatch(own).start(), ...(foreign && { foreign }) },
         ends.signal,
       ),
       sinks: workerSinks({ events: new RunEventLog(own), metrics }),

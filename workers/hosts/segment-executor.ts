@@ -24,10 +24,12 @@ import {
   guardedKey,
   HeldError,
   KEPT_ENDED_MS,
+  type OpenOptions,
   SegmentJournal,
   SupersededError,
   segmentKey,
 } from '../../stores/journal/index.js';
+import type { LossWatch } from '../../stores/redis/index.js';
 import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
 import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
@@ -52,11 +54,18 @@ const POLL_MS = 100;
 /** How long a guardian's worker retries an unreachable state store before it reports it, in milliseconds. */
 const AWAY_MS = 1_000;
 
+export interface SegmentParts {
+  readonly runner: Runner;
+  readonly redis: Redis;
+  readonly losses: Pick<LossWatch, 'onLoss' | 'mayLack'>;
+}
+
 /**
  * The local activity of a segment: the interpreter runs its steps in this process, and the journal records each completed call. Nothing
  * starts without a journal: the workflow then runs the steps as activities if no other worker can have begun them, and waits otherwise.
  */
-export function createSegmentActivity(runner: Runner, redis: Redis, ends?: AbortSignal) {
+export function createSegmentActivity({ runner, redis, losses }: SegmentParts, ends?: AbortSignal) {
+  const own: NonNullable<OpenOptions['own']> = new Map();
   return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
@@ -79,7 +88,10 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       abort();
     });
     try {
-      const opened = await openRecord(redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal });
+      // A journal that is missing after a loss is that of an earlier attempt, whose process writes it again if it lives.
+      const mayBeLost = (await losses.mayLack()) && (begun || !(await isFirstAttempt(client, workflowId, runId)));
+      const opening = { segment, workflowId, runId, leftMs, begun, askedAt, signal, mayBeLost, own };
+      const opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
       const held = segment.held && (await valuesOfEntries(runner, segment.held, workflowId, signal));
@@ -88,8 +100,13 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
       const kept = await record.settled();
-      // Until then its outcome may be lost, and the segment begin again: its journal lives as long as its run may.
-      whenTaken(client, workflowId, runId, () => void record.keepFor(KEPT_ENDED_MS));
+      // Until then its outcome may be lost, and the segment begin again: its journal lives as long as its run may, also if the store does not.
+      const taken = losses.onLoss(() => void record.writeAgain());
+      if (!kept) void record.writeAgain();
+      whenTaken(client, workflowId, runId, () => {
+        taken();
+        void record.keepFor(KEPT_ENDED_MS);
+      });
       const result = kept ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
       return outcome;
@@ -125,20 +142,37 @@ interface Opening {
   readonly begun: true | undefined;
   readonly askedAt: number;
   readonly signal: AbortSignal;
+  /** The store has lost data, and an earlier attempt may have begun the segment. */
+  readonly mayBeLost: boolean;
+  readonly own: OpenOptions['own'];
 }
 
-/** Opens the segment's journal; for a guarded run, after the lease of its fast host. Rejects with `JOURNAL_UNAVAILABLE`. */
-async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal }: Opening) {
+/**
+ * Opens the segment's journal: after the lease of a fast host, and after the length of one if the store may have lost the journal. Rejects
+ * with `JOURNAL_UNAVAILABLE`.
+ */
+async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, mayBeLost, ...asked }: Opening) {
   const { guarded, path } = segment;
-  const ttlMs = journalTtlMs(leftMs);
-  if (guarded === undefined)
-    return await SegmentJournal.open(redis, segmentKey(workflowId, runId, path), { ttlMs, askedAt });
+  const { begun, askedAt, signal, own } = asked;
+  const opening = { ttlMs: journalTtlMs(leftMs), askedAt, ...(own && { own }) };
+  const waiting = { leaseMs: LEASE_MS, untaken: !begun && !mayBeLost };
+  if (guarded === undefined) {
+    const key = segmentKey(workflowId, runId, path);
+    const open = () => SegmentJournal.open(redis, key, { ...opening, ...(mayBeLost && waiting) });
+    const { journal } = await untilFree(open, 0, signal);
+    return { journal, ranOut: false };
+  }
+  const key = guardedKey(workflowId, guarded);
+  return await untilFree(() => SegmentJournal.open(redis, key, { ...opening, ...waiting }), AWAY_MS, signal);
+}
+
+/** @param awayMs how long an unreachable store is tried again, in milliseconds */
+async function untilFree<T>(open: () => Promise<T>, awayMs: number, signal: AbortSignal): Promise<T> {
   let awaySince: number | undefined;
   for (;;) {
     let pause = POLL_MS;
     try {
-      const key = guardedKey(workflowId, guarded);
-      return await SegmentJournal.open(redis, key, { ttlMs, leaseMs: LEASE_MS, askedAt, untaken: !begun });
+      return await open();
     } catch (error) {
       if (error instanceof SupersededError) throw error;
       if (error instanceof HeldError) {
@@ -146,7 +180,7 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, be
         awaySince = undefined;
       } else {
         awaySince ??= performance.now();
-        if (performance.now() - awaySince >= AWAY_MS) throw error;
+        if (performance.now() - awaySince >= awayMs) throw error;
       }
     }
     await sleep(pause, undefined, { signal });

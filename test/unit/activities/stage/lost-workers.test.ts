@@ -37,6 +37,30 @@ it.each([
   expect(found('_sum')?.value).toBeGreaterThanOrEqual(7);
 });
 
+it('a call whose attempt was lost by a stall of this worker is made again: no second worker was lost', async () => {
+  const { runner, calls } = runnerOf(reply);
+  const lastFailure = { timeoutFailureInfo: { timeoutType: 4 } };
+  const client = describing(async () => ({ raw: { pendingActivities: [{ activityId: '1', lastFailure }] } }));
+  const { default: activityOf } = createActivities(runner as StageRunner);
+  const call = { ...stage, retry: { ...stage.retry, attempts: 5 } };
+  const make = (attempt: number, losses: number) => {
+    const context = {
+      info: {
+        ...{ startToCloseTimeoutMs: 60_000, attempt, activityId: '1', workflowExecution: { workflowId: 'run-1' } },
+        ...{ scheduledTimestampMs: Date.now(), currentAttemptScheduledTimestampMs: Date.now() },
+        heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses } },
+      },
+      client,
+      cancellationSignal: new AbortController().signal,
+      heartbeat: vi.fn(),
+    } as unknown as Context;
+    return asyncLocalStorage.run(context, () => activityOf({}, call));
+  };
+  await make(2, 0);
+  await make(3, 1);
+  expect(calls).toHaveLength(2);
+});
+
 describe('a call whose attempt has recorded its outcome', () => {
   const outcome = {
     output: { text: 'Paid.' },

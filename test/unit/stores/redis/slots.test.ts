@@ -129,6 +129,7 @@ const WITHOUT_TAG = [
   'millrace:probe',
   'millrace:rate:', // of a model
   'millrace:requests', // of a key or a tenant, by the library that counts
+  'millrace:watch:', // of a process: a counter that shows what the store has lost
 ];
 /** What else is written like a key: names of channels, permissions in tokens, types of errors. */
 const NO_KEYS = [

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { limited } from '../../runtime/limited.js';
+
+/** Interval of checks, in milliseconds: processes that live write again what the store has lost within it. */
+const EVERY_MS = 250;
+/** Expiry of the counter of a process that has ended, in milliseconds. */
+const KEPT_MS = 60_000;
+/** How long a check may hold up what asks for it, in milliseconds: a store that is away is not asked for longer. */
+const ANSWER_MS = 500;
+/** How long after a loss something that is missing may still be written again by its process, in milliseconds. */
+const DOUBT_MS = 10_000;
+
+const NEVER = new AbortController().signal;
+
+/**
+ * Detects that a store has lost writes that it had acknowledged: it was flushed, restarted without its data, or failed over to a replica
+ * that lacked the latest ones. This process raises a counter in the store; if it is missing or older than acknowledged, data is lost. A new
+ * connection counts as a loss, since a replica may have taken over that lacked less than one interval. The counter is one key, so a
+ * loss of another node of a Redis Cluster shows by the new connection only.
+ */
+export class LossWatch {
+  readonly #redis: Redis;
+  readonly #key = `millrace:watch:${randomUUID()}`;
+  readonly #listeners = new Set<() => void>();
+  /** What the counter may be: the acknowledged value, and one that was sent. Empty: nothing is known. */
+  #known: readonly string[] = [];
+  #count = 0;
+  #lostAt = Number.NEGATIVE_INFINITY;
+  #beating = false;
+  #connected: boolean;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+    this.#connected = redis.status === 'ready';
+  }
+
+  /** Checks the store until its client is disconnected. */
+  start(): this {
+    const timer = setInterval(() => void this.#beat(), EVERY_MS);
+    timer.unref();
+    const ready = () => this.#ready();
+    this.#redis.on('ready', ready);
+    this.#redis.once('end', () => {
+      clearInterval(timer);
+      this.#redis.off('ready', ready);
+    });
+    void this.#beat();
+    return this;
+  }
+
+  /** Calls `lost` after each loss until the returned function is called. */
+  onLoss(lost: () => void): () => void {
+    this.#listeners.add(lost);
+    return () => void this.#listeners.delete(lost);
+  }
+
+  /** Whether something that the store does not have may have been lost lately; listeners have been called before. False if the store is away. */
+  async mayLack(): Promise<boolean> {
+    await limited(ANSWER_MS, NEVER, () => this.#look()).catch(() => undefined);
+    return performance.now() - this.#lostAt < DOUBT_MS;
+  }
+
+  #ready(): void {
+    if (this.#connected) this.#lost();
+    this.#connected = true;
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    try {
+      await this.#look();
+      const next = String(++this.#count);
+      this.#known = [...this.#known.slice(-1), next];
+      await this.#redis.set(this.#key, next, 'PX', KEPT_MS);
+      this.#known = [next];
+    } catch {
+      // The store is away or full: the next check compares with both values.
+    } finally {
+      this.#beating = false;
+    }
+  }
+
+  async #look(): Promise<void> {
+    const known = this.#known;
+    if (known.length === 0) return;
+    const value = await this.#redis.get(this.#key);
+    if (value === null || !known.concat(this.#known).includes(value)) this.#lost();
+  }
+
+  #lost(): void {
+    this.#known = [];
+    this.#lostAt = performance.now();
+    for (const listener of this.#listeners) listener();
+  }
+}
