@@ -23,9 +23,10 @@ export class LossWatch {
   readonly #redis: Redis;
   readonly #key = `millrace:watch:${randomUUID()}`;
   readonly #listeners = new Set<() => void>();
-  /** What the counter may be: the acknowledged value, and one that was sent. Empty: nothing is known. */
-  #known: readonly string[] = [];
-  #count = 0;
+  /** The counter as the store has acknowledged it; undefined: nothing is known. */
+  #acknowledged: string | undefined;
+  /** The last value that was sent: without its acknowledgement it may be there or not, and is sent again. */
+  #sent = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
   #beating = false;
   #connected: boolean;
@@ -71,10 +72,10 @@ export class LossWatch {
     this.#beating = true;
     try {
       await this.#look();
-      const next = String(++this.#count);
-      this.#known = [...this.#known.slice(-1), next];
+      if (this.#acknowledged === String(this.#sent)) this.#sent += 1;
+      const next = String(this.#sent);
       await this.#redis.set(this.#key, next, 'PX', KEPT_MS);
-      this.#known = [next];
+      this.#acknowledged = next;
     } catch {
       // The store is away or full: the next check compares with both values.
     } finally {
@@ -83,14 +84,14 @@ export class LossWatch {
   }
 
   async #look(): Promise<void> {
-    const known = this.#known;
-    if (known.length === 0) return;
+    const before = this.#acknowledged;
+    if (before === undefined) return;
     const value = await this.#redis.get(this.#key);
-    if (value === null || !known.concat(this.#known).includes(value)) this.#lost();
+    if (value !== before && value !== this.#acknowledged && value !== String(this.#sent)) this.#lost();
   }
 
   #lost(): void {
-    this.#known = [];
+    this.#acknowledged = undefined;
     this.#lostAt = performance.now();
     for (const listener of this.#listeners) listener();
   }

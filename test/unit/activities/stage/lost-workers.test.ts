@@ -54,7 +54,7 @@ it('a call whose attempt was lost by a stall of this worker is made again: no se
       cancellationSignal: new AbortController().signal,
       heartbeat: vi.fn(),
     } as unknown as Context;
-    return asyncLocalStorage.run(context, () => activityOf({}, call));
+    return asyncLocalStorage.run(context, () => activityOf({ prompt: 'pay' }, call));
   };
   await make(2, 0);
   await make(3, 1);
