@@ -162,22 +162,6 @@ describe('runs that go on', () => {
     expect(await response.json()).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: query.slice(0, at) }] });
   });
 
-  it('are found while an operator has paused them', async () => {
-    const execution = { workflowId: started[3] as string };
-    const { namespace } = temporal.options;
-    const pause = { namespace, ...execution, identity: 'operator', reason: 'test', requestId: randomUUID() };
-    await temporal.workflowService.pauseWorkflowExecution(pause);
-    try {
-      await until('Temporal lists the run as paused', async () => {
-        const query = `WorkflowId = '${execution.workflowId}' AND ExecutionStatus = 'Paused'`;
-        return (await temporal.workflow.count(query)).count === 1;
-      });
-      expect(ids(await listed(acme, { status: 'running' }, 5))).toEqual(started.toReversed());
-    } finally {
-      await temporal.workflowService.unpauseWorkflowExecution({ ...pause, requestId: randomUUID() });
-    }
-  });
-
   it('have cursors for their own list alone, at every gateway', async () => {
     const { nextCursor = '' } = await acme.listRuns({ status: 'running', limit: 2 });
     const cursor = { status: 'running', cursor: nextCursor } as const;

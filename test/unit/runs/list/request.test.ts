@@ -90,6 +90,10 @@ describe('the question to Temporal', () => {
     );
   });
 
+  test('has paused runs among the running ones', () => {
+    expect(visibilityQuery({ tenant: 'acme' }, { status: 'running' })).toContain(' AND CloseTime IS NULL AND ');
+  });
+
   test('has every filter', () => {
     const scope = { tenant: 'acme.eu', pipelines: ['ask', 'tell'] };
     const filters = {
