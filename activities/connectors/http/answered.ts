@@ -5,6 +5,7 @@ import { type Answer, bodyOf, type Exchange, type Transport, textOf } from '../e
 import { parseJson } from '../json-values.js';
 import type { Api } from './api.js';
 import { failureOf, failureWithin } from './faults.js';
+import { isPage } from './page.js';
 import { settled } from './redirects.js';
 import type { ObjectStore } from './s3/index.js';
 import type { Sender } from './send.js';
@@ -47,6 +48,7 @@ function bodyIn(answer: Answer, as: Api['response']['as'] = 'auto'): { readonly 
   const wrong = (problem: string) => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`);
   // Some servers call JSON a text, and some, such as TorchServe, say nothing of either.
   const looksPlain = !/^\s*[[{"]/.test(text);
+  if (as === 'auto' && isPage(type, text)) throw wrong('body is a page of HTML');
   if (as === 'auto' && looksPlain && type.startsWith('text/')) return { body: text, text };
   if (as === 'auto' && looksPlain && type === '') return { body: jsonOrText(text), text };
   return { body: parseJson(text, wrong), text };

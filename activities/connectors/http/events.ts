@@ -3,8 +3,14 @@ import { MillraceError } from '../../../pipelines/errors.js';
 /** Of a line, and of an event's data, in characters. */
 const LONGEST = 4 * 1_024 * 1_024;
 
+interface Line {
+  readonly text: string;
+  /** The stream ended without the end of this line. */
+  readonly cut?: true;
+}
+
 /** The lines of a stream of UTF-8, ended by LF, CRLF or CR. Throws `INVALID_OUTPUT` for a line that is too long. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>, longest = LONGEST): AsyncGenerator<string, void> {
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>, longest = LONGEST): AsyncGenerator<Line, void> {
   // Only what is new is searched: a long line in many chunks would be searched again with each.
   let held: string[] = [];
   let length = 0;
@@ -16,7 +22,7 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>, longest = LONG
     afterReturn = text.endsWith('\r');
     const rest = lines.pop() ?? '';
     for (const line of lines) {
-      yield held.join('') + line;
+      yield { text: held.join('') + line };
       [held, length] = [[], 0];
     }
     held.push(rest);
@@ -24,17 +30,21 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>, longest = LONG
     if (length > longest) throw tooLong('line', longest);
   }
   const last = held.join('');
-  if (last !== '') yield last;
+  if (last !== '') yield { text: last, cut: true };
 }
 
-/** Text as it arrives: a character in two chunks is in one text. */
-export async function* textsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
+/**
+ * Text as it arrives: a character in two chunks is in one text.
+ * @param cut the error of a stream that ends within a character. Absent: the character becomes U+FFFD
+ */
+export async function* textsOf(chunks: AsyncIterable<Uint8Array>, cut?: () => Error): AsyncGenerator<string, void> {
   const decoder = new TextDecoder('utf-8');
   for await (const chunk of chunks) {
     const text = decoder.decode(chunk, { stream: true });
     if (text !== '') yield text;
   }
   const rest = decoder.decode();
+  if (rest !== '' && cut) throw cut();
   if (rest !== '') yield rest;
 }
 
@@ -56,7 +66,7 @@ export async function* eventsOf(
   let event = '';
   let data: string[] = [];
   let length = 0;
-  for await (const line of linesOf(chunks, longest)) {
+  for await (const { text: line } of linesOf(chunks, longest)) {
     if (line === '') {
       if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
       [event, data, length] = ['', [], 0];

@@ -8,6 +8,7 @@ import { holds } from './condition.js';
 import { payloadsOf } from './event-stream.js';
 import { eventsOf, linesOf, textsOf } from './events.js';
 import { failureWithin } from './faults.js';
+import { isPage } from './page.js';
 import { tellProgress } from './progress.js';
 import type { Scope } from './template.js';
 
@@ -27,18 +28,22 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
     if (failure) throw failure;
   };
   const collected = new Collected(stream, context.emit);
+  const type = typeOf(response, stream);
   if (stream.as === 'text') {
-    for await (const part of textsOf(bytesOf(response, stream, context.signal))) collected.add(part);
-    // A server that fails before its first text can only close the stream.
-    if (collected.text === '') throw new MillraceError('INVALID_OUTPUT', 'the stream has no text');
+    await collectText(bytesOf(response, stream, context.signal), type, collected);
     return { ...about, body: collected.text, text: collected.text };
   }
   let last: Json = null;
+  let events = 0;
   let ended = false;
-  for await (const data of dataOf(response, stream, context.signal)) {
+  for await (const { data, cut } of dataOf(response, stream, context.signal)) {
+    events += 1;
     // Servers send it after a failure too: it does not stand for the event that ends an answer.
     if (data === stream.endData) break;
-    last = parseJson(data, (problem) => new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`));
+    // Some servers end their last event with the connection; of half an event nothing can be read.
+    last = parseJson(data, (problem) =>
+      cut ? collected.brokenOff() : new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`),
+    );
     failed(last);
     const counts = !stream.skip || !holds(stream.skip, { ...about, body: last });
     collected.add(counts ? deltaIn(last, stream) : '');
@@ -49,11 +54,27 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
     }
   }
   context.signal.throwIfAborted();
-  if (stream.end && !ended) {
-    throw new MillraceError('BACKEND_UNAVAILABLE', `the stream broke off after ${collected.text.length} characters`);
-  }
+  if (events === 0 && stream.as === 'sse' && type !== '' && !type.includes('event-stream')) throw noStream(type);
+  if (stream.end && !ended) throw collected.brokenOff();
+  if (events === 0) throw new MillraceError('INVALID_OUTPUT', 'the stream has no events');
   return { ...about, body: last, text: collected.text };
 }
+
+async function collectText(bytes: AsyncIterable<Uint8Array>, type: string, collected: Collected): Promise<void> {
+  for await (const part of textsOf(bytes, () => collected.brokenOff())) {
+    if (collected.text === '' && isPage(type, part)) throw noStream(type);
+    collected.add(part);
+  }
+  // A server that fails before its first text can only close the stream.
+  if (collected.text === '') throw new MillraceError('INVALID_OUTPUT', 'the stream has no text');
+}
+
+const noStream = (type: string): MillraceError =>
+  new MillraceError('INVALID_OUTPUT', `the answer is ${type}, not a stream of the model`);
+
+/** Of what the model has answered: in frames its own type is beside that of the frames. */
+const typeOf = ({ headers }: Response, { framing }: Stream): string =>
+  headers.get(framing ? 'x-amzn-sagemaker-content-type' : 'content-type') ?? '';
 
 /** Servers send more after the event that ends an answer: the tokens used, `[DONE]`. */
 const TAIL_MS = 1_000;
@@ -63,24 +84,27 @@ function bytesOf(response: Response, { framing }: Stream, signal: AbortSignal): 
   return framing ? payloadsOf(chunks) : chunks;
 }
 
+interface Data {
+  readonly data: string;
+  /** The stream ended without the end of this event or line. */
+  readonly cut?: true | undefined;
+}
+
 /** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
-async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<string, void> {
-  const { as, events, framing } = stream;
+async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<Data, void> {
+  const { as, events } = stream;
   const chunks = bytesOf(response, stream, signal);
-  // In frames the type of the model's own answer is beside that of the frames.
-  const type = response.headers.get(framing ? 'x-amzn-sagemaker-content-type' : 'content-type') ?? '';
+  const type = typeOf(response, stream);
   if (as === 'sse' && /^application\/([\w.-]+\+)?json/.test(type)) {
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks) parts.push(chunk);
-    yield textOf({
-      status: response.status,
-      headers: new Headers({ 'content-type': type }),
-      body: Buffer.concat(parts),
-    });
+    const { status } = response;
+    yield { data: textOf({ status, headers: new Headers({ 'content-type': type }), body: Buffer.concat(parts) }) };
   } else if (as === 'ndjson') {
-    for await (const line of linesOf(chunks)) if (line.trim() !== '') yield line;
+    for await (const { text, cut } of linesOf(chunks)) if (text.trim() !== '') yield { data: text, cut };
   } else {
-    for await (const { event, data } of eventsOf(chunks)) if (!events || events.includes(event)) yield data;
+    for await (const { event, data, cut } of eventsOf(chunks))
+      if (!events || events.includes(event)) yield { data, cut };
   }
 }
 
@@ -108,5 +132,9 @@ class Collected {
     const more = !this.#whole ? part : part.startsWith(this.text) ? part.slice(this.text.length) : '';
     this.text += more;
     this.#emit(more);
+  }
+
+  brokenOff(): MillraceError {
+    return new MillraceError('BACKEND_UNAVAILABLE', `the stream broke off after ${this.text.length} characters`);
   }
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { describedHttp, json, posts } from './described-http.js';
 
@@ -94,6 +95,28 @@ describe('answers', () => {
       code: 'CAPABILITY_MISSING',
     });
     expect(server.received).toEqual([]);
+  });
+
+  it('a page of HTML is no text of a model, and a text that is called HTML is one', async () => {
+    const html = { 'content-type': 'text/html; charset=utf-8' };
+    const heard = () => call(answers({ text: '$/body' }), { kind: 'transcribe' });
+    server.gives(200, '\n<!doctype html><html><title>Sign in</title></html>', html);
+    await expect(heard()).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('page of HTML'),
+    });
+    server.gives(200, '<3 was heard', html);
+    expect((await heard()).output).toEqual({ text: '<3 was heard' });
+  });
+
+  it.each([200, 500])('of %i that unpack to more than 64 MiB are not read to their end', async (status) => {
+    const packed = gzipSync(Buffer.alloc(80 * 1_024 * 1_024, ' '));
+    expect(packed.byteLength).toBeLessThan(1_024 * 1_024);
+    server.gives(status, packed, { ...json, 'content-encoding': 'gzip' });
+    await expect(call(answers('$/body'))).rejects.toMatchObject({
+      code: 'BACKEND_REJECTED',
+      message: expect.stringContaining('longer than 64 MiB'),
+    });
   });
 
   it('embeds many texts in requests of the pool’s batch size', async () => {

@@ -15,6 +15,7 @@ describe('streams', () => {
     ...sse,
     response: { ...sse.response, stream: { ...sse.response.stream, as: 'ndjson', mode: 'whole' } },
   };
+  const plain = { ...posts({}), response: { stream: { as: 'text' }, output: { text: '$/text', finish: 'stop' } } };
   const streaming = async (options: object, parts: readonly (string | Buffer)[], type = 'text/event-stream') => {
     server.answer = async (response) => {
       response.writeHead(200, { 'content-type': type });
@@ -45,7 +46,6 @@ describe('streams', () => {
   });
 
   it('text as it arrives, and a last event that is no JSON', async () => {
-    const plain = { ...posts({}), response: { stream: { as: 'text' }, output: { text: '$/text', finish: 'stop' } } };
     expect(
       (await streaming(plain, [Buffer.from('é').subarray(0, 1), Buffer.from('é').subarray(1), 'b'], 'text/plain')).text,
     ).toBe('éb');
@@ -72,6 +72,48 @@ describe('streams', () => {
       });
     },
   );
+
+  it.each<[string, object, readonly (string | Buffer)[], string]>([
+    ['within an event', sse, ['data: {"t":"a"}\n\ndata: {"t":"b'], 'text/event-stream'],
+    ['behind the name of an event', sse, ['data: {"t":"a"}\n\nevent: x\n'], 'text/event-stream'],
+    ['after a comment', sse, [': still here\n\n'], 'text/event-stream'],
+    [
+      'within a character of a line',
+      ndjson,
+      ['{"t":"a"}\n', Buffer.from('{"t":"é').subarray(0, -1)],
+      'application/json',
+    ],
+    ['within a character of a text', plain, ['a', Buffer.from('é').subarray(0, 1)], 'text/plain'],
+  ])('that end %s have broken off', async (_, options, parts, type) => {
+    await expect(streaming(options, parts, type)).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(/broke off after [01] characters/),
+    });
+  });
+
+  it('a last event may end with the connection', async () => {
+    expect((await streaming(sse, ['data: {"t":"a","end":true}'])).text).toBe('a');
+    expect((await streaming(ndjson, ['{"t":"a","end":true}'], 'application/x-ndjson')).text).toBe('a');
+  });
+
+  it.each([
+    ['a stream of events', sse],
+    ['one without a last event', { ...sse, response: { ...sse.response, stream: { as: 'sse', delta: '/body/t' } } }],
+    ['a stream of text', plain],
+  ])('a page in place of %s is no answer', async (_, options) => {
+    const page = ['<!DOCTYPE html>\n<html><title>Sign in</title></html>'];
+    await expect(streaming(options, page, 'text/html; charset=utf-8')).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('the answer is text/html; charset=utf-8, not a stream'),
+    });
+    if (options === plain) expect((await streaming(plain, ['<b>bold</b>'], 'text/html')).text).toBe('<b>bold</b>');
+  });
+
+  it('without any event is no answer', async () => {
+    const open = { ...sse, response: { ...sse.response, stream: { as: 'sse', delta: '/body/t' } } };
+    await expect(streaming(open, [': nothing\n\n'])).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    expect((await streaming(open, ['data: [DONE]\n\n'])).text).toBe('');
+  });
 
   it('leaves the connection to the next call, though more follows the event that ends the answer', async () => {
     const sockets = new Set<unknown>();
