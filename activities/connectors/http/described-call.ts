@@ -6,6 +6,7 @@ import { valueAt } from '../json-values.js';
 import { readSpeech, type Speech } from '../speech.js';
 import { type DescribedCall, success, whole } from './answered.js';
 import type { Api } from './api.js';
+import { saidWithin } from './faults.js';
 import { generatedBody, generatedFiles } from './generated-files.js';
 import { readJob } from './job.js';
 import { outputOf } from './outputs.js';
@@ -52,8 +53,18 @@ async function readReply(response: Response, described: DescribedCall): Promise<
   return replyOf(await whole(api, response, context.signal), described);
 }
 
-/** The stage's output of what the server has answered. */
+/** The stage's output of what the server has answered. An answer that does not fit may say why. */
 async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply> {
+  try {
+    return await outputIn(answered, described);
+  } catch (error) {
+    const said = saidWithin(described.api, answered);
+    if (!(error instanceof MillraceError) || error.code !== 'INVALID_OUTPUT' || said === '') throw error;
+    throw new MillraceError(error.code, `${error.message}; the server says: ${said}`, error.details, { cause: error });
+  }
+}
+
+async function outputIn(answered: Scope, described: DescribedCall): Promise<Reply> {
   const { api, call, scope } = described;
   const made = render(api.response.output ?? '$/body', {
     scope: { ...scope, ...answered },

@@ -69,6 +69,20 @@ export function failureWithin(
   return errorOf(rule, new HttpFault({ status: Number(scope.status), headers }, detail), rule.code);
 }
 
+/** Members that servers have for failures alone. */
+const ABOUT_FAILURES = MESSAGES.filter((pointer) => /error|detail/.test(pointer));
+
+/**
+ * What an answer says of a failure that no rule knows: servers report failures as successes too. Empty if it says nothing.
+ */
+export const saidWithin = ({ message }: Pick<Api, 'message'>, scope: Scope): string =>
+  shortened(
+    messageIn(
+      scope,
+      (message ?? ABOUT_FAILURES).filter((pointer) => pointer !== '/body'),
+    ),
+  );
+
 /** The status under which rules see the failure of a job that is an object: that of "failed dependency". */
 const OF_A_JOB = 424;
 

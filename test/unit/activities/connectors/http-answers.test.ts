@@ -78,6 +78,14 @@ describe('answers', () => {
     ['classify', '{"l":"maybe"}', { label: '$/body/l' }, /none of the stage’s/],
     ['rerank', '[{"index":7,"score":1}]', { results: '$/body' }, /index 7/],
     ['infer', '[[1,2],[3]]', '$/body', /3 elements for shape/],
+    ['acme/any', '{"error":{"message":"no memory"}}', { a: '$/body/a' }, /a is missing; the server says: no memory$/],
+    ['classify', '{"detail":"no memory"}', { scores: '$/body' }, /other labels .*; the server says: no memory$/],
+    [
+      'embed',
+      '{"errors":["no memory"],"v":[]}',
+      { embedding: '$/body/v' },
+      /of numbers .*; the server says: no memory$/,
+    ],
   ])('%s of %s is INVALID_OUTPUT', async (kind, body, output, message) => {
     server.gives(200, body, json);
     const input = { text: 't', query: 'q', passages: [{ id: 'a', text: 'A' }] };
@@ -87,14 +95,6 @@ describe('answers', () => {
       message: expect.stringMatching(message),
       details: { endpoint: server.url },
     });
-  });
-
-  it('embeds no tokens', async () => {
-    const options = { ...posts('$/texts'), response: { output: { embeddings: '$/body' } } };
-    await expect(call(options, { kind: 'embed', input: { tokens: [[1]] } })).rejects.toMatchObject({
-      code: 'CAPABILITY_MISSING',
-    });
-    expect(server.received).toEqual([]);
   });
 
   it('a page of HTML is no text of a model, and a text that is called HTML is one', async () => {
@@ -117,6 +117,14 @@ describe('answers', () => {
       code: 'BACKEND_REJECTED',
       message: expect.stringContaining('longer than 64 MiB'),
     });
+  });
+
+  it('embeds no tokens', async () => {
+    const options = { ...posts('$/texts'), response: { output: { embeddings: '$/body' } } };
+    await expect(call(options, { kind: 'embed', input: { tokens: [[1]] } })).rejects.toMatchObject({
+      code: 'CAPABILITY_MISSING',
+    });
+    expect(server.received).toEqual([]);
   });
 
   it('embeds many texts in requests of the pool’s batch size', async () => {
