@@ -1,4 +1,4 @@
-/** A wait of more than an hour is a server's mistake or means "never"; the stage's own backoff is used instead. */
+/** A longer wait is a server's mistake or means "never": it counts as this one. */
 const LONGEST_MS = 3_600_000;
 
 /**

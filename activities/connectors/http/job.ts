@@ -7,6 +7,7 @@ import type { Api, RequestTemplate } from './api.js';
 import { closeCallback, openCallback, withCallback, wokenBy } from './callback.js';
 import { holds } from './condition.js';
 import { failureOf, failureWithin, waitOf } from './faults.js';
+import { jobIdOf, noId } from './job-id.js';
 import { askedBy, type KeptJob, keptJob } from './kept-job.js';
 import { ending } from './polling.js';
 import { tellProgress } from './progress.js';
@@ -78,12 +79,10 @@ async function submitted(
   const answer = await whole(api, response, context.signal);
   const id = render(job.id, {
     scope: { ...scope, ...answer },
-    wrong: (pointer, problem) =>
-      new MillraceError('INVALID_OUTPUT', `the job has no identifier: ${pointer} ${problem}`),
+    wrong: (pointer, problem) => noId(`${pointer} ${problem}`),
     spent: { made: 0 },
   });
-  if (id === undefined || id === null) throw new MillraceError('INVALID_OUTPUT', 'the job has no identifier');
-  return id;
+  return jobIdOf(id);
 }
 
 /** The key is the submission's: a server that keeps answers by their keys would give its answer to every question. */

@@ -5,6 +5,8 @@ import { MillraceError } from '../../../pipelines/errors.js';
 const MOST_GROWTH = 10;
 /** Questions in a row that may fail: the job goes on at the server while they do. */
 const MOST_FAILURES = 5;
+/** Longest wait after a question that has failed, in milliseconds: the server may not come back. */
+const LONGEST_AFTER_FAILURE = 60_000;
 
 /** What a question has found: how the job has ended, or the wait that the server asks for before the next question. */
 type Found<T> = { readonly end: T } | { readonly waitMs: number | undefined };
@@ -19,21 +21,30 @@ interface Waiting {
   readonly woken?: (() => Promise<boolean>) | undefined;
 }
 
-/** Asks until a job has ended: at once, then from `everyMs` up to ten times as long. A question that fails is asked again. */
+/**
+ * Asks until a job has ended: at once, then from `everyMs` up to ten times as long. A question that fails is asked again, after
+ * the wait that its answer names, a minute at most.
+ */
 export async function ending<T>(question: () => Promise<Found<T>>, waiting: Waiting): Promise<T> {
   const { everyMs, signal } = waiting;
   let waitMs = everyMs;
   let failures = 0;
   for (;;) {
-    const found = await question().catch((error: unknown) => {
-      failures++;
-      if (signal.aborted || failures === MOST_FAILURES || isFinal(error)) throw error;
-      return undefined;
-    });
-    if (found) failures = 0;
-    if (found && 'end' in found) return found.end;
+    const found = await question().then(
+      (answer) => {
+        failures = 0;
+        return answer;
+      },
+      (error: unknown): Found<T> => {
+        failures++;
+        if (signal.aborted || failures === MOST_FAILURES || isFinal(error)) throw error;
+        const named = error instanceof MillraceError ? error.details.retryAfterMs : undefined;
+        return { waitMs: named && Math.min(named, LONGEST_AFTER_FAILURE) };
+      },
+    );
+    if ('end' in found) return found.end;
     // A server that names no time, or none at all, is not asked more often than the pool says.
-    const wait = Math.max(everyMs, found?.waitMs ?? waitMs);
+    const wait = Math.max(everyMs, found.waitMs ?? waitMs);
     await passed(wait, waiting);
     waitMs = Math.min(waitMs * 1.5, everyMs * MOST_GROWTH);
   }

@@ -116,6 +116,32 @@ describe('jobs', () => {
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(140);
   });
 
+  it('are asked for no sooner than a server wants that refuses a question', async () => {
+    const times: number[] = [];
+    server.answer = (response, { method, url }) => {
+      if (method === 'POST') return void response.writeHead(202, json).end('{"id":"j"}');
+      if (url.endsWith('/result')) return void response.writeHead(200, json).end('{"answer":1}');
+      times.push(performance.now());
+      const refused = times.length === 1;
+      response.writeHead(refused ? 429 : 200, { ...json, 'retry-after-ms': '400' }).end('{"state":"done"}');
+    };
+    await call(api);
+    expect(times).toHaveLength(2);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(350);
+  });
+
+  it.each(['', '.', '..', '\ud800', 'x'.repeat(9_000), { a: '..' }, null])(
+    'cannot be asked for by the identifier %j, which is the server’s mistake',
+    async (id) => {
+      server.answer = (response) => void response.writeHead(202, json).end(JSON.stringify({ id }));
+      await expect(call(api)).rejects.toMatchObject({
+        code: 'INVALID_OUTPUT',
+        message: expect.stringContaining('the job has no identifier'),
+      });
+      expect(lines()).toEqual(['POST /jobs']);
+    },
+  );
+
   it('have the key of their call in their submission alone', async () => {
     jobs(['waiting', 'done']);
     await call(api, { context: { idempotencyKey: 'run/a' } });
