@@ -9,6 +9,7 @@ import type { DescribedCall } from './answered.js';
 import { failureOf } from './faults.js';
 import { settled } from './redirects.js';
 import { requestBy } from './send.js';
+import { hasUser } from './target.js';
 
 /**
  * The files that a server has generated, as the pool's template of the output names them: `{ "files": [{ "base64" }, { "url" }] }`. An
@@ -94,6 +95,7 @@ function addressOf(address: string, base: URL): URL {
     throw wrong('the server gives no URL for its file');
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw wrong(`the server’s file is at ${url.protocol}`);
+  if (hasUser(url)) throw wrong('the server’s address of its file has a user in it');
   return url;
 }
 

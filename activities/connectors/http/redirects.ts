@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { type Answer, bodyOf, type Exchange, opened, type Transport } from '../exchange.js';
+import { hasUser } from './target.js';
 
 /** A longer chain is a redirect loop. */
 const MOST_REDIRECTS = 5;
@@ -24,6 +25,7 @@ export async function settled(
     if (target.origin !== new URL(first.url).origin) {
       throw rejected(`it redirects to ${target.origin}, another origin, which is not followed`);
     }
+    if (hasUser(target)) throw rejected('it redirects to an address with a user in it');
     if (sent.method !== 'GET' && status !== 307 && status !== 308) {
       throw rejected(`it answers a ${sent.method} with the redirect ${status}, which is followed for GET only`);
     }

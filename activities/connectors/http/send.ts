@@ -5,7 +5,7 @@ import { valueAt } from '../json-values.js';
 import type { RequestTemplate } from './api.js';
 import { boundedJson } from './bounded-json.js';
 import type { LoadedFile } from './files.js';
-import { type Scalars, setQuery, targetUrl } from './target.js';
+import { hasUser, type Scalars, setQuery, targetUrl } from './target.js';
 import { type FileSource, fileOf, type Rendering, render, type Scope, type Template } from './template.js';
 
 /** What the requests of one call have in common. */
@@ -172,6 +172,7 @@ function given(value: Json | undefined, base: string, query: Readonly<Record<str
       `the server’s job is at ${url.origin}, another origin, which is not followed`,
     );
   }
+  if (hasUser(url)) throw new MillraceError('BACKEND_REJECTED', 'the server’s address of its job has a user in it');
   if (Object.keys(query).length > 0) setQuery(url, query);
   return url.href;
 }

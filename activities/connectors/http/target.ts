@@ -33,6 +33,9 @@ export function setQuery(url: URL, query: Scalars): void {
   url.search = url.search.replaceAll('+', '%20');
 }
 
+/** Whether a URL has a user or a password, which `fetch` refuses. */
+export const hasUser = ({ username, password }: URL): boolean => username !== '' || password !== '';
+
 function encoded(name: string, value: string): string {
   try {
     return encodeURIComponent(value);

@@ -179,6 +179,15 @@ describe('redirects', () => {
   });
 
   it('gives up on a loop, and on what is no address', async () => {
+  it('does not go to an address with a user', async () => {
+    server.gives(302, '', { location: `${server.url.replace('http://', 'http://user:pass-of-it@')}/y` });
+    await expect(call()).rejects.toMatchObject({
+      code: 'BACKEND_REJECTED',
+      message: expect.not.stringContaining('pass-of-it'),
+    });
+    expect(server.received).toHaveLength(1);
+  });
+
     server.gives(302, '', { location: '/x' });
     await expect(call()).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
     expect(server.received).toHaveLength(6);

@@ -183,6 +183,17 @@ describe('jobs', () => {
     expect(methods.filter((method) => method !== 'GET')).toEqual(['POST']);
   });
 
+  it('are not asked for with the user of an address that the server gives', async () => {
+    server.answer = (response) => {
+      const location = server.url.replace('http://', 'http://user:pass-of-it@');
+      response.writeHead(202, { ...json, location: `${location}/jobs/1` }).end('{}');
+    };
+    const given = { ...api, job: { ...api.job, id: '$/headers/location', poll: { method: 'GET', url: '$/job' } } };
+    const error = await call(given).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'BACKEND_REJECTED', message: expect.not.stringContaining('pass-of-it') });
+    expect(server.received).toHaveLength(1);
+  });
+
   it('are not asked for at another origin', async () => {
     server.answer = (response) =>
       void response.writeHead(202, { ...json, location: 'http://169.254.169.254/x' }).end('{}');
