@@ -74,7 +74,7 @@ function bodyBy(
   if (multipart) return { body: formData(multipart, r) };
   if (bytes === undefined) return {};
   const file = fileIn(bytes, r);
-  if (file) return { body: Uint8Array.from(file.bytes), type: contentType ?? file.mime };
+  if (file) return { body: Uint8Array.from(file.bytes), type: contentType ?? headerText('content-type', file.mime) };
   const value = render(otherwise(bytes), r) ?? '';
   return {
     body: typeof value === 'string' ? value : boundedJson(value),

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { plainContext } from '../../../../activities/connectors/plain-context.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { soonest } from '../../../support/soonest.js';
 import { artifact, describedHttp, json, posts } from './described-http.js';
 
-const { server, call, last, sentJson } = describedHttp();
+const { server, open, call, last, sentJson } = describedHttp();
 
 describe('requests by templates', () => {
   it.each<[string, unknown, JsonObject, unknown]>([
@@ -104,6 +105,12 @@ describe('requests by templates', () => {
       { a: 'b\r\nx-admin: 1' },
       'x-a',
     ],
+    [
+      'a file whose type has two lines',
+      { request: { path: '/x', bytes: { $file: '/input/f' } } },
+      { f: { ...artifact, mime: 'image/png\r\nx-admin: 1' } },
+      'content-type',
+    ],
     ['a path upwards', { request: { path: '/x/{/input/a}' } }, { a: '..' }, 'a'],
     ['a query of objects', { request: { path: '/x', query: { a: '$/input/a' } } }, { a: { b: 1 } }, 'a'],
     ['a value that is missing', posts({ a: '$/input/a/b' }), { a: {} }, 'a.b'],
@@ -168,6 +175,23 @@ describe('requests by templates', () => {
     expect(told).not.toContain('secret-of-it');
     expect(told).not.toContain(Buffer.from('user:secret-of-it').toString('base64'));
   });
+});
+
+describe('a model’s name', () => {
+  it.each(['m\r\nx-admin: 1', 'm?x=1#y', '../admin', 'a/../b'])(
+    '%j changes nothing but its own place',
+    async (model) => {
+      server.gives(200, '{}', json);
+      const options = { request: { path: '/v1/{model}/run', json: { model: '$/model' } } };
+      await open('acme/any', options).invoke(
+        { kind: 'acme/any', model, with: {}, input: {} },
+        plainContext(AbortSignal.timeout(30_000)),
+      );
+      expect(last()?.url).toBe(`/v1/${encodeURIComponent(model)}/run`);
+      expect(sentJson()).toEqual({ model });
+      expect(last()?.headers).not.toHaveProperty('x-admin');
+    },
+  );
 });
 
 describe('many texts', () => {
