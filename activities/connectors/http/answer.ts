@@ -1,10 +1,11 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
 import { type Answer, textOf } from '../exchange.js';
+import { parseJson } from '../json-values.js';
 
 /**
  * Body of a successful answer: JSON parsed, `text/*` as text, an empty body as null. Throws `INVALID_OUTPUT` for
- * anything else. Numbers are JavaScript's: an integer beyond 2^53 loses digits.
+ * anything else, and for JSON that is nested too deep; `BACKEND_REJECTED` for JSON that would fill the memory. Numbers are JavaScript's: an integer beyond 2^53 loses digits.
  */
 export function readBody(answer: Answer): Json {
   if (answer.body.length === 0) return null;
@@ -14,10 +15,5 @@ export function readBody(answer: Answer): Json {
   if (type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
     throw new MillraceError('INVALID_OUTPUT', `the answer is ${type}, not JSON`);
   }
-  try {
-    return JSON.parse(textOf(answer)) as Json;
-  } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    throw new MillraceError('INVALID_OUTPUT', 'the answer is not valid JSON', {}, { cause: error });
-  }
+  return parseJson(textOf(answer), (problem) => new MillraceError('INVALID_OUTPUT', `the answer’s ${problem}`));
 }

@@ -8,6 +8,9 @@ import { parseJson } from '../json-values.js';
 import type { DescribedTensor, ModelTensors } from '../tensors/index.js';
 import { type InferRequest, type Outputs, readResponse, requestJson } from './wire.js';
 
+/** Of a failed answer, in bytes: servers say less of a failure, and longer JSON could fill the memory. */
+const LONGEST_FAILURE = 1_024 * 1_024;
+
 /** The REST API of one server. Errors are `HttpFault`, `MillraceError`, or what the transport throws. */
 export class OipRestClient {
   readonly #base: string;
@@ -97,7 +100,7 @@ export class OipRestClient {
     };
     const answer = await exchange(this.#transport, { url: this.#base + path, ...request, headers }, signal);
     if (answer.status >= 200 && answer.status < 300) return answer;
-    throw new HttpFault(answer, shortened(reasonOf(answer.body.toString('utf8'))));
+    throw new HttpFault(answer, shortened(reasonOf(answer.body.toString('utf8', 0, LONGEST_FAILURE))));
   }
 }
 

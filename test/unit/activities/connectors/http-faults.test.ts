@@ -100,9 +100,10 @@ describe('answers', () => {
   it.each<[string, Buffer, string]>([
     ['application/octet-stream', Buffer.from('{}'), 'the answer is application/octet-stream, not JSON'],
     ['image/png', Buffer.from([1]), 'the answer is image/png, not JSON'],
-    ['application/json', Buffer.from('{"a":'), 'the answer is not valid JSON'],
+    ['application/json', Buffer.from('{"a":'), 'the answer’s text is not JSON'],
+    ['application/json', Buffer.from('['.repeat(65) + ']'.repeat(65)), 'the answer’s JSON is nested more than 64 deep'],
     ['application/json', Buffer.from([0x22, 0xff, 0x22]), 'the answer is not text in utf-8'],
-    ['', Buffer.from('hello'), 'the answer is not valid JSON'],
+    ['', Buffer.from('hello'), 'the answer’s text is not JSON'],
   ])('%s is INVALID_OUTPUT', async (type, body, problem) => {
     server.gives(200, body, type === '' ? {} : { 'content-type': type });
     await expect(call()).rejects.toMatchObject({
@@ -178,7 +179,6 @@ describe('redirects', () => {
     expect(server.received).toHaveLength(1);
   });
 
-  it('gives up on a loop, and on what is no address', async () => {
   it('does not go to an address with a user', async () => {
     server.gives(302, '', { location: `${server.url.replace('http://', 'http://user:pass-of-it@')}/y` });
     await expect(call()).rejects.toMatchObject({
@@ -188,6 +188,7 @@ describe('redirects', () => {
     expect(server.received).toHaveLength(1);
   });
 
+  it('gives up on a loop, and on what is no address', async () => {
     server.gives(302, '', { location: '/x' });
     await expect(call()).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
     expect(server.received).toHaveLength(6);

@@ -111,6 +111,14 @@ describe('what a failed call means', () => {
     await expect(infer()).rejects.toMatchObject({ message: expect.stringMatching(/^.{0,600}…$/) });
   });
 
+  it('does not take apart a failure of megabytes of JSON, which could fill the memory', async () => {
+    server.gives(500, `{"pad":[${'{},'.repeat(700_000)}{}],"error":"no"}`);
+    await expect(infer()).rejects.toMatchObject({
+      code: 'BACKEND_ERROR',
+      message: expect.stringContaining('HTTP 500: {"pad":[{},'),
+    });
+  });
+
   it('hears how long the server asks to wait', async () => {
     server.gives(429, '', { 'retry-after': '2' });
     await expect(infer()).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED', details: { retryAfterMs: 2_000 } });
