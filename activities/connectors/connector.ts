@@ -278,7 +278,7 @@ export interface CallContext {
 export interface CallbackPort {
   /** One for a job: its URL, and the token by which it is known here. */
   open(): Promise<{ readonly token: string; readonly url: string }>;
-  /** Whether the server has called. */
+  /** Whether the server has called since this was true the last time. */
   arrived(token: string): Promise<boolean>;
   /** Ends the wait for a call. */
   close(token: string): Promise<void>;

@@ -14,7 +14,7 @@ export interface Callbacks {
   open(keptMs: number): Promise<string>;
   /** A server has called. False for a token that nobody waits for. */
   arrive(token: string): Promise<boolean>;
-  /** Whether a server has called. */
+  /** Whether a server has called since this was true the last time. */
   arrived(token: string): Promise<boolean>;
   close(token: string): Promise<void>;
 }
@@ -23,6 +23,7 @@ const PREFIX = 'millrace:callback:';
 const TOKEN_BYTES = 32;
 const TOKEN = /^[\w-]{43}$/;
 const CALLED = '1';
+const WAITING = '';
 
 export class RedisCallbacks implements Callbacks {
   readonly #redis: Pick<Redis, 'set' | 'get' | 'del'>;
@@ -33,7 +34,7 @@ export class RedisCallbacks implements Callbacks {
 
   async open(keptMs: number): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    await reached(() => this.#redis.set(keyOf(token), '', 'PX', keptMs));
+    await reached(() => this.#redis.set(keyOf(token), WAITING, 'PX', keptMs));
     return token;
   }
 
@@ -43,7 +44,10 @@ export class RedisCallbacks implements Callbacks {
   }
 
   async arrived(token: string): Promise<boolean> {
-    return (await reached(() => this.#redis.get(keyOf(token)))) === CALLED;
+    if ((await reached(() => this.#redis.get(keyOf(token)))) !== CALLED) return false;
+    // A call that comes in between is answered by the same question, which is asked afterwards.
+    await reached(() => this.#redis.set(keyOf(token), WAITING, 'KEEPTTL', 'XX'));
+    return true;
   }
 
   async close(token: string): Promise<void> {

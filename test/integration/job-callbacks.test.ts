@@ -106,6 +106,17 @@ it('ends when its server calls the gateway', async () => {
   await until('the address is gone', async () => (await fetch(callback, { method: 'POST' })).status === 404);
 });
 
+it('is asked for again when its server calls again', async () => {
+  const id = await judging();
+  const before = questions;
+  expect((await fetch(callback, { method: 'POST' })).status).toBe(204);
+  await until('the first call is heard', () => questions > before);
+  ended = true;
+  expect((await fetch(callback, { method: 'POST' })).status).toBe(204);
+  expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { label: 'yes' } });
+  expect(submitted).toBe(1);
+});
+
 it('ends at another worker, which was not there when the server called', async () => {
   const id = await judging();
   await worker.kill();

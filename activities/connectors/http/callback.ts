@@ -23,18 +23,13 @@ export const withCallback = (scope: Scope, url: string): Scope => ({
 });
 
 /**
- * Whether the server has called. It is told once: a call that came too early, before the server answers that the job has
- * ended, leaves the questions at their intervals. So does a store that cannot be reached.
+ * Whether the server has called since this was true the last time: servers call for each step of a job, or twice, or before
+ * they have answered its submission. While the store cannot be reached nobody has called.
  */
 export function wokenBy(
   token: string | undefined,
   { callbacks }: Pick<CallContext, 'callbacks'>,
 ): (() => Promise<boolean>) | undefined {
   if (token === undefined || !callbacks) return undefined;
-  let told = false;
-  return async () => {
-    if (told) return false;
-    told = await callbacks.arrived(token).catch(() => false);
-    return told;
-  };
+  return () => callbacks.arrived(token).catch(() => false);
 }

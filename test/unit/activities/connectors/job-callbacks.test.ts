@@ -32,7 +32,7 @@ class Port implements CallbackPort {
     this.opened.push(token);
     return { token, url: `https://millrace.example/v1/callbacks/${token}` };
   }
-  arrived = async (token: string) => this.called.has(token);
+  arrived = async (token: string) => this.called.delete(token);
   close = async (token: string) => void this.closed.push(token);
 }
 
@@ -80,6 +80,20 @@ describe('a job whose server calls', () => {
       expect((await call(api(10), { context: { callbacks: port } })).output).toEqual({ a: 42 });
       expect(state.questions).toBe(3);
     }
+  });
+
+  it('is asked for at each call: before its submission is answered, at a step, and twice at its end', async () => {
+    const port = new Port();
+    const state = job();
+    port.called.add('token-1');
+    const answer = call(api(NEVER_MS), { context: { callbacks: port } });
+    await eventually(() => state.questions === 2);
+    port.called.add('token-1');
+    await eventually(() => state.questions === 3);
+    state.ended = true;
+    for (const _ of [1, 2]) port.called.add('token-1');
+    expect((await answer).output).toEqual({ a: 42 });
+    expect(state.questions).toBe(4);
   });
 
   it('is waited for by the next attempt, by the address that it knows', async () => {
