@@ -18,6 +18,9 @@ export const script = (file: string, ready: string, env: NodeJS.ProcessEnv = {})
 export const ray = (file: string): Service =>
   script(file, '/ready', { RAY_USAGE_STATS_ENABLED: '0', RAY_memory_monitor_refresh_ms: '0' });
 
+/** KServe's model server with its OpenAI route, whose readiness is that of its chat model. vLLM has only the types of requests there. */
+export const kserveOpenAi: Service = script('kserve_openai.py', '/openai/v1/models/chat', { VLLM_NO_USAGE_STATS: '1' });
+
 export const bento = (service: string): Service => ({
   command: 'bentoml',
   args: (port, services) => [

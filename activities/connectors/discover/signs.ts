@@ -77,6 +77,13 @@ export const SIGNS: readonly Sign[] = [
     pool: { connector: 'oip-rest', kind: 'infer' },
   },
   {
+    server: 'KServe, language models',
+    path: '/openai/v1/models',
+    when: [OK, is('/body/object', 'list'), exists('/body/data/0/id')],
+    models: { at: '/body/data', name: '/id' },
+    pool: { connector: 'openai', base: '/openai/v1', kind: 'chat' },
+  },
+  {
     server: 'KServe (v1)',
     path: '/v1/models',
     when: [OK, exists('/body/models')],

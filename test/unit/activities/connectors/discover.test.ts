@@ -69,8 +69,17 @@ describe('servers by their answers', () => {
       { model: { model: 'model' } },
     ],
     [
+      'KServe, language models',
+      {
+        '/v1/models': { models: ['a', 'b'] },
+        '/openai/v1/models': { object: 'list', data: [{ id: 'b', object: 'model', owned_by: '' }] },
+      },
+      'openai',
+      { b: { kind: 'chat', endpoints: [{ url: expect.stringMatching(/\/openai\/v1$/) }] } },
+    ],
+    [
       'KServe (v1)',
-      { '/v1/models': { models: ['a', 'b'] } },
+      { '/v1/models': { models: ['a', 'b'] }, '/openai/v1/models': { object: 'list', data: [] } },
       'http',
       { a: { options: { preset: 'kserve-v1' } }, b: {} },
     ],
