@@ -50,6 +50,37 @@ describe('ray-serve', async () => {
     expect(new Set(codes)).toEqual(new Set(['BACKEND_OVERLOADED']));
   });
 
+  it('a call that takes longer than the server allows is BACKEND_TIMEOUT', async () => {
+    await expect(invoke(connector.connect(server.url), asking('endless'))).rejects.toMatchObject({
+      code: 'BACKEND_TIMEOUT',
+    });
+  });
+
+  it('a call whose replica dies is BACKEND_ERROR, and the next one waits for another replica', async () => {
+    const backend = at('mortal').connect(server.url);
+    await expect(invoke(backend, asking('die'))).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    expect((await invoke(backend, asking('text'))).output).toMatchObject({ label: 'yes' });
+  });
+
+  describe('an application of FastAPI, at a path of its own', () => {
+    const backend = presetConnector('ray-serve', {
+      request: { path: '/api/classify', json: { text: '$/input/text' } },
+    }).connect(server.url);
+
+    it('answers', async () => {
+      expect((await invoke(backend, asking('text'))).output).toMatchObject({ label: 'yes', score: 0.75 });
+    });
+
+    it.each([
+      ['what it does not take', 5, 'BACKEND_REJECTED', {}],
+      ['what has gone wrong', 'broken', 'BACKEND_ERROR', {}],
+      ['that it has too much to do', 'full', 'BACKEND_RATE_LIMITED', {}],
+      ['that its model is loading', 'away', 'BACKEND_UNAVAILABLE', { unsent: true }],
+    ])('says %s', async (_, text, code, details) => {
+      await expect(invoke(backend, asking(text))).rejects.toMatchObject({ code, details });
+    });
+  });
+
   it('is discovered', async () => {
     const found = await discover(server.url, { signal: AbortSignal.timeout(20_000) });
     expect(found).toMatchObject({ server: 'Ray Serve' });

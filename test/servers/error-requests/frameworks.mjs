@@ -84,6 +84,20 @@ export const rayServe = () => {
     { asked: 'bytes that are not UTF-8', path, body: Buffer.from([0x7b, 0xff, 0x7d]) },
     { asked: 'more calls than a deployment queues', path: '/full', body: { text: 'slow' }, times: 6 },
     { asked: 'a header of 100 kB', path, body: { text: 'a' }, headers: LONG },
+    { asked: 'an application that takes too long', path, body: { text: 'endless' } },
+    { asked: 'a route that only begins like one', path: '/anythings', body: {} },
+    { asked: 'the route of no application', path: '/', body: {} },
+    { asked: 'an unknown route of the server itself', method: 'GET', path: '/-/nope' },
+    { asked: 'an unknown route of an application of FastAPI', path: '/api/nope', body: {} },
+    { asked: 'nothing, of FastAPI', path: '/api/classify', body: '' },
+    { asked: 'half an object, of FastAPI', path: '/api/classify', body: '{"text":' },
+    { asked: 'no arguments, of FastAPI', path: '/api/classify', body: {} },
+    { asked: 'an argument of another type, of FastAPI', path: '/api/classify', body: { text: 5 } },
+    { asked: 'GET of a call, of FastAPI', method: 'GET', path: '/api/classify' },
+    { asked: 'an application of FastAPI that fails', path: '/api/classify', body: { text: 'broken' } },
+    { asked: 'more than an application of FastAPI takes', path: '/api/classify', body: { text: 'full' } },
+    { asked: 'an application of FastAPI that is loading', path: '/api/classify', body: { text: 'away' } },
+    { asked: 'a replica that dies', path: '/mortal', body: { text: 'die' } },
   ];
 };
 

@@ -3,6 +3,7 @@
 const LONG = { 'x-long': 'x'.repeat(100_000) };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const TEXT = { 'content-type': 'text/plain' };
+const PARTS = { 'content-type': 'multipart/form-data; boundary=x' };
 const WRONG = { authorization: 'Bearer another-token' };
 
 export function torchserve() {
@@ -26,6 +27,21 @@ export function torchserve() {
     { asked: 'a part that is none', path, body: 'a', headers: { 'content-type': 'multipart/form-data' } },
     text('a header of 100 kB', 'text', { headers: { ...TEXT, ...LONG } }),
     text('a body of 8 MB', 'x'.repeat(8_000_000)),
+    { asked: 'another body than the parts that it says', path, body: '--x', headers: PARTS },
+    { asked: 'a text of half an object', path, body: '[[1,', headers: TEXT },
+    { asked: 'bytes that are not UTF-8', path, body: Buffer.from([0x7b, 0xff, 0x7d]), headers: JSON_TYPE },
+    { asked: 'DELETE of a call', method: 'DELETE', path },
+    {
+      asked: 'PUT of a call to an unknown model',
+      method: 'PUT',
+      path: '/predictions/nope',
+      body: 'text',
+      headers: TEXT,
+    },
+    { asked: 'a path of a model’s name that has no escape', path: '/predictions/%zz', body: 'text', headers: TEXT },
+    { asked: 'an explanation by an unknown model', path: '/explanations/nope', body: 'text', headers: TEXT },
+    { asked: 'an explanation by a model that has none', path: '/explanations/model', body: 'text', headers: TEXT },
+    { asked: 'an unknown model of KServe v2', path: '/v2/models/nope/infer', body: { inputs: [] } },
     { asked: 'an unknown model of KServe v1', path: '/v1/models/nope:predict', body: { instances: ['a'] } },
     text('a worker that dies', 'die'),
     text('a model whose worker is starting', 'text'),

@@ -14,7 +14,7 @@ class Ready:
         return "ready"
 
 
-def serve_all(apps):
+def serve_all(apps, **http_options):
     """Serves deployments by route. `/ready` answers once all of them do."""
     ray.init(
         num_cpus=1,
@@ -24,7 +24,7 @@ def serve_all(apps):
         _node_ip_address="127.0.0.1",
         _temp_dir=os.getcwd(),
     )
-    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
+    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1]), **http_options})
     for name, app in (*apps.items(), ("ready", Ready.bind())):
         serve.run(app, name=name, route_prefix=f"/{name}")
     while True:

@@ -1,11 +1,17 @@
-"""Ray Serve with an application that answers texts, numbers and tensors, and one with room for a call and another that waits,
-for the contract tests."""
+"""Ray Serve with an application that answers texts, numbers and tensors, one with room for a call and another that waits, and one
+of FastAPI, for the contract tests."""
 
 import asyncio
+import os
 
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
 from ray import serve
 from ray_apps import serve_all
 from starlette.responses import JSONResponse
+
+# Ray Serve ends a call that takes longer.
+TIMEOUT_S = 15
 
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
@@ -15,8 +21,12 @@ class Anything:
         text = given.get("text")
         if text == "slow":
             await asyncio.sleep(5)
+        if text == "endless":
+            await asyncio.sleep(3_600)
         if text == "broken":
             raise RuntimeError("the weights are gone")
+        if text == "die":
+            os._exit(1)
         if text == "bad":
             return JSONResponse({"detail": "the text must not be bad"}, status_code=422)
         if text == "multiplexed":
@@ -30,7 +40,29 @@ class Anything:
         return given
 
 
+api = FastAPI()
+
+
+class Asked(BaseModel):
+    text: str
+
+
+@serve.deployment(ray_actor_options={"num_cpus": 0})
+@serve.ingress(api)
+class Api:
+    @api.post("/classify")
+    async def classify(self, asked: Asked):
+        if asked.text == "broken":
+            raise RuntimeError("the weights are gone")
+        if asked.text == "full":
+            raise HTTPException(429, "too many requests")
+        if asked.text == "away":
+            raise HTTPException(503, "the model is loading")
+        return {"yes": 0.75, "no": 0.25}
+
+
 full = Anything.options(max_ongoing_requests=1, max_queued_requests=1)
 
 if __name__ == "__main__":
-    serve_all({"anything": Anything.bind(), "full": full.bind()})
+    apps = {"anything": Anything.bind(), "full": full.bind(), "mortal": Anything.bind(), "api": Api.bind()}
+    serve_all(apps, request_timeout_s=TIMEOUT_S)

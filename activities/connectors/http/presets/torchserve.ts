@@ -17,6 +17,8 @@ export const torchserve: PresetInput = {
     errors: [
       // https://pytorch.org/serve/token_authorization_api.html: a token expires, and the answer is 400.
       { status: 400, when: { at: '/body/type', is: 'InvalidKeyException' }, code: 'BACKEND_UNAUTHORIZED' },
+      // A path that it cannot read.
+      { status: 403, when: { at: '/body/type', is: 'IllegalArgumentException' }, code: 'BACKEND_REJECTED' },
       {
         status: 404,
         when: { at: '/body/type', has: ['ModelNotFound', 'ModelVersionNotFound'] },
