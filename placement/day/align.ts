@@ -65,12 +65,14 @@ export function alignedIfHeld(judge: Judge, candidate: Candidate, to: Placed): C
 
 function unitsOf(problem: Problem, candidate: Candidate): readonly Unit[] {
   const units: Unit[] = [];
-  for (const [device, there] of replicasByDevice(candidate)) {
-    const [first] = there;
-    // Replicas that span devices share exactly these, and are counted at their first.
-    if (first === undefined || first.devices[0] !== device) continue;
-    const models = new Set(there.map(({ pool }) => pool));
-    units.push({ devices: first.devices, content: contentOf(problem, candidate, there), models });
+  const on = replicasByDevice(candidate);
+  for (const [device, there] of on) {
+    // Whatever spans devices is within the widest replica on them, and is counted at that one's first.
+    const { devices } = there.reduce((widest, each) => (each.devices.length > widest.devices.length ? each : widest));
+    if (devices[0] !== device) continue;
+    const inside = devices.map((each) => on.get(each) ?? []);
+    const content = inside.map((each) => contentOf(problem, candidate, each)).join('|');
+    units.push({ devices, content, models: new Set(inside.flat().map(({ pool }) => pool)) });
   }
   return units;
 }

@@ -2,7 +2,7 @@ import {
   type Candidate,
   cellAt,
   configOf,
-  isOnSame,
+  mayOverlap,
   mostTokensOf,
   type Problem,
   type Replica,
@@ -55,7 +55,9 @@ export function placedOf(problem: Problem, candidate: Candidate): Placed {
     const ids = replica.devices.map((device) => problem.devices[device]?.id ?? '').sort();
     const llm = use?.profile.batching === 'continuous';
     // An LLM server takes what its neighbours leave of its device's memory: among others it is another server.
-    const beside = llm ? contentOf(problem, candidate, on.get(replica.devices[0] ?? 0) ?? []) : '';
+    const beside = llm
+      ? replica.devices.map((device) => contentOf(problem, candidate, on.get(device) ?? [])).sort()
+      : [];
     const key = JSON.stringify([contentOf(problem, candidate, [replica]), ids, beside]);
     const cached = use && use.tokenBytes > 0 ? mostTokensOf(problem, candidate, replica, on) - use.mostTokens : 0;
     const bytes = use ? use.memoryBytes + cached * use.tokenBytes : 0;
@@ -128,7 +130,7 @@ function fitTogether(problem: Problem, device: number, servers: readonly Server[
   const cell = cellAt(problem, device);
   if (cell === undefined) return false;
   if (cell.sharing === 'exclusive') return false;
-  if (servers.some(({ devices }) => !isOnSame(devices, servers[0]?.devices ?? devices))) return false;
+  if (servers.some((a) => servers.some((b) => !mayOverlap(cell, a.devices, b.devices)))) return false;
   const bytes = servers.reduce((sum, server) => sum + server.bytes, 0);
   // The cache of an LLM is counted in whole tokens.
   return (

@@ -198,8 +198,6 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
   const { result } = seen;
   const devices: Predicted['devices'] = {};
   for (const [device, replicas] of replicasByDevice(candidate)) {
-    // A replica that spans devices is simulated on the first of them; the others are equally busy.
-    const first = replicas[0]?.devices[0] ?? device;
     const bytes = replicas.reduce(
       (sum, replica) =>
         sum +
@@ -209,7 +207,7 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
       0,
     );
     devices[problem.devices[device]?.id ?? ''] = {
-      utilisation: round(result.utilisation[first] ?? 0, 4),
+      utilisation: round(result.utilisation[device] ?? 0, 4),
       memoryBytes: bytes,
     };
   }

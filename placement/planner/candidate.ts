@@ -69,8 +69,7 @@ export function costOf(problem: Problem, candidate: Candidate): number {
 
 /**
  * Whether the variants have the demanded quality, every pool has a replica, every replica fits its device, replicas share the
- * device's memory, and one that spans devices is on one node and shares them only with replicas that span exactly the same ones:
- * they are slowed alike on each of these devices, so that the first stands for all.
+ * device's memory, and one that spans devices is on one node and shares them as `mayOverlap` allows.
  */
 export function isPossible(problem: Problem, candidate: Candidate): boolean {
   const served = new Set(candidate.replicas.map(({ pool }) => pool));
@@ -84,7 +83,7 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
       const use = useOn(problem, candidate, pool, device);
       if (use === undefined || use.width !== devices.length) return false;
       if (replicas.length > 1 && cell.sharing === 'exclusive') return false;
-      if (replicas.some((other) => !isOnSame(devices, other.devices))) return false;
+      if (replicas.some((other) => !mayOverlap(cell, devices, other.devices))) return false;
       if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
       if (replicas.some((other) => areParts(problem, pool, other.pool))) return false;
       // More replicas of a pool on a device than concurrent calls would only wait for each other.
@@ -97,13 +96,19 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
   return true;
 }
 
-/** Whether two replicas have exactly the same devices. */
-export const isOnSame = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((device, i) => device === b[i]);
+/**
+ * Whether replicas may have devices in common: those that span exactly the same ones, and on devices that share their time evenly
+ * also where one spans all that the other does, such as a model on one of the two devices of another. Two that overlap only
+ * partly, each with a device that the other lacks, may not.
+ */
+export const mayOverlap = ({ sharing }: Pick<Cell, 'sharing'>, a: readonly number[], b: readonly number[]): boolean => {
+  const isWithin = a.length <= b.length ? a.every((each) => b.includes(each)) : b.every((each) => a.includes(each));
+  return isWithin && (a.length === b.length || sharing === 'time-sliced');
+};
 
 /**
- * Tokens in the cache of an LLM's replica: those that it needs at least, and its part of the memory that its device has
- * left; several LLM servers on a device share that evenly.
+ * Tokens in the cache of an LLM's replica: those that it needs at least, and its part of the memory that its devices have
+ * left. Several LLM servers on a device share that evenly; of devices with different neighbours the one with least counts.
  */
 export function mostTokensOf(
   problem: Problem,
@@ -116,14 +121,17 @@ export function mostTokensOf(
   const cell = cellAt(problem, device);
   if (use === undefined || cell === undefined) return Number.POSITIVE_INFINITY;
   if (use.tokenBytes === 0) return use.mostTokens;
-  let left = roomOf(cell, true);
-  let llms = 0;
-  for (const other of on.get(device) ?? []) {
-    const beside = useOn(problem, candidate, other.pool, device);
-    left -= beside?.memoryBytes ?? 0;
-    if (beside && beside.tokenBytes > 0) llms += 1;
-  }
-  return use.mostTokens + Math.floor(Math.max(0, left) / Math.max(1, llms) / use.tokenBytes);
+  const parts = devices.map((each) => {
+    let left = roomOf(cell, true);
+    let llms = 0;
+    for (const other of on.get(each) ?? []) {
+      const beside = useOn(problem, candidate, other.pool, each);
+      left -= beside?.memoryBytes ?? 0;
+      if (beside && beside.tokenBytes > 0) llms += 1;
+    }
+    return Math.max(0, left) / Math.max(1, llms);
+  });
+  return use.mostTokens + Math.floor(Math.min(...parts) / use.tokenBytes);
 }
 
 /** A key that is equal for candidates that are the same but for which of the devices that are alike they use. */
@@ -134,16 +142,22 @@ export function keyOf({ alike }: Pick<Problem, 'alike'>, candidate: Candidate): 
     const pools = there.flatMap(({ pool, devices }) => (devices.length > 1 ? [] : [pool]));
     if (pools.length > 0) spelled.push(`${alike[device]}:${pools.sort((a, b) => a - b).join('+')}`);
   }
-  for (const { pool, devices } of candidate.replicas) {
-    // With the pools on each: a possible candidate and an impossible one differ in these.
-    if (devices.length < 2) continue;
-    const beside = (device: number) => (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
-    const across = devices.map((device) => `${alike[device]}*${beside(device).join()}`);
-    spelled.push(`${pool}@${across.join('+')}`);
-  }
+  // With the pools on each: a possible candidate and an impossible one differ in these.
+  for (const replica of candidate.replicas) if (replica.devices.length > 1) spelled.push(spellSpan(alike, replica, on));
   const waits = (candidate.delaysMs ?? []).map((_, pool) => delayOf(candidate, pool));
   const waiting = waits.some((ms) => ms > 0) ? `|${waits.join()}` : '';
   return `${candidate.configs.join(',')}|${spelled.sort().join(' ')}${waiting}`;
+}
+
+/** A replica that spans devices, with the pools on each of them, whatever their order. */
+export function spellSpan(
+  alike: Problem['alike'],
+  { pool, devices }: Replica,
+  on: ReadonlyMap<number, readonly Replica[]>,
+): string {
+  const beside = (device: number) => (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
+  const across = devices.map((device) => `${alike[device]}*${beside(device).join()}`);
+  return `${pool}@${across.sort().join('+')}`;
 }
 
 /**
@@ -164,7 +178,8 @@ function orderOf(
   const ranked = candidate.replicas.flatMap((replica) => {
     if (replica.pool !== pool) return [];
     const device = replica.devices[0] ?? 0;
-    const beside = (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
+    const others = new Set(replica.devices.flatMap((each) => on.get(each) ?? []));
+    const beside = [...others].map((other) => other.pool).sort((a, b) => a - b);
     return [{ replica, device, ms: useOn(problem, candidate, pool, device)?.batchMs ?? 0, beside: beside.join() }];
   });
   const alike = (device: number) => problem.alike[device] ?? 0;
@@ -199,6 +214,7 @@ export function simulatedPlacement(problem: Problem, candidate: Candidate): Simu
           const [device = 0] = replica.devices;
           return {
             device,
+            ...(replica.devices.length > 1 && { spans: replica.devices }),
             tables: useOn(problem, candidate, p, device)?.tables ?? [],
             mostTokens: mostTokensOf(problem, candidate, replica, on),
           };

@@ -121,15 +121,15 @@ function putTogether(
   // A device, or a group of them that replicas span, by its first.
   const placeAt = (device: number) => (bench.use(pool, device)?.width === 1 ? [device] : bench.on(device)[0]?.devices);
   const fitsAt = (device: number) => bench.fitsOn(pool, placeAt(device) ?? []);
-  const take = (device: number, taken: number) => {
-    bench.add(pool, placeAt(device) ?? [device]);
-    shared.set(device, taken + loadOn(device));
+  const take = (devices: readonly number[], otherwise: number) => {
+    bench.add(pool, devices);
+    for (const device of devices) shared.set(device, (shared.get(device) ?? otherwise) + loadOn(device));
   };
   const [best] = [...shared.entries()]
     .filter(([device, taken]) => taken + loadOn(device) <= busy && fitsAt(device))
     .sort((a, b) => b[1] - a[1]);
   if (best) {
-    take(...best);
+    take(placeAt(best[0]) ?? [best[0]], 0);
     return true;
   }
   const configs = bench.candidate.configs;
@@ -137,9 +137,7 @@ function putTogether(
     if (config !== configs[pool]) continue;
     const free = bench.freeFor(pool, cell);
     if (free === undefined) continue;
-    bench.add(pool, free);
-    const [device = 0] = free;
-    shared.set(device, loadOn(device));
+    take(free, 0);
     return true;
   }
   // No device is free: use any with enough memory.
@@ -147,7 +145,8 @@ function putTogether(
     .usedDevices()
     .filter((device) => placeAt(device)?.[0] === device && fitsAt(device))
     .sort((a, b) => (shared.get(a) ?? 1) - (shared.get(b) ?? 1))[0];
-  if (anywhere === undefined) return false;
-  take(anywhere, shared.get(anywhere) ?? 1);
+  const place = anywhere === undefined ? bench.placesFor(pool)[0] : (placeAt(anywhere) ?? [anywhere]);
+  if (place === undefined) return false;
+  take(place, 1);
   return true;
 }

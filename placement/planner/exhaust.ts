@@ -239,8 +239,7 @@ function* replicasOn(
   const groups = widthsOn(problem, configs, cell.kind).flatMap((width) =>
     setsOn(problem, configs, from, width).map((pools) => ({ width, pools })),
   );
-  const singles = setsOn(problem, configs, from, 1);
-  for (const here of fillings(groups, singles, devices, 0)) {
+  for (const here of fillings(groups, devices, cell.sharing === 'time-sliced', 0)) {
     for (const rest of replicasOn(problem, configs, counts, from + 1)) yield [...here, ...rest];
   }
 }
@@ -251,26 +250,49 @@ interface Group {
   readonly pools: readonly number[];
 }
 
-/** Devices that a replica spans on a kind, where that is more than one. */
+/** How many devices replicas span on a kind, descending; one in any case. */
 function widthsOn({ pools }: Problem, configs: readonly number[], kind: number): readonly number[] {
   const all = pools.map((pool, p) => pool.configs[configs[p] ?? 0]?.uses[kind]?.width ?? 1);
-  return [...new Set(all.filter((width) => width > 1))];
+  return [...new Set([...all, 1])].sort((a, b) => b - a);
 }
 
-/** Every way to use all of a cell's devices: groups of replicas that span several first, then sets of pools on the others. */
+/**
+ * Every way to use all of a cell's devices: groups of replicas that span several first, then sets of pools on the others.
+ *
+ * @param mayNest replicas that span fewer devices may be on those of a group as well (`mayOverlap`)
+ */
 function* fillings(
   groups: readonly Group[],
-  singles: readonly (readonly number[])[],
   devices: readonly number[],
+  mayNest: boolean,
   from: number,
 ): Generator<readonly Replica[]> {
+  if (devices.length === 0) yield [];
   for (let g = from; g < groups.length; g += 1) {
     const { width, pools } = groups[g] as Group;
     if (width > devices.length) continue;
-    const here = pools.map((pool) => ({ pool, devices: devices.slice(0, width) }));
-    for (const rest of fillings(groups, singles, devices.slice(width), g)) yield [...here, ...rest];
+    const span = devices.slice(0, width);
+    const here = pools.map((pool) => ({ pool, devices: span }));
+    const narrower = mayNest ? groups.filter((other) => other.width < width) : [];
+    for (const inside of nested(narrower, span, 0)) {
+      for (const rest of fillings(groups, devices.slice(width), mayNest, g)) yield [...here, ...inside, ...rest];
+    }
   }
-  yield* sharings(singles, devices, 0);
+}
+
+/** Every way to put groups on some of these devices, on none included. */
+function* nested(groups: readonly Group[], devices: readonly number[], from: number): Generator<readonly Replica[]> {
+  yield [];
+  for (let g = from; g < groups.length; g += 1) {
+    const { width, pools } = groups[g] as Group;
+    if (width > devices.length) continue;
+    const span = devices.slice(0, width);
+    const here = pools.map((pool) => ({ pool, devices: span }));
+    const narrower = groups.filter((other) => other.width < width);
+    for (const inside of nested(narrower, span, 0)) {
+      for (const rest of nested(groups, devices.slice(width), g)) yield [...here, ...inside, ...rest];
+    }
+  }
 }
 
 /** The sets of pools (one index per replica) with replicas of this width that fit devices of a cell together. */
@@ -296,20 +318,4 @@ function setsOn(
   return sets.flatMap(({ pools }) =>
     pools.length > 0 && (sharing !== 'exclusive' || pools.length === 1) ? [pools] : [],
   );
-}
-
-function* sharings(
-  sets: readonly (readonly number[])[],
-  devices: readonly number[],
-  from: number,
-): Generator<readonly Replica[]> {
-  const [device, ...others] = devices;
-  if (device === undefined) {
-    yield [];
-    return;
-  }
-  for (let s = from; s < sets.length; s += 1) {
-    const here = (sets[s] ?? []).map((pool) => ({ pool, devices: [device] }));
-    for (const rest of sharings(sets, others, s)) yield [...here, ...rest];
-  }
 }

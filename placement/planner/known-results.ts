@@ -48,7 +48,7 @@ export function keyButLimits({ pools }: SimulatedPlacement, variants: readonly s
   if (pools.some(({ batching }) => batching === 'continuous')) return undefined;
   const spelled = pools.map(({ replicas, maxQueueDelayMs }, p) => {
     const waits = maxQueueDelayMs > 0 ? `+${maxQueueDelayMs}` : '';
-    return `${variants[p]}@${replicas.map(({ device }) => device).join()}${waits}`;
+    return `${variants[p]}@${replicas.map(({ device, spans = [device] }) => spans.join('+')).join()}${waits}`;
   });
   return spelled.join(' ');
 }

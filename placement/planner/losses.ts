@@ -1,5 +1,5 @@
 import { isSpot } from '../inventory/index.js';
-import { type Candidate, leftOf, replicasByDevice } from './candidate.js';
+import { type Candidate, leftOf, replicasByDevice, spellSpan } from './candidate.js';
 import type { Problem, Survive } from './problem.js';
 
 /** A candidate after one loss. */
@@ -43,10 +43,15 @@ export function lossesOf(
 ): readonly Loss[] {
   const domains = new Map<string, string[]>();
   const counted = new Set<string>();
-  for (const [device, replicas] of replicasByDevice(candidate)) {
+  const on = replicasByDevice(candidate);
+  for (const [device, replicas] of on) {
     const name = domainOf(problem, device, by);
     const pools = replicas.map(({ pool }) => pool).sort((a, b) => a - b);
-    const like = `${problem.alike[device]}:${pools.join('+')}`;
+    // What a replica that spans devices leaves free differs by what else is on them.
+    const spans = replicas.flatMap((replica) =>
+      replica.devices.length > 1 ? [spellSpan(problem.alike, replica, on)] : [],
+    );
+    const like = `${problem.alike[device]}:${pools.join('+')} ${spans.sort().join(' ')}`;
     domains.set(name, [...(domains.get(name) ?? []), like]);
     if (mayBeLost(device)) counted.add(name);
   }

@@ -1,10 +1,14 @@
-import { type Candidate, cellAt, useOn } from './candidate.js';
+import { type Candidate, type Replica, useOn } from './candidate.js';
 import { erlangsAt, type Problem } from './problem.js';
+import { roomsOf, wideLoad } from './spans.js';
 import { linkLoad } from './transfers.js';
 
 /** Long-term distribution of the load over a placement, in full batches. */
 export interface Balance {
-  /** Load of the busiest device, or of the links between two parts of a model, as a share of its capacity: at 1 or more queues grow without bound. */
+  /**
+   * Load of the busiest device, of the links between two parts of a model, or of a replica that its neighbours on several devices
+   * slow, as a share of its capacity: at 1 or more queues may grow without bound.
+   */
   readonly peak: number;
   /** Load of each device in use, and average load of each pool's devices, as such shares. */
   readonly devices: ReadonlyMap<number, number>;
@@ -27,27 +31,27 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
     const use = useOn(problem, candidate, pool, devices[0] ?? 0);
     return use ? erlangsAt(use, pools[pool]?.length ?? 1) : 0;
   });
-  const room = replicas.map(({ devices }) => cellAt(problem, devices[0] ?? 0)?.concurrency ?? 1);
+  const room = roomsOf(problem, candidate);
   const load = new Map<number, number>();
   const sharing = new Map<number, Set<number>>();
   for (const { pool, devices } of replicas) {
-    const device = devices[0] ?? 0;
-    sharing.set(device, (sharing.get(device) ?? new Set()).add(pool));
+    for (const device of devices) sharing.set(device, (sharing.get(device) ?? new Set()).add(pool));
   }
   const shared = [...sharing.values()].some((all) => all.size > 1);
   const taken = new Float64Array(replicas.length);
   for (let round = 0; round < (shared ? ROUNDS : 1); round += 1) {
     let moved = 0;
     for (const own of pools) {
-      const others = own.map(
-        (r) => (load.get(replicas[r]?.devices[0] ?? 0) ?? 0) - (taken[r] as number) / (room[r] ?? 1),
-      );
+      // Of devices that a replica spans, the busiest.
+      const others = own.map((r) => busiest(load, replicas[r]) - (taken[r] as number) / (room[r] ?? 1));
       const level = levelOf(own, others, erlangs, room);
       for (const [i, r] of own.entries()) {
         const next = Math.min(1, Math.max(0, (level - (others[i] ?? 0)) * (room[r] ?? 1)));
-        const device = replicas[r]?.devices[0] ?? 0;
-        moved = Math.max(moved, Math.abs(next - (taken[r] as number)));
-        load.set(device, (load.get(device) ?? 0) + (next - (taken[r] as number)) / (room[r] ?? 1));
+        const more = next - (taken[r] as number);
+        moved = Math.max(moved, Math.abs(more));
+        for (const device of replicas[r]?.devices ?? []) {
+          load.set(device, (load.get(device) ?? 0) + more / (room[r] ?? 1));
+        }
         taken[r] = next;
       }
     }
@@ -64,10 +68,17 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
     void p;
   }
   for (const share of load.values()) peak = Math.max(peak, share);
-  peak = Math.max(peak, linkLoad(problem, candidate));
+  peak = Math.max(peak, linkLoad(problem, candidate), wideLoad(problem, candidate, taken, room));
   const average = (own: readonly number[]) =>
-    own.reduce((sum, r) => sum + (load.get(replicas[r]?.devices[0] ?? 0) ?? 0), 0) / Math.max(1, own.length);
+    own.reduce((sum, r) => sum + busiest(load, replicas[r]), 0) / Math.max(1, own.length);
   return { peak, devices: load, pools: pools.map(average) };
+}
+
+/** Load of the busiest device of a replica. */
+function busiest(load: ReadonlyMap<number, number>, replica: Replica | undefined): number {
+  let most = 0;
+  for (const device of replica?.devices ?? []) most = Math.max(most, load.get(device) ?? 0);
+  return most;
 }
 
 /** The level to which all replicas of a pool are filled by it, on top of other pools' load. */

@@ -1,4 +1,4 @@
-import { type Candidate, cellAt, isOnSame, type Replica, replicasByDevice, useOn } from './candidate.js';
+import { type Candidate, cellAt, mayOverlap, type Replica, replicasByDevice, useOn } from './candidate.js';
 import { roomOf } from './memory.js';
 import { areParts, type Problem, type Use } from './problem.js';
 
@@ -39,20 +39,23 @@ export class Workbench {
     return this.fitsOn(pool, [device]);
   }
 
-  /** Whether a replica of a pool can be added on exactly these devices, which are free or which others span as well. */
+  /** Whether a replica of a pool can be added on exactly these devices of a cell, whether or not others have some of them. */
   fitsOn(pool: number, devices: readonly number[]): boolean {
-    const [device = -1] = devices;
-    const use = this.use(pool, device);
+    const use = this.use(pool, devices[0] ?? -1);
+    return use?.width === devices.length && devices.every((device) => this.#fitsBeside(pool, use, devices, device));
+  }
+
+  /** Whether it can be added as far as one of the devices is concerned. */
+  #fitsBeside(pool: number, use: Use, devices: readonly number[], device: number): boolean {
     const cell = cellAt(this.#problem, device);
-    if (use === undefined || cell === undefined || use.width !== devices.length) return false;
+    if (cell === undefined) return false;
     let bytes = use.memoryBytes;
     let llm = use.profile.batching === 'continuous';
     if (cell.sharing === 'exclusive' && !this.isFree(device)) return false;
-    if (devices.some((each) => this.on(each).length !== this.on(device).length)) return false;
     let same = 0;
     for (const replica of this.on(device)) {
       const other = this.use(replica.pool, device);
-      if (other === undefined || !isOnSame(replica.devices, devices)) return false;
+      if (other === undefined || !mayOverlap(cell, replica.devices, devices)) return false;
       if (areParts(this.#problem, pool, replica.pool)) return false;
       bytes += other.memoryBytes;
       llm ||= other.profile.batching === 'continuous';
@@ -61,14 +64,39 @@ export class Workbench {
     return bytes <= roomOf(cell, llm) && same < cell.concurrency;
   }
 
-  /** Devices in use, or groups of them that replicas span, on which a replica of a pool fits that has none there. */
+  /** Devices in use, or groups of them, on which a replica of a pool fits that has none there. */
   placesFor(pool: number): readonly (readonly number[])[] {
-    return this.usedDevices().flatMap((device) => {
-      const [first] = this.on(device);
-      const devices = (this.use(pool, device)?.width ?? 1) === 1 ? [device] : (first?.devices ?? []);
+    const places = new Map<string, readonly number[]>();
+    for (const device of this.usedDevices()) {
+      const width = this.use(pool, device)?.width ?? 1;
       // A group is named once, by its first device.
-      if (devices[0] !== device || this.on(device).some((other) => other.pool === pool)) return [];
-      return this.fitsOn(pool, devices) ? [devices] : [];
+      const here = width === 1 ? [[device]] : this.#groupsFrom(device, width);
+      for (const devices of here) places.set(devices.join(), devices);
+    }
+    for (const devices of this.#groupsOfNarrower(pool)) places.set(devices.join(), devices);
+    const isNew = (devices: readonly number[]) =>
+      devices.every((device) => this.on(device).every((other) => other.pool !== pool));
+    return [...places.values()].filter((devices) => isNew(devices) && this.fitsOn(pool, devices));
+  }
+
+  /** Groups of so many devices that begin with this one, within those that a replica spans. */
+  #groupsFrom(device: number, width: number): readonly (readonly number[])[] {
+    return this.on(device).flatMap(({ devices }) => {
+      const at = devices.indexOf(device);
+      return at % width === 0 && at + width <= devices.length ? [devices.slice(at, at + width)] : [];
+    });
+  }
+
+  /** Groups for a replica of a pool that spans several devices, among those of a cell on which all others span fewer. */
+  #groupsOfNarrower(pool: number): readonly (readonly number[])[] {
+    return this.#problem.cells.flatMap(({ devices }) => {
+      const width = this.use(pool, devices[0] ?? -1)?.width ?? 1;
+      if (width === 1) return [];
+      const used = devices.filter(
+        (device) => !this.isFree(device) && this.on(device).every((other) => other.devices.length < width),
+      );
+      const groups = Math.floor(used.length / width);
+      return Array.from({ length: groups }, (_, i) => used.slice(i * width, (i + 1) * width));
     });
   }
 

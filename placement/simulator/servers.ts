@@ -79,7 +79,7 @@ export class Servers {
         own.map(() => (batching === 'continuous' && handsTo === undefined ? maxBatch : 0)),
       ),
     );
-    this.devices = new Devices(concurrency, this.deviceOf, calls.events, this.#inTurns(serial));
+    this.devices = new Devices(concurrency, replicas, calls.events, this.#inTurns(serial));
     calls.handover.reset(pools.some(({ handsTo }) => handsTo !== undefined));
     this.#queues.reset(pools.length, replicas.length);
     const llms = replicas.map(({ tables }) => {
@@ -325,7 +325,7 @@ export class Servers {
   }
 
   #advance(replica: number, now: number): void {
-    this.#sequences.advance(replica, this.devices.read(this.deviceOf[replica] as number, now) / this.#slowdown);
+    this.#sequences.advance(replica, this.devices.readOf(replica, now) / this.#slowdown);
   }
 
   #plan(replica: number, now: number): void {

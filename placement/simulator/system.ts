@@ -55,6 +55,8 @@ export interface SimulatedPool {
 export interface SimulatedReplica {
   /** Index of the (first) device that it runs on. */
   readonly device: number;
+  /** All devices that it spans. Absent: that one. */
+  readonly spans?: readonly number[] | undefined;
   /** By stage: the time of its calls here; undefined for stages of other pools. */
   readonly tables: readonly (Table | undefined)[];
   /** Most tokens in its key-value cache (continuous batching). */
