@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { readLocated } from '../source/index.js';
+import { MOST_MADE, readLocated } from '../source/index.js';
 import { type PlacementDocument, placementSchema } from './schema.js';
 
 /** Adds the placement's version, a hash of the parts that are carried out; predictions and reasons are not included. */
@@ -20,7 +20,7 @@ export function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | '
 
 /** Parses a `placement.json`. Throws `INVALID_PLACEMENT` naming the wrong lines, or a version that is not its hash. */
 export function readPlacement(text: string, file = 'placement.json'): PlacementDocument {
-  const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT');
+  const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT', MOST_MADE);
   if (versionOf(value) === value.version) return value;
   const field = at(['version']);
   const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: make it again, or correct the version`;

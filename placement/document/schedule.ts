@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { readLocated } from '../source/index.js';
+import { MOST_MADE, readLocated } from '../source/index.js';
 import { versionOf } from './document.js';
 import { type PlacementDocument, placementSchema, predictedSchema } from './schema.js';
 
@@ -107,7 +107,7 @@ export function isSchedule(text: string): boolean {
  * is not its hash.
  */
 export function readSchedule(text: string, file = 'schedule.json'): ScheduleDocument {
-  const { value, at } = readLocated(text, file, scheduleSchema, 'INVALID_PLACEMENT');
+  const { value, at } = readLocated(text, file, scheduleSchema, 'INVALID_PLACEMENT', MOST_MADE);
   const refuse = (path: readonly (string | number)[], message: string) => {
     const field = at(path);
     return new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -26,7 +26,11 @@ export function makeLoad(
   seed: number,
   stated: Readonly<Record<string, number>> = {},
 ): Load {
-  for (const each of arriving) if ('rate' in each) checkRate(each.rate);
+  for (const each of arriving) {
+    if (!('rate' in each)) continue;
+    checkRate(each.rate);
+    checkVariation(each.cv);
+  }
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
@@ -57,6 +61,15 @@ function checkRate(rate: number): void {
   if (rate >= RATES.least && rate <= RATES.most) return;
   const message = `${rate} runs a second: give a rate from ${RATES.least} to ${RATES.most}`;
   throw new MillraceError('INVALID_INPUT', `--rate: ${message}`, { fields: [{ field: '--rate', message }] });
+}
+
+/** Some thousand runs with a larger variation do not have the stated rate; a smaller one is none. */
+const VARIATIONS = { least: 0.01, most: 30 };
+
+function checkVariation(cv: number): void {
+  if (cv >= VARIATIONS.least && cv <= VARIATIONS.most) return;
+  const message = `${cv}: give a coefficient of variation from ${VARIATIONS.least} to ${VARIATIONS.most}`;
+  throw new MillraceError('INVALID_INPUT', `--cv: ${message}`, { fields: [{ field: '--cv', message }] });
 }
 
 function busiest({ timesMs, sizes }: Trace): Trace {

@@ -1,12 +1,12 @@
 import type { FieldError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { invalidFields, MOST_FIELDS } from '../../pipelines/invalid-fields.js';
 import { type Located, nearest, type Path, readLocated } from '../source/index.js';
 import type { Device, Inventory, Link } from './inventory.js';
 import { type InventoryFile, inventorySchema } from './schema.js';
 
 /**
  * Parses a `cluster.yaml`. Throws `INVALID_INVENTORY` naming every wrong line and the correction: negative amounts,
- * unknown devices, duplicate names, links that contain themselves.
+ * unknown devices, duplicate names, links that contain themselves, more devices than can be planned.
  */
 export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   const source = readLocated(text, file, inventorySchema, 'INVALID_INVENTORY');
@@ -14,18 +14,34 @@ export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
   unique(source, wrong);
   checkBilling(source, wrong);
+  const count = countOf(source.value);
+  if (count > MOST_DEVICES) {
+    wrong(['nodes'], `${count} devices, parts included: at most ${MOST_DEVICES}; plan for a part of them`);
+    throw invalidFields('INVALID_INVENTORY', mistakes);
+  }
   const devices = devicesOf(source.value);
-  const links = linksOf(source.value, devices, wrong);
+  // Names are compared for as many mistakes as are shown.
+  const hint = (name: string, known: readonly string[]) => (mistakes.length < MOST_FIELDS ? nearest(name, known) : '');
+  const links = linksOf(source.value, devices, wrong, hint);
   const ids = devices.map(({ id }) => id);
+  const known = new Set(ids);
   for (const [i, { device }] of source.value.endpoints.entries()) {
-    if (!ids.includes(device))
-      wrong(['endpoints', i, 'device'], `there is no device "${device}"${nearest(device, ids)}`);
+    if (!known.has(device)) wrong(['endpoints', i, 'device'], `there is no device "${device}"${hint(device, ids)}`);
   }
   if (mistakes.length > 0) throw invalidFields('INVALID_INVENTORY', mistakes);
   return { currency: source.value.currency, devices, links, endpoints: source.value.endpoints };
 }
 
 type Wrong = (path: Path, message: string) => void;
+type Hint = (name: string, known: readonly string[]) => string;
+
+/** A search takes steps for each of them. */
+const MOST_DEVICES = 10_000;
+
+const countOf = ({ nodes }: InventoryFile): number =>
+  nodes
+    .flatMap(({ devices }) => devices)
+    .reduce((sum, { count, share }) => sum + count * (share?.mode === 'mig' ? share.parts : 1), 0);
 
 function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
   const seen = new Set<string>();
@@ -108,43 +124,48 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
 }
 
 /** Links with the devices they join; reports each unknown name and each link that contains itself. */
-function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wrong: Wrong): Link[] {
+function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wrong: Wrong, hint: Hint): Link[] {
   const within = new Map<string, readonly string[]>();
   for (const { id } of devices) {
     within.set(id, [id]);
     const whole = id.replace(/\.\d+$/, '');
     if (whole !== id) within.set(whole, [...(within.get(whole) ?? []), id]);
   }
-  for (const { name } of nodes)
-    within.set(
-      name,
-      devices.flatMap(({ node, id }) => (node === name ? [id] : [])),
-    );
+  const onNodes = new Map(nodes.map(({ name }) => [name, new Array<string>()]));
+  for (const { node, id } of devices) onNodes.get(node)?.push(id);
+  for (const [name, ids] of onNodes) within.set(name, ids);
   const known = [...within.keys(), ...links.map(({ name }) => name)];
+  const names = new Set(known);
   const indexOf = new Map(links.map(({ name }, i) => [name, i]));
-  const membersOf = (name: string, around: readonly string[]): readonly string[] => {
-    const index = indexOf.get(name);
-    const link = index === undefined ? undefined : links[index];
-    if (link === undefined || index === undefined) return within.get(name) ?? [];
-    return link.joins.flatMap((inner, j) => {
-      const path = [...around, name];
-      if (!path.includes(inner)) return membersOf(inner, path);
-      // Reported once, at the link that closes the cycle in file order.
-      if (path[0] === inner)
-        wrong(
-          ['links', index, 'joins', j],
-          `the link "${inner}" contains itself (${[...path, inner].join(' > ')}): remove "${inner}" here`,
-        );
-      return [];
-    });
+  // Each name once, however many links join it. A link that contains itself is reported where it closes the circle.
+  const membersOf = (name: string): ReadonlySet<string> => {
+    const members = new Set<string>();
+    const seen = new Set<string>();
+    const visit = (index: number, path: readonly string[]) => {
+      for (const [j, inner] of (links[index]?.joins ?? []).entries()) {
+        const next = indexOf.get(inner);
+        if (inner === name) {
+          const circle = [...path, inner].join(' > ');
+          wrong(
+            ['links', index, 'joins', j],
+            `the link "${inner}" contains itself (${circle}): remove "${inner}" here`,
+          );
+        } else if (!seen.has(inner)) {
+          seen.add(inner);
+          if (next === undefined) for (const id of within.get(inner) ?? []) members.add(id);
+          else visit(next, [...path, inner]);
+        }
+      }
+    };
+    visit(indexOf.get(name) ?? -1, [name]);
+    return members;
   };
   return links.map(({ name, type, joins, bandwidth, latency }, i) => {
     for (const [j, joined] of joins.entries()) {
-      if (!known.includes(joined)) {
-        wrong(['links', i, 'joins', j], `there is no device, node or link "${joined}"${nearest(joined, known)}`);
+      if (!names.has(joined)) {
+        wrong(['links', i, 'joins', j], `there is no device, node or link "${joined}"${hint(joined, known)}`);
       }
     }
-    const joined = new Set(membersOf(name, []));
-    return { name, type, devices: joined, bytesPerMs: bandwidth, latencyMs: latency };
+    return { name, type, devices: membersOf(name), bytesPerMs: bandwidth, latencyMs: latency };
   });
 }

@@ -15,10 +15,14 @@ const share = z.strictObject({
 
 const device = z.strictObject({
   kind: name('a device kind'),
-  count: z.int().min(1, 'at least one device').max(1024, 'at most 1024 a line').default(1),
+  count: z.int({ error: 'give a whole number of devices' }).min(1, 'at least one device').max(1024, 'at most 1024 a line').default(1),
   memory,
   /** Per device, in the file's currency. */
-  pricePerHour: z.number({ error: 'give a price per hour, e.g. 2.40' }).min(0, 'a price is not negative').default(0),
+  pricePerHour: z
+    .number({ error: 'give a price per hour, e.g. 2.40' })
+    .min(0, 'a price is not negative')
+    .max(1e9, 'at most 1000000000 per hour')
+    .default(0),
   /**
    * How it is paid. `on-demand`: by the hour in which it is used. `reserved`: at all hours. `spot`: by the hour, and the provider may
    * take it away, each hour with the probability `lossPerHour`.
@@ -32,7 +36,11 @@ const device = z.strictObject({
     .lt(1, 'below 1')
     .optional(),
   /** Concurrent calls that do not slow each other: the cores of a CPU. */
-  concurrency: z.int().min(1, 'at least one call at once').max(1024).default(1),
+  concurrency: z
+    .int({ error: 'give a whole number of calls' })
+    .min(1, 'at least one call at once')
+    .max(1024, 'at most 1024 calls at once')
+    .default(1),
   /**
    * What models on one device do to each other. `time-sliced`: they share its time evenly (processes on a GPU or CPU).
    * `serial`: one batch after the other, in order. `exclusive`: one model alone (compute mode EXCLUSIVE_PROCESS).
@@ -54,7 +62,10 @@ const link = z.strictObject({
   name: name('a link'),
   type: z.enum(['nvlink', 'pcie', 'network'], { error: 'must be "nvlink", "pcie" or "network"' }),
   /** Devices (`gpu1/0`), nodes (`gpu1`, with all their devices) and other links. */
-  joins: z.array(z.string(), { error: 'list what it joins, e.g. [gpu1/0, gpu1/1]' }).min(1, 'it joins nothing'),
+  joins: z
+    .array(z.string(), { error: 'list what it joins, e.g. [gpu1/0, gpu1/1]' })
+    .min(1, 'it joins nothing')
+    .max(4096, 'at most 4096: join nodes, or other links'),
   bandwidth,
   latency,
 });
@@ -79,7 +90,7 @@ export const inventorySchema = z.strictObject({
       { error: 'list the nodes' },
     )
     .min(1, 'no nodes: list at least one'),
-  links: z.array(link).default([]),
+  links: z.array(link, { error: 'list the links' }).max(1000, 'at most 1000 links').default([]),
   endpoints: z.array(endpoint).default([]),
 });
 

@@ -32,6 +32,7 @@ export function rangeWarnings(
           profile.prefill.map(({ tokens }) => tokens),
           `${where}: prefill`,
         ),
+        ...[profile.size.in, profile.size.out].flatMap((column) => withoutTokens(load, column, where)),
         ...context(profile, load, where),
       ];
     }),
@@ -48,6 +49,13 @@ function outside(load: Load, column: string, measured: readonly number[], where:
   return [
     `${where} was measured up to ${most} ${column}, and 5 % of the load have more than ${Math.round(large)}: measure there; until then the time is extrapolated`,
   ];
+}
+
+/** A call has a token of a prompt and of an answer at least. */
+function withoutTokens({ sizes }: Load, column: string, where: string): readonly string[] {
+  const none = sizes[column]?.filter((tokens) => tokens < 1).length ?? 0;
+  if (none === 0) return [];
+  return [`${where}: ${none} of the runs have less than one token in ${column}, which counts as one: were they answered?`];
 }
 
 function context(profile: Draft['profile'] & { batching: 'continuous' }, load: Load, where: string): readonly string[] {

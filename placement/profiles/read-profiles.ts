@@ -74,8 +74,10 @@ function checkDecode({ decode, prefill }: Profile & { batching: 'continuous' }, 
 }
 
 function checkRows(keys: readonly string[], field: string, wrong: Wrong): void {
+  const known = new Set<string>();
   for (const [i, key] of keys.entries()) {
-    if (keys.indexOf(key) < i) wrong([field, i], `a second row for ${key}: keep one`);
+    if (known.has(key)) wrong([field, i], `a second row for ${key}: keep one`);
+    known.add(key);
   }
 }
 

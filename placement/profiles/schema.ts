@@ -3,8 +3,18 @@ import { memory, memoryOrNone } from '../source/index.js';
 
 /** A profile as `millrace profile` writes it; see docs/reference/placement.md. */
 
+/** Milliseconds: a nanosecond, and more than a week. What is beyond has another unit. */
+const TIMES = { least: 1e-6, most: 1e9 };
+
 const ms = (what: string) =>
-  z.number({ error: `give ${what} in milliseconds` }).positive(`${what}: give a time above 0 ms`);
+  z
+    .number({ error: `give ${what} in milliseconds` })
+    .positive(`${what}: give a time above 0 ms`)
+    .min(TIMES.least, `${what}: give at least ${TIMES.least} ms`)
+    .max(TIMES.most, `${what}: give at most ${TIMES.most} ms`);
+/** Rows of a table: more than any measurement has. */
+const MOST_ROWS = 4_096;
+const tooMany = `at most ${MOST_ROWS} rows`;
 const column = z
   .string({ error: 'name the column of the trace that holds the size, e.g. audio_s' })
   .regex(/^[a-z][a-z0-9_]*$/, 'lower-case letters, digits and "_"');
@@ -50,7 +60,11 @@ const common = {
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
   measuredAt: z.iso.datetime({ offset: true, error: 'give an ISO 8601 time' }).optional(),
   /** Time of a call outside the device: protocol, copies, scheduling. It does not occupy a device. */
-  overheadMs: z.number().min(0, 'not negative').default(0),
+  overheadMs: z
+    .number({ error: 'give a time in milliseconds' })
+    .min(0, 'not negative')
+    .max(TIMES.most, `give at most ${TIMES.most} ms`)
+    .default(0),
 };
 
 const dynamic = z.strictObject({
@@ -75,7 +89,8 @@ const dynamic = z.strictObject({
         error: 'list the measured rows',
       },
     )
-    .min(1, 'no rows: measure at least batch 1'),
+    .min(1, 'no rows: measure at least batch 1')
+    .max(MOST_ROWS, tooMany),
 });
 
 const continuous = z.strictObject({
@@ -121,7 +136,8 @@ const continuous = z.strictObject({
   /** Time to the first token of a prompt that runs alone. */
   prefill: z
     .array(z.strictObject({ tokens: z.number().positive('above 0'), ...measured }).refine(rises, rising))
-    .min(1, 'no rows: measure at least one prompt'),
+    .min(1, 'no rows: measure at least one prompt')
+    .max(MOST_ROWS, tooMany),
   /**
    * Time per token of each sequence, by the number of concurrent sequences and by `tokens`, the tokens in the cache of each
    * of them (prompt and what was generated), on average over the measurement. Without `tokens` a step is assumed to take
@@ -131,7 +147,8 @@ const continuous = z.strictObject({
     .array(
       z.strictObject({ batch, tokens: z.number().positive('above 0').optional(), ...measured }).refine(rises, rising),
     )
-    .min(1, 'no rows: measure batch 1'),
+    .min(1, 'no rows: measure batch 1')
+    .max(MOST_ROWS, tooMany),
 });
 
 export const profileSchema = z.discriminatedUnion('batching', [dynamic, continuous], {

@@ -14,16 +14,28 @@ export interface Located<T> {
   at(path: Path): string;
 }
 
+/** Characters of a file that Millrace has made, such as a schedule of a week on hundreds of devices. */
+export const MOST_MADE = 64 * 2 ** 20;
+/** Characters of a file that people write: a parser takes seconds for these. */
+const MOST_WRITTEN = 4 * 2 ** 20;
+
 /**
  * Parses YAML, or JSON, which is YAML too, and checks it against a schema. Every mistake is reported with its line: a
  * failure with `code` has fields such as `cluster.yaml:12 nodes[0].devices[1].memory`.
+ *
+ * @param most characters of the file; a longer one is refused before it is parsed
  */
 export function readLocated<S extends z.ZodType>(
   text: string,
   file: string,
   schema: S,
   code: ErrorCode,
+  most = MOST_WRITTEN,
 ): Located<z.output<S>> {
+  if (text.length > most) {
+    const message = `the file has ${text.length} characters: at most ${most}; split it, or leave out what is not needed`;
+    throw invalidFields(code, [{ field: file, message }]);
+  }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   if (document.errors.length > 0) {
@@ -36,7 +48,11 @@ export function readLocated<S extends z.ZodType>(
     const line = lines.linePos(offsetOf(document.contents, path)).line;
     return `${file}:${line}${path.length > 0 ? ` ${spellPath(path)}` : ''}`;
   };
-  const { success, data, error } = schema.safeParse(contentsOf(document, file, code));
+  const contents = contentsOf(document, file, code);
+  if (contents === null || contents === undefined) {
+    throw invalidFields(code, [{ field: file, message: 'the file is empty: write it as docs/reference/placement.md describes' }]);
+  }
+  const { success, data, error } = schema.safeParse(contents);
   if (!success)
     throw invalidFields(
       code,

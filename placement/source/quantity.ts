@@ -8,10 +8,19 @@ const BANDWIDTH = { 'MB/s': 1e3, 'GB/s': 1e6, 'Mbit/s': 125, 'Gbit/s': 125e3 };
 /** Milliseconds. */
 const TIME = { us: 1e-3, ms: 1, s: 1e3 };
 
-function quantity<U extends Record<string, number>>(units: U, what: string, example: string, least: 'zero' | 'above') {
+/** @param most more is a mistake, and the planner's numbers would lose their precision */
+function quantity<U extends Record<string, number>>(
+  units: U,
+  what: string,
+  example: string,
+  least: 'zero' | 'above',
+  most: string,
+) {
   const form = new RegExp(
     `^\\s*(-?\\d+(?:\\.\\d+)?(?:e[+-]?\\d+)?)\\s*(${Object.keys(units).sort(longestFirst).join('|')})\\s*$`,
   );
+  const [, mostAmount, mostUnit = ''] = form.exec(most) ?? [];
+  const limit = Number(mostAmount) * (units[mostUnit] ?? Number.NaN);
   const wanted = `${what} such as "${example}" (units: ${Object.keys(units).join(', ')})`;
   return z.union([z.string(), z.number()], { error: `give ${wanted}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(String(text)) ?? [];
@@ -21,7 +30,9 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
       ? `"${text}" is not ${wanted}`
       : value < 0 || (value === 0 && least === 'above')
         ? `${text} is ${value < 0 ? 'negative' : 'nothing'}: give ${wanted}`
-        : undefined;
+        : value > limit
+          ? `${text} is more than ${most}: give ${wanted}`
+          : undefined;
     if (message !== undefined) context.addIssue({ code: 'custom', message });
     return message === undefined ? value : 0;
   });
@@ -29,14 +40,17 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
 
 const longestFirst = (a: string, b: string): number => b.length - a.length;
 
+/** Some thousand times the largest devices. */
+const MOST_MEMORY = '1000TiB';
+
 /** Bytes, above 0: `80GiB`. */
-export const memory = quantity(MEMORY, 'an amount of memory', '80GiB', 'above');
+export const memory = quantity(MEMORY, 'an amount of memory', '80GiB', 'above', MOST_MEMORY);
 /** Bytes, 0 allowed. */
-export const memoryOrNone = quantity(MEMORY, 'an amount of memory', '200MiB', 'zero');
+export const memoryOrNone = quantity(MEMORY, 'an amount of memory', '200MiB', 'zero', MOST_MEMORY);
 /** Bytes per millisecond: `300GB/s`, `25Gbit/s`. */
-export const bandwidth = quantity(BANDWIDTH, 'a bandwidth', '25Gbit/s', 'above');
+export const bandwidth = quantity(BANDWIDTH, 'a bandwidth', '25Gbit/s', 'above', '1000000GB/s');
 /** Milliseconds, 0 allowed: `50us`. */
-export const latency = quantity(TIME, 'a time', '50us', 'zero');
+export const latency = quantity(TIME, 'a time', '50us', 'zero', '60s');
 
 /** Bytes in readable form: `1.5 GiB`. */
 export function spellBytes(bytes: number): string {

@@ -23,6 +23,8 @@ const UNITS: Readonly<Record<string, number>> = {
 const SUSPICIOUS = { gapS: 20, rows: 20 };
 /** As seconds since 1970 this is after the year 5000. */
 const NO_SECONDS = 1e11;
+/** A size that no call has: times of more are no numbers that can be told apart. */
+const NO_SIZE = 1e12;
 
 /**
  * A trace of lines `timestamp_s[,size…]`; the first column may be `timestamp_ms`, `timestamp_us` or `timestamp` (ISO 8601)
@@ -65,6 +67,10 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
     } else if (!row.every(Number.isFinite))
       wrong(i + 1, `"${line.trim()}" is not made of numbers: correct or remove it`);
     else if (sizes.some((size) => size < 0)) wrong(i + 1, 'a size is negative: correct or remove the line');
+    else if (sizes.some((size) => size > NO_SIZE))
+      wrong(i + 1, `a size is above ${NO_SIZE}: correct or remove the line`);
+    else if (Math.abs(time) * (unit || 1) > NO_SECONDS && (unit ?? 1) !== 1)
+      wrong(i + 1, `${time} is after the year 5000: correct it, or name the first column by its unit (timestamp_us)`);
     else if (time < last) wrong(i + 1, `${time} comes after ${last}: sort the lines by time`);
     else rows.push(row);
     if (Number.isFinite(time)) last = Math.max(last, time);
@@ -75,7 +81,7 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   if (unit === undefined || unit === 1) {
     const gap = ((rows.at(-1)?.[0] ?? 0) - start) / Math.max(1, rows.length - 1);
     const whole = rows.length >= SUSPICIOUS.rows && rows.every(([time = 0]) => Number.isInteger(time));
-    if (start > NO_SECONDS || (whole && gap > SUSPICIOUS.gapS)) {
+    if (Math.max(...[start, rows.at(-1)?.[0] ?? 0].map(Math.abs)) > NO_SECONDS || (whole && gap > SUSPICIOUS.gapS)) {
       const message = `the times look like milliseconds: as seconds the lines are ${Math.round(gap)} s apart on average. Name the column timestamp_ms; if they are seconds, write them with decimals, as ${start.toFixed(1)}`;
       wrong(first + 1, message);
     }

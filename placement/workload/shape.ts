@@ -45,16 +45,28 @@ export interface StageFigures {
 /** Tokens of a spoken sentence: about 15 words. */
 const SENTENCE_TOKENS = 20;
 
+/** A day. */
+const MOST_MS = 86_400_000;
+const duration = z
+  .number({ error: 'give a time in milliseconds' })
+  .min(0, 'not negative')
+  .max(MOST_MS, `at most ${MOST_MS} ms, a day`);
+const share = z.number({ error: 'give a share' }).min(0, 'from 0 to 1').max(1, 'from 0 to 1');
+
 export const FIGURES = {
-  calls: z.number().gt(0, 'above 0').max(10_000, 'at most 10000').default(1),
-  share: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
-  cacheHitRate: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(0),
-  cacheHitMs: z.number().min(0, 'not negative').default(0),
-  failureRate: z.number().min(0, 'from 0 to 1').max(0.99, 'at most 0.99').default(0),
+  calls: z.number({ error: 'give a number of calls' }).gt(0, 'above 0').max(10_000, 'at most 10000').default(1),
+  share: share.default(1),
+  cacheHitRate: share.default(0),
+  cacheHitMs: duration.default(0),
+  failureRate: z.number({ error: 'give a share' }).min(0, 'from 0 to 1').max(0.99, 'at most 0.99').default(0),
   attempts: z.int('a whole number').min(1, 'at least 1').max(100, 'at most 100').default(3),
-  backoffMs: z.number().min(0, 'not negative').default(100),
-  overheadMs: z.number().min(0, 'not negative').default(0),
-  outputBytes: z.number().min(0, 'not negative').default(0),
+  backoffMs: duration.default(100),
+  overheadMs: duration.default(0),
+  outputBytes: z
+    .number({ error: 'give a size in bytes' })
+    .min(0, 'not negative')
+    .max(1e12, 'at most 1000000000000 bytes')
+    .default(0),
   pieceTokens: z.int('a whole number').min(1, 'at least 1').max(100_000, 'at most 100000').default(SENTENCE_TOKENS),
 } as const satisfies Record<keyof StageFigures, z.ZodType<number>>;
 
@@ -84,7 +96,8 @@ export const shapeSchema = z.strictObject({
           .default(1),
       }),
     )
-    .min(1, 'no stages: list at least one'),
+    .min(1, 'no stages: list at least one')
+    .max(1000, 'at most 1000 stages'),
 });
 
 /** The default figures. */
