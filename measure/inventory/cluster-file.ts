@@ -20,7 +20,7 @@ const EMPTY = 'format: 1\nnodes: []\n';
 
 /**
  * `cluster.yaml` updated with a node's inventory: its devices replace those in the file, and missing servers are added.
- * Prices, billing, links and comments elsewhere are kept. Throws `INVALID_INVENTORY` if the file cannot be read or would become
+ * Prices, billing, how devices are shared, links and comments elsewhere are kept. Throws `INVALID_INVENTORY` if the file cannot be read or would become
  * invalid, e.g. by a link to a removed device.
  */
 export function withNode(before: string | undefined, { node, devices, endpoints }: Found, file: string): string {
@@ -28,7 +28,7 @@ export function withNode(before: string | undefined, { node, devices, endpoints 
   const document = parseDocument(before ?? EMPTY);
   const nodes = sequence(document, 'nodes');
   const at = nodes.items.findIndex((item) => isMap(item) && item.get('name') === node);
-  const lines = devices.map((line) => flow(document, line, paymentOf(nodes.items[at], line.kind)));
+  const lines = devices.map((line) => flow(document, line, statedOf(nodes.items[at], line.kind)));
   if (at >= 0) (nodes.items[at] as YAMLMap).set('devices', document.createNode(lines));
   else nodes.add(document.createNode({ name: node, devices: lines }));
   if (endpoints.length > 0) {
@@ -41,13 +41,15 @@ export function withNode(before: string | undefined, { node, devices, endpoints 
   return text;
 }
 
-/** What a device kind costs in the file and how it is paid, which cannot be detected. */
-function paymentOf(node: unknown, kind: string): Readonly<Record<string, unknown>> {
+/** What cannot be detected: what a device kind in the file costs, how it is paid and shared. */
+const STATED = ['pricePerHour', 'billing', 'lossPerHour', 'share', 'sharing', 'slowdown', 'memoryUtilization'];
+
+function statedOf(node: unknown, kind: string): Readonly<Record<string, unknown>> {
   const devices = isMap(node) ? node.get('devices') : undefined;
   const line = isSeq(devices) ? devices.items.find((item) => isMap(item) && item.get('kind') === kind) : undefined;
   if (!isMap(line)) return {};
-  const paid = ['pricePerHour', 'billing', 'lossPerHour'].map((field) => [field, line.get(field)] as const);
-  return Object.fromEntries(paid.filter(([, value]) => value !== undefined));
+  const stated = STATED.map((field) => [field, line.get(field)] as const);
+  return Object.fromEntries(stated.filter(([, value]) => value !== undefined));
 }
 
 function sequence(document: Document, key: string) {

@@ -7,7 +7,7 @@ import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from '.
 import { type ManifestOptions, manifestsOf } from './manifests.js';
 import { modelsFile } from './models-file.js';
 import { modelAt, type PoolBase } from './pool-base.js';
-import { indexOf, type ModelServer, serversOf } from './servers.js';
+import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
 import { optionOf, vllmArguments } from './vllm-arguments.js';
@@ -198,9 +198,11 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
 function script(server: ModelServer, options: ApplyOptions, gpus: readonly string[] | undefined): string {
   const { name, node, type } = server;
   const command = type === 'vllm' ? vllm(server, options) : triton(server, `triton/${name}`, options);
+  const threads = threadsOf(server);
   // Each server sees its own devices only, from 0. Places are those of nvidia-smi, which orders by bus.
   const own = [
     ...(gpus ? ['CUDA_DEVICE_ORDER=PCI_BUS_ID', `CUDA_VISIBLE_DEVICES=${gpus.join(',')}`] : []),
+    ...(threads === undefined ? [] : [`CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=${threads}`]),
     ...(partOf(server)
       ? [`VLLM_NIXL_SIDE_CHANNEL_HOST=${node}`, `VLLM_NIXL_SIDE_CHANNEL_PORT=${sideChannelPort(server)}`]
       : []),
@@ -228,7 +230,11 @@ function notesOn(servers: readonly ModelServer[]): string[] {
     ),
     ...[
       ...new Set(
-        parts.map(({ id, kind }) => `${id} is a part (${kind}): partition the GPU, and give its resource's name`),
+        parts.map(({ id, kind }) =>
+          kind.includes(':mps')
+            ? `${id} is shared by MPS (${kind}): start nvidia-cuda-mps-control -d on its node before its servers; in Kubernetes let the device plugin share it`
+            : `${id} is a part (${kind}): partition the GPU, and give its resource's name`,
+        ),
       ),
     ],
   ];

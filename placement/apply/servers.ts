@@ -87,6 +87,17 @@ const NO_DELAY =
 export const serverTypeOf = ({ batching }: PlacedPool, base: PoolBase | undefined): ModelServer['type'] =>
   base?.connector === 'openai' || (base?.connector !== 'triton' && batching === 'continuous') ? 'vllm' : 'triton';
 
+/**
+ * The part of a GPU's threads, in percent, that MPS gives a server: as much as its replicas were planned with. Undefined if MPS
+ * does not share its device.
+ */
+export function threadsOf({ devices, hosted }: ModelServer): number | undefined {
+  const [, parts] = /:mps(\d+)$/.exec(devices[0]?.kind ?? '') ?? [];
+  if (parts === undefined) return undefined;
+  const replicas = hosted.reduce((sum, { instances }) => sum + instances, 0);
+  return Math.min(100, Math.max(1, Math.floor((100 * replicas) / Number(parts))));
+}
+
 /** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
 

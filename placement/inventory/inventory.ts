@@ -15,8 +15,10 @@ export interface Device {
   readonly billing?: Billing;
   /** Of spot devices: the probability that it is taken away within an hour. */
   readonly lossPerHour?: number;
-  /** Concurrent calls that do not slow each other. */
+  /** Concurrent calls that slow each other no more than `slowdown` says. */
   readonly concurrency: number;
+  /** How many times as long a call takes while as many as `concurrency` run. Absent: 1. */
+  readonly slowdown?: number;
   /** What models on it do to each other; see `sharing` in docs/reference/placement.md. */
   readonly sharing: 'time-sliced' | 'serial' | 'exclusive';
   /** Share of the memory that LLM servers may use. */

@@ -14,6 +14,7 @@ export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
   unique(source, wrong);
   checkBilling(source, wrong);
+  checkSlowdown(source, wrong);
   const count = countOf(source.value);
   if (count > MOST_DEVICES) {
     wrong(['nodes'], `${count} devices, parts included: at most ${MOST_DEVICES}; plan for a part of them`);
@@ -82,12 +83,24 @@ function checkBilling({ value }: Located<InventoryFile>, wrong: Wrong): void {
   }
 }
 
+/** Calls that take longer together than one after the other are none at once. */
+function checkSlowdown({ value }: Located<InventoryFile>, wrong: Wrong): void {
+  for (const [i, { devices }] of value.nodes.entries()) {
+    for (const [j, { concurrency, slowdown, share }] of devices.entries()) {
+      const atOnce = share?.mode === 'mps' ? share.parts : concurrency;
+      if (slowdown <= atOnce) continue;
+      const message = `${slowdown} is more than ${atOnce}, the calls at once: one after the other they would take no longer; lower it, or state the calls at once (concurrency, or share with mode: mps)`;
+      wrong(['nodes', i, 'devices', j, 'slowdown'], message);
+    }
+  }
+}
+
 function devicesOf({ nodes }: InventoryFile): Device[] {
   const devices: Device[] = [];
   for (const { name: node, devices: rows } of nodes) {
     let index = 0;
     for (const { kind, count, memory, pricePerHour, share, uuids = [], ...row } of rows) {
-      const { concurrency, sharing, memoryUtilization, billing, lossPerHour } = row;
+      const { concurrency, slowdown, sharing, memoryUtilization, billing, lossPerHour } = row;
       const named = (at: number) => (uuids[at] === undefined ? {} : { uuid: uuids[at] });
       for (let i = 0; i < count; i += 1, index += 1) {
         const whole: Device = {
@@ -97,6 +110,7 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
           memoryBytes: memory,
           pricePerHour,
           concurrency,
+          ...(slowdown > 1 && { slowdown }),
           sharing,
           memoryUtilization,
           ...(billing !== 'on-demand' && { billing }),
@@ -131,7 +145,7 @@ function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wr
     const whole = id.replace(/\.\d+$/, '');
     if (whole !== id) within.set(whole, [...(within.get(whole) ?? []), id]);
   }
-  const onNodes = new Map(nodes.map(({ name }) => [name, new Array<string>()]));
+  const onNodes = new Map(nodes.map(({ name }) => [name, [] as string[]]));
   for (const { node, id } of devices) onNodes.get(node)?.push(id);
   for (const [name, ids] of onNodes) within.set(name, ids);
   const known = [...within.keys(), ...links.map(({ name }) => name)];

@@ -15,7 +15,11 @@ const share = z.strictObject({
 
 const device = z.strictObject({
   kind: name('a device kind'),
-  count: z.int({ error: 'give a whole number of devices' }).min(1, 'at least one device').max(1024, 'at most 1024 a line').default(1),
+  count: z
+    .int({ error: 'give a whole number of devices' })
+    .min(1, 'at least one device')
+    .max(1024, 'at most 1024 a line')
+    .default(1),
   memory,
   /** Per device, in the file's currency. */
   pricePerHour: z
@@ -35,11 +39,19 @@ const device = z.strictObject({
     .gt(0, 'above 0: a device that is never lost is on-demand')
     .lt(1, 'below 1')
     .optional(),
-  /** Concurrent calls that do not slow each other: the cores of a CPU. */
+  /** Concurrent calls that do not slow each other, or no more than `slowdown`: the cores of a CPU. */
   concurrency: z
     .int({ error: 'give a whole number of calls' })
     .min(1, 'at least one call at once')
     .max(1024, 'at most 1024 calls at once')
+    .default(1),
+  /**
+   * How many times as long a call takes while as many run as `concurrency`, or the parts of `mps`, allow: by their memory traffic and
+   * the clocks. 1: they do not slow each other.
+   */
+  slowdown: z
+    .number({ error: 'give how many times as long a call takes, e.g. 1.3' })
+    .min(1, 'at least 1: calls that do not slow each other')
     .default(1),
   /**
    * What models on one device do to each other. `time-sliced`: they share its time evenly (processes on a GPU or CPU).

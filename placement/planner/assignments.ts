@@ -50,10 +50,12 @@ export class Assignments {
     const isTooFew = ({ stages, pools, known }: Group) => {
       const kinds = stages.map((v) => on[problem.stages[v]?.pool ?? 0] ?? new Set<number>());
       const key = stages.map((v) => names[problem.stages[v]?.pool ?? 0]).join();
-      const atOnce = atOnceOf(problem, replicas, pools);
+      const atOnce = atOnceOf(problem, replicas, pools, 'capacity');
       const [v = 0] = stages;
       const [own] = kinds;
-      if (stages.length === 1 && own && this.#machinesOf(v, own, key) > total(atOnce)) return true;
+      // Machines are not fewer for slowing each other.
+      const machines = () => total(atOnceOf(problem, replicas, pools, 'concurrency'));
+      if (stages.length === 1 && own && this.#machinesOf(v, own, key) > machines()) return true;
       let all = known.get(key);
       if (all === undefined) {
         all = this.#weights.flatMap((weights): Weighed[] => {
@@ -93,8 +95,13 @@ function kindsOf(problem: Problem, replicas: readonly Replica[]): readonly Reado
   return on.map((kinds) => new Set([...kinds].sort((a, b) => a - b)));
 }
 
-/** What each kind's devices with any of these pools can do at once. */
-function atOnceOf(problem: Problem, replicas: readonly Replica[], pools: readonly number[]): readonly number[] {
+/** What each kind's devices with any of these pools can do at once: by their work, or by their calls. */
+function atOnceOf(
+  problem: Problem,
+  replicas: readonly Replica[],
+  pools: readonly number[],
+  by: 'capacity' | 'concurrency',
+): readonly number[] {
   const seen = new Set<number>();
   const sums = problem.kinds.map(() => 0);
   for (const { pool, devices } of replicas) {
@@ -103,7 +110,7 @@ function atOnceOf(problem: Problem, replicas: readonly Replica[], pools: readonl
       if (seen.has(device)) continue;
       seen.add(device);
       const cell = problem.cells[problem.cellOf[device] ?? 0];
-      if (cell) sums[cell.kind] = (sums[cell.kind] ?? 0) + cell.concurrency;
+      if (cell) sums[cell.kind] = (sums[cell.kind] ?? 0) + cell[by];
     }
   }
   return sums;

@@ -6,7 +6,7 @@ import { type Constraint, minimise } from './simplex.js';
 interface Class {
   readonly kind: number;
   readonly pricePerHour: number;
-  readonly concurrency: number;
+  readonly capacity: number;
   readonly memoryBytes: number;
   readonly count: number;
 }
@@ -26,7 +26,7 @@ const WHOLE = 1e-6;
 /** A lower bound of the cost, and the devices of each kind that it would take. */
 export interface Relaxed {
   readonly value: number;
-  /** By kind: devices, times their calls at once. */
+  /** By kind: devices, times the work that they do at once. */
   readonly atOnce: readonly number[];
 }
 
@@ -43,7 +43,7 @@ export function cheapest(problem: Problem, cuts: readonly Cut[] = []): Relaxed {
   const cutting = (first: number): Constraint[] =>
     cuts.map(({ weights, bound }) => ({
       terms: classes.map(
-        ({ kind, concurrency }, k) => [first + k, ((weights[kind] ?? 0) * concurrency) / bound] as const,
+        ({ kind, capacity: atOnce }, k) => [first + k, ((weights[kind] ?? 0) * atOnce) / bound] as const,
       ),
       is: 'atLeast',
       bound: 1,
@@ -55,7 +55,7 @@ export function cheapest(problem: Problem, cuts: readonly Cut[] = []): Relaxed {
       ...wholePools(problem, columns),
       ...cutting(first),
       ...classes.flatMap((each, k): Constraint[] => [
-        capacity(columns, k, [[first + k, -each.concurrency]]),
+        capacity(columns, k, [[first + k, -each.capacity]]),
         memoryOf(columns, k, [[first + k, -each.memoryBytes]]),
         { terms: [[first + k, 1]], is: 'atMost', bound: most[k] ?? 0 },
         ...((least[k] ?? 0) > 0
@@ -88,7 +88,7 @@ export function cheapest(problem: Problem, cuts: readonly Cut[] = []): Relaxed {
     // The lowest of the open relaxations bounds all of them.
     if (split < 0 || nodes >= MOST_NODES) {
       const atOnce = problem.kinds.map((_, kind) =>
-        classes.reduce((sum, each, k) => sum + (each.kind === kind ? each.concurrency * (next.counts[k] ?? 0) : 0), 0),
+        classes.reduce((sum, each, k) => sum + (each.kind === kind ? each.capacity * (next.counts[k] ?? 0) : 0), 0),
       );
       return { value: next.value * (1 - 1e-9), atOnce };
     }
@@ -111,7 +111,7 @@ export function fastest(problem: Problem): number {
     [...columns.map(() => 0), 1],
     [
       ...wholePools(problem, columns),
-      ...classes.map((each, k) => capacity(columns, k, [[share, -each.concurrency * each.count]])),
+      ...classes.map((each, k) => capacity(columns, k, [[share, -each.capacity * each.count]])),
     ],
   );
   return solution && solution.value > 0 ? (1 / solution.value) * (1 + 1e-9) : 0;
@@ -119,10 +119,10 @@ export function fastest(problem: Problem): number {
 
 function classesOf({ cells }: Problem): readonly Class[] {
   const classes = new Map<string, Class>();
-  for (const { kind, pricePerHour, concurrency, memoryBytes, devices } of cells) {
-    const key = JSON.stringify([kind, pricePerHour, concurrency]);
+  for (const { kind, pricePerHour, capacity: atOnce, memoryBytes, devices } of cells) {
+    const key = JSON.stringify([kind, pricePerHour, atOnce]);
     const count = (classes.get(key)?.count ?? 0) + devices.length;
-    classes.set(key, { kind, pricePerHour, concurrency, memoryBytes, count });
+    classes.set(key, { kind, pricePerHour, capacity: atOnce, memoryBytes, count });
   }
   return [...classes.values()];
 }

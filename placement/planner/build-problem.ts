@@ -132,6 +132,7 @@ export function buildProblem(input: PlannerInput): Problem {
     devices,
     simulated: {
       concurrency: devices.map(({ concurrency }) => concurrency),
+      slowdown: devices.map(({ slowdown = 1 }) => slowdown),
       serial: devices.map(({ sharing }) => sharing === 'serial'),
       transferMs: transferTimes(inventory),
     },
@@ -195,9 +196,10 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
   const keys: string[] = [];
   const cells: (Cell & { devices: number[] })[] = [];
   const cellOf = devices.map(
-    ({ kind, node, pricePerHour, concurrency, sharing, memoryBytes, memoryUtilization, billing, lossPerHour }, d) => {
+    ({ kind, node, pricePerHour, sharing, memoryBytes, memoryUtilization, billing, lossPerHour, ...device }, d) => {
+      const { concurrency, slowdown = 1 } = device;
       const paid = [pricePerHour, billing, lossPerHour];
-      const key = JSON.stringify([kind, node, paid, concurrency, sharing, memoryUtilization]);
+      const key = JSON.stringify([kind, node, paid, concurrency, slowdown, sharing, memoryUtilization]);
       let at = keys.indexOf(key);
       if (at < 0) {
         at = keys.push(key) - 1;
@@ -207,6 +209,8 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
           pricePerHour,
           billing,
           concurrency,
+          slowdown,
+          capacity: concurrency / slowdown,
           sharing,
           memoryBytes,
           memoryUtilization,

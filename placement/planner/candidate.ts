@@ -97,13 +97,17 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
 }
 
 /**
- * Whether replicas may have devices in common: those that span exactly the same ones, and on devices that share their time evenly
- * also where one spans all that the other does, such as a model on one of the two devices of another. Two that overlap only
+ * Whether replicas may have devices in common: those that span exactly the same ones, and on devices that share their time evenly,
+ * without another slowdown, also where one spans all that the other does, such as a model on one of the two devices of another. Two that overlap only
  * partly, each with a device that the other lacks, may not.
  */
-export const mayOverlap = ({ sharing }: Pick<Cell, 'sharing'>, a: readonly number[], b: readonly number[]): boolean => {
+export const mayOverlap = (
+  { sharing, slowdown }: Pick<Cell, 'sharing' | 'slowdown'>,
+  a: readonly number[],
+  b: readonly number[],
+): boolean => {
   const isWithin = a.length <= b.length ? a.every((each) => b.includes(each)) : b.every((each) => a.includes(each));
-  return isWithin && (a.length === b.length || sharing === 'time-sliced');
+  return isWithin && (a.length === b.length || (sharing === 'time-sliced' && slowdown === 1));
 };
 
 /**

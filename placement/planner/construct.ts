@@ -19,12 +19,12 @@ export interface Draft {
 
 /** Hourly cost of serving a pool this way: by time or by memory, whichever is scarcer. */
 function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste, speed = 1 }: Draft): number {
-  const { pricePerHour, concurrency, memoryBytes } = problem.cells[cell] ?? {
+  const { pricePerHour, capacity, memoryBytes } = problem.cells[cell] ?? {
     pricePerHour: 0,
-    concurrency: 1,
+    capacity: 1,
     memoryBytes: 1,
   };
-  const time = (use.reachableErlangs * speed * use.width) / (busy * concurrency);
+  const time = (use.reachableErlangs * speed * use.width) / (busy * capacity);
   const room = (use.memoryBytes * use.width) / memoryBytes;
   // Without prices fewer devices are preferred.
   return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / horizonMs(problem.objective);
@@ -99,9 +99,9 @@ function sizeOf(
   { pool, erlangs }: { pool: number; erlangs: number },
   speed: number,
 ): number {
-  const sizes = problem.cells.flatMap(({ devices, memoryBytes, concurrency }) => {
+  const sizes = problem.cells.flatMap(({ devices, memoryBytes, capacity }) => {
     const use = bench.use(pool, devices[0] ?? -1);
-    return use ? [Math.max((use.erlangs * erlangs * speed) / concurrency, use.memoryBytes / memoryBytes)] : [];
+    return use ? [Math.max((use.erlangs * erlangs * speed) / capacity, use.memoryBytes / memoryBytes)] : [];
   });
   return Math.min(...sizes);
 }
@@ -117,7 +117,7 @@ function putTogether(
   speed: number,
 ): boolean {
   const loadOn = (device: number) =>
-    ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.concurrency ?? 1);
+    ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.capacity ?? 1);
   // A device, or a group of them that replicas span, by its first.
   const placeAt = (device: number) => (bench.use(pool, device)?.width === 1 ? [device] : bench.on(device)[0]?.devices);
   const fitsAt = (device: number) => bench.fitsOn(pool, placeAt(device) ?? []);

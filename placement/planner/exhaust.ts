@@ -100,8 +100,8 @@ export function refutedBelow(problem: Problem, lower: LowerBound, below: number,
 /** Whether no assignment to these devices carries the load in time. */
 function isRefuted(problem: Problem, lower: LowerBound, counts: readonly number[], goOn: () => boolean): boolean {
   const atOnce = problem.kinds.map(() => 0);
-  for (const [c, { kind, concurrency }] of problem.cells.entries()) {
-    atOnce[kind] = (atOnce[kind] ?? 0) + concurrency * (counts[c] ?? 0);
+  for (const [c, { kind, capacity }] of problem.cells.entries()) {
+    atOnce[kind] = (atOnce[kind] ?? 0) + capacity * (counts[c] ?? 0);
   }
   return !balanceable(problem, counts) || lower.refutes(atOnce, goOn);
 }
@@ -149,10 +149,10 @@ function balanceable({ pools, cells }: Problem, counts: readonly number[]): bool
         is: 'equal' as const,
         bound: 1,
       })),
-      ...cells.map(({ concurrency }, k) => ({
+      ...cells.map(({ capacity }, k) => ({
         terms: [
           ...columns.flatMap(({ cell, erlangs }, c) => (cell === k ? [[c, erlangs] as const] : [])),
-          [share, -concurrency * (counts[k] ?? 0)] as const,
+          [share, -capacity * (counts[k] ?? 0)] as const,
         ],
         is: 'atMost' as const,
         bound: 0,
@@ -239,7 +239,7 @@ function* replicasOn(
   const groups = widthsOn(problem, configs, cell.kind).flatMap((width) =>
     setsOn(problem, configs, from, width).map((pools) => ({ width, pools })),
   );
-  for (const here of fillings(groups, devices, cell.sharing === 'time-sliced', 0)) {
+  for (const here of fillings(groups, devices, cell.sharing === 'time-sliced' && cell.slowdown === 1, 0)) {
     for (const rest of replicasOn(problem, configs, counts, from + 1)) yield [...here, ...rest];
   }
 }

@@ -72,7 +72,8 @@ function* exchanges(problem: Problem, candidate: Candidate): Generator<Candidate
         other.kind === cell.kind &&
         other.pricePerHour === cell.pricePerHour &&
         other.billing === cell.billing &&
-        other.concurrency === cell.concurrency;
+        other.concurrency === cell.concurrency &&
+        other.slowdown === cell.slowdown;
       if (!alike || node === cell.node || !single(b)) continue;
       if (!used.has(b)) {
         const of = problem.cellOf[b] ?? 0;

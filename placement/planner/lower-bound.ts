@@ -34,7 +34,7 @@ export class LowerBound {
       Math.min(
         ...problem.cells.flatMap((cell) =>
           // A free device is priced a little, so that it counts.
-          cell.kind === kind ? [Math.max(cell.pricePerHour, 1e-3) / cell.concurrency] : [],
+          cell.kind === kind ? [Math.max(cell.pricePerHour, 1e-3) / cell.capacity] : [],
         ),
       ),
     );

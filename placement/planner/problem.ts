@@ -78,6 +78,10 @@ export interface Cell {
   readonly pricePerHour: number;
   readonly billing?: Device['billing'] | undefined;
   readonly concurrency: number;
+  /** How many times as long a call takes while as many run. */
+  readonly slowdown: number;
+  /** Work of calls that run at once, at most: as many of them over how much they slow each other. */
+  readonly capacity: number;
   readonly sharing: Device['sharing'];
   readonly memoryBytes: number;
   readonly memoryUtilization: number;

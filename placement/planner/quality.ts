@@ -100,9 +100,9 @@ function priceAt({ pools, cells }: Problem, pool: number, floor: number): number
   const prices = (pools[pool]?.configs ?? []).flatMap(({ quality, uses }) =>
     quality < floor
       ? []
-      : cells.flatMap(({ kind, pricePerHour, concurrency }) => {
+      : cells.flatMap(({ kind, pricePerHour, capacity }) => {
           const use = uses[kind];
-          return use ? [(pricePerHour * use.erlangs * use.width) / concurrency] : [];
+          return use ? [(pricePerHour * use.erlangs * use.width) / capacity] : [];
         }),
   );
   return prices.length > 0 ? Math.min(...prices) : 0;

@@ -1,5 +1,6 @@
 import { type Candidate, type Replica, useOn } from './candidate.js';
 import { erlangsAt, type Problem } from './problem.js';
+import { slowedLoad } from './slowdown.js';
 import { roomsOf, wideLoad } from './spans.js';
 import { linkLoad } from './transfers.js';
 
@@ -68,7 +69,12 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
     void p;
   }
   for (const share of load.values()) peak = Math.max(peak, share);
-  peak = Math.max(peak, linkLoad(problem, candidate), wideLoad(problem, candidate, taken, room));
+  peak = Math.max(
+    peak,
+    linkLoad(problem, candidate),
+    wideLoad(problem, candidate, taken, room),
+    slowedLoad(problem, candidate, taken),
+  );
   const average = (own: readonly number[]) =>
     own.reduce((sum, r) => sum + busiest(load, replicas[r]), 0) / Math.max(1, own.length);
   return { peak, devices: load, pools: pools.map(average) };

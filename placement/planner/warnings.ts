@@ -55,7 +55,9 @@ function outside(load: Load, column: string, measured: readonly number[], where:
 function withoutTokens({ sizes }: Load, column: string, where: string): readonly string[] {
   const none = sizes[column]?.filter((tokens) => tokens < 1).length ?? 0;
   if (none === 0) return [];
-  return [`${where}: ${none} of the runs have less than one token in ${column}, which counts as one: were they answered?`];
+  return [
+    `${where}: ${none} of the runs have less than one token in ${column}, which counts as one: were they answered?`,
+  ];
 }
 
 function context(profile: Draft['profile'] & { batching: 'continuous' }, load: Load, where: string): readonly string[] {

@@ -1,9 +1,9 @@
 import { EVENT, type Events } from './events.js';
-import type { SimulatedReplica } from './system.js';
+import type { SimulatedDevices, SimulatedReplica } from './system.js';
 
 /**
- * Devices with the work of their replicas. On most, calls share the device evenly: with more calls than run concurrently
- * without slowing each other, all are slowed by the same factor. Each device has a clock that runs at that rate, so that
+ * Devices with the work of their replicas. On most, calls share the device evenly: with more calls than run concurrently,
+ * all are slowed by the same factor. Those that run concurrently take the longer the more they are, up to `slowdown` times as long. Each device has a clock that runs at that rate, so that
  * one number, the clock's reading at its end, determines when a call ends whatever joins or leaves meanwhile. On a serial
  * device work beyond the concurrency waits, first in, first out, and what runs is not slowed.
  *
@@ -12,6 +12,8 @@ import type { SimulatedReplica } from './system.js';
  */
 export class Devices {
   readonly #concurrency: Float64Array;
+  /** By device: how much longer a call takes for each other that runs, as a share of its time. */
+  readonly #drag: Float64Array;
   /** Groups of several devices; they are numbered behind the single devices. */
   readonly #wide: (readonly number[])[] = [];
   /** By group: those that share a device with it, itself included. Absent: no other does. */
@@ -38,13 +40,13 @@ export class Devices {
   readonly #nextUp: Int32Array;
   readonly #lastUp: Int32Array;
 
-  /** @param serial by device: work waits for its turn. Not where groups overlap. */
+  /** Groups do not overlap on serial devices. */
   constructor(
-    concurrency: readonly number[],
+    { concurrency, slowdown = [], serial = [] }: Pick<SimulatedDevices, 'concurrency' | 'slowdown' | 'serial'>,
     replicas: readonly Pick<SimulatedReplica, 'device' | 'spans'>[],
     events: Events,
-    serial: readonly boolean[] = [],
   ) {
+    this.#drag = Float64Array.from(concurrency, (room, d) => (room > 1 ? ((slowdown[d] ?? 1) - 1) / (room - 1) : 0));
     this.#groupOf = this.#grouped(replicas, concurrency.length);
     const count = concurrency.length + this.#wide.length;
     this.#serial = new Uint8Array(count);
@@ -106,7 +108,8 @@ export class Devices {
     const passed = now - (this.#readAt[group] as number);
     if (running > 0 && passed > 0) {
       const room = this.#concurrency[device] as number;
-      this.#clock[group] = (this.#clock[group] as number) + (running <= room ? passed : (passed * room) / running);
+      const shared = running <= room ? passed : (passed * room) / running;
+      this.#clock[group] = (this.#clock[group] as number) + shared / this.#dragOn(device);
       if (device === group)
         this.busyMs[device] = (this.busyMs[device] as number) + (running < room ? (passed * running) / room : passed);
     }
@@ -119,10 +122,17 @@ export class Devices {
     return this.read(this.#groupOf[replica] as number, now);
   }
 
+  /** How many times as long calls on a device take that run concurrently. */
+  #dragOn(device: number): number {
+    const others = Math.min(this.#running[device] as number, this.#concurrency[device] as number) - 1;
+    return others > 0 ? 1 + (this.#drag[device] as number) * others : 1;
+  }
+
   /** The device of a group on which work is slowest. */
   #slowestOf(group: number): number {
     if (group < this.#running.length) return group;
-    const slowness = (device: number) => (this.#running[device] as number) / (this.#concurrency[device] as number);
+    const slowness = (device: number) =>
+      Math.max(1, (this.#running[device] as number) / (this.#concurrency[device] as number)) * this.#dragOn(device);
     const devices = this.#wide[group - this.#running.length] as readonly number[];
     return devices.reduce((slowest, device) => (slowness(device) > slowness(slowest) ? device : slowest));
   }
@@ -211,7 +221,7 @@ export class Devices {
     const device = this.#slowestOf(group);
     const running = this.#running[device] as number;
     const room = this.#concurrency[device] as number;
-    const left = Math.max(0, earliest - (this.#clock[group] as number));
+    const left = Math.max(0, earliest - (this.#clock[group] as number)) * this.#dragOn(device);
     this.#events.push(now + (running <= room ? left : (left * running) / room), EVENT.device, group, stamp);
   }
 }

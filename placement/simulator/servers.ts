@@ -46,7 +46,7 @@ export class Servers {
 
   constructor(
     { pools }: SimulatedPlacement,
-    { concurrency, serial }: Pick<SimulatedDevices, 'concurrency' | 'serial'>,
+    system: Pick<SimulatedDevices, 'concurrency' | 'slowdown' | 'serial'>,
     calls: Calls,
     luck: { readonly seed: number; readonly slowdown: number },
     reports: Reports,
@@ -79,7 +79,7 @@ export class Servers {
         own.map(() => (batching === 'continuous' && handsTo === undefined ? maxBatch : 0)),
       ),
     );
-    this.devices = new Devices(concurrency, replicas, calls.events, this.#inTurns(serial));
+    this.devices = new Devices({ ...system, serial: this.#inTurns(system.serial) }, replicas, calls.events);
     calls.handover.reset(pools.some(({ handsTo }) => handsTo !== undefined));
     this.#queues.reset(pools.length, replicas.length);
     const llms = replicas.map(({ tables }) => {

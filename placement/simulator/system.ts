@@ -69,8 +69,10 @@ export interface SimulatedPlacement {
 
 /** Devices and transfers. */
 export interface SimulatedDevices {
-  /** Concurrent calls that do not slow each other, by device. */
+  /** Concurrent calls that slow each other no more than `slowdown` says, by device. */
   readonly concurrency: readonly number[];
+  /** By device: how many times as long a call takes while as many run. Absent: 1. */
+  readonly slowdown?: readonly number[] | undefined;
   /** By device: it runs batches beyond its concurrency one after the other. Absent: every device is shared evenly. */
   readonly serial?: readonly boolean[] | undefined;
   /** Milliseconds to move bytes from one device to another. */

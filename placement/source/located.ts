@@ -50,7 +50,9 @@ export function readLocated<S extends z.ZodType>(
   };
   const contents = contentsOf(document, file, code);
   if (contents === null || contents === undefined) {
-    throw invalidFields(code, [{ field: file, message: 'the file is empty: write it as docs/reference/placement.md describes' }]);
+    throw invalidFields(code, [
+      { field: file, message: 'the file is empty: write it as docs/reference/placement.md describes' },
+    ]);
   }
   const { success, data, error } = schema.safeParse(contents);
   if (!success)

@@ -12,6 +12,7 @@ export interface OracleDevice {
   readonly id: string;
   readonly kind: string;
   readonly concurrency?: number;
+  readonly slowdown?: number;
   readonly sharing?: 'time-sliced' | 'serial' | 'exclusive';
 }
 
@@ -339,9 +340,12 @@ export function judgedBy({ stages, pools, profiles, devices, timesMs, sizes, see
     const on = (device: number) => active.filter(({ spans }) => spans.includes(device));
     const rateOn = (device: number, replica: Replica) => {
       const there = on(device);
-      const room = devices[device]?.concurrency ?? 1;
-      if (devices[device]?.sharing !== 'serial') return Math.min(1, room / there.length);
-      return there.sort((a, b) => a.since - b.since).indexOf(replica) < room ? 1 : 0;
+      const { concurrency: room = 1, slowdown = 1, sharing } = devices[device] ?? {};
+      const atOnce = Math.min(room, there.length);
+      // One call alone takes its time, a full device `slowdown` times that, and others what is between.
+      const slower = room > 1 ? 1 + ((slowdown - 1) * (atOnce - 1)) / (room - 1) : 1;
+      if (sharing !== 'serial') return Math.min(1, room / there.length) / slower;
+      return there.sort((a, b) => a.since - b.since).indexOf(replica) < room ? 1 / slower : 0;
     };
     // As fast as the slowest of its devices.
     const rate = (replica: Replica) => Math.min(...replica.spans.map((device) => rateOn(device, replica)));

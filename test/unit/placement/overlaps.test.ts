@@ -22,14 +22,7 @@ import {
   simulatedPlacement,
 } from '../../../placement/planner/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
-import {
-  arrivals,
-  drawOf,
-  loadOf,
-  percentile,
-  Simulator,
-  sortedNumbers,
-} from '../../../placement/simulator/index.js';
+import { arrivals, drawOf, loadOf, percentile, Simulator, sortedNumbers } from '../../../placement/simulator/index.js';
 import { readPipelineShape } from '../../../placement/workload/index.js';
 import { judgedBy, type OracleProfile } from '../../oracle/placement-oracle.js';
 
@@ -76,7 +69,15 @@ interface Of {
   readonly sharing?: string;
 }
 
-function inputOf({ models, chained = true, rate = 1, count = 400, p99Ms = 3_000, devices = 4, ...of }: Of): PlannerInput {
+function inputOf({
+  models,
+  chained = true,
+  rate = 1,
+  count = 400,
+  p99Ms = 3_000,
+  devices = 4,
+  ...of
+}: Of): PlannerInput {
   const stages = models.map(({ model, after }, i) => {
     const before = after ?? (chained ? models[i - 1]?.model : undefined);
     return { id: model, model, after: before === undefined ? [] : [before] };
@@ -237,7 +238,11 @@ describe('devices that are shared in part', SLOW, () => {
     const placement = simulatedPlacement(problem, candidate);
     const { latencyMs } = new Simulator(stages, simulated, load).run(placement);
     const judged = judgedBy({
-      stages: of.models.map(({ model }, i) => ({ id: model, model, after: i > 0 ? [of.models[i - 1]?.model ?? ''] : [] })),
+      stages: of.models.map(({ model }, i) => ({
+        id: model,
+        model,
+        after: i > 0 ? [of.models[i - 1]?.model ?? ''] : [],
+      })),
       pools: of.models.map(({ model }, p) => ({
         model,
         variant: 'default',
@@ -266,7 +271,11 @@ describe('devices that are shared in part', SLOW, () => {
     const draw = () => drawOf(5, turn++, 3);
     for (let i = 0; i < 20; i += 1) {
       const devices = [[0, 1, 2, 3], ...Array.from({ length: 2 + Math.floor(4 * draw()) }, () => anyGroup(draw))];
-      const models = devices.map(({ length: width }, m) => ({ model: `m${m}`, ms: 10 + Math.floor(50 * draw()), width }));
+      const models = devices.map(({ length: width }, m) => ({
+        model: `m${m}`,
+        ms: 10 + Math.floor(50 * draw()),
+        width,
+      }));
       const [ours, theirs] = both({ models, rate: 2 + 6 * draw(), count: 200 }, devices);
       for (const [run, ms] of ours.entries()) expect(Math.abs(ms - (theirs[run] ?? 0))).toBeLessThan(1e-3);
     }
@@ -328,9 +337,7 @@ describe('a search over devices that are shared in part', SLOW, () => {
       [0, 1],
       [1, 2],
     ];
-    const all = groups.flatMap((wide) =>
-      [0, 1, 2].flatMap((a) => [0, 1, 2].map((b) => on(problem, wide, [a], [b]))),
-    );
+    const all = groups.flatMap((wide) => [0, 1, 2].flatMap((a) => [0, 1, 2].map((b) => on(problem, wide, [a], [b]))));
     return Math.min(...all.filter((each) => judge.holds(each)).map((each) => costOf(problem, each)));
   }
 

@@ -73,7 +73,10 @@ describe('an inventory', () => {
   });
 
   it('of more devices than can be planned is refused before they are made', () => {
-    const rows = Array.from({ length: 40 }, () => '{ kind: gpu, memory: 80GiB, count: 1024, share: { mode: mig, parts: 7 } }');
+    const rows = Array.from(
+      { length: 40 },
+      () => '{ kind: gpu, memory: 80GiB, count: 1024, share: { mode: mig, parts: 7 } }',
+    );
     expect(inventory(rows.join(', ')).fields).toEqual([
       'cluster.yaml:3 nodes: 286720 devices, parts included: at most 10000; plan for a part of them',
     ]);
@@ -83,7 +86,10 @@ describe('an inventory', () => {
     const link = (i: number, ...joins: readonly string[]) =>
       `  - { name: l${i}, type: pcie, joins: [${joins.join(', ')}], bandwidth: 25GB/s, latency: 1us }\n`;
     // 2^100 ways from the first link to the device.
-    const links = Array.from({ length: 100 }, (_, i) => link(i, `l${i + 1}`, `m${i + 1}`) + link(i, `l${i + 1}`, `m${i + 1}`).replace('l', 'm'));
+    const links = Array.from(
+      { length: 100 },
+      (_, i) => link(i, `l${i + 1}`, `m${i + 1}`) + link(i, `l${i + 1}`, `m${i + 1}`).replace('l', 'm'),
+    );
     const last = link(100, 'n/0') + link(100, 'n/0').replace('l', 'm');
     const { links: read } = readInventory(devices(GPU, `links:\n${links.join('')}${last}`));
     expect(read).toHaveLength(202);
@@ -100,8 +106,16 @@ describe('an inventory', () => {
 
 describe('a profile', () => {
   it.each([
-    ['a time that is none', { latency: [{ batch: 1, p50Ms: 1e-300 }] }, 'latency[0].p50Ms: the median: give at least 0.000001 ms'],
-    ['a time of years', { latency: [{ batch: 1, p50Ms: 1e12 }] }, 'latency[0].p50Ms: the median: give at most 1000000000 ms'],
+    [
+      'a time that is none',
+      { latency: [{ batch: 1, p50Ms: 1e-300 }] },
+      'latency[0].p50Ms: the median: give at least 0.000001 ms',
+    ],
+    [
+      'a time of years',
+      { latency: [{ batch: 1, p50Ms: 1e12 }] },
+      'latency[0].p50Ms: the median: give at most 1000000000 ms',
+    ],
     ['an overhead of years', { overheadMs: 1e308 }, 'overheadMs: give at most 1000000000 ms'],
     ['an overhead in words', { overheadMs: '2ms' }, 'overheadMs: give a time in milliseconds'],
   ])('with %s is refused', (_, more, message) => {
@@ -154,16 +168,24 @@ describe('a trace', () => {
 });
 
 describe('a load', () => {
-  it.each([0, -1, 1e-200, 1e9, Number.NaN])('with a variation of %s is refused: its times would be no numbers', (cv) => {
-    const { code, fields } = refusal(() => makeLoad([{ rate: 1, cv }], 400, 1));
-    expect(code).toBe('INVALID_INPUT');
-    expect(fields[0]).toMatch(/^--cv: .* give a coefficient of variation from 0.01 to 30/);
-  });
+  it.each([0, -1, 1e-200, 1e9, Number.NaN])(
+    'with a variation of %s is refused: its times would be no numbers',
+    (cv) => {
+      const { code, fields } = refusal(() => makeLoad([{ rate: 1, cv }], 400, 1));
+      expect(code).toBe('INVALID_INPUT');
+      expect(fields[0]).toMatch(/^--cv: .* give a coefficient of variation from 0.01 to 30/);
+    },
+  );
 });
 
 describe('a pipeline', () => {
   const read = (stage: object) =>
-    refusal(() => readPipelineShape(JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'a', model: 'm', ...stage }] }), 'p.json'));
+    refusal(() =>
+      readPipelineShape(
+        JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'a', model: 'm', ...stage }] }),
+        'p.json',
+      ),
+    );
 
   it.each([
     [{ backoffMs: 1e308 }, 'p.json:1 stages[0].backoffMs: at most 86400000 ms, a day'],
@@ -176,11 +198,17 @@ describe('a pipeline', () => {
 
   it('refuses the same figures as assumptions', () => {
     const { pipelines } = plannerInput();
-    expect(refusal(() => withAssumptions(pipelines, ['hear.backoffMs=1e300'])).fields[0]).toMatch(/at most 86400000 ms/);
+    expect(refusal(() => withAssumptions(pipelines, ['hear.backoffMs=1e300'])).fields[0]).toMatch(
+      /at most 86400000 ms/,
+    );
   });
 
   it('of thousands of stages is refused at once', () => {
-    const stages = Array.from({ length: 2_000 }, (_, i) => ({ id: `s${i}`, model: 'm', after: i > 0 ? [`s${i - 1}`] : [] }));
+    const stages = Array.from({ length: 2_000 }, (_, i) => ({
+      id: `s${i}`,
+      model: 'm',
+      after: i > 0 ? [`s${i - 1}`] : [],
+    }));
     const text = JSON.stringify({ format: 1, name: 'p', stages: stages.reverse() });
     expect(refusal(() => readPipelineShape(text, 'p.json')).fields).toEqual(['p.json:1 stages: at most 1000 stages']);
   }, 20_000);
