@@ -21,6 +21,9 @@ import { percent } from './words.js';
 /** Share of the time limit for the search; the rest describes the placement, or says what would make one feasible. */
 const SEARCHING = 0.8;
 
+/** Models times devices up to which a search also starts from rules of thumb. */
+const MOST_COPIES = 20_000;
+
 export interface PlannerOptions {
   readonly objective: 'cost' | 'rate';
   readonly timeLimitMs: number;
@@ -81,7 +84,9 @@ export function searchPlacement(
 }
 
 function searchOnce(problem: Problem, { objective, timeLimitMs, clock }: PlannerOptions): Searched | undefined {
-  const seeds = naivePlacements(problem).map(({ candidate }) => candidate);
+  // Copies of every model on every device: of many, to make and to simulate them takes longer than any search.
+  const isSmall = problem.pools.length * problem.devices.length <= MOST_COPIES;
+  const seeds = () => (isSmall ? naivePlacements(problem).map(({ candidate }) => candidate) : []);
   const searching = { clock, timeLimitMs: SEARCHING * timeLimitMs, seeds };
   return objective === 'cost' ? searchCheapest(problem, searching) : searchFastest(problem, searching);
 }

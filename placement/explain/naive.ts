@@ -67,24 +67,37 @@ function roundRobin(problem: Problem, configs: readonly number[]): Replica[] {
 function memoryTable(problem: Problem, configs: readonly number[]): Replica[] {
   const room = problem.devices.map(({ memoryBytes }) => memoryBytes);
   const replicas: Replica[] = [];
+  const has = problem.pools.map(() => new Set<number>());
   const size = (pool: number) =>
     Math.max(...(problem.pools[pool]?.configs[configs[pool] ?? 0]?.uses.map((use) => use?.memoryBytes ?? 0) ?? [0]));
   const order = problem.pools.map((_, pool) => pool).sort((a, b) => size(b) - size(a));
   for (let placed = true; placed; ) {
     placed = false;
     for (const pool of order) {
-      const [device] = places(problem)
-        .filter((d) => !replicas.some((replica) => replica.pool === pool && replica.devices.includes(d)))
-        .sort((a, b) => (room[b] ?? 0) - (room[a] ?? 0))
-        .filter(
-          (d) =>
-            (useOn(problem, { configs, replicas: [] }, pool, d)?.memoryBytes ?? Number.POSITIVE_INFINITY) <=
-            (room[d] ?? 0),
-        );
-      if (device !== undefined) placed = put(problem, configs, replicas, room, pool, device) || placed;
+      const device = roomiest(problem, configs, room, pool, has[pool] ?? new Set());
+      if (device === undefined || !put(problem, configs, replicas, room, pool, device)) continue;
+      has[pool]?.add(device);
+      placed = true;
     }
   }
   return replicas;
+}
+
+/** The device with the most room left for a model, of equals the first; undefined if it fits none that lacks it. */
+function roomiest(
+  problem: Problem,
+  configs: readonly number[],
+  room: readonly number[],
+  pool: number,
+  has: ReadonlySet<number>,
+): number | undefined {
+  let best: number | undefined;
+  for (const [device, left] of room.entries()) {
+    if (has.has(device) || (best !== undefined && left <= (room[best] ?? 0))) continue;
+    const bytes = useOn(problem, { configs, replicas: [] }, pool, device)?.memoryBytes ?? Number.POSITIVE_INFINITY;
+    if (bytes <= left) best = device;
+  }
+  return best;
 }
 
 function put(

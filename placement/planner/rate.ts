@@ -49,7 +49,7 @@ export interface Fastest {
 export function fastestPlacement(
   problem: Problem,
   judge: Judge,
-  seeds: readonly Candidate[],
+  seeds: () => readonly Candidate[],
   goOn: () => boolean,
   enough = Number.POSITIVE_INFINITY,
 ): Fastest | undefined {
@@ -69,7 +69,10 @@ export function fastestPlacement(
     take(candidate);
     if (!isEnough()) take(filled(problem, candidate));
   }
-  for (const seed of seeds) if (!isEnough()) take(spread(problem, seed));
+  for (const seed of isEnough() ? [] : seeds()) {
+    if (isEnough() || (best && !goOn())) break;
+    take(spread(problem, seed));
+  }
   if (best === undefined) return undefined;
   for (let found = !isEnough(); found && goOn() && !isEnough(); ) {
     found = false;

@@ -16,7 +16,7 @@ export interface SearchOptions {
   /** Clock in milliseconds with an arbitrary origin; the planner reads no clock of its own. */
   readonly clock: () => number;
   /** Placements that a search for rate also starts from, and one for cost if no draft meets the objective. */
-  readonly seeds?: readonly Candidate[];
+  readonly seeds?: () => readonly Candidate[];
   /** Most simulations of the exhaustive search; 0: skip it. */
   readonly exhaustive?: number;
 }
@@ -60,7 +60,7 @@ export function searchCheapest(
   options: SearchOptions,
   judge = new Judge(problem),
 ): Searched | undefined {
-  const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE, seeds = [] } = options;
+  const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE, seeds = () => [] } = options;
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
   if (cheapest(problem).value === Number.POSITIVE_INFINITY) return undefined;
@@ -164,7 +164,7 @@ export function searchFastest(
   options: SearchOptions,
   judge = new Judge(problem),
 ): Searched | undefined {
-  const { timeLimitMs, clock, seeds = [] } = options;
+  const { timeLimitMs, clock, seeds = () => [] } = options;
   const start = clock();
   const found = fastestPlacement(problem, judge, seeds, () => clock() - start < timeLimitMs);
   if (found === undefined) return undefined;

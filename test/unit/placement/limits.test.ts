@@ -28,6 +28,27 @@ describe('a load to simulate', () => {
   });
 });
 
+describe('a search on thousands of devices', () => {
+  it('does not first put a copy of every model on each of them', { timeout: 20_000 }, () => {
+    const cluster =
+      'format: 1\nnodes:\n  - name: n1\n    devices:\n' +
+      '      - { kind: l4, count: 1000, memory: 80GiB, pricePerHour: 1 }\n'.repeat(4);
+    const names = Array.from({ length: 5 }, (_, i) => `m${i}`);
+    const stages = names.map((id, i) => ({ id, model: id, after: i > 0 ? [names[i - 1]] : [] }));
+    const input = plannerInput({
+      cluster,
+      pipelines: [JSON.stringify({ format: 1, name: 'voice', stages })],
+      profiles: names.map((name) => profileFile(name, 'l4', 5, { memory: { weights: '1GiB' } })),
+    });
+    let looks = 0;
+    const placement = makePlacement(
+      { ...input, load: load(500) },
+      { objective: 'cost', timeLimitMs: 100, clock: () => looks++ },
+    );
+    expect(placement.costPerHour).toBe(1);
+  });
+});
+
 describe('an earlier placement', () => {
   it('is none of a cluster where the profile of a device that it uses is gone', () => {
     const options = () => {

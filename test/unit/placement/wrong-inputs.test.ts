@@ -78,7 +78,7 @@ describe('an inventory', () => {
       () => '{ kind: gpu, memory: 80GiB, count: 1024, share: { mode: mig, parts: 7 } }',
     );
     expect(inventory(rows.join(', ')).fields).toEqual([
-      'cluster.yaml:3 nodes: 286720 devices, parts included: at most 10000; plan for a part of them',
+      'cluster.yaml:2 nodes: 286720 devices, parts included: at most 10000; plan for a part of them',
     ]);
   });
 
