@@ -27,7 +27,12 @@ const COUNTS = [1, 2, 4, 8, 16, 32];
 export function waysOut(input: PlannerInput, problem: Problem, within: (share: number) => boolean): WaysOut {
   const goOn = () => within(1);
   const judge = new Judge(problem);
-  const fastest = fastestPlacement(problem, judge, [], () => within(0.4));
+  const fastest = fastestPlacement(
+    problem,
+    judge,
+    () => [],
+    () => within(0.4),
+  );
   const at = fastest && judge.see(fastest.candidate);
   const refused = fastest ? shedShare(judge, fastest.candidate, {}, () => within(0.6)) : 1;
   const devices = problem.kinds.flatMap((kind) => {

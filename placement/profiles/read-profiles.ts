@@ -30,6 +30,20 @@ function checkDynamic({ latency, size }: Profile & { batching: 'dynamic' }, wron
     'latency',
     wrong,
   );
+  const timed = latency.map(({ batch, size: of = 0, p50Ms }) => ({ batch, of, p50Ms }));
+  checkRising(
+    timed.map(({ batch, of, p50Ms }) => ({ amount: batch, like: `${of}`, p50Ms })),
+    'latency',
+    'batch',
+    wrong,
+  );
+  checkRising(
+    timed.map(({ batch, of, p50Ms }) => ({ amount: of, like: `${batch}`, p50Ms })),
+    'latency',
+    'size',
+    wrong,
+  );
+  checkMeans(latency, 'latency', wrong);
   const sizes = (of: number) => latency.flatMap((row) => (row.batch === of ? [row.size] : [])).sort();
   const batches = [...new Set(latency.map(({ batch }) => batch))];
   if (!batches.includes(1)) wrong(['latency'], 'rows for batch 1 are missing: measure one request alone');
@@ -42,6 +56,40 @@ function checkDynamic({ latency, size }: Profile & { batching: 'dynamic' }, wron
       const first = latency.findIndex((row) => row.batch === batch);
       wrong(['latency', first], `batch ${batch} has other sizes than batch ${batches[0]}: measure the same ones`);
     }
+  }
+}
+
+/** A larger call that takes less than this share of a smaller one's time was measured otherwise, or has another unit. */
+const LEAST_SHARE = 0.5;
+
+interface Timed {
+  /** What the time should not fall with, and what is otherwise equal. */
+  readonly amount: number;
+  readonly like: string;
+  readonly p50Ms: number;
+}
+
+function checkRising(rows: readonly Timed[], field: string, what: string, wrong: Wrong): void {
+  const slowest = new Map<string, Timed>();
+  for (const [i, row] of [...rows.entries()].sort(([, a], [, b]) => a.amount - b.amount)) {
+    const before = slowest.get(row.like);
+    if (before && before.amount < row.amount && row.p50Ms < LEAST_SHARE * before.p50Ms) {
+      const message = `${what} ${row.amount} takes ${row.p50Ms} ms, and ${what} ${before.amount} ${before.p50Ms} ms: give both in milliseconds, or measure them again`;
+      wrong([field, i, 'p50Ms'], message);
+    }
+    if (row.p50Ms > (before?.p50Ms ?? 0)) slowest.set(row.like, row);
+  }
+}
+
+/** The mean of times is at least half of their median: half of them are no shorter than that. */
+function checkMeans(
+  rows: readonly { readonly p50Ms: number; readonly meanMs?: number | undefined }[],
+  field: string,
+  wrong: Wrong,
+): void {
+  for (const [i, { p50Ms, meanMs = p50Ms }] of rows.entries()) {
+    if (meanMs < p50Ms / 2)
+      wrong([field, i, 'meanMs'], `${meanMs} ms is less than half of the median, ${p50Ms} ms: correct it`);
   }
 }
 
@@ -59,6 +107,20 @@ function checkDecode({ decode, prefill }: Profile & { batching: 'continuous' }, 
     'prefill',
     wrong,
   );
+  checkRising(
+    prefill.map(({ tokens, p50Ms }) => ({ amount: tokens, like: '', p50Ms })),
+    'prefill',
+    'a prompt of',
+    wrong,
+  );
+  checkRising(
+    decode.map(({ batch, tokens, p50Ms }) => ({ amount: batch, like: `${tokens}`, p50Ms })),
+    'decode',
+    'batch',
+    wrong,
+  );
+  checkMeans(prefill, 'prefill', wrong);
+  checkMeans(decode, 'decode', wrong);
   const named = decode.some(({ tokens }) => tokens !== undefined);
   for (const [i, { batch, tokens, p50Ms }] of decode.entries()) {
     if (tokens === undefined) {

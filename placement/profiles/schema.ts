@@ -40,6 +40,8 @@ const rises = ({
 }) => p50Ms <= p95Ms && p95Ms <= p99Ms;
 const batch = z.int({ error: 'give a whole number' }).min(1, 'at least 1').max(4096, 'at most 4096');
 
+const devices = z.int({ error: 'give a whole number of devices' }).min(1, 'at least 1 device');
+
 const common = {
   format: z.literal(1, { error: 'must be 1, the format of this release' }),
   /** The pool that serves the stage: its `model` in the plan. */
@@ -51,10 +53,10 @@ const common = {
   /** As the inventory names it. */
   deviceKind: z.string({ error: 'name the device kind, as the inventory does' }).min(1),
   /** Quality of the answers, from 0 to 1, on a scale that the models’ users define. */
-  quality: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
+  quality: z.number({ error: 'give a share' }).min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
   /** Devices per replica: tensor x pipeline. */
   parallel: z
-    .strictObject({ tensor: z.int().min(1).default(1), pipeline: z.int().min(1).default(1) })
+    .strictObject({ tensor: devices.default(1), pipeline: devices.default(1) })
     .default({ tensor: 1, pipeline: 1 }),
   /** What was measured: a profile is stale if one of these has changed. */
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),

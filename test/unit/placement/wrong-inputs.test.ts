@@ -117,6 +117,33 @@ describe('a profile', () => {
       'latency[0].p50Ms: the median: give at most 1000000000 ms',
     ],
     ['an overhead of years', { overheadMs: 1e308 }, 'overheadMs: give at most 1000000000 ms'],
+    [
+      'a batch that takes a tenth of a call',
+      {
+        latency: [
+          { batch: 1, p50Ms: 50 },
+          { batch: 8, p50Ms: 5 },
+        ],
+      },
+      'latency[1].p50Ms: batch 8 takes 5 ms, and batch 1 50 ms: give both in milliseconds, or measure them again',
+    ],
+    [
+      'a long input that takes a tenth of a short one',
+      {
+        size: { variable: 'audio_s', typical: 5 },
+        latency: [
+          { batch: 1, size: 20, p50Ms: 5 },
+          { batch: 1, size: 2, p50Ms: 50 },
+        ],
+      },
+      'latency[0].p50Ms: size 20 takes 5 ms, and size 2 50 ms: give both in milliseconds, or measure them again',
+    ],
+    [
+      'a mean that no times with this median have',
+      { latency: [{ batch: 1, p50Ms: 50, meanMs: 0.05 }] },
+      'latency[0].meanMs: 0.05 ms is less than half of the median, 50 ms: correct it',
+    ],
+    ['half a device', { parallel: { tensor: 1.5 } }, 'parallel.tensor: give a whole number of devices'],
     ['an overhead in words', { overheadMs: '2ms' }, 'overheadMs: give a time in milliseconds'],
   ])('with %s is refused', (_, more, message) => {
     const { code, fields } = profile(more);
