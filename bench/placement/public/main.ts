@@ -27,6 +27,10 @@ const { values } = parseOptions({
     json: { type: 'boolean', default: false },
   },
 });
+/** The clock's last reading, of `processorMs`. */
+let readAt = Number.NEGATIVE_INFINITY;
+let readMs = 0;
+
 if (values.files === undefined) throw new Error('pass --files: the folder with the public files');
 const found = publicCells(values.files);
 const { missing } = found;
@@ -155,9 +159,6 @@ function judged(cell: PublicCell, timeLimitMs: number) {
 function modelsOf({ profiles }: PublicCell): readonly string[] {
   return [...new Set(profiles.map(({ model }) => model))];
 }
-
-let readAt = Number.NEGATIVE_INFINITY;
-let readMs = 0;
 
 /** Time of the processor: what else runs on the machine does not matter. To read it takes so long that it is read once a millisecond. */
 function processorMs(): number {
