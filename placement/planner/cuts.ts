@@ -32,6 +32,9 @@ const MOST_MIXED = 2;
 /** Pairs of runs that may be in one block: the count of blocks takes some 0.1 µs for each, at each of some ten speeds. */
 const MOST_PAIRS = 1e7;
 
+/** Most stretches of a chain: of hundreds of stages only short ones, since all would take more time and memory than a search. */
+const MOST_STRETCHES = 2_000;
+
 /** Stages in a group whose objective is shared exactly; of more, each has its own slack. */
 const MOST_STAGES = 8;
 
@@ -344,8 +347,9 @@ export class Cuts {
     if (!this.#fits) return [];
     const all = [...stages.keys()];
     const stretches: number[][] = [];
+    const longest = Math.max(1, Math.floor(MOST_STRETCHES / all.length));
     for (let from = 0; from < all.length; from += 1) {
-      for (let to = from + 1; to <= all.length; to += 1) {
+      for (let to = from + 1; to <= Math.min(all.length, from + longest); to += 1) {
         const group = all.slice(from, to);
         if (group.length < all.length && isChain(stages, group)) stretches.push(group);
       }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makePlacement } from '../../../placement/explain/index.js';
+import { Cuts } from '../../../placement/planner/cuts.js';
 import { exhaust } from '../../../placement/planner/exhaust.js';
 import { buildProblem, Judge, LowerBound } from '../../../placement/planner/index.js';
 import { candidateOf } from '../../../placement/replan/candidate-of.js';
@@ -46,6 +47,17 @@ describe('a search on thousands of devices', () => {
       { objective: 'cost', timeLimitMs: 100, clock: () => looks++ },
     );
     expect(placement.costPerHour).toBe(1);
+  });
+});
+
+describe('the bound of a chain of hundreds of stages', () => {
+  it('looks at its short stretches only: all of them are as many as their square', () => {
+    const ids = Array.from({ length: 100 }, (_, i) => `s${i}`);
+    const stages = ids.map((id, i) => ({ id, model: 'whisper', after: i > 0 ? [ids[i - 1]] : [] }));
+    const input = plannerInput({ pipelines: [JSON.stringify({ format: 1, name: 'voice', stages })], p99Ms: 1e6 });
+    const stretches = new Cuts(buildProblem({ ...input, load: load(50) }), new Set([0, 1])).stretches();
+    expect(stretches.length).toBeGreaterThanOrEqual(100);
+    expect(stretches.length).toBeLessThanOrEqual(2_000);
   });
 });
 
