@@ -7,7 +7,7 @@ import {
 } from '@temporalio/common';
 import { isAway } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { StagePlacement } from '../pipelines/run/index.js';
+import { callsBegun, type StagePlacement } from '../pipelines/run/index.js';
 import { takes } from './changes.js';
 
 /** One try of a stage on one of its queues. */
@@ -23,8 +23,8 @@ export interface OnQueue {
 }
 
 /**
- * Runs a stage on the first of its queues on which a worker takes it. Attempts count across queues: one started on a
- * device that then went away is not returned.
+ * Runs a stage on the first of its queues on which a worker takes it. Attempts count across queues, also one that was lost
+ * with its worker: if none is left, the stage fails as the last one did.
  */
 export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, run: (on: OnQueue) => Promise<T>) {
   const { queue, device, elsewhere = [], patienceMs } = placed;
@@ -47,9 +47,10 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
 }
 
 export interface NotBegun {
+  /** Attempts before the latest one that may have made a call. */
   readonly begun: number;
   /** Of the attempt before. */
-  readonly failure?: ApplicationFailure;
+  readonly failure?: Error;
   /** The attempt before it was lost with its worker, or took too long. */
   readonly lost?: true;
 }
@@ -59,9 +60,13 @@ export function notBegun(error: unknown): NotBegun | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return isAway(awayOf(cause)) ? callsOf(cause) : undefined;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
-  const before = failureBefore(cause);
-  if (before) return callsOf(before);
-  return { begun: 0, ...(cause.failure?.cause && { lost: true as const }) };
+  const failure = failureBefore(cause);
+  if (failure === undefined) return { begun: 0 };
+  const isReported = failure instanceof ApplicationFailure;
+  if (isReported && failure.type !== 'WorkerShutdown') return callsOf(failure);
+  const left = (cause.lastHeartbeatDetails ?? {}) as Parameters<typeof callsBegun>[0];
+  const begun = takes('lost-attempts-count') ? callsBegun(left, isReported) : Number(isReported);
+  return { begun, failure, ...(!isReported && { lost: true as const }) };
 }
 
 /**
@@ -73,16 +78,16 @@ export function stillAway(error: unknown): ApplicationFailure | undefined {
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_CLOSE') return undefined;
   const { doing } = (cause.lastHeartbeatDetails ?? {}) as { doing?: string };
   const before = doing === undefined ? undefined : failureBefore(cause);
-  return before && isAway(awayOf(before)) && takes('waits-end-as-away') ? before : undefined;
+  if (!(before instanceof ApplicationFailure)) return undefined;
+  return isAway(awayOf(before)) && takes('waits-end-as-away') ? before : undefined;
 }
 
 /** The failure of the attempt before the one that timed out. The SDK does not convert the server's nested cause. */
-function failureBefore({ failure }: TimeoutFailure): ApplicationFailure | undefined {
-  const before = failure?.cause && defaultFailureConverter.failureToError(failure.cause, defaultPayloadConverter);
-  return before instanceof ApplicationFailure ? before : undefined;
-}
+const failureBefore = ({ failure }: TimeoutFailure): Error | undefined =>
+  failure?.cause ? defaultFailureConverter.failureToError(failure.cause, defaultPayloadConverter) : undefined;
 
-const detailsOf = ({ details }: ApplicationFailure): JsonObject => (details?.[0] ?? {}) as JsonObject;
+const detailsOf = (failure: Error): JsonObject =>
+  ((failure instanceof ApplicationFailure && failure.details?.[0]) || {}) as JsonObject;
 const awayOf = (failure: ApplicationFailure) => ({ code: failure.type ?? '', details: detailsOf(failure) });
 
 function callsOf(failure: ApplicationFailure): NotBegun & { readonly failure: ApplicationFailure } {

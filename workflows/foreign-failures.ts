@@ -10,7 +10,8 @@ import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
-import { notBegun } from './elsewhere.js';
+import { takes } from './changes.js';
+import { type NotBegun, notBegun } from './elsewhere.js';
 import { stageError } from './failures.js';
 
 /** Codes by which the run itself is controlled; another worker's failure of this type is a failure like any other. */
@@ -50,8 +51,10 @@ export function foreignError(stage: StagePlan, queue: string, error: unknown): S
       // Without an alternative it waits until its total time is over.
       if (patience === undefined)
         return new StageError('STAGE_TIMEOUT', `${none} ${stage.policy.timeout.totalMs} ms`, { stage: id });
-      const { begun } = notBegun(cause) ?? { begun: 0 };
-      const details = { stage: id, ...(begun === 0 && { unsent: true }) };
+      const { begun, lost }: NotBegun = notBegun(cause) ?? { begun: 0 };
+      // How far a lost attempt came is not known: heartbeats are the other worker’s own.
+      const unsent = lost ? !takes('lost-attempts-count') : begun === 0;
+      const details = { stage: id, ...(unsent && { unsent: true }) };
       return new StageError('BACKEND_UNAVAILABLE', `${none} ${patience} ms`, details);
     }
     const { code, message, details } = stageError(stage, cause);

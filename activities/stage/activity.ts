@@ -7,6 +7,7 @@ import { mayRetry, type Next, nextAttempt, UNTRIED } from '../../pipelines/retry
 import {
   type AttemptState,
   callsBefore,
+  type LossNote,
   type Question,
   type StageCall,
   type StageOutcome,
@@ -24,7 +25,7 @@ import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { packed, unpacked } from './kept-progress.js';
 import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
-import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
+import { attemptsBefore, isReported, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 /** What runs the attempts. Absent `earlier`: nothing is recorded. */
@@ -71,7 +72,12 @@ export function createActivities(
       let rests = false;
       const noted = (state: AttemptState, ended?: number) => ({
         ...state,
-        lost: { losses, ...(ended !== undefined && { ended }), ...(rests && ended === undefined && { rests }) },
+        lost: {
+          attempt: info.attempt,
+          losses,
+          ...(ended !== undefined && { ended }),
+          ...(rests && ended === undefined && { rests }),
+        },
       });
       const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
       // An attempt that is lost while it rests counts as none.
@@ -89,9 +95,10 @@ export function createActivities(
         runner.lost?.(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
         throw lastAttemptLost(call, calls);
       }
-      if (losses > 0 || lost?.rests) {
+      // The call may end this worker at once. Which attempts have begun is then known by what Temporal has of this one.
+      if (!info.isLocal && !isReported(info, lost)) {
         beat();
-        await heartbeatSent();
+        if (!(await isExpected(context, noted(now()), context.cancellationSignal))) throw attemptOver();
       }
       const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
       // Temporal informs a worker of a timed-out attempt late (with a heartbeat) or never; the call must not outlive
@@ -200,7 +207,7 @@ async function unreported(
   note: LossNote | undefined,
 ): Promise<StageOutcome | undefined> {
   const { info } = context;
-  if (call.held || info.attempt === 1 || note?.ended === info.attempt - 1) return undefined;
+  if (call.held || isReported(info, note)) return undefined;
   // A store that is slow must not count as the loss of this worker.
   const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), HEARTBEAT_INTERVAL_MS);
   try {

@@ -1,6 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import { MillraceError } from '../../pipelines/errors.js';
 import { keepNewest } from '../../pipelines/keep-newest.js';
+import type { LossNote } from '../../pipelines/run/index.js';
 import { describedRun } from './described-run.js';
 
 /**
@@ -15,24 +16,8 @@ export const workerLost = () =>
     `${MOST_LOSSES} workers in a row were lost while running this call; it is not repeated`,
   );
 
-/** Details of an activity's heartbeats for its next attempt. */
-export interface LossNote {
-  /** Number of an attempt that has ended in any way: its worker was not lost. */
-  readonly ended?: number;
-  /** Workers lost in a row before the attempt. */
-  readonly losses: number;
-  /** Nothing was sent: the loss of its worker does not count. */
-  readonly rests?: boolean;
-}
-
 /** Temporal's timeout types: the attempt took too long, or its heartbeats stopped. */
 const TIMEOUTS = { attempt: 1, heartbeat: 4 };
-
-/**
- * After a loss the counter must reach Temporal before the call begins, because the call may end this worker at once. In
- * milliseconds.
- */
-const SENT_MS = 200;
 
 /** Outcome of earlier attempts that ended without a report. */
 export interface Before {
@@ -41,6 +26,10 @@ export interface Before {
   /** The last one took too long, and Temporal ended it before its worker did. */
   readonly timedOut: boolean;
 }
+
+/** Whether the attempt before this one has left how it ended, or there was none. */
+export const isReported = ({ attempt }: Pick<Context['info'], 'attempt'>, note: LossNote | undefined): boolean =>
+  attempt === 1 || note?.ended === attempt - 1;
 
 /** Most remembered attempts of a worker; the oldest are dropped first. */
 const MOST_OWN = 10_000;
@@ -67,7 +56,7 @@ export class OwnAttempts {
 export async function attemptsBefore(context: Context, note: LossNote | undefined, own: OwnAttempts): Promise<Before> {
   const { info } = context;
   const here = own.begin(info);
-  if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return { losses: 0, timedOut: false };
+  if (info.isLocal || isReported(info, note)) return { losses: 0, timedOut: false };
   try {
     const { pending } = await describedRun(context);
     const timeout = pending?.lastFailure?.timeoutFailureInfo?.timeoutType;
@@ -79,6 +68,3 @@ export async function attemptsBefore(context: Context, note: LossNote | undefine
     return { losses: note?.losses ?? 0, timedOut: false };
   }
 }
-
-/** Resolves when Temporal has the last heartbeat. */
-export const heartbeatSent = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SENT_MS));

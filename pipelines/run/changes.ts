@@ -17,6 +17,8 @@
  *   they were lost; whether a conversation has to be shortened depends on what is sent.
  * - `waits-end-as-away`: a stage whose time ends while it looks for a server that is away fails as that server being away. Before, it failed
  *   with `STAGE_TIMEOUT`, after which rungs that serve for servers that are away are left out.
+ * - `lost-attempts-count`: an attempt that was lost with its worker counts as a call although no worker takes the next one. Before, a queued
+ *   stage was given to its next queue with all its attempts, and a foreign call counted as never made.
  */
 export type Change =
   | 'waits-are-told'
@@ -28,4 +30,5 @@ export type Change =
   | 'eaches-stream-on-queues'
   | 'notes-by-worth'
   | 'notes-set-aside'
-  | 'waits-end-as-away';
+  | 'waits-end-as-away'
+  | 'lost-attempts-count';

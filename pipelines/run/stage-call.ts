@@ -172,9 +172,39 @@ export type AttemptState = Tried & {
   readonly doing?: string;
 };
 
+/** What an attempt of a stage's activity says of itself, among its heartbeat details under `lost`: its worker may be lost. */
+export interface LossNote {
+  /** Number of the attempt, Temporal's count, from 1. Workers of earlier releases do not say it. */
+  readonly attempt?: number;
+  /** Number of an attempt that has ended in any way: its worker was not lost. */
+  readonly ended?: number;
+  /** Workers lost in a row before the attempt. */
+  readonly losses: number;
+  /** Nothing was sent: the loss of its worker does not count. */
+  readonly rests?: boolean;
+}
+
 /** Number of calls made by earlier attempts. `attempt`: Temporal's count, from 1. */
 export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): number =>
   Math.max(0, attempt - 1 - waits);
+
+/**
+ * Number of calls that the attempts of an activity may have made. An attempt that was lost counts unless it is known to have rested: it may
+ * have made its call before its first heartbeat. One that follows a lost attempt makes no call before Temporal has a heartbeat of it.
+ * @param left the last heartbeat details that Temporal has, empty if there were none
+ * @param isReported whether the last attempt has told how it ended; otherwise it was lost with its worker
+ */
+export function callsBegun(
+  { waits = 0, lost: note }: Partial<AttemptState> & { readonly lost?: LossNote },
+  isReported: boolean,
+): number {
+  if (note === undefined) return 1;
+  const { ended, attempt = ended ?? 1, rests = false } = note;
+  const made = Math.max(0, attempt - waits);
+  if (ended === undefined) return rests ? made : Math.max(1, made);
+  // These details are of an attempt that has ended: one that was lost came after it.
+  return isReported ? made : made + 1;
+}
 
 /** Description of a stage whose server is away, or loads its model: `waiting for assistant`, `loading assistant`. */
 export const waitingFor = (

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Link } from '../../bench/chaos/link.js';
+import type { StagePlan } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';
 import { caught } from '../support/caught.js';
 import { freePort } from '../support/free-port.js';
-import { CallLog, connect, fixtures, poolOf, resultOf, start, until } from '../support/runs.js';
+import { CallLog, connect, failureOf, fixtures, poolOf, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { unlessStill } from '../support/unless-still.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -191,6 +192,33 @@ describe('a worker killed with SIGKILL', () => {
     expect(starts()).toEqual(startsBefore);
     await Promise.all([host, late, other].map((each) => each.kill('SIGTERM')));
     link.close();
+  });
+
+  it.concurrent('in the only attempt of a call that has another device: it is not made there again', async () => {
+    const [first, next] = ['once-first', 'once-next'];
+    const log = new CallLog();
+    const [victim, host] = await Promise.all([WorkerProcess.start(first), WorkerProcess.start(next)]);
+    const { name, plan } = fixtures.threeSteps;
+    const stages = (plan.stages as readonly StagePlan[]).map(({ policy, ...rest }) => ({
+      ...rest,
+      policy: { ...policy, retry: { ...policy.retry, attempts: 1 } },
+    }));
+    const elsewhere = [{ queue: next, device: 'next' }];
+    const row = { connector: 'code', device: 'first', queue: first, elsewhere, patienceMs: 500 };
+    const run = await client.workflow.start(name, {
+      taskQueue: next,
+      workflowId: `${name}-${randomUUID()}`,
+      args: [
+        { log: log.file, ms: 3_000 },
+        { plan: { ...plan, stages }, placement: { first: row, second: row, third: row }, tenant: 'default' },
+      ],
+    });
+    await until('the call is made', () => log.count('first starts') > 0);
+    await victim.kill();
+    const { code, stage } = await failureOf(run);
+    await host.kill('SIGTERM');
+    expect({ code, stage }).toEqual({ code: 'STAGE_TIMEOUT', stage: 'first' });
+    expect(log.lines()).toEqual(['first starts']);
   });
 
   it('with 20 runs in flight: none is lost and no completed stage is repeated', async () => {

@@ -35,6 +35,8 @@ const WITHOUT_REDIS = 'without-redis';
 const AGENTS = { queue: `recorded-agents-${process.pid}` };
 /** Its worker has the pipelines with stages of another worker, which runs beside it. */
 const FOREIGN = { queue: `recorded-foreign-${process.pid}` };
+/** Its worker is killed during the only attempt of a call, which has another queue. */
+const DOOMED = { queue: `recorded-doomed-${process.pid}` };
 const log = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
 
 /** A run that a fast host runs: its workflow starts with a delay. */
@@ -49,6 +51,15 @@ const FOUR_STEPS_DONE = {
     ...{ endpoint: 'worker', attempt: 1, cache: 'off', queueMs: 0, runMs: 1 },
   })),
 };
+
+/** Each stage has one attempt, and the queue of another worker. */
+function onceOn({ plan }, { queue }) {
+  const elsewhere = [{ queue: settings.MILLRACE_TASK_QUEUE, device: 'next' }];
+  const row = { connector: 'code', device: 'first', queue, elsewhere, patienceMs: 500 };
+  const once = ({ policy, ...stage }) => ({ ...stage, policy: { ...policy, retry: { ...policy.retry, attempts: 1 } } });
+  const placement = Object.fromEntries(plan.stages.map(({ id }) => [id, row]));
+  return { plan: { ...plan, stages: plan.stages.map(once) }, placement };
+}
 
 /** Its waits are told to a delivery that was stopped. */
 const TOLD = { waitsTo: 'webhook/recorded' };
@@ -88,6 +99,12 @@ const FEATURES = {
     { delivered: [{ subscriptions: true }] },
   ],
   'lost-stream': [fixtures.mutedNarrator, () => ({ question: 'Why?' }), undefined, { queue: WITHOUT_REDIS }],
+  'lost-attempt': [
+    fixtures.threeSteps,
+    () => ({ log: log(), ms: 3_000 }),
+    () => doomed.kill('SIGKILL'),
+    { context: onceOn(fixtures.threeSteps, DOOMED) },
+  ],
   deadline: [fixtures.tooLate, () => ({ log: log(), ms: 60_000 })],
   cancelled: [fixtures.gated, () => ({ log: log() }), (run) => run.cancel()],
   'cached-answer': [fixtures.askCached, () => ({ question: 'What is the capital of France?' })],
@@ -270,6 +287,7 @@ async function historiesOf(client, { workflowId, firstExecutionRunId }) {
 }
 
 const children = [];
+let doomed;
 const llm = await scriptedLlm();
 try {
   const { temporal } = await up({
@@ -286,6 +304,8 @@ try {
   children.push(await workerOn(AGENTS.queue, 7598, { ...env, ...agentSettings(llm.url) }));
   children.push(await workerOn(FOREIGN.queue, 7597, { ...env, MILLRACE_PIPELINES: 'test/fixtures/foreign.mjs' }));
   children.push(await foreignWorker(temporal, 'foreign'));
+  doomed = await workerOn(DOOMED.queue, 7596, env);
+  children.push(doomed);
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
     // Alone: started without a context, as other clients start runs.

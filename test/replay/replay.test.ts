@@ -61,6 +61,7 @@ describe('the interpreter replays', () => {
       'approval-told.json',
       'delivery-of-waits.json',
       'each-on-queues.json',
+      'lost-attempt.json',
       'lost-stream.json',
     ]);
   });

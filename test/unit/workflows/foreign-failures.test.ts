@@ -10,6 +10,9 @@ import { describe, expect, it } from 'vitest';
 import { isAway } from '../../../pipelines/errors.js';
 import type { StagePlan } from '../../../pipelines/plan/index.js';
 import { foreignError } from '../../../workflows/foreign-failures.js';
+import { inHistory } from '../../support/in-history.js';
+
+const historyHas = inHistory();
 
 const stage = {
   id: 'clean',
@@ -77,6 +80,16 @@ describe('the failure of a call of another worker', () => {
       code: 'STAGE_TIMEOUT',
       message: 'stage "clean": no worker of the task queue "python" took it within 20 ms',
     });
+  });
+
+  it('is no server that is away where an attempt was lost before: it may have been made', () => {
+    const before = { cause: { timeoutFailureInfo: { timeoutType: 4 } } };
+    const timeout = new TimeoutFailure('late', { waits: 1, lost: { attempt: 1, rests: true } }, 'SCHEDULE_TO_START');
+    const found = () => of(activity(Object.assign(timeout, { failure: before })));
+    expect(found()).toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { stage: 'clean' } });
+    expect(isAway(found())).toBe(false);
+    historyHas(false);
+    expect(isAway(found())).toBe(true);
   });
 
   it('is a timeout of the stage otherwise', () => {

@@ -233,7 +233,7 @@ describe('what an attempt leaves for the next one', () => {
 
   it('is that it has made a call, and where that failed', async () => {
     const { failure, left } = await attempt(3, { waits: 2, waitedMs: 500, lost: { losses: 0, ended: 2 } }, broken);
-    expect(left).toEqual({ waits: 2, waitedMs: 0, avoid: 'e', lost: { losses: 0, ended: 3 } });
+    expect(left).toEqual({ waits: 2, waitedMs: 0, avoid: 'e', lost: { attempt: 3, losses: 0, ended: 3 } });
     expect(failure).toMatchObject({ nonRetryable: false, details: [{ attempt: 1 }] });
     const last = await attempt(4, left, broken);
     expect(last.calls).toEqual([2]);

@@ -9,7 +9,7 @@ interface Scene {
   readonly info?: object;
   readonly call?: object;
   /** Of its context. */
-  readonly more?: object;
+  readonly more?: { readonly client?: object | undefined; readonly [name: string]: unknown };
 }
 
 export function activity({ run, info, call, more }: Scene): Promise<unknown> {
@@ -22,13 +22,15 @@ export function activity({ run, info, call, more }: Scene): Promise<unknown> {
     cancellationSignal: new AbortController().signal,
     heartbeat: () => undefined,
     ...more,
+    client: more?.client ?? describing(),
   } as unknown as Context;
   const ordered = { stage: 'a', retry: { attempts: 1 }, ...call } as unknown as StageCall;
   return asyncLocalStorage.run(context, () => createActivities(runner).default({}, ordered));
 }
 
-/** Temporal's client. @param describe what it says of the run */
+/** Temporal's client, which expects the attempt. @param describe what it says of the run */
 export const describing = (describe?: () => Promise<object>) => ({
+  activity: { heartbeat: async () => undefined },
   withDeadline: (_: number, work: () => Promise<unknown>) => work(),
   workflow: { getHandle: () => ({ describe }) },
 });

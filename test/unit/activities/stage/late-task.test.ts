@@ -124,7 +124,7 @@ describe('a call that has waited for its turn', () => {
   it('is made when Temporal says that it still expects its result, and what the attempt has noted is kept', async () => {
     const { made, asked } = await waited(12_000, [new Error('unreachable'), 'ok']);
     expect(made).toBe(1);
-    const noted = { waits: 0, waitedMs: 0, progress: { task: 't' }, lost: { losses: 0 } };
+    const noted = { waits: 0, waitedMs: 0, progress: { task: 't' }, lost: { attempt: 1, losses: 0 } };
     expect(asked).toEqual([noted, noted]);
   });
 

@@ -1,5 +1,6 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { ActivityNotFoundError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
 import { describe, expect, it, vi } from 'vitest';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
@@ -132,7 +133,7 @@ describe('a call whose attempt has recorded its outcome', () => {
   });
 });
 
-describe('an attempt that rests', () => {
+describe('an attempt that follows another one, or rests', () => {
   const LOST = { timeoutFailureInfo: { timeoutType: 4 } };
   const call = { retry: { attempts: 2 } };
   /** What Temporal is told of an attempt, at once or by its heartbeats. @param direct answers what is told at once */
@@ -163,7 +164,25 @@ describe('an attempt that rests', () => {
     return { told, heartbeats, started };
   }
 
-  it('counts neither as a loss nor as an attempt if its worker is lost, however often', async () => {
+  it('makes its call when Temporal knows of it if the one before has left no end: who counts the calls counts it', async () => {
+    const { told, started } = made(2, undefined);
+    await started(async () => expect(told).toEqual([{ waits: 0, waitedMs: 0, lost: { attempt: 2, losses: 1 } }]));
+    expect(told).toHaveLength(1);
+    const reported = made(2, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 1 } });
+    await reported.started(async () => expect(reported.told).toEqual([]));
+    const gone = made(2, undefined, async () => {
+      throw new ActivityNotFoundError('gone');
+    });
+    let sent = false;
+    const failure = await failureOf(
+      gone.started(async () => {
+        sent = true;
+      }),
+    );
+    expect([failure instanceof CancelledFailure, sent]).toEqual([true, false]);
+  });
+
+  it('counts neither as a loss nor as an attempt if its worker is lost while it rests, however often', async () => {
     let left: object | undefined;
     for (let number = 1; number <= 5; number++) {
       const { told, started } = made(number, left);
@@ -195,7 +214,7 @@ describe('an attempt that rests', () => {
   it('tells Temporal in the next attempt that it rests no more, before that makes its call', async () => {
     const { heartbeats, started } = made(2, { waits: 1, waitedMs: 0, lost: { losses: 0, rests: true } });
     await started(async () => {
-      expect(heartbeats).toEqual([{ waits: 1, waitedMs: 0, lost: { losses: 0 } }]);
+      expect(heartbeats).toEqual([{ waits: 1, waitedMs: 0, lost: { attempt: 2, losses: 0 } }]);
     });
   });
 
