@@ -59,7 +59,7 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Gu
     const untaken = async () => {
       if (lies === undefined) return null;
       await after(TAKEN_MS);
-      return (await fast.takeBack(lies).catch(() => false)) ? null : await never<null>();
+      return (await fast.takeBack(job, lies).catch(() => false)) ? null : await never<null>();
     };
     const gone = after(Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS));
     const outcome = await Promise.race([ended, gone, untaken()]);

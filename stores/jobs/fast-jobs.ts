@@ -38,29 +38,51 @@ const WAIT_MS = 1_000;
 /** Pause while Redis is unreachable, in milliseconds. */
 const PAUSE_MS = 250;
 
-const put = script<[list: string], [job: string, keptMs: number], void>(`
-redis.call('lpush', KEYS[1], ARGV[1])
-redis.call('pexpire', KEYS[1], ARGV[2])`);
+/**
+ * Tenants take turns: a job has the number of its turn as its score, by which it is taken. It is the one after the turn of the tenant's job
+ * before it, but not one that is over: that of the first job in the queue (start-time fair queuing: Goyal, Vin and Cheng, IEEE/ACM
+ * Transactions on Networking 5(5), 1997). An empty queue forgets the turns.
+ */
+const put = script<[jobs: string, turns: string], [job: string, tenant: string, keptMs: number], void>(`
+local first = redis.call('zrange', KEYS[1], 0, 0, 'withscores')
+if #first == 0 then redis.call('del', KEYS[2]) end
+local turn = math.max(tonumber(first[2] or 0), tonumber(redis.call('hget', KEYS[2], ARGV[2]) or 0) + 1)
+redis.call('zadd', KEYS[1], turn, ARGV[1])
+redis.call('hset', KEYS[2], ARGV[2], turn)
+redis.call('pexpire', KEYS[1], ARGV[3])
+redis.call('pexpire', KEYS[2], ARGV[3])`);
+
+/** A job that nobody has taken has not had its turn. 1 if it was in the queue. */
+const takeBack = script<[jobs: string, turns: string], [job: string, tenant: string], 0 | 1>(`
+local removed = redis.call('zrem', KEYS[1], ARGV[1])
+if removed == 1 and redis.call('hexists', KEYS[2], ARGV[2]) == 1 then redis.call('hincrby', KEYS[2], ARGV[2], -1) end
+return removed`);
 
 /** The SHA-1 of each job in the queue: jobs may be large. */
-const queued = script<[list: string], [], readonly string[]>(`
+const queued = script<[jobs: string], [], readonly string[]>(`
 local digests = {}
-for i, job in ipairs(redis.call('lrange', KEYS[1], 0, -1)) do digests[i] = redis.sha1hex(job) end
+for i, job in ipairs(redis.call('zrange', KEYS[1], 0, -1)) do digests[i] = redis.sha1hex(job) end
 return digests`);
 
 const digestOf = (text: string): string => createHash('sha1').update(text).digest('hex');
 
-const listOf = (queue: string): string => `millrace:fast:${queue}`;
+/** The jobs of a task queue, and the last turn of each tenant. */
+const keysOf = (queue: string): [jobs: string, turns: string] => [
+  `millrace:fast:{${queue}}`,
+  `millrace:fast:{${queue}}:turns`,
+];
+
+const tenantOf = ({ segment }: FastJob): string => segment.context.tenant;
 
 /** The gateway's side: enqueues jobs, which the first idle worker takes. */
 export class FastJobs {
   readonly #redis: Redis;
-  readonly #list: string;
+  readonly #keys: [jobs: string, turns: string];
 
   /** @param queue task queue of the workflows; its workers take the jobs */
   constructor(redis: Redis, queue: string) {
     this.#redis = redis;
-    this.#list = listOf(queue);
+    this.#keys = keysOf(queue);
   }
 
   /**
@@ -70,18 +92,19 @@ export class FastJobs {
   async put(job: FastJob): Promise<string | undefined> {
     if (this.#redis.status !== 'ready') return undefined;
     const text = JSON.stringify(job);
-    await put(this.#redis, [this.#list], text, KEPT_MS).catch(() => undefined);
+    await put(this.#redis, this.#keys, text, tenantOf(job), KEPT_MS).catch(() => undefined);
     return text;
   }
 
   /** Removes a job from the queue. True if no worker had taken it. */
-  async takeBack(put: string): Promise<boolean> {
-    return (await this.#redis.lrem(this.#list, 1, put)) > 0;
+  async takeBack(job: FastJob, put: string): Promise<boolean> {
+    return (await takeBack(this.#redis, this.#keys, put, tenantOf(job))) === 1;
   }
 
   /** Revokes a job whose run has not started: the worker that has taken it ends it. */
-  async revoke({ id, segment }: FastJob, put: string): Promise<void> {
-    if (!(await this.takeBack(put))) await revokeRecord(this.#redis, guardedKey(id, segment.guarded ?? ''));
+  async revoke(job: FastJob, put: string): Promise<void> {
+    const { id, segment } = job;
+    if (!(await this.takeBack(job, put))) await revokeRecord(this.#redis, guardedKey(id, segment.guarded ?? ''));
   }
 
   /** Shortens the journal's expiry after the outcome has reached Temporal. */
@@ -99,7 +122,7 @@ export class FastJobQueue {
   static readonly WAIT_MS = WAIT_MS;
 
   readonly #redis: Redis;
-  readonly #list: string;
+  readonly #jobs: string;
   /** Number of connections so far, and that of the one whose queue is known. */
   #connections = 0;
   #known: number | undefined;
@@ -110,7 +133,7 @@ export class FastJobQueue {
   /** @param blocking a connection for this purpose alone, whose commands may take longer than `WAIT_MS` */
   constructor(blocking: Redis, queue: string) {
     this.#redis = blocking;
-    this.#list = listOf(queue);
+    [this.#jobs] = keysOf(queue);
     blocking.on('ready', () => {
       this.#connections += 1;
     });
@@ -120,9 +143,9 @@ export class FastJobQueue {
   async take(): Promise<TakenJob | undefined> {
     try {
       const connection = await this.#look();
-      const [, text] = (await this.#redis.brpop(this.#list, WAIT_MS / 1_000)) ?? [];
+      const [, text] = (await this.#redis.bzpopmin(this.#jobs, WAIT_MS / 1_000)) ?? [];
       if (text === undefined) {
-        // Jobs are taken in order: none is left of them.
+        // The queue was empty: none is left of them.
         this.#before.clear();
         return undefined;
       }
@@ -140,7 +163,7 @@ export class FastJobQueue {
   async #look(): Promise<number> {
     const connection = this.#connections;
     if (this.#known !== connection) {
-      this.#before = new Set(await queued(this.#redis, [this.#list]));
+      this.#before = new Set(await queued(this.#redis, [this.#jobs]));
       this.#known = connection;
     }
     return connection;

@@ -136,7 +136,7 @@ describe('when no fast host takes the run', () => {
     const at = (index: number) => Number(events?.at(index)?.eventTime?.seconds);
     expect(at(-1) - at(0), 'seconds from its start to its end').toBeLessThan(3);
     expect(runner.events).toEqual(everyStepOnce);
-    expect(await gateway.redis.llen(`millrace:fast:${queue}`)).toBe(0);
+    expect(await gateway.redis.zcard(`millrace:fast:{${queue}}`)).toBe(0);
   });
 });
 

@@ -157,14 +157,14 @@ describe('a state store that fails over without its last second', () => {
   it('has a job again that was taken: no worker begins it beside the fast host that runs it', () =>
     unlessStill(async () => {
       const queue = `again-${randomUUID()}`;
-      const list = `millrace:fast:${queue}`;
+      const waiting = `millrace:fast:{${queue}}`;
       const runner = new CodeRunner(steps);
       const gateway = await starter(client, queue, own.url);
       const worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url), fast: own.url });
       const jobs: string[] = [];
       const monitor = await redis.monitor();
-      monitor.on('monitor', (_: string, [, , , key, job = '']: string[]) => {
-        if (key === list && job.startsWith('{')) jobs.push(job);
+      monitor.on('monitor', (_: string, [, , , key, , job = '']: string[]) => {
+        if (key === waiting && job.startsWith('{')) jobs.push(job);
       });
       const run = await gateway.start(steps, { n: 0 });
       await until('the first step runs', () => runner.events.includes('first starts'));
@@ -172,7 +172,7 @@ describe('a state store that fails over without its last second', () => {
       monitor.disconnect();
       // The former primary is gone with its connections; the new one knows neither that the job was taken nor its journal.
       const failover = redis.multi().call('client', 'kill', 'type', 'normal', 'skipme', 'yes').flushall();
-      await failover.lpush(list, jobs[0] as string).exec();
+      await failover.zadd(waiting, 1, jobs[0] as string).exec();
       expect(await outputOf(run)).toEqual({ n: 4 });
       expect(runner.events).toEqual(everyStepOnce);
       await worker.stop();

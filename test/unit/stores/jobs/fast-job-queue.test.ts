@@ -7,14 +7,14 @@ import { scripted } from '../../../support/scripted.js';
 
 const jobOf = (id: string): string => JSON.stringify({ id, segment: {}, at: Date.now() });
 
-/** A connection to a store with a list, the newest job first. */
+/** A connection to a store with jobs, the last one first. */
 function connection() {
   const list: string[] = [];
   const digests = async () => list.map((text) => createHash('sha1').update(text).digest('hex'));
   const redis = Object.assign(new EventEmitter(), scripted(digests), {
-    async brpop() {
+    async bzpopmin() {
       const text = list.pop();
-      return text === undefined ? null : ['list', text];
+      return text === undefined ? null : ['jobs', text, '1'];
     },
   });
   const queue = new FastJobQueue(redis as unknown as Redis, 'q');

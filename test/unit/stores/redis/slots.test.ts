@@ -124,7 +124,6 @@ const WITHOUT_TAG = [
   'millrace:code:missing:', // of a task queue: versions of functions
   'millrace:cursors', // likewise
   'millrace:doctor:', // written to see what a server allows
-  'millrace:fast:', // of a task queue: jobs for its workers
   'millrace:heal:', // of a model at a server: whose turn the repair is
   'millrace:probe',
   'millrace:rate:', // of a model
