@@ -5,7 +5,15 @@ import { Registry } from 'prom-client';
 import { createGateway } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
-import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
+import {
+  Admission,
+  Backlog,
+  queueStats,
+  RunSlots,
+  runningRuns,
+  stateOf,
+  TenantTurns,
+} from '../runs/admission/index.js';
 import { TemporalRunList } from '../runs/list/index.js';
 import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { Answers, RedisSentResults } from '../stores/answers/index.js';
@@ -87,12 +95,14 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
   const uiUrl = runPages(temporalUi, namespace);
   const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE, applied.queuesOf);
   const runStateOf = (id: string) => stateOf(temporalClient, id);
-  const shed = settings.MILLRACE_SHED === 'yes';
+  const { MILLRACE_SHED: shed, MILLRACE_TASK_QUEUE: taskQueue } = settings;
+  const running = (tenant?: string) => runningRuns(temporalClient, taskQueue, tenant);
   const admission = new Admission({
     slots: new RunSlots({ redis, stateOf: runStateOf, logger }),
-    backlog: shed ? new Backlog((queue) => queueStats(temporalClient, queue), logger) : undefined,
+    backlog: shed === 'no' ? undefined : new Backlog((queue) => queueStats(temporalClient, queue), logger),
+    turns: shed === 'yes' ? new TenantTurns(running, logger) : undefined,
     stateOf: runStateOf,
-    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    taskQueue,
     logger,
     registry,
     state: stores.state,

@@ -7,8 +7,10 @@ import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Caller } from '../caller.js';
 import type { Backlog } from './backlog.js';
+import type { Turns } from './queue-stats.js';
 import { queuesOf } from './queues-of.js';
 import type { RunSlots, RunState } from './run-slots.js';
+import type { TenantTurns } from './tenant-turns.js';
 
 /** A run that is to be started. */
 export interface Applicant {
@@ -28,6 +30,8 @@ export interface AdmissionDeps {
   stateOf(runId: string): Promise<RunState>;
   /** Absent: no load is shed. */
   readonly backlog?: Pick<Backlog, 'waitMs'> | undefined;
+  /** What of the queues is a tenant's. Absent: tasks are taken in the order in which they came, whoever's they are. */
+  readonly turns?: Pick<TenantTurns, 'note' | 'of'> | undefined;
   /** Task queue of the workflows. */
   readonly taskQueue: string;
   /** The state store; runs are rejected while it is full. Absent: not checked. */
@@ -72,10 +76,10 @@ export class Admission {
    * @returns a function to call when the run has ended; slots that are not released are found later
    */
   async admit(applicant: Applicant): Promise<() => void> {
-    const { id, pipeline, placement, priority = 'default', repeated } = applicant;
+    const { id, pipeline, priority = 'default', repeated } = applicant;
     try {
       this.#deps.state?.requireRoom();
-      await this.#refuseLate(pipeline, placement, priority);
+      await this.#refuseLate(applicant, priority);
       return await this.#slotFor(applicant);
     } catch (error) {
       if (repeated && ['running', 'ended'].includes(await this.#deps.stateOf(id))) return () => undefined;
@@ -92,16 +96,17 @@ export class Admission {
     throw new MillraceError('TOO_MANY_RUNS', message, { retryAfterMs: TOO_MANY_RETRY_MS });
   }
 
-  async #refuseLate({ name, plan }: Applicant['pipeline'], placement: Placement, priority: Priority): Promise<void> {
-    const { backlog, taskQueue } = this.#deps;
+  async #refuseLate(applicant: Applicant, priority: Priority): Promise<void> {
+    const {
+      pipeline: { name, plan },
+      caller: { tenant },
+    } = applicant;
+    const { backlog, turns } = this.#deps;
     if (backlog === undefined) return;
-    const key = PRIORITY_KEYS[priority];
-    const waits = queuesOf(plan, placement, taskQueue).map(async (queues) =>
-      Math.min(...(await Promise.all(queues.map((queue) => backlog.waitMs(queue, key))))),
-    );
-    // Only the longest wait counts; the order of stages is ignored, so the estimate is a lower bound.
-    const waitMs = Math.max(...(await Promise.all(waits)));
+    turns?.note(tenant);
     const mostMs = SHARE_OF_DEADLINE[priority] * plan.deadlineMs;
+    if ((await this.#waitMs(backlog, applicant, priority)) <= mostMs) return;
+    const waitMs = await this.#waitMs(backlog, applicant, priority, await turns?.of(tenant));
     if (waitMs <= mostMs) return;
     const seconds = (ms: number) => `${Math.round(ms / 1000)} s`;
     this.#warnings.warn(
@@ -114,5 +119,19 @@ export class Admission {
       `a ${priority} run would wait about ${seconds(waitMs)} in a queue, more than the ${seconds(mostMs)} that its deadline allows`,
       { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, waitMs - mostMs)) },
     );
+  }
+
+  /** The longest wait in a queue of the run; the order of stages is ignored, so the estimate is a lower bound. */
+  async #waitMs(
+    backlog: Pick<Backlog, 'waitMs'>,
+    { pipeline: { plan }, placement }: Applicant,
+    priority: Priority,
+    turns?: Turns,
+  ): Promise<number> {
+    const key = PRIORITY_KEYS[priority];
+    const waits = queuesOf(plan, placement, this.#deps.taskQueue).map(async (queues) =>
+      Math.min(...(await Promise.all(queues.map((queue) => backlog.waitMs(queue, key, turns))))),
+    );
+    return Math.max(...(await Promise.all(waits)));
   }
 }

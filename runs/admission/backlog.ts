@@ -1,7 +1,7 @@
 import { messageOf } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
-import { expectedWaitMs, type Queue, type QueueStats } from './queue-stats.js';
+import { expectedWaitMs, type Queue, type QueueStats, type Turns } from './queue-stats.js';
 
 /** Shortest interval between two requests for a queue's statistics, in milliseconds. Temporal updates them every five seconds. */
 const FRESH_MS = 1_000;
@@ -27,15 +27,15 @@ export class Backlog {
     this.#now = now;
   }
 
-  /** Expected wait of a task of this priority, in milliseconds; 0 if unknown. */
-  async waitMs(queue: Queue, priority: number): Promise<number> {
+  /** Expected wait of a task of this priority, in milliseconds; 0 if unknown. @param turns of its tenant; absent: the whole queue counts */
+  async waitMs(queue: Queue, priority: number, turns?: Turns): Promise<number> {
     const name = `${queue.type} ${queue.name}${queue.standIn ? ' instead' : ''}`;
     if (this.#age(name) > FRESH_MS) {
       const refreshed = this.#refresh(name, queue);
       if (this.#age(name) > STALE_MS) await refreshed;
     }
     const known = this.#known.get(name);
-    return known === undefined || this.#age(name) > STALE_MS ? 0 : expectedWaitMs(known.stats, priority);
+    return known === undefined || this.#age(name) > STALE_MS ? 0 : expectedWaitMs(known.stats, priority, turns);
   }
 
   #age(name: string): number {

@@ -4,3 +4,4 @@ export { Backlog } from './backlog.js';
 export { queueStats } from './queue-stats.js';
 export { RunSlots } from './run-slots.js';
 export { stateOf } from './state-of.js';
+export { runningRuns, TenantTurns } from './tenant-turns.js';

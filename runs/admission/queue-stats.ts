@@ -17,6 +17,14 @@ export interface Waiting {
   readonly takenPerSecond: number;
 }
 
+/** What is known of a tenant's tasks in a queue whose tenants take turns. */
+export interface Turns {
+  /** Its part of the tasks, from 0 to 1. */
+  readonly share: number;
+  /** Number of other tenants that have tasks. */
+  readonly others: number;
+}
+
 /** By priority key; 1 is the highest. */
 export type QueueStats = ReadonlyMap<number, Waiting>;
 
@@ -63,15 +71,24 @@ export async function queueStats(temporal: Client, queue: Queue): Promise<QueueS
 /**
  * The expected wait of a new task, in milliseconds: the backlog ahead of it divided by the dispatch rate. If no task of its priority is
  * dispatched, because workers are gone or busy with higher priorities, at least the age of the oldest one.
+ * @param turns of its tenant. Absent: tasks of one priority are taken in the order in which they came.
  */
-export function expectedWaitMs(stats: QueueStats, priority: number): number {
+export function expectedWaitMs(stats: QueueStats, priority: number, turns?: Turns): number {
   const rows = [...stats];
-  const before = rows.filter(([key]) => key <= priority).reduce((sum, [, { tasks }]) => sum + tasks, 0);
-  const rate = rows.reduce((sum, [, { takenPerSecond }]) => sum + takenPerSecond, 0);
   const own = stats.get(priority) ?? stats.get(ALL);
+  const more = rows.filter(([key, row]) => key <= priority && row !== own);
+  const before = more.reduce((sum, [, { tasks }]) => sum + tasks, 0) + tasksBefore(own?.tasks ?? 0, turns);
+  const rate = rows.reduce((sum, [, { takenPerSecond }]) => sum + takenPerSecond, 0);
   const stuckMs = own !== undefined && own.tasks > 0 && own.takenPerSecond < STANDSTILL ? own.oldestMs : 0;
   if (before === 0) return stuckMs;
   return Math.max(stuckMs, rate < STANDSTILL ? 0 : (before / rate) * 1000);
+}
+
+/** Of the tasks of a priority, those before a new one of a tenant: its own, and for each of them and the new one a task of every other tenant. */
+function tasksBefore(tasks: number, turns: Turns | undefined): number {
+  if (turns === undefined) return tasks;
+  const own = tasks * turns.share;
+  return own + Math.min(tasks - own, (own + 1) * turns.others);
 }
 
 /** Dispatch rate below which none counts as dispatched: one task in the 30 seconds over which Temporal averages. */

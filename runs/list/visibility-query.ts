@@ -48,6 +48,20 @@ function hasStatus(status: RunStatus | undefined): string {
   return status === 'running' ? 'CloseTime IS NULL' : oneOf('ExecutionStatus', ENDED_STATUSES[status]);
 }
 
+interface Running {
+  readonly taskQueue: string;
+  /** Absent: of all tenants. */
+  readonly tenant?: string | undefined;
+}
+
+/** The running runs whose workflows are in a task queue, child runs included. */
+export const runningQuery = ({ taskQueue, tenant }: Running): string =>
+  [
+    equals('TaskQueue', taskQueue),
+    hasStatus('running'),
+    tenant === undefined ? `${SEARCH_ATTRIBUTES.tenant} IS NOT NULL` : equals(SEARCH_ATTRIBUTES.tenant, tenant),
+  ].join(' AND ');
+
 const equals = (name: string, value: string): string => `${name} = ${quoted(value)}`;
 const oneOf = (name: string, values: readonly string[]): string => `${name} IN (${values.map(quoted).join(', ')})`;
 

@@ -136,10 +136,10 @@ export const LIMIT_SETTINGS = {
       'Concurrent long polls of Temporal by which a gateway waits for the ends of runs, one per run and at most three quarters for one tenant; other runs are polled in turn. A Temporal frontend accepts 1,200 per namespace from all gateways and workers.',
     ),
   MILLRACE_SHED: z
-    .enum(['yes', 'no'])
+    .enum(['yes', 'whole-queue', 'no'])
     .default('yes')
     .describe(
-      'Whether runs are rejected as `OVERLOADED` if Temporal’s queues would take too much of their deadline, batch first.',
+      'Whether runs are rejected as `OVERLOADED` if Temporal’s queues would take too much of their deadline, batch first. `yes` counts what goes before the tenant’s own tasks, since tenants take turns; `whole-queue` counts all tasks, for a Temporal whose fairness is off.',
     ),
   MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
   MILLRACE_HEADERS_TIMEOUT_MS: ms(

@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { code, pipeline } from '../../../../pipelines/index.js';
 import type { Priority } from '../../../../pipelines/plan/index.js';
 import type { Placement } from '../../../../pipelines/run/index.js';
-import { Admission, Backlog } from '../../../../runs/admission/index.js';
-import { expectedWaitMs, type Queue, type QueueStats } from '../../../../runs/admission/queue-stats.js';
+import { Admission, Backlog, TenantTurns } from '../../../../runs/admission/index.js';
+import { expectedWaitMs, type Queue, type QueueStats, type Turns } from '../../../../runs/admission/queue-stats.js';
 
 const logger = pino({ level: 'silent' });
 const row = (tasks: number, takenPerSecond: number, oldestMs = 0) => ({ tasks, takenPerSecond, oldestMs });
@@ -39,6 +39,28 @@ describe('the wait that is to be expected', () => {
     ]);
     expect(expectedWaitMs(starved, batch)).toBe(40_000);
     expect(expectedWaitMs(starved, interactive)).toBe(0);
+  });
+
+  test.each<[string, Turns, number]>([
+    ['none of its own', { share: 0, others: 1 }, 1],
+    ['a quarter', { share: 0.25, others: 1 }, 50 + 51],
+    ['a quarter, beside two others', { share: 0.25, others: 2 }, 50 + 102],
+    ['a half, beside two others', { share: 0.5, others: 2 }, 200],
+    ['all of them', { share: 1, others: 1 }, 200],
+  ])(
+    'is, for a tenant that takes turns with others, of its own tasks and theirs until then: %s',
+    (_, turns, before) => {
+      const stats: QueueStats = new Map([
+        [interactive, row(10, 1)],
+        [normal, row(200, 1)],
+      ]);
+      expect(expectedWaitMs(stats, normal, turns)).toBe(((10 + before) / 2) * 1000);
+      expect(expectedWaitMs(new Map([[0, row(200, 2)]]), normal, turns)).toBe((before / 2) * 1000);
+    },
+  );
+
+  test('is what the oldest has waited for every tenant where nothing is taken', () => {
+    expect(expectedWaitMs(new Map([[normal, row(9, 0, 7_000)]]), normal, { share: 0, others: 1 })).toBe(7_000);
   });
 
   test('is the same for all where the server does not tell priorities apart', () => {
@@ -82,6 +104,55 @@ describe('statistics', () => {
     fails = true;
     now = 60_000;
     expect(await backlog.waitMs(queue, 3)).toBe(0);
+  });
+});
+
+describe('the part of a tenant in the queues', () => {
+  /** Running runs of each tenant, and the counts that were asked for. */
+  function counted(runs: Readonly<Record<string, number>>) {
+    const asked: (string | undefined)[] = [];
+    const all = Object.values(runs).reduce((sum, count) => sum + count, 0);
+    let now = 0;
+    const count = async (tenant?: string) => {
+      asked.push(tenant);
+      if (tenant === 'unknown') throw new Error('away');
+      return tenant === undefined ? all : (runs[tenant] ?? 0);
+    };
+    const turns = new TenantTurns(count, logger, () => now);
+    return {
+      asked,
+      turns,
+      wait: (ms: number) => {
+        now += ms;
+      },
+    };
+  }
+
+  test('is that of its running runs, beside the tenants that have started runs in the last minute', async () => {
+    const runs = { greedy: 30, acme: 10 };
+    expect(await counted(runs).turns.of('acme')).toEqual({ share: 0.25, others: 1 });
+    const { turns, wait } = counted(runs);
+    for (const tenant of ['old', 'greedy', 'acme']) turns.note(tenant);
+    wait(30_000);
+    for (const tenant of ['greedy', 'modest']) turns.note(tenant);
+    wait(31_000);
+    expect(await turns.of('acme')).toEqual({ share: 0.25, others: 2 });
+    expect(await turns.of('greedy')).toEqual({ share: 0.75, others: 1 });
+  });
+
+  test('is counted once in two seconds, for a few tenants in a second, and is unknown beyond that', async () => {
+    const { asked, turns, wait } = counted({ acme: 1 });
+    await Promise.all([turns.of('acme'), turns.of('acme')]);
+    wait(1_900);
+    await turns.of('acme');
+    expect(asked).toEqual(['acme', undefined]);
+    const others = await Promise.all(Array.from({ length: 9 }, (_, i) => turns.of(`t${i}`)));
+    expect(others.filter((each) => each !== undefined)).toHaveLength(2);
+    expect(asked).toHaveLength(4);
+  });
+
+  test('is unknown if Temporal cannot be asked', async () => {
+    expect(await counted({}).turns.of('unknown')).toBeUndefined();
   });
 });
 
@@ -137,6 +208,35 @@ describe('a run', () => {
       'ok',
       'OVERLOADED 2000',
     ]);
+  });
+
+  test('is not refused for what others have in the queue, if its tenant takes turns with them', async () => {
+    const admission = (turns?: { readonly note: () => void; readonly of: () => Promise<Turns | undefined> }) =>
+      new Admission({
+        slots: { take: async () => true, release: () => undefined },
+        backlog: new Backlog(async () => new Map([[3, row(200, 2)]]), logger),
+        ...(turns && { turns }),
+        stateOf: async () => 'absent',
+        taskQueue: 'millrace',
+        logger,
+        registry: new Registry(),
+      });
+    const noted: string[] = [];
+    const by = (tenant: string, share: number | undefined) =>
+      admission({
+        note: () => void noted.push(tenant),
+        of: async () => (share === undefined ? undefined : { share, others: 1 }),
+      })
+        .admit({ id: 'slow-1', pipeline: slow, placement: place(), caller: { tenant } })
+        .then(
+          () => 'ok',
+          ({ code }) => code,
+        );
+    expect(await by('greedy', 0.995)).toBe('OVERLOADED');
+    expect(await by('modest', 0)).toBe('ok');
+    // As long as it is not known, the whole queue counts.
+    expect(await by('new', undefined)).toBe('OVERLOADED');
+    expect(noted).toEqual(['greedy', 'modest', 'new']);
   });
 
   test('that is there already is given, however long the queues are', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import { listRequestOf } from '../../../../runs/list/index.js';
-import { visibilityQuery } from '../../../../runs/list/visibility-query.js';
+import { runningQuery, visibilityQuery } from '../../../../runs/list/visibility-query.js';
 
 function refusal(query: object): string | undefined {
   try {
@@ -92,6 +92,13 @@ describe('the question to Temporal', () => {
 
   test('has paused runs among the running ones', () => {
     expect(visibilityQuery({ tenant: 'acme' }, { status: 'running' })).toContain(' AND CloseTime IS NULL AND ');
+  });
+
+  test('is, where the runs are counted that go on, about one tenant or all', () => {
+    const running = "TaskQueue = 'millrace' AND CloseTime IS NULL";
+    expect(runningQuery({ taskQueue: 'millrace', tenant: 'acme' })).toBe(`${running} AND MillraceTenant = 'acme'`);
+    expect(runningQuery({ taskQueue: 'millrace' })).toBe(`${running} AND MillraceTenant IS NOT NULL`);
+    expect(() => runningQuery({ taskQueue: "it's", tenant: 'acme' })).toThrow(/was not checked/);
   });
 
   test('has every filter', () => {
