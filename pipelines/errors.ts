@@ -16,8 +16,8 @@ export interface ErrorRow {
   readonly status: number;
   readonly retry: RetryClass;
   /**
-   * The failure may mean that the server, or a worker that can make the call, is away. If no server received the call (`unsent`), the stage waits for the
-   * server instead of using up its attempts.
+   * The failure may mean that the server, or a worker that can make the call, is away or has no room. If no server received the call (`unsent`), the
+   * stage waits instead of using up its attempts.
    */
   readonly waits?: true;
   /** One sentence for people; details of an occurrence go in the error's message. */
@@ -54,7 +54,12 @@ export const ERRORS = {
     title: 'The caller’s limit of followed or awaited runs is reached.',
   },
   TOO_MANY_RUNS: { status: 429, retry: 'retry', title: 'The caller’s limit of concurrent runs is reached.' },
-  OVERLOADED: { status: 503, retry: 'retry', title: 'The queues are too long for the run to meet its deadline.' },
+  OVERLOADED: {
+    status: 503,
+    retry: 'retry',
+    waits: true,
+    title: 'The queues are too long for the run’s deadline, or too many calls of its tenant wait.',
+  },
   IDEMPOTENCY_KEY_REUSED: {
     status: 422,
     retry: 'never',
@@ -310,7 +315,7 @@ export const isErrorCode = (code: unknown): code is ErrorCode =>
 
 export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
 
-/** Whether a stage failed because its server is away, without a call: it then waits and uses no attempt. */
+/** Whether a stage failed without a call, because its server is away or its worker has no room: it then waits and uses no attempt. */
 export const isAway = ({ code, details }: { readonly code: string; readonly details: object }): boolean =>
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 

@@ -33,9 +33,12 @@ export class WaitsWithoutSlot {
   }
 }
 
-/** Gives an attempt that has sent nothing back to its queue, without using it up: it would wait in a slot that others need. */
+/**
+ * Gives an attempt that has sent nothing back to its queue, without using it up: it would wait in a slot that others need. A stage whose
+ * patience is over fails with it.
+ */
 export const tooManyWait = (what: string): MillraceError =>
-  new MillraceError('BACKEND_UNAVAILABLE', `too many calls of this tenant wait on this worker for ${what}`, {
+  new MillraceError('OVERLOADED', `too many calls of this tenant wait on this worker for ${what}`, {
     unsent: true,
     retryAfterMs: AGAIN_MS,
   });

@@ -16,6 +16,7 @@ import type { Agent } from './candidate.js';
 const OF_SERVER: ReadonlySet<string> = new Set([
   'TOOL_SERVER_UNAVAILABLE',
   'BACKEND_UNAVAILABLE',
+  'OVERLOADED',
   'TOOLS_REFUSED',
   'TOOL_FAILED',
   'INVALID_INPUT',

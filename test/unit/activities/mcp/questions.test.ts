@@ -182,8 +182,8 @@ it('keeps no call of another tenant waiting, however many questions of one tenan
   // One that cannot give its slot up does not wait: the tenant has too many that do.
   const keeping = { leave: () => false, take: async () => undefined };
   await expect(call(servers, 'book', { signal, ask, slot: keeping })).rejects.toMatchObject({
-    code: 'BACKEND_UNAVAILABLE',
-    details: { unsent: true },
+    code: 'OVERLOADED',
+    details: { unsent: true, retryAfterMs: 5_000 },
   });
   const other = { tenant: 'two', given: { order: 'B1' }, ask: async () => accept({ seat: 2 }), slot: keeping };
   expect(await call(servers, 'book', other)).toEqual({ result: 'B1 is booked at 2' });

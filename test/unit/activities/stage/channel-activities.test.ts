@@ -63,7 +63,7 @@ describe('the activities that read and write channels for a workflow', () => {
     const shared: SharedSlots = { leave: () => false, take: async () => undefined, takeBack: () => undefined };
     const runner: StreamsOf = { stepStreams: () => ({ wait: () => new Promise(() => undefined) }) as never };
     const waiting = within(() => createChannelActivities(runner, shared).wait(wait));
-    await expect(waiting).rejects.toMatchObject({ type: 'BACKEND_UNAVAILABLE', nonRetryable: false });
+    await expect(waiting).rejects.toMatchObject({ type: 'OVERLOADED', nonRetryable: false });
     await expect(waiting).rejects.toMatchObject({ nextRetryDelay: expect.anything() });
   });
 
