@@ -14,6 +14,7 @@ from memory_log import MemoryLog
 from millrace import SettingError, StageError
 from millrace import _writer as writers
 from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable
+from millrace._held import HeldSlot
 from millrace._writer import ChannelWriter
 
 NAME = ChannelName("run-ü", "each[2]/count")
@@ -146,7 +147,8 @@ def test_limits_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
             await ChannelWriter.open(log, NAME, 60_000)
         # Unless an earlier writer may have committed entries.
         log.away = 20
-        (await ChannelWriter.open(log, NAME, 60_000, patient=True)).close()
+        patient = HeldSlot(asyncio.Semaphore(1), None, "acme")
+        (await ChannelWriter.open(log, NAME, 60_000, patient=patient)).close()
         assert log.away == 0
         log.away = 2
         writer = await opened(log)

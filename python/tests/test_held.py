@@ -25,7 +25,7 @@ async def begun() -> Scene:
     running, slots = asyncio.Semaphore(1), Slots(1)
     await running.acquire()
     slots._used = 1
-    slot = HeldSlot(running, slots)
+    slot = HeldSlot(running, slots, "acme")
     one, two = asyncio.Event(), asyncio.Event()
     first = asyncio.create_task(slot.without(one.wait()))
     await asyncio.sleep(0)

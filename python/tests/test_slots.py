@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from millrace._slots import Slots
+from millrace._slots import MOST_LEFT, Slots
 
 RESERVED: Any = SimpleNamespace()
 
@@ -78,3 +78,20 @@ def test_a_cancelled_poll_holds_nothing() -> None:
         assert one.try_reserve_slot(RESERVED) is not None
 
     asyncio.run(drive())
+
+
+def test_the_waits_of_one_tenant_leave_room_for_those_of_others() -> None:
+    slots = Slots(1)
+
+    def left(tenant: str) -> int:
+        count = 0
+        while count <= MOST_LEFT and slots.leave(tenant):
+            count += 1
+        return count
+
+    # As many as it leaves to others.
+    assert (left("greedy"), left("other")) == (32, 16)
+    assert slots.leave("modest")
+    slots.take_back("greedy")
+    slots.take_back("greedy")
+    assert slots.leave("other")

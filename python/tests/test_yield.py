@@ -20,6 +20,7 @@ from memory_log import MemoryLog
 from millrace import ArtifactStore, Context, Resume, SettingError, StageError, manifest
 from millrace._channel import ChannelName
 from millrace._serve import Server
+from millrace._slots import Slots
 
 STREAM = {**CALL, "stream": {"ttlMs": 60_000}}
 NAME = ChannelName("run-1", "each[2]/count")
@@ -375,6 +376,30 @@ def test_an_attempt_after_one_that_may_have_committed_entries_waits_for_the_stor
     again = {**CALL, "stream": {"ttlMs": 60_000, "again": True}}
     assert run(streaming, count, {"n": 1}, sent=again) == {"output": {"items": [0]}}
     assert log.texts(NAME) == entries("0")
+
+
+def test_a_call_that_waits_for_the_store_leaves_its_slot_to_others(store: ArtifactStore, log: MemoryLog) -> None:
+    @millrace.stage(name="twice")
+    async def twice(input: Number) -> Number:
+        return Number(n=2 * input.n)
+
+    async def main(server: Server) -> None:
+        slots._used = 1
+        log.away = 1_000_000
+        again = {**CALL, "stream": {"ttlMs": 60_000, "again": True}}
+        waiting = asyncio.create_task(call(server, count, {"n": 2}, call=again))
+        while slots._left == 0:
+            await asyncio.sleep(0.005)
+        assert await call(server, twice, {"n": 2}) == {"output": {"n": 4}}
+        assert not waiting.done()
+        log.away = 0
+        assert await waiting == {"output": {"items": [0, 1]}}
+        assert (slots._used, slots._left) == (1, 0)
+
+    slots = Slots(1)
+    with ThreadPoolExecutor(4) as executor:
+        server = Server(store, executor, most_media_bytes=1_000, concurrency=1, channels=log, slots=slots)
+        asyncio.run(asyncio.wait_for(main(server), 10))
 
 
 def test_an_attempt_after_one_without_the_store_does_not_wait_for_it(

@@ -15,9 +15,10 @@ T = TypeVar("T")
 class HeldSlot:
     """The slot of one call: others may need it while this one waits for a stream, its producer first of all."""
 
-    def __init__(self, running: asyncio.Semaphore, slots: Slots | None) -> None:
+    def __init__(self, running: asyncio.Semaphore, slots: Slots | None, tenant: str) -> None:
         self._running = running
         self._slots = slots
+        self._tenant = tenant
         self._left = False
         self._waits = 0
         self._ended = False
@@ -26,7 +27,7 @@ class HeldSlot:
     async def without(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Waits without the slot. After the last of several waits at a time it is held again."""
         self._waits += 1
-        if not self._left and not self._ended and self._slots is not None and self._slots.leave():
+        if not self._left and not self._ended and self._slots is not None and self._slots.leave(self._tenant):
             self._left = True
             self._running.release()
         try:
@@ -54,7 +55,7 @@ class HeldSlot:
                 return
             self._left = False
             if self._slots is not None:
-                self._slots.take_back()
+                self._slots.take_back(self._tenant)
 
     def end(self) -> None:
         """The function has ended."""
@@ -65,7 +66,7 @@ class HeldSlot:
         self._left = False
         # The worker of the queue releases it.
         if self._slots is not None:
-            self._slots.take_back()
+            self._slots.take_back(self._tenant)
 
 
 class EntryLimit:

@@ -66,7 +66,7 @@ class Server:
 
     `concurrency`: functions at a time, of all stages and task queues together. Calls above it wait, with heartbeats.
     `channels`: where entries are committed and read; None: they are read when the stage has ended. `slots`: of the
-    process, which a call gives up while it waits for another stage.
+    process, which a call gives up while it waits for another stage, or for the store of an earlier attempt's entries.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Server:
     def _reads(self, stage: Stage[Any, Any], known: _Call, ctx: Context) -> Reads:
         seconds = known.entry_ms / 1_000 if known.reads and known.entry_ms is not None else None
         limit = EntryLimit(known.stage, seconds)
-        held = HeldSlot(self._running, self._slots)
+        held = HeldSlot(self._running, self._slots, known.tenant)
         return Reads(ctx, stage.streams, known.reads, self._channels, held=held, limit=limit)
 
     async def _until_cancelled(

@@ -15,7 +15,7 @@ from temporalio.worker import (
 
 
 MOST_LEFT = 64
-"""Calls that have given up their slots at a time: each still has its memory, and a thread."""
+"""Calls that have given up their slots at a time, of all tenants: each still has its memory, and a thread."""
 
 
 class Slots:
@@ -31,6 +31,7 @@ class Slots:
         self._used = 0
         self._polling = 0
         self._left = 0
+        self._left_by: dict[str, int] = {}
         # Temporal's core releases slots in threads of its own.
         self._lock = Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -39,19 +40,28 @@ class Slots:
         """The slots of the worker of one task queue."""
         return _QueueSlots(self)
 
-    def leave(self) -> bool:
-        """A call gives up its slot while it waits for another stage; False if too many have: it then keeps it."""
+    def leave(self, tenant: str) -> bool:
+        """A call gives up its slot while it waits; False if too many of its tenant have: it then keeps it.
+
+        A tenant may have as many as are still free for all others: alone half of them, two tenants a third each. The
+        rule is that of `WaitsWithoutSlot` in TypeScript.
+        """
         with self._lock:
-            if self._left >= MOST_LEFT:
+            own = self._left_by.get(tenant, 0)
+            if own >= MOST_LEFT - self._left:
                 return False
+            self._left_by[tenant] = own + 1
             self._left += 1
             self._used -= 1
             self._change()
             return True
 
-    def take_back(self) -> None:
+    def take_back(self, tenant: str) -> None:
         """It has a slot again, or has ended. Functions at a time are limited by the server."""
         with self._lock:
+            self._left_by[tenant] -= 1
+            if self._left_by[tenant] == 0:
+                del self._left_by[tenant]
             self._left -= 1
             self._used += 1
 

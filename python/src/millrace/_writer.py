@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._channel import ChannelLog, ChannelName, Entry, Held, Standing, Unreachable, Write
+from ._held import HeldSlot
 from .errors import StageError
 
 _KEPT_MS = 3_600_000
@@ -56,21 +57,33 @@ class ChannelWriter:
         self._beat = asyncio.create_task(self._beats()) if held.end is None else None
 
     @classmethod
-    async def open(cls, log: ChannelLog, name: ChannelName, ttl_ms: int, *, patient: bool = False) -> ChannelWriter:
+    async def open(
+        cls, log: ChannelLog, name: ChannelName, ttl_ms: int, *, patient: HeldSlot | None = None
+    ) -> ChannelWriter:
         """A writer that takes the place of an earlier one.
 
         `patient`: that one may have committed entries, so a store that is away is waited for as long as the attempt
-        lasts. Raises `Unreachable` if it cannot be reached for two seconds otherwise.
+        lasts, without this slot of its call. Raises `Unreachable` if it cannot be reached for two seconds otherwise.
         """
         owner = str(uuid.uuid4())
         began = time.monotonic()
-        while True:
-            try:
-                return cls(log, name, owner, ttl_ms, await log.open(name, owner, ttl_ms))
-            except Unreachable:
-                if not patient and time.monotonic() - began > _AWAY_S:
-                    raise
-                await asyncio.sleep(_PAUSE_S)
+
+        async def reached() -> Held:
+            while True:
+                try:
+                    return await log.open(name, owner, ttl_ms)
+                except Unreachable:
+                    if patient is None and time.monotonic() - began > _AWAY_S:
+                        raise
+                    await asyncio.sleep(_PAUSE_S)
+
+        if patient is None:
+            return cls(log, name, owner, ttl_ms, await reached())
+        try:
+            held = await log.open(name, owner, ttl_ms)
+        except Unreachable:
+            held = await patient.without(reached())
+        return cls(log, name, owner, ttl_ms, held)
 
     async def add(self, text: str) -> None:
         """Commits an entry. Raises `STREAM_TAKEN`, `STREAM_FULL` and `STREAM_LOST`. Waits for a store that is away."""

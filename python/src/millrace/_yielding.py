@@ -91,7 +91,7 @@ class Yielding:
             return None
         name = ChannelName(self._ctx.run, self._ctx.path)
         try:
-            patient = stream.again or self._ctx._again
+            patient = self._reads.held if stream.again or self._ctx._again else None
             return await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient)
         except Unreachable as error:
             self._ctx._unstreamed = True
