@@ -22,11 +22,11 @@ import type { ResponsesDoor } from './responses-routes.js';
 type OfConversation = { Params: { id: string } };
 
 const creation = z.object({
-  items: z.union([z.null(), z.array(z.never()).max(0), items]).optional(),
+  items: items.nullish(),
   metadata: withMetadata,
 });
 const update = z.object({ metadata: withMetadata });
-const addition = z.object({ items });
+const addition = z.object({ items: items.refine(({ length }) => length > 0, 'must have an item') });
 
 /** `/v1/conversations` and the items of a conversation. */
 export function conversationsRoutes(app: FastifyInstance, { deps, conversations, responses }: ResponsesDoor): void {

@@ -49,10 +49,10 @@ export function pageIn<T extends Listed>(ordered: readonly T[], { limit, after }
   };
 }
 
-/** Whether a page in what was read of a list is known. */
+/** Whether a page is known from what was read of a list, all places included where the item that it begins behind may be. */
 export function isKnown(ordered: readonly Listed[], { limit, after }: PageQuery): boolean {
   const from = placeBehind(ordered, after);
-  return from !== undefined && ordered.length > from + limit;
+  return from === undefined || ordered.length > from + limit;
 }
 
 /** Undefined if the item is not there. */

@@ -7,6 +7,7 @@ import { argumentsOf, audioUrl, outputOf, toolOf } from './chat-request.js';
 import { givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
+import { listOf } from './list-of.js';
 import { LOGPROBS } from './logprobs-body.js';
 import { LONGEST_SEALED } from './sealed-reasoning.js';
 import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
@@ -78,13 +79,23 @@ const reasoning = z.object({
   encrypted_content: z.string().max(LONGEST_SEALED).nullish(),
 });
 /** An item of an earlier response or of a conversation. */
-const reference = z.object({ type: z.literal('item_reference').optional(), id: z.string().min(1).max(LONGEST_ID) });
-export const item = z.union([message, functionCall, functionOutput, customCall, customOutput, executedCall, reasoning]);
+const reference = z.object({ type: z.literal('item_reference'), id: z.string().min(1).max(LONGEST_ID) });
+const untyped = reference.extend({ type: z.undefined().optional() });
+// By their types, since a union tries each alternative with each of thousands of items.
+export const item = z.discriminatedUnion('type', [
+  message,
+  functionCall,
+  functionOutput,
+  customCall,
+  customOutput,
+  executedCall,
+  reasoning,
+]);
 export type Item = z.output<typeof item>;
-const given = z.union([...item.options, reference]);
+const given = z.union([z.discriminatedUnion('type', [...item.options, reference]), untyped]);
 export type GivenItem = z.output<typeof given>;
 /** Of items that a conversation takes. */
-export const items = z.array(item).min(1).max(MOST_ITEMS);
+export const items = listOf(item, { max: MOST_ITEMS });
 
 const metadata = z
   .record(z.string().max(64), z.string().max(512))
@@ -108,7 +119,7 @@ const INCLUDABLE: ReadonlySet<string> = new Set([
 const responsesBody = z.object({
   model: z.string(),
   input: z.union(
-    [z.string(), z.array(given).min(1)],
+    [z.string(), listOf(given, { min: 1 })],
     'must be a string, or a list of messages, function calls and their outputs',
   ),
   instructions: z.string().nullish(),
@@ -256,7 +267,7 @@ function logprobsWanted({ include, top_logprobs: top }: Body): number | undefine
 }
 
 /** Whether an item refers to one that the gateway knows. */
-export const isReference = (each: GivenItem): each is z.output<typeof reference> =>
+export const isReference = (each: GivenItem): each is z.output<typeof reference | typeof untyped> =>
   !('role' in each) && (each.type === undefined || each.type === 'item_reference');
 
 /** The text of a reasoning item; empty for one whose content only its server can read. */

@@ -98,6 +98,10 @@ describe('the items of a conversation', () => {
       }
       expect(found).toEqual(wanted);
     }
+    const last = whole.data.at(-1)?.id;
+    described = [];
+    expect(await send('GET', `conversations/${id}/items?after=${last}_7`)).toMatchObject({ status: 400 });
+    expect(new Set(described).size, 'reads the response that it names, and no other').toBe(1);
     for (const after of ['msg_chat-nobody', 'item_0'])
       expect(await send('GET', `conversations/${id}/items?after=${after}`)).toMatchObject({
         status: 400,
