@@ -18,7 +18,7 @@ export const MOST_LEVELS = 64;
  * Throws `INVALID_INPUT` for a value with more values or levels than an input may have. Traverses breadth first and
  * stops at the limits, however large the value is.
  */
-export function expectModest(value: Json, path: string): void {
+export function expectModest(value: Json, path: string, most = MOST_VALUES): void {
   let seen = 1;
   let level: readonly Json[] = [value];
   for (let depth = 1; level.length > 0; depth++) {
@@ -32,9 +32,9 @@ export function expectModest(value: Json, path: string): void {
       if (typeof each !== 'object' || each === null) continue;
       const parts = Array.isArray(each) ? (each as readonly Json[]) : Object.values(each);
       seen += parts.length;
-      if (seen > MOST_VALUES) {
+      if (seen > most) {
         throw invalidFields('INVALID_INPUT', [
-          { field: path, message: `has more than ${MOST_VALUES} values, nested ones included` },
+          { field: path, message: `has more than ${most} values, nested ones included` },
         ]);
       }
       for (const part of parts) below.push(part);

@@ -21,7 +21,7 @@ import { askedBy } from './asking-id.js';
 import { Calls } from './calls.js';
 import { MCP, RESUME_MCP } from './docs.js';
 import { Answer, webRequest } from './exchange.js';
-import { expectShortIds, messagesIn } from './messages.js';
+import { expectModestMessages, expectShortIds, messagesIn } from './messages.js';
 import { HEADER_MISMATCH, mismatchOf } from './param-headers.js';
 import { eventId } from './place.js';
 import { resumeStream } from './resume-stream.js';
@@ -57,6 +57,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     expectShortIds(request);
+    expectModestMessages(request);
     const session = sessionOf(request);
     const body = request.body as Json;
     const base = baseUrlOf(deps.publicUrl, request);

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { expectModest } from '../input/input-size.js';
 
 /** The first version of the protocol without batches; versions are dates. */
 const WITHOUT_BATCHES = '2025-06-18';
@@ -10,6 +11,22 @@ const MOST_MESSAGES = 20;
 
 /** Longest id of a request and longest token of its progress, in characters: both are sent again with the messages of its stream. */
 const LONGEST_ID = 256;
+
+/**
+ * Most values of a request beside the arguments of tools, which their pipelines read. The SDK reads its messages several times, by unions
+ * and loose objects: 100,000 values take it seconds.
+ */
+const MOST_VALUES = 10_000;
+
+/** Throws `INVALID_INPUT` for more values than clients send beside the arguments of tools. */
+export function expectModestMessages({ body }: Pick<FastifyRequest, 'body'>): void {
+  expectModest([body as Json].flat().map(withoutArguments), 'body', MOST_VALUES);
+}
+
+function withoutArguments(message: Json): Json {
+  if (!isJsonObject(message) || message.method !== 'tools/call' || !isJsonObject(message.params)) return message;
+  return { ...message, params: { ...message.params, arguments: null } };
+}
 
 /** Throws `INVALID_INPUT` for a message with a longer id. */
 export function expectShortIds({ body }: Pick<FastifyRequest, 'body'>): void {

@@ -55,6 +55,23 @@ it.each([
   expect(temporal.runs.size).toBe(0);
 });
 
+it('more values than clients send are refused before they are read, but as the arguments of a tool', async () => {
+  const { post } = await start();
+  const many = Array(10_001).fill(1);
+  const params = {
+    protocolVersion: '2025-11-25',
+    capabilities: { experimental: { a: { many } } },
+    clientInfo: { name: 'c', version: '1' },
+  };
+  const refused = await post({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
+  expect([refused.statusCode, refused.json().error.message]).toEqual([
+    422,
+    expect.stringMatching(/body: has more than 10000 values/),
+  ]);
+  const called = await post({ ...call(1), params: { name: 'greet', arguments: { name: 'Ada', many } } });
+  expect([called.statusCode, called.body]).toEqual([200, expect.stringContaining('many: unknown field')]);
+});
+
 it('each message of a batch counts as a request', async () => {
   const { post, temporal } = await start();
   expect((await post(batch(3))).statusCode).toBe(200);
