@@ -288,7 +288,7 @@ export class MillraceClient {
    * while Temporal has not recorded the end of the run: a caller may have the output before that.
    */
   artifact({ href }: { readonly href: string }, init: RequestInit = {}): Promise<Response> {
-    return this.#whileUnavailable(RETRIES, () => this.#request(href, init), init.signal);
+    return this.#whileUnavailable(RETRIES, () => this.#request(servedAt(href), init), init.signal);
   }
 
   #decide(id: string, what: string, decision: object): Promise<RunDocument> {
@@ -360,6 +360,12 @@ export class MillraceClient {
       throw unreachable(this.#base, error);
     }
   }
+}
+
+/** What an output says of its media may come from a model: `@elsewhere` behind the gateway's address would take the key to another host. */
+function servedAt(href: string): string {
+  if (href.startsWith('/v1/')) return href;
+  throw new TypeError(`${JSON.stringify(href)} is not where a gateway serves an artifact`);
 }
 
 function queryOf(filters: object): string {

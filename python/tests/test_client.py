@@ -306,6 +306,13 @@ def test_media_that_are_gone(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) 
     assert raised.value.code == "ARTIFACT_NOT_FOUND" and len(gateway.asked) < 6
 
 
+@pytest.mark.parametrize("href", ["@elsewhere/", ".elsewhere/", ":1@elsewhere/", "//elsewhere/", "http://elsewhere/", ""])
+def test_media_are_not_asked_for_elsewhere(gateway: Gateway, href: str) -> None:
+    with pytest.raises(ValueError, match="not where a gateway serves"):
+        Client(gateway.url).download({"href": href})
+    assert gateway.asked == []
+
+
 def test_media_are_asked_for_again_with_a_pause(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_RECORDED_S", {"ORCHESTRATOR_UNAVAILABLE": 0.3})
     for _ in range(9):

@@ -202,6 +202,9 @@ class Client:
         return b""
 
     def _artifact(self, route: str) -> HTTPResponse:
+        # May come from a model: "@elsewhere" behind the gateway's address would take the key to another host.
+        if not route.startswith("/v1/"):
+            raise ValueError(f"{route!r} is not where a gateway serves an artifact")
         # A waiting caller has the output somewhat before Temporal has the run's end, without which it has no artifacts.
         begun = time.monotonic()
         while True:

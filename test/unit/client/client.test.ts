@@ -284,6 +284,20 @@ describe('an artifact', () => {
     const none = answered(json({ code: 'ARTIFACT_NOT_FOUND', detail: 'none' }, 404));
     await expect(none.client.artifact(speech)).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
   });
+
+  test.each([
+    '@elsewhere/',
+    '.elsewhere/',
+    ':443@elsewhere/',
+    '//elsewhere/',
+    '/\\elsewhere/',
+    'http://elsewhere/',
+    '',
+  ])('is not asked for at %j, which an output may say', async (href) => {
+    const { client, requests } = answered(new Response('bytes'));
+    await expect(client.artifact({ href })).rejects.toThrow(/not where a gateway serves/);
+    expect(requests).toEqual([]);
+  });
 });
 
 describe('audio of a run', () => {
