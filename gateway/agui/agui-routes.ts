@@ -57,6 +57,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
         started: (run) => {
           request.notes.runId = run;
           begun = send(events.start(run));
+          begun.catch(() => undefined);
         },
         event: async (event) => {
           await begun;
@@ -69,7 +70,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
     } catch (thrown) {
       const error = asMillraceError(thrown);
       Object.assign(request.notes, { code: error.code, error });
-      await begun;
+      await begun.catch(() => undefined);
       await stream.send(events.error(error, problemOf(error, request).detail));
     } finally {
       stream.end();
