@@ -133,6 +133,8 @@ class Waiting<T> {
 
   expect(run: string, signal: AbortSignal): Promise<T> {
     return new Promise((resolve) => {
+      // Whoever has left already never leaves.
+      if (signal.aborted) return;
       // Callers with the same idempotency key wait for the same run.
       const all = this.#runs.get(run) ?? new Set();
       this.#runs.set(run, all.add(resolve));

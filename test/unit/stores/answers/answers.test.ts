@@ -85,4 +85,13 @@ describe('answers from workers', () => {
     await vi.waitFor(() => expect(answers.channel).toBeDefined(), 15_000);
     expect(lines).toEqual([OFF, ON]);
   });
+
+  it('are not kept for a client that has left before its run started', async () => {
+    const { redis, answers } = setUp();
+    const left = answers.expect('r', AbortSignal.abort());
+    const there = answers.expect('r', new AbortController().signal);
+    redis.emit('message', 'channel', JSON.stringify({ run: 'r', result: null }));
+    expect(await there).toBeNull();
+    expect(await Promise.race([left, 'not awaited'])).toBe('not awaited');
+  });
 });
