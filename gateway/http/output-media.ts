@@ -29,9 +29,12 @@ export function* mediaIn(value: Json, name = ''): Generator<OutputMedium> {
 }
 
 /** Where the bytes of media are. */
-export interface MediaSource {
-  readonly artifacts: ArtifactStore;
+interface StoredMedia {
+  readonly artifacts: Pick<ArtifactStore, 'read'>;
   readonly tenant: string;
+}
+
+export interface MediaSource extends StoredMedia {
   /** Counts what is embedded. Absent: it is not counted. */
   readonly response?: HeldResponse | undefined;
 }
@@ -56,8 +59,8 @@ export function embedding(source: MediaSource): (artifact: Artifact) => Promise<
 /** The length of so many bytes in base64. */
 export const inBase64 = (bytes: number): number => Math.ceil(bytes / 3) * 4;
 
-/** The bytes of an artifact in base64; undefined if it has more than it says. Throws `ARTIFACT_NOT_FOUND` and `ARTIFACT_CORRUPT`. */
-export async function base64Of({ artifacts, tenant }: MediaSource, artifact: Artifact): Promise<string | undefined> {
+/** The bytes of an artifact; undefined if it has more than it says. Throws `ARTIFACT_NOT_FOUND` and `ARTIFACT_CORRUPT`. */
+export async function bytesOf({ artifacts, tenant }: StoredMedia, artifact: Artifact): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of artifacts.read(tenant, artifact.uri)) {
@@ -65,8 +68,12 @@ export async function base64Of({ artifacts, tenant }: MediaSource, artifact: Art
     if (size > artifact.bytes) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks, size).toString('base64');
+  return Buffer.concat(chunks, size);
 }
+
+/** As `bytesOf`, in base64. */
+export const base64Of = async (source: StoredMedia, artifact: Artifact): Promise<string | undefined> =>
+  (await bytesOf(source, artifact))?.toString('base64');
 
 /** Media expire before the records of runs do. */
 function asGone(error: unknown): undefined {

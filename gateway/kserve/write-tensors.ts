@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { isMediaKind, type Tensor as TensorValue } from '../../pipelines/media.js';
 import { bytesTensor, fp32Tensor, type Tensor, toWire } from '../../protocols/open-inference/index.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import { bytesOf } from '../http/output-media.js';
 import { SMALL_BYTES } from '../http/response-memory.js';
 import type { TensorField } from './fields.js';
 import type { ParameterValues } from './input-tensor.js';
@@ -112,11 +113,11 @@ async function fileOf(
   budget: Budget,
   { store, tenant }: WriteOptions,
 ): Promise<Buffer> {
-  const { uri, bytes } = artifactOf(name, item);
-  spend(name, bytes, budget);
-  const parts: Uint8Array[] = [];
-  for await (const part of store.read(tenant, uri)) parts.push(part);
-  return Buffer.concat(parts);
+  const artifact = artifactOf(name, item);
+  spend(name, artifact.bytes, budget);
+  const file = await bytesOf({ artifacts: store, tenant }, artifact);
+  if (file !== undefined) return file;
+  throw new MillraceError('INVALID_OUTPUT', `output tensor ${name}: its file is larger than the run says`);
 }
 
 function spend(name: string, bytes: number, budget: Budget): void {
@@ -130,6 +131,6 @@ function spend(name: string, bytes: number, budget: Budget): void {
 }
 
 function artifactOf(name: string, value: Json): Artifact {
-  if (isArtifact(value)) return value;
+  if (isArtifact(value) && value.bytes >= 0) return value;
   throw new MillraceError('INVALID_OUTPUT', `output tensor ${name}: the run returned no media`);
 }

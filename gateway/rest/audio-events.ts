@@ -2,6 +2,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
 import type { StageAudio } from '../../pipelines/run/index.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import { base64Of } from '../http/output-media.js';
 import type { ParameterDoc } from '../openapi/route-doc.js';
 
 /** How followers of a run receive its audio. */
@@ -23,7 +24,7 @@ export function audioFormOf(query: unknown): { readonly form: AudioForm; readonl
 /** Largest piece that is sent within its event, in bytes: two minutes of speech; larger ones by reference only. */
 const MOST_BYTES = 6_000_000;
 
-/** The event with the piece itself, in base64; unchanged if it cannot be read: the reference remains. */
+/** The event with the piece itself, in base64; unchanged if it cannot be read or is larger than it says: the reference remains. */
 export async function withData(
   artifacts: Pick<ArtifactStore, 'read'>,
   tenant: string,
@@ -31,9 +32,8 @@ export async function withData(
 ): Promise<StageAudio> {
   if (event.audio.bytes > MOST_BYTES) return event;
   try {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of artifacts.read(tenant, event.audio.uri)) chunks.push(chunk);
-    return { ...event, data: Buffer.concat(chunks).toString('base64') };
+    const data = await base64Of({ artifacts, tenant }, event.audio);
+    return data === undefined ? event : { ...event, data };
   } catch {
     return event;
   }

@@ -384,6 +384,17 @@ describe('infer', () => {
     }
   });
 
+  it.each([-1_000_000_000, 0, 1])('reads no more of a file than the run says: %s bytes', async (said) => {
+    const stored = await gateway.deps.artifacts.put('default', bytes(wav), inspectorOf('audio'));
+    gateway.temporal.onStart = (run) =>
+      run.end({
+        output: { ...run.options.args[0], sound: { ...stored, bytes: said } as unknown as JsonObject },
+        stages: [],
+      });
+    const response = await post({ inputs: least });
+    expect(response.json()).toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
   it.each([1, 999, 200_000, 1e9, 8_000.5, '8000'])('refuses samples at a rate of %s before its run', async (rate) => {
     for (const wanted of [
       { parameters: { output_sample_rate: rate } },
