@@ -10,6 +10,7 @@ import { openWaitsOf } from '../../runs/open-waits.js';
 import { readRun } from '../../runs/read.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { chargeReads } from '../openai/charged-reads.js';
 import { decideAs } from '../waiting/decide-as.js';
 import { decisionIn, type Elicited, hasForm } from './ask.js';
 import type { ToolCall } from './call.js';
@@ -98,12 +99,16 @@ export async function answerWaits(
   // An answer must not be taken for one to no question only because no worker has said what the run waits for.
   const waits = await asProtocol(() => openWaitsOf(deps, caller, document));
   const open = new Map(waits.map((wait) => [wait.nonce, wait]));
-  for (const [nonce, answer] of given) {
+  const decisions = given.flatMap(([nonce, answer]) => {
     const wait = open.get(nonce);
     const decision = wait && decisionIn(answer as Elicited, hasForm(wait));
-    if (decision === undefined) continue;
-    await asProtocol(() => decideAs(deps, caller, { run, nonce, ...decision }));
-    decided.add(nonce);
+    return decision ? [{ nonce, ...decision }] : [];
+  });
+  // Each reads the run. The first was counted with the request.
+  await asProtocol(() => chargeReads(deps, caller, decisions.length - 1));
+  for (const decision of decisions) {
+    await asProtocol(() => decideAs(deps, caller, { run, ...decision }));
+    decided.add(decision.nonce);
   }
   return decided;
 }

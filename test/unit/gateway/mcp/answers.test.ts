@@ -1,10 +1,12 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import type { Caller } from '../../../../gateway/access/caller.js';
 import { answerWaits } from '../../../../gateway/mcp/task-handlers.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
 afterEach(() => gateway?.close());
+
+const caller = { tenant: 'default', permissions: ['approve'] } as unknown as Caller;
 
 /** Answers the first wait of a run whose stages no worker has told in time. */
 async function answered(worker: 'slow' | 'away') {
@@ -17,7 +19,6 @@ async function answered(worker: 'slow' | 'away') {
   if (worker === 'away') temporal.waits = undefined;
   const nonce = wait?.nonce ?? '';
   const answers = { [nonce]: { action: 'accept', content: { confirm: true } } };
-  const caller = { tenant: 'default', permissions: ['approve'] } as unknown as Caller;
   const decided = await answerWaits(deps as never, { caller }, temporal.only().options.workflowId, answers);
   return { decided: [...decided], nonce, sent: temporal.sent };
 }
@@ -30,4 +31,21 @@ it('an answer is taken although the worker says late what the run waits for', as
 
 it('an answer that no worker can take is an error, and never passed over', async () => {
   await expect(answered('away')).rejects.toMatchObject({ code: expect.anything() });
+});
+
+it('many answers count as requests of their caller', async () => {
+  gateway = await testGateway();
+  const { app, temporal, deps } = gateway;
+  await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
+  temporal.waitAt(['sign', 'count', 'pack', 'weigh', 'load', 'send']);
+  const open = temporal.waits?.open ?? [];
+  const answers = Object.fromEntries(
+    open.map(({ nonce }) => [nonce, { action: 'accept', content: { confirm: true } }]),
+  );
+  const charge = vi.fn(async () => undefined);
+  const charged = { ...deps, authenticator: { charge } };
+  const decided = await answerWaits(charged as never, { caller }, temporal.only().options.workflowId, answers);
+  expect(decided.size).toBe(6);
+  // Each reads the run; four reads are a request, and the first was counted with the answers'.
+  expect(charge.mock.calls).toEqual([[caller, 2]]);
 });
