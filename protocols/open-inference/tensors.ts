@@ -53,7 +53,8 @@ export function readBytes(tensor: Tensor, fault = invalid): Buffer[] {
   const { raw, shape } = tensor;
   // Each element becomes an object of a hundred bytes, of which the tensor has four.
   const wanted = sizeOf(shape);
-  if (wanted > MOST_ELEMENTS) throw fault(tensor, `shape [${shape}] has more than ${MOST_ELEMENTS} elements`);
+  // Of lengths as large as `Infinity` and 0 it is NaN.
+  if (!(wanted <= MOST_ELEMENTS)) throw fault(tensor, `shape [${shape}] has more than ${MOST_ELEMENTS} elements`);
   const elements: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {
     if (elements.length === wanted) throw fault(tensor, `more elements than shape [${shape}] has`);

@@ -90,4 +90,7 @@ test('no more elements are made than the shape has', () => {
 test('of texts no more are made than anybody returns, whatever the shape says', () => {
   const many = { name: 'OUT', datatype: 'BYTES', shape: [4_000, 1_000], raw: Buffer.alloc(16 * 1024 * 1024) };
   expect(() => readBytes(many)).toThrow('more than 1000000 elements');
+  // Their product is `Infinity`, and then NaN.
+  const unbounded = { ...many, shape: [...Array(20).fill(Number.MAX_SAFE_INTEGER), 0] };
+  expect(() => readBytes(unbounded)).toThrow('more than 1000000 elements');
 });
