@@ -6,17 +6,17 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import type { RunPage } from '../../pipelines/run/document.js';
 import { GatewayProcess } from '../support/gateway-process.js';
-import { CallLog } from '../support/runs.js';
+import { CallLog, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /**
  * Clients that give up after three seconds and retry by themselves, at a pipeline that pays and then takes five: the
- * receiver of the payments is a file, outside of Millrace.
+ * receiver of the payments is a file, outside of Millrace. The tests wait for most of their time, and do so together.
  */
 
 const QUEUE = `paying-${randomUUID()}`;
@@ -34,44 +34,89 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([gateway?.stop(), worker?.kill()]));
 
-let log: CallLog;
-beforeEach(() => {
-  log = new CallLog();
-});
-const chat = (what: string, model = 'paying') => ({
-  model,
-  messages: [{ role: 'user' as const, content: `${what}|${log.file}` }],
-});
-/** The same whose payment is followed by waiting until `release`. */
-const held = (what: string) => ({
-  model: 'paying',
-  messages: [{ role: 'user' as const, content: `${what}|${log.file}|held` }],
-});
-const release = () => writeFileSync(`${log.file}.released`, '');
-const paid = (...lines: string[]) => expect.poll(() => log.lines(), { timeout: 60_000 }).toEqual(lines);
+/** A receiver of a test's own. */
+class Receiver {
+  readonly #log = new CallLog();
 
-describe('OpenAI for Node with its retries', () => {
-  const asks: [string, () => Promise<string | null | undefined>][] = [
-    ['chat', async () => (await client.chat.completions.create(chat('rent'))).choices[0]?.message.content],
+  /** What was paid. */
+  get paid(): readonly string[] {
+    return this.#log.lines();
+  }
+
+  /** The file in which it notes payments. */
+  get file(): string {
+    return this.#log.file;
+  }
+
+  chat(what: string, model = 'paying') {
+    return { model, messages: [{ role: 'user' as const, content: `${what}|${this.file}` }] };
+  }
+
+  /** The same whose payment is followed by waiting until `release`. */
+  held(what: string) {
+    return { model: 'paying', messages: [{ role: 'user' as const, content: `${what}|${this.file}|held` }] };
+  }
+
+  release(): void {
+    writeFileSync(`${this.file}.released`, '');
+  }
+
+  until(...lines: string[]): Promise<void> {
+    return until(`${lines.join(' and ')} paid`, () => this.paid.join() === lines.join());
+  }
+}
+
+// It installs its client first, which takes the longest.
+test.concurrent('OpenAI for Python with its retries pays once at each door', async () => {
+  const receiver = new Receiver();
+  const recipe = fileURLToPath(new URL('../fixtures/openai-python', import.meta.url));
+  const venv = await ensureVenv({
+    folder: path.resolve('.millrace/openai-python-venv'),
+    recipe,
+    explicitPython: testSettings().MILLRACE_PYTHON,
+    env: process.env,
+    onStep: (detail) => process.stderr.write(`openai for Python: ${detail}\n`),
+  });
+  const python = path.join(venv.folder, 'bin', 'python');
+  const args = [path.join(recipe, 'retry.py'), `${gateway.url}/v1`, receiver.file];
+  const { stdout } = await promisify(execFile)(python, args);
+  const { chat, response } = JSON.parse(stdout) as Record<'chat' | 'response', [text: string, retries: number]>;
+  expect([chat[0], response[0]]).toEqual([
+    expect.stringContaining('for chat from Python'),
+    expect.stringContaining('for response from Python'),
+  ]);
+  expect(Math.min(chat[1], response[1])).toBeGreaterThanOrEqual(1);
+  expect(receiver.paid).toEqual(['chat from Python', 'response from Python']);
+});
+
+describe.concurrent('OpenAI for Node with its retries', () => {
+  const asks: [string, (receiver: Receiver) => Promise<string | null | undefined>][] = [
+    [
+      'chat',
+      async (receiver) => (await client.chat.completions.create(receiver.chat('rent'))).choices[0]?.message.content,
+    ],
     [
       'responses',
-      async () => (await client.responses.create({ model: 'paying', input: `rent|${log.file}` })).output_text,
+      async ({ file }) => (await client.responses.create({ model: 'paying', input: `rent|${file}` })).output_text,
     ],
   ];
   test.each(asks)('%s: pays once, and the retry gets the answer of the same run', async (_, ask) => {
-    expect(await ask()).toMatch('for rent');
-    expect(log.lines()).toEqual(['rent']);
+    const receiver = new Receiver();
+    expect(await ask(receiver)).toMatch('for rent');
+    expect(receiver.paid).toEqual(['rent']);
   });
 
   test('a stream that has not begun: the retry follows the same run', async () => {
+    const receiver = new Receiver();
     let text = '';
-    for await (const chunk of await client.chat.completions.create({ ...chat('rent'), stream: true }))
+    for await (const chunk of await client.chat.completions.create({ ...receiver.chat('rent'), stream: true }))
       text += chunk.choices[0]?.delta.content ?? '';
     expect(text).toMatch('for rent');
-    expect(log.lines()).toEqual(['rent']);
+    expect(receiver.paid).toEqual(['rent']);
   });
 
   test('two clients that send the same at once pay twice, and none of their retries pays', async () => {
+    const receiver = new Receiver();
     // They give up when both have paid: the gateway starts no second run for who has left before.
     const giveUp = new AbortController();
     const patient = new OpenAI({
@@ -86,31 +131,34 @@ describe('OpenAI for Node with its retries', () => {
         );
       },
     });
-    const both = [1, 2].map(() => patient.chat.completions.create(held('rent')).withResponse());
-    await paid('rent', 'rent');
+    const both = [1, 2].map(() => patient.chat.completions.create(receiver.held('rent')).withResponse());
+    await receiver.until('rent', 'rent');
     giveUp.abort();
-    release();
+    receiver.release();
     for (const { data, response } of await Promise.all(both)) {
       expect(data.choices[0]?.message.content).toMatch('for rent');
       expect(response.headers.get('idempotency-replayed')).toBe('true');
     }
-    expect(log.lines()).toEqual(['rent', 'rent']);
+    expect(receiver.paid).toEqual(['rent', 'rent']);
   });
 
   test('a run that fails after it has paid is resumed by the retry: it does not pay again', async () => {
-    const completion = await client.chat.completions.create(chat('rent', 'failing'));
+    const receiver = new Receiver();
+    const completion = await client.chat.completions.create(receiver.chat('rent', 'failing'));
     expect(completion.choices[0]?.message.content).toBe('confirmed');
-    expect(log.lines()).toEqual(['rent']);
+    expect(receiver.paid).toEqual(['rent']);
   });
 
   test('in a conversation: the retry goes on from where the request did, and gets the same run', async () => {
+    const receiver = new Receiver();
     const { id: conversation } = await client.conversations.create({});
-    const input = `rent|${log.file}`;
+    const input = `rent|${receiver.file}`;
     expect((await client.responses.create({ model: 'paying', input, conversation })).output_text).toMatch('for rent');
-    expect(log.lines()).toEqual(['rent']);
+    expect(receiver.paid).toEqual(['rent']);
   });
 
   test('the gateway dies: the retry reaches another one, which has the same run', async () => {
+    const receiver = new Receiver();
     const dying = await GatewayProcess.start(settings);
     let base = dying.url;
     const balanced = new OpenAI({
@@ -118,77 +166,59 @@ describe('OpenAI for Node with its retries', () => {
       apiKey: 'none',
       fetch: (url, init) => fetch(String(url).replace(gateway.url, base), init),
     });
-    const completion = balanced.chat.completions.create(held('rent')).withResponse();
-    await paid('rent');
+    const completion = balanced.chat.completions.create(receiver.held('rent')).withResponse();
+    await receiver.until('rent');
     base = gateway.url;
     await dying.stop('SIGKILL');
-    release();
+    receiver.release();
     const { data, response } = await completion;
     expect(data.choices[0]?.message.content).toMatch('for rent');
     expect(response.headers.get('idempotency-replayed')).toBe('true');
-    expect(log.lines()).toEqual(['rent']);
+    expect(receiver.paid).toEqual(['rent']);
   });
 });
 
-test('Anthropic for Node with its retries pays once, and the retry gets the answer of the same run', async () => {
+test.concurrent('Anthropic for Node with its retries pays once, and the retry gets the answer of the same run', async () => {
+  const receiver = new Receiver();
   const anthropic = new Anthropic({ baseURL: gateway.url, apiKey: 'none', timeout: 3_000, maxRetries: MOST_RETRIES });
-  const { content } = await anthropic.messages.create({ ...chat('rent'), max_tokens: 64 });
+  const { content } = await anthropic.messages.create({ ...receiver.chat('rent'), max_tokens: 64 });
   expect(content).toMatchObject([{ type: 'text', text: expect.stringContaining('for rent') }]);
-  expect(log.lines()).toEqual(['rent']);
+  expect(receiver.paid).toEqual(['rent']);
 });
 
-test('OpenAI for Python with its retries pays once at each door', async () => {
-  const recipe = fileURLToPath(new URL('../fixtures/openai-python', import.meta.url));
-  const venv = await ensureVenv({
-    folder: path.resolve('.millrace/openai-python-venv'),
-    recipe,
-    explicitPython: testSettings().MILLRACE_PYTHON,
-    env: process.env,
-    onStep: (detail) => process.stderr.write(`openai for Python: ${detail}\n`),
-  });
-  const python = path.join(venv.folder, 'bin', 'python');
-  const args = [path.join(recipe, 'retry.py'), `${gateway.url}/v1`, log.file];
-  const { stdout } = await promisify(execFile)(python, args);
-  const { chat, response } = JSON.parse(stdout) as Record<'chat' | 'response', [text: string, retries: number]>;
-  expect([chat[0], response[0]]).toEqual([
-    expect.stringContaining('for chat from Python'),
-    expect.stringContaining('for response from Python'),
-  ]);
-  expect(Math.min(chat[1], response[1])).toBeGreaterThanOrEqual(1);
-  expect(log.lines()).toEqual(['chat from Python', 'response from Python']);
-});
-
-describe('any client', () => {
+describe.concurrent('any client', () => {
   test('HTTP with a wait: a retry that says so gets the run that was left', async () => {
+    const receiver = new Receiver();
     const post = async (headers: Record<string, string>, signal?: AbortSignal) =>
       fetch(`${gateway.url}/v1/pipelines/paying/runs`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', prefer: 'wait=60', ...headers },
-        body: JSON.stringify({ prompt: `rent|${log.file}|held` }),
+        body: JSON.stringify({ prompt: `rent|${receiver.file}|held` }),
         ...(signal && { signal }),
       });
     const left = new AbortController();
     const first = post({}, left.signal).catch(() => 'left');
-    await paid('rent');
+    await receiver.until('rent');
     left.abort();
     expect(await first).toBe('left');
-    release();
+    receiver.release();
     const second = await post({ 'x-stainless-retry-count': '1' });
     expect(await second.json()).toMatchObject({ output: { text: expect.stringContaining('for rent') } });
     expect(second.headers.get('idempotency-replayed')).toBe('true');
-    expect(log.lines()).toEqual(['rent']);
+    expect(receiver.paid).toEqual(['rent']);
   });
 
   test('a request that states it has its run cancelled when its client leaves', async () => {
+    const receiver = new Receiver();
     const before = await cancelledRuns();
     const left = new AbortController();
     // It leaves when it has paid, and not by itself before: that would cancel a run, too.
     const options = { headers: { 'millrace-on-leave': 'cancel' }, signal: left.signal, timeout: 120_000 };
-    const request = client.chat.completions.create(held('rent'), options).catch(() => 'left');
-    await paid('rent');
+    const request = client.chat.completions.create(receiver.held('rent'), options).catch(() => 'left');
+    await receiver.until('rent');
     left.abort();
     expect(await request).toBe('left');
-    await expect.poll(cancelledRuns, { timeout: 60_000 }).toBe(before + 1);
+    await until('its run is cancelled', async () => (await cancelledRuns()) > before);
   });
 
   const cancelledRuns = async (): Promise<number> => {
