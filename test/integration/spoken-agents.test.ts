@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectTo, createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SpokenChunk } from '../../activities/streams/index.js';
@@ -12,7 +11,7 @@ import type { StageRecord } from '../../pipelines/run/index.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { freePort } from '../support/free-port.js';
-import { address, connect, resultOf, start, until } from '../support/runs.js';
+import { address, connect, LOST_SOON, resultOf, start, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { openSpeech, type Speech } from '../support/speech.js';
 import { testRedis } from '../support/test-worker.js';
@@ -81,7 +80,7 @@ async function asking(served = models) {
   };
   const worker = await begin();
   const question = await speech.speak('What is twelve times seven?');
-  const run = await start(client, voiceAgent, { speech: question as never }, queue);
+  const run = await start(client, voiceAgent, { speech: question as never }, queue, ...LOST_SOON);
   return {
     run,
     answer,
@@ -164,9 +163,9 @@ describe('the voice agent', () => {
     own.answer();
     await own.said.ended;
     let { worker } = own;
+    let attempt = 0;
     for (let lost = 0; lost < 3; lost++) {
-      // Another worker has the run by then, and asks for the voice as well.
-      await sleep(15_000);
+      attempt = await restsAfter(own, attempt);
       await worker.kill();
       worker = await own.begin();
     }
@@ -175,6 +174,32 @@ describe('the voice agent', () => {
     expect(asked).toBe(1);
   });
 });
+
+/** Value of temporal.api.enums.v1.PendingActivityState: a worker has it. */
+const STARTED = 2;
+interface Timestamp {
+  readonly seconds?: { toString(): string } | null;
+  readonly nanos?: number | null;
+}
+const secondsOf = (time?: Timestamp | null) => Number(time?.seconds ?? 0) + (time?.nanos ?? 0) / 1e9;
+
+/** Waits until an attempt behind the given one has asked for the voice and told Temporal that it waits for it; its number. */
+async function restsAfter({ run }: Asking, before: number): Promise<number> {
+  let attempt = before;
+  await until('another attempt waits for the voice', async () => {
+    const pending = (await run.describe()).raw.pendingActivities ?? [];
+    const speaks = pending.find(({ activityType, state }) => activityType?.name === 'speak' && state === STARTED);
+    const told = Buffer.from(speaks?.heartbeatDetails?.payloads?.[0]?.data ?? []).toString();
+    attempt = speaks?.attempt ?? before;
+    // Those of the attempt before are kept until this one has told something.
+    return (
+      attempt > before &&
+      secondsOf(speaks?.lastHeartbeatTime) > secondsOf(speaks?.lastStartedTime) &&
+      told.includes('"rests":true')
+    );
+  });
+  return attempt;
+}
 
 /** A models file whose voice cannot be reached until it is told to come. */
 async function withVoiceAway() {
