@@ -155,7 +155,16 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...quick } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...patient, sequence: { groupOrder: 6 } } },
+      {
+        test: {
+          name: 'replay',
+          include: ['test/replay/**/*.test.ts'],
+          ...patient,
+          fileParallelism: true,
+          // Beside the unit tests, as one of as many.
+          maxWorkers: quick.maxWorkers,
+        },
+      },
       {
         test: {
           name: 'integration',
