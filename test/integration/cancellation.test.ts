@@ -192,6 +192,14 @@ describe('a call that is ended early', () => {
     [client, triton] = await Promise.all([connect(), watchedTriton(['countdown', 'overtaking'])]);
     llm = watchedLlm();
     worker = await TestWorker.start({ queue: QUEUE, runner: { run: runStage } });
+    // A worker's first call that is cancelled takes longer than those that follow.
+    const watch = await triton.watch();
+    const first = await start(alone('first', SERVERS.Triton as Busy, { execution: 'queued', retry: { attempts: 1 } }));
+    await until('the stage has begun', () => first.begun > 0);
+    await sleep(UNDER_WAY_MS);
+    await first.handle.cancel();
+    await first.handle.result().catch(() => undefined);
+    await until('its server has ended it', () => watch.hasEnded(1));
   });
   afterAll(async () => {
     await worker?.stop();
