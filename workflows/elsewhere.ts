@@ -20,6 +20,8 @@ export interface OnQueue {
   readonly begun: number;
   /** One of them may have written the stage's streams. */
   readonly again?: true;
+  /** One of them was lost, and may have ended without a report. */
+  readonly lost?: true;
 }
 
 /**
@@ -31,15 +33,18 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
   const places = [{ queue, device }, ...elsewhere];
   let begun = 0;
   let again = false;
+  let lost = false;
   for (const [i, place] of places.entries()) {
     const last = i === places.length - 1;
     try {
-      return await run({ ...place, patienceMs: last ? undefined : patienceMs, begun, ...(again && { again }) });
+      const before = { begun, ...(again && { again }), ...(lost && { lost }) };
+      return await run({ ...place, patienceMs: last ? undefined : patienceMs, ...before });
     } catch (error) {
       const wait = last ? undefined : notBegun(error);
       if (wait === undefined) throw error;
       begun += wait.begun;
-      again ||= wait.lost === true || (wait.failure !== undefined && detailsOf(wait.failure).unstreamed !== true);
+      lost ||= wait.lost === true;
+      again ||= lost || (wait.failure !== undefined && detailsOf(wait.failure).unstreamed !== true);
       if (begun >= attempts) throw wait.failure ?? error;
     }
   }

@@ -357,7 +357,7 @@ function elsewhere(
 ): Promise<StageOutcome> {
   const { retry, timeout } = stage.policy;
   const startedAt = Date.now();
-  return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun, again }) => {
+  return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun, again, lost }) => {
     const totalMs = Math.max(1, timeout.totalMs - (Date.now() - startedAt));
     const left = { ...retry, attempts: retry.attempts - begun };
     const policy = {
@@ -366,7 +366,8 @@ function elsewhere(
       timeout: { ...timeout, totalMs, ...(patienceMs !== undefined && { queueMs: patienceMs }) },
     };
     const patient = patienceMs !== undefined && { patienceMs: Math.min(patienceMs, call.patienceMs ?? patienceMs) };
-    const placedCall = { ...call, retry: left, ...patient, ...(again && call.writes && { again }) };
+    const before = { ...(again && call.writes && { again }), ...(lost && { since: startedAt }) };
+    const placedCall = { ...call, retry: left, ...patient, ...before };
     return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, refusable(placedCall));
   });
 }

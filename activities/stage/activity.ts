@@ -27,6 +27,7 @@ import { packed, unpacked } from './kept-progress.js';
 import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
 import { attemptsBefore, isReported, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
+import { unreported } from './unreported.js';
 
 /** What runs the attempts. Absent `earlier`: nothing is recorded. */
 type Runner = Pick<StageRunner, 'run' | 'stepStreams'> & Partial<Pick<StageRunner, 'lost' | 'earlier'>>;
@@ -50,6 +51,8 @@ export function createActivities(
     async default(input, call) {
       const context = Context.current();
       const { info } = context;
+      // What is looked up first takes from the attempt's time: Temporal gives it to another worker when that is over.
+      const begunAt = performance.now();
       if (!(await isCurrent(context))) {
         context.log.warn(
           'the task came late, and Temporal expects no result of this attempt any more: it is not begun',
@@ -58,7 +61,9 @@ export function createActivities(
       }
       let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
-      const earlier = await unreported(runner, input, call, context, lost);
+      const run = runOf(info);
+      const asked = { call, input, run, note: lost, beatEveryMs: HEARTBEAT_INTERVAL_MS };
+      const earlier = await unreported(runner, context, asked);
       if (earlier) return earlier;
       const { progress: kept = null, stage: _, doing: __, unstreamed, ...before } = { ...UNTRIED, ...left };
       let tried = before;
@@ -105,8 +110,8 @@ export function createActivities(
       // it.
       const expiry = new AbortController();
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
-      const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
-      const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
+      const endsAt = begunAt + info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
+      const expiring = setTimeout(expire, Math.min(endsAt - performance.now(), LONGEST_TIMER_MS));
       const superseded = new AbortController();
       const signal = AbortSignal.any([
         cancellationIn(context, () => progress !== null),
@@ -125,7 +130,6 @@ export function createActivities(
       const afterwards = new Afterwards(context);
       const ask = (question: Question) => askRun(context, call, question, signal);
       try {
-        const run = runOf(info);
         const [whole, ofKind] = await withEntries(runner, input, call, run, signal);
         const outcome = await runner.run(whole, ofKind, {
           signal,
@@ -133,7 +137,7 @@ export function createActivities(
           tried,
           again,
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
-          endsAt: performance.now() + limitMs,
+          endsAt,
           run,
           resumeFrom: unpacked(kept),
           ask: (question) => (slot ? slot.without(() => ask(question), signal) : ask(question)),
@@ -193,28 +197,6 @@ export function createActivities(
       }
     },
   };
-}
-
-/**
- * What the attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. Entries of
- * channels may take longer to read than Temporal waits for a heartbeat.
- */
-async function unreported(
-  runner: Runner,
-  input: JsonObject,
-  call: StageCall,
-  context: Context,
-  note: LossNote | undefined,
-): Promise<StageOutcome | undefined> {
-  const { info } = context;
-  if (call.held || isReported(info, note)) return undefined;
-  // A store that is slow must not count as the loss of this worker.
-  const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), HEARTBEAT_INTERVAL_MS);
-  try {
-    return await runner.earlier?.(input, call, runOf(info), info.scheduledTimestampMs);
-  } finally {
-    clearInterval(beating);
-  }
 }
 
 const runOf = ({ workflowExecution, activityId }: Context['info']): string =>

@@ -72,7 +72,7 @@ export class StageRunner {
   }
 
   /**
-   * The outcome of a call that an attempt has recorded and could not report. Never rejects.
+   * The outcome of a call that an attempt has recorded and could not report. Throws `STORE_UNAVAILABLE` if the store does not say.
    * @param since when the call was scheduled, in milliseconds since 1970
    */
   async earlier(input: JsonObject, call: StageCall, run: string, since: number): Promise<StageOutcome | undefined> {

@@ -60,6 +60,11 @@ export interface StageCall {
    * has, before the attempts of this one.
    */
   readonly again?: true;
+  /**
+   * An attempt on another queue was lost, and may have ended without a report: when the first queue was tried, by the run's clock, in
+   * milliseconds since 1970. Absent: none was.
+   */
+  readonly since?: number;
   /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
   readonly onCut?: 'end' | 'restart' | 'fallback';
   /**

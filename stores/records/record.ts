@@ -40,7 +40,7 @@ export interface RunRecords {
   before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
   /**
    * The outcome of the same call of the same run, with the same input, as an attempt has recorded it that could not report it. Undefined
-   * if there is none, or the store cannot say. Never rejects. Absent: none is known.
+   * if there is none. Throws `STORE_UNAVAILABLE`. Absent: none is known.
    * @param since when the call was scheduled, in milliseconds since 1970: an earlier end is that of another run which had the id
    */
   earlier?(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined>;

@@ -182,11 +182,13 @@ export class RedisRecords implements RunRecords, ResumableRecords {
 
   async earlier(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined> {
     if (call.record === 'off') return undefined;
+    const key = recordKey(splitRun(run).root);
+    const entry = entryOf(await reached(() => this.#parts.redis.hget(key, nameOf(run, call))));
+    if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
     try {
-      const entry = entryOf(await this.#parts.redis.hget(recordKey(splitRun(run).root), nameOf(run, call)));
-      if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
       return await this.#outcomeIn(entry, call);
-    } catch {
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'STORE_UNAVAILABLE') throw error;
       return undefined;
     }
   }

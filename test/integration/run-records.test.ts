@@ -163,6 +163,10 @@ describe('the record of a run', () => {
     const failed = call({ stage: 'failed' });
     await records.keep(ended(run, failed, {}, ['BACKEND_ERROR', 'no']));
     expect(await records.earlier(run, failed, {}, 0)).toBeUndefined();
+    const away = new Redis({ port: await freePort(), lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
+    const silent = recordsOf({ redis: away }).records;
+    const asked = silent.earlier(run, own, { n: 1 }, 0);
+    await expect(asked, 'which is not the same as none').rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
   it('keeps no input at `outputs`, and nothing at `off`', async () => {

@@ -37,7 +37,8 @@ export async function runCall(
   const { retry, timeout } = stage.policy;
   const { elsewhere = [], ...own } = placed;
   const queues = [own.queue, ...elsewhere.map(({ queue }) => queue)];
-  const end = host.now() + timeout.totalMs;
+  const startedAt = host.now();
+  const end = startedAt + timeout.totalMs;
   const absent = () => absentError(run, stage, name, timeout.totalMs);
   let { queue } = own;
   let queryMs = QUERIES.firstMs;
@@ -54,10 +55,11 @@ export async function runCall(
     let failure: StageError;
     try {
       const again = (lostOne || begun > 0) && call.writes && { again: true as const };
+      const before = { ...again, ...(lostOne && { since: startedAt }) };
       return await host.runStage(
         { ...stage, policy },
         input,
-        { ...call, retry: left, ...again },
+        { ...call, retry: left, ...before },
         { ...own, queue },
         shown,
       );

@@ -84,6 +84,15 @@ describe('a stage that is placed on several devices', () => {
     expect(seen.map((on) => on.again)).toEqual([undefined, again]);
   });
 
+  it.each<[string, Error | undefined, true | undefined]>([
+    ['none had begun', undefined, undefined],
+    ['one has failed', broken(1), undefined],
+    ['one was lost with its worker', timeout(TimeoutType.HEARTBEAT), true],
+  ])('says on all that follow whether an attempt may have ended without a report: %s', async (_, before, lost) => {
+    const { seen } = await tried([notTaken(before), notTaken(), 'done']);
+    expect(seen.map((on) => on.lost)).toEqual([undefined, lost, lost]);
+  });
+
   it('fails with what its last attempt failed with when none is left', async () => {
     const failure = broken(3);
     const { seen, ...ended } = await tried([notTaken(failure), 'done']);

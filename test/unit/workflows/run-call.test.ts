@@ -39,12 +39,13 @@ const done = { output: { n: 1 } } as unknown as StageOutcome;
 
 let now: number;
 let shown: string[];
-let tried: { queue: string; attempts: number }[];
+let tried: { queue: string; attempts: number; since: number | undefined }[];
 /** Queues on which a worker takes a call, and those that Temporal says are served. */
 let takes: (queue: string) => boolean;
 let serves: (queue: string) => boolean;
-/** Attempts that each wait in a queue follows. */
+/** Attempts that each wait in a queue follows, and whether one was lost. */
 let begun: number;
+let lost: boolean;
 beforeEach(() => {
   now = 0;
   shown = [];
@@ -52,16 +53,17 @@ beforeEach(() => {
   takes = () => false;
   serves = () => false;
   begun = 0;
+  lost = false;
 });
 
 function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOutcome> {
   const host = {
     now: () => now,
-    async runStage({ policy }: StagePlan, _input: unknown, _call: unknown, { queue }: StagePlacement) {
-      tried.push({ queue, attempts: policy.retry.attempts });
+    async runStage({ policy }: StagePlan, _input: unknown, { since }: StageCall, { queue }: StagePlacement) {
+      tried.push({ queue, attempts: policy.retry.attempts, since });
       if (takes(queue)) return done;
       now += policy.timeout.queueMs ?? policy.timeout.totalMs;
-      throw new StageError('QUEUE_TIMEOUT', 'nobody took it', { begun });
+      throw new StageError('QUEUE_TIMEOUT', 'nobody took it', { begun, ...(lost && { lost }) });
     },
     serving: async (queues: readonly string[]) => queues.find(serves),
   } as unknown as RunHost;
@@ -120,6 +122,13 @@ describe('a call of a pinned function', () => {
     begun = 1;
     await expect(go()).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
     expect(tried.map(({ attempts }) => attempts)).toEqual([3, 2, 1]);
+  });
+
+  it('says that a worker was lost, whose attempt may have ended: on its own queue too, the next attempt is a first one', async () => {
+    now = 7;
+    [begun, lost] = [1, true];
+    await expect(go()).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
+    expect(tried.map(({ since }) => since)).toEqual([undefined, 7, 7]);
   });
 
   it('is left alone where nothing pins it', async () => {

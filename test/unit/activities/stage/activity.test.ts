@@ -16,6 +16,21 @@ it('an attempt may have more time than a timer of Node’s can be set for', asyn
   await expect(activity({ run, info: { startToCloseTimeoutMs: 2 ** 32 } })).resolves.toBe('done');
 });
 
+it('an attempt’s time runs while it is looked up what was recorded before it: Temporal’s does', async () => {
+  const begun = performance.now();
+  const ended = activity({
+    run: async ({ endsAt = Number.NaN, signal }) => {
+      expect(endsAt - begun).toBeLessThan(1_000);
+      await sleep(5_000, undefined, { signal });
+    },
+    info: { startToCloseTimeoutMs: 1_000 },
+    call: { since: 1 },
+    earlier: async () => await sleep(600, undefined),
+  });
+  expect(await failureOf(ended)).toMatchObject({ type: 'STAGE_TIMEOUT' });
+  expect(performance.now() - begun).toBeLessThan(1_100);
+});
+
 describe('what a server has of an outcome', () => {
   /** Whether it was removed when the attempt had ended, and whether it is a while later. */
   async function removed(scene: Parameters<typeof activity>[0]) {

@@ -10,12 +10,15 @@ interface Scene {
   readonly call?: object;
   /** Of its context. */
   readonly more?: { readonly client?: object | undefined; readonly [name: string]: unknown };
+  /** Looks for what an attempt before it has recorded. */
+  readonly earlier?: () => Promise<undefined>;
 }
 
-export function activity({ run, info, call, more }: Scene): Promise<unknown> {
+export function activity({ run, info, call, more, earlier }: Scene): Promise<unknown> {
   const runner = {
     run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt),
     lost: () => undefined,
+    ...(earlier && { earlier }),
   } as unknown as StageRunner;
   const context = {
     info: { startToCloseTimeoutMs: 60_000, attempt: 1, currentAttemptScheduledTimestampMs: Date.now(), ...info },

@@ -4,8 +4,10 @@ import { CancelledFailure } from '@temporalio/common';
 import { describe, expect, it, vi } from 'vitest';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { Attempt, StageRunner } from '../../../../activities/stage/stage-runner.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
 import { activity, describing, failureOf } from './attempt-scene.js';
-import { reply, runnerOf, stage } from './runner-of.js';
+import { prompt, reply, runnerOf, stage } from './runner-of.js';
 
 it.each([
   { code: 'WORKER_LOST', why: 'has lost two workers in a row', attempt: 3, attempts: 5, losses: 1 },
@@ -63,6 +65,7 @@ it('a call whose attempt was lost by a stall of this worker is made again: no se
 });
 
 describe('a call whose attempt has recorded its outcome', () => {
+  const DUE = Date.now();
   const outcome = {
     output: { text: 'Paid.' },
     endpoint: 'a',
@@ -72,44 +75,90 @@ describe('a call whose attempt has recorded its outcome', () => {
     queueMs: 0,
     runMs: 5,
   } as const;
-  /**
-   * The second attempt of a call that may be made once.
-   * @param note of the first one's heartbeats
-   * @param found resolves when the store answers
-   * @param heartbeat called at each heartbeat
-   */
-  function secondAttempt(note: object, found?: Promise<void>, heartbeat: (details: unknown) => void = () => undefined) {
-    const seen: string[] = [];
+  /** What differs from the second attempt of a chat that may be made once, whose record is asked and answers. */
+  interface Next {
+    readonly call?: Partial<StageCall>;
+    readonly number?: number;
+    /** Of the first one's heartbeats. */
+    readonly note?: object | undefined;
+    /** What the store does before it answers. @param asked how often it has been asked */
+    readonly find?: (asked: number) => Promise<void>;
+    /** Called at each heartbeat. */
+    readonly heartbeat?: (details: unknown) => void;
+    readonly startToCloseTimeoutMs?: number;
+  }
+  function nextAttempt(next: Next) {
+    const { call, number = 2, note, find, heartbeat = () => undefined, startToCloseTimeoutMs = 60_000 } = next;
+    const seen: [string, number][] = [];
     const records = {
       keep: async () => undefined,
       before: async () => undefined,
-      async earlier(run: string) {
-        seen.push(run);
-        await found;
+      async earlier(run: string, _call: unknown, _input: unknown, since: number) {
+        seen.push([run, since]);
+        await find?.(seen.length);
         return outcome;
       },
     };
     const { runner, calls } = runnerOf(reply, { records });
     const context = {
       info: {
-        ...{ startToCloseTimeoutMs: 60_000, attempt: 2, activityId: '1', workflowExecution: { workflowId: 'run-1' } },
+        ...{ startToCloseTimeoutMs, attempt: number, activityId: '1', workflowExecution: { workflowId: 'run-1' } },
         currentAttemptScheduledTimestampMs: Date.now(),
-        scheduledTimestampMs: Date.now(),
-        heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 0, ...note } },
+        scheduledTimestampMs: DUE,
+        ...(note && { heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 0, ...note } } }),
       },
       client: describing(async () => ({ raw: { pendingActivities: [] } })),
       cancellationSignal: new AbortController().signal,
       heartbeat,
     } as unknown as Context;
-    const call = { ...stage, retry: { ...stage.retry, attempts: 1 } };
-    const ended = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+    const made = { ...stage, retry: { ...stage.retry, attempts: 1 }, ...call };
+    const ended = asyncLocalStorage.run(context, () => createActivities(runner).default(prompt, made));
     return { ended, calls, seen };
   }
+  const away = async () => {
+    throw new MillraceError('STORE_UNAVAILABLE', 'fails over');
+  };
 
   it('is not made again if that attempt could not report it', async () => {
-    const { ended, calls, seen } = secondAttempt({});
+    const { ended, calls, seen } = nextAttempt({ note: {} });
     expect(await ended).toEqual(outcome);
-    expect([calls, seen]).toEqual([[], ['run-1']]);
+    expect([calls, seen]).toEqual([[], [['run-1', DUE]]]);
+  });
+
+  it('is not made again on another queue, where its next attempt is the first', async () => {
+    const { ended, calls, seen } = nextAttempt({ number: 1, call: { since: 7 } });
+    expect(await ended).toEqual(outcome);
+    expect([calls, seen]).toEqual([[], [['run-1', 7]]]);
+  });
+
+  it('is made where none before it can have recorded one', async () => {
+    const { ended, calls, seen } = nextAttempt({ number: 1 });
+    expect(await ended).toMatchObject({ output: { text: 'Hello.' } });
+    expect([calls.length, seen]).toEqual([1, []]);
+  });
+
+  it('waits for a store that is away, if the call has effects', async () => {
+    const { ended, calls, seen } = nextAttempt({
+      call: { kind: 'http' },
+      note: {},
+      find: async (asked) => (asked < 3 ? away() : undefined),
+    });
+    expect(await ended).toEqual(outcome);
+    expect([calls, seen.length]).toEqual([[], 3]);
+  });
+
+  it('does not wait for it where a repeated call does no harm', async () => {
+    const { ended, seen } = nextAttempt({ note: {}, call: { retry: stage.retry }, find: away });
+    await ended.catch(() => undefined);
+    expect(seen.length).toBe(1);
+  });
+
+  it('waits at most half of its time', async () => {
+    const begun = performance.now();
+    const { ended, seen } = nextAttempt({ call: { kind: 'http' }, note: {}, find: away, startToCloseTimeoutMs: 2_000 });
+    await ended.catch(() => undefined);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(seen.length).toBeGreaterThan(1);
   });
 
   it('is not lost while a slow store is asked: what the first attempt left is said again', async () => {
@@ -117,17 +166,13 @@ describe('a call whose attempt has recorded its outcome', () => {
     const beaten = new Promise<unknown>((resolve) => {
       beat = resolve;
     });
-    const { ended } = secondAttempt(
-      {},
-      beaten.then(() => undefined),
-      beat,
-    );
+    const { ended } = nextAttempt({ note: {}, find: () => beaten.then(() => undefined), heartbeat: beat });
     expect(await ended).toEqual(outcome);
     expect(await beaten).toEqual({ waits: 0, waitedMs: 0, lost: { losses: 0 } });
   });
 
   it('has another attempt if that one has reported that it failed', async () => {
-    const { ended, seen } = secondAttempt({ ended: 1 });
+    const { ended, seen } = nextAttempt({ note: { ended: 1 } });
     await expect(ended).rejects.toMatchObject({ type: 'STAGE_TIMEOUT' });
     expect(seen).toEqual([]);
   });

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '@temporalio/activity';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import { changesElsewhere } from '../../pipelines/stages/index.js';
+import type { LossNote } from './lost-workers.js';
+import type { StageRunner } from './stage-runner.js';
+
+/**
+ * How long a store that cannot be reached is asked again about a call with effects, in milliseconds: one that fails over is back by then. At
+ * most the share of the attempt's time: the rest is for the call.
+ */
+const ASKED = { mostMs: 30_000, share: 0.5, everyMs: 500 };
+
+interface Asked {
+  readonly call: StageCall;
+  readonly input: JsonObject;
+  /** The run's id. */
+  readonly run: string;
+  /** Of the attempt before. */
+  readonly note: LossNote | undefined;
+  readonly beatEveryMs: number;
+}
+
+/**
+ * What an attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. It may have been
+ * made on another queue. Undefined if there is none, or if the store does not say so: a call with effects waits for it. Not looked for where
+ * the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat.
+ */
+export async function unreported(
+  runner: Partial<Pick<StageRunner, 'earlier'>>,
+  context: Pick<Context, 'info' | 'heartbeat' | 'cancellationSignal'>,
+  { call, input, run, note, beatEveryMs }: Asked,
+): Promise<StageOutcome | undefined> {
+  const { info, cancellationSignal: signal } = context;
+  const since = call.since ?? (info.attempt === 1 ? undefined : info.scheduledTimestampMs);
+  if (call.held || since === undefined || note?.ended === info.attempt - 1) return undefined;
+  const until = performance.now() + Math.min(ASKED.mostMs, info.startToCloseTimeoutMs * ASKED.share);
+  // A store that is slow must not count as the loss of this worker.
+  const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), beatEveryMs);
+  try {
+    for (;;) {
+      try {
+        return await runner.earlier?.(input, call, run, since);
+      } catch {
+        if (!changesElsewhere(call) || signal.aborted || performance.now() >= until) return undefined;
+      }
+      await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    clearInterval(beating);
+  }
+}
