@@ -283,6 +283,8 @@ export interface ErrorDetails {
   readonly neededTokens?: number;
   /** No model received the call: connection refused, server not ready, or no endpoint of the pool responds. */
   readonly unsent?: true;
+  /** The state store did not take what the call is about: the stage waits for it. */
+  readonly unreached?: true;
   /** The server loads the model: no model received the call. */
   readonly loading?: true;
   /** With `loading`: how long the model took to load before, in milliseconds, if that is known. */
@@ -318,6 +320,10 @@ export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
 /** Whether a stage failed without a call, because its server is away or its worker has no room: it then waits and uses no attempt. */
 export const isAway = ({ code, details }: { readonly code: string; readonly details: object }): boolean =>
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
+
+/** Whether another attempt waits for what is away, and uses none of those that its policy allows: a server, or the state store. */
+export const isWaitedFor = (error: { readonly code: string; readonly details: object }): boolean =>
+  isAway(error) || (error.code === 'STORE_UNAVAILABLE' && (error.details as ErrorDetails).unreached === true);
 
 /** Whether a stream was lost: whoever reads it takes the list, or begins again. */
 export const isStreamLost = (error: unknown): error is MillraceError =>

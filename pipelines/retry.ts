@@ -1,4 +1,4 @@
-import { type ErrorDetails, errorRow, isAway, isErrorCode } from './errors.js';
+import { type ErrorDetails, errorRow, isErrorCode, isWaitedFor } from './errors.js';
 import type { RetryPolicy } from './plan/plan.js';
 
 /** Whether a failure's code allows a retry, by the error table and by the policy's `on`. */
@@ -36,7 +36,7 @@ export interface Next {
 }
 
 /**
- * Decides what follows a failure. There are two budgets: the wait for a server that is away is limited by the stage's
+ * Decides what follows a failure. There are two budgets: the wait for a server or a state store that is away is limited by the stage's
  * total time or by `patienceMs`; calls that were made count against the policy's attempts.
  *
  * @param calls calls made so far, including this one if it was made
@@ -51,7 +51,7 @@ export function nextAttempt(
   random: number,
 ): Next {
   const { retryAfterMs, endpoint = avoid, loading, unstreamed } = error.details;
-  if (!isAway(error)) {
+  if (!isWaitedFor(error)) {
     const tried = {
       waits,
       waitedMs: 0,

@@ -43,8 +43,11 @@ export interface ForeignHost {
 type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
 type Foreign = (...args: readonly Json[]) => Promise<Json>;
 
-/** The local activities before and after a call: checks, a record and events. They repeat while a store is away. */
-const AROUND = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, maximumAttempts: 6 } };
+/** The local activities before and after a call: checks, a record and events. They repeat for about a minute while a store is away. */
+const AROUND = {
+  startToCloseTimeout: 10_000,
+  retry: { initialInterval: 200, maximumInterval: 2_000, maximumAttempts: 30 },
+};
 
 /**
  * Runs a stage that another worker of Temporal serves: the workflow itself calls its activity, or starts its workflow as

@@ -1,7 +1,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
-import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isWaitedFor, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { mayRetry, type Next, nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import {
@@ -182,7 +182,7 @@ export function createActivities(
         }
         // Many libraries throw an error of their own instead of the signal's reason.
         const failure = known(expiry.signal.aborted ? expiry.signal.reason : error);
-        const made = isAway(failure) ? calls : calls + 1;
+        const made = isWaitedFor(failure) ? calls : calls + 1;
         const next = nextAttempt(call.retry, call.patienceMs, failure, made, tried, Math.random());
         // The failure report carries the last heartbeat's details, so the next attempt has them however fast this one
         // was.
@@ -221,7 +221,7 @@ const known = (error: unknown): MillraceError =>
 const stateAfter = (call: StageCall, failure: MillraceError, { tried }: Next, progress: Json): AttemptState => ({
   ...tried,
   ...(progress !== null && { progress }),
-  ...(isAway(failure) && { stage: call.stage, doing: waitingFor(call, failure.details) }),
+  ...(isWaitedFor(failure) && { stage: call.stage, doing: waitingFor(call, failure.details) }),
 });
 
 /** The failure with the delay of the next attempt. The latest end of the last attempt is in the activity's options. */
@@ -234,7 +234,7 @@ function asFailure(
   const delay = next?.delayMs;
   const failure = ApplicationFailure.create({
     type: code,
-    message: shortMessage(isAway({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message),
+    message: shortMessage(isWaitedFor({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message),
     details: [{ ...details, stage: call.stage, attempt: calls }],
     ...(delay === undefined ? { nonRetryable: true } : { nonRetryable: false, nextRetryDelay: delay }),
     ...(cause instanceof Error &&

@@ -1,6 +1,6 @@
-import { type ErrorCode, isAway, isStreamLost, MillraceError } from '../../pipelines/errors.js';
+import { type ErrorCode, isStreamLost, isWaitedFor, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import { awaited, type CacheOutcome, type StageCall, type StageOutcome } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/index.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
@@ -107,16 +107,17 @@ export class StageRunner {
         logger.info(report.fields, 'stage attempt is handed over');
         throw error;
       }
-      if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
+      if (error instanceof MillraceError && isWaitedFor(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
         const { code, message, details } = error;
-        const { pool = call.model, loading, loadMs } = details;
+        const { loading, loadMs } = details;
+        const pool = awaited(call, details);
         // Told once, unless it now waits for something else.
         if (waited && loading === attempt.tried?.loading) throw error;
         if (loading) {
           logger.info({ ...report.fields, pool, loadMs }, 'stage waits until its model is loaded');
           await report.events?.loading(pool, loadMs);
         } else {
-          logger.warn({ ...report.fields, code, error: message }, 'stage waits for a server that is away');
+          logger.warn({ ...report.fields, code, error: message }, 'stage waits for what is away');
           await report.events?.waitingFor(pool, code, message);
         }
         throw error;

@@ -1,9 +1,9 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isFull, lacksVectorSets } from '../../stores/redis/index.js';
+import { isFull, isGone, lacksVectorSets } from '../../stores/redis/index.js';
 
 /**
  * Maps a failed Redis command to the error of an index. Unlike a cache, an index cannot be bypassed: an unreachable
- * Redis is `STORE_UNAVAILABLE`, retried by the stage's policy, a full one `STORE_FULL`, and one without vector sets
+ * Redis is `STORE_UNAVAILABLE`, for which the stage waits, a full one `STORE_FULL`, and one without vector sets
  * `INDEX_UNSUPPORTED`.
  *
  * @param server name and version of the server, `Redis 7.4.1`
@@ -31,7 +31,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   return new MillraceError(
     'STORE_UNAVAILABLE',
     `the Redis of the vector index failed: ${publicMessage(messageOf(error))}`,
-    {},
+    isGone(error) ? { unreached: true } : {},
     { cause: error },
   );
 }

@@ -211,8 +211,12 @@ export function callsBegun(
   return isReported ? made : made + 1;
 }
 
+type Lack = Pick<ErrorDetails, 'pool' | 'loading' | 'unreached'>;
+
+/** What a call waits for: a pool, or the state store. */
+export const awaited = ({ model }: Pick<StageCall, 'model'>, { pool, unreached }: Lack): string =>
+  unreached ? 'the state store' : (pool ?? model);
+
 /** Description of a stage whose server is away, or loads its model: `waiting for assistant`, `loading assistant`. */
-export const waitingFor = (
-  { model }: Pick<StageCall, 'model'>,
-  { pool, loading }: Pick<ErrorDetails, 'pool' | 'loading'> = {},
-): string => `${loading ? 'loading' : 'waiting for'} ${pool ?? model}`;
+export const waitingFor = (call: Pick<StageCall, 'model'>, lack: Lack = {}): string =>
+  `${lack.loading ? 'loading' : 'waiting for'} ${awaited(call, lack)}`;

@@ -5,7 +5,7 @@ import { keepNewest } from '../../pipelines/keep-newest.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
-import { script } from '../redis/index.js';
+import { isGone, script } from '../redis/index.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import type { Spill } from './spill.js';
 
@@ -375,7 +375,7 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     const message = `the record of the run is unavailable: ${messageOf(error)}`;
-    throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
+    throw new MillraceError('STORE_UNAVAILABLE', message, isGone(error) ? { unreached: true } : {}, { cause: error });
   }
 }
 

@@ -5,7 +5,7 @@ export { keySegment } from './key-segment.js';
 export { LossWatch } from './loss-watch.js';
 export { reachedFor } from './reached.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';
-export { isFull } from './refusals.js';
+export { isFull, isGone } from './refusals.js';
 export { script } from './script.js';
 export { mayEvict, readStoreState, type StoreState } from './store-state.js';
 export { StoreWatch } from './store-watch.js';

@@ -74,4 +74,4 @@ export function keysIn(tenant: string, own: string): { keys: Keys; own: string }
 }
 
 /** Throws `STORE_UNAVAILABLE` and `STATE_STORE_FULL`. */
-export const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('sessions', work);
+export const reached = <T>(work: () => Promise<T>): Promise<T> => reachedFor('sessions', work, true);

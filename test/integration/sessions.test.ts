@@ -260,7 +260,10 @@ describe('a session in Redis', () => {
 
   it('cannot be had without Redis', async () => {
     const lost = testRedis('redis://127.0.0.1:1', 500);
-    await expect(new SessionStore(lost).load(name())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(new SessionStore(lost).load(name())).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      details: { unreached: true },
+    });
     lost.disconnect();
   });
 });

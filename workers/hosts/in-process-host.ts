@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MOST_LOSSES, workerLost } from '../../activities/stage/lost-workers.js';
 import type { Attempt, StageRunner } from '../../activities/stage/stage-runner.js';
-import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isWaitedFor, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
@@ -230,7 +230,7 @@ export class InProcessHost implements RunHost {
         // The stage's time ended while it looked for a server that was away.
         const looked = thrown.code === 'STAGE_TIMEOUT' && isLast && performance.now() - begunAt < LONGEST_LOOK_MS;
         const failure = (looked && away) || thrown;
-        away = isAway(failure) && !this.#signal.aborted ? failure : undefined;
+        away = isWaitedFor(failure) && !this.#signal.aborted ? failure : undefined;
         const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
         tried = next.tried;
         again ||= tried.unstreamed !== true;

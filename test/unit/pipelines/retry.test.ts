@@ -49,6 +49,16 @@ describe('whether an attempt follows', () => {
 
 describe('what follows a failed attempt', () => {
   const retry = { attempts: 2, initialMs: 200, factor: 2, maxMs: 5_000 };
+
+  it('that the state store did not take is a wait; one at which it broke uses an attempt', () => {
+    const gone = { code: 'STORE_UNAVAILABLE', details: { unreached: true } } as const;
+    expect(nextAttempt(retry, undefined, gone, 2, UNTRIED, 0.5)).toMatchObject({ delayMs: 100, tried: { waits: 1 } });
+    expect(nextAttempt(retry, 0, gone, 1, UNTRIED, 0.5).delayMs, 'there is an alternative').toBeUndefined();
+    const broken = { code: 'STORE_UNAVAILABLE', details: {} } as const;
+    expect(nextAttempt(retry, undefined, broken, 1, UNTRIED, 0.5)).toMatchObject({ delayMs: 200, tried: { waits: 0 } });
+    expect(nextAttempt(retry, undefined, broken, 2, UNTRIED, 0.5).delayMs).toBeUndefined();
+  });
+
   const away = { code: 'BACKEND_UNAVAILABLE', details: { unsent: true } } as const;
   const lost = { code: 'BACKEND_UNAVAILABLE', details: { endpoint: 'a' } } as const;
 

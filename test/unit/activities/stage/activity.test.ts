@@ -31,6 +31,19 @@ it('an attempt’s time runs while it is looked up what was recorded before it: 
   expect(performance.now() - begun).toBeLessThan(1_100);
 });
 
+it('what the state store did not take waits for it, and uses no attempt', async () => {
+  const run = async () => {
+    throw new MillraceError('STORE_UNAVAILABLE', 'it fails over', { unreached: true });
+  };
+  const failure = await failureOf(
+    activity({ run, info: { attempt: 9, heartbeatDetails: { waits: 8, waitedMs: 7_000 } } }),
+  );
+  expect(failure).toMatchObject({
+    ...{ type: 'STORE_UNAVAILABLE', nonRetryable: false, message: 'waiting for the state store: it fails over' },
+    details: [{ attempt: 0 }],
+  });
+});
+
 describe('what a server has of an outcome', () => {
   /** Whether it was removed when the attempt had ended, and whether it is a while later. */
   async function removed(scene: Parameters<typeof activity>[0]) {

@@ -54,6 +54,14 @@ describe('failures', () => {
     expect(indexFailure(error, 'Redis 7.2.4')).toMatchObject({ code });
   });
 
+  it.each([
+    [reply('READONLY You can’t write against a read only replica.'), true],
+    [new Error('Connection is closed.'), true],
+    [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), undefined],
+  ])('%s is waited for: %s', (error, unreached) => {
+    expect(indexFailure(error, 'Redis 8').details.unreached).toBe(unreached);
+  });
+
   it('say which Redis is needed and which there is', () => {
     expect(indexFailure(reply("ERR unknown command 'VADD'"), 'Redis 7.2.4').message).toMatch(/Redis 8 .*Redis 7\.2\.4/);
     expect(serverName('# Server\r\nredis_version:7.2.4\r\nvalkey_version:8.1.0\r\n')).toBe('Valkey 8.1.0');
