@@ -1,4 +1,3 @@
-import { isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId, resumptionOf } from '../pipelines/run/index.js';
@@ -6,12 +5,9 @@ import { isUnderWay } from '../temporal/run-status.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun } from './read.js';
 import { notEnded } from './recorded.js';
-
-/** gRPC `NOT_FOUND`: another request has erased it meanwhile. */
-const NOT_FOUND = 5;
 
 /** Executions listed at once. */
 const PAGE = 100;
@@ -90,7 +86,7 @@ async function erase({ temporal }: RunDeps, workflowExecution: Execution): Promi
       temporal.workflow.workflowService.deleteWorkflowExecution({ namespace, workflowExecution }),
     );
   } catch (error) {
-    if (isGrpcServiceError(error) && error.code === NOT_FOUND) return;
+    if (isNotFound(error)) return;
     throw fromTemporal(error, workflowExecution.workflowId);
   }
 }

@@ -1,6 +1,7 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { isJsonObject, type JsonObject } from '../pipelines/json.js';
 import type { Caller } from './caller.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { argumentsOf, findRun, type RunReading } from './read.js';
 
 /** What a door has kept with a run when it started it; undefined if nothing. Throws `RUN_NOT_FOUND`. */
@@ -9,13 +10,28 @@ export async function notesOf(deps: RunReading, id: string, caller: Caller): Pro
   const { description, accepted } = await findRun(deps, id, caller);
   // Before a worker has started the run, its notes cannot be read.
   if (accepted) return undefined;
-  // A run that has continued in a new history has its notes in the first one.
-  const first = description.raw.workflowExecutionInfo?.firstRunId || description.runId;
   try {
-    const read = () => argumentsOf(temporal, id, first);
-    const [, , notes = null] = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, read);
-    return isJsonObject(notes) ? notes : undefined;
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => notesIn(temporal, id, description));
   } catch (error) {
     throw fromTemporal(error, id);
   }
+}
+
+/** The notes of a run, which each of its histories begins with; those that an earlier release continued do not. */
+export async function notesIn(
+  temporal: Client,
+  id: string,
+  { runId, raw }: Pick<WorkflowExecutionDescription, 'runId' | 'raw'>,
+): Promise<JsonObject | undefined> {
+  const firstRunId = raw.workflowExecutionInfo?.firstRunId || runId;
+  for (const history of new Set([runId, firstRunId])) {
+    try {
+      const [, , notes = null] = await argumentsOf(temporal, id, history);
+      if (isJsonObject(notes)) return notes;
+    } catch (error) {
+      // Temporal has removed the first one.
+      if (history === runId || !isNotFound(error)) throw error;
+    }
+  }
+  return undefined;
 }

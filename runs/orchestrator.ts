@@ -16,6 +16,9 @@ export function grpcErrorIn(error: unknown): (Error & { readonly code: number })
   return isGrpcServiceError(cause) ? cause : undefined;
 }
 
+/** Whether Temporal does not have what is asked for, or no longer has it: gRPC `NOT_FOUND`. */
+export const isNotFound = (error: unknown): boolean => grpcErrorIn(error)?.code === 5;
+
 /** Maps an error of Temporal's client to the error table. `runId` is named if the run is not found. */
 export function fromTemporal(error: unknown, runId: string): MillraceError {
   if (error instanceof MillraceError) return error;

@@ -5,6 +5,7 @@ import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { decisionsOf, endedStages } from './ended-stages.js';
 import { lackingIn } from './lacking.js';
+import { notesIn } from './notes.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { outcomeOf } from './outcome.js';
 import { prepareRun, type RunRequest } from './prepare.js';
@@ -36,7 +37,8 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
   const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id));
   if (there !== undefined) return { there };
-  const { input, context, notes } = await begunWith(deps, id, description.runId);
+  const { input, context } = await begunWith(deps, id, description.runId);
+  const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
   const stages = await stagesThere(deps, id);
   const next = resumptionOf(id);
   const { plan, priority, outputs, sessionsOf } = context;
@@ -79,14 +81,14 @@ async function begunWith(
   deps: RunDeps,
   id: string,
   runId: string,
-): Promise<{ readonly input: JsonObject; readonly context: RunContext; readonly notes: JsonObject | undefined }> {
-  const [input = null, context = null, notes = null]: readonly Json[] = await answerOf(deps, id, () =>
+): Promise<{ readonly input: JsonObject; readonly context: RunContext }> {
+  const [input = null, context = null]: readonly Json[] = await answerOf(deps, id, () =>
     argumentsOf(deps.temporal, id, runId),
   );
   if (!isJsonObject(input) || !isJsonObject(context) || !isJsonObject(context.plan ?? null)) {
     throw new MillraceError('NOT_RESUMABLE', 'the run was not started by a gateway, so its input is not recorded');
   }
-  return { input, context: context as unknown as RunContext, notes: isJsonObject(notes) ? notes : undefined };
+  return { input, context: context as unknown as RunContext };
 }
 
 /** The run's stage table; undefined if it is not available. */

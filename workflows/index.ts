@@ -44,9 +44,14 @@ const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
  * the stage table in its details.
  *
  * @param by by a gateway the run's context; by another client or workflow the options of the run, if any
+ * @param notes what the door that started it keeps with it
  */
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
-export default async function run(given: JsonObject, by?: RunContext | StartOptions | null): Promise<RunResult> {
+export default async function run(
+  given: JsonObject,
+  by?: RunContext | StartOptions | null,
+  notes?: JsonObject,
+): Promise<RunResult> {
   let host: TemporalHost | undefined;
   let context: RunContext | undefined;
   let input = given;
@@ -72,7 +77,8 @@ export default async function run(given: JsonObject, by?: RunContext | StartOpti
     if (own.busy) await own.settled();
     if ('carried' in result) {
       const carried = { ...result.carried, decided: own.waits.carried };
-      return await continueAsNew<typeof run>(input, { ...context, carried });
+      // Temporal may remove the history that this run began with while it still runs.
+      return await continueAsNew<typeof run>(input, { ...context, carried }, ...(notes ? [notes] : []));
     }
     const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
     if (cached.length > 0) {

@@ -1,0 +1,45 @@
+import { defaultPayloadConverter } from '@temporalio/common';
+import { expect, it } from 'vitest';
+import type { Json } from '../../../pipelines/json.js';
+import { notesIn } from '../../../runs/notes.js';
+import { grpcError } from '../../support/fake-temporal.js';
+
+/** A Temporal that has these histories of a run: what each of them begins with. */
+const having = (histories: Readonly<Record<string, readonly Json[]>>) =>
+  ({
+    options: {
+      namespace: 'default',
+      loadedDataConverter: { payloadConverter: defaultPayloadConverter, payloadCodecs: [] },
+    },
+    workflow: {
+      workflowService: {
+        async getWorkflowExecutionHistory({ execution: { runId } }: { execution: { runId: string } }) {
+          const args = histories[runId];
+          if (!args) throw grpcError(5, 'workflow history not found');
+          const payloads = args.map((arg) => defaultPayloadConverter.toPayload(arg));
+          return { history: { events: [{ workflowExecutionStartedEventAttributes: { input: { payloads } } }] } };
+        },
+      },
+    },
+  }) as never;
+const described = (runId: string) => ({ runId, raw: { workflowExecutionInfo: { firstRunId: 'first' } } }) as never;
+const notes = { of: 'door' };
+
+it.each<[string, Record<string, readonly Json[]>, Json | undefined]>([
+  ['its only history', { first: [{}, {}, notes] }, notes],
+  ['its latest one, when Temporal has removed the first', { latest: [{}, {}, notes] }, notes],
+  ['its first one, where an earlier release has continued it', { first: [{}, {}, notes], latest: [{}, {}] }, notes],
+  [
+    'none of them: an earlier release has continued it, and Temporal removed the first',
+    { latest: [{}, {}] },
+    undefined,
+  ],
+  ['none of them: it was started without', { first: [{}, {}], latest: [{}, {}] }, undefined],
+])('what a door keeps with a run is in %s', async (_, histories, expected) => {
+  const runId = 'latest' in histories ? 'latest' : 'first';
+  expect(await notesIn(having(histories), 'run-1', described(runId))).toEqual(expected);
+});
+
+it('fails where Temporal has nothing of the run, or does not answer', async () => {
+  await expect(notesIn(having({}), 'run-1', described('latest'))).rejects.toThrow('not found');
+});
