@@ -1,10 +1,11 @@
 import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
+import { bytesOf } from '../../pipelines/json-limits.js';
 import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
 import { misfitOfContent } from '../../pipelines/run/question-content.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
-/** Maximum decisions carried into a new history. Those not yet consumed by their waits are the latest. */
-const MOST_CARRIED = 256;
+/** Maximum decisions carried into a new history, and of all of them in bytes. Those not yet consumed by their waits are the latest. */
+const MOST_CARRIED = { count: 256, bytes: 500_000 };
 /** Maximum length of the name given with a decision, which is kept in the history. */
 const LONGEST_NAME = 200;
 /** Maximum length of a reason, in characters; the model is given it. */
@@ -34,7 +35,14 @@ export class Waits {
   }
 
   get carried(): Readonly<Record<string, Decision>> {
-    return Object.fromEntries([...this.#decided].slice(-MOST_CARRIED));
+    const carried: [string, Decision][] = [];
+    let bytes = 0;
+    for (const [nonce, decision] of [...this.#decided].slice(-MOST_CARRIED.count).reverse()) {
+      bytes += bytesOf({ [nonce]: decision });
+      if (bytes > MOST_CARRIED.bytes) break;
+      carried.unshift([nonce, decision]);
+    }
+    return Object.fromEntries(carried);
   }
 
   /** @param wake called when the wait is decided */
