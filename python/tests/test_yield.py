@@ -341,6 +341,13 @@ def test_an_attempt_that_another_one_has_taken_over_ends(streaming: Server, log:
     asyncio.run(asyncio.wait_for(main(), 30))
 
 
+def test_a_stream_that_is_void_is_not_made_and_its_list_is_the_result(streaming: Server, log: MemoryLog) -> None:
+    run(streaming, count, {"n": 3}, sent=STREAM)
+    log.channels[NAME].end = '{"as":"void"}'
+    assert run(streaming, count, {"n": 3}, sent=STREAM) == {"output": {"items": [0, 1, 2]}}
+    assert log.channels[NAME].end == '{"as":"void"}'
+
+
 def test_a_store_that_is_away_at_the_start_delays_what_is_read(
     streaming: Server, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

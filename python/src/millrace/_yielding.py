@@ -92,7 +92,12 @@ class Yielding:
         name = ChannelName(self._ctx.run, self._ctx.path)
         try:
             patient = self._reads.held if stream.again or self._ctx._again else None
-            return await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient)
+            writer = await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient)
+            if writer.before_end is None or "outcome" in writer.before_end:
+                return writer
+            # It is void: its readers take the list.
+            writer.close()
+            return None
         except Unreachable as error:
             self._ctx._unstreamed = True
             message = "stage %s: the state store cannot be reached, so what it yields is read when it has ended: %s"
