@@ -23,8 +23,7 @@ it('an attempt’s time runs while it is looked up what was recorded before it: 
       expect(endsAt - begun).toBeLessThan(1_000);
       await sleep(5_000, undefined, { signal });
     },
-    info: { startToCloseTimeoutMs: 1_000 },
-    call: { since: 1 },
+    info: { startToCloseTimeoutMs: 1_000, attempt: 2, heartbeatDetails: { waits: 1, waitedMs: 0 } },
     earlier: async () => await sleep(600, undefined),
   });
   expect(await failureOf(ended)).toMatchObject({ type: 'STAGE_TIMEOUT' });
