@@ -1,11 +1,27 @@
-import { isNamed, withoutGreetings, withoutPauses, withoutThanks } from './courtesies.js';
+import { isNoun } from '../verifier/thesaurus.js';
+import { usualAmounts } from './amounts.js';
+import { isNamed, isTitled, withoutGreetings, withoutPauses, withoutThanks } from './courtesies.js';
+import { usualHow } from './how-to.js';
+import { basesOfPast, SAME_AS_PAST } from './inflection.js';
 import { isHelper, isOpening, SUBJECTS, withoutEnd } from './mood.js';
-import { withDigits } from './numbers.js';
+import { isNumber, withDigits } from './numbers.js';
+import { usualOrder } from './order.js';
 import { compile, compileRewrite, lengthAt, rewritten } from './pattern.js';
 import { ALIASES, FRAMES, REQUESTS, REWRITES } from './rewrites.js';
+import { usualSwitch } from './switches.js';
 import { asking, type Token, tokenOf, wordAt } from './tokens.js';
-import { contents, owner, usualHow, usualStart, usualTime, usualWhich, withPronoun } from './usual-forms.js';
-import { ARTICLES, BE, PREPOSITIONS, PRONOUNS, WH } from './words.js';
+import {
+  contents,
+  ofAge,
+  owner,
+  placed,
+  usualMost,
+  usualStart,
+  usualTime,
+  usualWhich,
+  withPronoun,
+} from './usual-forms.js';
+import { ARTICLES, BE, PREPOSITIONS, PRONOUNS, TIME_WORDS, WH } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
 const frames = FRAMES.map(compile);
@@ -19,13 +35,15 @@ const aliases = ALIASES.map(([from, to]) => ({ from: from.split(' '), to: to.spl
  * texts is one that the rules know to mean nothing.
  */
 export function canonical(tokens: readonly Token[]): readonly Token[] {
-  let form = withoutEnd(withoutThanks(withoutGreetings(withoutPauses(tokens))), { isRequest, mainOf });
-  form = withAliases(withDigits(withPronoun(form)));
+  const bare = isTitled(tokens) ? tokens : withoutThanks(withoutGreetings(withoutPauses(tokens)));
+  let form = withoutEnd(bare, { isRequest, mainOf });
+  form = usualAmounts(withAliases(withDigits(withPronoun(form))));
   form = withoutFrame(form);
   form = withFrontLast(form);
-  form = usualStart(usualWhich(form));
+  form = usualMost(usualStart(usualWhich(form)));
+  form = usualHow(placed(ofAge(form)));
   for (const rewrite of rewrites) form = rewritten(form, rewrite) ?? form;
-  return usualTime(owner(usualHow(contents(form))));
+  return usualOrder(usualSwitch(usualTime(owner(contents(form)))));
 }
 
 /** Not the questions that they are about. */
@@ -58,23 +76,28 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
   const rest = tokens.slice(length);
   const [first, second, third] = [wordAt(rest, 0), wordAt(rest, 1), wordAt(rest, 2)];
   const subject = SUBJECTS.has(second);
-  if (wantsNotice(tokens, rest)) return asking(tokens, 'a message later');
-  if (asksOfKnowledge(tokens.slice(0, length), rest)) return asking(tokens, 'what one knows');
+  const frame = tokens.slice(0, length);
+  if (wantsNotice(frame, rest)) return asking(tokens, 'a message later');
+  if (asksOfKnowledge(frame, rest)) return asking(tokens, 'what one knows');
   if (first === 'if' || first === 'whether')
     return subject && isHelper(third) ? withStart([at(rest, 2), at(rest, 1), ...rest.slice(3)]) : tokens;
-  const told = ['tell', 'name'].some((verb) => tokens.slice(0, length).some(({ word }) => word === verb));
+  // `Show me how you swim` wants to see it.
+  if (has(frame, 'show') && rest.slice(0, 4).some(({ word }) => word === 'you')) return tokens;
+  const told = has(frame, 'tell') || has(frame, 'name');
   if (told && first === 'the') return definite(tokens, rest);
   if (!WH.has(first)) return tokens;
   return withStart(direct(rest));
 }
 
+const has = (tokens: readonly Token[], word: string): boolean => tokens.some((token) => token.word === word);
+
 /**
  * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready`.
  * What something is, is asked at once.
  */
-function wantsNotice(tokens: readonly Token[], clause: readonly Token[]): boolean {
-  const frame = tokens.find(({ word }) => word !== 'please')?.word;
-  const later = frame === 'let' || (frame === 'tell' && wordAt(clause, 0) === 'when');
+function wantsNotice(frame: readonly Token[], clause: readonly Token[]): boolean {
+  const verb = frame.find(({ word }) => word !== 'please')?.word;
+  const later = has(frame, 'let') || (verb === 'tell' && wordAt(clause, 0) === 'when');
   return later && !(WH.has(wordAt(clause, 0)) && BE.has(wordAt(clause, -1)));
 }
 
@@ -103,9 +126,6 @@ function definite(tokens: readonly Token[], rest: readonly Token[]): readonly To
   return [tokenOf('what', true), tokenOf(verb), ...rest];
 }
 
-/** Of these the past has the same form: `tell me what you put in it`. */
-const NO_PAST = set('put read let hit cut set cost hurt shut quit bet spread cast split');
-
 /** `What the capital is`, `how tall it is`, `what I should do`, in the order of a question. */
 function direct(tokens: readonly Token[]): readonly Token[] {
   const head =
@@ -117,7 +137,9 @@ function direct(tokens: readonly Token[]): readonly Token[] {
   if (!SUBJECTS.has(subject)) return tokens;
   if (isHelper(helper))
     return [...tokens.slice(0, head), at(tokens, head + 1), at(tokens, head), ...tokens.slice(head + 2)];
-  const plain = ['i', 'you', 'we', 'they'].includes(subject) && !NO_PAST.has(helper);
+  // `Tell me what you put in it`, `tell me what they felt`: it may be past.
+  const past = SAME_AS_PAST.has(helper) || basesOfPast(helper).length > 0;
+  const plain = ['i', 'you', 'we', 'they'].includes(subject) && !past;
   return plain ? [...tokens.slice(0, head), tokenOf('do'), ...tokens.slice(head)] : tokens;
 }
 
@@ -140,10 +162,30 @@ function isFronted(tokens: readonly Token[]): boolean {
   const comma = tokens.findIndex(({ word }) => word === ',');
   const [front, rest] = [tokens.slice(0, Math.max(comma, 0)), tokens.slice(comma + 1)];
   if (comma < 2 || comma > 7 || !FRONTED.has(wordAt(front, 0)) || !isOpening(wordAt(rest, 0))) return false;
+  if (!belongsToAll(front, rest)) return false;
   const bare = rest.some(({ word }) => word === ',' || (PREPOSITIONS.has(word) && !FRONTED.has(word)));
   if (rest.some((token, i) => i > 1 && beginsClause(token, rest[i + 1]))) return false;
   return !bare && rest.length <= 12 && !rest.slice(1).some(({ word }) => TWO_VERBS.has(word));
 }
+
+/**
+ * Whether what stands in front belongs to the whole question wherever it stands. Behind an object it could belong to that: `in pyjamas,
+ * did he shoot the elephant`, `with a telescope, can I see a man`. Times, and names of places and programs, stand with the whole, and so
+ * does a place of something that one asks how to do.
+ */
+function belongsToAll(front: readonly Token[], rest: readonly Token[]): boolean {
+  if (BE.has(wordAt(rest, 0)) || (WH.has(wordAt(rest, 0)) && BE.has(wordAt(rest, 1)))) return true;
+  // `For the hike, what do I wear`, `to open an account, what do I need`.
+  if (!AT.has(wordAt(front, 0))) return front[0]?.word !== 'with' && OPEN.has(wordAt(rest, -1));
+  const named = front.slice(1).some((token) => isNamed(token) || isNumber(token.word) || TIME_WORDS.has(token.word));
+  if (named || !isNoun(wordAt(rest, -1))) return true;
+  return wordAt(usualHow(rest), 1) === 'to' && front.some(({ word }) => SCREENS.has(word));
+}
+const AT = set('in on at during');
+const OPEN = set('need cost wear do bring pay');
+const SCREENS = set(
+  'app settings spreadsheet browser menu dashboard document editor terminal inbox account website portal table',
+);
 
 /** `To go`, `seeing him`, `who won`: what stands in front may belong to this verb. */
 function beginsClause({ word }: Token, next: Token | undefined): boolean {

@@ -3,17 +3,37 @@ import { isNumeral } from './numbers.js';
 import { compile, lengthAt } from './pattern.js';
 import { FRAMES, GREETINGS, THANKS } from './rewrites.js';
 import { type Token, wordAt } from './tokens.js';
-import { PRONOUNS, STARTERS, UNITS, WH } from './words.js';
+import { FUNCTION_WORDS, PRONOUNS, STARTERS, UNITS, WH } from './words.js';
 
 const greetings = GREETINGS.map(compile);
 const thanks = THANKS.map(compile);
 const frames = FRAMES.map(compile);
 
-/** `Um` and `uh`; `um` is a micrometre too. */
+const isPause = ({ raw }: Token): boolean => raw === 'um' || raw === 'uh';
+
+/**
+ * `Um` and `uh`, at the start and behind words that have no meaning of their own, before another word: `how do I um check it`, but not
+ * `why do people go um`. `Um` is a micrometre too.
+ */
 export function withoutPauses(tokens: readonly Token[]): readonly Token[] {
   if (tokens.some((token) => isNumeral(token) || UNITS.has(token.word))) return tokens;
-  return tokens.filter(({ raw }) => raw !== 'um' && raw !== 'uh');
+  return tokens.filter((token, i) => {
+    const [before, next] = [tokens[i - 1], tokens[i + 1]];
+    if (!isPause(token) || next === undefined || MARKS.has(next.word) || LISTING.has(next.word)) return true;
+    return before !== undefined && !MARKS.has(before.word) && !FUNCTION_WORDS.has(before.word) && !isPause(before);
+  });
 }
+const LISTING = new Set('and or , like'.split(' '));
+
+/**
+ * A title has words in capitals that are small in a sentence: `Hello, I Love You`, `Please Please Me`. What looks like a courtesy may be a
+ * part of it.
+ */
+export const isTitled = (tokens: readonly Token[]): boolean =>
+  tokens.some(
+    ({ raw, word, start }, i) =>
+      i > 0 && !start && /^\p{Lu}\p{Ll}/u.test(raw) && STARTERS.has(word) && wordAt(tokens, i - 1) !== ',',
+  );
 
 /** Without greetings, fillers and `please` before a question or a request. */
 export function withoutGreetings(tokens: readonly Token[]): readonly Token[] {
@@ -29,11 +49,15 @@ export function withoutGreetings(tokens: readonly Token[]): readonly Token[] {
     const bare = length === 2 && !comma && wordAt(rest, 1) === 'there';
     const subject = length === 1 && !comma && isSubject(rest);
     const name = comma && comma.word === ',' && isNamed(rest[next]);
-    if (length === 0 || next + 1 >= rest.length || !asked || bare || subject || name) return rest;
+    // `Sorry, I cannot come` says more than `I cannot come`; `sorry is a song`.
+    const excuse = EXCUSES.has(wordAt(rest, 0)) && !(comma && isOpening(follows));
+    if (length === 0 || next + 1 >= rest.length || !asked || bare || subject || name || excuse) return rest;
     const [first, ...others] = rest.slice(next);
     rest = first ? [{ ...first, start: true }, ...others] : rest;
   }
 }
+
+const EXCUSES = new Set(['sorry', 'excuse', 'pardon']);
 
 /** `Hello, Dolly` and `Good morning, Vietnam` are names. */
 export const isNamed = (token: Token | undefined): boolean =>
@@ -65,9 +89,9 @@ export function withoutThanks(tokens: readonly Token[]): readonly Token[] {
     const plain = wordAt(tokens, from) === 'please';
     // The last item of a list: `Friends, Frasier, Cheers`.
     if (before === ',' && /^\p{Lu}\p{Ll}/u.test(tokens[from]?.raw ?? '')) continue;
-    // `Whom does he want to please`.
-    if (plain && (before === 'to' || SUBJECTS.has(before) || isOpening(before))) continue;
-    if (!plain && before !== ',' && !MARKS.has(before)) continue;
+    // `Whom does he want to please`, `when should I use please`.
+    if (plain && (NAMING.has(before) || SUBJECTS.has(before) || isOpening(before))) continue;
+    if (!plain && ((before !== ',' && !MARKS.has(before)) || mayThank(tokens, from))) continue;
     const rest = tokens.slice(0, before === ',' ? from - 1 : from);
     // The marks behind `please` are those of the sentence.
     const marks = MARKS.has(wordAt(rest, -1)) ? [] : tokens.slice(end);
@@ -75,3 +99,14 @@ export function withoutThanks(tokens: readonly Token[]): readonly Token[] {
   }
   return tokens;
 }
+const NAMING = new Set('to use add want with without the a an of and or not just only'.split(' '));
+
+/** The thanks may be what is written: `draft a card. Thank you.`, or an item of a list: `friends, frasier, cheers`. */
+const mayThank = (tokens: readonly Token[], from: number): boolean =>
+  tokens.some(({ word }) => COMPOSED.has(word)) ||
+  (wordAt(tokens, from) === 'cheers' && tokens.slice(0, from - 1).some(({ word }) => word === ','));
+const COMPOSED = new Set(
+  'email e-mail letter card note message reply answer caption text sign-off toast speech invitation postcard memo tweet post comment'.split(
+    ' ',
+  ),
+);

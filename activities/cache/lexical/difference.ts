@@ -1,6 +1,8 @@
+import { areContrary } from './contraries.js';
 import { basesOfPast, singularOf } from './inflection.js';
+import { lookAlikes } from './look-alikes.js';
 import { isNumber } from './numbers.js';
-import { OPPOSITES } from './opposites.js';
+import { isVerbInIse, spelt } from './spelling.js';
 import { isRequested, POSSESSIVE, type Token, wordAt } from './tokens.js';
 import {
   ARTICLES,
@@ -18,7 +20,6 @@ import {
   SAFE_NAMES,
   STARTERS,
   STRICT_QUANTIFIERS,
-  spelt,
   TIME_WORDS,
   WH,
 } from './words.js';
@@ -84,6 +85,8 @@ interface Style {
   readonly shouts: boolean;
   /** It may be about spelling. */
   readonly literal: boolean;
+  /** It asks what a word stands for: `what is e-mail`. */
+  readonly defines: boolean;
 }
 
 export function compare(a: readonly Token[], b: readonly Token[]): Difference | undefined {
@@ -97,8 +100,10 @@ export function compare(a: readonly Token[], b: readonly Token[]): Difference | 
     const found = all.filter((token) => is(token, a, b));
     if (found.length > 0) return difference(kind, wordsOf(found), only);
   }
-  const opposite = only[0].find(({ word }) => only[1].some((other) => areOpposite(word, other.word)));
+  const opposite = only[0].find(({ word }) => only[1].some((other) => areContrary(word, other.word)));
   if (opposite) return difference('opposite', opposite.word, only);
+  const alike = lookAlikes(only);
+  if (alike.length > 0) return difference('name', wordsOf(alike), only);
   if (swapped(a, b, only)) return difference('order', 'the same words in another order', only);
   if (rolesDiffer(a, b)) return difference('order', 'who does what to whom', only);
   return difference(softKind(only, a, b), wordsOf(all), only);
@@ -115,6 +120,7 @@ function styleOf(tokens: readonly Token[]): Style {
   return {
     shouts: words.length > 2 && words.every(({ raw }) => raw === raw.toUpperCase()),
     literal: tokens.some(({ word }) => ORTHOGRAPHY.has(word)),
+    defines: tokens.length <= 4 && wordAt(tokens, 0) === 'what' && BE.has(wordAt(tokens, 1)),
   };
 }
 
@@ -122,17 +128,25 @@ function styleOf(tokens: readonly Token[]): Style {
 function sameToken(token: Token, left: Style, other: Token, right: Style): boolean {
   if (token.raw === other.raw) return true;
   if (token.word !== other.word) {
-    const spelling = isLower(token) && isLower(other) && !left.literal && !right.literal;
-    return spelling && spelt(token.word) === spelt(other.word);
+    if (left.literal || right.literal || spelt(token.word) !== spelt(other.word)) return false;
+    if (left.defines && token.word.includes('-') !== other.word.includes('-')) return false;
+    // `Wi-Fi` and `wifi`.
+    if (SAFE_ACRONYMS.has(spelt(token.word))) return true;
+    return (
+      (isLower(token) && isLower(other)) || (isCapitalised(token) && isCapitalised(other) && isVerbInIse(token.word))
+    );
   }
   if (left.shouts !== right.shouts) return sameShouted(left.shouts ? other : token);
-  if (SAFE_ACRONYMS.has(token.word)) return true;
+  // `GPs` are no `GPS`.
+  if (SAFE_ACRONYMS.has(token.word)) return ![token, other].some(({ raw }) => /\p{Lu}s$/u.test(raw));
   if (isUpper(token) || isUpper(other)) return false;
   if (SAFE_NAMES.has(token.word)) return true;
   return (token.start || isLower(token)) && (other.start || isLower(other)) && STARTERS.has(token.word);
 }
 
 const isLower = ({ raw, word, start }: Token): boolean => raw === word || (start && STARTERS.has(word));
+/** At the start of a sentence. */
+const isCapitalised = ({ raw, start }: Token): boolean => start && /^\p{Lu}\p{Ll}+$/u.test(raw);
 const isUpper = ({ raw }: Token): boolean => raw.length > 1 && raw === raw.toUpperCase() && raw !== raw.toLowerCase();
 
 /** The word of the quiet text: a name or an abbreviation could stand behind the capitals of the other. */
@@ -170,8 +184,10 @@ const FINAL: readonly (readonly [DifferenceKind, Rule])[] = [
   ['signs', ({ word }) => !/[\p{L}\p{N},.?]/u.test(word) && word !== POSSESSIVE],
   // A name that the other text has in small letters is a difference of capitals; `SI` and `Si` are two names.
   ['name', (token, a, b) => isName(token) && !hasBoth(token.word, a, b)],
+  ['name', ({ word }, a, b) => SAFE_NAMES.has(word) && !hasBoth(word, a, b)],
   ['unit', (token, a, b) => isUnit(token.word) && (isAmount(token, a) || isAmount(token, b))],
   ['name', (token, a, b) => isOtherName(token, [...a, ...b])],
+  ['name', (token, a, b) => MODELS.has(token.word) && (isModel(token, a) || isModel(token, b))],
   ['time', ({ word }) => TIME_WORDS.has(word)],
   ['quantity', ({ word }) => STRICT_QUANTIFIERS.has(word)],
 ];
@@ -182,23 +198,26 @@ function isOtherName(token: Token, all: readonly Token[]): boolean {
   return same.some(({ raw }) => raw !== token.raw) && (symbol || same.every(isName));
 }
 
-/** `5 km`, `how many miles`, `dollars per hour`; not `the second one`. */
+/** `5 km`, `how many miles`, `dollars per hour`, `every minute`; not `the second one`. */
 function isAmount(token: Token, text: readonly Token[]): boolean {
   const at = text.indexOf(token);
   const before = text[at - 1]?.word ?? '';
-  return at > 0 && (isNumber(before) || ['many', 'much', 'per', 'in', 'to', 'a', 'of', 'half', 'and'].includes(before));
+  const rate = before === 'the' && text[at - 2]?.word === 'by';
+  return at > 0 && (isNumber(before) || COUNTING.has(before) || rate);
 }
+const COUNTING = new Set(
+  'many much per in to a an one of half and or every each another single whole few several couple this last next past coming within for'.split(
+    ' ',
+  ),
+);
+
+/** `iPhone 12 pro`, `s21 ultra`: a model of the thing before it. */
+const MODELS = new Set('pro max mini plus ultra lite air slim se xl fold flip turbo'.split(' '));
+const isModel = (token: Token, text: readonly Token[]): boolean =>
+  /\p{N}/u.test(text[text.indexOf(token) - 1]?.word ?? '');
 
 const hasBoth = (word: string, a: readonly Token[], b: readonly Token[]): boolean =>
   a.some((token) => token.word === word) && b.some((token) => token.word === word);
-
-function areOpposite(a: string, b: string): boolean {
-  if (OPPOSITES.get(a)?.has(b)) return true;
-  const [short, long] = a.length < b.length ? [a, b] : [b, a];
-  return ['un', 'in', 'im', 'il', 'ir', 'dis', 'non', 'mis', 'de', 'anti', 'under', 'over', 'pre', 'post', 're'].some(
-    (prefix) => long === prefix + short || long === `${prefix}-${short}`,
-  );
-}
 
 /** The words that both texts have stand in another order: who does what to whom may have changed. */
 function swapped(a: readonly Token[], b: readonly Token[], only: Difference['only']): boolean {

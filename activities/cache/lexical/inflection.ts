@@ -18,6 +18,12 @@ shut shut shut|sing sang sung|sink sank sunk|sit sat sat|sleep slept slept|speak
 steal stole stolen|stick stuck stuck|strike struck struck|swim swam swum|take took taken|teach taught taught|tell told told|
 think thought thought|throw threw thrown|understand understood understood|wake woke woken|wear wore worn|win won won|write wrote written`;
 
+/** Verbs whose past is written as their base: `tell me what they put`, `who's hit it`. */
+export const SAME_AS_PAST = new Set(
+  `beat bet bid broadcast burst bust cast cost cut fit forecast hit hurt input knit let output put quit read rid run set shed shut spit split
+   spread sweat thrust upset wed wet`.split(/\s+/),
+);
+
 const PAST = new Map<string, string>();
 for (const row of IRREGULAR.split('|')) {
   const [base = '', past = '', participle = ''] = row.trim().split(/\s+/);

@@ -1,5 +1,5 @@
 import { isKnown } from '../verifier/thesaurus.js';
-import { composed, isPlain, lineOf } from './text.js';
+import { composed, isAboutLayout, isPlain, lineOf } from './text.js';
 import { type Token, tokensOf } from './tokens.js';
 import { ENGLISH, FOREIGN, FUNCTION_WORDS, MENTIONS, UNITS, WEAK_ENGLISH } from './words.js';
 
@@ -13,11 +13,13 @@ export type NotPlain = 'signs' | 'language' | 'mention' | 'length';
  * enough English words, or words of another language; a word about words, where letters count.
  */
 export function plainEnglish(text: string): readonly Token[] | NotPlain {
-  const line = lineOf(composed(text));
+  const whole = composed(text).trim();
+  const line = lineOf(whole);
   const quick = line.replace(/^([A-Za-z ,!']{2,24}): (?=[a-zA-Z])/, (frame, lead) =>
     isLead(lead) ? `${lead}, ` : frame,
   );
   if (!isPlain(quick)) return 'signs';
+  if (isAboutLayout(line) && (line !== whole || ABOUT_MARKS.test(line))) return 'mention';
   const tokens = tokensOf(quick, MAX_TOKENS);
   if (tokens.length > MAX_TOKENS) return 'length';
   const english = tokens.filter(({ word }) => ENGLISH.has(word)).length;
@@ -25,6 +27,9 @@ export function plainEnglish(text: string): readonly Token[] | NotPlain {
   if (english === 0 ? foreign > 0 || !isWeaklyEnglish(tokens) : 3 * foreign > english) return 'language';
   return tokens.some(({ word }) => MENTIONS.has(word)) ? 'mention' : tokens;
 }
+
+/** The mark at the end may be what is asked about. */
+const ABOUT_MARKS = /\b(?:full stops?|question marks?|punctuat|proofread)/i;
 
 /**
  * Whether a text without a word that is English alone is English: it has two short words of it, and the others are mostly in

@@ -26,19 +26,35 @@ export function withDigits(tokens: readonly Token[]): Token[] {
       ? token.raw.split('-').map((part, i) => tokenOf(part, token.start && i === 0))
       : [token],
   );
+  // `The sum of two hundred and five`, `the average of 100,200`: of several numbers.
+  const several = parts.some(({ word }) => SEVERAL.has(word));
+  const works = parts.some(({ word }) => WORKS.has(word));
   const out: Token[] = [];
   for (let at = 0; at < parts.length; ) {
     const token = parts[at] as Token;
     const before = parts[at - 1];
-    const found = isTitle(token, before) ? undefined : readNumber(parts, at);
+    const found = works || isTitle(token, before) ? undefined : readNumber(parts, at, several);
     // `Nineteen ten` is 1910, `two thirty` a time: what follows says what a number is.
     const alone = found && !isNumeral(parts[at + found.length]) && !isNumeral(before);
     const read = alone ? found : undefined;
-    out.push(read ? tokenOf(read.digits, token.start) : isList(before) ? token : plainDigits(token));
+    out.push(read ? tokenOf(read.digits, token.start) : several || isList(before) ? token : plainDigits(token));
     at += read?.length ?? 1;
   }
   return out;
 }
+
+/** What is done with more than one number. */
+const SEVERAL = new Set(
+  'sum total product average mean median mode range difference ratio proportion between add adding plus subtract minus multiply divide both either greater less list sort sequence numbers'.split(
+    ' ',
+  ),
+);
+/** `Nine` and `9` are two films. */
+const WORKS = new Set(
+  'directed director film films movie movies starred stars starring song songs sang sings album albums band bands novel episode plays played character soundtrack'.split(
+    ' ',
+  ),
+);
 
 /** A number, or a word of one. */
 export const isNumeral = (token: Token | undefined): boolean =>
@@ -58,7 +74,11 @@ const plainDigits = (token: Token): Token =>
   /^[1-9]\d{0,2}(?:,\d{3})+$/.test(token.raw) ? tokenOf(token.raw.replaceAll(',', ''), token.start) : token;
 
 /** `[small] (hundred|thousand…)…`; each scale smaller than the one before it, so that nothing is read in two ways. */
-function readNumber(tokens: readonly Token[], at: number): { digits: string; length: number } | undefined {
+function readNumber(
+  tokens: readonly Token[],
+  at: number,
+  several: boolean,
+): { digits: string; length: number } | undefined {
   let [total, part, next, least] = [0, 0, at, Number.POSITIVE_INFINITY];
   for (;;) {
     const small = part === 0 || part % 100 === 0 ? readSmall(tokens, next) : undefined;
@@ -78,7 +98,7 @@ function readNumber(tokens: readonly Token[], at: number): { digits: string; len
       next += 1;
       continue;
     }
-    if (isAnd(tokens, next) && readSmall(tokens, next + 1) && isScale(tokens[next - 1])) {
+    if (!several && isAnd(tokens, next) && readSmall(tokens, next + 1) && isScale(tokens[next - 1])) {
       next += 1;
       continue;
     }

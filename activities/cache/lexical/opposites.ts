@@ -22,6 +22,9 @@ on off|up down|in out|into out|to from|before after|above below|over under|left 
 |read write|read-only writable|front-end back-end|hardware software|local remote|manual automatic|static dynamic|serial parallel|single double|single married|absolute relative
 |raw cooked|boil fry bake|fried boiled baked|fridge freezer|diet regular|sweet sour|salt sugar|breakfast lunch dinner|arrivals departures|checked hand|savings checking
 |acid base|acidic alkaline|solid liquid gas|freezing boiling|melting boiling|systolic diastolic|artery vein|virus bacteria|hyper hypo|hypertension hypotension|acute chronic
+|ascending descending|sunrise sunset|dawn dusk|soar plummet|buyer seller|buyers sellers|lender borrower|landlord tenant|landlords tenants|employer employee|plaintiff defendant
+|teacher student|teachers students|doctor nurse patient|doctors nurses patients|solicitor barrister|driver passenger|host guest|actor actress|waiter waitress
+|felony misdemeanor misdemeanour|here there|this that|these those|wired wireless|include omit|allowed required|dearer cheaper|undo redo
 |optional mandatory required|temporary permanent|possible impossible|always never sometimes|all none some|every no|both neither|with without|and or|must may|can must|should must`;
 
 /** Words that exclude each other, by word. */

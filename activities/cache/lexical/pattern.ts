@@ -7,6 +7,11 @@ export const compile = (text: string): Pattern => text.split(' ').map((part) => 
 
 const is = (part: ReadonlySet<string> | undefined, sign: string): boolean => part?.has(sign) === true;
 
+/** Stands for a word of the text. */
+const isPlace = (part: string): boolean => part === '@' || part === '#';
+const fits = (part: ReadonlySet<string>, word: string): boolean =>
+  is(part, '@') || (is(part, '#') && /^(?:1[5-9]|20)\d\d$/.test(word)) || part.has(word);
+
 /** How many tokens from `at` on a pattern without `*` covers; 0 if it does not match. */
 export function lengthAt(tokens: readonly Token[], pattern: Pattern, at = 0): number {
   return pattern.every((part, i) => part.has(tokens[at + i]?.word ?? '')) ? pattern.length : 0;
@@ -35,8 +40,7 @@ export function compileRewrite([pattern, form]: readonly [string, string]): Rewr
 export function rewritten(tokens: readonly Token[], { before, after, open, form }: Rewrite): Token[] | undefined {
   const rest = tokens.length - before.length - after.length;
   if (open ? rest < 1 : rest !== 0) return undefined;
-  const matches = (pattern: Pattern, at: number) =>
-    pattern.every((part, i) => is(part, '@') || part.has(tokens[at + i]?.word ?? ''));
+  const matches = (pattern: Pattern, at: number) => pattern.every((part, i) => fits(part, tokens[at + i]?.word ?? ''));
   if (!matches(before, 0) || !matches(after, before.length + rest)) return undefined;
   const ends = [...tokens.slice(0, before.length), ...tokens.slice(before.length + rest)];
   const parts = [...before, ...after];
@@ -44,9 +48,10 @@ export function rewritten(tokens: readonly Token[], { before, after, open, form 
   return form.flatMap((part, i): Token[] => {
     if (part === '*') return tokens.slice(before.length, before.length + rest);
     // A choice or one word of the pattern is repeated as it stands in the text.
-    const at = parts.findIndex((own, j) => !used.has(j) && (part === '@' ? is(own, '@') : choiceOf(own) === part));
-    if (part === '@' || part.includes('|')) used.add(at);
-    return [part === '@' || part.includes('|') ? (ends[at] as Token) : tokenOf(part, i === 0)];
+    const at = parts.findIndex((own, j) => !used.has(j) && (isPlace(part) ? is(own, part) : choiceOf(own) === part));
+    const repeated = isPlace(part) || part.includes('|');
+    if (repeated) used.add(at);
+    return [repeated ? (ends[at] as Token) : tokenOf(part, i === 0)];
   });
 }
 

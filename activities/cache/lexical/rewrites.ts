@@ -2,15 +2,21 @@
 export const PLACES =
   'place country nation state province county city town village port harbour airport school university college hospital company firm bank church club hotel island region';
 
+/** Parts of what has them, and so in it. */
+export const THINGS =
+  'legs wings eyes ears arms hands feet toes fingers teeth bones ribs vertebrae muscles hearts stomachs lungs kidneys chromosomes tentacles fins horns hooves limbs joints strings keys pedals sides edges faces vertices corners angles players cards pieces squares pages chapters carbs carbohydrates sugars nutrients atoms electrons protons neutrons wheels doors windows cylinders gears seats floors rooms holes sections acts scenes';
+
 /** What is in all that has it: `the embassies of a country` are elsewhere. */
 const PARTS =
-  'states|provinces|counties|regions|cantons|districts|cities|lakes|volcanoes|airports|bones|teeth|muscles|chapters|pages|episodes|seasons|days|weeks|months|hours|minutes|seconds|rooms|floors';
+  'states|provinces|counties|regions|cantons|districts|cities|lakes|volcanoes|bones|teeth|muscles|chapters|pages|episodes|seasons|days|weeks|months|hours|minutes|seconds|rooms|floors';
+/** What is in a food that has it. */
+const NUTRIENTS = 'protein|sugar|fat|fiber|fibre|caffeine|sodium|cholesterol|calcium|potassium';
 /** Won by teams alone: of a race or a medal it may be a person. */
 const EVENT = 'world|stanley|super|champions|premier cup|bowl|league|series';
 
 /**
  * Ways to put one question, each as a pattern and its usual form. In a pattern `a|b` is either word, `*` the words
- * between its two ends (at least one), `@` one word. A pattern covers the whole text. Applied in this order.
+ * between its two ends (at least one), `@` one word, `#` a year. A pattern covers the whole text. Applied in this order.
  */
 export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['what city is|was the capital *', 'what is|was the capital *'],
@@ -37,22 +43,25 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
   ['how many @ @ are in *', 'how many @ @ are there in *'],
   ['how many @ is in *', 'how many @ are there in *'],
   ['how many @ is there in *', 'how many @ are there in *'],
+  ['how many @ in *', 'how many @ are there in *'],
+  [`how much ${NUTRIENTS} does|do * have|contain`, `how much ${NUTRIENTS} is in *`],
+  [`how much ${NUTRIENTS} is there in *`, `how much ${NUTRIENTS} is in *`],
   ['who wrote *', 'who is the author of *'],
   ['who invented *', 'who is the inventor of *'],
   ['who painted *', 'who is the painter of *'],
   ['who composed *', 'who is the composer of *'],
   [`what team won the ${EVENT}`, `who won the ${EVENT}`],
-  [`what team won the ${EVENT} in @`, `who won the ${EVENT} in @`],
-  [`what team won the @ ${EVENT}`, `who won the @ ${EVENT}`],
+  [`what team won the ${EVENT} in #`, `who won the ${EVENT} in #`],
+  [`what team won the # ${EVENT}`, `who won the # ${EVENT}`],
   ['where is|are|was|were * located|situated', 'where is|are|was|were *'],
+  ['where do i find *', 'where can I find *'],
+  ['difference between *', 'what is the difference between *'],
+  ['the difference between *', 'what is the difference between *'],
+  ['differences between *', 'what are the differences between *'],
   ['at what time *', 'what time *'],
   ['in what year *', 'what year *'],
   ["what is|was * 's date of birth", 'when was * born'],
   ["what is|are|was|were the world 's *", 'what is|are|was|were the * in the world'],
-  ['turn|switch * on|off', 'turn on|off *'],
-  ['switch on|off *', 'turn on|off *'],
-  ['how to turn|switch * on|off', 'how to turn on|off *'],
-  ['how to switch on|off *', 'how to turn on|off *'],
   ['what causes *', 'what is the cause of *'],
   ['how long will|would it take to *', 'how long does it take to *'],
   ['what is a reason why *', 'why *'],
@@ -62,22 +71,6 @@ export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
 /** What may be asked of a country or town by name: `France's capital` is `the capital of France`. */
 export const OWNED =
   'capital population currency flag area president king queen mayor language climate history height size age length weight birthday';
-
-/**
- * Before `how do I`, `how can I` and `how to` these verbs ask for different things, since they say how one is or what happens
- * to one, and not only what one does: `how do I look`, `how can I look`.
- */
-export const STATES =
-  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand come rate owe weigh mean hear breathe dream digest blink sweat snore sneeze heal exist matter belong benefit suffer affect impact';
-
-/** With a person these say how one sees them: `how do I know him`, `how do I treat you`. */
-export const ATTITUDES = 'know see treat remember understand view regard recognise recognize perceive strike think';
-
-/** So do these without an object: `how do I count`. */
-export const OUTCOMES = 'count pass place figure photograph';
-
-/** And these with `up` and `out`: `how do I stack up`. */
-export const ENDING_UP = 'end stack hold turn';
 
 /** Names of several words, as the whole of a name. */
 export const ALIASES: readonly (readonly [from: string, to: string])[] = [
@@ -98,6 +91,13 @@ export const ALIASES: readonly (readonly [from: string, to: string])[] = [
   ['mobile phones', 'cellphones'],
   ['quickest way', 'fastest way'],
   ['quickest route', 'fastest route'],
+  ["i'd like", 'I would like'],
+  ["I'd like", 'I would like'],
+  ['log into', 'log in to'],
+  ['logged into', 'logged in to'],
+  ['logging into', 'logging in to'],
+  ['sign into', 'sign in to'],
+  ['signed into', 'signed in to'],
   ['cell phone', 'cellphone'],
   ['cell phones', 'cellphones'],
 ];
@@ -114,6 +114,9 @@ export const GREETINGS: readonly string[] = [
   'i was just wondering',
   'just wondering',
   'just curious',
+  'sorry to bother you',
+  'excuse|pardon me',
+  'sorry',
   'um|uh|er|erm|umm|hmm|ok|okay|so|yeah|well|and|oh|right|please|kindly|alright',
 ];
 
@@ -141,6 +144,9 @@ export const FRAMES: readonly string[] = [
   'i was wondering',
   'i wonder',
   'let me know',
+  'please let me|us know',
+  'can|could|would|will you let me|us know',
+  'can|could|would|will you please|kindly let me|us know',
   'can|could|would|will you please|kindly tell|show me|us',
   'can|could|would|will you tell|show me|us',
   'can|could|would|will you please|kindly explain',

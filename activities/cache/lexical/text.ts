@@ -44,6 +44,17 @@ function trimmed(text: string): string {
 const OPENERS =
   /^(?:What|Which|Who|Whose|How|When|Where|Why|Is|Are|Was|Were|Do|Does|Did|Can|Could|Should|Would|Has|Have|Had|The|An?|Please|Tell|It|You|This|That|There|In|On|At|For|To|If|I(?=[' ]))(?![\p{L}\p{N}])/u;
 
+/** Of these small words the capital says whether they are a symbol or a name: indium and inch, iodine and the imaginary unit, a key and a child. */
+const SYMBOL =
+  /^(?:a|in|on|at|to|i)(?= (?:is|are|was|were|as|in|of|or|and|vs|versus|stands?|equals?|means?|plus|minus|times|minor|major|sharp|flat)(?![\p{L}\p{N}]))/iu;
+/** `In is the symbol of what`, `A flat is which note`. */
+export const opensWithSymbol = (text: string): boolean => SYMBOL.test(text);
+
+/** In a text with one of these the layout may be what is asked about: spaces, capitals, the marks at its end. */
+const LAYOUT =
+  /\b(?:spac(?:es?|ing)|whitespaces?|blanks?|indent\w*|gaps?|(?:upper|lower)[- ]?case|capitali[sz]\w*|(?:capital|small|first|last) letters?|full stops?|question marks?|punctuat\w*|proofread|verbatim)\b/i;
+export const isAboutLayout = (text: string): boolean => LAYOUT.test(text);
+
 /** Behind these words a full stop may say that nothing is asked: `who cares.` */
 const MAY_ASK =
   /^(?:what|which|who|whom|whose|how|when|where|why|is|are|am|was|were|be|do|does|did|can|could|may|might|must|should|would|will|shall|has|have|had)(?![\p{L}\p{N}])/iu;
@@ -52,12 +63,12 @@ const MAY_ASK =
  * The form in which two texts are *the same text*: composed characters, and in a plain text plain apostrophes, single
  * spaces, no full stop at the end of what opens as a statement, a lower-case first letter of a word that opens questions. Anything that
  * may carry meaning is kept: case (`US`, `us`), marks (`5!`), superscripts (`5²`, which NFKC would turn into `52`), the
- * spaces and lines of code.
+ * spaces and lines of code, and everything in a text about spaces, capitals or marks.
  */
 export function normaliseText(text: string): string {
   const form = trimmed(composed(text));
   const line = lineOf(form);
-  if (form.includes('\n') || !isPlain(line)) return form;
+  if (form.includes('\n') || !isPlain(line) || isAboutLayout(line)) return form;
   const body = MAY_ASK.test(line) ? line : line.replace(/(?<=[ -][a-z]{2,})\.$/, '');
-  return OPENERS.test(body) ? body.charAt(0).toLowerCase() + body.slice(1) : body;
+  return OPENERS.test(body) && !opensWithSymbol(body) ? body.charAt(0).toLowerCase() + body.slice(1) : body;
 }

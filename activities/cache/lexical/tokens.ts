@@ -1,5 +1,7 @@
-import { basesOfPast } from './inflection.js';
-import { ARTICLES, SHORT_UNITS } from './words.js';
+import { isKnown } from '../verifier/thesaurus.js';
+import { basesOfPast, SAME_AS_PAST } from './inflection.js';
+import { opensWithSymbol } from './text.js';
+import { ARTICLES, FUNCTION_WORDS, SHORT_UNITS } from './words.js';
 
 /** A word, number or sign of a plain text. */
 export interface Token {
@@ -51,15 +53,17 @@ export const isRequested = ({ word }: Token): boolean => word.startsWith('\u2039
 /** The tokens of a plain text, at most `limit` + 1. Nothing is left out but spaces. */
 export function tokensOf(text: string, limit: number): Token[] {
   const tokens: Token[] = [];
-  let start = true;
+  let start = !opensWithSymbol(text);
   for (const [piece] of text.matchAll(PIECES)) {
     if (tokens.length > limit) break;
     const parts = isNoun(piece, tokens.at(-1)) ? [piece] : partsOf(piece);
     for (const [i, part] of parts.entries()) tokens.push(tokenOf(part, start && i === 0));
-    start = /^[.?!\u2026]$/.test(piece);
+    start = /^[.?!\u2026]$/.test(piece) && !(piece === '.' && ABBREVIATION.test(tokens.at(-2)?.raw ?? ''));
   }
   return withHas(tokens);
 }
+/** Behind its point no sentence begins: `the U.S. Open`. */
+const ABBREVIATION = /^(?:\p{L}|(?:\p{L}\.)+\p{L}|dr|mrs?|ms|st|vs|etc|inc|ltd|jr|sr|prof|approx)$/iu;
 
 /** `A cant` and `the wont` are no `can't` and `won't`. */
 const isNoun = (piece: string, before: Token | undefined): boolean =>
@@ -77,10 +81,13 @@ function withHas(tokens: readonly Token[]): Token[] {
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
-/** Or a past form, or one that may be: `who's paid`, `who's hit it`. */
+/** Or a past form, or one that may be: `who's paid`, `who's hit it`. A word that is known in itself is none: `between`, `kitchen`. */
 const isParticiple = (word: string): boolean =>
-  /(?:ed|en|done|come)$/.test(word) || SAME_AS_PAST.has(word) || basesOfPast(word).length > 0;
-const SAME_AS_PAST = new Set('bet cast cost cut hit hurt let put quit read run set shed shut split spread'.split(' '));
+  basesOfPast(word).length > 0 ||
+  SAME_AS_PAST.has(word) ||
+  /^.{1,2}ed$|(?:done|been|come)$/.test(word) ||
+  isUnknownInEn(word);
+const isUnknownInEn = (word: string): boolean => /en$/.test(word) && !FUNCTION_WORDS.has(word) && !isKnown(word);
 
 function partsOf(piece: string): readonly string[] {
   const word = piece.toLowerCase();

@@ -1,14 +1,12 @@
 import { isNoun } from '../verifier/thesaurus.js';
-import { isNamed } from './courtesies.js';
 import { basesOfPast } from './inflection.js';
-import { isHelper, isOpening } from './mood.js';
-import { ATTITUDES, ENDING_UP, OUTCOMES, OWNED, PLACES, STATES } from './rewrites.js';
+import { isHelper, isOpening, SUBJECTS } from './mood.js';
+import { OWNED, PLACES, THINGS } from './rewrites.js';
 import { asking, POSSESSIVE, type Token, tokenOf, wordAt } from './tokens.js';
-import { ARTICLES, BE, DO, FUNCTION_WORDS, ORTHOGRAPHY, PREPOSITIONS } from './words.js';
+import { ARTICLES, BE, DO, FUNCTION_WORDS, isUnit, ORTHOGRAPHY, PREPOSITIONS } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
-const [owned, states, outcomes] = [set(OWNED), set(STATES), set(OUTCOMES)];
-const [attitudes, endingUp, places] = [set(ATTITUDES), set(ENDING_UP), set(PLACES)];
+const [owned, places, things] = [set(OWNED), set(PLACES), set(THINGS)];
 
 const at = (tokens: readonly Token[], index: number): Token => tokens[index] as Token;
 
@@ -25,32 +23,9 @@ export const withPronoun = (tokens: readonly Token[]): readonly Token[] =>
   tokens.map((token, i) => {
     if (token.raw !== 'i') return token;
     const [before, next] = [wordAt(tokens, Math.max(i - 1, 0)), i + 1 < tokens.length ? wordAt(tokens, i + 1) : ''];
-    const pronoun = i === 0 || BEFORE_I.has(before) || BEHIND_I.has(next);
+    const pronoun = (i === 0 && token.start) || BEFORE_I.has(before) || BEHIND_I.has(next);
     return pronoun ? { ...token, raw: 'I' } : token;
   });
-
-/** `How do I`, `how can I` and `how to`. The person is kept: `how do you` may ask about the one who answers. */
-export function usualHow(tokens: readonly Token[]): readonly Token[] {
-  if (wordAt(tokens, 0) !== 'how') return tokens;
-  const [helper, subject] = [wordAt(tokens, 1), wordAt(tokens, 2)];
-  const length = (helper === 'do' || helper === 'can') && subject === 'i' ? 3 : helper === 'to' ? 2 : 0;
-  const verb = wordAt(tokens, length);
-  if (length === 0 || verb === '' || verb === 'not' || saysHowOneIs(tokens.slice(length))) return tokens;
-  return [at(tokens, 0), tokenOf('to'), ...tokens.slice(length)];
-}
-
-function saysHowOneIs(tokens: readonly Token[]): boolean {
-  const [verb, object] = [wordAt(tokens, 0), wordAt(tokens, 1)];
-  if (states.has(verb)) return true;
-  // `How do I end up there`, but `how do I turn up the volume`.
-  if (endingUp.has(verb) && ['up', 'out'].includes(object)) return verb !== 'turn' || tokens.length === 2;
-  if (outcomes.has(verb)) return object === '' || object === 'in';
-  if (attitudes.has(verb)) return tokens.length === 1 || PEOPLE.has(object) || isNamed(tokens[1]);
-  // `How do I make you feel`, `how do I spend my time`.
-  if (verb === 'make') return tokens.slice(2).some(({ word }) => states.has(word));
-  return verb === 'spend' && object === 'my';
-}
-const PEOPLE = set('you him her them it us me people');
 
 /** `Which country` is `what country`, and so is `which is the largest`; `which is it` asks about some that are known. */
 export function usualWhich(tokens: readonly Token[]): readonly Token[] {
@@ -64,12 +39,32 @@ export function usualWhich(tokens: readonly Token[]): readonly Token[] {
   const most = BE.has(second) && /^(?:most|least|best|worst)$|est$/.test(third === 'the' ? fourth : third);
   const verb = isOpening(second) || FUNCTION_WORDS.has(second) || basesOfPast(second).length > 0;
   // `Which costs more`: it may be a verb.
+  const compares = /^(?:better|best|more|most|worse|worst|less|least)$|.{2}(?:er|est)$/.test(third);
   const ambiguous =
-    /[^s]s$/.test(second) && !isHelper(third) && !DO.has(third) && (tokens.length < 5 || !isNoun(second));
+    /[^s]s$/.test(second) &&
+    !isHelper(third) &&
+    !DO.has(third) &&
+    (tokens.length < 5 || !isNoun(second) || VERBS_TOO.has(second) || compares);
   // Two things to choose from are named: `which is cheaper, tea or coffee`.
   const choice = tokens.some(({ word }) => word === 'or');
   if (most || choice || !(verb || ambiguous)) return [tokenOf('what', true), ...tokens.slice(1)];
   return verb && tokens.length <= 5 ? asking(tokens, 'one of those that are known') : tokens;
+}
+
+/** Verbs in the third person as often as nouns: `which works in winter`. */
+const VERBS_TOO = set(
+  'works costs tastes helps hurts looks sounds smells feels lasts needs uses pays burns runs plays holds fits suits wears tears breaks shows stands stays stops starts grows sells',
+);
+
+/** `Which ocean is the largest` is `what is the largest ocean`. */
+export function usualMost(tokens: readonly Token[]): readonly Token[] {
+  const [what, noun, be, the, most] = tokens;
+  const asks =
+    what?.word === 'what' && be !== undefined && BE.has(be.word) && the?.word === 'the' && most !== undefined;
+  if (!asks || noun === undefined || noun.raw !== noun.word || FUNCTION_WORDS.has(noun.word)) return tokens;
+  const behind = tokens[5]?.word;
+  if (!/^.{2,}est$/.test(most.word) || (behind !== undefined && behind !== 'in' && behind !== 'on')) return tokens;
+  return [what, be, the, most, noun, ...tokens.slice(5)];
 }
 
 /** `Begin` is `start`, but not in a name, as of a tag or a key, nor as a word of a language: `what does begin do in Ruby`. */
@@ -103,6 +98,9 @@ export function contents(tokens: readonly Token[]): readonly Token[] {
   const holder = wordAt(tokens, -2);
   if ((does !== 'does' && does !== 'do') || wordAt(tokens, -1) !== 'have' || tokens.length < 7) return tokens;
   if (places.has(holder)) return asking(tokens, 'what it has, wherever that is');
+  // The customers of a shop are not those that are in it.
+  const thing = wordAt(tokens, 2);
+  if (!things.has(thing) && !isUnit(thing)) return tokens;
   return [...tokens.slice(0, 3), ...['are', 'there', 'in'].map((raw) => tokenOf(raw)), ...tokens.slice(4, -1)];
 }
 
@@ -114,10 +112,37 @@ export function owner(tokens: readonly Token[]): readonly Token[] {
   return [...tokens.slice(0, 2), tokenOf('the'), at(tokens, mark + 1), tokenOf('of'), ...tokens.slice(2, mark)];
 }
 
-/** `The World Cup in 1998` at the end is `the 1998 World Cup`. */
+/** `Where are you located` asks a firm for its address. */
+export const placed = (tokens: readonly Token[]): readonly Token[] =>
+  wordAt(tokens, 0) === 'where' && SUBJECTS.has(wordAt(tokens, 2)) && /^(?:located|situated)$/.test(wordAt(tokens, -1))
+    ? asking(tokens, 'where one is to be found')
+    : tokens;
+
+/** `The age of consent` is no answer to `how old is consent`, nor `the height of fashion` to `how tall is fashion`. */
+export function ofAge(tokens: readonly Token[]): readonly Token[] {
+  const last = tokens.at(-1);
+  const age = 'what is the * of'.split(' ').every((word, i) => word === '*' || wordAt(tokens, i) === word);
+  const fixed =
+    age &&
+    FIGURATIVE.has(wordAt(tokens, 3)) &&
+    tokens.length === 6 &&
+    last !== undefined &&
+    last.raw === last.word &&
+    !FUNCTION_WORDS.has(last.word);
+  return fixed ? asking(tokens, 'an age that is set') : tokens;
+}
+
+const FIGURATIVE = set('age height depth weight price');
+
+/** Games that are named by their year; of a thing the year says when it was made: `the Beetle in 1970`, `the 1970 Beetle`. */
+const GAMES = set('cup bowl olympics championship championships games series league election');
+const HELD = set('won win hosted host lost lose');
+
+/** `Who won the World Cup in 1998` is `who won the 1998 World Cup`. */
 export function usualTime(tokens: readonly Token[]): readonly Token[] {
   const [before, year] = [wordAt(tokens, -2), wordAt(tokens, -1)];
   if (before !== 'in' || !/^(?:1[5-9]|20)\d\d$/.test(year)) return tokens;
+  if (!GAMES.has(wordAt(tokens, -3)) || !tokens.some(({ word }) => HELD.has(word))) return tokens;
   let from = tokens.length - 2;
   while (from > 0 && /^\p{Lu}/u.test(at(tokens, from - 1).raw)) from -= 1;
   if (from > tokens.length - 3 || wordAt(tokens, from - 1) !== 'the' || from < 2) return tokens;

@@ -23,8 +23,8 @@ export const QUANTIFIERS = set(
 );
 /** Quantifiers that change what is asked for; the rest often change nothing. */
 export const STRICT_QUANTIFIERS = set(
-  `all any each every both either less fewer only half double least almost nearly first second third last next other
-   another same also even enough`,
+  `all any each every both either most few several less fewer only half double least almost nearly exactly first second third
+   last next other another same also even enough`,
 );
 
 /** A text that has one of these in other numbers than the text that it is compared with says something else. */
@@ -39,7 +39,8 @@ export const TIME_WORDS = set(
    morning afternoon evening night noon midnight am pm
    monday tuesday wednesday thursday friday saturday sunday weekend weekday
    january february march april may june july august september october november december
-   spring summer autumn winter daily weekly monthly yearly annual annually once twice`,
+   spring summer autumn winter hourly daily nightly weekly fortnightly biweekly monthly bimonthly quarterly yearly annual
+   annually biannual biennial once twice thrice`,
 );
 
 export const UNITS = set(
@@ -84,7 +85,8 @@ export const ORTHOGRAPHY = set(
 /** Words that open an English question or command: a capital at the start of a sentence says nothing about them. */
 export const IMPERATIVES = set(
   `tell set turn show give name list explain describe find compare convert calculate play wake remind open close
-   cancel book order send call switch start stop create make add remove delete help let please add check buy sell get`,
+   cancel book order send call switch start stop create make add remove delete help let please add check buy sell get
+   write recommend suggest summarise summarize calculate`,
 );
 
 /** Words of the language that have little meaning of their own; used to recognise English as well. */
@@ -106,7 +108,8 @@ export const STARTERS: ReadonlySet<string> = new Set([
 /** Frequent in English and unusual in other languages with Latin letters. */
 export const ENGLISH = set(
   `the what which who whose how when where why does did should could would can are and you she they my your it this there
-   that have has from with please than because into after before set turn tell many much good best way need want`,
+   that have has from with please than because into after before set turn tell many much good best way need want
+   about between through without during every write explain describe suggest recommend calculate summarise summarize people`,
 );
 
 /** As frequent in English, and words of other languages too. */
@@ -130,49 +133,17 @@ export const SAFE_NAMES = set(
    amsterdam brussels stockholm oslo helsinki copenhagen prague budapest warsaw athens istanbul cairo delhi mumbai
    toronto vancouver sydney melbourne manchester birmingham edinburgh glasgow chicago boston seattle texas
    california florida northern-ireland shakespeare mozart beethoven einstein
+   greece greenland iceland romania bulgaria croatia serbia slovakia slovenia hungary lithuania latvia estonia luxembourg albania
+   peru bolivia ecuador uruguay paraguay venezuela morocco algeria tunisia ethiopia tanzania uganda ghana zimbabwe zambia
+   nepal cambodia mongolia afghanistan syria lebanon yemen qatar kuwait utah ohio oregon arizona nevada michigan minnesota
+   osaka kyoto seoul bangkok jakarta nairobi johannesburg munich frankfurt zurich barcelona rotterdam
    english monday tuesday wednesday thursday friday saturday sunday january february april june july september october
-   november december christmas iphone ipad fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux`,
+   november december christmas iphone ipad fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux
+   bluetooth photoshop javascript typescript postgres postgresql mysql kubernetes github gitlab linkedin spotify tiktok
+   wikipedia powerpoint onedrive icloud macbook playstation xbox nintendo samsung microsoft paypal airbnb ikea chatgpt`,
 );
 
 /** Abbreviations whose small letters are no word and no unit (`2 atm`). */
 export const SAFE_ACRONYMS = set(
   'uk usa tv pdf nhs gps usb hdmi sql html css vpn faq dvd cpu gpu wifi mri dna rna bbc nba nfl fifa nasa',
 );
-
-/** Written in two ways, or two words for one thing that have no second meaning apart. */
-const SPELLINGS: ReadonlyMap<string, string> = new Map(
-  `colour color|colours colors|centre center|centres centers|theatre theater|favourite favorite|favourites favorites|grey gray
-   |aluminium aluminum|mum mom|organise organize|organisation organization|recognise recognize|realise realize
-   |analyse analyze|behaviour behavior|neighbour neighbor|neighbours neighbors|flavour flavor|honour honor|labour labor
-   |catalogue catalog|cheque check#|defence defense|licence license|travelling traveling|traveller traveler|cancelled canceled
-   |aeroplane airplane|aeroplanes airplanes|tv television|tvs televisions
-   |petrol gasoline|photo photograph|photos photographs|telephone phone
-   |instalment installment|instalments installments|jewellery jewelry|tyre tire#|tyres tires#|pyjamas pajamas|okay ok
-   |programme program|programmes programs|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt|moustache mustache
-   |adress address|acount account|recieve receive|seperate separate|definately definitely|occured occurred|untill until
-   |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|enviroment environment
-   |goverment government|neccessary necessary|adn and|diffrence difference|diference difference|statment statement
-   |vegitarian vegetarian|conection connection|bagage baggage|allowence allowance|emergancy emergency|acess access
-   |restaraunt restaurant|restarant restaurant|resturant restaurant
-   |appointement appointment|apointment appointment|reciept receipt|recipt receipt|refrigirator refrigerator|temprature temperature
-   |libary library|febuary february|wensday wednesday|grammer grammar|knowlege knowledge|langauge language|maintainance maintenance
-   |occassion occasion|priviledge privilege|publically publicly|succesful successful|suprise surprise|tomatos tomatoes|truely truly
-   |wierd weird|writting writing|pasword password|passwrod password|paymnet payment|delviery delivery|delivry delivery
-   |subscribtion subscription|subcription subscription|cancle cancel|shiping shipping|custmer customer|refud refund
-   |transfered transferred|availible available|availble available|accomodation accommodation|adresses addresses|buisness business
-   |begining beginning|commited committed|existance existence|foriegn foreign|freind friend|garantee guarantee|guage gauge
-   |immediatly immediately|independant independent|medecine medicine|millenium millennium|noticable noticeable|parralel parallel
-   |posession possession|prefered preferred|questionaire questionnaire|reccomend recommend|recomend recommend|reccommend recommend
-   |rythm rhythm|scedule schedule|shedule schedule|tounge tongue|vaccum vacuum|vehical vehicle|whereever wherever|yeild yield`
-    .split('|')
-    .flatMap((group) => {
-      const words = group
-        .trim()
-        .split(/\s+/)
-        .filter((word) => !word.endsWith('#'));
-      const common = words.at(-1) as string;
-      return words.map((word) => [word, common] as const);
-    }),
-);
-/** The usual spelling of a word. */
-export const spelt = (word: string): string => SPELLINGS.get(word) ?? word;
