@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { LossNote, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
-import type { LossNote } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 /**
