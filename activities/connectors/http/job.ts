@@ -82,7 +82,7 @@ async function submitted(
     wrong: (pointer, problem) => noId(`${pointer} ${problem}`),
     spent: { made: 0 },
   });
-  return jobIdOf(id);
+  return jobIdOf(id, job);
 }
 
 /** The key is the submission's: a server that keeps answers by their keys would give its answer to every question. */

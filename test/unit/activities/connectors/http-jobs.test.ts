@@ -183,6 +183,18 @@ describe('jobs', () => {
     expect(methods.filter((method) => method !== 'GET')).toEqual(['POST']);
   });
 
+  it('may have members in their identifier that no path has', async () => {
+    server.answer = (response, { method, url }) => {
+      if (method === 'POST') return void response.writeHead(202, json).end('{"id":"j","logs":"","parent":".."}');
+      response.writeHead(200, json).end(url.endsWith('/result') ? '{"answer":42}' : '{"state":"done"}');
+    };
+    const path = '/jobs/{/job/id}';
+    const { cancel: _, ...job } = api.job;
+    const requests = { poll: { ...job.poll, path }, result: { ...job.result, path: `${path}/result` } };
+    expect((await call({ ...api, job: { ...job, id: '$/body', ...requests } })).output).toEqual({ a: 42 });
+    expect(lines()).toEqual(['POST /jobs', 'GET /jobs/j', 'GET /jobs/j/result']);
+  });
+
   it('are not asked for with the user of an address that the server gives', async () => {
     server.answer = (response) => {
       const location = server.url.replace('http://', 'http://user:pass-of-it@');
