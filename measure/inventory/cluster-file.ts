@@ -28,7 +28,7 @@ export function withNode(before: string | undefined, { node, devices, endpoints 
   const document = parseDocument(before ?? EMPTY);
   const nodes = sequence(document, 'nodes');
   const at = nodes.items.findIndex((item) => isMap(item) && item.get('name') === node);
-  const lines = devices.map((line) => flow(document, line, statedOf(nodes.items[at], line.kind)));
+  const lines = devices.map((line) => flow(document, line, statedOf(nodes.items[at], line)));
   if (at >= 0) (nodes.items[at] as YAMLMap).set('devices', document.createNode(lines));
   else nodes.add(document.createNode({ name: node, devices: lines }));
   if (endpoints.length > 0) {
@@ -44,11 +44,13 @@ export function withNode(before: string | undefined, { node, devices, endpoints 
 /** What cannot be detected: what a device kind in the file costs, how it is paid and shared. */
 const STATED = ['pricePerHour', 'billing', 'lossPerHour', 'share', 'sharing', 'slowdown', 'memoryUtilization'];
 
-function statedOf(node: unknown, kind: string): Readonly<Record<string, unknown>> {
+function statedOf(node: unknown, { kind, concurrency }: DeviceLine): Readonly<Record<string, unknown>> {
   const devices = isMap(node) ? node.get('devices') : undefined;
   const line = isSeq(devices) ? devices.items.find((item) => isMap(item) && item.get('kind') === kind) : undefined;
   if (!isMap(line)) return {};
-  const stated = STATED.map((field) => [field, line.get(field)] as const);
+  // The calls at once of a CPU are its cores. Those of a GPU are stated, and `slowdown` is of as many.
+  const fields = concurrency === undefined ? [...STATED, 'concurrency'] : STATED;
+  const stated = fields.map((field) => [field, line.get(field)] as const);
   return Object.fromEntries(stated.filter(([, value]) => value !== undefined));
 }
 

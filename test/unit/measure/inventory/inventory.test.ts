@@ -108,6 +108,16 @@ endpoints:
     expect(withNode(text, { ...found, endpoints }, 'cluster.yaml')).toBe(text);
   });
 
+  it('keeps how many calls at once are stated for a GPU, of which its slowdown is', () => {
+    const devices = '[{ kind: a100, memory: 80GiB, concurrency: 4, slowdown: 1.5 }]';
+    const text = withNode(`format: 1\nnodes: [{ name: gpu1, devices: ${devices} }]\n`, found, 'cluster.yaml');
+    const stated = readInventory(text).devices.map(({ concurrency, slowdown }) => [concurrency, slowdown]);
+    expect(stated).toEqual([
+      [4, 1.5],
+      [4, 1.5],
+    ]);
+  });
+
   it('is left alone when it is wrong, or would be', () => {
     expect(refusal(() => withNode('format: 2', found, 'c.yaml')).fields[0]).toMatch(/^c\.yaml:1 format/);
     const linked = `${withNode(undefined, found, 'c.yaml')}links: [{ name: b, type: nvlink, joins: [gpu1/0, gpu1/1], bandwidth: 1GB/s, latency: 1us }]\n`;
