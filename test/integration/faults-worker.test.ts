@@ -208,7 +208,8 @@ describe('a worker killed with SIGKILL', () => {
       policy: { ...policy, retry: { ...policy.retry, attempts: 1 } },
     }));
     const elsewhere = [{ queue: next, device: 'next' }];
-    const row = { connector: 'code', device: 'first', queue: first, elsewhere, patienceMs: 500 };
+    // The worker that is killed must have the call before the stage goes on without it.
+    const row = { connector: 'code', device: 'first', queue: first, elsewhere, patienceMs: 5_000 };
     const run = await client.workflow.start(name, {
       taskQueue: next,
       workflowId: `${name}-${randomUUID()}`,
