@@ -13,7 +13,7 @@ export const ADVICE = {
     'Send less text: `errors` names the largest field. Media do not count; a stage of the pipeline can fetch other large data.',
   TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   OVERLOADED:
-    'Retry after the time in `Retry-After`, add workers or model servers, or use a higher priority. If a stage fails with it, fewer calls of the tenant may wait at a time, or more workers are needed.',
+    'Retry after the time in `Retry-After`, add workers or model servers, or use a higher priority. If a stage fails with it, too many calls of its tenant wait: start fewer runs at a time, or add workers.',
   HEADERS_TOO_LARGE: 'Send at most 100 header fields of 16 KiB together; a large cookie is the usual cause.',
   UNAUTHENTICATED:
     'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active, or a new token of the identity provider.',
