@@ -59,11 +59,6 @@ async function passed(ms: number, { signal, woken }: Waiting): Promise<void> {
   }
 }
 
-/** Errors of a question that another one would get too. */
-const FINAL: ReadonlySet<string> = new Set([
-  'BACKEND_UNAUTHORIZED',
-  'BACKEND_REJECTED',
-  'INVALID_INPUT',
-  'INVALID_OUTPUT',
-]);
+/** Errors of a question that another one would get too. An answer that cannot be read is none: a proxy may have shown a page. */
+const FINAL: ReadonlySet<string> = new Set(['BACKEND_UNAUTHORIZED', 'BACKEND_REJECTED', 'INVALID_INPUT']);
 const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);

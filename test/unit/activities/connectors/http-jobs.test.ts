@@ -183,6 +183,18 @@ describe('jobs', () => {
     expect(methods.filter((method) => method !== 'GET')).toEqual(['POST']);
   });
 
+  it('go on while a proxy answers questions about them with a page', async () => {
+    let questions = 0;
+    server.answer = (response, { method, url }) => {
+      if (method === 'POST') return void response.writeHead(202, json).end('{"id":"j"}');
+      if (url.endsWith('/result')) return void response.writeHead(200, json).end('{"answer":42}');
+      if (++questions > 2) return void response.writeHead(200, json).end('{"state":"done"}');
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Back soon</title>');
+    };
+    expect((await call(api)).output).toEqual({ a: 42 });
+    expect(questions).toBe(3);
+  });
+
   it('may have members in their identifier that no path has', async () => {
     server.answer = (response, { method, url }) => {
       if (method === 'POST') return void response.writeHead(202, json).end('{"id":"j","logs":"","parent":".."}');
