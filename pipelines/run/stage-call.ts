@@ -200,10 +200,11 @@ export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): n
  * @param isReported whether the last attempt has told how it ended; otherwise it was lost with its worker
  */
 export function callsBegun(
-  { waits = 0, lost: note }: Partial<AttemptState> & { readonly lost?: LossNote },
+  { waits = 0, lost: note }: Partial<AttemptState> & { readonly lost?: LossNote | null },
   isReported: boolean,
 ): number {
-  if (note === undefined) return 1;
+  // Another worker's heartbeats may have anything under this name.
+  if (!note) return 1;
   const { ended, attempt = ended ?? 1, rests = false } = note;
   const made = Math.max(0, attempt - waits);
   if (ended === undefined) return rests ? made : Math.max(1, made);

@@ -92,6 +92,17 @@ describe('the failure of a call of another worker', () => {
     expect(isAway(found())).toBe(true);
   });
 
+  it.each([[null], ['a text'], [{ lost: null }], [{ waits: 'x', lost: 7 }]])(
+    'is told whatever the other worker’s heartbeats have: %j',
+    (left) => {
+      const before = { cause: { timeoutFailureInfo: { timeoutType: 4 } } };
+      const timeout = new TimeoutFailure('late', left, 'SCHEDULE_TO_START');
+      const found = of(activity(Object.assign(timeout, { failure: before })));
+      expect(found).toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { stage: 'clean' } });
+      expect(isAway(found)).toBe(false);
+    },
+  );
+
   it('is a timeout of the stage otherwise', () => {
     for (const type of ['START_TO_CLOSE', 'SCHEDULE_TO_CLOSE', 'HEARTBEAT'] as const) {
       const found = of(activity(new TimeoutFailure('late', undefined, type)));
