@@ -76,6 +76,8 @@ export class SegmentJournal {
   /** Calls that Redis knows to be in progress in this worker. */
   readonly #marked = new Set<string>();
   readonly #own: OpenOptions['own'];
+  /** When its segment was scheduled, by Temporal's clock; 0: not by a workflow. */
+  #askedAt = 0;
   /** Number of takeovers in a row during each call. */
   readonly #takeovers = new Map<string, number>();
   /** How many of these workers have reported since that they are alive. */
@@ -114,6 +116,7 @@ export class SegmentJournal {
   /** Whether a lease has expired. */
   async #take(missingMs: number, leaseMs: number, askedAt: number): Promise<boolean> {
     const redis = this.#redis;
+    this.#askedAt = askedAt;
     const taken = await reached(() => take(redis, [this.#key], this.#owner, this.#ttlMs, missingMs, leaseMs, askedAt));
     if (taken === -1) throw new SupersededError();
     if (typeof taken === 'number') throw new HeldError(taken);
@@ -354,7 +357,7 @@ export class SegmentJournal {
   }
 
   /**
-   * Writes the journal of an ended segment again after Redis has lost data, unless another worker has taken it over. If the write fails
+   * Writes the journal of an ended segment again after Redis has lost data, unless a later attempt has taken it over. If the write fails
    * the journal stays lost.
    */
   async writeAgain(): Promise<void> {
@@ -416,7 +419,7 @@ export class SegmentJournal {
       ...[...this.#alive].flatMap(([call, count]) => [`${ALIVE}${call}`, String(count)]),
     ];
     const said = await reached(() =>
-      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, leaseMs, '', ...fields),
+      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, leaseMs, this.#askedAt, ...fields),
     );
     if (said === 'held') this.#confirm(sentAt);
     if (said === 'taken') this.#reportAlive();

@@ -105,17 +105,22 @@ redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
 ${SET}
 return 'held'`);
 
-/** Replaces the journal with the owner's copy unless another worker owns it. A lease of 0 is not set. */
+/**
+ * Replaces the journal with the owner's copy unless another worker owns it whose segment was scheduled no earlier: of several attempts that
+ * write it again, the last one has the most. A lease of 0 is not set.
+ */
 export const restore = script<
   Key,
-  [owner: string, writes: number, ttlMs: number, leaseMs: number, nothing: '', ...fields: string[]],
+  [owner: string, writes: number, ttlMs: number, leaseMs: number, askedAt: number, ...fields: string[]],
   Standing
 >(`
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if owner == '${REVOKED}' then return 'revoked' end
-if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then return 'taken' end
+if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1]
+  and tonumber(ARGV[5]) <= tonumber(redis.call('hget', KEYS[1], '${ASKED}') or 0) then return 'taken' end
 redis.call('del', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2])
+if ARGV[5] ~= '0' then redis.call('hset', KEYS[1], '${ASKED}', ARGV[5]) end
 if ARGV[4] ~= '0' then
   ${NOW}
   redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[4])

@@ -53,6 +53,35 @@ describe('the journal of a segment', () => {
     expect(own.size).toBe(0);
   });
 
+  it('is written again after a loss as the latest attempt has it, whichever writes first', async () => {
+    const { key } = opener();
+    const openAt = async (askedAt: number) =>
+      (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt })).journal;
+    const one = await openAt(1_000);
+    await one.begin('first');
+    await one.end('first', { n: 1 });
+    const two = await openAt(2_000);
+    await two.begin('second');
+    await two.end('second', { n: 2 });
+    for (const attempts of [
+      [one, two],
+      [two, one],
+    ]) {
+      await redis.del(key);
+      for (const each of attempts) await each.writeAgain();
+      await expect(openAt(1_500)).rejects.toBeInstanceOf(SupersededError);
+    }
+    const three = await openAt(2_000);
+    expect([three.ended('first'), three.ended('second')]).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('that is missing, and waited for by one worker, is waited for by another one that knows of no loss', async () => {
+    const { key } = opener();
+    const open = (untaken: boolean) => SegmentJournal.open(redis, key, { ttlMs: TTL_MS, leaseMs: 30_000, untaken });
+    await expect(open(false)).rejects.toBeInstanceOf(HeldError);
+    await expect(open(true)).rejects.toBeInstanceOf(HeldError);
+  });
+
   it('gives a worker that takes over what has ended, and counts attempts over both', async () => {
     const { open, key } = opener();
     const one = await open();

@@ -89,7 +89,8 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
     });
     try {
       // A journal that is missing after a loss is that of an earlier attempt, whose process writes it again if it lives.
-      const mayBeLost = (await losses.mayLack()) && (begun || !(await isFirstAttempt(client, workflowId, runId)));
+      const mayBeLost = async () =>
+        (await losses.mayLack()) && (begun === true || !(await isFirstAttempt(client, workflowId, runId)));
       const opening = { segment, workflowId, runId, leftMs, begun, askedAt, signal, mayBeLost, own };
       const opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
@@ -142,8 +143,8 @@ interface Opening {
   readonly begun: true | undefined;
   readonly askedAt: number;
   readonly signal: AbortSignal;
-  /** The store has lost data, and an earlier attempt may have begun the segment. */
-  readonly mayBeLost: boolean;
+  /** Whether the store has lost data, and an earlier attempt may have begun the segment. */
+  mayBeLost(): Promise<boolean>;
   readonly own: OpenOptions['own'];
 }
 
@@ -155,24 +156,30 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, ma
   const { guarded, path } = segment;
   const { begun, askedAt, signal, own } = asked;
   const opening = { ttlMs: journalTtlMs(leftMs), askedAt, ...(own && { own }) };
-  const waiting = { leaseMs: LEASE_MS, untaken: !begun && !mayBeLost };
-  if (guarded === undefined) {
-    const key = segmentKey(workflowId, runId, path);
-    const open = () => SegmentJournal.open(redis, key, { ...opening, ...(mayBeLost && waiting) });
-    const { journal } = await untilFree(open, 0, signal);
-    return { journal, ranOut: false };
-  }
-  const key = guardedKey(workflowId, guarded);
-  return await untilFree(() => SegmentJournal.open(redis, key, { ...opening, ...waiting }), AWAY_MS, signal);
+  const isGuarded = guarded !== undefined;
+  const key = isGuarded ? guardedKey(workflowId, guarded) : segmentKey(workflowId, runId, path);
+  let lost = await mayBeLost();
+  const open = async (wasAway: boolean) => {
+    // A store that was away may be another one now.
+    lost ||= wasAway && (await mayBeLost());
+    const untaken = !lost && !(isGuarded && begun);
+    return await SegmentJournal.open(redis, key, { ...opening, leaseMs: LEASE_MS, untaken });
+  };
+  const { journal, ranOut } = await untilFree(open, isGuarded ? AWAY_MS : 0, signal);
+  // No fast host has had the journal of another segment.
+  return { journal, ranOut: isGuarded && ranOut };
 }
 
-/** @param awayMs how long an unreachable store is tried again, in milliseconds */
-async function untilFree<T>(open: () => Promise<T>, awayMs: number, signal: AbortSignal): Promise<T> {
+/**
+ * @param open gets whether the store was away before
+ * @param awayMs how long an unreachable store is tried again, in milliseconds
+ */
+async function untilFree<T>(open: (wasAway: boolean) => Promise<T>, awayMs: number, signal: AbortSignal): Promise<T> {
   let awaySince: number | undefined;
   for (;;) {
     let pause = POLL_MS;
     try {
-      return await open();
+      return await open(awaySince !== undefined);
     } catch (error) {
       if (error instanceof SupersededError) throw error;
       if (error instanceof HeldError) {
