@@ -88,9 +88,11 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       abort();
     });
     try {
-      // A journal that is missing after a loss is that of an earlier attempt, whose process writes it again if it lives.
+      // A journal that is missing after a loss may be that of an earlier attempt or of a fast host, whose process writes it again if it lives.
+      // That the gateway has taken a job back does not show that no host had it: the store may have had the job again.
+      const mayBeBegun = begun === true || segment.guarded !== undefined;
       const mayBeLost = async () =>
-        (await losses.mayLack()) && (begun === true || !(await isFirstAttempt(client, workflowId, runId)));
+        (await losses.mayLack()) && (mayBeBegun || !(await isFirstAttempt(client, workflowId, runId)));
       const opening = { segment, workflowId, runId, leftMs, begun, askedAt, signal, mayBeLost, own };
       const opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
