@@ -4,7 +4,7 @@ import { isNamed, isTitled, withoutGreetings, withoutPauses, withoutThanks } fro
 import { usualHow } from './how-to.js';
 import { basesOfPast, SAME_AS_PAST } from './inflection.js';
 import { isHelper, isOpening, SUBJECTS, withoutEnd } from './mood.js';
-import { isNumber, withDigits } from './numbers.js';
+import { withDigits } from './numbers.js';
 import { usualOrder } from './order.js';
 import { compile, compileRewrite, lengthAt, rewritten } from './pattern.js';
 import { ALIASES, FRAMES, REQUESTS, REWRITES } from './rewrites.js';
@@ -21,7 +21,7 @@ import {
   usualWhich,
   withPronoun,
 } from './usual-forms.js';
-import { ARTICLES, BE, PREPOSITIONS, PRONOUNS, TIME_WORDS, WH } from './words.js';
+import { ARTICLES, BE, PREPOSITIONS, PRONOUNS, WH } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
 const frames = FRAMES.map(compile);
@@ -169,18 +169,24 @@ function isFronted(tokens: readonly Token[]): boolean {
 }
 
 /**
- * Whether what stands in front belongs to the whole question wherever it stands. Behind an object it could belong to that: `in pyjamas,
- * did he shoot the elephant`, `with a telescope, can I see a man`. Times, and names of places and programs, stand with the whole, and so
- * does a place of something that one asks how to do.
+ * Whether what stands in front belongs to the whole question wherever it stands. Behind a thing it could belong to that: `in pyjamas,
+ * did he shoot the elephant`, `in Turkey, can I use a phone I bought`, `in English, what is a poem`. Only a screen of something that one
+ * asks how to do stands with the whole then.
  */
 function belongsToAll(front: readonly Token[], rest: readonly Token[]): boolean {
-  if (BE.has(wordAt(rest, 0)) || (WH.has(wordAt(rest, 0)) && BE.has(wordAt(rest, 1)))) return true;
   // `For the hike, what do I wear`, `to open an account, what do I need`.
   if (!AT.has(wordAt(front, 0))) return front[0]?.word !== 'with' && OPEN.has(wordAt(rest, -1));
-  const named = front.slice(1).some((token) => isNamed(token) || isNumber(token.word) || TIME_WORDS.has(token.word));
-  if (named || !isNoun(wordAt(rest, -1))) return true;
-  return wordAt(usualHow(rest), 1) === 'to' && front.some(({ word }) => SCREENS.has(word));
+  const asksWhat = BE.has(wordAt(rest, 0)) || (WH.has(wordAt(rest, 0)) && BE.has(wordAt(rest, 1)));
+  const things = rest.filter(({ word }, i) => i > 0 && !OF_ONE.has(word) && (ARTICLES.has(word) || isNoun(word)));
+  const hasObject = rest.some(({ word }) => word === 'a' || word === 'an') || things.length > (asksWhat ? 2 : 0);
+  // `At work, how do I prove I was injured`, `at work, who thinks I sleep`.
+  const isHelped = rest.slice(0, 2).some(({ word }) => isHelper(word) || ['do', 'does', 'did'].includes(word));
+  const hasClause = rest.filter(({ word }) => SUBJECTS.has(word)).length > (isHelped ? 1 : 0);
+  if (!hasObject && !hasClause) return true;
+  const onScreen = wordAt(usualHow(rest), 1) === 'to' && front.some(({ word }) => SCREENS.has(word));
+  return onScreen && isNoun(wordAt(rest, -1)) && !rest.slice(4).some(({ word }) => SUBJECTS.has(word));
 }
+const OF_ONE = set('i you we they he she it');
 const AT = set('in on at during');
 const OPEN = set('need cost wear do bring pay');
 const SCREENS = set(

@@ -32,7 +32,7 @@ const SENSES = set('feel look sound seem smell taste appear');
 /** With a person before them these verbs say how one sees or treats somebody. */
 const PEOPLE = set('you him her them it us me people');
 const TOWARDS = set('find treat leave meet handle recognise recognize read see take');
-/** `How do I get on with him`, `how do I end up there`, `how do I come across`. */
+/** `How do I get on with him`, `how do I end up there`, `how do I compare to him`. */
 const FARING = new Map([
   ['get', set('on along by around')],
   ['go', set('on by down')],
@@ -41,6 +41,8 @@ const FARING = new Map([
   ['stack', set('up')],
   ['hold', set('up')],
   ['fit', set('in')],
+  ['compare', set('to with')],
+  ['measure', set('up')],
 ]);
 
 function isTask(tokens: readonly Token[]): boolean {

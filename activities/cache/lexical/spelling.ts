@@ -2,7 +2,7 @@
 const LISTED: ReadonlyMap<string, string> = new Map(
   `grey gray|aluminium aluminum|mum mom|catalogue catalog|defence defense|licence license|aeroplane airplane|aeroplanes airplanes|tv television
    |tvs televisions|petrol gasoline|photo photograph|photos photographs|telephone phone|instalment installment|instalments installments
-   |jewellery jewelry|pyjamas pajamas|okay ok|programme program|programmes programs|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt
+   |jewellery jewelry|pyjamas pajamas|okay ok|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt
    |moustache mustache|adress address|acount account|recieve receive|seperate separate|definately definitely|occured occurred|untill until
    |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|enviroment environment|goverment government
    |neccessary necessary|diffrence difference|diference difference|statment statement|vegitarian vegetarian|conection connection|bagage baggage

@@ -36,6 +36,7 @@ export function usualWhich(tokens: readonly Token[]): readonly Token[] {
     string,
   ];
   if (first !== 'which' || second === '') return tokens;
+  if (WORTH.has(second) && isHelperOrBe(third)) return tokens;
   const most = BE.has(second) && /^(?:most|least|best|worst)$|est$/.test(third === 'the' ? fourth : third);
   const verb = isOpening(second) || FUNCTION_WORDS.has(second) || basesOfPast(second).length > 0;
   // `Which costs more`: it may be a verb.
@@ -50,6 +51,10 @@ export function usualWhich(tokens: readonly Token[]): readonly Token[] {
   if (most || choice || !(verb || ambiguous)) return [tokenOf('what', true), ...tokens.slice(1)];
   return verb && tokens.length <= 5 ? asking(tokens, 'one of those that are known') : tokens;
 }
+
+/** `What good is it`, `what use is a lease` say that it has none, or ask whether it has. */
+const WORTH = set('good use help right difference business point harm');
+const isHelperOrBe = (word: string): boolean => BE.has(word) || DO.has(word) || isHelper(word);
 
 /** Verbs in the third person as often as nouns: `which works in winter`. */
 const VERBS_TOO = set(

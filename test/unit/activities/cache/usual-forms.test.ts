@@ -5,6 +5,24 @@ import type { QuestionPair } from '../../../support/question-pairs.js';
 /** What a rule merges, and what stands beside it that the rule must keep apart. */
 const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], differ: readonly QuestionPair[]])[] = [
   [
+    'a place in front of a question with one at its end, where nothing else could stand there',
+    [
+      ['On the menu, what is vegan?', 'What is vegan on the menu?'],
+      ['In Germany, can I drive?', 'Can I drive in Germany?'],
+    ],
+    [
+      ['In Turkey, can I use a phone I bought?', 'Can I use a phone I bought in Turkey?'],
+      ['In Germany, how do I claim a pension earned?', 'How do I claim a pension earned in Germany?'],
+      ['At work, how do I prove I was injured?', 'How do I prove I was injured at work?'],
+      ['At work, who thinks I sleep?', 'Who thinks I sleep at work?'],
+      ['In Java, how do I convert a program?', 'How do I convert a program in Java?'],
+      ['On Windows, how do I open a file saved?', 'How do I open a file saved on Windows?'],
+      ['In English, what is a poem?', 'What is a poem in English?'],
+      ['At sea, what is the law on a crime planned?', 'What is the law on a crime planned at sea?'],
+      ['In Spain, which bank accepts a house?', 'Which bank accepts a house in Spain?'],
+    ],
+  ],
+  [
     'British and American spellings',
     [
       ['Summarise the plot of the film', 'Summarize the plot of the film'],
@@ -26,6 +44,7 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
       ['How big is the Centre?', 'How big is the Center?'],
       ['Grey was who?', 'Gray was who?'],
       ['What is the curb for?', 'What is the kerb for?'],
+      ['Which programme should I watch?', 'Which program should I watch?'],
     ],
   ],
   [
