@@ -43,7 +43,7 @@ const batchOf = (config: string) => Number(scalarOf(config, 'max_batch_size'));
 
 describe('the search of a Triton’s settings', () => {
   // Smaller batches are faster here, down to four.
-  const cost = (config: string) => 10 + 30 * Math.abs(Math.log2(batchOf(config) / 4));
+  const cost = (config: string) => 10 + 60 * Math.abs(Math.log2(batchOf(config) / 4));
 
   it('finds what is faster, confirms it beside the author’s, and merges it into the author’s file', async () => {
     const { search, used } = rig(cost);
