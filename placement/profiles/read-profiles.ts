@@ -59,8 +59,8 @@ function checkDynamic({ latency, size }: Profile & { batching: 'dynamic' }, wron
   }
 }
 
-/** A larger call that takes less than this share of a smaller one's time was measured otherwise, or has another unit. */
-const LEAST_SHARE = 0.5;
+/** A larger call that takes less than this share of a smaller one’s time has another unit; less than that is the noise of a busy machine. */
+const LEAST_SHARE = 0.05;
 
 interface Timed {
   /** What the time should not fall with, and what is otherwise equal. */
