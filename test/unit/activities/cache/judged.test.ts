@@ -3,9 +3,7 @@ import { differenceOf } from '../../../../activities/cache/lexical-guard.js';
 import { isTimely } from '../../../../activities/cache/timely.js';
 import { readPairs } from '../../../../bench/cache/pairs.js';
 
-/**
- * Written by people who had seen neither the guard nor the other sets. They are for judging: no rule may be made for one of their pairs.
- */
+/** Written without knowledge of the guard and of the other sets. They are for judging: no rule may be made for one of their pairs. */
 describe.each([
   { file: 'judged', near: 381, paraphrases: 120, hits: 20 },
   { file: 'judged-2', near: 399, paraphrases: 151, hits: 45 },
