@@ -1,3 +1,4 @@
+import { editDistance } from '../../../pipelines/edit-distance.js';
 import { soundAlike } from '../verifier/synonyms.js';
 import { isKnown, relationOf } from '../verifier/thesaurus.js';
 import { basesOfPast, singularOf } from './inflection.js';
@@ -64,14 +65,5 @@ function commonStart(a: string, b: string): number {
 /** Levenshtein's distance; more than `most` if it is. */
 function distance(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most || Math.max(a.length, b.length) > 40) return most + 1;
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    above = row;
-  }
-  return above[b.length] ?? most + 1;
+  return editDistance(a, b);
 }
