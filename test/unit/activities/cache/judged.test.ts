@@ -7,6 +7,7 @@ import { readPairs } from '../../../../bench/cache/pairs.js';
 describe.each([
   { file: 'judged', near: 381, paraphrases: 120, hits: 20 },
   { file: 'judged-2', near: 399, paraphrases: 151, hits: 45 },
+  { file: 'judged-3', near: 420, paraphrases: 160, hits: 36 },
 ])('of the pairs in $file', ({ file, near, paraphrases, hits }) => {
   const pairs = readPairs(`bench/cache/sets/${file}.jsonl`);
   /** What the guard would serve if every two texts had one embedding. */
