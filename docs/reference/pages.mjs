@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { table } from './render.mjs';
 
 /**
  * The pages of the documentation by audience, from which `docs/README.md` and `llms.txt` are made. A page that does not
@@ -39,19 +40,18 @@ const SECTIONS = [
   {
     title: 'For callers',
     pages: {
-      'docs/guides/frameworks.md':
-        'OpenAI Agents, Vercel AI SDK, LangGraph, pydantic-ai, Mastra, LiteLLM and others, a page each',
-      'docs/guides/frameworks/openai.md': 'a program with OpenAI for Node and Python, run by the tests',
-      'docs/guides/frameworks/openai-agents.md': 'a program with OpenAI Agents SDK, run by the tests',
-      'docs/guides/frameworks/anthropic.md': 'a program with Anthropic for Node and Python, run by the tests',
-      'docs/guides/frameworks/vercel-ai-sdk.md': 'a program with Vercel AI SDK, run by the tests',
-      'docs/guides/frameworks/langgraph.md': 'a program with LangChain and LangGraph, run by the tests',
-      'docs/guides/frameworks/pydantic-ai.md': 'a program with pydantic-ai, run by the tests',
-      'docs/guides/frameworks/mastra.md': 'a program with Mastra, run by the tests',
-      'docs/guides/frameworks/llamaindex.md': 'a program with LlamaIndex, run by the tests',
-      'docs/guides/frameworks/litellm.md': 'a program with LiteLLM, run by the tests',
-      'docs/guides/frameworks/mcp.md': 'a program with an MCP client, run by the tests',
-      'docs/guides/frameworks/a2a.md': 'a program with an A2A client, run by the tests',
+      'docs/guides/frameworks.md': 'which page for which library, and what applies to all of them',
+      'docs/guides/frameworks/openai.md': 'a program that the tests run',
+      'docs/guides/frameworks/openai-agents.md': 'a program that the tests run',
+      'docs/guides/frameworks/anthropic.md': 'a program that the tests run',
+      'docs/guides/frameworks/vercel-ai-sdk.md': 'a program that the tests run',
+      'docs/guides/frameworks/langgraph.md': 'a program that the tests run',
+      'docs/guides/frameworks/pydantic-ai.md': 'a program that the tests run',
+      'docs/guides/frameworks/mastra.md': 'a program that the tests run',
+      'docs/guides/frameworks/llamaindex.md': 'a program that the tests run',
+      'docs/guides/frameworks/litellm.md': 'a program that the tests run',
+      'docs/guides/frameworks/mcp.md': 'a program that the tests run',
+      'docs/guides/frameworks/a2a.md': 'a program that the tests run',
       'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
       'docs/reference/python-client.md': 'start, follow, decide and download from Python',
@@ -70,52 +70,55 @@ const SECTIONS = [
   {
     title: 'For operators',
     pages: {
-      'docs/guides/on-call.md': 'what to look at first, alerts, a runbook for each failure, resuming, deploys',
+      'docs/guides/deploy.md': 'processes, settings, probes; replace a build or Millrace itself under running runs',
+      'docs/guides/on-call.md': 'what to look at first, alerts, a runbook for each failure, resuming',
       'docs/guides/guarantees.md': 'each promise with its mechanism and its test, and what can still go wrong',
       'docs/guides/placement.md': 'how many devices of which kind, what goes where',
+      'docs/reference/architecture.md': 'from the request to the answer, and what each process keeps',
       'docs/reference/configuration.md': 'pipelines, models, connectors and settings in millrace.config.ts',
       'docs/reference/settings.md': 'every setting with its default',
-      'docs/reference/artifacts.md': 'where media are, who may write there and how, limits',
-      'docs/reference/sandboxes.md':
-        'where agents run code of their models: QuickJS, a service of yours, what is isolated',
-      'docs/reference/metrics.md': 'every metric with its labels',
-      'docs/reference/servers/vllm.md':
-        'vLLM, SGLang, llama.cpp: options beyond OpenAI’s API, reasoning, conversations that do not fit',
       'docs/reference/access.md':
         'keys, tokens of an identity provider, tenants, permissions, limits, a proxy in front',
-      'docs/reference/servers/triton.md':
-        'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
-      'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',
-      'docs/reference/servers/http.md': 'any server over HTTP as data: requests, answers, streams, jobs, errors',
-      'docs/reference/servers/openai-compatible.md': 'Ollama, LiteLLM, Dynamo, SGLang router, llm-d',
-      'docs/reference/servers/kserve.md': 'KServe: v1, v2, InferenceGraph',
-      'docs/reference/servers/seldon.md': 'Seldon Core 2: routing headers, pipelines, experiments',
-      'docs/reference/servers/bentoml.md': 'BentoML: JSON, multipart, streams, tasks',
-      'docs/reference/servers/torchserve.md': 'TorchServe: files and texts as bodies, tokens, gRPC',
-      'docs/reference/servers/tensorflow-serving.md': 'TensorFlow Serving: signatures, versions, labels',
-      'docs/reference/servers/tgi.md': 'Text Generation Inference: generate_stream and messages',
-      'docs/reference/servers/ray-serve.md': 'Ray Serve and LitServe',
-      'docs/reference/servers/moving.md':
-        'the same pipelines on Triton, MLServer, KServe, BentoML, LitServe and Ray Serve, by the models file alone',
-      'docs/reference/servers/model-cache.md': 'serve more models than fit into memory: loaded when they are called',
-      'docs/reference/servers/micro-batches.md':
-        'calls of different runs as one request, for servers that do not batch',
-      'docs/reference/servers/openvino.md': 'OpenVINO Model Server: KServe v2, TensorFlow Serving, OpenAI’s API',
-      'docs/reference/servers/nim.md': 'NVIDIA NIM: chat, embeddings with roles, ranking',
-      'docs/reference/servers/azureml.md': 'Azure Machine Learning: deployments, errors inside 424, streams',
-      'docs/reference/servers/sagemaker.md':
-        'Amazon SageMaker: signatures, variants, streams, asynchronous inference, errors inside 424',
-      'docs/reference/servers/vertex.md':
-        'Vertex AI: service accounts, predict, rawPredict, streams, dedicated endpoints',
-      'docs/reference/servers/pai-eas.md': 'Alibaba PAI-EAS: tokens and signatures, queue service',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
+      'docs/reference/artifacts.md': 'where media are stored, who may write there and how, limits',
+      'docs/reference/sandboxes.md': 'where code written by models runs: QuickJS, or a service of yours; what isolates it',
+      'docs/reference/metrics.md': 'every metric with its labels',
+      'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/optimize.md':
         'make and measure variants of a model (int8, GGUF levels, threads), and search settings of Triton',
-      'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
-      'docs/reference/architecture.md': 'from the request to the answer, and what each process keeps',
-      'docs/reference/limits.md': 'what Millrace does not do, or only partly',
+      'docs/reference/limits.md': 'what Millrace does not do, or does only partly',
       'docs/benchmarks.md': 'what it costs and gains, with the command for each figure',
       'SECURITY.md': 'the trust model, and how to report a vulnerability',
+    },
+  },
+  {
+    title: 'Model servers',
+    pages: {
+      'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',
+      'docs/reference/servers/triton.md':
+        'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
+      'docs/reference/servers/vllm.md':
+        'options beyond OpenAI’s API, reasoning, conversations that do not fit; all fields of a pool',
+      'docs/reference/servers/openai-compatible.md': 'what differs from vLLM, server by server',
+      'docs/reference/servers/http.md': 'any API as data: requests, answers, streams, jobs, errors',
+      'docs/reference/servers/micro-batches.md':
+        'calls of different runs as one request, for servers that do not batch',
+      'docs/reference/servers/model-cache.md': 'more models than fit into memory, loaded when they are called',
+      'docs/reference/servers/moving.md': 'the same pipelines on six serving systems, by the models file alone',
+      'docs/reference/servers/kserve.md': 'v1, v2, OpenAI’s API, InferenceGraph',
+      'docs/reference/servers/seldon.md': 'routing headers, pipelines, experiments',
+      'docs/reference/servers/bentoml.md': 'JSON, multipart, streams, tasks',
+      'docs/reference/servers/ray-serve.md': 'health, errors and formats of both',
+      'docs/reference/servers/tensorflow-serving.md': 'signatures, versions, labels',
+      'docs/reference/servers/torchserve.md': 'files and texts as bodies, tokens, gRPC',
+      'docs/reference/servers/tgi.md': 'generate_stream and the Messages API',
+      'docs/reference/servers/openvino.md': 'KServe v2, TensorFlow Serving’s API, OpenAI’s API',
+      'docs/reference/servers/nim.md': 'chat, embeddings with roles, ranking',
+      'docs/reference/servers/azureml.md': 'deployments, errors inside 424, streams',
+      'docs/reference/servers/sagemaker.md':
+        'signatures, variants, streams, asynchronous inference, errors inside 424',
+      'docs/reference/servers/vertex.md': 'service accounts, predict, rawPredict, streams, dedicated endpoints',
+      'docs/reference/servers/pai-eas.md': 'tokens and signatures, queue service',
     },
   },
   {
@@ -128,6 +131,22 @@ const SECTIONS = [
       'CHANGELOG.md': 'what changed in each version',
     },
   },
+];
+
+/** What a reader comes for, with the pages to read, in order. */
+const TASKS = [
+  ['write and run a pipeline', [['your first pipeline', 'guides/first-pipeline.md']]],
+  ['use your own Triton, vLLM or hosted models', [['your models', 'guides/your-models.md']]],
+  ['stream speech and text', [['voice', 'guides/voice.md']]],
+  ['let a model call tools', [['agents', 'guides/agents.md']]],
+  ['have a person approve a step', [['approvals', 'guides/approvals.md']]],
+  ['cache results', [['caches', 'guides/caches.md']]],
+  ['call a pipeline from a program', [['frameworks', 'guides/frameworks.md'], ['the HTTP API', 'reference/http.md']]],
+  ['deploy, and upgrade', [['deploy and upgrade', 'guides/deploy.md'], ['on call', 'guides/on-call.md']]],
+  ['decide which models run on which devices', [['placement', 'guides/placement.md']]],
+  ['use it beside existing Temporal workers', [['for Temporal teams', 'guides/temporal-teams.md']]],
+  ['extend it', [['write a connector', 'guides/write-a-connector.md'], ['write a door', 'guides/write-a-door.md']]],
+  ['know what can go wrong', [['guarantees', 'guides/guarantees.md'], ['known limits', 'reference/limits.md']]],
 ];
 
 const GENERATED = '<!-- Made by docs/reference/generate.mjs. Do not edit by hand. -->';
@@ -173,6 +192,11 @@ export function renderIndex(root) {
 
 Every page is Markdown; [llms.txt](../llms.txt) lists them for programs. The examples of the README, the guides and the language reference are compiled
 and run by the tests.
+
+${table(
+  ['to', 'read'],
+  TASKS.map(([task, pages]) => [task, pages.map(([title, page]) => `[${title}](${page})`).join(', then ')]),
+)}
 
 ${sections.join('\n')}`;
 }

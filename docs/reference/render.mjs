@@ -48,7 +48,6 @@ ${table(['code', 'HTTP', 'retry', 'title', 'what to do'], rows)}
 `;
 }
 
-/** `settings.md`, from the settings schema as a function of the first port. */
 /**
  * The table of servers: connectors, and presets of the connector `http`.
  * @param connectors by name
@@ -106,6 +105,7 @@ const CONNECTORS = {
   'torchserve-grpc': 'TorchServe (gRPC); tested with the server',
 };
 
+/** `settings.md`, from the settings schema as a function of the first port. */
 export function renderSettings(settingsSchema) {
   const schema = settingsSchema();
   const defaults = schema.parse({});
