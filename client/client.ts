@@ -177,7 +177,7 @@ export class MillraceClient {
   }
 
   /**
-   * One page of what running runs wait for a person to decide, at most `limit` runs (1 to 25, default 20). A page may have none
+   * One page of the open waits of running runs, for at most `limit` runs (1 to 25, default 20). A page may be empty
    * although more follow.
    */
   listApprovals(
@@ -233,8 +233,8 @@ export class MillraceClient {
   }
 
   /**
-   * The audio in a field of a run's output while it is made, or when the run has ended. A lost connection is reopened: no byte
-   * is missed or repeated. It fails with a `ClientError` if the run fails.
+   * Streams the audio in a field of a run's output while it is made, or after the run has ended. A lost connection is
+   * reopened: no byte is missed or repeated. The stream fails with a `ClientError` if the run fails.
    */
   audio(id: string, field: string | (() => Promise<string>), options: AudioOptions = {}): ReadableStream<Uint8Array> {
     const { format } = options;
@@ -272,8 +272,9 @@ export class MillraceClient {
   }
 
   /**
-   * Accepts or rejects what a stage of the run waits for. `nonce` is that of the wait, from `waiting` of the run or
-   * from the event `stage.waiting`. If the response is lost, repeating the call is idempotent.
+   * Approves what a stage of the run waits for. `nonce` identifies the wait: from `waiting` of the run or from the
+   * event `stage.waiting`. If the response is lost, repeat the call: it counts once. Throws a `ClientError` with
+   * `NOT_WAITING` or `ALREADY_DECIDED`.
    */
   approve(id: string, decision: ApprovalBody): Promise<RunDocument> {
     return this.#decide(id, 'approve', decision);
@@ -284,8 +285,8 @@ export class MillraceClient {
   }
 
   /**
-   * The response with the bytes of an artifact of a run: `(await client.artifact(run.output.speech)).blob()`. Requested again, as a start is,
-   * while Temporal has not recorded the end of the run: a caller may have the output before that.
+   * The response with the bytes of an artifact of a run: `(await client.artifact(run.output.speech)).blob()`. Retried
+   * while Temporal has not recorded the end of the run, since a caller may have the output before that.
    */
   artifact({ href }: { readonly href: string }, init: RequestInit = {}): Promise<Response> {
     return this.#whileUnavailable(RETRIES, () => this.#request(servedAt(href), init), init.signal);

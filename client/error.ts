@@ -6,7 +6,7 @@ const UNREACHABLE = 'GATEWAY_UNAVAILABLE';
 /** An error response of the gateway, a run that has failed, or a missing response. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
-  /** A code of the error table; branch on this. */
+  /** A code of the error table: check this, not the message. */
   readonly code: string;
   /** The HTTP status; 0 without a response. */
   readonly status: number;
@@ -16,7 +16,7 @@ export class ClientError extends Error {
   readonly run?: RunDocument;
   /** Identifies the request in the gateway's log. */
   readonly requestId?: string;
-  /** Time that the gateway asks the client to wait before a retry, in milliseconds. */
+  /** Time to wait before a retry, as stated by the gateway, in milliseconds. */
   readonly retryAfterMs?: number;
 
   constructor(

@@ -27,7 +27,7 @@ export class LiveRun<O> implements AsyncIterable<ClientEvent<O> & { readonly id:
     this.#signal = signal;
   }
 
-  /** The run's events from the first one, as `MillraceClient.events`; each iteration is a connection of its own. */
+  /** The run's events from the first one, as `MillraceClient.events`; each iteration opens a separate connection. */
   [Symbol.asyncIterator](): AsyncIterator<ClientEvent<O> & { readonly id: string }> {
     return this.#client.events<O>(this.id, { ...(this.#signal && { signal: this.#signal }) });
   }

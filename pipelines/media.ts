@@ -4,8 +4,8 @@ import { type Artifact, isArtifact } from './artifact.js';
 declare const FORMAT: unique symbol;
 
 /**
- * What is known of audio before it exists: sample rate in Hz, channel count, and file encoding. Two known, different
- * values on one edge are a compile error; values known only at run time are converted by the consumer.
+ * Declared format of audio: sample rate in Hz, channel count and file encoding. Two different declared values on one
+ * edge are a compile error; values known only at run time are converted by the consumer.
  */
 export interface AudioFormat {
   readonly rate?: number;

@@ -13,7 +13,7 @@ export type Decided =
       readonly approved: boolean;
       /** Default `person`. */
       readonly by?: string;
-      /** Why; the model is told. */
+      /** The reason; the model gets it. */
       readonly reason?: string;
       /** For an approved tool call: arguments that replace the model's. */
       readonly arguments?: JsonObject;

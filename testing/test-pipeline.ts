@@ -29,7 +29,7 @@ export interface TestOptions {
   readonly priority?: Priority;
   /** Output fields that the caller requests; stages needed only by other fields are skipped. Default: all. */
   readonly outputs?: readonly string[];
-  /** How long a function may work in real time. Default 4 s, less than the usual limit of a test. */
+  /** Real time that a function may take. Default 4 s, less than the usual limit of a test. */
   readonly realLimit?: Duration;
 }
 
@@ -43,7 +43,7 @@ export interface TestRun<O> {
   readonly stages: readonly StageRecord[];
   /** Every call that the run made, retries included. */
   readonly calls: readonly TestCall[];
-  /** What a follower of the run sees. */
+  /** The events that a client following the run gets. */
   readonly events: readonly RunEvent[];
   /** Duration on the test's clock, in milliseconds: with all waits, timeouts and `sleep`. */
   readonly durationMs: number;

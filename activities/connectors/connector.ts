@@ -14,7 +14,10 @@ export interface Connector {
   readonly name: string;
   /** The stage kinds it can serve, those made with `defineKind` by their names: `acme/segment`. */
   readonly kinds: ReadonlySet<string>;
-  /** Whether it can serve a kind that `kinds` does not have, as one whose options describe any kind's calls. */
+  /**
+   * Whether it can serve a kind that is not in `kinds`; for connectors whose options can describe the calls of any
+   * kind.
+   */
   readonly servesKind?: (kind: string) => boolean;
   /** Capabilities beyond a plain call; a stage that needs others is refused before anything runs. */
   readonly capabilities: ReadonlySet<Capability>;
@@ -22,7 +25,7 @@ export interface Connector {
   readonly capabilitiesOf?: (options: PoolOptions | undefined) => ReadonlySet<Capability>;
   /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
-  /** Set if `connect` heeds a `Link`. Absent: pools must not have `tls` or `headers`. */
+  /** Set if `connect` uses its `Link`. Absent: pools must not have `tls` or `headers`. */
   readonly takesLink?: true;
   /** Set if its backends have a `repository`. Absent: pools must not have `load`. */
   readonly loadsModels?: true;
@@ -32,8 +35,9 @@ export interface Connector {
    */
   readonly capacity?: 'server' | 'model';
   /**
-   * Schema of the `options` that a pool of this kind may have: what the connector has to know about the model and its
-   * calls besides the address. Make it strict, so that a misspelled option is reported. Absent: its pools have no options.
+   * Schema of the `options` that a pool of this kind may have: what the connector needs to know about the model and its
+   * calls besides the address. Make it strict, so that a misspelled option is reported. Absent: its pools have no
+   * options.
    */
   readonly options?: (kind: string) => z.ZodType<PoolOptions>;
   /**
@@ -53,23 +57,23 @@ export interface Connector {
 }
 
 /**
- * How several calls go out as one. The joined call is a call of their kind with their model and options, and
- *  - of `embed` with the input `{ texts }` and the output `{ embeddings }`, as a stage over a list has them;
- *  - of `classify` with the input `{ texts }` and the output `{ results }`: an output of the kind for each text;
- *  - of `rerank` with the input `{ pairs }`, each `{ query, text }`, and the output `{ scores }`, a number for each.
+ * How several calls are sent as one. The joined call is a call of their kind with their model and options, and - of
+ * `embed` with the input `{ texts }` and the output `{ embeddings }`, as a stage over a list has them; - of `classify`
+ * with the input `{ texts }` and the output `{ results }`: an output of the kind for each text; - of `rerank` with the
+ * input `{ pairs }`, each `{ query, text }`, and the output `{ scores }`, a number for each.
  */
 export interface Joining {
-  /** `apart`: requests tell the tenant, so that one has calls of one tenant only. */
+  /** `apart`: requests depend on the tenant, so a joined call has calls of one tenant only. */
   readonly tenants: 'together' | 'apart';
 }
 
 /** How to reach an endpoint, besides its address. */
 export interface Link {
-  /** The server's name, where the endpoint has one of its addresses: for the certificate and the Host header. */
+  /** The server's name, if the endpoint is one of its addresses: for the certificate and the Host header. */
   readonly serverName?: string;
   /** Sent with every request. Values may be secrets: never part of an error or a log line. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** PEM texts: the authority that has signed the server's certificate, and the client's own certificate and key. */
+  /** PEM texts: the certificate authority of the server's certificate, and the client's own certificate and key. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
@@ -82,14 +86,14 @@ export type Capability = 'stream' | 'tools' | 'structured-output';
 export interface Backend {
   readonly endpoint: string;
   /**
-   * One call of a model. Throws a `MillraceError` whose code says what the policy may do; every error of the server is
-   * mapped by the connector, `mapError` in its folder. Ends within a second of `context.signal`'s abort.
+   * Makes one call of a model. Throws a `MillraceError` whose code determines what the stage's policy does; the
+   * connector maps every error of the server. Ends within a second of `context.signal`'s abort.
    */
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /**
-   * Whether this endpoint holds what an earlier attempt passed to `checkpoint`, such as a task that it works on: the next attempt
-   * goes there, even if other endpoints are free. While it cannot be reached the attempt waits, or with `preferred` goes to
-   * another endpoint and starts again there. Never throws. Absent: every endpoint can continue.
+   * Whether this endpoint has the work that an earlier attempt passed to `checkpoint`, such as a job in progress: the
+   * next attempt is made there, even if other endpoints are free. While it cannot be reached the attempt waits or, with
+   * `preferred`, starts again at another endpoint. Never throws. Absent: every endpoint can continue.
    */
   holds?(checkpoint: Json): boolean | 'preferred';
   /**
@@ -98,13 +102,13 @@ export interface Backend {
    */
   probe(model: string, kind: string, signal: AbortSignal): Promise<void>;
   /**
-   * How the model's tensors carry the stage's fields, a line for each, checked against what the server says of the model.
+   * Describes how the stage's fields map to the model's tensors, a line for each, checked against the model's metadata.
    * Throws `BACKEND_REJECTED` if they do not fit. Absent for protocols without tensors.
    */
   tensors?(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]>;
   /**
-   * Whether large tensors go by shared memory; `refused` says why they go by value. Undefined: the pool does not ask for
-   * it. Absent for protocols without shared memory.
+   * Whether large tensors are passed by shared memory; `refused` says why they are passed by value. Undefined: the pool
+   * does not use it. Absent for protocols without shared memory.
    */
   sharedMemory?(signal: AbortSignal): Promise<{ readonly refused?: string } | undefined>;
   /**
@@ -113,13 +117,11 @@ export interface Backend {
    */
   ready?(model: string, signal: AbortSignal): Promise<boolean>;
   /**
-   * Requests that the server works on and that wait there, whoever sent them; undefined if it does not report this.
-   * Absent if the protocol has no such report.
+   * Requests running and waiting at the server, of all its clients; undefined if it does not report them. Absent if the
+   * protocol has no such report.
    */
   pressure?(signal: AbortSignal): Promise<Pressure | undefined>;
-  /**
-   * Its models, where clients may load and unload them: for pools with `load`. Absent if the protocol has no such requests.
-   */
+  /** Loads and unloads models at the server, for pools with `load`. Absent if the protocol has no such requests. */
   readonly repository?: Repository;
   /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
@@ -149,11 +151,11 @@ export interface Repository {
 
 /** A server's load, by its own count. */
 export interface Pressure {
-  /** Requests that it works on. */
+  /** Requests that are running. */
   readonly running: number;
   /** Requests in its queue. */
   readonly waiting: number;
-  /** Share of its cache of keys and values that is in use, from 0 to 1. */
+  /** Share of its key-value cache that is in use, from 0 to 1. */
   readonly cacheUse?: number;
 }
 
@@ -178,7 +180,7 @@ export interface BatchWork {
 }
 
 export interface Batching {
-  /** Most calls in a batch; 1: calls are not batched. */
+  /** Maximum number of calls in a batch; 1: calls are not batched. */
   readonly most: number;
   /** Preferred batch sizes. */
   readonly preferred: readonly number[];
@@ -225,28 +227,33 @@ export interface CallContext {
    */
   emit(chunk: string | number): void;
   /**
-   * `transcribe`: segments that are recognised, those from number `from` of the audio on, in order and without a gap; none of them changes
-   * any more. Those of earlier attempts are among them; what has been given is skipped. A connector that gets them all at the end makes no
-   * such call. Absent: nobody reads them before.
+   * `transcribe`: reports recognised segments, from number `from` of the audio on, in order and without gaps; they must
+   * not change later. Include those of earlier attempts: segments that were reported before are skipped. A connector
+   * that gets all segments at the end does not call this. Absent: nobody reads segments before the end.
    */
   segments?(from: number, more: readonly JsonObject[]): void;
   /** The next piece of the reasoning, for clients that follow the run; also call `emit` with an empty text. Absent: nobody follows. */
   think?(text: string): void;
-  /** Progress of the call, from 0 to 1, for clients that follow the run; also a sign of life. Absent: nobody follows. */
+  /**
+   * Progress of the call, from 0 to 1, for clients that follow the run; also resets the idle timeout. Absent: nobody
+   * follows.
+   */
   progress?(share: number): void;
-  /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
+  /**
+   * All bytes of a small artifact, e.g. an image, whose size the caller has checked. Absent if the host has no media.
+   */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
   /**
    * Files of the run's tenant, as functions of stages have them: a read and what a call writes in total are limited.
    * Absent if the host has no media.
    */
   readonly artifacts?: Pick<CodeArtifacts, 'read' | 'write'>;
-  /** Progress that survives this attempt: the next attempt finds the last value in `resumeFrom`, and with `null` none. */
+  /** Stores progress for the next attempt, which gets the last value as `resumeFrom`; `null` discards it. */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**
-   * Calls `work` when no other attempt will ask the server for the outcome: it is with the run, or no attempt goes on from the
-   * checkpoint. Absent: no other process goes on from it.
+   * Calls `work` when no further attempt will ask the server for the outcome: the run has it, or no attempt continues
+   * from the checkpoint. Absent: no other process continues from it.
    */
   whenKept?(work: () => void): void;
   /**
@@ -264,21 +271,24 @@ export interface CallContext {
   readonly tenant?: string;
   /** Priority of the stage. */
   readonly priority?: Priority;
-  /** The same for calls whose prompts begin alike, as those of one conversation; it does not tell the prompt. */
+  /**
+   * Equal for calls whose prompts have the same beginning, such as those of one conversation; does not reveal the
+   * prompt.
+   */
   readonly affinity?: string;
   /** W3C trace context: one trace for the run, one span for the stage's call. */
   readonly traceparent?: string;
   /** When the attempt ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
   readonly endsAt?: number;
-  /** Addresses at which servers can say that a job has ended. Absent: there are none. */
+  /** Callback addresses at which servers can report the end of a job. Absent: not configured. */
   readonly callbacks?: CallbackPort;
 }
 
-/** Callback addresses of the gateway for servers of jobs. A call there only means that the job should be polled. */
+/** Callback addresses of the gateway for servers with jobs. A call there only means that the job should be polled. */
 export interface CallbackPort {
-  /** One for a job: its URL, and the token by which it is known here. */
+  /** Opens an address for a job: its URL, and the token that identifies it here. */
   open(): Promise<{ readonly token: string; readonly url: string }>;
-  /** Whether the server has called since this was true the last time. */
+  /** Whether the server has called since this last returned true. */
   arrived(token: string): Promise<boolean>;
   /** Ends the wait for a call. */
   close(token: string): Promise<void>;

@@ -20,7 +20,7 @@ export interface Door {
   routes(app: FastifyInstance, gateway: DoorGateway): void | Promise<void>;
 }
 
-/** What a door asks of the gateway, always on behalf of a request’s caller. */
+/** What a door can request from the gateway, always on behalf of a request’s caller. */
 export interface DoorGateway {
   /** The tenant of the request. */
   tenantOf(request: FastifyRequest): string;

@@ -6,8 +6,8 @@ import { CONVENTIONS, type Fields, find, isText, needsMore, type Shapes } from '
 import { isOpenAiParameter, OPENAI_SURFACES, type OpenAiSurface } from './openai-parameters.js';
 
 /**
- * How a pipeline is exposed to OpenAI clients, by endpoint. Without this option the names and types of its fields
- * decide; `false` does not expose it.
+ * How a pipeline is exposed to OpenAI clients, by endpoint. Default: by the names and types of its fields. `false`: it
+ * is not exposed.
  */
 export type OpenAiOption = false | { readonly [Kind in OpenAiSurface]?: FaceOption };
 
@@ -37,7 +37,7 @@ export interface ModelFace {
   readonly ignore: ReadonlySet<string>;
   /** `chat` only: the input field for the text of system messages. */
   readonly system?: string;
-  /** The voices that a pipeline that speaks has; with one or none any name is accepted. Absent: any text. */
+  /** The voices that a speech pipeline accepts; with one or none any name is accepted. Absent: any text. */
   readonly voices?: readonly string[];
   /** `chat` only: output fields with calls for the caller to execute, and with executed calls, found by schema. */
   readonly calls: readonly string[];

@@ -44,15 +44,15 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
    * which a failed run can be resumed; `outputs` its output; `off` nothing, and no run can be resumed. Default `full`.
    */
   readonly record?: 'full' | RecordLevel;
-  /** How OpenAI clients see the pipeline, where its field names do not determine it; `false`: not at all. */
+  /** How OpenAI clients call the pipeline, if its field names do not follow the convention; `false`: not at all. */
   readonly openai?: OpenAiOption;
   /**
-   * What happens to a run whose caller leaves: disconnects, or no longer waits. Default: `continue` if a stage or tool
-   * has effects, so that a retry gets the same run; `cancel` if there are only calls of models. Where a response carries
+   * What happens to a run whose caller disconnects or stops waiting. Default: `continue` if a stage or tool has
+   * effects, so that a retry gets the same run; `cancel` if there are only calls of models. Where a response carries
    * the run's id, as with `POST …/runs`, the run continues unless this says `cancel`.
    */
   readonly onLeave?: OnLeave;
-  /** Prompts and documents that clients of MCP see, besides the pipeline as a tool. */
+  /** Prompts and documents that MCP clients get, in addition to the pipeline as a tool. */
   readonly mcp?: McpOption;
 }
 

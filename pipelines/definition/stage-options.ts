@@ -23,10 +23,11 @@ export interface StageOptions<I = never, O = never> extends PolicyOptions {
   /** The run continues when the stage fails; its output is then null. */
   readonly optional?: boolean;
   /**
-   * What happens when a streamed answer breaks off and no attempt can continue what its readers have: the stage fails
-   * with `STREAM_CUT` (`fail`, the default), ends with what there is (`end`), or starts over with the next answer
-   * (`restart`), unless something was made of it: then it fails. An agent cannot start over. Of a voice, what happens when it fails in mid-stream and an alternative
-   * with another voice follows: the same for `fail` and `end`; with `fallback` the alternative goes on with the next sentence.
+   * What happens if a streamed answer breaks off and no attempt can continue what its readers have received. `fail`
+   * (default): the stage fails with `STREAM_CUT`. `end`: the answer ends there. `restart`: the next answer replaces it,
+   * unless audio of it is committed or a function has received an entry; then the stage fails. An agent cannot restart.
+   * For a stage that speaks, what happens if it fails in mid-stream and an alternative with another voice follows:
+   * `fail` and `end` as above; with `fallback` the alternative continues with the next sentence.
    */
   readonly onCut?: 'fail' | 'end' | 'restart' | 'fallback';
   /** Share of the run's deadline reserved for this stage: earlier stages must leave this much. */

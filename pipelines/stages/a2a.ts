@@ -7,9 +7,9 @@ const input = z.object({
   message: z.string().optional(),
   /** The same as data, for agents that take data. */
   data: z.looseObject({}).optional(),
-  /** The agent's task that waits for this message: `task` of an earlier answer. */
+  /** The agent's task that waits for this message: `task` of an earlier output. */
   task: z.string().optional(),
-  /** The conversation that the message belongs to: `context` of an earlier answer. */
+  /** The conversation that the message belongs to: `context` of an earlier output. */
   context: z.string().optional(),
 });
 const state = z.enum(['completed', 'input-required']);
@@ -24,11 +24,11 @@ export interface A2aInput {
 }
 
 export interface A2aOutput<Data> {
-  /** `input-required`: the agent asks for something, which a message with `task` and `context` answers. */
+  /** `input-required`: `text` and `data` are the agent's question; a message with `task` and `context` answers it. */
   state: 'completed' | 'input-required';
-  /** The texts of its artifacts, or what it asks. */
+  /** The texts of the agent's artifacts, or its question. */
   text: string;
-  /** The data of its artifacts, or of its question: null without any, a list of several. */
+  /** The data of the agent's artifacts, or of its question: null if there are none, a list if there are several. */
   data: Data;
   /** Empty if the agent has answered without a task. */
   task: string;

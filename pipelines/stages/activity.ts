@@ -10,14 +10,15 @@ import { itemsOf, type Yielded, yieldedOf } from './yielded.js';
 
 export interface ActivityOptions<I, O> extends ForeignOptions<I, O> {
   /**
-   * The activity sends heartbeats; after this time without one its worker counts as lost, and the next attempt begins.
-   * Without it a lost worker is noticed at the end of `timeout.attempt`, and a cancelled run does not reach it.
+   * Heartbeat timeout, for an activity that sends heartbeats: after this time without one its worker counts as lost,
+   * and the next attempt begins. Without it a lost worker is detected at the end of `timeout.attempt`, and the activity
+   * does not learn of cancellation.
    */
   readonly heartbeat?: Duration;
   /**
    * `plain`: the arguments are the input, the result is the output. `millrace`: the second argument is the call (run,
-   * tenant, idempotency key, time left), and the result is `{ output, usage? }`. Default `plain`. Fields of its input that are streams
-   * (`streamOf`) need `millrace`: a stage in Python reads them while they are made.
+   * tenant, idempotency key, time left), and the result is `{ output, usage? }`. Default `plain`. Input fields that are
+   * streams (`streamOf`) need `millrace`: a Python stage reads them while they are produced.
    */
   readonly protocol?: 'plain' | 'millrace';
 }
@@ -64,13 +65,16 @@ export function activity<I, O>(options: ActivityOptions<I, O>): StageUse<I, O> {
 }
 
 export interface ActivityStreamOptions<I, T> extends Omit<ActivityOptions<I, never>, 'output' | 'args' | 'protocol'> {
-  /** What it yields: any schema that JSON Schema can express. The list of all entries is checked when the activity has ended. */
+  /**
+   * Schema of an entry that it yields, which JSON Schema must be able to express. The list of all entries is checked
+   * when the activity has ended.
+   */
   readonly entry: z.ZodType<T>;
 }
 
 /**
- * A Python stage that yields: each entry can be read by other stages as soon as it is committed, while the function goes on. `millrace types`
- * writes it for a function that is a generator; its worker speaks the protocol `millrace`.
+ * A Python stage that yields: other stages can read each entry as soon as it is committed, while the function
+ * continues. `millrace types` writes it for a generator function; its worker uses the protocol `millrace`.
  *
  * ```ts
  * const lines = activityStream({

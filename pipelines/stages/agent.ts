@@ -23,7 +23,7 @@ import { TRAITS } from './traits.js';
 
 const input = z.object({
   prompt: z.string(),
-  /** What the prompt's message says after its text, in order. */
+  /** Parts of the prompt's message after its text, in order. */
   parts: contentParts.optional(),
   /** The conversation before the prompt, oldest first. */
   history: z.array(chatMessage).optional(),
@@ -48,7 +48,7 @@ const WRONG_TURNS = 3;
 
 const output = z.object({
   text: z.string(),
-  /** All that the agent has said, turn by turn: what it wrote before its calls, then the answer. */
+  /** Everything that the agent has written, turn by turn: the texts before its tool calls, then the answer. */
   said: z.object({ text: z.string() }),
   /** Why the answer ended: `stop`, or `length` where it was cut at `maxTokens`. */
   finish: z.enum(['stop', 'length']),
@@ -56,7 +56,7 @@ const output = z.object({
   turns: z.int(),
   toolCalls: executedCalls,
   usage: z.object({ inputTokens: z.int(), outputTokens: z.int(), cost: z.number().optional() }),
-  /** Of several agents: the one that has answered, unless it is the first. */
+  /** With handoffs: the agent that has answered; absent if it is the first. */
   agent: z.string().optional(),
   /** `answer`: the model requested no more tools. Otherwise the limit that forced the answer. */
   stoppedBy: z.enum(['answer', ...LIMITS]),
@@ -64,7 +64,7 @@ const output = z.object({
 
 export interface AgentInput {
   prompt: string;
-  /** What the prompt's message says after its text, in order. */
+  /** Parts of the prompt's message after its text, in order. */
   parts?: ContentPart[] | undefined;
   history?: ChatMessage[] | undefined;
   /**
@@ -72,8 +72,8 @@ export interface AgentInput {
    */
   session?: string | null | undefined;
   /**
-   * Whom an agent with `memory` talks with: facts are remembered of this user. Scoped as `session` is. Take it from what the caller is
-   * known by, never from what a model has written.
+   * The user about whom an agent with `memory` remembers facts. Scoped like `session`. Derive it from the caller's
+   * authenticated identity, never from a model's output.
    */
   user?: string | null | undefined;
 }
@@ -81,10 +81,13 @@ export interface AgentInput {
 export interface AgentOutput<Data = never> {
   text: string;
   finish: 'stop' | 'length';
-  /** The answer's sentences and text deltas, when the agent has ended: before that no text is known to be the answer. */
+  /**
+   * The answer's sentences and text deltas, available when the agent has ended: until then no text is known to be the
+   * answer.
+   */
   sentences: Stream<string>;
   tokens: Stream<string>;
-  /** All that the agent says, as it says it. */
+  /** Everything that the agent writes, streamed while it works. */
   said: AgentSaid;
   /** The answer, parsed as `output` specifies. */
   data: Data;
@@ -92,11 +95,14 @@ export interface AgentOutput<Data = never> {
   toolCalls: AgentToolCall[];
   usage: { inputTokens: number; outputTokens: number; cost?: number | undefined };
   stoppedBy: 'answer' | (typeof LIMITS)[number];
-  /** Of several agents (`handoffs`): the one that has answered; absent if it is the first. */
+  /** With `handoffs`: the agent that has answered; absent if it is the first. */
   agent?: string | undefined;
 }
 
-/** What an agent says in all its turns: before its calls of tools, in an agent that it hands over to, and as its answer. */
+/**
+ * Everything that an agent writes in all its turns: before tool calls, in agents that it hands over to, and as its
+ * answer.
+ */
 export interface AgentSaid {
   /** The texts of its turns, with a blank line between them. */
   text: string;
@@ -129,19 +135,22 @@ export interface AgentSession {
 export interface AgentMemory {
   /** How long the facts of a user are kept after the last one was added. Default `'365d'`. */
   readonly keep?: Duration;
-  /** Most facts of a user, 1 to 100. Default 30. Then the model has to forget one before it can remember another. */
+  /**
+   * Maximum number of facts about a user, 1 to 100. Default 30. Beyond it the model must forget one before it can
+   * remember another.
+   */
   readonly facts?: number;
 }
 
 export interface AgentContext {
   /**
-   * The model's context, in tokens. Default: `contextTokens` of its pool in the models file. Where neither states it,
-   * the conversation is shortened only after the server has rejected it as too long.
+   * The model's context, in tokens. Default: `contextTokens` of its pool in the models file. If neither is set, the
+   * conversation is shortened only after the server has rejected it as too long.
    */
   readonly tokens?: number;
   /**
-   * Maximum characters of a tool's result that the model is shown at once; the rest it can read in parts. Default 8,000
-   * (about 2,000 tokens), and at most a quarter of the context where that is known.
+   * Maximum characters of a tool's result that the model gets at once; it can read the rest in parts. Default 8,000
+   * (about 2,000 tokens), and at most a quarter of a known context.
    */
   readonly resultCharacters?: number;
 }
@@ -174,13 +183,13 @@ export interface AgentOptions<Data = never> {
   readonly instructions?: string;
   readonly tools?: readonly (Tool | ToolServer)[];
   /**
-   * Agents with instructions and tools of their own that the conversation can be handed over to, with all that was said and done. The
-   * model does so by calling `transfer_to_<name>`, which is seen in events and in `toolCalls`.
+   * Agents with their own instructions and tools to which the model can hand over the whole conversation, by calling
+   * `transfer_to_<name>`. Such calls are in events and in `toolCalls`.
    */
   readonly handoffs?: readonly AgentHandoff[];
   /**
-   * Checks of the prompt, of what the model writes, and of calls of tools: each may stop, change what it has seen, or ask a person. With
-   * one of the output, the text is not streamed before it has been checked.
+   * Checks of the prompt, of the model's text, and of tool calls: each may stop the agent or the call, change what it
+   * has checked, or ask a person. With one on the output, the text is not streamed before it has been checked.
    */
   readonly guardrails?: readonly Guardrail[];
   /** Maximum model calls, including that of the final answer. Default 8: seven rounds of tools. */
@@ -196,24 +205,24 @@ export interface AgentOptions<Data = never> {
   /** Continues a conversation across runs, by the name in the input's `session`. */
   readonly session?: AgentSession;
   /**
-   * Remembers facts about a user, by the name in the input's `user`, across runs and conversations. They are in the system message; the
-   * model adds to them with the tool `remember` and removes from them with `forget`.
+   * Remembers facts about a user, by the name in the input's `user`, across runs and conversations. They are part of
+   * the system message; the model adds facts with the tool `remember` and removes them with `forget`.
    */
   readonly memory?: AgentMemory;
   /**
    * How the conversation is kept within the model's context: before a call that would not fit, old results of tools are
-   * shortened and old turns replaced by a summary, with all calls made and what the user has said. What was removed from
-   * a result can still be read by the model.
+   * shortened and old turns replaced by a summary, next to which all calls and the user's words are kept. The model can
+   * still read the removed parts of a result.
    */
   readonly context?: AgentContext;
   /**
-   * For many tools, those of MCP servers included: the model sees those whose descriptions are nearest to the prompt,
-   * and `find_tools`, with which it looks for others. Default: it sees all.
+   * For many tools, those of MCP servers included: the model gets those whose descriptions are nearest to the prompt,
+   * and `find_tools` to search for others. Default: it gets all.
    */
   readonly toolSearch?: AgentToolSearch;
   /**
    * Consecutive turns with an invalid tool call after which the agent ends as at a limit: `onLimit` applies, with
-   * `INVALID_TOOL_CALL` for `fail`. Default 3. The model is told of each mistake, and each turn counts.
+   * `INVALID_TOOL_CALL` for `fail`. Default 3. The model gets each error, and each turn counts.
    */
   readonly wrongTurns?: number;
   /** Maximum tokens of each model call. Default 512: a paragraph, or several tool calls. */

@@ -16,7 +16,7 @@ const output = z.object({
   by: z.string(),
   /** Identity authenticated by the gateway: `key:<id>` or `user:<name>`. Absent without authentication. */
   actor: z.string().optional(),
-  /** Why, as the person has put it. */
+  /** The person's reason. */
   reason: z.string().optional(),
 });
 
@@ -31,8 +31,8 @@ interface ApproveOptions {
 
 /**
  * Waits for a person's decision. The run lists the wait under `waiting`; a decision carries its nonce. After `timeout`
- * the run continues with `otherwise`. The wait is durable and holds no worker. The pipeline's deadline keeps running
- * meanwhile and must be longer.
+ * the run continues with `otherwise`. The wait is durable and occupies no worker. The pipeline's deadline keeps running
+ * and must be longer.
  *
  * With `form` an approval has the form's fields as `content`; without an answer the run continues without an approval.
  */

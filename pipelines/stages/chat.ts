@@ -18,15 +18,15 @@ export const speakerName = z
 export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
   content: z.string(),
-  /** What it says after its text, in order; of users and tools. */
+  /** User and tool messages: parts after the text, in order. */
   parts: contentParts.optional(),
   /** Assistant messages: the tool calls that it requested. */
   toolCalls: z.array(requestedCall).optional(),
   /** Tool messages: id of the call that this answers. */
   toolCallId: z.string().optional(),
-  /** Assistant messages: the reasoning before it; sent only to pools that want it (`reasoningInHistory`). */
+  /** Assistant messages: the model's reasoning; sent only to pools with the option `reasoningInHistory`. */
   reasoning: z.string().optional(),
-  /** Who says it, of several who have the same role; of users, assistants and system messages. */
+  /** User, assistant and system messages: the author, if several have the same role. */
   name: speakerName.optional(),
 });
 
@@ -39,13 +39,16 @@ const penalty = z.number().min(-2).max(2);
 const parameters = {
   /** Sampling temperature. */
   temperature: z.number().min(0).max(2).optional(),
-  /** Nucleus sampling: draw only from the likeliest tokens with this total probability. */
+  /** Nucleus sampling: sample only from the most likely tokens with this total probability. */
   topP: z.number().gt(0).max(1).optional(),
-  /** Draw only from so many of the likeliest tokens, where the server can. */
+  /** Sample only from this many most likely tokens, if the server supports it. */
   topK: z.int().min(1).optional(),
-  /** Draw only from tokens that are at least this fraction as likely as the likeliest, where the server can. */
+  /** Sample only from tokens at least this fraction as likely as the most likely one, if the server supports it. */
   minP: z.number().min(0).max(1).optional(),
-  /** Return the probabilities of the reply's tokens, each with so many of the likeliest, where the server can. */
+  /**
+   * Return the log probabilities of the reply's tokens, each with this many most likely alternatives, if the server
+   * supports it.
+   */
   logprobs: z.int().min(0).max(20).optional(),
   maxTokens: z.int().min(1).optional(),
   /** Stop sequences. */
@@ -53,7 +56,7 @@ const parameters = {
   seed: z.int().optional(),
   presencePenalty: penalty.optional(),
   frequencyPenalty: penalty.optional(),
-  /** How much a reasoning model thinks before it replies; `none` turns reasoning off where the model allows it. */
+  /** Reasoning effort of the model; `none` turns reasoning off if the model allows it. */
   reasoningEffort: z.enum(REASONING_EFFORTS).optional(),
   /** Offered tools, replacing the definition's. `schema`: JSON Schema of the arguments, enforced if `strict`. */
   tools: z
@@ -83,7 +86,7 @@ const input = z.object({
   history: z.array(chatMessage).optional(),
   /** Images after the prompt: the same as parts of the type `image`. */
   images: z.array(image()).optional(),
-  /** What the prompt's message says after its text and images, in order. */
+  /** Parts of the prompt's message after its text and images, in order. */
   parts: contentParts.optional(),
   ...parameters,
 });
@@ -122,30 +125,30 @@ export const tokenLogprobs = z.array(tokenProbability.extend({ top: z.array(toke
 
 const output = z.object({
   text: z.string(),
-  /** What the model thought before it replied, where the server separates it. */
+  /** The model's reasoning, if the server separates it. */
   reasoning: z.string().optional(),
-  /** The reply's tokens with their probabilities, where `logprobs` requests them. */
+  /** The reply's tokens with their log probabilities, if `logprobs` requests them. */
   logprobs: tokenLogprobs.optional(),
   /** Why the reply ended: `stop`, `length` (cut at `maxTokens`) or `tools`. */
   finish: z.enum(['stop', 'length', 'tools']).default('stop'),
-  /** The reply parsed as JSON, where `output` requests it. */
+  /** The reply parsed as JSON, if `output` requests it. */
   data: z.json().optional(),
-  /** Tool calls requested by the model, where `tools` offers some. */
+  /** Tool calls requested by the model, if `tools` offers some. */
   toolCalls: markedForCaller(z.array(requestedCall.extend({ wrong: z.string().optional() }))).optional(),
 });
 
 export interface ChatMessage {
   role: 'user' | 'assistant' | 'system' | 'tool';
   content: string;
-  /** What it says after its text, in order; of users and tools. */
+  /** User and tool messages: parts after the text, in order. */
   parts?: ContentPart[] | undefined;
-  /** Who says it, of several who have the same role; of users, assistants and system messages. */
+  /** User, assistant and system messages: the author, if several have the same role. */
   name?: string | undefined;
   /** Assistant messages: the tool calls that it requested. */
   toolCalls?: ToolCall[] | undefined;
   /** Tool messages: id of the call that this answers. */
   toolCallId?: string | undefined;
-  /** Assistant messages: the reasoning before it; sent only to pools that want it (`reasoningInHistory`). */
+  /** Assistant messages: the model's reasoning; sent only to pools with the option `reasoningInHistory`. */
   reasoning?: string | undefined;
 }
 
@@ -157,7 +160,7 @@ export interface ChatInput extends ChatParameters {
   history?: ChatMessage[] | undefined;
   /** Images after the prompt: the same as parts of the type `image`. */
   images?: Image[] | undefined;
-  /** What the prompt's message says after its text and images, in order. */
+  /** Parts of the prompt's message after its text and images, in order. */
   parts?: ContentPart[] | undefined;
 }
 
@@ -169,7 +172,7 @@ export interface ConversationInput extends ChatParameters {
   parts?: ContentPart[] | undefined;
 }
 
-/** A token of a reply, with the likeliest tokens at its place. */
+/** A token of a reply, with the most likely tokens at its position. */
 export interface TokenLogprob {
   token: string;
   /** Natural logarithm of the token's probability. */
@@ -179,12 +182,9 @@ export interface TokenLogprob {
 
 export interface ChatOutput<Data = never> {
   text: string;
-  /**
-   * What the model thought before it replied, where the server separates it from the reply; of more than 65,536
-   * characters only the last.
-   */
+  /** The model's reasoning, if the server separates it from the reply: at most its last 65,536 characters. */
   reasoning?: string | undefined;
-  /** The reply's tokens with their probabilities, where `logprobs` requests them. */
+  /** The reply's tokens with their log probabilities, if `logprobs` requests them. */
   logprobs?: TokenLogprob[] | undefined;
   finish: 'stop' | 'length' | 'tools';
   /** The reply's sentences and text deltas, streamed. */
@@ -203,15 +203,15 @@ export interface ChatTool {
 }
 
 /**
- * What a reply must look like, enforced by the server while it generates: one of the texts, a regular expression, or a
- * grammar, each in the server's own dialect.
+ * A constraint on the reply, enforced by the server while it generates: a list of texts, a regular expression, or a
+ * grammar, the latter two in the server's own dialect.
  */
 export type Constraint =
   | { readonly choice: readonly string[] }
   | { readonly regex: string }
   | { readonly grammar: string };
 
-/** What to do with a conversation that the model's context does not hold. */
+/** What to do with a conversation that does not fit into the model's context. */
 export type OnOverflow = 'fail' | 'drop-oldest' | 'summarize';
 
 export interface ChatOptions<Data = never> {
@@ -222,15 +222,17 @@ export interface ChatOptions<Data = never> {
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0: the same question gets the same answer, as a cache assumes. */
   readonly temperature?: number;
-  /** Nucleus sampling: draw only from the likeliest tokens with this total probability. */
+  /** Nucleus sampling: sample only from the most likely tokens with this total probability. */
   readonly topP?: number;
-  /** Draw only from this many likeliest tokens. Not part of OpenAI's own API. */
+  /** Sample only from this many most likely tokens. Not part of OpenAI's own API. */
   readonly topK?: number;
-  /** Draw only from tokens at least this likely, relative to the likeliest. Not part of OpenAI's own API. */
+  /**
+   * Sample only from tokens at least this likely relative to the most likely one, 0 to 1. Not part of OpenAI's own API.
+   */
   readonly minP?: number;
-  /** Return the probabilities of the reply's tokens, each with this many likeliest alternatives; at most 20. */
+  /** Return the log probabilities of the reply's tokens, each with this many most likely alternatives, at most 20. */
   readonly logprobs?: number;
-  /** How much a reasoning model thinks before it replies. Default: the model's. */
+  /** Reasoning effort of the model. Default: the model's. */
   readonly reasoningEffort?: ReasoningEffort;
   /**
    * Maximum tokens of reasoning, in addition to `maxTokens` of the reply. A server without such a limit gets the sum of
@@ -240,8 +242,8 @@ export interface ChatOptions<Data = never> {
   /** Constrains the reply's text. Needs vLLM, SGLang or, except for `regex`, llama.cpp. */
   readonly constrain?: Constraint;
   /**
-   * `fail` (default): the stage fails with `CONTEXT_TOO_LONG`. `drop-oldest`: the oldest turns are left out until the
-   * rest fits. `summarize`: the model first summarizes them, in a call of its own. System messages and the prompt stay.
+   * `fail` (default): the stage fails with `CONTEXT_TOO_LONG`. `drop-oldest`: the oldest turns are omitted until the
+   * rest fits. `summarize`: the model first summarizes them, in a separate call. System messages and the prompt stay.
    */
   readonly onOverflow?: OnOverflow;
   /**

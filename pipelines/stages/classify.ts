@@ -39,9 +39,8 @@ export type ClassifyInput =
   | { audio: Audio; text?: undefined; textPair?: undefined; image?: undefined };
 
 /**
- * Classifies a text, an image or a sound into one of the model's labels; or two texts, `text` and `textPair`, by a model of
- * pairs, such as one that says whether the first entails the second. `labels`: in the order of the model's scores, unless
- * its pool names them.
+ * Classifies a text, an image or audio into one of the model's labels; or a pair of texts, `text` and `textPair`, such
+ * as for natural language inference. `labels`: in the order of the model's scores, unless its pool names them.
  */
 export const classify = <const Label extends string>(options: {
   model: string;

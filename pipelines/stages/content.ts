@@ -11,7 +11,7 @@ export const contentPart = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('image'),
     image: image(),
-    /** How closely a model looks at it, where the server lets one choose. */
+    /** Resolution at which the model processes the image, if the server supports a choice. */
     detail: z.enum(['auto', 'low', 'high']).optional(),
   }),
   z.object({ type: z.literal('audio'), audio: audio() }),
@@ -19,7 +19,7 @@ export const contentPart = z.discriminatedUnion('type', [
   z.object({ type: z.literal('file'), file: file(), name: z.string().min(1).max(LONGEST_NAME).optional() }),
 ]);
 
-/** What a message says after its text, in order. */
+/** Parts of a message after its text, in order. */
 export const contentParts = z.array(contentPart).max(MOST_PARTS);
 
 /** A part of a message: text, or media by reference. */
@@ -28,7 +28,7 @@ export type ContentPart =
   | {
       type: 'image';
       image: Image;
-      /** How closely a model looks at it, where the server lets one choose. */
+      /** Resolution at which the model processes the image, if the server supports a choice. */
       detail?: 'auto' | 'low' | 'high' | undefined;
     }
   | { type: 'audio'; audio: Audio }

@@ -15,8 +15,8 @@ const EFFECTS: readonly Effects[] = ['none', 'possible', 'intended'];
 
 export interface KindDefinition<I, O, Options extends z.ZodObject | undefined = undefined> {
   /**
-   * A namespace and a name: `acme/segment`. Plans and runs in progress keep the name: give a kind whose schemas change
-   * incompatibly a new one.
+   * A namespace and a name: `acme/segment`. Plans and runs in progress contain the name: if the schemas change
+   * incompatibly, use a new one.
    */
   readonly name: string;
   /** Schema of a call's input, an object; media as `audio()` and `image()`. */
@@ -24,9 +24,9 @@ export interface KindDefinition<I, O, Options extends z.ZodObject | undefined = 
   /** Schema of a call's output, an object. An answer that does not fit is `INVALID_OUTPUT`. */
   readonly output: z.ZodType<O>;
   /**
-   * Effects of its calls elsewhere: `none`; `possible`, where only the server knows; `intended`, where the effect is
-   * the purpose of the call. Runs with effects do not start before Temporal has confirmed them, and a resumed run does
-   * not repeat completed calls with other input.
+   * Side effects of its calls: `none`; `possible`, if only the server knows; `intended`, if the effect is the purpose
+   * of the call. Runs with effects do not start before Temporal has confirmed them, and a resumed run does not repeat
+   * completed calls with other input.
    */
   readonly effects: Effects;
   /** Schema of the options other than `model`, with their defaults. They become `with` of the call. Default: none. */
@@ -37,7 +37,7 @@ export interface KindDefinition<I, O, Options extends z.ZodObject | undefined = 
   readonly example?: (serial: number) => I;
 }
 
-/** Makes stages of a kind; `definition` is what workers keep of it. */
+/** Makes stages of a kind; `definition` is the kind as workers know it. */
 export interface KindBuilder<I, O, Options extends z.ZodObject | undefined = undefined> {
   (options: OptionsOf<Options>): StageUse<I, O>;
   readonly definition: DefinedKind;

@@ -11,33 +11,33 @@ const input = z
   });
 
 export const detection = z.object({
-  /** What it is: one of the model's labels; `text` for what a reader of text has found, `speaker-0` for the first to speak. */
+  /** One of the model's labels; `text` for text found by OCR; `speaker-0` for the first speaker. */
   label: z.string(),
   score: z.number(),
-  /** Where it is in an image, in its pixels from the top left. */
+  /** Position in an image, in pixels from the top left. */
   box: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).optional(),
-  /** When it is in audio. */
+  /** Position in audio, in milliseconds. */
   span: z.object({ startMs: z.number(), endMs: z.number() }).optional(),
-  /** What is written or said there. */
+  /** The text that is written or spoken there. */
   text: z.string().optional(),
   /**
-   * Which pixels it is, where `masks` asks for it: a PNG of the whole image, white where the thing is, in the image's size or with 1,024
-   * pixels on the longer side.
+   * The object's pixels, with the option `masks`: a PNG of the whole image, white where the object is, in the image's
+   * size or with 1,024 pixels on the longer side.
    */
   mask: image().optional(),
 });
 const output = z.object({
-  /** Best first; of text the order in which the model read it, of audio that of time. */
+  /** Ordered by score; text in reading order, audio by time. */
   detections: z.array(detection),
 });
 
 export type Detection = z.output<typeof detection>;
 export type DetectOutput = z.output<typeof output>;
-/** What is searched: exactly one of them. */
+/** The media to search: exactly one of them. */
 export type DetectInput = { image: Image; audio?: undefined } | { audio: Audio; image?: undefined };
 
 /**
- * Finds things in an image or in audio: objects, text (OCR), sound events, speakers.
+ * Detects objects or text (OCR) in an image, or sound events or speakers in audio.
  *
  * ```ts
  * const read = stage('read', detect({ model: 'ocr', threshold: 0.5 }), { image: input.receipt });
@@ -46,11 +46,13 @@ export type DetectInput = { image: Image; audio?: undefined } | { audio: Audio; 
  */
 export const detect = (options: {
   model: string;
-  /** Only these. Default: all that the model knows. */
+  /** Return only detections with these labels. Default: all labels. */
   labels?: readonly string[];
-  /** Least score. Default: the pool's. */
+  /** Minimum score. Default: the pool's. */
   threshold?: number;
-  /** Return masks, at most 100 unless the pool says otherwise. Needs a model that has them: else `CAPABILITY_MISSING`. */
+  /**
+   * Return masks, at most 100 unless the pool says otherwise. Needs a model with masks, otherwise `CAPABILITY_MISSING`.
+   */
   masks?: boolean;
 }): StageUse<DetectInput, DetectOutput> => ({
   kind: 'detect',

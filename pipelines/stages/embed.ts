@@ -60,8 +60,8 @@ export type EmbedAllOutput = z.output<typeof outputs>;
 export interface EmbedOptions {
   readonly model: string;
   /**
-   * What the text is for, if the model embeds questions and passages differently. The pool's option `as` says how the
-   * model is told; without that option this has no effect.
+   * Role of the text, for models that embed queries and passages differently. The pool's option `as` defines what is
+   * sent; without that option this has no effect.
    */
   readonly as?: EmbedRole;
 }
@@ -71,8 +71,8 @@ export type EmbedRole = 'query' | 'passage';
 const asGiven = ({ as }: EmbedOptions) => ({ ...(as !== undefined && { as }) });
 
 /**
- * Embeds a text, an image, a sound or a video as a vector. Which media a model accepts besides text is an option of its pool: a
- * tensor map, or `embedBy` for servers of OpenAI's API. Anything else is `CAPABILITY_MISSING`.
+ * Embeds a text, an image, audio or a video as a vector. Which media a model accepts besides text is an option of its
+ * pool: a tensor map, or `embedBy` for servers of OpenAI's API. Anything else is `CAPABILITY_MISSING`.
  */
 export const embed = (options: EmbedOptions): StageUse<EmbedInput, EmbedOutput> => ({
   kind: 'embed',

@@ -8,13 +8,13 @@ import { MOST_FILES } from '../stages/sandbox.js';
 import type { Effects } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
-/** What one call may use. The limits that the operator has set for the sandbox apply where they are lower. */
+/** Limits of one call. The operator's limits for the sandbox apply if they are lower. */
 export interface CodeToolLimits {
-  /** Longest time that the code runs. Default 10 s. */
+  /** Time limit of the code. Default 10 s. */
   readonly time?: Duration;
-  /** Most memory of the code. */
+  /** Memory limit of the code, in bytes. Default: the sandbox's. */
   readonly memoryBytes?: number;
-  /** Most characters of its result, and of what it prints. */
+  /** Maximum characters of the result, and of the printed output. Default: the sandbox's. */
   readonly outputCharacters?: number;
 }
 
@@ -30,7 +30,7 @@ export interface CodeToolOptions extends ToolPolicy {
   readonly limits?: CodeToolLimits;
   /** Whether the code reads artifacts as files, and its own files become artifacts. Default: neither. */
   readonly files?: boolean;
-  /** Effects of the code elsewhere. Default `none`: a sandbox without network has none. Otherwise a call is attempted once. */
+  /** Side effects of the code. Default `none`, for a sandbox without network. Otherwise a call is attempted once. */
   readonly effects?: Effects;
 }
 
@@ -53,8 +53,8 @@ const LEAST_ATTEMPT_MS = 30_000;
 const LEAST_TOTAL_MS = 120_000;
 
 /**
- * Runs code that the model has written, in a sandbox that the operator has configured. The worker's file
- * `MILLRACE_SANDBOXES` has it under its name. The model is told about errors in the code, and can correct them.
+ * Runs code written by the model, in a sandbox that the operator has configured under this name in the worker's file
+ * `MILLRACE_SANDBOXES`. The model gets errors in the code as a result, and can correct them.
  *
  * ```ts
  * const compute = codeTool({ sandbox: 'scripts', limits: { time: '5s' } });

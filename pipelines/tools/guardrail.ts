@@ -19,7 +19,9 @@ const verdict = z.object({
   arguments: z.record(z.string(), z.json()).optional(),
 });
 
-/** What a guardrail decides: nothing, to stop the agent or the call, to change what it has seen, or to ask a person. */
+/**
+ * A guardrail's decision: to pass, to stop the agent or the call, to change what it has checked, or to ask a person.
+ */
 export interface GuardrailVerdict {
   readonly verdict: (typeof VERDICTS)[number];
   /** Why; shown to people, and to the model for a call of a tool. */
@@ -30,7 +32,7 @@ export interface GuardrailVerdict {
   readonly arguments?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What a guardrail sees: a text, or the call of a tool. */
+/** Input of a guardrail: a text, or a tool call. */
 export interface GuardrailInput {
   /** `on: 'input'`: the prompt. `on: 'output'`: what the model has written in a turn. */
   readonly text?: string | undefined;
@@ -45,8 +47,8 @@ export interface GuardrailOptions<I = never, O = never>
   /** Lower-case letters, digits and `_`; shown in events. */
   readonly name: string;
   /**
-   * `input`: the prompt, while the model already works on it. `output`: what the model writes in each turn. `tool`: each call of a
-   * tool, before it is made.
+   * `input`: checks the prompt, in parallel with the first model call. `output`: checks the model's text of each turn.
+   * `tool`: checks each tool call before it is made.
    */
   readonly on: GuardPlan['on'];
   /** `on: 'tool'`: names of the tools. Default: all. */
@@ -58,7 +60,10 @@ export interface GuardrailOptions<I = never, O = never>
   readonly check:
     | ((input: GuardrailInput, context: CodeContext) => GuardrailVerdict | Promise<GuardrailVerdict>)
     | Pipeline<I, O>;
-  /** `ask`: how long a person is waited for, and what applies if nobody decides. Default `{ timeout: '1h', otherwise: false }`. */
+  /**
+   * `ask`: how long to wait for a person, and the decision if nobody decides. Default `{ timeout: '1h', otherwise:
+   * false }`.
+   */
   readonly approval?: { readonly timeout: Duration; readonly otherwise?: boolean };
 }
 
@@ -71,8 +76,8 @@ const sees = z.object({
 });
 
 /**
- * Checks what an agent takes in, writes or does. A verdict stops the agent or the call, changes what was seen, or asks a person. A
- * guardrail that fails stops the agent.
+ * Checks what an agent reads, writes or does. A verdict passes, stops the agent or the call, changes what was checked,
+ * or asks a person. A guardrail that fails stops the agent.
  *
  * ```ts
  * const noCards = guardrail({

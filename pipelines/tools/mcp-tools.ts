@@ -29,8 +29,9 @@ export function mcpTools(
     /** Prefix of the tools' names, to distinguish tools of several servers. */
     readonly prefix?: string;
     /**
-     * The server may ask a person during a call (elicitation). Each question is a wait of the run, as an approval is; without an answer within
-     * `timeout` the server is told that there is none. Default: the server is told that nobody can be asked.
+     * Lets the server ask a person during a call (elicitation). Each question is a wait of the run, like an approval;
+     * without an answer within `timeout` the server is told that the question was cancelled. Default: the server is
+     * told that elicitation is not supported.
      */
     readonly elicitation?: { readonly timeout: Duration };
   },

@@ -21,8 +21,8 @@ const CONVERTED =
   'is converted by its schema, which happens to what callers send and not to what a model gives; take it as it is given, and convert it in a code() stage';
 
 /**
- * Another pipeline as a tool: each call is a separate run with its own history, stage table and deadline. Its stages
- * keep their policies; a failed run is not retried.
+ * Another pipeline as a tool: each call is a child run with its own history, stage table and deadline. Its stages keep
+ * their policies; a failed run is not retried.
  */
 export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineToolOptions = {}): Tool {
   if (pipeline?.plan === undefined) throw invalid('pipelineTool', 'needs a pipeline: what pipeline() returns');

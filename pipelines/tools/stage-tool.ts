@@ -29,7 +29,7 @@ export function stageTool<I, O>(
     readonly name: string;
     readonly description: string;
     readonly use: StageUse<I, O>;
-    /** Schema of the arguments, where the model must not fill the whole input. */
+    /** Schema of the arguments, if the model must not set all input fields. */
     readonly input?: z.ZodType<I>;
     /** Output field that is the result. Default: the whole output. */
     readonly result?: keyof O & string;

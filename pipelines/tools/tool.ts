@@ -17,7 +17,7 @@ export interface Tool {
   readonly definitions?: readonly DefinedKind[];
 }
 
-/** A check of what an agent takes in, writes or does, as returned by `guardrail`. */
+/** A check of what an agent reads, writes or does, as returned by `guardrail`. */
 export interface Guardrail {
   readonly guard: GuardPlan;
   readonly check: Tool;

@@ -11,7 +11,7 @@ import type { SettingName } from '../settings.js';
 export type Served = Pipeline<never> | StageUse<never, never> | Tool;
 
 /**
- * What worker, gateway and command line are configured with. Every field is optional. Variables of the environment take
+ * Configuration of worker, gateway and command line. Every field is optional. Variables of the environment take
  * precedence over `pipelines`, `models` and `settings`.
  */
 export interface Config {
@@ -25,18 +25,25 @@ export interface Config {
    * the models of the embedded stack. The variable is `MILLRACE_MODELS`.
    */
   readonly models?: string | ModelsFile;
-  /** Connectors to model servers beside those of Millrace; a pool names one by its `name`. */
+  /** Connectors in addition to the built-in ones; a pool names one by its `name`. */
   readonly connectors?: readonly Connector[];
-  /** Kinds made with `defineKind` that runs in progress still need; those that the pipelines use are known. */
+  /**
+   * Kinds made with `defineKind` that runs in progress still need; kinds that the pipelines use are known without this.
+   */
   readonly kinds?: readonly { readonly definition: DefinedKind }[];
-  /** Protocols by which the gateway is called, beside those of Millrace. */
+  /** Protocols of the gateway in addition to the built-in ones. */
   readonly doors?: readonly Door[];
   readonly stores?: {
-    /** Where media are. Default: the folder `artifacts` in `MILLRACE_HOME`, which gateway and workers must share. */
+    /**
+     * Where media are stored. Default: the folder `artifacts` in `MILLRACE_HOME`, which gateway and workers must share.
+     */
     readonly artifacts?: ArtifactStore;
   };
   readonly telemetry?: {
-    /** Takes the log lines of worker and gateway from `MILLRACE_LOG_LEVEL` on. Default: JSON lines on stdout. */
+    /**
+     * Receives the log lines of worker and gateway of level `MILLRACE_LOG_LEVEL` or higher. Default: JSON lines on
+     * stdout.
+     */
     readonly logger?: Logger;
   };
   /** Settings by the names of their variables; relative paths among them are relative to the working directory. */

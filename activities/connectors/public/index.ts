@@ -1,4 +1,7 @@
-/** `millrace/connector`: what a connector of your own implements, what it can be made of, and the suite that proves it. */
+/**
+ * `millrace/connector`: the interface that a connector implements, functions to implement it with, and the contract
+ * suite that tests it.
+ */
 export { type ErrorCode, type ErrorDetails, isErrorCode, MillraceError } from '../../../pipelines/errors.js';
 export type { Json, JsonObject } from '../../../pipelines/json.js';
 export { baseUrl } from '../base-url.js';
