@@ -48,6 +48,7 @@ export interface ApprovalBody extends DecisionBody {
   readonly scope?: 'call' | 'run' | 'session';
 }
 
+/** How to reach the gateway. */
 export interface ClientOptions {
   /** Base URL of the gateway: `https://millrace.example`. Empty in a browser: relative to the page. */
   readonly baseUrl: string;
@@ -59,6 +60,7 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
 }
 
+/** Options of a start. */
 export interface StartOptions {
   /** The same key with the same input returns the same run. Default: a random key, which makes retries safe. */
   readonly idempotencyKey?: string;

@@ -31,6 +31,7 @@ export function parseArtifactUri(uri: string): { tenant: string; sha256: string 
   return tenant !== undefined && sha256 !== undefined ? { tenant, sha256 } : undefined;
 }
 
+/** Whether a value has the form of an artifact; its address is not looked up. */
 export function isArtifact(value: unknown): value is Artifact {
   if (typeof value !== 'object' || value === null) return false;
   const { uri, sha256, mime, bytes } = value as Partial<Artifact>;

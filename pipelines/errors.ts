@@ -11,6 +11,7 @@ import { wellFormed } from './well-formed.js';
  */
 export type RetryClass = 'never' | 'retry' | 'heal';
 
+/** A row of the error table. */
 export interface ErrorRow {
   /** HTTP status of the problem body when this error ends a request. */
   readonly status: number;
@@ -24,6 +25,7 @@ export interface ErrorRow {
   readonly title: string;
 }
 
+/** The error table, by code. */
 export const ERRORS = {
   // Requests.
   INVALID_INPUT: { status: 422, retry: 'never', title: 'The input does not fit the pipeline’s schema.' },
@@ -256,8 +258,10 @@ export const ERRORS = {
   INTERNAL: { status: 500, retry: 'never', title: 'An internal error of Millrace.' },
 } as const satisfies Record<string, ErrorRow>;
 
+/** A code of the error table. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/** An invalid field, with its message. */
 export type FieldError = {
   /** Path of the offending field as the caller wrote it: `speech`, `options.language`, or a header's name. */
   readonly field: string;
@@ -312,6 +316,7 @@ export class MillraceError extends Error {
   }
 }
 
+/** Whether a value is a code of the error table. */
 export const isErrorCode = (code: unknown): code is ErrorCode =>
   typeof code === 'string' && Object.hasOwn(ERRORS, code);
 

@@ -91,6 +91,7 @@ export const DTYPES = [
   'BF16',
   'BYTES',
 ] as const;
+/** An element type of tensors. */
 export type Dtype = (typeof DTYPES)[number];
 
 /** Whether elements of the type may be fractions. */

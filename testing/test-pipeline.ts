@@ -15,6 +15,7 @@ import { Answers, type Script } from './scripts.js';
 import { TestError } from './test-error.js';
 import { VirtualClock } from './virtual-clock.js';
 
+/** Scripts and options of `testPipeline`. */
 export interface TestOptions {
   /** Answers by stage id, or by path: `'chunks[1]/embed'`, `'answer/turn-2'`. An agent's stage answers as its model. */
   readonly stages?: Readonly<Record<string, Script>>;

@@ -83,6 +83,7 @@ export type PoolOptions = Readonly<Record<string, unknown>>;
 /** `stream`: chunks arrive before the end. `tools`: tool calls. `structured-output`: a JSON schema binds the answer. */
 export type Capability = 'stream' | 'tools' | 'structured-output';
 
+/** The client of one endpoint. It never retries and keeps no state about failures: the stage's policy and the pool do. */
 export interface Backend {
   readonly endpoint: string;
   /**
@@ -179,6 +180,7 @@ export interface BatchWork {
   readonly computeMs: number;
 }
 
+/** How a server batches the calls of a model. */
 export interface Batching {
   /** Maximum number of calls in a batch; 1: calls are not batched. */
   readonly most: number;
@@ -203,6 +205,7 @@ export interface Call {
   readonly input: JsonObject;
 }
 
+/** The outcome of a call: the output of the stage kind, and what was used for it. */
 export interface Reply {
   readonly output: JsonObject;
   readonly usage?: Usage;
@@ -216,6 +219,10 @@ export interface Usage {
   readonly audioSeconds?: number;
 }
 
+/**
+ * What a backend gets with a call: the abort signal, functions to stream and to store progress, media of the run, and
+ * facts about the call.
+ */
 export interface CallContext {
   /** Aborts with a `HandedOver` as the reason if this attempt is over and the next one continues from the checkpoint. */
   readonly signal: AbortSignal;

@@ -42,6 +42,7 @@ export interface DoorGateway {
   media(request: FastifyRequest, uri: string): AsyncIterable<Uint8Array>;
 }
 
+/** A run that a door starts. */
 export interface DoorOrder {
   /** The pipeline’s name. */
   readonly pipeline: string;

@@ -74,6 +74,7 @@ export interface Control {
   ): Ref<O>;
 }
 
+/** Options of `each`. */
 export interface EachOptions {
   /** Maximum number of items at once. Default 4: fills a small server's batch and leaves capacity for other runs. */
   readonly concurrency?: number;
@@ -81,6 +82,7 @@ export interface EachOptions {
   readonly onFailure?: 'fail' | 'null' | 'drop';
 }
 
+/** Options of `repeat`. */
 export interface RepeatOptions<S> {
   /** Evaluated after each round. */
   readonly until: (state: Ref<S>) => Assignable<boolean>;

@@ -1,5 +1,6 @@
 /** `chat`: chat completions and responses. The other surfaces are named after their endpoints. */
 export const OPENAI_SURFACES = ['chat', 'embeddings', 'transcription', 'speech', 'images'] as const;
+/** Endpoints of OpenAI’s API for which a pipeline can be a model. */
 export type OpenAiSurface = (typeof OPENAI_SURFACES)[number];
 
 /**

@@ -15,18 +15,24 @@ const truth = (
 
 /** Whether two values are equal. */
 export const eq = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('eq', [a, b]);
+/** Whether two values differ. */
 export const ne = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('ne', [a, b]);
 
 type Ordered<T> = Value<T | null | undefined>;
 /** Compares two numbers, or two texts by code unit; false when either is absent. */
 export const lt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lt', [a, b]);
+/** Less than or equal; compares as `lt`. */
 export const lte = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lte', [a, b]);
+/** Greater than; compares as `lt`. */
 export const gt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('gt', [a, b]);
+/** Greater than or equal; compares as `lt`. */
 export const gte = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('gte', [a, b]);
 
 /** An absent value counts as false. */
 export const and = (...all: Truth[]): Ref<boolean> => truth('and', all);
+/** Whether any condition holds; an absent value counts as false. */
 export const or = (...all: Truth[]): Ref<boolean> => truth('or', all);
+/** Negation; an absent value counts as false. */
 export const not = (a: Truth): Ref<boolean> => truth('not', [a]);
 
 /** Whether an optional value is present. */

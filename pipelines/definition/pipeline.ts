@@ -33,6 +33,7 @@ export interface Trace<I> extends Control {
   ): Ref<Options extends { readonly optional: true } ? SO | null : SO>;
 }
 
+/** Options of `pipeline`. */
 export interface PipelineOptions<Shape extends z.ZodRawShape> {
   /** Refinements are enforced on requests as well. */
   readonly input: z.ZodObject<Shape>;

@@ -2,6 +2,7 @@ import type { ErrorCode, FieldError } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import type { StageRecord, TokenUsage, Wait } from './index.js';
 
+/** Status of a run; `failed` includes runs that timed out or were terminated in Temporal. */
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
 
 /** A run as shown to its caller. */
@@ -73,6 +74,7 @@ export interface RunPage {
   readonly unknown?: readonly string[];
 }
 
+/** Why a run failed or was cancelled. */
 export interface RunError {
   /** A code of the error table. */
   readonly code: string;

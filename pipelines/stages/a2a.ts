@@ -16,6 +16,7 @@ const state = z.enum(['completed', 'input-required']);
 const outputOf = (data: z.ZodType) =>
   z.object({ state, text: z.string(), data, task: z.string(), context: z.string() });
 
+/** Input of `a2aAgent`: a message, data, or both. */
 export interface A2aInput {
   message?: string | undefined;
   data?: Record<string, unknown> | undefined;
@@ -23,6 +24,7 @@ export interface A2aInput {
   context?: string | undefined;
 }
 
+/** Output of `a2aAgent`: the agent’s answer, or its question. */
 export interface A2aOutput<Data> {
   /** `input-required`: `text` and `data` are the agent's question; a message with `task` and `context` answers it. */
   state: 'completed' | 'input-required';

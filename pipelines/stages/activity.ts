@@ -8,6 +8,7 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 import { itemsOf, type Yielded, yieldedOf } from './yielded.js';
 
+/** Options of `activity`. */
 export interface ActivityOptions<I, O> extends ForeignOptions<I, O> {
   /**
    * Heartbeat timeout, for an activity that sends heartbeats: after this time without one its worker counts as lost,
@@ -64,6 +65,7 @@ export function activity<I, O>(options: ActivityOptions<I, O>): StageUse<I, O> {
   };
 }
 
+/** Options of `activityStream`. */
 export interface ActivityStreamOptions<I, T> extends Omit<ActivityOptions<I, never>, 'output' | 'args' | 'protocol'> {
   /**
    * Schema of an entry that it yields, which JSON Schema must be able to express. The list of all entries is checked

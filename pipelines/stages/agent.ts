@@ -62,6 +62,7 @@ const output = z.object({
   stoppedBy: z.enum(['answer', ...LIMITS]),
 });
 
+/** Input of `agent`: the prompt, the history before it, and the names of the session and the user. */
 export interface AgentInput {
   prompt: string;
   /** Parts of the prompt's message after its text, in order. */
@@ -78,6 +79,7 @@ export interface AgentInput {
   user?: string | null | undefined;
 }
 
+/** Output of `agent`. */
 export interface AgentOutput<Data = never> {
   text: string;
   finish: 'stop' | 'length';
@@ -111,6 +113,10 @@ export interface AgentSaid {
   tokens: Stream<string>;
 }
 
+/**
+ * Limits of an agent for all its model calls and tools together, checked before each model call. At a limit `onLimit`
+ * applies.
+ */
 export interface AgentBudget {
   /** Input and output tokens of all model calls together. */
   readonly tokens?: number;
@@ -122,6 +128,7 @@ export interface AgentBudget {
   readonly price?: { readonly input: number; readonly output: number };
 }
 
+/** How the conversation of an agent is kept across runs. */
 export interface AgentSession {
   /** How long a session is kept after its last run. Default `'7d'`. */
   readonly keep?: Duration;
@@ -132,6 +139,7 @@ export interface AgentSession {
   readonly summarizeOver?: number;
 }
 
+/** How facts about a user are kept across runs and conversations. */
 export interface AgentMemory {
   /** How long the facts of a user are kept after the last one was added. Default `'365d'`. */
   readonly keep?: Duration;
@@ -142,6 +150,7 @@ export interface AgentMemory {
   readonly facts?: number;
 }
 
+/** Limits within which an agent keeps its conversation. */
 export interface AgentContext {
   /**
    * The model's context, in tokens. Default: `contextTokens` of its pool in the models file. If neither is set, the
@@ -176,6 +185,7 @@ export interface AgentToolSearch {
   readonly shown?: number;
 }
 
+/** Options of `agent`. */
 export interface AgentOptions<Data = never> {
   /** Name of a pool that serves `chat`; with tools its server must support tool calling. */
   readonly model: string;

@@ -31,6 +31,7 @@ export const chatMessage = z.object({
 });
 
 export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+/** Levels of reasoning effort, as in OpenAI’s API. */
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 const penalty = z.number().min(-2).max(2);
@@ -137,6 +138,7 @@ const output = z.object({
   toolCalls: markedForCaller(z.array(requestedCall.extend({ wrong: z.string().optional() }))).optional(),
 });
 
+/** A message of a conversation. */
 export interface ChatMessage {
   role: 'user' | 'assistant' | 'system' | 'tool';
   content: string;
@@ -155,6 +157,7 @@ export interface ChatMessage {
 /** Parameters of one call, overriding the definition's. */
 export type ChatParameters = Pick<z.output<typeof chatInput>, keyof typeof parameters>;
 
+/** Input of `chat`: the prompt, the history before it, media, and parameters that override the definition’s. */
 export interface ChatInput extends ChatParameters {
   prompt: string;
   history?: ChatMessage[] | undefined;
@@ -180,6 +183,7 @@ export interface TokenLogprob {
   top: { token: string; logprob: number }[];
 }
 
+/** Output of `chat` and `converse`. */
 export interface ChatOutput<Data = never> {
   text: string;
   /** The model's reasoning, if the server separates it from the reply: at most its last 65,536 characters. */
@@ -214,6 +218,7 @@ export type Constraint =
 /** What to do with a conversation that does not fit into the model's context. */
 export type OnOverflow = 'fail' | 'drop-oldest' | 'summarize';
 
+/** Options of `chat` and `converse`. */
 export interface ChatOptions<Data = never> {
   readonly model: string;
   /** System message. */

@@ -26,6 +26,7 @@ const output = z.object({
   scores: z.record(z.string(), z.number()),
 });
 
+/** Output of `classify`. */
 export interface ClassifyOutput<Label extends string> {
   label: Label;
   score: number;

@@ -13,6 +13,7 @@ const NAME_RULE =
 
 const EFFECTS: readonly Effects[] = ['none', 'possible', 'intended'];
 
+/** Argument of `defineKind`. */
 export interface KindDefinition<I, O, Options extends z.ZodObject | undefined = undefined> {
   /**
    * A namespace and a name: `acme/segment`. Plans and runs in progress contain the name: if the schemas change

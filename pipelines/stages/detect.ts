@@ -31,6 +31,7 @@ const output = z.object({
   detections: z.array(detection),
 });
 
+/** A detected object, text, sound event or speaker. */
 export type Detection = z.output<typeof detection>;
 export type DetectOutput = z.output<typeof output>;
 /** The media to search: exactly one of them. */

@@ -6,6 +6,7 @@ import { TRAITS } from './traits.js';
 
 /** What a model may generate: `audio` is music or sound; speech is what `synthesize` makes. */
 export const GENERATED = ['image', 'video', 'audio'] as const;
+/** What `generate` makes. */
 export type Generated = (typeof GENERATED)[number];
 
 /** Most images of one stage. */
@@ -21,6 +22,10 @@ const input = z.object({
   options: z.record(z.string(), z.json()).optional(),
 });
 
+/**
+ * Input of `generate`: the prompt; images to start from, if the model supports it; and a count and options that
+ * replace those of the stage.
+ */
 export interface GenerateInput {
   prompt: string;
   images?: Image[] | undefined;
@@ -40,6 +45,7 @@ interface Outputs {
   video: { video: Video };
   audio: { audio: Audio };
 }
+/** Output of `generate`, by what it makes. */
 export type GenerateOutput<Makes extends Generated> = Outputs[Makes];
 
 /**

@@ -12,11 +12,13 @@ const input = z.object({
 });
 const output = z.object({ status: z.int(), body: z.json() });
 
+/** Input of `http`: values for `{name}` in the path, the query, and a body that is sent as JSON. */
 export interface HttpInput {
   path?: Record<string, string | number | boolean> | undefined;
   query?: Record<string, string | number | boolean> | undefined;
   body?: unknown;
 }
+/** Output of `http`: the HTTP status, below 400, and the parsed JSON body. */
 export interface HttpOutput<Body> {
   status: number;
   body: Body;

@@ -58,6 +58,7 @@ export interface CodeStage {
   readonly run: (input: unknown, context: CodeContext) => unknown;
 }
 
+/** The function of a `code` stage: from the stage’s input to its output, or a promise of it. */
 export type CodeFunction<I, O> = (input: I, context: CodeContext) => O | Promise<O>;
 
 /** A generator; a function may also return an iterable. */
@@ -84,6 +85,10 @@ export interface StreamContext<T> extends CodeContext {
   readonly resumeFrom?: ResumeFrom<T>;
 }
 
+/**
+ * Second argument of a function: the abort signal of the attempt, facts about the call, and the media of the run’s
+ * tenant.
+ */
 export interface CodeContext {
   /** Aborts when the attempt ends early: a timeout, a cancelled run, a lost race. */
   readonly signal: AbortSignal;

@@ -12,6 +12,7 @@ const scored = passage.extend({
 
 /** A piece of text in a vector index. */
 export type Passage = z.output<typeof passage>;
+/** A passage with its score: for `retrieve` the cosine similarity, for `rerank` the model’s score. */
 export type ScoredPassage = z.output<typeof scored>;
 
 const DEFAULT_EMBEDDER = 'minilm';

@@ -10,6 +10,7 @@ export const splitOutput = z.object({
   parts: z.array(z.object({ audio: audio({ encoding: 'wav', channels: 1 }), startMs: z.number() })),
 });
 
+/** Output of `split`: the parts as mono WAV, each with its start in milliseconds. */
 export interface SplitOutput {
   parts: { audio: Audio<{ encoding: 'wav'; channels: 1 }>; startMs: number }[];
 }

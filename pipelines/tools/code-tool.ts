@@ -18,6 +18,7 @@ export interface CodeToolLimits {
   readonly outputCharacters?: number;
 }
 
+/** Options of `codeTool`. */
 export interface CodeToolOptions extends ToolPolicy {
   /** Name of the sandbox in the worker's file of sandboxes. */
   readonly sandbox: string;

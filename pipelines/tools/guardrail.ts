@@ -41,6 +41,7 @@ export interface GuardrailInput {
   readonly arguments?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** Options of `guardrail`. */
 export interface GuardrailOptions<I = never, O = never>
   extends Pick<ToolPolicy, 'retry' | 'timeout' | 'priority'>,
     CodeVersion {

@@ -8,6 +8,7 @@ import type { PipelineTool } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
+/** Options of `pipelineTool`. */
 export interface PipelineToolOptions extends Pick<ToolPolicy, 'approval' | 'onFailure' | 'priority'> {
   /** Default: the pipeline's name. */
   readonly name?: string;

@@ -34,6 +34,7 @@ export interface ToolPolicy extends Pick<PolicyOptions, 'retry' | 'timeout' | 'p
   readonly onFailure?: 'tell' | 'fail';
 }
 
+/** Options of `tool`. */
 export interface ToolOptions<Input extends z.ZodObject> extends ToolPolicy, CodeVersion {
   /** Name shown to the model: letters, digits, `_` and `-`, 64 at most. */
   readonly name: string;
