@@ -17,8 +17,8 @@ export interface ErrorRow {
   readonly status: number;
   readonly retry: RetryClass;
   /**
-   * The failure may mean that the server, or a worker that can make the call, is away or has no room. If no server received the call (`unsent`), the
-   * stage waits instead of using up its attempts.
+   * The failure may mean that the server, or a worker that can make the call, is away or has no free slot. If no server
+   * received the call (`unsent`), the stage waits instead of using an attempt.
    */
   readonly waits?: true;
   /** One sentence for people; details of an occurrence go in the error's message. */
@@ -166,9 +166,9 @@ export const ERRORS = {
   INVALID_TOOL_CALL: {
     status: 502,
     retry: 'never',
-    title: 'The model called a tool with invalid arguments again after it had been corrected.',
+    title: 'The model made invalid tool calls in several turns in a row.',
   },
-  GUARDRAIL_STOPPED: { status: 422, retry: 'never', title: 'A guardrail of an agent stopped it.' },
+  GUARDRAIL_STOPPED: { status: 422, retry: 'never', title: 'A guardrail stopped the agent.' },
   TOOL_FAILED: { status: 502, retry: 'never', title: 'A tool of an MCP server reported a failure.' },
   TOOLS_REFUSED: {
     status: 502,

@@ -13,7 +13,7 @@ export const ADVICE = {
     'Send less text: `errors` names the largest field. Media do not count; a stage of the pipeline can fetch other large data.',
   TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   OVERLOADED:
-    'Retry after the time in `Retry-After`, add workers or model servers, or use a higher priority. If a stage fails with it, too many calls of its tenant wait: start fewer runs at a time, or add workers.',
+    'Retry after the time in `Retry-After`, add workers or model servers, or use a higher priority. If a stage fails with it, too many calls of the tenant are waiting: start fewer runs at a time, or add workers.',
   HEADERS_TOO_LARGE: 'Send at most 100 header fields of 16 KiB together; a large cookie is the usual cause.',
   UNAUTHENTICATED:
     'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active, or a new token of the identity provider.',
@@ -23,7 +23,7 @@ export const ADVICE = {
     'Use a key or token that has the permission or tenant; without keys, call from the gateway’s machine under one of its own names.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',
   BODY_MEMORY_FULL:
-    'Retry after the time in `Retry-After`, send and ask for less at once, read responses as they come, or raise the setting that the message names.',
+    'Retry after the time in `Retry-After`, send fewer or smaller requests at a time, read responses promptly, or raise the setting that the message names.',
   INVALID_MEDIA: 'Convert the file to WAV; the message says what is wrong with this one.',
   IDEMPOTENCY_KEY_REUSED: 'Use a new key for a new request, or send the first request again unchanged.',
   PIPELINE_NOT_FOUND: 'Check the name against `GET /v1/pipelines`, and `MILLRACE_PIPELINES` at the gateway.',
@@ -41,7 +41,7 @@ export const ADVICE = {
   BACKEND_UNAVAILABLE:
     'Stages wait for the server. If it persists, check that it runs, and its address in `MILLRACE_MODELS`.',
   LENGTH:
-    'Raise `maxTokens`, or limit the reasoning (`thinkingTokens`, `reasoningEffort`): the same call would end the same way.',
+    'Raise `maxTokens`, or limit the reasoning (`thinkingTokens`, `reasoningEffort`).',
   BACKEND_OVERLOADED: 'If it persists, add an endpoint to the pool or send less at once.',
   BACKEND_RATE_LIMITED:
     'Retry after the time in `Retry-After`; give the pool a `rateLimit` below the server’s own, or raise the server’s.',
@@ -49,15 +49,15 @@ export const ADVICE = {
     'Send a shorter conversation or ask for a shorter reply (`maxTokens`), or serve the model with a longer context. A `chat` stage shortens it with `onOverflow`; an agent shortens its conversation by itself, once; see `context` of `agent`.',
   BACKEND_TIMEOUT: 'If it persists, check the server’s load; give the stage more attempts or time.',
   BACKEND_BROKEN:
-    'Nothing at first, since a pool repairs a model that Triton serves; if it persists, read the server’s log.',
+    'Nothing at first: a worker repairs models on Triton and MLServer. If it persists, read the server’s log.',
   BACKEND_ERROR: 'If it persists, read the server’s log for this call.',
   BACKEND_REJECTED:
     'Read the message: the input, the stage’s options or the model’s tensors do not match what the server accepts.',
   BACKEND_UNAUTHORIZED:
-    'Correct the key that the pool names (`apiKey`), or `LLM_API_KEY`, or the server’s access rules.',
+    'Correct the pool’s key (`apiKey`), `LLM_API_KEY`, or the server’s access rules.',
   MODEL_NOT_FOUND: 'If it persists, load the model or correct its name in `MILLRACE_MODELS` or `LLM_MODEL`.',
   MODEL_NOT_LOADED:
-    'Read the message, which is the server’s, and its log; usually it lacks memory, or the model’s files are not valid. It is tried again after 10 s, at most 5 minutes.',
+    'Read the server’s message and log: usually it lacks memory, or the model’s files are not valid. Loading is tried again after 10 s, later after up to 5 minutes.',
   INVALID_OUTPUT: 'If it persists, compare what the model or function returns with the stage’s output schema.',
   CHECK_TOO_COSTLY:
     'Simplify the schema: fewer alternatives of one value, simpler patterns; or request a shorter reply.',
@@ -82,7 +82,7 @@ export const ADVICE = {
   INDEX_MISMATCH: 'Use the embedder that the message names, or put the passages into an index of another name.',
   INDEX_UNSUPPORTED: 'Use Redis 8 or later, and let its user call VADD and VSIM.',
   CAPABILITY_MISSING:
-    'Name a pool whose server can do it, or leave the option out; `millrace validate` reports this before a run.',
+    'Name a pool whose server supports it, or remove the option; `millrace validate` reports this before a run.',
   FIRST_CHUNK_TIMEOUT: 'Check the server’s queue and load; give `timeout.firstChunk` more time if that is normal.',
   IDLE_TIMEOUT: 'Check why the server stopped sending; give `timeout.idle` more time if that is normal.',
   QUEUE_TIMEOUT: 'Add endpoints or concurrency to the pool, lower the load, or give `timeout.queue` more time.',
@@ -97,7 +97,7 @@ export const ADVICE = {
     'Describe the tool and its arguments better, offer fewer tools, or use a larger model; the message says what was wrong.',
   GUARDRAIL_STOPPED:
     'The message names the guardrail and its reason. Change the request, or the guardrail if it is too strict.',
-  TOOL_FAILED: 'Read the message: it comes from the tool. The model was told, unless `onFailure` is `fail`.',
+  TOOL_FAILED: 'Read the message, which comes from the tool. The model gets it too, unless `onFailure` is `fail`.',
   TOOLS_REFUSED:
     'Name the tools that the agent needs in `only` of `mcpTools`; if one of these is refused, correct its schema at the server.',
   TOOL_SERVER_UNAVAILABLE: 'Start the server by hand with the command or URL of the file `MILLRACE_MCP_SERVERS`.',
@@ -112,16 +112,16 @@ export const ADVICE = {
   WORKER_LOST:
     'Read the logs of both workers at that time: memory, a loop that never ends, a native crash. Send the input again once the stage can handle it.',
   STREAM_CUT:
-    'Offer a server that continues its own text (vLLM, llama.cpp), set `onCut` of the stage to accept what is there (`end`), another answer if nothing is heard yet (`restart`) or another voice (`fallback`), or pass `answer.text`.',
+    'Use a server that can continue its own text (vLLM, llama.cpp); set `onCut` of the stage to accept a shortened answer (`end`), a new answer if nothing of it was used (`restart`) or another voice (`fallback`); or pass `answer.text`.',
   STREAM_FULL: 'Make the reading stage faster, or give the state store more memory.',
   STREAM_LOST: 'Give the state store an append-only file (`appendonly yes`) and start the run again.',
-  STREAM_TAKEN: 'Nothing to do: the other attempt goes on, or a next one does.',
+  STREAM_TAKEN: 'Nothing: the other attempt continues, or the next one does.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or check why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or check in the stage table which stages took the time.',
   RUN_CANCELLED: 'Nothing: somebody cancelled the run.',
   RUN_ENDED: 'Nothing: the run is over; `GET /v1/runs/{id}` shows how it ended.',
-  RUN_NOT_ENDED: 'Wait until the run has ended; its webhooks are then sent anyway.',
+  RUN_NOT_ENDED: 'Wait until the run has ended; its webhooks are sent then in any case.',
   NO_WEBHOOK: 'Start the run with `?webhook=`, or configure an endpoint for the tenant (`MILLRACE_WEBHOOKS`).',
   WEBHOOK_REFUSED:
     'Name an https URL of a host on the public internet; `MILLRACE_WEBHOOK_PRIVATE_TARGETS=allow` permits others.',
@@ -129,11 +129,11 @@ export const ADVICE = {
     'Fix the receiver that the message names, then send again: `POST /v1/runs/{id}/webhooks/replay`.',
   NOT_RESUMABLE: 'Start a new run; only a run that failed, was cancelled or ran out of time can be resumed.',
   RECORD_INCOMPLETE:
-    'Read in the message which calls would be repeated; if that does no harm, send `{"repeat": true}`, else start a new run.',
+    'The message names the calls that would be repeated. If repeating them does no harm, send `{"repeat": true}`; otherwise start a new run.',
   RECORD_GONE: 'Check what the run has done, and start a new one; keep records longer with `MILLRACE_RECORD_KEPT_MS`.',
   RESUME_DIVERGED: 'Check what the run has done, and start a new one for the rest.',
   NOT_WAITING: 'Read the run again (`GET /v1/runs/{id}`): `waiting` lists the open waits and their nonces.',
-  ALREADY_DECIDED: 'Nothing: another decision was first, or the time was over. The earlier decision stands.',
+  ALREADY_DECIDED: 'Nothing: another decision came first, or the time had run out. The earlier decision stands.',
   CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',
   RUN_FAILED:
     'Open the run in the Temporal UI (`links.ui`): it was terminated from outside or failed without a known code.',
@@ -146,7 +146,7 @@ export const ADVICE = {
   PROFILE_MISSING: 'Profile the model on a device kind that the inventory has.',
   MODEL_FITS_NOWHERE: 'Add a device with enough memory, or a profile of a smaller or a tensor-parallel variant.',
   SLO_UNREACHABLE: 'Allow more time than the message names, or profile faster variants or devices.',
-  PLACEMENT_INFEASIBLE: 'Take one of the ways out that the message names: a lower rate, more time, or more devices.',
+  PLACEMENT_INFEASIBLE: 'Choose one of the options that the message names: a lower rate, more time, or more devices.',
   ORCHESTRATOR_UNAVAILABLE:
     'Send again with the same `Idempotency-Key`; if it persists, run `millrace doctor`; see [temporal.md](temporal.md).',
   STACK_UNSUPPORTED: 'Configure your own servers with the settings that the message names, or use another machine.',

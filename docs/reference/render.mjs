@@ -40,7 +40,7 @@ The source of the table is \`pipelines/errors.ts\`.
   the code is then in the document’s \`error\`.
 - **retry**: how a stage’s policy handles it. \`never\`: the stage fails at once. \`retry\`: the stage is retried after its
   backoff, up to its attempts; if a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits without using an attempt.
-  \`heal\`: as \`retry\`, and the pool repairs the endpoint if the server supports it.
+  \`heal\`: as \`retry\`, and a worker repairs the model if the server supports it.
   Outside a stage, \`retry\` means that the caller may try again.
 - A stage that has used up its attempts fails with the code of its last error.
 
@@ -121,7 +121,7 @@ export function renderSettings(settingsSchema) {
 
 # Settings
 
-Every setting is an environment variable, or stands in \`settings\` of the [configuration file](configuration.md), over which a variable takes precedence. An empty variable counts as unset. With an invalid value the process exits with
+Set each as an environment variable, or in \`settings\` of the [configuration file](configuration.md); variables take precedence. An empty variable counts as unset. With an invalid value the process exits with
 \`INVALID_SETTING\`, which names every invalid variable. \`millrace settings\` prints this list. The schema is
 \`workers/settings.ts\`.
 
