@@ -20,7 +20,7 @@ export const ACCESS_SETTINGS = {
     error: 'must be origins such as https://app.example or http://localhost:5173: scheme, host and port only, no *',
   }),
   MILLRACE_MEDIA_ORIGINS: list(
-    'Origins of media that callers may name by their address, such as `https://images.example`, separated by commas: the gateway fetches them. Default: none. Name only origins whose every address any caller may read.',
+    'Origins from which the gateway fetches media that callers name by address, such as `https://images.example`, separated by commas. Default: none. Every caller can read every address of these origins.',
   ).refine((origins) => origins === undefined || origins.every(isOrigin), {
     error: 'must be origins such as https://images.example or http://minio:9000: scheme, host and port only, no *',
   }),
@@ -44,7 +44,7 @@ export const ACCESS_SETTINGS = {
     .string()
     .default('aud')
     .describe(
-      'Claim that has the audience. Another one is for providers that write no `aud`: at Cognito `client_id`, with the ids of the app clients in `MILLRACE_OIDC_AUDIENCE`.',
+      'Claim with the audience, for providers that do not set `aud`: at Cognito `client_id`, with the ids of the app clients in `MILLRACE_OIDC_AUDIENCE`.',
     ),
   MILLRACE_OIDC_TENANT: z
     .string()
@@ -78,7 +78,7 @@ export const ACCESS_SETTINGS = {
     'Claims that may have permissions, as `millrace:run`, `millrace:read`, `millrace:approve`, `millrace:metrics`; the first one that a token has counts. Default: `scope`, `scp`, `roles`.',
   ),
   MILLRACE_OIDC_GRANTS: list(
-    'What values of those claims permit besides, such as `platform-team=run+read`, separated by commas: names of groups or roles, or subjects, compared exactly. Default: nothing.',
+    'Permissions for other values of these claims, such as `platform-team=run+read`, separated by commas: names of groups or roles, or subjects, compared exactly. Default: none.',
   ).refine((grants): boolean => grants === undefined || grants.every((each) => grantIn(each) !== undefined), {
     error: `must be such as platform-team=run+read, with ${PERMISSIONS.join(', ')}`,
   }),
@@ -87,7 +87,7 @@ export const ACCESS_SETTINGS = {
     .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be visible ASCII without quotes and backslashes')
     .optional()
     .describe(
-      'What the provider puts before the names of scopes, such as `api://<id>/` at Entra and `<identifier>/` at Cognito: clients are told to ask for them with it, and tokens may have them with it or without.',
+      'Prefix that the provider puts before scope names, such as `api://<id>/` at Entra and `<identifier>/` at Cognito: the metadata for clients has scopes with it, and tokens may have them with or without it.',
     ),
   MILLRACE_OIDC_PERMISSIONS: list('Permissions of every token, whatever its claims: `run,read`. Default: none.').refine(
     (names): boolean => names === undefined || names.every(isPermission),
@@ -100,7 +100,7 @@ export const ACCESS_SETTINGS = {
       'Whether a proxy in front authenticates callers, sets `Millrace-Tenant` on every request and removes it from clients’ requests: the gateway then needs no keys.',
     ),
   MILLRACE_PROXY_SECRET: list(
-    'What that proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, during a rotation. Required if other machines can reach the gateway’s address.',
+    'Secret that the proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, during a rotation. Required if other machines can reach the gateway’s address.',
     SHORTEST_SECRET,
   ),
   MILLRACE_PROXY_GRPC: z

@@ -34,7 +34,7 @@ export const LIMIT_SETTINGS = {
     .max(100_000)
     .default(100)
     .describe(
-      'Requests per second of a tenant named by a key or a proxy; 0: no limit. Above what a person or a service needs, low enough to stop a runaway loop.',
+      'Requests per second of a tenant named by a key, a token or a proxy; 0: no limit. Above what a person or a service needs, low enough to stop a runaway loop.',
     ),
   MILLRACE_TENANT_RUNS: z.coerce
     .number()
@@ -139,7 +139,7 @@ export const LIMIT_SETTINGS = {
     .enum(['yes', 'whole-queue', 'no'])
     .default('yes')
     .describe(
-      'Whether runs are rejected as `OVERLOADED` if Temporal’s queues would take too much of their deadline, batch first. `yes` counts what goes before the tenant’s own tasks, since tenants take turns; `whole-queue` counts all tasks, for a Temporal whose fairness is off.',
+      'Whether runs are rejected as `OVERLOADED` if Temporal’s queues would take too much of their deadline, batch first. `yes` counts the tasks ahead of the tenant’s own, since tenants take turns; `whole-queue` counts all tasks, for a Temporal whose fairness is off.',
     ),
   MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
   MILLRACE_HEADERS_TIMEOUT_MS: ms(
