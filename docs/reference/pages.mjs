@@ -94,11 +94,12 @@ const SECTIONS = [
   {
     title: 'Model servers',
     pages: {
+      'docs/reference/pools.md': 'every field of the models file; discovery, affinity, how many calls an endpoint gets',
       'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',
       'docs/reference/servers/triton.md':
         'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
       'docs/reference/servers/vllm.md':
-        'options beyond OpenAI’s API, reasoning, conversations that do not fit; all fields of a pool',
+        'options beyond OpenAI’s API, reasoning, conversations that do not fit',
       'docs/reference/servers/openai-compatible.md': 'what differs from vLLM, server by server',
       'docs/reference/servers/http.md': 'any API as data: requests, answers, streams, jobs, errors',
       'docs/reference/servers/micro-batches.md':

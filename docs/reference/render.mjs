@@ -80,7 +80,7 @@ export function renderCapabilities(connectors, presets) {
 
 # Servers and what they can do
 
-Pages: [Triton and KServe v2](triton.md), [vLLM and OpenAI’s API](vllm.md), [Ollama, LiteLLM, Dynamo, routers](openai-compatible.md), [any server over HTTP](http.md), [micro-batches](micro-batches.md), [KServe](kserve.md), [Seldon Core](seldon.md), [BentoML](bentoml.md),
+Pages: [fields of a pool](../pools.md), [Triton and KServe v2](triton.md), [vLLM and OpenAI’s API](vllm.md), [Ollama, LiteLLM, Dynamo, routers](openai-compatible.md), [any server over HTTP](http.md), [micro-batches](micro-batches.md), [KServe](kserve.md), [Seldon Core](seldon.md), [BentoML](bentoml.md),
 [TorchServe](torchserve.md), [TensorFlow Serving](tensorflow-serving.md), [TGI](tgi.md), [Ray Serve and LitServe](ray-serve.md), [OpenVINO Model Server](openvino.md), [NVIDIA NIM](nim.md), [Azure ML](azureml.md), [SageMaker](sagemaker.md),
 [Vertex AI](vertex.md), [PAI-EAS](pai-eas.md). The same pipelines on several of them: [moving models](moving.md).
 

@@ -17,11 +17,10 @@ import type {
   transcribe,
 } from '../../../pipelines/stages/index.js';
 
-/* Every option of pools and stages for Triton and for servers of OpenAI's API has its row in these pages. */
+/* Every field of a pool, and every option of pools and stages for Triton and for servers of OpenAI's API, has its row. */
 
-const page = (name: string) =>
-  readFileSync(new URL(`../../../docs/reference/servers/${name}.md`, import.meta.url), 'utf8');
-const [triton, vllm] = [page('triton'), page('vllm')];
+const page = (name: string) => readFileSync(new URL(`../../../docs/reference/${name}.md`, import.meta.url), 'utf8');
+const [triton, vllm, pools] = [page('servers/triton'), page('servers/vllm'), page('pools')];
 
 /** Names in code in the first cells of a page's tables. */
 const rowsOf = (text: string): Set<string> => new Set(cells(text, /^\|([^|]*)\|/gm));
@@ -44,26 +43,6 @@ describe('vllm.md has a row of', () => {
 
   it('every option of a pool of the connector openai', () => {
     expect(missing(keysOf(optionsSchema), rows)).toEqual([]);
-  });
-
-  it('every field of a pool, and of its endpoints', () => {
-    const pool = all<PoolConfig>({
-      ...{
-        connector: true,
-        kind: true,
-        model: true,
-        endpoints: true,
-        discover: true,
-        rateLimit: true,
-        microBatch: true,
-      },
-      ...{ apiKey: true, headers: true, tls: true, options: true, heal: true, load: true, variants: true },
-      ...{ contextTokens: true, affinity: true, modalities: true, price: true },
-    });
-    const endpoint = all<EndpointConfig>({
-      ...{ url: true, device: true, concurrency: true, weight: true, zone: true, draining: true, serverName: true },
-    });
-    expect(missing([...pool, ...endpoint], rows)).toEqual([]);
   });
 
   it('every option of a chat stage', () => {
@@ -91,6 +70,28 @@ describe('vllm.md has a row of', () => {
       ...all<OptionsOf<typeof generate>>({ makes: true, count: true, options: true }),
     ];
     expect(missing(options, rows)).toEqual([]);
+  });
+});
+
+describe('pools.md has a row of', () => {
+  it('every field of a pool, and of its endpoints', () => {
+    const pool = all<PoolConfig>({
+      ...{
+        connector: true,
+        kind: true,
+        model: true,
+        endpoints: true,
+        discover: true,
+        rateLimit: true,
+        microBatch: true,
+      },
+      ...{ apiKey: true, headers: true, tls: true, options: true, heal: true, load: true, variants: true },
+      ...{ contextTokens: true, affinity: true, modalities: true, price: true },
+    });
+    const endpoint = all<EndpointConfig>({
+      ...{ url: true, device: true, concurrency: true, weight: true, zone: true, draining: true, serverName: true },
+    });
+    expect(missing([...pool, ...endpoint], rowsOf(pools))).toEqual([]);
   });
 });
 
