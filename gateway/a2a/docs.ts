@@ -12,7 +12,7 @@ const version: NonNullable<RouteDoc['headers']> = {
 };
 const card = json({
   type: 'object',
-  description: 'AgentCard of A2A 1.0; unless the request names 1.0, with the fields of 0.3 too',
+  description: 'AgentCard of A2A 1.0; also with the fields of 0.3 unless the request names 1.0',
   properties: { name: text, description: text, version: text, supportedInterfaces: { type: 'array' } },
   required: ['name', 'description', 'version', 'supportedInterfaces'],
 });
@@ -54,7 +54,7 @@ export const ONLY_AGENT_CARD: RouteDoc = {
 export const formerly = (doc: RouteDoc): RouteDoc => ({
   ...doc,
   operation: `${doc.operation}Formerly`,
-  summary: `${doc.summary}: at its place before 0.3 of the protocol`,
+  summary: `${doc.summary}, at its path before version 0.3 of the protocol`,
 });
 
 export const SEND: RouteDoc = {
@@ -62,9 +62,9 @@ export const SEND: RouteDoc = {
   operation: 'a2a',
   summary: 'Send a message to a pipeline as an agent of A2A, and read, follow and cancel its tasks (JSON-RPC)',
   description:
-    'Errors of a message have the status 200, as in other uses of JSON-RPC; those before it is read their own.',
+    'Errors of a JSON-RPC request are answered with status 200; errors before the request is read, such as a missing key, have their own status.',
   path: { pipeline: { description: 'The pipeline’s name' } },
-  query: { [VERSION_NAME]: { description: 'In place of the header' } },
+  query: { [VERSION_NAME]: { description: 'Instead of the header' } },
   headers: {
     ...version,
     ...PERSISTENCE_HEADERS,
@@ -85,7 +85,7 @@ export const SEND: RouteDoc = {
   },
   answers: {
     200: {
-      description: 'The response, of methods that stream as events with one response each',
+      description: 'The response; methods that stream send events with one response each',
       content: {
         ...json({ type: 'object', properties: { jsonrpc: { const: '2.0' }, id } }),
         ...eventStream('Responses of JSON-RPC as `data`, each with a StreamResponse.'),

@@ -38,7 +38,7 @@ export const MCP: RouteDoc = {
   exampleFor: () => ({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
   answers: {
     200: {
-      description: 'The responses, preceded by the progress of calls',
+      description: 'Progress of the calls, then the responses',
       content: asEvents,
       headers: { 'Mcp-Session-Id': 'The session id, in the response to `initialize`' },
     },
@@ -53,8 +53,8 @@ export const RESUME_MCP: RouteDoc = {
   tag: 'mcp',
   operation: 'resumeMcp',
   summary: 'Continue the stream of a call',
-  headers: { 'Last-Event-ID': { description: 'The id of the last event that the client has got' } },
-  answers: { 200: { description: 'The progress of the call and its response', content: asEvents } },
+  headers: { 'Last-Event-ID': { description: 'Id of the last received event; the stream continues after it' } },
+  answers: { 200: { description: 'Progress of the call, then its response', content: asEvents } },
   problemContent: rpcError,
   problems: ['INVALID_HEADER', 'METHOD_NOT_ALLOWED', 'RUN_NOT_FOUND'],
 };

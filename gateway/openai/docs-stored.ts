@@ -9,9 +9,9 @@ const CONVERSATION = object({ id: text, object: { const: 'conversation' }, metad
 const DELETED = object({ id: text, object: text, deleted: { const: true } });
 const LIST = object({ object: { const: 'list' }, data: { type: 'array', items: { type: 'object' } } });
 const PAGE: RouteDoc['query'] = {
-  limit: { description: 'Most items, from 1 to 100; 20 by default' },
+  limit: { description: 'Maximum number of items, from 1 to 100; 20 by default' },
   order: { description: '`asc` or `desc`, the default' },
-  after: { description: 'The id of the last item of the page before' },
+  after: { description: 'The id of the last item of the previous page' },
 };
 
 const route = (operation: string, summary: string, schema: Schema, rest: Partial<RouteDoc>): RouteDoc =>
@@ -37,7 +37,7 @@ export const DELETE_RESPONSE = route('deleteResponse', 'Erase a response and its
   path: ofResponse,
   problems: ['RUN_NOT_FOUND', 'RUN_NOT_ENDED', 'ORCHESTRATOR_UNAVAILABLE', 'STORE_UNAVAILABLE'],
 });
-export const LIST_INPUT_ITEMS = route('listInputItems', 'List what a response was asked with', LIST, {
+export const LIST_INPUT_ITEMS = route('listInputItems', 'List the input items of a response', LIST, {
   path: ofResponse,
   query: PAGE,
   problems: ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE', 'INVALID_INPUT'],

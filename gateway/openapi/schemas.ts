@@ -13,7 +13,7 @@ const field = z.object({
   message: z.string(),
 });
 const codes = Object.keys(ERRORS) as [string, ...string[]];
-const code = z.enum(codes).describe('A code of the error table');
+const code = z.enum(codes).describe('An error code (docs/reference/errors.md)');
 const failure = z.object({ code, message: z.string() });
 const cache = z.enum(['off', 'hit', 'miss', 'shared', 'bypass']);
 
@@ -35,8 +35,8 @@ const decided = {
     .string()
     .optional()
     .describe('The authenticated caller: key:<id>, or user:<name> if a proxy or a token names the user'),
-  scope: z.enum(['run', 'session']).optional().describe('It covers later calls of the tool too'),
-  grantedAt: time.optional().describe('When the approval was given that covers this call of its session'),
+  scope: z.enum(['run', 'session']).optional().describe('The decision also covers later calls of the tool, in this run or its session'),
+  grantedAt: time.optional().describe('When the session’s approval that covers this call was given'),
 };
 const about = z.string().optional().describe('Hex sha256 of the subject of the decision');
 const stage = z.object({
@@ -102,7 +102,7 @@ const wait = z.object({
         .optional()
         .describe('Name of the MCP server that asks. Absent: an `approve` stage with a form'),
       tool: z.string().optional().describe('The server’s name of the tool that was called'),
-      message: z.string().describe('What is asked, in the words of who asks'),
+      message: z.string().describe('The question, as the server or the stage words it'),
       schema: anyObject.optional().describe('JSON Schema of the fields of its form'),
       url: z.string().optional().describe('Where the server wants the person to go'),
     })
@@ -113,7 +113,7 @@ const wait = z.object({
     .optional()
     .describe('The session of the agent that makes the call: an approval may have the scope `session`'),
   since: time,
-  until: time.describe('When the default decision applies, or the run fails if there is none'),
+  until: time.describe('When the default decision applies'),
   otherwise: z.boolean().describe('The default decision, which applies at that time'),
 });
 
@@ -137,8 +137,8 @@ export const runDocument = z.object({
     .extend({
       stage: z.string().optional(),
       fields: z.array(field).optional(),
-      at: z.string().optional().describe('Where a function of the pipeline threw it: pipelines.ts:12:5'),
-      retryAfterMs: z.number().optional().describe('Wait that the model server requested, from the run’s end'),
+      at: z.string().optional().describe('Where a function of the pipeline threw the error: pipelines.ts:12:5'),
+      retryAfterMs: z.number().optional().describe('How long the model server asked to wait, counted from the end of the run'),
     })
     .optional(),
   resumedFrom: z.string().optional().describe('The run that this one resumes'),
@@ -184,9 +184,9 @@ const runEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('stage.audio'),
     ...ofStage,
-    number: z.int().min(0).describe('Of the piece; one that comes again is the same piece'),
+    number: z.int().min(0).describe('Number of the piece; an event with the same number repeats that piece'),
     text: z.string().describe('What is spoken'),
-    at: z.int().min(0).describe('Where it begins in the whole text, in UTF-16 units'),
+    at: z.int().min(0).describe('Offset of the text in the whole text, in UTF-16 code units'),
     audio: artifact,
     data: z.string().optional().describe('The file in base64, unless `audio=ref`'),
   }),
@@ -207,7 +207,7 @@ const runEvent = z.discriminatedUnion('type', [
     type: z.literal('tool.ended'),
     ...ofCall,
     end: z.enum(['done', 'failed', 'refused', 'wrong']),
-    arguments: anyObject.optional().describe('Where a person has changed them'),
+    arguments: anyObject.optional().describe('Present if a person changed them'),
     result: z.unknown().optional(),
     code: z.string().optional(),
     message: z.string().optional(),

@@ -32,7 +32,7 @@ const DOC: RouteDoc = {
   query: {
     format: {
       description:
-        'Of audio: the format in which it is sent. Without it audio of a run under way is sent as WAV, other media as they are stored',
+        'Format in which audio is sent. By default audio of a run in progress is sent as WAV, and other media as they are stored',
       schema: { type: 'string', enum: Object.keys(GIVEN_FORMATS) },
     },
   },

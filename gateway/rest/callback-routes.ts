@@ -12,11 +12,11 @@ const MOST_BYTES = 1_024 * 1_024;
 const JOB_ENDED: RouteDoc = {
   tag: 'operations',
   operation: 'jobEnded',
-  summary: 'Say that a job of a model server has ended',
+  summary: 'Report that a job of a model server has ended',
   description:
-    'For model servers, at the address that their job was submitted with. The address is all that it takes, and what a server sends is not used: the worker that waits for the job asks the server at once.',
+    'For model servers: the callback address that was submitted with a job. Whoever has the address may call it. The body is ignored; the worker that waits for the job polls the server at once.',
   path: { token: { description: 'Part of the address' } },
-  answers: { 204: { description: 'The worker asks for the job' } },
+  answers: { 204: { description: 'The worker polls the job' } },
   problems: ['ROUTE_NOT_FOUND', 'STORE_UNAVAILABLE'],
 };
 

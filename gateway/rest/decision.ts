@@ -32,7 +32,7 @@ export const decision = z.strictObject({
     .refine((name) => name !== 'timeout', 'is reserved for the default decision; give another name')
     .optional()
     .describe('Name of the person who decides; it is not verified. The authenticated caller is recorded as `actor`'),
-  reason: z.string().max(LONGEST_REASON).optional().describe('Why; the model of an agent is told'),
+  reason: z.string().max(LONGEST_REASON).optional().describe('The reason; an agent’s model sees it'),
 });
 
 /** Body of `approve`. */
@@ -40,7 +40,7 @@ export const approval = decision.extend({
   arguments: z
     .record(z.string(), z.json())
     .optional()
-    .describe('For a call of a tool: arguments in place of the model’s, which the model is told'),
+    .describe('For a tool call: arguments that replace the model’s; the model sees the change'),
   content: z
     .record(z.string(), z.json())
     .optional()
@@ -60,7 +60,7 @@ export const resumption = z.strictObject({
   repeat: z
     .boolean()
     .default(false)
-    .describe('Whether steps that have ended may be repeated if they are missing in the record of the run'),
+    .describe('Whether completed steps may be repeated if the record of the run lacks them'),
 });
 
 /** Body of a report of a wrong cached answer. */

@@ -27,7 +27,7 @@ const LIST: RouteDoc = {
   operation: 'listFacts',
   summary: 'List what the agents of a pipeline remember of a user of the caller',
   path: PATH,
-  answers: { 200: { description: 'The facts; none for a user who is not known', content: json(schemaOf(remembered)) } },
+  answers: { 200: { description: 'The facts; an empty list for an unknown user', content: json(schemaOf(remembered)) } },
   problems: ['PIPELINE_NOT_FOUND', 'INVALID_INPUT', 'STORE_UNAVAILABLE'],
 };
 const ERASE: RouteDoc = {
@@ -35,9 +35,9 @@ const ERASE: RouteDoc = {
   operation: 'eraseFacts',
   summary: 'Erase all that the agents of a pipeline remember of a user of the caller',
   description:
-    'Runs under way know what they have read at their beginning, and may remember more. Documents of runs keep what was said in them.',
+    'Runs in progress keep what they read when they started, and may store further facts. The documents of runs are not changed.',
   path: PATH,
-  answers: { 204: { description: 'Nothing is remembered of the user any more' } },
+  answers: { 204: { description: 'All facts about the user are erased' } },
   problems: ['PIPELINE_NOT_FOUND', 'INVALID_INPUT', 'STORE_UNAVAILABLE'],
 };
 const FORGET: RouteDoc = {
@@ -45,7 +45,7 @@ const FORGET: RouteDoc = {
   operation: 'eraseFact',
   summary: 'Erase one fact that the agents of a pipeline remember of a user of the caller',
   path: { ...PATH, fact: { description: 'Number of the fact' } },
-  answers: { 204: { description: 'There is no such fact any more' } },
+  answers: { 204: { description: 'The fact is erased, or did not exist' } },
   problems: ['PIPELINE_NOT_FOUND', 'INVALID_INPUT', 'STORE_UNAVAILABLE'],
 };
 

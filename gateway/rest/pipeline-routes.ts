@@ -37,12 +37,12 @@ const ERASE_SESSION: RouteDoc = {
   operation: 'eraseSession',
   summary:
     'Erase a session of the caller: what an agent of the pipeline keeps of a conversation, and approvals given for it',
-  description: 'A run of the session that is under way adds its part when it ends.',
+  description: 'A run of the session that is in progress adds its turn when it ends.',
   path: {
     name: { description: 'The pipeline’s name' },
     session: { description: 'The session’s name, as in the input' },
   },
-  answers: { 204: { description: 'There is no such session any more' } },
+  answers: { 204: { description: 'The session is erased, or did not exist' } },
   problems: ['PIPELINE_NOT_FOUND', 'STORE_UNAVAILABLE'],
 };
 

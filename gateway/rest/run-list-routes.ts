@@ -20,42 +20,42 @@ const time = { type: 'string', format: 'date-time' };
 const LIST: RouteDoc = {
   tag: 'runs',
   operation: 'listRuns',
-  summary: 'The runs of the tenant',
+  summary: 'List the runs of the tenant',
   description:
-    'Those that go on, the latest start first; then those that have ended, the latest end first. The rows are runs without `input`, ' +
+    'Running ones, the latest start first; then ended ones, the latest end first. The rows are runs without `input`, ' +
     '`output`, `stages` and `error`.',
   query: {
     pipeline: { description: 'Only runs of this pipeline', schema: text(PATTERNS.pipeline) },
-    status: { description: 'Only runs that are so', schema: { type: 'string', enum: [...RUN_STATUSES] } },
+    status: { description: 'Only runs with this status', schema: { type: 'string', enum: [...RUN_STATUSES] } },
     waiting: {
       description: `\`true\`: only runs that wait for a person, with \`waiting\`; at most ${MOST_ASKED} a page`,
       schema: { const: 'true' },
     },
     version: { description: 'Only runs of this version of the plan', schema: text(PATTERNS.version) },
-    from: { description: 'Only runs that were started then or later; a date is its midnight in UTC', schema: time },
-    to: { description: 'Only runs that were started before', schema: time },
-    id: { description: 'What the id begins with', schema: text(PATTERNS.id) },
+    from: { description: 'Only runs started at this time or later; a date means midnight UTC', schema: time },
+    to: { description: 'Only runs started before this time', schema: time },
+    id: { description: 'Prefix of the run’s id', schema: text(PATTERNS.id) },
     limit: {
-      description: 'Most runs of the page',
+      description: 'Maximum number of runs of the page',
       schema: { type: 'integer', minimum: 1, maximum: MOST_ROWS, default: USUAL_ROWS },
     },
     cursor: {
-      description: '`nextCursor` of the page before, with the same filters',
+      description: '`nextCursor` of the previous page, with the same filters',
       schema: text(PATTERNS.cursor),
     },
   },
   answers: {
     200: {
-      description: 'A page of them',
+      description: 'A page of the list',
       content: json({
         type: 'object',
         properties: {
           runs: { type: 'array', items: component('Run') },
-          nextCursor: { type: 'string', description: 'Where the list goes on; absent at its end' },
+          nextCursor: { type: 'string', description: 'Cursor of the next page; absent on the last one' },
           unknown: {
             type: 'array',
             items: { type: 'string' },
-            description: 'With `waiting`: ids of runs that no worker could be asked about',
+            description: 'With `waiting`: ids of runs whose waits no worker could report',
           },
         },
         required: ['runs'],
@@ -68,21 +68,21 @@ const LIST: RouteDoc = {
 const APPROVALS: RouteDoc = {
   tag: 'runs',
   operation: 'listApprovals',
-  summary: 'What the tenant’s runs wait for',
+  summary: 'List the open approvals of the tenant’s runs',
   description:
-    'The open waits of running runs and their child runs, with what a decision has to carry: `nonce`. A page may have none although more ' +
-    'follow. Runs in `unknown` could not be asked, for lack of a worker.',
+    'The open waits of running runs and their child runs, with the `nonce` that a decision needs. A page may be empty although more ' +
+    'follow. `unknown` lists runs that could not be queried because no worker was available.',
   query: {
     pipeline: { description: 'Only runs of this pipeline', schema: text(PATTERNS.pipeline) },
     limit: {
-      description: 'Most runs that are asked for the page',
+      description: 'Maximum number of runs that are queried for the page',
       schema: { type: 'integer', minimum: 1, maximum: MOST_ASKED, default: USUAL_ROWS },
     },
-    cursor: { description: '`nextCursor` of the page before, with the same filters', schema: text(PATTERNS.cursor) },
+    cursor: { description: '`nextCursor` of the previous page, with the same filters', schema: text(PATTERNS.cursor) },
   },
   answers: {
     200: {
-      description: 'A page of them',
+      description: 'A page of the list',
       content: json({
         type: 'object',
         properties: {
@@ -108,7 +108,7 @@ const APPROVALS: RouteDoc = {
             },
           },
           unknown: { type: 'array', items: { type: 'string' } },
-          nextCursor: { type: 'string', description: 'Where the list goes on; absent at its end' },
+          nextCursor: { type: 'string', description: 'Cursor of the next page; absent on the last one' },
         },
         required: ['approvals', 'unknown'],
       }),
