@@ -39,7 +39,7 @@ export function resumptionOf({ resume }: RunInput): Resumption | undefined {
     const field = `resume.${i}`;
     if (run === undefined || after === undefined || nonce === undefined)
       throw invalidFields('INVALID_INPUT', [
-        { field: `${field}.interruptId`, message: 'is not of an interrupt of this server' },
+        { field: `${field}.interruptId`, message: 'is not an interrupt of this server' },
       ]);
     // A cancelled interrupt is a rejection: the client has no further way to answer it.
     if (status === 'cancelled') return { run, after, answer: { nonce, approved: false } satisfies AnswerOfRun };
@@ -54,7 +54,7 @@ export function resumptionOf({ resume }: RunInput): Resumption | undefined {
   const stray = read.findIndex(({ run }) => run !== first.run);
   if (stray >= 0)
     throw invalidFields('INVALID_INPUT', [
-      { field: `resume.${stray}`, message: 'is an interrupt of another run than the first' },
+      { field: `resume.${stray}`, message: 'belongs to another run than the first interrupt' },
     ]);
   return { run: first.run, after: first.after, answers: read.map(({ answer }) => answer) };
 }

@@ -53,7 +53,7 @@ export async function explorerRoutes(app: FastifyInstance): Promise<void> {
   app.get('/', { config: { open, doc: 'none' } }, (_, reply) => reply.redirect('explorer'));
   app.get<{ Params: { '*': string } }>('/explorer/*', { config: { open, doc: 'none' } }, (request, reply) => {
     const name = request.params['*'];
-    if (!isPageFile(name)) throw new MillraceError('ROUTE_NOT_FOUND', `the explorer has no file of this name`);
+    if (!isPageFile(name)) throw new MillraceError('ROUTE_NOT_FOUND', 'the explorer has no file with this name');
     return send(name, request, reply);
   });
 }

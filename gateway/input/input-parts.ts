@@ -16,7 +16,7 @@ export class InputParts {
   expectFree(path: string): void {
     if (this.#given.has(path)) throw invalidInput([{ field: path, message: 'is given twice' }]);
     if (this.#form.has(path) && path.split('.').some((key) => /^\d+$/.test(key) && Number(key) >= MOST_PARTS))
-      throw invalidInput([{ field: path, message: `is beyond the ${MOST_PARTS} items that a form can give` }]);
+      throw invalidInput([{ field: path, message: `exceeds the limit of ${MOST_PARTS} items in a form` }]);
   }
 
   add(path: string, value: Json): void {

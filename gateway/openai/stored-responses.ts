@@ -123,7 +123,7 @@ export class StoredResponses {
       if (given === undefined) return each;
       const text = open(given);
       if (text !== undefined) return { type: 'reasoning', content: [{ type: 'reasoning_text', text }] } satisfies Item;
-      const message = 'is not what this gateway has given to this tenant, or its secret is gone; leave the item out';
+      const message = 'was not issued by this gateway to this tenant, or the secret behind it is gone; omit the item';
       throw invalidParam(`${about}[${i}].encrypted_content`, message);
     });
   }

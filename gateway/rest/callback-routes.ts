@@ -37,7 +37,7 @@ export async function callbackRoutes(app: FastifyInstance, { callbacks }: Gatewa
       // Before anything of the body is read.
       onRequest: async ({ params }) => {
         if (await callbacks.arrive(params.token)) return;
-        throw new MillraceError('ROUTE_NOT_FOUND', 'no job waits for a call at this address');
+        throw new MillraceError('ROUTE_NOT_FOUND', 'no job waits for a call to this address');
       },
     },
     async (_, reply) => reply.code(204).send(),

@@ -80,7 +80,7 @@ export async function memoryRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
 
   function store(): NonNullable<GatewayDeps['facts']> {
     if (deps.facts) return deps.facts;
-    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway reaches no memory of users');
+    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no connection to the memory of users');
   }
 
   function nameOf({ name, user }: Named, caller: Caller): FactsName {

@@ -155,7 +155,7 @@ async function toItsEnd(
     const message = `this gateway is shutting down; the run continues: /v1/runs/${run}`;
     throw new MillraceError('GATEWAY_UNAVAILABLE', message);
   }
-  throw new MillraceError('REQUEST_ABORTED', 'the caller left before the run had ended');
+  throw new MillraceError('REQUEST_ABORTED', 'the caller disconnected before the run had ended');
 }
 
 /** All open waits, so that they are asked together; the one that is known where no worker can be asked. */
