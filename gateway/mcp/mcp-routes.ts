@@ -173,6 +173,6 @@ function refuseForeignOrigin(
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
   const names = [host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])];
   if (url && (names.includes(url.host) || isLoopbackName(url.hostname))) return;
-  const message = 'is another site';
+  const message = 'is another site; MILLRACE_CORS_ORIGINS lists those whose pages may call this server';
   throw new MillraceError('FORBIDDEN', `Origin ${message}`, { fields: [{ field: 'Origin', message }] });
 }
