@@ -184,7 +184,7 @@ export class Conversations {
 
   get #sessions() {
     if (this.#deps.sessions) return this.#deps.sessions;
-    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no connection to the store of conversations');
+    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no store of conversations');
   }
 }
 

@@ -113,7 +113,7 @@ const wait = z.object({
     .optional()
     .describe('The session of the agent that makes the call: an approval may have the scope `session`'),
   since: time,
-  until: time.describe('When the default decision applies'),
+  until: time.describe('When the default decision applies, or the run fails if there is none'),
   otherwise: z.boolean().describe('The default decision, which applies at that time'),
 });
 

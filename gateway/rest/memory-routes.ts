@@ -35,7 +35,7 @@ const ERASE: RouteDoc = {
   operation: 'eraseFacts',
   summary: 'Erase all that the agents of a pipeline remember of a user of the caller',
   description:
-    'Runs in progress keep what they read when they started, and may store further facts. The documents of runs are not changed.',
+    'Runs in progress keep what they read when they started, and may store further facts. The documents of earlier runs keep the texts that were said in them.',
   path: PATH,
   answers: { 204: { description: 'All facts about the user are erased' } },
   problems: ['PIPELINE_NOT_FOUND', 'INVALID_INPUT', 'STORE_UNAVAILABLE'],
@@ -80,7 +80,7 @@ export async function memoryRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
 
   function store(): NonNullable<GatewayDeps['facts']> {
     if (deps.facts) return deps.facts;
-    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no connection to the memory of users');
+    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no store of memory');
   }
 
   function nameOf({ name, user }: Named, caller: Caller): FactsName {

@@ -66,7 +66,7 @@ export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): P
       const caller = callerOf(request);
       const { name, session } = request.params;
       const of = sessionsOf(pipelineFor(name, deps, caller).name, caller);
-      if (!deps.sessions) throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no connection to the sessions');
+      if (!deps.sessions) throw new MillraceError('STORE_UNAVAILABLE', 'this gateway has no store of sessions');
       await deps.sessions.erase({ tenant: caller.tenant, of, session });
       return await reply.code(204).send();
     },
