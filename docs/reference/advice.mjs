@@ -40,8 +40,7 @@ export const ADVICE = {
   MODEL_NOT_CONFIGURED: 'Add the model to the file of `MILLRACE_MODELS`, the same at gateway and worker.',
   BACKEND_UNAVAILABLE:
     'Stages wait for the server. If it persists, check that it runs, and its address in `MILLRACE_MODELS`.',
-  LENGTH:
-    'Raise `maxTokens`, or limit the reasoning (`thinkingTokens`, `reasoningEffort`).',
+  LENGTH: 'Raise `maxTokens`, or limit the reasoning (`thinkingTokens`, `reasoningEffort`).',
   BACKEND_OVERLOADED: 'If it persists, add an endpoint to the pool or send less at once.',
   BACKEND_RATE_LIMITED:
     'Retry after the time in `Retry-After`; give the pool a `rateLimit` below the server’s own, or raise the server’s.',
@@ -53,8 +52,7 @@ export const ADVICE = {
   BACKEND_ERROR: 'If it persists, read the server’s log for this call.',
   BACKEND_REJECTED:
     'Read the message: the input, the stage’s options or the model’s tensors do not match what the server accepts.',
-  BACKEND_UNAUTHORIZED:
-    'Correct the pool’s key (`apiKey`), `LLM_API_KEY`, or the server’s access rules.',
+  BACKEND_UNAUTHORIZED: 'Correct the pool’s key (`apiKey`), `LLM_API_KEY`, or the server’s access rules.',
   MODEL_NOT_FOUND: 'If it persists, load the model or correct its name in `MILLRACE_MODELS` or `LLM_MODEL`.',
   MODEL_NOT_LOADED:
     'Read the server’s message and log: usually it lacks memory, or the model’s files are not valid. Loading is tried again after 10 s, later after up to 5 minutes.',

@@ -81,7 +81,8 @@ const SECTIONS = [
         'keys, tokens of an identity provider, tenants, permissions, limits, a proxy in front',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/artifacts.md': 'where media are stored, who may write there and how, limits',
-      'docs/reference/sandboxes.md': 'where code written by models runs: QuickJS, or a service of yours; what isolates it',
+      'docs/reference/sandboxes.md':
+        'where code written by models runs: QuickJS, or a service of yours; what isolates it',
       'docs/reference/metrics.md': 'every metric with its labels',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/optimize.md':
@@ -98,8 +99,7 @@ const SECTIONS = [
       'docs/reference/servers/capabilities.md': 'every connector and preset: kinds, streams, jobs, keys',
       'docs/reference/servers/triton.md':
         'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
-      'docs/reference/servers/vllm.md':
-        'options beyond OpenAI’s API, reasoning, conversations that do not fit',
+      'docs/reference/servers/vllm.md': 'options beyond OpenAI’s API, reasoning, conversations that do not fit',
       'docs/reference/servers/openai-compatible.md': 'what differs from vLLM, server by server',
       'docs/reference/servers/http.md': 'any API as data: requests, answers, streams, jobs, errors',
       'docs/reference/servers/micro-batches.md':
@@ -116,8 +116,7 @@ const SECTIONS = [
       'docs/reference/servers/openvino.md': 'KServe v2, TensorFlow Serving’s API, OpenAI’s API',
       'docs/reference/servers/nim.md': 'chat, embeddings with roles, ranking',
       'docs/reference/servers/azureml.md': 'deployments, errors inside 424, streams',
-      'docs/reference/servers/sagemaker.md':
-        'signatures, variants, streams, asynchronous inference, errors inside 424',
+      'docs/reference/servers/sagemaker.md': 'signatures, variants, streams, asynchronous inference, errors inside 424',
       'docs/reference/servers/vertex.md': 'service accounts, predict, rawPredict, streams, dedicated endpoints',
       'docs/reference/servers/pai-eas.md': 'tokens and signatures, queue service',
     },
@@ -142,12 +141,36 @@ const TASKS = [
   ['let a model call tools', [['agents', 'guides/agents.md']]],
   ['have a person approve a step', [['approvals', 'guides/approvals.md']]],
   ['cache results', [['caches', 'guides/caches.md']]],
-  ['call a pipeline from a program', [['frameworks', 'guides/frameworks.md'], ['the HTTP API', 'reference/http.md']]],
-  ['deploy, and upgrade', [['deploy and upgrade', 'guides/deploy.md'], ['on call', 'guides/on-call.md']]],
+  [
+    'call a pipeline from a program',
+    [
+      ['frameworks', 'guides/frameworks.md'],
+      ['the HTTP API', 'reference/http.md'],
+    ],
+  ],
+  [
+    'deploy, and upgrade',
+    [
+      ['deploy and upgrade', 'guides/deploy.md'],
+      ['on call', 'guides/on-call.md'],
+    ],
+  ],
   ['decide which models run on which devices', [['placement', 'guides/placement.md']]],
   ['use it beside existing Temporal workers', [['for Temporal teams', 'guides/temporal-teams.md']]],
-  ['extend it', [['write a connector', 'guides/write-a-connector.md'], ['write a door', 'guides/write-a-door.md']]],
-  ['know what can go wrong', [['guarantees', 'guides/guarantees.md'], ['known limits', 'reference/limits.md']]],
+  [
+    'extend it',
+    [
+      ['write a connector', 'guides/write-a-connector.md'],
+      ['write a door', 'guides/write-a-door.md'],
+    ],
+  ],
+  [
+    'know what can go wrong',
+    [
+      ['guarantees', 'guides/guarantees.md'],
+      ['known limits', 'reference/limits.md'],
+    ],
+  ],
 ];
 
 const GENERATED = '<!-- Made by docs/reference/generate.mjs. Do not edit by hand. -->';

@@ -209,7 +209,8 @@ export async function withSpokenTurns(
   requirePermission(caller, 'read');
   await chargeReads(deps, caller, params.size);
   const read = async ([id, param]: [string, string]) => {
-    if (signal.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client disconnected before its conversation was read');
+    if (signal.aborted)
+      throw new MillraceError('REQUEST_ABORTED', 'the client disconnected before its conversation was read');
     return [id, await textSpoken(deps, models, caller, param, id)] as const;
   };
   const texts = new Map(await pMap(params, read, { concurrency: AT_ONCE }));

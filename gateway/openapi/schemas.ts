@@ -35,7 +35,10 @@ const decided = {
     .string()
     .optional()
     .describe('The authenticated caller: key:<id>, or user:<name> if a proxy or a token names the user'),
-  scope: z.enum(['run', 'session']).optional().describe('The decision also covers later calls of the tool, in this run or its session'),
+  scope: z
+    .enum(['run', 'session'])
+    .optional()
+    .describe('The decision also covers later calls of the tool, in this run or its session'),
   grantedAt: time.optional().describe('When the session’s approval that covers this call was given'),
 };
 const about = z.string().optional().describe('Hex sha256 of the subject of the decision');
@@ -138,7 +141,10 @@ export const runDocument = z.object({
       stage: z.string().optional(),
       fields: z.array(field).optional(),
       at: z.string().optional().describe('Where a function of the pipeline threw the error: pipelines.ts:12:5'),
-      retryAfterMs: z.number().optional().describe('How long the model server asked to wait, counted from the end of the run'),
+      retryAfterMs: z
+        .number()
+        .optional()
+        .describe('How long the model server asked to wait, counted from the end of the run'),
     })
     .optional(),
   resumedFrom: z.string().optional().describe('The run that this one resumes'),

@@ -27,7 +27,9 @@ const LIST: RouteDoc = {
   operation: 'listFacts',
   summary: 'List what the agents of a pipeline remember of a user of the caller',
   path: PATH,
-  answers: { 200: { description: 'The facts; an empty list for an unknown user', content: json(schemaOf(remembered)) } },
+  answers: {
+    200: { description: 'The facts; an empty list for an unknown user', content: json(schemaOf(remembered)) },
+  },
   problems: ['PIPELINE_NOT_FOUND', 'INVALID_INPUT', 'STORE_UNAVAILABLE'],
 };
 const ERASE: RouteDoc = {
