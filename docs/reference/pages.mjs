@@ -70,7 +70,8 @@ const SECTIONS = [
   {
     title: 'For operators',
     pages: {
-      'docs/guides/deploy.md': 'processes, settings, probes; replace a build or Millrace itself while runs are in progress',
+      'docs/guides/deploy.md':
+        'processes, settings, probes; replace a build or Millrace itself while runs are in progress',
       'docs/guides/on-call.md': 'what to look at first, alerts, a runbook for each failure, resuming',
       'docs/guides/guarantees.md': 'each promise with its mechanism and its test, and what can still go wrong',
       'docs/guides/placement.md': 'how many devices of which kind, what goes where',
