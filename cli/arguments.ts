@@ -14,6 +14,11 @@ export function asWhole(text: string): number {
   throw new InvalidArgumentError('It must be a whole number such as 7, at most 999.');
 }
 
+export function asPort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
+}
+
 export function asShare(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (value >= 0 && value <= 1) return value;

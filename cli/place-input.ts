@@ -18,6 +18,7 @@ export interface PlaceInputOptions {
   readonly slo: readonly string[];
   readonly goodput?: number;
   readonly worstMinute?: number;
+  readonly errorBudget?: number;
   readonly qualityFloor?: number;
   readonly quality?: number;
   readonly survive?: readonly string[];
@@ -36,7 +37,8 @@ export interface PlaceInputOptions {
 
 /** The planner's input but for the load: pipelines, devices, profiles and objectives. */
 export async function readInput(settings: Settings, options: PlaceInputOptions): Promise<Omit<PlannerInput, 'load'>> {
-  const { sloP95, sloP99, goodput, worstMinute, qualityFloor, quality, cluster, profiles: folder } = options;
+  const { sloP95, sloP99, goodput, worstMinute, errorBudget } = options;
+  const { qualityFloor, quality, cluster, profiles: folder } = options;
   if (options.pipeline.length === 0) throw wrongOption('--pipeline', 'pass a plan, a short form or a pipeline’s name');
   if (cluster === undefined) throw wrongOption('--cluster', 'pass the inventory, e.g. cluster.yaml');
   if (folder === undefined) throw wrongOption('--profiles', 'pass the folder of the profiles');
@@ -54,7 +56,14 @@ export async function readInput(settings: Settings, options: PlaceInputOptions):
     inventory,
     profiles,
     seed: options.seed,
-    objective: { p95Ms: sloP95, p99Ms: sloP99, ...(stages.length > 0 && { stages }), goodput, worstMinute },
+    objective: {
+      p95Ms: sloP95,
+      p99Ms: sloP99,
+      ...(stages.length > 0 && { stages }),
+      goodput,
+      worstMinute,
+      errorBudget,
+    },
     qualityFloor,
     quality,
     survive: survivalOf(options.survive),

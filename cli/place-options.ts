@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Serving } from '../placement/explain/index.js';
 import type { PoolAffinity } from '../placement/planner/index.js';
-import { asMs, asNames, asShare, asWhole } from './arguments.js';
+import { asMs, asNames, asPort, asShare, asWhole } from './arguments.js';
 
 /** Default time limit of the search: an acceptable wait at a terminal. */
 const TIME_LIMIT = '10s';
@@ -78,6 +78,11 @@ function groundOptions(command: Command): Command {
     )
     .option('--worst-minute <share>', 'the same for the runs of each minute of the load', asGoodput)
     .option(
+      '--error-budget <share>',
+      'largest part of the runs that may be late which the plan uses, so that the rest is left for failures, e.g. 0.5: of a p99, 0.5 % of the runs',
+      asBudget,
+    )
+    .option(
       '--serve <model=how>',
       'an LLM’s prompts and answers: together (default) by the same replicas, apart by two pools, either: as is cheaper; repeatable',
       asServing,
@@ -129,6 +134,7 @@ export function replanOptions(command: Command): Command {
     .option('--every <time>', 'repeat at this interval, and report what is new', asMs)
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))
+    .option('--metrics-port <port>', 'serve predicted and measured figures to Prometheus; with --every', asPort)
     .option('--seed <number>', 'seed of the simulation', asPositive, 1)
     .option('--out <folder>', 'output folder of a proposal', '.')
     .option('--module <file>', 'module that exports the pipelines; default: MILLRACE_PIPELINES, else the catalogue')
@@ -163,6 +169,13 @@ function asGoodput(text: string): number {
   const value = asShare(text);
   if (value >= 0.5 && value <= 0.999) return value;
   throw new InvalidArgumentError('It must be a share from 0.5 to 0.999.');
+}
+
+/** Less of the 1 % that a p99 lets be late is a handful of the runs that are simulated. */
+function asBudget(text: string): number {
+  const value = asShare(text);
+  if (value >= 0.1) return value;
+  throw new InvalidArgumentError('It must be a share from 0.1 to 1.');
 }
 
 function asSize(text: string): Record<string, number> {

@@ -11,8 +11,15 @@ interface At {
 /**
  * The worker's own HTTP server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (accepts tasks). Throws `INVALID_SETTING` if its
  * port is not available, such as that of another worker of the machine.
+ *
+ * @param failure the error to throw in its place
  */
-export async function serveMetrics({ host, port }: At, registry: Registry, ready: () => boolean): Promise<Server> {
+export async function serveMetrics(
+  { host, port }: At,
+  registry: Registry,
+  ready: () => boolean,
+  failure = (error: unknown) => cannotListen('MILLRACE_WORKER_METRICS_PORT', { host, port }, error),
+): Promise<Server> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
       response.writeHead(status, { 'content-type': type }).end(body);
@@ -26,7 +33,7 @@ export async function serveMetrics({ host, port }: At, registry: Registry, ready
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve)).catch(
     (error) => {
-      throw cannotListen('MILLRACE_WORKER_METRICS_PORT', { host, port }, error);
+      throw failure(error);
     },
   );
   return server;

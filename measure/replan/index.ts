@@ -1,9 +1,9 @@
 import type { Client, Connection } from '@temporalio/client';
-import type { Measured } from '../../placement/replan/index.js';
+import { type Measured, promisesOf } from '../../placement/replan/index.js';
 import { measureRuns, type RunsOptions } from './runs.js';
 import { measureServers, type ServersOptions } from './servers.js';
 
-export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, RunsOptions {
+export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Omit<RunsOptions, 'promises'> {
   readonly client: Client;
 }
 
@@ -14,7 +14,7 @@ export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Runs
 export async function measure({ client, ...options }: MeasureOptions): Promise<Measured> {
   const connection = client.connection as Connection;
   const servers = await measureServers({ ...options, connection });
-  const { models, ...runs } = await measureRuns(client, options);
+  const { models, ...runs } = await measureRuns(client, { ...options, promises: promisesOf(options.placement) });
   const continuous = new Set(
     options.placement.pools.flatMap(({ model, batching }) => (batching === 'continuous' ? [model] : [])),
   );

@@ -1,13 +1,18 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import pMap from 'p-map';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
-import type { Measured } from '../../placement/replan/index.js';
+import type { Measured, MeasuredBudget, Promised } from '../../placement/replan/index.js';
 import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
 
 /** Most runs whose times are read: fifty lie beyond the 95th percentile. */
 const MOST_RUNS = 1_000;
 /** Most runs whose stages are read, with a call each: enough for means, and done in a second or two. */
 const MOST_RESULTS = 100;
+/**
+ * How runs end that have failed. Named, since a visibility store on SQL takes a run that is still running as one that closes in the year
+ * 9999, after any time; and a caller who cancels a run is no failure of the placement.
+ */
+const FAILED = ['Failed', 'Terminated', 'TimedOut'] as const;
 /** Results fetched concurrently. */
 const AT_ONCE = 10;
 
@@ -17,27 +22,34 @@ export interface RunsOptions {
   readonly taskQueue: string;
   /** Beginning of the window. */
   readonly since: Date;
+  /** Runs that began earlier do not count, even if they ended in the window: another placement served them. */
+  readonly appliedAt?: Date;
+  /** Objectives that the ended runs are compared with. */
+  readonly promises?: readonly Promised[];
 }
 
-export interface MeasuredRuns extends Pick<Measured, 'started' | 'completed' | 'failed' | 'runs' | 'stages'> {
+export interface MeasuredRuns
+  extends Pick<Measured, 'started' | 'completed' | 'failed' | 'runs' | 'budgets' | 'stages'> {
   /** Mean run time of each model's stages, in milliseconds: a call's time as seen by a worker. */
   readonly models: Measured['services'];
 }
 
 /** Runs of a window from Temporal. A run that was continued in a new history counts once, at its end. */
-export async function measureRuns(client: Client, { pipelines, taskQueue, since }: RunsOptions): Promise<MeasuredRuns> {
+export async function measureRuns(client: Client, options: RunsOptions): Promise<MeasuredRuns> {
+  const { pipelines, taskQueue, since, appliedAt, promises = [] } = options;
   const queue = `TaskQueue = "${taskQueue}" AND ExecutionStatus != "ContinuedAsNew"`;
   const of = (name: string) => `WorkflowType = "${name}" AND ${queue}`;
   const all = `(${pipelines.map((name) => `WorkflowType = "${name}"`).join(' OR ')}) AND ${queue}`;
   const time = since.toISOString();
+  const ending = `${all} AND CloseTime >= "${time}"${appliedAt ? ` AND StartTime >= "${appliedAt.toISOString()}"` : ''}`;
   const count = async (query: string) => (await client.workflow.count(query)).count;
-  const [completed, closed, ...began] = await Promise.all([
-    count(`${all} AND CloseTime >= "${time}" AND ExecutionStatus = "Completed"`),
-    count(`${all} AND CloseTime >= "${time}"`),
+  const [completed, failed, ...began] = await Promise.all([
+    count(`${ending} AND ExecutionStatus = "Completed"`),
+    count(`${ending} AND ExecutionStatus IN (${FAILED.map((status) => `"${status}"`).join(', ')})`),
     ...pipelines.map((name) => count(`${of(name)} AND StartTime >= "${time}"`)),
   ]);
   const ended: WorkflowExecutionInfo[] = [];
-  const query = `${all} AND CloseTime >= "${time}" AND ExecutionStatus = "Completed"`;
+  const query = `${ending} AND ExecutionStatus = "Completed"`;
   for await (const run of client.workflow.list({ query })) {
     if (ended.push(run) >= MOST_RUNS) break;
   }
@@ -49,13 +61,10 @@ export async function measureRuns(client: Client, { pipelines, taskQueue, since 
   return {
     started: Object.fromEntries(pipelines.map((name, i) => [name, began[i] ?? 0])),
     completed: completed ?? 0,
-    failed: (closed ?? 0) - (completed ?? 0),
+    failed: failed ?? 0,
     runs: { count: times.length, p50Ms: at(0.5), p95Ms: at(0.95) },
-    stages: meansOf(
-      rows,
-      ({ pipeline, row }) => `${pipeline}/${row.stage}`,
-      ({ queueMs, runMs }) => queueMs + runMs,
-    ),
+    budgets: promises.map((each) => budgetOf(each, each.stage === undefined ? times : timesOf(rows, each.stage))),
+    stages: meansOf(rows, keyOfStage, ({ queueMs, runMs }) => queueMs + runMs),
     models: meansOf(
       rows,
       ({ row }) => row.model,
@@ -91,17 +100,37 @@ async function rowsOf(client: Client, runs: readonly WorkflowExecutionInfo[]): P
   return (await pMap(runs, read, { concurrency: AT_ONCE })).flat();
 }
 
+const budgetOf = (promised: Promised, timesMs: ArrayLike<number>): MeasuredBudget => ({
+  ...promised,
+  count: timesMs.length,
+  late: Array.from(timesMs).filter((ms) => ms > promised.ms).length,
+});
+
 type Times = { readonly queueMs: number; readonly runMs: number };
+
+/** The times of a stage that was answered by its server. */
+function answeredIn({ status, cache, queueMs, runMs, count }: StageRecord): Times | undefined {
+  const answered = status === 'done' && cache !== 'hit' && cache !== 'shared' && count === undefined;
+  return answered && queueMs !== undefined && runMs !== undefined ? { queueMs, runMs } : undefined;
+}
+
+const keyOfStage = ({ pipeline, row }: Row): string => `${pipeline}/${row.stage}`;
+
+/** Wait and run time of a stage's calls, in milliseconds. */
+const timesOf = (rows: readonly Row[], stage: string): readonly number[] =>
+  rows.flatMap((each) => {
+    const times = keyOfStage(each) === stage ? answeredIn(each.row) : undefined;
+    return times ? [times.queueMs + times.runMs] : [];
+  });
 
 /** Means by key, of stages that were answered by their server. */
 function meansOf(rows: readonly Row[], keyOf: (row: Row) => string, ms: (times: Times) => number): Measured['stages'] {
   const sums = new Map<string, { calls: number; sum: number }>();
   for (const each of rows) {
-    const { status, cache, queueMs, runMs, count } = each.row;
-    const answered = status === 'done' && cache !== 'hit' && cache !== 'shared' && count === undefined;
-    if (!answered || queueMs === undefined || runMs === undefined) continue;
+    const times = answeredIn(each.row);
+    if (times === undefined) continue;
     const { calls, sum } = sums.get(keyOf(each)) ?? { calls: 0, sum: 0 };
-    sums.set(keyOf(each), { calls: calls + 1, sum: sum + ms({ queueMs, runMs }) });
+    sums.set(keyOf(each), { calls: calls + 1, sum: sum + ms(times) });
   }
   return Object.fromEntries([...sums].map(([key, { calls, sum }]) => [key, { calls, meanMs: sum / calls }]));
 }

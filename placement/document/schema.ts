@@ -30,6 +30,11 @@ export const predictedSchema = z.strictObject({
   preemptionsPerRun: share.default(0),
   /** The figures that the objective names, in its order. */
   figures: z.array(stageFigure).optional(),
+  /**
+   * By objective, `p99`, `p95`, a figure such as `voice/answer ttft p99`, or `goodput`: the share of the runs beyond it, and what part of
+   * the share that may be late this is; above 1 it is missed.
+   */
+  errorBudgets: z.array(z.strictObject({ of: z.string(), beyond: share.max(1), spent: share })).optional(),
   /** Share of the runs, without those that fail, that meet all stated times at once; and how many a second they are. */
   attainment: share.max(1).optional(),
   goodputPerSecond: z.number().min(0).optional(),
@@ -152,6 +157,8 @@ export const placementSchema = z.strictObject({
     /** Least share of the runs that meets all of these times at once: of all runs, and of those of each minute. */
     goodput: share.max(1).optional(),
     worstMinute: share.max(1).optional(),
+    /** Largest part of the error budget of each percentile, and of the goodput, that is spent. */
+    errorBudget: z.number().gt(0).max(1).optional(),
     /** A single loss after which all of them hold as well. */
     survive: z.enum(['device', 'node']).optional(),
   }),

@@ -74,6 +74,7 @@ export function describe(
       }),
       ...(problem.objective.goodput !== undefined && { goodput: problem.objective.goodput }),
       ...(problem.objective.worstMinute !== undefined && { worstMinute: problem.objective.worstMinute }),
+      ...(problem.objective.errorBudget !== undefined && { errorBudget: problem.objective.errorBudget }),
       ...(problem.survive && { survive: problem.survive }),
     },
     ratePerSecond: round(rate, 3),
@@ -247,7 +248,7 @@ const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure
 
 export function predictedRunsOf(
   problem: Problem,
-  { p50Ms, p95Ms, p99Ms, targets, attainment, result }: Seen,
+  { p50Ms, p95Ms, p99Ms, targets, attainment, budgets, result }: Seen,
   rate: number,
 ) {
   const count = result.completed + result.failed + result.refused + result.oversized;
@@ -262,6 +263,7 @@ export function predictedRunsOf(
     oversizedShare: round(result.oversized / Math.max(1, count), 6),
     preemptionsPerRun: round(result.preemptions / Math.max(1, count), 4),
     ...(targets.length > 0 && { figures: figuresOf(problem, targets) }),
+    errorBudgets: budgets.map(({ of, beyond, spent }) => ({ of, beyond: round(beyond, 6), spent: round(spent, 4) })),
     attainment: round(attainment.share, 6),
     goodputPerSecond: round((rate * attainment.runs) / Math.max(1, count), 3),
     ...(worstMinute && {

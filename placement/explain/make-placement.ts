@@ -100,13 +100,14 @@ function waysOutOf(input: PlannerInput, problem: Problem, leftMs: number, clock:
 
 function infeasible(found: WaysOut, rate: number, { objective, inventory, survive }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
-  const { p95Ms, p99Ms, stages = [], goodput, worstMinute } = objective;
+  const { p95Ms, p99Ms, stages = [], goodput, worstMinute, errorBudget } = objective;
   const limit = [
     ...(p99Ms === undefined ? [] : [`p99 of ${ms(p99Ms)}`]),
     ...(p95Ms === undefined ? [] : [`p95 of ${ms(p95Ms)}`]),
     ...stages.map((each) => `${spellObjective(each)} of ${each.ms} ms`),
     ...(goodput === undefined ? [] : [`share of at least ${percent(goodput)} of the runs within all of it`]),
     ...(worstMinute === undefined ? [] : [`share of at least ${percent(worstMinute)} in each minute`]),
+    ...(errorBudget === undefined ? [] : [`part of at most ${percent(errorBudget)} of each error budget spent`]),
   ].join(', a ');
   const ways = [
     found.ratePerSecond > 0

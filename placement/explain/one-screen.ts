@@ -1,5 +1,6 @@
 import type { PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
+import { keptShare } from '../planner/index.js';
 import {
   bar,
   figureName,
@@ -10,6 +11,7 @@ import {
   prefixLines,
   robustLine,
   round,
+  spellShare,
   type Table,
 } from './words.js';
 
@@ -58,6 +60,7 @@ export function explanation(placement: PlacementDocument, inventory: Inventory |
     ...placement.pools.slice(0, MOST_ROWS).map(({ model, reason }) => `  ${model}: ${reason}`),
     ...more(placement.pools.length),
     '',
+    ...budgets(placement),
     `Next euro: ${nextEuro(placement)}`,
     `Twice the rate: ${robustLine(robustness.twiceTheRate)}`,
     `Worst loss: ${worstLossLine(placement)}`,
@@ -90,7 +93,8 @@ function limitsOf(placement: PlacementDocument, inventory: Inventory | undefined
     ...(slo.stages ?? []).flatMap((limit, i) =>
       objective(`${figureName(limit)}${after}`, limit.ms, of.figures?.[i]?.ms ?? 0),
     ),
-    ...missed(`goodput${after}`, slo.goodput, of.attainment),
+    ...missed(`goodput${after}`, slo.goodput && keptShare(slo.goodput, slo.errorBudget), of.attainment),
+    ...(slo.errorBudget === undefined ? [] : budgetLimits(slo.errorBudget, of, after)),
     ...missed(`worst minute${after}`, slo.worstMinute, of.worstMinute?.attainment ?? of.attainment),
   ];
   const devices = Object.entries(predicted.devices);
@@ -117,6 +121,20 @@ function limitsOf(placement: PlacementDocument, inventory: Inventory | undefined
       : []),
   ];
 }
+
+/** The error budgets of objectives with a time, where a plan may spend a part of them only; that of the goodput is its objective. */
+const budgetLimits = (
+  most: number,
+  { errorBudgets = [] }: Pick<PlacementDocument['predicted'], 'errorBudgets'>,
+  after: string,
+): Limit[] =>
+  errorBudgets
+    .filter(({ of }) => of !== 'goodput')
+    .map(({ of, beyond, spent }) => ({
+      name: `${of} error budget${after}`,
+      used: spent / most,
+      detail: `${percent(spent)} spent, at most ${percent(most)}: ${spellShare(beyond)} of the runs`,
+    }));
 
 /** Prices of the devices in use. A device that several pools share is split evenly between them. */
 function costs(placement: PlacementDocument, { devices }: Inventory, table: Table): string {
@@ -175,6 +193,11 @@ function handovers({ predicted }: PlacementDocument): string[] {
     ];
   });
   return lines.length > 0 ? [...lines.slice(0, MOST_ROWS), ''] : [];
+}
+
+function budgets({ predicted: { errorBudgets = [] } }: PlacementDocument): string[] {
+  const spent = errorBudgets.slice(0, MOST_ROWS).map((each) => `${each.of} ${percent(each.spent)}`);
+  return spent.length > 0 ? [`Error budgets spent: ${spent.join(', ')}`] : [];
 }
 
 function prefixes(placement: PlacementDocument): string[] {

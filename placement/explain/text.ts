@@ -11,6 +11,7 @@ import {
   prefixLines,
   robustLine,
   round,
+  spellShare,
   type Table,
 } from './words.js';
 
@@ -91,6 +92,7 @@ function summary(placement: PlacementDocument): string {
     }),
     ...qualityLines(placement),
     ...goodputLines(placement),
+    ...budgetLines(placement),
     ...(placement.worstLoss
       ? [
           `Survives    any one lost ${lossName(placement)}; the worst, without ${placement.worstLoss.without}: p99 ${round(placement.worstLoss.predicted.p99Ms)} ms`,
@@ -127,6 +129,14 @@ function goodputLines({ predicted, slo }: PlacementDocument): string[] {
     all,
     `            in the worst minute, from ${fromS} s with ${round(arrivedPerSecond)} a second, ${percent(share)}${least(slo.worstMinute)}`,
   ];
+}
+
+function budgetLines({ predicted, slo }: PlacementDocument): string[] {
+  const most = slo.errorBudget === undefined ? '' : `, at most ${percent(slo.errorBudget)}`;
+  return (predicted.errorBudgets ?? []).map(
+    ({ of, beyond, spent }, i) =>
+      `${i === 0 ? 'Budget      ' : '            '}${of} spends ${percent(spent)} of its error budget${most}: ${spellShare(beyond)} of the runs are beyond it`,
+  );
 }
 
 function devicesOf({ replicas }: PlacedPool): string {

@@ -12,6 +12,8 @@ const NEVER_MS = 1e15;
 export const round = (value: number): number =>
   value >= NEVER_MS ? Number.POSITIVE_INFINITY : Number(value.toFixed(value < 10 ? 1 : 0));
 export const percent = (share: number): string => `${round(100 * share)} %`;
+/** A share that may be a small part of a percent: `0.25 %`. */
+export const spellShare = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
 export const money = (value: number, { currency }: PlacementDocument): string =>
   `${value.toFixed(2)} ${currency} an hour`;
 

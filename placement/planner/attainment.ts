@@ -1,4 +1,5 @@
 import { percentile, type SimulationResult, sortedNumbers } from '../simulator/index.js';
+import { keptShare, usedOfBudgets } from './error-budget.js';
 import type { Problem } from './problem.js';
 
 /** Fewest runs of a minute from which its share says something. */
@@ -20,8 +21,8 @@ export interface Attainment {
   /** Runs that do. */
   readonly runs: number;
   /**
-   * Of the demands on this share: the part of its objectives that the run at the demanded share uses up, in the whole load
-   * or in a minute, whichever is more. Above 1 a demand is missed; 0 without a demand.
+   * Of the demands on this share, and on error budgets: the part of its objectives that the run at the demanded share uses up, in the
+   * whole load or in a minute, whichever is more. Above 1 a demand is missed; 0 without a demand.
    */
   readonly used: number;
   /** Absent if the load has no two whole minutes with enough runs each. */
@@ -38,16 +39,17 @@ type Stated = Pick<Problem, 'objective' | 'targets' | 'load'>;
  */
 export function attainmentOf(problem: Stated, result: SimulationResult, speed = 1): Attainment {
   const used = usedByRun(problem, result);
-  const { goodput, worstMinute: inEach } = problem.objective;
+  const { goodput, worstMinute: inEach, errorBudget } = problem.objective;
   const ended = sortedNumbers(used);
   const runs = inTime(ended);
   const minutes = minutesOf(problem.load.timesMs, used, speed);
   const [worst] = minutes.toSorted((a, b) => a.share - b.share || b.arrivedPerSecond - a.arrivedPerSecond);
   const demands = [
-    ...(goodput === undefined ? [] : [percentile(ended, goodput)]),
+    ...(goodput === undefined ? [] : [percentile(ended, keptShare(goodput, errorBudget))]),
     ...(inEach === undefined
       ? []
       : [...minutes.map((minute) => minute.runs), ended].map((each) => percentile(each, inEach))),
+    ...(errorBudget === undefined ? [] : usedOfBudgets(problem, result)),
   ];
   return {
     share: ended.length === 0 ? 1 : runs / ended.length,

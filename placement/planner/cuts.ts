@@ -4,6 +4,7 @@ import { leastLateInBlocks } from './blocks.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
 import { type Option, optionsOf, type Slack, stageDemand, undominated } from './demand.js';
 import { pairsWithin, type StageDemand } from './density.js';
+import { keptShare } from './error-budget.js';
 import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, longestPaths } from './paths.js';
@@ -84,7 +85,7 @@ export class Cuts {
     const { load, stages, objective, seed } = problem;
     const strict = objective.p99Ms !== undefined;
     this.#limitMs = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
-    this.#most = mayBeLate(load.timesMs.length, strict ? 0.99 : 0.95);
+    this.#most = mayBeLate(load.timesMs.length, keptShare(strict ? 0.99 : 0.95, objective.errorBudget));
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.
     const all = { ownMs: this.#limitMs, poolMs: this.#limitMs };

@@ -18,6 +18,7 @@ export {
   simulatedPlacement,
   useOn,
 } from './candidate.js';
+export { keptShare, spentOf } from './error-budget.js';
 export { Judge, type Seen } from './judge.js';
 export { demandedLosses, demandsLosses, domainOf, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';

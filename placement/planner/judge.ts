@@ -8,6 +8,7 @@ import {
 } from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
+import { budgetsOf, keptShare, type Spent } from './error-budget.js';
 import { KnownResults, keyButLimits, leastLimits } from './known-results.js';
 import { demandedLosses, demandsLosses, type Loss } from './losses.js';
 import type { Objective, Problem } from './problem.js';
@@ -38,6 +39,8 @@ export interface Seen extends Latencies {
   /** By target of the problem: the value at its percentile. */
   readonly targets: readonly number[];
   readonly attainment: Attainment;
+  /** By objective: what of its error budget is spent. */
+  readonly budgets: readonly Spent[];
   readonly result: SimulationResult;
 }
 
@@ -126,11 +129,11 @@ export class Judge {
     const { problem } = this;
     const count = problem.load.timesMs.length;
     const objective = tightened(problem.objective, share);
-    const { p95Ms, p99Ms } = objective;
+    const { p95Ms, p99Ms, errorBudget } = objective;
     const giveUp =
       p99Ms !== undefined
-        ? { afterMs: p99Ms, late: mayBeLate(count, 0.99) }
-        : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, 0.95) };
+        ? { afterMs: p99Ms, late: mayBeLate(count, keptShare(0.99, errorBudget)) }
+        : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, keptShare(0.95, errorBudget)) };
     this.simulations += 1;
     const { expired } = this;
     let isCut = false;
@@ -140,7 +143,7 @@ export class Judge {
     };
     const result = this.#simulator.run(placement, {
       giveUp,
-      limits: limitsOf(problem.targets, count, share),
+      limits: limitsOf(problem.targets, count, share, errorBudget),
       speed,
       seed: problem.seed,
       ...(expired && { expired: cut }),
@@ -172,22 +175,25 @@ export class Judge {
     const latencies = latenciesOf(result);
     const targets = attained(this.problem.targets, result.observed);
     const attainment = attainmentOf(this.problem, result, speed);
+    const budgets = budgetsOf(this.problem, result, attainment.share);
     const peak = balance(this.problem, candidate).peak * speed * slowdown;
     // Requests refused beyond `admit` are no load.
     const inTime = meets(latencies, this.problem.objective) && this.#hits(targets) && attainment.used <= 1;
-    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, attainment, result };
+    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, attainment, budgets, result };
   }
 }
 
 /** Reach of a candidate whose load ends without too many late runs, and that misses another objective. */
 const MISSED = 0.999;
 
-/** Whether it demands nothing of all its times at once. */
-const isPlain = ({ goodput, worstMinute }: Objective): boolean => goodput === undefined && worstMinute === undefined;
+/** Whether it demands nothing beyond its percentiles. */
+const isPlain = ({ goodput, worstMinute, errorBudget }: Objective): boolean =>
+  goodput === undefined && worstMinute === undefined && errorBudget === undefined;
 
-const tightened = ({ p95Ms, p99Ms, goodput, worstMinute }: Objective, share: number): Objective => ({
+const tightened = ({ p95Ms, p99Ms, goodput, worstMinute, errorBudget }: Objective, share: number): Objective => ({
   goodput,
   worstMinute,
+  errorBudget,
   p95Ms: p95Ms === undefined ? undefined : p95Ms * share,
   p99Ms: p99Ms === undefined ? undefined : p99Ms * share,
 });

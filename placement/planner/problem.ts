@@ -20,6 +20,8 @@ export interface Objective {
   readonly goodput?: number | undefined;
   /** The same for the runs that arrive in each minute. */
   readonly worstMinute?: number | undefined;
+  /** Largest part of the error budget of each percentile, and of the goodput, that may be spent. */
+  readonly errorBudget?: number | undefined;
 }
 
 /** What may be lost, one at a time, with the objective still kept: a device with all its parts, or a node. */

@@ -3,6 +3,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { callsIn, type Load, meanCalls, type SimulatedStage } from '../simulator/index.js';
 import { spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
+import { keptShare } from './error-budget.js';
 import type { Objective, Target } from './problem.js';
 
 /** Throws `INVALID_INPUT` for a load that cannot be simulated: none, or times that are not numbers in order. */
@@ -44,14 +45,14 @@ const fewest = (share: number): number => Math.round(1 / (1 - share));
  */
 export function sampleWarnings(
   load: Load,
-  { p95Ms, p99Ms, worstMinute }: Objective,
+  { p95Ms, p99Ms, worstMinute, errorBudget }: Objective,
   targets: readonly Target[],
   stages: readonly SimulatedStage[],
   drafts: readonly (readonly Draft[])[],
   seed = 1,
 ): readonly string[] {
   const runs = load.timesMs.length;
-  const share = p99Ms === undefined ? 0.95 : 0.99;
+  const share = keptShare(p99Ms === undefined ? 0.95 : 0.99, errorBudget);
   const few = (what: string, have: number, of: number) =>
     have >= fewest(of)
       ? []
@@ -63,7 +64,7 @@ export function sampleWarnings(
     const have = Math.round(
       havingRuns(load, target, stages, drafts[stages[target.observed.stage]?.pool ?? 0] ?? [], seed),
     );
-    if (have > 0) return few(spellObjective(target), have, target.share);
+    if (have > 0) return few(spellObjective(target), have, keptShare(target.share, errorBudget));
     const message = `${spellObjective(target)}: no run of the load has it (share, cacheHitRate and tokens of the stage): remove it`;
     mistakes.push({ field: '--slo', message });
     return [];

@@ -5,6 +5,7 @@ import { mayBeLate, percentile, sortedNumbers } from '../simulator/index.js';
 import { nearest } from '../source/index.js';
 import { type Metric, spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
+import { keptShare } from './error-budget.js';
 import { earliestEnds } from './paths.js';
 import type { Objective, Target } from './problem.js';
 
@@ -104,8 +105,11 @@ function leastOf(
 }
 
 /** What a simulation is told to record, and when to give up. */
-export const limitsOf = (targets: readonly Target[], count: number, share = 1) =>
-  targets.map((target) => ({ afterMs: target.ms * share, late: mayBeLate(count, target.share) }));
+export const limitsOf = (targets: readonly Target[], count: number, share = 1, errorBudget?: number) =>
+  targets.map((target) => ({
+    afterMs: target.ms * share,
+    late: mayBeLate(count, keptShare(target.share, errorBudget)),
+  }));
 
 /** The percentile of each target's figure; 0 if no run has it. */
 export const attained = (targets: readonly Target[], observed: readonly Float64Array[]): readonly number[] =>

@@ -1,4 +1,5 @@
 import type { PlacementDocument, Predicted } from '../document/index.js';
+import { beyondChance } from './budgets.js';
 import { type Measured, measuredRate } from './measured.js';
 
 /** A deviation from the placement's prediction. */
@@ -6,10 +7,11 @@ export type Drift =
   | {
       /**
        * `rate`: arriving runs per second. `service`: milliseconds of a model's call at its server. `stage`:
-       * milliseconds of a stage, wait and service together. `p95`: milliseconds within which 95 % of the runs end.
+       * milliseconds of a stage, wait and service together. `p95`: milliseconds within which 95 % of the runs end. `budget`: percent of an
+       * objective's error budget that late runs have spent; where the placement does not predict it, 100 is what it allows.
        */
-      readonly what: 'rate' | 'service' | 'stage' | 'p95';
-      /** The pipelines, the model or the stage. */
+      readonly what: 'rate' | 'service' | 'stage' | 'p95' | 'budget';
+      /** The pipelines, the model, the stage or the objective. */
       readonly of: string;
       readonly predicted: number;
       readonly measured: number;
@@ -20,8 +22,8 @@ export type Drift =
 export const TOLERANCE = 0.2;
 /** Orchestration overhead of a stage in milliseconds, which profiles do not include. */
 const ORCHESTRATION_MS = 25;
-/** Minimum calls for a meaningful mean, and minimum runs for two beyond the 95th percentile. */
-const LEAST = { calls: 20, runs: 40 };
+/** Minimum calls for a meaningful mean, minimum runs for two beyond the 95th percentile, and runs that may be late: 1 of 100 at a p99. */
+const LEAST = { calls: 20, runs: 40, late: 0.999 };
 /** A count deviates by this many standard deviations by chance in one case of twenty. */
 const CHANCE = 2;
 
@@ -66,7 +68,19 @@ export function driftOf(placement: PlacementDocument, measured: Measured, option
   if (count >= LEAST.runs && p95Ms > predicted.p95Ms * (1 + tolerance) + orchestration) {
     drift.push({ what: 'p95', of: 'runs', predicted: rounded(predicted.p95Ms), measured: rounded(p95Ms) });
   }
-  return drift;
+  return [...drift, ...overspent(placement, measured)];
+}
+
+/** Error budgets of which late runs spend more than all. Failed ones spend them too, but no placement mends what callers or models do wrong. */
+function overspent({ predicted }: PlacementDocument, measured: Measured): readonly Drift[] {
+  return measured.budgets.flatMap((budget): Drift[] => {
+    const { of, share, count, late } = budget;
+    const allowed = (1 - share) * count;
+    // Of fewer runs a single late one may be all of the budget.
+    if (allowed < LEAST.late || !beyondChance(late, allowed)) return [];
+    const expected = predicted.errorBudgets?.find((each) => each.of === of)?.spent ?? 1;
+    return [{ what: 'budget', of, predicted: rounded(100 * expected), measured: rounded((100 * late) / allowed) }];
+  });
 }
 
 const rounded = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 1));

@@ -1,5 +1,7 @@
+export { type Promised, promisesOf } from './budgets.js';
 export { TOLERANCE } from './drift.js';
-export { type LostDevice, type Measured, measuredRate } from './measured.js';
+export { figuresOf } from './figures.js';
+export { type LostDevice, type Measured, type MeasuredBudget, measuredRate } from './measured.js';
 export { objectiveOf } from './objective-of.js';
 export { type Replanned, replan } from './replan.js';
 export { replanText } from './text.js';

@@ -2,7 +2,8 @@ import type { PlacementDocument } from '../document/index.js';
 import type { Objective } from '../planner/index.js';
 
 /** The objective that a placement was made for. */
-export function objectiveOf({ slo: { p95Ms, p99Ms, stages, goodput, worstMinute } }: PlacementDocument): Objective {
+export function objectiveOf({ slo }: PlacementDocument): Objective {
+  const { p95Ms, p99Ms, stages, goodput, worstMinute, errorBudget } = slo;
   const named = stages?.map(({ percentile, ...each }) => ({ ...each, share: percentile / 100 }));
-  return { p95Ms, p99Ms, ...(named && { stages: named }), goodput, worstMinute };
+  return { p95Ms, p99Ms, ...(named && { stages: named }), goodput, worstMinute, errorBudget };
 }

@@ -144,6 +144,18 @@ describe('millrace place', { timeout: 120_000 }, () => {
       await expect(placed(folder, ...common, '--goodput', share)).rejects.toThrow(/number from 0 to 1|share from 0.5/);
   });
 
+  it('spends the part of the error budgets that it may, and refuses what is no part', async () => {
+    const common = [...pipeline, ...slo, '--rate', '4'];
+    const { slo: stated, predicted } = readPlacement(
+      await placed(folder, ...common, '--error-budget', '0.5', '--json'),
+    );
+    expect(stated).toEqual({ p99Ms: 400, errorBudget: 0.5 });
+    expect(predicted.errorBudgets).toEqual([{ of: 'p99', beyond: expect.any(Number), spent: expect.any(Number) }]);
+    expect(predicted.errorBudgets?.[0]?.spent).toBeLessThanOrEqual(0.5);
+    for (const share of ['50', '0.05', '1.1', 'half', ''])
+      await expect(placed(folder, ...common, '--error-budget', share)).rejects.toThrow(/number from 0 to 1|from 0.1/);
+  });
+
   it('keeps the objectives after a loss with --survive, and refuses what is no single loss', async () => {
     const of = (...survive: readonly string[]) =>
       placed(folder, '--survive', ...survive, ...pipeline, ...slo, '--rate', '4', '--json');

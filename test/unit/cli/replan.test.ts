@@ -63,6 +63,12 @@ describe('millrace replan', { timeout: 60_000 }, () => {
       'INVALID_INPUT',
       /^--cluster: it has no device "gpu2\/0", which the placement uses/,
     ],
+    [
+      '--metrics-port for a single measurement',
+      [...files, ...inForce, ...pipeline, '--metrics-port', '0'],
+      'INVALID_INPUT',
+      /^--metrics-port: .*pass --every/,
+    ],
     ['a folder that is not there', [...files, ...inForce, ...pipeline, '--out', at('no')], 'INVALID_INPUT', /^--out: /],
     [
       'a Temporal that does not answer',
@@ -81,6 +87,7 @@ describe('millrace replan', { timeout: 60_000 }, () => {
     ['--window', 'long'],
     ['--tolerance', '2'],
     ['--every', '0s'],
+    ['--metrics-port', '70000'],
   ])('refuses %s %s at once', async (option, value) => {
     await expect(run(...files, ...inForce, ...pipeline, option, value)).rejects.toThrow(/It must be/);
   });

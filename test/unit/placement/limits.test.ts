@@ -78,6 +78,7 @@ describe('an earlier placement', () => {
       started: { voice: 5_000 },
       completed: 5_000,
       failed: 0,
+      budgets: [],
       stages: {},
       services: {},
     };

@@ -19,6 +19,7 @@ const asPredicted: Measured = {
   completed: 990,
   failed: 0,
   runs: { count: 990, p50Ms: predicted.p50Ms, p95Ms: predicted.p95Ms },
+  budgets: [{ of: 'p99', share: 0.99, ms: 400, count: 990, late: 5 }],
   stages: Object.fromEntries(
     Object.entries(predicted.stages).map(([stage, { waitMs, serviceMs }]) => [
       stage,
@@ -41,6 +42,29 @@ describe('a placement in force', { timeout: 120_000 }, () => {
     const found = again({});
     expect(found).toMatchObject({ drift: [], proposal: null, problem: null });
     expect(replanText(placement, asPredicted, found)).toMatch(/Nothing has drifted\.$/);
+  });
+
+  it('says what of its error budget late runs and failed ones have spent, and has drifted where late ones spend more', () => {
+    const spent = predicted.errorBudgets?.[0]?.spent ?? Number.NaN;
+    const text = (measured: Measured) => replanText(placement, measured, again({}));
+    const before = `\\(predicted ${Number((100 * spent).toFixed(100 * spent < 10 ? 2 : 0))} %\\)`;
+    expect(text(asPredicted)).toMatch(
+      new RegExp(`^Budget {2}p99: 5 of 990 runs took more than 400 ms: 51 % of its error budget spent ${before}$`, 'm'),
+    );
+    const failing = { ...asPredicted, failed: 10 };
+    expect(text(failing)).toMatch(/5 of 990 runs took more than 400 ms, 1 % of the runs failed: 150 % of its error/);
+    const late = (count: number, beyond: number) =>
+      again({ budgets: [{ of: 'p99', share: 0.99, ms: 400, count, late: beyond }] }).drift;
+    // Of 990 runs 9.9 may be late; 16 are by chance.
+    expect(late(990, 16)).toEqual([]);
+    expect(late(990, 17)).toEqual([
+      { what: 'budget', of: 'p99', predicted: expect.closeTo(100 * spent, 1), measured: 171.7 },
+    ]);
+    // A failed run spends as much of it as a late one, but another placement would not mend it.
+    expect(again({ failed: 30 }).drift).toEqual([]);
+    expect(late(50, 4)).toEqual([]);
+    expect(late(100, 3)).toEqual([]);
+    expect(late(100, 4)).toHaveLength(1);
   });
 
   it('is planned again for the rate that is measured', () => {

@@ -96,6 +96,7 @@ describe('a placement on spot devices', SLOW, () => {
           failed: 0,
           started: { voice: 60 },
           runs: { count: 0, p50Ms: 0, p95Ms: 0 },
+          budgets: [],
           stages: {},
           services: {},
           lost: gone.map((device) => ({ device, because: 'gone' })),

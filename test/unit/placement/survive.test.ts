@@ -158,6 +158,7 @@ describe('replan of a plan that survives a loss', SLOW, () => {
       failed: 0,
       started: { voice: 480 },
       runs: { count: 0, p50Ms: 0, p95Ms: 0 },
+      budgets: [],
       stages: {},
       services: {},
       lost: [...lost, ...left.slice(1)].map((device) => ({ device, because: 'gone' })),

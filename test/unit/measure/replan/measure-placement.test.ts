@@ -145,9 +145,10 @@ describe('the runs of a window', () => {
       workflow: {
         count: async (query: string) => {
           queries.push(query);
-          return { count: query.includes('StartTime') ? 7 : query.includes('Completed"') ? 4 : 5 };
+          return { count: query.includes('StartTime') ? 7 : query.includes('Completed"') ? 4 : 1 };
         },
-        async *list() {
+        async *list({ query }: { query: string }) {
+          queries.push(query);
           yield* runs;
         },
         getHandle: (id: string) => ({
@@ -170,16 +171,37 @@ describe('the runs of a window', () => {
       [row({ status: 'skipped' })],
       [],
     ];
-    expect(await measureRuns(client(tables, queries), options)).toEqual({
+    const promises = [
+      { of: 'p95', share: 0.95, ms: 250 },
+      { of: 'voice/hear latency p95', stage: 'voice/hear', share: 0.95, ms: 70 },
+    ];
+    expect(await measureRuns(client(tables, queries), { ...options, promises })).toEqual({
       started: { voice: 7 },
       completed: 4,
       failed: 1,
       runs: { count: 4, p50Ms: 200, p95Ms: 400 },
+      budgets: [
+        { ...promises[0], count: 4, late: 2 },
+        { ...promises[1], count: 2, late: 1 },
+      ],
       stages: { 'voice/hear': { calls: 2, meanMs: 70 }, 'voice/speak': { calls: 1, meanMs: 30 } },
       models: { whisper: { calls: 2, meanMs: 60 }, tts: { calls: 1, meanMs: 20 } },
     });
     // Runs of another deployment in the namespace are none of this one's.
     expect(queries.every((query) => query.includes('TaskQueue = "blue"'))).toBe(true);
     expect(queries.some((query) => query.endsWith('StartTime >= "2026-01-01T00:00:00.000Z"'))).toBe(true);
+    // Where visibility is kept in SQL, a running run closes after any time: each question about an end names how it ended.
+    const ends = queries.filter((query) => query.includes('CloseTime'));
+    expect(
+      ends.every((query) => / ExecutionStatus (= "Completed"|IN \("Failed", "Terminated", "TimedOut"\))$/.test(query)),
+    ).toBe(true);
+  });
+
+  it('are those of the placement in force: not those that began before it', async () => {
+    const queries: string[] = [];
+    await measureRuns(client([[row({})]], queries), { ...options, appliedAt: new Date('2025-12-31T00:00:00Z') });
+    const ending = queries.filter((query) => query.includes('CloseTime'));
+    expect(ending.length).toBeGreaterThan(1);
+    expect(ending.every((query) => query.includes('StartTime >= "2025-12-31T00:00:00.000Z"'))).toBe(true);
   });
 });
