@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { readPlacement } from '../../../placement/document/index.js';
 import { explanation, makePlacement, placementText } from '../../../placement/explain/index.js';
 import { budgetsOf, keptShare, spentOf } from '../../../placement/planner/error-budget.js';
-import { buildProblem, Judge, type Objective, type PlannerInput } from '../../../placement/planner/index.js';
+import {
+  buildProblem,
+  type Candidate,
+  Judge,
+  type Objective,
+  type PlannerInput,
+  type Problem,
+} from '../../../placement/planner/index.js';
 import { candidateOf } from '../../../placement/replan/candidate-of.js';
 import { objectiveOf } from '../../../placement/replan/index.js';
 import { rateOf, type SimulationResult } from '../../../placement/simulator/index.js';
@@ -104,6 +111,11 @@ describe('a plan that may spend half of it', SLOW, () => {
     expect(half.bound).toBeLessThanOrEqual(whole.bound + 1e-6);
   });
 
+  const seen = (problem: Problem, candidate: Candidate, speed: number) => {
+    const { result, budgets } = new Judge(problem).see(candidate, { speed });
+    return { latencyMs: result.latencyMs.slice(), budgets };
+  };
+
   it('is what a second simulator counts, at several rates', () => {
     const problem = buildProblem(input({}));
     for (const each of [whole, half]) {
@@ -111,9 +123,13 @@ describe('a plan that may spend half of it', SLOW, () => {
         const at = { ...each, ratePerSecond: each.ratePerSecond * share };
         const candidate = candidateOf(problem, at) ?? expect.fail('another problem');
         const speed = at.ratePerSecond / rateOf(problem.load);
-        const own = new Judge(problem).see(candidate, { speed }).budgets.find(({ of }) => of === 'p99');
-        // Eight of four thousand runs: the second simulator knows no way between nodes.
-        expect(Math.abs(beyondByOracle(input({}), at, 400) - (own?.beyond ?? Number.NaN))).toBeLessThanOrEqual(0.002);
+        const { latencyMs, budgets } = seen(problem, candidate, speed);
+        const own = (ms: number) => latencyMs.filter((each) => each > ms).length / latencyMs.length;
+        expect(budgets.find(({ of }) => of === 'p99')?.beyond).toBeCloseTo(own(400), 9);
+        // Their times differ by up to 2 %, as in oracle.test.ts: the second one knows no way between nodes.
+        const theirs = beyondByOracle(input({}), at, 400);
+        expect(theirs).toBeGreaterThanOrEqual(own(408));
+        expect(theirs).toBeLessThanOrEqual(own(392));
       }
     }
   });
