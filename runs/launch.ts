@@ -1,3 +1,6 @@
+import type { JsonObject } from '../pipelines/json.js';
+import type { Plan } from '../pipelines/plan/index.js';
+import type { RunResult } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
@@ -7,7 +10,8 @@ import { startGuarded } from './guarded-start.js';
 import type { Order } from './order.js';
 import { never, OVER } from './over.js';
 import { prepareRun } from './prepare.js';
-import { documentOfEnded, documentOfStarted, readRun } from './read.js';
+import { documentOfEnded, documentOfStarted } from './read.js';
+import { readTogether } from './read-together.js';
 import { noteSent } from './recorded.js';
 import { claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
@@ -157,28 +161,46 @@ async function startAs(
   const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
   if (!run.replayed) deps.starts.count(pipeline.name, options?.priority);
   if (answer === undefined) return { run, ended };
-  const sent = answer.then(async (result) => (result && (await noteSent(deps, prepared)) ? result : null));
+  return { run, ended, ...asAnswered(deps, answer, { run, plan: pipeline.plan, input }) };
+}
+
+interface Answering {
+  readonly run: StartedRun;
+  readonly plan: Plan;
+  readonly input: JsonObject;
+}
+
+/** Not where the run was prepared: what these functions hold, each request holds as long as it waits. */
+function asAnswered(
+  deps: RunDeps,
+  answer: Promise<RunResult | null>,
+  { run, plan, input }: Answering,
+): Pick<Started, 'answered' | 'noResult'> {
+  const sent = answer.then(async (result) => (result && (await noteSent(deps, { id: run.id, plan })) ? result : null));
   const answered = sent.then((result) =>
     result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
   );
   const noResult = sent.then((result) => (result === null ? undefined : never()));
-  return { run, ended, answered, ...(!run.replayed && { noResult }) };
+  return { answered, ...(!run.replayed && { noResult }) };
 }
 
-/** The run when it has ended or the wait is over. */
+/**
+ * The run when it has ended or the wait is over. Temporal is asked once for all who wait for a run that existed before, and for nobody who has
+ * left: a thousand clients that leave at once would be a thousand readings, each with a query of a worker.
+ */
 async function settle(
   deps: RunDeps,
   run: StartedRun,
-  { caller, input }: Order,
+  { caller: { tenant }, input }: Order,
   { waits, leftMs }: { readonly waits: boolean; readonly leftMs: number },
   gone: AbortSignal,
 ): Promise<RunDocument> {
-  const end = await waitForRun(deps, { id: run.id, tenant: caller.tenant }, leftMs, gone);
-  // A run that existed before may have ended long ago: only Temporal knows when.
+  const end = await waitForRun(deps, { id: run.id, tenant }, leftMs, gone);
   if (end && !run.replayed) return documentOfEnded(deps, run, input, end.outcome);
-  if (!run.replayed && (!waits || gone.aborted)) return documentOfStarted(deps, run, input);
+  if (!end && (gone.aborted || !(waits || run.replayed))) return documentOfStarted(deps, run, input);
   try {
-    return (await readRun(deps, run.id, caller)).document;
+    // A run that existed before may have ended long ago: only Temporal knows when.
+    return end ? await end.document() : (await readTogether(deps, { id: run.id, tenant })).document;
   } catch (error) {
     // The run exists: its id must reach the caller even if Temporal is unavailable now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');

@@ -1,7 +1,7 @@
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import type { Plan } from '../pipelines/plan/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
-import type { PreparedRun } from './prepare.js';
 import { type RunRecord, readRun } from './read.js';
 import { BACKSTOP_MS } from './start.js';
 import { waitForRun } from './wait.js';
@@ -19,7 +19,7 @@ const MOST_KEPT_MS = 3_600_000;
  */
 export async function noteSent(
   { sentResults, logger }: Pick<RunDeps, 'sentResults' | 'logger'>,
-  { request: { id }, context: { plan } }: Pick<PreparedRun, 'request' | 'context'>,
+  { id, plan }: { readonly id: string; readonly plan: Pick<Plan, 'deadlineMs'> },
 ): Promise<boolean> {
   try {
     await sentResults?.add(id, Math.min(plan.deadlineMs + BACKSTOP_MS, MOST_KEPT_MS));
