@@ -69,6 +69,23 @@ export class ResponseMemory extends TenantBytes {
 /** What one response holds of the memory. `release` must be called when its client has read it, or has left. */
 export class HeldResponse extends HeldBytes<ResponseMemory> {
   protected readonly over = 'the client left before its response was made';
+  readonly #parts: HeldResponse[] = [];
+
+  /**
+   * A part of the response that counts as a response of its own: it is refused for what the other parts hold as well. Released with the
+   * whole.
+   */
+  part(): HeldResponse {
+    const part = new HeldResponse(this.all, this.tenant);
+    this.#parts.push(part);
+    if (this.isReleased) part.release();
+    return part;
+  }
+
+  override release(): void {
+    super.release();
+    for (const part of this.#parts) part.release();
+  }
 
   /** Counts a buffer in which the response may wait for its client; false if there is no room for it. */
   takeBuffer(bytes: number): boolean {

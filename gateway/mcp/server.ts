@@ -13,7 +13,7 @@ import { listDocuments, readDocument } from './documents.js';
 import { correctMisfits } from './misfits.js';
 import { getPrompt, listPrompts } from './prompts.js';
 import { listTemplates, readResource } from './resources.js';
-import { canAsk, type Era, type Serving, takesTasks } from './serving.js';
+import { canAsk, type Era, ofMessage, type Serving, takesTasks } from './serving.js';
 import { TASKS } from './task.js';
 import { answerWaits, cancelOldTask, cancelTask, listTasks, readOldTask, readTask } from './task-handlers.js';
 import { oldResult } from './task-result.js';
@@ -70,7 +70,7 @@ export function serverFor(serving: Serving, era: Era): Server {
   // Not a handler of its own: the SDK would hold a created task to the schema of a tool's result.
   const call: Server['fallbackRequestHandler'] = async ({ method, params }, context) => {
     if (method !== 'tools/call') throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
-    return await toolsCall(serving, era, params, context, {
+    return await toolsCall(ofMessage(serving), era, params, context, {
       request: async (id, message) =>
         server.transport?.send({ jsonrpc: '2.0', id, ...message } as never, { relatedRequestId: context.mcpReq.id }),
     });
@@ -83,17 +83,17 @@ export function serverFor(serving: Serving, era: Era): Server {
     server.setRequestHandler('prompts/get', ({ params }, context) => {
       // A version with a handshake would ask on this stream, and its answer may reach a gateway that does not have it.
       const asks = era === 'modern' && canAsk(serving, era, context);
-      return getPrompt(serving, params, asks ? (context.mcpReq.inputResponses ?? {}) : undefined);
+      return getPrompt(ofMessage(serving), params, asks ? (context.mcpReq.inputResponses ?? {}) : undefined);
     });
   }
   if (hasSuggestions(serving))
     server.setRequestHandler('completion/complete', ({ params }) => completionOf(serving, params));
   server.setRequestHandler('resources/list', () => listDocuments(serving));
   server.setRequestHandler('resources/templates/list', () => listTemplates(caller));
-  server.setRequestHandler(
-    'resources/read',
-    ({ params: { uri } }) => readDocument(serving, uri) ?? readResource(serving, uri),
-  );
+  server.setRequestHandler('resources/read', ({ params: { uri } }) => {
+    const own = ofMessage(serving);
+    return readDocument(own, uri) ?? readResource(own, uri);
+  });
   if (era === 'modern') modernTasks(server, serving);
   else oldTasks(server, serving);
 
@@ -108,7 +108,7 @@ function modernTasks(server: Server, serving: Serving): void {
   const { deps, caller } = serving;
   server.setRequestHandler('tasks/get', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);
-    return await readTask(deps, serving, taskId, canAsk(serving, 'modern', context));
+    return await readTask(deps, ofMessage(serving), taskId, canAsk(serving, 'modern', context));
   });
   server.setRequestHandler('tasks/update', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);
@@ -138,7 +138,7 @@ function oldTasks(server: Server, serving: Serving): void {
   );
   server.setRequestHandler('tasks/cancel', { params: ofTask }, ({ taskId }) => cancelOldTask(deps, serving, taskId));
   server.setRequestHandler('tasks/result', { params: ofTask }, ({ taskId }, context) =>
-    oldResult(serving, taskId, context, async (id, request) =>
+    oldResult(ofMessage(serving), taskId, context, async (id, request) =>
       server.transport?.send({ jsonrpc: '2.0', id, ...request } as never, { relatedRequestId: context.mcpReq.id }),
     ),
   );

@@ -38,6 +38,9 @@ export interface Reached extends Told {
   readonly run: string;
 }
 
+/** The same for one message: each of a batch is a response of its own to the memory for responses, which would refuse no part of a single one. */
+export const ofMessage = (serving: Serving): Serving => ({ ...serving, response: serving.response?.part() });
+
 /** What the client of a request can do. */
 const capabilitiesOf = ({ mcpReq: { envelope } }: ServerContext): Capabilities =>
   ((envelope as Record<string, unknown> | undefined)?.[CLIENT_CAPABILITIES_META_KEY] as Capabilities | undefined) ?? {};

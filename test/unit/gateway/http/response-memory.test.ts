@@ -31,6 +31,17 @@ describe('the memory for responses', () => {
     expect(() => first.take(1)).toThrow('the client left');
   });
 
+  test('refuses a part of a response for what its other parts hold, and has all back with the whole', () => {
+    const memory = new ResponseMemory({ maxTenantResponseMemoryBytes: 10 });
+    const batch = memory.open('acme');
+    const [first, second] = [batch.part(), batch.part()];
+    first.take(11);
+    expect(() => second.take(1)).toThrow(/MILLRACE_TENANT_RESPONSE_MEMORY_BYTES/);
+    batch.release();
+    expect(memory.held).toBe(0);
+    expect(() => batch.part().take(1)).toThrow('the client left');
+  });
+
   test('gives half of itself to buffers at most, so that they refuse no response', () => {
     const memory = new ResponseMemory({ maxTenantResponseMemoryBytes: 10, maxResponseMemoryBytes: 100 });
     const [one, two] = [memory.open('acme'), memory.open('acme')];
