@@ -56,7 +56,11 @@ export async function* followRun(
   const ended = endOf(deps, { id, caller, signal: over.signal, answered, noResult }).finally(stop);
   ended.catch(() => undefined);
   try {
-    yield* deps.events.follow(id, after, over.signal);
+    for await (const each of deps.events.follow(id, after, over.signal)) {
+      // Not the rest of what is stored, which may be 20,000 events: nobody reads it.
+      if (gone.aborted) return;
+      yield each;
+    }
     if (gone.aborted) return;
     const document = await ended;
     if (document) yield { id: END, document };

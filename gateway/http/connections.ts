@@ -32,9 +32,17 @@ export const KEEP_ALIVE_MS = 72_000;
 export const STALLED_MS = 60_000;
 
 /**
+ * TCP asks a connection without traffic whether its peer is still there, and closes it ten seconds later if it is not: a client whose machine or
+ * network has gone sends nothing more, not even that it has left, and a request that waits for a run has nothing to send to it. Libuv asks
+ * ten times, a second apart. Where something is on its way to the client, the system's own limit of retransmissions counts, some
+ * 15 minutes on Linux (`net.ipv4.tcp_retries2`).
+ */
+export const PROBED = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
+/**
  * Creates HTTP servers that limit the resources of unauthenticated clients: connections in total and per address, time
  * for headers, concurrent requests per connection, and time without reading a response. A connection above a limit is destroyed without
- * a response.
+ * a response, and so is one whose client has vanished.
  */
 export function boundedServers(
   limits: GatewayLimits,
@@ -45,6 +53,7 @@ export function boundedServers(
   return (handler) => {
     const server = createServer(
       {
+        ...PROBED,
         connectionsCheckingInterval: CHECK_MS,
         requestTimeout: uploadTimeoutMs + PARSER_GRACE_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,

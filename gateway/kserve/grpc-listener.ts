@@ -3,7 +3,7 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
-import { boundConnections } from '../http/connections.js';
+import { boundConnections, PROBED } from '../http/connections.js';
 
 /** Length of the start of an HTTP/2 connection: the client preface, and an empty SETTINGS frame (RFC 9113 §3.4). */
 const GREETING_BYTES = 24 + 9;
@@ -16,7 +16,7 @@ export class GrpcListener {
 
   constructor(server: Server, limits: GatewayLimits, warnings: RationedWarnings) {
     this.#connections = server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#listener = createServer({ noDelay: true });
+    this.#listener = createServer({ noDelay: true, ...PROBED });
     boundConnections(this.#listener, limits, warnings);
     this.#listener.on('connection', (socket) => {
       if (socket.destroyed) return;
