@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { isJsonObject, type Json } from '../pipelines/json.js';
 import { bare, type MediaKind, mediaOf } from '../pipelines/media.js';
@@ -13,27 +14,41 @@ export interface MediaField {
 /** Returns the replacement of a media value. */
 export type TakeMedia = (value: Json, field: MediaField) => Promise<Json>;
 
+/** Values that are walked in one turn of the event loop: a millisecond or two. */
+const VALUES_OF_TURN = 1_000;
+
 /**
  * Replaces every media value by the result of `take`, in order: in fields of objects, items of lists and tuples, values
  * of records, and members of unions. Values that do not fit the schema, and null, are left for validation. In a union,
  * a value that looks like media takes the first media member, any other value the first member whose literal fields
  * agree.
  */
-export async function mapMedia(schema: z.ZodType, value: Json, take: TakeMedia, path = ''): Promise<Json> {
+export const mapMedia = (schema: z.ZodType, value: Json, take: TakeMedia, path = ''): Promise<Json> =>
+  walked({ take, values: 0 }, schema, value, path);
+
+interface Walk {
+  readonly take: TakeMedia;
+  /** Number of those that have been walked. */
+  values: number;
+}
+
+async function walked(walk: Walk, schema: z.ZodType, value: Json, path: string): Promise<Json> {
   if (!holdsMedia(schema)) return value;
+  walk.values += 1;
+  if (walk.values % VALUES_OF_TURN === 0) await nextTurn();
   const inner = unwrapped(schema);
   const kind = mediaOf(inner);
   if (kind !== undefined)
-    return value === null && schema.isNullable() ? value : await take(value, { kind, path, schema: inner });
+    return value === null && schema.isNullable() ? value : await walk.take(value, { kind, path, schema: inner });
   if (inner instanceof z.ZodUnion) {
     const member = memberFor(inner.options as readonly z.ZodType[], value);
-    return member === undefined ? value : await mapMedia(member, value, take, path);
+    return member === undefined ? value : await walked(walk, member, value, path);
   }
   if (Array.isArray(value)) {
     const items: Json[] = [];
     for (const [i, item] of (value as readonly Json[]).entries()) {
       const of = childSchema(inner, String(i));
-      items.push(of === undefined ? item : await mapMedia(of, item, take, joined(path, String(i))));
+      items.push(of === undefined ? item : await walked(walk, of, item, joined(path, String(i))));
     }
     return items;
   }
@@ -41,7 +56,7 @@ export async function mapMedia(schema: z.ZodType, value: Json, take: TakeMedia, 
   const fields: [string, Json][] = [];
   for (const [key, field] of Object.entries(value)) {
     const of = childSchema(inner, key);
-    fields.push([key, of === undefined ? field : await mapMedia(of, field, take, joined(path, key))]);
+    fields.push([key, of === undefined ? field : await walked(walk, of, field, joined(path, key))]);
   }
   return Object.fromEntries(fields);
 }
@@ -120,8 +135,18 @@ function memberFor(members: readonly z.ZodType[], value: Json): z.ZodType | unde
   });
 }
 
-function literalsAgree({ shape }: z.ZodObject, value: Readonly<Record<string, Json>>): boolean {
-  return Object.entries(shape as Readonly<Record<string, z.ZodType>>).every(
-    ([key, field]) => !(field instanceof z.ZodLiteral) || field.safeParse(value[key]).success,
-  );
+type Literals = readonly { readonly key: string; readonly values: ReadonlySet<unknown> }[];
+const LITERALS = new WeakMap<z.ZodObject, Literals>();
+
+/** The literal fields of a schema. Cached: each of thousands of parts of a conversation is compared with those of all kinds of parts. */
+function literalsOf(schema: z.ZodObject): Literals {
+  const known = LITERALS.get(schema);
+  if (known !== undefined) return known;
+  const fields = Object.entries(schema.shape as Readonly<Record<string, z.ZodType>>);
+  const found = fields.flatMap(([key, field]) => (field instanceof z.ZodLiteral ? [{ key, values: field.values }] : []));
+  LITERALS.set(schema, found);
+  return found;
 }
+
+const literalsAgree = (schema: z.ZodObject, value: Readonly<Record<string, Json>>): boolean =>
+  literalsOf(schema).every(({ key, values }) => values.has(value[key]));

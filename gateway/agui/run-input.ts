@@ -3,6 +3,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json } from '../../pipelines/json.js';
 import { foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { expectModest } from '../input/input-size.js';
+import { ModestJson } from '../input/json-size.js';
 import { closestOf } from '../openai/body.js';
 import { argumentsOf, toolOf } from '../openai/chat-request.js';
 import type { Conversation, Turn } from '../openai/conversation.js';
@@ -82,7 +83,8 @@ export function readRunInput(body: Json): RunInput {
 /** The conversation: the context that the client gives with a run is said by the system. */
 export function conversationOf({ messages, tools, context }: RunInput): Conversation {
   const about = context.map(({ description, value }) => `${description}: ${value}`).join('\n');
-  const said = messages.flatMap((each, i) => turnOf(each, `messages[${i}]`));
+  const json = new ModestJson();
+  const said = messages.flatMap((each, i) => turnOf(each, `messages[${i}]`, json));
   return {
     about: 'messages',
     turns: about === '' ? said : [{ param: 'context', message: { role: 'system', content: about } }, ...said],
@@ -97,7 +99,7 @@ export function conversationOf({ messages, tools, context }: RunInput): Conversa
   };
 }
 
-function turnOf(given: z.output<typeof message>, param: string): Turn[] {
+function turnOf(given: z.output<typeof message>, param: string, json: ModestJson): Turn[] {
   switch (given.role) {
     case 'activity':
     case 'reasoning':
@@ -110,7 +112,7 @@ function turnOf(given: z.output<typeof message>, param: string): Turn[] {
       const calls = (given.toolCalls ?? []).map(({ id, function: { name, arguments: text } }, i) => ({
         id,
         name,
-        arguments: argumentsOf(text, `${param}.toolCalls[${i}].function.arguments`),
+        arguments: argumentsOf(text, `${param}.toolCalls[${i}].function.arguments`, json),
       }));
       const spoken = { role: 'assistant' as const, content: given.content ?? '' };
       return [{ param, message: { ...spoken, ...(calls.length > 0 && { toolCalls: calls }) } }];

@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectExact } from './exact-numbers.js';
 import { expectModest, MOST_LEVELS } from './input-size.js';
-import { expectModestJson } from './json-size.js';
+import type { ModestJson } from './json-size.js';
 
 /** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
 export const MOST_PARTS = 100;
@@ -25,8 +25,11 @@ export interface InputForm {
   kindAt(path: string): MediaKind | undefined;
   /** Whether the path is a list. */
   isList(path: string): boolean;
-  /** Parses a field that was sent as text (a multipart part): unchanged for a string field, otherwise as JSON. */
-  fromText(path: string, text: string): Json;
+  /**
+   * Parses a field that was sent as text (a multipart part): unchanged for a string field, otherwise as JSON.
+   * @param json of the request
+   */
+  fromText(path: string, text: string, json: ModestJson): Json;
   /**
    * Replaces the media in the value at a path by the results of `take`. Throws `INVALID_INPUT` for a value that is too
    * large.
@@ -51,11 +54,11 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
     has: (path) => at(path).length > 0,
     kindAt: (path) => at(path).map(mediaOf).find(Boolean),
     isList: (path) => at(path).some((schema) => schema instanceof z.ZodArray || schema instanceof z.ZodTuple),
-    fromText(path, text) {
+    fromText(path, text, json) {
       const [only, ...others] = at(path);
       if (only === undefined || others.length > 0) return text;
       const { type } = z.toJSONSchema(only, { io: 'input', unrepresentable: 'any' });
-      return type === 'string' || type === undefined ? text : parseOrKeep(text, path);
+      return type === 'string' || type === undefined ? text : parseOrKeep(text, path, json);
     },
     async withMedia(path, value, take) {
       expectModest(value, path);
@@ -74,8 +77,8 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
 }
 
 /** Invalid JSON is kept as text, so that validation reports the expected type. */
-function parseOrKeep(text: string, path: string): Json {
-  expectModestJson(Buffer.from(text), path);
+function parseOrKeep(text: string, path: string, json: ModestJson): Json {
+  json.expect(Buffer.from(text), path);
   let value: Json;
   try {
     value = JSON.parse(text) as Json;

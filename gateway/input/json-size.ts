@@ -15,35 +15,48 @@ const END_OF_OBJECT = 0x7d;
 const MOST_DEPTH = 2 * MOST_LEVELS;
 
 /**
- * Throws `INVALID_INPUT` for JSON with more values or levels than `expectModest` accepts, before it is parsed: `{},` takes twenty times as
- * much memory once it is an object, and code of others that reads a value by recursion overflows the stack. What is accepted here may still
- * have more than it may.
- * @param names whether the error names the field of the object that has too many
+ * Counts the values of JSON texts before they are parsed: `{},` takes twenty times as much memory once it is an object, and code of others that
+ * reads a value by recursion overflows the stack. One for all texts of a request: a body may have thousands of them within it, such as the
+ * arguments of calls.
  */
-export function expectModestJson(bytes: Buffer, path: string, { names = false } = {}): void {
+export class ModestJson {
   // Each list and each object, empty ones included, and each comma within them: at most two for a value.
-  let left = 2 * MOST_VALUES;
-  let depth = 0;
-  let lastString: readonly [start: number, end: number] | undefined;
-  let key: typeof lastString;
-  const refused = (message: string): MillraceError =>
-    invalidFields('INVALID_INPUT', [{ field: (names && key && textOf(bytes, key)) || path, message }]);
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (byte === QUOTE) {
-      const end = endOfString(bytes, at);
-      if (depth === 1) lastString = [at, end];
-      at = end;
-    } else if (byte === COLON) {
-      if (depth === 1) key = lastString;
-    } else if (byte === END_OF_LIST || byte === END_OF_OBJECT) depth -= 1;
-    else if (byte === COMMA || byte === LIST || byte === OBJECT) {
-      if (byte !== COMMA) depth += 1;
-      if (depth > MOST_DEPTH) throw refused(`is nested more than ${MOST_LEVELS} levels deep`);
-      if (--left < 0) throw refused(`has more than ${MOST_VALUES} values, nested ones included`);
+  #left = 2 * MOST_VALUES;
+
+  /**
+   * Throws `INVALID_INPUT` for a text with which there are more values, or more levels, than `expectModest` accepts. What is accepted here may
+   * still have more than it may.
+   * @param names whether the error names the field of the object that has too many
+   */
+  expect(bytes: Buffer, path: string, { names = false } = {}): void {
+    let left = this.#left;
+    let depth = 0;
+    let lastString: readonly [start: number, end: number] | undefined;
+    let key: typeof lastString;
+    const refused = (message: string): MillraceError =>
+      invalidFields('INVALID_INPUT', [{ field: (names && key && textOf(bytes, key)) || path, message }]);
+    for (let at = 0; at < bytes.length; at++) {
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        const end = endOfString(bytes, at);
+        if (depth === 1) lastString = [at, end];
+        at = end;
+      } else if (byte === COLON) {
+        if (depth === 1) key = lastString;
+      } else if (byte === END_OF_LIST || byte === END_OF_OBJECT) depth -= 1;
+      else if (byte === COMMA || byte === LIST || byte === OBJECT) {
+        if (byte !== COMMA) depth += 1;
+        if (depth > MOST_DEPTH) throw refused(`is nested more than ${MOST_LEVELS} levels deep`);
+        if (--left < 0) throw refused(`has more than ${MOST_VALUES} values, nested ones included`);
+      }
     }
+    this.#left = left;
   }
 }
+
+/** As `ModestJson`, for a text that is the only one. */
+export const expectModestJson = (bytes: Buffer, path: string, options?: { readonly names?: boolean }): void =>
+  new ModestJson().expect(bytes, path, options);
 
 /** The text of a JSON string; undefined if it is none. */
 function textOf(bytes: Buffer, [start, end]: readonly [number, number]): string | undefined {

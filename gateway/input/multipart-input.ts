@@ -11,7 +11,7 @@ import type { HeldBody } from './body-budget.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { expectModest } from './input-size.js';
-import { expectModestJson } from './json-size.js';
+import { ModestJson } from './json-size.js';
 import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 import { utf8Text } from './utf8-text.js';
@@ -37,6 +37,7 @@ export async function readMultipart(
 ): Promise<JsonObject> {
   const given = new InputParts(form);
   const take: TakeMedia = async (value, { path, kind }) => artifactJson(await intake.fromJson(path, value, kind));
+  const json = new ModestJson();
   let parts = 0;
   let textBytes = 0;
   for await (const part of partsOf(request, upload)) {
@@ -52,7 +53,7 @@ export async function readMultipart(
     // Each part has a limit; their sum must not exceed that of a JSON body.
     textBytes += bytes.length;
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
-    if (isInput || isJson(part)) expectModestJson(bytes, part.fieldname, { names: !isJson(part) });
+    if (isInput || isJson(part)) json.expect(bytes, part.fieldname, { names: !isJson(part) });
     const text = utf8Text(bytes, part.fieldname, isInput || isJson(part) ? 'INVALID_JSON' : 'INVALID_INPUT');
     const value = isJson(part) ? parseExactJson(text, part.fieldname, isInput ? undefined : part.fieldname) : text;
     if (typeof value !== 'string') expectModest(value, part.fieldname);
@@ -62,7 +63,7 @@ export async function readMultipart(
     } else {
       const field = fieldOf(part.fieldname, form);
       const path = field === part.fieldname ? field : given.nextOf(field);
-      given.add(path, await readPart(path, value, form, intake, take));
+      given.add(path, await readPart(path, value, { form, intake, take, json }));
     }
   }
   if (parts === 0) throw emptyBody();
@@ -75,12 +76,20 @@ function fieldOf(name: string, form: InputForm): string {
   return !form.has(name) && form.isList(list) ? list : name;
 }
 
+interface Reading {
+  readonly form: InputForm;
+  readonly intake: MediaIntake;
+  readonly take: TakeMedia;
+  /** Of all parts. */
+  readonly json: ModestJson;
+}
+
 /** Reads a part that is not a file: a reference to media, or the value of a field. */
-async function readPart(path: string, value: Json, form: InputForm, intake: MediaIntake, take: TakeMedia) {
+async function readPart(path: string, value: Json, { form, intake, take, json }: Reading) {
   const kind = form.kindAt(path);
   if (kind !== undefined)
     return artifactJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
-  return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value) : value, take);
+  return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value, json) : value, take);
 }
 
 function textTooLarge(maxBytes: number): MillraceError {

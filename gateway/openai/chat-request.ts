@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { type ChatMessage, speakerName } from '../../pipelines/stages/index.js';
-import { expectModestJson } from '../input/json-size.js';
+import { ModestJson } from '../input/json-size.js';
 import { checked } from './body.js';
 import type { SpokenWish } from './chat-audio.js';
 import { MOST_CHOICES } from './choices.js';
@@ -181,6 +181,7 @@ export function readChatRequest(given: Json): ChatRequest {
   const { model, stream, stream_options, messages } = request;
   if (stream_options && !stream) throw invalidParam('stream_options', 'requires "stream": true');
   const spoken = spokenOf(request);
+  const json = new ModestJson();
   return {
     model,
     stream: stream ?? false,
@@ -190,7 +191,7 @@ export function readChatRequest(given: Json): ChatRequest {
     includeUsage: stream_options?.include_usage ?? false,
     conversation: {
       about: 'messages',
-      turns: messages.map((each, i) => turnOf(each, `messages[${i}]`)),
+      turns: messages.map((each, i) => turnOf(each, `messages[${i}]`, json)),
       parameters: parametersOf(request),
     },
   };
@@ -206,7 +207,7 @@ function spokenOf({ modalities, audio }: z.output<typeof chatBody>): SpokenWish 
   return { format: format === 'pcm16' ? 'pcm' : format, ...(named !== undefined && { voice: named }) };
 }
 
-function turnOf(given: z.output<typeof message>, param: string): Turn {
+function turnOf(given: z.output<typeof message>, param: string, json: ModestJson): Turn {
   const turn = unnamedTurn(given, param);
   const name = given.role === 'tool' ? undefined : given.name;
   return typeof name === 'string' ? { ...turn, message: { ...turn.message, name } } : turn;
@@ -222,7 +223,7 @@ function unnamedTurn(given: z.output<typeof message>, param: string): Turn {
         if (call.type === 'custom')
           return { id, name: call.custom.name, arguments: argumentsOfInput(call.custom.input) };
         const { name, arguments: text } = call.function;
-        return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`) };
+        return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`, json) };
       });
       const content = textOf(given.content ?? '') || (given.refusal ?? '');
       const message = { role: 'assistant' as const, content, ...(calls.length > 0 && { toolCalls: calls }) };
@@ -264,9 +265,12 @@ type Content = string | readonly { readonly type: string; readonly text?: string
 const textOf = (content: Content): ChatMessage['content'] =>
   typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
 
-/** Parses the arguments of a call that the client sends back. */
-export function argumentsOf(text: string, param: string): JsonObject {
-  expectModestJson(Buffer.from(text), param);
+/**
+ * Parses the arguments of a call that the client sends back.
+ * @param json of the request: its calls have together no more values than an input may have
+ */
+export function argumentsOf(text: string, param: string, json: ModestJson): JsonObject {
+  json.expect(Buffer.from(text), param);
   try {
     const read: unknown = JSON.parse(text === '' ? '{}' : text);
     if (isJsonObject(read)) return read;

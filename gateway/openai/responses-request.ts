@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
+import { ModestJson } from '../input/json-size.js';
 import { checked } from './body.js';
 import { argumentsOf, audioUrl, outputOf, toolOf } from './chat-request.js';
 import { givenParameters, type Parameter, type Turn } from './conversation.js';
@@ -280,6 +281,7 @@ const thoughtIn = ({ content }: z.output<typeof reasoning>): string =>
  */
 export function turnsOf(items: readonly Item[], paramOf: (i: number) => string): Turn[] {
   const turns: Turn[] = [];
+  const json = new ModestJson();
   /** Calls of the last turn that were added here. */
   let callsOfLast: NonNullable<ChatMessage['toolCalls']>[number][] | undefined;
   /** Joined once: a request may have thousands of reasoning items in a row. */
@@ -303,7 +305,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
       const given =
         each.type === 'custom_tool_call'
           ? argumentsOfInput(each.input)
-          : argumentsOf(each.arguments, `${param}.arguments`);
+          : argumentsOf(each.arguments, `${param}.arguments`, json);
       const call = { id, name: each.name, arguments: given };
       const last = turns.at(-1);
       if (last?.message.role === 'assistant' && each.type !== 'mcp_call' && thoughts.length === 0) {

@@ -82,3 +82,18 @@ test('a path leads to its schemas, by own names only', () => {
     Array(7).fill(0),
   );
 });
+
+test('thousands of values leave the event loop to others', async () => {
+  const part = z.union([z.object({ type: z.literal('text'), text: z.string() }), z.object({ type: z.literal('voice'), voice: audio() })]);
+  const value = Array.from({ length: 10_000 }, () => ({ type: 'text', text: 'x' }));
+  let turns = 0;
+  let over = false;
+  const beat = () => {
+    turns += 1;
+    if (!over) setImmediate(beat);
+  };
+  setImmediate(beat);
+  expect(await mapMedia(z.array(part), value, take)).toEqual(value);
+  over = true;
+  expect(turns).toBeGreaterThanOrEqual(10);
+});

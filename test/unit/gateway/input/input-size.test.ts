@@ -111,6 +111,16 @@ describe('an input that is too large to be checked', () => {
     expect(errors).toMatchObject([{ field: 'anything' }]);
   });
 
+  test('counts what the parts of a form have together before the last of them is parsed', async () => {
+    const parts = [...'abcdefgh'].map((name): [string, string] => [`anything.${name}`, list(30_000)]);
+    const { headers, payload } = multipartBody(parts);
+    const response = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/filing/runs', headers, payload });
+    expect(response.json()).toMatchObject({
+      code: 'INVALID_INPUT',
+      errors: [{ field: 'anything.g', message: 'has more than 100000 values, nested ones included' }],
+    });
+  });
+
   test.each(['filing', 'recording'])('of too many levels is refused, by %s', async (name) => {
     const field = name === 'filing' ? 'anything' : 'tree';
     const { errors } = await refusal(`{"${field}":{"a":${nested(100_000)}}}`, name);
