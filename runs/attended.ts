@@ -49,17 +49,19 @@ export async function runAttended(deps: RunDeps, order: Order, attendance: Atten
 export async function followAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<FollowedRun> {
   const { gone, closing, started } = attendance;
   const over = new AbortController();
-  const end = () => over.abort();
   const signals = closing ? [gone, closing] : [gone];
-  for (const signal of signals) {
-    if (signal.aborted) end();
-    signal.addEventListener('abort', end, { once: true });
-  }
+  // Also where the events are never read: a timer of days would hold the input of the run as long.
+  const end = () => {
+    release();
+    over.abort();
+  };
   const timer = setTimeout(end, waitOf(order, attendance)).unref();
   const release = () => {
     clearTimeout(timer);
     for (const signal of signals) signal.removeEventListener('abort', end);
   };
+  for (const signal of signals) signal.addEventListener('abort', end, { once: true });
+  if (signals.some(({ aborted }) => aborted)) end();
   try {
     const { run, events } = await launchFollowed(deps, mayBeRetried(order), over.signal, gone);
     started?.(run);

@@ -1,9 +1,10 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { answerFields, answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
 import { opensAs, sendAsEvents } from '../openai/event-answer.js';
@@ -20,22 +21,28 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: CREATE_MESSAGE } };
   app.post('/v1/messages', options, async (request, reply) => {
-    const { caller, orderOf } = readHeaders(request);
-    const { model: name, stream, conversation } = readMessagesRequest(request.body as Json);
-    const model = models.get('chat', name, caller);
-    const input = await inputOf(model, conversation, deps, caller.tenant);
-    const order = orderOf(model, input, answerFields(model));
+    const { order, model, stream } = await ordered(deps, models, request);
     const exchange = { deps, request, reply };
     void reply.header('request-id', request.id);
     if (!stream) {
       const document = await runToEnd(exchange, order);
-      return messageOf({ run: document.id, model: name }, answerOf(document, model));
+      return messageOf({ run: document.id, model: model.pipeline.name }, answerOf(document, model));
     }
     const events = eventsOf(await runStreamed(exchange, order, model), model);
     const failed = (error: MillraceError) => ({ event: 'error', data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
+}
+
+/** What a request wants; nothing else of its body is left. */
+async function ordered(deps: GatewayDeps, models: Models, request: FastifyRequest) {
+  const { caller, orderOf } = readHeaders(request);
+  const { model: name, stream, conversation } = readMessagesRequest(request.body as Json);
+  const model = models.get('chat', name, caller);
+  const input = await inputOf(model, conversation, deps, caller.tenant);
+  forgetBody(request);
+  return { order: orderOf(model, input, answerFields(model)), model, stream };
 }
 
 async function* eventsOf({ run, pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { BodyBudget, HeldBody } from './body-budget.js';
+import { type BodyBudget, type HeldBody, MOST_INPUT_BYTES } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
 import { readPacer } from './read-pacer.js';
@@ -42,6 +42,15 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
     held.release();
     throw error;
   }
+}
+
+/**
+ * Frees the body of a request of which the input of its run has been made: the response may take long. Media are in the store by then. Whoever
+ * calls it holds nothing else of the body: neither in variables of a function that waits for the run, nor in what such a function calls later.
+ */
+export function forgetBody(request: FastifyRequest): void {
+  request.body = undefined;
+  request.held.keep(MOST_INPUT_BYTES);
 }
 
 interface Lengths {

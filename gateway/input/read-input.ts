@@ -6,7 +6,7 @@ import { unknownFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
-import { MOST_INPUT_BYTES } from './body-budget.js';
+import { forgetBody } from './held-bodies.js';
 import { type InputForm, invalidInput } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { MediaIntake } from './media-intake.js';
@@ -37,9 +37,7 @@ export async function readInput(
         ? await readFile(form, intake, upload)
         : await readObject(request.body as Json | undefined, form, intake);
     const input = form.parse(given);
-    // Free the body: the response may take long.
-    request.body = undefined;
-    request.held.keep(MOST_INPUT_BYTES);
+    forgetBody(request);
     return input;
   } catch (error) {
     swallowRest(request.raw);

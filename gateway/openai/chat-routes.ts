@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
@@ -6,6 +6,7 @@ import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { audioMessage, spokenAnswer, spokenChunks, withSpokenTurns } from './chat-audio.js';
 import { type Answer, answerFields, answerOf, type Chunk, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
@@ -25,20 +26,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };
   app.post('/v1/chat/completions', options, async (request, reply) => {
-    const { caller, orderOf } = readHeaders(request);
-    const chatRequest = readChatRequest(request.body as Json);
-    const model = models.get('chat', chatRequest.model, caller);
-    const spoken = chatRequest.spoken && (await spokenAnswer(deps, model, chatRequest.spoken));
-    const { choices: n, customTools } = chatRequest;
-    const isSpoken = spoken !== undefined;
-    expectChoices(model, { n, caller, isSpoken });
-    const { parameters } = chatRequest.conversation;
-    const hasLogprobs = givesLogprobs(model, { parameters, isSpoken });
-    const signal = leaving(reply);
-    const conversation = await withSpokenTurns(deps, models, { caller, signal }, chatRequest.conversation);
-    const fields = { ...conversation.fields, ...spoken?.input };
-    const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
-    const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
+    const { caller, chat, model, spoken, hasLogprobs, signal, order } = await ordered(deps, models, { request, reply });
+    const { choices: n, customTools, includeUsage } = chat;
     const answered = (document: RunDocument): Answer => {
       const answer = answerOf(document, model);
       return hasLogprobs ? withLogprobs(answer, document) : answer;
@@ -47,7 +36,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const exchange = { deps, request, reply };
     const orders = choiceOrders(order, n);
     const { tenant } = caller;
-    if (!chatRequest.stream) {
+    if (!chat.stream) {
       const read = (document: RunDocument) => ({ document, run: document.id, answer: answered(document) });
       const choices = await runsToEnd(exchange, orders, { atOnce: n, read });
       const [{ document, answer, run }] = choices;
@@ -58,8 +47,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const { runs, end } = await runsStreamed(exchange, orders, model);
     const [first] = runs;
     const of = { run: first.run.id, createdAt: first.run.memo.createdAt, model, customTools };
-    const { includeUsage } = chatRequest;
-    const writing = { includeUsage, spoken: isSpoken };
+    const writing = { includeUsage, spoken: spoken !== undefined };
     const written = runs.map(({ run, pieces }, index) => {
       const choice = n > 1 ? { choice: { index, run: run.id } } : {};
       return { pieces, writer: new ChunkWriter(of, { ...writing, ...choice }) };
@@ -71,6 +59,28 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });
+}
+
+/** What a request wants; nothing else of its body is left. */
+async function ordered(
+  deps: GatewayDeps,
+  models: Models,
+  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+) {
+  const { caller, orderOf } = readHeaders(request);
+  const { conversation: said, spoken: wish, ...chat } = readChatRequest(request.body as Json);
+  const model = models.get('chat', chat.model, caller);
+  const spoken = wish && (await spokenAnswer(deps, model, wish));
+  const isSpoken = spoken !== undefined;
+  expectChoices(model, { n: chat.choices, caller, isSpoken });
+  const hasLogprobs = givesLogprobs(model, { parameters: said.parameters, isSpoken });
+  const signal = leaving(reply);
+  const conversation = await withSpokenTurns(deps, models, { caller, signal }, said);
+  const fields = { ...conversation.fields, ...spoken?.input };
+  const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
+  forgetBody(request);
+  const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
+  return { caller, chat, model, spoken, hasLogprobs, signal, order };
 }
 
 interface StreamedChoice extends Pick<StreamedRun, 'pieces'> {

@@ -10,6 +10,7 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { answerFields } from './chat-reply.js';
 import { inputOf, type Turn } from './conversation.js';
 import type { Conversations } from './conversations.js';
@@ -38,19 +39,15 @@ export interface ResponsesDoor {
 
 /** `POST /v1/responses`: as JSON, as server-sent events, or in the background. */
 export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void {
-  const { deps, models, seals } = door;
+  const { deps, seals } = door;
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
-    const asked = readResponsesRequest(request.body as Json);
-    const model = models.get('chat', asked.model, callerOf(request));
-    const wanted = withoutIgnored(asked, model);
-    const { order, started } = await orderFor(door, request, wanted, model);
-    const { echo } = wanted;
+    const { model, order, started, echo, stream } = await ordered(door, request);
     const exchange = { deps, request, reply, started };
     const seal = echo.sealed_reasoning && (await seals.of(callerOf(request).tenant)).seal;
     const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo, seal });
-    if (wanted.stream) {
+    if (stream) {
       const { run, pieces } = await runStreamed(exchange, order, model);
       const own = of(run.id, run.memo.createdAt);
       const writer = new ResponseWriter(own);
@@ -64,6 +61,17 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
     const own = of(document.id, document.createdAt);
     return responseOf(own, answerTo(own, document));
   });
+}
+
+/** What a request wants. Nothing else of its body is left, unless a conversation gets its items when the run has started. */
+async function ordered(door: ResponsesDoor, request: FastifyRequest) {
+  const asked = readResponsesRequest(request.body as Json);
+  const model = door.models.get('chat', asked.model, callerOf(request));
+  const wanted = withoutIgnored(asked, model);
+  const { order, started } = await orderFor(door, request, wanted, model);
+  const { echo, stream } = wanted;
+  if (!echo.conversation) forgetBody(request);
+  return { model, order, started, echo, stream };
 }
 
 /** The request without the probabilities of tokens where the pipeline's author has them ignored. Throws as `givesLogprobs`. */
@@ -102,6 +110,9 @@ async function inBackground(
   return unansweredOf(of(run.id, run.memo.createdAt), 'queued');
 }
 
+/** Not where it is used: a function that is made there holds the items of the request. */
+const NOTHING_TO_ADD = async (_: StartedRun): Promise<void> => undefined;
+
 /** The order of a request with the turns before it, and what is to be done once its run has started. */
 async function orderFor(
   { deps, responses, conversations }: ResponsesDoor,
@@ -128,7 +139,7 @@ async function orderFor(
     : [];
   let before: readonly Turn[] = [];
   let fields: JsonObject = {};
-  let started = async (_: StartedRun): Promise<void> => undefined;
+  let started = NOTHING_TO_ADD;
   if (previous) before = await responses.turnsUpTo(previous, caller, 'previous_response_id');
   if (echo.conversation) {
     const conversation = await conversations.find(echo.conversation.id, caller, { adds: true });

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { pipeline } from '../../../pipelines/index.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
@@ -71,6 +71,19 @@ describe('a run that its caller waits for', () => {
     await followAttended(runs, order(), { gone: gone.signal });
     gone.abort();
     await expect.poll(() => temporal.sent).toEqual([['cancel']]);
+  });
+
+  it('leaves no timer behind when the caller disconnects and its events are not read', async () => {
+    const { runs } = await setUp({ end: false });
+    const begun = vi.spyOn(globalThis, 'setTimeout');
+    const ended = vi.spyOn(globalThis, 'clearTimeout');
+    const gone = new AbortController();
+    await followAttended(runs, order(patient as unknown as typeof greet), { gone: gone.signal });
+    const longest = begun.mock.calls.findIndex(([, ms = 0]) => ms > 86_400_000);
+    const timer = begun.mock.results[longest]?.value as NodeJS.Timeout;
+    gone.abort();
+    expect(ended.mock.calls.map(([each]) => each)).toContain(timer);
+    vi.restoreAllMocks();
   });
 
   it('is not cancelled when the caller has an idempotency key', async () => {
