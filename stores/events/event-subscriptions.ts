@@ -20,17 +20,22 @@ export interface Subscription {
   more(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
+/** What a subscription buffers at most; beyond that the stream is read again. One entry may have more characters. */
+interface MostBuffered {
+  readonly entries: number;
+  readonly characters: number;
+}
+
 /** The channels on which a process receives runs’ events, over one connection. */
 export class EventSubscriptions {
   readonly #redis: Redis;
-  readonly #most: number;
+  readonly #most: MostBuffered;
   readonly #channels = new Map<
     string,
     { readonly all: Set<ChannelSubscription>; subscribed: Promise<boolean> | undefined }
   >();
 
-  /** @param most entries that a subscription buffers; beyond that the stream is read again */
-  constructor(subscriber: Redis, most: number) {
+  constructor(subscriber: Redis, most: MostBuffered) {
     this.#redis = subscriber;
     this.#most = most;
     subscriber.on('message', (channel: string, message: string) => {
@@ -78,13 +83,15 @@ export class EventSubscriptions {
 }
 
 class ChannelSubscription implements Subscription {
-  readonly #most: number;
+  readonly #most: MostBuffered;
   readonly #subscribe: () => Promise<boolean>;
   #entries: ChannelEntry[] = [];
+  /** Of their texts. */
+  #characters = 0;
   #missed = false;
   #wake: () => void = () => undefined;
 
-  constructor(most: number, subscribe: () => Promise<boolean>) {
+  constructor(most: MostBuffered, subscribe: () => Promise<boolean>) {
     this.#most = most;
     this.#subscribe = subscribe;
   }
@@ -96,26 +103,37 @@ class ChannelSubscription implements Subscription {
   async ready(): Promise<boolean> {
     const subscribed = await this.#subscribe();
     this.#missed = false;
-    this.#entries = [];
+    this.#drop();
     return subscribed;
   }
 
   take(): ChannelEntry | undefined {
-    return this.#entries.shift();
+    const entry = this.#entries.shift();
+    this.#characters -= entry?.text.length ?? 0;
+    return entry;
   }
 
   add(entry: ChannelEntry): void {
     // After a gap entries are read from the stream.
     if (this.#missed) return;
-    if (this.#entries.length < this.#most) this.#entries.push(entry);
-    else this.miss();
+    const characters = this.#characters + entry.text.length;
+    const { length } = this.#entries;
+    if (length === 0 || (length < this.#most.entries && characters <= this.#most.characters)) {
+      this.#entries.push(entry);
+      this.#characters = characters;
+    } else this.miss();
     this.#wake();
   }
 
   miss(): void {
     this.#missed = true;
-    this.#entries = [];
+    this.#drop();
     this.#wake();
+  }
+
+  #drop(): void {
+    this.#entries = [];
+    this.#characters = 0;
   }
 
   more(ms: number, signal: AbortSignal): Promise<boolean> {

@@ -14,8 +14,21 @@ const LAST_TRIES = 4;
  * connection.
  */
 const SILENCE_MS = 2_000;
-/** Largest number of entries of one read, which bounds the memory of a follower to some hundred kilobytes. */
-const PAGE = 500;
+/**
+ * Most entries that wait for one follower, of a read and of those that are published, and their characters beyond the first: a client that does not
+ * read its stream holds them. Of tokens 500 have some 75,000; of results of tools one may have 16,000.
+ */
+const PAGE = { entries: 500, characters: 65_536 };
+/** Entries of the first read; the number of the next is doubled, or set to what was kept of a read that had too many characters. */
+const FIRST_READ = 64;
+
+/** Entries behind a position. */
+interface Page {
+  readonly entries: readonly (readonly [id: string, text: string])[];
+  readonly hasMore: boolean;
+  /** How many to read next. */
+  readonly next: number;
+}
 
 export interface FollowedEvent {
   /** Its position, for resuming after it. Positions of a run increase. */
@@ -55,18 +68,20 @@ export class RunEventReader {
     const key = streamOf(run);
     const subscription = this.#subscriptions.listen(key);
     let at = after ?? START;
+    let count = FIRST_READ;
     let tries = 0;
     try {
       for (;;) {
         const last = signal.aborted || this.#closed;
         // Subscribed before the page is read, so that no event falls between the two.
         const subscribed = last || (await subscription.ready());
-        const page = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', PAGE).catch(() => undefined);
-        for (const [id, fields] of page ?? []) {
+        const page = await this.#page(key, at, count);
+        for (const [id, text] of page?.entries ?? []) {
           at = id;
-          yield followed(id, fields[1] ?? 'null');
+          yield followed(id, text);
         }
-        if (page?.length === PAGE) continue;
+        count = page?.next ?? count;
+        if (page?.hasMore) continue;
         if (last && page !== undefined) return;
         if (last && ++tries === LAST_TRIES) {
           yield followed(at, LOST);
@@ -83,6 +98,22 @@ export class RunEventReader {
     } finally {
       this.#subscriptions.leave(key, subscription);
     }
+  }
+
+  /** The entries behind a position, as many as may wait for one follower; undefined if Redis cannot be reached. */
+  async #page(key: string, at: string, count: number): Promise<Page | undefined> {
+    const found = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', count).catch(() => undefined);
+    if (found === undefined) return undefined;
+    const entries: [id: string, text: string][] = [];
+    let characters = 0;
+    for (const [id, [, text = 'null']] of found) {
+      characters += text.length;
+      if (entries.length > 0 && characters > PAGE.characters) break;
+      entries.push([id, text]);
+    }
+    const isCut = entries.length < found.length;
+    const next = isCut ? entries.length : Math.min(PAGE.entries, 2 * count);
+    return { entries, hasMore: isCut || found.length === count, next };
   }
 
   /** Yields events published after a position, until messages may have been missed or the signal aborts. */
