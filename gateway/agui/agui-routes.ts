@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
 import { callerOf, holds } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
@@ -6,16 +6,17 @@ import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { chargeReads } from '../openai/charged-reads.js';
 import { answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
-import { Models } from '../openai/models.js';
+import { type Model, Models } from '../openai/models.js';
 import { decideAs } from '../waiting/decide-as.js';
-import { type Followed, resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
+import { type Followed, resumeCall, startCall, type WaitedCall, type Watch } from '../waiting/follow-call.js';
 import { RUN_AGENT } from './docs.js';
 import { resumptionOf } from './interrupt.js';
 import { RunEvents } from './run-events.js';
-import { conversationOf, readRunInput } from './run-input.js';
+import { conversationOf, type RunInput, readRunInput } from './run-input.js';
 
 /** `POST /v1/agui/{pipeline}`: AG-UI (https://docs.ag-ui.com) for every pipeline that is a chat model. */
 export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -23,25 +24,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RUN_AGENT } };
   app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const given = readRunInput(request.body as Json);
-    const model = models.get('chat', request.params.pipeline, caller);
-    const persistence = persistenceOf(request.headers);
-    const resumption = resumptionOf(given);
-    const call = { pipeline: model.pipeline, caller, persistence };
-    let work: (watch: Watch) => Promise<Followed>;
-    if (resumption === undefined) {
-      const input = await inputOf(model, conversationOf(given), deps, caller.tenant);
-      work = (watch) => startCall(deps, call, input, watch);
-    } else {
-      const { run, answers } = resumption;
-      // Each reads the run. The first was counted with the request.
-      await chargeReads(deps, caller, answers.length - 1);
-      for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
-      const decided = new Set(answers.map(({ nonce }) => nonce));
-      work = (watch) => resumeCall(deps, call, resumption, { ...watch, decided });
-    }
-    const events = new RunEvents(given, model);
+    const { caller, model, events, work } = await wanted(deps, models, request);
     const stream = new EventStream(reply);
     const send = async (written: Iterable<Parameters<typeof stream.send>[0]>) => {
       for (const each of written) await stream.send(each);
@@ -77,4 +60,37 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
     }
     return reply;
   });
+}
+
+type Work = (watch: Watch) => Promise<Followed>;
+
+/** What a request wants, and what writes its events; nothing else of its body is left. */
+async function wanted(
+  deps: GatewayDeps,
+  models: Models,
+  request: FastifyRequest<{ Params: { pipeline: string } }>,
+) {
+  const caller = callerOf(request);
+  const given = readRunInput(request.body as Json);
+  const model = models.get('chat', request.params.pipeline, caller);
+  const call = { pipeline: model.pipeline, caller, persistence: persistenceOf(request.headers) };
+  const work = await workOf(deps, call, model, given);
+  const events = new RunEvents(given, model);
+  forgetBody(request);
+  return { caller, model, events, work };
+}
+
+async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: RunInput): Promise<Work> {
+  const { caller } = call;
+  const resumption = resumptionOf(given);
+  if (resumption === undefined) {
+    const input = await inputOf(model, conversationOf(given), deps, caller.tenant);
+    return (watch) => startCall(deps, call, input, watch);
+  }
+  const { run, answers } = resumption;
+  // Each reads the run. The first was counted with the request.
+  await chargeReads(deps, caller, answers.length - 1);
+  for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
+  const decided = new Set(answers.map(({ nonce }) => nonce));
+  return (watch) => resumeCall(deps, call, resumption, { ...watch, decided });
 }

@@ -19,7 +19,9 @@ const event = (data: Event): ServerEvent => ({ data: JSON.stringify(data) });
  * message. One that is void is named by a custom event, and comes again as another message; the same holds for a call.
  */
 export class RunEvents {
-  readonly #input: RunInput;
+  readonly #ids: Pick<RunInput, 'threadId' | 'runId'>;
+  /** The client's, which is told once: it may be large. */
+  #state: unknown;
   readonly #model: Model;
   #teller: RunTeller | undefined;
   readonly #steps = new Set<string>();
@@ -35,9 +37,10 @@ export class RunEvents {
   #parent: string | undefined;
 
   constructor(input: RunInput, model: Model) {
-    this.#input = input;
     this.#model = model;
-    const { messages } = input;
+    const { threadId, runId, state, messages } = input;
+    this.#ids = { threadId, runId };
+    this.#state = state;
     this.#calls = new Set(
       messages.flatMap((each) => (each.role === 'assistant' ? (each.toolCalls ?? []).map(({ id }) => id) : [])),
     );
@@ -45,7 +48,9 @@ export class RunEvents {
   }
 
   *start(run: string): Events {
-    const { threadId, runId, state } = this.#input;
+    const { threadId, runId } = this.#ids;
+    const state = this.#state;
+    this.#state = undefined;
     this.#teller = new RunTeller(this.#model, run);
     yield event({ type: 'RUN_STARTED', threadId, runId });
     const given = isJsonObject(state as Json) ? (state as JsonObject) : {};
@@ -117,7 +122,7 @@ export class RunEvents {
     const role = thinks ? 'reasoning' : 'assistant';
     const kind = thinks ? 'REASONING_MESSAGE' : 'TEXT_MESSAGE';
     if (!this.#writing) {
-      const id = this.#messages === 0 ? `msg_${this.#input.runId}` : `msg_${this.#input.runId}_${this.#messages}`;
+      const id = this.#messages === 0 ? `msg_${this.#ids.runId}` : `msg_${this.#ids.runId}_${this.#messages}`;
       this.#messages += 1;
       this.#writing = { id, thinks };
       this.#parent = undefined;
@@ -178,7 +183,7 @@ export class RunEvents {
   *#closed(outcome: object, result?: JsonObject): Events {
     yield* this.#close();
     for (const path of [...this.#steps]) yield* this.#finish(path);
-    const { threadId, runId } = this.#input;
+    const { threadId, runId } = this.#ids;
     yield event({ type: 'RUN_FINISHED', threadId, runId, outcome, ...(result && { result }) });
   }
 

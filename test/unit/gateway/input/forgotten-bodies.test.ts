@@ -22,6 +22,7 @@ it.each([
   ['/v1/chat/completions', { messages, prompt_cache_key: LONG, stream: true }],
   ['/v1/responses', { input: 'Why?', prompt_cache_key: LONG }],
   ['/v1/messages', { messages, max_tokens: 9, user_profile_id: LONG }],
+  ['/v1/agui/chat', { threadId: 't', runId: 'r', messages: [{ id: 'm', ...messages[0] }], more: LONG }],
 ])('a body is not held while its run is waited for: %s', async (url, body) => {
   const answered = gateway.app.inject({ method: 'POST', url, payload: { model: 'chat', ...body } });
   await expect.poll(() => gateway.temporal.runs.size).toBe(1);
