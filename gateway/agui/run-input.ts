@@ -8,6 +8,7 @@ import { closestOf } from '../openai/body.js';
 import { argumentsOf, toolOf } from '../openai/chat-request.js';
 import type { Conversation, Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
+import { listOf } from '../openai/list-of.js';
 import { contentOf, kindOf, type SentPart } from '../openai/sent-parts.js';
 
 const part = z.discriminatedUnion(
@@ -29,7 +30,7 @@ const part = z.discriminatedUnion(
   ],
   'must be text, an image, audio, a video or a document',
 );
-const content = z.union([z.string(), z.array(part)]);
+const content = z.union([z.string(), listOf(part)]);
 
 const message = z.discriminatedUnion('role', [
   z.object({ role: z.enum(['system', 'developer']), content: z.string() }),
@@ -37,9 +38,9 @@ const message = z.discriminatedUnion('role', [
   z.object({
     role: z.literal('assistant'),
     content: z.string().nullish(),
-    toolCalls: z
-      .array(z.object({ id: z.string(), function: z.object({ name: z.string(), arguments: z.string() }) }))
-      .nullish(),
+    toolCalls: listOf(
+      z.object({ id: z.string(), function: z.object({ name: z.string(), arguments: z.string() }) }),
+    ).nullish(),
   }),
   z.object({ role: z.literal('tool'), content, toolCallId: z.string() }),
   // Shown by the client, not said.
@@ -53,12 +54,13 @@ const runInput = z.looseObject({
   threadId: z.string().min(1).max(256),
   runId: z.string().min(1).max(256),
   state: z.unknown().optional(),
-  messages: z.array(message),
-  tools: z
-    .array(z.object({ name: z.string(), description: z.string().optional(), parameters: z.looseObject({}).nullish() }))
+  messages: listOf(message),
+  tools: listOf(
+    z.object({ name: z.string(), description: z.string().optional(), parameters: z.looseObject({}).nullish() }),
+  )
     .superRefine(foreignSchemas('parameters'))
     .default([]),
-  context: z.array(z.object({ description: z.string(), value: z.string() })).default([]),
+  context: listOf(z.object({ description: z.string(), value: z.string() })).default([]),
   resume: z
     .array(
       z.object({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }),

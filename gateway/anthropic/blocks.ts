@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
+import { listOf } from '../openai/list-of.js';
 import { contentOf, type SentPart } from '../openai/sent-parts.js';
 
 const textBlock = z.object({ type: z.literal('text'), text: z.string() });
@@ -32,25 +33,25 @@ const toolUse = z.object({
 const toolResult = z.object({
   type: z.literal('tool_result'),
   tool_use_id: z.string(),
-  content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, imageBlock]))]).optional(),
+  content: z.union([z.string(), listOf(z.discriminatedUnion('type', [textBlock, imageBlock]))]).optional(),
   is_error: z.boolean().optional(),
 });
 /** A model's thoughts that a client sends back: they are for the model that had them. */
 const thoughts = z.looseObject({ type: z.enum(['thinking', 'redacted_thinking']) });
 
-export const texts = z.union([z.string(), z.array(textBlock)]);
+export const texts = z.union([z.string(), listOf(textBlock)]);
 
 export const message = z.discriminatedUnion('role', [
   z.object({
     role: z.literal('user'),
     content: z.union([
       z.string(),
-      z.array(z.discriminatedUnion('type', [textBlock, imageBlock, documentBlock, toolResult])),
+      listOf(z.discriminatedUnion('type', [textBlock, imageBlock, documentBlock, toolResult])),
     ]),
   }),
   z.object({
     role: z.literal('assistant'),
-    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, toolUse, thoughts]))]),
+    content: z.union([z.string(), listOf(z.discriminatedUnion('type', [textBlock, toolUse, thoughts]))]),
   }),
   z.object({ role: z.literal('system'), content: texts }),
 ]);

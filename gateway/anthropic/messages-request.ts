@@ -4,20 +4,20 @@ import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index
 import { checked } from '../openai/body.js';
 import { toolOf } from '../openai/chat-request.js';
 import { type Conversation, givenParameters, type Parameter } from '../openai/conversation.js';
+import { listOf } from '../openai/list-of.js';
 import { message, textOf, texts, turnsOf } from './blocks.js';
 
 const body = z.object({
   model: z.string(),
   max_tokens: z.int().min(1),
-  messages: z.array(message).min(1),
+  messages: listOf(message, { min: 1 }),
   system: texts.optional(),
   stream: z.boolean().optional(),
   temperature: z.number().min(0).max(1).optional(),
   top_p: z.number().min(0).max(1).optional(),
   top_k: z.int().min(1).optional(),
   stop_sequences: z.array(z.string()).max(16).optional(),
-  tools: z
-    .array(
+  tools: listOf(
       z.object({
         type: z.literal('custom', 'must be "custom" or absent: no tool of Anthropic’s servers is offered').nullish(),
         name: z.string(),

@@ -5,12 +5,18 @@ import type { FieldError, MillraceError } from '../../pipelines/errors.js';
 import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
+import { mostValuesOf } from './alternatives.js';
 import { expectExact } from './exact-numbers.js';
-import { expectModest, MOST_LEVELS } from './input-size.js';
+import { checkedInput } from './first-mistakes.js';
+import { expectModest, MOST_LEVELS, MOST_VALUES } from './input-size.js';
 import type { ModestJson } from './json-size.js';
 
 /** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
 export const MOST_PARTS = 100;
+
+/** Why an input may have fewer values than others. */
+const ALTERNATIVES =
+  ': each is compared with several alternatives of the pipeline’s schema (a z.discriminatedUnion has no such limit)';
 
 /** The form of a pipeline's input. A path is field names and indices joined by dots: `speaker.voice`, `clips.0`. */
 export interface InputForm {
@@ -42,6 +48,8 @@ export interface InputForm {
 export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
   const shape = input instanceof z.ZodObject ? (input.shape as Record<string, z.ZodType>) : {};
   const media = new Set(mediaFields(input).map(({ path }) => path));
+  const most = mostValuesOf(input);
+  const why = most < MOST_VALUES ? ALTERNATIVES : '';
   // A caller may write any path, and a schema may contain itself: no input is deeper.
   const at = (path: string) => {
     const keys = path.split('.', MOST_LEVELS + 1);
@@ -67,11 +75,11 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
       return mapMedia(others.length === 0 ? only : z.union([only, ...others]), value, take, path);
     },
     parse(given) {
-      for (const [field, value] of Object.entries(given)) expectModest(value, field);
-      expectModest(given, 'body');
-      const parsed = input.safeParse(given);
-      if (parsed.success) return parsed.data as JsonObject;
-      throw invalidInput(parsed.error.issues.flatMap((issue) => fieldErrors(issue, given, shape)));
+      for (const [field, value] of Object.entries(given)) expectModest(value, field, most, why);
+      expectModest(given, 'body', most, why);
+      const { data, issues } = checkedInput(input, given);
+      if (issues === undefined) return data as JsonObject;
+      throw invalidInput(issues.flatMap((issue) => fieldErrors(issue, given, shape)));
     },
   };
 }

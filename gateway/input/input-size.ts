@@ -17,8 +17,9 @@ export const MOST_LEVELS = 64;
 /**
  * Throws `INVALID_INPUT` for a value with more values or levels than an input may have. Traverses breadth first and
  * stops at the limits, however large the value is.
+ * @param why what is said behind the limit of values
  */
-export function expectModest(value: Json, path: string, most = MOST_VALUES): void {
+export function expectModest(value: Json, path: string, most = MOST_VALUES, why = ''): void {
   let seen = 1;
   let level: readonly Json[] = [value];
   for (let depth = 1; level.length > 0; depth++) {
@@ -34,7 +35,7 @@ export function expectModest(value: Json, path: string, most = MOST_VALUES): voi
       seen += parts.length;
       if (seen > most) {
         throw invalidFields('INVALID_INPUT', [
-          { field: path, message: `has more than ${most} values, nested ones included` },
+          { field: path, message: `has more than ${most} values, nested ones included${why}` },
         ]);
       }
       for (const part of parts) below.push(part);

@@ -9,6 +9,7 @@ import { MOST_CHOICES } from './choices.js';
 import { type Conversation, givenParameters, type Parameter, type Turn } from './conversation.js';
 import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
+import { listOf } from './list-of.js';
 import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
 import { chatToolChoice, chosen } from './tool-choice.js';
 
@@ -33,7 +34,7 @@ const filePart = z.object({
 const videoPart = z.object({ type: z.literal('video_url'), video_url: z.object({ url: z.string() }) });
 const userPart = z.discriminatedUnion('type', [textPart, imagePart, audioPart, filePart, videoPart]);
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
-const texts = z.union([z.string(), z.array(textPart)]);
+const texts = z.union([z.string(), listOf(textPart)]);
 const nothing = z.null().optional();
 
 const speaker = speakerName.nullish();
@@ -42,14 +43,13 @@ const message = z.discriminatedUnion('role', [
   z.object({ role: z.enum(['system', 'developer']), content: texts, name: speaker }),
   z.object({
     role: z.literal('user'),
-    content: z.union([z.string(), z.array(userPart)]),
+    content: z.union([z.string(), listOf(userPart)]),
     name: speaker,
   }),
   z.object({
     role: z.literal('assistant'),
-    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart]))]).nullish(),
-    tool_calls: z
-      .array(
+    content: z.union([z.string(), listOf(z.discriminatedUnion('type', [textPart, refusalPart]))]).nullish(),
+    tool_calls: listOf(
         z.discriminatedUnion('type', [
           z.object({
             id: z.string(),
@@ -84,7 +84,7 @@ const schemaFormat = z.object({
 
 const chatBody = z.object({
   model: z.string(),
-  messages: z.array(message).min(1),
+  messages: listOf(message, { min: 1 }),
   n: z.int().min(1).max(MOST_CHOICES, `must be ${MOST_CHOICES} or less: each choice is a run`).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z
@@ -105,8 +105,7 @@ const chatBody = z.object({
   reasoning_effort: z.string().nullish(),
   verbosity: z.string().nullish(),
   user: z.string().nullish(),
-  tools: z
-    .array(
+  tools: listOf(
       z.discriminatedUnion(
         'type',
         [

@@ -45,7 +45,7 @@ const part = z.discriminatedUnion('type', [textPart, imagePart, filePart, audioP
 const message = z.object({
   type: z.literal('message').optional(),
   role: z.enum(['user', 'assistant', 'system', 'developer']),
-  content: z.union([z.string(), z.array(part)]),
+  content: z.union([z.string(), listOf(part)]),
 });
 const functionCall = z.object({
   type: z.literal('function_call'),
@@ -53,7 +53,7 @@ const functionCall = z.object({
   name: z.string(),
   arguments: z.string(),
 });
-const callOutput = { call_id: z.string(), output: z.union([z.string(), z.array(textPart)]) };
+const callOutput = { call_id: z.string(), output: z.union([z.string(), listOf(textPart)]) };
 const functionOutput = z.object({ type: z.literal('function_call_output'), ...callOutput });
 const customOutput = z.object({ type: z.literal('custom_tool_call_output'), ...callOutput });
 const customCall = z.object({
@@ -75,8 +75,8 @@ const executedCall = z.object({
 const reasoning = z.object({
   type: z.literal('reasoning'),
   id: z.string().optional(),
-  summary: z.array(z.object({ type: z.literal('summary_text'), text: z.string() })).nullish(),
-  content: z.array(z.object({ type: z.literal('reasoning_text'), text: z.string() })).nullish(),
+  summary: listOf(z.object({ type: z.literal('summary_text'), text: z.string() })).nullish(),
+  content: listOf(z.object({ type: z.literal('reasoning_text'), text: z.string() })).nullish(),
   encrypted_content: z.string().max(LONGEST_SEALED).nullish(),
 });
 /** An item of an earlier response or of a conversation. */
@@ -128,8 +128,7 @@ const responsesBody = z.object({
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   max_output_tokens: z.int().min(1).nullish(),
-  tools: z
-    .array(
+  tools: listOf(
       z.discriminatedUnion(
         'type',
         [

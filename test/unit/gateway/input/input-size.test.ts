@@ -112,7 +112,11 @@ describe('an input that is too large to be checked', () => {
   });
 
   test('counts what the parts of a form have together before the last of them is parsed', async () => {
-    const parts = [...'abcdefgh'].map((name): [string, string] => [`anything.${name}`, list(30_000)]);
+    const parts = [...'abcdefgh'].map((name): [string, string, string] => [
+      `anything.${name}`,
+      list(30_000),
+      'application/json',
+    ]);
     const { headers, payload } = multipartBody(parts);
     const response = await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/filing/runs', headers, payload });
     expect(response.json()).toMatchObject({

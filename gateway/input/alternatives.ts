@@ -1,0 +1,116 @@
+import type { z } from 'zod';
+import { MOST_LEVELS, MOST_VALUES } from './input-size.js';
+
+type Schema = z.core.$ZodType;
+
+/** Fewest values that an input may have, however often its schema looks at each of them. */
+const LEAST_VALUES = 1_000;
+/** So many alternatives that are no objects and no lists take as long as one that is. */
+const PLAIN = 8;
+/** Most schemas of an input that are looked at: one that makes others whenever it is asked has no end. */
+const MOST_SCHEMAS = 10_000;
+
+/**
+ * Most values of an input by its schema. Zod hands the value of a union to one alternative after the other, and each of those that take an object, or
+ * a list, looks into it: of unions within unions as often as the product of their alternatives. A discriminated union chooses one.
+ */
+export const mostValuesOf = (input: Schema): number =>
+  Math.max(LEAST_VALUES, Math.floor(MOST_VALUES / new Looks().into(input)));
+
+/** How often the values of schemas are looked at, at most. */
+class Looks {
+  readonly #known = new Map<Schema, number>();
+  readonly #open = new Set<Schema>();
+
+  into(schema: Schema): number {
+    const known = this.#known.get(schema);
+    if (known !== undefined) return known;
+    // A schema that contains itself: Zod checks a value by it once.
+    if (this.#open.has(schema) || this.#open.size > MOST_LEVELS || this.#known.size > MOST_SCHEMAS) return 1;
+    this.#open.add(schema);
+    const looks = this.#within(schema);
+    this.#open.delete(schema);
+    this.#known.set(schema, looks);
+    return looks;
+  }
+
+  #within(schema: Schema): number {
+    const { _zod: inner } = schema as z.core.$ZodTypes;
+    const { def } = inner;
+    switch (def.type) {
+      case 'object':
+        return this.#most([...Object.values(def.shape), ...(def.catchall ? [def.catchall] : [])]);
+      case 'array':
+        return this.into(def.element);
+      case 'tuple':
+        return this.#most([...def.items, ...(def.rest ? [def.rest] : [])]);
+      case 'record':
+        return this.into(def.valueType);
+      case 'union':
+        return 'discriminator' in def ? this.#most(def.options) : this.#ofAlternatives(def.options);
+      case 'intersection':
+        return this.into(def.left) + this.into(def.right);
+      case 'pipe':
+        return this.#most([def.in, def.out]);
+      default: {
+        const wrapped = wrappedIn(schema);
+        return wrapped === undefined ? 1 : this.into(wrapped);
+      }
+    }
+  }
+
+  #ofAlternatives(options: readonly Schema[]): number {
+    const looks = { object: 0, list: 0 };
+    for (const option of options) for (const kind of takenBy(option)) looks[kind] += this.into(option);
+    return Math.max(1, looks.object, looks.list, Math.ceil(options.length / PLAIN));
+  }
+
+  #most(schemas: readonly Schema[]): number {
+    return Math.max(1, ...schemas.map((each) => this.into(each)));
+  }
+}
+
+type Kind = 'object' | 'list';
+
+/** Whether a schema looks into objects, or into lists. */
+function takenBy(schema: Schema, level = 0): ReadonlySet<Kind> {
+  if (level > MOST_LEVELS) return new Set();
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case 'object':
+    case 'record':
+      return new Set(['object']);
+    case 'array':
+    case 'tuple':
+      return new Set(['list']);
+    case 'union':
+      return new Set(def.options.flatMap((option) => [...takenBy(option, level + 1)]));
+    case 'intersection':
+      return takenBy(def.left, level + 1);
+    case 'pipe':
+      return takenBy(def.in, level + 1);
+    default: {
+      const wrapped = wrappedIn(schema);
+      return wrapped === undefined ? new Set() : takenBy(wrapped, level + 1);
+    }
+  }
+}
+
+/** The schema within one that may be left out or null, has a default, or is made when it is asked for; undefined for others. */
+function wrappedIn(schema: Schema): Schema | undefined {
+  const { _zod: inner } = schema as z.core.$ZodTypes;
+  switch (inner.def.type) {
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'nonoptional':
+    case 'catch':
+    case 'readonly':
+      return inner.def.innerType;
+    case 'lazy':
+      return (schema as z.core.$ZodLazy)._zod.innerType;
+    default:
+      return undefined;
+  }
+}
