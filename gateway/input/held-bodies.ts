@@ -45,12 +45,12 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
 }
 
 /**
- * Frees the body of a request of which the input of its run has been made: the response may take long. Media are in the store by then. Whoever
- * calls it holds nothing else of the body: neither in variables of a function that waits for the run, nor in what such a function calls later.
+ * Frees the body of a request of which the inputs of its runs have been made: the response may take long. Media are in the store by then. Whoever
+ * calls it holds nothing else of the body: neither in variables of a function that waits for a run, nor in what such a function calls later.
  */
-export function forgetBody(request: FastifyRequest): void {
+export function forgetBody(request: FastifyRequest, runs = 1): void {
   request.body = undefined;
-  request.held.keep(MOST_INPUT_BYTES);
+  request.held.keep(runs * MOST_INPUT_BYTES);
 }
 
 interface Lengths {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -8,6 +8,7 @@ import { hasEffects } from '../../pipelines/plan/effects.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { checked } from './body.js';
 import { EMBED } from './docs.js';
 import { base64Of, type Embedded, embeddingsBody, MOST_TEXTS } from './embeddings-body.js';
@@ -70,31 +71,19 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: EMBED } };
   app.post('/v1/embeddings', options, async (request, reply) => {
-    const { caller, orderOf } = readHeaders(request);
-    const { input: given, model: name, ...wanted } = checked(body, request.body as Json, { harmless: ['user'] });
-    const model = models.get('embeddings', name, caller);
-    const { face } = model;
-    const items = itemsOf(given);
-    expectFit(model, items);
-    const batches = batchesOf(model, items);
-    const orders = batches.map((batch, i) => {
-      const fields = { [face.input]: face.list ? [...batch] : (batch[0] as Item) };
-      const input = inputFor(model, fields, { dimensions: wanted.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
-      const order = orderOf(model, input, [face.output]);
-      return { ...order, idempotencyKey: furtherKey(order.idempotencyKey, i) };
-    });
+    const { caller, model, orders, lengths, inBase64 } = ordered(models, request);
     await chargeRuns(deps, caller, { runs: orders.length, param: 'input' });
     holdSlots(deps, reply, caller.tenant, orders.length - 1);
     const read = (document: RunDocument, i: number): Embedded => {
-      const vectors = vectorsOf(document, face.output);
-      const { length } = batches[i] ?? [];
+      const vectors = vectorsOf(document, model.face.output);
+      const length = lengths[i];
       if (orders.length > 1 && vectors.length !== length)
         throw new MillraceError(
           'INVALID_OUTPUT',
           `the pipeline returned ${vectors.length} embeddings for ${length} texts`,
         );
       return {
-        vectors: wanted.encoding_format === 'base64' ? vectors.map(base64Of) : vectors,
+        vectors: inBase64 ? vectors.map(base64Of) : vectors,
         tokens: usageOf(document)?.input ?? 0,
       };
     };
@@ -104,6 +93,26 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
     const parts = embeddingsBody(model.pipeline.name, runs);
     return await reply.send(runs.length > 1 ? Readable.from(parts, { objectMode: false }) : [...parts].join(''));
   });
+}
+
+/** The orders of a request, with the number of items of each; nothing else of its body is left. */
+function ordered(models: Models, request: FastifyRequest) {
+  const { caller, orderOf } = readHeaders(request);
+  const { input: given, model: name, ...wanted } = checked(body, request.body as Json, { harmless: ['user'] });
+  const model = models.get('embeddings', name, caller);
+  const { face } = model;
+  const items = itemsOf(given);
+  expectFit(model, items);
+  const batches = batchesOf(model, items);
+  const orders = batches.map((batch, i) => {
+    const fields = { [face.input]: face.list ? [...batch] : (batch[0] as Item) };
+    const input = inputFor(model, fields, { dimensions: wanted.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
+    const order = orderOf(model, input, [face.output]);
+    return { ...order, idempotencyKey: furtherKey(order.idempotencyKey, i) };
+  });
+  forgetBody(request, orders.length);
+  const inBase64 = wanted.encoding_format === 'base64';
+  return { caller, model, orders, lengths: batches.map(({ length }) => length), inBase64 };
 }
 
 /** The items of each run. Throws `INVALID_INPUT` for several where the pipeline takes one text. */

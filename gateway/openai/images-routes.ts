@@ -10,6 +10,7 @@ import type { RunDocument } from '../../runs/document.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { baseUrlOf } from '../http/public-url.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { checked } from './body.js';
 import { GENERATE_IMAGES } from './docs.js';
 import { readHeaders, runToEnd, tokensBody, usageOf } from './model-run.js';
@@ -65,6 +66,7 @@ export function imagesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       ),
     );
     const input = inputFor(model, { [face.input]: prompt }, parameters, OPENAI_PARAMETERS.images, 'prompt');
+    forgetBody(request);
     const document = await runToEnd({ deps, request, reply }, orderOf(model, input, [face.output]));
     const images = imagesIn(document, face.output);
     const about = { created: Math.floor(Date.now() / 1_000), ...usageIn(document) };

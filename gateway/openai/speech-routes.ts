@@ -12,6 +12,7 @@ import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { checked } from './body.js';
 import { SPEAK } from './docs.js';
 import { errorBody } from './error-body.js';
@@ -58,6 +59,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     const input = inputFor(model, { [face.input]: checkedBody.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
     await canGive(deps.encoder, format, 'response_format');
     const order = orderOf(model, input, [face.output]);
+    forgetBody(request);
     const { given, document } = await spoken({ deps, request, reply }, order, model, format);
     if (checkedBody.stream_format !== 'sse') return await sendAudio(reply, given);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
