@@ -187,9 +187,15 @@ export class RunEnds {
     const { id, tenant, waiters } = watched;
     this.#forget(watched);
     let read: Promise<RunDocument> | undefined;
-    // Shared by all waiters: each was authorised to see the run when it began to wait.
+    // Shared by all waiters: each was authorised to see the run when it began to wait. One that fails is not kept.
     const document = () => {
-      read ??= readRun(this.#deps, id, { tenant }).then((found) => found.document);
+      read ??= readRun(this.#deps, id, { tenant }).then(
+        (found) => found.document,
+        (error: unknown) => {
+          read = undefined;
+          throw error;
+        },
+      );
       return read;
     };
     for (const { settle } of waiters) settle({ outcome, document });

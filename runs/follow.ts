@@ -4,7 +4,7 @@ import { RunEventReader } from '../stores/events/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
-import { readRun } from './read.js';
+import { readTogether } from './read-together.js';
 import type { StartedRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
 
@@ -57,7 +57,7 @@ export async function* followRun(
   ended.catch(() => undefined);
   try {
     for await (const each of deps.events.follow(id, after, over.signal)) {
-      // Not the rest of what is stored, which may be 20,000 events: nobody reads it.
+      // Not the rest of what is stored, which may be 20,000 events: whoever followed has left, or waits no longer.
       if (gone.aborted) return;
       yield each;
     }
@@ -88,7 +88,7 @@ async function endOf(
     if (end) return await end.document();
     if (signal.aborted) return undefined;
     // Temporal has no end of a run that was cancelled before it was started.
-    const { document } = await readRun(deps, id, caller);
+    const { document } = await readTogether(deps, { id, tenant: caller.tenant });
     if (document.status !== 'running') return document;
     throw new MillraceError(
       'ORCHESTRATOR_UNAVAILABLE',

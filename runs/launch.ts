@@ -170,7 +170,7 @@ interface Answering {
   readonly input: JsonObject;
 }
 
-/** Not where the run was prepared: what these functions hold, each request holds as long as it waits. */
+/** Outside `startAs`, so that its closures do not keep the prepared run alive while a request waits. */
 function asAnswered(
   deps: RunDeps,
   answer: Promise<RunResult | null>,
@@ -202,8 +202,10 @@ async function settle(
     // A run that existed before may have ended long ago: only Temporal knows when.
     return end ? await end.document() : (await readTogether(deps, { id: run.id, tenant })).document;
   } catch (error) {
-    // The run exists: its id must reach the caller even if Temporal is unavailable now.
+    // The run exists: its id and what is known of its end must reach the caller even if Temporal is unavailable now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
-    return documentOfStarted(deps, run, input);
+    if (!end) return documentOfStarted(deps, run, input);
+    const { endedAt: _, ...document } = documentOfEnded(deps, run, input, end.outcome);
+    return document;
   }
 }

@@ -6,8 +6,9 @@ import { SharedRequests } from './shared-requests.js';
 const readingsOf = new WeakMap<Client, SharedRequests<RunRecord>>();
 
 /**
- * Reads a run for callers that have been let to it already. Concurrent calls for the same run share one reading, which takes up to four calls to
- * Temporal and a query of a worker. Throws as `readRun` does.
+ * Reads a run for callers that are authorised to see it. Concurrent calls for the same run share one reading, which takes up to four calls to
+ * Temporal and a query of a worker; a call during a reading waits for it and for the next one, some 20 s if Temporal does not answer. Throws as
+ * `readRun` does.
  */
 export function readTogether(deps: RunReading, { id, tenant }: EndingRun): Promise<RunRecord> {
   const readings = readingsOf.get(deps.temporal) ?? new SharedRequests();
