@@ -11,6 +11,7 @@ import { greet, type TestGateway, testGateway } from '../../support/test-gateway
 
 let gateway: TestGateway | undefined;
 afterEach(async () => {
+  vi.restoreAllMocks();
   await gateway?.close();
   gateway = undefined;
 });
@@ -82,8 +83,8 @@ describe('a run that its caller waits for', () => {
     const longest = begun.mock.calls.findIndex(([, ms = 0]) => ms > 86_400_000);
     const timer = begun.mock.results[longest]?.value as NodeJS.Timeout;
     gone.abort();
+    expect(timer).toBeDefined();
     expect(ended.mock.calls.map(([each]) => each)).toContain(timer);
-    vi.restoreAllMocks();
   });
 
   it('is not cancelled when the caller has an idempotency key', async () => {

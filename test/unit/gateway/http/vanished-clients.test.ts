@@ -51,7 +51,7 @@ describe('a client that has vanished', () => {
     let made = 0;
     const json = JSON.stringify({ type: 'stage.delta', stage: 'a', path: 'a', attempt: 1, text: 'x'.repeat(8_000) });
     gateway = await testGateway(
-      { maxStreamsOfTenant: 1, stalledMs: 300 },
+      { maxStreamsOfTenant: 1, stalledMs: 3_000 },
       {
         pipelines: [greet],
         events: {
@@ -82,6 +82,6 @@ describe('a client that has vanished', () => {
     expect(await follow()).toBe(429);
     // No more is made than the connection takes.
     expect(made * json.length).toBeLessThan(64 * 1024 * 1024);
-    await expect.poll(follow, { timeout: 10_000 }).toBe(200);
-  });
+    await expect.poll(follow, { timeout: 20_000 }).toBe(200);
+  }, 30_000);
 });
