@@ -138,7 +138,7 @@ function memberFor(members: readonly z.ZodType[], value: Json): z.ZodType | unde
 type Literals = readonly { readonly key: string; readonly values: ReadonlySet<unknown> }[];
 const LITERALS = new WeakMap<z.ZodObject, Literals>();
 
-/** The literal fields of a schema. Cached: each of thousands of parts of a conversation is compared with those of all kinds of parts. */
+/** The literal fields of a schema, by their values alone: refinements of a literal are not asked. Cached: each of thousands of parts of a conversation is compared with those of all kinds of parts. */
 function literalsOf(schema: z.ZodObject): Literals {
   const known = LITERALS.get(schema);
   if (known !== undefined) return known;

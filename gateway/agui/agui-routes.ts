@@ -24,7 +24,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RUN_AGENT } };
   app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
-    const { caller, model, events, work } = await wanted(deps, models, request);
+    const { caller, model, events, work } = await ordered(deps, models, request);
     const stream = new EventStream(reply);
     const send = async (written: Iterable<Parameters<typeof stream.send>[0]>) => {
       for (const each of written) await stream.send(each);
@@ -65,7 +65,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
 type Work = (watch: Watch) => Promise<Followed>;
 
 /** What a request wants, and what writes its events; nothing else of its body is left. */
-async function wanted(
+async function ordered(
   deps: GatewayDeps,
   models: Models,
   request: FastifyRequest<{ Params: { pipeline: string } }>,

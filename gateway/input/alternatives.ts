@@ -9,6 +9,8 @@ const LEAST_VALUES = 1_000;
 const PLAIN = 8;
 /** Most schemas of an input that are looked at: one that makes others whenever it is asked has no end. */
 const MOST_SCHEMAS = 10_000;
+/** The same for the options of one option, which are unions within each other. */
+const MOST_OPTIONS = 1_000;
 
 /**
  * Most values of an input by its schema. Zod hands the value of a union to one alternative after the other, and each of those that take an object, or
@@ -47,7 +49,7 @@ class Looks {
       case 'record':
         return this.into(def.valueType);
       case 'union':
-        return 'discriminator' in def ? this.#most(def.options) : this.#ofAlternatives(def.options);
+        return choosesOne(def) ? this.#most(def.options) : this.#ofAlternatives(def.options);
       case 'intersection':
         return this.into(def.left) + this.into(def.right);
       case 'pipe':
@@ -61,7 +63,7 @@ class Looks {
 
   #ofAlternatives(options: readonly Schema[]): number {
     const looks = { object: 0, list: 0 };
-    for (const option of options) for (const kind of takenBy(option)) looks[kind] += this.into(option);
+    for (const option of options) for (const kind of new Set(takenBy(option))) looks[kind] += this.into(option);
     return Math.max(1, looks.object, looks.list, Math.ceil(options.length / PLAIN));
   }
 
@@ -70,28 +72,31 @@ class Looks {
   }
 }
 
-type Kind = 'object' | 'list';
+const choosesOne = (union: z.core.$ZodUnionDef | z.core.$ZodDiscriminatedUnionDef): boolean =>
+  'discriminator' in union && !union.unionFallback;
 
-/** Whether a schema looks into objects, or into lists. */
-function takenBy(schema: Schema, level = 0): ReadonlySet<Kind> {
-  if (level > MOST_LEVELS) return new Set();
+/** What schemas look into: objects, lists, both or neither. Each schema is asked once, as options may be unions that share theirs. */
+function takenBy(schema: Schema, seen = new Set<Schema>()): readonly ('object' | 'list')[] {
+  if (seen.has(schema) || seen.size > MOST_OPTIONS) return [];
+  seen.add(schema);
+  const within = (...schemas: readonly Schema[]) => schemas.flatMap((each) => takenBy(each, seen));
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {
     case 'object':
     case 'record':
-      return new Set(['object']);
+      return ['object'];
     case 'array':
     case 'tuple':
-      return new Set(['list']);
+      return ['list'];
     case 'union':
-      return new Set(def.options.flatMap((option) => [...takenBy(option, level + 1)]));
+      return within(...def.options);
     case 'intersection':
-      return takenBy(def.left, level + 1);
+      return within(def.left, def.right);
     case 'pipe':
-      return takenBy(def.in, level + 1);
+      return within(def.in, def.out);
     default: {
       const wrapped = wrappedIn(schema);
-      return wrapped === undefined ? new Set() : takenBy(wrapped, level + 1);
+      return wrapped === undefined ? [] : within(wrapped);
     }
   }
 }

@@ -15,8 +15,9 @@ const LAST_TRIES = 4;
  */
 const SILENCE_MS = 2_000;
 /**
- * Most entries that wait for one follower, of a read and of those that are published, and their characters beyond the first: a client that does not
- * read its stream holds them. Of tokens 500 have some 75,000; of results of tools one may have 16,000.
+ * Most entries of a read, and of those that are published meanwhile, and their characters; one larger entry is kept in any case. A client that does
+ * not read its stream holds twice as much, some 128 KiB, or 256 KiB if they are not Latin-1. 500 tokens have some 75,000 characters, and one
+ * result of a tool up to 16,000: for a moment a read may have 8 MB before its rest is dropped.
  */
 const PAGE = { entries: 500, characters: 65_536 };
 /** Entries of the first read; the number of the next is doubled, or set to what was kept of a read that had too many characters. */

@@ -9,6 +9,7 @@ const four = [tagged('a'), tagged('b'), tagged('c'), tagged('d')] as const;
 const list = (item: z.ZodType) => z.object({ list: z.array(item) });
 const tree: z.ZodType = z.lazy(() => z.union([z.string(), z.array(tree)]));
 const fresh = (): z.ZodType => z.lazy(() => z.object({ a: fresh(), b: fresh() }));
+const both = (inner: z.ZodType) => z.union([inner, inner]);
 const within = (inner: z.ZodType) => z.union([z.object({ a: inner }), z.object({ b: inner })]);
 
 it.each<[string, z.ZodType, number]>([
@@ -20,10 +21,13 @@ it.each<[string, z.ZodType, number]>([
   ['of a conversation', chatInput, 100_000],
   ['with four kinds of objects', list(z.union(four)), 25_000],
   ['with four kinds of objects, wrapped', list(z.union(four).nullable().default(null)), 25_000],
+  ['with one that may not tell', list(z.discriminatedUnion('type', [...four], { unionFallback: true })), 25_000],
+  ['with a kind that is prepared', list(z.union([z.preprocess((given) => given, tagged('a')), tagged('b')])), 50_000],
   ['with two kinds of lists', z.object({ a: z.union([z.array(z.int()), z.tuple([z.string()])]).optional() }), 50_000],
   ['with three times two kinds, one within the other', list(within(within(within(z.string())))), 12_500],
   ['with fifty literals', list(z.union(Array.from({ length: 50 }, (_, i) => z.literal(i)))), 14_285],
   ['with more than can be counted', list(Array.from({ length: 20 }).reduce<z.ZodType>(within, z.string())), 1_000],
+  ['with unions of unions that share one', list(Array.from({ length: 40 }).reduce<z.ZodType>(both, four[0])), 1_000],
   ['with a schema that makes others without end', fresh(), 100_000],
 ])('an input %s has at most so many values', (_, schema, most) => {
   expect(mostValuesOf(schema)).toBe(most);
