@@ -5,6 +5,7 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { forgetBody } from '../input/held-bodies.js';
 import { chargeReads } from '../openai/charged-reads.js';
@@ -33,7 +34,8 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
     let begun: Promise<void> = Promise.resolve();
     try {
       const followed = await work({
-        cancelled: stream.left,
+        // Not `stream.left`, which aborts at shutdown too.
+        cancelled: leaving(reply),
         closing: app.closing,
         // Others decide elsewhere, and the call waits for that.
         onWait: holds(caller, 'approve') ? 'end' : undefined,
