@@ -37,6 +37,6 @@ it.each([
   const held = await gateway.deps.registry.getSingleMetric('millrace_body_bytes_held')?.get();
   expect(held?.values[0]?.value).toBeGreaterThan(0);
   expect(held?.values[0]?.value).toBeLessThanOrEqual(MOST_INPUT_BYTES);
-  gateway.temporal.only().end({ output: { text: 'So.' }, stages: [] });
+  gateway.temporal.only().end({ output: { text: 'So.', embeddings: [[1], [2]] }, stages: [] });
   await answered;
 });
