@@ -143,7 +143,9 @@ function literalsOf(schema: z.ZodObject): Literals {
   const known = LITERALS.get(schema);
   if (known !== undefined) return known;
   const fields = Object.entries(schema.shape as Readonly<Record<string, z.ZodType>>);
-  const found = fields.flatMap(([key, field]) => (field instanceof z.ZodLiteral ? [{ key, values: field.values }] : []));
+  const found = fields.flatMap(([key, field]) =>
+    field instanceof z.ZodLiteral ? [{ key, values: field.values }] : [],
+  );
   LITERALS.set(schema, found);
   return found;
 }

@@ -67,11 +67,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
 type Work = (watch: Watch) => Promise<Followed>;
 
 /** What a request wants, and what writes its events; nothing else of its body is left. */
-async function ordered(
-  deps: GatewayDeps,
-  models: Models,
-  request: FastifyRequest<{ Params: { pipeline: string } }>,
-) {
+async function ordered(deps: GatewayDeps, models: Models, request: FastifyRequest<{ Params: { pipeline: string } }>) {
   const caller = callerOf(request);
   const given = readRunInput(request.body as Json);
   const model = models.get('chat', request.params.pipeline, caller);

@@ -18,14 +18,14 @@ const body = z.object({
   top_k: z.int().min(1).optional(),
   stop_sequences: z.array(z.string()).max(16).optional(),
   tools: listOf(
-      z.object({
-        type: z.literal('custom', 'must be "custom" or absent: no tool of Anthropic’s servers is offered').nullish(),
-        name: z.string(),
-        description: z.string().optional(),
-        input_schema: z.looseObject({}),
-        strict: z.boolean().optional(),
-      }),
-    )
+    z.object({
+      type: z.literal('custom', 'must be "custom" or absent: no tool of Anthropic’s servers is offered').nullish(),
+      name: z.string(),
+      description: z.string().optional(),
+      input_schema: z.looseObject({}),
+      strict: z.boolean().optional(),
+    }),
+  )
     .superRefine(foreignSchemas('input_schema'))
     .optional(),
   tool_choice: z

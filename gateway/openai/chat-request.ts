@@ -50,20 +50,19 @@ const message = z.discriminatedUnion('role', [
     role: z.literal('assistant'),
     content: z.union([z.string(), listOf(z.discriminatedUnion('type', [textPart, refusalPart]))]).nullish(),
     tool_calls: listOf(
-        z.discriminatedUnion('type', [
-          z.object({
-            id: z.string(),
-            type: z.literal('function'),
-            function: z.object({ name: z.string(), arguments: z.string() }),
-          }),
-          z.object({
-            id: z.string(),
-            type: z.literal('custom'),
-            custom: z.object({ name: z.string(), input: z.string() }),
-          }),
-        ]),
-      )
-      .nullish(),
+      z.discriminatedUnion('type', [
+        z.object({
+          id: z.string(),
+          type: z.literal('function'),
+          function: z.object({ name: z.string(), arguments: z.string() }),
+        }),
+        z.object({
+          id: z.string(),
+          type: z.literal('custom'),
+          custom: z.object({ name: z.string(), input: z.string() }),
+        }),
+      ]),
+    ).nullish(),
     refusal: z.string().nullish(),
     name: speaker,
     audio: z.object({ id: z.string().max(256) }).nullish(),
@@ -106,23 +105,23 @@ const chatBody = z.object({
   verbosity: z.string().nullish(),
   user: z.string().nullish(),
   tools: listOf(
-      z.discriminatedUnion(
-        'type',
-        [
-          z.object({
-            type: z.literal('function'),
-            function: z.object({
-              name: z.string(),
-              description: z.string().nullish(),
-              parameters: z.looseObject({}).nullish(),
-              strict: z.boolean().nullish(),
-            }),
+    z.discriminatedUnion(
+      'type',
+      [
+        z.object({
+          type: z.literal('function'),
+          function: z.object({
+            name: z.string(),
+            description: z.string().nullish(),
+            parameters: z.looseObject({}).nullish(),
+            strict: z.boolean().nullish(),
           }),
-          z.object({ type: z.literal('custom'), custom: customTool }),
-        ],
-        TOOL_TYPES,
-      ),
-    )
+        }),
+        z.object({ type: z.literal('custom'), custom: customTool }),
+      ],
+      TOOL_TYPES,
+    ),
+  )
     .superRefine(foreignSchemas('function', 'parameters'))
     .nullish(),
   tool_choice: chatToolChoice.nullish(),
@@ -207,12 +206,12 @@ function spokenOf({ modalities, audio }: z.output<typeof chatBody>): SpokenWish 
 }
 
 function turnOf(given: z.output<typeof message>, param: string, json: ModestJson): Turn {
-  const turn = unnamedTurn(given, param);
+  const turn = unnamedTurn(given, param, json);
   const name = given.role === 'tool' ? undefined : given.name;
   return typeof name === 'string' ? { ...turn, message: { ...turn.message, name } } : turn;
 }
 
-function unnamedTurn(given: z.output<typeof message>, param: string): Turn {
+function unnamedTurn(given: z.output<typeof message>, param: string, json: ModestJson): Turn {
   switch (given.role) {
     case 'tool':
       return { param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.tool_call_id } };

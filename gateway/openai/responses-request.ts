@@ -129,21 +129,21 @@ const responsesBody = z.object({
   top_p: z.number().min(0).max(1).nullish(),
   max_output_tokens: z.int().min(1).nullish(),
   tools: listOf(
-      z.discriminatedUnion(
-        'type',
-        [
-          z.object({
-            type: z.literal('function'),
-            name: z.string(),
-            description: z.string().nullish(),
-            parameters: z.looseObject({}).nullish(),
-            strict: z.boolean().nullish(),
-          }),
-          customTool.extend({ type: z.literal('custom') }),
-        ],
-        TOOL_TYPES,
-      ),
-    )
+    z.discriminatedUnion(
+      'type',
+      [
+        z.object({
+          type: z.literal('function'),
+          name: z.string(),
+          description: z.string().nullish(),
+          parameters: z.looseObject({}).nullish(),
+          strict: z.boolean().nullish(),
+        }),
+        customTool.extend({ type: z.literal('custom') }),
+      ],
+      TOOL_TYPES,
+    ),
+  )
     .superRefine(foreignSchemas('parameters'))
     .nullish(),
   tool_choice: responsesToolChoice.nullish(),

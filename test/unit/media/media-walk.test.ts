@@ -84,7 +84,10 @@ test('a path leads to its schemas, by own names only', () => {
 });
 
 test('thousands of values leave the event loop to others', async () => {
-  const part = z.union([z.object({ type: z.literal('text'), text: z.string() }), z.object({ type: z.literal('voice'), voice: audio() })]);
+  const part = z.union([
+    z.object({ type: z.literal('text'), text: z.string() }),
+    z.object({ type: z.literal('voice'), voice: audio() }),
+  ]);
   const value = Array.from({ length: 10_000 }, () => ({ type: 'text', text: 'x' }));
   let turns = 0;
   let over = false;

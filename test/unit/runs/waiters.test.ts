@@ -76,7 +76,7 @@ async function documentsOf(all: readonly Promise<Response>[]): Promise<RunDocume
 
 test('clients that leave a run at once cost Temporal no reading of it', async () => {
   const left = new AbortController();
-  await waitForOne(60, left.signal);
+  void (await waitForOne(60, left.signal));
   left.abort();
   await expect.poll(() => gateway.lines.filter(({ code }) => code === 'REQUEST_ABORTED').length).toBe(1 + OTHERS);
   await expect.poll(awaited).toBe(0);

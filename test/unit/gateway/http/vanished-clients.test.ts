@@ -32,7 +32,9 @@ function timersOf(port: number): readonly string[] {
   const rows = readFileSync(CONNECTIONS, 'utf8').split('\n').slice(1);
   const fields = rows.map((row) => row.trim().split(/\s+/));
   const established = '01';
-  return fields.filter(([, at, , state]) => at === local && state === established).map((row) => row[5]?.slice(0, 2) ?? '');
+  return fields
+    .filter(([, at, , state]) => at === local && state === established)
+    .map((row) => row[5]?.slice(0, 2) ?? '');
 }
 
 describe('a client that has vanished', () => {

@@ -37,5 +37,7 @@ it('an input with more is refused, with its field and what has no such limit', (
   const form = inputForm(pipeline('listing', { input: list(z.union(four)) }, ({ input }) => ({ list: input.list })));
   const value = (items: number) => ({ list: Array.from({ length: items }, () => ({ type: 'd', text: 'x' })) });
   expect(form.parse(value(8_000))).toEqual(value(8_000));
-  expect(() => form.parse(value(9_000))).toThrow(/^list: has more than 25000 values.*z\.discriminatedUnion has no such limit/);
+  expect(() => form.parse(value(9_000))).toThrow(
+    /^list: has more than 25000 values.*z\.discriminatedUnion has no such limit/,
+  );
 });

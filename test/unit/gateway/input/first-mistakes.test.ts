@@ -47,7 +47,8 @@ describe('the issues of an input', () => {
   ])('are those that zod finds, with the same texts: %j', (value) => {
     const { data, issues } = checkedInput(schema, value);
     const zods = schema.safeParse(value);
-    const shown = (all: readonly z.core.$ZodIssue[] | undefined) => all?.map(({ path, message }) => ({ path, message }));
+    const shown = (all: readonly z.core.$ZodIssue[] | undefined) =>
+      all?.map(({ path, message }) => ({ path, message }));
     expect([data, shown(issues)]).toEqual([zods.data, shown(zods.error?.issues)]);
   });
 });
@@ -57,10 +58,22 @@ const of = (role: string, content: unknown) => [{ role, content }];
 
 it.each<[string, () => unknown, RegExp]>([
   ['chat completions', () => readChatRequest({ model: 'm', messages: nothing } as never), /^messages\[0\]/],
-  ['a message’s parts', () => readChatRequest({ model: 'm', messages: of('user', nothing) } as never), /^messages\[0\]\.content\[0\]/],
-  ['its tools', () => readChatRequest({ model: 'm', messages: of('user', 'x'), tools: nothing } as never), /^tools\[0\]/],
+  [
+    'a message’s parts',
+    () => readChatRequest({ model: 'm', messages: of('user', nothing) } as never),
+    /^messages\[0\]\.content\[0\]/,
+  ],
+  [
+    'its tools',
+    () => readChatRequest({ model: 'm', messages: of('user', 'x'), tools: nothing } as never),
+    /^tools\[0\]/,
+  ],
   ['responses', () => readResponsesRequest({ model: 'm', input: of('user', nothing) } as never), /^input\[0\]/],
-  ['messages', () => readMessagesRequest({ model: 'm', max_tokens: 1, messages: of('user', nothing) } as never), /^messages\[0\]/],
+  [
+    'messages',
+    () => readMessagesRequest({ model: 'm', max_tokens: 1, messages: of('user', nothing) } as never),
+    /^messages\[0\]/,
+  ],
   ['AG-UI', () => readRunInput({ threadId: 't', runId: 'r', messages: of('user', nothing) } as never), /^messages\.0/],
 ])('a list of %s of which nothing fits is refused at its first item', (_, read, field) => {
   countTexts();

@@ -51,8 +51,16 @@ it('the files that a batch reads are counted one by one: it holds no more than o
   expect(answers).toHaveLength(3);
   expect(answers.filter((answer) => 'result' in answer)).toHaveLength(1);
   expect(answers.filter((answer) => 'error' in answer)).toEqual([
-    { jsonrpc: '2.0', id: expect.any(Number), error: expect.objectContaining({ message: expect.stringContaining('MEMORY') }) },
-    { jsonrpc: '2.0', id: expect.any(Number), error: expect.objectContaining({ message: expect.stringContaining('MEMORY') }) },
+    {
+      jsonrpc: '2.0',
+      id: expect.any(Number),
+      error: expect.objectContaining({ message: expect.stringContaining('MEMORY') }),
+    },
+    {
+      jsonrpc: '2.0',
+      id: expect.any(Number),
+      error: expect.objectContaining({ message: expect.stringContaining('MEMORY') }),
+    },
   ]);
   const held = await gateway.deps.registry.getSingleMetric('millrace_response_bytes_held')?.get();
   expect(held?.values[0]?.value).toBe(0);
