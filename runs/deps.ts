@@ -4,6 +4,7 @@ import type { WebhookConfig } from '../activities/webhooks/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { Placement } from '../pipelines/run/index.js';
 import type { Answers, SentResults } from '../stores/answers/index.js';
+import type { RunErasure } from '../stores/erasure/index.js';
 import type { RunEventReader } from '../stores/events/index.js';
 import type { FastJobs } from '../stores/jobs/index.js';
 import type { ResumableRecords } from '../stores/records/index.js';
@@ -32,6 +33,8 @@ export interface RunParts {
   readonly fast?: FastPath | undefined;
   /** Run records, from which failed runs are resumed. Absent: runs cannot be resumed. */
   readonly records?: ResumableRecords;
+  /** Erases journals and channels. Absent: those of an erased run stay until they expire. */
+  readonly erasure?: Pick<RunErasure, 'erase'>;
   /**
    * The runs of the latest of equal requests, for their retries. Absent: a retry gets the run of the first of equal
    * requests.

@@ -13,9 +13,12 @@ import { notEnded } from './recorded.js';
 const PAGE = 100;
 
 /**
- * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events, its record and its subscriptions.
- * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own retention ends them. Throws `RUN_NOT_FOUND`,
- * `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on.
+ * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events, its record, its journals and channels,
+ * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped; a
+ * journal or a channel that it opens for the first time is not.
+ * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
+ * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it
+ * may be partly erased, and erasing it again goes on.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description } = await findRun(deps, id, caller);
@@ -26,6 +29,7 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
     throw new MillraceError('RUN_NOT_ENDED', message);
   }
   await deps.list.turn?.(caller.tenant);
+  await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
@@ -34,6 +38,8 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const itself = { workflowId: id, runId: description.runId };
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
   const all = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
+  const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
+  for (const child of new Set(children)) await deps.erasure?.erase(child);
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
 }
 

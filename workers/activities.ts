@@ -3,11 +3,13 @@ import { createActivities } from '../activities/stage/activity.js';
 import { createChannelActivities } from '../activities/stage/channel-activities.js';
 import { createForeignActivity } from '../activities/stage/foreign-activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
+import { createRecordedActivity } from '../activities/stage/recorded-activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
   ChannelCommit,
   ChannelWait,
   ForeignCall,
+  RecordedCall,
   SegmentCall,
   ServingCall,
   StageCall,
@@ -23,7 +25,15 @@ type Parts = Pick<Stages, 'runner' | 'redis' | 'losses'> &
     /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
     readonly slots?: SharedSlots;
   };
-type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall | ChannelWait | ChannelCommit;
+type Call =
+  | StageCall
+  | SegmentCall
+  | ServingCall
+  | ForeignCall
+  | StartCall
+  | RecordedCall
+  | ChannelWait
+  | ChannelCommit;
 
 /**
  * The activities of a worker; the same function serves the activity type of every stage and every segment.
@@ -40,12 +50,14 @@ export function workerActivities(parts: Parts, ends?: AbortSignal, starts?: Star
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);
   const start = createStartActivity(starts);
+  const recorded = createRecordedActivity(runner);
   const channels = createChannelActivities(runner, slots);
   return {
     default: (input: JsonObject, call: Call) => {
       if ('segment' in call) return segment(input, call);
       if ('foreign' in call && around) return around(input, call);
       if ('start' in call) return start(call);
+      if ('recorded' in call) return recorded(input, call);
       if ('waitFor' in call) return channels.wait(call);
       if ('commit' in call) return channels.commit(input as { readonly values: readonly Json[] }, call);
       return 'serving' in call ? serving(call) : stage(input, call as StageCall);

@@ -19,6 +19,7 @@ import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { Answers, RedisSentResults } from '../stores/answers/index.js';
 import { RedisCallbacks } from '../stores/callbacks/index.js';
 import { RedisChannelLog } from '../stores/channels/index.js';
+import { RunErasure } from '../stores/erasure/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { reportWrong } from '../stores/evidence/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
@@ -137,6 +138,7 @@ export async function runGateway(settings: Settings, end?: AbortSignal): Promise
     sessions: new SessionStore(redis, sessionQuota(settings)),
     facts: new FactStore(redis, sessionQuota(settings)),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
+    erasure: new RunErasure(redis),
     webhooks,
     subscriptions: new RedisSubscriptions(redis),
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),

@@ -61,6 +61,7 @@ import {
   Waits,
 } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
+import { orRecorded } from './recorded-outcome.js';
 import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
 import { TemporalPieces } from './temporal-pieces.js';
@@ -140,10 +141,11 @@ export class TemporalHost implements RunHost {
     if (traitsOf(stage)?.servedBy === 'temporal')
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
-        inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),
+        inTurn: (work) => this.#inTurn(work),
         room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
         publish: (event) => this.publish(event, call.events ?? true),
       });
+    const since = call.since ?? Date.now();
     const begin = () =>
       placed.elsewhere && placed.patienceMs !== undefined
         ? elsewhere(stage, input, call, placed, shown)
@@ -151,10 +153,14 @@ export class TemporalHost implements RunHost {
     const bytes = bytesOf(input);
     // Two more promises only where they are needed.
     const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
-    const outcome = begun.catch((error: unknown) => {
-      throw isCancellation(error) ? error : stageError(stage, stillAway(error) ?? error);
-    });
+    const asked = { call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) };
+    const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
+  }
+
+  /** Runs a short local activity; its result arrives after the effects of those that ended before it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(undefined, work, () => this.waits.open.length > 0);
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {

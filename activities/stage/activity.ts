@@ -20,12 +20,13 @@ import { HandedOver } from '../connectors/handed-over.js';
 import { Afterwards } from './afterwards.js';
 import { askRun } from './ask-run.js';
 import { LONGEST_MESSAGE, shortMessage } from './call-report.js';
-import { cancellationIn } from './cancellation.js';
+import { cancellationIn, isTakenOver } from './cancellation.js';
 import { withEntries } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { packed, unpacked } from './kept-progress.js';
-import { FRESH_MS, isCurrent, isExpected } from './late-task.js';
+import { FRESH_MS, isCurrent, isExpected, TaskAges } from './late-task.js';
 import { attemptsBefore, isReported, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
+import { isPending } from './pending.js';
 import type { StageRunner } from './stage-runner.js';
 import { unreported } from './unreported.js';
 
@@ -37,6 +38,9 @@ export type StageActivity = (input: JsonObject, call: StageCall) => Promise<Stag
 /** Cancellation arrives with the answer to a heartbeat; the call then has as long again to end within a second. */
 const HEARTBEAT_INTERVAL_MS = 500;
 
+/** When an attempt with a checkpoint asks Temporal whether it is still expected: so long before its time is over. */
+const ASKED_BEFORE = { ms: 1_000, share: 0.1 };
+
 /**
  * The one activity: registered as `default`, it serves every activity type, so that an activity's type is its stage's name.
  * @param options.devices where its stages are served, for a worker of device queues
@@ -47,13 +51,14 @@ export function createActivities(
   { devices, slots }: { readonly devices?: readonly string[]; readonly slots?: SharedSlots } = {},
 ): { default: StageActivity } {
   const own = new OwnAttempts();
+  const ages = new TaskAges();
   return {
     async default(input, call) {
       const context = Context.current();
       const { info } = context;
       // What is looked up first takes from the attempt's time: Temporal gives it to another worker when that is over.
       const begunAt = performance.now();
-      if (!(await isCurrent(context))) {
+      if (!(await isCurrent(context, ages))) {
         context.log.warn(
           'the task came late, and Temporal expects no result of this attempt any more: it is not begun',
         );
@@ -62,13 +67,14 @@ export function createActivities(
       let expectedAt = performance.now();
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
       const run = runOf(info);
-      const asked = { call, input, run, note: lost, beatEveryMs: HEARTBEAT_INTERVAL_MS };
-      const earlier = await unreported(runner, context, asked);
-      if (earlier) return earlier;
       const { progress: kept = null, stage: _, doing: __, unstreamed, ...before } = { ...UNTRIED, ...left };
       let tried = before;
       let progress = kept;
       const calls = callsBefore(info.attempt, tried);
+      const isSpent = calls >= call.retry.attempts;
+      const asked = { call, input, run, note: lost, isSpent, beatEveryMs: HEARTBEAT_INTERVAL_MS };
+      const earlier = await unreported(runner, context, asked);
+      if (earlier) return earlier;
       // Of one that was lost with its worker it is not known.
       const first = info.attempt === 1 || (unstreamed === true && lost?.ended === info.attempt - 1);
       const again = call.again === true || !first;
@@ -93,10 +99,10 @@ export function createActivities(
         runner.lost?.(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);
         throw asFailure(workerLost(), call, calls, undefined);
       }
-      const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
+      const isFinal = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
       // Asking for what was begun is no further call. An attempt that took too long has given that up.
       const goesOn = () => kept !== null && !timedOut && goesOnElsewhere(call);
-      if (over || (calls >= call.retry.attempts && !goesOn())) {
+      if (isFinal || (isSpent && !goesOn())) {
         runner.lost?.(call, 'STAGE_TIMEOUT', Date.now() - info.scheduledTimestampMs);
         throw lastAttemptLost(call, calls);
       }
@@ -109,9 +115,22 @@ export function createActivities(
       // Temporal informs a worker of a timed-out attempt late (with a heartbeat) or never; the call must not outlive
       // it.
       const expiry = new AbortController();
-      const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
+      const over = expired(info.startToCloseTimeoutMs);
+      let why: Error = over;
+      const expire = () => expiry.abort(why);
       const endsAt = begunAt + info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
       const expiring = setTimeout(expire, Math.min(endsAt - performance.now(), LONGEST_TIMER_MS));
+      // Cut off from Temporal, it learns late that another attempt goes on from its checkpoint. Without an answer it may be so.
+      const ended = new AbortController();
+      const askAhead = async () => {
+        if (progress === null) return;
+        const { delayMs } = nextAttempt(call.retry, call.patienceMs, over, calls + 1, tried, 0);
+        if (delayMs !== undefined) why = new HandedOver();
+        const until = AbortSignal.any([expiry.signal, ended.signal]);
+        why = (await isTakenOver(context, noted(now()), until)) ? new HandedOver() : over;
+      };
+      const askedAt = endsAt - Math.min(ASKED_BEFORE.ms, info.startToCloseTimeoutMs * ASKED_BEFORE.share);
+      const asking = setTimeout(() => void askAhead(), Math.min(askedAt - performance.now(), LONGEST_TIMER_MS));
       const superseded = new AbortController();
       const signal = AbortSignal.any([
         cancellationIn(context, () => progress !== null),
@@ -121,8 +140,9 @@ export function createActivities(
       const slot = slots && new HeldSlot(slots, call.tenant);
       const expected = async () => {
         if (!(await isExpected(context, noted(now()), signal))) {
-          // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server.
-          superseded.abort(attemptOver());
+          // Aborted as an expired attempt is: its end is no failure of the stage, nor of a server. The next one goes on from a checkpoint.
+          const another = !signal.aborted && progress !== null && (await isPending(context));
+          superseded.abort(another ? new HandedOver() : attemptOver());
           throw superseded.signal.reason;
         }
         expectedAt = performance.now();
@@ -181,18 +201,20 @@ export function createActivities(
           throw new CancelledFailure('the stage was cancelled');
         }
         // Many libraries throw an error of their own instead of the signal's reason.
-        const failure = known(expiry.signal.aborted ? expiry.signal.reason : error);
+        const failure = known(expiry.signal.aborted ? over : error);
         const made = isWaitedFor(failure) ? calls : calls + 1;
         const next = nextAttempt(call.retry, call.patienceMs, failure, made, tried, Math.random());
         // The failure report carries the last heartbeat's details, so the next attempt has them however fast this one
         // was.
         leave(stateAfter(call, failure, next, progress), info.attempt);
         const isLast = progress === null || next.delayMs === undefined;
-        if (isLast && !superseded.signal.aborted) afterwards.do();
+        if (isLast && !superseded.signal.aborted && !(signal.reason instanceof HandedOver)) afterwards.do();
         throw asFailure(failure, call, made, next);
       } finally {
         clearInterval(beating);
         clearTimeout(expiring);
+        clearTimeout(asking);
+        ended.abort();
         slot?.end();
       }
     },

@@ -1,6 +1,7 @@
 import type { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { HandedOver } from '../connectors/handed-over.js';
+import { isExpected } from './late-task.js';
 import { isPending } from './pending.js';
 
 /** Temporal's reason for cancelling the activities that run at the end of a worker's grace; each is run again. */
@@ -26,4 +27,13 @@ export function cancellationIn(context: Context, hasCheckpoint: () => boolean): 
   if (cancellationSignal.aborted) forward();
   else cancellationSignal.addEventListener('abort', forward, { once: true });
   return own.signal;
+}
+
+/**
+ * Whether another attempt was made in the place of this one, whose heartbeats have not arrived, or may be.
+ * @param details of the heartbeat by which Temporal is asked
+ * @param signal ends the question: false
+ */
+export async function isTakenOver(context: Context, details: unknown, signal: AbortSignal): Promise<boolean> {
+  return !(await isExpected(context, details, signal)) && !signal.aborted && (await isPending(context));
 }

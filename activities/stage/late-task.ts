@@ -17,16 +17,43 @@ export const FRESH_MS = 1_000;
 const ANSWER_MS = 1_000;
 const PAUSE_MS = 250;
 
+/** How long the soonest task is remembered, at least, in milliseconds: a clock may be set meanwhile. */
+const REMEMBERED_MS = 300_000;
+
+/**
+ * The ages at which a worker gets its tasks, by its clock and Temporal's. Where its clock is behind, a task that comes late looks fresh; next to
+ * the soonest one it does not.
+ */
+export class TaskAges {
+  #least = Number.POSITIVE_INFINITY;
+  #leastBefore = Number.POSITIVE_INFINITY;
+  #since = performance.now();
+
+  /** How much later a task of this age has come than the soonest one lately, in milliseconds. */
+  lateness(ageMs: number): number {
+    if (performance.now() - this.#since > REMEMBERED_MS) {
+      this.#leastBefore = this.#least;
+      this.#least = Number.POSITIVE_INFINITY;
+      this.#since = performance.now();
+    }
+    this.#least = Math.min(this.#least, ageMs);
+    return ageMs - Math.min(this.#least, this.#leastBefore);
+  }
+}
+
 const HANDLED = [ActivityCancelledError, ActivityPausedError, ActivityResetError];
 
 /**
  * Whether Temporal still expects the result of this attempt. A task may arrive late, e.g. when a silent connection recovers;
  * another worker may then have completed the activity, and a side effect would happen again after its result was recorded.
  * A late task is begun only when Temporal accepts a heartbeat for it; while Temporal does not answer, it is not begun.
+ * @param ages of the worker's tasks
  */
-export async function isCurrent(context: Context): Promise<boolean> {
+export async function isCurrent(context: Context, ages: TaskAges): Promise<boolean> {
   const { info } = context;
-  if (info.isLocal || Date.now() - info.currentAttemptScheduledTimestampMs <= FRESH_MS) return true;
+  if (info.isLocal) return true;
+  const ageMs = Date.now() - info.currentAttemptScheduledTimestampMs;
+  if (Math.max(ageMs, ages.lateness(ageMs)) <= FRESH_MS) return true;
   return await isExpected(context, info.heartbeatDetails, context.cancellationSignal);
 }
 

@@ -6,8 +6,8 @@ import { changesElsewhere } from '../../pipelines/stages/index.js';
 import type { StageRunner } from './stage-runner.js';
 
 /**
- * How long a store that cannot be reached is asked again about a call with effects, in milliseconds: one that fails over is back by then. At
- * most the share of the attempt's time: the rest is for the call.
+ * How long a store that cannot be reached is asked again about a call that must not be repeated, in milliseconds: one that fails over is back
+ * by then. At most the share of the attempt's time: the rest is for the call.
  */
 const ASKED = { mostMs: 30_000, share: 0.5, everyMs: 500 };
 
@@ -18,18 +18,20 @@ interface Asked {
   readonly run: string;
   /** Of the attempt before. */
   readonly note: LossNote | undefined;
+  /** No attempt is left: without an outcome the call fails. */
+  readonly isSpent: boolean;
   readonly beatEveryMs: number;
 }
 
 /**
  * What an attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. It may have been
- * made on another queue. Undefined if there is none, or if the store does not say so: a call with effects waits for it. Not looked for where
- * the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat.
+ * made on another queue. Undefined if there is none, or if the store does not say so: a call that has effects, or has no attempt left, waits for
+ * it. Not looked for where the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat.
  */
 export async function unreported(
   runner: Partial<Pick<StageRunner, 'earlier'>>,
   context: Pick<Context, 'info' | 'heartbeat' | 'cancellationSignal'>,
-  { call, input, run, note, beatEveryMs }: Asked,
+  { call, input, run, note, isSpent, beatEveryMs }: Asked,
 ): Promise<StageOutcome | undefined> {
   const { info, cancellationSignal: signal } = context;
   const since = call.since ?? (info.attempt === 1 ? undefined : info.scheduledTimestampMs);
@@ -42,7 +44,8 @@ export async function unreported(
       try {
         return await runner.earlier?.(input, call, run, since);
       } catch {
-        if (!changesElsewhere(call) || signal.aborted || performance.now() >= until) return undefined;
+        const waits = isSpent || changesElsewhere(call);
+        if (!waits || signal.aborted || performance.now() >= until) return undefined;
       }
       await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
     }

@@ -72,7 +72,7 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
 
   const redis = openStore(settings, 'state', logger);
   const blocking = openStore(settings, 'state', logger, 2 * FastJobQueue.WAIT_MS);
-  const parts = { runner: stages.runner, redis: stages.redis, client: near, logger };
+  const parts = { runner: stages.runner, redis: stages.redis, losses: stages.losses, client: near, logger };
   const fastWorker = serveFastJobs(new FastJobQueue(blocking, 'plain'), { parts, most: 32, graceMs: 0 });
 
   const { name, plan } = fourEmptyInline;

@@ -188,7 +188,8 @@ export const ERASE_RUN: RouteDoc = {
   tag: 'runs',
   operation: 'eraseRun',
   summary: 'Erase a run that has ended: its history, those of its child runs, its events and its record',
-  description: 'Artifacts stay until their own retention ends. Temporal removes the history some seconds later.',
+  description:
+    'Artifacts stay until their own retention ends. Temporal removes the history some seconds later. What calls that are still under way add to its record, events and streams is dropped for six hours; streams that they open only then expire by themselves.',
   path: ID,
   answers: { 204: { description: 'The run is erased' } },
   problems: [...OF_RUNS, 'RUN_NOT_ENDED', 'STORE_UNAVAILABLE'],

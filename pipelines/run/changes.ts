@@ -19,6 +19,8 @@
  *   with `STAGE_TIMEOUT`, after which rungs that serve for servers that are away are left out.
  * - `lost-attempts-count`: an attempt that was lost with its worker counts as a call although no worker takes the next one. Before, a queued
  *   stage was given to its next queue with all its attempts, and a foreign call counted as never made.
+ * - `recorded-outcomes-are-taken`: where Temporal has not heard how an attempt ended and no other one is made, the record of the run is asked
+ *   before the stage fails. Before, it failed although its call had been made.
  */
 export type Change =
   | 'waits-are-told'
@@ -31,4 +33,5 @@ export type Change =
   | 'notes-by-worth'
   | 'notes-set-aside'
   | 'waits-end-as-away'
-  | 'lost-attempts-count';
+  | 'lost-attempts-count'
+  | 'recorded-outcomes-are-taken';

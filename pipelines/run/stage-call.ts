@@ -91,6 +91,15 @@ export interface StageCall {
   readonly runMs?: number;
 }
 
+/** Second argument of the local activity that asks for the recorded outcome of a call; the first is the call's input. */
+export interface RecordedCall {
+  readonly recorded: {
+    readonly call: StageCall;
+    /** When it was first scheduled, in milliseconds since 1970. */
+    readonly since: number;
+  };
+}
+
 interface CacheCall {
   /** Whose answers they are within the tenant: `<pipeline>/<owner>`, of an exact cache `<owner>`. Absent: everybody's. */
   readonly principal?: string;

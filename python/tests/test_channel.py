@@ -203,7 +203,7 @@ def test_the_scripts_keep_a_channel_in_redis() -> None:
         assert [json.loads(entry.text) for entry in held.entries] == [{"value": "ä"}, {"value": 2}]
         assert (held.count, held.first, held.hash) == (2, 0, held.entries[1].after)
         assert json.loads(held.end or "")["as"] == "done"
-        await log._redis.delete(name.key, f"{name.key}:entries")
+        await log._redis.delete(name.key, f"{name.key}:entries", name.erasable)
         await log.close()
 
     asyncio.run(main())

@@ -292,6 +292,25 @@ def test_a_late_task_begins_only_if_temporal_still_expects_its_result(
     assert temporal.details == [({"progress": 7},)] * len(answers)
 
 
+def test_a_late_task_is_told_from_others_where_the_clock_is_behind(server: Server) -> None:
+    begun: list[int] = []
+
+    @millrace.stage
+    def pays(input: Number, ctx: Context) -> Made:
+        begun.append(1)
+        return Made(n=1)
+
+    def due(late_s: float) -> Env:
+        # Six seconds behind.
+        env = Env(current_attempt_scheduled_time=datetime.now(timezone.utc) + timedelta(seconds=6 - late_s))
+        env._client = ScriptedTemporal(RPCStatusCode.NOT_FOUND)  # type: ignore[assignment]
+        return env
+
+    assert run(server, pays, {"n": 1}, due(0.02))["output"]["n"] == 1
+    assert failure(server, pays, {"n": 1}, env=due(5.5)).type == "STAGE_TIMEOUT"
+    assert begun == [1]
+
+
 def test_a_call_that_has_waited_for_a_slot_begins_only_if_temporal_still_expects_its_result(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

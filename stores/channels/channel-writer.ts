@@ -9,6 +9,7 @@ import {
   type Entry,
   type Held,
   hashAfter,
+  KEPT_CLOSED_MS,
   nextGeneration,
   type Restoration,
   startHash,
@@ -30,9 +31,6 @@ export interface WriterOptions {
    */
   readonly patient?: boolean;
 }
-
-/** How long a closed channel is kept, in milliseconds: a client may have lost its network. */
-const KEPT_MS = 3_600_000;
 
 /** Interval in which an idle writer checks that the store still has its entries, in milliseconds. */
 const BEAT_MS = 1_000;
@@ -255,7 +253,7 @@ export class ChannelWriter {
     const total = this.count;
     const after = this.#hash;
     const end = this.#end;
-    const ttlMs = end === undefined ? this.#options.ttlMs : KEPT_MS;
+    const ttlMs = end === undefined ? this.#options.ttlMs : KEPT_CLOSED_MS;
     const entries = this.#entries.slice(count - this.#from);
     const write = { owner: this.#owner, entries, after, end, ttlMs };
     let standing = await this.#log.append(this.#name, { ...write, count, hash: this.#hashAt(count) });

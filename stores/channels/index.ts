@@ -4,5 +4,5 @@ export { type Position, type ReadEntry, readAhead, readChannel } from './channel
 export { ChannelWriter, lost as streamLost } from './channel-writer.js';
 export { MemoryChannelLog } from './memory-log.js';
 export { GONE_MS } from './missing.js';
-export { RedisChannelLog } from './redis-log.js';
+export { eraseChannel, RedisChannelLog } from './redis-log.js';
 export { keepChannel, readStream, type StreamPosition } from './stream-reader.js';

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { ERASED_MS, erasableKey } from '../redis/index.js';
 import {
   type ChannelLog,
   type ChannelName,
@@ -14,7 +15,7 @@ import {
   startHash,
   type Write,
 } from './channel.js';
-import { append, type HeldReply, keep, needed, open, passed, read, restore, startOver } from './scripts.js';
+import { append, erase, type HeldReply, keep, needed, open, passed, read, restore, startOver } from './scripts.js';
 import { Wakeups } from './wakeups.js';
 
 /** Channels in the state store: a hash and a list of entries for each, in the slot of their run. */
@@ -31,13 +32,14 @@ export class RedisChannelLog implements ChannelLog {
   }
 
   async open(name: ChannelName, owner: string, ttlMs: number, first = 0): Promise<Held> {
-    return heldOf(await open(this.#redis, keysOf(name), owner, ttlMs, startHash(name), first));
+    const keys = [...keysOf(name), erasableKey(name.run)] as const;
+    return heldOf(await open(this.#redis, keys, owner, ttlMs, startHash(name), first));
   }
 
   async append(name: ChannelName, write: Write): Promise<Standing> {
     const { owner, count, hash, entries, after, end = '', ttlMs } = write;
     const total = count + entries.length;
-    const keys = keysOf(name);
+    const keys = [...keysOf(name), erasableKey(name.run)] as const;
     const stored = entries.map(storedOf);
     const numbers = [count, hash, total, after, ttlMs, this.#mostBytes] as const;
     const standing = await append(this.#redis, keys, owner, ...numbers, end, keys[0], ...stored);
@@ -52,7 +54,7 @@ export class RedisChannelLog implements ChannelLog {
     const total = from + entries.length;
     const done = await restore(
       this.#redis,
-      [...keys, ...before],
+      [...keys, erasableKey(name.run), ...before],
       owner,
       from,
       total,
@@ -68,8 +70,9 @@ export class RedisChannelLog implements ChannelLog {
 
   async startOver(channels: readonly Owned[], ttlMs: number): Promise<'void' | 'kept' | 'taken'> {
     const keys = channels.flatMap(({ name }) => [...keysOf(name), ...keysOf(nextGeneration(name))]);
+    const [run = ''] = channels.map(({ name }) => erasableKey(name.run));
     const given = channels.flatMap(({ name, owner }) => [owner, startHash(nextGeneration(name))]);
-    const done = await startOver(this.#redis, keys, ttlMs, ...given);
+    const done = await startOver(this.#redis, [...keys, run], ttlMs, ...given);
     for (const { name } of channels) this.#wakeups.wake(keysOf(name)[0]);
     return done;
   }
@@ -97,10 +100,27 @@ export class RedisChannelLog implements ChannelLog {
   }
 }
 
+const prefixOf = (run: string): string => `millrace:channel:{${run}}:`;
+
 /** The state's key is also the name under which changes are published. */
 function keysOf(name: ChannelName): readonly [state: string, entries: string] {
-  const state = `millrace:channel:{${name.run}}:${name.path}:${calledWithin(name)}`;
-  return [state, `${state}:entries`];
+  const state = `${prefixOf(name.run)}${name.path}:${calledWithin(name)}`;
+  return [state, entriesOf(state)];
+}
+
+const entriesOf = (state: string): string => `${state}:entries`;
+
+/**
+ * Erases what a channel of a run that has ended holds, by the key of its state. Its writer can add nothing; one that opens it later finds it
+ * empty. False if it is no channel of the run.
+ */
+export async function eraseChannel(redis: Redis, run: string, state: string): Promise<boolean> {
+  const prefix = prefixOf(run);
+  if (!state.startsWith(prefix)) return false;
+  const at = state.lastIndexOf(':');
+  const start = startHash({ run, path: state.slice(prefix.length, at), of: state.slice(at + 1) });
+  await erase(redis, [state, entriesOf(state), erasableKey(run)], start, ERASED_MS);
+  return true;
 }
 
 /** A hash has 32 characters. */

@@ -1,7 +1,9 @@
-import { script } from '../redis/index.js';
-import { type Standing, VOID } from './channel.js';
+import { NOW, noteErasable, script } from '../redis/index.js';
+import { KEPT_CLOSED_MS, type Standing, VOID } from './channel.js';
 
 type Keys = readonly [state: string, entries: string];
+/** With the set of what is to be erased with the run. */
+type Noted = readonly [state: string, entries: string, erasable: string];
 
 /**
  * Fields of a channel's state. `from`: number of the first kept entry. `bytes`: of the kept entries. A field `r:<name>`
@@ -12,7 +14,7 @@ const STATE = `local s = redis.call('hmget', KEYS[1], 'owner', 'count', 'hash', 
 /** Number of entries, their hash, number of the first returned entry, the end or an empty text, and the entries. */
 export type HeldReply = readonly [count: string, hash: string, from: string, end: string, entries: readonly string[]];
 
-export const open = script<Keys, [owner: string, ttlMs: number, startHash: string, first: number], HeldReply>(`
+export const open = script<Noted, [owner: string, ttlMs: number, startHash: string, first: number], HeldReply>(`
 if redis.call('exists', KEYS[1]) == 0 then
   redis.call('del', KEYS[2])
   redis.call('hset', KEYS[1], 'count', 0, 'hash', ARGV[3], 'from', 0, 'bytes', 0)
@@ -20,6 +22,8 @@ end
 redis.call('hset', KEYS[1], 'owner', ARGV[1])
 redis.call('pexpire', KEYS[1], ARGV[2])
 redis.call('pexpire', KEYS[2], ARGV[2])
+${NOW}
+${noteErasable(3, `2 * ARGV[2] + ${KEPT_CLOSED_MS}`)}
 ${STATE}
 local from = tonumber(s[5])
 local skip = math.max(0, math.min(tonumber(ARGV[4]), tonumber(s[2])) - from)
@@ -59,7 +63,7 @@ const TRIM = `local function trim()
 end`;
 
 export const append = script<
-  Keys,
+  Noted,
   [
     owner: string,
     count: number,
@@ -88,15 +92,19 @@ end
 push(10)
 redis.call('hset', KEYS[1], 'count', ARGV[4], 'hash', ARGV[5])
 redis.call('hincrby', KEYS[1], 'bytes', more)
-if ARGV[8] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[8]) end
 redis.call('pexpire', KEYS[1], ARGV[6])
 redis.call('pexpire', KEYS[2], ARGV[6])
+if ARGV[8] ~= '' then
+redis.call('hset', KEYS[1], 'end', ARGV[8])
+${NOW}
+${noteErasable(3, 'ARGV[6]')}
+end
 if more > 0 or ARGV[8] ~= '' then redis.call('publish', ARGV[9], ARGV[4]) end
 return 'held'`);
 
-/** The state keys of the generations before follow those of the channel: they are void; `kept` if a reader keeps one that is not. */
+/** The state keys of the generations before are the last ones: they are void; `kept` if a reader keeps one that is not. */
 export const restore = script<
-  readonly [state: string, entries: string, ...before: string[]],
+  readonly [state: string, entries: string, erasable: string, ...before: string[]],
   [
     owner: string,
     from: number,
@@ -111,11 +119,11 @@ export const restore = script<
 >(`${PUSH}
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
-for i = 3, #KEYS do
+for i = 4, #KEYS do
   local s = redis.call('hmget', KEYS[i], 'end', 'kept')
   if s[2] and s[1] ~= '${VOID}' then return 'kept' end
 end
-for i = 3, #KEYS do
+for i = 4, #KEYS do
   if redis.call('exists', KEYS[i]) == 0 then
     redis.call('hset', KEYS[i], 'owner', '', 'count', 0, 'hash', '', 'from', 0, 'bytes', 0)
   end
@@ -129,19 +137,23 @@ redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3],
 if ARGV[6] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[6]) end
 redis.call('pexpire', KEYS[1], ARGV[5])
 redis.call('pexpire', KEYS[2], ARGV[5])
+${NOW}
+${noteErasable(3, `2 * ARGV[5] + ${KEPT_CLOSED_MS}`)}
 redis.call('publish', ARGV[7], ARGV[3])
 return 'held'`);
 
 /**
- * For each channel four keys: its own and those of the next generation; and two arguments: its writer, and the hash of no entry in the
- * next generation. A repeated call whose reply was lost changes nothing.
+ * For each channel four keys: its own and those of the next generation, and last the set of what is to be erased; and two arguments: its
+ * writer, and the hash of no entry in the next generation. A repeated call whose reply was lost changes nothing.
  */
 export const startOver = script<
   readonly string[],
   [ttlMs: number, ...writersAndHashes: string[]],
   'void' | 'kept' | 'taken'
 >(`
-local last = #KEYS / 4 - 1
+local last = (#KEYS - 1) / 4 - 1
+local erasable = KEYS[#KEYS]
+${NOW}
 for i = 0, last do
   local s = redis.call('hmget', KEYS[i * 4 + 1], 'owner', 'end', 'kept')
   local owner = ARGV[i * 2 + 2]
@@ -158,6 +170,8 @@ for i = 0, last do
     redis.call('del', entries, after, afterEntries)
     redis.call('hset', after, 'owner', ARGV[i * 2 + 2], 'count', 0, 'hash', ARGV[i * 2 + 3], 'from', 0, 'bytes', 0)
     redis.call('pexpire', after, ARGV[1])
+    redis.call('zadd', erasable, string.format('%.0f', now + 2 * ARGV[1] + ${KEPT_CLOSED_MS}), after)
+    redis.call('pexpireat', erasable, redis.call('zrange', erasable, -1, -1, 'withscores')[2])
     redis.call('publish', state, '')
   end
 end
@@ -191,3 +205,13 @@ for i = 1, #all, 2 do
   end
 end
 return least and string.format('%.0f', least)`);
+
+/**
+ * Leaves an empty channel that nobody writes: its writer ends, as if another one had opened it. Nothing of one that is not there. In one step with
+ * its removal from the set: one that is opened afterwards is in the set again.
+ */
+export const erase = script<Noted, [startHash: string, ttlMs: number], void>(`
+redis.call('zrem', KEYS[3], KEYS[1])
+if redis.call('del', KEYS[1], KEYS[2]) == 0 then return end
+redis.call('hset', KEYS[1], 'owner', '', 'count', 0, 'hash', ARGV[1], 'from', 0, 'bytes', 0)
+redis.call('pexpire', KEYS[1], ARGV[2])`);

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageAudio, StageCall } from '../../pipelines/run/index.js';
-import { script } from '../redis/index.js';
-import { FIELD, streamOf, textOf, unstored } from './stream.js';
+import { NOW, script } from '../redis/index.js';
+import { erasedOf, FIELD, streamOf, textOf, unstored } from './stream.js';
 
 /**
  * Events kept of a run, the newest: 20 000 tokens are an hour of speech. Redis trims whole nodes of a stream, so it may
@@ -21,8 +21,20 @@ const REASONING_PIECE = 200;
 /** Runs for which lost events are counted: more than a worker runs at once. */
 const MOST_GAPS = 10_000;
 
-/** Stores an event, preceded by a gap marker if events were lost, and publishes both, in one round trip. */
-const add = script<[stream: string], [event: string, mostEvents: number, keptMs: number, gap: string], void>(`
+/**
+ * Stores an event, preceded by a gap marker if events were lost, and publishes both, in one round trip. That of an attempt during which the run
+ * was erased is dropped.
+ */
+const add = script<
+  [stream: string, erased: string],
+  [event: string, mostEvents: number, keptMs: number, gap: string, ageMs: number],
+  void
+>(`
+local erased = redis.call('get', KEYS[2])
+if erased then
+  ${NOW}
+  if now - tonumber(ARGV[5]) <= tonumber(erased) then return end
+end
 for _, text in ipairs({ARGV[4], ARGV[1]}) do
   if text ~= '' then
     local id = redis.call('xadd', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', '${FIELD}', text)
@@ -65,13 +77,16 @@ export class RunEventLog {
     let text = muted === true;
     let thought = '';
     let percent = -1;
+    const begunAt = performance.now();
+    const tell = (event: RunEvent) => this.#add(run, event, false, begunAt);
+    const publish = (event: RunEvent) => this.publish(run, event, begunAt);
     // A reasoning model sends thousands of tokens, and only so many events of a run are kept.
     const think = () => {
       if (thought === '') return;
-      void this.#add(run, { type: 'stage.reasoning', ...of, text: thought }, false);
+      void tell({ type: 'stage.reasoning', ...of, text: thought });
       thought = '';
     };
-    if (!again) void this.publish(run, { type: 'stage.started', ...of, kind, model });
+    if (!again) void publish({ type: 'stage.started', ...of, kind, model });
     return {
       get hasText() {
         return text;
@@ -80,7 +95,7 @@ export class RunEventLog {
         if (delta === '' || muted) return;
         think();
         text = true;
-        void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
+        void tell({ type: 'stage.delta', ...of, text: delta });
       },
       reasoning: (more) => {
         if (muted) return;
@@ -91,33 +106,37 @@ export class RunEventLog {
         // Servers are asked often, and only so many events of a run are kept.
         if (Math.floor(share * 100) <= percent) return;
         percent = Math.floor(share * 100);
-        void this.#add(run, { type: 'stage.progress', ...of, share }, false);
+        void tell({ type: 'stage.progress', ...of, share });
       },
-      audio: (piece) => void this.publish(run, { type: 'stage.audio', ...of, ...piece }),
+      audio: (piece) => void publish({ type: 'stage.audio', ...of, ...piece }),
       finished: (cache, runMs) => {
         think();
-        return this.publish(run, { type: 'stage.finished', ...of, cache, runMs });
+        return publish({ type: 'stage.finished', ...of, cache, runMs });
       },
-      failed: (code, message) => this.publish(run, { type: 'stage.failed', ...of, code, message }),
+      failed: (code, message) => publish({ type: 'stage.failed', ...of, code, message }),
       loading: (what, loadMs) =>
-        this.publish(run, { type: 'stage.loading', ...of, model: what, ...(loadMs !== undefined && { loadMs }) }),
+        publish({ type: 'stage.loading', ...of, model: what, ...(loadMs !== undefined && { loadMs }) }),
       waitingFor: (server, code, message) =>
-        this.publish(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
+        publish({ type: 'stage.waiting_for', ...of, model: server, code, message }),
     };
   }
 
-  /** Adds an event that begins or ends something. Resolves when Redis has stored it or is unreachable. */
-  publish(run: string, event: RunEvent): Promise<void> {
-    return this.#add(run, event, true);
+  /**
+   * Adds an event that begins or ends something. Resolves when Redis has stored it or is unreachable.
+   * @param begunAt when what it is of began, on the clock of `performance.now()`: dropped if the run was erased since
+   */
+  publish(run: string, event: RunEvent, begunAt = performance.now()): Promise<void> {
+    return this.#add(run, event, true, begunAt);
   }
 
-  async #add(run: string, event: RunEvent, keep: boolean): Promise<void> {
+  async #add(run: string, event: RunEvent, keep: boolean, begunAt: number): Promise<void> {
     const key = streamOf(run);
     const count = this.#lost.get(run);
     this.#lost.delete(run);
     const gap = count === undefined ? '' : textOf({ type: 'events.lost', count });
     try {
-      await add(this.#redis, [key], textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0, gap);
+      const ageMs = performance.now() - begunAt;
+      await add(this.#redis, [key, erasedOf(run)], textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0, gap, ageMs);
     } catch (error) {
       this.#onLost(error);
       const first = count === undefined && !this.#lost.has(run);

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
+import { ERASED_MS, NOW, script } from '../redis/index.js';
 import { EventSubscriptions, type Subscription } from './event-subscriptions.js';
-import { eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
+import { erasedOf, eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
 
 /** Pause before the next try while Redis is unreachable, in milliseconds. */
 const PAUSE_MS = 250;
@@ -41,6 +42,11 @@ export interface FollowedEvent {
 
 const followed = (id: string, json: string): FollowedEvent => ({ id, json, event: eventOf(json) });
 const LOST = textOf({ type: 'events.lost' });
+
+const erase = script<[stream: string, erased: string], [erasedMs: number], void>(`
+${NOW}
+redis.call('del', KEYS[1])
+redis.call('set', KEYS[2], now, 'px', ARGV[1])`);
 
 /**
  * Reads runs' events as they arrive. Past events are in the run's stream; new ones are also published on a channel of
@@ -138,9 +144,9 @@ export class RunEventReader {
     }
   }
 
-  /** Removes the events of a run. Throws `STORE_UNAVAILABLE`. */
+  /** Removes the events of a run; those of attempts that are still under way are dropped. Throws `STORE_UNAVAILABLE`. */
   async erase(run: string): Promise<void> {
-    await this.#redis.del(streamOf(run)).catch((error: unknown) => {
+    await erase(this.#redis, [streamOf(run), erasedOf(run)], ERASED_MS).catch((error: unknown) => {
       const message = `the events of the run could not be removed: ${messageOf(error)}`;
       throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
     });

@@ -3,6 +3,9 @@ import type { RunEvent } from '../../pipelines/run/index.js';
 /** The stream of a run's events, and the channel on which they are published. */
 export const streamOf = (run: string): string => `millrace:events:{${run}}`;
 
+/** When the events of a run were erased, by the store's clock. */
+export const erasedOf = (run: string): string => `${streamOf(run)}:erased`;
+
 /** Position before the first entry of a stream. */
 export const START = '0-0';
 

@@ -1,7 +1,9 @@
 export { HeldError, SupersededError } from './errors.js';
 export { keepLease } from './lease.js';
 export {
+  eraseJournal,
   guardedKey,
+  isReleased,
   KEPT_ENDED_MS,
   type OpenOptions,
   releaseRecord,

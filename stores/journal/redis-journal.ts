@@ -2,16 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { ERASED_MS, erasableKey } from '../redis/index.js';
 import { HeldError, SupersededError } from './errors.js';
 import {
   addIfMarked,
   begin,
+  END,
   endLease,
+  erase,
   keepFor,
   release,
   restore,
   revoke,
   type Standing,
+  TAKES,
   take,
   write,
 } from './scripts.js';
@@ -43,6 +47,8 @@ export interface OpenOptions {
   readonly askedAt?: number;
   /** No worker has begun the journal: a missing one is taken at once. */
   readonly untaken?: boolean;
+  /** What is left of the segment's time, in milliseconds: the first one to open it records this. Absent: it has no end. */
+  readonly leftMs?: number;
   /**
    * The calls that journals of this worker have in progress, by owner: one that takes its own segment over again, after it has stalled,
    * has lost none of them.
@@ -64,12 +70,13 @@ export interface OpenOptions {
 export class SegmentJournal {
   readonly #redis: Redis;
   readonly #key: string;
+  readonly #keys: readonly [record: string, erasable: string];
   readonly #owner = randomUUID();
   readonly #ttlMs: number;
-  readonly #lease: Lease | undefined;
+  #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
   readonly #begun = new Map<string, number>();
-  /** Until when each call may be tried, as its first attempt has recorded it. */
+  /** Until when each call may be tried, as its first attempt has recorded it, on the clock of `performance.now()`; by no name the segment. */
   readonly #until = new Map<string, number>();
   /** Calls in progress, with the number of takeovers in a row during each. */
   readonly #underWay = new Map<string, number>();
@@ -78,6 +85,8 @@ export class SegmentJournal {
   readonly #own: OpenOptions['own'];
   /** When its segment was scheduled, by Temporal's clock; 0: not by a workflow. */
   #askedAt = 0;
+  /** Of its take; less than that of a later one. */
+  #takes = 0;
   /** Number of takeovers in a row during each call. */
   readonly #takeovers = new Map<string, number>();
   /** How many of these workers have reported since that they are alive. */
@@ -93,6 +102,7 @@ export class SegmentJournal {
   private constructor(redis: Redis, key: string, ttlMs: number, leaseMs?: number, own?: OpenOptions['own']) {
     this.#redis = redis;
     this.#key = key;
+    this.#keys = withErasable(key);
     this.#ttlMs = ttlMs;
     this.#own = own;
     this.#lease =
@@ -107,22 +117,24 @@ export class SegmentJournal {
   static async open(
     redis: Redis,
     key: string,
-    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false, own }: OpenOptions,
+    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false, own, leftMs }: OpenOptions,
   ): Promise<{ journal: SegmentJournal; ranOut: boolean }> {
     const journal = new SegmentJournal(redis, key, ttlMs, undefined, own);
-    return { journal, ranOut: await journal.#take(untaken ? 0 : leaseMs, leaseMs, askedAt) };
+    return { journal, ranOut: await journal.#take(untaken ? 0 : leaseMs, leaseMs, askedAt, endIn(leftMs)) };
   }
 
   /** Whether a lease has expired. */
-  async #take(missingMs: number, leaseMs: number, askedAt: number): Promise<boolean> {
+  async #take(missingMs: number, leaseMs: number, askedAt: number, leftMs: number | ''): Promise<boolean> {
     const redis = this.#redis;
     this.#askedAt = askedAt;
-    const taken = await reached(() => take(redis, [this.#key], this.#owner, this.#ttlMs, missingMs, leaseMs, askedAt));
+    const asked = [missingMs, leaseMs, askedAt, leftMs] as const;
+    const taken = await reached(() => take(redis, this.#keys, this.#owner, this.#ttlMs, ...asked));
     if (taken === -1) throw new SupersededError();
     if (typeof taken === 'number') throw new HeldError(taken);
-    const [ranOut, fields, before] = taken;
+    const [ranOut, fields, before, now] = taken;
     const own = this.#own?.get(before);
-    for (let i = 0; i < fields.length; i += 2) this.#read(...(fields.slice(i, i + 2) as [string, string]), own);
+    this.#takes = Number(fields[fields.indexOf(TAKES) + 1]);
+    for (let i = 0; i < fields.length; i += 2) this.#read(...(fields.slice(i, i + 2) as [string, string]), now, own);
     // Nobody has counted it as lost: it reports nothing.
     own?.clear();
     // Where its reply is lost, the lease may be gone, and the next take would not tell of it. Where it stays, the next take does.
@@ -130,11 +142,20 @@ export class SegmentJournal {
     return ranOut === 1;
   }
 
-  /** @param own calls that this worker itself has in progress */
-  #read(field: string, value: string, own?: ReadonlySet<string>): void {
-    const call = field.slice(1);
+  /**
+   * @param now by Redis' clock
+   * @param own calls that this worker itself has in progress
+   */
+  #read(field: string, value: string, now: number, own?: ReadonlySet<string>): void {
+    const isEnd = field.startsWith(END);
+    const call = field.slice(isEnd ? END.length : 1);
+    const endsBy = (clock: number) => this.#until.set(call, performance.now() + Number(value) - clock);
     if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
-    else if (field.startsWith(UNTIL)) this.#until.set(call, Number(value));
+    else if (isEnd) endsBy(now);
+    else if (field.startsWith(UNTIL)) {
+      // All that a worker of an earlier release has written.
+      if (!this.#until.has(call)) endsBy(Date.now());
+    }
     // Its worker was lost during the call, or has stalled.
     else if (field.startsWith(UNDER_WAY)) this.#takeovers.set(call, Number(value) + (own?.has(call) ? 0 : 1));
     else if (field.startsWith(ALIVE)) this.#alive.set(call, Number(value));
@@ -145,12 +166,13 @@ export class SegmentJournal {
    * Begins a journal that no worker has begun, under a lease that excludes others until it expires. Not awaited: if it
    * fails, no call begins under it.
    */
-  static begin(redis: Redis, key: string, ttlMs: number, leaseMs: number): SegmentJournal {
+  static begin(redis: Redis, key: string, ttlMs: number, leaseMs: number, leftMs?: number): SegmentJournal {
     const journal = new SegmentJournal(redis, key, ttlMs, leaseMs);
+    if (leftMs !== undefined) journal.#until.set('', performance.now() + leftMs);
     const confirm = (begun: unknown) => {
       if (journal.#lease && begun === 1) journal.#lease.confirmed = true;
     };
-    begin(redis, [key], journal.#owner, ttlMs, leaseMs).then(confirm, () => undefined);
+    begin(redis, journal.#keys, journal.#owner, ttlMs, leaseMs, endIn(leftMs)).then(confirm, () => undefined);
     return journal;
   }
 
@@ -191,6 +213,12 @@ export class SegmentJournal {
     }
   }
 
+  /** Its calls have ended: no write renews the lease from now on. */
+  withoutLease(): this {
+    this.#lease = undefined;
+    return this;
+  }
+
   ended(call: string): Json | undefined {
     return this.#ended.get(call);
   }
@@ -205,9 +233,10 @@ export class SegmentJournal {
     return this.#begun.get(call) ?? 0;
   }
 
-  /** Until when a call may be tried, as recorded by its first attempt, in milliseconds since 1970; undefined: none began. */
-  until(call: string): number | undefined {
-    return this.#until.get(call);
+  /** How long a call may still be tried, as recorded by its first attempt, in milliseconds; undefined: none began. Without a call: the segment. */
+  leftMs(call = ''): number | undefined {
+    const until = this.#until.get(call);
+    return until === undefined ? undefined : until - performance.now();
   }
 
   /** Number of workers lost in a row during this call, without those that have reported since that they are alive. */
@@ -227,11 +256,11 @@ export class SegmentJournal {
   async begin(call: string, leftMs = Number.POSITIVE_INFINITY): Promise<number> {
     this.#mayBegin();
     const count = this.begun(call) + 1;
-    const until = this.#until.get(call) ?? Math.ceil(Date.now() + leftMs);
+    const until = this.#until.get(call) ?? performance.now() + leftMs;
     this.#until.set(call, until);
     const fields = {
       ...this.#count(call, 1),
-      [`${UNTIL}${call}`]: String(until),
+      ...endFields(call, until),
       ...this.#mark(call, this.#takeovers.get(call) ?? 0),
     };
     try {
@@ -353,15 +382,24 @@ export class SegmentJournal {
    * write fails the previous expiry applies.
    */
   async keepFor(ms: number): Promise<void> {
-    await keepFor(this.#redis, [this.#key], this.#owner, ms).catch(() => undefined);
+    await keepFor(this.#redis, this.#keys, this.#owner, ms).catch(() => undefined);
   }
 
   /**
-   * Writes the journal of an ended segment again after Redis has lost data, unless a later attempt has taken it over. If the write fails
-   * the journal stays lost.
+   * Writes a journal without a lease again if Redis has lost data of it, unless a later attempt has taken it over. From then on no call begins
+   * by it, since it is unknown who has had it meanwhile; ends are recorded. False if Redis could not be reached.
    */
-  async writeAgain(): Promise<void> {
-    await this.#rewrite(0).catch(() => undefined);
+  async writeAgain(): Promise<boolean> {
+    try {
+      const standing = await this.#write({});
+      if (standing === 'held' || standing === 'revoked') return true;
+      // An earlier attempt may have been the first to write it again.
+      this.#lost = true;
+      await this.#rewrite(0);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Writes fields and renews the lease, if there is one. The fields must be in the maps already. */
@@ -411,15 +449,17 @@ export class SegmentJournal {
 
   async #rewrite(leaseMs: number): Promise<Standing> {
     const sentAt = performance.now();
-    const fields = [
+    const fields: [of: typeof TAKES, takes: string, ...fields: string[]] = [
+      TAKES,
+      String(this.#takes),
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
       ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
-      ...[...this.#until].flatMap(([call, until]) => [`${UNTIL}${call}`, String(until)]),
+      ...[...this.#until].flatMap(([call, until]) => Object.entries(endFields(call, until)).flat()),
       ...[...this.#underWay].flatMap(([call, takeovers]) => [`${UNDER_WAY}${call}`, String(takeovers)]),
       ...[...this.#alive].flatMap(([call, count]) => [`${ALIVE}${call}`, String(count)]),
     ];
     const said = await reached(() =>
-      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, leaseMs, this.#askedAt, ...fields),
+      restore(this.#redis, this.#keys, this.#owner, this.#writes, this.#ttlMs, leaseMs, this.#askedAt, ...fields),
     );
     if (said === 'held') this.#confirm(sentAt);
     if (said === 'taken') this.#reportAlive();
@@ -435,7 +475,13 @@ const WHY: Readonly<Record<Exclude<Standing, 'held'>, string>> = {
 
 /** Shortens the expiry of a guarded run's journal after its outcome has reached Temporal. */
 export async function releaseRecord(redis: Redis, key: string): Promise<void> {
-  await redis.pexpire(key, KEPT_ENDED_MS);
+  await keepFor(redis, withErasable(key), '', KEPT_ENDED_MS);
+}
+
+/** Whether `releaseRecord` has shortened the expiry of a journal: it is longer until then. False if Redis does not say so. */
+export async function isReleased(redis: Redis, key: string): Promise<boolean> {
+  const leftMs = await redis.pttl(key).catch(() => 0);
+  return leftMs > 0 && leftMs <= KEPT_ENDED_MS;
 }
 
 /** Revokes the journal of a run that has not started: no call of it begins, and a fast host that runs it ends it. */
@@ -451,18 +497,39 @@ export const KEPT_ENDED_MS = 120_000;
 
 /** Key of the journal of a segment of one execution of a run. All keys of a run are on one node of a Redis Cluster. */
 export const segmentKey = (run: string, execution: string, path: string): string =>
-  `millrace:{${run}}:journal:${execution}:${path}`;
+  `millrace:{${run}}${JOURNAL}${execution}:${path}`;
 
 /** Key of the journal of a guarded run, which a fast host runs as one segment. */
 export const guardedKey = (run: string, guarded: string): string => segmentKey(run, guarded, 'run');
 
+/** Erases what a journal of a run that has ended holds. What is left of its owner begins nothing more, and records nothing. */
+export async function eraseJournal(redis: Redis, key: string): Promise<void> {
+  await erase(redis, withErasable(key), ERASED_MS);
+}
+
+const JOURNAL = ':journal:';
+
+/** The keys of a journal, and of the set of what is erased with its run. */
+const withErasable = (key: string): readonly [record: string, erasable: string] => [
+  key,
+  erasableKey(key.slice(key.indexOf('{') + 1, key.indexOf(`}${JOURNAL}`))),
+];
+
 /** Prefix of a call's attempt counter. */
 const BEGUN = '#';
-/**
- * Prefix of the time until which a call may be tried, by the clock of the worker that began its first attempt, in
- * milliseconds since 1970. A field of its own: a worker of an earlier release passes it over.
- */
+/** As `END`, by the clock of the worker that began the first attempt: workers of earlier releases read it. */
 const UNTIL = '^';
+
+/** Milliseconds until the end of a segment, as scripts take them. */
+const endIn = (leftMs: number | undefined): number | '' => (leftMs === undefined ? '' : Math.round(leftMs));
+
+/** Fields that say until when a call may be tried. @param until on the clock of `performance.now()` */
+function endFields(call: string, until: number): Readonly<Record<string, string>> {
+  const leftMs = Math.ceil(until - performance.now());
+  return Number.isFinite(leftMs)
+    ? { [`${END}${call}`]: String(leftMs), [`${UNTIL}${call}`]: String(Date.now() + leftMs) }
+    : {};
+}
 /** Prefix of a call's count of takeovers while it is in progress. */
 const UNDER_WAY = '~';
 /** Prefix of the count of workers that reported after a takeover that they are alive. */

@@ -1,4 +1,4 @@
-import { script } from '../redis/index.js';
+import { NOW, noteErasable, script } from '../redis/index.js';
 
 /**
  * Whether the writer still owns the journal. `taken`: another worker owns it. `revoked`: its run has not started.
@@ -10,6 +10,8 @@ export type Standing = 'held' | 'taken' | 'revoked' | 'gone';
 type Reply = Standing | 'stale';
 
 type Key = readonly [record: string];
+/** With the set of what is to be erased with the run. */
+type Keys = readonly [record: string, erasable: string];
 
 /** Fields that are not calls. */
 const OWNER = '@owner';
@@ -20,6 +22,11 @@ const SEQ = '@seq';
 
 /** When the owner's segment was scheduled. */
 const ASKED = '@asked';
+/**
+ * Grows with each take, also over a loss of the journal, as Redis' clock does: of two owners that were scheduled at the same time the later one
+ * has more.
+ */
+export const TAKES = '@takes';
 
 /**
  * Owner of a journal that no worker may take yet: it was missing, and a live fast host restores it within this lease.
@@ -28,9 +35,6 @@ const NOBODY = '?';
 /** Owner of the journal of a run that has not started: its previous owner ends, and no worker begins it. */
 const REVOKED = '-';
 
-const NOW = `local t = redis.call('time')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
-
 /** Ends the script unless ARGV[1] owns the journal and ARGV[2], its number of writes, is current. */
 const HELD = `local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner or owner == '${NOBODY}' then return 'gone' end
@@ -38,23 +42,32 @@ if owner == '${REVOKED}' then return 'revoked' end
 if owner ~= ARGV[1] then return 'taken' end
 if (redis.call('hget', KEYS[1], '${SEQ}') or '0') ~= ARGV[2] then return 'stale' end`;
 
+/**
+ * Prefix of the time until which a call may be tried, by Redis' clock, in milliseconds since 1970: of the segment itself, no call follows. It is
+ * written as the milliseconds that are left, so the clocks of workers need not agree.
+ */
+export const END = '@end:';
+
 /** Sets fields from ARGV[6] on, in pairs of name and value; an empty value removes the field. */
 const SET = `for i = 6, #ARGV, 2 do
-  if ARGV[i + 1] == '' then redis.call('hdel', KEYS[1], ARGV[i])
-  else redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  local name, value = ARGV[i], ARGV[i + 1]
+  if value == '' then redis.call('hdel', KEYS[1], name)
+  elseif string.sub(name, 1, ${END.length}) == '${END}' then redis.call('hset', KEYS[1], name, string.format('%.0f', now + value))
+  else redis.call('hset', KEYS[1], name, value) end
 end`;
 
 /**
  * Takes over a journal. `missingMs`: how long a missing journal must not be taken. `longestMs`: the longest possible
  * lease. `askedAt`: when the owner's segment was scheduled, or 0. Returns the milliseconds for which another worker
- * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, all fields, and the owner before. An expired
+ * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, all fields, the owner before, and Redis' time.
+ * `leftMs`: what is left of the segment's time, which the first one records; empty if it has no end. An expired
  * lease stays until `endLease`: a reply may be lost, and the next one must say the same. A lease that ends later than
  * possible comes from a clock that was set back.
  */
 export const take = script<
-  Key,
-  [owner: string, ttlMs: number, missingMs: number, longestMs: number, askedAt: number],
-  number | readonly [ranOut: 0 | 1, fields: string[], before: string]
+  Keys,
+  [owner: string, ttlMs: number, missingMs: number, longestMs: number, askedAt: number, leftMs: number | ''],
+  number | readonly [ranOut: 0 | 1, fields: string[], before: string, now: number]
 >(`${NOW}
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner and ARGV[3] ~= '0' then
@@ -75,19 +88,25 @@ if lease then
   ranOut = 1
 end
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5])
+local takes = math.max(tonumber(redis.call('hget', KEYS[1], '${TAKES}') or 0) + 1, now)
+redis.call('hset', KEYS[1], '${TAKES}', string.format('%.0f', takes))
+if ARGV[6] ~= '' then redis.call('hsetnx', KEYS[1], '${END}', string.format('%.0f', now + ARGV[6])) end
 redis.call('pexpire', KEYS[1], ARGV[2])
-return {ranOut, redis.call('hgetall', KEYS[1]), owner or ''}`);
+${noteErasable(2, '2 * ARGV[2]')}
+return {ranOut, redis.call('hgetall', KEYS[1]), owner or '', now}`);
 
 /** Removes the expired lease of the owner before. */
 export const endLease = script<Key, [owner: string], void>(`
 if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('hdel', KEYS[1], '${LEASE}') end`);
 
-/** Begins a journal; an existing one is left unchanged. */
-export const begin = script<Key, [owner: string, ttlMs: number, leaseMs: number], 0 | 1>(`
+/** Begins a journal; an existing one is left unchanged. `leftMs` as for `take`. */
+export const begin = script<Keys, [owner: string, ttlMs: number, leaseMs: number, leftMs: number | ''], 0 | 1>(`
 if redis.call('exists', KEYS[1]) == 1 then return 0 end
 ${NOW}
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
+if ARGV[4] ~= '' then redis.call('hset', KEYS[1], '${END}', string.format('%.0f', now + ARGV[4])) end
 redis.call('pexpire', KEYS[1], ARGV[2])
+${noteErasable(2, '2 * ARGV[2]')}
 return 1`);
 
 /** `before`: number of writes before this one, `writes`: including it. An expiry or lease of 0 is not set. */
@@ -96,36 +115,47 @@ export const write = script<
   [owner: string, before: number, writes: number, ttlMs: number, leaseMs: number, ...fields: string[]],
   Reply
 >(`${HELD}
+${NOW}
 if ARGV[4] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[4]) end
-if ARGV[5] ~= '0' then
-  ${NOW}
-  redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[5])
-end
+if ARGV[5] ~= '0' then redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[5]) end
 redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
 ${SET}
 return 'held'`);
 
 /**
- * Replaces the journal with the owner's copy unless another worker owns it whose segment was scheduled no earlier: of several attempts that
- * write it again, the last one has the most. A lease of 0 is not set.
+ * Replaces the journal with the owner's copy unless another worker owns it whose segment was scheduled later, or that has taken it later: of
+ * several attempts that write it again, the last one has the most. A worker of an earlier release, which does not say when it took the journal,
+ * keeps it. The first field is `TAKES`. A lease of 0 is not set.
  */
 export const restore = script<
-  Key,
-  [owner: string, writes: number, ttlMs: number, leaseMs: number, askedAt: number, ...fields: string[]],
+  Keys,
+  [
+    owner: string,
+    writes: number,
+    ttlMs: number,
+    leaseMs: number,
+    askedAt: number,
+    of: typeof TAKES,
+    takes: string,
+    ...fields: string[],
+  ],
   Standing
 >(`
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if owner == '${REVOKED}' then return 'revoked' end
-if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1]
-  and tonumber(ARGV[5]) <= tonumber(redis.call('hget', KEYS[1], '${ASKED}') or 0) then return 'taken' end
+if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then
+  local own, asked = tonumber(ARGV[5]), tonumber(redis.call('hget', KEYS[1], '${ASKED}') or 0)
+  if own < asked then return 'taken' end
+  local takes = redis.call('hget', KEYS[1], '${TAKES}')
+  if own == asked and (not takes or tonumber(ARGV[7]) <= tonumber(takes)) then return 'taken' end
+end
 redis.call('del', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2])
 if ARGV[5] ~= '0' then redis.call('hset', KEYS[1], '${ASKED}', ARGV[5]) end
-if ARGV[4] ~= '0' then
-  ${NOW}
-  redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[4])
-end
+${NOW}
+if ARGV[4] ~= '0' then redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[4]) end
 redis.call('pexpire', KEYS[1], ARGV[3])
+${noteErasable(2, '2 * ARGV[3]')}
 ${SET}
 return 'held'`);
 
@@ -147,8 +177,12 @@ for i = 1, #ARGV, 2 do
   if redis.call('hexists', KEYS[1], ARGV[i]) == 1 then redis.call('hincrby', KEYS[1], ARGV[i + 1], 1) end
 end`);
 
-export const keepFor = script<Key, [owner: string, ttlMs: number], void>(`
-if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
+/** Of the owner, or with an empty text of any. */
+export const keepFor = script<Keys, [owner: string, ttlMs: number], void>(`
+if ARGV[1] ~= '' and redis.call('hget', KEYS[1], '${OWNER}') ~= ARGV[1] then return end
+if redis.call('pexpire', KEYS[1], ARGV[2]) == 0 then return end
+${NOW}
+${noteErasable(2, 'ARGV[2]')}`);
 
 /**
  * `ttlMs`: expiry of a journal that does not exist yet. The lease remains: calls made under it have ended when it
@@ -158,3 +192,16 @@ export const revoke = script<Key, [ttlMs: number], void>(`
 local there = redis.call('exists', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', '${REVOKED}')
 if there == 0 then redis.call('pexpire', KEYS[1], ARGV[1]) end`);
+
+/** Later than any time at which a segment may be scheduled. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Leaves nothing of a journal but that it is revoked, and that no attempt may take it; nothing of one that is not there. In one step with its
+ * removal from the set: one that is opened afterwards is in the set again.
+ */
+export const erase = script<Keys, [ttlMs: number], void>(`
+redis.call('zrem', KEYS[2], KEYS[1])
+if redis.call('del', KEYS[1]) == 0 then return end
+redis.call('hset', KEYS[1], '${OWNER}', '${REVOKED}', '${ASKED}', '${NEVER}')
+redis.call('pexpire', KEYS[1], ARGV[1])`);

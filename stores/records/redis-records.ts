@@ -5,7 +5,7 @@ import { keepNewest } from '../../pipelines/keep-newest.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
-import { isGone, script } from '../redis/index.js';
+import { ERASED_MS, isGone, NOW, script } from '../redis/index.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import type { Spill } from './spill.js';
 
@@ -64,6 +64,8 @@ const GAPS_AT_ONCE = 100;
 /** Calls of a run that could not be recorded. */
 interface Gaps {
   readonly count: number;
+  /** When the latest of them began, on the clock of `performance.now()`. */
+  readonly begunAt: number;
   /** How long their number is kept, in milliseconds. */
   readonly keptMs: number;
 }
@@ -71,7 +73,8 @@ interface Gaps {
 /**
  * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
  * replaced by the failure of a later attempt: its worker may have died before it reported the success. Nor by the success of an earlier
- * attempt, of a worker that had stood still: the run has gone on with the other one.
+ * attempt, of a worker that had stood still: the run has gone on with the other one. A call that began after that one had ended is made again by
+ * a run that was reset in Temporal: it takes its place.
  */
 export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
@@ -92,6 +95,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     if (call.record === 'off') return;
     const { root } = splitRun(run);
     const ofRun = keptMs + (call.runMs ?? 0);
+    // Storing large values first takes its time.
+    const begunAt = performance.now() - Math.max(0, ended.endedAt - ended.startedAt);
     let entry: Entry;
     try {
       if (!room()) throw new MillraceError('STATE_STORE_FULL', 'the state store has no room for records');
@@ -99,7 +104,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     } catch (error) {
       onGap(error);
       // Their number needs little room. Without it a resumed run would make these calls again without a word.
-      return await this.#count(root, { count: 1, keptMs: ofRun });
+      return await this.#count(root, { count: 1, keptMs: ofRun, begunAt });
     }
     const gaps = this.#taken(root);
     try {
@@ -107,10 +112,11 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
       const path = `${PATH}${pathOf(run, call)}`;
       const values = [field, JSON.stringify(entry), path, succeeded, ofRun] as const;
-      const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES);
+      const ageMs = performance.now() - begunAt;
+      const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES, ageMs);
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {
-      this.#remember(root, { count: gaps + 1, keptMs: ofRun });
+      this.#remember(root, { count: gaps + 1, keptMs: ofRun, begunAt });
       return onGap(error);
     }
     this.#countOthers();
@@ -124,10 +130,11 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   }
 
   /** Counts calls that could not be recorded, now or when the store answers again. Never rejects. */
-  async #count(root: string, { count, keptMs }: Gaps): Promise<void> {
+  async #count(root: string, { count, keptMs, begunAt }: Gaps): Promise<void> {
     const all = count + this.#taken(root);
-    await addGaps(this.#parts.redis, [recordKey(root)], all, keptMs).catch(() =>
-      this.#remember(root, { count: all, keptMs }),
+    const ageMs = performance.now() - begunAt;
+    await addGaps(this.#parts.redis, [recordKey(root)], all, keptMs, ageMs).catch(() =>
+      this.#remember(root, { count: all, keptMs, begunAt }),
     );
   }
 
@@ -139,8 +146,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     }
   }
 
-  #remember(root: string, { count, keptMs }: Gaps): void {
-    this.#gaps.set(root, { count: (this.#gaps.get(root)?.count ?? 0) + count, keptMs });
+  #remember(root: string, { count, keptMs, begunAt }: Gaps): void {
+    this.#gaps.set(root, { count: (this.#gaps.get(root)?.count ?? 0) + count, keptMs, begunAt });
     keepNewest(this.#gaps, MOST_GAPS);
   }
 
@@ -213,12 +220,12 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       if (path.startsWith(CHILD)) continue;
       succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
     }
-    const absent = Object.keys(all).length === 0;
+    const absent = Object.keys(all).every((field) => field === ERASED);
     return { succeeded, gaps: Number(all[GAPS] ?? 0), ...(absent && { absent }) };
   }
 
   async erase(run: string): Promise<void> {
-    await reached(() => this.#parts.redis.del(recordKey(splitRun(run).root)));
+    await reached(() => erase(this.#parts.redis, [recordKey(splitRun(run).root)], ERASED_MS));
   }
 
   async hold(run: string, before: Before, leastMs: number): Promise<void> {
@@ -237,9 +244,9 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       version: call.version,
       attempt,
       digest: jsonHash(input),
-      ...(full && { input: await this.#kept(input, call.tenant) }),
       startedAt,
       endedAt,
+      ...(full && { input: await this.#kept(input, call.tenant) }),
     };
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
@@ -314,16 +321,27 @@ function turnAfter(path: string): string {
 }
 
 /**
- * Other fields: the mark of a resumption, gaps and bytes; failures; the call that has succeeded at a path, empty if
- * none has.
+ * Other fields: the mark of a resumption, gaps and bytes; when the record was erased, by the store's clock; failures; the call that has
+ * succeeded at a path, empty if none has.
  */
+const ERASED = '@erased';
 const HELD = '@held';
 const GAPS = '@gaps';
 const BYTES = '@bytes';
 const FAILED = '!';
 const PATH = '=';
 
-/** Returns 1 if the call is recorded, 0 if the record has reached its limit. */
+/** Lua: ends if the record was erased since so many milliseconds ago: what began before is not recorded, and is no gap. */
+const unlessErased = (ageMs: string, end: string): string => `local erased = redis.call('hget', KEYS[1], '${ERASED}')
+if erased then
+  ${NOW}
+  if now - tonumber(${ageMs}) <= tonumber(erased) then ${end} end
+end`;
+
+/**
+ * Returns 1 if the call is recorded, 0 if the record has reached its limit. A call of a run that was erased while it ran is not recorded, and
+ * is no gap; another run may have its id since.
+ */
 const keep = script<
   [record: string],
   [
@@ -335,10 +353,13 @@ const keep = script<
     gaps: number,
     mostFields: number,
     mostBytes: number,
+    ageMs: number,
   ],
   0 | 1
 >(`
+${unlessErased('ARGV[9]', 'return 1')}
 local function attemptOf(entry) return string.match(entry, '"attempt":(%d+),"digest":"([^"]+)"') end
+local function timesOf(entry) return string.match(entry, '"digest":"[^"]+","startedAt":(%d+),"endedAt":(%d+)') end
 local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local gaps, size = tonumber(ARGV[6]), string.len(ARGV[2])
 local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
@@ -352,6 +373,9 @@ if not full then
     local attempt, digest = attemptOf(known)
     local own, ownDigest = attemptOf(text)
     late = digest == ownDigest and tonumber(attempt) > tonumber(own)
+    local _, ended = timesOf(known)
+    local started = timesOf(text)
+    if ended and started and tonumber(started) > tonumber(ended) + ${CLOCKS_MS} then late = false end
   end
   if not late then
     if redis.call('hset', KEYS[1], field, text) == 1 then redis.call('hincrby', KEYS[1], '${BYTES}', size) end
@@ -361,8 +385,15 @@ end
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
 return full and 0 or 1`);
 
+const erase = script<[record: string], [erasedMs: number], void>(`
+${NOW}
+redis.call('del', KEYS[1])
+redis.call('hset', KEYS[1], '${ERASED}', now)
+redis.call('pexpire', KEYS[1], ARGV[1])`);
+
 /** Adds calls that could not be recorded to their number. */
-const addGaps = script<[record: string], [count: number, keptMs: number], void>(`
+const addGaps = script<[record: string], [count: number, keptMs: number, ageMs: number], void>(`
+${unlessErased('ARGV[3]', 'return')}
 redis.call('hincrby', KEYS[1], '${GAPS}', ARGV[1])
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 

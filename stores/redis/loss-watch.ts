@@ -1,17 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { limited } from '../../runtime/limited.js';
+import { script } from './script.js';
 
 /** Interval of checks, in milliseconds: processes that live write again what the store has lost within it. */
 const EVERY_MS = 250;
-/** Expiry of the counter of a process that has ended, in milliseconds. */
-const KEPT_MS = 60_000;
+/** Expiry of the counter of a process that has ended, in milliseconds; one that is suspended for longer finds a loss that was none. */
+const KEPT_MS = 600_000;
 /** How long a check may hold up what asks for it, in milliseconds: a store that is away is not asked for longer. */
 const ANSWER_MS = 500;
 /** How long after a loss something that is missing may still be written again by its process, in milliseconds. */
 const DOUBT_MS = 10_000;
+/** Says for as long that a process has found a loss: one that has started since has nothing that it could miss. */
+const FOUND = 'millrace:watch:found';
 
 const NEVER = new AbortController().signal;
+
+/** Sets the counter, and returns what it was: in one step, since data that is lost between a question and a write would not be missed. */
+const raise = script<[counter: string], [value: string, keptMs: number], string | null>(`
+local before = redis.call('get', KEYS[1])
+redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+return before`);
 
 /**
  * Detects that a store has lost writes that it had acknowledged: it was flushed, restarted without its data, or failed over to a replica
@@ -56,13 +65,21 @@ export class LossWatch {
     return () => void this.#listeners.delete(lost);
   }
 
-  /** Whether something that the store does not have may have been lost lately; listeners have been called before. False if the store is away. */
+  /**
+   * Whether something that the store does not have may have been lost lately; listeners have been called before. True if a store that is
+   * connected does not say so in time, false if it is away.
+   */
   async mayLack(): Promise<boolean> {
-    await limited(ANSWER_MS, NEVER, () => this.#look()).catch(() => undefined);
-    return performance.now() - this.#lostAt < DOUBT_MS;
+    const look = async () => {
+      const [found] = await Promise.all([this.#redis.get(FOUND), this.#look()]);
+      return found !== null;
+    };
+    const mayLack = await limited(ANSWER_MS, NEVER, look).catch(() => this.#redis.status === 'ready');
+    return mayLack || performance.now() - this.#lostAt < DOUBT_MS;
   }
 
   #ready(): void {
+    // What the counter has become is compared by the next check.
     if (this.#connected) this.#lost();
     this.#connected = true;
   }
@@ -74,7 +91,8 @@ export class LossWatch {
       await this.#look();
       if (this.#acknowledged === String(this.#sent)) this.#sent += 1;
       const next = String(this.#sent);
-      await this.#redis.set(this.#key, next, 'PX', KEPT_MS);
+      const found = await raise(this.#redis, [this.#key], next, KEPT_MS);
+      this.#compare(found);
       this.#acknowledged = next;
     } catch {
       // The store is away or full: the next check compares with both values.
@@ -87,11 +105,19 @@ export class LossWatch {
     const before = this.#acknowledged;
     if (before === undefined) return;
     const value = await this.#redis.get(this.#key);
-    if (value !== before && value !== this.#acknowledged && value !== String(this.#sent)) this.#lost();
+    if (value !== before) this.#compare(value);
+  }
+
+  /** A loss that has been told already has left no value to compare with. */
+  #compare(found: string | null): void {
+    const known = this.#acknowledged;
+    if (known === undefined || found === known || found === String(this.#sent)) return;
+    this.#redis.set(FOUND, '1', 'PX', DOUBT_MS).catch(() => undefined);
+    this.#acknowledged = undefined;
+    this.#lost();
   }
 
   #lost(): void {
-    this.#acknowledged = undefined;
     this.#lostAt = performance.now();
     for (const listener of this.#listeners) listener();
   }

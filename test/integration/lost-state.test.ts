@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/run/index.js';
 import { FastJobQueue } from '../../stores/jobs/index.js';
-import { connected } from '../../stores/redis/index.js';
+import { connected, LossWatch } from '../../stores/redis/index.js';
 import { type FastWorker, serveFastJobs } from '../../workers/hosts/fast-worker.js';
 import { caught } from '../support/caught.js';
 import { type GuardedRun, type Starter, starter } from '../support/guarded-runs.js';
@@ -231,7 +231,8 @@ describe('a guardian whose worker alone has lost the state store', () => {
     gateway = await starter(client, queue, own.url);
     hosts = testRedis(own.url);
     await connected(hosts, 30_000);
-    const parts = { runner, redis: hosts, client, logger: pino({ level: 'silent' }) };
+    const losses = new LossWatch(hosts).start();
+    const parts = { runner, redis: hosts, losses, client, logger: pino({ level: 'silent' }) };
     host = serveFastJobs(new FastJobQueue(testRedis(own.url), queue), { parts, most: 8, graceMs: 0 });
     blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS) });
   });

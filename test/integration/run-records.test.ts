@@ -143,7 +143,9 @@ describe('the record of a run', () => {
     await records.keep(attemptOf(2, 'second'));
     await records.keep(attemptOf(1, 'first, late'));
     expect(await texts()).toEqual(['second']);
-    await records.keep(attemptOf(3, 'third'));
+    await records.keep({ ...attemptOf(1, 'made again after a reset'), startedAt: 100_000, endedAt: 100_001 });
+    expect(await texts()).toEqual(['made again after a reset']);
+    await records.keep({ ...attemptOf(3, 'third'), startedAt: 100_002, endedAt: 100_003 });
     expect(await texts()).toEqual(['third']);
     // What was given another input is no attempt of the same.
     await records.keep(attemptOf(1, 'of another input', { n: 2 }));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   guardedKey,
   HeldError,
@@ -75,6 +75,60 @@ describe('the journal of a segment', () => {
     expect([three.ended('first'), three.ended('second')]).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
+  it('is written again as the later of two that were scheduled at once has it: a worker that replays a task asks as it did', async () => {
+    const { key } = opener();
+    const openAgain = async () => (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 })).journal;
+    const one = await openAgain();
+    await one.begin('first');
+    await one.end('first', { n: 1 });
+    const two = await openAgain();
+    await two.begin('second');
+    await two.end('second', { n: 2 });
+    await redis.del(key);
+    for (const each of [one, two, one]) await each.writeAgain();
+    expect((await openAgain()).ended('second')).toEqual({ n: 2 });
+    // One that has found none there is later than all of them.
+    await redis.del(key);
+    const three = await openAgain();
+    await three.begin('third');
+    await three.end('third', { n: 3 });
+    for (const each of [one, two]) await each.writeAgain();
+    expect((await openAgain()).ended('third')).toEqual({ n: 3 });
+    // One of an earlier release does not say when it took it.
+    await redis.del(key);
+    const four = await openAgain();
+    await redis.hdel(key, '@takes');
+    await four.begin('fourth');
+    await four.end('fourth', { n: 4 });
+    for (const each of [one, three]) await each.writeAgain();
+    expect((await openAgain()).ended('fourth')).toEqual({ n: 4 });
+  });
+
+  it('is written again while its calls run: their ends are recorded, and none begins', async () => {
+    const { open, key } = opener();
+    const one = await open();
+    await one.begin('first');
+    await one.end('first', { n: 1 });
+    await one.begin('second');
+    await redis.del(key);
+    expect(await one.writeAgain()).toBe(true);
+    await expect(one.begin('third')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    await one.end('second', { n: 2 });
+    const two = await open();
+    expect([two.ended('first'), two.ended('second')]).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('goes on as before where nothing of it was lost', async () => {
+    const { open } = opener();
+    const one = await open();
+    await one.begin('first');
+    expect(await one.writeAgain()).toBe(true);
+    expect(await one.begin('second')).toBe(1);
+    const two = await open();
+    expect(await one.writeAgain()).toBe(true);
+    expect(await two.begin('third')).toBe(1);
+  });
+
   it('that is missing, and waited for by one worker, is waited for by another one that knows of no loss', async () => {
     const { key } = opener();
     const open = (untaken: boolean) => SegmentJournal.open(redis, key, { ttlMs: TTL_MS, leaseMs: 30_000, untaken });
@@ -92,8 +146,33 @@ describe('the journal of a segment', () => {
     expect(other.ended('first')).toEqual({ n: 1 });
     expect(other.ended('second')).toBeUndefined();
     expect(await other.begin('second')).toBe(2);
-    expect(other.until('second')).toBe(one.until('second'));
+    expect(Math.abs((other.leftMs('second') ?? 0) - (one.leftMs('second') ?? 0))).toBeLessThan(1_000);
     expect(await redis.pttl(key)).toBeGreaterThan(TTL_MS / 2);
+  });
+
+  it('tells what is left of the time of a segment and its calls by the clock of Redis: that of a worker may be wrong', async () => {
+    const { key } = opener();
+    const openWith = async (leftMs: number) =>
+      (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, leftMs })).journal;
+    const one = await openWith(50_000);
+    await one.begin('first', 20_000);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    try {
+      // By its own clock no time is left.
+      const two = await openWith(-3_550_000);
+      expect(two.leftMs()).toBeGreaterThan(45_000);
+      expect(two.leftMs('first')).toBeGreaterThan(15_000);
+      expect(two.leftMs('first')).toBeLessThanOrEqual(20_001);
+      await two.begin('first', 1);
+    } finally {
+      vi.useRealTimers();
+    }
+    const three = await openWith(50_000);
+    expect(three.leftMs()).toBeLessThanOrEqual(50_001);
+    expect(three.leftMs('first')).toBeGreaterThan(15_000);
+    // A worker of an earlier release records it by its own clock only.
+    await redis.hdel(key, '@end:first');
+    expect((await openWith(1)).leftMs('first')).toBeGreaterThan(15_000);
   });
 
   it('lets a worker that has lost it begin nothing more', async () => {

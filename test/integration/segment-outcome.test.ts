@@ -3,12 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { Redis } from 'ioredis';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
-import type { RunResult, SegmentOutcome } from '../../pipelines/run/index.js';
+import { wholeRun } from '../../pipelines/run/build-segment.js';
+import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
+import { guardedKey, SegmentJournal } from '../../stores/journal/index.js';
 import { connected, LossWatch } from '../../stores/redis/index.js';
+import { runFastJob } from '../../workers/hosts/fast-host.js';
 import { createSegmentActivity } from '../../workers/hosts/segment-executor.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -38,6 +42,20 @@ describe('a segment in its worker', () => {
   const single = pipeline('single', { input: one }, ({ input, stage }) => ({
     n: stage('a', add, { n: input.n }, inline).n,
   })) as unknown as Pipeline;
+  let waiting = 0;
+  let goOn: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const wait = code('wait', { input: one, output: one }, async ({ n }) => {
+    waiting += 1;
+    await gate;
+    return { n };
+  });
+  const two = pipeline('two', { input: one }, ({ input, stage }) => {
+    const { n } = stage('a', add, { n: input.n }, inline);
+    return { n: stage('b', wait, { n }, { ...inline, retry: { attempts: 3 } }).n };
+  }) as unknown as Pipeline;
   /** As Temporal knows runs; it knows none of this id. */
   const runId = randomUUID();
   const run = (
@@ -45,6 +63,7 @@ describe('a segment in its worker', () => {
     waitedMs: number,
     by = redis,
     losses = new LossWatch(by),
+    of = single,
   ): Promise<SegmentOutcome> => {
     const context = {
       info: {
@@ -57,12 +76,12 @@ describe('a segment in its worker', () => {
     const segment = {
       path: 'a',
       prefix: '',
-      steps: single.plan.stages,
-      context: contextOf(single),
+      steps: of.plan.stages,
+      context: contextOf(of),
       leftMs: 10_000,
       reserved: {},
     };
-    const activity = createSegmentActivity({ runner: new CodeRunner(single), redis: by, losses });
+    const activity = createSegmentActivity({ runner: new CodeRunner(of), redis: by, losses });
     return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
   };
 
@@ -82,19 +101,19 @@ describe('a segment in its worker', () => {
     const worker = async () => {
       const connection = testRedis(own.url);
       await connected(connection, 30_000);
-      return { redis: connection, losses: new LossWatch(connection).start() };
+      const watches = () => connection.keys('millrace:watch:*-*');
+      const others = new Set(await watches());
+      const losses = new LossWatch(connection).start();
+      await until('it watches the store', async () => (await watches()).some((key) => !others.has(key)));
+      return { redis: connection, losses };
     };
 
     it.each(['in its process', 'in another process'])('is not repeated %s', async (where) => {
       const first = await worker();
-      const watched = () => first.redis.keys('millrace:watch:*');
-      await until('one watches the store', async () => (await watched()).length > 0);
-      const others = (await watched()).length;
       const second = where === 'in its process' ? first : await worker();
       const id = `segment-${randomUUID()}`;
       try {
         const outcome = await run(id, 0, first.redis, first.losses);
-        if (second !== first) await until('both watch the store', async () => (await watched()).length > others);
         const before = added;
         await first.redis.flushall();
         const again = await run(id, 0, second.redis, second.losses);
@@ -103,6 +122,56 @@ describe('a segment in its worker', () => {
         expect(added).toBe(before);
       } finally {
         for (const { redis: connection } of new Set([first, second])) connection.disconnect();
+      }
+    });
+
+    it('does not begin from the start while the attempt before it is in the middle', async () => {
+      const [first, second] = [await worker(), await worker()];
+      const id = `segment-${randomUUID()}`;
+      try {
+        const running = run(id, 0, first.redis, first.losses, two);
+        await until('its second step has begun', () => waiting === 1);
+        const before = added;
+        await first.redis.flushall();
+        const again = run(id, 0, second.redis, second.losses, two);
+        await until('its second step has begun again', () => waiting === 2);
+        goOn();
+        expect((await again).failure).toBeUndefined();
+        expect(await running).toMatchObject({ interrupted: true });
+        expect(added).toBe(before);
+      } finally {
+        for (const { redis: connection } of [first, second]) connection.disconnect();
+      }
+    });
+
+    it('is written again by a fast host too: its guardian begins from there', async () => {
+      const { redis: store, losses } = await worker();
+      const id = `fast-${randomUUID()}`;
+      const context = { ...contextOf(single), guarded: 'guard', answerTo: 'nobody' };
+      const segment = wholeRun({ n: 0 }, context) as Segment;
+      const handle = {
+        describe: async () => ({ status: { name: 'RUNNING' }, raw: {} }),
+        signal: async () => undefined,
+      };
+      const guardian = {
+        withDeadline: (_: number, work: () => Promise<unknown>) => work(),
+        workflow: { getHandle: () => handle },
+      } as unknown as Client;
+      const logger = pino({ level: 'silent' });
+      const parts = { runner: new CodeRunner(single), redis: store, losses, client: guardian, logger };
+      try {
+        await runFastJob({ id, segment, at: Date.now() }, parts, new AbortController().signal);
+        await store.flushall();
+        const key = guardedKey(id, 'guard');
+        await until('its journal is there again', async () => (await store.exists(key)) === 1);
+        const { journal, ranOut } = await SegmentJournal.open(store, key, {
+          ttlMs: 60_000,
+          leaseMs: 3_000,
+          askedAt: 1,
+        });
+        expect([journal.hasEnds, ranOut]).toEqual([true, false]);
+      } finally {
+        store.disconnect();
       }
     });
 

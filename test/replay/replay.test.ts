@@ -59,6 +59,7 @@ describe('the interpreter replays', () => {
       'agent-shortened.json',
       'agent-without-tools.json',
       'approval-told.json',
+      'deadline.json',
       'delivery-of-waits.json',
       'each-on-queues.json',
       'lost-attempt.json',

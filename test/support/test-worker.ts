@@ -84,12 +84,13 @@ export class TestWorker {
     if (redis === undefined) await connected(own, 60_000);
     const connection = await NativeConnection.connect({ address: address('TEMPORAL_ADDRESS') });
     const ends = new AbortController();
+    const losses = new LossWatch(own).start();
     const worker = await Worker.create({
       connection,
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
       activities: workerActivities(
-        { runner: runner as StageRunner, redis: own, losses: new LossWatch(own).start(), ...(foreign && { foreign }) },
+        { runner: runner as StageRunner, redis: own, losses, ...(foreign && { foreign }) },
         ends.signal,
       ),
       sinks: workerSinks({ events: new RunEventLog(own), metrics }),
@@ -109,7 +110,7 @@ export class TestWorker {
         slots: new ActivitySlots(64),
       }));
     const client = new Client({ connection });
-    const parts = { runner, redis: own, client, logger: pino({ level: 'silent' }) };
+    const parts = { runner, redis: own, losses, client, logger: pino({ level: 'silent' }) };
     const jobs = fast === undefined ? undefined : new FastJobQueue(testRedis(fast), queue);
     const served = jobs && serveFastJobs(jobs, { parts, most: 64, graceMs: 0 });
     return new TestWorker([worker, ...(versions ?? [])], connection, own, served, ends);

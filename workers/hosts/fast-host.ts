@@ -8,15 +8,19 @@ import { OUTCOME_SIGNAL, type Segment, type SegmentOutcome } from '../../pipelin
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Answer, publishAnswer } from '../../stores/answers/index.js';
 import type { FastJob, TakenJob } from '../../stores/jobs/index.js';
-import { guardedKey, keepLease, SegmentJournal } from '../../stores/journal/index.js';
+import { guardedKey, isReleased, keepLease, SegmentJournal } from '../../stores/journal/index.js';
+import type { LossWatch } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Runner } from './in-process-host.js';
+import { keepWritten } from './kept-journal.js';
 import { watchRun } from './run-watch.js';
 import { answerWithin, executeSegment, journalTtlMs, LEASE_MS } from './segment-executor.js';
+import { whenDone } from './taken-outcomes.js';
 
 export interface FastHostParts {
   readonly runner: Runner;
   readonly redis: Redis;
+  readonly losses: Pick<LossWatch, 'onLoss'>;
   readonly client: Client;
   readonly logger: Logger;
 }
@@ -53,7 +57,7 @@ export async function runFastJob(job: TakenJob, parts: FastHostParts, stopping: 
     own.abort(new Error('the run is to end'));
   });
   const key = guardedKey(id, segment.guarded ?? '');
-  const journal = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS);
+  const journal = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS, segment.leftMs);
   const lease = keepLease(journal, LEASE_MS, (why) => giveUp(`the journal is ${why}`));
   let outcome: SegmentOutcome | undefined;
   try {
@@ -102,6 +106,10 @@ async function publishOutcome({ job: { id, segment }, parts, journal, outcome }:
   // Another process has the journal, or the run was not started: this outcome is void.
   if (released === 'taken' || released === 'revoked') return;
   const recorded = typeof released === 'object';
+  // The guardian may go on from it, also after an outage of Temporal: until then it is written again if the store loses it.
+  const kept = keepWritten(journal.withoutLease(), parts.losses);
+  whenDone(parts.client, id, () => isReleased(parts.redis, guardedKey(id, segment.guarded ?? '')), kept.stop);
+  if (!recorded) kept.write();
   if (recorded && (released.receivers > 0 || message.outcome === LEFT)) return;
   if (outcome) await handOver(id, parts, outcome);
   if (!recorded) await publishAnswer(parts.redis, channel, message);

@@ -24,9 +24,9 @@ export function createFastWorker(parts: {
   if (settings.MILLRACE_FAST_PATH === 'off') return undefined;
   const blocking = openStore(settings, 'state', logger, FastJobQueue.WAIT_MS + settings.MILLRACE_REDIS_TIMEOUT_MS);
   const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
-  const { runner, redis } = stages;
+  const { runner, redis, losses } = stages;
   const worker = serveFastJobs(new FastJobQueue(blocking, settings.MILLRACE_TASK_QUEUE), {
-    parts: { runner, redis, client, logger },
+    parts: { runner, redis, losses, client, logger },
     most: settings.MILLRACE_MAX_ACTIVITIES,
     graceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS,
   });

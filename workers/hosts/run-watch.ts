@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { isUnderWay } from '../../temporal/run-status.js';
 
 /** Interval of the checks, in milliseconds: half of the time in which a cancelled call has to end. */
@@ -21,7 +22,7 @@ const watches = new WeakMap<Client, Map<string, Watch>>();
 /**
  * Checks periodically whether a run has been cancelled or closed, and calls `ending` once. A local activity keeps its workflow task open,
  * so a cancellation reaches the workflow only with the next task: after the activity, or after 8 seconds. A segment that is shorter than
- * the interval costs no check.
+ * the interval costs no check. A run named by its id alone, which has been there and is not any more, has been erased after its end.
  */
 export function watchRun(
   client: Client,
@@ -50,16 +51,19 @@ export function watchRun(
 function begin(client: Client, workflowId: string, runId: string | undefined, over: () => void): Watch {
   const handle = client.workflow.getHandle(workflowId, runId);
   const watch: Watch = { listeners: new Set(), timer: undefined };
+  // It may not have been started yet. One whose workflow waits for this process is not given up: its workflow would wait for a cancellation.
+  let known = false;
   const next = () => {
     if (watch.listeners.size > 0) watch.timer = setTimeout(check, POLL_MS);
   };
   const check = async () => {
     try {
       const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
+      known = runId === undefined;
       if (isUnderWay(status.name) && !raw.workflowExtendedInfo?.cancelRequested) return next();
-    } catch {
-      // Temporal is unavailable, so nobody can have cancelled the run through it.
-      return next();
+    } catch (error) {
+      // While Temporal is unavailable, nobody can have cancelled the run through it.
+      if (!known || !(error instanceof WorkflowNotFoundError)) return next();
     }
     if (watch.listeners.size > 0) over();
     for (const listener of watch.listeners) listener();

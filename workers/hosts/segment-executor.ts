@@ -32,6 +32,7 @@ import {
 import type { LossWatch } from '../../stores/redis/index.js';
 import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
 import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
+import { type KeptJournal, keepWritten } from './kept-journal.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 import { whenTaken } from './taken-outcomes.js';
@@ -79,6 +80,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
     ends?.addEventListener('abort', abort);
     if (ends?.aborted) abort();
     let ending: true | undefined;
+    let kept: KeptJournal | undefined;
     const elsewhere = (away: NonNullable<SegmentOutcome['away']>): SegmentOutcome => {
       void passOn(client, workflowId, runId);
       return { ...NOTHING, away };
@@ -97,20 +99,25 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
+      // Until Temporal has its outcome it may begin again, by its journal.
+      const written = keepWritten(record, losses);
+      kept = written;
       const held = segment.held && (await valuesOfEntries(runner, segment.held, workflowId, signal));
-      const whole = { ...segment, leftMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
+      // As the first one has recorded it, by the state store's clock: those of the workers may differ.
+      const wholeMs = record.leftMs() ?? leftMs;
+      const whole = { ...segment, leftMs: wholeMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
       // On shutdown, the journal must record that the worker was not lost during its calls.
       const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
-      const kept = await record.settled();
-      // Until then its outcome may be lost, and the segment begin again: its journal lives as long as its run may, also if the store does not.
-      const taken = losses.onLoss(() => void record.writeAgain());
-      if (!kept) void record.writeAgain();
+      const complete = await record.settled();
+      if (!complete) written.write();
+      kept = undefined;
+      // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
       whenTaken(client, workflowId, runId, () => {
-        taken();
+        written.stop();
         void record.keepFor(KEPT_ENDED_MS);
       });
-      const result = kept ? answerWithin(whole, outcome) : undefined;
+      const result = complete ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
       return outcome;
     } catch (error) {
@@ -130,6 +137,8 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
     } finally {
       ends?.removeEventListener('abort', abort);
       watch.stop();
+      // It may go on from its journal, in this process or in another one.
+      if (kept) whenTaken(client, workflowId, runId, kept.stop);
       end();
     }
   };
@@ -138,7 +147,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
 const NOTHING = { done: {}, rows: [] } as const;
 
 interface Opening {
-  readonly segment: Pick<Segment, 'path' | 'guarded'>;
+  readonly segment: Pick<Segment, 'path' | 'guarded' | 'leftMs'>;
   readonly workflowId: string;
   readonly runId: string;
   readonly leftMs: number;
@@ -157,7 +166,8 @@ interface Opening {
 async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, mayBeLost, ...asked }: Opening) {
   const { guarded, path } = segment;
   const { begun, askedAt, signal, own } = asked;
-  const opening = { ttlMs: journalTtlMs(leftMs), askedAt, ...(own && { own }) };
+  const opening = { ttlMs: journalTtlMs(segment.leftMs), askedAt, ...(own && { own }) };
+  const end = performance.now() + leftMs;
   const isGuarded = guarded !== undefined;
   const key = isGuarded ? guardedKey(workflowId, guarded) : segmentKey(workflowId, runId, path);
   let lost = await mayBeLost();
@@ -165,7 +175,8 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, ma
     // A store that was away may be another one now.
     lost ||= wasAway && (await mayBeLost());
     const untaken = !lost && !(isGuarded && begun);
-    return await SegmentJournal.open(redis, key, { ...opening, leaseMs: LEASE_MS, untaken });
+    const now = { leaseMs: LEASE_MS, untaken, leftMs: end - performance.now() };
+    return await SegmentJournal.open(redis, key, { ...opening, ...now });
   };
   const { journal, ranOut } = await untilFree(open, isGuarded ? AWAY_MS : 0, signal);
   // No fast host has had the journal of another segment.
@@ -265,8 +276,7 @@ class NamedCalls implements Journal {
   }
 
   leftMs(call: StageCall): number | undefined {
-    const until = this.#record.until(nameOf(call));
-    return until === undefined ? undefined : until - Date.now();
+    return this.#record.leftMs(nameOf(call));
   }
 
   /** Attempts of the calls that have not succeeded. */

@@ -27,22 +27,30 @@ export function whenTaken(client: Client, workflowId: string, runId: string, tak
   }
   const all = new Set([taken]);
   runs.set(key, all);
-  void askUntilTaken(client, workflowId, runId, all, () => runs.delete(key));
+  void askUntil(
+    () => isTaken(client, workflowId, runId),
+    all,
+    () => runs.delete(key),
+  );
+}
+
+/**
+ * Calls `done` once the guardian of a run that a fast host has run needs its journal no more: its gateway has noted that Temporal has the
+ * outcome, or the run has ended. Until then the run may begin again, after an outage of Temporal for instance.
+ * @param isNoted whether the gateway has noted it
+ */
+export function whenDone(client: Client, workflowId: string, isNoted: () => Promise<boolean>, done: () => void): void {
+  const isDone = async () => (await isNoted()) || (await isOver(client, workflowId));
+  void askUntil(isDone, new Set([done]), () => undefined);
 }
 
 /** Never rejects. */
-async function askUntilTaken(
-  client: Client,
-  workflowId: string,
-  runId: string,
-  all: Set<() => void>,
-  over: () => void,
-): Promise<void> {
+async function askUntil(question: () => Promise<boolean>, all: Set<() => void>, over: () => void): Promise<void> {
   for (let pauseMs = PAUSE.firstMs; all.size > 0; pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs)) {
     await new Promise<void>((resolve) => setTimeout(resolve, pauseMs).unref());
     // One that ends during the question is in the next one.
     const asked = [...all];
-    if (!(await isTaken(client, workflowId, runId))) continue;
+    if (!(await question())) continue;
     for (const taken of asked) {
       all.delete(taken);
       taken();
@@ -58,6 +66,15 @@ async function isTaken(client: Client, workflowId: string, runId: string): Promi
     const handle = client.workflow.getHandle(workflowId, runId);
     const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
     return !isUnderWay(status.name) || !raw.pendingWorkflowTask;
+  } catch (error) {
+    return error instanceof WorkflowNotFoundError;
+  }
+}
+
+async function isOver(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    const handle = client.workflow.getHandle(workflowId);
+    return !isUnderWay((await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe())).status.name);
   } catch (error) {
     return error instanceof WorkflowNotFoundError;
   }

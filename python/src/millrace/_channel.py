@@ -38,6 +38,11 @@ class ChannelName:
         return f"millrace:channel:{{{self.run}}}:{self.path}:{self.of}"
 
     @property
+    def erasable(self) -> str:
+        """Key of the set of what is erased with the run."""
+        return f"millrace:{{{self.run}}}:erasable"
+
+    @property
     def start(self) -> str:
         """Hash of no entry."""
         return _digest(f"{self.run}\n{self.path}\n{self.of}")
@@ -179,8 +184,11 @@ class RedisLog:
         await self._redis.aclose()
 
     async def _run(self, script: str, name: ChannelName, *arguments: str | int) -> Any:
+        keys = [name.key, f"{name.key}:entries"]
+        if script in ("append", "open", "restore"):
+            keys.append(name.erasable)
         try:
-            return await self._scripts[script](keys=[name.key, f"{name.key}:entries"], args=arguments)
+            return await self._scripts[script](keys=keys, args=arguments)
         except self._errors as error:
             if "read only" in str(error) or "READONLY" in str(error):
                 # Another server has become the primary: the address leads to it, open connections do not.

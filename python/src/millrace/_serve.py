@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from ._channel import ChannelLog
 from ._held import EntryLimit, HeldSlot
 from ._json import check_json, check_size, fields_of
-from ._late import FRESH_S, is_current
+from ._late import FRESH_S, TaskAges, is_current, is_expected
 from ._reads import Read, Reads
 from ._slots import Slots
 from ._threads import LEAST_PAUSE_S, ended, in_loop, in_thread
@@ -85,13 +85,14 @@ class Server:
         self._executor = executor
         self._most_media_bytes = most_media_bytes
         self._running = asyncio.Semaphore(concurrency)
+        self._ages = TaskAges()
 
     def activity_of(self, stage: Stage[Any, Any]) -> Callable[..., Awaitable[Any]]:
         """The activity of a stage, for a Temporal worker."""
 
         @activity.defn(name=stage.name)
         async def run(input: Any, call: Any = None) -> Any:
-            if not await is_current():
+            if not await is_current(self._ages):
                 # Temporal drops this report, as it would drop a result.
                 raise ApplicationError("the task arrived after its attempt had ended", type="STAGE_TIMEOUT")
             try:
@@ -153,7 +154,7 @@ class Server:
         await self._running.acquire()
         try:
             # A worker that is cut off from Temporal does not learn that another one has got the task.
-            if loop.time() - since > FRESH_S and not await is_current():
+            if loop.time() - since > FRESH_S and not await is_expected():
                 raise ApplicationError("the attempt ended while its call waited for a slot", type="STAGE_TIMEOUT")
             limit.work()
             running = begin()

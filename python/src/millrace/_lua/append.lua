@@ -40,8 +40,15 @@ end
 push(10)
 redis.call('hset', KEYS[1], 'count', ARGV[4], 'hash', ARGV[5])
 redis.call('hincrby', KEYS[1], 'bytes', more)
-if ARGV[8] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[8]) end
 redis.call('pexpire', KEYS[1], ARGV[6])
 redis.call('pexpire', KEYS[2], ARGV[6])
+if ARGV[8] ~= '' then
+redis.call('hset', KEYS[1], 'end', ARGV[8])
+local time = redis.call('time')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('zremrangebyscore', KEYS[3], '-inf', now)
+redis.call('zadd', KEYS[3], string.format('%.0f', now + ARGV[6]), KEYS[1])
+redis.call('pexpireat', KEYS[3], redis.call('zrange', KEYS[3], -1, -1, 'withscores')[2])
+end
 if more > 0 or ARGV[8] ~= '' then redis.call('publish', ARGV[9], ARGV[4]) end
 return 'held'

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ActivityNotFoundError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { describe, expect, it, vi } from 'vitest';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
@@ -189,6 +190,79 @@ describe('an attempt that Temporal cancels', () => {
       ['is gone', () => Promise.reject(new WorkflowNotFoundError('gone', 'run', 'history'))],
     ])('is cancelled if its run %s', async (_, describe) => {
       expect(await reasonOf('NOT_FOUND', describe)).toBeInstanceOf(CancelledFailure);
+    });
+
+    /** Why it aborts when its time is over. @param heartbeat what Temporal says shortly before @param describe and then of the run */
+    const endOf = async (
+      heartbeat: () => Promise<void>,
+      { describe = pending('7'), kept = { task: 't' } as Json, attempts = 2 } = {},
+    ) => {
+      let given: unknown;
+      const run = async ({ signal, checkpoint }: Attempt) => {
+        checkpoint(kept);
+        await sleep(10_000, undefined, { signal }).catch(() => undefined);
+        given = signal.reason;
+        throw signal.reason;
+      };
+      const failure = await failureOf(
+        activity({
+          run,
+          call: { retry: { attempts, initialMs: 1, factor: 1, maxMs: 1 } },
+          info: {
+            ...{ startToCloseTimeoutMs: 2_000, activityId: '7', scheduledTimestampMs: Date.now() },
+            workflowExecution: { workflowId: 'run', runId: 'history' },
+          },
+          more: { client: { ...describing(describe), activity: { heartbeat } } },
+        }),
+      );
+      expect(failure).toMatchObject({ type: 'STAGE_TIMEOUT' });
+      return given;
+    };
+    const gone = () => Promise.reject(new ActivityNotFoundError('gone'));
+    const silent = () => new Promise<void>(() => undefined);
+
+    it('ends with its time, if Temporal still expects its result', async () => {
+      expect(await endOf(async () => undefined)).toMatchObject({ code: 'STAGE_TIMEOUT' });
+    });
+
+    it('is handed over at the end of its time where another one was made, since its heartbeats did not arrive', async () => {
+      expect(await endOf(gone)).toBeInstanceOf(HandedOver);
+      expect(await endOf(gone, { attempts: 1 })).toBeInstanceOf(HandedOver);
+    });
+
+    it('ends with its time where the run has ended, and nobody goes on', async () => {
+      expect(await endOf(gone, { describe: pending('7', 'CANCELLED') })).toMatchObject({ code: 'STAGE_TIMEOUT' });
+    });
+
+    it('is handed over where Temporal does not answer, if another attempt follows', async () => {
+      expect(await endOf(silent)).toBeInstanceOf(HandedOver);
+      expect(await endOf(silent, { attempts: 1 })).toMatchObject({ code: 'STAGE_TIMEOUT' });
+    });
+
+    it('asks no more once it has ended', async () => {
+      let asked = 0;
+      let heard: () => void = () => undefined;
+      const question = new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+      const heartbeat = async () => {
+        asked += 1;
+        heard();
+        throw new Error('unreachable');
+      };
+      const run = async ({ checkpoint }: Attempt) => {
+        checkpoint({ task: 't' });
+        await question;
+        return 'done';
+      };
+      const client = { ...describing(), activity: { heartbeat } };
+      expect(await activity({ run, info: { startToCloseTimeoutMs: 2_000 }, more: { client } })).toBe('done');
+      await sleep(1_000);
+      expect(asked).toBe(1);
+    });
+
+    it('ends with its time without a question where there is nothing to go on from', async () => {
+      expect(await endOf(gone, { kept: null })).toMatchObject({ code: 'STAGE_TIMEOUT' });
     });
 
     it('is cancelled by its run without a question', async () => {

@@ -60,6 +60,38 @@ describe('a task that comes late', () => {
   });
 });
 
+it('a task that comes late to a worker whose clock is behind is told from those that came in time', async () => {
+  const made: number[] = [];
+  const runner = {
+    run: async (_: unknown, { stage }: StageCall) => made.push(Number(stage)),
+  } as unknown as StageRunner;
+  const { default: activityOf } = createActivities(runner);
+  const client = {
+    ...describing(),
+    activity: { heartbeat: () => Promise.reject(new ActivityNotFoundError('gone')) },
+  };
+  const take = (stage: string, lateMs: number) => {
+    const context = {
+      info: {
+        ...{ startToCloseTimeoutMs: 60_000, attempt: 1, taskToken: new Uint8Array([1]) },
+        // Six seconds behind.
+        currentAttemptScheduledTimestampMs: Date.now() + 6_000 - lateMs,
+      },
+      client,
+      cancellationSignal: new AbortController().signal,
+      heartbeat: () => undefined,
+      log: { warn: () => undefined },
+    } as unknown as Context;
+    const call = { stage, retry: { attempts: 1 } } as unknown as StageCall;
+    return asyncLocalStorage.run(context, () => failureOf(activityOf({}, call)));
+  };
+  expect(await take('1', 20)).toBeUndefined();
+  expect(await take('2', 600)).toBeUndefined();
+  expect(await take('3', 5_500)).toBeInstanceOf(CancelledFailure);
+  expect(await take('4', 20)).toBeUndefined();
+  expect(made).toEqual([1, 2, 4]);
+});
+
 describe('a call that has waited for its turn', () => {
   afterEach(() => {
     vi.restoreAllMocks();

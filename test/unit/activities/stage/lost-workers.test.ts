@@ -148,9 +148,18 @@ describe('a call whose attempt has recorded its outcome', () => {
   });
 
   it('does not wait for it where a repeated call does no harm', async () => {
-    const { ended, seen } = nextAttempt({ note: {}, call: { retry: stage.retry }, find: away });
+    const { ended, seen } = nextAttempt({ note: {}, call: { retry: { ...stage.retry, attempts: 2 } }, find: away });
     await ended.catch(() => undefined);
     expect(seen.length).toBe(1);
+  });
+
+  it('waits for it where no attempt is left: the stage would fail though its call has ended', async () => {
+    const { ended, calls, seen } = nextAttempt({
+      note: {},
+      find: async (asked) => (asked < 2 ? away() : undefined),
+    });
+    expect(await ended).toEqual(outcome);
+    expect([calls, seen.length]).toEqual([[], 2]);
   });
 
   it('waits at most half of its time', async () => {

@@ -74,6 +74,25 @@ describe('erasing', () => {
     expect(codeOf(refused[0] as (typeof more)[number])).toBe('RATE_LIMITED');
   });
 
+  test('reaches the journals and channels of the run before any history is gone, and of its child runs', async () => {
+    const { client } = gateway.temporal;
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const done: string[] = [];
+    const executions = [`${id}/inner`, `webhook/${id}`, `${id}/inner`].map((workflowId, i) => ({
+      execution: { workflowId, runId: `other-${i}` },
+    }));
+    const workflowService = {
+      listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
+      deleteWorkflowExecution: async () => void done.push('history'),
+    };
+    Object.assign(client.workflow, { workflowService });
+    const erasure = { erase: async (run: string) => void done.push(run) };
+    const own = await testGateway({}, { temporal: client, erasure });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect(done).toEqual([id, `${id}/inner`, ...Array(4).fill('history')]);
+    await own.close();
+  });
+
   test('is not for another tenant’s runs', async () => {
     gateway.temporal.only().end({ output: {}, stages: [] });
     const response = await erase({ 'millrace-tenant': 'other' });

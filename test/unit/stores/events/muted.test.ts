@@ -7,7 +7,7 @@ function recording() {
   const added: string[] = [];
   const redis: Record<string, unknown> = {
     defineCommand: (name: string) => {
-      redis[name] = async (_keys: number, _key: string, event: string) => void added.push(event);
+      redis[name] = async (_keys: number, _stream: string, _erased: string, event: string) => void added.push(event);
     },
   };
   return { added, redis: redis as never };

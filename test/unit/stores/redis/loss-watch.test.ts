@@ -3,23 +3,46 @@ import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LossWatch } from '../../../../stores/redis/index.js';
 
-/** A store that keeps values, and may answer no writes, or none at all. */
+/** A store that keeps values, and may answer no writes, no questions, or none at all. */
 class Store extends EventEmitter {
-  readonly status = 'ready';
   values = new Map<string, string>();
   refuses = false;
+  silent = false;
   away = false;
+  readonly #expiries = new Map<string, number>();
+  /** Called when a question has been answered. */
+  answered: () => void = () => undefined;
+
+  get status(): string {
+    return this.away ? 'reconnecting' : 'ready';
+  }
 
   async get(key: string): Promise<string | null> {
     if (this.away) throw new Error('Connection is closed.');
-    return this.values.get(key) ?? null;
+    if (this.silent) return await new Promise(() => undefined);
+    if ((this.#expiries.get(key) ?? Number.POSITIVE_INFINITY) <= performance.now()) this.values.delete(key);
+    const value = this.values.get(key) ?? null;
+    this.answered();
+    return value;
   }
 
-  async set(key: string, value: string): Promise<void> {
+  async set(key: string, value: string, _: 'PX', ms: number): Promise<void> {
+    this.values.set(key, value);
+    this.#expiries.set(key, performance.now() + ms);
+  }
+
+  /** The only script sets a value, and returns what it was. */
+  defineCommand(name: string): void {
+    Object.assign(this, { [name]: (_keys: number, key: string, value: string) => this.#set(key, value) });
+  }
+
+  async #set(key: string, value: string): Promise<string | null> {
     if (this.away) throw new Error('Connection is closed.');
     if (this.refuses) throw new Error('OOM command not allowed when used memory > maxmemory');
+    const before = this.values.get(key) ?? null;
     this.values.set(key, value);
     this.emit('set');
+    return before;
   }
 }
 
@@ -88,6 +111,47 @@ describe('a store is watched', () => {
     expect(await watch.mayLack()).toBe(true);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await watch.mayLack()).toBe(false);
+  });
+
+  it('and its loss is told to one that begins to watch it only then', async () => {
+    await beat();
+    store.values.clear();
+    // As a store that is restarted does.
+    store.emit('ready');
+    await beat();
+    const late = new LossWatch(store as unknown as Redis);
+    expect(await late.mayLack()).toBe(true);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await late.mayLack()).toBe(false);
+  });
+
+  it('and a new connection alone is told to nobody else', async () => {
+    await beat();
+    store.emit('ready');
+    await beat();
+    expect(losses).toBe(1);
+    expect(await new LossWatch(store as unknown as Redis).mayLack()).toBe(false);
+  });
+
+  it('and a loss between its question and its write is told by that write', async () => {
+    await beat();
+    store.answered = () => {
+      store.answered = () => undefined;
+      store.values.clear();
+    };
+    await beat();
+    expect(await watch.mayLack()).toBe(true);
+    expect(losses).toBe(1);
+    for (let i = 0; i < 5; i++) await beat();
+    expect(losses).toBe(1);
+  });
+
+  it('that is connected and does not answer in time may have lost something', async () => {
+    store.silent = true;
+    expect(await watch.mayLack()).toBe(true);
+    store.silent = false;
+    expect(await watch.mayLack()).toBe(false);
+    expect(losses).toBe(0);
   });
 
   it('that is full, or away, has lost nothing by that', async () => {

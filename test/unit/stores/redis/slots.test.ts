@@ -3,9 +3,10 @@ import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { RedisSentResults } from '../../../../stores/answers/index.js';
 import { RedisChannelLog } from '../../../../stores/channels/index.js';
-import { RunEventReader } from '../../../../stores/events/index.js';
-import { guardedKey, segmentKey } from '../../../../stores/journal/index.js';
-import { recordKey } from '../../../../stores/records/index.js';
+import { RunErasure } from '../../../../stores/erasure/index.js';
+import { RunEventLog, RunEventReader } from '../../../../stores/events/index.js';
+import { guardedKey, releaseRecord, SegmentJournal, segmentKey } from '../../../../stores/journal/index.js';
+import { RedisRecords, recordKey } from '../../../../stores/records/index.js';
 import { RedisLatestRuns } from '../../../../stores/retries/index.js';
 import { RedisSubscriptions, type Subscription } from '../../../../stores/subscriptions/index.js';
 
@@ -82,7 +83,17 @@ const OF_A_RUN: Readonly<Record<string, (redis: Redis) => readonly Promise<unkno
       log.passed(channel, 'reader', 1),
     ];
   },
-  events: (redis) => [new RunEventReader(redis, redis).erase(RUN)],
+  events: (redis) => [
+    new RunEventReader(redis, redis).erase(RUN),
+    new RunEventLog(redis).publish(RUN, { type: 'events.lost' }),
+  ],
+  records: (redis) => [new RedisRecords({ redis, keptMs: KEPT_MS }).erase(RUN)],
+  journal: (redis) => {
+    const key = segmentKey(RUN, 'execution', 'answer');
+    const journal = SegmentJournal.begin(redis, key, KEPT_MS, KEPT_MS);
+    return [SegmentJournal.open(redis, key, { ttlMs: KEPT_MS }), journal.keepFor(KEPT_MS), releaseRecord(redis, key)];
+  },
+  erasure: (redis) => [new RunErasure(redis).erase(RUN)],
 };
 
 describe('what belongs to a run is in the slot of its id:', () => {
@@ -129,6 +140,7 @@ const WITHOUT_TAG = [
   'millrace:rate:', // of a model
   'millrace:requests', // of a key or a tenant, by the library that counts
   'millrace:watch:', // of a process: a counter that shows what the store has lost
+  'millrace:watch:found', // for a while: a process has found such a loss
 ];
 /** What else is written like a key: names of channels, permissions in tokens, types of errors. */
 const NO_KEYS = [

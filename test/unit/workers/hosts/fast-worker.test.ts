@@ -58,7 +58,8 @@ function serving(job: TakenJob) {
     },
     close: () => undefined,
   } as unknown as FastJobQueue;
-  const parts = { runner, redis, client, logger: pino({ level: 'silent' }) };
+  const losses = { onLoss: () => () => undefined };
+  const parts = { runner, redis, losses, client, logger: pino({ level: 'silent' }) };
   const worker = serveFastJobs(queue, { parts, most: 1, graceMs: 20 });
   return { worker, scripts, messages, calls: () => calls, taken: () => jobs.length === 0 };
 }

@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { watchRun } from '../../../../workers/hosts/run-watch.js';
 
@@ -73,6 +74,30 @@ describe('the watch of a run', () => {
     answer = async () => ({ status: { name: 'TERMINATED' }, raw: {} });
     await vi.advanceTimersByTimeAsync(500);
     expect(called).toEqual(['a']);
+  });
+
+  it('takes one that it knows by its id, and that is not there any more, for one that was erased after its end', async () => {
+    let answer: () => Promise<unknown> = async () => {
+      throw new WorkflowNotFoundError('not found', 'w', undefined);
+    };
+    const { client } = clientOf(() => answer());
+    const called: string[] = [];
+    const gone = answer;
+    // Queued before its start was confirmed.
+    watchRun(client, 'w', undefined, () => called.push('by its id'));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(called).toEqual([]);
+    answer = running;
+    await vi.advanceTimersByTimeAsync(1_000);
+    answer = gone;
+    await vi.advanceTimersByTimeAsync(500);
+    expect(called).toEqual(['by its id']);
+    answer = running;
+    watchRun(client, 'w', 'r', () => called.push('by its execution'));
+    await vi.advanceTimersByTimeAsync(500);
+    answer = gone;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(called).toEqual(['by its id']);
   });
 
   it('looks again while Temporal is away', async () => {

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { whenTaken } from '../../../../workers/hosts/taken-outcomes.js';
+import { whenDone, whenTaken } from '../../../../workers/hosts/taken-outcomes.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -88,5 +88,31 @@ describe('the outcome of a segment', () => {
     whenTaken(client, 'w', 'r', () => queueMicrotask(() => whenTaken(client, 'w', 'r', next)));
     await vi.advanceTimersByTimeAsync(60_000);
     expect(next).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('the journal of a fast run', () => {
+  it('is needed until its gateway has noted that Temporal has the outcome', async () => {
+    let noted = false;
+    const { client, asked } = clientOf(description('RUNNING'));
+    const done = vi.fn();
+    whenDone(client, 'w', async () => noted, done);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect([asked.times, done.mock.calls.length]).toEqual([1, 0]);
+    noted = true;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([asked.times, done.mock.calls.length]).toEqual([1, 1]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('or until the run has ended', async () => {
+    const { client } = clientOf(away, description('RUNNING'), description('COMPLETED'));
+    const done = vi.fn();
+    whenDone(client, 'w', async () => false, done);
+    // After 5, 15 and 35 seconds.
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(done).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(done).toHaveBeenCalledTimes(1);
   });
 });

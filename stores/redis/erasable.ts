@@ -1,0 +1,26 @@
+/**
+ * Key of the sorted set of what is kept of a run besides its record and its events: the keys of its journals and channels, which are named by
+ * its stages, by the time at which each has expired at the latest. In the slot of the run.
+ */
+export const erasableKey = (run: string): string => `millrace:{${run}}:erasable`;
+
+/**
+ * Lua: notes the first key in the set at the key of this number, and removes what has expired. Needs `NOW`.
+ * @param forMs Lua of how long it may be there from now on, in milliseconds
+ */
+export const noteErasable = (
+  number: number,
+  forMs: string,
+): string => `redis.call('zremrangebyscore', KEYS[${number}], '-inf', now)
+redis.call('zadd', KEYS[${number}], string.format('%.0f', now + ${forMs}), KEYS[1])
+redis.call('pexpireat', KEYS[${number}], redis.call('zrange', KEYS[${number}], -1, -1, 'withscores')[2])`;
+
+/**
+ * How long a run stays erased, in milliseconds: what calls that began before its erasure write within this time is dropped. A worker that is cut
+ * off from Temporal ends its attempt at the timeout of the attempt.
+ */
+export const ERASED_MS = 21_600_000;
+
+/** Lua: the time in milliseconds since 1970, by the store's clock, as `now`. */
+export const NOW = `local time = redis.call('time')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`;

@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StageCall } from '../../pipelines/run/index.js';
+import { type ChannelName, ChannelWriter, RedisChannelLog } from '../../stores/channels/index.js';
+import { RunErasure } from '../../stores/erasure/index.js';
+import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
+import { guardedKey, releaseRecord, SegmentJournal, SupersededError, segmentKey } from '../../stores/journal/index.js';
+import { RedisRecords, recordKey } from '../../stores/records/index.js';
+import { connected, ERASED_MS, erasableKey } from '../../stores/redis/index.js';
+import { testRedis } from '../support/test-worker.js';
+
+const TTL_MS = 60_000;
+/** What nobody may find after the erasure. */
+const SECRET = 'the caller’s name';
+let redis: Redis;
+let subscriber: Redis;
+let erasure: RunErasure;
+beforeAll(async () => {
+  redis = testRedis();
+  subscriber = testRedis();
+  await Promise.all([connected(redis, 30_000), connected(subscriber, 30_000)]);
+  erasure = new RunErasure(redis);
+});
+afterAll(() => {
+  redis.disconnect();
+  subscriber.disconnect();
+});
+
+const newRun = () => `erased-${randomUUID()}`;
+
+/** Everything that the store has of a run. */
+async function left(run: string): Promise<string> {
+  const found: string[] = [];
+  for (const key of await redis.keys(`*{${run}}*`)) {
+    const type = await redis.type(key);
+    if (type === 'hash') found.push(key, JSON.stringify(await redis.hgetall(key)));
+    else if (type === 'list') found.push(key, ...(await redis.lrange(key, 0, -1)));
+    else if (type === 'stream') found.push(key, JSON.stringify(await redis.xrange(key, '-', '+')));
+    else if (type === 'zset') found.push(key, ...(await redis.zrange(key, 0, '-1')));
+    else found.push(key, (await redis.get(key)) ?? '');
+  }
+  return found.join('\n');
+}
+
+describe('the journal of a segment of an erased run', () => {
+  it('is gone, and its worker, which goes on, begins nothing more and records nothing', async () => {
+    const run = newRun();
+    const key = segmentKey(run, 'execution', 'first');
+    const { journal } = await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 });
+    await journal.begin('first');
+    await journal.end('first', { text: SECRET });
+    await journal.begin('second');
+    expect(await left(run)).toContain(SECRET);
+    await erasure.erase(run);
+    await journal.end('second', { text: SECRET });
+    await expect(journal.begin('third')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    await journal.writeAgain();
+    expect(await left(run)).not.toContain(SECRET);
+    const ttl = await redis.pttl(key);
+    expect(ttl).toBeGreaterThan(ERASED_MS - 60_000);
+    expect(ttl).toBeLessThanOrEqual(ERASED_MS);
+  });
+
+  it('is not taken by an attempt that comes late: it would begin everything again', async () => {
+    const run = newRun();
+    const [plain, guarded] = [segmentKey(run, 'execution', 'first'), guardedKey(run, 'guard')];
+    for (const key of [plain, guarded]) await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 });
+    await erasure.erase(run);
+    for (const key of [plain, guarded]) {
+      const late = SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: Date.now() });
+      await expect(late).rejects.toBeInstanceOf(SupersededError);
+    }
+    const host = SegmentJournal.begin(redis, guarded, TTL_MS, TTL_MS);
+    await expect(host.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+  });
+
+  it('is erased too if it is opened meanwhile', async () => {
+    const run = newRun();
+    const open = (path: string) =>
+      SegmentJournal.open(redis, segmentKey(run, 'execution', path), { ttlMs: TTL_MS, askedAt: 1_000 });
+    await open('first');
+    let looks = 0;
+    const slow = Object.assign(Object.create(redis) as Redis, {
+      zrange: async (...asked: [key: string, from: number, to: string]) => {
+        const keys = await redis.zrange(...asked);
+        looks += 1;
+        if (looks === 1) await open('second');
+        return keys;
+      },
+    });
+    await new RunErasure(slow as Redis).erase(run);
+    await expect(open('second')).rejects.toBeInstanceOf(SupersededError);
+    expect(await redis.exists(erasableKey(run))).toBe(0);
+  });
+
+  it('leaves nothing if it has expired', async () => {
+    const run = newRun();
+    const key = segmentKey(run, 'execution', 'first');
+    await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 });
+    await redis.del(key);
+    await erasure.erase(run);
+    expect(await left(run)).toBe('');
+  });
+
+  it('is not restored by a fast host under its lease', async () => {
+    const run = newRun();
+    const journal = SegmentJournal.begin(redis, guardedKey(run, 'guard'), TTL_MS, TTL_MS);
+    await journal.begin('first');
+    await journal.end('first', { text: SECRET });
+    await erasure.erase(run);
+    expect(await journal.renew()).toBe('revoked');
+    expect(await journal.release()).toBe('revoked');
+    expect(await left(run)).not.toContain(SECRET);
+  });
+
+  it('leaves nothing for longer than itself, once its outcome is in Temporal', async () => {
+    const run = newRun();
+    const key = guardedKey(run, 'guard');
+    SegmentJournal.begin(redis, key, 3_600_000, TTL_MS);
+    await releaseRecord(redis, key);
+    expect(await redis.pttl(key)).toBeLessThanOrEqual(120_000);
+    expect(await redis.pttl(erasableKey(run))).toBeLessThanOrEqual(120_000);
+  });
+});
+
+describe('a channel of an erased run', () => {
+  const name = (run: string): ChannelName => ({ run, path: 'items[1]/answer', of: 'sentences' });
+  const opened = (run: string) =>
+    ChannelWriter.open(new RedisChannelLog(redis, subscriber), name(run), {
+      signal: new AbortController().signal,
+      ttlMs: TTL_MS,
+    });
+
+  it('is gone, and its writer, which goes on, can add nothing', async () => {
+    const run = newRun();
+    const writer = await opened(run);
+    writer.add(SECRET);
+    await writer.settled();
+    expect(await left(run)).toContain(SECRET);
+    await erasure.erase(run);
+    writer.add(SECRET);
+    await expect(writer.settled()).rejects.toMatchObject({ code: 'STREAM_TAKEN' });
+    expect(await left(run)).not.toContain(SECRET);
+  });
+
+  it('is empty for a run that is started under the same id, which had its entries and its outcome before', async () => {
+    const run = newRun();
+    const before = await opened(run);
+    await before.end({ as: 'done', outcome: { text: SECRET } }, SECRET);
+    await erasure.erase(run);
+    const writer = await opened(run);
+    expect([writer.before.values, writer.before.end]).toEqual([[], undefined]);
+    await writer.end({ as: 'done' }, 'anew');
+    expect((await opened(run)).before.values).toEqual(['anew']);
+  });
+
+  it('is in the set of its run for as long as it is kept once it is closed', async () => {
+    const run = newRun();
+    const writer = await opened(run);
+    expect(await redis.pttl(erasableKey(run))).toBeGreaterThan(3_600_000);
+    await writer.end({ as: 'done' }, 'all');
+    const leftMs = await redis.pttl(erasableKey(run));
+    expect(leftMs).toBeGreaterThan(0);
+    expect(leftMs).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it('is gone in all its generations', async () => {
+    const run = newRun();
+    const first = await opened(run);
+    first.add('void');
+    const [again] = (await ChannelWriter.startOver([first])) ?? [];
+    again?.add(SECRET);
+    await again?.settled();
+    expect(await left(run)).toContain(SECRET);
+    await erasure.erase(run);
+    again?.close();
+    expect(await left(run)).not.toContain(SECRET);
+    expect((await opened(run)).before.end).toBeUndefined();
+  });
+});
+
+const call: StageCall = {
+  ...{ pipeline: 'test', version: '0123456789ab', tenant: 'default', stage: 'answer', kind: 'chat', model: 'large' },
+  ...{ with: {}, retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 }, runMs: TTL_MS },
+  events: true,
+};
+
+describe('the record of an erased run', () => {
+  const records = () => new RedisRecords({ redis, keptMs: TTL_MS });
+  const ended = (run: string, tookMs: number) => ({
+    ...{ run, call, input: { text: SECRET }, attempt: 1, startedAt: Date.now() - tookMs, endedAt: Date.now() },
+    result: {
+      outcome: {
+        ...{ output: { text: SECRET }, endpoint: 'a', device: '', attempt: 1 },
+        ...{ cache: 'off' as const, queueMs: 0, runMs: 5 },
+      },
+    },
+  });
+
+  it('takes nothing of a call that was under way', async () => {
+    const run = newRun();
+    await records().keep(ended(run, 10));
+    expect(await left(run)).toContain(SECRET);
+    await records().erase(run);
+    await records().keep(ended(run, 5_000));
+    await records().keep(ended(`${run}/child`, 5_000));
+    expect(await left(run)).not.toContain(SECRET);
+    expect(await records().summary(run)).toMatchObject({ absent: true, gaps: 0 });
+    expect(await redis.pttl(recordKey(run))).toBeGreaterThan(ERASED_MS - 60_000);
+  });
+
+  it('takes nothing of a call whose large values were stored while it was erased', async () => {
+    const run = newRun();
+    const spill = {
+      async put() {
+        await records().erase(run);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return 'artifact://default/0';
+      },
+      get: async () => '',
+    };
+    const large = { ...ended(run, 10), input: { text: 'x'.repeat(20_000) } };
+    await new RedisRecords({ redis, keptMs: TTL_MS, spill }).keep(large);
+    expect(await records().summary(run)).toMatchObject({ absent: true });
+    const full = new RedisRecords({ redis, keptMs: TTL_MS, room: () => false });
+    await full.keep(ended(run, 5_000));
+    expect(await records().summary(run)).toMatchObject({ absent: true, gaps: 0 });
+  });
+
+  it('takes the calls of a run that is started under the same id', async () => {
+    const run = newRun();
+    await records().erase(run);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await records().keep(ended(run, 1));
+    expect((await records().summary(run)).succeeded).toEqual(new Map([['answer', 1]]));
+  });
+});
+
+describe('the events of an erased run', () => {
+  it('have nothing of a call that was under way, and those of another run under the same id', async () => {
+    const run = newRun();
+    const log = new RunEventLog(redis);
+    const reader = new RunEventReader(redis, subscriber);
+    const attempt = log.attempt(run, call, 1);
+    attempt?.delta(SECRET);
+    await attempt?.finished('off', 1);
+    expect(await left(run)).toContain(SECRET);
+    await reader.erase(run);
+    attempt?.delta(SECRET);
+    await attempt?.finished('off', 1);
+    expect(await left(run)).not.toContain(SECRET);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const next = log.attempt(run, call, 1);
+    next?.delta('anew');
+    await next?.finished('off', 1);
+    expect(await left(run)).toContain('anew');
+  });
+});

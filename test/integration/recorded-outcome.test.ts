@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { StageRunner } from '../../activities/stage/stage-runner.js';
+import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { isStage } from '../../pipelines/plan/index.js';
+import type { StageOutcome } from '../../pipelines/run/index.js';
+import { contextOf } from '../support/in-process.js';
+import { connect, failureOf, resultOf } from '../support/runs.js';
+import { TestWorker } from '../support/test-worker.js';
+
+const QUEUE = `recorded-${randomUUID()}`;
+/** Nobody polls it after the worker that is lost. */
+const DOOMED = `${QUEUE}.doomed`;
+const outcome: StageOutcome = {
+  ...{ output: { paid: true }, endpoint: 'worker', device: '', attempt: 1, queueMs: 0, runMs: 5 },
+  cache: 'off',
+};
+const paid = z.object({ paid: z.boolean() });
+const pay = code('pay', { input: z.object({ n: z.number() }), output: paid }, () => ({ paid: true }));
+const once = { retry: { attempts: 1 }, timeout: { total: '60s' } } as const;
+const payment = pipeline('payment-recorded', { input: z.object({ n: z.number() }) }, ({ input, stage }) => ({
+  paid: stage('pay', pay, { n: input.n }, once).paid,
+})) as unknown as Pipeline;
+
+let client: Client;
+let worker: TestWorker;
+/** Of the record, as the last attempt has left it. */
+let recorded: StageOutcome | undefined;
+const asked: unknown[] = [];
+beforeAll(async () => {
+  const runner: Pick<StageRunner, 'run' | 'earlier'> = {
+    run: () => Promise.reject(new Error('the call is made again')),
+    async earlier(input, { stage }) {
+      asked.push([stage, input]);
+      return recorded;
+    },
+  };
+  [client, worker] = await Promise.all([connect(), TestWorker.start({ queue: QUEUE, runner })]);
+});
+afterAll(async () => {
+  await worker.stop();
+  await client.connection.close();
+});
+
+/** A run whose only stage is given to a worker that is never heard of again. */
+async function lostRun() {
+  const given = contextOf(payment, QUEUE);
+  // As a run waits for a version of a function.
+  const stages = given.plan.stages.map((step) =>
+    isStage(step) ? { ...step, policy: { ...step.policy, timeout: { ...step.policy.timeout, queueMs: 8_000 } } } : step,
+  );
+  const context = { ...given, plan: { ...given.plan, stages } };
+  const placement = Object.fromEntries(
+    Object.entries(context.placement).map(([id, row]) => [id, { ...row, queue: DOOMED }]),
+  );
+  const handle = await client.workflow.start(payment.name, {
+    taskQueue: QUEUE,
+    workflowId: `${payment.name}-${randomUUID()}`,
+    args: [{ n: 1 }, { ...context, placement }],
+  });
+  const { activityId } = await client.withDeadline(Date.now() + 30_000, () =>
+    client.workflowService.pollActivityTaskQueue({
+      namespace: 'default',
+      taskQueue: { name: DOOMED },
+      identity: 'lost',
+    }),
+  );
+  expect(activityId).toBeTruthy();
+  return handle;
+}
+
+describe('a call that may be made once, whose worker is lost, and for which there is no other one,', () => {
+  it('has the outcome that its attempt has recorded', async () => {
+    recorded = outcome;
+    expect((await resultOf(await lostRun())).output).toEqual({ paid: true });
+    expect(asked).toEqual([['pay', { n: 1 }]]);
+  });
+
+  it('fails where it has recorded none', async () => {
+    recorded = undefined;
+    expect(await failureOf(await lostRun())).toMatchObject({ code: 'QUEUE_TIMEOUT', stage: 'pay' });
+  });
+});
