@@ -40,7 +40,7 @@ export function whenTaken(client: Client, workflowId: string, runId: string, tak
  * @param isNoted whether the gateway has noted it
  */
 export function whenDone(client: Client, workflowId: string, isNoted: () => Promise<boolean>, done: () => void): void {
-  const isDone = async () => (await isNoted()) || (await isOver(client, workflowId));
+  const isDone = async () => (await isNoted().catch(() => false)) || (await isOver(client, workflowId));
   void askUntil(isDone, new Set([done]), () => undefined);
 }
 

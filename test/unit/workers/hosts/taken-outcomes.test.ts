@@ -105,10 +105,16 @@ describe('the journal of a fast run', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('or until the run has ended', async () => {
+  it.each([
+    ['or until the run has ended', async () => false],
+    [
+      'or until the run has ended, where it cannot be asked what the gateway has noted',
+      () => Promise.reject(new Error('closed')),
+    ],
+  ])('%s', async (_, isNoted) => {
     const { client } = clientOf(away, description('RUNNING'), description('COMPLETED'));
     const done = vi.fn();
-    whenDone(client, 'w', async () => false, done);
+    whenDone(client, 'w', isNoted, done);
     // After 5, 15 and 35 seconds.
     await vi.advanceTimersByTimeAsync(16_000);
     expect(done).not.toHaveBeenCalled();
