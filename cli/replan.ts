@@ -95,7 +95,7 @@ function report(
   if (changes) writeFileSync(file, `${JSON.stringify(proposal, null, 2)}\n`);
   const apply = changes ? `millrace apply ${file} --cluster ${cluster}` : null;
   if (json) {
-    printJson({ placement: placement.version, measured, ...found, apply });
+    printJson({ placement: placement.version, at: new Date().toISOString(), measured, ...found, apply });
     return;
   }
   show(replanText(placement, measured, found));
