@@ -194,7 +194,7 @@ async function* nothing(): AsyncGenerator<never, void> {}
 test('what is no audio takes no place from what is', async () => {
   const encoder = new AudioEncoder(store, ffmpeg);
   const note = await store.put('acme', pieces(Buffer.from('no audio'), 10), inspectorOf('file'));
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(110_000);
   for (let i = 0; i <= availableParallelism(); i++)
     await expect(given(encoder, note, 'mp3', signal)).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
 });

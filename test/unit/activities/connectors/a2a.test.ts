@@ -313,7 +313,7 @@ describe('an agent', () => {
   it('that can be reached no more is not identified by the card that it had', async () => {
     server.gives(200, cardWith(of(`${server.url}/rpc`)), { 'content-type': 'application/json' });
     const backend = a2aConnector().connect(server.url);
-    const identified = () => backend.fingerprint('agent', AbortSignal.timeout(30_000));
+    const identified = () => backend.fingerprint('agent', AbortSignal.timeout(110_000));
     expect(await identified()).toMatch(/^[0-9a-f]{16}$/);
     server.gives(502, '');
     await expect(identified()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
@@ -324,8 +324,8 @@ describe('an agent', () => {
     await expect(ask(server.url, { message: 'hello' }).reply).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     server.gives(200, cardWith(of(`${server.url}/rpc`)), { 'content-type': 'application/json' });
     const backend = a2aConnector().connect(server.url);
-    await backend.probe('agent', 'a2a', AbortSignal.timeout(30_000));
-    expect(await backend.fingerprint('agent', AbortSignal.timeout(30_000))).toMatch(/^[0-9a-f]{16}$/);
+    await backend.probe('agent', 'a2a', AbortSignal.timeout(110_000));
+    expect(await backend.fingerprint('agent', AbortSignal.timeout(110_000))).toMatch(/^[0-9a-f]{16}$/);
     expect(server.received.every(({ method }) => method === 'GET')).toBe(true);
   });
 });

@@ -32,7 +32,7 @@ export function describedHttp() {
   ) => {
     const asked: Call = { kind, model: 'm/1', with: given, input };
     return open(kind, options, key).invoke(asked, {
-      ...plainContext(AbortSignal.timeout(30_000)),
+      ...plainContext(AbortSignal.timeout(110_000)),
       bytes: async () => Uint8Array.from([1, 2, 3]),
       ...context,
     });

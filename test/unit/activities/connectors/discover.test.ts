@@ -15,7 +15,7 @@ import { kserveV1, rayServe, tensorflowServing, tgi, torchserve } from './server
 /* Fixtures of servers; those that install are discovered in test/servers/. */
 
 const server = loopbackServer();
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(110_000);
 
 /** Answers these paths, and 404 else. */
 const answers = (routes: Readonly<Record<string, unknown>>) => {

@@ -361,7 +361,7 @@ describe('POST /v1/images/generations (a fixture)', () => {
     server.models = { status: 200, body: { data: [{ id: 'm' }] } };
     await server
       .connect(optionsOf(openAiConnector(), { kind: 'generate', options: {} }, 'options'))
-      .probe('m', 'generate', AbortSignal.timeout(30_000));
+      .probe('m', 'generate', AbortSignal.timeout(110_000));
     expect(server.received).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { loopbackServer } from './loopback-server.js';
 /* What no real server of the tests can be made to show; the rest is in test/contract/http.test.ts. */
 
 const server = loopbackServer();
-const limit = () => AbortSignal.timeout(30_000);
+const limit = () => AbortSignal.timeout(110_000);
 const none = () => {
   throw new Error('no audio here');
 };

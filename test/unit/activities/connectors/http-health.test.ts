@@ -9,7 +9,7 @@ describe('health, canaries and versions', () => {
     health: { path: '/health/{model}', ready: { at: '/body/ready', is: true } },
     identity: { path: '/meta', at: ['/body/version'] },
   };
-  const signal = () => AbortSignal.timeout(30_000);
+  const signal = () => AbortSignal.timeout(110_000);
 
   it('is ready when its health path says so', async () => {
     const backend = open('embed', api);

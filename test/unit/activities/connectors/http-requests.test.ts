@@ -185,7 +185,7 @@ describe('a model’s name', () => {
       const options = { request: { path: '/v1/{model}/run', json: { model: '$/model' } } };
       await open('acme/any', options).invoke(
         { kind: 'acme/any', model, with: {}, input: {} },
-        plainContext(AbortSignal.timeout(30_000)),
+        plainContext(AbortSignal.timeout(110_000)),
       );
       expect(last()?.url).toBe(`/v1/${encodeURIComponent(model)}/run`);
       expect(sentJson()).toEqual({ model });

@@ -122,7 +122,7 @@ describe('joined calls', () => {
   };
   const invoke = (kind: string, options: object, input: JsonObject, given: JsonObject = {}) => {
     const call: Call = { kind, model: 'm', with: given, input };
-    return backend(kind, options).invoke(call, { signal: AbortSignal.timeout(30_000) } as unknown as CallContext);
+    return backend(kind, options).invoke(call, { signal: AbortSignal.timeout(110_000) } as unknown as CallContext);
   };
   const answers = (body: unknown) => server.gives(200, JSON.stringify(body), { 'content-type': 'application/json' });
   const sent = () => JSON.parse(server.received.at(-1)?.body ?? 'null') as unknown;

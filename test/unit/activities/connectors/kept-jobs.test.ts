@@ -40,7 +40,7 @@ const answers = (given: Partial<Answers>) => {
 const begun = () => ({ endpoint: server.url, job: 'j1', asked: expect.any(String) });
 
 /** Checkpoints of an attempt that fails, or does not. */
-async function left(options: object = api, resumeFrom?: Json, signal = AbortSignal.timeout(30_000)): Promise<Json[]> {
+async function left(options: object = api, resumeFrom?: Json, signal = AbortSignal.timeout(110_000)): Promise<Json[]> {
   const kept: Json[] = [];
   const context = {
     signal,

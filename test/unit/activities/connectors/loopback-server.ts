@@ -29,7 +29,8 @@ export function loopbackServer(): Loopback {
       this.answer = (response) => void response.writeHead(status, headers).end(body);
     },
   };
-  const server = createServer(async (request, response) => {
+  // Else a connection that was idle while this process stood still is closed as the next request goes out on it.
+  const server = createServer({ keepAliveTimeout: 0 }, async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { method = '', url = '', headers } = request;

@@ -11,7 +11,7 @@ import { loopbackServer } from './loopback-server.js';
  */
 
 const server = loopbackServer();
-const limit = () => AbortSignal.timeout(30_000);
+const limit = () => AbortSignal.timeout(110_000);
 const connect = () => oipRestConnector().connect(server.url);
 
 const infer = (backend: Backend = connect(), signal = limit()) =>

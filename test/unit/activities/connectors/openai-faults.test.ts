@@ -248,7 +248,7 @@ describe('a connection', () => {
 });
 
 describe('what a simulated server says of its models', () => {
-  const fingerprint = () => backend.fingerprint('m', AbortSignal.timeout(30_000));
+  const fingerprint = () => backend.fingerprint('m', AbortSignal.timeout(110_000));
 
   it('is the name where it says nothing', async () => {
     expect(await fingerprint()).toBe('m');

@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
-const probe = (kind: 'embed' | 'rerank' | 'classify') => backend.probe('m', kind, AbortSignal.timeout(30_000));
+const probe = (kind: 'embed' | 'rerank' | 'classify') => backend.probe('m', kind, AbortSignal.timeout(110_000));
 
 describe('embed', () => {
   it('returns a vector of length 1', async () => {

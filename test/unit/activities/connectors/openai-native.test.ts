@@ -14,7 +14,7 @@ function invoke(call: Partial<Call>, options?: PoolOptions, more: Partial<CallCo
   return server.connect(options).invoke(
     { kind: 'embed', model: 'm', with: {}, input: {}, ...call },
     {
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(110_000),
       audio: {
         async *read() {
           yield new Float32Array(SECOND);

@@ -46,7 +46,7 @@ function call(
   return server.connect(pool).invoke(
     { kind: 'chat', model: 'm', with: planned, input: { prompt: 'Well?', ...input } },
     {
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(110_000),
       audio: { read: () => never(), write: () => never() },
       checkpoint: () => undefined,
       emit: () => undefined,

@@ -115,12 +115,12 @@ describe('the request', () => {
 describe('a canary', () => {
   it('is one token, and content with a reply that is only reasoning', async () => {
     at.server.events([chunk({ reasoning: 'Well' }), chunk({}, 'length')]);
-    await at.backend.probe('m', 'chat', AbortSignal.timeout(30_000));
+    await at.backend.probe('m', 'chat', AbortSignal.timeout(110_000));
     expect(at.sent()).toMatchObject({ max_tokens: 1, messages: [{ role: 'user', content: 'ok' }] });
   });
 
   it('fails where the call does', async () => {
     at.server.json(500, {});
-    expect((await failure(at.backend.probe('m', 'chat', AbortSignal.timeout(30_000)))).code).toBe('BACKEND_ERROR');
+    expect((await failure(at.backend.probe('m', 'chat', AbortSignal.timeout(110_000)))).code).toBe('BACKEND_ERROR');
   });
 });

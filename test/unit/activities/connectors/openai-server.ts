@@ -41,7 +41,8 @@ export class SimulatedServer {
   models: { status: number; body: unknown } = { status: 404, body: {} };
   /** Answers whose connection the client has left before their end. */
   abandoned = 0;
-  readonly #server = createServer((request, response) => void this.#listen(request, response));
+  // Else a connection that was idle while this process stood still is closed as the next request goes out on it.
+  readonly #server = createServer({ keepAliveTimeout: 0 }, (request, response) => void this.#listen(request, response));
 
   static async start(): Promise<SimulatedServer> {
     const started = new SimulatedServer();
@@ -123,7 +124,7 @@ export function invoke(
 ): Promise<Reply & { chunks: (string | number)[] }> {
   const chunks: (string | number)[] = [];
   const whole: CallContext = {
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(110_000),
     audio: { read: unused, write: unused },
     checkpoint: () => undefined,
     emit: (piece) => void chunks.push(piece),

@@ -60,7 +60,7 @@ describe('transcribe', () => {
     invoke(
       backend,
       { kind: 'transcribe', input: { audio: ARTIFACT } },
-      { audio, signal: AbortSignal.timeout(30_000), ...context },
+      { audio, signal: AbortSignal.timeout(110_000), ...context },
     );
 
   it.each(['openai-transcription.handwritten', 'vllm-transcription.handwritten'])(
@@ -135,7 +135,7 @@ describe('transcribe', () => {
 
   it('has a canary of silence', async () => {
     server.replay(fixture('vllm-transcription.handwritten'));
-    await backend.probe('m', 'transcribe', AbortSignal.timeout(30_000));
+    await backend.probe('m', 'transcribe', AbortSignal.timeout(110_000));
     expect(new Set(form(server.received[0] as Received).samples)).toEqual(new Set([0]));
   });
 });
@@ -229,7 +229,7 @@ describe('synthesize', () => {
   it('has a canary that stores nothing', async () => {
     stored = undefined;
     server.answer = send(wav(), 'audio/wav');
-    await backend.probe('m', 'synthesize', AbortSignal.timeout(30_000));
+    await backend.probe('m', 'synthesize', AbortSignal.timeout(110_000));
     expect(stored).toBeUndefined();
   });
 });

@@ -185,7 +185,7 @@ describe('a server by its description', () => {
   const invoke = (kind: string, options: JsonObject, input: JsonObject, given: JsonObject = ENTAILMENT) =>
     http
       .connect(server.url, undefined, optionsOf(http, { kind, options }, 'options'))
-      .invoke({ kind, model: 'm', with: given, input }, { ...context, signal: AbortSignal.timeout(30_000) });
+      .invoke({ kind, model: 'm', with: given, input }, { ...context, signal: AbortSignal.timeout(110_000) });
   const byText = (a: unknown, b: unknown) => JSON.stringify(a).localeCompare(JSON.stringify(b));
   /** In any order: requests at the same time may overtake each other. */
   const bodies = () => server.received.map(({ body }) => JSON.parse(body)).toSorted(byText);
@@ -253,7 +253,7 @@ describe('a server by its description', () => {
     const probe = (request: JsonObject) =>
       http
         .connect(server.url, undefined, optionsOf(http, { kind: 'classify', options: { request } }, 'options'))
-        .probe('m', 'classify', AbortSignal.timeout(30_000));
+        .probe('m', 'classify', AbortSignal.timeout(110_000));
     await probe({ path: '/x', json: '$/pairs' });
     await probe({ path: '/x', json: '$/input' });
     const sent = server.received.map(({ body }) => JSON.parse(body));
@@ -286,7 +286,7 @@ describe('a server of OpenAI’s API', () => {
   });
   afterEach(() => server.stop());
   const invoke = (call: Omit<Call, 'model'>, options?: JsonObject) =>
-    server.connect(options).invoke({ ...call, model: 'm' }, { ...context, signal: AbortSignal.timeout(30_000) });
+    server.connect(options).invoke({ ...call, model: 'm' }, { ...context, signal: AbortSignal.timeout(110_000) });
   const bodies = () => server.received.filter(({ url }) => url !== '/v1/models').map(({ body }) => body);
   const call = { kind: 'rerank', with: {}, input: { pairs: QUERIES } };
 

@@ -13,7 +13,7 @@ import { freePort } from '../../../support/free-port.js';
 
 type Handler = (request: Record<string, unknown>, call: ServerUnaryCall<unknown, unknown>) => object | Promise<object>;
 
-export const limit = () => AbortSignal.timeout(10_000);
+export const limit = () => AbortSignal.timeout(110_000);
 export const inputs = [textTensor('TEXT', [1, 1], 'x')];
 
 /** A gRPC server in Triton's place for the tests of a file, for what a real one shows seldom or at great length, and a client of it. */

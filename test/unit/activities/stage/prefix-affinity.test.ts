@@ -39,7 +39,7 @@ describe('two servers of a pool with affinity "prefix"', () => {
     const models = parseModels({ assistant }, 'test');
     pools = new Pools({ models, connectors: createConnectors(), metrics, logger, canaryIntervalMs: 60_000 });
     runner = new StageRunner({ ...idleParts(), pools, metrics, logger });
-    await pools.get('assistant').reach(AbortSignal.timeout(30_000));
+    await pools.get('assistant').reach(AbortSignal.timeout(110_000));
   });
   afterEach(async () => {
     pools.get('assistant').close();
@@ -55,7 +55,7 @@ describe('two servers of a pool with affinity "prefix"', () => {
         { prompt, history: [...history] },
         stageOf('Be short. '.repeat(9)),
         {
-          signal: AbortSignal.timeout(30_000),
+          signal: AbortSignal.timeout(110_000),
           attempt: 1,
           queueMs: 0,
           run: 'run-1',

@@ -45,7 +45,7 @@ export async function asyncJobs() {
     return open(kind, asked).invoke(
       { kind, model, with: own, input },
       {
-        signal: AbortSignal.timeout(30_000),
+        signal: AbortSignal.timeout(110_000),
         audio: silence,
         checkpoint: (progress) => void kept.push(progress),
         emit: () => undefined,

@@ -133,7 +133,7 @@ describe('pai-eas-queue (a fixture of its queues)', async () => {
     const afterwards: (() => void)[] = [];
     const attempt = () =>
       backend.invoke(asking('text'), {
-        signal: AbortSignal.timeout(30_000),
+        signal: AbortSignal.timeout(110_000),
         audio: noAudio,
         checkpoint: (progress) => void kept.push(progress),
         emit: () => undefined,

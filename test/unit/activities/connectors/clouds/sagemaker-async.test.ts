@@ -259,7 +259,7 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
       const options = { preset: 'sagemaker-async', values: { region }, objects };
       const backend = own.connect(aws.url, key, optionsOf(own, { kind: 'classify', options }, 'options'));
       const nothing = () => undefined;
-      const context = { signal: AbortSignal.timeout(30_000), audio: silence, checkpoint: nothing, emit: nothing };
+      const context = { signal: AbortSignal.timeout(110_000), audio: silence, checkpoint: nothing, emit: nothing };
       await backend.invoke(asking('text'), { ...context, tenant: 'acme' }).catch(nothing);
       return seen.map((url) => url.replace(/[0-9a-f-]{36}$/, 'ID'));
     };

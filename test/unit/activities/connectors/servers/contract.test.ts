@@ -109,7 +109,7 @@ describe('Seldon Core (a fixture of its mesh)', () => {
       const { infer } = callsOf(['infer']);
       const { call, check } = infer as Required<ContractCall>;
       await check(await invoke(backend, { ...call, kind: 'infer' }), []);
-      await backend.probe('model', 'infer', AbortSignal.timeout(30_000));
+      await backend.probe('model', 'infer', AbortSignal.timeout(110_000));
       expect(server.asked.length).toBeGreaterThan(1);
       for (const asked of server.asked) expect(asked.headers).toMatchObject(headers);
     } finally {

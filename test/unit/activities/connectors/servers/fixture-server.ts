@@ -43,7 +43,8 @@ const PAUSE_MS = 15;
 /** A serving system as far as its documentation and client describe it, on a port of its own. */
 export async function fixture(tell: (asked: Asked) => Told | Promise<Told>): Promise<Fixture> {
   const asked: Asked[] = [];
-  const server: Server = createServer(async (request, response) => {
+  // Else a connection that was idle while this process stood still is closed as the next request goes out on it.
+  const server: Server = createServer({ keepAliveTimeout: 0 }, async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://fixture');

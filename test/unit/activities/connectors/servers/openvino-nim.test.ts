@@ -31,7 +31,7 @@ const chat = (model: string, prompt = 'What is the capital of France?'): Call =>
   with: { maxTokens: 16 },
   input: { prompt },
 });
-const signal = () => AbortSignal.timeout(30_000);
+const signal = () => AbortSignal.timeout(110_000);
 
 describe('OpenVINO Model Server (a fixture)', async () => {
   const PAGE = 'docs/reference/servers/openvino.md';

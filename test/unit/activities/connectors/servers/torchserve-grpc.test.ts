@@ -86,7 +86,7 @@ describe('torchserve-grpc (a fixture)', async () => {
     const backend = connector.connect(server.address, TOKEN, options, { headers: { 'x-team': 'search' } });
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     await backend.invoke(asking('text'), {
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(110_000),
       audio: noAudio,
       checkpoint: () => undefined,
       emit: () => undefined,
