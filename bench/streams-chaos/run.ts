@@ -106,9 +106,9 @@ export async function storyWithKill(
     const spoken = sentences.seen.map(({ value }) => String(value)).filter((text) => text.trim() !== '');
     const expected: Buffer[] = [];
     await scene.whole();
-    const voiceCalls = spoken.map((text) => scene.taps.triton.timesOf(text.trim()));
+    const voiceCalls = spoken.map((text) => scene.taps.triton.callsOf(text.trim()));
     // Pools send calls of their own, to see that a server is well.
-    const llmCalls = scene.taps.llm.timesOf(question);
+    const llmCalls = scene.taps.llm.callsOf(question);
     if (deterministic) for (const text of spoken) expected.push(await scene.speak(text));
     const pieces = await Promise.all(
       chunks.seen.map(async ({ value, at }) => {

@@ -3,22 +3,29 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 const HOST = '127.0.0.1';
 
+/** When a call was sent, in milliseconds since 1970, and from which port: which connection, and so which process. */
+export interface TappedCall {
+  readonly at: number;
+  readonly port: number;
+}
+
 /** A TCP proxy in front of a model server, which passes all bytes and notes what its clients send, and when. */
 export class Tap {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #sent: { at: number; bytes: Buffer }[] = [];
+  #sent: { at: number; port: number; bytes: Buffer }[] = [];
 
   private constructor(target: number) {
     this.#server = createServer({ noDelay: true }, (client) => {
       const server = connect({ port: target, host: HOST, noDelay: true });
+      const port = client.remotePort ?? 0;
       for (const [from, to] of [
         [client, server],
         [server, client],
       ] as const) {
         this.#sockets.add(from);
         from.on('data', (bytes: Buffer) => {
-          if (from === client) this.#sent.push({ at: Date.now(), bytes });
+          if (from === client) this.#sent.push({ at: Date.now(), port, bytes });
           if (to.write(bytes)) return;
           from.pause();
           to.once('drain', () => from.resume());
@@ -40,21 +47,21 @@ export class Tap {
     return tap;
   }
 
-  /** When each occurrence of a text was sent, since `forget`. A text of a call is within one write, or two. */
-  timesOf(text: string): number[] {
+  /** Each occurrence of a text that was sent since `forget`. A text of a call is within one write, or two. */
+  callsOf(text: string): TappedCall[] {
     const wanted = Buffer.from(text);
-    const times: number[] = [];
+    const calls: TappedCall[] = [];
     let held = Buffer.alloc(0);
-    for (const { at, bytes } of this.#sent) {
+    for (const { at, port, bytes } of this.#sent) {
       const all = Buffer.concat([held, bytes]);
       let from = 0;
       for (let i = all.indexOf(wanted); i >= 0; i = all.indexOf(wanted, from)) {
-        times.push(at);
+        calls.push({ at, port });
         from = i + wanted.length;
       }
       held = all.subarray(Math.max(from, all.length - wanted.length + 1));
     }
-    return times;
+    return calls;
   }
 
   forget(): void {

@@ -1,3 +1,5 @@
+import type { TappedCall } from './tap.js';
+
 /** What was noted of one run with a kill; times in milliseconds since 1970. */
 export interface Evidence {
   /** When the process was killed; undefined if the run had ended by then. */
@@ -18,9 +20,9 @@ export interface Evidence {
   /** Samples that a client received while it was made, over all its connections, and when each part came. */
   readonly heard: Buffer;
   readonly heardAt: readonly number[];
-  /** When the LLM and the voice were called; calls of the voice by sentence. */
-  readonly llmCalls: readonly number[];
-  readonly voiceCalls: readonly (readonly number[])[];
+  /** Calls of the LLM and of the voice; those of the voice by sentence. */
+  readonly llmCalls: readonly TappedCall[];
+  readonly voiceCalls: readonly (readonly TappedCall[])[];
 }
 
 export interface Verdict {
@@ -30,6 +32,8 @@ export interface Verdict {
   readonly prefixBroken: boolean;
   /** Calls of a model that began after the result of the same call was committed. */
   readonly repeatedCalls: number;
+  /** Those calls; absent if there are none. */
+  readonly late?: readonly LateCall[];
   /** Whether the text of the run is not that of its channel, or does not begin with it where the channel was given up. */
   readonly textDiffers: boolean;
   /** Whether a channel was given up. */
@@ -38,6 +42,13 @@ export interface Verdict {
   readonly resumeMs: number | undefined;
   /** Longest time in which the client received no audio, between its first and its last. */
   readonly longestGapMs: number;
+}
+
+/** A call that began `lateMs` after its result was committed, all calls of the same text beside it. */
+interface LateCall {
+  readonly text: string;
+  readonly lateMs: number;
+  readonly calls: readonly TappedCall[];
 }
 
 export function judge(evidence: Evidence): Verdict {
@@ -49,10 +60,15 @@ export function judge(evidence: Evidence): Verdict {
   const counts = final.equals(whole) ? samples.map(() => 1) : samples.map((each) => occurrences(final, each));
   const missing = Math.max(0, spoken.length - chunks.length);
   const seen = [...sentences, ...chunks].map(({ at }) => at).filter((at) => killedAt !== undefined && at > killedAt);
-  const late = (times: readonly number[], at: number) => times.filter((time) => time > at).length;
+  const late = (text: string, calls: readonly TappedCall[], committedAt: number): LateCall[] =>
+    calls.filter(({ at }) => at > committedAt).map(({ at }) => ({ text, lateMs: at - committedAt, calls }));
   // Small models say the same sentence twice, or one within another: its calls look the same.
   const lastCommitOf = (text: string) =>
     Math.max(...chunks.filter((other) => other.text.includes(text.trim())).map(({ at }) => at));
+  const repeated = [
+    ...late('the question', evidence.llmCalls, answeredAt),
+    ...chunks.flatMap(({ text }, i) => late(text, evidence.voiceCalls[i] ?? [], lastCommitOf(text))),
+  ];
   const gaps = heardAt.slice(1).map((at, i) => at - (heardAt[i] as number));
   return {
     lostSentences: missing + counts.filter((count) => count === 0).length,
@@ -61,9 +77,8 @@ export function judge(evidence: Evidence): Verdict {
       Math.max(0, chunks.length - spoken.length),
     // It listened to the end.
     prefixBroken: !final.equals(heard),
-    repeatedCalls:
-      late(evidence.llmCalls, answeredAt) +
-      chunks.reduce((sum, { text }, i) => sum + late(evidence.voiceCalls[i] ?? [], lastCommitOf(text)), 0),
+    repeatedCalls: repeated.length,
+    ...(repeated.length > 0 && { late: repeated }),
     textDiffers: isClosed
       ? told !== reply.trimEnd() || chunks.map(({ text }) => text).join('') !== spoken.map(({ text }) => text).join('')
       : !reply.startsWith(told),
