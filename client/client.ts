@@ -1,18 +1,13 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { Priority } from '../pipelines/plan/index.js';
-import type {
-  ApprovalPage,
-  PipelineDocument,
-  RunDocument,
-  RunPage,
-  RunStatus,
-  RunSummary,
-} from '../pipelines/run/document.js';
+import type { ApprovalPage, PipelineDocument, RunDocument, RunPage, RunSummary } from '../pipelines/run/document.js';
 import type { RunEvent } from '../pipelines/run/index.js';
-import { ClientError, errorOf, failureOf, unreachable } from './error.js';
+import { ClientError, failureOf } from './error.js';
 import { LiveRun } from './live-run.js';
+import type { ApprovalBody, ClientOptions, DecisionBody, RunFilters, StartOptions } from './options.js';
+import { Requests } from './requests.js';
 import { resumedBytes } from './resumed-bytes.js';
+import { isPassing, PAUSE, pause, whenThereIsRoom, whileUnavailable } from './retries.js';
 import type { AudioOptions, ClientEvent, Run, SucceededRun } from './runs.js';
 import { serverEvents } from './sse.js';
 import { bodyOf, type Sent } from './values.js';
@@ -23,72 +18,6 @@ const WAIT_S = 50;
 const MOST_ROWS = 100;
 /** Retries of a start, unless its options say otherwise, and of an artifact. */
 const RETRIES = 2;
-/** Pauses between tries to follow a run, in milliseconds, doubling from the first to the longest. */
-const PAUSE = { firstMs: 250, longestMs: 5_000 };
-
-/** A decision on a wait of a run. */
-export interface DecisionBody {
-  /** The nonce of the wait. */
-  readonly nonce: string;
-  /** Path of the waiting stage; required only if the run has many child runs. */
-  readonly stage?: string;
-  /** The person who decides, for display. */
-  readonly by?: string;
-  /** The reason; an agent's model is told. */
-  readonly reason?: string;
-}
-
-/** An approval, of a tool call also with changes. */
-export interface ApprovalBody extends DecisionBody {
-  /** Arguments that replace the model's; the model is told. */
-  readonly arguments?: Readonly<Record<string, unknown>>;
-  /** The answer to a question: the fields of its form. */
-  readonly content?: Readonly<Record<string, unknown>>;
-  /** `run`: approves later calls of the tool by the same agent in this run too; `session`: those in all runs of its session. Default `call`. */
-  readonly scope?: 'call' | 'run' | 'session';
-}
-
-/** How to reach the gateway. */
-export interface ClientOptions {
-  /** Base URL of the gateway: `https://millrace.example`. Empty in a browser: relative to the page. */
-  readonly baseUrl: string;
-  /** An API key, if the gateway requires one. */
-  readonly key?: string;
-  /** The tenant, if the gateway requires no keys. */
-  readonly tenant?: string;
-  /** Replaces the global `fetch`. */
-  readonly fetch?: typeof fetch;
-}
-
-/** Options of a start. */
-export interface StartOptions {
-  /** The same key with the same input returns the same run. Default: a random key, which makes retries safe. */
-  readonly idempotencyKey?: string;
-  readonly priority?: Priority;
-  /** Requested fields of the output; stages that only other fields need do not run. */
-  readonly outputs?: readonly string[];
-  /** URL of a webhook receiver of the run's end. */
-  readonly webhook?: string;
-  /** Ends the wait, not the run. */
-  readonly signal?: AbortSignal;
-  /** Retries of a start if no gateway is reachable, or the gateway cannot reach Temporal. Default 2. */
-  readonly retries?: number;
-}
-
-/** Filters of a list of runs. Absent: no restriction. */
-export interface RunFilters {
-  /** The pipeline's name. */
-  readonly pipeline?: string;
-  readonly status?: RunStatus;
-  /** Version of the plan. */
-  readonly version?: string;
-  /** Started at this time or later: ISO 8601, UTC without an offset. */
-  readonly from?: string;
-  /** Started before this time. */
-  readonly to?: string;
-  /** Start of the id. */
-  readonly id?: string;
-}
 
 /** A pipeline: its definition, with the types of input and output, or its name. */
 type Of<I, O> = Pipeline<I, O>;
@@ -101,21 +30,14 @@ export const named = <P extends { readonly name: string }>(name: string): P => (
 
 /** Typed client of the REST API. It needs only `fetch`: Node 20.19 and browsers. */
 export class MillraceClient {
-  readonly #base: string;
-  readonly #headers: Record<string, string>;
-  readonly #fetch: typeof fetch;
+  readonly #gateway: Requests;
 
-  constructor({ baseUrl, key, tenant, fetch: own }: ClientOptions) {
-    this.#base = baseUrl.replace(/\/+$/, '');
-    this.#headers = {
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
-      ...(tenant !== undefined && { 'millrace-tenant': tenant }),
-    };
-    this.#fetch = own ?? ((...args) => fetch(...args));
+  constructor(options: ClientOptions) {
+    this.#gateway = new Requests(options);
   }
 
   async pipelines(): Promise<readonly PipelineDocument[]> {
-    return (await this.#json<{ pipelines: readonly PipelineDocument[] }>('/v1/pipelines')).pipelines;
+    return (await this.#gateway.json<{ pipelines: readonly PipelineDocument[] }>('/v1/pipelines')).pipelines;
   }
 
   /** Starts a run and waits until it has ended. Throws a `ClientError` with the run unless it succeeds. */
@@ -141,7 +63,7 @@ export class MillraceClient {
    */
   resume(id: string, options: { readonly repeat?: boolean; readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     const { repeat = false, signal } = options;
-    return this.#json(`${runPath(id)}/resume`, {
+    return this.#gateway.json(`${runPath(id)}/resume`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ repeat }),
@@ -151,7 +73,7 @@ export class MillraceClient {
 
   /** The current state of a run. */
   get(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
-    return this.#json(runPath(id), { ...(signal && { signal }) });
+    return this.#gateway.json(runPath(id), { ...(signal && { signal }) });
   }
 
   /** One page of runs, at most `limit` (1 to 100, default 20); `cursor` is the `nextCursor` of the previous page. */
@@ -159,7 +81,7 @@ export class MillraceClient {
     filters: RunFilters & { readonly limit?: number; readonly cursor?: string } = {},
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<RunPage> {
-    return this.#json(`/v1/runs${queryOf(filters)}`, { ...(signal && { signal }) });
+    return this.#gateway.json(`/v1/runs${queryOf(filters)}`, { ...(signal && { signal }) });
   }
 
   /**
@@ -169,7 +91,7 @@ export class MillraceClient {
   async *runs(filters: RunFilters = {}, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<RunSummary> {
     let cursor: string | undefined;
     do {
-      const page = await this.#whenThereIsRoom(
+      const page = await whenThereIsRoom(
         () => this.listRuns({ ...filters, limit: MOST_ROWS, ...(cursor !== undefined && { cursor }) }, options),
         options.signal,
       );
@@ -186,7 +108,7 @@ export class MillraceClient {
     filters: { readonly pipeline?: string; readonly limit?: number; readonly cursor?: string } = {},
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<ApprovalPage> {
-    return this.#json(`/v1/approvals${queryOf(filters)}`, { ...(signal && { signal }) });
+    return this.#gateway.json(`/v1/approvals${queryOf(filters)}`, { ...(signal && { signal }) });
   }
 
   /** Waits until a run has ended, with any outcome. */
@@ -211,7 +133,7 @@ export class MillraceClient {
       let requestedMs: number | undefined;
       try {
         const headers = { accept: 'text/event-stream', ...(last !== '' && { 'last-event-id': last }) };
-        const response = await this.#request(`${runPath(id)}/events`, { headers, ...(signal && { signal }) });
+        const response = await this.#gateway.send(`${runPath(id)}/events`, { headers, ...(signal && { signal }) });
         if (response.status === 204 || !response.body) return;
         for await (const event of serverEvents(response.body)) {
           if (event.type === 'error') break; // the run continues: reconnect
@@ -247,7 +169,7 @@ export class MillraceClient {
       for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
         try {
           const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
-          return await this.#request(route, { headers, signal });
+          return await this.#gateway.send(route, { headers, signal });
         } catch (error) {
           if (error instanceof ClientError && error.code === 'RANGE_NOT_SATISFIABLE') return undefined;
           if (signal.aborted || !(error instanceof ClientError) || !isPassing(error)) throw error;
@@ -270,7 +192,7 @@ export class MillraceClient {
   }
 
   cancel(id: string): Promise<RunDocument> {
-    return this.#json(`${runPath(id)}/cancel`, { method: 'POST' });
+    return this.#gateway.json(`${runPath(id)}/cancel`, { method: 'POST' });
   }
 
   /**
@@ -291,12 +213,12 @@ export class MillraceClient {
    * while Temporal has not recorded the end of the run, since a caller may have the output before that.
    */
   artifact({ href }: { readonly href: string }, init: RequestInit = {}): Promise<Response> {
-    return this.#whileUnavailable(RETRIES, () => this.#request(servedAt(href), init), init.signal);
+    return whileUnavailable(RETRIES, () => this.#gateway.send(servedAt(href), init), init.signal);
   }
 
   #decide(id: string, what: string, decision: object): Promise<RunDocument> {
     const headers = { 'content-type': 'application/json' };
-    return this.#json(`${runPath(id)}/${what}`, { method: 'POST', headers, body: JSON.stringify(decision) });
+    return this.#gateway.json(`${runPath(id)}/${what}`, { method: 'POST', headers, body: JSON.stringify(decision) });
   }
 
   async #start(
@@ -316,52 +238,7 @@ export class MillraceClient {
     const init = { method: 'POST', body, headers: all, ...(signal && { signal }) };
     const route = `/v1/pipelines/${encodeURIComponent(name)}/runs${query.size > 0 ? `?${query}` : ''}`;
     // Safe because of the idempotency key: a run that was started is not started again.
-    return await this.#whileUnavailable(retries, () => this.#json<RunDocument>(route, init), signal);
-  }
-
-  async #whileUnavailable<T>(retries: number, send: () => Promise<T>, signal?: AbortSignal | null): Promise<T> {
-    for (let left = retries, pauseMs = PAUSE.firstMs; ; left--, pauseMs *= 2) {
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof ClientError) || error.run || left <= 0 || !isUnavailable(error)) throw error;
-        await pause(error.retryAfterMs ?? pauseMs, signal ?? undefined);
-      }
-    }
-  }
-
-  async #whenThereIsRoom<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof ClientError) || error.status !== 429 || signal?.aborted) throw error;
-        await pause(error.retryAfterMs ?? pauseMs, signal);
-      }
-    }
-  }
-
-  async #json<T>(route: string, init: RequestInit = {}): Promise<T> {
-    const response = await this.#request(route, init);
-    return await this.#whole(init, async () => (await response.json()) as T);
-  }
-
-  /** Throws a `ClientError` unless the response is successful. */
-  async #request(route: string, init: RequestInit): Promise<Response> {
-    const headers = { ...this.#headers, ...(init.headers as Record<string, string>) };
-    const response = await this.#whole(init, () => this.#fetch(this.#base + route, { ...init, headers }));
-    if (response.ok) return response;
-    throw await errorOf(response);
-  }
-
-  /** A connection that is lost, before the headers of a response or after them, is a `ClientError` as well. */
-  async #whole<T>({ signal }: RequestInit, receive: () => Promise<T>): Promise<T> {
-    try {
-      return await receive();
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw unreachable(this.#base, error);
-    }
+    return await whileUnavailable(retries, () => this.#gateway.json<RunDocument>(route, init), signal);
   }
 }
 
@@ -379,30 +256,6 @@ function queryOf(filters: object): string {
 
 const runPath = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
-/** Worth a retry while following a run: the gateway is unreachable or overloaded. */
-const isPassing = ({ status }: ClientError): boolean => status === 0 || status === 429 || status >= 500;
-const UNAVAILABLE: ReadonlySet<string> = new Set([
-  'GATEWAY_UNAVAILABLE',
-  'ORCHESTRATOR_UNAVAILABLE',
-  'BODY_MEMORY_FULL',
-]);
-/** The run was not started, it is unknown whether it was, or there was no memory for its document. */
-const isUnavailable = ({ code }: ClientError): boolean => UNAVAILABLE.has(code);
-
 /** Unlike `randomUUID`, available on pages that are not served over HTTPS. */
 const newKey = (): string =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-
-/** Resolves after `ms` or when `signal` aborts. */
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener('abort', end, { once: true });
-    if (signal?.aborted) end();
-  });
-}

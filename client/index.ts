@@ -9,16 +9,9 @@ export type {
   RunStatus,
   RunSummary,
 } from '../pipelines/run/document.js';
-export {
-  type ApprovalBody,
-  type ClientOptions,
-  type DecisionBody,
-  MillraceClient,
-  named,
-  type RunFilters,
-  type StartOptions,
-} from './client.js';
+export { MillraceClient, named } from './client.js';
 export { ClientError } from './error.js';
 export { LiveRun } from './live-run.js';
+export type { ApprovalBody, ClientOptions, DecisionBody, RunFilters, StartOptions } from './options.js';
 export type { AudioOptions, ClientEvent, Run, SucceededRun } from './runs.js';
 export type { MediaInput, Received, Sent, ServedArtifact } from './values.js';

@@ -1,11 +1,8 @@
-import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import {
   CancellationScope,
   condition,
-  executeChild,
   getExternalWorkflowHandle,
   isCancellation,
-  ParentClosePolicy,
   proxyActivities,
   proxyLocalActivities,
   proxySinks,
@@ -16,22 +13,18 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StageActivity } from '../activities/stage/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
-import { allSteps, queueOrder, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import { allSteps, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
   type Change,
-  childEvents,
   type Decision,
-  ENTRY_KIND,
   type EventsTo,
   eventWithin,
   OUTCOME_SIGNAL,
   type RunContext,
   type RunResult,
   runOfDelivery,
-  SEARCH_ATTRIBUTES,
   type Segment,
   type SegmentCall,
   type SegmentOutcome,
@@ -43,13 +36,13 @@ import {
   type StageRecord,
   WAITING_SIGNAL,
   type Wait,
-  WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
-import { SMALL_BYTES, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
+import { SMALL_BYTES, short } from './activity-options.js';
 import { takes } from './changes.js';
-import { onFirstQueue, stillAway } from './elsewhere.js';
-import { childError, stageError } from './failures.js';
+import { childRun } from './child-run.js';
+import { stillAway } from './elsewhere.js';
+import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
 import {
@@ -64,10 +57,8 @@ import { MessageRoom } from './message-room.js';
 import { orRecorded } from './recorded-outcome.js';
 import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
+import { stageActivity } from './stage-activity.js';
 import { TemporalPieces } from './temporal-pieces.js';
-
-/** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
-const HEARTBEAT_TIMEOUT_MS = 5_000;
 
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
@@ -95,10 +86,6 @@ const QUERY_MS = 10_000;
 
 type ServingActivity = (input: JsonObject, call: ServingCall) => Promise<string | null>;
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
-
-const pipelineKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWORD');
-const versionKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.version, 'KEYWORD');
-const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements RunHost {
@@ -146,10 +133,7 @@ export class TemporalHost implements RunHost {
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
-    const begin = () =>
-      placed.elsewhere && placed.patienceMs !== undefined
-        ? elsewhere(stage, input, call, placed, shown)
-        : activityOf(stage, call, placed, shown)(input, refusable(call));
+    const begin = () => stageActivity(stage, input, call, placed, shown);
     const bytes = bytesOf(input);
     // Two more promises only where they are needed.
     const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
@@ -231,29 +215,8 @@ export class TemporalHost implements RunHost {
     return this.#turns.settled();
   }
 
-  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
-    const { plan, tenant } = context;
-    const { workflowId } = workflowInfo();
-    try {
-      return (await executeChild(plan.name, {
-        workflowId: `${workflowId}/${path}`,
-        args: [input, { ...context, ...childEvents(context, workflowId, path) }],
-        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
-        priority: queueOrder(tenant),
-        staticSummary: `${path} of ${workflowId}`,
-        typedSearchAttributes: new TypedSearchAttributes([
-          { key: pipelineKey, value: plan.name },
-          { key: versionKey, value: plan.version },
-          { key: tenantKey, value: tenant },
-        ]),
-      })) as RunResult;
-    } catch (error) {
-      // If the child alone was cancelled, that is the child's failure, not this run's cancellation.
-      throw isCancellation(error) && CancellationScope.current().consideredCancelled
-        ? error
-        : childError(step.id, error);
-    }
+  runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
+    return childRun(step, input, context, path);
   }
 
   since(change: Change): boolean {
@@ -352,60 +315,3 @@ export class TemporalHost implements RunHost {
     setCurrentDetails(stageTableMarkdown(this.#stages, this.waits.open));
   }
 }
-
-/** Runs a stage on the first of its queues that has a worker; its policy limits time and attempts across all queues. */
-function elsewhere(
-  stage: StagePlan,
-  input: JsonObject,
-  call: StageCall,
-  placed: StagePlacement,
-  shown?: Shown,
-): Promise<StageOutcome> {
-  const { retry, timeout } = stage.policy;
-  const startedAt = Date.now();
-  return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun, again, lost }) => {
-    const totalMs = Math.max(1, timeout.totalMs - (Date.now() - startedAt));
-    const left = { ...retry, attempts: retry.attempts - begun };
-    const policy = {
-      ...stage.policy,
-      retry: left,
-      timeout: { ...timeout, totalMs, ...(patienceMs !== undefined && { queueMs: patienceMs }) },
-    };
-    const patient = patienceMs !== undefined && { patienceMs: Math.min(patienceMs, call.patienceMs ?? patienceMs) };
-    const before = { ...(again && call.writes && { again }), ...(lost && { since: startedAt }) };
-    const placedCall = { ...call, retry: left, ...patient, ...before };
-    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, refusable(placedCall));
-  });
-}
-
-/** The activity is typed by the stage's name; its summary states what serves it and where. */
-function activityOf(
-  stage: StagePlan,
-  { path, tenant, priority, reads, writes }: StageCall,
-  placed: StagePlacement,
-  shown?: Shown,
-): StageActivity {
-  const { policy, id, model } = stage;
-  const { retry, timeout } = policy;
-  const activities = proxyActivities<Record<string, StageActivity>>({
-    taskQueue: placed.queue,
-    heartbeatTimeout: reads || writes ? STREAM_HEARTBEAT_MS : HEARTBEAT_TIMEOUT_MS,
-    ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
-    priority: queueOrder(tenant, priority),
-    startToCloseTimeout: timeout.attemptMs,
-    scheduleToCloseTimeout: timeout.totalMs,
-    // The activity limits the number of calls: an attempt that found no server to call does not count.
-    retry: {
-      initialInterval: retry.initialMs,
-      backoffCoefficient: retry.factor,
-      maximumInterval: retry.maxMs,
-    },
-    summary: shown
-      ? short(shown.summary)
-      : `${path !== undefined && path !== id ? `${path} · ` : ''}${placed.connector} · ${model} @${placed.device}`,
-  });
-  return activities[shown?.type ?? id] as StageActivity;
-}
-
-/** A call with entries of channels is only taken by workers that can read them. */
-const refusable = (call: StageCall): StageCall => (call.held ? { ...call, kind: ENTRY_KIND } : call);

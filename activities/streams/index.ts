@@ -5,5 +5,6 @@ export { passOnEntries } from './pass-on.js';
 export { inOnePiece, passOnPieces } from './pass-on-pieces.js';
 export { type ProducingParts, produceText } from './produce.js';
 export { produceEntries } from './produce-entries.js';
-export { type SpeakingParts, type SpokenChunk, speakStream, speakWhole } from './speak.js';
+export { type SpeakingParts, speakStream, speakWhole } from './speak.js';
+export type { SpokenChunk } from './spoken-chunk.js';
 export { StepStreams } from './step-streams.js';

@@ -1,14 +1,9 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Artifact } from '../../pipelines/artifact.js';
-import { isAway, MillraceError } from '../../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { jsonHash } from '../../pipelines/plan/hash.js';
-import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
-import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
-import { linkedAbort } from '../../runtime/limited.js';
 import {
   type ChannelLog,
   ChannelWriter,
@@ -19,23 +14,12 @@ import {
 import { nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { HeldBack } from './held-back.js';
-import { entryValue, pieceOf } from './listed-value.js';
+import { entryValue } from './listed-value.js';
 import { opened } from './opening.js';
 import { RESTS_AFTER_MS, resting } from './resting.js';
-
-/** A piece of a stage's audio: an entry of its channel `chunks`. */
-export interface SpokenChunk {
-  readonly audio: Artifact;
-  /** What is spoken. */
-  readonly text: string;
-  /** Where it begins in the whole text, in UTF-16 units. */
-  readonly at: number;
-  /** Where the reader of the text goes on: number and hash of the entry behind it, and the generation of its channel. */
-  readonly next: StreamPosition;
-  /** What spoke it: a digest of kind, model and options. Absent: a worker of an earlier release made it. */
-  readonly voice?: string;
-  readonly usage?: Json;
-}
+import { BegunSentence, spokenSentence } from './speak-sentence.js';
+import { mayDiffer, otherVoice, type SpokenChunk, voiceOf, wholeOf } from './spoken-chunk.js';
+import { behind, piecesOf } from './spoken-text.js';
 
 export interface SpeakingParts {
   readonly channels: ChannelLog;
@@ -122,7 +106,7 @@ export async function speakStream<T extends Served>(
   const leave = (generation: number) =>
     parts.channels.passed({ run, path, of, generation }, reader, Number.MAX_SAFE_INTEGER).catch(() => undefined);
   const begun = new BegunSentence(attempt);
-  const one = (text: string) => begun.goOn((own) => spoken(serve, { [field]: text }, call, own, clock));
+  const one = (text: string) => begun.goOn((own) => spokenSentence(serve, { [field]: text }, call, own, clock));
   return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined, leave }, one, onChunk);
 }
 
@@ -153,34 +137,6 @@ export async function speakWhole<T extends Served>(
   // If only cached answers are allowed, nothing is heard unless all are there.
   if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
   return await speak(parts, { call, attempt }, { sentences }, one, onChunk);
-}
-
-/** Characters that are divided into sentences at a time, some milliseconds: a worker has other calls meanwhile. */
-const AT_ONCE = 16_384;
-
-async function piecesOf(text: string, signal: AbortSignal): Promise<string[]> {
-  const splitter = new SentenceSplitter();
-  const pieces: string[] = [];
-  for (let at = 0; at < text.length; at += AT_ONCE) {
-    for (const piece of splitter.push(text.slice(at, at + AT_ONCE))) pieces.push(piece);
-    if (at + AT_ONCE < text.length) await setImmediate();
-    signal.throwIfAborted();
-  }
-  return [...pieces, ...splitter.end()];
-}
-
-/**
- * The rest of a text behind what is spoken of it, whose white space may differ: a stream that was lost had other pieces than the text
- * has sentences. Undefined if the text does not begin with it.
- */
-function behind(whole: string, spoken: string): string | undefined {
-  let at = 0;
-  for (const character of spoken.replace(/\s+/gu, '')) {
-    while (/\s/u.test(whole.charAt(at))) at += 1;
-    if (!whole.startsWith(character, at)) return undefined;
-    at += character.length;
-  }
-  return whole.slice(at);
 }
 
 /** Whether something of the plan reads the pieces: the outcome has their list, and the voice waits for those who read them as a stream. */
@@ -274,130 +230,3 @@ async function speak<T extends Served>(
 
 /** Who has served a stage without a call of this attempt. */
 const UNSERVED = { endpoint: '', device: '', cache: 'off' };
-
-/** The output and usage of a stage with these pieces, listed if they are read. */
-async function wholeOf(
-  pieces: readonly [SpokenChunk, ...SpokenChunk[]],
-  read: boolean,
-  join: (audio: readonly [Artifact, ...Artifact[]]) => Promise<Artifact>,
-): Promise<Pick<Served, 'output' | 'usage'>> {
-  const [first, ...others] = pieces;
-  const audio = await join([first.audio, ...others.map((piece) => piece.audio)]);
-  const usage = usageOf(pieces);
-  const output = {
-    audio: { ...audio } as unknown as JsonObject,
-    ...(read && { chunks: pieces.map((piece, i) => pieceOf(piece as unknown as JsonObject, i)) }),
-  };
-  return { output, ...(usage && { usage }) };
-}
-
-/** Tells voices apart: two calls with the same kind, model and options have the same one. */
-const voiceOf = ({ kind, model, with: options }: StageCall): string => jsonHash([kind, model, options]).slice(0, 16);
-
-type Made = Pick<SpokenChunk, 'audio' | 'voice'>;
-
-/** Whether a piece may have another format than the first one: another voice has made it, or its rate is known to be another. */
-const mayDiffer = (piece: Made, first: Made): boolean =>
-  piece.voice !== first.voice || piece.audio.sampleRate !== first.audio.sampleRate;
-
-const otherVoice = ({ stage, model }: StageCall, spoken: number): MillraceError =>
-  new MillraceError(
-    'STREAM_CUT',
-    `the audio broke off after ${spoken} sentences, and "${model}" has another voice; with onCut: 'fallback' it goes on`,
-    { stage },
-  );
-
-/** What all pieces have used together; undefined if none says. */
-function usageOf(chunks: readonly SpokenChunk[]): Record<string, number> | undefined {
-  const sums: Record<string, number> = {};
-  for (const { usage } of chunks) {
-    for (const [unit, amount] of Object.entries(isJsonObject(usage) ? usage : {}))
-      if (typeof amount === 'number') sums[unit] = (sums[unit] ?? 0) + amount;
-  }
-  return Object.keys(sums).length > 0 ? sums : undefined;
-}
-
-/**
- * Gives each try of a sentence the checkpoint of the one before, the first of all that of an earlier attempt. What a server has of a
- * sentence can be removed when the next one begins, since no attempt asks for it again: a long text would fill the server.
- */
-class BegunSentence {
-  readonly #attempt: Attempt;
-  #checkpoint: Json;
-  /** Removes what servers have of the sentence. */
-  readonly #removals: (() => void)[] = [];
-
-  constructor(attempt: Attempt) {
-    this.#attempt = attempt;
-    this.#checkpoint = attempt.resumeFrom;
-  }
-
-  /** Speaks a sentence, to whose checkpoint no other sentence goes on. */
-  async goOn<T>(speaking: (own: () => Attempt) => Promise<T>): Promise<T> {
-    // Another attempt does not go on from what is removed.
-    if (this.#removals.length > 0) this.#attempt.checkpoint(null);
-    for (const remove of this.#removals.splice(0)) remove();
-    const checkpoint = (progress: Json) => {
-      this.#checkpoint = progress;
-      this.#attempt.checkpoint(progress);
-    };
-    const more = { checkpoint, ...(this.#attempt.whenKept && { whenKept: this.#whenKept }) };
-    const spoken = await speaking(() => ({ ...this.#attempt, resumeFrom: this.#checkpoint, ...more }));
-    this.#checkpoint = null;
-    return spoken;
-  }
-
-  readonly #whenKept = (work: () => void): void => {
-    let done = false;
-    const once = () => {
-      if (done) return;
-      done = true;
-      work();
-    };
-    this.#removals.push(once);
-    // Of the last sentence.
-    this.#attempt.whenKept?.(once);
-  };
-}
-
-/** One sentence, with the attempts and within the limits of the policy. The failure of the last one is the stage's. */
-async function spoken<T>(
-  serve: (input: JsonObject, attempt: Attempt) => Promise<T>,
-  input: JsonObject,
-  call: StageCall,
-  attemptNow: () => Attempt,
-  clock: Clock,
-): Promise<T> {
-  let tried = UNTRIED;
-  for (let calls = 0; ; ) {
-    const attempt = attemptNow();
-    const { own, release } = linkedAbort(attempt.signal);
-    const { entryMs } = call;
-    const late = new MillraceError('STAGE_TIMEOUT', `a sentence took longer than ${entryMs} ms`);
-    const timer = entryMs === undefined ? undefined : clock.timer(entryMs, () => own.abort(late));
-    try {
-      return await serve(input, { ...attempt, signal: own.signal, attempt: calls + 1, tried, queueMs: 0 });
-    } catch (error) {
-      attempt.signal.throwIfAborted();
-      const failure = own.signal.aborted ? late : error;
-      if (!(failure instanceof MillraceError)) throw failure;
-      const away = isAway(failure);
-      if (!away) calls += 1;
-      const next = nextAttempt(call.retry, call.patienceMs, failure, calls, tried, Math.random());
-      tried = next.tried;
-      const { delayMs } = next;
-      if (delayMs === undefined) throw last(failure);
-      const pause = () => clock.sleep(delayMs, attempt.signal);
-      await (away ? resting(attempt, { clock, afterMs: 0 }, pause) : pause());
-    } finally {
-      timer?.clear();
-      release();
-    }
-  }
-}
-
-/** The host must not try the whole stage again for it. */
-function last({ code, message, details, cause }: MillraceError): MillraceError {
-  const { unsent: _, ...rest } = details;
-  return new MillraceError(code, message, { ...rest, final: true }, { cause });
-}

@@ -16,7 +16,8 @@ import {
   UPDATE_CONVERSATION,
 } from './docs-stored.js';
 import { isKnown, pageIn, pageOf, pageQueryOf } from './list-page.js';
-import { items, withMetadata } from './responses-request.js';
+import { items } from './responses-items.js';
+import { withMetadata } from './responses-request.js';
 import type { ResponsesDoor } from './responses-routes.js';
 
 type OfConversation = { Params: { id: string } };

@@ -10,7 +10,8 @@ import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from './charged-reads.js';
 import type { Turn } from './conversation.js';
 import { ReadPace } from './read-pace.js';
-import { type Item, turnsOf } from './responses-request.js';
+import type { Item } from './responses-items.js';
+import { turnsOf } from './responses-turns.js';
 import { responseOfItem, type StoredResponses } from './stored-responses.js';
 
 /** How long a conversation is kept after it was last added to, in milliseconds: 30 days, as OpenAI keeps responses. */

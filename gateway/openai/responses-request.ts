@@ -1,102 +1,18 @@
 import { z } from 'zod';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
-import type { ChatMessage } from '../../pipelines/stages/index.js';
-import { ModestJson } from '../input/json-size.js';
 import { checked } from './body.js';
-import { argumentsOf, audioUrl, outputOf, toolOf } from './chat-request.js';
-import { givenParameters, type Parameter, type Turn } from './conversation.js';
-import { argumentsOfInput, customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
+import { outputOf, toolOf } from './chat-request.js';
+import { givenParameters, type Parameter } from './conversation.js';
+import { customTool, functionOf, TOOL_TYPES } from './custom-tools.js';
 import { invalidParam } from './error-body.js';
 import { listOf } from './list-of.js';
 import { LOGPROBS } from './logprobs-body.js';
-import { LONGEST_SEALED } from './sealed-reasoning.js';
-import { contentOf, detailOf, imageDetail, type SentPart } from './sent-parts.js';
+import { type GivenItem, givenItem, LONGEST_ID } from './responses-items.js';
 import { chosen, responsesToolChoice } from './tool-choice.js';
 
-/** Limits of OpenAI's. */
+/** Limit of OpenAI's. */
 const MOST_METADATA = 16;
-/** Most items that are added to a conversation at once. */
-const MOST_ITEMS = 20;
-const LONGEST_ID = 300;
-
-const textPart = z.object({ type: z.enum(['input_text', 'output_text']), text: z.string() });
-const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: imageDetail.nullish() });
-const filePart = z
-  .object({
-    type: z.literal('input_file'),
-    file_data: z.string().nullish(),
-    filename: z.string().min(1).max(255).nullish(),
-    file_id: z.null('is not supported: files are not kept under ids here; send file_data').optional(),
-    file_url: z.string().nullish(),
-  })
-  .refine(({ file_data: data, file_url: url }) => (typeof data === 'string') !== (typeof url === 'string'), {
-    path: ['file_data'],
-    message: 'is required, or file_url in its place',
-  });
-const audioPart = z.object({
-  type: z.literal('input_audio'),
-  input_audio: z.object({ data: z.string(), format: z.string().regex(/^[a-z0-9]{1,16}$/) }),
-});
-const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
-
-const part = z.discriminatedUnion('type', [textPart, imagePart, filePart, audioPart, refusalPart]);
-
-const message = z.object({
-  type: z.literal('message').optional(),
-  role: z.enum(['user', 'assistant', 'system', 'developer']),
-  content: z.union([z.string(), listOf(part)]),
-});
-const functionCall = z.object({
-  type: z.literal('function_call'),
-  call_id: z.string(),
-  name: z.string(),
-  arguments: z.string(),
-});
-const callOutput = { call_id: z.string(), output: z.union([z.string(), listOf(textPart)]) };
-const functionOutput = z.object({ type: z.literal('function_call_output'), ...callOutput });
-const customOutput = z.object({ type: z.literal('custom_tool_call_output'), ...callOutput });
-const customCall = z.object({
-  type: z.literal('custom_tool_call'),
-  call_id: z.string(),
-  name: z.string(),
-  input: z.string(),
-});
-/** A call that the run of an earlier response has executed, sent back by the client. */
-const executedCall = z.object({
-  type: z.literal('mcp_call'),
-  id: z.string(),
-  name: z.string(),
-  arguments: z.string(),
-  output: z.string().nullish(),
-  error: z.string().nullish(),
-});
-/** What a model has thought: `content` says it, `encrypted_content` where the client is to keep it unread. */
-const reasoning = z.object({
-  type: z.literal('reasoning'),
-  id: z.string().optional(),
-  summary: listOf(z.object({ type: z.literal('summary_text'), text: z.string() })).nullish(),
-  content: listOf(z.object({ type: z.literal('reasoning_text'), text: z.string() })).nullish(),
-  encrypted_content: z.string().max(LONGEST_SEALED).nullish(),
-});
-/** An item of an earlier response or of a conversation. */
-const reference = z.object({ type: z.literal('item_reference'), id: z.string().min(1).max(LONGEST_ID) });
-const untyped = reference.extend({ type: z.undefined().optional() });
-// By their types, since a union tries each alternative with each of thousands of items.
-export const item = z.discriminatedUnion('type', [
-  message,
-  functionCall,
-  functionOutput,
-  customCall,
-  customOutput,
-  executedCall,
-  reasoning,
-]);
-export type Item = z.output<typeof item>;
-const given = z.union([z.discriminatedUnion('type', [...item.options, reference]), untyped]);
-export type GivenItem = z.output<typeof given>;
-/** Of items that a conversation takes. */
-export const items = listOf(item, { max: MOST_ITEMS });
 
 const metadata = z
   .record(z.string().max(64), z.string().max(512))
@@ -120,7 +36,7 @@ const INCLUDABLE: ReadonlySet<string> = new Set([
 const responsesBody = z.object({
   model: z.string(),
   input: z.union(
-    [z.string(), listOf(given, { min: 1 })],
+    [z.string(), listOf(givenItem, { min: 1 })],
     'must be a string, or a list of messages, function calls and their outputs',
   ),
   instructions: z.string().nullish(),
@@ -265,101 +181,6 @@ function logprobsWanted({ include, top_logprobs: top }: Body): number | undefine
   if (top) throw invalidParam('top_logprobs', `requires "${OUTPUT_LOGPROBS}" in include`);
   return undefined;
 }
-
-/** Whether an item refers to one that the gateway knows. */
-export const isReference = (each: GivenItem): each is z.output<typeof reference | typeof untyped> =>
-  !('role' in each) && (each.type === undefined || each.type === 'item_reference');
-
-/** The text of a reasoning item; empty for one whose content only its server can read. */
-const thoughtIn = ({ content }: z.output<typeof reasoning>): string =>
-  (content ?? []).map(({ text }) => text).join('\n\n');
-
-/**
- * Consecutive calls and the message before them are one turn of the assistant, with the reasoning before it.
- * @param paramOf the place in the request of the i-th item
- */
-export function turnsOf(items: readonly Item[], paramOf: (i: number) => string): Turn[] {
-  const turns: Turn[] = [];
-  const json = new ModestJson();
-  /** Calls of the last turn that were added here. */
-  let callsOfLast: NonNullable<ChatMessage['toolCalls']>[number][] | undefined;
-  /** Joined once: a request may have thousands of reasoning items in a row. */
-  let thoughts: string[] = [];
-  /** The reasoning before a message of the assistant. That of a turn without one has no place. */
-  const taken = (): Pick<ChatMessage, 'reasoning'> => {
-    if (thoughts.length === 0) return {};
-    const reasoning = thoughts.join('\n\n');
-    thoughts = [];
-    return { reasoning };
-  };
-  for (const [i, each] of items.entries()) {
-    const param = paramOf(i);
-    if (each.type === 'reasoning') {
-      const thought = thoughtIn(each);
-      if (thought !== '') thoughts.push(thought);
-      continue;
-    }
-    if (each.type === 'function_call' || each.type === 'mcp_call' || each.type === 'custom_tool_call') {
-      const id = each.type === 'mcp_call' ? each.id : each.call_id;
-      const given =
-        each.type === 'custom_tool_call'
-          ? argumentsOfInput(each.input)
-          : argumentsOf(each.arguments, `${param}.arguments`, json);
-      const call = { id, name: each.name, arguments: given };
-      const last = turns.at(-1);
-      if (last?.message.role === 'assistant' && each.type !== 'mcp_call' && thoughts.length === 0) {
-        // Copied once for each turn: a request may have thousands of calls in a row.
-        if (callsOfLast === undefined) {
-          const { message: said } = last;
-          callsOfLast = [...(said.toolCalls ?? [])];
-          turns[turns.length - 1] = { ...last, message: { ...said, toolCalls: callsOfLast } };
-        }
-        callsOfLast.push(call);
-      } else {
-        callsOfLast = undefined;
-        turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call], ...taken() } });
-      }
-      if (each.type === 'mcp_call') {
-        const content = each.output ?? `Error ${each.error ?? ''}`;
-        turns.push({ param, message: { role: 'tool', content, toolCallId: id } });
-      }
-    } else if (each.type === 'function_call_output' || each.type === 'custom_tool_call_output') {
-      callsOfLast = undefined;
-      taken();
-      turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
-    } else {
-      callsOfLast = undefined;
-      const turn = messageTurn(each, param);
-      const before = taken();
-      turns.push(each.role === 'assistant' ? { ...turn, message: { ...turn.message, ...before } } : turn);
-    }
-  }
-  return turns;
-}
-
-function messageTurn({ role, content }: z.output<typeof message>, param: string): Turn {
-  const said = typeof content === 'string' ? { content } : contentOf(content.map(sentPart), param);
-  return { param, message: { role: role === 'developer' ? 'system' : role, ...said } };
-}
-
-function sentPart(sent: z.output<typeof part>): SentPart {
-  switch (sent.type) {
-    case 'input_image':
-      return { type: 'image', url: sent.image_url, ...detailOf(sent.detail) };
-    case 'input_file':
-      return { type: 'file', url: sent.file_data ?? sent.file_url ?? '', name: sent.filename ?? undefined };
-    case 'input_audio':
-      return { type: 'audio', url: audioUrl(sent.input_audio) };
-    case 'refusal':
-      return { type: 'text', text: sent.refusal };
-    default:
-      return { type: 'text', text: sent.text };
-  }
-}
-
-type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
-const textOf = (content: Content): string =>
-  typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
 
 function parametersOf(request: Body): readonly Parameter[] {
   const { parallel_tool_calls, text, temperature, top_p, max_output_tokens, reasoning } = request;

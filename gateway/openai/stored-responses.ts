@@ -13,9 +13,10 @@ import { answerOf } from './chat-reply.js';
 import { type Turn, turnsOfInput } from './conversation.js';
 import { invalidParam } from './error-body.js';
 import type { Models } from './models.js';
+import { type GivenItem, type Item, isReference, item } from './responses-items.js';
 import { type Echo, echoIn } from './responses-notes.js';
 import { answerTo, itemsOf, type ResponseOf, responseId, responseOf, unansweredOf } from './responses-reply.js';
-import { type GivenItem, type Item, isReference, item, turnsOf } from './responses-request.js';
+import { turnsOf } from './responses-turns.js';
 import { isSealed, type ReasoningSeals } from './sealed-reasoning.js';
 
 const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;

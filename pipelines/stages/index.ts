@@ -60,17 +60,17 @@ export const kindOfUse = ({ kind, definitions = [] }: StageUse<never, never>): S
 
 export { type A2aInput, type A2aOutput, a2aAgent } from './a2a.js';
 export { type ActivityOptions, type ActivityStreamOptions, activity, activityStream } from './activity.js';
-export {
-  type AgentBudget,
-  type AgentHandoff,
-  type AgentInput,
-  type AgentMemory,
-  type AgentOptions,
-  type AgentOutput,
-  type AgentSaid,
-  type AgentSession,
-  agent,
-} from './agent.js';
+export { agent } from './agent.js';
+export type {
+  AgentBudget,
+  AgentHandoff,
+  AgentInput,
+  AgentMemory,
+  AgentOptions,
+  AgentOutput,
+  AgentSaid,
+  AgentSession,
+} from './agent-options.js';
 export { approve } from './approve.js';
 export { CALL_KINDS } from './call-kinds.js';
 export {

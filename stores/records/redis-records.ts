@@ -1,12 +1,15 @@
 import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
-import { keepNewest } from '../../pipelines/keep-newest.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
+import { resumedRun, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
-import { ERASED_MS, isGone, NOW, script } from '../redis/index.js';
+import { ERASED_MS, isGone } from '../redis/index.js';
+import { CHILD, isInside, nameOf, pathOf, turnAfter } from './call-names.js';
+import { UncountedGaps } from './gaps.js';
+import { type KeptValue, keptValue, restoredValue } from './kept-value.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
+import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, HELD, hold, keep, PATH, recordKey } from './record-hash.js';
 import type { Spill } from './spill.js';
 
 export interface RedisRecordsParts {
@@ -21,14 +24,9 @@ export interface RedisRecordsParts {
   readonly onGap?: (error: unknown) => void;
 }
 
-/** Larger values, in bytes of JSON, go to the artifact store. */
-const INLINE_BYTES = 16_384;
 /** Limit of one run: a loop over some thousand items, with two fields each. */
 const MOST_FIELDS = 10_000;
 const MOST_BYTES = 8 * 2 ** 20;
-
-/** How far the clocks of a worker and of Temporal may differ, in milliseconds. */
-const CLOCKS_MS = 60_000;
 
 /** A call's entry as stored in Redis. */
 interface Entry {
@@ -42,32 +40,12 @@ interface Entry {
   readonly version: string;
   readonly attempt: number;
   readonly digest: string;
-  readonly input?: Value;
-  readonly output?: Value;
+  readonly input?: KeptValue;
+  readonly output?: KeptValue;
   readonly served?: Omit<StageOutcome, 'output'>;
   readonly failure?: Failure;
   readonly startedAt: number;
   readonly endedAt: number;
-}
-
-/** A value, inline or by its address in the artifact store. */
-type Value = { readonly json: Json } | { readonly uri: string };
-
-/**
- * Runs whose gaps wait for the state store to answer again; beyond that the oldest are dropped, whose runs ended long
- * ago.
- */
-const MOST_GAPS = 10_000;
-/** Of these, as many as are written at once. */
-const GAPS_AT_ONCE = 100;
-
-/** Calls of a run that could not be recorded. */
-interface Gaps {
-  readonly count: number;
-  /** When the latest of them began, on the clock of `performance.now()`. */
-  readonly begunAt: number;
-  /** How long their number is kept, in milliseconds. */
-  readonly keptMs: number;
 }
 
 /**
@@ -79,10 +57,11 @@ interface Gaps {
 export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
   /** Calls that could not be recorded, until their number can be. */
-  readonly #gaps = new Map<string, Gaps>();
+  readonly #gaps: UncountedGaps;
 
   constructor(parts: RedisRecordsParts) {
     this.#parts = parts;
+    this.#gaps = new UncountedGaps(parts.redis);
   }
 
   get keptMs(): number {
@@ -104,9 +83,9 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     } catch (error) {
       onGap(error);
       // Their number needs little room. Without it a resumed run would make these calls again without a word.
-      return await this.#count(root, { count: 1, keptMs: ofRun, begunAt });
+      return await this.#gaps.count(root, { count: 1, keptMs: ofRun, begunAt });
     }
-    const gaps = this.#taken(root);
+    const gaps = this.#gaps.taken(root);
     try {
       const name = nameOf(run, call);
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
@@ -116,39 +95,10 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES, ageMs);
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {
-      this.#remember(root, { count: gaps + 1, keptMs: ofRun, begunAt });
+      this.#gaps.remember(root, { count: gaps + 1, keptMs: ofRun, begunAt });
       return onGap(error);
     }
-    this.#countOthers();
-  }
-
-  /** The calls of a run that wait to be counted; the caller counts them. */
-  #taken(root: string): number {
-    const gaps = this.#gaps.get(root)?.count ?? 0;
-    this.#gaps.delete(root);
-    return gaps;
-  }
-
-  /** Counts calls that could not be recorded, now or when the store answers again. Never rejects. */
-  async #count(root: string, { count, keptMs, begunAt }: Gaps): Promise<void> {
-    const all = count + this.#taken(root);
-    const ageMs = performance.now() - begunAt;
-    await addGaps(this.#parts.redis, [recordKey(root)], all, keptMs, ageMs).catch(() =>
-      this.#remember(root, { count: all, keptMs, begunAt }),
-    );
-  }
-
-  /** The store answers: what other runs lack can be counted too. Not awaited. */
-  #countOthers(): void {
-    for (const [root, gaps] of [...this.#gaps].slice(0, GAPS_AT_ONCE)) {
-      this.#gaps.delete(root);
-      void this.#count(root, gaps);
-    }
-  }
-
-  #remember(root: string, { count, keptMs, begunAt }: Gaps): void {
-    this.#gaps.set(root, { count: (this.#gaps.get(root)?.count ?? 0) + count, keptMs, begunAt });
-    keepNewest(this.#gaps, MOST_GAPS);
+    this.#gaps.countOthers();
   }
 
   async before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined> {
@@ -207,7 +157,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
 
   async #outcomeIn({ served, output }: Entry, { tenant }: StageCall): Promise<StageOutcome | undefined> {
     if (!served || output === undefined) return undefined;
-    return { ...served, output: (await this.#valueOf(output, tenant)) as JsonObject };
+    return { ...served, output: (await restoredValue(output, tenant, this.#parts.spill)) as JsonObject };
   }
 
   async summary(run: string): Promise<RecordSummary> {
@@ -234,6 +184,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   }
 
   async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
+    const { spill } = this.#parts;
     const full = call.record !== 'outputs';
     const base = {
       path: pathOf(run, call),
@@ -246,30 +197,11 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       digest: jsonHash(input),
       startedAt,
       endedAt,
-      ...(full && { input: await this.#kept(input, call.tenant) }),
+      ...(full && { input: await keptValue(input, call.tenant, spill) }),
     };
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
-    return { ...base, output: await this.#kept(output, call.tenant), served };
-  }
-
-  async #kept(value: Json, tenant: string): Promise<Value> {
-    const text = JSON.stringify(value);
-    if (Buffer.byteLength(text) <= INLINE_BYTES) return { json: value };
-    const { spill } = this.#parts;
-    if (!spill) throw new MillraceError('RESULT_TOO_LARGE', 'a value is too large for the record');
-    return { uri: await spill.put(tenant, text) };
-  }
-
-  async #valueOf(value: Value, tenant: string): Promise<Json> {
-    if ('json' in value) return value.json;
-    const { spill } = this.#parts;
-    try {
-      if (spill) return JSON.parse(await spill.get(tenant, value.uri)) as Json;
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'ARTIFACT_NOT_FOUND') throw error;
-    }
-    throw new MillraceError('RECORD_GONE', `a value of the record, ${value.uri}, no longer exists`);
+    return { ...base, output: await keptValue(output, call.tenant, spill), served };
   }
 }
 
@@ -280,126 +212,6 @@ const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
   new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the previous run and must not be repeated`, {
     stage,
   });
-
-export const recordKey = (root: string): string => `millrace:record:{${root}}`;
-
-/** Prefix of the paths of child runs' calls. */
-const CHILD = '/';
-
-function pathOf(run: string, { path, stage }: StageCall): string {
-  const { inside } = splitRun(run);
-  return inside === '' ? (path ?? stage) : `${CHILD}${inside}/${path ?? stage}`;
-}
-
-/**
- * Whether a child run belongs to one of these stages: its path starts with the stage's id, after enclosing items and
- * rounds.
- */
-function isInside(path: string, stages: readonly string[]): boolean {
-  const starts = [0, ...[...path.matchAll(/\]\//g)].map(({ index }) => index + 2)];
-  return starts.some((start) => {
-    const names = path.slice(start).split('/');
-    return names.some((_, i) =>
-      stages.includes(
-        names
-          .slice(0, i + 1)
-          .join('/')
-          .replace(/~\d+$/, ''),
-      ),
-    );
-  });
-}
-
-/** Field of a call within its run: its path and what serves it. */
-const nameOf = (run: string, call: StageCall): string =>
-  `${pathOf(run, call)} ${jsonHash(servedBy(call)).slice(0, 16)}`;
-
-/** For a tool's call: the path of the next turn's call. If that exists, the model has received how this call ended. */
-function turnAfter(path: string): string {
-  const [, agent, turn] = /^(.*\/turn-)(\d+)\/[^/]+$/.exec(path) ?? [];
-  return agent === undefined ? '' : `${agent}${Number(turn) + 1}`;
-}
-
-/**
- * Other fields: the mark of a resumption, gaps and bytes; when the record was erased, by the store's clock; failures; the call that has
- * succeeded at a path, empty if none has.
- */
-const ERASED = '@erased';
-const HELD = '@held';
-const GAPS = '@gaps';
-const BYTES = '@bytes';
-const FAILED = '!';
-const PATH = '=';
-
-/** Lua: ends if the record was erased since so many milliseconds ago: what began before is not recorded, and is no gap. */
-const unlessErased = (ageMs: string, end: string): string => `local erased = redis.call('hget', KEYS[1], '${ERASED}')
-if erased then
-  ${NOW}
-  if now - tonumber(${ageMs}) <= tonumber(erased) then ${end} end
-end`;
-
-/**
- * Returns 1 if the call is recorded, 0 if the record has reached its limit. A call of a run that was erased while it ran is not recorded, and
- * is no gap; another run may have its id since.
- */
-const keep = script<
-  [record: string],
-  [
-    field: string,
-    text: string,
-    path: string,
-    succeeded: string,
-    keptMs: number,
-    gaps: number,
-    mostFields: number,
-    mostBytes: number,
-    ageMs: number,
-  ],
-  0 | 1
->(`
-${unlessErased('ARGV[9]', 'return 1')}
-local function attemptOf(entry) return string.match(entry, '"attempt":(%d+),"digest":"([^"]+)"') end
-local function timesOf(entry) return string.match(entry, '"digest":"[^"]+","startedAt":(%d+),"endedAt":(%d+)') end
-local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local gaps, size = tonumber(ARGV[6]), string.len(ARGV[2])
-local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
-  or tonumber(redis.call('hget', KEYS[1], '${BYTES}') or '0') + size > tonumber(ARGV[8])
-if full then gaps = gaps + 1 end
-if gaps > 0 then redis.call('hincrby', KEYS[1], '${GAPS}', gaps) end
-if not full then
-  local known = succeeded ~= '' and redis.call('hget', KEYS[1], field)
-  local late = false
-  if known then
-    local attempt, digest = attemptOf(known)
-    local own, ownDigest = attemptOf(text)
-    late = digest == ownDigest and tonumber(attempt) > tonumber(own)
-    local _, ended = timesOf(known)
-    local started = timesOf(text)
-    if ended and started and tonumber(started) > tonumber(ended) + ${CLOCKS_MS} then late = false end
-  end
-  if not late then
-    if redis.call('hset', KEYS[1], field, text) == 1 then redis.call('hincrby', KEYS[1], '${BYTES}', size) end
-    redis.call(succeeded == '' and 'hsetnx' or 'hset', KEYS[1], path, succeeded)
-  end
-end
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
-return full and 0 or 1`);
-
-const erase = script<[record: string], [erasedMs: number], void>(`
-${NOW}
-redis.call('del', KEYS[1])
-redis.call('hset', KEYS[1], '${ERASED}', now)
-redis.call('pexpire', KEYS[1], ARGV[1])`);
-
-/** Adds calls that could not be recorded to their number. */
-const addGaps = script<[record: string], [count: number, keptMs: number, ageMs: number], void>(`
-${unlessErased('ARGV[3]', 'return')}
-redis.call('hincrby', KEYS[1], '${GAPS}', ARGV[1])
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
-
-const hold = script<[record: string], [before: string, keptMs: number], void>(`
-redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MOST_LOSSES, workerLost } from '../../activities/stage/lost-workers.js';
 import type { Attempt, StageRunner } from '../../activities/stage/stage-runner.js';
 import { isWaitedFor, MillraceError, messageOf } from '../../pipelines/errors.js';
@@ -36,38 +35,10 @@ import {
   type Shown,
   Waits,
 } from '../../workflows/interpreter/index.js';
+import { CallsUnderWay } from './calls-under-way.js';
 import { inProcessPieces } from './in-process-pieces.js';
-
-/** Records the calls of a segment, so that it can be continued after a crash. */
-export interface Journal {
-  /** The recorded end of a call; undefined if it has not ended. */
-  ended(call: StageCall): Ended | undefined;
-  /** Another process had recorded ends before. Absent: none had. */
-  readonly again?: boolean;
-  /**
-   * Records that an attempt begins and returns its number. Rejects with `JOURNAL_UNAVAILABLE`.
-   * @param leftMs time that is left for all attempts of the call
-   */
-  begin(call: StageCall, leftMs: number): Promise<number>;
-  /** Not awaited; the next `begin` waits for the write. */
-  end(call: StageCall, ended: Ended): void;
-  /**
-   * An attempt has ended without a result. Not awaited.
-   * @param waitedMs the attempt made no call, because the server is away, and does not count: total wait of the stage so far
-   */
-  left(call: StageCall, waitedMs?: number): void;
-  /** How many workers in a row were lost during this call. */
-  losses(call: StageCall): number;
-  /**
-   * Nothing of an attempt is sent until the function that it returns has resolved: a worker that is lost meanwhile was not lost by the
-   * call. It rejects with `JOURNAL_UNAVAILABLE`.
-   */
-  rest?(call: StageCall): () => Promise<void>;
-  /** Rejects with `JOURNAL_UNAVAILABLE` if another worker has taken the journal over. */
-  held?(): Promise<void>;
-  /** What is left of the time that the first attempt of this call had, in milliseconds; undefined: none has begun. */
-  leftMs(call: StageCall): number | undefined;
-}
+import type { Journal } from './journal.js';
+import { withinAttempt } from './within-attempt.js';
 
 /** After so long since it began, in milliseconds, a call may be another worker's: a workflow task is given to another one after 3 s. */
 const FRESH_MS = 1_000;
@@ -80,10 +51,6 @@ const LONGEST_WAIT_INSIDE_MS = 2_000;
 
 /** Longest attempt, in milliseconds, that counts as a check whether a server is back; a longer one is a call. Heartbeats have the same interval. */
 const LONGEST_LOOK_MS = 500;
-
-export type Ended =
-  | { readonly outcome: StageOutcome }
-  | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
 export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'lost' | 'streams' | 'stepStreams'>>;
 
@@ -357,62 +324,3 @@ export const runInProcess = async (
 
 const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
   new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);
-
-/**
- * Runs an attempt that has `leftMs` of its stage's time left. Rejects as soon as `signal` aborts or the time is over, even if the work
- * ignores its own signal: a model server must not hold a run beyond its deadline. The work's signal aborts with `STAGE_TIMEOUT` on
- * timeout, so that a pool can distinguish a hanging server from a disconnected caller.
- */
-async function withinAttempt<T>(
-  clock: Clock,
-  { policy: { timeout } }: StagePlan,
-  leftMs: number,
-  signal: AbortSignal,
-  work: (signal: AbortSignal, endsAt: number) => Promise<T>,
-): Promise<T> {
-  const { attemptMs, totalMs } = timeout;
-  const limitMs = Math.min(attemptMs, Math.max(0, leftMs));
-  const { own, release } = linkedAbort(signal);
-  const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
-  const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
-  const expiring = clock.timer(limitMs, expire);
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
-      work(own.signal, performance.now() + limitMs).then(resolve, reject);
-    });
-  } finally {
-    expiring.clear();
-    release();
-  }
-}
-
-/** Calls that have begun and whose outcome is not yet in the journal. */
-class CallsUnderWay {
-  readonly #calls = new Set<StageCall>();
-  #waiting: (() => void)[] = [];
-
-  /** A stage that reads a stream waits for another one: that one counts, and it goes on elsewhere behind what it has made. */
-  begun(call: StageCall): void {
-    if (!call.reads) this.#calls.add(call);
-  }
-
-  left(call: StageCall): void {
-    this.#calls.delete(call);
-    if (this.#calls.size > 0) return;
-    for (const go of this.#waiting) go();
-    this.#waiting = [];
-  }
-
-  /** Whether no call is running, and none follows immediately from one that has just ended. */
-  async quiet(): Promise<boolean> {
-    if (this.#calls.size === 0) await nextTurn();
-    return this.#calls.size === 0;
-  }
-
-  /** Resolves when no call is running and the interpreter has processed their results, in the same turn of the event loop. */
-  async none(): Promise<void> {
-    if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    await nextTurn();
-  }
-}

@@ -31,7 +31,8 @@ import {
 } from '../../stores/journal/index.js';
 import type { LossWatch } from '../../stores/redis/index.js';
 import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
-import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
+import { InProcessHost, type InProcessOptions, type Runner } from './in-process-host.js';
+import type { Ended, Journal } from './journal.js';
 import { type KeptJournal, keepWritten } from './kept-journal.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';

@@ -4,7 +4,8 @@ import { code, MillraceError, type Pipeline, pipeline } from '../../../pipelines
 import type { JsonObject } from '../../../pipelines/json.js';
 import { wholeRun } from '../../../pipelines/run/build-segment.js';
 import { callName, type Segment } from '../../../pipelines/run/index.js';
-import { type Ended, InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import type { Ended, Journal } from '../../../workers/hosts/journal.js';
 import { interpretSegment } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 

@@ -12,7 +12,8 @@ import {
 } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { VirtualClock } from '../../../testing/virtual-clock.js';
-import { InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import type { Journal } from '../../../workers/hosts/journal.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 

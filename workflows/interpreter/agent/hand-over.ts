@@ -10,7 +10,8 @@ import type { Memo } from '../memo.js';
 import type { Reply } from './call-model.js';
 import { readerName } from './long-results.js';
 import { costOf, type Progress, priced, spent, type ToolRecord, withResults } from './progress.js';
-import { type EndedCall, keyOfCall, placesOf } from './run-tools.js';
+import { type EndedCall, keyOfCall } from './requested-call.js';
+import { placesOf } from './run-tools.js';
 
 /**
  * Progress that a failed agent leaves to the next candidate: its messages, calls and usage, including a turn in which a

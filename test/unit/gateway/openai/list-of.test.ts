@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { listOf } from '../../../../gateway/openai/list-of.js';
-import { items, readResponsesRequest } from '../../../../gateway/openai/responses-request.js';
+import { items } from '../../../../gateway/openai/responses-items.js';
+import { readResponsesRequest } from '../../../../gateway/openai/responses-request.js';
 
 /** The time of the processor that something takes, in milliseconds. */
 function cpuMs(work: () => unknown): number {

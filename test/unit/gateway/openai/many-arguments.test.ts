@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { conversationOf, readRunInput } from '../../../../gateway/agui/run-input.js';
 import { readChatRequest } from '../../../../gateway/openai/chat-request.js';
-import { turnsOf } from '../../../../gateway/openai/responses-request.js';
+import { turnsOf } from '../../../../gateway/openai/responses-turns.js';
 
 const TEXT = JSON.stringify({ a: Array(1_000).fill([]) });
 const many = <T>(one: (i: number) => T): T[] => Array.from({ length: 150 }, (_, i) => one(i));

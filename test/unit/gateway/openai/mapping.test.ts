@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { items, turnsOf } from '../../../../gateway/openai/responses-request.js';
+import { items } from '../../../../gateway/openai/responses-items.js';
+import { turnsOf } from '../../../../gateway/openai/responses-turns.js';
 import { messageItemsOf } from '../../../../gateway/openai/stored-responses.js';
 import { textStages } from '../../../../gateway/openai/text-stages.js';
 import { audio, chat, embed, MillraceError, type Pipeline, pipeline, text } from '../../../../pipelines/index.js';

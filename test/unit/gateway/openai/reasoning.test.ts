@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { turnsOf } from '../../../../gateway/openai/responses-request.js';
+import { turnsOf } from '../../../../gateway/openai/responses-turns.js';
 import { isSealed, LONGEST_SEALED, ReasoningSeals } from '../../../../gateway/openai/sealed-reasoning.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../../../pipelines/index.js';

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Item, readResponsesRequest, turnsOf } from '../../../../gateway/openai/responses-request.js';
+import type { Item } from '../../../../gateway/openai/responses-items.js';
+import { readResponsesRequest } from '../../../../gateway/openai/responses-request.js';
+import { turnsOf } from '../../../../gateway/openai/responses-turns.js';
 import { messageItemsOf } from '../../../../gateway/openai/stored-responses.js';
 import { inspectorOf } from '../../../../media/index.js';
 import { chatModel, ragAnswer } from '../../../../pipelines/catalog/index.js';

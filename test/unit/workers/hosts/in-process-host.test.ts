@@ -5,7 +5,8 @@ import { MillraceError } from '../../../../pipelines/errors.js';
 import type { StagePlan } from '../../../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome } from '../../../../pipelines/run/index.js';
 import { StageError } from '../../../../pipelines/run/stage-error.js';
-import { InProcessHost, type Journal } from '../../../../workers/hosts/in-process-host.js';
+import { InProcessHost } from '../../../../workers/hosts/in-process-host.js';
+import type { Journal } from '../../../../workers/hosts/journal.js';
 
 const OUTCOME: StageOutcome = {
   output: {},

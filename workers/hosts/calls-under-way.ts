@@ -1,0 +1,32 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { StageCall } from '../../pipelines/run/index.js';
+
+/** Calls that have begun and whose outcome is not yet in the journal. */
+export class CallsUnderWay {
+  readonly #calls = new Set<StageCall>();
+  #waiting: (() => void)[] = [];
+
+  /** A stage that reads a stream waits for another one: that one counts, and it goes on elsewhere behind what it has made. */
+  begun(call: StageCall): void {
+    if (!call.reads) this.#calls.add(call);
+  }
+
+  left(call: StageCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size > 0) return;
+    for (const go of this.#waiting) go();
+    this.#waiting = [];
+  }
+
+  /** Whether no call is running, and none follows immediately from one that has just ended. */
+  async quiet(): Promise<boolean> {
+    if (this.#calls.size === 0) await nextTurn();
+    return this.#calls.size === 0;
+  }
+
+  /** Resolves when no call is running and the interpreter has processed their results, in the same turn of the event loop. */
+  async none(): Promise<void> {
+    if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await nextTurn();
+  }
+}
