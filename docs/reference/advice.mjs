@@ -2,7 +2,7 @@
 export const ADVICE = {
   INVALID_INPUT: 'Correct the fields that `errors` names; `GET /v1/pipelines/{name}` shows the input’s JSON Schema.',
   INVALID_JSON: 'Correct the JSON; `errors` names the position where the parser stopped.',
-  EMPTY_BODY: 'Send a body; see the request forms in [http.md](http.md#start-a-run).',
+  EMPTY_BODY: 'Send a body; see the request forms in [http/runs.md](http/runs.md#start-a-run).',
   INVALID_MULTIPART: 'Let your HTTP client build the form and its boundary.',
   INVALID_HEADER: 'Correct the header that `errors` names.',
   UNSUPPORTED_CONTENT_TYPE:

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
@@ -13,7 +13,7 @@ export const SHAPES = {
   audio: expect.objectContaining({ mime: 'audio/wav', durationMs: expect.any(Number) as unknown }) as unknown,
 };
 
-/** A block of docs/reference/dsl.md: a module, what people decide in its run, and its runs. */
+/** A block of a page in docs/reference/dsl/: a module, what people decide in its run, and its runs. */
 export interface Example {
   /** The headings above it and its number among them: `Control flow / when 1`. */
   readonly name: string;
@@ -24,13 +24,19 @@ export interface Example {
   readonly runs: readonly { readonly call: string; readonly expected: string }[];
 }
 
-const PAGE = fileURLToPath(new URL('../../docs/reference/dsl.md', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../docs/reference/dsl/', import.meta.url));
 
-/** Every block of TypeScript on the page. */
-export function examples(page = readFileSync(PAGE, 'utf8')): Example[] {
+/** The reference of the language, all of its pages. */
+const reference = () =>
+  readdirSync(FOLDER)
+    .map((name) => readFileSync(FOLDER + name, 'utf8'))
+    .join('\n');
+
+/** Every block of TypeScript in a text. */
+export function examples(text = reference()): Example[] {
   const found: Example[] = [];
   let heading = '';
-  for (const [, title, source] of page.matchAll(/^#+ (.+)$|```ts\n([\s\S]*?)\n```/gm)) {
+  for (const [, title, source] of text.matchAll(/^#+ (.+)$|```ts\n([\s\S]*?)\n```/gm)) {
     if (title !== undefined) heading = title;
     if (source === undefined) continue;
     const number = found.filter((each) => each.heading === heading).length + 1;

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { read } from '../../support/pages.js';
 
-const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/reference/placement.md', import.meta.url)), 'utf8');
+/** In the order in which a placement is made. */
+const PAGES = ['objectives', 'search', 'inventory', 'profiles', 'load', 'documents', 'apply'];
+const TEXT = PAGES.map((name) => read(`docs/reference/placement/${name}.md`)).join('\n');
 
-/** The code blocks of docs/reference/placement.md in a language, in order. */
+/** The code blocks of docs/reference/placement/ in a language, in order. */
 export const examples = (language: string): readonly string[] =>
-  [...PAGE.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, text = '']) => text);
+  [...TEXT.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, text = '']) => text);
