@@ -37,6 +37,9 @@ const LOADED_LATER = {
   ],
 };
 
+/** The package in the project that `millrace init` writes, to which that project’s page links. */
+const INSTALLED = `node_modules/${manifest.name}/`;
+
 /** Older ways of resolution: the package has ES modules only, and subpaths that need `exports`. */
 const NOT_SERVED = ['node10', 'node16-cjs'];
 
@@ -67,9 +70,9 @@ function checkFiles(names) {
   for (const name of names) {
     // The project that `millrace init` writes is shipped as it is.
     const project = name.startsWith('deploy/project/');
-    if (!project && /\.tsbuildinfo$|^dist\/bench\/|^docs\/decisions\/|(?<!\.d)\.[cm]?ts$/.test(name))
-      problems.push(`${name} is packed`);
+    if (!project && /\.tsbuildinfo$|^dist\/bench\/|(?<!\.d)\.[cm]?ts$/.test(name)) problems.push(`${name} is packed`);
     if (name.endsWith('.map')) checkMap(name);
+    if (/\.md$|^llms\.txt$/.test(name)) checkLinks(name, names);
   }
   const targets = Object.values(entries).flatMap((entry) => (typeof entry === 'string' ? entry : Object.values(entry)));
   const wanted = [
@@ -83,6 +86,19 @@ function checkFiles(names) {
   ];
   for (const name of wanted) {
     if (!names.has(name.replace(/^\.\//, ''))) problems.push(`${name} is not packed`);
+  }
+}
+
+/** Who has only the package can follow each relative link of its pages; a unit test checks the anchors. */
+function checkLinks(name, names) {
+  const links = readFileSync(path.join(ROOT, name), 'utf8').matchAll(/\]\(([^)\s#]+)|^\[[^\]]+\]: *([^\s#]+)/gm);
+  for (const [, inline, below] of links) {
+    const target = inline ?? below;
+    if (/^[a-z]+:/.test(target)) continue;
+    const linked = target.startsWith(INSTALLED)
+      ? target.slice(INSTALLED.length)
+      : path.posix.join(path.posix.dirname(name), target);
+    if (!names.has(linked)) problems.push(`${name} links to ${linked}, which is not packed`);
   }
 }
 
