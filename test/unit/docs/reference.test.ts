@@ -106,7 +106,7 @@ describe('the reference', () => {
 });
 
 describe('the documents', () => {
-  const documents = [...filesOf('docs', '.md'), 'CONTRIBUTING.md'];
+  const documents = [...filesOf('docs', '.md'), 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
   it.each(documents)('%s links to what is there', (file) => {
     for (const [, target = ''] of read(file).matchAll(/\]\(([^)]+)\)/g)) {
