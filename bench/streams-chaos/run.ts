@@ -106,7 +106,8 @@ export async function storyWithKill(
     const spoken = sentences.seen.map(({ value }) => String(value)).filter((text) => text.trim() !== '');
     const expected: Buffer[] = [];
     await scene.whole();
-    const voiceCalls = spoken.map((text) => scene.taps.triton.callsOf(text.trim()));
+    // A mark alone is found in other calls, too.
+    const voiceCalls = spoken.map((text) => (/[\p{L}\p{N}]/u.test(text) ? scene.taps.triton.callsOf(text.trim()) : []));
     // Pools send calls of their own, to see that a server is well.
     const llmCalls = scene.taps.llm.callsOf(question);
     if (deterministic) for (const text of spoken) expected.push(await scene.speak(text));

@@ -89,7 +89,7 @@ export class SentenceSplitter {
   /** Cuts the pending text at its last clause, else at its last word; undefined if it is too short to be spoken alone. */
   force(): string | undefined {
     if (this.#pending.trim().length < LEAST_CUT) return undefined;
-    const end = breakIn(this.#pending);
+    const end = breakIn(this.#pending, isBetweenWords);
     return end === undefined ? undefined : this.#cut(end);
   }
 
@@ -239,8 +239,15 @@ function undecided(text: string): number {
   return at;
 }
 
+/** Whether a text may be cut before one of its segments, behind another one. */
+type MayCut = (segment: Intl.SegmentData, before: Intl.SegmentData | undefined) => boolean;
+
+/** Never before a mark, so that no piece is a mark alone, nor within "well-known", nor behind the quotation mark of a word. */
+const isBetweenWords: MayCut = ({ segment, isWordLike = false }, before) =>
+  isSpace(segment) || (isWordLike && (before?.isWordLike === true || isSpace(before?.segment ?? '')));
+
 /** Behind the last clause of a text, else before its last word; undefined if that leaves too little. */
-function breakIn(text: string): number | undefined {
+function breakIn(text: string, mayCut: MayCut = () => true): number | undefined {
   const first = text.search(/\S/);
   const rest = first < 0 ? -1 : text.slice(first + LEAST_CUT - 1).search(/\S/);
   if (rest < 0) return undefined;
@@ -256,8 +263,10 @@ function breakIn(text: string): number | undefined {
   if (clause !== undefined) return clause;
   let word: number | undefined;
   // The last word may be incomplete.
-  for (const { index } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
-    if (index > enough) word = index;
+  let before: Intl.SegmentData | undefined;
+  for (const segment of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
+    if (segment.index > enough && mayCut(segment, before)) word = segment.index;
+    before = segment;
   }
   return word;
 }

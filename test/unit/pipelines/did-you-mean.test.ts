@@ -25,5 +25,5 @@ it.each(['', 'x', 'kk', 'model', 'time', 'retry', 'prompt', 'x'.repeat(100_000)]
 
 it('is quick for names of callers', () => {
   const known = Array.from({ length: 100_000 }, (_, i) => `${'a'.repeat(58)}${i}`);
-  expect(fastest(() => closest('b'.repeat(60), known))).toBeLessThan(1_000);
+  expect(fastest(() => closest('b'.repeat(60), known))).toBeLessThan(4_000);
 });

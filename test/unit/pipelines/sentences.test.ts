@@ -146,6 +146,21 @@ describe('sentences', () => {
     expect(long.join(' ')).toBe('word '.repeat(400).trim());
   });
 
+  it.each([
+    ['He never knew why she had left it all behind.', 'He never knew why she had left it all '],
+    ['He never knew why she had left it “behind', 'He never knew why she had left it'],
+    ['He never knew why she was so well-behaved', 'He never knew why she was so '],
+    [
+      '彼はなぜ彼女が全てを置いて去ったのかを決して知ることがなかった。',
+      '彼はなぜ彼女が全てを置いて去ったのかを決して知ることがなかっ',
+    ],
+  ])('are not cut before a mark, behind a quotation mark, or within a word with a hyphen: %s', (text, cut) => {
+    const splitter = new SentenceSplitter();
+    splitter.push(text);
+    expect(splitter.force()).toBe(cut);
+    expect(splitter.end().join('')).toBe(text.slice(cut.length));
+  });
+
   it('take linear time', () => {
     const startedAt = performance.now();
     for (const text of [
