@@ -2,7 +2,6 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import {
-  CANCELLED_MEMO,
   CANCELLED_UNSTARTED,
   resumptionOf,
   STAGES_QUERY,
@@ -12,10 +11,9 @@ import {
   type WebhookTarget,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/index.js';
-import { isOpen } from '../temporal/run-status.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { describeRun } from './described-run.js';
+import { describeRun, type SeenRun, seenRun, startedRun } from './described-run.js';
 import { type RunDocument, runPath, withHrefs } from './document.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -23,7 +21,6 @@ import { outcomeOf, type RunOutcome } from './outcome.js';
 import type { StartedRun } from './start.js';
 import { pendingIn, waitingIn } from './waiting.js';
 import { withWaits } from './waiting-for.js';
-import { deliveryOf } from './webhooks/start-with-delivery.js';
 
 /** Timeout of a query for the stage table, in milliseconds. Without an answer the run is shown without it. */
 const QUERY_MS = 1_000;
@@ -41,14 +38,8 @@ export interface RunRecord {
 }
 
 /** What Temporal knows of a run without a query of its workflow. */
-interface FoundRun {
-  readonly description: WorkflowExecutionDescription;
+interface FoundRun extends SeenRun {
   readonly memo: RunMemo;
-  readonly running: boolean;
-  /** Not started yet: the description is that of its delivery workflow, which will start it. */
-  readonly accepted?: true;
-  /** It was cancelled before it was started, and never is; when, in ISO 8601. */
-  readonly cancelledAt?: string;
 }
 
 /** Dependencies of reading a run. */
@@ -59,39 +50,15 @@ export async function findRun(deps: RunReading, id: string, caller: Caller): Pro
   if (!RUN_ID.test(id)) throw runNotFound(id);
   try {
     return await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const { description, accepted } = await described(deps, id);
-      const memo = asRunMemo(description.memo);
+      const seen = await (deps.webhooks ? seenRun : startedRun)(deps.temporal, id);
+      const memo = asRunMemo(seen.description.memo);
       if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
       if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
-      const open = isOpen(description.status.name);
-      const cancelledAt = accepted ? cancelledIn(description) : undefined;
-      if (accepted && !open && cancelledAt === undefined) throw runNotFound(id);
-      return {
-        description,
-        memo,
-        running: open && cancelledAt === undefined,
-        ...(accepted && { accepted }),
-        ...(cancelledAt !== undefined && { cancelledAt }),
-      };
+      return { ...seen, memo };
     });
   } catch (error) {
     throw fromTemporal(error, id);
   }
-}
-
-async function described(deps: RunReading, id: string): Promise<Pick<FoundRun, 'description' | 'accepted'>> {
-  try {
-    return { description: await describeRun(deps.temporal, id) };
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError) || !deps.webhooks) throw error;
-    return { description: await deliveryOf(deps, id), accepted: true };
-  }
-}
-
-/** From the memo of a delivery. */
-function cancelledIn({ memo }: WorkflowExecutionDescription): string | undefined {
-  const at = memo?.[CANCELLED_MEMO];
-  return typeof at === 'string' ? at : undefined;
 }
 
 /** Reads a run. Throws as `findRun` does. */
