@@ -1,12 +1,10 @@
-import { WorkflowNotFoundError } from '@temporalio/common';
 import { MillraceError } from '../pipelines/errors.js';
-import { deliveryId, resumptionOf } from '../pipelines/run/index.js';
-import { isUnderWay } from '../temporal/run-status.js';
+import { deliveryId } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { describeRun } from './described-run.js';
+import type { RunMemo } from './memo.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import { findRun } from './read.js';
+import { findRun, resumptionThere } from './read.js';
 import { notEnded } from './recorded.js';
 
 /** Executions listed at once. */
@@ -21,11 +19,11 @@ const PAGE = 100;
  * may be partly erased, and erasing it again goes on.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
-  const { running, description } = await findRun(deps, id, caller);
+  const { running, description, memo } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
-  const next = await runningResumption(deps, id);
-  if (next !== undefined) {
-    const message = `the run ${next}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
+  const next = await resumption(deps, id, memo);
+  if (next?.running) {
+    const message = `the run ${next.id}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
     throw new MillraceError('RUN_NOT_ENDED', message);
   }
   await deps.list.turn?.(caller.tenant);
@@ -43,15 +41,11 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
 }
 
-/** The run that resumes this one, while it is under way. */
-async function runningResumption({ temporal }: RunDeps, id: string): Promise<string | undefined> {
-  const next = resumptionOf(id);
+async function resumption({ temporal }: RunDeps, id: string, memo: RunMemo): ReturnType<typeof resumptionThere> {
   try {
-    const { status } = await describeRun(temporal, next);
-    return isUnderWay(status.name) ? next : undefined;
+    return await resumptionThere(temporal, id, memo);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw fromTemporal(error, next);
+    throw fromTemporal(error, id);
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { traitsOf } from '../pipelines/stages/index.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { describeRun, type SeenRun, seenRun, startedRun } from './described-run.js';
+import { type SeenRun, seenRun, startedRun } from './described-run.js';
 import { type RunDocument, runPath, withHrefs } from './document.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -73,16 +73,16 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const [input, outcome, live, resumedAs] = await Promise.all([
+      const [input, outcome, live, resumed] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
         // A workflow in its start delay cannot be queried: a guardian waits for its fast host.
         running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
-        running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id),
+        running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id, memo),
       ]);
       const stages = live?.stages && (await withWaits(temporal, description, live.stages));
       const seen = running ? { status: 'running' as const, ...live, ...(stages && { stages }) } : outcome;
-      return record(deps, { id, memo, description, input, seen, resumedAs });
+      return record(deps, { id, memo, description, input, seen, resumedAs: resumed?.id });
     });
   } catch (error) {
     throw fromTemporal(error, id);
@@ -132,12 +132,16 @@ const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunM
   ...(resumedFrom !== undefined && { resumedFrom }),
 });
 
-/** The id of the run that resumes this one, if there is one. */
-export async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
+/** The run that resumes this one, if there is one; it has the same webhooks, so its delivery may not have started it yet. */
+export async function resumptionThere(
+  temporal: Client,
+  id: string,
+  { webhooks }: RunMemo,
+): Promise<{ readonly id: string; readonly running: boolean } | undefined> {
   const next = resumptionOf(id);
   try {
-    await describeRun(temporal, next);
-    return next;
+    const { running } = await (webhooks ? seenRun : startedRun)(temporal, next);
+    return { id: next, running };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

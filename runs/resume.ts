@@ -35,8 +35,8 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   if (cancelledAt !== undefined)
     throw new MillraceError('NOT_RESUMABLE', 'the run was cancelled before it was started: start another one');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
-  const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id));
-  if (there !== undefined) return { there };
+  const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id, memo));
+  if (there !== undefined) return { there: there.id };
   const { input, context } = await begunWith(deps, id, description.runId);
   const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
   const stages = await stagesThere(deps, id);

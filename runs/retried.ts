@@ -99,7 +99,8 @@ async function existing(deps: RunDeps, { caller }: Order, id: string): Promise<C
       const { description, memo, running, cancelledAt } = await findRun(deps, last, caller);
       const claim: Claim = { id: last, repeated: true, there: memo };
       if (running || cancelledAt !== undefined || description.status.name === 'COMPLETED') return claim;
-      const next = (await asked(deps, last, () => resumptionThere(deps.temporal, last))) ?? (await resumed());
+      const resumption = await asked(deps, last, () => resumptionThere(deps.temporal, last, memo));
+      const next = resumption?.id ?? (await resumed());
       if (next === undefined) return claim;
       last = next;
     }

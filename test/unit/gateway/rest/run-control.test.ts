@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
 import type { Problem } from '../../../../pipelines/run/document.js';
+import { deliveryId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import { grpcError } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
@@ -44,6 +45,18 @@ describe('erasing', () => {
     const response = await erase();
     expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
     expect(response.body).toContain(next);
+  });
+
+  test('nor for one that is to be resumed by a run that no worker has started yet', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    run.end(new CancelledFailure('cancelled'));
+    const delivery = { ...run.options, workflowId: deliveryId(`${id}-r1`) };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, delivery as never);
+    expect(codeOf(await erase())).toBe('RUN_NOT_ENDED');
+    const { resumedAs } = (await gateway.app.inject({ url: `/v1/runs/${id}` })).json<RunDocument>();
+    expect(resumedAs).toBe(`${id}-r1`);
   });
 
   test('asks Temporal once for what belongs to the run, as often as the tenant may list runs', async () => {
