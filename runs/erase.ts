@@ -1,5 +1,5 @@
 import { MillraceError } from '../pipelines/errors.js';
-import { deliveryId } from '../pipelines/run/index.js';
+import { deliveryId, replayId } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunMemo } from './memo.js';
@@ -11,7 +11,7 @@ import { notEnded } from './recorded.js';
 const PAGE = 100;
 
 /**
- * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events, its record, its journals and channels,
+ * Erases a run that has ended: its histories, those of its child runs and of its deliveries, its events, its record, its journals and channels,
  * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped; a
  * journal or a channel that it opens for the first time is not.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
@@ -35,7 +35,9 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   // The run itself comes last: while it is there, erasing can be asked for again.
   const itself = { workflowId: id, runId: description.runId };
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
-  const all = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
+  const all: Execution[] = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
+  // By name: the index lags, and one that it does not show yet would go on sending.
+  if (memo.webhooks) all.push({ workflowId: replayId(id) }, { workflowId: deliveryId(id) });
   const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
   for (const child of new Set(children)) await deps.erasure?.erase(child);
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
@@ -51,15 +53,17 @@ async function resumption({ temporal }: RunDeps, id: string, memo: RunMemo): Ret
 
 interface Execution {
   readonly workflowId: string;
-  readonly runId: string;
+  /** Absent: the latest. */
+  readonly runId?: string;
 }
 
-/** The executions of a run, of its child runs and of its delivery. One question: all tenants share the few that Temporal answers in a second. */
+/** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */
 async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Execution[]> {
   const { namespace } = temporal.options;
-  const query = `WorkflowId = '${run}' OR WorkflowId = '${deliveryId(run)}' OR WorkflowId STARTS_WITH '${run}/'`;
+  const named = [run, deliveryId(run), replayId(run)];
+  const query = `${named.map((id) => `WorkflowId = '${id}'`).join(' OR ')} OR WorkflowId STARTS_WITH '${run}/'`;
   // What is deleted does not depend on how a store compares: SQLite's LIKE does not tell capitals from small letters.
-  const belongs = (id: string) => id === run || id === deliveryId(run) || id.startsWith(`${run}/`);
+  const belongs = (id: string) => named.includes(id) || id.startsWith(`${run}/`);
   const found: Execution[] = [];
   let nextPageToken: Uint8Array = new Uint8Array();
   try {

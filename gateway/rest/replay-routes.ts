@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { queueOrder } from '../../pipelines/plan/index.js';
 import {
-  deliveryId,
   type NamedTarget,
+  replayId,
   WEBHOOK_WORKFLOW,
   type WebhookOrder,
   webhookQueue,
@@ -68,7 +68,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');
       if (document.status === 'running') throw await notEnded(deps, id, 'the run has not ended yet');
       const event = webhookEventOf(document);
-      const workflowId = `${deliveryId(id)}/replay`;
+      const workflowId = replayId(id);
       await start(deps, workflowId, {
         tenant: caller.tenant,
         targets,

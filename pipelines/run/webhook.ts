@@ -110,6 +110,9 @@ export const WEBHOOK_WORKFLOW = 'webhookDelivery';
 export const deliveryId = (run: string): string => `webhook/${run}`;
 export const runOfDelivery = (id: string): string => id.slice('webhook/'.length);
 
+/** Id of the workflow that delivers a run's end again. */
+export const replayId = (run: string): string => `${deliveryId(run)}/replay`;
+
 /** Signal to the delivery of a run: a wait for a person has begun, in the run or in a child run. Argument: `Wait`. */
 export const WAITING_SIGNAL = 'waiting';
 

@@ -87,6 +87,27 @@ describe('erasing', () => {
     expect(codeOf(refused[0] as (typeof more)[number])).toBe('RATE_LIMITED');
   });
 
+  test('ends what still sends its event: its delivery and a replay of it, also before Temporal’s index shows them', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end({ output: {}, stages: [] });
+    const replay = { execution: { workflowId: `webhook/${id}/replay`, runId: 'replay-1' } };
+    const deletedOf = async (executions: object[]) => {
+      const deleted: unknown[] = [];
+      const workflowService = {
+        listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
+        deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string; runId?: string } }) =>
+          void deleted.push(Object.values(given.workflowExecution).join(' ')),
+      };
+      Object.assign(temporal.client.workflow, { workflowService });
+      expect((await erase()).statusCode).toBe(204);
+      return deleted;
+    };
+    expect(await deletedOf([replay])).toEqual([`webhook/${id}/replay replay-1`, `${id} execution-1`]);
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    expect(await deletedOf([])).toEqual([`webhook/${id}/replay`, `webhook/${id}`, `${id} execution-1`]);
+  });
+
   test('reaches the journals and channels of the run before any history is gone, and of its child runs', async () => {
     const { client } = gateway.temporal;
     gateway.temporal.only().end({ output: {}, stages: [] });
