@@ -19,7 +19,7 @@ const PAGE = 100;
  * may be partly erased, and erasing it again goes on.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
-  const { running, description, memo } = await findRun(deps, id, caller);
+  const { running, description, memo, accepted } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   const next = await resumption(deps, id, memo);
   if (next?.running) {
@@ -32,12 +32,14 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
   await deps.sentResults?.erase(id);
-  // The run itself comes last: while it is there, erasing can be asked for again.
-  const itself = { workflowId: id, runId: description.runId };
+  // What shows the run comes last: while it is there, erasing can be asked for again. Of a run that was cancelled before it was started
+  // that is its delivery, which has its input.
+  const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
   const all: Execution[] = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
   // By name: the index lags, and one that it does not show yet would go on sending.
-  if (memo.webhooks) all.push({ workflowId: replayId(id) }, { workflowId: deliveryId(id) });
+  if (memo.webhooks) all.push({ workflowId: replayId(id) });
+  if (memo.webhooks && !accepted) all.push({ workflowId: deliveryId(id) });
   const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
   for (const child of new Set(children)) await deps.erasure?.erase(child);
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);

@@ -3,9 +3,9 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
 import type { Problem } from '../../../../pipelines/run/document.js';
-import { deliveryId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
+import { CANCELLED_MEMO, deliveryId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
 import type { RunDocument } from '../../../../runs/document.js';
-import { grpcError } from '../../../support/fake-temporal.js';
+import { FakeTemporal, grpcError } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { nonceOf, waitFor } from '../../../support/waits.js';
 
@@ -106,6 +106,27 @@ describe('erasing', () => {
     expect(await deletedOf([replay])).toEqual([`webhook/${id}/replay replay-1`, `${id} execution-1`]);
     run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
     expect(await deletedOf([])).toEqual([`webhook/${id}/replay`, `webhook/${id}`, `${id} execution-1`]);
+  });
+
+  test('of a run that was cancelled before it was started removes its delivery, which has its input', async () => {
+    const temporal = new FakeTemporal();
+    const { options } = gateway.temporal.only();
+    const memo = { ...options.memo, [CANCELLED_MEMO]: new Date().toISOString() };
+    const delivery = { ...options, workflowId: deliveryId(id), memo };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, delivery as never);
+    const deleted: unknown[] = [];
+    const workflowService = {
+      listWorkflowExecutions: async () => ({
+        executions: [{ execution: { workflowId: deliveryId(id), runId: 'execution-1' } }],
+      }),
+      deleteWorkflowExecution: async ({ workflowExecution }: { workflowExecution: object }) =>
+        void deleted.push(workflowExecution),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    const own = await testGateway({}, { temporal: temporal.client, webhooks: {} as never });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect(deleted).toEqual([{ workflowId: deliveryId(id), runId: 'execution-1' }]);
+    await own.close();
   });
 
   test('reaches the journals and channels of the run before any history is gone, and of its child runs', async () => {
