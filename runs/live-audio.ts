@@ -1,27 +1,39 @@
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { type Artifact, isArtifact } from '../pipelines/artifact.js';
 import { isStreamLost } from '../pipelines/errors.js';
-import { isJsonObject } from '../pipelines/json.js';
+import { isJsonObject, type Json } from '../pipelines/json.js';
 import { type Plan, speakerOf } from '../pipelines/plan/index.js';
 import { linkedAbort } from '../runtime/limited.js';
 import { type ChannelLog, type ChannelName, type Position, readChannel } from '../stores/channels/index.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { argumentsOf } from './read.js';
 
 /**
  * The channel of the audio in a field of a run's output, if a stage speaks a stream: it can be heard before the run
- * ends. Undefined for any other field.
+ * ends. Undefined for any other field, and for a run that no worker has started yet. Throws `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function liveAudioOf(
   { temporal }: Pick<RunDeps, 'temporal'>,
   id: string,
   field: string,
 ): Promise<ChannelName | undefined> {
-  const { runId } = await describeRun(temporal, id);
-  const [, context] = await argumentsOf(temporal, id, runId, 2);
+  const [, context = null] = await startedWith(temporal, id);
   const plan = isJsonObject(context) ? (context.plan as unknown as Plan | undefined) : undefined;
   const stage = plan && speakerOf(plan, field);
   return stage && { run: id, path: stage.id, of: 'chunks' };
+}
+
+async function startedWith(temporal: Client, id: string): Promise<readonly Json[]> {
+  try {
+    const { runId } = await describeRun(temporal, id);
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => argumentsOf(temporal, id, runId, 2));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return [];
+    throw fromTemporal(error, id);
+  }
 }
 
 /** A piece of a run's audio. */
