@@ -4,7 +4,7 @@ import { cancelRun } from '../../runs/cancel.js';
 import { eraseRun } from '../../runs/erase.js';
 import { followRun } from '../../runs/follow.js';
 import { waitForRun } from '../../runs/wait.js';
-import { callerOf } from '../access/caller.js';
+import { type Caller, callerOf, holds, requirePermission } from '../access/caller.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { CANCEL_RESPONSE, DELETE_RESPONSE, GET_RESPONSE, LIST_INPUT_ITEMS } from './docs-stored.js';
@@ -53,13 +53,17 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
     '/v1/responses/:id/cancel',
     { bodyLimit: MOST_BYTES, config: { doc: CANCEL_RESPONSE } },
     async (request, reply) => {
+      const caller = callerOf(request);
       const stored = await found(request);
       const { id, tenant, status } = stored.document;
-      if (status === 'running') {
-        await cancelRun(deps, id);
-        await waitForRun(deps, { id, tenant }, CANCELLED_MS, leaving(reply));
+      if (status !== 'running') {
+        // Nothing is left to cancel: what remains is to read it.
+        requirePermission(caller, 'read');
+        return responses.body(stored);
       }
-      return responses.body(await found(request));
+      await cancelRun(deps, id);
+      await waitForRun(deps, { id, tenant }, CANCELLED_MS, leaving(reply));
+      return responses.body(cancelledFor(caller, await found(request)));
     },
   );
 
@@ -120,3 +124,10 @@ async function sendFrom(
 }
 
 const isLast = ({ type }: ResponsesEvent): boolean => type === 'response.completed' || type === 'response.incomplete';
+
+/** A response may be another key's: to callers that may not read, a cancellation shows nothing of its request and answer. */
+function cancelledFor(caller: Caller, stored: StoredResponse): StoredResponse {
+  if (holds(caller, 'read')) return stored;
+  if (!['running', 'cancelled'].includes(stored.document.status)) requirePermission(caller, 'read');
+  return { ...stored, of: { ...stored.of, echo: {} } };
+}

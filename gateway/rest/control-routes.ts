@@ -3,10 +3,11 @@ import type { GivenDecision } from '../../pipelines/run/index.js';
 import { actorOf } from '../../runs/caller.js';
 import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
+import type { RunDocument } from '../../runs/document.js';
 import { eraseRun } from '../../runs/erase.js';
 import { documentOfStarted, findRun, isDelayed, readRun } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
-import { type Caller, callerOf } from '../access/caller.js';
+import { type Caller, callerOf, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { decisionOf, resumptionWanted } from './decision.js';
@@ -30,7 +31,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const caller = callerOf(request);
       await stillRuns(deps, id, caller);
       await cancelRun(deps, id);
-      return await reply.code(202).send((await readRun(deps, id, caller)).document);
+      return await reply.code(202).send(shownTo(caller, (await readRun(deps, id, caller)).document));
     },
   );
 
@@ -52,7 +53,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const document = resumed.started
         ? documentOfStarted(deps, resumed.started, resumed.input)
         : (await readRun(deps, resumed.there, caller)).document;
-      return await reply.code(202).header('location', document.links.self).send(document);
+      return await reply.code(202).header('location', document.links.self).send(shownTo(caller, document));
     },
   );
 
@@ -73,11 +74,26 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const actor = actorOf(caller);
       const sent = { ...decided, approved, ...(actor !== undefined && { actor }) } as GivenDecision;
       await decideOn(deps, id, sent, stage);
-      return await reply.code(202).send((await readRun(deps, id, caller)).document);
+      return await reply.code(202).send(shownTo(caller, (await readRun(deps, id, caller)).document));
     });
   }
 }
 
 async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
   if (!(await findRun(deps, id, caller)).running) throw hasEnded();
+}
+
+/** A run may be another key's: what it was given and has made is for callers that may read. */
+function shownTo(caller: Caller, document: RunDocument): RunDocument {
+  if (holds(caller, 'read')) return document;
+  const {
+    input: _input,
+    output: _output,
+    stages: _stages,
+    usage: _usage,
+    waiting: _waiting,
+    error: _error,
+    ...rest
+  } = document;
+  return rest;
 }
