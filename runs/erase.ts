@@ -1,8 +1,9 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId, replayId } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
-import type { RunMemo } from './memo.js';
+import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun, resumptionThere } from './read.js';
 import { notEnded } from './recorded.js';
@@ -26,6 +27,9 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
     const message = `the run ${next.id}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
     throw new MillraceError('RUN_NOT_ENDED', message);
   }
+  // By name: the index lags, and one that it does not show yet would go on sending.
+  const senders = memo.webhooks ? [replayId(id), ...(accepted ? [] : [deliveryId(id)])] : [];
+  const sending = await Promise.all(senders.map((sender) => latestOf(deps, sender, memo)));
   await deps.list.turn?.(caller.tenant);
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
@@ -37,9 +41,7 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
   const all: Execution[] = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
-  // By name: the index lags, and one that it does not show yet would go on sending.
-  if (memo.webhooks) all.push({ workflowId: replayId(id) });
-  if (memo.webhooks && !accepted) all.push({ workflowId: deliveryId(id) });
+  all.push(...sending.flatMap((each) => each ?? []));
   const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
   for (const child of new Set(children)) await deps.erasure?.erase(child);
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
@@ -55,8 +57,29 @@ async function resumption({ temporal }: RunDeps, id: string, memo: RunMemo): Ret
 
 interface Execution {
   readonly workflowId: string;
-  /** Absent: the latest. */
-  readonly runId?: string;
+  readonly runId: string;
+}
+
+/**
+ * The latest execution of what sends a run's results; undefined if there is none, or if it is that of a later run with the same id: the one that
+ * erases second must not take the delivery of the run that was started in between.
+ */
+async function latestOf(
+  { temporal }: RunDeps,
+  workflowId: string,
+  { createdAt }: RunMemo,
+): Promise<Execution | undefined> {
+  try {
+    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.getHandle(workflowId).describe(),
+    );
+    const { runId, memo } = description;
+    const itsRun = asRunMemo(memo)?.createdAt;
+    return itsRun === undefined || itsRun === createdAt ? { workflowId, runId } : undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError || isNotFound(error)) return undefined;
+    throw fromTemporal(error, workflowId);
+  }
 }
 
 /** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */

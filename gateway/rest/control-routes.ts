@@ -86,14 +86,11 @@ async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise
 /** A run may be another key's: what it was given and has made is for callers that may read. */
 function shownTo(caller: Caller, document: RunDocument): RunDocument {
   if (holds(caller, 'read')) return document;
-  const {
-    input: _input,
-    output: _output,
-    stages: _stages,
-    usage: _usage,
-    waiting: _waiting,
-    error: _error,
-    ...rest
-  } = document;
-  return rest;
+  const { id, pipeline, version, tenant, status, createdAt, endedAt, resumedFrom, resumedAs, links } = document;
+  const times = { createdAt, ...(endedAt !== undefined && { endedAt }) };
+  const resumption = {
+    ...(resumedFrom !== undefined && { resumedFrom }),
+    ...(resumedAs !== undefined && { resumedAs }),
+  };
+  return { id, pipeline, version, tenant, status, ...times, ...resumption, links };
 }

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
 import type { Problem } from '../../../../pipelines/run/document.js';
-import { CANCELLED_MEMO, deliveryId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
+import { CANCELLED_MEMO, deliveryId, replayId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import { FakeTemporal, grpcError } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
@@ -105,7 +105,33 @@ describe('erasing', () => {
     };
     expect(await deletedOf([replay])).toEqual([`webhook/${id}/replay replay-1`, `${id} execution-1`]);
     run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
-    expect(await deletedOf([])).toEqual([`webhook/${id}/replay`, `webhook/${id}`, `${id} execution-1`]);
+    const sends = async (workflowId: string, memo: object) =>
+      await temporal.client.workflow.start(WEBHOOK_WORKFLOW, { ...run.options, workflowId, memo } as never);
+    await sends(replayId(id), {});
+    await sends(deliveryId(id), run.options.memo);
+    const [ofReplay, ofDelivery] = await deletedOf([]);
+    expect([ofReplay, ofDelivery]).toEqual([
+      expect.stringMatching(`^webhook/${id}/replay execution-\\d+$`),
+      expect.stringMatching(`^webhook/${id} execution-\\d+$`),
+    ]);
+  });
+
+  test('leaves the delivery of a later run with the same id, which another erasure has made room for', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end({ output: {}, stages: [] });
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    const later = { ...run.options, workflowId: deliveryId(id), memo: { ...run.options.memo, createdAt: '2099-01-01' } };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, later as never);
+    const deleted: string[] = [];
+    const workflowService = {
+      listWorkflowExecutions: async () => ({ executions: [], nextPageToken: new Uint8Array() }),
+      deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string } }) =>
+        void deleted.push(given.workflowExecution.workflowId),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    expect((await erase()).statusCode).toBe(204);
+    expect(deleted).toEqual([id]);
   });
 
   test('of a run that was cancelled before it was started removes its delivery, which has its input', async () => {
