@@ -12,14 +12,23 @@ export const MOST_FIELDS = 20;
 /** Maximum length of a field's path and of its message, in UTF-16 units: both may contain data of the caller. */
 const LONGEST = { field: 200, message: 500 };
 
-/** A failure that names the first invalid fields, at most 20, and the number of others. */
-export function invalidFields(code: ErrorCode, all: readonly FieldError[], more: ErrorDetails = {}): MillraceError {
+/**
+ * A failure that names the first invalid fields, at most 20, and the number of others.
+ * @param others how many there are beside these
+ */
+export function invalidFields(
+  code: ErrorCode,
+  all: readonly FieldError[],
+  more: ErrorDetails = {},
+  others = 0,
+): MillraceError {
   const fields = all.slice(0, MOST_FIELDS).map(({ field, message }) => ({
     field: clipped(field, LONGEST.field),
     message: clipped(message, LONGEST.message),
   }));
   const parts = fields.map(({ field, message }) => `${field}: ${message}`);
-  if (all.length > fields.length) parts.push(`and ${all.length - fields.length} more`);
+  const unnamed = all.length - fields.length + others;
+  if (unnamed > 0) parts.push(`and ${unnamed} more`);
   return new MillraceError(code, parts.join('; '), { ...more, fields });
 }
 

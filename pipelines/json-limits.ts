@@ -11,6 +11,12 @@ import { isJsonObject, type Json } from './json.js';
  */
 export const MOST_BYTES = 1_500_000;
 
+/**
+ * Values below this size, in bytes, are not counted where several may travel in one message of a workflow task, which Temporal limits to 4 MiB:
+ * hundreds of calls begin or end at once.
+ */
+export const SMALL_BYTES = 4_000;
+
 /** Maximum nesting: readers of a value are recursive. */
 const DEEPEST = 500;
 

@@ -127,5 +127,5 @@ const mayBeRetried = (order: Order): Order => ({ retry: 0, ...order });
 
 async function abandon(deps: RunDeps, order: Order, { id }: StartedRun, gone: AbortSignal): Promise<void> {
   const isCancelled = gone.aborted && gone.reason instanceof CancelledByCaller;
-  if (isCancelled || onLeaveOf(order) === 'cancel') await cancelLeft(deps, id);
+  if (isCancelled || onLeaveOf(order) === 'cancel') await cancelLeft(deps, { id, tenant: order.caller.tenant });
 }

@@ -1,8 +1,11 @@
+import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { MillraceError } from '../pipelines/errors.js';
 import { CANCEL_SIGNAL, deliveryId } from '../pipelines/run/index.js';
+import { FairSlots } from '../runtime/fair-slots.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import type { EndingRun } from './outcome.js';
 
 /**
  * Requests cancellation of a run; it reaches running stages within a second. A run that its delivery has not started yet is never
@@ -28,12 +31,45 @@ export async function cancelRun({ temporal }: Pick<RunDeps, 'temporal'>, id: str
   if (!(await isThere(tell))) throw hasEnded();
 }
 
-/** Cancels a run whose caller has left. Never rejects: the run may have ended, or its deadline ends it. */
-export async function cancelLeft(deps: RunDeps, id: string): Promise<void> {
-  await cancelRun(deps, id).catch((error: unknown) => {
-    if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
-    deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
-  });
+/**
+ * How many runs are cancelled at once for callers that have left, of all tenants and of one. Temporal answers in some 10 ms: a thousand take
+ * less than a second, and as many requests at once would delay all others.
+ */
+const AT_ONCE = { all: 32, ofTenant: 16 };
+
+/** A cancellation that has not had its turn by then is given up, in milliseconds: Temporal hangs, or the caller may have come back. */
+const PATIENCE_MS = 30_000;
+
+interface Leaving {
+  readonly slots: FairSlots;
+  /** By run: those under way, and those that wait. */
+  readonly runs: Map<string, Promise<void>>;
+}
+
+const leavingOf = new WeakMap<Client, Leaving>();
+
+/**
+ * Cancels a run whose caller has left, once for all who have left it meanwhile, and in its turn. Never rejects: the run may have ended, or its
+ * deadline ends it.
+ */
+export function cancelLeft(deps: Pick<RunDeps, 'temporal' | 'logger'>, { id, tenant }: EndingRun): Promise<void> {
+  const leaving = leavingOf.get(deps.temporal) ?? {
+    slots: new FairSlots(AT_ONCE.all, AT_ONCE.ofTenant),
+    runs: new Map(),
+  };
+  leavingOf.set(deps.temporal, leaving);
+  const { slots, runs } = leaving;
+  const cancelled =
+    runs.get(id) ??
+    slots
+      .use(tenant, AbortSignal.timeout(PATIENCE_MS), () => cancelRun(deps, id))
+      .catch((error: unknown) => {
+        if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
+        deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
+      })
+      .finally(() => runs.delete(id));
+  runs.set(id, cancelled);
+  return cancelled;
 }
 
 export const hasEnded = (): MillraceError =>

@@ -13,8 +13,8 @@ const PAGE = 100;
 
 /**
  * Erases a run that has ended: its histories, those of its child runs and of its deliveries, its events, its record, its journals and channels,
- * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped; a
- * journal or a channel that it opens for the first time is not.
+ * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped, and it
+ * opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
  * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it
  * may be partly erased, and erasing it again goes on.

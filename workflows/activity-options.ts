@@ -4,9 +4,6 @@
  */
 export const STREAM_HEARTBEAT_MS = 2_000;
 
-/** Inputs of calls below this size are not counted: hundreds of them start at once. */
-export const SMALL_BYTES = 4_000;
-
 /** Names and summaries appear in metrics and in the UI's lists. */
 const LONGEST_NAME = 200;
 export const short = (text: string): string =>

@@ -1,11 +1,20 @@
 import { ActivityFailure, RetryState, TimeoutFailure } from '@temporalio/common';
-import { isCancellation, proxyLocalActivities } from '@temporalio/workflow';
+import { isCancellation, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
-import type { RecordedCall, StageCall, StageOutcome } from '../pipelines/run/index.js';
+import { queueOrder } from '../pipelines/plan/index.js';
+import {
+  ENTRY_KIND,
+  type LargeOutcome,
+  type RecordedCall,
+  type StageCall,
+  type StageOutcome,
+} from '../pipelines/run/index.js';
 import { takes } from './changes.js';
 import { notBegun } from './elsewhere.js';
 
-type Recorded = (input: JsonObject, call: RecordedCall) => Promise<StageOutcome | null>;
+type Recorded = (input: JsonObject, call: RecordedCall) => Promise<StageOutcome | LargeOutcome | null>;
+/** The call itself, of a kind that a worker of an earlier release refuses. */
+type Whole = (input: JsonObject, call: StageCall & RecordedCall) => Promise<StageOutcome | null>;
 
 /**
  * The question is repeated while the state store is away: for about half a minute, as an attempt repeats it, or for three seconds where the
@@ -15,6 +24,8 @@ const QUESTION = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, m
 const MOST_QUESTIONS = { inTime: 18, late: 5 };
 /** For all questions, in milliseconds: the artifact store, which has large outcomes, may hang. */
 const LONGEST_MS = { inTime: 40_000, late: 6_000 };
+/** For a large outcome that is known to be there, in milliseconds: the task may have to wait for a slot. */
+const LONGEST_WHOLE_MS = { inTime: 120_000, late: 30_000 };
 
 interface Asked {
   readonly call: StageCall;
@@ -23,6 +34,8 @@ interface Asked {
   readonly since: number;
   /** Runs a local activity; its result arrives after the effects of those that ended before it. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** Resolves when the current workflow task has room for a command with the input. */
+  room(): Promise<void> | undefined;
 }
 
 /**
@@ -65,23 +78,39 @@ function isOver(error: unknown): boolean {
 }
 
 /** Undefined if none is recorded, or the store does not say so. Rejects with a cancellation. */
-async function recordedOutcome(
-  { call, input, since, inTurn }: Asked,
-  isLate: boolean,
-): Promise<StageOutcome | undefined> {
-  const { stage, path = stage } = call;
+async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutcome | undefined> {
+  const { call, input, since, inTurn } = asked;
+  const { stage } = call;
   const maximumAttempts = isLate ? MOST_QUESTIONS.late : MOST_QUESTIONS.inTime;
   const activities = proxyLocalActivities<Record<string, Recorded>>({
     ...QUESTION,
     scheduleToCloseTimeout: isLate ? LONGEST_MS.late : LONGEST_MS.inTime,
     retry: { ...QUESTION.retry, maximumAttempts },
-    summary: `${path} · record`,
+    summary: summaryOf(call),
   });
   const ask = activities[stage] as Recorded;
   try {
-    return (await inTurn(() => ask(input, { recorded: { call, since } }))) ?? undefined;
+    const answer = await inTurn(() => ask(input, { recorded: { call, since } }));
+    if (answer === null) return undefined;
+    return 'large' in answer ? await wholeOutcome(asked, isLate) : answer;
   } catch (error) {
     if (isCancellation(error)) throw error;
     return undefined;
   }
 }
+
+/** An outcome that is not small, by an activity of the run's task queue: its result travels alone. */
+async function wholeOutcome({ call, input, since, room }: Asked, isLate: boolean): Promise<StageOutcome | undefined> {
+  const { tenant, priority, stage } = call;
+  await room();
+  const activities = proxyActivities<Record<string, Whole>>({
+    ...QUESTION,
+    scheduleToCloseTimeout: isLate ? LONGEST_WHOLE_MS.late : LONGEST_WHOLE_MS.inTime,
+    priority: queueOrder(tenant, priority),
+    summary: summaryOf(call),
+  });
+  const ask = activities[stage] as Whole;
+  return (await ask(input, { ...call, kind: ENTRY_KIND, recorded: { call, since } })) ?? undefined;
+}
+
+const summaryOf = ({ stage, path = stage }: StageCall): string => `${path} · record`;

@@ -14,7 +14,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
-import { bytesOf } from '../pipelines/json-limits.js';
+import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { allSteps, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
   type Change,
@@ -38,7 +38,7 @@ import {
   type Wait,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
-import { SMALL_BYTES, short } from './activity-options.js';
+import { short } from './activity-options.js';
 import { takes } from './changes.js';
 import { childRun } from './child-run.js';
 import { stillAway } from './elsewhere.js';
@@ -129,7 +129,7 @@ export class TemporalHost implements RunHost {
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
-        room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
+        room: (bytes) => this.#roomFor(bytes),
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
@@ -137,9 +137,16 @@ export class TemporalHost implements RunHost {
     const bytes = bytesOf(input);
     // Two more promises only where they are needed.
     const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
-    const asked = { call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) };
+    const asked = {
+      ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) },
+      room: () => this.#roomFor(bytes),
+    };
     const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
+  }
+
+  #roomFor(bytes: number): Promise<void> | undefined {
+    return bytes < SMALL_BYTES ? undefined : this.#room.take(bytes);
   }
 
   /** Runs a short local activity; its result arrives after the effects of those that ended before it. */

@@ -1,6 +1,6 @@
 import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
-import { bytesOf } from '../pipelines/json-limits.js';
+import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { queueOrder } from '../pipelines/plan/index.js';
 import {
   type ChannelCommit,
@@ -12,7 +12,7 @@ import {
   type RunContext,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
-import { SMALL_BYTES, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
+import { STREAM_HEARTBEAT_MS, short } from './activity-options.js';
 import { stageError } from './failures.js';
 import {
   ChannelPieces,

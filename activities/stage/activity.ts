@@ -157,6 +157,7 @@ export function createActivities(
           tried,
           again,
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
+          begunAt,
           endsAt,
           run,
           resumeFrom: unpacked(kept),

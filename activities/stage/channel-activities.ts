@@ -53,10 +53,11 @@ async function attempted<T>(
 ): Promise<T> {
   const context = Context.current();
   const { info, cancellationSignal } = context;
+  const begunAt = performance.now();
   const beating = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
   const run = info.workflowExecution?.workflowId ?? info.activityId;
   try {
-    return await work(streamsOf(runner, run, cancellationSignal), slot);
+    return await work(streamsOf(runner, run, cancellationSignal, begunAt), slot);
   } catch (error) {
     // Also if the worker stops: Temporal then begins another attempt.
     if (cancellationSignal.aborted) throw new CancelledFailure('the step was cancelled');

@@ -12,7 +12,7 @@ import type {
 } from '../../pipelines/run/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
-import { type ProducingParts, passOnEntries } from '../streams/index.js';
+import { type PassingOn, type ProducingParts, passOnEntries } from '../streams/index.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { keepable, unfit } from './stage-output.js';
 
@@ -43,11 +43,15 @@ export class ForeignCalls {
     call: StageCall,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<ForeignStart> {
+    const begunAt = performance.now();
     const report = this.#report(run, input, call);
     try {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
-      if (before) return { outcome: await report.done(await this.#passOn(before.outcome, run, call, signal)) };
+      if (before) {
+        const passed = await this.#passOn(before.outcome, { run, call, signal, begunAt });
+        return { outcome: await report.done(passed) };
+      }
       // What is read from a channel is not there yet: each entry is checked when it is.
       const read = Object.keys(call.reads ?? {});
       const whole = read.length === 0 ? input : { ...input, ...Object.fromEntries(read.map((field) => [field, []])) };
@@ -73,6 +77,7 @@ export class ForeignCalls {
     ended: ForeignEnd,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<ForeignOutcome | null> {
+    const begunAt = performance.now();
     const report = this.#report(run, input, call, true);
     try {
       if ('failure' in ended) {
@@ -101,7 +106,7 @@ export class ForeignCalls {
         ...(usage && { usage }),
         ...(conversions && { conversions }),
       };
-      const passed = await this.#passOn(served, run, call, signal);
+      const passed = await this.#passOn(served, { run, call, signal, begunAt });
       const { output: given, ...outcome } = await report.done(passed, ended);
       return given === output ? outcome : { ...outcome, output: given };
     } catch (error) {
@@ -111,15 +116,10 @@ export class ForeignCalls {
   }
 
   /** What other stages read of it while it is made must be there when it has ended. */
-  async #passOn<T extends Pick<StageOutcome, 'output'>>(
-    outcome: T,
-    run: string,
-    call: StageCall,
-    signal: AbortSignal,
-  ): Promise<T> {
+  async #passOn<T extends Pick<StageOutcome, 'output'>>(outcome: T, about: PassingOn): Promise<T> {
     const { streams } = this.#parts;
-    if (!streams || !call.writes) return outcome;
-    return { ...outcome, output: await passOnEntries(streams, { run, call, signal }, outcome) };
+    if (!streams || !about.call.writes) return outcome;
+    return { ...outcome, output: await passOnEntries(streams, about, outcome) };
   }
 
   #count(model: string, { inputTokens, outputTokens }: TokenUsage = {}): void {

@@ -6,7 +6,7 @@ import type { StepStreams } from '../streams/index.js';
 
 /** The streams of a run as a worker has them. */
 export interface StreamsOf {
-  stepStreams?(run: string, signal: AbortSignal): StepStreams | undefined;
+  stepStreams?(run: string, signal: AbortSignal, begunAt?: number): StepStreams | undefined;
 }
 
 /** Entries of channels of a run, by their sources. Throws `STREAM_LOST`. */
@@ -20,8 +20,8 @@ export async function valuesOfEntries(
 }
 
 /** The streams of a run. Throws `STREAM_LOST` in a worker without channels. */
-export function streamsOf(runner: StreamsOf, run: string, signal: AbortSignal): StepStreams {
-  const streams = runner.stepStreams?.(run, signal);
+export function streamsOf(runner: StreamsOf, run: string, signal: AbortSignal, begunAt?: number): StepStreams {
+  const streams = runner.stepStreams?.(run, signal, begunAt);
   if (!streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels', { final: true });
   return streams;
 }

@@ -1,15 +1,26 @@
 import { Context } from '@temporalio/activity';
-import type { JsonObject } from '../../pipelines/json.js';
-import type { RecordedCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { bytesOf, SMALL_BYTES } from '../../pipelines/json-limits.js';
+import type { LargeOutcome, RecordedCall, StageOutcome } from '../../pipelines/run/index.js';
 import { asFailure } from './foreign-activity.js';
 import type { StageRunner } from './stage-runner.js';
 
-/** The local activity that asks for the outcome of a call of which no attempt has reported one; null if none is recorded. */
+/**
+ * The activity that asks for the outcome of a call of which no attempt has reported one; null if none is recorded. A local one says of an outcome
+ * that is not small only that there is one.
+ */
 export function createRecordedActivity(runner: Partial<Pick<StageRunner, 'earlier'>>) {
-  return async (input: JsonObject, { recorded: { call, since } }: RecordedCall): Promise<StageOutcome | null> => {
-    const run = Context.current().info.workflowExecution?.workflowId ?? '';
+  return async (
+    input: JsonObject,
+    { recorded: { call, since } }: RecordedCall,
+  ): Promise<StageOutcome | LargeOutcome | null> => {
+    const { workflowExecution, isLocal } = Context.current().info;
+    const run = workflowExecution?.workflowId ?? '';
     try {
-      return (await runner.earlier?.(input, call, run, since)) ?? null;
+      const outcome = (await runner.earlier?.(input, call, run, since)) ?? null;
+      return isLocal && outcome !== null && bytesOf(outcome as unknown as Json) >= SMALL_BYTES
+        ? { large: true }
+        : outcome;
     } catch (error) {
       throw asFailure(error, true);
     }

@@ -24,6 +24,11 @@ export interface Attempt {
   readonly again?: boolean;
   /** Time from when this attempt could have started to its start, in milliseconds. */
   readonly queueMs: number;
+  /**
+   * When it, or the segment that it is part of, began, on the clock of `performance.now()`: it opens no stream of a run that was erased since.
+   * Absent: when it opens one.
+   */
+  readonly begunAt?: number;
   /** When it ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
   readonly endsAt?: number;
   /** The run's id, for log lines and idempotency keys. */

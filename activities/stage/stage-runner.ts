@@ -57,10 +57,13 @@ export class StageRunner {
     return this.#parts.streams !== undefined;
   }
 
-  /** The streams of steps that the interpreter runs itself in this process; undefined without channels. */
-  stepStreams(run: string, signal: AbortSignal): StepStreams | undefined {
+  /**
+   * The streams of steps that the interpreter runs itself in this process; undefined without channels.
+   * @param begunAt when the step, or its segment, began, on the clock of `performance.now()`. Default: now.
+   */
+  stepStreams(run: string, signal: AbortSignal, begunAt?: number): StepStreams | undefined {
     const { streams } = this.#parts;
-    return streams && new StepStreams(streams.channels, run, signal);
+    return streams && new StepStreams(streams.channels, run, signal, begunAt);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Stages that read and write channels: an LLM whose sentences are spoken while it goes on. */
 
 export { listen } from './listen.js';
-export { passOnEntries } from './pass-on.js';
+export { type PassingOn, passOnEntries } from './pass-on.js';
 export { inOnePiece, passOnPieces } from './pass-on-pieces.js';
 export { type ProducingParts, produceText } from './produce.js';
 export { produceEntries } from './produce-entries.js';

@@ -3,7 +3,7 @@ import type { Attempt } from '../stage/serving.js';
 import { RESTS_AFTER_MS, resting } from './resting.js';
 
 /** What of an attempt matters where its channels are opened. */
-export type Opening = Pick<Attempt, 'signal' | 'again' | 'slot' | 'rest'>;
+export type Opening = Pick<Attempt, 'signal' | 'again' | 'slot' | 'rest' | 'begunAt'>;
 
 /**
  * Opens channels for an attempt. One that is not the first waits for a store that is away as long as its limits allow: readers may have

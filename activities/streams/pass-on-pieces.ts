@@ -29,10 +29,10 @@ export async function passOnPieces<T extends Output>(
   { call, attempt }: { readonly call: StageCall; readonly attempt: Attempt },
   served: T,
 ): Promise<T> {
-  const { run, signal } = attempt;
+  const { run, signal, begunAt } = attempt;
   const name = { run, path: call.path ?? call.stage, of: 'chunks' };
-  const ttlMs = channelTtlMs(call);
-  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { signal, ttlMs, patient }));
+  const own = { signal, ttlMs: channelTtlMs(call), begunAt };
+  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { ...own, patient }));
   try {
     const { values, end } = writer.before;
     if (end?.outcome !== undefined) return end.outcome as unknown as T;

@@ -7,6 +7,15 @@ import { ChannelWriter } from '../../stores/channels/index.js';
 import type { ProducingParts } from './produce.js';
 import { produceEntries } from './produce-entries.js';
 
+/** A call whose entries are passed on. */
+export interface PassingOn {
+  readonly run: string;
+  readonly call: StageCall;
+  readonly signal: AbortSignal;
+  /** When the check of the call's result began, on the clock of `performance.now()`. */
+  readonly begunAt: number;
+}
+
 /**
  * Commits the entries of a call of another worker that readers lack: of an outcome that was kept, or of a worker that did not reach the state
  * store. A stream that has ended stays as it is. Readers take the collected list while the store is away, and where the entries are more
@@ -15,16 +24,16 @@ import { produceEntries } from './produce-entries.js';
  */
 export async function passOnEntries(
   parts: ProducingParts,
-  { run, call, signal }: { readonly run: string; readonly call: StageCall; readonly signal: AbortSignal },
+  { run, call, signal, begunAt }: PassingOn,
   outcome: Pick<StageOutcome, 'output'>,
 ): Promise<JsonObject> {
   const name = { run, path: call.path ?? call.stage, of: 'entries' };
   const held = await parts.channels.read(name, 0, 1).catch(() => undefined);
   if (held?.end !== undefined) return outcome.output;
-  const attempt = { run, signal, attempt: 1, queueMs: 0, resumeFrom: null, checkpoint: () => undefined };
+  const attempt = { run, signal, begunAt, attempt: 1, queueMs: 0, resumeFrom: null, checkpoint: () => undefined };
   try {
     if (!fits(outcome.output.items)) {
-      await leaveToList(parts, name, call, signal);
+      await leaveToList(parts, name, { call, signal, begunAt });
       return outcome.output;
     }
     return (await produceEntries(parts, { call, attempt }, async () => outcome)).output;
@@ -51,10 +60,9 @@ const BYTES_OF_HASH = startHash({ run: '', path: '', of: '' }).length;
 async function leaveToList(
   { channels }: ProducingParts,
   name: ChannelName,
-  call: StageCall,
-  signal: AbortSignal,
+  { call, signal, begunAt }: Omit<PassingOn, 'run'>,
 ): Promise<void> {
-  const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: channelTtlMs(call) });
+  const writer = await ChannelWriter.open(channels, name, { signal, ttlMs: channelTtlMs(call), begunAt });
   try {
     await writer.end({ as: 'void' });
   } finally {

@@ -23,11 +23,12 @@ export async function produceEntries<T extends Output>(
   { call, attempt }: { readonly call: StageCall; readonly attempt: Attempt },
   serve: (attempt: Attempt, committed: readonly Json[]) => Promise<T>,
 ): Promise<T> {
-  const { run, signal } = attempt;
+  const { run, signal, begunAt } = attempt;
   const path = call.path ?? call.stage;
   const writes = call.writes?.includes('entries') ?? false;
   const name = { run, path, of: 'entries' };
-  const open = (patient: boolean) => ChannelWriter.open(log, name, { signal, ttlMs: channelTtlMs(call), patient });
+  const ttlMs = channelTtlMs(call);
+  const open = (patient: boolean) => ChannelWriter.open(log, name, { signal, ttlMs, patient, begunAt });
   const writer = writes ? await opened(attempt, open) : undefined;
   const nameOf = ({ path: producer, of }: ChannelRef) => ({ run, path: producer, of });
   const { own, release } = linkedAbort(signal);

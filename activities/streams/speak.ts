@@ -149,11 +149,11 @@ async function speak<T extends Served>(
   serve: (text: string) => Promise<T>,
   onChunk: OnChunk,
 ): Promise<T> {
-  const { run, signal } = attempt;
+  const { run, signal, begunAt } = attempt;
   const path = call.path ?? call.stage;
   const name = { run, path, of: 'chunks' };
-  const ttlMs = channelTtlMs(call);
-  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { signal, ttlMs, patient }));
+  const own = { signal, ttlMs: channelTtlMs(call), begunAt };
+  const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { ...own, patient }));
   const read = areRead(call);
   // Another attempt needs all of them: readers that have passed some let none be trimmed.
   if (read) channels.passed(name, path, 0).catch(() => undefined);

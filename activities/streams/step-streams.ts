@@ -43,12 +43,17 @@ export class StepStreams {
   readonly #log: ChannelLog;
   readonly #run: string;
   readonly #signal: AbortSignal;
+  readonly #begunAt: number;
 
-  /** @param signal aborts when the step ends */
-  constructor(log: ChannelLog, run: string, signal: AbortSignal) {
+  /**
+   * @param signal aborts when the step ends
+   * @param begunAt when the step, or its segment, began, on the clock of `performance.now()`
+   */
+  constructor(log: ChannelLog, run: string, signal: AbortSignal, begunAt = performance.now()) {
     this.#log = log;
     this.#run = run;
     this.#signal = signal;
+    this.#begunAt = begunAt;
   }
 
   /**
@@ -211,7 +216,7 @@ export class StepStreams {
 
   /** @param first number of the first entry that is compared */
   #open(path: string, runMs: number, first = 0): Promise<ChannelWriter> {
-    const options = { signal: this.#signal, ttlMs: channelTtlMs({ runMs }), first };
+    const options = { signal: this.#signal, ttlMs: channelTtlMs({ runMs }), first, begunAt: this.#begunAt };
     return ChannelWriter.open(this.#log, { run: this.#run, path, of: 'entries' }, options);
   }
 }

@@ -56,7 +56,7 @@ export class TextStreams {
   static async open(log: ChannelLog, run: string, call: StageCall, options: Options): Promise<TextStreams> {
     const { writes = [], turn } = call;
     const { path } = turn ?? { path: call.path ?? call.stage };
-    const own = { signal: options.signal, ttlMs: channelTtlMs(call) };
+    const own = { signal: options.signal, ttlMs: channelTtlMs(call), begunAt: options.opens.begunAt };
     for (let generation = 0; ; generation += 1) {
       const writers = await opened(options.opens, (patient) =>
         allOpen(

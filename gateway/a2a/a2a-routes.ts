@@ -9,6 +9,7 @@ import { leaving } from '../http/leaving.js';
 import { asMillraceError, headersOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { expectExactIn } from '../input/exact-numbers.js';
+import { forgetBody } from '../input/held-bodies.js';
 import { expectModest } from '../input/input-size.js';
 import { type Agent, Agents } from './agents.js';
 import type { Ask } from './ask.js';
@@ -16,7 +17,7 @@ import { cardOf, cardPathOf } from './card.js';
 import { Contexts } from './contexts.js';
 import { AGENT_CARD, formerly, ONLY_AGENT_CARD, SEND } from './docs.js';
 import { errorBody, ProtocolError, RPC } from './errors.js';
-import { methodOf } from './methods.js';
+import { atItsTurn, methodOf } from './methods.js';
 import { LONGEST_ID, type StreamResponse } from './protocol.js';
 import { pushes } from './push.js';
 import { artifactsOf, statusOf, submitted, taskOf } from './task.js';
@@ -71,22 +72,21 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const agent = agents.get(request.params.pipeline, caller);
     const left = leaving(reply);
     const base = baseUrlOf(deps.publicUrl, request);
+    const { response } = request;
+    const asker = { deps, contexts, agent, caller, base, response, request, left, closing: app.closing };
     let id: Json = null;
     try {
-      const body = request.body as Json;
-      expectModest(body, 'body');
-      id = idOf(body);
-      const { method, params } = messageIn(body);
-      expectExactIn(body, ['params'], 'message', 'parts');
-      const wire = wireOf(request, method);
-      const { known, run } = methodOf(method, wire);
-      const { response } = request;
-      const ask = { deps, contexts, agent, caller, base, response, wire, request, left, closing: app.closing };
-      const result = await run(ask, wire.paramsOf(known, params));
-      if (!('happenings' in result)) return { jsonrpc: '2.0', id, result: wire.resultOf(result) };
-      const turnEnds = known !== 'SubscribeToTask';
-      await stream(ask, reply, result, { id, write: (event) => wire.eventOf(event, turnEnds) });
-      return reply;
+      expectModest(request.body as Json, 'body');
+      id = idOf(request.body as Json);
+      const { ask, known, result } = await begun(asker);
+      const { wire } = ask;
+      if ('happenings' in result) {
+        const turnEnds = known !== 'SubscribeToTask';
+        await stream(ask, reply, result, { id, write: (event) => wire.eventOf(event, turnEnds) });
+        return reply;
+      }
+      const answer = 'turnOf' in result ? { task: await atItsTurn(ask, result.turnOf) } : result;
+      return { jsonrpc: '2.0', id, result: wire.resultOf(answer) };
     } catch (thrown) {
       const error = asMillraceError(thrown);
       Object.assign(request.notes, { code: error.code, error });
@@ -95,6 +95,20 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       return reply.headers(headersOf(error, request.hint)).send(errorBody(error, request, id));
     }
   });
+}
+
+/** Does what a message asks for, up to where a run is waited for: nothing of its body is left then. */
+async function begun(asker: Omit<Ask, 'wire'>) {
+  const { request } = asker;
+  const body = request.body as Json;
+  const { method, params } = messageIn(body);
+  expectExactIn(body, ['params'], 'message', 'parts');
+  const wire = wireOf(request, method);
+  const { known, run } = methodOf(method, wire);
+  const ask = { ...asker, wire };
+  const result = await run(ask, wire.paramsOf(known, params));
+  if ('happenings' in result || 'turnOf' in result) forgetBody(request);
+  return { ask, known, result };
 }
 
 function onlyOf(agents: Agents, caller: Caller): string {

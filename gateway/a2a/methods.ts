@@ -10,7 +10,13 @@ import { asks, type TaskName, taskOf } from './task.js';
 import * as tasks from './tasks.js';
 import type { Result, Wire } from './wire.js';
 
-type Method = (ask: Ask, params: Json) => Promise<Result | tasks.FollowedTask>;
+/** A task that is answered when it has ended, or waits for its client. */
+interface Turn {
+  readonly turnOf: tasks.FollowedTask;
+}
+
+/** Waits for no run: what waits holds nothing of the parameters. */
+type Method = (ask: Ask, params: Json) => Promise<Result | Turn | tasks.FollowedTask>;
 
 /** What is offered, by the methods' names in 1.0. */
 const METHODS: Readonly<Record<string, Method>> = {
@@ -19,9 +25,9 @@ const METHODS: Readonly<Record<string, Method>> = {
     if (sent.taskId !== undefined) {
       const decided = await tasks.decide(ask, sent, sent.taskId);
       if (sent.immediate) return { task: await now(ask, decided.name) };
-      return { task: await atItsTurn(ask, await tasks.followDecided(ask, decided)) };
+      return { turnOf: await tasks.followDecided(ask, decided) };
     }
-    if (!sent.immediate) return { task: await atItsTurn(ask, await tasks.followStarted(ask, sent)) };
+    if (!sent.immediate) return { turnOf: await tasks.followStarted(ask, sent) };
     const { name, found } = await tasks.startTask(ask, sent);
     return { task: await taskOf(ask.deps, ask, found, name.context) };
   },
@@ -84,7 +90,7 @@ const now = async (ask: Ask, { run, context }: TaskName): Promise<Task> =>
   await taskOf(ask.deps, ask, (await readRun(ask.deps, run, ask.caller)).document, context);
 
 /** The task when it has ended, or waits for its client; when this process shuts down, as it is. */
-async function atItsTurn(ask: Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {
+export async function atItsTurn(ask: Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {
   try {
     for await (const each of happenings) {
       if ('document' in each) return await taskOf(ask.deps, ask, each.document, name.context);

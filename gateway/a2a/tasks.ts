@@ -2,7 +2,7 @@ import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
 import { cancelLeft, cancelRun } from '../../runs/cancel.js';
 import type { RunDocument } from '../../runs/document.js';
-import { type Followed, followRun } from '../../runs/follow.js';
+import { type Followed, type FollowedRun, followRun } from '../../runs/follow.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
@@ -71,31 +71,44 @@ export async function startTask(ask: Ask, sent: Sent): Promise<{ name: TaskName;
 }
 
 /** The same, with what happens to it until it ends or waits for its client. */
-export async function followStarted(ask: Ask, sent: Sent): Promise<FollowedTask> {
-  const { deps, left } = ask;
+export const followStarted = async (ask: Ask, sent: Sent): Promise<FollowedTask> =>
+  followedUntilTurn(ask, await begun(ask, sent));
+
+interface Begun extends FollowedRun {
+  readonly context: string;
+  readonly found: RunDocument | undefined;
+  /** The run ends with its caller. */
+  readonly ends: boolean;
+  /** Stops following. */
+  readonly release: () => void;
+}
+
+/** Starts the task of a message. In a function of its own: what is held while the task is followed holds nothing of the message. */
+async function begun(ask: Ask, sent: Sent): Promise<Begun> {
   const { order, context, refused, started } = await ordered(ask, sent);
   const { signal, release } = goneOf(ask);
-  const { run, events } = await launchFollowed(deps, order, signal, left).catch((error: unknown) => {
+  try {
+    const { run, events } = await launchFollowed(ask.deps, order, signal, ask.left).catch(refused);
+    return { run, events, context, found: await started(run), ends: endsWithCaller(order), release };
+  } catch (error) {
     release();
-    return refused(error);
-  });
-  const leave = () => void cancelLeft(deps, run.id);
+    throw error;
+  }
+}
+
+function followedUntilTurn(ask: Ask, { run, events, context, found, ends, release }: Begun): FollowedTask {
+  const { deps, left, caller } = ask;
+  const leave = () => void cancelLeft(deps, { id: run.id, tenant: caller.tenant });
   const done = () => {
     left.removeEventListener('abort', leave);
     release();
   };
-  try {
-    const found = await started(run);
-    if (endsWithCaller(order)) {
-      left.addEventListener('abort', leave, { once: true });
-      if (left.aborted) leave();
-    }
-    const happenings = untilTurn(ask, run.id, events, { ends: true, found });
-    return { name: { run: run.id, context }, ...(found && { found }), happenings, done };
-  } catch (error) {
-    done();
-    throw error;
+  if (ends) {
+    left.addEventListener('abort', leave, { once: true });
+    if (left.aborted) leave();
   }
+  const happenings = untilTurn(ask, run.id, events, { ends: true, found });
+  return { name: { run: run.id, context }, ...(found && { found }), happenings, done };
 }
 
 /** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */

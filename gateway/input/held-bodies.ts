@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
 import { type BodyBudget, type HeldBody, MOST_INPUT_BYTES } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
@@ -47,10 +48,28 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
 /**
  * Frees the body of a request of which the inputs of its runs have been made: the response may take long. Media are in the store by then. Whoever
  * calls it holds nothing else of the body: neither in variables of a function that waits for a run, nor in what such a function calls later.
+ * @param left what it holds all the same
  */
-export function forgetBody(request: FastifyRequest, runs = 1): void {
+export function forgetBody(request: FastifyRequest, runs = 1, left?: Json): void {
   request.body = undefined;
-  request.held.keep(runs * MOST_INPUT_BYTES);
+  request.held.keep(runs * MOST_INPUT_BYTES + bytesIn(left));
+}
+
+/** Bytes that a value takes in memory, at most: two for a character, and 64 for each value. None has none. */
+function bytesIn(value: Json | undefined): number {
+  let bytes = 0;
+  const left: Json[] = value === undefined ? [] : [value];
+  for (let each = left.pop(); each !== undefined; each = left.pop()) {
+    bytes += 64;
+    if (typeof each === 'string') bytes += 2 * each.length;
+    else if (Array.isArray(each)) for (const item of each as readonly Json[]) left.push(item);
+    else if (typeof each === 'object' && each !== null)
+      for (const [key, item] of Object.entries(each)) {
+        bytes += 2 * key.length;
+        left.push(item);
+      }
+  }
+  return bytes;
 }
 
 interface Lengths {

@@ -76,10 +76,11 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
     },
     parse(given) {
       for (const [field, value] of Object.entries(given)) expectModest(value, field, most, why);
-      expectModest(given, 'body', most, why);
-      const { data, issues } = checkedInput(input, given);
+      const values = expectModest(given, 'body', most, why);
+      const { data, issues, more } = checkedInput(input, given, values);
       if (issues === undefined) return data as JsonObject;
-      throw invalidInput(issues.flatMap((issue) => fieldErrors(issue, given, shape)));
+      const fields = issues.flatMap((issue) => fieldErrors(issue, given, shape));
+      throw invalidFields('INVALID_INPUT', fields, {}, more);
     },
   };
 }

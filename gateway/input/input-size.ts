@@ -15,11 +15,11 @@ export const MOST_VALUES = 100_000;
 export const MOST_LEVELS = 64;
 
 /**
- * Throws `INVALID_INPUT` for a value with more values or levels than an input may have. Traverses breadth first and
- * stops at the limits, however large the value is.
+ * How many values a value has, itself included. Throws `INVALID_INPUT` for more values or levels than an input may have. Traverses breadth
+ * first and stops at the limits, however large the value is.
  * @param why what is said behind the limit of values
  */
-export function expectModest(value: Json, path: string, most = MOST_VALUES, why = ''): void {
+export function expectModest(value: Json, path: string, most = MOST_VALUES, why = ''): number {
   let seen = 1;
   let level: readonly Json[] = [value];
   for (let depth = 1; level.length > 0; depth++) {
@@ -42,4 +42,5 @@ export function expectModest(value: Json, path: string, most = MOST_VALUES, why 
     }
     level = below;
   }
+  return seen;
 }

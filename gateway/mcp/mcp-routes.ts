@@ -21,6 +21,7 @@ import { askedBy } from './asking-id.js';
 import { Calls } from './calls.js';
 import { MCP, RESUME_MCP } from './docs.js';
 import { Answer, webRequest } from './exchange.js';
+import { callsIn, GivenArguments, methodOf } from './given-arguments.js';
 import { expectModestMessages, expectShortIds, messagesIn } from './messages.js';
 import { HEADER_MISMATCH, mismatchOf } from './param-headers.js';
 import { eventId } from './place.js';
@@ -53,7 +54,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     refuseForeignOrigin(request, deps);
     const caller = callerOf(request);
     // As a response of HTTP a client gets a token with more scopes. Whoever has a key gets the refusal as the call's result.
-    if (caller.token && callsTool(request.body as Json)) requirePermission(caller, 'run');
+    if (caller.token && callsIn(request.body as Json).length > 0) requirePermission(caller, 'run');
     // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     expectShortIds(request);
@@ -62,7 +63,8 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const body = request.body as Json;
     const base = baseUrlOf(deps.publicUrl, request);
     const { response } = request;
-    const serving = { deps, tools, calls, request, response, caller, base, session, closing: app.closing };
+    const given = new GivenArguments(request);
+    const serving = { deps, tools, calls, request, given, response, caller, base, session, closing: app.closing };
     if (await isDecision(serving, body)) return await reply.code(202).send();
     const started = sessionStartedBy(body);
     if (started !== undefined) void reply.header(SESSION_HEADER, started);
@@ -143,13 +145,6 @@ function placesIn(answer: Answer, { body, headers }: FastifyRequest): Serving['r
     answer.add(`${retry}id: ${eventId({ ...place, request: id, ...known })}\ndata: \n\n`);
     retry = '';
   };
-}
-
-const methodOf = (body: Json): unknown => (isJsonObject(body) ? body.method : undefined);
-
-function callsTool(body: Json): boolean {
-  const messages: readonly Json[] = Array.isArray(body) ? body : [body];
-  return messages.some((message) => methodOf(message) === 'tools/call');
 }
 
 /** Aborts with either. */

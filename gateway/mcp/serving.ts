@@ -5,6 +5,7 @@ import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { HeldResponse } from '../http/response-memory.js';
 import type { Calls } from './calls.js';
+import type { GivenArguments } from './given-arguments.js';
 import type { Told } from './numbered-messages.js';
 import { asksForms, type Capabilities, elicits } from './session.js';
 import { TASKS } from './task.js';
@@ -19,6 +20,8 @@ export interface Serving {
   readonly tools: ReadonlyMap<string, PipelineTool>;
   readonly calls: Calls;
   readonly request: FastifyRequest;
+  /** The arguments of its calls, until they have been read. */
+  readonly given: Pick<GivenArguments, 'read'>;
   readonly caller: Caller;
   /** Base URL of the gateway for the caller. */
   readonly base: string;

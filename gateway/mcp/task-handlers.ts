@@ -2,7 +2,7 @@ import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../pipelines/run/document.js';
-import { cancelRun, hasEnded } from '../../runs/cancel.js';
+import { cancelLeft, cancelRun, hasEnded } from '../../runs/cancel.js';
 import { failureOf } from '../../runs/failed.js';
 import { launch } from '../../runs/launch.js';
 import { onLeaveOf } from '../../runs/leaving.js';
@@ -34,7 +34,8 @@ export async function startTask(
   const order = { pipeline: tool.pipeline, caller, input, idempotencyKey, retry: 0, ...persistence };
   const { document } = await launch(deps, order, { waitMs, gone });
   // Its caller has not learnt its id.
-  if (gone.aborted && document.status === 'running' && onLeaveOf(order) === 'cancel') await cancel(deps, document.id);
+  if (gone.aborted && document.status === 'running' && onLeaveOf(order) === 'cancel')
+    await cancelLeft(deps, { id: document.id, tenant: caller.tenant });
   return document;
 }
 

@@ -4,6 +4,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import { mayUse, ownerOf } from '../../runs/caller.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
+import type { GatewayDeps } from '../deps.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { expectExactIn } from '../input/exact-numbers.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
@@ -63,6 +64,7 @@ export async function toolsCall(
     era,
     context,
     args: args as JsonObject,
+    argumentsRead: () => serving.given.read(args as JsonObject, argumentsIn(given)),
   };
   try {
     expectExactCall(request.body as Json, context.mcpReq.id);
@@ -81,6 +83,9 @@ export async function toolsCall(
   }
 }
 
+/** The arguments as the SDK holds them. */
+const argumentsIn = (params: unknown): JsonObject => (params as { readonly arguments?: JsonObject }).arguments ?? {};
+
 /** Throws `INVALID_INPUT` for an integer that a number does not hold: the run would get another one. */
 function expectExactCall(body: Json, id: string | number): void {
   const isCall = (message: Json) => isJsonObject(message) && message.id === id;
@@ -93,6 +98,15 @@ interface Call extends ToolCall {
   readonly era: Era;
   readonly context: ServerContext;
   readonly args: JsonObject;
+  /** Must be called once they have been read, before a run is waited for. */
+  argumentsRead(): void;
+}
+
+/** The input of a call, of whose arguments nothing is left. Throws as `inputOf` does. */
+async function inputOnce(deps: GatewayDeps, call: Call, args = call.args): Promise<JsonObject> {
+  const input = await inputOf(deps, call, args);
+  call.argumentsRead();
+  return input;
 }
 
 /** A call of a version with a handshake: waits for the run, and asks the client's user meanwhile. */
@@ -102,7 +116,7 @@ async function attended(serving: Serving, call: Call, sending: Sending): Promise
     sending.request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), formOf(wait));
   const asks = canAsk(serving, 'legacy', call.context) && mayDecide(serving);
   return await followed(serving, call, asks ? ask : undefined, async (watch) =>
-    startCall(deps, call, await inputOf(deps, call, call.args), { ...watch, ...keyOf(call) }),
+    startCall(deps, call, await inputOnce(deps, call), { ...watch, ...keyOf(call) }),
   );
 }
 
@@ -110,26 +124,37 @@ async function attended(serving: Serving, call: Call, sending: Sending): Promise
 async function modernCall(serving: Serving, call: Call): Promise<Result> {
   const { deps, caller } = serving;
   const { mcpReq } = call.context;
-  const { inputResponses = {} } = mcpReq;
   const asks = canAsk(serving, 'modern', call.context);
   const state = mcpReq.requestState() as unknown;
   if (typeof state === 'string') {
     const place = unsealed(state);
-    const decided = await answerWaits(deps, { caller }, place.run, inputResponses);
+    const decided = await answerWaits(deps, { caller }, place.run, mcpReq.inputResponses ?? {});
+    call.argumentsRead();
     const onWait = asks && mayDecide(serving) ? 'end' : undefined;
     const resume = (watch: Watch) => resumeCall(deps, call, place, { ...watch, decided });
     return await followed(serving, call, onWait, resume, place.after);
   }
-  const forms = asks ? formsOfMissing(call.tool, call.args) : undefined;
-  const args = forms ? withFields(inputResponses, forms, call.args) : call.args;
-  // All of them again: the client keeps no answers of the rounds before.
-  if (forms && !declines(inputResponses, forms) && formsOfMissing(call.tool, args)) return inputRequired(forms);
-  const input = await inputOf(deps, call, args);
+  const { input, missing } = await inputOrMissing(deps, call, asks);
+  if (missing) return inputRequired(missing);
   if (takesTasks(call.context)) return await taskOf(serving, call, input);
   return await followed(serving, call, asks && mayDecide(serving) ? 'end' : undefined, (watch) =>
     startCall(deps, call, input, { ...watch, ...keyOf(call) }),
   );
 }
+
+/** The input of a call, or the forms of what it lacks. */
+async function inputOrMissing(deps: GatewayDeps, call: Call, asks: boolean): Promise<InputOrMissing> {
+  const { inputResponses = {} } = call.context.mcpReq;
+  const forms = asks ? formsOfMissing(call.tool, call.args) : undefined;
+  const args = forms ? withFields(inputResponses, forms, call.args) : call.args;
+  // All of them again: the client keeps no answers of the rounds before.
+  if (forms && !declines(inputResponses, forms) && formsOfMissing(call.tool, args)) return { missing: forms };
+  return { input: await inputOnce(deps, call, args) };
+}
+
+type InputOrMissing =
+  | { readonly input: JsonObject; readonly missing?: never }
+  | { readonly input?: never; readonly missing: NonNullable<ReturnType<typeof formsOfMissing>> };
 
 /**
  * The result of a call, or what it needs.
@@ -206,7 +231,7 @@ async function taskOf(serving: Serving, call: Call, input: JsonObject): Promise<
 
 async function oldTaskOf(serving: Serving, call: Call): Promise<Result> {
   const { deps, request } = serving;
-  const input = await inputOf(deps, call, call.args);
+  const input = await inputOnce(deps, call);
   const document = await startTask(deps, call, input, {
     waitMs: 0,
     gone: call.context.mcpReq.signal,

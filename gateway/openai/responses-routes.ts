@@ -65,7 +65,7 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
   });
 }
 
-/** What a request wants. Nothing else of its body is left, unless a conversation gets its items when the run has started. */
+/** What a request wants. Nothing else of its body is left; a conversation gets its items when the run has started, and holds them until then. */
 async function ordered(door: ResponsesDoor, request: FastifyRequest) {
   const asked = readResponsesRequest(request.body as Json);
   const model = door.models.get('chat', asked.model, callerOf(request));
@@ -153,13 +153,14 @@ async function orderFor(
     before = ofAgent ? since : turns;
     if (ofAgent) fields = { session: conversation.id };
     const { name: pipeline } = model.pipeline;
-    started = ({ id }) =>
+    started = onceStarted(request, ({ id }) =>
       conversations.addResponse(conversation, caller, {
         response: responseId(id),
         of,
         pipeline,
         items: items as Item[],
-      });
+      }),
+    );
   }
   const conversation = { about: 'input', turns: [...system, ...before, ...own], parameters, fields };
   const order: Order = {
@@ -173,6 +174,20 @@ async function orderFor(
     notes: notesOfRequest(echo),
   };
   return { order, started };
+}
+
+/**
+ * Does the work when the run has started; nothing of the body is left then. Whoever waits for the run holds what is returned, which holds the
+ * work, and with it the items of the request, until it is done.
+ */
+function onceStarted(request: FastifyRequest, work: (run: StartedRun) => Promise<void>) {
+  let left: typeof work | undefined = work;
+  return async (run: StartedRun): Promise<void> => {
+    const own = left;
+    left = undefined;
+    await own?.(run);
+    forgetBody(request);
+  };
 }
 
 async function* mapped<A, B>(all: AsyncIterable<A>, to: (one: A) => B): AsyncGenerator<B> {

@@ -96,7 +96,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         reply.header('location', runPath(run.id));
         const leave = () => {
           // Of a gateway that shuts down the client comes back, to another one.
-          if (!app.closing.aborted) void cancelLeft(deps, run.id);
+          if (!app.closing.aborted) void cancelLeft(deps, { id: run.id, tenant: caller.tenant });
         };
         if (endsWithCaller(order)) {
           left.addEventListener('abort', leave, { once: true });
@@ -112,7 +112,8 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         gone: left,
         started: (run) => note(request, reply, run),
       });
-      if (left.aborted && document.status === 'running' && endsWithCaller(order)) await cancelLeft(deps, run.id);
+      if (left.aborted && document.status === 'running' && endsWithCaller(order))
+        await cancelLeft(deps, { id: run.id, tenant: caller.tenant });
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
       if (document.status === 'running')
         return await reply.code(202).header('location', runPath(run.id)).send(document);

@@ -91,13 +91,22 @@ export interface StageCall {
   readonly runMs?: number;
 }
 
-/** Second argument of the local activity that asks for the recorded outcome of a call; the first is the call's input. */
+/**
+ * Second argument of the activity that asks for the recorded outcome of a call; the first is the call's input. The local one answers that there is
+ * one where it is not small: the results of local activities travel in one message with the other commands of their workflow task. One of the
+ * run's task queue then returns it.
+ */
 export interface RecordedCall {
   readonly recorded: {
     readonly call: StageCall;
     /** When it was first scheduled, in milliseconds since 1970. */
     readonly since: number;
   };
+}
+
+/** There is a recorded outcome, too large for the result of a local activity. */
+export interface LargeOutcome {
+  readonly large: true;
 }
 
 interface CacheCall {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,6 +34,8 @@ class MemoryLog:
         self.lose_reply = False
         self.full = False
         self.appends = 0
+        self.erased: dict[str, float] = {}
+        """When runs were erased, on the clock of `time.monotonic`."""
         self.needs: dict[tuple[ChannelName, str], int] = {}
         """The first entry that each reader still needs."""
 
@@ -41,8 +44,14 @@ class MemoryLog:
             self.away -= 1
             raise Unreachable("away")
 
-    async def open(self, name: ChannelName, owner: str, ttl_ms: int) -> Held:
+    def _is_erased(self, name: ChannelName, age_ms: float) -> bool:
+        at = self.erased.get(name.run)
+        return at is not None and time.monotonic() - age_ms / 1_000 <= at
+
+    async def open(self, name: ChannelName, owner: str, ttl_ms: int, age_ms: float = 0) -> Held | None:
         self._reached()
+        if self._is_erased(name, age_ms):
+            return None
         kept = self.channels.setdefault(name, Kept(owner, name.start))
         kept.owner = owner
         return kept.held()
@@ -70,7 +79,7 @@ class MemoryLog:
     async def restore(self, name: ChannelName, write: Write) -> Literal["held", "taken", "kept"]:
         self._reached()
         kept = self.channels.get(name)
-        if kept is not None and kept.owner != write.owner:
+        if self._is_erased(name, write.age_ms) or (kept is not None and kept.owner != write.owner):
             return "taken"
         self.channels[name] = Kept(write.owner, write.after, write.count, list(write.entries), write.end)
         return "held"

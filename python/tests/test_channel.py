@@ -13,7 +13,7 @@ import pytest
 from memory_log import MemoryLog
 from millrace import SettingError, StageError
 from millrace import _writer as writers
-from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable
+from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable, Write
 from millrace._held import HeldSlot
 from millrace._writer import ChannelWriter
 
@@ -161,6 +161,28 @@ def test_limits_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(asyncio.wait_for(main(), 20))
 
 
+def test_nothing_is_opened_of_a_run_that_was_erased_since_the_attempt_began() -> None:
+    async def main() -> None:
+        log = MemoryLog()
+        begun = time.monotonic()
+        writer = await ChannelWriter.open(log, NAME, 60_000, begun=begun)
+        log.channels.clear()
+        log.erased[NAME.run] = time.monotonic()
+        with pytest.raises(StageError, match="its run was erased") as late:
+            await ChannelWriter.open(log, NAME, 60_000, begun=begun)
+        assert late.value.code == "STREAM_TAKEN"
+        # Nor does one that was open before store anything again.
+        with pytest.raises(StageError, match="its run was erased"):
+            await writer.add("1")
+        assert not log.channels
+        writer.close()
+        # A run that is started under the same id begins later.
+        (await opened(log)).close()
+        assert list(log.channels) == [NAME]
+
+    asyncio.run(main())
+
+
 def test_an_address_that_is_none_is_named() -> None:
     for url in ("http://example.org", "redis://:sec/ret@example.org", "redis://:12/34@example.org"):
         with pytest.raises(SettingError, match="REDIS_URL") as wrong:
@@ -200,10 +222,22 @@ def test_the_scripts_keep_a_channel_in_redis() -> None:
         await second.add('{"value":2}')
         await second.end({"as": "done", "outcome": {"output": {"items": ["ä", 2]}}})
         held = await log.open(name, "next", 60_000)
+        assert held is not None
         assert [json.loads(entry.text) for entry in held.entries] == [{"value": "ä"}, {"value": 2}]
         assert (held.count, held.first, held.hash) == (2, 0, held.entries[1].after)
         assert json.loads(held.end or "")["as"] == "done"
-        await log._redis.delete(name.key, f"{name.key}:entries", name.erasable)
+        await log._redis.delete(name.key, f"{name.key}:entries")
+        # Redis says when a run was erased.
+        await asyncio.sleep(0.05)
+        seconds, microseconds = await log._redis.time()
+        await log._redis.set(name.erased, seconds * 1_000 + microseconds // 1_000, px=60_000)
+        assert await log.open(name, "late", 60_000, 1_000.5) is None
+        late = Write("late", 0, name.start, [], name.start, None, 60_000, 1_000.5)
+        assert await log.restore(name, late) == "taken"
+        assert await log.read(name) is None
+        await asyncio.sleep(0.05)
+        assert await log.open(name, "anew", 60_000, 1.5) is not None
+        await log._redis.delete(name.key, name.erasable, name.erased)
         await log.close()
 
     asyncio.run(main())

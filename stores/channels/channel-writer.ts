@@ -30,6 +30,11 @@ export interface WriterOptions {
    * them may make others. Default: false, two seconds.
    */
   readonly patient?: boolean;
+  /**
+   * When the attempt, or the segment that it is part of, began, on the clock of `performance.now()`: it opens nothing of a run that was erased
+   * since, and ends with `STREAM_TAKEN`. Default: now.
+   */
+  readonly begunAt?: number | undefined;
 }
 
 /** Interval in which an idle writer checks that the store still has its entries, in milliseconds. */
@@ -56,7 +61,7 @@ export class ChannelWriter {
   readonly #log: ChannelLog;
   readonly #name: ChannelName;
   readonly #owner: string;
-  readonly #options: WriterOptions;
+  readonly #options: Begun;
   readonly #from: number;
   /** The store had entries before `#from` that were not read. */
   readonly #partial: boolean;
@@ -80,7 +85,7 @@ export class ChannelWriter {
     readonly end: ChannelEnd | undefined;
   };
 
-  private constructor(log: ChannelLog, name: ChannelName, owner: string, options: WriterOptions, held: Opened) {
+  private constructor(log: ChannelLog, name: ChannelName, owner: string, options: Begun, held: Held) {
     this.#log = log;
     this.#name = name;
     this.#owner = owner;
@@ -110,20 +115,25 @@ export class ChannelWriter {
 
   /**
    * Opens a channel for writing: an earlier writer cannot write any more. Throws `STREAM_LOST` if the store cannot be
-   * reached for two seconds, unless the writer is patient: nothing is streamed then. Throws the signal's reason.
+   * reached for two seconds, unless the writer is patient: nothing is streamed then; `STREAM_TAKEN` if the run was erased since the attempt
+   * began. Throws the signal's reason.
    */
   static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
     const owner = randomUUID();
     const began = performance.now();
-    const { ttlMs, first, patient = false } = options;
+    const { ttlMs, first, patient = false, begunAt = began } = options;
     for (;;) {
       options.signal.throwIfAborted();
+      let held: Held | undefined;
       try {
-        return new ChannelWriter(log, name, owner, options, await log.open(name, owner, ttlMs, first));
+        held = await log.open(name, owner, ttlMs, first, performance.now() - begunAt);
       } catch {
         if (!patient && performance.now() - began > AWAY_MS) throw lost(name);
         await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
+        continue;
       }
+      if (held === undefined) throw taken(name);
+      return new ChannelWriter(log, name, owner, { ...options, begunAt }, held);
     }
   }
 
@@ -292,7 +302,8 @@ export class ChannelWriter {
     if (this.#partial) throw lost(this.#name);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);
-    const done = await this.#log.restore(this.#name, { ...write, from: this.#from });
+    const ageMs = performance.now() - this.#options.begunAt;
+    const done = await this.#log.restore(this.#name, { ...write, from: this.#from, ageMs });
     if (done === 'kept') throw lost(this.#name);
     return done;
   }
@@ -304,12 +315,15 @@ export class ChannelWriter {
   }
 }
 
-type Opened = Awaited<ReturnType<ChannelLog['open']>>;
+type Begun = WriterOptions & { readonly begunAt: number };
 
 const called = ({ path, of }: ChannelName): string => `the stream ${of} of stage "${path}"`;
 
 const taken = (name: ChannelName): MillraceError =>
-  new MillraceError('STREAM_TAKEN', `${called(name)} is written by another attempt; this one ends`);
+  new MillraceError(
+    'STREAM_TAKEN',
+    `${called(name)} is written by another attempt, or its run was erased; this one ends`,
+  );
 
 const full = (name: ChannelName): MillraceError =>
   new MillraceError('STREAM_FULL', `${called(name)} has no room: its readers lag behind, or the state store is full`);

@@ -64,6 +64,8 @@ export interface Write {
 /** All that a writer has, from entry `from` on. */
 export interface Restoration extends Omit<Write, 'count' | 'hash'> {
   readonly from: number;
+  /** As of `open`. Absent: it begins now. */
+  readonly ageMs?: number;
 }
 
 /** A channel and its writer. */
@@ -76,12 +78,13 @@ export interface Owned {
 export interface ChannelLog {
   /**
    * Makes `owner` the only writer, and returns what is committed, with the entries from number `first` on. An absent channel is created,
-   * empty.
+   * empty. Undefined if the run was erased meanwhile.
+   * @param ageMs how long ago the attempt, or its segment, began, in milliseconds. Absent: it begins now.
    */
-  open(name: ChannelName, owner: string, ttlMs: number, first?: number): Promise<Held>;
+  open(name: ChannelName, owner: string, ttlMs: number, first?: number, ageMs?: number): Promise<Held | undefined>;
   append(name: ChannelName, write: Write): Promise<Standing>;
   /**
-   * Replaces what the store has, from entry `from` on, unless another writer has the channel. It counts as kept from then
+   * Replaces what the store has, from entry `from` on, unless another writer has the channel, or the run was erased meanwhile: `taken`. It counts as kept from then
    * on: what the store has lost may include that a reader kept it. The generations before are void: `kept` if the store has
    * lost that, and a reader has kept one since.
    */

@@ -37,7 +37,7 @@ export class MemoryChannelLog implements ChannelLog {
     this.#mostBytes = mostBytes;
   }
 
-  async open(name: ChannelName, owner: string, _ttlMs?: number, first = 0): Promise<Held> {
+  async open(name: ChannelName, owner: string, _ttlMs?: number, first = 0, _ageMs = 0): Promise<Held> {
     const kept = this.#channels.get(keyOf(name)) ?? emptyChannel(name, owner);
     kept.owner = owner;
     this.#channels.set(keyOf(name), kept);

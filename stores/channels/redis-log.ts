@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { ERASED_MS, erasableKey } from '../redis/index.js';
+import { ERASED_MS, erasableKey, erasedKey } from '../redis/index.js';
 import {
   type ChannelLog,
   type ChannelName,
@@ -31,9 +31,10 @@ export class RedisChannelLog implements ChannelLog {
     this.#mostBytes = mostBytes;
   }
 
-  async open(name: ChannelName, owner: string, ttlMs: number, first = 0): Promise<Held> {
-    const keys = [...keysOf(name), erasableKey(name.run)] as const;
-    return heldOf(await open(this.#redis, keys, owner, ttlMs, startHash(name), first));
+  async open(name: ChannelName, owner: string, ttlMs: number, first = 0, ageMs = 0): Promise<Held | undefined> {
+    const keys = [...keysOf(name), erasableKey(name.run), erasedKey(name.run)] as const;
+    const reply = await open(this.#redis, keys, owner, ttlMs, startHash(name), first, ageMs);
+    return reply === null ? undefined : heldOf(reply);
   }
 
   async append(name: ChannelName, write: Write): Promise<Standing> {
@@ -48,13 +49,13 @@ export class RedisChannelLog implements ChannelLog {
   }
 
   async restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken' | 'kept'> {
-    const { owner, from, entries, after, end = '', ttlMs } = write;
+    const { owner, from, entries, after, end = '', ttlMs, ageMs = 0 } = write;
     const keys = keysOf(name);
     const before = generationsBefore(name).map((each) => keysOf(each)[0]);
     const total = from + entries.length;
     const done = await restore(
       this.#redis,
-      [...keys, erasableKey(name.run), ...before],
+      [...keys, erasableKey(name.run), erasedKey(name.run), ...before],
       owner,
       from,
       total,
@@ -62,6 +63,7 @@ export class RedisChannelLog implements ChannelLog {
       ttlMs,
       end,
       keys[0],
+      ageMs,
       ...entries.map(storedOf),
     );
     for (const key of [keys[0], ...before]) this.#wakeups.wake(key);

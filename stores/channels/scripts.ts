@@ -1,9 +1,11 @@
-import { NOW, noteErasable, script } from '../redis/index.js';
+import { ifErasedSince, NOW, noteErasable, script } from '../redis/index.js';
 import { KEPT_CLOSED_MS, type Standing, VOID } from './channel.js';
 
 type Keys = readonly [state: string, entries: string];
 /** With the set of what is to be erased with the run. */
 type Noted = readonly [state: string, entries: string, erasable: string];
+/** With when the run was erased. */
+type Opened = readonly [state: string, entries: string, erasable: string, erased: string];
 
 /**
  * Fields of a channel's state. `from`: number of the first kept entry. `bytes`: of the kept entries. A field `r:<name>`
@@ -14,7 +16,12 @@ const STATE = `local s = redis.call('hmget', KEYS[1], 'owner', 'count', 'hash', 
 /** Number of entries, their hash, number of the first returned entry, the end or an empty text, and the entries. */
 export type HeldReply = readonly [count: string, hash: string, from: string, end: string, entries: readonly string[]];
 
-export const open = script<Noted, [owner: string, ttlMs: number, startHash: string, first: number], HeldReply>(`
+/** Nothing, and no channel, if the run was erased since the attempt began. */
+export const open = script<
+  Opened,
+  [owner: string, ttlMs: number, startHash: string, first: number, ageMs: number],
+  HeldReply | null
+>(`${ifErasedSince(4, 'ARGV[5]', 'return nil')}
 if redis.call('exists', KEYS[1]) == 0 then
   redis.call('del', KEYS[2])
   redis.call('hset', KEYS[1], 'count', 0, 'hash', ARGV[3], 'from', 0, 'bytes', 0)
@@ -102,9 +109,12 @@ end
 if more > 0 or ARGV[8] ~= '' then redis.call('publish', ARGV[9], ARGV[4]) end
 return 'held'`);
 
-/** The state keys of the generations before are the last ones: they are void; `kept` if a reader keeps one that is not. */
+/**
+ * The state keys of the generations before are the last ones: they are void; `kept` if a reader keeps one that is not. `taken` also if the run was
+ * erased since the attempt began.
+ */
 export const restore = script<
-  readonly [state: string, entries: string, erasable: string, ...before: string[]],
+  readonly [state: string, entries: string, erasable: string, erased: string, ...before: string[]],
   [
     owner: string,
     from: number,
@@ -113,17 +123,19 @@ export const restore = script<
     ttlMs: number,
     end: string,
     channel: string,
+    ageMs: number,
     ...entries: string[],
   ],
   'held' | 'taken' | 'kept'
 >(`${PUSH}
+${ifErasedSince(4, 'ARGV[8]', "return 'taken'")}
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
-for i = 4, #KEYS do
+for i = 5, #KEYS do
   local s = redis.call('hmget', KEYS[i], 'end', 'kept')
   if s[2] and s[1] ~= '${VOID}' then return 'kept' end
 end
-for i = 4, #KEYS do
+for i = 5, #KEYS do
   if redis.call('exists', KEYS[i]) == 0 then
     redis.call('hset', KEYS[i], 'owner', '', 'count', 0, 'hash', '', 'from', 0, 'bytes', 0)
   end
@@ -132,7 +144,7 @@ for i = 4, #KEYS do
   redis.call('publish', KEYS[i], '')
 end
 redis.call('del', KEYS[2])
-local bytes = push(8)
+local bytes = push(9)
 redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3], 'hash', ARGV[4], 'bytes', bytes, 'kept', 1)
 if ARGV[6] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[6]) end
 redis.call('pexpire', KEYS[1], ARGV[5])

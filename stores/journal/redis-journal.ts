@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { ERASED_MS, erasableKey } from '../redis/index.js';
+import { ERASED_MS, erasableKey, erasedKey } from '../redis/index.js';
 import { HeldError, SupersededError } from './errors.js';
 import {
   addIfMarked,
@@ -10,6 +10,7 @@ import {
   END,
   endLease,
   erase,
+  isOver,
   keepFor,
   release,
   restore,
@@ -45,6 +46,11 @@ export interface OpenOptions {
    * scheduled later.
    */
   readonly askedAt?: number;
+  /**
+   * When the segment began in this process, on the clock of `performance.now()`: the journal of a run that was erased since is not opened.
+   * Default: now.
+   */
+  readonly begunAt?: number;
   /** No worker has begun the journal: a missing one is taken at once. */
   readonly untaken?: boolean;
   /** What is left of the segment's time, in milliseconds: the first one to open it records this. Absent: it has no end. */
@@ -70,9 +76,10 @@ export interface OpenOptions {
 export class SegmentJournal {
   readonly #redis: Redis;
   readonly #key: string;
-  readonly #keys: readonly [record: string, erasable: string];
+  readonly #keys: readonly [record: string, erasable: string, erased: string];
   readonly #owner = randomUUID();
   readonly #ttlMs: number;
+  readonly #begunAt: number;
   #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
   readonly #begun = new Map<string, number>();
@@ -99,12 +106,17 @@ export class SegmentJournal {
   #writing: Promise<void> = Promise.resolve();
   #lost = false;
 
-  private constructor(redis: Redis, key: string, ttlMs: number, leaseMs?: number, own?: OpenOptions['own']) {
+  private constructor(
+    redis: Redis,
+    key: string,
+    { ttlMs, leaseMs, own, begunAt = performance.now() }: Pick<OpenOptions, 'ttlMs' | 'leaseMs' | 'own' | 'begunAt'>,
+  ) {
     this.#redis = redis;
     this.#key = key;
     this.#keys = withErasable(key);
     this.#ttlMs = ttlMs;
     this.#own = own;
+    this.#begunAt = begunAt;
     this.#lease =
       leaseMs === undefined ? undefined : { ms: leaseMs, until: performance.now() + leaseMs, confirmed: false };
   }
@@ -112,14 +124,14 @@ export class SegmentJournal {
   /**
    * Takes over the journal and reads what an earlier worker has recorded; `ranOut`: a lease on it has expired, so its
    * owner may have reported more to Temporal than the journal contains. Rejects with `JOURNAL_UNAVAILABLE`, with
-   * `HeldError` while a lease holds, and with `SupersededError` if the owner was scheduled later.
+   * `HeldError` while a lease holds, and with `SupersededError` if the owner was scheduled later, or the run was erased since the segment began.
    */
   static async open(
     redis: Redis,
     key: string,
-    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false, own, leftMs }: OpenOptions,
+    { leaseMs = 0, askedAt = 0, untaken = false, leftMs, ...options }: OpenOptions,
   ): Promise<{ journal: SegmentJournal; ranOut: boolean }> {
-    const journal = new SegmentJournal(redis, key, ttlMs, undefined, own);
+    const journal = new SegmentJournal(redis, key, options);
     return { journal, ranOut: await journal.#take(untaken ? 0 : leaseMs, leaseMs, askedAt, endIn(leftMs)) };
   }
 
@@ -127,7 +139,7 @@ export class SegmentJournal {
   async #take(missingMs: number, leaseMs: number, askedAt: number, leftMs: number | ''): Promise<boolean> {
     const redis = this.#redis;
     this.#askedAt = askedAt;
-    const asked = [missingMs, leaseMs, askedAt, leftMs] as const;
+    const asked = [missingMs, leaseMs, askedAt, leftMs, this.#ageMs()] as const;
     const taken = await reached(() => take(redis, this.#keys, this.#owner, this.#ttlMs, ...asked));
     if (taken === -1) throw new SupersededError();
     if (typeof taken === 'number') throw new HeldError(taken);
@@ -164,15 +176,25 @@ export class SegmentJournal {
 
   /**
    * Begins a journal that no worker has begun, under a lease that excludes others until it expires. Not awaited: if it
-   * fails, no call begins under it.
+   * fails, or the run was erased since `begunAt`, no call begins under it.
    */
-  static begin(redis: Redis, key: string, ttlMs: number, leaseMs: number, leftMs?: number): SegmentJournal {
-    const journal = new SegmentJournal(redis, key, ttlMs, leaseMs);
+  static begin(
+    redis: Redis,
+    key: string,
+    {
+      ttlMs,
+      leaseMs,
+      leftMs,
+      begunAt,
+    }: Pick<OpenOptions, 'ttlMs' | 'leftMs' | 'begunAt'> & { readonly leaseMs: number },
+  ): SegmentJournal {
+    const journal = new SegmentJournal(redis, key, { ttlMs, leaseMs, ...(begunAt !== undefined && { begunAt }) });
     if (leftMs !== undefined) journal.#until.set('', performance.now() + leftMs);
     const confirm = (begun: unknown) => {
       if (journal.#lease && begun === 1) journal.#lease.confirmed = true;
     };
-    begin(redis, journal.#keys, journal.#owner, ttlMs, leaseMs, endIn(leftMs)).then(confirm, () => undefined);
+    const asked = [ttlMs, leaseMs, endIn(leftMs), journal.#ageMs()] as const;
+    begin(redis, journal.#keys, journal.#owner, ...asked).then(confirm, () => undefined);
     return journal;
   }
 
@@ -217,6 +239,10 @@ export class SegmentJournal {
   withoutLease(): this {
     this.#lease = undefined;
     return this;
+  }
+
+  #ageMs(): number {
+    return performance.now() - this.#begunAt;
   }
 
   ended(call: string): Json | undefined {
@@ -459,7 +485,17 @@ export class SegmentJournal {
       ...[...this.#alive].flatMap(([call, count]) => [`${ALIVE}${call}`, String(count)]),
     ];
     const said = await reached(() =>
-      restore(this.#redis, this.#keys, this.#owner, this.#writes, this.#ttlMs, leaseMs, this.#askedAt, ...fields),
+      restore(
+        this.#redis,
+        this.#keys,
+        this.#owner,
+        this.#writes,
+        this.#ttlMs,
+        leaseMs,
+        this.#askedAt,
+        this.#ageMs(),
+        ...fields,
+      ),
     );
     if (said === 'held') this.#confirm(sentAt);
     if (said === 'taken') this.#reportAlive();
@@ -473,15 +509,17 @@ const WHY: Readonly<Record<Exclude<Standing, 'held'>, string>> = {
   gone: 'the state store has lost the journal',
 };
 
-/** Shortens the expiry of a guarded run's journal after its outcome has reached Temporal. */
+/** Shortens the expiry of a guarded run's journal after its outcome has reached Temporal, unless the journal is erased. */
 export async function releaseRecord(redis: Redis, key: string): Promise<void> {
   await keepFor(redis, withErasable(key), '', KEPT_ENDED_MS);
 }
 
-/** Whether `releaseRecord` has shortened the expiry of a journal: it is longer until then. False if Redis does not say so. */
+/**
+ * Whether nobody goes on from a guarded run's journal any more: `releaseRecord` has shortened its expiry, which is longer until then, or it is
+ * revoked or erased. False if Redis does not say so.
+ */
 export async function isReleased(redis: Redis, key: string): Promise<boolean> {
-  const leftMs = await redis.pttl(key).catch(() => 0);
-  return leftMs > 0 && leftMs <= KEPT_ENDED_MS;
+  return (await isOver(redis, [key], KEPT_ENDED_MS).catch(() => 0)) === 1;
 }
 
 /** Revokes the journal of a run that has not started: no call of it begins, and a fast host that runs it ends it. */
@@ -509,11 +547,11 @@ export async function eraseJournal(redis: Redis, key: string): Promise<void> {
 
 const JOURNAL = ':journal:';
 
-/** The keys of a journal, and of the set of what is erased with its run. */
-const withErasable = (key: string): readonly [record: string, erasable: string] => [
-  key,
-  erasableKey(key.slice(key.indexOf('{') + 1, key.indexOf(`}${JOURNAL}`))),
-];
+/** The keys of a journal, of the set of what is erased with its run, and of when the run was erased. */
+function withErasable(key: string): readonly [record: string, erasable: string, erased: string] {
+  const run = key.slice(key.indexOf('{') + 1, key.indexOf(`}${JOURNAL}`));
+  return [key, erasableKey(run), erasedKey(run)];
+}
 
 /** Prefix of a call's attempt counter. */
 const BEGUN = '#';

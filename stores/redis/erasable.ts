@@ -15,6 +15,22 @@ export const noteErasable = (
 redis.call('zadd', KEYS[${number}], string.format('%.0f', now + ${forMs}), KEYS[1])
 redis.call('pexpireat', KEYS[${number}], redis.call('zrange', KEYS[${number}], -1, -1, 'withscores')[2])`;
 
+/** Key of when a run was erased, by the store's clock. In the slot of the run. */
+export const erasedKey = (run: string): string => `millrace:{${run}}:erased`;
+
+/**
+ * Lua: does this if the run was erased since so many milliseconds ago: what began before opens nothing any more. A run that is started under the
+ * same id begins later.
+ * @param number of the key of `erasedKey`
+ * @param ageMs Lua of how long ago the call, or its segment, began
+ */
+export const ifErasedSince = (number: number, ageMs: string, then: string): string =>
+  `local erased = redis.call('get', KEYS[${number}])
+if erased then
+  local time = redis.call('time')
+  if time[1] * 1000 + math.floor(time[2] / 1000) - ${ageMs} <= tonumber(erased) then ${then} end
+end`;
+
 /**
  * How long a run stays erased, in milliseconds: what calls that began before its erasure write within this time is dropped. A worker that is cut
  * off from Temporal ends its attempt at the timeout of the attempt.

@@ -5,12 +5,21 @@ import type { StageCall } from '../../pipelines/run/index.js';
 import { type ChannelName, ChannelWriter, RedisChannelLog } from '../../stores/channels/index.js';
 import { RunErasure } from '../../stores/erasure/index.js';
 import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
-import { guardedKey, releaseRecord, SegmentJournal, SupersededError, segmentKey } from '../../stores/journal/index.js';
+import {
+  guardedKey,
+  isReleased,
+  releaseRecord,
+  revokeRecord,
+  SegmentJournal,
+  SupersededError,
+  segmentKey,
+} from '../../stores/journal/index.js';
 import { RedisRecords, recordKey } from '../../stores/records/index.js';
-import { connected, ERASED_MS, erasableKey } from '../../stores/redis/index.js';
+import { connected, ERASED_MS, erasableKey, erasedKey } from '../../stores/redis/index.js';
 import { testRedis } from '../support/test-worker.js';
 
 const TTL_MS = 60_000;
+const LEASED = { ttlMs: TTL_MS, leaseMs: TTL_MS };
 /** What nobody may find after the erasure. */
 const SECRET = 'the caller’s name';
 let redis: Redis;
@@ -26,6 +35,9 @@ afterAll(() => {
   redis.disconnect();
   subscriber.disconnect();
 });
+
+/** The store's clock counts milliseconds. */
+const aMoment = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 const newRun = () => `erased-${randomUUID()}`;
 
@@ -71,7 +83,7 @@ describe('the journal of a segment of an erased run', () => {
       const late = SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: Date.now() });
       await expect(late).rejects.toBeInstanceOf(SupersededError);
     }
-    const host = SegmentJournal.begin(redis, guarded, TTL_MS, TTL_MS);
+    const host = SegmentJournal.begin(redis, guarded, LEASED);
     await expect(host.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
   });
 
@@ -85,6 +97,8 @@ describe('the journal of a segment of an erased run', () => {
       zrange: async (...asked: [key: string, from: number, to: string]) => {
         const keys = await redis.zrange(...asked);
         looks += 1;
+        // As by a worker that does not say when its segment began.
+        await aMoment();
         if (looks === 1) await open('second');
         return keys;
       },
@@ -94,18 +108,35 @@ describe('the journal of a segment of an erased run', () => {
     expect(await redis.exists(erasableKey(run))).toBe(0);
   });
 
+  it('is erased, and the erasure is to be asked for again, if the store has no room to note it', async () => {
+    const run = newRun();
+    const key = segmentKey(run, 'execution', 'first');
+    await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 });
+    // The first key of a script comes after its text and the number of keys.
+    const full = Object.assign(Object.create(redis) as Redis, {
+      sendCommand: (command: Parameters<Redis['sendCommand']>[0]) =>
+        command.args[2] === erasedKey(run) ? Promise.reject(new Error('OOM')) : redis.sendCommand(command),
+    });
+    const erased = new RunErasure(full as Redis).erase(run);
+    await expect(erased).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(await redis.exists(erasableKey(run))).toBe(0);
+    expect(await redis.hget(key, '@owner')).toBe('-');
+  });
+
   it('leaves nothing if it has expired', async () => {
     const run = newRun();
     const key = segmentKey(run, 'execution', 'first');
     await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt: 1_000 });
     await redis.del(key);
     await erasure.erase(run);
+    // Beside when it was erased.
+    await redis.del(erasedKey(run));
     expect(await left(run)).toBe('');
   });
 
   it('is not restored by a fast host under its lease', async () => {
     const run = newRun();
-    const journal = SegmentJournal.begin(redis, guardedKey(run, 'guard'), TTL_MS, TTL_MS);
+    const journal = SegmentJournal.begin(redis, guardedKey(run, 'guard'), LEASED);
     await journal.begin('first');
     await journal.end('first', { text: SECRET });
     await erasure.erase(run);
@@ -117,19 +148,71 @@ describe('the journal of a segment of an erased run', () => {
   it('leaves nothing for longer than itself, once its outcome is in Temporal', async () => {
     const run = newRun();
     const key = guardedKey(run, 'guard');
-    SegmentJournal.begin(redis, key, 3_600_000, TTL_MS);
+    SegmentJournal.begin(redis, key, { ...LEASED, ttlMs: 3_600_000 });
     await releaseRecord(redis, key);
     expect(await redis.pttl(key)).toBeLessThanOrEqual(120_000);
     expect(await redis.pttl(erasableKey(run))).toBeLessThanOrEqual(120_000);
+    expect(await isReleased(redis, key)).toBe(true);
+  });
+
+  it('is not opened by a segment that began before, and is by one of another run under the same id', async () => {
+    const run = newRun();
+    const [plain, guarded] = [segmentKey(run, 'execution', 'first'), guardedKey(run, 'guard')];
+    const begunAt = performance.now() - 60_000;
+    await aMoment();
+    await erasure.erase(run);
+    await aMoment();
+    for (const key of [plain, guarded]) {
+      const late = SegmentJournal.open(redis, key, { ttlMs: TTL_MS, leaseMs: TTL_MS, askedAt: Date.now(), begunAt });
+      await expect(late).rejects.toBeInstanceOf(SupersededError);
+    }
+    const host = SegmentJournal.begin(redis, guarded, { ...LEASED, begunAt });
+    await expect(host.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(await redis.exists(plain, guarded)).toBe(0);
+    const anew = SegmentJournal.begin(redis, guarded, LEASED);
+    expect(await anew.begin('first')).toBe(1);
+    await SegmentJournal.open(redis, plain, { ttlMs: TTL_MS, askedAt: Date.now() });
+    expect(await redis.exists(plain, guarded)).toBe(2);
+  });
+
+  it('is not written again if the store had lost it before the erasure', async () => {
+    const run = newRun();
+    const plain = segmentKey(run, 'execution', 'first');
+    const { journal } = await SegmentJournal.open(redis, plain, { ttlMs: TTL_MS, askedAt: 1_000 });
+    const host = SegmentJournal.begin(redis, guardedKey(run, 'guard'), LEASED);
+    for (const each of [journal, host]) {
+      await each.begin('first');
+      await each.end('first', { text: SECRET });
+    }
+    await redis.del(plain, guardedKey(run, 'guard'), erasableKey(run));
+    await erasure.erase(run);
+    expect(await journal.writeAgain()).toBe(true);
+    expect(await host.renew()).toBe('revoked');
+    expect(await left(run)).not.toContain(SECRET);
+  });
+
+  it('stays erased for six hours if the outcome of its fast run is noted afterwards, or it is revoked', async () => {
+    const run = newRun();
+    const key = guardedKey(run, 'guard');
+    const journal = SegmentJournal.begin(redis, key, { ...LEASED, ttlMs: 3_600_000 });
+    await journal.begin('first');
+    expect(await isReleased(redis, key)).toBe(false);
+    await erasure.erase(run);
+    await releaseRecord(redis, key);
+    await journal.keepFor(120_000);
+    await revokeRecord(redis, key);
+    expect(await redis.pttl(key)).toBeGreaterThan(ERASED_MS - 60_000);
+    expect(await redis.exists(erasableKey(run))).toBe(0);
+    // Its host has nothing more to keep.
+    expect(await isReleased(redis, key)).toBe(true);
   });
 });
 
 describe('a channel of an erased run', () => {
   const name = (run: string): ChannelName => ({ run, path: 'items[1]/answer', of: 'sentences' });
-  const opened = (run: string) =>
+  const opened = (run: string, begunAt = performance.now()) =>
     ChannelWriter.open(new RedisChannelLog(redis, subscriber), name(run), {
-      signal: new AbortController().signal,
-      ttlMs: TTL_MS,
+      ...{ signal: new AbortController().signal, ttlMs: TTL_MS, begunAt },
     });
 
   it('is gone, and its writer, which goes on, can add nothing', async () => {
@@ -149,6 +232,7 @@ describe('a channel of an erased run', () => {
     const before = await opened(run);
     await before.end({ as: 'done', outcome: { text: SECRET } }, SECRET);
     await erasure.erase(run);
+    await aMoment();
     const writer = await opened(run);
     expect([writer.before.values, writer.before.end]).toEqual([[], undefined]);
     await writer.end({ as: 'done' }, 'anew');
@@ -176,7 +260,32 @@ describe('a channel of an erased run', () => {
     await erasure.erase(run);
     again?.close();
     expect(await left(run)).not.toContain(SECRET);
+    await aMoment();
     expect((await opened(run)).before.end).toBeUndefined();
+  });
+
+  it('is not opened by an attempt that began before', async () => {
+    const run = newRun();
+    const begunAt = performance.now() - 60_000;
+    await aMoment();
+    await erasure.erase(run);
+    await aMoment();
+    await expect(opened(run, begunAt)).rejects.toMatchObject({ code: 'STREAM_TAKEN' });
+    expect(await left(run)).not.toContain('answer');
+    expect(await redis.pttl(erasedKey(run))).toBeGreaterThan(ERASED_MS - 60_000);
+  });
+
+  it('is not stored again if the store had lost it before the erasure', async () => {
+    const run = newRun();
+    const writer = await opened(run);
+    writer.add(SECRET);
+    await writer.settled();
+    const keys = await redis.keys(`*{${run}}*`);
+    await redis.del(...keys);
+    await erasure.erase(run);
+    writer.add(SECRET);
+    await expect(writer.settled()).rejects.toMatchObject({ code: 'STREAM_TAKEN' });
+    expect(await left(run)).not.toContain(SECRET);
   });
 });
 
@@ -231,7 +340,7 @@ describe('the record of an erased run', () => {
   it('takes the calls of a run that is started under the same id', async () => {
     const run = newRun();
     await records().erase(run);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await aMoment();
     await records().keep(ended(run, 1));
     expect((await records().summary(run)).succeeded).toEqual(new Map([['answer', 1]]));
   });
@@ -250,7 +359,7 @@ describe('the events of an erased run', () => {
     attempt?.delta(SECRET);
     await attempt?.finished('off', 1);
     expect(await left(run)).not.toContain(SECRET);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await aMoment();
     const next = log.attempt(run, call, 1);
     next?.delta('anew');
     await next?.finished('off', 1);

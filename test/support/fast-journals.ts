@@ -10,7 +10,7 @@ export function fastJournals(redis: () => Redis, ttlMs: number) {
     const options = { ttlMs, leaseMs };
     return {
       key,
-      begin: () => SegmentJournal.begin(redis(), key, ttlMs, leaseMs),
+      begin: () => SegmentJournal.begin(redis(), key, { ttlMs, leaseMs }),
       take: (untaken = false) => SegmentJournal.open(redis(), key, { ...options, untaken }),
       open: async () => (await SegmentJournal.open(redis(), key, options)).journal,
     };

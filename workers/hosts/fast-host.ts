@@ -57,11 +57,14 @@ export async function runFastJob(job: TakenJob, parts: FastHostParts, stopping: 
     own.abort(new Error('the run is to end'));
   });
   const key = guardedKey(id, segment.guarded ?? '');
-  const journal = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS, segment.leftMs);
+  // By two clocks: where they differ, the journal of a run that is started under the id of an erased one may be refused; its guardian runs it.
+  const begunAt = performance.now() - Math.max(0, Date.now() - job.at);
+  const { leftMs } = segment;
+  const journal = SegmentJournal.begin(redis, key, { ttlMs: journalTtlMs(leftMs), leaseMs: LEASE_MS, leftMs, begunAt });
   const lease = keepLease(journal, LEASE_MS, (why) => giveUp(`the journal is ${why}`));
   let outcome: SegmentOutcome | undefined;
   try {
-    outcome = await executeSegment(segment, journal, { runner, run: id, signal: own.signal });
+    outcome = await executeSegment(segment, journal, { runner, run: id, signal: own.signal, begunAt });
   } catch (error) {
     if (!cancelled)
       logger.warn({ run: id, error: messageOf(error) }, 'a fast run broke off; its guardian workflow takes it over');

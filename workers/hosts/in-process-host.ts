@@ -66,6 +66,8 @@ export interface InProcessOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Default: the process's. */
   readonly clock?: Clock;
+  /** When what it runs began, on the clock of `performance.now()`: no stream of a run that was erased since is opened. Default: now. */
+  readonly begunAt?: number;
 }
 
 /**
@@ -78,6 +80,7 @@ export class InProcessHost implements RunHost {
   readonly #waits: Waits;
   readonly #clock: Clock;
   readonly #underWay: CallsUnderWay;
+  readonly #begunAt: number;
 
   /** @param underWay shared by the hosts of a run's races */
   constructor(options: InProcessOptions, underWay = new CallsUnderWay()) {
@@ -86,6 +89,7 @@ export class InProcessHost implements RunHost {
     this.#signal = options.signal ?? new AbortController().signal;
     this.#waits = options.waits ?? new Waits();
     this.#clock = options.clock ?? REAL_CLOCK;
+    this.#begunAt = options.begunAt ?? performance.now();
   }
 
   get streams(): boolean {
@@ -94,7 +98,7 @@ export class InProcessHost implements RunHost {
 
   get pieces(): Pieces | undefined {
     const { runner, run } = this.#options;
-    return inProcessPieces(runner, run, this.#signal);
+    return inProcessPieces(runner, run, this.#signal, this.#begunAt);
   }
 
   get endedBefore(): RunHost['endedBefore'] {
@@ -169,6 +173,7 @@ export class InProcessHost implements RunHost {
         return await withinAttempt(this.#clock, stage, end - this.now(), this.#signal, (signal, endsAt) =>
           this.#options.runner.run(input, call, {
             signal,
+            begunAt: this.#begunAt,
             endsAt,
             attempt,
             tried,
@@ -243,7 +248,7 @@ export class InProcessHost implements RunHost {
     const { runner, run, onEvent, clock } = this.#options;
     try {
       const child = new InProcessHost({
-        ...{ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits },
+        ...{ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits, begunAt: this.#begunAt },
         ...(onEvent && { onEvent }),
         ...(clock && { clock }),
       });
@@ -291,7 +296,7 @@ export class InProcessHost implements RunHost {
 
   async race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T> {
     const { own, release } = linkedAbort(this.#signal);
-    const options = { ...this.#options, signal: own.signal, waits: this.#waits };
+    const options = { ...this.#options, signal: own.signal, waits: this.#waits, begunAt: this.#begunAt };
     const host = new InProcessHost(options, this.#underWay);
     try {
       return await Promise.race(contenders.map((contender) => contender(host)));

@@ -5,9 +5,17 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import type { Pieces } from '../../workflows/interpreter/index.js';
 
-/** Streams of an `each` whose interpreter runs in this process: it has the entries themselves. Undefined without channels. */
-export function inProcessPieces(runner: StreamsOf, run: string, signal: AbortSignal): Pieces | undefined {
-  const steps = runner.stepStreams?.(run, signal);
+/**
+ * Streams of an `each` whose interpreter runs in this process: it has the entries themselves. Undefined without channels.
+ * @param begunAt when the interpreter began, on the clock of `performance.now()`
+ */
+export function inProcessPieces(
+  runner: StreamsOf,
+  run: string,
+  signal: AbortSignal,
+  begunAt: number,
+): Pieces | undefined {
+  const steps = runner.stepStreams?.(run, signal, begunAt);
   if (!steps) return undefined;
   return {
     read(channel, { path }) {

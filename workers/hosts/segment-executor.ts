@@ -71,6 +71,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
   return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
+    const begunAt = performance.now();
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
     // The workflow's clock stands where its task began: before this activity waited for a slot, and, in a replay, before a worker was lost.
     // A task that is no replay began within its timeout, also where Temporal's clock and this machine's differ.
@@ -96,7 +97,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const mayBeBegun = begun === true || segment.guarded !== undefined;
       const mayBeLost = async () =>
         (await losses.mayLack()) && (mayBeBegun || !(await isFirstAttempt(client, workflowId, runId)));
-      const opening = { segment, workflowId, runId, leftMs, begun, askedAt, signal, mayBeLost, own };
+      const opening = { segment, workflowId, runId, leftMs, begun, askedAt, begunAt, signal, mayBeLost, own };
       const opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
@@ -108,7 +109,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const wholeMs = record.leftMs() ?? leftMs;
       const whole = { ...segment, leftMs: wholeMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
       // On shutdown, the journal must record that the worker was not lost during its calls.
-      const running = executeSegment(whole, record, { runner, run: workflowId, signal });
+      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt });
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
@@ -154,6 +155,8 @@ interface Opening {
   readonly leftMs: number;
   readonly begun: true | undefined;
   readonly askedAt: number;
+  /** When it began here, on the clock of `performance.now()`. */
+  readonly begunAt: number;
   readonly signal: AbortSignal;
   /** Whether the store has lost data, and an earlier attempt may have begun the segment. */
   mayBeLost(): Promise<boolean>;
@@ -166,8 +169,8 @@ interface Opening {
  */
 async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, mayBeLost, ...asked }: Opening) {
   const { guarded, path } = segment;
-  const { begun, askedAt, signal, own } = asked;
-  const opening = { ttlMs: journalTtlMs(segment.leftMs), askedAt, ...(own && { own }) };
+  const { begun, askedAt, begunAt, signal, own } = asked;
+  const opening = { ttlMs: journalTtlMs(segment.leftMs), askedAt, begunAt, ...(own && { own }) };
   const end = performance.now() + leftMs;
   const isGuarded = guarded !== undefined;
   const key = isGuarded ? guardedKey(workflowId, guarded) : segmentKey(workflowId, runId, path);
@@ -222,7 +225,7 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
 export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
-  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal'>,
+  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'>,
 ): Promise<SegmentOutcome> {
   const journal = new NamedCalls(record);
   const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));

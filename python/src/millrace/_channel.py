@@ -43,6 +43,11 @@ class ChannelName:
         return f"millrace:{{{self.run}}}:erasable"
 
     @property
+    def erased(self) -> str:
+        """Key of when the run was erased."""
+        return f"millrace:{{{self.run}}}:erased"
+
+    @property
     def start(self) -> str:
         """Hash of no entry."""
         return _digest(f"{self.run}\n{self.path}\n{self.of}")
@@ -90,6 +95,8 @@ class Write:
     """Hash after the entries."""
     end: str | None
     ttl_ms: int
+    age_ms: float = 0
+    """How long ago the attempt began. Nothing is stored again of a run that was erased meanwhile."""
 
 
 class Unreachable(Exception):
@@ -99,14 +106,17 @@ class Unreachable(Exception):
 class ChannelLog(Protocol):
     """Where channels are kept. All operations are atomic, and raise `Unreachable`."""
 
-    async def open(self, name: ChannelName, owner: str, ttl_ms: int) -> Held:
-        """Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty."""
+    async def open(self, name: ChannelName, owner: str, ttl_ms: int, age_ms: float = 0) -> Held | None:
+        """Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty.
+
+        `age_ms`: how long ago the attempt began. None, and no channel, if the run was erased meanwhile.
+        """
 
     async def append(self, name: ChannelName, write: Write) -> Standing:
         """Adds entries if the channel is as the writer assumes."""
 
     async def restore(self, name: ChannelName, write: Write) -> Literal["held", "taken", "kept"]:
-        """Replaces what the store has, unless another writer has the channel."""
+        """Replaces what the store has, unless another writer has the channel, or the run was erased."""
 
     async def read(self, name: ChannelName, first: int = 0, most: int = 1) -> Held | None:
         """At most `most` entries from number `first` on; None if there is no channel."""
@@ -153,8 +163,9 @@ class RedisLog:
             file.stem: self._redis.register_script(file.read_text(encoding="utf-8")) for file in folder.glob("*.lua")
         }
 
-    async def open(self, name: ChannelName, owner: str, ttl_ms: int) -> Held:
-        return _held(await self._run("open", name, owner, ttl_ms, name.start, 0))
+    async def open(self, name: ChannelName, owner: str, ttl_ms: int, age_ms: float = 0) -> Held | None:
+        reply = await self._run("open", name, owner, ttl_ms, name.start, 0, age_ms)
+        return None if reply is None else _held(reply)
 
     async def append(self, name: ChannelName, write: Write) -> Standing:
         total = write.count + len(write.entries)
@@ -168,7 +179,7 @@ class RedisLog:
         total = write.count + len(write.entries)
         numbers = (write.count, total, write.after, write.ttl_ms)
         done: Literal["held", "taken", "kept"] = await self._run(
-            "restore", name, write.owner, *numbers, write.end or "", name.key, *_stored(write)
+            "restore", name, write.owner, *numbers, write.end or "", name.key, write.age_ms, *_stored(write)
         )
         return done
 
@@ -183,10 +194,12 @@ class RedisLog:
         """Closes its connections."""
         await self._redis.aclose()
 
-    async def _run(self, script: str, name: ChannelName, *arguments: str | int) -> Any:
+    async def _run(self, script: str, name: ChannelName, *arguments: str | float) -> Any:
         keys = [name.key, f"{name.key}:entries"]
         if script in ("append", "open", "restore"):
             keys.append(name.erasable)
+        if script in ("open", "restore"):
+            keys.append(name.erased)
         try:
             return await self._scripts[script](keys=keys, args=arguments)
         except self._errors as error:

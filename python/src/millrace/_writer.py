@@ -33,11 +33,12 @@ class ChannelWriter:
     whether what it still has is the beginning of them.
     """
 
-    def __init__(self, log: ChannelLog, name: ChannelName, owner: str, ttl_ms: int, held: Held) -> None:
+    def __init__(self, log: ChannelLog, name: ChannelName, owner: str, ttl_ms: int, held: Held, begun: float) -> None:
         self._log = log
         self._name = name
         self._owner = owner
         self._ttl_ms = ttl_ms
+        self._begun = begun
         self.first = held.first
         """Number of the first entry that the store still has: readers had passed those before."""
         self.start_hash = name.start
@@ -58,32 +59,47 @@ class ChannelWriter:
 
     @classmethod
     async def open(
-        cls, log: ChannelLog, name: ChannelName, ttl_ms: int, *, patient: HeldSlot | None = None
+        cls,
+        log: ChannelLog,
+        name: ChannelName,
+        ttl_ms: int,
+        *,
+        patient: HeldSlot | None = None,
+        begun: float | None = None,
     ) -> ChannelWriter:
         """A writer that takes the place of an earlier one.
 
         `patient`: that one may have committed entries, so a store that is away is waited for as long as the attempt
         lasts, without this slot of its call. Raises `Unreachable` if it cannot be reached for two seconds otherwise.
+        `begun`: when the attempt began, on the clock of `time.monotonic`; now if it is not known. Raises `STREAM_TAKEN`
+        if the run was erased since.
         """
         owner = str(uuid.uuid4())
         began = time.monotonic()
+        since = began if begun is None else begun
 
-        async def reached() -> Held:
+        async def opened() -> Held | None:
+            return await log.open(name, owner, ttl_ms, (time.monotonic() - since) * 1_000)
+
+        async def reached() -> Held | None:
             while True:
                 try:
-                    return await log.open(name, owner, ttl_ms)
+                    return await opened()
                 except Unreachable:
                     if patient is None and time.monotonic() - began > _AWAY_S:
                         raise
                     await asyncio.sleep(_PAUSE_S)
 
         if patient is None:
-            return cls(log, name, owner, ttl_ms, await reached())
-        try:
-            held = await log.open(name, owner, ttl_ms)
-        except Unreachable:
-            held = await patient.without(reached())
-        return cls(log, name, owner, ttl_ms, held)
+            held = await reached()
+        else:
+            try:
+                held = await opened()
+            except Unreachable:
+                held = await patient.without(reached())
+        if held is None:
+            raise _taken(name)
+        return cls(log, name, owner, ttl_ms, held, since)
 
     async def add(self, text: str) -> None:
         """Commits an entry. Raises `STREAM_TAKEN`, `STREAM_FULL` and `STREAM_LOST`. Waits for a store that is away."""
@@ -127,8 +143,7 @@ class ChannelWriter:
                     if standing == "held":
                         return
                     if standing == "taken":
-                        message = "is written by another attempt; this one ends"
-                        raise StageError("STREAM_TAKEN", f"{_called(self._name)} {message}")
+                        raise _taken(self._name)
                     full_since = time.monotonic() if full_since is None else full_since
                     if time.monotonic() - full_since > _FULL_S:
                         message = "has no room: its readers lag behind, or the state store is full"
@@ -145,6 +160,7 @@ class ChannelWriter:
             after=self._hash,
             end=self._end,
             ttl_ms=self._ttl_ms if self._end is None else _KEPT_MS,
+            age_ms=(time.monotonic() - self._begun) * 1_000,
         )
         count = self._stored
         more = whole.entries[count - self.first :]
@@ -180,6 +196,11 @@ class ChannelWriter:
 
 def _called(name: ChannelName) -> str:
     return f'the stream entries of stage "{name.path}"'
+
+
+def _taken(name: ChannelName) -> StageError:
+    message = "is written by another attempt, or its run was erased; this one ends"
+    return StageError("STREAM_TAKEN", f"{_called(name)} {message}")
 
 
 def _lost(name: ChannelName) -> StageError:

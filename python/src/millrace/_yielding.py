@@ -92,7 +92,7 @@ class Yielding:
         name = ChannelName(self._ctx.run, self._ctx.path)
         try:
             patient = self._reads.held if stream.again or self._ctx._again else None
-            writer = await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient)
+            writer = await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient, begun=self._ctx._begun)
             if writer.before_end is None or "outcome" in writer.before_end:
                 return writer
             # It is void: its readers take the list.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,6 +77,8 @@ class Context:
         self._again = False
         # This one does not: the state store is away.
         self._unstreamed = False
+        # It opens no stream of a run that was erased since.
+        self._begun = time.monotonic()
         self._cancelled = threading.Event()
         self._usage: dict[str, int] = {}
         self._lock = threading.Lock()

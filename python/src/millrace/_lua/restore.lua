@@ -6,13 +6,18 @@ local function push(first)
   end
   return bytes
 end
+local erased = redis.call('get', KEYS[4])
+if erased then
+  local time = redis.call('time')
+  if time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[8] <= tonumber(erased) then return 'taken' end
+end
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
-for i = 4, #KEYS do
+for i = 5, #KEYS do
   local s = redis.call('hmget', KEYS[i], 'end', 'kept')
   if s[2] and s[1] ~= '{"as":"void"}' then return 'kept' end
 end
-for i = 4, #KEYS do
+for i = 5, #KEYS do
   if redis.call('exists', KEYS[i]) == 0 then
     redis.call('hset', KEYS[i], 'owner', '', 'count', 0, 'hash', '', 'from', 0, 'bytes', 0)
   end
@@ -21,7 +26,7 @@ for i = 4, #KEYS do
   redis.call('publish', KEYS[i], '')
 end
 redis.call('del', KEYS[2])
-local bytes = push(8)
+local bytes = push(9)
 redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3], 'hash', ARGV[4], 'bytes', bytes, 'kept', 1)
 if ARGV[6] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[6]) end
 redis.call('pexpire', KEYS[1], ARGV[5])

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { readRunInput } from '../../../../gateway/agui/run-input.js';
 import { readMessagesRequest } from '../../../../gateway/anthropic/messages-request.js';
 import { checkedInput } from '../../../../gateway/input/first-mistakes.js';
+import { inputForm } from '../../../../gateway/input/input-form.js';
 import { readChatRequest } from '../../../../gateway/openai/chat-request.js';
 import { readResponsesRequest } from '../../../../gateway/openai/responses-request.js';
+import { pipeline } from '../../../../pipelines/index.js';
 
 let texts = 0;
 afterEach(() => {
@@ -30,11 +32,10 @@ describe('the issues of an input', () => {
   });
 
   it('have texts as far as a refusal names them, and none for those of alternatives', () => {
-    const given = { list: Array(10_000).fill(true) };
+    const given = { list: Array(500).fill(true) };
     countTexts();
-    const { issues } = checkedInput(schema, given);
-    expect(issues).toHaveLength(10_000);
-    expect(texts).toBe(20);
+    const { issues, more } = checkedInput(schema, given, 502);
+    expect([issues?.length, more, texts]).toEqual([20, 480, 20]);
     expect(issues?.[19]).toMatchObject({ path: ['list', 19], message: 'Invalid input' });
   });
 
@@ -51,6 +52,145 @@ describe('the issues of an input', () => {
       all?.map(({ path, message }) => ({ path, message }));
     expect([data, shown(issues)]).toEqual([zods.data, shown(zods.error?.issues)]);
   });
+});
+
+const tagged = (tag: string) => z.object({ type: z.literal(tag), text: z.string() });
+
+describe('of a large input of which nothing fits', () => {
+  const MANY = 50_000;
+  let looks = 0;
+  /** A list that counts how many of its items are looked at. */
+  const listed = (item: unknown) => {
+    looks = 0;
+    return new Proxy(Array(MANY).fill(item), {
+      get(list, key, self) {
+        if (typeof key === 'string' && /^\d+$/.test(key)) looks += 1;
+        return Reflect.get(list, key, self);
+      },
+    });
+  };
+
+  it.each<[string, z.ZodType, unknown]>([
+    ['of one type', z.string(), 1],
+    ['of alternatives', z.union([z.string(), z.number(), tagged('a')]), true],
+    ['of kinds of objects', z.union([tagged('a'), tagged('b')]), { type: 'c' }],
+    ['of kinds that are told apart', z.discriminatedUnion('type', [tagged('a'), tagged('b')]), { type: 'c' }],
+    ['of such kinds with a wrong field', z.discriminatedUnion('type', [tagged('a'), tagged('b')]), { type: 'a' }],
+    ['of lists', z.array(z.string()), [1]],
+  ])('the first item is looked at and named: a list %s', (_, item, wrong) => {
+    const { issues, more } = checkedInput(z.object({ list: z.array(item) }), { list: listed(wrong) }, MANY + 2);
+    expect([issues?.length, issues?.[0]?.path.slice(0, 2), more]).toEqual([1, ['list', 0], 0]);
+    expect(looks).toBe(1);
+  });
+
+  it('alternatives are each asked about the first item only, where they are lists', () => {
+    const schema = z.object({ list: z.union([z.array(z.string()), z.array(z.number()), z.array(z.null())]) });
+    expect(checkedInput(schema, { list: listed(true) }, MANY + 2).issues).toHaveLength(1);
+    expect(looks).toBe(3);
+  });
+
+  it.each<[string, z.ZodType]>([
+    ['itself', z.array(z.string().max(3))],
+    ['that may be left out', z.array(z.string().max(3)).min(1).optional()],
+    ['with a default', z.array(z.string().max(3)).default(() => [])],
+    ['that is converted', z.array(z.email()).transform((all) => all.length)],
+    ['that is prepared', z.preprocess((given) => given, z.array(z.string().max(3)))],
+    ['that is an alternative', z.union([z.null(), z.array(z.string().regex(/^x/))])],
+    ['of alternatives', z.array(z.union([z.number(), z.string().max(3)]))],
+    ['of what a function refuses', z.array(z.string().refine((text) => text === ''))],
+  ])('the first item that breaks a rule is named, and no other is looked at: a list %s', (_, list) => {
+    const { issues } = checkedInput(z.object({ list }), { list: listed('abcd') }, MANY + 2);
+    expect(issues?.[0]?.path[0]).toBe('list');
+    expect(looks).toBe(1);
+  });
+
+  it('so it is of a list within the items of another one, and of a schema that contains itself', () => {
+    const tree = z.object({
+      name: z.string().max(3),
+      get inner(): z.ZodOptional<z.ZodArray<z.ZodType>> {
+        return z.array(tree as z.ZodType).optional();
+      },
+    });
+    const item = { name: 'abcd' };
+    const given = { name: 'a', inner: [{ name: 'b', inner: [{ name: 'c', inner: listed(item) }] }] };
+    const { issues } = checkedInput(tree, given, MANY + 10);
+    expect(issues?.map(({ path }) => path.join('.'))).toEqual(['inner.0.inner.0.inner.0.name']);
+    expect(looks).toBe(1);
+  });
+
+  it('mistakes in a record are counted, and have texts as far as a refusal names them', () => {
+    countTexts();
+    const all = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`k${i}`, 'x']));
+    const { issues, more } = checkedInput(z.object({ all: z.record(z.string(), z.number()) }), { all }, 5_002);
+    expect([issues?.length, more, texts]).toEqual([20, 4_980, 20]);
+  });
+
+  it('one of few values has all its mistakes named', () => {
+    const schema = z.object({ a: z.string(), b: z.string(), c: z.array(z.string()) });
+    const { issues } = checkedInput(schema, { a: 1, b: 2, c: [3, 4] }, 7);
+    expect(issues?.map(({ path }) => path.join('.'))).toEqual(['a', 'b', 'c.0', 'c.1']);
+  });
+
+  let defaults = 0;
+  const whole = z
+    .object({
+      list: z.array(z.union([tagged('a'), z.coerce.number()])).max(3),
+      named: z.string().default('n'),
+      tags: z.array(z.string()).default(() => [String(++defaults)]),
+      texts: z.array(z.string().trim()).nullish(),
+      kinds: z
+        .array(z.discriminatedUnion('type', [tagged('a'), tagged('b').extend({ all: z.array(z.int()) })]))
+        .optional(),
+      set: z
+        .array(z.string())
+        .transform((all) => new Set(all))
+        .optional(),
+      strict: z.strictObject({ list: z.array(z.null()) }).optional(),
+    })
+    .refine(({ list }) => list.length !== 2, { path: ['list'], message: 'two' });
+
+  it.each<[unknown]>([
+    [{ list: [{ type: 'a', text: 'x', other: 1 }, '3', 4] }],
+    [{ list: [], texts: [' a ', 'b'], tags: ['x'], set: ['a', 'a'] }],
+    [{ list: [1], texts: null, kinds: [{ type: 'b', text: 'x', all: [1], more: 2 }], strict: { list: [null] } }],
+    [{ list: [1, 2] }],
+    [{ list: [1, 2, 3, 4] }],
+    [{ list: [1], kinds: [{ type: 'b', text: 'x', all: [1.5] }] }],
+    [{ list: [1], strict: { list: [], other: 1 } }],
+    [{ list: [{}] }],
+    [{}],
+    [null],
+  ])('and fits where a small one does, with the same result: %j', (given) => {
+    const small = whole.safeParse(given);
+    const large = checkedInput(whole, given, 5_000);
+    const same = (data: object | undefined) => data && { ...data, tags: undefined };
+    expect(same(large.data)).toEqual(same(small.data));
+    const [first] = small.error?.issues ?? [];
+    expect(large.issues?.[0]).toEqual(first && expect.objectContaining({ path: first.path, message: first.message }));
+  });
+
+  it('a default is made for each', () => {
+    const tagsOf = () => checkedInput(whole, { list: [1] }, 5_000).data?.tags;
+    expect(tagsOf()).not.toEqual(tagsOf());
+  });
+});
+
+it('an input is refused by its form as soon as it is large', () => {
+  const form = inputForm(
+    pipeline('listing', { input: z.object({ list: z.array(z.string()), named: z.string() }) }, ({ input }) => ({
+      named: input.named,
+    })),
+  );
+  const refusal = (list: readonly number[]) => {
+    try {
+      form.parse({ list: [...list] });
+    } catch (error) {
+      return String(error);
+    }
+    return '';
+  };
+  expect(refusal([1, 2])).toMatch(/list\.0: .*list\.1: .*named: is required/);
+  expect(refusal(Array(5_000).fill(1))).toMatch(/list\.0: [^;]*$/);
 });
 
 const nothing = Array.from({ length: 20_000 }, () => ({}));

@@ -90,7 +90,7 @@ const OF_A_RUN: Readonly<Record<string, (redis: Redis) => readonly Promise<unkno
   records: (redis) => [new RedisRecords({ redis, keptMs: KEPT_MS }).erase(RUN)],
   journal: (redis) => {
     const key = segmentKey(RUN, 'execution', 'answer');
-    const journal = SegmentJournal.begin(redis, key, KEPT_MS, KEPT_MS);
+    const journal = SegmentJournal.begin(redis, key, { ttlMs: KEPT_MS, leaseMs: KEPT_MS });
     return [SegmentJournal.open(redis, key, { ttlMs: KEPT_MS }), journal.keepFor(KEPT_MS), releaseRecord(redis, key)];
   },
   erasure: (redis) => [new RunErasure(redis).erase(RUN)],
