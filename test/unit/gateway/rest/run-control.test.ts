@@ -121,7 +121,11 @@ describe('erasing', () => {
     const run = temporal.only();
     run.end({ output: {}, stages: [] });
     run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
-    const later = { ...run.options, workflowId: deliveryId(id), memo: { ...run.options.memo, createdAt: '2099-01-01' } };
+    const later = {
+      ...run.options,
+      workflowId: deliveryId(id),
+      memo: { ...run.options.memo, createdAt: '2099-01-01' },
+    };
     await temporal.client.workflow.start(WEBHOOK_WORKFLOW, later as never);
     const deleted: string[] = [];
     const workflowService = {
