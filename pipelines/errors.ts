@@ -201,7 +201,11 @@ export const ERRORS = {
     title: 'A stream between stages has no room: its readers lag behind, or the state store is full.',
   },
   STREAM_LOST: { status: 500, retry: 'never', title: 'The state store has lost entries of a stream.' },
-  STREAM_TAKEN: { status: 409, retry: 'retry', title: 'Another attempt writes the stream.' },
+  STREAM_TAKEN: {
+    status: 409,
+    retry: 'retry',
+    title: 'Another attempt writes the stream, or its run has been erased.',
+  },
   RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large for the run’s history.' },
   // Ends of runs.
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },

@@ -105,7 +105,8 @@ async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: A
   } finally {
     done();
     const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
-    if (!ended && !goesOn && !attendance.kept?.()) await leave();
+    // A client that is still there gets its answer first.
+    if (!ended && !goesOn && !attendance.kept?.()) void leave();
   }
 }
 

@@ -52,7 +52,11 @@ const leavingOf = new WeakMap<Client, Leaving>();
  * Cancels a run whose caller has left, once for all who have left it meanwhile, and in its turn. Never rejects: the run may have ended, or its
  * deadline ends it.
  */
-export function cancelLeft(deps: Pick<RunDeps, 'temporal' | 'logger'>, { id, tenant }: EndingRun): Promise<void> {
+export function cancelLeft(
+  deps: Pick<RunDeps, 'temporal' | 'logger'>,
+  { id, tenant }: EndingRun,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   const leaving = leavingOf.get(deps.temporal) ?? {
     slots: new FairSlots(AT_ONCE.all, AT_ONCE.ofTenant),
     runs: new Map(),
@@ -62,10 +66,14 @@ export function cancelLeft(deps: Pick<RunDeps, 'temporal' | 'logger'>, { id, ten
   const cancelled =
     runs.get(id) ??
     slots
-      .use(tenant, AbortSignal.timeout(PATIENCE_MS), () => cancelRun(deps, id))
+      .use(tenant, AbortSignal.timeout(patienceMs), () => cancelRun(deps, id))
       .catch((error: unknown) => {
         if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
-        deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
+        const late = error instanceof Error && error.name === 'TimeoutError';
+        const why = late
+          ? `was not cancelled: its turn did not come within ${patienceMs} ms`
+          : 'could not be cancelled';
+        deps.logger.warn({ runId: id, err: error }, `a run whose caller has disconnected ${why}`);
       })
       .finally(() => runs.delete(id));
   runs.set(id, cancelled);

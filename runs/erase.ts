@@ -17,11 +17,13 @@ const PAGE = 100;
  * opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
  * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it
- * may be partly erased, and erasing it again goes on.
+ * may be partly erased, and erasing it again goes on. A run that another erasure has removed meanwhile is erased: what has its id then is another
+ * run, of which this one touches nothing unless it is started within the round trip before the first deletion.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description, memo, accepted } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
+  await deps.list.turn?.(caller.tenant);
   const next = await resumption(deps, id, memo);
   if (next?.running) {
     const message = `the run ${next.id}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
@@ -30,17 +32,20 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   // By name: the index lags, and one that it does not show yet would go on sending.
   const senders = memo.webhooks ? [replayId(id), ...(accepted ? [] : [deliveryId(id)])] : [];
   const sending = await Promise.all(senders.map((sender) => latestOf(deps, sender, memo)));
-  await deps.list.turn?.(caller.tenant);
+  // What shows the run. Of a run that was cancelled before it was started that is its delivery, which has its input.
+  const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
+  if (!(await isLatest(deps, itself))) return;
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
   await deps.subscriptions?.erase({ tenant: caller.tenant, run: id });
   await deps.sentResults?.erase(id);
-  // What shows the run comes last: while it is there, erasing can be asked for again. Of a run that was cancelled before it was started
-  // that is its delivery, which has its input.
-  const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
+  // It comes last: while it is there, erasing can be asked for again.
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
-  const all: Execution[] = (await executionsOf(deps, id)).filter(({ runId }) => runId !== itself.runId);
+  const isBefore = isStartedBy(description.closeTime, id);
+  const all = (await executionsOf(deps, id))
+    .filter((each) => each.runId !== itself.runId && isBefore(each))
+    .map(({ workflowId, runId }): Execution => ({ workflowId, runId }));
   all.push(...sending.flatMap((each) => each ?? []));
   const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
   for (const child of new Set(children)) await deps.erasure?.erase(child);
@@ -82,23 +87,48 @@ async function latestOf(
   }
 }
 
+/** Whether no other execution has the id by now: not when another erasure has removed this one. */
+async function isLatest({ temporal }: RunDeps, { workflowId, runId }: Execution): Promise<boolean> {
+  try {
+    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.getHandle(workflowId).describe(),
+    );
+    return description.runId === runId;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError || isNotFound(error)) return false;
+    throw fromTemporal(error, workflowId);
+  }
+}
+
+/** What belongs to a run had started when the run ended, except a replay; what started later is of another run with its id. */
+const isStartedBy =
+  (endedAt: Date | undefined, run: string) =>
+  ({ workflowId, startedAt }: Listed) =>
+    endedAt === undefined || !startedAt || startedAt <= endedAt || workflowId === replayId(run);
+
+interface Listed extends Execution {
+  readonly startedAt: Date | null | undefined;
+}
+
 /** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */
-async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Execution[]> {
+async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Listed[]> {
   const { namespace } = temporal.options;
   const named = [run, deliveryId(run), replayId(run)];
   const query = `${named.map((id) => `WorkflowId = '${id}'`).join(' OR ')} OR WorkflowId STARTS_WITH '${run}/'`;
   // What is deleted does not depend on how a store compares: SQLite's LIKE does not tell capitals from small letters.
   const belongs = (id: string) => named.includes(id) || id.startsWith(`${run}/`);
-  const found: Execution[] = [];
+  const found: Listed[] = [];
   let nextPageToken: Uint8Array = new Uint8Array();
   try {
     do {
       const page = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
         temporal.workflow.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE, nextPageToken }),
       );
-      for (const { execution } of page.executions ?? []) {
+      for (const { execution, startTime } of page.executions ?? []) {
         const { workflowId, runId } = execution ?? {};
-        if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId });
+        const startedAt =
+          startTime && new Date(Number(startTime.seconds ?? 0) * 1_000 + Math.floor((startTime.nanos ?? 0) / 1e6));
+        if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId, startedAt });
       }
       nextPageToken = page.nextPageToken ?? new Uint8Array();
     } while (nextPageToken.length > 0);

@@ -55,7 +55,7 @@ export function forgetBody(request: FastifyRequest, runs = 1, left?: Json): void
   request.held.keep(runs * MOST_INPUT_BYTES + bytesIn(left));
 }
 
-/** Bytes that a value takes in memory, at most: two for a character, and 64 for each value. None has none. */
+/** Bytes that a value takes in memory, at most: two for a character, and 64 for each value; 0 if there is none. */
 function bytesIn(value: Json | undefined): number {
   let bytes = 0;
   const left: Json[] = value === undefined ? [] : [value];

@@ -60,6 +60,11 @@ export class SentenceSplitter {
     this.#rules = rules;
   }
 
+  /** Rules 1 cut before any segment of a piece that is too long: plans keep their sentences. */
+  get #mayCut(): MayCut | undefined {
+    return this.#rules === 2 ? isBeforeWord : undefined;
+  }
+
   /** What has no boundary yet. */
   get pending(): string {
     return this.#pending;
@@ -89,7 +94,7 @@ export class SentenceSplitter {
   /** Cuts the pending text at its last clause, else at its last word; undefined if it is too short to be spoken alone. */
   force(): string | undefined {
     if (this.#pending.trim().length < LEAST_CUT) return undefined;
-    const end = breakIn(this.#pending, isBetweenWords);
+    const end = breakIn(this.#pending, isBeforeWord);
     return end === undefined ? undefined : this.#cut(end);
   }
 
@@ -102,7 +107,7 @@ export class SentenceSplitter {
       const end = boundary(head, this.#from, final && whole ? 'end' : 'more', this.#rules);
       if (end !== undefined && end <= LONGEST_SENTENCE) pieces.push(this.#cut(end));
       else if (this.#pending.length > LONGEST_SENTENCE)
-        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE)) ?? LONGEST_SENTENCE));
+        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE), this.#mayCut) ?? LONGEST_SENTENCE));
       else break;
     }
     this.#from = undecided(this.#pending);
@@ -242,9 +247,12 @@ function undecided(text: string): number {
 /** Whether a text may be cut before one of its segments, behind another one. */
 type MayCut = (segment: Intl.SegmentData, before: Intl.SegmentData | undefined) => boolean;
 
-/** Never before a mark, so that no piece is a mark alone, nor within "well-known", nor behind the quotation mark of a word. */
-const isBetweenWords: MayCut = ({ segment, isWordLike = false }, before) =>
-  isSpace(segment) || (isWordLike && (before?.isWordLike === true || isSpace(before?.segment ?? '')));
+/** Never before a mark, also behind a space, so that no piece is a mark alone; nor within "well-known", nor behind the quotation mark of a word. */
+const isBeforeWord: MayCut = ({ isWordLike = false }, before) =>
+  isWordLike && (before?.isWordLike === true || PARTS_WORDS.test(before?.segment ?? ''));
+
+/** White space, the zero-width space of Khmer and Thai, and the mark between syllables of Tibetan. */
+const PARTS_WORDS = /^[\s\u200B\u0F0B]*$/u;
 
 /** Behind the last clause of a text, else before its last word; undefined if that leaves too little. */
 function breakIn(text: string, mayCut: MayCut = () => true): number | undefined {
@@ -262,13 +270,16 @@ function breakIn(text: string, mayCut: MayCut = () => true): number | undefined 
   }
   if (clause !== undefined) return clause;
   let word: number | undefined;
+  let joined: number | undefined;
   // The last word may be incomplete.
   let before: Intl.SegmentData | undefined;
   for (const segment of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
     if (segment.index > enough && mayCut(segment, before)) word = segment.index;
+    if (segment.index > enough && segment.isWordLike) joined = segment.index;
     before = segment;
   }
-  return word;
+  // Nothing but marks is between some words, as in a path.
+  return word ?? joined;
 }
 
 const isSpace = (char: string): boolean => char.trim() === '';

@@ -178,8 +178,9 @@ describe('the journal of a segment of an erased run', () => {
   it('is not written again if the store had lost it before the erasure', async () => {
     const run = newRun();
     const plain = segmentKey(run, 'execution', 'first');
-    const { journal } = await SegmentJournal.open(redis, plain, { ttlMs: TTL_MS, askedAt: 1_000 });
-    const host = SegmentJournal.begin(redis, guardedKey(run, 'guard'), LEASED);
+    const begunAt = performance.now() - 60_000;
+    const { journal } = await SegmentJournal.open(redis, plain, { ttlMs: TTL_MS, askedAt: 1_000, begunAt });
+    const host = SegmentJournal.begin(redis, guardedKey(run, 'guard'), { ...LEASED, begunAt });
     for (const each of [journal, host]) {
       await each.begin('first');
       await each.end('first', { text: SECRET });
@@ -277,7 +278,7 @@ describe('a channel of an erased run', () => {
 
   it('is not stored again if the store had lost it before the erasure', async () => {
     const run = newRun();
-    const writer = await opened(run);
+    const writer = await opened(run, performance.now() - 60_000);
     writer.add(SECRET);
     await writer.settled();
     const keys = await redis.keys(`*{${run}}*`);

@@ -148,7 +148,11 @@ describe('sentences', () => {
 
   it.each([
     ['He never knew why she had left it all behind.', 'He never knew why she had left it all '],
-    ['He never knew why she had left it “behind', 'He never knew why she had left it'],
+    ['He never knew why she had left it “behind', 'He never knew why she had left '],
+    ['Je ne sais pas pourquoi elle est partie ?', 'Je ne sais pas pourquoi elle est '],
+    ['Je ne sais pas pourquoi elle est partie\u00a0!', 'Je ne sais pas pourquoi elle est '],
+    ['The number of those who came was only 5 %', 'The number of those who came was only '],
+    ['home/someone/else/projects/millrace', 'home/someone/else/projects/'],
     ['He never knew why she was so well-behaved', 'He never knew why she was so '],
     [
       '彼はなぜ彼女が全てを置いて去ったのかを決して知ることがなかった。',
@@ -159,6 +163,17 @@ describe('sentences', () => {
     splitter.push(text);
     expect(splitter.force()).toBe(cut);
     expect(splitter.end().join('')).toBe(text.slice(cut.length));
+  });
+
+  it('do not leave a mark that comes later alone', () => {
+    const splitter = new SentenceSplitter();
+    splitter.push('Je ne sais pas pourquoi elle est partie ');
+    expect(splitter.force()).toBe('Je ne sais pas pourquoi elle est ');
+    expect([...splitter.push('?'), ...splitter.end()]).toEqual(['partie ?']);
+    // Too long: its last marks are on both sides of the limit.
+    const words = 'word '.repeat(79);
+    for (const piece of [...splitter.push(`${words}end ?! And so on.`), ...splitter.end()])
+      expect(piece).toMatch(/\p{L}/u);
   });
 
   it('take linear time', () => {

@@ -88,3 +88,12 @@ it('one that fails leaves its place to the next, and only an end is no reason to
   clearInterval(ending);
   expect(warned).toHaveLength(1);
 });
+
+it('one whose turn does not come in time is given up, and said to be', async () => {
+  void leave(16, 'one');
+  await vi.waitFor(() => expect(under.size).toBe(16));
+  await cancelLeft(deps, { id: 'late', tenant: 'one' }, 50);
+  expect(got).not.toContain('late');
+  expect(warned).toEqual([[expect.objectContaining({ runId: 'late' }), expect.stringContaining('within 50 ms')]]);
+  endAll();
+});

@@ -116,7 +116,7 @@ describe('erasing', () => {
     ]);
   });
 
-  test('leaves the delivery of a later run with the same id, which another erasure has made room for', async () => {
+  test('leaves a later run with the same id, which another erasure has made room for, and its delivery', async () => {
     const { temporal } = gateway;
     const run = temporal.only();
     run.end({ output: {}, stages: [] });
@@ -128,8 +128,12 @@ describe('erasing', () => {
     };
     await temporal.client.workflow.start(WEBHOOK_WORKFLOW, later as never);
     const deleted: string[] = [];
+    const listed = [id, deliveryId(id), `${id}/items[1]/child`].map((workflowId) => ({
+      execution: { workflowId, runId: 'later' },
+      startTime: { seconds: 4_000_000_000, nanos: 0 },
+    }));
     const workflowService = {
-      listWorkflowExecutions: async () => ({ executions: [], nextPageToken: new Uint8Array() }),
+      listWorkflowExecutions: async () => ({ executions: listed, nextPageToken: new Uint8Array() }),
       deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string } }) =>
         void deleted.push(given.workflowExecution.workflowId),
     };
@@ -175,6 +179,28 @@ describe('erasing', () => {
     const own = await testGateway({}, { temporal: client, erasure });
     expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
     expect(done).toEqual([id, `${id}/inner`, ...Array(4).fill('history')]);
+    await own.close();
+  });
+
+  test('touches nothing once another erasure has removed the run, and the id has a new one', async () => {
+    const { client } = gateway.temporal;
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const { getHandle } = client.workflow;
+    let asked = 0;
+    client.workflow.getHandle = ((workflowId: string) => {
+      const handle = getHandle(workflowId);
+      const describe = async () => ({
+        ...(await handle.describe()),
+        ...(workflowId === id && asked++ > 0 && { runId: 'later' }),
+      });
+      return { ...handle, describe };
+    }) as never;
+    const done: string[] = [];
+    const deleteWorkflowExecution = async () => void done.push('history');
+    Object.assign(client.workflow, { workflowService: { deleteWorkflowExecution } });
+    const own = await testGateway({}, { temporal: client, erasure: { erase: async (run) => void done.push(run) } });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect([asked, done]).toEqual([2, []]);
     await own.close();
   });
 
