@@ -1,8 +1,10 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId, replayId } from '../pipelines/run/index.js';
+import { millisecondsOf } from '../temporal/timestamp.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
+import { describeRun } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun, resumptionThere } from './read.js';
@@ -31,10 +33,10 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   }
   // By name: the index lags, and one that it does not show yet would go on sending.
   const senders = memo.webhooks ? [replayId(id), ...(accepted ? [] : [deliveryId(id)])] : [];
-  const sending = await Promise.all(senders.map((sender) => latestOf(deps, sender, memo)));
+  const sending = await Promise.all(senders.map((sender) => senderOf(deps, sender, memo)));
   // What shows the run. Of a run that was cancelled before it was started that is its delivery, which has its input.
   const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
-  if (!(await isLatest(deps, itself))) return;
+  if ((await described(deps, itself.workflowId))?.runId !== itself.runId) return;
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
@@ -65,49 +67,38 @@ interface Execution {
   readonly runId: string;
 }
 
-/**
- * The latest execution of what sends a run's results; undefined if there is none, or if it is that of a later run with the same id: the one that
- * erases second must not take the delivery of the run that was started in between.
- */
-async function latestOf(
-  { temporal }: RunDeps,
-  workflowId: string,
-  { createdAt }: RunMemo,
-): Promise<Execution | undefined> {
+/** What Temporal knows of the latest execution with an id; undefined if there is none. */
+async function described({ temporal }: RunDeps, workflowId: string) {
   try {
-    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.getHandle(workflowId).describe(),
-    );
-    const { runId, memo } = description;
-    const itsRun = asRunMemo(memo)?.createdAt;
-    return itsRun === undefined || itsRun === createdAt ? { workflowId, runId } : undefined;
+    return await describeRun(temporal, workflowId);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError || isNotFound(error)) return undefined;
+    if (error instanceof WorkflowNotFoundError) return undefined;
     throw fromTemporal(error, workflowId);
   }
 }
 
-/** Whether no other execution has the id by now: not when another erasure has removed this one. */
-async function isLatest({ temporal }: RunDeps, { workflowId, runId }: Execution): Promise<boolean> {
-  try {
-    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.getHandle(workflowId).describe(),
-    );
-    return description.runId === runId;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError || isNotFound(error)) return false;
-    throw fromTemporal(error, workflowId);
-  }
+/**
+ * The execution of what sends a run's results; undefined if there is none, or if it is that of a later run with the same id: the one that erases
+ * second must not take the delivery of the run that was started in between.
+ */
+async function senderOf(deps: RunDeps, workflowId: string, { createdAt }: RunMemo): Promise<Execution | undefined> {
+  const found = await described(deps, workflowId);
+  const itsRun = asRunMemo(found?.memo)?.createdAt;
+  return found && (itsRun === undefined || itsRun === createdAt) ? { workflowId, runId: found.runId } : undefined;
 }
 
 /** What belongs to a run had started when the run ended, except a replay; what started later is of another run with its id. */
 const isStartedBy =
   (endedAt: Date | undefined, run: string) =>
   ({ workflowId, startedAt }: Listed) =>
-    endedAt === undefined || !startedAt || startedAt <= endedAt || workflowId === replayId(run);
+    endedAt === undefined ||
+    startedAt === undefined ||
+    Math.floor(startedAt) <= endedAt.getTime() ||
+    workflowId === replayId(run);
 
 interface Listed extends Execution {
-  readonly startedAt: Date | null | undefined;
+  /** In milliseconds since 1970. */
+  readonly startedAt: number | undefined;
 }
 
 /** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */
@@ -126,8 +117,7 @@ async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonl
       );
       for (const { execution, startTime } of page.executions ?? []) {
         const { workflowId, runId } = execution ?? {};
-        const startedAt =
-          startTime && new Date(Number(startTime.seconds ?? 0) * 1_000 + Math.floor((startTime.nanos ?? 0) / 1e6));
+        const startedAt = startTime ? millisecondsOf(startTime) : undefined;
         if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId, startedAt });
       }
       nextPageToken = page.nextPageToken ?? new Uint8Array();

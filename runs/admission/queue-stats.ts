@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import { millisecondsOf } from '../../temporal/timestamp.js';
 
 /** The tasks of one type in a task queue: `activity` for stages, `workflow` for workflows and inline segments. */
 export interface Queue {
@@ -61,7 +62,7 @@ export async function queueStats(temporal: Client, queue: Queue): Promise<QueueS
       Number(key),
       {
         tasks: Number(approximateBacklogCount ?? 0),
-        oldestMs: Number(approximateBacklogAge?.seconds ?? 0) * 1000 + (approximateBacklogAge?.nanos ?? 0) / 1e6,
+        oldestMs: millisecondsOf(approximateBacklogAge ?? {}),
         takenPerSecond: tasksDispatchRate ?? 0,
       },
     ]),

@@ -4,6 +4,7 @@ import { RateLimiterRes } from 'rate-limiter-flexible';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { RunPage, RunStatus, RunSummary } from '../../pipelines/run/document.js';
 import { type RateCounter, rateCounter } from '../../stores/rates/index.js';
+import { millisecondsOf } from '../../temporal/timestamp.js';
 import { type Caller, mayUse } from '../caller.js';
 import type { RunParts } from '../deps.js';
 import { runPath } from '../document.js';
@@ -97,7 +98,7 @@ export class TemporalRunList implements RunList {
     const id = execution?.workflowId;
     if (!known || !id) return undefined;
     const { pipeline, version, tenant, createdAt, resumedFrom } = known;
-    const endedMs = closeTime && Number(closeTime.seconds ?? 0) * 1_000 + Math.floor((closeTime.nanos ?? 0) / 1e6);
+    const endedMs = closeTime && millisecondsOf(closeTime);
     return {
       id,
       pipeline,
