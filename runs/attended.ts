@@ -65,14 +65,14 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
   try {
     const { run, events } = await launchFollowed(deps, mayBeRetried(order), over.signal, gone);
     started?.(run);
-    let left: Promise<void> | undefined;
+    let hasLeft = false;
     const leave = () => {
-      left ??= abandon(deps, order, run, gone);
-      return left;
+      if (!hasLeft) void abandon(deps, order, run, gone);
+      hasLeft = true;
     };
     // At once, not when the events are read next: they may never be.
     gone.addEventListener('abort', leave, { once: true });
-    if (gone.aborted) void leave();
+    if (gone.aborted) leave();
     const done = () => {
       release();
       gone.removeEventListener('abort', leave);
@@ -85,8 +85,8 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
 }
 
 interface Attended extends FollowedRun {
-  /** Cancels the run, once, unless it outlives its caller. */
-  leave(): Promise<void>;
+  /** Has the run cancelled, once, unless it outlives its caller; nobody waits for that. */
+  leave(): void;
   /** Stops listening to signals. */
   done(): void;
 }
@@ -105,8 +105,7 @@ async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: A
   } finally {
     done();
     const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
-    // A client that is still there gets its answer first.
-    if (!ended && !goesOn && !attendance.kept?.()) void leave();
+    if (!ended && !goesOn && !attendance.kept?.()) leave();
   }
 }
 
