@@ -7,7 +7,9 @@ export function closest(name: string, known: Iterable<string>): string | undefin
   if (name === '' || name.length > LONGEST_NAME) return undefined;
   const meant = name.toLowerCase();
   let best: { readonly name: string; readonly edits: number } | undefined;
-  for (const candidate of [...known].slice(0, MOST_NAMES)) {
+  let compared = 0;
+  for (const candidate of known) {
+    if (++compared > MOST_NAMES) break;
     if (candidate === name || candidate.length > LONGEST_NAME) continue;
     const other = candidate.toLowerCase();
     const most = allowed(Math.min(meant.length, other.length));

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { closest, didYouMean } from '../../../pipelines/did-you-mean.js';
-import { fastest } from '../../support/fastest.js';
 
 const KNOWN = ['retry', 'timeout', 'hedge', 'cache', 'fallback', 'optional', 'k'];
 
@@ -23,7 +22,11 @@ it.each(['', 'x', 'kk', 'model', 'time', 'retry', 'prompt', 'x'.repeat(100_000)]
   },
 );
 
-it('is quick for names of callers', () => {
-  const known = Array.from({ length: 100_000 }, (_, i) => `${'a'.repeat(58)}${i}`);
-  expect(fastest(() => closest('b'.repeat(60), known))).toBeLessThan(4_000);
+it('looks at some hundred names of callers, however many there are', () => {
+  let seen = 0;
+  function* names() {
+    for (; seen < 100_000; seen++) yield `${'a'.repeat(58)}${seen}`;
+  }
+  expect(closest('b'.repeat(60), names())).toBeUndefined();
+  expect(seen).toBe(500);
 });
