@@ -84,8 +84,8 @@ export interface ChannelLog {
   open(name: ChannelName, owner: string, ttlMs: number, first?: number, ageMs?: number): Promise<Held | undefined>;
   append(name: ChannelName, write: Write): Promise<Standing>;
   /**
-   * Replaces what the store has, from entry `from` on, unless another writer has the channel, or the run was erased meanwhile: `taken`. It counts as kept from then
-   * on: what the store has lost may include that a reader kept it. The generations before are void: `kept` if the store has
+   * Replaces what the store has, from entry `from` on, unless another writer has the channel, or the run was erased meanwhile: `taken`. It counts
+   * as kept from then on: what the store has lost may include that a reader kept it. The generations before are void: `kept` if the store has
    * lost that, and a reader has kept one since.
    */
   restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken' | 'kept'>;

@@ -21,7 +21,7 @@ export const open = script<
   Opened,
   [owner: string, ttlMs: number, startHash: string, first: number, ageMs: number],
   HeldReply | null
->(`${ifErasedSince(4, 'ARGV[5]', 'return nil')}
+>(`${ifErasedSince("redis.call('get', KEYS[4])", 'ARGV[5]', 'return nil')}
 if redis.call('exists', KEYS[1]) == 0 then
   redis.call('del', KEYS[2])
   redis.call('hset', KEYS[1], 'count', 0, 'hash', ARGV[3], 'from', 0, 'bytes', 0)
@@ -128,7 +128,7 @@ export const restore = script<
   ],
   'held' | 'taken' | 'kept'
 >(`${PUSH}
-${ifErasedSince(4, 'ARGV[8]', "return 'taken'")}
+${ifErasedSince("redis.call('get', KEYS[4])", 'ARGV[8]', "return 'taken'")}
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
 for i = 5, #KEYS do

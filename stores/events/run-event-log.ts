@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageAudio, StageCall } from '../../pipelines/run/index.js';
-import { NOW, script } from '../redis/index.js';
+import { ifErasedSince, script } from '../redis/index.js';
 import { erasedOf, FIELD, streamOf, textOf, unstored } from './stream.js';
 
 /**
@@ -30,11 +30,7 @@ const add = script<
   [event: string, mostEvents: number, keptMs: number, gap: string, ageMs: number],
   void
 >(`
-local erased = redis.call('get', KEYS[2])
-if erased then
-  ${NOW}
-  if now - tonumber(ARGV[5]) <= tonumber(erased) then return end
-end
+${ifErasedSince("redis.call('get', KEYS[2])", 'ARGV[5]', 'return')}
 for _, text in ipairs({ARGV[4], ARGV[1]}) do
   if text ~= '' then
     local id = redis.call('xadd', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', '${FIELD}', text)

@@ -76,7 +76,7 @@ export const take = script<
     ageMs: number,
   ],
   number | readonly [ranOut: 0 | 1, fields: string[], before: string, now: number]
->(`${ifErasedSince(3, 'ARGV[7]', 'return -1')}
+>(`${ifErasedSince("redis.call('get', KEYS[3])", 'ARGV[7]', 'return -1')}
 ${NOW}
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner and ARGV[3] ~= '0' then
@@ -115,7 +115,7 @@ export const begin = script<
   0 | 1
 >(`
 if redis.call('exists', KEYS[1]) == 1 then return 0 end
-${ifErasedSince(3, 'ARGV[5]', 'return 0')}
+${ifErasedSince("redis.call('get', KEYS[3])", 'ARGV[5]', 'return 0')}
 ${NOW}
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
 if ARGV[4] ~= '' then redis.call('hset', KEYS[1], '${END}', string.format('%.0f', now + ARGV[4])) end
@@ -158,7 +158,7 @@ export const restore = script<
 >(`
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if owner == '${REVOKED}' then return 'revoked' end
-${ifErasedSince(3, 'ARGV[6]', "return 'revoked'")}
+${ifErasedSince("redis.call('get', KEYS[3])", 'ARGV[6]', "return 'revoked'")}
 if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then
   local own, asked = tonumber(ARGV[5]), tonumber(redis.call('hget', KEYS[1], '${ASKED}') or 0)
   if own < asked then return 'taken' end

@@ -1,4 +1,4 @@
-import { NOW, script } from '../redis/index.js';
+import { ifErasedSince, NOW, script } from '../redis/index.js';
 
 /** Key of the hash with the record of a run and of its child runs. Its fields are the calls, by their names, and those below. */
 export const recordKey = (root: string): string => `millrace:record:{${root}}`;
@@ -20,11 +20,8 @@ export const PATH = '=';
 export const CLOCKS_MS = 60_000;
 
 /** Lua: ends if the record was erased since so many milliseconds ago: what began before is not recorded, and is no gap. */
-const unlessErased = (ageMs: string, end: string): string => `local erased = redis.call('hget', KEYS[1], '${ERASED}')
-if erased then
-  ${NOW}
-  if now - tonumber(${ageMs}) <= tonumber(erased) then ${end} end
-end`;
+const unlessErased = (ageMs: string, end: string): string =>
+  ifErasedSince(`redis.call('hget', KEYS[1], '${ERASED}')`, ageMs, end);
 
 /**
  * Returns 1 if the call is recorded, 0 if the record has reached its limit. A call of a run that was erased while it ran is not recorded, and

@@ -21,14 +21,14 @@ export const erasedKey = (run: string): string => `millrace:{${run}}:erased`;
 /**
  * Lua: does this if the run was erased since so many milliseconds ago: what began before opens nothing any more. A run that is started under the
  * same id begins later.
- * @param number of the key of `erasedKey`
+ * @param erased Lua that reads when that was, by the store's clock
  * @param ageMs Lua of how long ago the call, or its segment, began
  */
-export const ifErasedSince = (number: number, ageMs: string, then: string): string =>
-  `local erased = redis.call('get', KEYS[${number}])
+export const ifErasedSince = (erased: string, ageMs: string, then: string): string =>
+  `local erased = ${erased}
 if erased then
-  local time = redis.call('time')
-  if time[1] * 1000 + math.floor(time[2] / 1000) - ${ageMs} <= tonumber(erased) then ${then} end
+  ${NOW}
+  if now - ${ageMs} <= tonumber(erased) then ${then} end
 end`;
 
 /**
