@@ -1,0 +1,202 @@
+import { CancelledFailure } from '@temporalio/common';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Problem } from '../../../../pipelines/run/document.js';
+import { CANCELLED_MEMO, deliveryId, replayId, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/index.js';
+import type { RunDocument } from '../../../../runs/document.js';
+import { FakeTemporal } from '../../../support/fake-temporal.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway;
+let id: string;
+beforeEach(async () => {
+  gateway = await testGateway();
+  const payload = { name: 'Ada' };
+  id = (await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload })).json<RunDocument>().id;
+});
+afterEach(() => gateway.close());
+
+const codeOf = (response: { json<T>(): T }) => response.json<Problem>().code;
+
+describe('erasing', () => {
+  const erase = (headers: Record<string, string> = {}) =>
+    gateway.app.inject({ method: 'DELETE', url: `/v1/runs/${id}`, headers });
+
+  test('is for runs that have ended', async () => {
+    const response = await erase();
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+  });
+
+  test('is not for one whose record a run that resumes it still reads', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end(new CancelledFailure('cancelled'));
+    const next = `${id}-r1`;
+    await temporal.client.workflow.start('greet', { ...run.options, workflowId: next } as never);
+    const response = await erase();
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+    expect(response.body).toContain(next);
+  });
+
+  test('nor for one that is to be resumed by a run that no worker has started yet', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    run.end(new CancelledFailure('cancelled'));
+    const delivery = { ...run.options, workflowId: deliveryId(`${id}-r1`) };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, delivery as never);
+    expect(codeOf(await erase())).toBe('RUN_NOT_ENDED');
+    const { resumedAs } = (await gateway.app.inject({ url: `/v1/runs/${id}` })).json<RunDocument>();
+    expect(resumedAs).toBe(`${id}-r1`);
+  });
+
+  test('asks Temporal once for what belongs to the run, as often as the tenant may list runs', async () => {
+    const { temporal } = gateway;
+    temporal.only().end({ output: {}, stages: [] });
+    const asked: string[] = [];
+    const deleted: string[] = [];
+    const others = [`${id}-r1`, `${id}2/inner`, `${id.toUpperCase()}/inner`, `webhook/${id}2`];
+    const executions = [...others, id, `webhook/${id}`, `${id}/inner`].map((workflowId) => ({
+      execution: { workflowId, runId: `other-${workflowId}` },
+    }));
+    const workflowService = {
+      listWorkflowExecutions: async ({ query }: { query: string }) => {
+        asked.push(query);
+        return { executions, nextPageToken: new Uint8Array() };
+      },
+      deleteWorkflowExecution: async ({ workflowExecution }: { workflowExecution: { workflowId: string } }) =>
+        void deleted.push(workflowExecution.workflowId),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    expect((await erase()).statusCode).toBe(204);
+    expect(asked).toHaveLength(1);
+    // The run itself comes last, and nothing of another run is among them, whatever the answer has.
+    expect(deleted).toEqual([`webhook/${id}`, `${id}/inner`, id, id]);
+    const more = await Promise.all(Array.from({ length: 60 }, () => erase()));
+    const refused = more.filter(({ statusCode }) => statusCode === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(codeOf(refused[0] as (typeof more)[number])).toBe('RATE_LIMITED');
+  });
+
+  test('ends what still sends its event: its delivery and a replay of it, also before Temporal’s index shows them', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end({ output: {}, stages: [] });
+    const replay = { execution: { workflowId: `webhook/${id}/replay`, runId: 'replay-1' } };
+    const deletedOf = async (executions: object[]) => {
+      const deleted: unknown[] = [];
+      const workflowService = {
+        listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
+        deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string; runId?: string } }) =>
+          void deleted.push(Object.values(given.workflowExecution).join(' ')),
+      };
+      Object.assign(temporal.client.workflow, { workflowService });
+      expect((await erase()).statusCode).toBe(204);
+      return deleted;
+    };
+    expect(await deletedOf([replay])).toEqual([`webhook/${id}/replay replay-1`, `${id} execution-1`]);
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    const sends = async (workflowId: string, memo: object) =>
+      await temporal.client.workflow.start(WEBHOOK_WORKFLOW, { ...run.options, workflowId, memo } as never);
+    await sends(replayId(id), {});
+    await sends(deliveryId(id), run.options.memo);
+    const [ofReplay, ofDelivery] = await deletedOf([]);
+    expect([ofReplay, ofDelivery]).toEqual([
+      expect.stringMatching(`^webhook/${id}/replay execution-\\d+$`),
+      expect.stringMatching(`^webhook/${id} execution-\\d+$`),
+    ]);
+  });
+
+  test('leaves a later run with the same id, which another erasure has made room for, and its delivery', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    run.end({ output: {}, stages: [] });
+    run.options.memo.webhooks = [{ url: 'https://receiver.test/' }];
+    const later = {
+      ...run.options,
+      workflowId: deliveryId(id),
+      memo: { ...run.options.memo, createdAt: '2099-01-01' },
+    };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, later as never);
+    const deleted: string[] = [];
+    const listed = [id, deliveryId(id), `${id}/items[1]/child`].map((workflowId) => ({
+      execution: { workflowId, runId: 'later' },
+      startTime: { seconds: 4_000_000_000, nanos: 0 },
+    }));
+    const workflowService = {
+      listWorkflowExecutions: async () => ({ executions: listed, nextPageToken: new Uint8Array() }),
+      deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string } }) =>
+        void deleted.push(given.workflowExecution.workflowId),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    expect((await erase()).statusCode).toBe(204);
+    expect(deleted).toEqual([id]);
+  });
+
+  test('of a run that was cancelled before it was started removes its delivery, which has its input', async () => {
+    const temporal = new FakeTemporal();
+    const { options } = gateway.temporal.only();
+    const memo = { ...options.memo, [CANCELLED_MEMO]: new Date().toISOString() };
+    const delivery = { ...options, workflowId: deliveryId(id), memo };
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, delivery as never);
+    const deleted: unknown[] = [];
+    const workflowService = {
+      listWorkflowExecutions: async () => ({
+        executions: [{ execution: { workflowId: deliveryId(id), runId: 'execution-1' } }],
+      }),
+      deleteWorkflowExecution: async ({ workflowExecution }: { workflowExecution: object }) =>
+        void deleted.push(workflowExecution),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    const own = await testGateway({}, { temporal: temporal.client, webhooks: {} as never });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect(deleted).toEqual([{ workflowId: deliveryId(id), runId: 'execution-1' }]);
+    await own.close();
+  });
+
+  test('reaches the journals and channels of the run before any history is gone, and of its child runs', async () => {
+    const { client } = gateway.temporal;
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const done: string[] = [];
+    const executions = [`${id}/inner`, `webhook/${id}`, `${id}/inner`].map((workflowId, i) => ({
+      execution: { workflowId, runId: `other-${i}` },
+    }));
+    const workflowService = {
+      listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
+      deleteWorkflowExecution: async () => void done.push('history'),
+    };
+    Object.assign(client.workflow, { workflowService });
+    const erasure = { erase: async (run: string) => void done.push(run) };
+    const own = await testGateway({}, { temporal: client, erasure });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect(done).toEqual([id, `${id}/inner`, ...Array(4).fill('history')]);
+    await own.close();
+  });
+
+  test('touches nothing once another erasure has removed the run, and the id has a new one', async () => {
+    const { client } = gateway.temporal;
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const { getHandle } = client.workflow;
+    let asked = 0;
+    client.workflow.getHandle = ((workflowId: string) => {
+      const handle = getHandle(workflowId);
+      const describe = async () => ({
+        ...(await handle.describe()),
+        ...(workflowId === id && asked++ > 0 && { runId: 'later' }),
+      });
+      return { ...handle, describe };
+    }) as never;
+    const done: string[] = [];
+    const deleteWorkflowExecution = async () => void done.push('history');
+    Object.assign(client.workflow, { workflowService: { deleteWorkflowExecution } });
+    const own = await testGateway({}, { temporal: client, erasure: { erase: async (run) => void done.push(run) } });
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect([asked, done]).toEqual([2, []]);
+    await own.close();
+  });
+
+  test('is not for another tenant’s runs', async () => {
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    const response = await erase({ 'millrace-tenant': 'other' });
+    expect([response.statusCode, codeOf(response)]).toEqual([404, 'RUN_NOT_FOUND']);
+  });
+});
