@@ -2,19 +2,17 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { ERASED_MS, erasableKey, erasedKey } from '../redis/index.js';
 import { HeldError, SupersededError } from './errors.js';
+import { ALIVE, BEGUN, endFields, endIn, UNDER_WAY, UNTIL, unmarked } from './fields.js';
+import { withErasable } from './keys.js';
 import {
   addIfMarked,
   begin,
   END,
   endLease,
-  erase,
-  isOver,
   keepFor,
   release,
   restore,
-  revoke,
   type Standing,
   TAKES,
   take,
@@ -508,73 +506,6 @@ const WHY: Readonly<Record<Exclude<Standing, 'held'>, string>> = {
   revoked: 'the run has not started',
   gone: 'the state store has lost the journal',
 };
-
-/** Shortens the expiry of a guarded run's journal after its outcome has reached Temporal, unless the journal is erased. */
-export async function releaseRecord(redis: Redis, key: string): Promise<void> {
-  await keepFor(redis, withErasable(key), '', KEPT_ENDED_MS);
-}
-
-/**
- * Whether nobody goes on from a guarded run's journal any more: `releaseRecord` has shortened its expiry, which is longer until then, or it is
- * revoked or erased. False if Redis does not say so.
- */
-export async function isReleased(redis: Redis, key: string): Promise<boolean> {
-  return (await isOver(redis, [key], KEPT_ENDED_MS).catch(() => 0)) === 1;
-}
-
-/** Revokes the journal of a run that has not started: no call of it begins, and a fast host that runs it ends it. */
-export async function revokeRecord(redis: Redis, key: string): Promise<void> {
-  await revoke(redis, [key], KEPT_ENDED_MS);
-}
-
-/**
- * How long the journal of an ended segment is kept after its outcome has reached Temporal, in milliseconds: a fast host may still have
- * a job of it. At a hundred runs a second this keeps 12 000 journals in Redis.
- */
-export const KEPT_ENDED_MS = 120_000;
-
-/** Key of the journal of a segment of one execution of a run. All keys of a run are on one node of a Redis Cluster. */
-export const segmentKey = (run: string, execution: string, path: string): string =>
-  `millrace:{${run}}${JOURNAL}${execution}:${path}`;
-
-/** Key of the journal of a guarded run, which a fast host runs as one segment. */
-export const guardedKey = (run: string, guarded: string): string => segmentKey(run, guarded, 'run');
-
-/** Erases what a journal of a run that has ended holds. What is left of its owner begins nothing more, and records nothing. */
-export async function eraseJournal(redis: Redis, key: string): Promise<void> {
-  await erase(redis, withErasable(key), ERASED_MS);
-}
-
-const JOURNAL = ':journal:';
-
-/** The keys of a journal, of the set of what is erased with its run, and of when the run was erased. */
-function withErasable(key: string): readonly [record: string, erasable: string, erased: string] {
-  const run = key.slice(key.indexOf('{') + 1, key.indexOf(`}${JOURNAL}`));
-  return [key, erasableKey(run), erasedKey(run)];
-}
-
-/** Prefix of a call's attempt counter. */
-const BEGUN = '#';
-/** As `END`, by the clock of the worker that began the first attempt: workers of earlier releases read it. */
-const UNTIL = '^';
-
-/** Milliseconds until the end of a segment, as scripts take them. */
-const endIn = (leftMs: number | undefined): number | '' => (leftMs === undefined ? '' : Math.round(leftMs));
-
-/** Fields that say until when a call may be tried. @param until on the clock of `performance.now()` */
-function endFields(call: string, until: number): Readonly<Record<string, string>> {
-  const leftMs = Math.ceil(until - performance.now());
-  return Number.isFinite(leftMs)
-    ? { [`${END}${call}`]: String(leftMs), [`${UNTIL}${call}`]: String(Date.now() + leftMs) }
-    : {};
-}
-/** Prefix of a call's count of takeovers while it is in progress. */
-const UNDER_WAY = '~';
-/** Prefix of the count of workers that reported after a takeover that they are alive. */
-const ALIVE = '!';
-
-/** Fields that end a call's marks. */
-const unmarked = (call: string) => ({ [`${UNDER_WAY}${call}`]: '', [`${ALIVE}${call}`]: '' });
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {
