@@ -1,7 +1,8 @@
 local erased = redis.call('get', KEYS[4])
 if erased then
   local time = redis.call('time')
-  if time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[5] <= tonumber(erased) then return nil end
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if now - ARGV[5] <= tonumber(erased) then return nil end
 end
 if redis.call('exists', KEYS[1]) == 0 then
   redis.call('del', KEYS[2])

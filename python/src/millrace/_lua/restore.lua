@@ -9,7 +9,8 @@ end
 local erased = redis.call('get', KEYS[4])
 if erased then
   local time = redis.call('time')
-  if time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[8] <= tonumber(erased) then return 'taken' end
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if now - ARGV[8] <= tonumber(erased) then return 'taken' end
 end
 local owner = redis.call('hget', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 'taken' end
