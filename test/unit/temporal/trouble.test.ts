@@ -100,6 +100,14 @@ describe('a way that does not lead there', () => {
       });
     }));
 
+  it('none, while this process stalls for longer than a server has', async () => {
+    const address = await serve(status(0));
+    const asked = found(address);
+    const end = performance.now() + 3_500;
+    while (performance.now() < end);
+    expect(await asked).toBeUndefined();
+  });
+
   it('a server that says nothing: worker and client tell it in time, as an error of the table', () =>
     unlessStill(async () => {
       const silent = await listen(net.createServer((socket) => socket.resume().on('error', () => undefined)));
