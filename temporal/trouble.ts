@@ -22,8 +22,9 @@ import { probe, SILENT } from './probe.js';
 const PROBE_MS = 3_000;
 
 /**
- * Determines why a Temporal server is unreachable, with connections of its own and within twice three seconds: the SDK
- * reports a failed TLS handshake only as a timeout. Undefined if the server responds. The result contains no secrets.
+ * Determines why a Temporal server is unreachable, with connections of its own and within twice three seconds, not
+ * counting stalls of this process: the SDK reports a failed TLS handshake only as a timeout. Undefined if the server
+ * responds. The result contains no secrets.
  * Throws `INVALID_SETTING` if certificates or keys cannot be read.
  */
 export async function troubleOf(server: TemporalServer): Promise<Trouble | undefined> {
