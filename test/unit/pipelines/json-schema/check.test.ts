@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { readSchema, TooCostlyError } from '../../../../pipelines/json-schema/index.js';
+import { leastCpuMs } from '../../../support/cpu-time.js';
 
 const fitOf = (schema: Json, value: Json) => readSchema(schema).fit(value);
 const of = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input' }) as unknown as JsonObject;
@@ -67,21 +68,6 @@ describe('what is wrong', () => {
   });
 });
 
-/**
- * How much of the processor something takes, in milliseconds: other processes do not count. Other threads of this one
- * do: the least of three tries, unless one is soon enough.
- */
-function took(work: () => void): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < 3 && least >= SOON_MS; tries++) {
-    const before = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(before);
-    least = Math.min(least, (user + system) / 1_000);
-  }
-  return least;
-}
-
 /** Several times what a check takes, and far below what these took with a backtracking engine: for ever. */
 const SOON_MS = 2_000;
 
@@ -106,7 +92,7 @@ describe('a check ends', () => {
       Array.from({ length: 5_000 }, (_, i) => ({ i })),
     ],
   ])('soon, for %s', (_, schema, value) => {
-    const ms = took(() => fitOf(schema, value));
+    const ms = leastCpuMs(SOON_MS, () => fitOf(schema, value));
     expect(ms).toBeLessThan(SOON_MS);
   });
 
@@ -126,7 +112,7 @@ describe('a check ends', () => {
       many(20_000),
     ],
   ])('as too costly, for %s', (_, schema, value) => {
-    expect(took(() => expect(() => fitOf(schema, value)).toThrow(TooCostlyError))).toBeLessThan(SOON_MS);
+    expect(leastCpuMs(SOON_MS, () => expect(() => fitOf(schema, value)).toThrow(TooCostlyError))).toBeLessThan(SOON_MS);
   });
 
   it('for a value that is nested without end', () => {
