@@ -40,14 +40,24 @@ export interface RestRequest {
   readonly outputs: ReadonlyMap<string, ParameterValues>;
 }
 
+export interface RestReading {
+  /** Most bytes of the JSON outside of the strings in it, which may be whole files. */
+  readonly maxJsonBytes: number;
+  /** Called when the body is no longer kept. */
+  readonly left: () => void;
+}
+
 /**
- * A member that is null is absent: serializers of typed clients write those that are not set. Throws `INVALID_JSON`, `INVALID_HEADER`, and
- * `INVALID_INPUT` with the member or the tensor.
- * @param left called when the body is no longer kept
+ * A member that is null is absent: serializers of typed clients write those that are not set. Throws `INVALID_JSON`, `INVALID_HEADER`,
+ * `BODY_TOO_LARGE`, and `INVALID_INPUT` with the member or the tensor.
  */
-export function readRequest(body: Buffer, jsonLength: string | undefined, left: () => void): RestRequest {
+export function readRequest(
+  body: Buffer,
+  jsonLength: string | undefined,
+  { maxJsonBytes, left }: RestReading,
+): RestRequest {
   const end = jsonLength === undefined ? body.length : lengthOf(jsonLength, body);
-  const request = jsonOf(body.subarray(0, end));
+  const request = jsonOf(body.subarray(0, end), maxJsonBytes);
   const rest = { bytes: body.subarray(end) };
   const { inputs } = request;
   const id = request.id ?? undefined;
@@ -80,8 +90,8 @@ function lengthOf(header: string, body: Buffer): number {
   });
 }
 
-function jsonOf(bytes: Buffer): JsonObject {
-  expectModestJson(bytes, 'body');
+function jsonOf(bytes: Buffer, maxJsonBytes: number): JsonObject {
+  expectModestJson(bytes, 'body', { mostOutside: maxJsonBytes });
   const text = utf8Text(bytes, 'body', 'INVALID_JSON');
   let value: unknown;
   try {

@@ -87,9 +87,10 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       async (request, reply) => {
         const served = model(request);
         const caller = callerOf(request);
-        const inference = readRequest(bodyOf(request), request.headers[JSON_LENGTH_HEADER] as string | undefined, () =>
-          request.held.keep(MOST_INPUT_BYTES),
-        );
+        const inference = readRequest(bodyOf(request), request.headers[JSON_LENGTH_HEADER] as string | undefined, {
+          maxJsonBytes: deps.limits.maxJsonBytes,
+          left: () => request.held.keep(MOST_INPUT_BYTES),
+        });
         const { outputs, document } = await door.infer({
           model: served,
           caller,

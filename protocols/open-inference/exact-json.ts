@@ -11,11 +11,16 @@ const INTEGER = /^-?\d+$/;
 
 /**
  * Like `JSON.parse`, but returns the decimal text of an integer that a number cannot represent exactly. Throws
- * `SyntaxError`.
+ * `SyntaxError`. The text is parsed before it is searched for numbers: one that is no JSON may consist of millions of them,
+ * which whoever counts the commas of a text does not see.
  */
 export function parseExactly(text: string): unknown {
-  return JSON.parse(LONG_INTEGER.test(text) ? withLongIntegersQuoted(text) : text);
+  const rounded: unknown = JSON.parse(text);
+  return LONG_INTEGER.test(text) ? withoutRounding(text) : rounded;
 }
+
+/** The value of a text that is JSON. */
+const withoutRounding = (json: string): unknown => JSON.parse(withLongIntegersQuoted(json));
 
 function withLongIntegersQuoted(text: string): string {
   const pieces: string[] = [];
@@ -26,11 +31,7 @@ function withLongIntegersQuoted(text: string): string {
       at = endOfString(text, at);
     } else if (character === MINUS || (character >= ZERO && character <= NINE)) {
       NUMBER.lastIndex = at;
-      const [number] = NUMBER.exec(text) ?? [];
-      if (number === undefined) {
-        at += 1; // not JSON: left to the parser's error
-        continue;
-      }
+      const [number = text.charAt(at)] = NUMBER.exec(text) ?? [];
       if (INTEGER.test(number) && !Number.isSafeInteger(Number(number))) {
         pieces.push(text.slice(copied, at), `"${number}"`);
         copied = at + number.length;
@@ -77,10 +78,12 @@ export function lostInteger(value: unknown, text: string): readonly string[] | u
   return exact === undefined ? undefined : lostBetween(value, exact);
 }
 
-/** A JSON text as `parseExactly` reads it; undefined if it has no long integer. */
+/** A text that is JSON as `parseExactly` reads it; undefined if it has no long integer. */
 export function longIntegersOf(text: string): unknown {
+  if (!LONG.test(text)) return undefined;
   // A long integer is exact within a list, not alone.
-  return LONG.test(text) ? (parseExactly(`[${text}]`) as readonly unknown[])[0] : undefined;
+  const list = `[${text}]`;
+  return LONG_INTEGER.test(list) ? (withoutRounding(list) as readonly unknown[])[0] : undefined;
 }
 
 /**

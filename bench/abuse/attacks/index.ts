@@ -6,7 +6,7 @@ import { largeBodies } from './bodies.js';
 import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
 import { foreignSession, foreignSignature } from './identities.js';
-import { largeJson, readiness } from './json.js';
+import { largeJson, readiness, spacedNumbers } from './json.js';
 import { hostilePatterns } from './patterns.js';
 import { besideTheProxy } from './proxied.js';
 import { passages, sessions } from './quotas.js';
@@ -23,6 +23,7 @@ export const LOADS: readonly Load[] = [
   sessions,
   packedAudio,
   largeJson,
+  spacedNumbers,
   readiness,
 ];
 

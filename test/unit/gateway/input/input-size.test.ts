@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
+import { expectModestJson } from '../../../../gateway/input/json-size.js';
 import { audio, pipeline } from '../../../../pipelines/index.js';
+import { leastCpuMs } from '../../../support/cpu-time.js';
 import { soonest } from '../../../support/soonest.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
@@ -142,6 +144,28 @@ describe('an input that is too large to be checked', () => {
       payload,
     });
     expect(response.json()).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field }] });
+  });
+});
+
+describe('strings of a text', () => {
+  test('are counted too: one that is no JSON has as many as it likes without a comma', async () => {
+    const { errors } = await refusal('""'.repeat(400_001));
+    expect(errors).toEqual([{ field: 'body', message: expect.stringContaining('more than 100000 values') }]);
+  });
+
+  test('with a quote in every second byte are read as fast as others', () => {
+    const text = Buffer.from(`["${'\\"'.repeat(16_000_000)}"]`);
+    // Each quote was searched for: a second and a half.
+    expect(leastCpuMs(700, () => expectModestJson(text, 'body'))).toBeLessThan(700);
+  });
+
+  test('end where they end, however far away it is', () => {
+    for (const length of [0, 1, 62, 63, 64, 65, 66, 200])
+      for (const end of ['', '\\\\', '\\"', '\\\\\\"']) {
+        const string = `"${'x'.repeat(length)}${end}"`;
+        expect(() => expectModestJson(Buffer.from(`[${string},${list(200_002)}]`), 'body')).toThrow('100000 values');
+        expect(() => expectModestJson(Buffer.from(`["${'['.repeat(200)}${string.slice(1)}]`), 'body')).not.toThrow();
+      }
   });
 });
 

@@ -334,6 +334,19 @@ describe('infer', () => {
     expect((await post(body, headers)).json()).toMatchObject({ code, error: expect.any(String) });
   });
 
+  it('takes no more JSON outside of strings than any door does: files are in strings', async () => {
+    const padded = (spaces: number) =>
+      post(Buffer.from(JSON.stringify({ inputs: least }).replace('"inputs":', `"inputs":${' '.repeat(spaces)}`)));
+    const refused = await padded(100_000);
+    const error = expect.stringContaining('body: its JSON without texts is above the limit of 100000 bytes');
+    expect([refused.statusCode, refused.json()]).toEqual([413, { code: 'BODY_TOO_LARGE', error }]);
+    expect((await padded(99_000)).statusCode).toBe(200);
+    const file = wavFile({ seconds: 8, sampleRate: 8_000 }).toString('base64');
+    const sound = { name: 'sound', datatype: 'BYTES', shape: [1], data: [file], parameters: { content_type: 'base64' } };
+    expect((await post({ inputs: [...least, sound] })).statusCode).toBe(200);
+    expect(file.length).toBeGreaterThan(150_000);
+  });
+
   it('takes samples only with a rate, and refuses those that are not mono', async () => {
     const { raw } = toWire('sound', { dtype: 'INT16', shape: [800], data: new Array(800).fill(9) });
     const sent = (shape: number[], parameters: JsonObject, url?: string) => {

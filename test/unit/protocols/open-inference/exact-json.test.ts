@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { lostInteger } from '../../../../protocols/open-inference/index.js';
+import { lostInteger, parseExactly } from '../../../../protocols/open-inference/index.js';
+import { leastCpuMs } from '../../../support/cpu-time.js';
 
 describe('an integer that a number does not hold', () => {
   const lost = (text: string) => lostInteger(JSON.parse(text), text);
@@ -33,5 +34,18 @@ describe('an integer that a number does not hold', () => {
   it('is found however deep it is', () => {
     const deep = `${'['.repeat(20_000)}9007199254740993${']'.repeat(20_000)}`;
     expect(lost(deep)).toHaveLength(20_000);
+  });
+});
+
+describe('a text that is no JSON', () => {
+  it.each([
+    ['numbers with spaces between them', '1 '],
+    ['signs', '-'],
+    ['long integers with spaces between them', '9999999999999999 '],
+  ])('is not searched for numbers: %s', (_, part) => {
+    const text = `{"inputs":[1111111111111111 ${part.repeat(16_000_000 / part.length)}`;
+    const tookMs = leastCpuMs(300, () => expect(() => parseExactly(text)).toThrow(SyntaxError));
+    // The search took more than a second.
+    expect(tookMs).toBeLessThan(300);
   });
 });
