@@ -3,6 +3,8 @@ import type { Server as NetServer, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
+import { joinSmallPieces } from '../input/small-pieces.js';
+import { swallowRest } from '../input/upload.js';
 import { headersTooLarge } from './broken-request.js';
 
 /** Most header fields of a request: several times what browsers and proxies send. */
@@ -62,6 +64,7 @@ export function boundedServers(
       (request, response) => {
         if (!take(request, response)) return;
         boundStalls(response, stalledMs);
+        if (request.headers['transfer-encoding'] !== undefined) boundChunks(request, response);
         handler(request, response);
       },
     );
@@ -131,6 +134,26 @@ function boundStalls(response: ServerResponse, stalledMs: number): void {
   response.setTimeout(stalledMs, () => {
     // Otherwise it is the response that is waited for.
     if (response.writableLength > 0) response.destroy();
+  });
+}
+
+/**
+ * Limits what chunks cost, however small they are. What no route has read when its response is sent is read and discarded as the rest of a
+ * rejected body: Node would read it without a limit.
+ */
+function boundChunks(request: IncomingMessage, response: ServerResponse): void {
+  joinSmallPieces(request, { connection: request.socket });
+  // To Node its body is now read by somebody.
+  request.read(0);
+  response.once('finish', () => {
+    const isUnread = request.readableFlowing === null;
+    if (isUnread) swallowRest(request);
+    if (isUnread && request.complete) request.resume();
+    if (request.complete) return;
+    // Node no longer tells a request of its connection’s end once its response is sent.
+    const gone = () => request.destroy();
+    request.socket.once('close', gone);
+    request.once('close', () => request.socket.off('close', gone));
   });
 }
 

@@ -1,3 +1,5 @@
+import { Blocks } from './blocks.js';
+
 /** Bodies above this size, in bytes, get their final buffer before they are complete. */
 const LARGE = 1024 * 1024;
 
@@ -7,20 +9,22 @@ const LARGE = 1024 * 1024;
  */
 const SHARE = 1 / 4;
 
-/** In place of a piece that is not kept any more. */
+/** In place of a block that is not kept any more. */
 const NONE = Buffer.alloc(0);
 
 /**
- * Collects a body of known length, which arrives in pieces of some ten kilobytes, into one buffer. Each piece is copied
- * as it arrives, and with it as many bytes of those that were there before the buffer: no turn of the event loop copies
- * much (16 MiB at once take 20 ms), and the pieces are garbage collected while they are young.
+ * Collects a body of known length into one buffer. Each piece is copied as it arrives, whatever its size, and with it as many
+ * bytes of those that were there before the buffer: no turn of the event loop copies much (16 MiB at once take 20 ms), and the
+ * pieces are garbage collected while they are young.
  */
 export class Filling {
   readonly #length: number;
-  /** Pieces that were there before the buffer. */
-  readonly #early: Buffer[] = [];
+  /** What is there before the buffer. */
+  readonly #early = new Blocks();
+  /** The same, once there is a buffer. */
+  #blocks: Buffer[] = [];
   /** How many of them, and of their bytes, are in the buffer. */
-  readonly #placed = { pieces: 0, bytes: 0 };
+  readonly #placed = { blocks: 0, bytes: 0 };
   #size = 0;
   #whole: Buffer | undefined;
 
@@ -46,25 +50,33 @@ export class Filling {
     if (this.#whole) {
       piece.copy(this.#whole, at);
       this.#place(this.#whole, piece.length);
-    } else this.#early.push(piece);
-    if (!this.#whole && this.#length > LARGE && this.#size >= this.#length * SHARE)
+      return;
+    }
+    this.#early.push(piece);
+    if (this.#length > LARGE && this.#size >= this.#length * SHARE) {
       this.#whole = Buffer.allocUnsafeSlow(this.#length);
+      this.#blocks = this.#early.take();
+    }
   }
 
-  /** The body; call it when it is complete. */
+  /** The body; call it once, when it is complete. */
   whole(): Buffer {
-    if (!this.#whole) return Buffer.concat(this.#early, this.#size);
+    if (!this.#whole) {
+      const blocks = this.#early.take();
+      const [only] = blocks;
+      return only && blocks.length === 1 ? only : Buffer.concat(blocks, this.#size);
+    }
     this.#place(this.#whole, this.#length);
     return this.#whole;
   }
 
-  /** Copies at least so many bytes of the early pieces, as long as there are some. */
+  /** Copies at least so many bytes of the early blocks, as long as there are some. */
   #place(whole: Buffer, bytes: number): void {
     const placed = this.#placed;
-    for (const until = placed.bytes + bytes; placed.bytes < until && placed.pieces < this.#early.length; ) {
-      placed.bytes += (this.#early[placed.pieces] as Buffer).copy(whole, placed.bytes);
-      this.#early[placed.pieces] = NONE;
-      placed.pieces += 1;
+    for (const until = placed.bytes + bytes; placed.bytes < until && placed.blocks < this.#blocks.length; ) {
+      placed.bytes += (this.#blocks[placed.blocks] as Buffer).copy(whole, placed.bytes);
+      this.#blocks[placed.blocks] = NONE;
+      placed.blocks += 1;
     }
   }
 }

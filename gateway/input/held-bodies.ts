@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { Blocks } from './blocks.js';
 import { type BodyBudget, type HeldBody, MOST_INPUT_BYTES } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
 import { readPacer } from './read-pacer.js';
+import { joinFor } from './small-pieces.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,7 +21,10 @@ export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
   app.decorateRequest('held');
   app.addHook('onRequest', async (request, reply) => {
     const tenant = request.caller?.tenant;
-    if (tenant !== undefined) readPacer.seen(tenant);
+    if (tenant !== undefined) {
+      readPacer.seen(tenant);
+      joinFor(tenant, request.raw);
+    }
     const held = budget.open(tenant ?? '');
     request.held = held;
     const release = () => held.release();
@@ -83,7 +88,7 @@ interface Lengths {
 function received(payload: IncomingMessage, held: HeldBody, { most, announced }: Lengths): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const filling = Number.isNaN(announced) ? undefined : new Filling(announced);
-    const pieces: Buffer[] = [];
+    const blocks = new Blocks();
     let size = 0;
     const leave = () => payload.off('data', take).off('end', end).off('error', fail).off('close', gone);
     const fail = (error: unknown) => {
@@ -99,8 +104,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
         if (size > announced) throw otherLength();
         held.take(piece.length);
         readPacer.came(payload, piece.length, { tenant: held.tenant, size });
-        if (filling) filling.push(piece);
-        else pieces.push(piece);
+        (filling ?? blocks).push(piece);
       } catch (error) {
         fail(error);
       }
@@ -108,7 +112,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
     const end = () => {
       leave();
       if (size < announced) reject(otherLength());
-      else resolve(filling ? filling.whole() : joined(pieces, size));
+      else resolve(filling ? filling.whole() : joined(blocks.take(), size));
     };
     payload.on('data', take).on('end', end).on('error', fail).on('close', gone);
     payload.resume();

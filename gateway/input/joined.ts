@@ -17,7 +17,7 @@ async function inTurns(pieces: Buffer[], size: number): Promise<Buffer> {
   let at = 0;
   let turn = 0;
   for (const piece of pieces.splice(0)) {
-    // A piece is one read: some ten kilobytes.
+    // A piece is some ten kilobytes.
     at += piece.copy(whole, at);
     if (at - turn < AT_ONCE) continue;
     turn = at;

@@ -7,6 +7,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import type { MediaKind } from '../../pipelines/media.js';
 import type { GatewayLimits } from '../deps.js';
 import { parseExactJson } from '../http/json-body.js';
+import { Blocks } from './blocks.js';
 import type { HeldBody } from './body-budget.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
@@ -139,18 +140,16 @@ const isFile = ({ filename, mimetype }: Part): boolean =>
   filename !== undefined || mimetype === 'application/octet-stream' || /^(audio|image)\//.test(mimetype);
 
 async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBody, maxBytes: number): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
+  const blocks = new Blocks();
   for await (const piece of upload.file(fileBytes(file), Number.POSITIVE_INFINITY)) {
-    size += piece.length;
-    if (size > maxBytes) {
+    if (blocks.size + piece.length > maxBytes) {
       const message = `is above the limit of ${maxBytes} bytes`;
       throw new MillraceError('BODY_TOO_LARGE', `${fieldname} ${message}`, { fields: [{ field: fieldname, message }] });
     }
     held.take(piece.length);
-    pieces.push(piece);
+    blocks.push(piece);
   }
-  return Buffer.concat(pieces, size);
+  return Buffer.concat(blocks.take());
 }
 
 /** The field of a file: the one that its part names, or the only media field of the input. */

@@ -6,6 +6,7 @@ import type { HeldResponse } from '../http/response-memory.js';
 import type { HeldBody } from '../input/body-budget.js';
 import { Filling } from '../input/filling.js';
 import { readPacer } from '../input/read-pacer.js';
+import { joinFor, joinSmallPieces } from '../input/small-pieces.js';
 
 /** Prefix of a message: a compression flag, and the length in four bytes. */
 const PREFIX_BYTES = 5;
@@ -13,6 +14,8 @@ const PREFIX_BYTES = 5;
 const PER_MESSAGE_BYTES = 256;
 /** HTTP/2 window: bytes that may still arrive on a paused stream. */
 const WINDOW_BYTES = 65_535;
+/** Small frames that may arrive on a paused stream: a window of messages of 16 bytes. A client that sends more of them attacks. */
+const MOST_FRAMES = 4_096;
 /** How long a client may keep sending after its response, in milliseconds. */
 const LINGER_MS = 1_000;
 
@@ -72,6 +75,7 @@ export class GrpcBody {
       );
     this.#stream = stream;
     this.#options = options;
+    joinSmallPieces(stream, { most: MOST_FRAMES, above: () => stream.close(constants.NGHTTP2_CANCEL) });
     // The decoder gets complete messages. The stream is paused until the call is admitted.
     decoder.write = (framed) => [framed];
     this.#deliver = (framed) => handleDataFrame.call(inner, framed);
@@ -99,6 +103,7 @@ export class GrpcBody {
     this.#held = held;
     this.#response = response;
     readPacer.seen(held.tenant);
+    joinFor(held.tenant, this.#stream);
     if (this.#stream.closed) {
       held.release();
       response.release();

@@ -40,7 +40,7 @@ export interface RestRequest {
   readonly outputs: ReadonlyMap<string, ParameterValues>;
 }
 
-export interface RestReading {
+interface RestReading {
   /** Most bytes of the JSON outside of the strings in it, which may be whole files. */
   readonly maxJsonBytes: number;
   /** Called when the body is no longer kept. */

@@ -3,6 +3,7 @@ import { foreignArtifact } from './artifacts.js';
 import { packedAudio } from './audio.js';
 import { batches } from './batches.js';
 import { largeBodies } from './bodies.js';
+import { tinyChunks } from './chunks.js';
 import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
 import { foreignSession, foreignSignature } from './identities.js';
@@ -18,6 +19,7 @@ export const LOADS: readonly Load[] = [
   hostilePatterns,
   ...zeros,
   ...largeBodies,
+  ...tinyChunks,
   ...manyFollowers,
   batches,
   sessions,

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import net from 'node:net';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyRequest } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, test } from 'vitest';
 import { Authenticator, type GatewayLimits, issueKey, keyRing } from '../../../../gateway/index.js';
 import { BodyBudget } from '../../../../gateway/input/body-budget.js';
+import { readBody } from '../../../../gateway/input/held-bodies.js';
 import { listen, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
@@ -155,6 +159,20 @@ test('a key that may not run pipelines is refused before its body is there', asy
     const response = await post(url, type, 700_000, Buffer.alloc(0), measurer.secret);
     expect(await response.answer()).toEqual([403, 'FORBIDDEN']);
   }
+});
+
+test.each([undefined, 300_000])('of a body that comes byte by byte no piece is kept, with a length of %s', async (length) => {
+  const sent = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
+  const held = new BodyBudget({ maxBodyMemoryBytes: MEBIBYTE }).open('acme');
+  const headers = length === undefined ? {} : { 'content-length': String(length) };
+  const request = { held, headers, routeOptions: { bodyLimit: MEBIBYTE }, server: { initialConfig: {} } };
+  const payload = new Readable({ read: () => undefined });
+  const whole = readBody(request as unknown as FastifyRequest, payload as IncomingMessage);
+  const piece = Buffer.alloc(1);
+  for (const byte of sent) payload.emit('data', piece.fill(byte));
+  payload.emit('end');
+  expect((await whole).equals(sent)).toBe(true);
+  expect(held.bytes).toBe(sent.length);
 });
 
 test('what is given back twice counts once', () => {

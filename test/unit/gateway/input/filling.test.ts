@@ -50,6 +50,14 @@ describe('bytes of a known length', () => {
     for (let i = 0; i < 1_024; i++) expect([i, whole[i * 64 * 1_024]]).toEqual([i, i % 256]);
   });
 
+  it.each([300_000, 2 * MEBIBYTE])('of which %d come one by one are copied as they come: nothing is kept of a piece', (length) => {
+    const filling = new Filling(length);
+    const piece = Buffer.alloc(1);
+    for (let i = 0; i < length; i++) filling.push(piece.fill(i % 251));
+    const sent = Buffer.from(Array.from({ length }, (_, i) => i % 251));
+    expect(filling.whole().equals(sent)).toBe(true);
+  });
+
   it('are refused above the length', () => {
     expect(() => filledBy([Buffer.alloc(3), Buffer.alloc(2)], 4)).toThrow(RangeError);
   });
