@@ -3,6 +3,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { closestOf } from '../openai/body.js';
 import { invalidParam } from '../openai/error-body.js';
+import { listOf } from '../openai/list-of.js';
 import { kindOf, type SentPart } from '../openai/sent-parts.js';
 import { decisionOf } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
@@ -49,7 +50,7 @@ const sendParams = z.looseObject({
     contextId: optionalId,
     taskId: optionalId,
     role: z.literal('ROLE_USER', 'must be "ROLE_USER", in 0.3 "user"'),
-    parts: z.array(part).min(1).max(MOST_PARTS),
+    parts: listOf(part, { min: 1, max: MOST_PARTS }),
   }),
   configuration: z
     .looseObject({ returnImmediately: z.boolean().optional(), taskPushNotificationConfig: pushConfig.optional() })

@@ -61,12 +61,10 @@ const runInput = z.looseObject({
     .superRefine(foreignSchemas('parameters'))
     .default([]),
   context: listOf(z.object({ description: z.string(), value: z.string() })).default([]),
-  resume: z
-    .array(
-      z.object({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }),
-    )
-    .max(MOST_ANSWERS)
-    .default([]),
+  resume: listOf(
+    z.object({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }),
+    { max: MOST_ANSWERS },
+  ).default([]),
 });
 
 export type RunInput = z.output<typeof runInput>;

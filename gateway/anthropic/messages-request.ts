@@ -16,7 +16,7 @@ const body = z.object({
   temperature: z.number().min(0).max(1).optional(),
   top_p: z.number().min(0).max(1).optional(),
   top_k: z.int().min(1).optional(),
-  stop_sequences: z.array(z.string()).max(16).optional(),
+  stop_sequences: listOf(z.string(), { max: 16 }).optional(),
   tools: listOf(
     z.object({
       type: z.literal('custom', 'must be "custom" or absent: no tool of Anthropic’s servers is offered').nullish(),

@@ -97,7 +97,7 @@ const chatBody = z.object({
   min_p: z.number().min(0).max(1).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
+  stop: z.union([z.string(), listOf(z.string(), { max: 16 })]).nullish(),
   seed: z.int().nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
@@ -126,7 +126,7 @@ const chatBody = z.object({
     .nullish(),
   tool_choice: chatToolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
-  modalities: z.array(z.enum(['text', 'audio'])).nullish(),
+  modalities: listOf(z.enum(['text', 'audio'])).nullish(),
   audio: z
     .object({
       voice: z.union([z.string(), z.object({ id: z.string() })]).nullish(),

@@ -14,9 +14,14 @@ import { chosen, responsesToolChoice } from './tool-choice.js';
 /** Limit of OpenAI's. */
 const MOST_METADATA = 16;
 
+// Pairs are counted before they are checked: a record is checked to its last one, however many are wrong.
 const metadata = z
-  .record(z.string().max(64), z.string().max(512))
-  .refine((pairs) => Object.keys(pairs).length <= MOST_METADATA, `must have at most ${MOST_METADATA} pairs`);
+  .unknown()
+  .refine(
+    (given) => !isJsonObject(given) || Object.keys(given).length <= MOST_METADATA,
+    `must have at most ${MOST_METADATA} pairs`,
+  )
+  .pipe(z.record(z.string().max(64), z.string().max(512)));
 export const withMetadata = metadata.nullish();
 
 const OUTPUT_LOGPROBS = 'message.output_text.logprobs';
@@ -90,9 +95,9 @@ const responsesBody = z.object({
   conversation: z
     .union([z.string().min(1).max(LONGEST_ID), z.object({ id: z.string().min(1).max(LONGEST_ID) })])
     .nullish(),
-  include: z
-    .array(z.string().refine((name) => INCLUDABLE.has(name), 'is not known, or not available from pipelines'))
-    .nullish(),
+  include: listOf(
+    z.string().refine((name) => INCLUDABLE.has(name), 'is not known, or not available from pipelines'),
+  ).nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   truncation: z.enum(['auto', 'disabled']).nullish(),
   metadata: withMetadata,

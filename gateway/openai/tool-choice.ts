@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalidParam } from './error-body.js';
+import { listOf } from './list-of.js';
 
 const MOST_TOOLS = 128;
 const word = z.enum(['auto', 'none', 'required']);
@@ -17,7 +18,7 @@ export const chatToolChoice = z.union([
   nested,
   z.object({
     type: z.literal('allowed_tools'),
-    allowed_tools: z.object({ mode, tools: z.array(nested).min(1).max(MOST_TOOLS) }),
+    allowed_tools: z.object({ mode, tools: listOf(nested, { min: 1, max: MOST_TOOLS }) }),
   }),
 ]);
 
@@ -25,7 +26,7 @@ export const chatToolChoice = z.union([
 export const responsesToolChoice = z.union([
   word,
   flat,
-  z.object({ type: z.literal('allowed_tools'), mode, tools: z.array(flat).min(1).max(MOST_TOOLS) }),
+  z.object({ type: z.literal('allowed_tools'), mode, tools: listOf(flat, { min: 1, max: MOST_TOOLS }) }),
 ]);
 
 type Given = z.output<typeof chatToolChoice> | z.output<typeof responsesToolChoice> | null | undefined;
