@@ -3,6 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { documentTurns } from '../http/document-turns.js';
 import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -169,6 +170,8 @@ async function* updatesOf(ask: Ask, { name, found, happenings }: FollowedTask): 
     else if ('waits' in each) yield updates.waits(each.waits);
     else {
       const { document } = each;
+      // All who have subscribed get it at the same moment, and each an answer of its own.
+      await documentTurns.in(caller.tenant, () => undefined);
       if (document.status === 'succeeded') yield* updates.end(document, await artifactsOf(deps, ask, document));
       yield updates.status(statusOf(name, caller, document));
     }

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorCode, MillraceError } from '../../pipelines/errors.js';
+import type { RunDocument } from '../../runs/document.js';
 import { swallowRest } from '../input/upload.js';
+import { sharedJson } from './document-turns.js';
 import { headersOf, PROBLEM_TYPE, problemOf } from './problem.js';
 
 /** An error in the format of one protocol. */
@@ -43,10 +45,15 @@ export function sendError(
     .send(body);
 }
 
+/** The document of a run that many have waited for is made a text once. */
+const withRun = (problem: object, run: RunDocument): Buffer =>
+  Buffer.concat([Buffer.from(`${JSON.stringify(problem).slice(0, -1)},"run":`), sharedJson(run), Buffer.from('}')]);
+
 const PROBLEMS: ErrorShape = {
   speaks: () => true,
   answer(error, request) {
-    const body = problemOf(error, request);
-    return { status: body.status, type: PROBLEM_TYPE, body };
+    const { run, ...problem } = problemOf(error, request);
+    const body = run === undefined ? problem : withRun(problem, run);
+    return { status: problem.status, type: PROBLEM_TYPE, body };
   },
 };

@@ -13,8 +13,8 @@ const LAST_BYTES_MS = 1_000;
 export interface ServerEvent {
   readonly id?: string;
   readonly event?: string;
-  /** JSON, without line breaks. */
-  readonly data: string;
+  /** JSON, without line breaks; as bytes if others get the same. */
+  readonly data: string | Buffer;
 }
 
 /**
@@ -76,17 +76,19 @@ export class EventStream {
     if (counted > 0) response?.take(counted);
     this.#keepAlive.refresh();
     const lines = [...(id === undefined ? [] : [`id: ${id}`]), ...(event === undefined ? [] : [`event: ${event}`])];
+    const head = [...lines, 'data: '].join('\n');
     try {
-      await this.#written(`${[...lines, `data: ${data}`].join('\n')}\n\n`);
+      if (counted > 0 && Buffer.isBuffer(data)) await this.#written(head, data, '\n\n');
+      else await this.#written(`${head}${data}\n\n`);
     } finally {
       response?.give(counted);
     }
   }
 
   /** Resolves when the connection accepts more, or the client has left. */
-  async #written(text: string): Promise<void> {
+  async #written(...parts: readonly (string | Buffer)[]): Promise<void> {
     const { raw } = this.#reply;
-    if (raw.write(text)) return;
+    if (parts.map((part) => raw.write(part)).every(Boolean)) return;
     await new Promise<void>((resolve) => {
       const go = () => {
         raw.off('drain', go);

@@ -4,6 +4,7 @@ import { findRun } from '../../runs/read.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import { callerOf, invalidHeader } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { documentTurns, sharedJson } from '../http/document-turns.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { type AudioForm, audioFormOf, withData } from './audio-events.js';
@@ -60,8 +61,10 @@ export async function sendEvents(
   const { response } = reply.request;
   try {
     for await (const each of events) {
-      if ('document' in each) await stream.send({ id: each.id, event: 'run', data: JSON.stringify(each.document) });
-      else {
+      if ('document' in each) {
+        const { id, document } = each;
+        await documentTurns.in(tenant, () => stream.send({ id, event: 'run', data: sharedJson(document) }));
+      } else {
         const { id, event, json } = each;
         const bytes = event.type === 'stage.audio' && form === 'inline' ? event.audio.bytes : 0;
         // Where clients hold too much that they have not read, audio is sent by reference only.

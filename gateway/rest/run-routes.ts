@@ -16,6 +16,7 @@ import { webhookTargets } from '../../runs/webhooks/targets.js';
 import { type Caller, callerOf, holds, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
 import { type Persistence, persistenceOf } from '../access/retries.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
+import { documentTurns, JSON_TYPE, sharedJson } from '../http/document-turns.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { refuseEncoded } from '../input/content-encoding.js';
@@ -115,10 +116,12 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       if (left.aborted && document.status === 'running' && endsWithCaller(order))
         await cancelLeft(deps, { id: run.id, tenant: caller.tenant });
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
-      if (document.status === 'running')
-        return await reply.code(202).header('location', runPath(run.id)).send(document);
-      if (document.status === 'succeeded') return document;
-      throw failureOf(holds(caller, 'read') ? document : withoutPlace(document));
+      const shown = holds(caller, 'read') ? document : withoutPlace(document);
+      // All who wait for the same run get it at the same moment.
+      const body = await documentTurns.in(caller.tenant, () => sharedJson(shown));
+      if (shown.status === 'running') reply.code(202).header('location', runPath(run.id));
+      else if (shown.status !== 'succeeded') throw failureOf(shown);
+      return await reply.type(JSON_TYPE).send(body);
     },
   });
 
