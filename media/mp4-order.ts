@@ -21,6 +21,8 @@ const CONTAINERS: ReadonlySet<string> = new Set(['moov', 'trak', 'mdia', 'minf',
 
 /** Offset tables are five boxes deep; deeper nesting in a broken index could overflow the stack. */
 const DEEPEST_BOX = 8;
+/** Most boxes of an index; real files have some dozens for each track. */
+const MOST_INDEX_BOXES = 100_000;
 
 /**
  * Reorders an MP4 file so that it can be decoded from a pipe: the index (`moov`) before the media (`mdat`). Phones and
@@ -73,13 +75,22 @@ function boxAt(bytes: Buffer, offset: number, start: number, limit: number): Box
   return { type, start, end };
 }
 
-/** Changes, in place, all chunk offsets in the boxes of `moov[from, to)`, at nesting level `depth`. */
-function shiftOffsets(moov: Buffer, from: number, to: number, shift: (offset: number) => number, depth = 0): void {
+/** Changes, in place, all chunk offsets in the boxes of `moov[from, to)`, at nesting level `depth`. `seen` counts the boxes. */
+function shiftOffsets(
+  moov: Buffer,
+  from: number,
+  to: number,
+  shift: (offset: number) => number,
+  depth = 0,
+  seen = { boxes: 0 },
+): void {
   if (depth > DEEPEST_BOX) throw invalidMedia('the MP4 file is broken: its index is nested too deeply');
   for (let at = from; at + 8 <= to; ) {
+    if (++seen.boxes > MOST_INDEX_BOXES)
+      throw invalidMedia(`the MP4 file has more than ${MOST_INDEX_BOXES} boxes in its index`);
     const box = boxAt(moov, at, at, to);
     const body = at + (moov.readUInt32BE(at) === 1 ? HEADER_BYTES : 8);
-    if (CONTAINERS.has(box.type)) shiftOffsets(moov, body, box.end, shift, depth + 1);
+    if (CONTAINERS.has(box.type)) shiftOffsets(moov, body, box.end, shift, depth + 1, seen);
     else if (box.type === 'stco') shiftTable(moov, body, box.end, 4, shift);
     else if (box.type === 'co64') shiftTable(moov, body, box.end, 8, shift);
     at = box.end;

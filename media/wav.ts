@@ -3,6 +3,8 @@ import { FMT_BYTES, invalidMedia, parseFmt, type WavFormat } from './wav-format.
 
 const RIFF_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
+/** Most chunks before the samples; real files have a handful. An empty one takes eight bytes, and as long to be read as 64 KiB of samples. */
+const MOST_CHUNKS = 1_000;
 
 /**
  * A `data` size at or above this is a placeholder: programs that write to a pipe cannot seek back to fill it in. ffmpeg
@@ -33,6 +35,7 @@ export class WavReader {
   #held: Uint8Array = new Uint8Array();
   #format: WavFormat | undefined;
   #riffSize = 0;
+  #chunks = 0;
   #position = 0;
   /** Sample bytes that the header declares; undefined if it has a placeholder. */
   #declared: number | undefined;
@@ -115,6 +118,8 @@ export class WavReader {
   }
 
   #onChunk(header: Uint8Array): void {
+    if (++this.#chunks > MOST_CHUNKS)
+      throw invalidMedia(`the WAV file has more than ${MOST_CHUNKS} chunks before its samples`);
     const id = tagAt(header, 0);
     const size = sizeAt(header, 4);
     if (id === 'data') this.#onData(size);

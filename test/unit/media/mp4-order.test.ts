@@ -96,6 +96,11 @@ describe('is refused:', () => {
       /nested too deeply/,
     ],
     [
+      'an index of more boxes than any file has',
+      Buffer.concat([start, media, box('moov', Buffer.alloc(8 * 100_001, box('free')))]),
+      /more than 100000 boxes in its index/,
+    ],
+    [
       'a box in the index longer than the index',
       Buffer.concat([start, media, box('moov', Buffer.from('7fffffff7472616b', 'hex'))]),
       /"trak" box/,

@@ -53,6 +53,11 @@ describe('a WAV file is read', () => {
     expect(read(file, 5)).toEqual(plain);
   });
 
+  test('with some hundred chunks before the samples', () => {
+    const before = Array<Buffer>(900).fill(riffChunk('LIST', Buffer.alloc(0)));
+    expect(read(wavFile({ before }))).toEqual(read(wavFile()));
+  });
+
   test('with an odd number of bytes of samples and no pad byte at the end', () => {
     const file = wavOf(Buffer.alloc(3, 0x90), { encoding: 'u8' });
     expect(read(file.subarray(0, -1)).frames).toBe(3);
@@ -120,6 +125,11 @@ describe('a file is refused', () => {
       /inside its chunk "LIST"/,
     ],
     ['truncated', wavFile().subarray(0, -100), /truncated: its header declares 3200 bytes of audio, 3100 arrived/],
+    [
+      'more chunks than any file has',
+      wavFile({ before: Array<Buffer>(1_000).fill(riffChunk('LIST', Buffer.alloc(0))) }),
+      /more than 1000 chunks before its samples/,
+    ],
   ])('%s', (_, file, message) => {
     expect(() => inspect(file)).toThrow(refused(message));
   });
