@@ -40,10 +40,11 @@ const bytesOf = (value: Json): number => Buffer.byteLength(JSON.stringify(value)
 
 /** The path of the value that makes an input large: descends as long as one part dominates. */
 function largestField(input: JsonObject): { readonly field: string; readonly bytes: number } {
-  let found = { field: 'body', bytes: bytesOf(input) };
+  const sizes = new Map<object, number>();
+  let found = { field: 'body', bytes: sizeOf(input, sizes) };
   for (let value: Json = input; ; ) {
     const none: Part = { field: '', value: null, bytes: 0 };
-    const largest: Part = partsOf(value, found.field).reduce((a, b) => (b.bytes > a.bytes ? b : a), none);
+    const largest: Part = partsOf(value, found.field, sizes).reduce((a, b) => (b.bytes > a.bytes ? b : a), none);
     // The first step is always taken, so that a field of the pipeline is named.
     if (largest.field === '' || (found.field !== 'body' && largest.bytes < found.bytes * MOST_OF_IT)) return found;
     found = { field: largest.field, bytes: largest.bytes };
@@ -57,10 +58,30 @@ interface Part {
   readonly bytes: number;
 }
 
-function partsOf(value: Json, path: string): Part[] {
-  const part = (field: string, inner: Json): Part => ({ field, value: inner, bytes: bytesOf(inner) });
+function partsOf(value: Json, path: string, sizes: Map<object, number>): Part[] {
+  const part = (field: string, inner: Json): Part => ({ field, value: inner, bytes: sizeOf(inner, sizes) });
   if (Array.isArray(value)) return value.map((inner: Json, i) => part(`${path}[${i}]`, inner));
   if (!isJsonObject(value)) return [];
   const prefix = path === 'body' ? '' : `${path}.`;
   return Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [part(`${prefix}${key}`, inner)]));
+}
+
+/** Bytes of a value as JSON. Those of lists and objects are noted: each part is read once for its parents, however many they are. */
+function sizeOf(value: Json, sizes: Map<object, number>): number {
+  if (typeof value !== 'object' || value === null) return bytesOf(value ?? null);
+  const known = sizes.get(value);
+  if (known !== undefined) return known;
+  const size = sizeOfParts(value, sizes);
+  sizes.set(value, size);
+  return size;
+}
+
+/** Each part is followed by a comma but for the last one, and all are within brackets. */
+function sizeOfParts(value: readonly Json[] | JsonObject, sizes: Map<object, number>): number {
+  let bytes = 1;
+  if (Array.isArray(value)) for (const item of value as readonly Json[]) bytes += sizeOf(item, sizes) + 1;
+  else
+    for (const [key, item] of Object.entries(value as JsonObject))
+      if (item !== undefined) bytes += bytesOf(key) + 1 + sizeOf(item, sizes) + 1;
+  return Math.max(2, bytes);
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { RunContext } from '../../../pipelines/run/index.js';
 import { refuseTooLarge } from '../../../runs/start-size.js';
@@ -36,4 +36,24 @@ test.each<[JsonObject, string | undefined]>([
 
 test('the plan that the run carries counts', () => {
   expect(fieldOf({ a: MEGABYTE }, { stages: [MEGABYTE, MEGABYTE] })).toBe('a');
+});
+
+test('the largest field is found in one reading, however deep it is', () => {
+  const text = MEGABYTE + MEGABYTE + MEGABYTE;
+  const deep = Array.from({ length: 60 }).reduce<JsonObject>((inner) => ({ in: inner, beside: [1] }), { text });
+  const stringify = vi.spyOn(JSON, 'stringify');
+  try {
+    expect(fieldOf({ deep })).toBe(`deep${'.in'.repeat(60)}.text`);
+    const made = stringify.mock.results.reduce((sum, { value }) => sum + String(value).length, 0);
+    expect(made).toBeLessThan(4 * text.length);
+  } finally {
+    stringify.mockRestore();
+  }
+});
+
+test('its bytes are those of its JSON', () => {
+  const a: Json[] = ['ä"\n', '', 1.5e30, -0, null, true, [], {}, [[]]];
+  const field = { a, '"ä': { b: MEGABYTE }, c: MEGABYTE, d: {}, e: MEGABYTE };
+  const bytes = Buffer.byteLength(JSON.stringify(field));
+  expect(() => refuseTooLarge({ field }, context())).toThrow(`the largest field is field, which has ${bytes} bytes`);
 });
