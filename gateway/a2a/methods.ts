@@ -1,6 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { readRun } from '../../runs/read.js';
 import { RECORDED_MS } from '../../runs/recorded.js';
+import { PacedRuns } from '../rest/paced-runs.js';
 import { type Ask, expectOpen, findTask } from './ask.js';
 import { ProtocolError, RPC } from './errors.js';
 import { pushIn, pushNameIn, sentIn, taskIn } from './message.js';
@@ -43,7 +44,13 @@ const METHODS: Readonly<Record<string, Method>> = {
     return await tasks.followTask(ask, { run, context });
   },
   async GetTask(ask, params) {
-    const { context, record } = await findTask(ask, taskIn(params), { recordMs: RECORDED_MS });
+    const run = taskIn(params);
+    const { context, record } = await PacedRuns.of(ask.deps).reading(
+      run,
+      ask.caller,
+      () => findTask(ask, run, { recordMs: RECORDED_MS }),
+      (found) => found.record.document,
+    );
     return await taskOf(ask.deps, ask, record.document, context);
   },
   CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),

@@ -5,7 +5,7 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { followRun } from '../../runs/follow.js';
 import { launch } from '../../runs/launch.js';
 import { runOptionsOf } from '../../runs/options.js';
-import { findRun, readRun } from '../../runs/read.js';
+import { findRun } from '../../runs/read.js';
 import { type Caller, callerOf, IDEMPOTENCY_KEY, requirePermission } from '../access/caller.js';
 import type { Permission } from '../access/permissions.js';
 import { persistenceOf } from '../access/retries.js';
@@ -14,6 +14,7 @@ import { leaving } from '../http/leaving.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
+import { PacedRuns } from '../rest/paced-runs.js';
 import { pipelineNotFound } from '../rest/run-routes.js';
 import type { DoorGateway, DoorOrder } from './door.js';
 
@@ -75,7 +76,7 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     tenantOf: (request) => callerOf(request).tenant,
     pipelines: (request) => pipelinesOf(callerOf(request)),
     start,
-    read: async (request, id) => (await readRun(deps, id, permitted(request, 'read'))).document,
+    read: async (request, id) => (await PacedRuns.of(deps).read(id, permitted(request, 'read'))).document,
     follow,
     async cancel(request, id) {
       if (!(await findRun(deps, id, permitted(request, 'run'))).running) throw hasEnded();

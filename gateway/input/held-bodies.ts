@@ -61,7 +61,7 @@ export function forgetBody(request: FastifyRequest, runs = 1, left?: Json): void
 }
 
 /** Bytes that a value takes in memory, at most: two for a character, and 64 for each value; 0 if there is none. */
-function bytesIn(value: Json | undefined): number {
+export function bytesIn(value: Json | undefined): number {
   let bytes = 0;
   const left: Json[] = value === undefined ? [] : [value];
   for (let each = left.pop(); each !== undefined; each = left.pop()) {

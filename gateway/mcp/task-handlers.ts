@@ -11,6 +11,7 @@ import { readRun } from '../../runs/read.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from '../openai/charged-reads.js';
+import { PacedRuns } from '../rest/paced-runs.js';
 import { decideAs } from '../waiting/decide-as.js';
 import { decisionIn, type Elicited, hasForm } from './ask.js';
 import type { ToolCall } from './call.js';
@@ -44,7 +45,7 @@ export async function startTask(
  * @param asks whether its client can ask its user; for others a task that waits for a person is working
  */
 export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks: boolean): Promise<JsonObject> {
-  const found = await runOf(deps, asker, id);
+  const found = await askedOf(deps, asker, id);
   const run = asks ? found : { ...found, waiting: [] };
   const { waiting = [] } = run;
   const shown = task(run);
@@ -58,7 +59,8 @@ export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks
 }
 
 /** A task of version 2025-11-25. */
-export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) => oldTask(await runOf(deps, asker, id));
+export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) =>
+  oldTask(await askedOf(deps, asker, id));
 
 /** The caller’s runs as tasks of version 2025-11-25. */
 export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: string | undefined) {
@@ -116,6 +118,12 @@ export async function answerWaits(
 
 async function runOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {
   const { document } = await asProtocol(() => readRun(deps, id, caller));
+  return seenBy(caller, document);
+}
+
+/** The same for who only asks: large runs at a pace. */
+async function askedOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {
+  const { document } = await asProtocol(() => PacedRuns.of(deps).read(id, caller));
   return seenBy(caller, document);
 }
 

@@ -8,6 +8,7 @@ import { type RunRecord, readRun } from '../../runs/read.js';
 import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { PacedRuns } from '../rest/paced-runs.js';
 import { chargeReads } from './charged-reads.js';
 import { answerOf } from './chat-reply.js';
 import { type Turn, turnsOfInput } from './conversation.js';
@@ -52,8 +53,16 @@ export class StoredResponses {
     this.#seals = seals;
   }
 
-  /** Throws as `readRecorded` does, and `RUN_NOT_FOUND` also for a response of `store: false` and for one of another tenant. */
+  /**
+   * Throws as `readRecorded` does, `RUN_NOT_FOUND` also for a response of `store: false` and for one of another tenant, and `RATE_LIMITED` while
+   * too many large runs are read.
+   */
   async find(id: string, caller: Caller): Promise<StoredResponse> {
+    const runs = PacedRuns.of(this.#deps);
+    return await runs.reading(id, caller, () => this.#found(id, caller), ({ document }) => document);
+  }
+
+  async #found(id: string, caller: Caller): Promise<StoredResponse> {
     const run = RESPONSE_ID.exec(id)?.[1];
     if (run === undefined) throw notFound(id);
     try {

@@ -8,6 +8,7 @@ import { documentTurns, sharedJson } from '../http/document-turns.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { type AudioForm, audioFormOf, withData } from './audio-events.js';
+import { PacedRuns } from './paced-runs.js';
 import { FOLLOW_RUN } from './run-docs.js';
 
 /**
@@ -16,6 +17,7 @@ import { FOLLOW_RUN } from './run-docs.js';
  * is 204, which stops an `EventSource`.
  */
 export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const runs = PacedRuns.of(deps);
   app.get<{ Params: { id: string } }>(
     '/v1/runs/:id/events',
     { config: { doc: FOLLOW_RUN } },
@@ -27,11 +29,14 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       const after = positionOf(request.headers['last-event-id']);
       const leave = deps.streams.take(caller.tenant);
       try {
-        await findRun(deps, id, caller);
+        const { running } = await findRun(deps, id, caller);
         if (after === END) return await reply.code(204).send();
+        // Of one that has ended this is a request for its document.
+        const hadTurn = running || (await runs.turn(id, caller));
+        const ended = (bytes: number) => runs.note(id, caller, bytes, hadTurn);
         const gone = new AbortController();
         const events = followRun(deps, { id, caller }, { after, gone: gone.signal });
-        await sendEvents(reply, events, { gone, form, tenant: caller.tenant, artifacts: deps.artifacts });
+        await sendEvents(reply, events, { gone, form, tenant: caller.tenant, artifacts: deps.artifacts, ended });
         return reply;
       } finally {
         leave();
@@ -47,13 +52,15 @@ export interface Sending {
   readonly form: AudioForm;
   readonly tenant: string;
   readonly artifacts: Pick<ArtifactStore, 'read'>;
+  /** Called with the bytes of the document of a run that has ended. */
+  readonly ended?: (bytes: number) => void;
 }
 
 /** Responds with a run's events. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncGenerator<Followed>,
-  { gone, form, tenant, artifacts }: Sending,
+  { gone, form, tenant, artifacts, ended }: Sending,
 ): Promise<void> {
   const stream = new EventStream(reply);
   stream.left.addEventListener('abort', () => gone.abort(), { once: true });
@@ -63,7 +70,11 @@ export async function sendEvents(
     for await (const each of events) {
       if ('document' in each) {
         const { id, document } = each;
-        await documentTurns.in(tenant, () => stream.send({ id, event: 'run', data: sharedJson(document) }));
+        await documentTurns.in(tenant, () => {
+          const data = sharedJson(document);
+          ended?.(data.length);
+          return stream.send({ id, event: 'run', data });
+        });
       } else {
         const { id, event, json } = each;
         const bytes = event.type === 'stage.audio' && form === 'inline' ? event.audio.bytes : 0;

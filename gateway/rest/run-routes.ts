@@ -10,7 +10,6 @@ import { failureOf } from '../../runs/failed.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import { type RunOptions, runOptionsOf } from '../../runs/options.js';
-import { readRun } from '../../runs/read.js';
 import type { StartedRun } from '../../runs/start.js';
 import { webhookTargets } from '../../runs/webhooks/targets.js';
 import { type Caller, callerOf, holds, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
@@ -24,6 +23,7 @@ import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
 import { type AudioForm, audioFormOf } from './audio-events.js';
 import { sendEvents } from './event-routes.js';
+import { PacedRuns } from './paced-runs.js';
 import { type Preference, parsePrefer } from './prefer.js';
 import { GET_RUN, START_RUN } from './run-docs.js';
 
@@ -48,6 +48,7 @@ type NamedPipeline = { Params: { name: string } };
 export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
   const orders = new WeakMap<FastifyRequest, StartRequest>();
+  const runs = PacedRuns.of(deps);
 
   takeJson(app, { exact: true });
   await app.register(multipart);
@@ -127,7 +128,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request) => {
     request.notes.runId = request.params.id;
-    return (await readRun(deps, request.params.id, callerOf(request))).document;
+    return (await runs.read(request.params.id, callerOf(request))).document;
   });
 }
 

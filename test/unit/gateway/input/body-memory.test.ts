@@ -161,7 +161,7 @@ test('a key that may not run pipelines is refused before its body is there', asy
   }
 });
 
-test.each([undefined, 300_000])('of a body that comes byte by byte no piece is kept, with a length of %s', async (length) => {
+test.each([undefined, 300_000])('no piece is kept of a body that comes byte by byte, length %s', async (length) => {
   const sent = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
   const held = new BodyBudget({ maxBodyMemoryBytes: MEBIBYTE }).open('acme');
   const headers = length === undefined ? {} : { 'content-length': String(length) };

@@ -50,7 +50,7 @@ describe('bytes of a known length', () => {
     for (let i = 0; i < 1_024; i++) expect([i, whole[i * 64 * 1_024]]).toEqual([i, i % 256]);
   });
 
-  it.each([300_000, 2 * MEBIBYTE])('of which %d come one by one are copied as they come: nothing is kept of a piece', (length) => {
+  it.each([300_000, 2 * MEBIBYTE])('are copied as they come, %d one by one', (length) => {
     const filling = new Filling(length);
     const piece = Buffer.alloc(1);
     for (let i = 0; i < length; i++) filling.push(piece.fill(i % 251));

@@ -342,7 +342,8 @@ describe('infer', () => {
     expect([refused.statusCode, refused.json()]).toEqual([413, { code: 'BODY_TOO_LARGE', error }]);
     expect((await padded(99_000)).statusCode).toBe(200);
     const file = wavFile({ seconds: 8, sampleRate: 8_000 }).toString('base64');
-    const sound = { name: 'sound', datatype: 'BYTES', shape: [1], data: [file], parameters: { content_type: 'base64' } };
+    const parameters = { content_type: 'base64' };
+    const sound = { name: 'sound', datatype: 'BYTES', shape: [1], data: [file], parameters };
     expect((await post({ inputs: [...least, sound] })).statusCode).toBe(200);
     expect(file.length).toBeGreaterThan(150_000);
   });

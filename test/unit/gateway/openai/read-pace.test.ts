@@ -13,6 +13,11 @@ describe('the pace of reading conversations', () => {
     await pace.turn('acme', LARGE);
     const many = Promise.all(Array.from({ length: 12 }, () => pace.turn('acme', LARGE)));
     await expect(many).rejects.toMatchObject({ code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } });
+    // So does one whose size is known only when it has been read.
+    pace.charge('third', LARGE);
+    const began = performance.now();
+    await pace.turn('third', LARGE / 100);
+    expect(performance.now() - began).toBeGreaterThan(1_000);
     // Neither those of another tenant nor small ones wait.
     await pace.turn('other', LARGE);
     await pace.turn('acme', 1_000);

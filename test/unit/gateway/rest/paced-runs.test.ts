@@ -1,0 +1,71 @@
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { chatModel } from '../../../../pipelines/catalog/index.js';
+import type { Pipeline } from '../../../../pipelines/index.js';
+import type { RunDocument } from '../../../../runs/document.js';
+import { LATE_ONCE } from '../../../support/soonest.js';
+import { greet, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway;
+afterEach(() => gateway.close());
+
+const MEBIBYTE = 1024 * 1024;
+const start = async (name: string, tenant: string) => {
+  const headers = { 'content-type': 'application/json', 'millrace-tenant': tenant };
+  const url = '/v1/pipelines/greet/runs';
+  const response = await gateway.app.inject({ method: 'POST', url, headers, payload: { name } });
+  return response.json<RunDocument>().links.self;
+};
+const read = async (url: string, tenant: string) => {
+  const began = performance.now();
+  const { statusCode } = await gateway.app.inject({ method: 'GET', url, headers: { 'millrace-tenant': tenant } });
+  expect(statusCode).toBe(200);
+  return performance.now() - began;
+};
+
+test('large runs of a tenant are read at a pace once they are known; others are not', LATE_ONCE, async () => {
+  gateway = await testGateway({ maxJsonBytes: 2 * MEBIBYTE }, { pipelines: [greet] });
+  const large = await start('x'.repeat(MEBIBYTE), 'acme');
+  const [small, other] = [await start('Ada', 'acme'), await start('Ada', 'other')];
+  await read(large, 'acme');
+  let waits = true;
+  const many = Promise.all(Array.from({ length: 10 }, () => read(large, 'acme'))).finally(() => {
+    waits = false;
+  });
+  await read(small, 'acme');
+  await read(other, 'other');
+  expect(waits).toBe(true);
+  // A mebibyte takes an eighth of a second of the tenant’s time: the last of them waits for ten others.
+  expect(Math.max(...(await many))).toBeGreaterThan(1_000);
+});
+
+const post = (url: string, body: object, headers: Record<string, string> = {}) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+    body: JSON.stringify(body),
+  });
+const call = (method: string, params: object) => ({ jsonrpc: '2.0', id: 1, method, params });
+
+test.each<[string, (base: string, run: string) => Promise<Response>]>([
+  ['the events of a run that has ended', (base, run) => fetch(`${base}/v1/runs/${run}/events`)],
+  ['a response of OpenAI’s API', (base, run) => fetch(`${base}/v1/responses/resp_${run}`)],
+  ['a task of A2A', (base, run) => post(`${base}/a2a/chat`, call('GetTask', { id: run }), { 'a2a-version': '1.0' })],
+  ['a task of MCP', (base, run) => post(`${base}/mcp`, call('tasks/get', { taskId: run }))],
+])('so is %s', async (_, ask) => {
+  gateway = await testGateway({}, { pipelines: [chatModel] as unknown as Pipeline[], placementOf: () => ({}) });
+  gateway.temporal.onStart = (run) =>
+    run.end({ output: { text: 'x'.repeat(MEBIBYTE), finish: 'stop', toolCalls: [] }, stages: [] });
+  await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+  const base = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}`;
+  const started = await post(`${base}/v1/responses`, { model: 'chat', input: 'Why?' });
+  const { id } = (await started.json()) as { id: string };
+  const timed = async () => {
+    const began = performance.now();
+    const response = await ask(base, id.replace('resp_', ''));
+    expect([response.status, (await response.text()).includes('"error":{')]).toEqual([200, false]);
+    return performance.now() - began;
+  };
+  await timed();
+  expect(Math.max(...(await Promise.all(Array.from({ length: 10 }, timed))))).toBeGreaterThan(1_000);
+});
