@@ -3,22 +3,42 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 
-/** Most requests per address and window without a valid key or token; a client that retries with an old key stays below. */
-const MOST = 20;
 const WINDOW_S = 60;
+
+/** What is counted. */
+interface Wrong {
+  /** Most of an address in a window. */
+  readonly most: number;
+  /** For the log. */
+  readonly what: string;
+  /** For the error: what is said of them. */
+  readonly why: string;
+}
+
+/** A client that retries with an old key stays below. */
+const KEYS: Wrong = { most: 20, what: 'requests without a valid key or token', why: 'were not authenticated' };
+
+/** Model servers also report the ends of jobs that nobody waits for any more. */
+export const CALLBACKS: Wrong = {
+  most: 1_000,
+  what: 'calls to unknown callback addresses',
+  why: 'were to unknown callback addresses',
+};
 
 /**
  * Counts requests without a valid key or token, by address; also those whose token names no caller, permits nothing, or cannot be verified now. Above the limit they are rejected with `RATE_LIMITED` and not
  * logged. Requests with a valid key or token are always accepted, so that clients behind the same proxy cannot lock each other
- * out. The limit protects the log: 256 random bits cannot be guessed.
+ * out. The limit protects the log: 256 random bits cannot be guessed. Calls to unknown callback addresses are counted in the same way.
  */
 export class WrongKeys {
-  readonly #limiter = new RateLimiterMemory({ points: MOST, duration: WINDOW_S });
-
+  readonly #limiter: RateLimiterMemory;
   readonly #logger: Logger;
+  readonly #wrong: Wrong;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, wrong = KEYS) {
     this.#logger = logger;
+    this.#wrong = wrong;
+    this.#limiter = new RateLimiterMemory({ points: wrong.most, duration: WINDOW_S });
   }
 
   /** Throws `RATE_LIMITED` above the limit. */
@@ -28,12 +48,13 @@ export class WrongKeys {
       await this.#limiter.consume(from);
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
-      if (refused.consumedPoints === MOST + 1)
+      const { most, what, why } = this.#wrong;
+      if (refused.consumedPoints === most + 1)
         this.#logger.warn(
-          { from, limit: MOST, windowS: WINDOW_S },
-          'too many requests without a valid key or token: further ones are rejected and not logged',
+          { from, limit: most, windowS: WINDOW_S },
+          `too many ${what}: further ones are rejected and not logged`,
         );
-      const message = `more than ${MOST} requests of this address in ${WINDOW_S} s were not authenticated`;
+      const message = `more than ${most} requests of this address in ${WINDOW_S} s ${why}`;
       throw new MillraceError('RATE_LIMITED', message, { retryAfterMs: Math.max(1, refused.msBeforeNext) });
     }
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { CALLBACK_PATH } from '../../stores/callbacks/index.js';
+import { CALLBACKS, WrongKeys } from '../access/wrong-keys.js';
 import type { GatewayDeps } from '../deps.js';
 import { readBody } from '../input/held-bodies.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
@@ -17,12 +18,13 @@ const JOB_ENDED: RouteDoc = {
     'For model servers: the callback address that was submitted with a job. Whoever has the address may call it. The body is ignored; the worker that waits for the job polls the server at once.',
   path: { token: { description: 'Part of the address' } },
   answers: { 204: { description: 'The worker polls the job' } },
-  problems: ['ROUTE_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  problems: ['ROUTE_NOT_FOUND', 'STORE_UNAVAILABLE', 'RATE_LIMITED'],
 };
 
 /** `POST /v1/callbacks/{token}`: a server has ended a job. */
-export async function callbackRoutes(app: FastifyInstance, { callbacks }: GatewayDeps): Promise<void> {
+export async function callbackRoutes(app: FastifyInstance, { callbacks, logger }: GatewayDeps): Promise<void> {
   if (!callbacks) return;
+  const unknown = new WrongKeys(logger, CALLBACKS);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
     await readBody(request, payload);
@@ -35,8 +37,12 @@ export async function callbackRoutes(app: FastifyInstance, { callbacks }: Gatewa
       // The token in the address stands for a key.
       config: { open: true, doc: JOB_ENDED },
       // Before anything of the body is read.
-      onRequest: async ({ params }) => {
-        if (await callbacks.arrive(params.token)) return;
+      onRequest: async (request) => {
+        if (await callbacks.arrive(request.params.token)) return;
+        await unknown.count(request.ip).catch((error: unknown) => {
+          request.notes.quiet = true;
+          throw error;
+        });
         throw new MillraceError('ROUTE_NOT_FOUND', 'no job waits for a call to this address');
       },
     },

@@ -42,6 +42,20 @@ it('knows no other address', async () => {
   expect(answer.json()).toMatchObject({ code: 'ROUTE_NOT_FOUND' });
 });
 
+it('answers 429 above a thousand calls to unknown addresses in a minute, without a log line; known ones are taken', async () => {
+  const { app, lines } = await open(async (token) => token === TOKEN);
+  const call = async (token: string, remoteAddress: string) => {
+    const { statusCode } = await app.inject({ method: 'POST', url: `/v1/callbacks/${token}`, remoteAddress });
+    return statusCode;
+  };
+  for (let i = 0; i < 1_000; i++) expect(await call('b'.repeat(43), '10.0.0.1')).toBe(404);
+  for (const token of ['b'.repeat(43), 'nope']) expect(await call(token, '10.0.0.1')).toBe(429);
+  // Servers behind one address do not lock each other out.
+  expect(await call(TOKEN, '10.0.0.1')).toBe(204);
+  expect(await call('nope', '10.0.0.2')).toBe(404);
+  expect(lines.filter(({ status }) => status === 429)).toEqual([]);
+});
+
 it('reads no more of a call than a mebibyte', async () => {
   const { app } = await open(async () => true);
   const payload = 'x'.repeat(1_024 * 1_024 + 1);
