@@ -16,6 +16,7 @@ import type { GatewayLimits } from '../deps.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
 import type { ResponseMemory } from '../http/response-memory.js';
 import { type BodyBudget, MOST_INPUT_BYTES } from '../input/body-budget.js';
+import { furtherKey } from '../openai/several-runs.js';
 import { Deltas } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import type { Door } from './door.js';
@@ -61,6 +62,13 @@ const DRAIN_MS = 5_000;
 const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 type Named = { readonly name: string; readonly version: string };
+
+interface Reading {
+  readonly before?: number;
+  readonly named: (name: RequestName) => void;
+  readonly left: () => void;
+  readonly take: (bytes: number) => void;
+}
 
 /** `inference.GRPCInferenceService` for the pipelines. */
 export class GrpcServer {
@@ -179,6 +187,7 @@ export class GrpcServer {
 
   /**
    * Reads an inference request.
+   * @param before how many requests of its stream came before it; each has an idempotency key of its own
    * @param named called with the request's names
    * @param left called when the message is no longer kept
    * @param take counts bytes of the response
@@ -187,7 +196,7 @@ export class GrpcServer {
     message: RawMessage,
     caller: Caller,
     call: GrpcCall,
-    { named, left, take }: { named: (name: RequestName) => void; left: () => void; take: (bytes: number) => void },
+    { before = 0, named, left, take }: Reading,
   ): InferCall {
     const request = message.decode<ReceivedInferRequest>('ModelInfer');
     named(requestNamed(request));
@@ -210,7 +219,7 @@ export class GrpcServer {
       parameters: valuesOf(request.parameters),
       inputs: new GivenTensors(tensors, left),
       outputs: new Map(outputs.map(({ name, parameters }) => [name, valuesOf(parameters)])),
-      idempotencyKey: idempotencyKeyOf(call.headers as Record<string, string>),
+      idempotencyKey: furtherKey(idempotencyKeyOf(call.headers as Record<string, string>), before),
       persistence: persistenceOf(call.headers as Record<string, string>),
       gone: call.gone,
       take,
@@ -229,7 +238,8 @@ export class GrpcServer {
     try {
       // The first request was counted on authentication; from here on each one counts towards the caller's rate.
       const sending = new GrpcSending(stream, call.gone);
-      await answerAll(stream, call.gone, (message) => this.#answer(sending, message, call));
+      let before = 0;
+      await answerAll(stream, call.gone, (message) => this.#answer(sending, message, call, before++));
       call.ended(this.#door.deps, this.#seconds);
       stream.end();
     } catch (error) {
@@ -237,7 +247,8 @@ export class GrpcServer {
     }
   }
 
-  async #answer(sending: GrpcSending, message: RawMessage, call: GrpcCall): Promise<void> {
+  /** @param before how many requests of the stream came before this one */
+  async #answer(sending: GrpcSending, message: RawMessage, call: GrpcCall, before: number): Promise<void> {
     let held = costOf(message.length);
     const keep = (bytes: number) => {
       const kept = Math.min(held, bytes);
@@ -250,6 +261,7 @@ export class GrpcServer {
       const caller = await call.authenticate(this.#options.authenticator);
       requirePermission(caller, 'run');
       const inference = this.#readRequest(message, caller, call, {
+        before,
         named: (name) => {
           request = name;
         },

@@ -232,9 +232,9 @@ it('takes the tokens of an identity provider', async () => {
 });
 
 describe('ModelStreamInfer', () => {
-  const collect = (requests: object[]) =>
+  const collect = (requests: object[], metadata = new Metadata()) =>
     new Promise<{ error_message: string; infer_response: Answer }[]>((resolve, reject) => {
-      const stream = client.ModelStreamInfer?.() as NodeJS.ReadWriteStream & { end(): void };
+      const stream = client.ModelStreamInfer?.(metadata) as NodeJS.ReadWriteStream & { end(): void };
       const responses: { error_message: string; infer_response: Answer }[] = [];
       stream.on('data', (response) => responses.push(response));
       stream.on('error', reject);
@@ -250,6 +250,23 @@ describe('ModelStreamInfer', () => {
     expect(Object.keys(byId)).toEqual(['7', '8', '9']);
     expect(byId[8]?.error_message).toContain('nobody');
     expect(byId[9]?.infer_response.parameters).toMatchObject({ triton_final_response: { bool_param: true } });
+  });
+
+  it('has an idempotency key for each request: the same stream sent again is the same runs', async () => {
+    const metadata = new Metadata();
+    metadata.set('idempotency-key', 'order-1');
+    const bye = textTensor('text', [1], 'bye').raw;
+    const requests = [speakRequest, { ...speakRequest, id: '8', raw_input_contents: [bye] }];
+    const sent = async () => {
+      const responses = await collect(requests, metadata);
+      expect(responses.map(({ error_message }) => error_message).filter(Boolean)).toEqual([]);
+      const answers = responses.map(({ infer_response }) => infer_response);
+      return answers.map(({ id, parameters }) => `${id} ${JSON.stringify(parameters.run)}`).sort();
+    };
+    const runs = await sent();
+    expect(new Set(runs).size).toBe(2);
+    expect(await sent()).toEqual(runs);
+    expect(gateway.temporal.runs.size).toBe(2);
   });
 
   it('tells the text of an output as it comes to who wants deltas', async () => {
