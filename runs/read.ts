@@ -186,8 +186,19 @@ function record(deps: RunReading, { id, memo, description, input, seen, resumedA
   return { document, ...(input && { input }), ...(output && { output }), ...(webhooks && { webhooks }) };
 }
 
-export const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
-  (executionTime?.getTime() ?? 0) > Date.now();
+/** Events of a history whose first workflow task is over: the start, and the task scheduled, started and completed. */
+const EVENTS_OF_FIRST_TASK = 4;
+
+/**
+ * Whether a run waits in its start delay, as the guardian of a fast run does: it has no waits, and cannot be queried. The times are Temporal’s, and
+ * equal without a delay; this machine’s clock may be behind them.
+ */
+export const isDelayed = ({
+  startTime,
+  executionTime,
+  historyLength,
+}: Pick<WorkflowExecutionDescription, 'startTime' | 'executionTime' | 'historyLength'>): boolean =>
+  executionTime !== undefined && executionTime.getTime() > startTime.getTime() && historyLength < EVENTS_OF_FIRST_TASK;
 
 /** Queries the workflow, which takes a worker. */
 export async function stagesOf(temporal: Client, id: string): Promise<readonly StageRecord[] | undefined> {
