@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { TenantQueue } from '../../runtime/tenant-queue.js';
 
 /** Bytes at the beginning of a body that are read at once: small bodies never wait for large ones. */
 const AT_ONCE = 128 * 1024;
@@ -55,8 +56,8 @@ const NEVER: Seen = { tenant: undefined, at: Number.NEGATIVE_INFINITY };
  */
 export class ReadPacer {
   readonly #now: () => number;
-  /** Paused bodies by tenant; the tenants in the order of their turns. */
-  readonly #waiting = new Map<string, Readable[]>();
+  /** Paused bodies. */
+  readonly #waiting = new TenantQueue<Readable>(({ destroyed }) => destroyed);
   #latest = NEVER;
   /** The latest one of another tenant. */
   #other = NEVER;
@@ -89,9 +90,7 @@ export class ReadPacer {
     turn.last = now;
     if (now >= this.#restsUntil && now - turn.began < turn.pace.turnMs && turn.bytes <= TURN_BYTES) return;
     body.pause();
-    const bodies = this.#waiting.get(tenant);
-    if (bodies) bodies.push(body);
-    else this.#waiting.set(tenant, [body]);
+    this.#waiting.push(tenant, body);
   }
 
   #isAlone(tenant: string, now: number): boolean {
@@ -118,25 +117,14 @@ export class ReadPacer {
   }
 
   #await(): void {
-    if (this.#waiting.size === 0) return;
+    if (this.#waiting.isEmpty) return;
     this.#timer ??= setTimeout(() => this.#next(), Math.max(1, this.#restsUntil - this.#now()));
   }
 
   #next(): void {
     this.#timer = undefined;
-    if (this.#now() >= this.#restsUntil) this.#resume();
+    if (this.#now() >= this.#restsUntil) for (const body of this.#waiting.shiftEach(GO_ON)) body.resume();
     this.#await();
-  }
-
-  /** Resumes the first body of each of the next tenants. */
-  #resume(): void {
-    for (const [tenant, bodies] of [...this.#waiting].slice(0, GO_ON)) {
-      this.#waiting.delete(tenant);
-      let body = bodies.shift();
-      while (body?.destroyed) body = bodies.shift();
-      body?.resume();
-      if (bodies.length > 0) this.#waiting.set(tenant, bodies);
-    }
   }
 }
 

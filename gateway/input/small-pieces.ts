@@ -26,7 +26,7 @@ interface Held {
 /** Bodies with too many small pieces go on in turn, tenant by tenant: all of them together may bring 100,000 pieces in a second. */
 export class PieceTurns {
   readonly #now: () => number;
-  readonly #waiting = new TenantQueue<Held>();
+  readonly #waiting = new TenantQueue<Held>(({ pieces }) => pieces === 0);
   #restsUntil = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
@@ -51,8 +51,7 @@ export class PieceTurns {
 
   #next(): void {
     this.#timer = undefined;
-    let next = this.#waiting.shift();
-    while (next?.pieces === 0) next = this.#waiting.shift();
+    const next = this.#waiting.shift();
     if (next) {
       // What it brings next is about as much as what it has brought.
       this.#restsUntil = this.#now() + next.pieces * PIECE_MS;
