@@ -70,7 +70,7 @@ export interface GivenAudio {
 
 /**
  * Encodes artifacts in the format that a caller requests: unchanged if they have it already, otherwise streamed through
- * ffmpeg. Runs two conversions per core, of one tenant one; further callers wait.
+ * ffmpeg. Runs two conversions per core, of one tenant one; further callers wait for their tenant’s turn, a minute at most.
  */
 export class AudioEncoder {
   readonly #store: ArtifactStore;
@@ -79,6 +79,7 @@ export class AudioEncoder {
   readonly #conversions = new FairSlots(
     AT_ONCE_PER_CORE.all * availableParallelism(),
     AT_ONCE_PER_CORE.tenant * availableParallelism(),
+    { ms: 60_000, what: 'place to convert audio' },
   );
   readonly #live = new TenantSlots(
     LIVE_PER_CORE.all * availableParallelism(),
@@ -127,7 +128,7 @@ export class AudioEncoder {
     return { mime, chunks: this.#throughProgram(wav, format as Encoded, { signal, live: true }, done) };
   }
 
-  /** The chunks throw the errors of `require` and `AudioPort.read`, and the signal's reason. */
+  /** The chunks throw the errors of `require` and `AudioPort.read`, `OVERLOADED` without a place within a minute, and the signal’s reason. */
   async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
     const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
     const wanted = GIVEN_FORMATS[format].mime;
@@ -137,7 +138,7 @@ export class AudioEncoder {
     return { mime: wanted, chunks: samples(this.samples(tenant, stored, PCM_HZ, signal)) };
   }
 
-  /** The length of a recording in milliseconds: as it was stored, else that of its packets. Throws the errors of `probeMedia`. */
+  /** The length of a recording in milliseconds: as it was stored, else that of its packets. Throws the errors of `probeMedia`, and `OVERLOADED`. */
   async durationMs(tenant: string, artifact: Artifact, signal: AbortSignal): Promise<number> {
     const { durationMs } = await this.#store.stat(tenant, artifact.uri);
     if (durationMs !== undefined) return durationMs;
@@ -145,7 +146,7 @@ export class AudioEncoder {
     return await this.#conversions.use(tenant, signal, async () => (await probeMedia(artifact, bench)).durationMs);
   }
 
-  /** Mono samples in [-1, 1]. Throws the errors of `AudioPort.read`, and the signal's reason. */
+  /** Mono samples in [-1, 1]. Throws the errors of `AudioPort.read`, `OVERLOADED`, and the signal’s reason. */
   async *samples(
     tenant: string,
     artifact: Artifact,

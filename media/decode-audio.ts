@@ -11,14 +11,16 @@ import type { WavFormat } from './wav-format.js';
 const LONG_BYTES = 256 * 1024;
 /** The same for a compressed file, which has some eight times as many samples. */
 const LONG_COMPRESSED_BYTES = LONG_BYTES / 8;
+const NEVER = new AbortController().signal;
 
 /** The samples of an artifact, as `decodeChannels` yields them. */
 export function decodeAudio(
   { bytes: size }: Pick<Artifact, 'bytes'>,
-  { bytes, decoded }: OpenAudio,
+  { bytes, decoded, tenant, signal = NEVER }: OpenAudio,
   wanted: PcmFormat,
   onFormat?: (format: WavFormat) => void,
 ): AsyncGenerator<Float32Array[], void> {
   const isLong = size > (decoded === undefined ? LONG_BYTES : LONG_COMPRESSED_BYTES);
-  return (isLong ? decodeInThread : decodeChannels)(bytes, wanted, onFormat);
+  if (isLong) return decodeInThread(bytes, wanted, onFormat, { tenant, signal });
+  return decodeChannels(bytes, wanted, onFormat);
 }

@@ -1,4 +1,4 @@
-import { withImage } from './sharp.js';
+import { type ImageCaller, withImage } from './sharp.js';
 
 /** How an image becomes pixels. */
 export interface PixelFormat {
@@ -31,8 +31,8 @@ const WHITE = '#ffffff';
 /**
  * Decodes an image in a thread of its own; what is transparent becomes white. Throws as `withImage` does.
  */
-export const decodeImage = (bytes: Uint8Array, format: PixelFormat, signal: AbortSignal): Promise<Pixels> =>
-  withImage(bytes, signal, async (image) => {
+export const decodeImage = (bytes: Uint8Array, format: PixelFormat, caller: ImageCaller): Promise<Pixels> =>
+  withImage(bytes, caller, async (image) => {
     const { fit = 'fill', pad = 0, colors = 'rgb' } = format;
     const { autoOrient: source } = await image.metadata();
     const size = sizeOf(format, source);

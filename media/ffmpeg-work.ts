@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { FairSlots } from '../runtime/fair-slots.js';
+import { tooManyWait } from '../runtime/waiting-room.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { ENCODINGS, encodingOf } from './encodings.js';
 import { codeOf, type FfmpegInput, throughFfmpeg } from './ffmpeg-process.js';
 import { indexFirst } from './mp4-order.js';
-import { Semaphore } from './semaphore.js';
 import { invalidMedia } from './wav-format.js';
 
 /** Where work on media gets its files and its program. */
@@ -15,14 +16,30 @@ export interface FfmpegBench {
   /** A path, or a name on PATH. */
   readonly program: string;
   readonly signal: AbortSignal;
+  /** What the caller has and others need, given up while the work waits for its turn. Absent: nothing. */
+  readonly slot?: GivenUp;
+}
+
+interface GivenUp {
+  /** Gives it up; false if the caller has to keep it. */
+  leave(): boolean;
+  /** Resolves when the caller has it again. Rejects with the signal's reason. */
+  take(signal: AbortSignal): Promise<void>;
 }
 
 /** Longest work of one ffmpeg, in milliseconds, whatever the stage's timeout is: half an hour of video at real time. */
 const LONGEST_MS = 30 * 60_000;
 /** Longest time without output, in milliseconds: of a long video, frames may be minutes of decoding apart. */
 const SILENCE_MS = 5 * 60_000;
-/** ffmpeg processes of this kind at once. */
-const AT_ONCE = new Semaphore(availableParallelism());
+
+const CORES = availableParallelism();
+const PLACE = 'place for ffmpeg';
+/**
+ * ffmpeg processes of this kind at once. Each keeps a core busy, so a tenant has as many as there are cores; half as many more are for others, which
+ * would otherwise wait until a video is encoded. The wait is a tenth of the time that an attempt has by default: an attempt that waits longer goes
+ * back to its queue.
+ */
+const PLACES = new FairSlots(CORES + Math.ceil(CORES / 2), CORES, { ms: 60_000, what: PLACE });
 
 /** ffmpeg's demuxer by media type: those of audio, and of the containers that hold videos only. */
 const DEMUXERS: Readonly<Record<string, string>> = { 'video/x-matroska': 'matroska', 'video/x-msvideo': 'avi' };
@@ -35,7 +52,8 @@ const demuxerOf = (mime: string): string | undefined => {
 /**
  * Runs ffmpeg over artifacts and streams its output. Files reach it by pipes only, with a fixed demuxer. Throws `INVALID_MEDIA` for what it cannot decode, for pictures of
  * more pixels than 4K has and after half an hour of work, `CONVERSION_UNAVAILABLE` without ffmpeg or an encoder,
- * `STORE_UNAVAILABLE` and the signal's reason. The process has ended when the generator has.
+ * `STORE_UNAVAILABLE`, `OVERLOADED` (nothing was done) if too much work of the tenant waits or this has waited for a minute, and the signal's reason.
+ * The process has ended when the generator has.
  *
  * @param maps streams of the output, as ffmpeg's `-map` names them
  * @param output ffmpeg's options of the output
@@ -43,7 +61,7 @@ const demuxerOf = (mime: string): string | undefined => {
 export async function* ffmpegOver(
   files: readonly [Artifact, ...Artifact[]],
   { maps, output }: { readonly maps: readonly string[]; readonly output: readonly string[] },
-  { store, tenant, program, signal }: FfmpegBench,
+  { store, tenant, program, signal, slot }: FfmpegBench,
 ): AsyncGenerator<Uint8Array, void> {
   const inputs: FfmpegInput[] = [];
   for (const file of files) {
@@ -55,10 +73,14 @@ export async function* ffmpegOver(
     inputs.push({ bytes: demuxer === 'mov' ? indexFirst(read, bytes) : read(), options: ['-f', demuxer] });
   }
   const [first, ...others] = inputs as [FfmpegInput, ...FfmpegInput[]];
-  await AT_ONCE.acquire(signal);
-  // Begins with the work: waiting for other files is not this one's fault.
-  const late = AbortSignal.timeout(LONGEST_MS);
+  const leave = await PLACES.acquire(tenant, signal, () => {
+    if (slot?.leave() === false) throw tooManyWait(`a ${PLACE}`);
+  });
+  let late: AbortSignal | undefined;
   try {
+    await slot?.take(signal);
+    // Begins with the work: waiting for other files is not this one’s fault.
+    late = AbortSignal.timeout(LONGEST_MS);
     const job = { input: first.options, maps, output, others };
     const options = { program, signal: AbortSignal.any([signal, late]), silenceMs: SILENCE_MS };
     const end = yield* throughFfmpeg(first.bytes, job, options);
@@ -72,10 +94,10 @@ export async function* ffmpegOver(
     if (/unknown encoder|encoder not found/i.test(why)) throw unavailable(`"${program}" lacks an encoder (${why})`);
     throw invalidMedia(`the file cannot be processed: ${why}`);
   } catch (error) {
-    if (late.aborted && !signal.aborted) throw invalidMedia('the file takes more than half an hour to process');
+    if (late?.aborted && !signal.aborted) throw invalidMedia('the file takes more than half an hour to process');
     throw error;
   } finally {
-    AT_ONCE.release();
+    leave();
   }
 }
 

@@ -11,6 +11,9 @@ export interface OpenAudio {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Absent if nothing was decoded. */
   readonly decoded?: string;
+  /** Whose turn it is to have it decoded, and what ends the wait for it. */
+  readonly tenant: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -25,9 +28,11 @@ export function openAudio(
 ): OpenAudio {
   const encoding = encodingOf(mime);
   if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
-  if (encoding === 'wav') return { bytes: abortable(store.read(tenant, uri), ffmpeg.signal) };
+  const { signal } = ffmpeg;
+  const caller = { tenant, signal };
+  if (encoding === 'wav') return { bytes: abortable(store.read(tenant, uri), signal), ...caller };
   // Ranges are not verified against the sha256 as a complete read is; they are needed to locate the index.
   const file =
     encoding === 'mp4' ? indexFirst((range) => store.read(tenant, uri, range), bytes) : store.read(tenant, uri);
-  return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding };
+  return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding, ...caller };
 }

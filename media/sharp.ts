@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { Semaphore } from './semaphore.js';
+import { FairSlots } from '../runtime/fair-slots.js';
 import { describeBytes, imageTypeOf, SNIFF_BYTES } from './sniff.js';
 import { invalidMedia } from './wav-format.js';
 
@@ -9,7 +9,15 @@ const MOST_PIXELS = 50_000_000;
 /** Longest processing of one image, in seconds. */
 const LONGEST_SECONDS = 30;
 /** Images of a process that are decoded at once: each may take `MOST_PIXELS`. */
-const AT_ONCE = new Semaphore(4);
+const AT_ONCE = 4;
+const PLACES = new FairSlots(AT_ONCE, AT_ONCE);
+
+/** Who works on an image. */
+export interface ImageCaller {
+  /** Tenants take turns. */
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Works on an image (PNG, JPEG, WebP or the first frame of a GIF) upright, as its EXIF orientation says. Throws
@@ -18,7 +26,7 @@ const AT_ONCE = new Semaphore(4);
  */
 export async function withImage<T>(
   bytes: Uint8Array,
-  signal: AbortSignal,
+  { tenant, signal }: ImageCaller,
   work: (image: Sharp) => Promise<T>,
 ): Promise<T> {
   if (imageTypeOf(bytes) === undefined) {
@@ -27,7 +35,7 @@ export async function withImage<T>(
     );
   }
   const open = await load();
-  await AT_ONCE.acquire(signal);
+  const leave = await PLACES.acquire(tenant, signal);
   try {
     const image = open(bytes, { limitInputPixels: MOST_PIXELS, autoOrient: true, failOn: 'error' });
     return await work(image.timeout({ seconds: LONGEST_SECONDS }));
@@ -36,7 +44,7 @@ export async function withImage<T>(
     if (error instanceof MillraceError) throw error;
     throw invalidMedia(`the image cannot be processed: ${messageOf(error).split('\n')[0]}`);
   } finally {
-    AT_ONCE.release();
+    leave();
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
-import { WaitsWithoutSlot } from '../activities/stage/waits-without-slot.js';
+import { WaitingRoom } from '../runtime/waiting-room.js';
 
 /**
  * Activity slots shared by a process's workers, however many task queues they poll: with slots per queue the number of
@@ -12,7 +12,7 @@ export class ActivitySlots implements SharedSlots {
   readonly #most: number;
   #used = 0;
   /** Attempts that wait for other stages, or for people. */
-  readonly #left = new WaitsWithoutSlot();
+  readonly #left = new WaitingRoom();
   /** Those of them that wait for a slot. */
   #taking = 0;
   #polling = 0;

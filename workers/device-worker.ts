@@ -8,8 +8,8 @@ import type {
 } from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
-import { WaitsWithoutSlot } from '../activities/stage/waits-without-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
+import { WaitingRoom } from '../runtime/waiting-room.js';
 import { activityWorker } from './activity-worker.js';
 import type { Stages } from './compose.js';
 import { runTogether, stopAll } from './run-together.js';
@@ -75,7 +75,7 @@ export function slotsFor(room: () => number): CustomSlotSupplier<ActivitySlotInf
   /** Slots of stages, and of polls that have no task yet. */
   let [used, polling] = [0, 0];
   /** Stages that wait for other stages, or for people. */
-  const left = new WaitsWithoutSlot();
+  const left = new WaitingRoom();
   /** Those of them that wait for a slot. */
   let taking = 0;
   const take = (): SlotPermit | null => {

@@ -23,7 +23,7 @@ export async function imageOf(
   bench: FfmpegBench,
   work: (image: Sharp, size: { readonly width: number; readonly height: number }) => Promise<Sharp> | Sharp,
 ): Promise<Json> {
-  const made = await withImage(await imageBytes(source, bench), bench.signal, async (image) => {
+  const made = await withImage(await imageBytes(source, bench), bench, async (image) => {
     const { autoOrient } = await image.metadata();
     return encoded(await work(image, autoOrient), source.mime);
   });
@@ -68,7 +68,7 @@ export const tile: Operation = async ({ input, options, bench }) => {
   if (size === undefined) throw invalidField('size', 'is required');
   const overlap = wholeNumber(options, 'overlap', { least: 0, most: size - 1 }) ?? 0;
   const source = artifactIn(input, 'image');
-  const made = await withImage(await imageBytes(source, bench), bench.signal, async (image) => {
+  const made = await withImage(await imageBytes(source, bench), bench, async (image) => {
     const { autoOrient } = await image.metadata();
     const [lefts, tops] = [autoOrient.width, autoOrient.height].map((side) => starts(side, size, size - overlap));
     if (!lefts || !tops || lefts.length * tops.length > MOST_TILES)

@@ -23,7 +23,7 @@ const SIDE = { least: 2, most: LARGEST_SIDE };
 export const probe: Operation = async ({ input, bench }) => {
   const file = artifactIn(input, 'media');
   if (!file.mime.startsWith('image/')) return (await probeMedia(file, bench)) as unknown as JsonObject;
-  return withImage(await imageBytes(file, bench), bench.signal, async (image) => {
+  return withImage(await imageBytes(file, bench), bench, async (image) => {
     const { format, autoOrient } = await image.metadata();
     return { video: { codec: String(format), width: autoOrient.width, height: autoOrient.height } };
   });

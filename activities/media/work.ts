@@ -48,6 +48,7 @@ export const mediaWork =
     }
     const input = parsed.data as unknown as JsonObject;
     if (work === 'split') return split({ ...request, input }, context);
-    const { signal, audio } = context;
-    return OPERATIONS[work]({ input, options, bench: { store: storeOf(), tenant, program: ffmpeg, signal }, audio });
+    const { signal, audio, slot } = context;
+    const bench = { store: storeOf(), tenant, program: ffmpeg, signal, ...(slot && { slot }) };
+    return OPERATIONS[work]({ input, options, bench, audio });
   };

@@ -1,10 +1,10 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
+import { Turns } from '../../runtime/turns.js';
 import { byAffinity, byPrefix, leastUsed } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
 import { TurnOrder } from './turn-order.js';
-import { Turns } from './turns.js';
 
 /**
  * Calls wait in order of priority, then tenants take turns, then in order of arrival; with ageing: a call that is first in its class

@@ -1,4 +1,4 @@
-import type { Turns } from './turns.js';
+import type { Turns } from '../../runtime/turns.js';
 
 interface Waiting {
   /** Class of priority. */

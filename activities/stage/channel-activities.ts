@@ -3,10 +3,10 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { ChannelCommit, ChannelWait, Committed, MoreEntries } from '../../pipelines/run/index.js';
+import { tooManyWait } from '../../runtime/waiting-room.js';
 import type { StepStreams } from '../streams/index.js';
 import { type StreamsOf, streamsOf } from './held-entries.js';
 import { HeldSlot, type SharedSlots } from './held-slot.js';
-import { tooManyWait } from './waits-without-slot.js';
 
 /** Cancellation arrives with the answer to a heartbeat. */
 const HEARTBEAT_INTERVAL_MS = 500;

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { MillraceError } from '../../pipelines/errors.js';
+import { FairSlots } from '../../runtime/fair-slots.js';
 import { PACKAGE_ROOT } from '../../runtime/package-root.js';
 import type { PcmFormat } from '../pcm.js';
 import type { WavFormat } from '../wav-format.js';
@@ -13,6 +14,8 @@ const THREAD = path.join(PACKAGE_ROOT, 'dist', 'media', 'decoding', 'thread.js')
 const BLOCK_MS = 60_000;
 /** Heap of the thread; samples are outside of it. */
 const HEAP_MEBIBYTES = 256;
+/** Blocks that the thread has at once: the one that it works on, and the next one. */
+const BLOCKS = 2;
 
 /** A thread, and why it has ended. */
 interface Thread {
@@ -22,22 +25,36 @@ interface Thread {
 
 /** One for all files of the process, begun when the first one is decoded. It keeps no process alive. */
 let latest: Thread | undefined;
+/** Who gives the thread its next block. */
+const turns = new FairSlots(BLOCKS, BLOCKS);
+
+/** Whose file it is. */
+interface Caller {
+  /** Tenants take turns. */
+  readonly tenant: string;
+  /** Aborts while the file waits for its turn. */
+  readonly signal: AbortSignal;
+}
+
+const NOBODY: Caller = { tenant: '', signal: new AbortController().signal };
 
 /**
  * As `decodeChannels`, in a thread beside the event loop: to convert a second of audio takes up to 13 ms, which every other call of the
- * process would wait for. Files take turns, block by block. Throws `INTERNAL` if the thread ends, or does not answer within a minute; the
- * next file then gets a new one.
+ * process would wait for. Tenants take turns, block by block, and so do the files of one tenant. Throws `INTERNAL` if the thread ends, or does not
+ * answer within a minute; the next file then gets a new one.
  */
 export async function* decodeInThread(
   bytes: AsyncIterable<Uint8Array>,
   wanted: PcmFormat,
   onFormat?: (format: WavFormat) => void,
+  { tenant, signal }: Caller = NOBODY,
 ): AsyncGenerator<Float32Array[], void> {
   const source = bytes[Symbol.asyncIterator]();
   const { port1: port, port2 } = new MessageChannel();
   latest ??= start();
   const thread = latest;
-  const ask = asking(port, thread);
+  const asked = asking(port, thread);
+  const ask = (send: () => void) => turns.use(tenant, signal, () => asked(send));
   try {
     let reply = await ask(() => thread.worker.postMessage({ port: port2, wanted } satisfies Job, [port2]));
     for (;;) {

@@ -2,6 +2,7 @@ import { decodeImage, type Pixels } from '../../../media/index.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Dtype } from '../../../pipelines/media.js';
 import { badInput, bytesTensor, type Fixed, sizeOf, type Tensor } from '../../../protocols/open-inference/index.js';
+import type { CallContext } from '../connector.js';
 import type { BoundInput, BoundMap } from './bind.js';
 import { pixelBytes } from './image-tensor.js';
 import { pcm16, rawOf } from './numbers.js';
@@ -21,8 +22,15 @@ export interface Encoded {
   readonly pixels?: Pixels | undefined;
 }
 
+/** Whose turn it is where a call has no tenant, as in a measurement. */
+const NO_TENANT = '';
+
 /** The tensors of one request. Throws `INVALID_INPUT` naming the tensor, and what decoding an image throws. */
-export async function encode({ inputs }: BoundMap, sources: Sources, signal: AbortSignal): Promise<Encoded> {
+export async function encode(
+  { inputs }: BoundMap,
+  sources: Sources,
+  { signal, tenant = NO_TENANT }: Pick<CallContext, 'signal' | 'tenant'>,
+): Promise<Encoded> {
   let pixels: Pixels | undefined;
   const tensors: Tensor[] = [];
   // Images first: `imageSize` is known once one is decoded.
@@ -33,7 +41,8 @@ export async function encode({ inputs }: BoundMap, sources: Sources, signal: Abo
       throw badInput(input.name, `the stage gives no ${input.from}, which it carries`);
     }
     if (input.from === 'image' && input.encoding !== 'file') {
-      pixels = isPixels(given) ? given : await decodeImage(given as Uint8Array, formatOf(input), signal);
+      const caller = { tenant, signal };
+      pixels = isPixels(given) ? given : await decodeImage(given as Uint8Array, formatOf(input), caller);
       tensors.push(imageTensor(input, pixels));
     } else {
       tensors.push(tensorOf(input, given, sources));

@@ -35,11 +35,12 @@ export interface Response extends Pick<Encoded, 'pixels'> {
  */
 export async function* respond(
   { model }: Call,
-  { client, map, signal, requests }: TensorContext,
+  context: TensorContext,
   sources: Sources,
   last = true,
 ): AsyncGenerator<Response, void> {
-  const { tensors, pixels } = await encode(map, sources, signal);
+  const { client, map, signal, requests } = context;
+  const { tensors, pixels } = await encode(map, sources, context);
   const options = { outputs: requested(map), ...requests.next(last) };
   for await (const outputs of client.responses(model, tensors, signal, options)) yield { outputs, pixels };
 }

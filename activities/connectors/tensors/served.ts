@@ -55,7 +55,7 @@ export class TensorModels {
   async probe(kind: string, model: string, signal: AbortSignal, requests: Requests): Promise<void> {
     const { example } = kindOf(kind);
     await this.#with(kind, model, signal, async (map) => {
-      const { tensors } = await encode(map, exampleOf(map, example), signal);
+      const { tensors } = await encode(map, exampleOf(map, example), { signal });
       const options = { outputs: requested(map), ...requests.next(true) };
       for await (const _ of this.#client.responses(model, tensors, signal, options)) return;
     });
@@ -65,13 +65,18 @@ export class TensorModels {
    * An image as an input of the model, for stages that name tensors themselves: by the map's entry of this name, else by
    * the model's metadata alone. Throws what decoding an image throws.
    */
-  async imageAs(model: string, name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Tensor> {
+  async imageAs(
+    model: string,
+    name: string,
+    bytes: Uint8Array,
+    context: Pick<CallContext, 'signal' | 'tenant'>,
+  ): Promise<Tensor> {
     const key = `image ${model} ${name}`;
     const known = this.#bound.get(key);
     const entry = { [name]: this.#map?.inputs[name] ?? IMAGE };
-    const map = known ?? bindImage(entry, await this.#client.tensors(model, signal));
+    const map = known ?? bindImage(entry, await this.#client.tensors(model, context.signal));
     this.#bound.set(key, map);
-    const { tensors } = await encode(map, { image: bytes }, signal);
+    const { tensors } = await encode(map, { image: bytes }, context);
     return tensors[0] as Tensor;
   }
 

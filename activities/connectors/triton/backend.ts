@@ -103,7 +103,7 @@ export class TritonBackend implements Backend {
       imageAs: async (name, image) => {
         if (!context.artifacts) throw new MillraceError('INTERNAL', 'this host has no artifacts');
         const bytes = await context.artifacts.read(image);
-        return this.#models.imageAs(model, name, bytes, context.signal);
+        return this.#models.imageAs(model, name, bytes, context);
       },
     };
   }

@@ -4,7 +4,6 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../media/index.js';
-import { Semaphore } from '../../../media/semaphore.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { encoded, ffmpeg } from '../../support/ffmpeg.js';
@@ -218,24 +217,4 @@ test('the length of what cannot be read is an error, and so is one without ffmpe
   await expect(new AudioEncoder(store, ffmpeg).durationMs('acme', note, never)).rejects.toMatchObject({
     code: 'INVALID_MEDIA',
   });
-});
-
-test('places are given in the order of asking, and not to those who have left', async () => {
-  const semaphore = new Semaphore(1);
-  const order: string[] = [];
-  const [leaver, stayer] = [new AbortController(), new AbortController()];
-  await semaphore.acquire(never);
-  const left = semaphore.acquire(leaver.signal).then(() => order.push('left'));
-  const second = semaphore.acquire(stayer.signal).then(() => order.push('second'));
-  const third = semaphore.acquire(stayer.signal).then(() => order.push('third'));
-  leaver.abort(new Error('left'));
-  await expect(left).rejects.toThrow('left');
-  semaphore.release();
-  await second;
-  expect(order).toEqual(['second']);
-  semaphore.release();
-  await third;
-  semaphore.release();
-  await semaphore.acquire(never);
-  expect(order).toEqual(['second', 'third']);
 });

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { decodeInThread } from '../../../media/decoding/decode-in-thread.js';
 import { decodeChannels, type PcmFormat } from '../../../media/pcm.js';
 import { pieces, type WavOptions, wavFile } from '../../support/wav-samples.js';
@@ -82,4 +82,31 @@ it('files take turns: a long one does not delay another, and is left in the midd
   expect((await long.next()).done).toBe(false);
   await long.return();
   expect(isClosed).toBe(true);
+});
+
+it('tenants take turns: many files of one delay another’s as one of them would, and leave at once', async () => {
+  async function* endless() {
+    yield wavFile({ sampleRate: 16_000, seconds: 1, dataSize: 0xffff_ffff });
+    for (;;) yield Buffer.alloc(64 * 1024);
+  }
+  const gone = new AbortController();
+  const never = new AbortController().signal;
+  let theirs = 0;
+  const busy = Array.from({ length: 20 }, async () => {
+    const blocks = decodeInThread(endless(), {}, undefined, { tenant: 'busy', signal: gone.signal });
+    for await (const _ of blocks) theirs += 1;
+  });
+  const ends = Promise.allSettled(busy);
+  try {
+    await vi.waitFor(() => expect(theirs).toBeGreaterThan(40), { timeout: 20_000 });
+    const before = theirs;
+    let own = 0;
+    const file = pieces(wavFile({ sampleRate: 16_000, seconds: 60 }), 64 * 1024);
+    for await (const _ of decodeInThread(file, {}, undefined, { tenant: 'other', signal: never })) own += 1;
+    // While one of its blocks is read, two of theirs may come.
+    expect(theirs - before).toBeLessThan(5 * own);
+  } finally {
+    gone.abort(new Error('gone'));
+  }
+  for (const each of await ends) expect(each).toMatchObject({ status: 'rejected', reason: { message: 'gone' } });
 });

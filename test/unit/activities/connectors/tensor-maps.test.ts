@@ -104,7 +104,7 @@ describe('inputs', () => {
       outputs: { y: { to: 'scores' } },
     });
     const bound = bind(map, { inputs: [described('x', dtype, shape)], outputs: [] });
-    const { tensors } = await encode(bound, { image: await file() }, signal);
+    const { tensors } = await encode(bound, { image: await file() }, { signal });
     return tensors[0] as Tensor;
   };
 
@@ -156,7 +156,7 @@ describe('inputs', () => {
     const speak = run('synthesize', map, () => [], { input: { text: 'hi' } });
     await expect(speak).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
     const bound = bind(tensorMap('synthesize').parse(map), { inputs: [], outputs: [] });
-    const { tensors } = await encode(bound, { input: { text: 'hi' } }, signal);
+    const { tensors } = await encode(bound, { input: { text: 'hi' } }, { signal });
     expect(tensors.map(({ name }) => name)).toEqual(['request', 'beams']);
     expect(readTexts(tensors[0] as Tensor)).toEqual(['{"text":"hi"}']);
     expect([...numbersOf(tensors[1] as Tensor)]).toEqual([4]);

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Endpoint } from '../../../../activities/pools/endpoint.js';
 import type { Pool, UseOptions } from '../../../../activities/pools/index.js';
-import { Turns } from '../../../../activities/pools/turns.js';
 import type { Priority } from '../../../../pipelines/plan/index.js';
+import { Turns } from '../../../../runtime/turns.js';
 import { fakePools, openCall, settle } from './fakes.js';
 
 const signal = new AbortController().signal;

@@ -1,17 +1,17 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import { MillraceError } from '../pipelines/errors.js';
 
-/** Most attempts of a process, or of a device's queue, that wait without a slot: each holds some memory and a heartbeat. */
+/** Most calls of a process, or attempts of a device's queue, that wait: each holds some memory, an attempt a heartbeat as well. */
 const MOST = 1_000;
 
 /** When an attempt that its worker has no room for is made again, in milliseconds. */
 const AGAIN_MS = 5_000;
 
 /**
- * Counts attempts that wait without a slot. A tenant may have as many as are still free for all others: alone half of them, two tenants a third each. So there is
+ * Counts calls that wait. A tenant may have as many as are still free for all others: alone half of them, two tenants a third each. So there is
  * always one for a tenant that has none. The rule is that of dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
  * switches", IEEE/ACM Transactions on Networking 6(2), 1998, α = 1).
  */
-export class WaitsWithoutSlot {
+export class WaitingRoom {
   readonly #ofTenant = new Map<string, number>();
   #all = 0;
 
@@ -38,7 +38,11 @@ export class WaitsWithoutSlot {
  * patience is over fails with it.
  */
 export const tooManyWait = (what: string): MillraceError =>
-  new MillraceError('OVERLOADED', `too many calls of this tenant wait on this worker for ${what}`, {
+  new MillraceError('OVERLOADED', `too many calls of this tenant wait in this process for ${what}`, {
     unsent: true,
     retryAfterMs: AGAIN_MS,
   });
+
+/** The same of one that has waited as long as it may. */
+export const waitedTooLong = (what: string, ms: number): MillraceError =>
+  new MillraceError('OVERLOADED', `there was no ${what} within ${ms} ms`, { unsent: true, retryAfterMs: AGAIN_MS });
