@@ -1,6 +1,7 @@
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { CancellationScope, executeChild, isCancellation, ParentClosePolicy, workflowInfo } from '@temporalio/workflow';
-import type { JsonObject } from '../pipelines/json.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
 import { queueOrder, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
   childEvents,
@@ -15,19 +16,26 @@ const pipelineKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWOR
 const versionKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.version, 'KEYWORD');
 const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 
-/** Runs a pipeline of a pipeline as a child workflow. Rejects with the step's `StageError`. */
+/**
+ * Runs a pipeline of a pipeline as a child workflow. Rejects with the step's `StageError`.
+ * @param room resolves when the current workflow task has room for a command of this size; undefined: it has
+ */
 export async function childRun(
   step: SubPipelinePlan,
   input: JsonObject,
   context: RunContext,
   path: string,
+  room: (bytes: number) => Promise<void> | undefined,
 ): Promise<RunResult> {
   const { plan, tenant } = context;
   const { workflowId } = workflowInfo();
+  const args: [JsonObject, RunContext] = [input, { ...context, ...childEvents(context, workflowId, path) }];
   try {
+    const waiting = room(bytesOf(args as unknown as Json));
+    if (waiting) await waiting;
     return (await executeChild(plan.name, {
       workflowId: `${workflowId}/${path}`,
-      args: [input, { ...context, ...childEvents(context, workflowId, path) }],
+      args,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
       priority: queueOrder(tenant),

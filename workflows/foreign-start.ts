@@ -2,19 +2,25 @@ import { ActivityFailure, ApplicationFailure, defineSearchAttributeKey } from '@
 import {
   CancellationScope,
   proxyLocalActivities,
+  sleep,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
 import { type PreparedStart, type RunContext, SEARCH_ATTRIBUTES, type StartCall } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
+import { takes } from './changes.js';
 
 type Prepare = (input: JsonObject, call: StartCall) => Promise<PreparedStart>;
 
 const PIPELINE = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWORD');
 const VERSION = defineSearchAttributeKey(SEARCH_ATTRIBUTES.version, 'KEYWORD');
 const TENANT = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
+
+/** A larger start, in bytes, fills the message of its workflow task: the first stages begin in the next one. */
+const LARGE_BYTES = 500_000;
 
 /** Whether the second argument of a run is that of a gateway, or of an earlier history of the run. */
 export const isContext = (given: unknown): given is RunContext =>
@@ -43,6 +49,7 @@ export async function prepareStart(input: Json | undefined, options: Json | unde
       { key: VERSION, value: plan.version },
       { key: TENANT, value: tenant },
     ]);
+    if (bytesOf(prepared as unknown as Json) > LARGE_BYTES && takes('large-commands-leave-room')) await sleep(1);
     return prepared;
   } catch (error) {
     const cause = error instanceof ActivityFailure ? error.cause : undefined;

@@ -20,6 +20,7 @@ import {
   type ForeignStart,
   foreignActivityId,
   idempotencyKeyOf,
+  type LargeOutcome,
   type StageCall,
   type StageEvent,
   type StageOutcome,
@@ -33,14 +34,20 @@ import { foreignError, patienceOf } from './foreign-failures.js';
 export interface ForeignHost {
   /** Number of a call, distinct within the run. */
   readonly number: number;
-  /** Runs a local activity; its result arrives after the effects of those that ended before it. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs a local activity; its result arrives after the effects of those that ended before it.
+   * @param work gets the size, in bytes, of the longest result for which there is room
+   */
+  inTurn<T>(work: (mostBytes: number) => Promise<T>): Promise<T>;
+  /** The same of a result for which there was no room: alone in a workflow task. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
   publish(event: StageEvent): void;
 }
 
-type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
+type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | LargeOutcome | null>;
+type Before = ForeignStart | LargeOutcome;
 type Foreign = (...args: readonly Json[]) => Promise<Json>;
 
 /** The local activities before and after a call: checks, a record and events. They repeat for about a minute while a store is away. */
@@ -67,7 +74,9 @@ export async function callForeign(
   let failure: StageError | undefined;
   let result: Json = null;
   try {
-    const given = (await host.inTurn(() => around('input')(input, { foreign: { call } }))) as ForeignStart;
+    let given = (await host.inTurn((mostBytes) => around('input')(input, { foreign: { call, mostBytes } }))) as Before;
+    if ('large' in given)
+      given = (await host.alone(() => around('input')(input, { foreign: { call, again: true } }))) as ForeignStart;
     if ('outcome' in given) return given.outcome;
     const taken = given.input ?? input;
     const startedAt = Date.now();
@@ -85,7 +94,9 @@ export async function callForeign(
     const ended: ForeignEnd = failure
       ? { ...times, failure: { code: failure.code, message: failure.message } }
       : { ...times, result };
-    const outcome = await host.inTurn(() => around('result')(input, { foreign: { call, ended } }));
+    let outcome = await host.inTurn((mostBytes) => around('result')(input, { foreign: { call, ended, mostBytes } }));
+    if (outcome && 'large' in outcome)
+      outcome = await host.alone(() => around('result')(input, { foreign: { call, ended, again: true } }));
     if (!failure) return { output: outputOf(call, result), ...outcome } as StageOutcome;
   } catch (error) {
     if (isOwnCancellation(error)) {

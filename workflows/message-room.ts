@@ -1,35 +1,66 @@
 import { sleep, workflowInfo } from '@temporalio/workflow';
+import { takes } from './changes.js';
 
 /**
- * Temporal accepts messages of 4 MiB; all commands of a workflow task travel in one. The rest is for small commands.
+ * Temporal accepts messages of 4 MiB. One has all commands of a workflow task, and the results of the local activities that have ended in
+ * it: commands have 1.5 MB together, of which a single one may have more, and results have what `SegmentTurns` gives them.
  */
-const MOST_BYTES = 3_000_000;
+const MOST_BYTES = 1_500_000;
+/** In histories from before the change, which left no room for results, and counted only inputs that are not small. */
+const MOST_BYTES_BEFORE = 3_000_000;
 
-/** Spreads large calls over several workflow tasks, because together they may exceed one message. */
+/** Spreads commands over several workflow tasks, because together they may exceed one message. */
 export class MessageRoom {
   #historyLength = -1;
   #bytes = 0;
+  /** What earlier releases count of it. */
+  #bytesBefore = 0;
   #turn: Promise<void> = Promise.resolve();
 
-  /** Resolves when the current task has room for a command of this size. */
-  take(bytes: number): Promise<void> {
-    const taken = this.#turn.then(() => this.#wait(bytes));
+  /**
+   * Resolves when the current task has room for a command of this size.
+   * @param before what of it earlier releases count
+   */
+  take(bytes: number, before = bytes): Promise<void> {
+    return this.#inTurn(() => this.#fits(bytes, before));
+  }
+
+  /** The same of a command that earlier releases do not count. Undefined: there is room at once. */
+  takeUncounted(bytes: number): Promise<void> | undefined {
+    const fits = () => this.#fits(bytes, 0);
+    return fits() ? undefined : this.#inTurn(fits);
+  }
+
+  /** Takes what all commands of a task have: for one result, which may be as large. Undefined: it is free. */
+  takeWhole(): Promise<void> | undefined {
+    return this.takeUncounted(MOST_BYTES);
+  }
+
+  #inTurn(fits: () => boolean): Promise<void> {
+    const taken = this.#turn.then(() => this.#wait(fits));
     this.#turn = taken.catch(() => undefined);
     return taken;
   }
 
-  async #wait(bytes: number): Promise<void> {
-    while (!this.#fits(bytes)) await sleep(1);
+  async #wait(fits: () => boolean): Promise<void> {
+    while (!fits()) await sleep(1);
   }
 
-  #fits(bytes: number): boolean {
+  #fits(bytes: number, before: number): boolean {
     const { historyLength } = workflowInfo();
     if (historyLength !== this.#historyLength) {
       this.#historyLength = historyLength;
       this.#bytes = 0;
+      this.#bytesBefore = 0;
     }
-    if (this.#bytes > 0 && this.#bytes + bytes > MOST_BYTES) return false;
+    if (isFull(this.#bytes, bytes, MOST_BYTES)) {
+      if (before > 0 && isFull(this.#bytesBefore, before, MOST_BYTES_BEFORE)) return false;
+      if (takes('large-commands-leave-room')) return false;
+    }
     this.#bytes += bytes;
+    this.#bytesBefore += before;
     return true;
   }
 }
+
+const isFull = (used: number, more: number, most: number): boolean => used > 0 && used + more > most;

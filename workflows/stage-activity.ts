@@ -4,22 +4,26 @@ import type { JsonObject } from '../pipelines/json.js';
 import { queueOrder, type StagePlan } from '../pipelines/plan/index.js';
 import { ENTRY_KIND, type StageCall, type StageOutcome, type StagePlacement } from '../pipelines/run/index.js';
 import { STREAM_HEARTBEAT_MS, short } from './activity-options.js';
-import { onFirstQueue } from './elsewhere.js';
+import { type OnQueue, onFirstQueue } from './elsewhere.js';
 import type { Shown } from './interpreter/index.js';
 
 /** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
-/** Runs a stage as an activity of Temporal, on its queue or on the first of several. */
+/**
+ * Runs a stage as an activity of Temporal, on its queue or on the first of several.
+ * @param nextRoom resolves when the current workflow task has room for the call on a further queue; undefined: it has
+ */
 export const stageActivity = (
   stage: StagePlan,
   input: JsonObject,
   call: StageCall,
   placed: StagePlacement,
+  nextRoom: () => Promise<void> | undefined,
   shown?: Shown,
 ): Promise<StageOutcome> =>
   placed.elsewhere && placed.patienceMs !== undefined
-    ? onQueues(stage, input, call, placed, shown)
+    ? onQueues(stage, input, call, placed, nextRoom, shown)
     : activityOf(stage, call, placed, shown)(input, refusable(call));
 
 /** Runs a stage on the first of its queues that has a worker; its policy limits time and attempts across all queues. */
@@ -28,11 +32,12 @@ function onQueues(
   input: JsonObject,
   call: StageCall,
   placed: StagePlacement,
+  nextRoom: () => Promise<void> | undefined,
   shown?: Shown,
 ): Promise<StageOutcome> {
   const { retry, timeout } = stage.policy;
   const startedAt = Date.now();
-  return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun, again, lost }) => {
+  const callOn = ({ queue, device, patienceMs, begun, again, lost }: OnQueue) => {
     const totalMs = Math.max(1, timeout.totalMs - (Date.now() - startedAt));
     const left = { ...retry, attempts: retry.attempts - begun };
     const policy = {
@@ -44,6 +49,13 @@ function onQueues(
     const before = { ...(again && call.writes && { again }), ...(lost && { since: startedAt }) };
     const placedCall = { ...call, retry: left, ...patient, ...before };
     return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, refusable(placedCall));
+  };
+  // The first has its room already.
+  let isFirst = true;
+  return onFirstQueue(placed, retry.attempts, (on) => {
+    const waiting = isFirst ? undefined : nextRoom();
+    isFirst = false;
+    return waiting ? waiting.then(() => callOn(on)) : callOn(on);
   });
 }
 

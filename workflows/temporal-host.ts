@@ -91,9 +91,9 @@ type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<Segment
 export class TemporalHost implements RunHost {
   /** Outcomes received from a fast host. */
   readonly #outcomes: Json[] = [];
-  readonly #turns = new SegmentTurns();
-  #reported: readonly StageRecord[] = [];
   readonly #room = new MessageRoom();
+  readonly #turns = new SegmentTurns(this.#room);
+  #reported: readonly StageRecord[] = [];
   #foreignCalls = 0;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
@@ -129,28 +129,36 @@ export class TemporalHost implements RunHost {
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
-        room: (bytes) => this.#roomFor(bytes),
+        alone: (work) => this.#turns.alone(undefined, work, () => this.waits.open.length > 0),
+        room: (bytes) => this.#roomFor(bytes, bytes),
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
-    const begin = () => stageActivity(stage, input, call, placed, shown);
-    const bytes = bytesOf(input);
-    // Two more promises only where they are needed.
-    const begun = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
+    const ofInput = bytesOf(input);
+    const bytes = ofInput + bytesOf(call as unknown as Json);
+    const nextRoom = () => this.#room.takeUncounted(bytes);
+    const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
+    // More promises only where they are needed.
+    const room = this.#roomFor(bytes, ofInput);
+    const begun = room ? room.then(begin) : begin();
     const asked = {
       ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) },
-      room: () => this.#roomFor(bytes),
+      room: () => this.#roomFor(bytes, ofInput),
     };
     const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
   }
 
-  #roomFor(bytes: number): Promise<void> | undefined {
-    return bytes < SMALL_BYTES ? undefined : this.#room.take(bytes);
+  /**
+   * Resolves when the current workflow task has room for a command of this size. Undefined: it has.
+   * @param ofInput what of it earlier releases count, if it is not small
+   */
+  #roomFor(bytes: number, ofInput: number): Promise<void> | undefined {
+    return ofInput < SMALL_BYTES ? this.#room.takeUncounted(bytes) : this.#room.take(bytes, ofInput);
   }
 
   /** Runs a short local activity; its result arrives after the effects of those that ended before it. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #inTurn<T>(work: (mostBytes: number) => Promise<T>): Promise<T> {
     return this.#turns.take(undefined, work, () => this.waits.open.length > 0);
   }
 
@@ -198,19 +206,25 @@ export class TemporalHost implements RunHost {
     });
     const activity = activities[stages] as SegmentActivity;
     const { scope, ...rest } = segment;
-    return this.#turns
-      .take(
-        segment.path,
-        () => activity(scope, { segment: rest, askedAt: Date.now(), ...(begun && { begun }) }),
-        () => this.waits.open.length > 0,
-      )
-      .then(
-        // The cancellation is about to arrive: nothing else may start before it.
-        (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
-        (error: unknown) => {
-          throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
-        },
-      );
+    const waits = () => this.waits.open.length > 0;
+    const startedAt = Date.now();
+    const ask = (mostBytes: number) =>
+      activity(scope, { segment: rest, askedAt: Date.now(), mostBytes, ...(begun && { begun }) });
+    // Its journal has what it did.
+    const askAgain = () => {
+      const leftMs = segment.leftMs - (Date.now() - startedAt);
+      return activity(scope, { segment: { ...rest, leftMs }, askedAt: Date.now(), begun: true, again: true });
+    };
+    // The cancellation is about to arrive: nothing else may start before it.
+    const whole = (outcome: SegmentOutcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome);
+    const failed = (error: unknown): never => {
+      throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
+    };
+    return this.#turns.take(segment.path, ask, waits).then(
+      (outcome) =>
+        outcome.large ? this.#turns.alone(segment.path, askAgain, waits).then(whole, failed) : whole(outcome),
+      failed,
+    );
   }
 
   /** Part of the run is executing in its worker: the workflow must not end before `settled`. */
@@ -223,7 +237,7 @@ export class TemporalHost implements RunHost {
   }
 
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
-    return childRun(step, input, context, path);
+    return childRun(step, input, context, path, (bytes) => this.#room.takeUncounted(bytes));
   }
 
   since(change: Change): boolean {

@@ -2,20 +2,22 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { ForeignCall, ForeignOutcome, ForeignStart } from '../../pipelines/run/index.js';
+import type { ForeignCall, ForeignOutcome, ForeignStart, LargeOutcome } from '../../pipelines/run/index.js';
 import { wellFormedError } from '../../pipelines/well-formed.js';
 import type { ForeignCalls } from './foreign-calls.js';
 
 /** The local activities before and after a call of another worker: they run in the process of the workflow. */
 export function createForeignActivity(calls: ForeignCalls) {
-  return async (input: JsonObject, { foreign }: ForeignCall): Promise<ForeignStart | ForeignOutcome | null> => {
+  return async (
+    input: JsonObject,
+    { foreign }: ForeignCall,
+  ): Promise<ForeignStart | ForeignOutcome | LargeOutcome | null> => {
     const { info, cancellationSignal } = Context.current();
     const run = info.workflowExecution?.workflowId ?? '';
-    const { call, ended } = foreign;
+    const { call, ended, mostBytes, again } = foreign;
+    const asked = { signal: cancellationSignal, mostBytes, again };
     try {
-      return await (ended
-        ? calls.after(run, input, call, ended, cancellationSignal)
-        : calls.before(run, input, call, cancellationSignal));
+      return await (ended ? calls.after(run, input, call, ended, asked) : calls.before(run, input, call, asked));
     } catch (error) {
       // The call has been made: nothing but the check of its result would be repeated.
       throw asFailure(error, ended === undefined);

@@ -1,11 +1,12 @@
 import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { notJson } from '../../pipelines/json-limits.js';
+import { bytesOf, notJson } from '../../pipelines/json-limits.js';
 import type {
   ForeignEnd,
   ForeignOutcome,
   ForeignStart,
+  LargeOutcome,
   StageCall,
   StageOutcome,
   TokenUsage,
@@ -20,6 +21,20 @@ export interface ForeignParts extends ReportParts {
   /** Channels between stages. Absent: what a call yields is read when it has ended. */
   readonly streams?: ProducingParts;
 }
+
+/** How the workflow of a run asks. */
+interface Asked {
+  readonly signal?: AbortSignal | undefined;
+  /** Longest answer, in bytes: of a larger one nothing is reported, and the answer says only that there is one. Absent: any. */
+  readonly mostBytes?: number | undefined;
+  /** It was asked before, and the answer was too large. */
+  readonly again?: boolean | undefined;
+}
+
+const LARGE: LargeOutcome = { large: true };
+
+const isLarge = (answer: unknown, mostBytes: number | undefined): boolean =>
+  mostBytes !== undefined && bytesOf(answer as Json) > mostBytes;
 
 /**
  * What Millrace does around a call that another worker of Temporal serves: the run's workflow makes the call itself,
@@ -41,13 +56,14 @@ export class ForeignCalls {
     run: string,
     input: JsonObject,
     call: StageCall,
-    signal: AbortSignal = new AbortController().signal,
-  ): Promise<ForeignStart> {
+    { signal = new AbortController().signal, mostBytes, again }: Asked = {},
+  ): Promise<ForeignStart | LargeOutcome> {
     const begunAt = performance.now();
-    const report = this.#report(run, input, call);
+    const report = this.#report(run, input, call, again);
     try {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
+      if (before && isLarge(before.outcome, mostBytes)) return LARGE;
       if (before) {
         const passed = await this.#passOn(before.outcome, { run, call, signal, begunAt });
         return { outcome: await report.done(passed) };
@@ -59,7 +75,8 @@ export class ForeignCalls {
       if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
       if (fit.data === whole) return {};
       const left = Object.entries(fit.data as JsonObject).filter(([field]) => !read.includes(field));
-      return { input: Object.fromEntries(left) };
+      const given = { input: Object.fromEntries(left) };
+      return isLarge(given, mostBytes) ? LARGE : given;
     } catch (error) {
       await report.failed(error, ...publicFailure(error));
       throw error;
@@ -75,8 +92,8 @@ export class ForeignCalls {
     input: JsonObject,
     call: StageCall,
     ended: ForeignEnd,
-    signal: AbortSignal = new AbortController().signal,
-  ): Promise<ForeignOutcome | null> {
+    { signal = new AbortController().signal, mostBytes, again = false }: Asked = {},
+  ): Promise<ForeignOutcome | LargeOutcome | null> {
     const begunAt = performance.now();
     const report = this.#report(run, input, call, true);
     try {
@@ -96,7 +113,7 @@ export class ForeignCalls {
       keepable(output as JsonObject, call.stage);
       const fit = fitted(output, schemaOf(call, 'output'));
       if ('fields' in fit) throw invalidFields('INVALID_OUTPUT', fit.fields, { stage: call.stage });
-      this.#count(call.model, usage);
+      if (!again) this.#count(call.model, usage);
       const whole = keepable(fit.data as JsonObject, call.stage);
       const served: Omit<StageOutcome, 'attempt' | 'queueMs' | 'runMs'> = {
         output: whole,
@@ -107,6 +124,7 @@ export class ForeignCalls {
         ...(conversions && { conversions }),
       };
       const passed = await this.#passOn(served, { run, call, signal, begunAt });
+      if (passed.output !== output && isLarge(passed, mostBytes)) return LARGE;
       const { output: given, ...outcome } = await report.done(passed, ended);
       return given === output ? outcome : { ...outcome, output: given };
     } catch (error) {

@@ -21,6 +21,9 @@
  *   stage was given to its next queue with all its attempts, and a foreign call counted as never made.
  * - `recorded-outcomes-are-taken`: where Temporal has not heard how an attempt ended and no other one is made, the record of the run is asked
  *   before the stage fails. Before, it failed although its call had been made.
+ * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
+ *   among them, and local activities wait for the next task once the results of this one have 600 kB. Before, inputs of calls had 3 MB, and nothing
+ *   else was counted.
  */
 export type Change =
   | 'waits-are-told'
@@ -34,4 +37,5 @@ export type Change =
   | 'notes-set-aside'
   | 'waits-end-as-away'
   | 'lost-attempts-count'
-  | 'recorded-outcomes-are-taken';
+  | 'recorded-outcomes-are-taken'
+  | 'large-commands-leave-room';

@@ -14,6 +14,10 @@ export interface ForeignCall {
   readonly foreign: {
     readonly call: StageCall;
     readonly ended?: ForeignEnd;
+    /** Longest result, in bytes: of a larger one it says only that there is one (`LargeOutcome`). Absent: any. */
+    readonly mostBytes?: number;
+    /** It has said so, and is asked again. */
+    readonly again?: true;
   };
 }
 

@@ -45,9 +45,16 @@ export interface SegmentCall {
    * an earlier value than the task that replaced it.
    */
   readonly askedAt: number;
+  /**
+   * Longest outcome that is in the journal, in bytes: of a larger one the activity says only that there is one, and the workflow asks again. Absent:
+   * any.
+   */
+  readonly mostBytes?: number;
+  /** It has said so, and is asked for the outcome: no call begins. */
+  readonly again?: true;
 }
 
-/** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended. */
+/** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended, and `done` has their values. */
 export interface SegmentOutcome {
   /** What has ended, in `Memo`'s form. Empty with a `failure`, after which nothing continues. */
   readonly done: Json;
@@ -59,6 +66,8 @@ export interface SegmentOutcome {
   readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run was cancelled; its workflow is about to be notified. */
   readonly ending?: true;
+  /** It is over, and its journal has all of it: the outcome is larger than the `mostBytes` of the call. */
+  readonly large?: true;
   /** Nothing was run: the fast host left the record. The workflow checks for an outcome, then takes the segment. */
   readonly left?: true;
   /**

@@ -104,7 +104,7 @@ export interface RecordedCall {
   };
 }
 
-/** There is a recorded outcome, too large for the result of a local activity. */
+/** There is an outcome, too large for the result of a local activity. */
 export interface LargeOutcome {
   readonly large: true;
 }

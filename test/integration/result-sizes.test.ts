@@ -15,7 +15,9 @@ const sizes = (await import('../fixtures/sizes.mjs' as string)) as Record<
   | 'largeInput'
   | 'largeOutput'
   | 'largeChild'
-  | 'largeItems',
+  | 'largeItems'
+  | 'largeSegments'
+  | 'largeRuns',
   Pipeline
 >;
 let client: Client;
@@ -77,8 +79,12 @@ describe('a value that is too large', () => {
     expect(await failed('largeChild', '', 1_000_000)).toMatchObject({ code: 'RESULT_TOO_LARGE', stage: 'inner' });
   });
 
-  it('is none where calls that fit begin at once, and are together more than a message to Temporal', async () => {
-    const handle = await start(client, sizes.largeItems, { what: '', bytes: 1_200_000 }, QUEUE);
+  it.each([
+    ['calls begin', 'largeItems'],
+    ['segments end', 'largeSegments'],
+    ['child runs begin', 'largeRuns'],
+  ] as const)('is none where %s at once that fit, and are together more than a message to Temporal', async (_, of) => {
+    const handle = await start(client, sizes[of], { what: '', bytes: 1_200_000 }, QUEUE);
     expect((await resultOf(handle)).output).toEqual({ sizes: Array.from({ length: 6 }, () => 1_200_001) });
   });
 });

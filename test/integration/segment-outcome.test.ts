@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { wholeRun } from '../../pipelines/run/build-segment.js';
-import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
+import type { RunResult, Segment, SegmentCall, SegmentOutcome } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { guardedKey, SegmentJournal } from '../../stores/journal/index.js';
 import { connected, LossWatch } from '../../stores/redis/index.js';
@@ -64,6 +64,7 @@ describe('a segment in its worker', () => {
     by = redis,
     losses = new LossWatch(by),
     of = single,
+    asked: Partial<SegmentCall> = {},
   ): Promise<SegmentOutcome> => {
     const context = {
       info: {
@@ -82,12 +83,25 @@ describe('a segment in its worker', () => {
       reserved: {},
     };
     const activity = createSegmentActivity({ runner: new CodeRunner(of), redis: by, losses });
-    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
+    const call = { segment, askedAt: Date.now(), ...asked };
+    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, call));
   };
 
   it('has no more of the deadline than it has left when it begins', async () => {
     expect((await run(`segment-${randomUUID()}`, 2_000)).failure).toBeUndefined();
     expect((await run(`segment-${randomUUID()}`, 11_000)).failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+
+  it('whose outcome has no room in its workflow task says so, and gives it when it is asked again', async () => {
+    const id = `segment-${randomUUID()}`;
+    const before = added;
+    const ask = (asked: Partial<SegmentCall>) => run(id, 0, redis, new LossWatch(redis), single, asked);
+    expect(await ask({ mostBytes: 20 })).toEqual({ done: {}, rows: [], large: true });
+    const values = { below: { a: { value: { n: 1 } } } };
+    expect(await ask({ begun: true })).toMatchObject({ done: values, rows: [{ stage: 'a', status: 'done' }] });
+    // By its journal.
+    expect(added).toBe(before + 1);
+    expect(await ask({ begun: true, mostBytes: 100_000 })).toMatchObject({ done: values });
   });
 
   describe('whose outcome Temporal does not have yet, while the state store loses its journal', () => {

@@ -62,6 +62,7 @@ describe('the interpreter replays', () => {
       'deadline.json',
       'delivery-of-waits.json',
       'each-on-queues.json',
+      'large-children.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
     ]);

@@ -30,7 +30,7 @@ import {
   segmentKey,
 } from '../../stores/journal/index.js';
 import type { LossWatch } from '../../stores/redis/index.js';
-import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
+import { answerOf, HANDED_BACK, interpretSegment } from '../../workflows/interpreter/index.js';
 import { InProcessHost, type InProcessOptions, type Runner } from './in-process-host.js';
 import type { Ended, Journal } from './journal.js';
 import { type KeptJournal, keepWritten } from './kept-journal.js';
@@ -68,7 +68,8 @@ export interface SegmentParts {
  */
 export function createSegmentActivity({ runner, redis, losses }: SegmentParts, ends?: AbortSignal) {
   const own: NonNullable<OpenOptions['own']> = new Map();
-  return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
+  return async (scope: JsonObject, call: SegmentCall): Promise<SegmentOutcome> => {
+    const { segment, begun, askedAt, mostBytes, again } = call;
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const begunAt = performance.now();
@@ -109,19 +110,23 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const wholeMs = record.leftMs() ?? leftMs;
       const whole = { ...segment, leftMs: wholeMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
       // On shutdown, the journal must record that the worker was not lost during its calls.
-      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt });
+      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt, again });
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
-      kept = undefined;
-      // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
-      whenTaken(client, workflowId, runId, () => {
-        written.stop();
-        void record.keepFor(KEPT_ENDED_MS);
-      });
+      // Its workflow asks again: until then the journal is all there is of it.
+      const large = complete && isLarge(outcome, mostBytes);
+      if (!large) {
+        kept = undefined;
+        // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
+        whenTaken(client, workflowId, runId, () => {
+          written.stop();
+          void record.keepFor(KEPT_ENDED_MS);
+        });
+      }
       const result = complete ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
-      return outcome;
+      return large ? { ...NOTHING, large } : outcome;
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
@@ -221,13 +226,18 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
   return tooLarge(result.output) === undefined ? result : undefined;
 }
 
+type Executing = Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'> & {
+  /** It has ended, or was interrupted, and only what it has is asked for: no call begins. */
+  readonly again?: boolean | undefined;
+};
+
 /** Runs a segment's steps in this process and records each call. The last writes may still be in flight. */
 export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
-  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'>,
+  { again = false, ...options }: Executing,
 ): Promise<SegmentOutcome> {
-  const journal = new NamedCalls(record);
+  const journal = new NamedCalls(record, again);
   const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));
   return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
 }
@@ -235,13 +245,16 @@ export async function executeSegment(
 /** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
+  readonly #isOver: boolean;
   readonly again: boolean;
   readonly #calls = new Map<string, string>();
   /** Calls that wait for a server that is away, with their wait so far in milliseconds. */
   readonly #waiting = new Map<string, number>();
 
-  constructor(record: SegmentJournal) {
+  /** @param isOver no call begins */
+  constructor(record: SegmentJournal, isOver: boolean) {
     this.#record = record;
+    this.#isOver = isOver;
     this.again = record.hasEnds;
   }
 
@@ -251,9 +264,10 @@ class NamedCalls implements Journal {
     return this.#record.ended(name) as Ended | undefined;
   }
 
-  begin(call: StageCall, leftMs: number): Promise<number> {
+  async begin(call: StageCall, leftMs: number): Promise<number> {
+    if (this.#isOver) throw new StageError(HANDED_BACK, `stage "${call.stage}": its segment is over`);
     this.#waiting.delete(nameOf(call));
-    return orStageError(this.#record.begin(nameOf(call), leftMs));
+    return await orStageError(this.#record.begin(nameOf(call), leftMs));
   }
 
   end(call: StageCall, ended: Ended): void {
@@ -321,6 +335,10 @@ export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+
+/** Whether there is no room for what a segment has. */
+const isLarge = (outcome: SegmentOutcome, mostBytes: number | undefined): boolean =>
+  mostBytes !== undefined && !outcome.failure && bytesOf(outcome) > mostBytes;
 
 async function orStageError<T>(work: Promise<T>): Promise<T> {
   try {

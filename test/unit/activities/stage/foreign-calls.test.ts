@@ -307,3 +307,46 @@ it('a process without Temporal refuses such a stage', async () => {
   const serving = serveStage({} as never, { n: 1 }, callOf(), { ...attempt, checkpoint: () => undefined });
   await expect(serving).rejects.toMatchObject({ code: 'CAPABILITY_MISSING', details: { stage: 'sum' } });
 });
+
+describe('an answer for which a workflow task has no room', () => {
+  const first = { mostBytes: 10 };
+  const second = { again: true };
+  const types = (published: readonly JsonObject[]) => published.map(({ type }) => type);
+
+  it('is given when it is asked for again, and the start is told once', async () => {
+    const { calls, published } = foreignCalls();
+    expect(await calls.before('run', { n: 1 }, callOf(), first)).toEqual({ large: true });
+    expect(await calls.before('run', { n: 1 }, callOf(), second)).toEqual({ input: { n: 1, unit: 'm' } });
+    expect(types(published)).toEqual(['stage.started']);
+  });
+
+  it('is reported and recorded when it is given: the outcome of a run that is resumed', async () => {
+    const ran = { endpoint: 'temporal', device: 'q', attempt: 1, cache: 'off', queueMs: 0, runMs: 9 } as const;
+    const { calls, published, kept } = foreignCalls({ outcome: { output: { n: 3 }, ...ran, resumed: true } });
+    expect(await calls.before('run-r1', { n: 1 }, callOf(), first)).toEqual({ large: true });
+    expect([types(published), kept]).toEqual([['stage.started'], []]);
+    expect(await calls.before('run-r1', { n: 1 }, callOf(), second)).toMatchObject({ outcome: { output: { n: 3 } } });
+    expect(types(published)).toEqual(['stage.started', 'stage.finished']);
+    expect(kept).toHaveLength(1);
+  });
+
+  it('is reported, recorded and counted once: a result that defaults complete', async () => {
+    const { calls, published, kept, metrics } = foreignCalls();
+    const call = callOf({ protocol: 'millrace' });
+    const result = returned({ output: { n: 2 }, usage: { inputTokens: 3 } });
+    expect(await calls.after('run', { n: 1 }, call, result, first)).toEqual({ large: true });
+    expect([types(published), kept]).toEqual([[], []]);
+    expect(await calls.after('run', { n: 1 }, call, result, second)).toMatchObject({ output: { n: 2, unit: 'm' } });
+    expect(types(published)).toEqual(['stage.finished']);
+    expect(kept).toHaveLength(1);
+    const { values } = await metrics.usage.get();
+    expect(values.filter(({ labels }) => labels.unit === 'input_tokens').map(({ value }) => value)).toEqual([3]);
+  });
+
+  it('is none where the result is the output as it is: the history has that already', async () => {
+    const { calls, kept } = foreignCalls();
+    const result = returned({ n: 2, unit: 'km' });
+    expect(await calls.after('run', { n: 1 }, callOf(), result, first)).toMatchObject({ endpoint: 'temporal' });
+    expect(kept).toHaveLength(1);
+  });
+});
