@@ -8,6 +8,7 @@ import { describeRun } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun, resumptionThere } from './read.js';
+import { type Execution, recentChildren, shownBefore } from './recent-children.js';
 import { notEnded } from './recorded.js';
 
 /** Executions listed at once. */
@@ -18,9 +19,10 @@ const PAGE = 100;
  * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped, and it
  * opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
- * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`, `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it
- * may be partly erased, and erasing it again goes on. A run that another erasure has removed meanwhile is erased: what has its id then is another
- * run, of which this one touches nothing unless it is started within the round trip before the first deletion.
+ * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED` (also of one that ended a moment ago, and started more than can be looked for),
+ * `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on. A run that
+ * another erasure has removed meanwhile is erased: what has its id then is another run, of which this one touches nothing unless it is started within
+ * the round trip before the first deletion.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description, memo, accepted } = await findRun(deps, id, caller);
@@ -36,6 +38,8 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const sending = await Promise.all(senders.map((sender) => senderOf(deps, sender, memo)));
   // What shows the run. Of a run that was cancelled before it was started that is its delivery, which has its input.
   const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
+  const all = await belongingTo(deps, id, { itself, endedAt: description.closeTime, accepted });
+  all.push(...sending.flatMap((each) => each ?? []));
   if ((await described(deps, itself.workflowId))?.runId !== itself.runId) return;
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
@@ -44,11 +48,6 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   await deps.sentResults?.erase(id);
   // It comes last: while it is there, erasing can be asked for again.
   const isOwn = ({ workflowId }: Execution) => workflowId === id;
-  const isBefore = isStartedBy(description.closeTime, id);
-  const all = (await executionsOf(deps, id))
-    .filter((each) => each.runId !== itself.runId && isBefore(each))
-    .map(({ workflowId, runId }): Execution => ({ workflowId, runId }));
-  all.push(...sending.flatMap((each) => each ?? []));
   const children = all.map(({ workflowId }) => workflowId).filter((each) => each.startsWith(`${id}/`));
   for (const child of new Set(children)) await deps.erasure?.erase(child);
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
@@ -62,9 +61,25 @@ async function resumption({ temporal }: RunDeps, id: string, memo: RunMemo): Ret
   }
 }
 
-interface Execution {
-  readonly workflowId: string;
-  readonly runId: string;
+interface Erased {
+  /** The latest execution of the run, or its delivery. */
+  readonly itself: Execution;
+  readonly endedAt: Date | undefined;
+  /** The run was never started. */
+  readonly accepted: true | undefined;
+}
+
+/** The other executions of a run, those of its child runs and of its deliveries, also of child runs that Temporal's index does not show yet. */
+async function belongingTo(deps: RunDeps, run: string, { itself, endedAt, accepted }: Erased): Promise<Execution[]> {
+  const isBefore = isStartedBy(endedAt, run);
+  const shown = (await executionsOf(deps, run)).filter((each) => each.runId !== itself.runId && isBefore(each));
+  const all = shown.map(({ workflowId, runId }): Execution => ({ workflowId, runId }));
+  if (accepted) return all;
+  const since = shownBefore(endedAt ?? new Date());
+  const mayHaveStarted = ({ workflowId, endedAt: end = since }: Listed) =>
+    end >= since && (workflowId === run || workflowId.startsWith(`${run}/`));
+  all.push(...(await recentChildren(deps.temporal, { run, endedAt }, [itself, ...shown.filter(mayHaveStarted)])));
+  return all;
 }
 
 /** What Temporal knows of the latest execution with an id; undefined if there is none. */
@@ -99,6 +114,8 @@ const isStartedBy =
 interface Listed extends Execution {
   /** In milliseconds since 1970. */
   readonly startedAt: number | undefined;
+  /** In milliseconds since 1970; undefined also of one whose end is not shown yet. */
+  readonly endedAt: number | undefined;
 }
 
 /** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */
@@ -115,10 +132,11 @@ async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonl
       const page = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
         temporal.workflow.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE, nextPageToken }),
       );
-      for (const { execution, startTime } of page.executions ?? []) {
+      for (const { execution, startTime, closeTime } of page.executions ?? []) {
         const { workflowId, runId } = execution ?? {};
         const startedAt = startTime ? millisecondsOf(startTime) : undefined;
-        if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId, startedAt });
+        const endedAt = closeTime ? millisecondsOf(closeTime) : undefined;
+        if (workflowId && runId && belongs(workflowId)) found.push({ workflowId, runId, startedAt, endedAt });
       }
       nextPageToken = page.nextPageToken ?? new Uint8Array();
     } while (nextPageToken.length > 0);

@@ -15,6 +15,9 @@ beforeEach(async () => {
 });
 afterEach(() => gateway.close());
 
+/** Histories of runs that have started no others. */
+const withoutChildren = { getWorkflowExecutionHistoryReverse: async () => ({ history: { events: [] } }) };
+
 const codeOf = (response: { json<T>(): T }) => response.json<Problem>().code;
 
 describe('erasing', () => {
@@ -59,6 +62,7 @@ describe('erasing', () => {
       execution: { workflowId, runId: `other-${workflowId}` },
     }));
     const workflowService = {
+      ...withoutChildren,
       listWorkflowExecutions: async ({ query }: { query: string }) => {
         asked.push(query);
         return { executions, nextPageToken: new Uint8Array() };
@@ -85,6 +89,7 @@ describe('erasing', () => {
     const deletedOf = async (executions: object[]) => {
       const deleted: unknown[] = [];
       const workflowService = {
+        ...withoutChildren,
         listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
         deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string; runId?: string } }) =>
           void deleted.push(Object.values(given.workflowExecution).join(' ')),
@@ -123,6 +128,7 @@ describe('erasing', () => {
       startTime: { seconds: 4_000_000_000, nanos: 0 },
     }));
     const workflowService = {
+      ...withoutChildren,
       listWorkflowExecutions: async () => ({ executions: listed, nextPageToken: new Uint8Array() }),
       deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string } }) =>
         void deleted.push(given.workflowExecution.workflowId),
@@ -161,6 +167,7 @@ describe('erasing', () => {
       execution: { workflowId, runId: `other-${i}` },
     }));
     const workflowService = {
+      ...withoutChildren,
       listWorkflowExecutions: async () => ({ executions, nextPageToken: new Uint8Array() }),
       deleteWorkflowExecution: async () => void done.push('history'),
     };
@@ -170,6 +177,109 @@ describe('erasing', () => {
     expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
     expect(done).toEqual([id, `${id}/inner`, ...Array(4).fill('history')]);
     await own.close();
+  });
+
+  describe('of a run that has ended a moment ago', () => {
+    const now = Date.now();
+    const at = (agoMs: number) => ({ eventTime: { seconds: Math.floor((now - agoMs) / 1_000), nanos: 0 } });
+    const started = (workflowId: string, runId: string, agoMs = 1_000) => ({
+      ...at(agoMs),
+      childWorkflowExecutionStartedEventAttributes: { workflowExecution: { workflowId, runId } },
+    });
+    const asked: string[] = [];
+    const done: string[] = [];
+    beforeEach(() => {
+      asked.length = 0;
+      done.length = 0;
+    });
+
+    /** Erases it where Temporal has these executions in its index, and pages of these histories, the latest events first. */
+    async function erased(listed: readonly object[], histories: (runId: string) => readonly (readonly object[])[]) {
+      const { client } = gateway.temporal;
+      gateway.temporal.only().end({ output: {}, stages: [] });
+      const workflowService = {
+        listWorkflowExecutions: async () => ({ executions: listed, nextPageToken: new Uint8Array() }),
+        getWorkflowExecutionHistoryReverse: async ({
+          execution: { runId },
+          nextPageToken = Uint8Array.of(0),
+        }: {
+          execution: { runId: string };
+          nextPageToken?: Uint8Array;
+        }) => {
+          const [page = 0] = nextPageToken;
+          asked.push(`${runId} ${page}`);
+          const pages = histories(runId);
+          const next = page + 1 < pages.length ? Uint8Array.of(page + 1) : new Uint8Array();
+          return { history: { events: pages[page] ?? [] }, nextPageToken: next };
+        },
+        deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string; runId: string } }) =>
+          void done.push(Object.values(given.workflowExecution).join(' ')),
+      };
+      Object.assign(client.workflow, { workflowService });
+      const own = await testGateway({}, { temporal: client, erasure: { erase: async (run) => void done.push(run) } });
+      const response = await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` });
+      await own.close();
+      return response;
+    }
+
+    test('finds child runs that Temporal’s index does not show yet by the histories that name them', async () => {
+      const shown = { execution: { workflowId: `${id}/shown`, runId: 'shown-1' } };
+      const hourAgo = { seconds: Math.floor(now / 1_000) - 3_600, nanos: 0 };
+      const times = { startTime: hourAgo, closeTime: hourAgo };
+      const early = { execution: { workflowId: `${id}/early`, runId: 'early-1' }, ...times };
+      const goesOn = { ...at(500), workflowExecutionContinuedAsNewEventAttributes: { newExecutionRunId: 'new-2' } };
+      const histories: Record<string, object[][]> = {
+        'execution-1': [
+          [at(0), started('elsewhere', 'elsewhere-1'), started(`${id}/new`, 'new-1')],
+          [started(`${id}/old`, 'old-1', 600_000)],
+          [started(`${id}/older`, 'older-1', 700_000)],
+        ],
+        'new-1': [[goesOn]],
+        'new-2': [[started(`${id}/new/below`, 'below-1')]],
+        'shown-1': [[started(`${id}/shown/below`, 'below-2'), started(`${id}/shown`, 'shown-1')]],
+      };
+      const response = await erased([shown, early], (runId) => histories[runId] ?? []);
+      expect(response.statusCode).toBe(204);
+      const below = ['new/below below-1', 'shown/below below-2'];
+      const others = ['shown shown-1', 'early early-1', 'new new-1', 'new new-2', ...below];
+      const children = ['shown', 'early', 'new', 'new/below', 'shown/below'];
+      expect(done.toSorted()).toEqual(
+        [id, `${id} execution-1`, ...[...others, ...children].map((each) => `${id}/${each}`)].toSorted(),
+      );
+      expect(done.at(-1)).toBe(`${id} execution-1`);
+      // What is older is in the index, and what has ended long ago has started nothing since.
+      expect(asked.toSorted()).toEqual(
+        ['execution-1 0', 'execution-1 1', 'new-1 0', 'new-2 0', 'below-1 0', 'shown-1 0', 'below-2 0'].toSorted(),
+      );
+    });
+
+    test('erases nothing where there is more to look for than it looks for', async () => {
+      const endless = Array.from({ length: 250 }, () => [at(0)]);
+      const many = [1, 2, 3].map((i) => ({ execution: { workflowId: `${id}/${i}`, runId: `child-${i}` } }));
+      const response = await erased(many, () => endless);
+      expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+      expect(done).toEqual([]);
+      expect(asked).toHaveLength(400);
+    });
+  });
+
+  test('reads no history of a run that ended long ago: its child runs are all in the index', async () => {
+    const { client } = gateway.temporal;
+    const run = gateway.temporal.only();
+    run.end({ output: {}, stages: [] });
+    run.closed = new Date(Date.now() - 600_000);
+    const deleted: string[] = [];
+    const workflowService = {
+      listWorkflowExecutions: async () => ({
+        executions: [{ execution: { workflowId: `${id}/inner`, runId: 'inner-1' } }],
+        nextPageToken: new Uint8Array(),
+      }),
+      deleteWorkflowExecution: async (given: { workflowExecution: { workflowId: string } }) =>
+        void deleted.push(given.workflowExecution.workflowId),
+    };
+    Object.assign(client.workflow, { workflowService });
+    expect((await erase()).statusCode).toBe(204);
+    expect(deleted).toEqual([`${id}/inner`, id]);
   });
 
   test('touches nothing once another erasure has removed the run, and the id has a new one', async () => {
@@ -187,7 +297,9 @@ describe('erasing', () => {
     }) as never;
     const done: string[] = [];
     const deleteWorkflowExecution = async () => void done.push('history');
-    Object.assign(client.workflow, { workflowService: { deleteWorkflowExecution } });
+    const listWorkflowExecutions = async () => ({ executions: [], nextPageToken: new Uint8Array() });
+    const workflowService = { ...withoutChildren, listWorkflowExecutions, deleteWorkflowExecution };
+    Object.assign(client.workflow, { workflowService });
     const own = await testGateway({}, { temporal: client, erasure: { erase: async (run) => void done.push(run) } });
     expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
     expect([asked, done]).toEqual([2, []]);
