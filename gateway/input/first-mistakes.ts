@@ -20,8 +20,8 @@ const FEW_VALUES = 1_000;
 
 /**
  * As `safeParse`, with texts for the first issues. Zod makes one for each mistake, and for each mistake of each alternative, which takes several
- * times as long as the check. Of a large value it stops at the first item or field that is wrong, as `validate` does, from 4.6 on; in a record
- * it goes on.
+ * times as long as the check. Of a large value it stops at the first item or field that is wrong, as `validate` does, from 4.6 on, and at the first
+ * entries of a record that are.
  * @param values how many the value has, with those within
  */
 export function checkedInput<S extends z.ZodType>(schema: S, value: unknown, values = 0): Checked<z.output<S>> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { StoppingRecord } from './stopping-records.js';
 
 type Schema = z.core.$ZodType;
 
@@ -9,8 +10,9 @@ const known = new WeakMap<Schema, Schema>();
 
 /**
  * The same schema, whose lists stop at the first item that breaks a rule, such as a longest length, where a parse stops at the first value of a
- * wrong type: Zod itself goes on, since the other items may be judged all the same. Lists within records, tuples, intersections and schemas
- * that are made when they are asked for stay as they are.
+ * wrong type: Zod itself goes on, since the other items may be judged all the same. Its records stop at the first wrong entries. Lists and records
+ * within tuples, intersections and schemas that are made when they are asked for stay as they are: the other side of an intersection may take a key
+ * that one side does not.
  */
 export function withStoppingLists<S extends Schema>(schema: S): S {
   const made = known.get(schema) ?? new Stopping().of(schema);
@@ -27,7 +29,7 @@ class Stopping {
   readonly #made = new Map<Schema, Schema>();
   readonly #open = new Set<Schema>();
 
-  /** The schema itself if there is no list in it. */
+  /** The schema itself if there is no list and no record in it. */
   of(schema: Schema): Schema {
     const made = this.#made.get(schema);
     if (made !== undefined) return made;
@@ -35,12 +37,20 @@ class Stopping {
     if (this.#open.has(schema)) return z.lazy(() => (this.#made.get(schema) ?? schema) as z.ZodType);
     if (this.#open.size + this.#made.size > MOST_SCHEMAS) return schema;
     this.#open.add(schema);
-    const changes = this.#changesIn(schema);
-    const { def } = schema._zod;
-    const own = changes ? (schema as z.ZodType).clone(z.core.util.mergeDefs(def, changes) as typeof def) : schema;
+    const own = this.#copyOf(schema);
     this.#open.delete(schema);
     this.#made.set(schema, own);
     return own;
+  }
+
+  #copyOf(schema: Schema): Schema {
+    const { def } = (schema as z.core.$ZodTypes)._zod;
+    // Keys that are listed are no more than these.
+    if (def.type === 'record' && def.keyType._zod.values === undefined)
+      return new StoppingRecord({ ...def, valueType: this.of(def.valueType) });
+    const changes = this.#changesIn(schema);
+    const { def: whole } = schema._zod;
+    return changes ? (schema as z.ZodType).clone(z.core.util.mergeDefs(whole, changes) as typeof whole) : schema;
   }
 
   /** What is other in the definition; undefined if nothing is. */
@@ -56,6 +66,10 @@ class Stopping {
         if (changed.length === 0) return undefined;
         for (const [key, , own] of changed) shape[key] = own;
         return { shape };
+      }
+      case 'record': {
+        const valueType = this.of(def.valueType);
+        return valueType === def.valueType ? undefined : { valueType };
       }
       case 'union': {
         const options = def.options.map((option) => this.of(option));

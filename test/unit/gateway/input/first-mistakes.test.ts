@@ -118,11 +118,114 @@ describe('of a large input of which nothing fits', () => {
     expect(looks).toBe(1);
   });
 
-  it('mistakes in a record are counted, and have texts as far as a refusal names them', () => {
-    countTexts();
-    const all = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`k${i}`, 'x']));
-    const { issues, more } = checkedInput(z.object({ all: z.record(z.string(), z.number()) }), { all }, 5_002);
-    expect([issues?.length, more, texts]).toEqual([20, 4_980, 20]);
+  /** An object that counts how many of its fields are looked at. */
+  const recorded = (field: unknown, right: readonly unknown[] = []) => {
+    looks = 0;
+    const all = [...right, ...Array(MANY - right.length).fill(field)];
+    return new Proxy(Object.fromEntries(all.map((each, i) => [`k${i}`, each])), {
+      get(object, key, self) {
+        if (typeof key === 'string' && /^k\d+$/.test(key)) looks += 1;
+        return Reflect.get(object, key, self);
+      },
+    });
+  };
+  const numbers = z.record(z.string(), z.number());
+
+  it.each<[string, z.ZodType, unknown]>([
+    ['of one type', numbers, 'x'],
+    ['that break a rule', z.record(z.string(), z.string().max(3)), 'abcd'],
+    ['of alternatives', z.record(z.string(), z.union([z.number(), z.null()])), 'x'],
+    ['of kinds that are told apart', z.record(z.string(), z.discriminatedUnion('type', [tagged('a')])), { type: 'b' }],
+    ['of records', z.record(z.string(), numbers), { a: 'x', b: 'x' }],
+    ['of lists', z.record(z.string(), z.array(z.string().max(3))), ['abcd', 'abcd']],
+    ['whose names do not fit', z.record(z.string().regex(/^x/), z.unknown()), 1],
+    ['that may be left out', numbers.optional(), 'x'],
+    ['that is converted', numbers.transform((all) => Object.keys(all)), 'x'],
+    ['that has a rule of its own', numbers.refine((all) => Object.keys(all).length > 3), 'x'],
+  ])('the first field is looked at and named: a record %s', (_, all, wrong) => {
+    const { issues, more } = checkedInput(z.object({ all }), { all: recorded(wrong) }, MANY + 2);
+    expect([issues?.length, issues?.[0]?.path.slice(0, 2), more]).toEqual([1, ['all', 'k0'], 0]);
+    expect(looks).toBe(1);
+  });
+
+  it('alternatives are each asked about the first field only, where they are records', () => {
+    const all = z.union([numbers, z.record(z.string(), z.null()), z.record(z.string(), z.array(z.string()))]);
+    expect(checkedInput(z.object({ all }), { all: recorded(true) }, MANY + 2).issues).toHaveLength(1);
+    expect(looks).toBe(3);
+  });
+
+  it('few fields of a record are looked at behind those that fit', () => {
+    const { issues, more } = checkedInput(z.object({ all: numbers }), { all: recorded('x', Array(100).fill(1)) }, MANY);
+    expect(issues?.[0]?.path).toEqual(['all', 'k100']);
+    expect((issues?.length ?? 0) + (more ?? 0)).toBeLessThanOrEqual(32);
+    expect(looks).toBeLessThan(140);
+  });
+
+  it('so it is of a record within records, of a schema that contains itself', () => {
+    const tree = z.object({
+      name: z.string().max(3),
+      get inner(): z.ZodOptional<z.ZodRecord<z.ZodString, z.ZodType>> {
+        return z.record(z.string(), tree as z.ZodType).optional();
+      },
+    });
+    const third = { name: 'c', inner: recorded({ name: 'abcd' }) };
+    const given = { name: 'a', inner: { x: { name: 'b', inner: { y: third } } } };
+    const { issues } = checkedInput(tree, given, MANY + 10);
+    expect(issues?.map(({ path }) => path.join('.'))).toEqual(['inner.x.inner.y.inner.k0.name']);
+    expect(looks).toBe(1);
+  });
+
+  it('each value is checked once by a schema of alternatives that contains itself, however deep it is', () => {
+    let checks = 0;
+    const leaf = z.number().refine(() => {
+      checks += 1;
+      return true;
+    });
+    type Nested = z.ZodObject<{ a: z.ZodType; leaf: z.ZodOptional<typeof leaf> }>;
+    const nested: Nested = z.object({
+      get a(): z.ZodType {
+        return z.union([others, z.record(z.string(), nested)]).optional();
+      },
+      leaf: leaf.optional(),
+    });
+    const others: z.ZodType = z.record(z.string(), nested.extend({ missing: z.string() }));
+    let value: object = { leaf: 1 };
+    for (let depth = 0; depth < 12; depth++) value = { a: { x: value } };
+    expect(checkedInput(nested, value, 5_000).data).toEqual(value);
+    expect(checks).toBeLessThan(30);
+  });
+
+  const forty = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, i]));
+
+  it.each<[string, z.ZodType, unknown]>([
+    ['that fits', numbers, forty],
+    ['that is empty', numbers, {}],
+    ['with a wrong field', numbers, { ...forty, k3: 'x', k30: 'x' }],
+    ['that is none', numbers, [1]],
+    ['that is missing', numbers, undefined],
+    ['with a text of its own', z.record(z.string(), z.number(), 'must be a table'), 1],
+    ['whose names are converted', z.record(z.string().toUpperCase(), z.number()), forty],
+    ['whose names are numbers', z.record(z.coerce.number(), z.string()), { 1: 'a', 2: 'b' }],
+    ['whose names are wrong', z.record(z.string().max(2), z.number()), forty],
+    ['whose names are listed', z.record(z.enum(['a', 'b']), z.array(z.string().max(3))), { a: ['x'], b: ['y'] }],
+    ['that lacks a listed one', z.record(z.enum(['a', 'b']), z.number()), { a: 1 }],
+    ['some of whose names are listed', z.partialRecord(z.enum(['a', 'b']), z.number()), { a: 1 }],
+    ['with other names', z.looseRecord(z.string().regex(/^k1/), z.number()), { ...forty, other: 'x' }],
+    ['that as a whole fits', numbers.refine((all) => Object.keys(all).length === 40), forty],
+    ['that as a whole does not fit', numbers.refine((all) => Object.keys(all).length > 40, 'few'), forty],
+    ['of records with defaults', z.record(z.string(), z.object({ a: z.number().default(1) })), { x: {}, y: { a: 2 } }],
+    ['with a name that objects have', numbers, JSON.parse('{"__proto__": 1, "a": 2}')],
+    [
+      'that another schema completes',
+      z.intersection(z.record(z.literal('a'), z.number()), z.object({ b: z.null() })),
+      { a: 1, b: null },
+    ],
+  ])('a record %s gives what Zod gives', (_, schema, value) => {
+    const { data, issues } = checkedInput(z.object({ all: schema }), { all: value }, 5_000);
+    const zods = z.object({ all: schema }).safeParse({ all: value });
+    expect(data).toEqual(zods.data);
+    const [first] = zods.error?.issues ?? [];
+    expect(issues?.[0]).toEqual(first && expect.objectContaining({ path: first.path, message: first.message }));
   });
 
   it('one of few values has all its mistakes named', () => {
