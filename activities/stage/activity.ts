@@ -16,6 +16,7 @@ import {
 import { leadMs } from '../../pipelines/run/lead.js';
 import { goesOnElsewhere } from '../../pipelines/stages/index.js';
 import { wellFormed, wellFormedError } from '../../pipelines/well-formed.js';
+import { momentAgo } from '../../runtime/moment.js';
 import { HandedOver } from '../connectors/handed-over.js';
 import { Afterwards } from './afterwards.js';
 import { askRun } from './ask-run.js';
@@ -57,7 +58,7 @@ export function createActivities(
       const context = Context.current();
       const { info } = context;
       // What is looked up first takes from the attempt's time: Temporal gives it to another worker when that is over.
-      const begunAt = performance.now();
+      const begunAt = momentAgo();
       if (!(await isCurrent(context, ages))) {
         context.log.warn(
           'the task came late, and Temporal expects no result of this attempt any more: it is not begun',
@@ -118,7 +119,7 @@ export function createActivities(
       const over = expired(info.startToCloseTimeoutMs);
       let why: Error = over;
       const expire = () => expiry.abort(why);
-      const endsAt = begunAt + info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
+      const endsAt = begunAt.steadyMs + info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
       const expiring = setTimeout(expire, Math.min(endsAt - performance.now(), LONGEST_TIMER_MS));
       // Cut off from Temporal, it learns late that another attempt goes on from its checkpoint. Without an answer it may be so.
       const ended = new AbortController();

@@ -2,6 +2,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { wellFormed } from '../../pipelines/well-formed.js';
+import { momentAgo } from '../../runtime/moment.js';
 import type { RunEventLog } from '../../stores/events/index.js';
 import type { EndedCall, RunRecords } from '../../stores/records/index.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -38,8 +39,7 @@ export class CallReport {
   readonly events: ReturnType<RunEventLog['attempt']>;
   readonly #parts: ReportParts;
   readonly #of: Reported;
-  readonly #started = performance.now();
-  readonly #startedAt = Date.now();
+  readonly #begunAt = momentAgo();
 
   /** Publishes the start. */
   constructor(parts: ReportParts, of: Reported) {
@@ -85,7 +85,7 @@ export class CallReport {
   }
 
   #measure(outcome: string, ran?: Ran): number {
-    const runMs = ran?.runMs ?? performance.now() - this.#started;
+    const runMs = ran?.runMs ?? performance.now() - this.#begunAt.steadyMs;
     const { pipeline, stage, kind, model } = this.#of.call;
     this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, runMs / 1_000);
     return Math.round(runMs);
@@ -95,7 +95,7 @@ export class CallReport {
     const { run, call, input, attempt } = this.#of;
     const times = ran
       ? { startedAt: ran.startedAt, endedAt: ran.startedAt + ran.runMs }
-      : { startedAt: this.#startedAt, endedAt: Date.now() };
+      : { startedAt: this.#begunAt.wallMs, endedAt: Date.now(), begunAt: this.#begunAt };
     return this.#parts.records?.keep({ run, call, input, attempt, ...times, result });
   }
 }

@@ -3,6 +3,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { ChannelCommit, ChannelWait, Committed, MoreEntries } from '../../pipelines/run/index.js';
+import { momentAgo } from '../../runtime/moment.js';
 import { tooManyWait } from '../../runtime/waiting-room.js';
 import type { StepStreams } from '../streams/index.js';
 import { type StreamsOf, streamsOf } from './held-entries.js';
@@ -53,7 +54,7 @@ async function attempted<T>(
 ): Promise<T> {
   const context = Context.current();
   const { info, cancellationSignal } = context;
-  const begunAt = performance.now();
+  const begunAt = momentAgo();
   const beating = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS);
   const run = info.workflowExecution?.workflowId ?? info.activityId;
   try {

@@ -11,6 +11,7 @@ import type {
   StageOutcome,
   TokenUsage,
 } from '../../pipelines/run/index.js';
+import { momentAgo } from '../../runtime/moment.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
 import { type PassingOn, type ProducingParts, passOnEntries } from '../streams/index.js';
@@ -58,7 +59,7 @@ export class ForeignCalls {
     call: StageCall,
     { signal = new AbortController().signal, mostBytes, again }: Asked = {},
   ): Promise<ForeignStart | LargeOutcome> {
-    const begunAt = performance.now();
+    const begunAt = momentAgo();
     const report = this.#report(run, input, call, again);
     try {
       const before = await this.#parts.records?.before(run, call, input);
@@ -94,7 +95,7 @@ export class ForeignCalls {
     ended: ForeignEnd,
     { signal = new AbortController().signal, mostBytes, again = false }: Asked = {},
   ): Promise<ForeignOutcome | LargeOutcome | null> {
-    const begunAt = performance.now();
+    const begunAt = momentAgo();
     const report = this.#report(run, input, call, true);
     try {
       if ('failure' in ended) {

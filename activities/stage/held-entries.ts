@@ -2,11 +2,12 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { resolve } from '../../pipelines/plan/index.js';
 import type { EntryRef, StageCall } from '../../pipelines/run/index.js';
+import type { Moment } from '../../runtime/moment.js';
 import type { StepStreams } from '../streams/index.js';
 
 /** The streams of a run as a worker has them. */
 export interface StreamsOf {
-  stepStreams?(run: string, signal: AbortSignal, begunAt?: number): StepStreams | undefined;
+  stepStreams?(run: string, signal: AbortSignal, begunAt?: Moment): StepStreams | undefined;
 }
 
 /** Entries of channels of a run, by their sources. Throws `STREAM_LOST`. */
@@ -20,7 +21,7 @@ export async function valuesOfEntries(
 }
 
 /** The streams of a run. Throws `STREAM_LOST` in a worker without channels. */
-export function streamsOf(runner: StreamsOf, run: string, signal: AbortSignal, begunAt?: number): StepStreams {
+export function streamsOf(runner: StreamsOf, run: string, signal: AbortSignal, begunAt?: Moment): StepStreams {
   const streams = runner.stepStreams?.(run, signal, begunAt);
   if (!streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels', { final: true });
   return streams;

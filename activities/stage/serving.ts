@@ -6,6 +6,7 @@ import type { Tried } from '../../pipelines/retry.js';
 import type { Elicited, Question } from '../../pipelines/run/index.js';
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import type { Clock } from '../../runtime/clock.js';
+import type { Moment } from '../../runtime/moment.js';
 import type { CallbackPort } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import type { CodeStreams } from '../streams/code-streams.js';
@@ -24,11 +25,8 @@ export interface Attempt {
   readonly again?: boolean;
   /** Time from when this attempt could have started to its start, in milliseconds. */
   readonly queueMs: number;
-  /**
-   * When it, or the segment that it is part of, began, on the clock of `performance.now()`: it opens no stream of a run that was erased since.
-   * Absent: when it opens one.
-   */
-  readonly begunAt?: number;
+  /** When it, or the segment that it is part of, began: it opens no stream of a run that was erased since. Absent: when it opens one. */
+  readonly begunAt?: Moment;
   /** When it ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
   readonly endsAt?: number;
   /** The run's id, for log lines and idempotency keys. */

@@ -2,6 +2,7 @@ import { type ErrorCode, isStreamLost, isWaitedFor, MillraceError } from '../../
 import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.js';
 import { awaited, type CacheOutcome, type StageCall, type StageOutcome } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/index.js';
+import type { Moment } from '../../runtime/moment.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { HandedOver } from '../connectors/handed-over.js';
@@ -59,9 +60,9 @@ export class StageRunner {
 
   /**
    * The streams of steps that the interpreter runs itself in this process; undefined without channels.
-   * @param begunAt when the step, or its segment, began, on the clock of `performance.now()`. Default: now.
+   * @param begunAt when the step, or its segment, began. Default: now.
    */
-  stepStreams(run: string, signal: AbortSignal, begunAt?: number): StepStreams | undefined {
+  stepStreams(run: string, signal: AbortSignal, begunAt?: Moment): StepStreams | undefined {
     const { streams } = this.#parts;
     return streams && new StepStreams(streams.channels, run, signal, begunAt);
   }

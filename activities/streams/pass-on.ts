@@ -2,6 +2,7 @@ import { isStreamLost } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { Moment } from '../../runtime/moment.js';
 import { type ChannelName, MOST_BYTES, startHash } from '../../stores/channels/channel.js';
 import { ChannelWriter } from '../../stores/channels/index.js';
 import type { ProducingParts } from './produce.js';
@@ -12,8 +13,8 @@ export interface PassingOn {
   readonly run: string;
   readonly call: StageCall;
   readonly signal: AbortSignal;
-  /** When the check of the call's result began, on the clock of `performance.now()`. */
-  readonly begunAt: number;
+  /** When the check of the call's result began. */
+  readonly begunAt: Moment;
 }
 
 /**

@@ -12,6 +12,7 @@ import type {
   MoreEntries,
 } from '../../pipelines/run/index.js';
 import { linkedAbort } from '../../runtime/limited.js';
+import { type Moment, momentAgo } from '../../runtime/moment.js';
 import {
   type ChannelLog,
   type ChannelName,
@@ -43,13 +44,13 @@ export class StepStreams {
   readonly #log: ChannelLog;
   readonly #run: string;
   readonly #signal: AbortSignal;
-  readonly #begunAt: number;
+  readonly #begunAt: Moment;
 
   /**
    * @param signal aborts when the step ends
-   * @param begunAt when the step, or its segment, began, on the clock of `performance.now()`
+   * @param begunAt when the step, or its segment, began
    */
-  constructor(log: ChannelLog, run: string, signal: AbortSignal, begunAt = performance.now()) {
+  constructor(log: ChannelLog, run: string, signal: AbortSignal, begunAt = momentAgo()) {
     this.#log = log;
     this.#run = run;
     this.#signal = signal;

@@ -15,6 +15,7 @@ from millrace import SettingError, StageError
 from millrace import _writer as writers
 from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable, Write
 from millrace._held import HeldSlot
+from millrace._moment import Moment, age, now
 from millrace._writer import ChannelWriter
 
 NAME = ChannelName("run-ü", "each[2]/count")
@@ -164,7 +165,7 @@ def test_limits_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_opened_of_a_run_that_was_erased_since_the_attempt_began() -> None:
     async def main() -> None:
         log = MemoryLog()
-        begun = time.monotonic()
+        begun = now()
         writer = await ChannelWriter.open(log, NAME, 60_000, begun=begun)
         log.channels.clear()
         log.erased[NAME.run] = time.monotonic()
@@ -181,6 +182,21 @@ def test_nothing_is_opened_of_a_run_that_was_erased_since_the_attempt_began() ->
         assert list(log.channels) == [NAME]
 
     asyncio.run(main())
+
+
+def test_a_moment_is_older_by_the_time_for_which_the_machine_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = [100.0, 1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clocks[0])
+    monkeypatch.setattr(time, "time", lambda: clocks[1])
+    moment = now()
+    assert moment == Moment(100.0, 1_000.0)
+    clocks[:] = [102.0, 1_002.0]
+    assert age(moment) == 2.0
+    # The wall clock goes on, or is set back.
+    clocks[:] = [102.0, 4_600.0]
+    assert age(moment) == 3_600.0
+    clocks[:] = [103.0, 10.0]
+    assert age(moment) == 3.0
 
 
 def test_an_address_that_is_none_is_named() -> None:

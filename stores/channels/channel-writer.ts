@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { ageOf, type Moment, momentAgo } from '../../runtime/moment.js';
 import {
   type ChannelEnd,
   type ChannelLog,
@@ -31,10 +32,10 @@ export interface WriterOptions {
    */
   readonly patient?: boolean;
   /**
-   * When the attempt, or the segment that it is part of, began, on the clock of `performance.now()`: it opens nothing of a run that was erased
-   * since, and ends with `STREAM_TAKEN`. Default: now.
+   * When the attempt, or the segment that it is part of, began: it opens nothing of a run that was erased since, and ends with `STREAM_TAKEN`.
+   * Default: now.
    */
-  readonly begunAt?: number | undefined;
+  readonly begunAt?: Moment | undefined;
 }
 
 /** Interval in which an idle writer checks that the store still has its entries, in milliseconds. */
@@ -121,12 +122,12 @@ export class ChannelWriter {
   static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
     const owner = randomUUID();
     const began = performance.now();
-    const { ttlMs, first, patient = false, begunAt = began } = options;
+    const { ttlMs, first, patient = false, begunAt = momentAgo() } = options;
     for (;;) {
       options.signal.throwIfAborted();
       let held: Held | undefined;
       try {
-        held = await log.open(name, owner, ttlMs, first, performance.now() - begunAt);
+        held = await log.open(name, owner, ttlMs, first, ageOf(begunAt));
       } catch {
         if (!patient && performance.now() - began > AWAY_MS) throw lost(name);
         await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
@@ -302,7 +303,7 @@ export class ChannelWriter {
     if (this.#partial) throw lost(this.#name);
     const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
     if (!known) throw lost(this.#name);
-    const ageMs = performance.now() - this.#options.begunAt;
+    const ageMs = ageOf(this.#options.begunAt);
     const done = await this.#log.restore(this.#name, { ...write, from: this.#from, ageMs });
     if (done === 'kept') throw lost(this.#name);
     return done;
@@ -315,7 +316,7 @@ export class ChannelWriter {
   }
 }
 
-type Begun = WriterOptions & { readonly begunAt: number };
+type Begun = WriterOptions & { readonly begunAt: Moment };
 
 const called = ({ path, of }: ChannelName): string => `the stream ${of} of stage "${path}"`;
 

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageAudio, StageCall } from '../../pipelines/run/index.js';
+import { ageOf, type Moment, momentAgo } from '../../runtime/moment.js';
 import { ifErasedSince, script } from '../redis/index.js';
 import { erasedOf, FIELD, streamOf, textOf, unstored } from './stream.js';
 
@@ -73,7 +74,7 @@ export class RunEventLog {
     let text = muted === true;
     let thought = '';
     let percent = -1;
-    const begunAt = performance.now();
+    const begunAt = momentAgo();
     const tell = (event: RunEvent) => this.#add(run, event, false, begunAt);
     const publish = (event: RunEvent) => this.publish(run, event, begunAt);
     // A reasoning model sends thousands of tokens, and only so many events of a run are kept.
@@ -119,19 +120,19 @@ export class RunEventLog {
 
   /**
    * Adds an event that begins or ends something. Resolves when Redis has stored it or is unreachable.
-   * @param begunAt when what it is of began, on the clock of `performance.now()`: dropped if the run was erased since
+   * @param begunAt when what it is of began: dropped if the run was erased since
    */
-  publish(run: string, event: RunEvent, begunAt = performance.now()): Promise<void> {
+  publish(run: string, event: RunEvent, begunAt = momentAgo()): Promise<void> {
     return this.#add(run, event, true, begunAt);
   }
 
-  async #add(run: string, event: RunEvent, keep: boolean, begunAt: number): Promise<void> {
+  async #add(run: string, event: RunEvent, keep: boolean, begunAt: Moment): Promise<void> {
     const key = streamOf(run);
     const count = this.#lost.get(run);
     this.#lost.delete(run);
     const gap = count === undefined ? '' : textOf({ type: 'events.lost', count });
     try {
-      const ageMs = performance.now() - begunAt;
+      const ageMs = ageOf(begunAt);
       await add(this.#redis, [key, erasedOf(run)], textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0, gap, ageMs);
     } catch (error) {
       this.#onLost(error);

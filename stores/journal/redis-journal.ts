@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { ageOf, type Moment, momentAgo } from '../../runtime/moment.js';
 import { HeldError, SupersededError } from './errors.js';
 import { ALIVE, BEGUN, endFields, endIn, UNDER_WAY, UNTIL, unmarked } from './fields.js';
 import { withErasable } from './keys.js';
@@ -44,11 +45,8 @@ export interface OpenOptions {
    * scheduled later.
    */
   readonly askedAt?: number;
-  /**
-   * When the segment began in this process, on the clock of `performance.now()`: the journal of a run that was erased since is not opened.
-   * Default: now.
-   */
-  readonly begunAt?: number;
+  /** When the segment began in this process: the journal of a run that was erased since is not opened. Default: now. */
+  readonly begunAt?: Moment;
   /** No worker has begun the journal: a missing one is taken at once. */
   readonly untaken?: boolean;
   /** What is left of the segment's time, in milliseconds: the first one to open it records this. Absent: it has no end. */
@@ -77,7 +75,7 @@ export class SegmentJournal {
   readonly #keys: readonly [record: string, erasable: string, erased: string];
   readonly #owner = randomUUID();
   readonly #ttlMs: number;
-  readonly #begunAt: number;
+  readonly #begunAt: Moment;
   #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
   readonly #begun = new Map<string, number>();
@@ -107,7 +105,7 @@ export class SegmentJournal {
   private constructor(
     redis: Redis,
     key: string,
-    { ttlMs, leaseMs, own, begunAt = performance.now() }: Pick<OpenOptions, 'ttlMs' | 'leaseMs' | 'own' | 'begunAt'>,
+    { ttlMs, leaseMs, own, begunAt = momentAgo() }: Pick<OpenOptions, 'ttlMs' | 'leaseMs' | 'own' | 'begunAt'>,
   ) {
     this.#redis = redis;
     this.#key = key;
@@ -240,7 +238,7 @@ export class SegmentJournal {
   }
 
   #ageMs(): number {
-    return performance.now() - this.#begunAt;
+    return ageOf(this.#begunAt);
   }
 
   ended(call: string): Json | undefined {

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { keepNewest } from '../../pipelines/keep-newest.js';
+import { ageOf, type Moment } from '../../runtime/moment.js';
 import { addGaps, recordKey } from './record-hash.js';
 
 /**
@@ -13,8 +14,8 @@ const GAPS_AT_ONCE = 100;
 /** Calls of a run that could not be recorded. */
 interface Gaps {
   readonly count: number;
-  /** When the latest of them began, on the clock of `performance.now()`. */
-  readonly begunAt: number;
+  /** When the latest of them began. */
+  readonly begunAt: Moment;
   /** How long their number is kept, in milliseconds. */
   readonly keptMs: number;
 }
@@ -38,8 +39,7 @@ export class UncountedGaps {
   /** Counts calls that could not be recorded, now or when the store answers again. Never rejects. */
   async count(root: string, { count, keptMs, begunAt }: Gaps): Promise<void> {
     const all = count + this.taken(root);
-    const ageMs = performance.now() - begunAt;
-    await addGaps(this.#redis, [recordKey(root)], all, keptMs, ageMs).catch(() =>
+    await addGaps(this.#redis, [recordKey(root)], all, keptMs, ageOf(begunAt)).catch(() =>
       this.remember(root, { count: all, keptMs, begunAt }),
     );
   }

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { Moment } from '../../runtime/moment.js';
 
 /** How a call has ended, as reported by its host. */
 export interface EndedCall {
@@ -11,6 +12,8 @@ export interface EndedCall {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
+  /** When it began in this process. Absent: as long before now as it took. */
+  readonly begunAt?: Moment;
   readonly result: { readonly outcome: StageOutcome } | { readonly failure: Failure };
 }
 

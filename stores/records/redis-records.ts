@@ -4,6 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
+import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS, isGone } from '../redis/index.js';
 import { CHILD, isInside, nameOf, pathOf, turnAfter } from './call-names.js';
 import { UncountedGaps } from './gaps.js';
@@ -75,7 +76,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const { root } = splitRun(run);
     const ofRun = keptMs + (call.runMs ?? 0);
     // Storing large values first takes its time.
-    const begunAt = performance.now() - Math.max(0, ended.endedAt - ended.startedAt);
+    const { begunAt = momentAgo(Math.max(0, ended.endedAt - ended.startedAt)) } = ended;
     let entry: Entry;
     try {
       if (!room()) throw new MillraceError('STATE_STORE_FULL', 'the state store has no room for records');
@@ -91,7 +92,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
       const path = `${PATH}${pathOf(run, call)}`;
       const values = [field, JSON.stringify(entry), path, succeeded, ofRun] as const;
-      const ageMs = performance.now() - begunAt;
+      const ageMs = ageOf(begunAt);
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES, ageMs);
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {

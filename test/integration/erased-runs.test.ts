@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StageCall } from '../../pipelines/run/index.js';
+import { momentAgo } from '../../runtime/moment.js';
 import { type ChannelName, ChannelWriter, RedisChannelLog } from '../../stores/channels/index.js';
 import { RunErasure } from '../../stores/erasure/index.js';
 import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
@@ -158,7 +159,7 @@ describe('the journal of a segment of an erased run', () => {
   it('is not opened by a segment that began before, and is by one of another run under the same id', async () => {
     const run = newRun();
     const [plain, guarded] = [segmentKey(run, 'execution', 'first'), guardedKey(run, 'guard')];
-    const begunAt = performance.now() - 60_000;
+    const begunAt = momentAgo(60_000);
     await aMoment();
     await erasure.erase(run);
     await aMoment();
@@ -175,10 +176,20 @@ describe('the journal of a segment of an erased run', () => {
     expect(await redis.exists(plain, guarded)).toBe(2);
   });
 
+  it('is not opened by one whose machine was suspended since, and counts less time', async () => {
+    const run = newRun();
+    await erasure.erase(run);
+    await aMoment();
+    const begunAt = { ...momentAgo(), wallMs: Date.now() - 60_000 };
+    const asked = { ttlMs: TTL_MS, askedAt: Date.now(), begunAt };
+    const late = SegmentJournal.open(redis, segmentKey(run, 'execution', 'first'), asked);
+    await expect(late).rejects.toBeInstanceOf(SupersededError);
+  });
+
   it('is not written again if the store had lost it before the erasure', async () => {
     const run = newRun();
     const plain = segmentKey(run, 'execution', 'first');
-    const begunAt = performance.now() - 60_000;
+    const begunAt = momentAgo(60_000);
     const { journal } = await SegmentJournal.open(redis, plain, { ttlMs: TTL_MS, askedAt: 1_000, begunAt });
     const host = SegmentJournal.begin(redis, guardedKey(run, 'guard'), { ...LEASED, begunAt });
     for (const each of [journal, host]) {
@@ -211,7 +222,7 @@ describe('the journal of a segment of an erased run', () => {
 
 describe('a channel of an erased run', () => {
   const name = (run: string): ChannelName => ({ run, path: 'items[1]/answer', of: 'sentences' });
-  const opened = (run: string, begunAt = performance.now()) =>
+  const opened = (run: string, begunAt = momentAgo()) =>
     ChannelWriter.open(new RedisChannelLog(redis, subscriber), name(run), {
       ...{ signal: new AbortController().signal, ttlMs: TTL_MS, begunAt },
     });
@@ -267,7 +278,7 @@ describe('a channel of an erased run', () => {
 
   it('is not opened by an attempt that began before', async () => {
     const run = newRun();
-    const begunAt = performance.now() - 60_000;
+    const begunAt = momentAgo(60_000);
     await aMoment();
     await erasure.erase(run);
     await aMoment();
@@ -278,7 +289,7 @@ describe('a channel of an erased run', () => {
 
   it('is not stored again if the store had lost it before the erasure', async () => {
     const run = newRun();
-    const writer = await opened(run, performance.now() - 60_000);
+    const writer = await opened(run, momentAgo(60_000));
     writer.add(SECRET);
     await writer.settled();
     const keys = await redis.keys(`*{${run}}*`);

@@ -6,6 +6,7 @@ import { messageOf } from '../../pipelines/errors.js';
 import { allSteps, isStage, PLAN_VERSION } from '../../pipelines/plan/index.js';
 import { OUTCOME_SIGNAL, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
+import { momentAgo } from '../../runtime/moment.js';
 import { type Answer, publishAnswer } from '../../stores/answers/index.js';
 import type { FastJob, TakenJob } from '../../stores/jobs/index.js';
 import { guardedKey, isReleased, keepLease, SegmentJournal } from '../../stores/journal/index.js';
@@ -58,7 +59,7 @@ export async function runFastJob(job: TakenJob, parts: FastHostParts, stopping: 
   });
   const key = guardedKey(id, segment.guarded ?? '');
   // By two clocks: where they differ, the journal of a run that is started under the id of an erased one may be refused; its guardian runs it.
-  const begunAt = performance.now() - Math.max(0, Date.now() - job.at);
+  const begunAt = momentAgo(Math.max(0, Date.now() - job.at));
   const { leftMs } = segment;
   const journal = SegmentJournal.begin(redis, key, { ttlMs: journalTtlMs(leftMs), leaseMs: LEASE_MS, leftMs, begunAt });
   const lease = keepLease(journal, LEASE_MS, (why) => giveUp(`the journal is ${why}`));

@@ -25,6 +25,7 @@ import {
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
+import { type Moment, momentAgo } from '../../runtime/moment.js';
 import {
   type Answering,
   HANDED_BACK,
@@ -66,8 +67,8 @@ export interface InProcessOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Default: the process's. */
   readonly clock?: Clock;
-  /** When what it runs began, on the clock of `performance.now()`: no stream of a run that was erased since is opened. Default: now. */
-  readonly begunAt?: number;
+  /** When what it runs began: no stream of a run that was erased since is opened. Default: now. */
+  readonly begunAt?: Moment;
 }
 
 /**
@@ -80,7 +81,7 @@ export class InProcessHost implements RunHost {
   readonly #waits: Waits;
   readonly #clock: Clock;
   readonly #underWay: CallsUnderWay;
-  readonly #begunAt: number;
+  readonly #begunAt: Moment;
 
   /** @param underWay shared by the hosts of a run's races */
   constructor(options: InProcessOptions, underWay = new CallsUnderWay()) {
@@ -89,7 +90,7 @@ export class InProcessHost implements RunHost {
     this.#signal = options.signal ?? new AbortController().signal;
     this.#waits = options.waits ?? new Waits();
     this.#clock = options.clock ?? REAL_CLOCK;
-    this.#begunAt = options.begunAt ?? performance.now();
+    this.#begunAt = options.begunAt ?? momentAgo();
   }
 
   get streams(): boolean {

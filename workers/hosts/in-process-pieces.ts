@@ -3,17 +3,18 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { linkedAbort } from '../../runtime/limited.js';
+import type { Moment } from '../../runtime/moment.js';
 import type { Pieces } from '../../workflows/interpreter/index.js';
 
 /**
  * Streams of an `each` whose interpreter runs in this process: it has the entries themselves. Undefined without channels.
- * @param begunAt when the interpreter began, on the clock of `performance.now()`
+ * @param begunAt when the interpreter began
  */
 export function inProcessPieces(
   runner: StreamsOf,
   run: string,
   signal: AbortSignal,
-  begunAt: number,
+  begunAt: Moment,
 ): Pieces | undefined {
   const steps = runner.stepStreams?.(run, signal, begunAt);
   if (!steps) return undefined;

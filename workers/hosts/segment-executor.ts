@@ -19,6 +19,7 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
+import { type Moment, momentAgo } from '../../runtime/moment.js';
 import { publishAnswer } from '../../stores/answers/index.js';
 import {
   guardedKey,
@@ -72,7 +73,7 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
     const { segment, begun, askedAt, mostBytes, again } = call;
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
-    const begunAt = performance.now();
+    const begunAt = momentAgo();
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
     // The workflow's clock stands where its task began: before this activity waited for a slot, and, in a replay, before a worker was lost.
     // A task that is no replay began within its timeout, also where Temporal's clock and this machine's differ.
@@ -160,8 +161,8 @@ interface Opening {
   readonly leftMs: number;
   readonly begun: true | undefined;
   readonly askedAt: number;
-  /** When it began here, on the clock of `performance.now()`. */
-  readonly begunAt: number;
+  /** When it began here. */
+  readonly begunAt: Moment;
   readonly signal: AbortSignal;
   /** Whether the store has lost data, and an earlier attempt may have begun the segment. */
   mayBeLost(): Promise<boolean>;

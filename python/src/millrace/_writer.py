@@ -11,6 +11,7 @@ from typing import Any
 
 from ._channel import ChannelLog, ChannelName, Entry, Held, Standing, Unreachable, Write
 from ._held import HeldSlot
+from ._moment import Moment, age, now
 from .errors import StageError
 
 _KEPT_MS = 3_600_000
@@ -33,7 +34,7 @@ class ChannelWriter:
     whether what it still has is the beginning of them.
     """
 
-    def __init__(self, log: ChannelLog, name: ChannelName, owner: str, ttl_ms: int, held: Held, begun: float) -> None:
+    def __init__(self, log: ChannelLog, name: ChannelName, owner: str, ttl_ms: int, held: Held, begun: Moment) -> None:
         self._log = log
         self._name = name
         self._owner = owner
@@ -65,21 +66,20 @@ class ChannelWriter:
         ttl_ms: int,
         *,
         patient: HeldSlot | None = None,
-        begun: float | None = None,
+        begun: Moment | None = None,
     ) -> ChannelWriter:
         """A writer that takes the place of an earlier one.
 
         `patient`: that one may have committed entries, so a store that is away is waited for as long as the attempt
         lasts, without this slot of its call. Raises `Unreachable` if it cannot be reached for two seconds otherwise.
-        `begun`: when the attempt began, on the clock of `time.monotonic`; now if it is not known. Raises `STREAM_TAKEN`
-        if the run was erased since.
+        `begun`: when the attempt began; now if it is not known. Raises `STREAM_TAKEN` if the run was erased since.
         """
         owner = str(uuid.uuid4())
         began = time.monotonic()
-        since = began if begun is None else begun
+        since = now() if begun is None else begun
 
         async def opened() -> Held | None:
-            return await log.open(name, owner, ttl_ms, (time.monotonic() - since) * 1_000)
+            return await log.open(name, owner, ttl_ms, age(since) * 1_000)
 
         async def reached() -> Held | None:
             while True:
@@ -160,7 +160,7 @@ class ChannelWriter:
             after=self._hash,
             end=self._end,
             ttl_ms=self._ttl_ms if self._end is None else _KEPT_MS,
-            age_ms=(time.monotonic() - self._begun) * 1_000,
+            age_ms=age(self._begun) * 1_000,
         )
         count = self._stored
         more = whole.entries[count - self.first :]

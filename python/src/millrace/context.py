@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ._json import check_json
+from ._moment import now
 from .artifacts import Artifacts
 from .errors import StageError
 
@@ -78,7 +78,7 @@ class Context:
         # This one does not: the state store is away.
         self._unstreamed = False
         # It opens no stream of a run that was erased since.
-        self._begun = time.monotonic()
+        self._begun = now()
         self._cancelled = threading.Event()
         self._usage: dict[str, int] = {}
         self._lock = threading.Lock()

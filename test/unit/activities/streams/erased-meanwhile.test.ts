@@ -7,6 +7,7 @@ import { produceEntries } from '../../../../activities/streams/produce-entries.j
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
+import { type Moment, momentAgo } from '../../../../runtime/moment.js';
 import { type ChannelLog, ChannelWriter, MemoryChannelLog } from '../../../../stores/channels/index.js';
 import { inProcessPieces } from '../../../../workers/hosts/in-process-pieces.js';
 import { producer, signal } from './stream-run.js';
@@ -48,7 +49,7 @@ const OPENERS: Record<string, (channels: ChannelLog, attempt: Attempt) => Promis
       1,
     ] as Json[]),
   'an `each` of a segment': async (channels, attempt) => {
-    const stepStreams = (run: string, own: AbortSignal, at?: number) => new StepStreams(channels, run, own, at);
+    const stepStreams = (run: string, own: AbortSignal, at?: Moment) => new StepStreams(channels, run, own, at);
     const writer = await inProcessPieces({ stepStreams }, 'r', signal(), begunAt(attempt))?.write('each', {
       ...{ step: 'each', leftMs: () => AGE_MS, runMs: AGE_MS },
     });
@@ -57,7 +58,7 @@ const OPENERS: Record<string, (channels: ChannelLog, attempt: Attempt) => Promis
   },
 };
 
-const begunAt = (attempt: Attempt) => attempt.begunAt ?? 0;
+const begunAt = (attempt: Attempt) => attempt.begunAt ?? momentAgo();
 const made = async () => ({ output: { text: 'A sentence.' } as JsonObject });
 const about = (writes: readonly string[]): { run: string; call: StageCall; signal: AbortSignal } => ({
   ...{ run: 'r', call: producer({ writes } as Partial<StageCall>), signal: signal() },
@@ -69,18 +70,27 @@ describe('a stream of a run that may have been erased since the attempt began', 
     const open = vi.spyOn(channels, 'open');
     const attempt: Attempt = {
       ...{ signal: signal(), attempt: 1, queueMs: 0, run: 'r', resumeFrom: null, checkpoint: () => undefined },
-      begunAt: performance.now() - AGE_MS,
+      begunAt: momentAgo(AGE_MS),
     };
     await opener(channels, attempt);
     expect(open).toHaveBeenCalled();
     for (const [, , , , ageMs] of open.mock.calls) expect(ageMs).toBeGreaterThanOrEqual(AGE_MS);
   });
 
+  it('is opened with the time for which the machine was suspended', async () => {
+    const channels = new MemoryChannelLog();
+    const open = vi.spyOn(channels, 'open');
+    const begunAt = { ...momentAgo(), wallMs: Date.now() - AGE_MS };
+    const name = { run: 'r', path: 'answer', of: 'sentences' };
+    (await ChannelWriter.open(channels, name, { signal: signal(), ttlMs: AGE_MS, begunAt })).close();
+    expect(open.mock.calls[0]?.[4]).toBeGreaterThanOrEqual(AGE_MS);
+  });
+
   it('is stored again with its age, and ends if there is none for it', async () => {
     const channels = new MemoryChannelLog();
     const restore = vi.spyOn(channels, 'restore');
     const name = { run: 'r', path: 'answer', of: 'sentences' };
-    const options = { signal: signal(), ttlMs: AGE_MS, begunAt: performance.now() - AGE_MS };
+    const options = { signal: signal(), ttlMs: AGE_MS, begunAt: momentAgo(AGE_MS) };
     const writer = await ChannelWriter.open(channels, name, options);
     vi.spyOn(channels, 'append').mockResolvedValueOnce('gone');
     vi.spyOn(channels, 'read').mockResolvedValueOnce(undefined);
