@@ -12,6 +12,12 @@ import { isJsonObject, type Json } from './json.js';
 export const MOST_BYTES = 1_500_000;
 
 /**
+ * Maximum size of all arguments of a workflow together, and of its result, as JSON, in bytes: the limit of Temporal and its SDK (2 MiB), less what is
+ * around them.
+ */
+export const MOST_PAYLOAD_BYTES = 2 * 1024 * 1024 - 64 * 1024;
+
+/**
  * Values below this size, in bytes, are not counted where several may travel in one message of a workflow task, which Temporal limits to 4 MiB:
  * hundreds of calls begin or end at once.
  */

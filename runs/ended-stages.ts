@@ -38,13 +38,13 @@ const hasBegun = (step: Step, rows: Rows): boolean => {
 
 /**
  * What people have decided in a run, for the run that resumes it: the same is not asked for twice. A call that an approval of its session
- * covered has no decision of its own: whether that approval still holds is read again.
+ * covered has no decision of its own: whether that approval still holds is read again. One without what it is about is not whole.
  */
 export const decisionsOf = (rows: readonly StageRecord[]): NonNullable<RunContext['decisions']> =>
   Object.fromEntries(
     rows.flatMap(({ decisions = [] }) =>
       decisions
-        .filter(({ grantedAt }) => grantedAt === undefined)
+        .filter(({ about, grantedAt }) => about !== undefined && grantedAt === undefined)
         .map(({ path, ...decision }) => [path, decision] as const),
     ),
   );

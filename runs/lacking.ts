@@ -38,7 +38,11 @@ export function lackingIn({ plan, stages, endedAt }: EndedRun, record: RecordSum
     const fewest = fewestCalls(row, namedApart(step));
     return kept < fewest ? [`${stage} (${kept} of ${fewest} calls kept)`] : [];
   });
-  return gaps > 0 && lacking.length === 0 ? [`${gaps} calls that could not be kept`] : lacking;
+  if (gaps > 0 && lacking.length === 0) lacking.push(`${gaps} calls that could not be kept`);
+  const cut = stages
+    .filter(({ shortened }) => shortened)
+    .map(({ stage }) => `${stage} (its row lacks decisions or calls)`);
+  return [...cut, ...lacking];
 }
 
 const doneOf = ({ count, status }: StageRecord): number => count?.done ?? (status === 'done' ? 1 : 0);

@@ -1,10 +1,9 @@
 import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import { MOST_PAYLOAD_BYTES } from '../pipelines/json-limits.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunContext } from '../pipelines/run/index.js';
 
-/** Temporal's limit of a workflow's arguments (`limit.blobSize.error`: 2 MiB), less its own overhead. */
-const MOST_BYTES = 2 * 1024 * 1024 - 64 * 1024;
 /** The share of its parent above which a field is named as the cause. */
 const MOST_OF_IT = 0.5;
 
@@ -16,10 +15,10 @@ export function refuseTooLarge(input: JsonObject, context: RunContext, notes: Js
   const { plan, ...rest } = context;
   const ofContext = bytesOfPlan(plan) + bytesOf(rest as unknown as Json) + bytesOf(notes);
   const ofInput = bytesOf(input);
-  if (ofInput + ofContext <= MOST_BYTES) return;
+  if (ofInput + ofContext <= MOST_PAYLOAD_BYTES) return;
   const { field, bytes } = largestField(input);
   const message = `has ${bytes} bytes as JSON`;
-  const limit = `the input has ${ofInput} bytes as JSON and the plan ${ofContext}; a run may start with ${MOST_BYTES}`;
+  const limit = `the input has ${ofInput} bytes as JSON and the plan ${ofContext}; a run may start with ${MOST_PAYLOAD_BYTES}`;
   throw new MillraceError('INPUT_TOO_LARGE', `${limit}; the largest field is ${field}, which ${message}`, {
     fields: [{ field, message }],
   });

@@ -26,7 +26,7 @@ import {
 } from '../pipelines/run/index.js';
 import { runFailure } from './failures.js';
 import { isContext, prepareStart } from './foreign-start.js';
-import { interpret } from './interpreter/index.js';
+import { fittingRows, interpret } from './interpreter/index.js';
 import { reportEnd } from './run-end.js';
 import { TemporalHost } from './temporal-host.js';
 
@@ -37,6 +37,9 @@ const waitingQuery = defineQuery<readonly Wait[]>(WAITING_QUERY);
 const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
 const askUpdate = defineUpdate<Elicited, [HeldQuestion]>(ASK_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
+
+/** Maximum size of the answer to a query, in bytes: Temporal accepts 2 MiB. */
+const MOST_ANSWER_BYTES = 1_000_000;
 
 /**
  * The workflow of runs. It serves every workflow type that is not the name of an export, so that a run is typed by its
@@ -60,7 +63,7 @@ export default async function run(
     else ({ context, input } = await prepareStart(given, by as Json | undefined));
     const own = new TemporalHost(context);
     host = own;
-    setHandler(stagesQuery, () => own.stages);
+    setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
     setHandler(waitingQuery, () => own.waits.open);
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
       validator: (given) => orFailure(() => own.waits.check(given)),

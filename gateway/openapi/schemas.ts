@@ -79,6 +79,10 @@ const stage = z.object({
     .array(z.object({ path: z.string(), ...decided, about }))
     .optional()
     .describe('Decisions of its waits, the latest last'),
+  shortened: z
+    .literal(true)
+    .optional()
+    .describe('It has had more decisions or calls, or decisions with more in them: the table has a largest size'),
   error: failure.optional(),
 });
 

@@ -50,5 +50,7 @@ export interface StageRecord {
   readonly instead?: string;
   /** Decisions on its waits, the latest last; for an agent, on its tool calls. */
   readonly decisions?: readonly StageDecision[];
+  /** It has had more decisions or calls, or decisions with more in them: the table has a largest size. */
+  readonly shortened?: true;
   readonly error?: { readonly code: string; readonly message: string };
 }

@@ -57,7 +57,10 @@ export type Decision = {
 /** A decision with the position of its wait in the run. */
 export type StageDecision = Decision & {
   readonly path: string;
-  /** Hex sha256 of what was decided: the arguments of an agent’s call, the question of a server, else the subject. */
+  /**
+   * Hex sha256 of what was decided: the arguments of an agent’s call, the question of a server, else the subject. Absent in a row that is
+   * `shortened`: what was changed or filled in is left out.
+   */
   readonly about?: string;
   /** For a tool call of an agent: the tool. */
   readonly tool?: string;

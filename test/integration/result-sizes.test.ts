@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Pipeline } from '../../pipelines/index.js';
+import { decideAt } from '../support/deciding.js';
 import { connect, failureOf, resultOf, start } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -17,7 +18,8 @@ const sizes = (await import('../fixtures/sizes.mjs' as string)) as Record<
   | 'largeChild'
   | 'largeItems'
   | 'largeSegments'
-  | 'largeRuns',
+  | 'largeRuns'
+  | 'longAnswers',
   Pipeline
 >;
 let client: Client;
@@ -87,4 +89,14 @@ describe('a value that is too large', () => {
     const handle = await start(client, sizes[of], { what: '', bytes: 1_200_000 }, QUEUE);
     expect((await resultOf(handle)).output).toEqual({ sizes: Array.from({ length: 6 }, () => 1_200_001) });
   });
+
+  it('is none where fifty people have answered at length: the stage table leaves out what older ones filled in', async () => {
+    const handle = await start(client, sizes.longAnswers, { what: '', bytes: 0 }, QUEUE);
+    for (let i = 0; i < 50; i++)
+      await decideAt(handle, `items[${i}]/ask`, { approved: true, content: { text: '字'.repeat(15_900) } });
+    const { output, stages } = await resultOf(handle);
+    expect(output).toEqual({ approved: Array(50).fill(true) });
+    expect(stages[0]).toMatchObject({ stage: 'ask', shortened: true });
+    expect(stages[0]?.decisions).toHaveLength(50);
+  }, 120_000);
 });

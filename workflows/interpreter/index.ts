@@ -13,5 +13,6 @@ export {
 } from './host.js';
 export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
+export { fittingRows } from './shorter-rows.js';
 export { stageTableMarkdown } from './stage-table.js';
 export { Waits } from './waits.js';

@@ -10,7 +10,7 @@ import { Deadline } from './deadline.js';
 import type { RunHost } from './host.js';
 import { Memo } from './memo.js';
 import { runGraph, runStep } from './run.js';
-import { checkCarried, checkOutput } from './sizes.js';
+import { checkCarried, checkOutput, rowsBeside, rowsOfFailure } from './sizes.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
 
@@ -55,12 +55,11 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
     const result = resolve(graph.output, scope) as JsonObject;
     checkOutput(result);
     table.close('done');
-    return { output: result, stages: table.rows };
+    return { output: result, stages: rowsBeside(result, table.rows) };
   } catch (error) {
     table.close('failed');
-    if (error instanceof StageError) {
-      throw new StageError(error.code, error.message, { ...error.details, stages: table.rows as unknown as Json });
-    }
-    throw error;
+    if (!(error instanceof StageError)) throw error;
+    const stages = rowsOfFailure(table.rows) as unknown as Json | undefined;
+    throw new StageError(error.code, error.message, { ...error.details, ...(stages !== undefined && { stages }) });
   }
 }

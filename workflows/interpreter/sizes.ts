@@ -1,6 +1,13 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
+import { bytesOf, MOST_BYTES, MOST_PAYLOAD_BYTES, tooLarge } from '../../pipelines/json-limits.js';
+import type { StageRecord } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
+import { fittingRows } from './shorter-rows.js';
+
+/** Maximum size of the stage table beside an output of any size, in bytes. */
+const MOST_TABLE_BYTES = 500_000;
+/** The same of a failure, which has no output. */
+const MOST_FAILED_TABLE_BYTES = 1_000_000;
 
 /**
  * Throws `RESULT_TOO_LARGE` for an input that no call can carry: results that fit one by one may not fit together.
@@ -17,7 +24,25 @@ export function checkOutput(output: Json): void {
   if (large) throw failure(`the pipeline's output ${large.message}`, `output.${large.field}`);
 }
 
-/** Throws `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened. */
+/** The stage table beside an output, shortened where both together are larger than a result may be. Throws `RESULT_TOO_LARGE`. */
+export function rowsBeside(output: Json, rows: readonly StageRecord[]): readonly StageRecord[] {
+  const fitting = rowsWithin(rows, MOST_TABLE_BYTES) ?? rowsWithin(rows, MOST_PAYLOAD_BYTES - bytesOf(output) - 1_000);
+  if (fitting) return fitting;
+  throw failure(`the pipeline's output and its stage table have more than ${MOST_PAYLOAD_BYTES} bytes`, 'output');
+}
+
+/** The stage table of a run that has failed; undefined if it is too large whatever is left out. */
+export const rowsOfFailure = (rows: readonly StageRecord[]): readonly StageRecord[] | undefined =>
+  rowsWithin(rows, MOST_FAILED_TABLE_BYTES);
+
+function rowsWithin(rows: readonly StageRecord[], most: number): readonly StageRecord[] | undefined {
+  const fitting = fittingRows(rows, most);
+  return bytesOf(fitting as unknown as Json) <= most ? fitting : undefined;
+}
+
+/**
+ * Throws `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened.
+ */
 export function checkCarried(carried: Json): void {
   const large = tooLarge(carried);
   if (!large) return;

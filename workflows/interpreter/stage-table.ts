@@ -12,11 +12,12 @@ import {
 } from '../../pipelines/run/index.js';
 import type { StageError } from '../../pipelines/run/stage-error.js';
 import { rowsAtStart } from '../../pipelines/run/stage-rows.js';
+import { decisionBytes, withDecisionsIn } from './shorter-rows.js';
 
-/** Maximum decisions kept per row, the latest: the table travels in Temporal payloads, whose size is limited. */
-const MOST_DECISIONS = 50;
+/** Maximum bytes of all decisions that are kept: the table travels in Temporal payloads, whose size is limited. Some hundred fit, a thousand that only approve. */
+const MOST_DECISION_BYTES = 300_000;
 
-/** Maximum calls kept per row, likewise. */
+/** Maximum calls kept per row, the latest, likewise. */
 const MOST_CALLS = 50;
 
 /** The stages of a run and their state; source of the live table, the result and failure details. */
@@ -93,10 +94,11 @@ export class StageTable {
   decided(stage: string, decision: StageDecision): void {
     const row = this.#rows.get(stage);
     if (!row) return;
-    const all = [...(row.decisions ?? []), decision];
-    const latest = all.length - MOST_DECISIONS;
-    // Those that cover later calls stay.
-    this.#rows.set(stage, { ...row, decisions: all.filter(({ scope }, i) => i >= latest || scope === 'run') });
+    this.#rows.set(stage, { ...row, decisions: [...(row.decisions ?? []), decision] });
+    const rows = [...this.#rows.values()].filter(({ decisions }) => decisions !== undefined);
+    if (rows.reduce((sum, each) => sum + decisionBytes(each), 0) <= MOST_DECISION_BYTES) return;
+    const most = Math.floor(MOST_DECISION_BYTES / rows.length);
+    for (const each of rows) this.#rows.set(each.stage, withDecisionsIn(each, most));
   }
 
   /** Decisions of a person that cover every call of a tool by the stage's agent: of each tool with the name. */

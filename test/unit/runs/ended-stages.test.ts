@@ -68,3 +68,8 @@ it('what an approval of the session has covered is no decision to go on with: it
   };
   expect(decisionsOf([row('first', 'failed', { decisions: [covered] })])).toEqual({});
 });
+
+it('what was changed or filled in may be left out of a large table: such a decision is asked for again', () => {
+  const bare = { path: 'first', approved: true, by: 'ada' };
+  expect(decisionsOf([row('first', 'done', { decisions: [bare], shortened: true })])).toEqual({});
+});

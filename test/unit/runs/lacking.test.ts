@@ -47,3 +47,9 @@ describe('what the record of an agent lacks', () => {
     expect(lacking(shopOf('full'), row())).toEqual([]);
   });
 });
+
+it('a row that is shortened may lack decisions, and calls', () => {
+  expect(lacking(shopOf('full'), row({ status: 'done', shortened: true }), 1)).toEqual([
+    'sell (its row lacks decisions or calls)',
+  ]);
+});

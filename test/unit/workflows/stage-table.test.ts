@@ -1,6 +1,10 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../../pipelines/json.js';
+import { bytesOf } from '../../../pipelines/json-limits.js';
 import type { Graph, StagePlan } from '../../../pipelines/plan/index.js';
-import type { StageOutcome } from '../../../pipelines/run/index.js';
+import type { StageDecision, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
+import { fittingRows } from '../../../workflows/interpreter/index.js';
+import { rowsBeside, rowsOfFailure } from '../../../workflows/interpreter/sizes.js';
 import { StageTable } from '../../../workflows/interpreter/stage-table.js';
 
 const outcome = {
@@ -45,4 +49,72 @@ it('takes back one of several starts', () => {
   table.withdraw('speak');
   table.finish('speak', outcome);
   expect(shown(table)).toEqual([['done', { done: 2, started: 2 }]]);
+});
+
+describe('the decisions in the table', () => {
+  const bytes = (rows: readonly StageRecord[]) => bytesOf(rows as unknown as Json);
+  const decided = (i: number, more: Partial<StageDecision> = {}): StageDecision => ({
+    ...{ path: `items[${i}]/speak`, approved: true, by: 'ada', about: 'f00' },
+    ...more,
+  });
+  const last = (table: StageTable) => table.rows[0]?.decisions ?? [];
+
+  it('are all kept where they are small, more than fifty too', () => {
+    const table = tableOf();
+    for (let i = 0; i < 400; i++) table.decided('speak', decided(i));
+    expect(last(table)).toEqual(Array.from({ length: 400 }, (_, i) => decided(i)));
+    expect(table.rows[0]?.shortened).toBeUndefined();
+  });
+
+  it('have a largest size: older ones lose what was filled in, and what they are about with it', () => {
+    const table = tableOf();
+    const content = { text: '字'.repeat(15_900) };
+    for (let i = 0; i < 200; i++) table.decided('speak', decided(i, { content }));
+    expect(bytes(table.rows)).toBeLessThan(310_000);
+    const decisions = last(table);
+    expect(decisions).toHaveLength(200);
+    expect(decisions.at(-1)).toEqual(decided(199, { content }));
+    expect(decisions[0]).toEqual({ path: 'items[0]/speak', approved: true, by: 'ada' });
+    expect(table.rows[0]?.shortened).toBe(true);
+  });
+
+  it('are left out from the oldest on, but those that cover later calls', () => {
+    const table = tableOf();
+    table.decided('speak', decided(0, { scope: 'run', tool: 'pay', content: { text: 'x' } }));
+    for (let i = 1; i < 3_000; i++) table.decided('speak', decided(i, { reason: 'x'.repeat(200) }));
+    expect(bytes(table.rows)).toBeLessThan(310_000);
+    expect(last(table)[0]).toEqual({ path: 'items[0]/speak', approved: true, by: 'ada', scope: 'run', tool: 'pay' });
+    expect(last(table).at(-1)?.path).toBe('items[2999]/speak');
+    expect(table.standing('speak', 'pay')).toHaveLength(1);
+    expect(table.rows[0]?.shortened).toBe(true);
+  });
+});
+
+describe('the table beside an output', () => {
+  const row = (more: Partial<StageRecord>): StageRecord => ({
+    ...{ stage: 'speak', kind: 'agent', connector: 'openai', model: 'm', device: 'd', status: 'done' },
+    ...more,
+  });
+  const calls = Array.from({ length: 50 }, (_, turn) => ({ turn, name: 'look_up', end: 'done' }));
+  const many = Array.from({ length: 400 }, (_, i) => row({ stage: `s${i}`, calls }));
+
+  it('is as it is where it is small', () => {
+    const rows = [row({ calls })];
+    expect(rowsBeside({}, rows)).toBe(rows);
+    expect(fittingRows(rows, 10_000)).toBe(rows);
+  });
+
+  it('loses the calls of its agents where both would be more than a result', () => {
+    const rows = rowsBeside({ text: 'x'.repeat(1_400_000) }, many);
+    expect(bytesOf(rows as unknown as Json)).toBeLessThan(500_000);
+    expect(rows[7]).toEqual(row({ stage: 's7', shortened: true }));
+  });
+
+  it('fails the run where it is too large without them, and is left out of a failure then', () => {
+    const error = { code: 'CODE_FAILED', message: 'x'.repeat(6_000) };
+    const large = many.map((each) => ({ ...each, error }));
+    expect(() => rowsBeside({}, large)).toThrow(expect.objectContaining({ code: 'RESULT_TOO_LARGE' }));
+    expect(rowsOfFailure(large)).toBeUndefined();
+    expect(rowsOfFailure(many)).toHaveLength(400);
+  });
 });
