@@ -61,7 +61,7 @@ export default async function run(
   try {
     if (isContext(by)) context = by;
     else ({ context, input } = await prepareStart(given, by as Json | undefined));
-    const own = new TemporalHost(context);
+    const own = new TemporalHost(context, notes);
     host = own;
     setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
     setHandler(waitingQuery, () => own.waits.open);

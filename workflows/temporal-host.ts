@@ -98,6 +98,7 @@ export class TemporalHost implements RunHost {
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
+  readonly #noteBytes: number;
   readonly waits: Waits;
   /** Questions of calls that are open in workers. */
   readonly held = new HeldQuestions();
@@ -105,7 +106,9 @@ export class TemporalHost implements RunHost {
   readonly streams = true;
   readonly pieces: Pieces;
 
-  constructor(context: RunContext) {
+  /** @param notes what the door that started the run keeps with it */
+  constructor(context: RunContext, notes: JsonObject = {}) {
+    this.#noteBytes = bytesOf(notes);
     this.waits = new Waits(context.carried?.decided);
     this.pieces = new TemporalPieces(context, this.#room);
     setDefaultSignalHandler((name, ...args) => {
@@ -299,6 +302,10 @@ export class TemporalHost implements RunHost {
   full(beside = false): boolean {
     const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
     return beside ? historyLength > MOST_EVENTS || historySize > MOST_HISTORY_BYTES : continueAsNewSuggested;
+  }
+
+  carriedBytes(): number {
+    return this.#noteBytes + bytesOf(this.waits.carried as unknown as Json);
   }
 
   report(stages: readonly StageRecord[]): void {

@@ -24,6 +24,8 @@
  * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
  *   among them, and local activities wait for the next task once the results of this one have 600 kB. Before, inputs of calls had 3 MB, and nothing
  *   else was counted.
+ * - `next-history-holds-all`: loops do not stop for a new history that could not begin with what the run has, unless this one must not grow
+ *   much more. Before, they stopped, and the run was blocked, or failed.
  */
 export type Change =
   | 'waits-are-told'
@@ -38,4 +40,5 @@ export type Change =
   | 'waits-end-as-away'
   | 'lost-attempts-count'
   | 'recorded-outcomes-are-taken'
-  | 'large-commands-leave-room';
+  | 'large-commands-leave-room'
+  | 'next-history-holds-all';

@@ -116,6 +116,7 @@ const FEATURES = {
   'race-of-segments': [fixtures.racedMixed, () => ({ n: 1 })],
   'sub-pipelines': [fixtures.nested, () => ({ n: 1 })],
   'large-children': [fixtures.largeChildren, () => ({ text: 'x'.repeat(800_000) })],
+  'large-state': [fixtures.largeState, () => ({ n: 0, text: 'x'.repeat(980_000) })],
   'optional-fallback-degrade': [fixtures.forgiving, () => ({ n: 1 })],
   segment: [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 })],
   'segment-that-fails': [fixtures.failingSegment, () => ({ n: 1 })],

@@ -59,6 +59,8 @@ export interface RunHost extends StageHost {
    * @param beside another step makes what the loop reads, and cannot end before: only when the history must not grow much more
    */
   full(beside?: boolean): boolean;
+  /** Bytes that a new history begins with besides the input, the context and what the interpreter has. Absent: none. */
+  carriedBytes?(): number;
   /** Reads and writes the streams of an `each`. Absent where the interpreter has no channels: they are collected. */
   readonly pieces?: Pieces | undefined;
   /** Receives the stage table after each change. */

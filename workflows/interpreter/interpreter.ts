@@ -9,8 +9,9 @@ import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
 import type { RunHost } from './host.js';
 import { Memo } from './memo.js';
+import { NextHistory } from './next-history.js';
 import { runGraph, runStep } from './run.js';
-import { checkCarried, checkOutput, rowsBeside, rowsOfFailure } from './sizes.js';
+import { checkOutput, rowsBeside, rowsOfFailure } from './sizes.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
 
@@ -33,12 +34,14 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
   const startedAt = carried?.startedAt ?? host.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
   const graph = wantedGraph(plan, outputs);
+  const next = new NextHistory({ input, context, host, startedAt, memo, table });
   const run: Run = {
     context,
     table,
     deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(graph)),
     ...(context.answerTo !== undefined && { answer: { to: context.answerTo, graph } }),
     continuing: false,
+    nextFits: () => next.fits(),
     graph: runGraph,
     step: runStep,
   };
@@ -47,11 +50,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
     // A race of one: a failing stage cancels those beside it. A segment that is the whole run has none.
     const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
-    if (scope === STOPPED) {
-      const done = memo.toJson();
-      checkCarried({ done });
-      return { carried: { startedAt, done, rows: table.rows } };
-    }
+    if (scope === STOPPED) return { carried: next.carried() };
     const result = resolve(graph.output, scope) as JsonObject;
     checkOutput(result);
     table.close('done');

@@ -42,13 +42,15 @@ function rowsWithin(rows: readonly StageRecord[], most: number): readonly StageR
 
 /**
  * Throws `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened.
+ * @param most what there is for it beside the input, the plan and the stage table, in bytes
  */
-export function checkCarried(carried: Json): void {
-  const large = tooLarge(carried);
+export function checkCarried(carried: Json, most: number): void {
+  const large = tooLarge(carried, Math.max(0, most));
   if (!large) return;
   // `done.below.<step>. … `
   const [, , stage = ''] = large.field.split('.');
-  throw failure(`the state that the run carries into its next history ${large.message}`, large.field, stage);
+  const message = `the state that the run carries into its next history beside its input and plan ${large.message}`;
+  throw failure(message, large.field, stage);
 }
 
 function failure(message: string, path: string, stage?: string): StageError {

@@ -45,3 +45,76 @@ describe('a run that goes on in a new history', () => {
     await expect(interpret({ n: 0 }, context, host)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 });
+
+describe('a run that has too much for a new history', () => {
+  const grow = code('grow', { input: one, output: z.object({ n: z.number(), text: z.string() }) }, ({ n }) => ({
+    n: n + 1,
+    text: 'x'.repeat(900_000),
+  }));
+  const growing = pipeline(
+    'growing',
+    { input: z.object({ n: z.number(), text: z.string() }), deadline: '10m' },
+    ({ input, stage, repeat }) => ({
+      n: repeat(
+        'rounds',
+        { n: input.n, text: '' },
+        (state) => {
+          const next = stage('next', grow, { n: state.n });
+          return { n: next.n, text: next.text };
+        },
+        { until: (state) => gte(state.n, 5), atMost: 9 },
+      ).n,
+    }),
+  ) as unknown as Pipeline;
+
+  /** Its history is full from the third round on. */
+  class FullHost extends ClockHost {
+    /** Or must not grow any more. */
+    isLong = false;
+    isFromBefore = false;
+    override full(beside = false): boolean {
+      return beside ? this.isLong : super.full();
+    }
+    since(): boolean {
+      return !this.isFromBefore;
+    }
+    carriedBytes(): number {
+      return 1_000;
+    }
+  }
+  const hostOf = (more: Partial<FullHost> = {}) =>
+    Object.assign(new FullHost({ runner: new CodeRunner(growing), run: 'r' }), more);
+  const run = (characters: number, host: FullHost, context = contextOf(growing)) =>
+    interpret({ n: 0, text: 'x'.repeat(characters) }, context, host);
+
+  it('stops where that fits beside its input', async () => {
+    expect(await run(800_000, hostOf())).toMatchObject({ carried: { done: { below: { rounds: {} } } } });
+  });
+
+  it('goes on in its history where it does not, and may end there', async () => {
+    expect(await run(1_400_000, hostOf())).toMatchObject({ output: { n: 5 } });
+  });
+
+  it.each<[string, Partial<FullHost>]>([
+    ['where that must not grow any more', { isLong: true }],
+    ['in a history that had stopped before there was a choice', { isFromBefore: true }],
+  ])('fails %s, and the step is named', async (_, more) => {
+    await expect(run(1_400_000, hostOf(more))).rejects.toMatchObject({
+      code: 'RESULT_TOO_LARGE',
+      message: expect.stringContaining('beside its input and plan'),
+      details: { stage: 'rounds', stages: [{ stage: 'next' }] },
+    });
+  });
+
+  it('leaves out of its stage table what it can do without', async () => {
+    const content = { text: 'x'.repeat(15_000) };
+    const decisions = Array.from({ length: 18 }, (_, i) => ({ path: `p${i}`, approved: true, by: 'ada', content }));
+    const row = { stage: 'next', kind: 'code', connector: 'code', model: 'grow', device: 'worker', status: 'done' };
+    const carried = { startedAt: 0, done: {}, decided: {}, rows: [{ ...row, decisions }] };
+    const context = { ...contextOf(growing), carried } as unknown as RunContext;
+    const stopped = await run(900_000, hostOf(), context);
+    expect(stopped).toMatchObject({ carried: { rows: [{ shortened: true, decisions: expect.any(Array) }] } });
+    const bytes = JSON.stringify('carried' in stopped && stopped.carried).length;
+    expect(bytes).toBeLessThan(2 * 1024 * 1024 - 64 * 1024 - 900_000);
+  });
+});
