@@ -133,7 +133,7 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
 
 async function startAs(
   deps: RunDeps,
-  { pipeline, caller, input, idempotencyKey, options, subscribable = false, notes }: Order,
+  { pipeline, caller, input, idempotencyKey, options, asks, subscribable = false, notes }: Order,
   { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
   over: AbortSignal,
 ): Promise<Started> {
@@ -149,6 +149,7 @@ async function startAs(
     idempotencyKey,
     repeated,
     options,
+    asks,
     subscribable,
     notes,
     ...wanted,

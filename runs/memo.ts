@@ -7,8 +7,10 @@ export interface RunMemo {
   readonly version: string;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** Hash of the request: an idempotency key must not be reused with another one. */
+  /** Hash of the request, by the input that the pipeline's schema has made of it: an idempotency key must not be reused with another one. */
   readonly fingerprint: string;
+  /** The same of what was sent, which another version of the pipeline sees alike. Absent: an earlier release has started the run. */
+  readonly sent?: string;
   /** Receivers of the run's event. */
   readonly webhooks?: readonly WebhookTarget[];
   /** The run that this one resumes. */

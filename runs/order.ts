@@ -18,6 +18,8 @@ export interface Order {
   /** What the request states about a caller that leaves. */
   readonly onLeave?: OnLeave | undefined;
   readonly options?: RunOptions | undefined;
+  /** What it asks of the run, where the options say that by the version of the pipeline, as by the fields that there are. Absent: the options. */
+  readonly asks?: JsonObject | undefined;
   /** Receivers may subscribe to the run while it is under way; it starts some 20 ms later. */
   readonly subscribable?: boolean;
   /** What the door keeps with the run, for as long as the run is kept; it does not reach the pipeline. */

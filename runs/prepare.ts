@@ -8,6 +8,7 @@ import { wantedGraph, wholeRun } from '../pipelines/run/build-segment.js';
 import { deliveryId, type RunContext, type Segment, type WebhookTarget } from '../pipelines/run/index.js';
 import { changesElsewhere } from '../pipelines/stages/index.js';
 import type { RunDeps } from './deps.js';
+import { givenHash } from './given-input.js';
 import type { RunMemo } from './memo.js';
 import type { RunOptions } from './options.js';
 import { refuseTooLarge } from './start-size.js';
@@ -27,6 +28,8 @@ export interface RunRequest {
   /** Its id may be that of another run, which Temporal tells when it is started. */
   readonly repeated?: boolean;
   readonly options?: RunOptions | undefined;
+  /** `asks` of its order. */
+  readonly asks?: JsonObject | undefined;
   /** Receivers may subscribe to it while it is under way. */
   readonly subscribable?: boolean;
   /** What its door keeps with it. */
@@ -79,6 +82,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     version: plan.version,
     createdAt: new Date().toISOString(),
     fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    ...sentAs(request),
     ...(resumes && { resumedFrom: resumes.id }),
     ...(webhooks.length > 0 && { webhooks }),
   };
@@ -91,6 +95,13 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     ...(guarded && { guarded }),
     changesNothing: guarded !== undefined && !mayExist(request) && changesNothing(plan),
   };
+}
+
+/** The hash of a request as it was sent. None where its door has not noted that. */
+function sentAs({ pipeline: { plan }, input, options, asks }: RunRequest): Pick<RunMemo, 'sent'> {
+  const given = givenHash(input);
+  if (given === undefined) return {};
+  return { sent: jsonHash({ pipeline: plan.name, given, ...(asks ?? options) } as JsonObject) };
 }
 
 function contextOf(

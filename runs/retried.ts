@@ -4,6 +4,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
+import { givenHash } from './given-input.js';
 import { onLeaveOf } from './leaving.js';
 import type { RunMemo } from './memo.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -38,7 +39,7 @@ export interface Claim {
 
 /**
  * The id of the run of a request. With an idempotency key it is derived from the key. Without one, if the run outlives
- * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, the input and the
+ * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, what was sent and the
  * hour, so that Temporal keeps a retry from starting a second run even if the state store has lost everything. A retry
  * (`retry` above 0) gets the run of the latest equal request of the last hour. An equal request that is no retry gets a
  * run of its own, under an id that the state store keeps for its retries, unless its client has left: then its retry may have been
@@ -53,9 +54,8 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   const fresh = () => runId({ pipeline, tenant });
   if (retry === undefined || onLeaveOf(order) === 'cancel') return { id: fresh(), repeated: false };
   const now = Date.now();
-  const digest = digestOf(order);
-  if (retry > 0) return await earlier(deps, order, { digest, now });
-  const id = derivedId(order, digest, now);
+  if (retry > 0) return await earlier(deps, order, now);
+  const id = derivedId(order, digestOf(order), now);
   const another = async () => {
     if (gone.aborted)
       throw new MillraceError(
@@ -71,14 +71,11 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   return first ? { id, repeated: false, another } : { id: await another(), repeated: false };
 }
 
-interface Sought {
-  readonly digest: string;
-  readonly now: number;
-}
-
-async function earlier(deps: RunDeps, order: Order, { digest, now }: Sought): Promise<Claim> {
+async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {
   const at = [now, now - RETRY_WINDOW_MS, now + CLOCKS_MS];
-  const ids = [...new Set(at.map((time) => derivedId(order, digest, time)))];
+  // A gateway of an earlier release may have started it.
+  const digests = [digestOf(order), digestOfInput(order)];
+  const ids = [...new Set(digests.flatMap((digest) => at.map((time) => derivedId(order, digest, time))))];
   for (const id of ids) {
     const latest = await deps.latest?.latest(id).catch(() => undefined);
     if (latest === undefined) continue;
@@ -88,7 +85,7 @@ async function earlier(deps: RunDeps, order: Order, { digest, now }: Sought): Pr
     const found = await existing(deps, order, id);
     if (found?.there && Date.parse(found.there.createdAt) >= now - RETRY_WINDOW_MS) return found;
   }
-  return { id: derivedId(order, digest, now), repeated: true };
+  return { id: derivedId(order, digestOf(order), now), repeated: true };
 }
 
 /** The run, if it has started; in place of a run that has failed, the one that resumes it. */
@@ -135,8 +132,17 @@ async function asked<T>({ temporal }: RunDeps, id: string, question: () => Promi
   }
 }
 
-/** The same for equal requests of one owner. */
-function digestOf({ pipeline, caller, input, options = {} }: Order): string {
+/** The same for requests of one owner in which the same was sent, whatever this version of the pipeline makes of it. */
+function digestOf(order: Order): string {
+  const { pipeline, caller, input, options, asks } = order;
+  const given = givenHash(input);
+  if (given === undefined) return digestOfInput(order);
+  const owner = ownerOf(caller) ?? null;
+  return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, given, ...(asks ?? options) } as JsonObject);
+}
+
+/** The same for equal inputs of one owner. */
+function digestOfInput({ pipeline, caller, input, options = {} }: Order): string {
   const owner = ownerOf(caller) ?? null;
   return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, input, ...options } as JsonObject);
 }

@@ -156,7 +156,8 @@ async function sameRun(deps: RunDeps, id: string, wanted: RunMemo): Promise<RunM
 }
 
 function same(memo: RunMemo | undefined, wanted: RunMemo): RunMemo {
-  if (memo?.fingerprint === wanted.fingerprint && memo.tenant === wanted.tenant) return memo;
+  const isSame = memo?.fingerprint === wanted.fingerprint || (memo?.sent !== undefined && memo.sent === wanted.sent);
+  if (memo !== undefined && isSame && memo.tenant === wanted.tenant) return memo;
   const message = 'was used before with another input';
   throw new MillraceError('IDEMPOTENCY_KEY_REUSED', `Idempotency-Key ${message}`, {
     fields: [{ field: 'Idempotency-Key', message }],

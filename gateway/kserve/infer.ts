@@ -83,7 +83,9 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   const input = await inputs.read((tensors) =>
     readTensors(model, tensors, { parameters, intake, maxJsonBytes: deps.limits.maxJsonBytes }),
   );
-  return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
+  // Where all are requested, the options name none.
+  const asks = { ...options, outputs: [...call.outputs.keys()].sort() };
+  return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options, asks };
 }
 
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {

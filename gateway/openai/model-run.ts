@@ -10,7 +10,7 @@ import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
-import { type Model, onlyOutputs } from './models.js';
+import { asksFor, type Model, onlyOutputs } from './models.js';
 import { RunTeller, type Told } from './told.js';
 
 /**
@@ -23,7 +23,7 @@ export function readHeaders(request: FastifyRequest) {
   const persistence = persistenceOf(request.headers);
   const orderOf = (model: Model, input: JsonObject, fields: readonly string[]): Order => ({
     ...{ pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence },
-    options: onlyOutputs(model, fields),
+    ...{ options: onlyOutputs(model, fields), asks: asksFor(model, fields) },
   });
   return { caller, orderOf };
 }

@@ -167,6 +167,11 @@ export function parsed(form: InputForm, input: JsonObject, paramOf: (field: stri
   }
 }
 
+/** What a request asks for by these fields, whatever else the output has: an agent's lists of calls are found by its schema. */
+export const asksFor = ({ face }: Model, fields: readonly string[]): JsonObject => ({
+  outputs: fields.filter((field) => !face.calls.includes(field) && !face.executed.includes(field)).sort(),
+});
+
 /**
  * Options of a run that limit it to these fields, as far as the output has them: stages that only other fields need do
  * not run.

@@ -19,7 +19,7 @@ import { errorBody, invalidParam } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
 import { givesLogprobs } from './logprobs.js';
 import { interactive, note, runStreamed, runToEnd } from './model-run.js';
-import { type Model, type Models, onlyOutputs } from './models.js';
+import { asksFor, type Model, type Models, onlyOutputs } from './models.js';
 import type { Item } from './responses-items.js';
 import { notesOfRequest } from './responses-notes.js';
 import { answerTo, responseId, responseOf, unansweredOf } from './responses-reply.js';
@@ -171,6 +171,7 @@ async function orderFor(
     ...persistence,
     ...(background && { onLeave: 'continue' as const }),
     options: onlyOutputs(model, answerFields(model)),
+    asks: asksFor(model, answerFields(model)),
     notes: notesOfRequest(echo),
   };
   return { order, started };

@@ -1,9 +1,11 @@
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { code, pipeline } from '../../../pipelines/index.js';
+import { inputForm } from '../../../gateway/input/input-form.js';
+import { audio, code, pipeline } from '../../../pipelines/index.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
+import { givenHash } from '../../../runs/given-input.js';
 import { CancelledByCaller } from '../../../runs/leaving.js';
 import type { Order } from '../../../runs/order.js';
 import { RETRY_WINDOW_MS } from '../../../runs/retried.js';
@@ -203,5 +205,67 @@ describe('without the state store', () => {
     vi.setSystemTime(Date.UTC(2026, 10, 26, 12, 59, 58));
     await leave(order({ retry: 1 }));
     expect(started()).toHaveLength(1);
+  });
+});
+
+describe('while a new version of the pipeline is deployed', () => {
+  /** With a default that the version before does not have, and another output. */
+  const later = pipeline('pay', { input: named.extend({ tone: z.string().default('calm') }) }, ({ input, stage }) => ({
+    name: stage(
+      'charge',
+      code('charge', { input: named, output: named }, (given) => given),
+      { name: input.name },
+    ).name,
+    tone: input.tone,
+  }));
+  const at = (of: { readonly input: z.ZodType }, more: Partial<Order> = {}) =>
+    order({ pipeline: of as never, input: inputForm(of as never).parse({ name: 'Ada' }), ...more });
+
+  it.each([
+    ['the same', {}],
+    ['the fields that a door needs, by the outputs of the pipeline', { asks: { outputs: ['name'] } }],
+  ])('a retry gets the run that a gateway with the version before has started: asked for %s', async (_, asks) => {
+    await leave(at(pay, asks));
+    const [id = ''] = started();
+    end(id, 'paid');
+    const retried = at(later, { ...asks, ...('asks' in asks && { options: { outputs: ['name'] } }), retry: 1 });
+    expect(await stay(retried)).toMatchObject({ id });
+    latest.lost = true;
+    expect(await stay(retried)).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+
+  it('an idempotency key is known again with what was sent, and refused with something else', async () => {
+    await leave(at(pay, { idempotencyKey: 'key' }));
+    const [id = ''] = started();
+    end(id, 'paid');
+    expect(await stay(at(later, { idempotencyKey: 'key' }))).toMatchObject({ id });
+    const other = order({ pipeline: later as never, input: inputForm(later as never).parse({ name: 'Grace' }) });
+    await expect(stay({ ...other, idempotencyKey: 'key' })).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
+    const wish = at(later, { idempotencyKey: 'key', options: { outputs: ['name'] } });
+    await expect(stay(wish)).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
+  });
+
+  it.each([{}, { idempotencyKey: 'key' }])('what an earlier release has begun is known (%o)', async (key) => {
+    // Which notes nothing of what was sent.
+    await leave(order(key));
+    const [id = ''] = started();
+    expect(gateway.temporal.runs.get(id)?.options.memo).not.toHaveProperty('sent');
+    end(id, 'paid');
+    expect(await stay(at(pay, { ...key, retry: 1 }))).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+
+  it('media are the same by their bytes, whatever else is known of them', () => {
+    const spoken = pipeline('spoken', { input: z.object({ speech: audio() }) }, ({ input }) => ({
+      speech: input.speech,
+    }));
+    const sha256 = 'a'.repeat(64);
+    const speech = { uri: `artifact://default/${sha256}`, sha256, mime: 'audio/wav', bytes: 44 };
+    const form = inputForm(spoken as never);
+    const [one, other] = [form.parse({ speech }), form.parse({ speech: { ...speech, durationMs: 5 } })];
+    expect(givenHash(one)).toBe(givenHash(other));
+    const otherBytes = { uri: `artifact://default/${'b'.repeat(64)}`, sha256: 'b'.repeat(64) };
+    expect(givenHash(one)).not.toBe(givenHash(form.parse({ speech: { ...speech, ...otherBytes } })));
   });
 });
