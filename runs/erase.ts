@@ -19,10 +19,10 @@ const PAGE = 100;
  * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped, and it
  * opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
- * retention ends them. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED` (also of one that ended a moment ago, and started more than can be looked for),
- * `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on. A run that
- * another erasure has removed meanwhile is erased: what has its id then is another run, of which this one touches nothing unless it is started within
- * the round trip before the first deletion.
+ * retention ends them. The large values of its record are among them, sealed with keys that were in it. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`
+ * (also of one that ended a moment ago, and started more than can be looked for), `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and
+ * `STORE_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on. A run that another erasure has removed meanwhile is erased: what
+ * has its id then is another run, of which this one touches nothing unless it is started within the round trip before the first deletion.
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
   const { running, description, memo, accepted } = await findRun(deps, id, caller);

@@ -116,6 +116,7 @@ function contextOf(
     plan: pipeline.plan,
     placement: deps.placementOf(pipeline.plan),
     tenant,
+    sealed: true,
     ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
     ...wanted,
     trace,

@@ -134,7 +134,7 @@ function readOutside(graph: Graph, steps: readonly Step[]): string[] {
 
 /** The part of the run's context that the segment needs. */
 function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
-  const { plan, placement, tenant, sessionsOf, priority, trace, events, runMs } = context;
+  const { plan, placement, tenant, sessionsOf, priority, trace, events, runMs, sealed } = context;
   const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));
   return {
     plan: { ...plan, stages: [], output: null },
@@ -145,5 +145,6 @@ function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['c
     ...(trace !== undefined && { trace }),
     ...(events && { events }),
     ...(runMs !== undefined && { runMs }),
+    ...(sealed && { sealed }),
   };
 }

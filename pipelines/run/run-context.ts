@@ -36,6 +36,11 @@ export interface RunContext {
    * deadline.
    */
   readonly runMs?: number;
+  /**
+   * Large values of its record are sealed (`StageCall.sealed`). Absent: a gateway of 0.3.0 has started it, whose workers cannot read such values;
+   * gateways are updated after the workers.
+   */
+  readonly sealed?: true;
   /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
   readonly waitsTo?: string;
   /**

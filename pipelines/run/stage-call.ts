@@ -85,6 +85,8 @@ export interface StageCall {
   readonly muted?: true;
   /** What the run's record keeps of the call. Absent: its input and output. */
   readonly record?: RecordLevel;
+  /** Its values that are too large for the state store are sealed, with keys in the run's record. Absent: they are stored as they are. */
+  readonly sealed?: true;
   /**
    * Maximum duration of the run, in milliseconds; its record is kept from the run's end. Absent: nothing is recorded.
    */

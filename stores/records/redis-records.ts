@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
@@ -8,7 +8,7 @@ import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS, isGone } from '../redis/index.js';
 import { CHILD, isInside, nameOf, pathOf, turnAfter } from './call-names.js';
 import { UncountedGaps } from './gaps.js';
-import { type KeptValue, keptValue, restoredValue } from './kept-value.js';
+import { type CallAt, type KeptValue, keptValue, restoredValue, valueName } from './kept-value.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, HELD, hold, keep, PATH, recordKey } from './record-hash.js';
 import type { Spill } from './spill.js';
@@ -120,7 +120,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     }
     const digest = jsonHash(input);
     const succeeded = entryOf(own);
-    if (succeeded?.digest === digest) return await this.#keptIn(succeeded, call);
+    if (succeeded?.digest === digest) return await this.#keptIn(succeeded, call, { root: from, call: name });
     const { ended, repeat } = JSON.parse(held) as Before;
     const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
     const failure = entryOf(failed);
@@ -132,7 +132,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     // With more time left another candidate would come first; the stage ended with the recorded one.
     const others =
       succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
-    if (others?.digest === digest) return await this.#keptIn(others, call);
+    if (other && others?.digest === digest) return await this.#keptIn(others, call, { root: from, call: other });
     if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
     if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
     return undefined;
@@ -140,25 +140,29 @@ export class RedisRecords implements RunRecords, ResumableRecords {
 
   async earlier(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined> {
     if (call.record === 'off') return undefined;
-    const key = recordKey(splitRun(run).root);
-    const entry = entryOf(await reached(() => this.#parts.redis.hget(key, nameOf(run, call))));
+    const { root } = splitRun(run);
+    const name = nameOf(run, call);
+    const entry = entryOf(await reached(() => this.#parts.redis.hget(recordKey(root), name)));
     if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
     try {
-      return await this.#outcomeIn(entry, call);
+      return await this.#outcomeIn(entry, call, { root, call: name });
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'STORE_UNAVAILABLE') throw error;
       return undefined;
     }
   }
 
-  async #keptIn(entry: Entry, call: StageCall): Promise<KeptEnd | undefined> {
-    const outcome = await this.#outcomeIn(entry, call);
+  async #keptIn(entry: Entry, call: StageCall, at: CallAt): Promise<KeptEnd | undefined> {
+    const outcome = await this.#outcomeIn(entry, call, at);
     return outcome && { outcome: { ...outcome, resumed: true } };
   }
 
-  async #outcomeIn({ served, output }: Entry, { tenant }: StageCall): Promise<StageOutcome | undefined> {
+  async #outcomeIn(entry: Entry, { tenant }: StageCall, at: CallAt): Promise<StageOutcome | undefined> {
+    const { served, output, digest } = entry;
     if (!served || output === undefined) return undefined;
-    return { ...served, output: (await restoredValue(output, tenant, this.#parts.spill)) as JsonObject };
+    const name = valueName({ ...at, digest, of: 'output' });
+    const { spill } = this.#parts;
+    return { ...served, output: (await restoredValue(output, { tenant, spill, name })) as JsonObject };
   }
 
   async summary(run: string): Promise<RecordSummary> {
@@ -186,7 +190,12 @@ export class RedisRecords implements RunRecords, ResumableRecords {
 
   async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
     const { spill } = this.#parts;
+    const { tenant, sealed: seals = false } = call;
     const full = call.record !== 'outputs';
+    const digest = jsonHash(input);
+    const named = { root: splitRun(run).root, call: nameOf(run, call), digest };
+    const kept = (value: Json, of: 'input' | 'output') =>
+      keptValue(value, { tenant, spill, name: valueName({ ...named, of }) }, seals);
     const base = {
       path: pathOf(run, call),
       stage: call.stage,
@@ -195,14 +204,14 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       ...(call.codeVersion !== undefined && { codeVersion: call.codeVersion }),
       version: call.version,
       attempt,
-      digest: jsonHash(input),
+      digest,
       startedAt,
       endedAt,
-      ...(full && { input: await keptValue(input, call.tenant, spill) }),
+      ...(full && { input: await kept(input, 'input') }),
     };
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
-    return { ...base, output: await keptValue(output, call.tenant, spill), served };
+    return { ...base, output: await kept(output, 'output'), served };
   }
 }
 

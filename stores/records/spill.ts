@@ -1,25 +1,25 @@
-import type { ArtifactStore, Inspector } from '../artifacts/index.js';
+import type { ArtifactStore } from '../artifacts/index.js';
 
 /** Stores values that are too large for the state store, under the tenant of their run. */
 export interface Spill {
-  put(tenant: string, text: string): Promise<string>;
-  get(tenant: string, uri: string): Promise<string>;
+  /** Returns their address. `parts` are stored one after another. */
+  put(tenant: string, parts: readonly Uint8Array[], mime: string): Promise<string>;
+  /** Throws `ARTIFACT_NOT_FOUND`, `ARTIFACT_CORRUPT` and `STORE_UNAVAILABLE`. */
+  get(tenant: string, uri: string): Promise<Buffer>;
 }
 
-const JSON_TEXT: Inspector = { push: () => undefined, end: () => ({ mime: 'application/json' }) };
-
 export const spillTo = (store: Pick<ArtifactStore, 'put' | 'read'>): Spill => ({
-  async put(tenant, text) {
-    const { uri } = await store.put(tenant, bytesOf(text), JSON_TEXT);
+  async put(tenant, parts, mime) {
+    const { uri } = await store.put(tenant, inOrder(parts), { push: () => undefined, end: () => ({ mime }) });
     return uri;
   },
   async get(tenant, uri) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of store.read(tenant, uri)) chunks.push(chunk);
-    return Buffer.concat(chunks).toString('utf8');
+    return Buffer.concat(chunks);
   },
 });
 
-async function* bytesOf(text: string): AsyncGenerator<Uint8Array, void> {
-  yield Buffer.from(text, 'utf8');
+async function* inOrder(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
+  yield* parts;
 }

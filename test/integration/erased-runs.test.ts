@@ -339,7 +339,7 @@ describe('the record of an erased run', () => {
         await new Promise((resolve) => setTimeout(resolve, 200));
         return 'artifact://default/0';
       },
-      get: async () => '',
+      get: async () => Buffer.alloc(0),
     };
     const large = { ...ended(run, 10), input: { text: 'x'.repeat(20_000) } };
     await new RedisRecords({ redis, keptMs: TTL_MS, spill }).keep(large);

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -7,7 +10,8 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { agent, code, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { resumptionOf, type StageCall, type StageOutcome } from '../../pipelines/run/index.js';
-import { asThrown, RedisRecords, recordKey, type Spill } from '../../stores/records/index.js';
+import { openFileStore } from '../../stores/artifacts/index.js';
+import { asThrown, RedisRecords, recordKey, type Spill, spillTo } from '../../stores/records/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { freePort } from '../support/free-port.js';
@@ -33,17 +37,17 @@ const DEADLINE_MS = 3_600_000;
 
 /** A store of large values, in memory. */
 function spilling() {
-  const kept = new Map<string, string>();
+  const kept = new Map<string, Buffer>();
   const spill: Spill = {
-    async put(tenant, text) {
+    async put(tenant, parts) {
       const uri = `artifact://${tenant}/${kept.size}`;
-      kept.set(uri, text);
+      kept.set(uri, Buffer.concat(parts));
       return uri;
     },
     async get(_, uri) {
-      const text = kept.get(uri);
-      if (text === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', uri);
-      return text;
+      const bytes = kept.get(uri);
+      if (bytes === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', uri);
+      return bytes;
     },
   };
   return { spill, kept };
@@ -182,18 +186,117 @@ describe('the record of a run', () => {
     expect(await admin.exists(recordKey(off))).toBe(0);
   });
 
-  it('has large values in the artifact store', async () => {
+  it('has large values in the artifact store, as they are where its call does not say that they are sealed', async () => {
     const { spill, kept } = spilling();
     const { records } = recordsOf({ spill });
     const run = newRun();
     const text = 'x'.repeat(20_000);
     await records.keep(ended(run, call(), { prompt: 'short' }, { text }));
-    expect([...kept.values()]).toEqual([JSON.stringify({ text })]);
+    expect([...kept.values()].map(String)).toEqual([JSON.stringify({ text })]);
     expect((await entriesOf(run))[0]?.output).toEqual({ uri: 'artifact://default/0' });
     await records.hold(run, { ended: [], repeat: false }, 1);
     expect(await records.before(resumptionOf(run), call(), { prompt: 'short' })).toMatchObject({
       outcome: { output: { text }, resumed: true },
     });
+  });
+});
+
+describe('large values of a record that are sealed', () => {
+  let folder: string;
+  let spill: Spill;
+  let records: RedisRecords;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'millrace-records-'));
+    spill = spillTo(await openFileStore(folder));
+    ({ records } = recordsOf({ spill }));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const SECRET = 'what Ada said';
+  const large = { text: `${SECRET} `.repeat(2_000) };
+  const own = call({ sealed: true });
+
+  /** What is in the artifact store, bytes and metadata. */
+  async function stored(): Promise<string[]> {
+    const names = (await readdir(folder, { recursive: true })).filter((name) => /[0-9a-f]{64}(\.json)?$/.test(name));
+    return await Promise.all(names.map((name) => readFile(path.join(folder, name), 'latin1')));
+  }
+
+  /** What a run that resumes this one gets. */
+  async function taken(run: string, of = own, child = '') {
+    await records.hold(run, { ended: [], repeat: false }, 1);
+    return await records.before(`${resumptionOf(run)}${child}`, of, large);
+  }
+  const whole = { outcome: { output: large } };
+
+  it('cannot be read by anybody once it is erased, also those of a call that was under way', async () => {
+    const run = newRun();
+    await records.keep(ended(run, own, large, large));
+    expect(await taken(run)).toMatchObject(whole);
+    const entries = await entriesOf(run);
+    expect(entries).toMatchObject([{ input: { key: expect.any(String) }, output: { key: expect.any(String) } }]);
+    const keys = entries.flatMap(({ input, output }) => [input, output]) as unknown as { key: string }[];
+    const before = (await stored()).length;
+    await records.erase(run);
+    await records.keep({ ...ended(run, own, large, large), endedAt: 60_000 });
+    const files = await stored();
+    expect(files.length, 'the late call has stored its values').toBeGreaterThan(before);
+    const record = await admin.hgetall(recordKey(run));
+    expect(Object.keys(record)).toEqual(['@erased']);
+    const left = [...files, ...Object.values(record)].join('\n');
+    for (const secret of [SECRET, ...keys.map(({ key }) => key)]) expect(left.includes(secret)).toBe(false);
+  });
+
+  it('are read in a child run, by an attempt behind another one, and of the candidate that has served the stage', async () => {
+    const [run, inside, other] = [newRun(), newRun(), newRun()];
+    await records.keep(ended(run, own, large, large));
+    expect(await records.earlier(run, own, large, 0)).toMatchObject({ output: large });
+    await records.keep(ended(`${inside}/packing`, own, large, large));
+    expect(await taken(inside, own, '/packing')).toMatchObject(whole);
+    await records.keep(ended(other, call({ model: 'small', sealed: true }), large, large));
+    expect(await taken(other)).toMatchObject(whole);
+  });
+
+  it('are read whichever of two attempts has recorded them, at the same time or one after the other', async () => {
+    const [both, late] = [newRun(), newRun()];
+    const attemptOf = (run: string, attempt: number) => ({ ...ended(run, own, large, large), attempt });
+    await Promise.all([1, 2].map((attempt) => records.keep(attemptOf(both, attempt))));
+    expect(await taken(both)).toMatchObject(whole);
+    for (const attempt of [2, 1]) await records.keep(attemptOf(late, attempt));
+    expect(await taken(late)).toMatchObject(whole);
+  });
+
+  it('are read though the state store has lost the record and it was written again', async () => {
+    const [lost, between] = [newRun(), newRun()];
+    await records.keep(ended(lost, own, large, large));
+    await admin.del(recordKey(lost));
+    await records.keep({ ...ended(lost, own, large, large), attempt: 2 });
+    expect(await taken(lost)).toMatchObject(whole);
+    const losing: Spill = {
+      ...spill,
+      async put(...of) {
+        const uri = await spill.put(...of);
+        await admin.del(recordKey(between));
+        return uri;
+      },
+    };
+    await recordsOf({ spill: losing }).records.keep(ended(between, own, large, large));
+    expect(await taken(between)).toMatchObject(whole);
+  });
+
+  it('are not taken for those of another call of the run', async () => {
+    const run = newRun();
+    const paid = call({ stage: 'pay', sealed: true });
+    await records.keep(ended(run, own, large, large));
+    await records.keep(ended(run, paid, large, { ...large, receipt: 1 }));
+    const all = Object.entries(await admin.hgetall(recordKey(run))).filter(([field]) => !/^[@!=]/.test(field));
+    const entries = all.map(([, text]) => JSON.parse(text) as JsonObject);
+    for (const [i, [field]] of all.entries()) {
+      const swapped = { ...entries[i], output: entries[1 - i]?.output };
+      await admin.hset(recordKey(run), field, JSON.stringify(swapped));
+    }
+    for (const of of [own, paid]) await expect(taken(run, of)).rejects.toMatchObject({ code: 'RECORD_GONE' });
+    expect(await records.earlier(run, own, large, 0)).toBeUndefined();
   });
 });
 

@@ -56,6 +56,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),
     ...(plan.record !== 'off' && { runMs: run.context.runMs ?? plan.deadlineMs }),
+    ...(plan.record !== 'off' && run.context.sealed && { sealed: run.context.sealed }),
   };
 }
 

@@ -105,6 +105,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       tenant: context.tenant,
       sessionsOf: sessionsOf(context),
       runMs: context.runMs ?? context.plan.deadlineMs,
+      ...(context.sealed && { sealed: context.sealed }),
       ...(context.priority && { priority: context.priority }),
       ...(context.trace !== undefined && { trace: context.trace }),
       ...(context.events && { events: context.events }),

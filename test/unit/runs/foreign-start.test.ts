@@ -35,6 +35,7 @@ describe('a run that no gateway starts', () => {
       plan: shouting.plan,
       placement: contextOf(shouting).placement,
       tenant: 'default',
+      sealed: true,
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
       events: true,
     });

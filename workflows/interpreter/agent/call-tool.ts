@@ -93,6 +93,7 @@ export function runPipeline(
     tenant,
     sessionsOf: sessionsOf(run.context),
     runMs: run.context.runMs ?? run.context.plan.deadlineMs,
+    ...(run.context.sealed && { sealed: run.context.sealed }),
     ...(priority && { priority }),
     ...(trace !== undefined && { trace }),
     ...(run.context.events && { events: run.context.events }),

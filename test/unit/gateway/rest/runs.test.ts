@@ -74,6 +74,7 @@ describe('a run is started', () => {
       plan: listen.plan,
       placement: expect.any(Object),
       tenant: 'default',
+      sealed: true,
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
     });
     expect(run).toEqual({
