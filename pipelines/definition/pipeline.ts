@@ -41,8 +41,8 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
   /** Deadline of the whole run. Default 5 minutes; set it explicitly for longer work. */
   readonly deadline?: Duration;
   /**
-   * What the record keeps of each step, for a day after the run's end by default: `full` its input and output, from
-   * which a failed run can be resumed; `outputs` its output; `off` nothing, and no run can be resumed. Default `full`.
+   * What the record keeps of each step, for a day after the run's end by default: `full` its output, from which a failed run can be
+   * resumed, and an input of at most 16 KiB; `outputs` its output; `off` nothing, and no run can be resumed. Default `full`.
    */
   readonly record?: 'full' | RecordLevel;
   /** How OpenAI clients call the pipeline, if its field names do not follow the convention; `false`: not at all. */

@@ -28,7 +28,7 @@ export interface Plan extends Graph {
 
 /**
  * What a run's record keeps of each call besides its outcome: `outputs` its output and a digest of its input; `off`
- * nothing, and the run cannot be resumed. Absent: both input and output.
+ * nothing, and the run cannot be resumed. Absent: its output and a small input too.
  */
 export type RecordLevel = 'outputs' | 'off';
 

@@ -37,7 +37,7 @@ export interface RunContext {
    */
   readonly runMs?: number;
   /**
-   * Large values of its record are sealed (`StageCall.sealed`). Absent: a gateway of 0.3.0 has started it, whose workers cannot read such values;
+   * Large values of its record are sealed (`StageCall.sealed`). Absent: it was started by 0.3.0, whose workers cannot read such values;
    * gateways are updated after the workers.
    */
   readonly sealed?: true;

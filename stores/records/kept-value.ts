@@ -4,7 +4,11 @@ import { opened, sealed } from './sealed.js';
 import type { Spill } from './spill.js';
 
 /** A value of a record: inline, or by its address in the artifact store, as it is or sealed. */
-export type KeptValue = { readonly json: Json } | { readonly uri: string } | SealedValue;
+export type KeptValue = InlineValue | { readonly uri: string } | SealedValue;
+
+export interface InlineValue {
+  readonly json: Json;
+}
 
 /** The key is in the record alone: when that is erased or expires, nobody can read what the artifact store has. */
 interface SealedValue {
@@ -17,14 +21,14 @@ interface SealedValue {
 
 const NO_ADDRESS = 'sealed';
 
-/** Larger values, in bytes of JSON, go to the artifact store. */
+/** Larger values, in bytes of JSON, are not in the record itself. */
 const INLINE_BYTES = 16_384;
 
 interface Place {
   readonly tenant: string;
   /** Stores large values. Absent: there is no place for them. */
   readonly spill: Spill | undefined;
-  /** Names the value among those of all records (`valueName`). */
+  /** Names the value among those of all records (`outputName`). */
   readonly name: string;
 }
 
@@ -36,14 +40,19 @@ export interface CallAt {
   readonly call: string;
 }
 
-interface ValueOf extends CallAt {
+interface OutputOf extends CallAt {
   /** Hash of the call's input. */
   readonly digest: string;
-  readonly of: 'input' | 'output';
 }
 
-/** What a value is sealed as: in the place of another one it is not opened. */
-export const valueName = ({ root, call, digest, of }: ValueOf): string => JSON.stringify([root, call, digest, of]);
+/** What an output is sealed as: in the place of another one it is not opened. */
+export const outputName = ({ root, call, digest }: OutputOf): string => JSON.stringify([root, call, digest]);
+
+/** A value that nothing reads again, where the record has room for it; undefined if it is large. */
+export const inlineValue = (value: Json): InlineValue | undefined =>
+  isInline(JSON.stringify(value)) ? { json: value } : undefined;
+
+const isInline = (text: string): boolean => Buffer.byteLength(text) <= INLINE_BYTES;
 
 /**
  * Throws `RESULT_TOO_LARGE` for a large value without a place for it.
@@ -51,7 +60,7 @@ export const valueName = ({ root, call, digest, of }: ValueOf): string => JSON.s
  */
 export async function keptValue(value: Json, { tenant, spill, name }: Place, seals: boolean): Promise<KeptValue> {
   const text = JSON.stringify(value);
-  if (Buffer.byteLength(text) <= INLINE_BYTES) return { json: value };
+  if (isInline(text)) return { json: value };
   if (!spill) throw new MillraceError('RESULT_TOO_LARGE', 'a value is too large for the record');
   if (!seals) return { uri: await spill.put(tenant, [Buffer.from(text)], 'application/json') };
   const { key, parts } = sealed(text, name);

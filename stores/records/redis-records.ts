@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
@@ -8,14 +8,22 @@ import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS, isGone } from '../redis/index.js';
 import { CHILD, isInside, nameOf, pathOf, turnAfter } from './call-names.js';
 import { UncountedGaps } from './gaps.js';
-import { type CallAt, type KeptValue, keptValue, restoredValue, valueName } from './kept-value.js';
+import {
+  type CallAt,
+  type InlineValue,
+  inlineValue,
+  type KeptValue,
+  keptValue,
+  outputName,
+  restoredValue,
+} from './kept-value.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, HELD, hold, keep, PATH, recordKey } from './record-hash.js';
 import type { Spill } from './spill.js';
 
 export interface RedisRecordsParts {
   readonly redis: Redis;
-  /** Stores values that are too large for Redis. Absent: such a value is a gap. */
+  /** Stores outputs that are too large for Redis. Absent: a call with such an output is a gap. */
   readonly spill?: Spill;
   /** How long a record is kept after the end of its run, in milliseconds. */
   readonly keptMs: number;
@@ -41,7 +49,8 @@ interface Entry {
   readonly version: string;
   readonly attempt: number;
   readonly digest: string;
-  readonly input?: KeptValue;
+  /** Nothing reads it. Absent: it is large, or the pipeline keeps none. */
+  readonly input?: InlineValue;
   readonly output?: KeptValue;
   readonly served?: Omit<StageOutcome, 'output'>;
   readonly failure?: Failure;
@@ -160,7 +169,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   async #outcomeIn(entry: Entry, { tenant }: StageCall, at: CallAt): Promise<StageOutcome | undefined> {
     const { served, output, digest } = entry;
     if (!served || output === undefined) return undefined;
-    const name = valueName({ ...at, digest, of: 'output' });
+    const name = outputName({ ...at, digest });
     const { spill } = this.#parts;
     return { ...served, output: (await restoredValue(output, { tenant, spill, name })) as JsonObject };
   }
@@ -189,13 +198,9 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   }
 
   async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
-    const { spill } = this.#parts;
     const { tenant, sealed: seals = false } = call;
-    const full = call.record !== 'outputs';
     const digest = jsonHash(input);
-    const named = { root: splitRun(run).root, call: nameOf(run, call), digest };
-    const kept = (value: Json, of: 'input' | 'output') =>
-      keptValue(value, { tenant, spill, name: valueName({ ...named, of }) }, seals);
+    const given = call.record === 'outputs' ? undefined : inlineValue(input);
     const base = {
       path: pathOf(run, call),
       stage: call.stage,
@@ -207,11 +212,12 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       digest,
       startedAt,
       endedAt,
-      ...(full && { input: await kept(input, 'input') }),
+      ...(given && { input: given }),
     };
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
-    return { ...base, output: await kept(output, 'output'), served };
+    const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
+    return { ...base, output: await keptValue(output, { tenant, spill: this.#parts.spill, name }, seals), served };
   }
 }
 

@@ -341,8 +341,9 @@ describe('the record of an erased run', () => {
       },
       get: async () => Buffer.alloc(0),
     };
-    const large = { ...ended(run, 10), input: { text: 'x'.repeat(20_000) } };
-    await new RedisRecords({ redis, keptMs: TTL_MS, spill }).keep(large);
+    const own = ended(run, 10);
+    const outcome = { ...own.result.outcome, output: { text: 'x'.repeat(20_000) } };
+    await new RedisRecords({ redis, keptMs: TTL_MS, spill }).keep({ ...own, result: { outcome } });
     expect(await records().summary(run)).toMatchObject({ absent: true });
     const full = new RedisRecords({ redis, keptMs: TTL_MS, room: () => false });
     await full.keep(ended(run, 5_000));

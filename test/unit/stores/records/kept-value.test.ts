@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import { openFileStore } from '../../../../stores/artifacts/index.js';
-import { keptValue, restoredValue, valueName } from '../../../../stores/records/kept-value.js';
+import { inlineValue, keptValue, outputName, restoredValue } from '../../../../stores/records/kept-value.js';
 import { type Spill, spillTo } from '../../../../stores/records/spill.js';
 
 let root: string;
@@ -17,12 +17,12 @@ afterEach(() => rm(root, { recursive: true }));
 
 const SECRET = 'what Ada said';
 const LARGE = { text: `${SECRET} `.repeat(2_000) };
-const OWN = { root: 'run-1', call: 'answer 0123456789abcdef', digest: 'd', of: 'output' } as const;
+const OWN = { root: 'run-1', call: 'answer 0123456789abcdef', digest: 'd' };
 
-const at = (more: Partial<Parameters<typeof valueName>[0]> = {}, by: Spill = spill) => ({
+const at = (more: Partial<typeof OWN> = {}, by: Spill = spill) => ({
   tenant: 'default',
   spill: by,
-  name: valueName({ ...OWN, ...more }),
+  name: outputName({ ...OWN, ...more }),
 });
 
 /** What is in the artifact store, bytes and metadata. */
@@ -73,7 +73,7 @@ describe('a large value of a record', () => {
 
   it('is not read in the place of another one', async () => {
     const kept = await sealedValue();
-    const others = [{ root: 'run-2' }, { call: 'pay 0123456789abcdef' }, { digest: 'e' }, { of: 'input' }] as const;
+    const others = [{ root: 'run-2' }, { call: 'pay 0123456789abcdef' }, { digest: 'e' }] as const;
     for (const other of others) {
       await expect(restoredValue(kept, at(other)), JSON.stringify(other)).rejects.toMatchObject(gone);
     }
@@ -111,4 +111,11 @@ it('a small value of a record is in the record', async () => {
   expect(kept).toEqual({ json: { n: 1 } });
   expect(await restoredValue(kept, { ...at(), spill: undefined })).toEqual({ n: 1 });
   expect(await stored()).toEqual([]);
+});
+
+it('a value that nothing reads again is kept where it is small, and nowhere where it is large', () => {
+  expect(inlineValue({ n: 1 })).toEqual({ json: { n: 1 } });
+  // The quotes count.
+  expect(inlineValue('ä'.repeat(8_191))).toBeDefined();
+  expect(inlineValue('ä'.repeat(8_192))).toBeUndefined();
 });
