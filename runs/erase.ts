@@ -15,6 +15,12 @@ import { notEnded } from './recorded.js';
 const PAGE = 100;
 
 /**
+ * Most resumptions of a run, each of the one before, that are looked at: one that is under way behind them ends with `RECORD_GONE` where it
+ * needs the record.
+ */
+const MOST_RESUMPTIONS = 100;
+
+/**
  * Erases a run that has ended: its histories, those of its child runs and of its deliveries, its events, its record, its journals and channels,
  * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped, and it
  * opens no journal and no channel.
@@ -28,9 +34,9 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const { running, description, memo, accepted } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   await deps.list.turn?.(caller.tenant);
-  const next = await resumption(deps, id, memo);
-  if (next?.running) {
-    const message = `the run ${next.id}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
+  const needing = await neededBy(deps, id, memo);
+  if (needing !== undefined) {
+    const message = `the run ${needing}, which resumes it and needs its record, is still running; cancel that first, or wait for it to end`;
     throw new MillraceError('RUN_NOT_ENDED', message);
   }
   // By name: the index lags, and one that it does not show yet would go on sending.
@@ -53,9 +59,14 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   for (const each of [...all.filter((one) => !isOwn(one)), ...all.filter(isOwn), itself]) await erase(deps, each);
 }
 
-async function resumption({ temporal }: RunDeps, id: string, memo: RunMemo): ReturnType<typeof resumptionThere> {
+/** The run that is under way and reads the record of this one: it resumes it, or a run that has resumed it. */
+async function neededBy({ temporal }: RunDeps, id: string, memo: RunMemo): Promise<string | undefined> {
   try {
-    return await resumptionThere(temporal, id, memo);
+    let next = await resumptionThere(temporal, id, memo);
+    for (let looked = 1; next && !next.running && looked < MOST_RESUMPTIONS; looked++) {
+      next = await resumptionThere(temporal, next.id, memo);
+    }
+    return next?.running ? next.id : undefined;
   } catch (error) {
     throw fromTemporal(error, id);
   }

@@ -41,7 +41,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
   const stages = await stagesThere(deps, id);
   const next = resumptionOf(id);
-  const { plan, priority, outputs, sessionsOf } = context;
+  const { plan, priority, outputs, sessionsOf, decisions } = context;
   const request: RunRequest = {
     id: next,
     // The definition may have changed or be gone: the new run uses the plan of the old one.
@@ -55,7 +55,8 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     resumes: {
       id,
       fingerprint: memo.fingerprint,
-      decisions: decisionsOf(stages ?? []),
+      // The run has had those of the runs before it, for places that it may not have come to.
+      decisions: { ...decisions, ...decisionsOf(stages ?? []) },
       ...(sessionsOf !== undefined && { sessionsOf }),
       ...(memo.webhooks && { webhooks: memo.webhooks }),
     },
@@ -98,7 +99,7 @@ async function stagesThere(deps: RunDeps, id: string): Promise<readonly StageRec
   return outcome?.stages ?? (await stagesOf(deps.temporal, id));
 }
 
-/** Keeps the record for the new run. Throws `RECORD_INCOMPLETE` if steps that have ended are missing in it. */
+/** Keeps the records for the new run. Throws `RECORD_INCOMPLETE` if steps that have ended may be missing in them. */
 async function holdRecord(
   { records }: RunDeps,
   id: string,
@@ -115,16 +116,20 @@ async function holdRecord(
   },
 ): Promise<void> {
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
-  const lacking = stages
+  const runMs = plan.deadlineMs + BACKSTOP_MS;
+  const inTable = stages
     ? lackingIn({ plan, stages, endedAt }, await records.summary(id), records.keptMs ?? Number.POSITIVE_INFINITY)
     : ['any stage: the run has no stage table, and no worker could be queried for it'];
+  // What the run has not come to is in the records of the runs before it.
+  const gone = await records.holdEarlier(id, runMs);
+  const lacking = [...inTable, ...gone.map((run) => `any step of ${run}: its record is gone`)];
   if (lacking.length > 0 && !repeat) {
     const message = `these steps may have ended and would be repeated: ${lacking.join(', ')}`;
     throw new MillraceError('RECORD_INCOMPLETE', message, {
       fields: [{ field: 'repeat', message: 'set it to true to repeat these steps' }],
     });
   }
-  await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, plan.deadlineMs + BACKSTOP_MS);
+  await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, runMs);
 }
 
 async function answerOf<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {

@@ -18,6 +18,11 @@ export function resumedRun(run: string): string | undefined {
   return number === 1 ? originOf(run) : `${originOf(run)}-r${number - 1}`;
 }
 
+/** The runs that this one resumes, the latest first; none for a run that started from the beginning. */
+export function* resumedRuns(run: string): Generator<string, void> {
+  for (let before = resumedRun(run); before !== undefined; before = resumedRun(before)) yield before;
+}
+
 /** The first run of a chain of resumptions, which together run each step once. */
 export const originOf = (run: string): string => run.replace(RESUMPTION, '');
 

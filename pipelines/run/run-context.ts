@@ -48,7 +48,7 @@ export interface RunContext {
    * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.
    */
   readonly guarded?: string;
-  /** Decisions made in the run that this one resumes, by path of the wait; they are not requested again. */
+  /** Decisions made in the runs that this one resumes, by path of the wait; they are not requested again. */
   readonly decisions?: Readonly<Record<string, Omit<StageDecision, 'path'>>>;
   /** State carried over when the run continued in a new history. */
   readonly carried?: Carried;

@@ -85,3 +85,9 @@ if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KE
 export const hold = script<[record: string], [before: string, keptMs: number], void>(`
 redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
+
+/** Keeps a record that is held for longer. Returns 0 if it is gone. */
+export const keepOn = script<[record: string], [keptMs: number], 0 | 1>(`
+if redis.call('hexists', KEYS[1], '${HELD}') == 0 then return 0 end
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[1]) then redis.call('pexpire', KEYS[1], ARGV[1]) end
+return 1`);

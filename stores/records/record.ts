@@ -36,9 +36,9 @@ export interface RunRecords {
    */
   keep(ended: EndedCall): Promise<void>;
   /**
-   * How a call ended in the run that this one resumes; undefined if it did not end there, or the run is not a
+   * How a call ended in the run that this one resumes, or in one before it; undefined if it did not end there, or the run is not a
    * resumption. Throws `RESUME_DIVERGED` if the stage ended there in another way, or if the call succeeded with another
-   * input and must not be repeated, and `RECORD_GONE` if the record is not the one that the resumption was based on.
+   * input and must not be repeated, and `RECORD_GONE` if a record is not the one that the resumption was based on, or lacks the outcome.
    */
   before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
   /**
@@ -72,11 +72,20 @@ export interface ResumableRecords {
   /** How long a record is kept after the end of its run, in milliseconds. Absent: for ever. */
   readonly keptMs?: number;
   summary(run: string): Promise<RecordSummary>;
-  /** Removes the record of a run and of its resumptions. Throws `STORE_UNAVAILABLE`. */
+  /**
+   * Removes the record of a run, with the calls of its child runs, and keeps for six hours that it is erased: calls that began before are not
+   * recorded. Runs that resume it have records of their own. Throws `STORE_UNAVAILABLE`.
+   */
   erase?(run: string): Promise<void>;
   /**
-   * Keeps the record for at least `leastMs` milliseconds more, for the run that resumes from it, and marks it as in
-   * use.
+   * Marks the record as in use by the run that resumes from it, and keeps it for longer than that run's own record. Throws `STORE_UNAVAILABLE`.
+   * @param runMs maximum duration of the run that resumes from it, in milliseconds
    */
-  hold(run: string, before: Before, leastMs: number): Promise<void>;
+  hold(run: string, before: Before, runMs: number): Promise<void>;
+  /**
+   * Keeps the records of the runs that this one resumes for as long: what it has not come to is only there. Throws `STORE_UNAVAILABLE`.
+   * @param runMs as of `hold`
+   * @returns the runs whose records are gone
+   */
+  holdEarlier(run: string, runMs: number): Promise<readonly string[]>;
 }

@@ -1,24 +1,18 @@
 import type { Redis } from 'ioredis';
-import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRun, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
-import { changesElsewhere } from '../../pipelines/stages/index.js';
+import { resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { ageOf, momentAgo } from '../../runtime/moment.js';
-import { ERASED_MS, isGone } from '../redis/index.js';
-import { CHILD, isInside, nameOf, pathOf, turnAfter } from './call-names.js';
+import { ERASED_MS } from '../redis/index.js';
+import { CHILD, nameOf, pathOf } from './call-names.js';
+import { endedBefore } from './ended-before.js';
+import { type Entry, entryOf, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
-import {
-  type CallAt,
-  type InlineValue,
-  inlineValue,
-  type KeptValue,
-  keptValue,
-  outputName,
-  restoredValue,
-} from './kept-value.js';
+import { inlineValue, keptValue, outputName } from './kept-value.js';
+import { reached } from './reached.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
-import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, HELD, hold, keep, PATH, recordKey } from './record-hash.js';
+import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, hold, keep, keepOn, PATH, recordKey } from './record-hash.js';
 import type { Spill } from './spill.js';
 
 export interface RedisRecordsParts {
@@ -36,27 +30,6 @@ export interface RedisRecordsParts {
 /** Limit of one run: a loop over some thousand items, with two fields each. */
 const MOST_FIELDS = 10_000;
 const MOST_BYTES = 8 * 2 ** 20;
-
-/** A call's entry as stored in Redis. */
-interface Entry {
-  readonly path: string;
-  readonly stage: string;
-  readonly kind: string;
-  readonly model: string;
-  /** Version of a `code` stage's function, if it has one. */
-  readonly codeVersion?: string;
-  /** The plan's version. */
-  readonly version: string;
-  readonly attempt: number;
-  readonly digest: string;
-  /** Nothing reads it. Absent: it is large, or the pipeline keeps none. */
-  readonly input?: InlineValue;
-  readonly output?: KeptValue;
-  readonly served?: Omit<StageOutcome, 'output'>;
-  readonly failure?: Failure;
-  readonly startedAt: number;
-  readonly endedAt: number;
-}
 
 /**
  * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
@@ -112,39 +85,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   }
 
   async before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined> {
-    const { root, inside } = splitRun(run);
-    const from = resumedRun(root);
-    if (from === undefined) return undefined;
-    const key = recordKey(from);
-    const before = inside === '' ? from : `${from}/${inside}`;
-    const name = nameOf(before, call);
-    const path = pathOf(before, call);
-    const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
-    const [held, own, failed, other, turn] = await reached(() => this.#parts.redis.hmget(key, ...fields));
-    if (held == null) {
-      throw new MillraceError(
-        'RECORD_GONE',
-        `the record of the run "${from}" no longer exists: it is unknown which calls have ended`,
-      );
-    }
-    const digest = jsonHash(input);
-    const succeeded = entryOf(own);
-    if (succeeded?.digest === digest) return await this.#keptIn(succeeded, call, { root: from, call: name });
-    const { ended, repeat } = JSON.parse(held) as Before;
-    const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
-    const failure = entryOf(failed);
-    // The run continued after the failure: with another candidate, the next turn, or without the stage.
-    const wentOn = isOver || Boolean(other) || turn != null;
-    if (succeeded === undefined && failure?.failure && failure.digest === digest && wentOn) {
-      return { failure: failure.failure };
-    }
-    // With more time left another candidate would come first; the stage ended with the recorded one.
-    const others =
-      succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
-    if (other && others?.digest === digest) return await this.#keptIn(others, call, { root: from, call: other });
-    if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
-    if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
-    return undefined;
+    return await endedBefore(this.#parts, run, call, input);
   }
 
   async earlier(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined> {
@@ -154,24 +95,11 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const entry = entryOf(await reached(() => this.#parts.redis.hget(recordKey(root), name)));
     if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
     try {
-      return await this.#outcomeIn(entry, call, { root, call: name });
+      return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill);
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'STORE_UNAVAILABLE') throw error;
       return undefined;
     }
-  }
-
-  async #keptIn(entry: Entry, call: StageCall, at: CallAt): Promise<KeptEnd | undefined> {
-    const outcome = await this.#outcomeIn(entry, call, at);
-    return outcome && { outcome: { ...outcome, resumed: true } };
-  }
-
-  async #outcomeIn(entry: Entry, { tenant }: StageCall, at: CallAt): Promise<StageOutcome | undefined> {
-    const { served, output, digest } = entry;
-    if (!served || output === undefined) return undefined;
-    const name = outputName({ ...at, digest });
-    const { spill } = this.#parts;
-    return { ...served, output: (await restoredValue(output, { tenant, spill, name })) as JsonObject };
   }
 
   async summary(run: string): Promise<RecordSummary> {
@@ -192,9 +120,22 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     await reached(() => erase(this.#parts.redis, [recordKey(splitRun(run).root)], ERASED_MS));
   }
 
-  async hold(run: string, before: Before, leastMs: number): Promise<void> {
-    const { redis, keptMs } = this.#parts;
-    await reached(() => hold(redis, [recordKey(run)], JSON.stringify(before), Math.max(keptMs, leastMs)));
+  async hold(run: string, before: Before, runMs: number): Promise<void> {
+    await reached(() => hold(this.#parts.redis, [recordKey(run)], JSON.stringify(before), this.#heldMs(runMs)));
+  }
+
+  async holdEarlier(run: string, runMs: number): Promise<readonly string[]> {
+    const gone: string[] = [];
+    for (const from of resumedRuns(run)) {
+      const isThere = await reached(() => keepOn(this.#parts.redis, [recordKey(from)], this.#heldMs(runMs)));
+      if (isThere !== 1) gone.push(from);
+    }
+    return gone;
+  }
+
+  /** Longer than the record of the run that resumes, which may record a call at its very end. */
+  #heldMs(runMs: number): number {
+    return this.#parts.keptMs + 2 * runMs;
   }
 
   async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
@@ -218,23 +159,6 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const { output, ...served } = result.outcome;
     const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
     return { ...base, output: await keptValue(output, { tenant, spill: this.#parts.spill, name }, seals), served };
-  }
-}
-
-const entryOf = (text: string | null | undefined): Entry | undefined =>
-  text == null ? undefined : (JSON.parse(text) as Entry);
-
-const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
-  new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the previous run and must not be repeated`, {
-    stage,
-  });
-
-async function reached<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const message = `the record of the run is unavailable: ${messageOf(error)}`;
-    throw new MillraceError('STORE_UNAVAILABLE', message, isGone(error) ? { unreached: true } : {}, { cause: error });
   }
 }
 

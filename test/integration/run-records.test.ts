@@ -435,6 +435,20 @@ describe('what a resumed run takes from the record', () => {
     }
   });
 
+  it('what the run before the previous one has done, whose record is kept for longer than that of the run that reads it', async () => {
+    const run = newRun();
+    const [first, second] = [resumptionOf(run), resumptionOf(resumptionOf(run))];
+    await records.keep(ended(run, paid, { n: 1 }, { receipt: 1 }));
+    for (const each of [run, first]) await records.hold(each, { ended: [], repeat: false }, 1);
+    expect(await records.before(second, paid, { n: 1 })).toMatchObject({ outcome: { output: { receipt: 1 } } });
+    await admin.pexpire(recordKey(run), 10_000);
+    expect(await records.holdEarlier(first, DEADLINE_MS)).toEqual([]);
+    expect(await admin.pttl(recordKey(run))).toBeGreaterThan(KEPT_MS + DEADLINE_MS);
+    await records.erase(run);
+    expect(await records.holdEarlier(first, DEADLINE_MS)).toEqual([run]);
+    await expect(records.before(second, paid, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
+  });
+
   it('nothing where a large value is gone', async () => {
     const { spill, kept } = spilling();
     const { records: spilt } = recordsOf({ spill });

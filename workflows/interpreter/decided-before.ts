@@ -2,7 +2,7 @@ import type { Decision } from '../../pipelines/run/index.js';
 import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import type { Run } from './state.js';
 
-/** The decision on the same subject at the same path in the run that this one resumes. */
+/** The decision on the same subject at the same path in the runs that this one resumes. */
 export function decidedBefore({ context, table }: Run, request: ApprovalRequest): Decision | undefined {
   const { stage, path } = request;
   const before = context.decisions?.[path];

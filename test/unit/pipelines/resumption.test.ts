@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { originOf, resumedRun, resumptionOf, splitRun } from '../../../pipelines/run/index.js';
+import { originOf, resumedRun, resumedRuns, resumptionOf, splitRun } from '../../../pipelines/run/index.js';
 
 const ID = 'order-9a1f0c52-6f0e-4c1d-9d0a-0b6f0f3f5b1e';
 
@@ -9,6 +9,7 @@ it('a run’s id says which run it resumes, however often', () => {
   const second = resumptionOf(first);
   expect([first, second, resumptionOf(second)]).toEqual([`${ID}-r1`, `${ID}-r2`, `${ID}-r3`]);
   expect([resumedRun(first), resumedRun(second)]).toEqual([ID, first]);
+  expect([[...resumedRuns(ID)], [...resumedRuns(first)], [...resumedRuns(second)]]).toEqual([[], [ID], [first, ID]]);
   expect([ID, first, second].map(originOf)).toEqual([ID, ID, ID]);
 });
 

@@ -13,7 +13,10 @@ import { type TestGateway, testGateway } from '../../support/test-gateway.js';
 
 /** Records that a test makes up. */
 class Records implements ResumableRecords {
-  readonly held: [run: string, before: Before, leastMs: number][] = [];
+  readonly held: [run: string, before: Before, runMs: number][] = [];
+  /** Runs whose records are gone. */
+  gone: readonly string[] = [];
+  readonly heldEarlier: [run: string, runMs: number][] = [];
   succeeded = new Map<string, number>();
   gaps = 0;
   absent?: true;
@@ -25,7 +28,12 @@ class Records implements ResumableRecords {
     return this;
   }
 
-  async hold(...held: [run: string, before: Before, leastMs: number]): Promise<void> {
+  async holdEarlier(...held: [run: string, runMs: number]): Promise<readonly string[]> {
+    this.heldEarlier.push(held);
+    return this.gone;
+  }
+
+  async hold(...held: [run: string, before: Before, runMs: number]): Promise<void> {
     this.held.push(held);
   }
 }
@@ -99,6 +107,27 @@ describe('a run that has failed', () => {
     expect([...gateway.temporal.runs.keys()]).toEqual([id, `${id}-r1`]);
     records.gaps = 1;
     expect((await resume()).json<RunDocument>().id).toBe(`${id}-r1`);
+  });
+
+  test('again keeps the records of all runs before it, and is refused if one is gone: what the last has not come to is there', async () => {
+    const first = id;
+    const decision = { approved: true, by: 'ada', about: 'f00' };
+    fails([row('ask', 'done', { kind: 'approve', decisions: [{ path: 'ask', ...decision }] })]);
+    id = (await resume()).json<RunDocument>().id;
+    const again = gateway.temporal.runs.get(id);
+    again?.end(ApplicationFailure.create({ type: 'CODE_FAILED', message: 'no', details: [{ stages: [] }] }));
+    records.gone = [first];
+    const refused = await resume();
+    expect(answer(refused)).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(refused.json<Problem>().detail).toContain(`any step of ${first}: its record is gone`);
+    expect(gateway.temporal.runs.size).toBe(2);
+    records.gone = [];
+    expect((await resume()).json<RunDocument>()).toMatchObject({ id: `${first}-r2`, resumedFrom: `${first}-r1` });
+    const deadlineMs = again?.options.args[1].plan.deadlineMs;
+    expect(records.heldEarlier.at(-1)).toEqual([`${first}-r1`, records.held.at(-1)?.[2]]);
+    expect(records.held.at(-1)?.[2]).toBeGreaterThan(deadlineMs ?? Number.POSITIVE_INFINITY);
+    const decisions = gateway.temporal.runs.get(`${first}-r2`)?.options.args[1].decisions;
+    expect(decisions, 'of the first run, which the second has not come to').toEqual({ ask: decision });
   });
 
   test('whose record lacks what has ended is refused, and says what would happen again', async () => {

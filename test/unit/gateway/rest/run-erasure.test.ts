@@ -40,6 +40,19 @@ describe('erasing', () => {
     expect(response.body).toContain(next);
   });
 
+  test('nor for one whose resumption has been resumed in its turn', async () => {
+    const { temporal } = gateway;
+    const run = temporal.only();
+    const [first, second] = [`${id}-r1`, `${id}-r2`];
+    run.end(new CancelledFailure('cancelled'));
+    for (const workflowId of [first, second])
+      await temporal.client.workflow.start('greet', { ...run.options, workflowId } as never);
+    temporal.runs.get(first)?.end(new CancelledFailure('cancelled'));
+    const response = await erase();
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+    expect(response.body).toContain(second);
+  });
+
   test('nor for one that is to be resumed by a run that no worker has started yet', async () => {
     const { temporal } = gateway;
     const run = temporal.only();

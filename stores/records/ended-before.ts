@@ -1,0 +1,102 @@
+import type { Redis } from 'ioredis';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import { resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
+import { changesElsewhere } from '../../pipelines/stages/index.js';
+import { isInside, nameOf, pathOf, turnAfter } from './call-names.js';
+import { type Entry, entryOf, outcomeIn } from './entry.js';
+import type { CallAt } from './kept-value.js';
+import { reached } from './reached.js';
+import type { Before, KeptEnd } from './record.js';
+import { FAILED, HELD, PATH, recordKey } from './record-hash.js';
+import type { Spill } from './spill.js';
+
+interface Stores {
+  readonly redis: Redis;
+  readonly spill?: Spill;
+}
+
+/** A call that a resumed run is about to make. */
+interface AskedFor {
+  readonly call: StageCall;
+  /** Path of the child run that it is part of; empty if it is part of none. */
+  readonly inside: string;
+  readonly name: string;
+  readonly path: string;
+  readonly digest: string;
+}
+
+interface Found {
+  /** Absent: the record does not say that the call has ended. */
+  readonly end?: KeptEnd;
+  /** Calls that the records of earlier runs lack may be made again. */
+  readonly repeat: boolean;
+}
+
+/**
+ * How a call ended in the runs that this one resumes, the latest first: what a run has not come to, or could not take over, is still as the run
+ * before it has left it. Undefined if it did not end there, or the run is no resumption. Throws as `RunRecords.before` does.
+ */
+export async function endedBefore(
+  stores: Stores,
+  run: string,
+  call: StageCall,
+  input: JsonObject,
+): Promise<KeptEnd | undefined> {
+  const { root, inside } = splitRun(run);
+  if (resumedRun(root) === undefined) return undefined;
+  const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input) };
+  let repeat = false;
+  for (const from of resumedRuns(root)) {
+    const found = await endIn(stores, from, asked, repeat);
+    if (found.end) return found.end;
+    repeat = found.repeat;
+  }
+  return undefined;
+}
+
+/** @param mayRepeat whether the resumption of a later run permits that calls which records lack are made again */
+async function endIn(
+  { redis, spill }: Stores,
+  from: string,
+  { call, inside, name, path, digest }: AskedFor,
+  mayRepeat: boolean,
+): Promise<Found> {
+  const key = recordKey(from);
+  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
+  const [held, own, failed, other, turn] = await reached(() => redis.hmget(key, ...fields));
+  if (held == null) {
+    if (mayRepeat) return { repeat: true };
+    throw new MillraceError(
+      'RECORD_GONE',
+      `the record of the run "${from}" no longer exists: it is unknown which calls have ended`,
+    );
+  }
+  const { ended, repeat: permitted } = JSON.parse(held) as Before;
+  const repeat = mayRepeat || permitted;
+  const endOf = async (entry: Entry, at: CallAt): Promise<Found> => ({
+    end: { outcome: { ...(await outcomeIn(entry, call, at, spill)), resumed: true } },
+    repeat,
+  });
+  const succeeded = entryOf(own);
+  if (succeeded?.digest === digest) return await endOf(succeeded, { root: from, call: name });
+  const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
+  const failure = entryOf(failed);
+  // The run continued after the failure: with another candidate, the next turn, or without the stage.
+  const wentOn = isOver || Boolean(other) || turn != null;
+  if (succeeded === undefined && failure?.failure && failure.digest === digest && wentOn) {
+    return { end: { failure: failure.failure }, repeat };
+  }
+  // With more time left another candidate would come first; the stage ended with the recorded one.
+  const others = succeeded === undefined && other ? entryOf(await reached(() => redis.hget(key, other))) : undefined;
+  if (other && others?.digest === digest) return await endOf(others, { root: from, call: other });
+  if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
+  if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
+  return { repeat };
+}
+
+const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
+  new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the previous run and must not be repeated`, {
+    stage,
+  });

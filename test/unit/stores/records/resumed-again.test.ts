@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+import { recordKey } from '../../../../stores/records/index.js';
+import { callOf, ended, recording } from './recording.js';
+
+const LARGE = { text: 'x'.repeat(20_000) };
+const pay = callOf({ sealed: true });
+const say = callOf({ stage: 'say', kind: 'chat', model: 'large' });
+const none = { ended: [], repeat: false };
+
+/** A run `run`, one that has resumed it and failed, `run-r1`, and what `run-r2` gets, which resumes that. */
+async function chain(
+  kept: readonly (readonly [StageCall, JsonObject, JsonObject | string])[],
+  { child = '', over = [] as readonly string[] } = {},
+) {
+  const all = recording();
+  const { records } = all;
+  for (const [call, input, result] of kept) await records.keep(ended(`run${child}`, call, input, result));
+  await records.hold('run', { ended: over, repeat: false }, 1);
+  const resume = (repeat = false) => records.hold('run-r1', { ended: [], repeat }, 1);
+  await resume();
+  const asked = (call: StageCall, input: JsonObject) => records.before(`run-r2${child}`, call, input);
+  return { ...all, asked, resume };
+}
+
+describe('a run that resumes a resumed one', () => {
+  it('takes what that one has not come to from the run before it, also in a child run', async () => {
+    for (const child of ['', '/packing']) {
+      const { asked } = await chain([[pay, { n: 1 }, { receipt: 1 }]], { child });
+      expect(await asked(pay, { n: 1 }), child).toMatchObject({ outcome: { output: { receipt: 1 }, resumed: true } });
+    }
+  });
+
+  it('does not pay again what that one could not take over: its value is gone', async () => {
+    const { asked, records, files } = await chain([[pay, { n: 1 }, LARGE]]);
+    files.clear();
+    await expect(records.before('run-r1', pay, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
+    await records.keep(ended('run-r1', pay, { n: 1 }, 'RECORD_GONE'));
+    await expect(asked(pay, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
+  });
+
+  it('does not pay in another way than the first one has', async () => {
+    const { asked, records } = await chain([[pay, { n: 1 }, { receipt: 1 }]]);
+    await records.keep(ended('run-r1', pay, { n: 2 }, 'RESUME_DIVERGED'));
+    await expect(asked(pay, { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+  });
+
+  it('makes the calls that have failed in both, and takes a failure behind which the first one went on', async () => {
+    const small = callOf({ stage: 'say', kind: 'chat', model: 'small' });
+    const failed = 'BACKEND_OVERLOADED';
+    const { asked, records } = await chain([
+      [pay, { n: 1 }, 'CODE_FAILED'],
+      [say, { n: 1 }, failed],
+      [small, { n: 1 }, { text: 'yes' }],
+    ]);
+    await records.keep(ended('run-r1', pay, { n: 1 }, 'CODE_FAILED'));
+    expect(await asked(pay, { n: 1 })).toBeUndefined();
+    expect(await asked(say, { n: 1 })).toMatchObject({ failure: { code: failed } });
+    expect(await asked(small, { n: 1 })).toMatchObject({ outcome: { output: { text: 'yes' } } });
+  });
+
+  it('takes the latest outcome where both have one', async () => {
+    const { asked, records } = await chain([[say, { n: 1 }, { text: 'first' }]]);
+    await records.keep(ended('run-r1', say, { n: 1 }, { text: 'second' }));
+    expect(await asked(say, { n: 1 })).toMatchObject({ outcome: { output: { text: 'second' } } });
+  });
+
+  it('makes no call that it would have to know of from a record that is gone, unless somebody permits repeats', async () => {
+    const { asked, resume, hashAt, records } = await chain([[pay, { n: 1 }, { receipt: 1 }]]);
+    expect(await records.holdEarlier('run-r1', 1)).toEqual([]);
+    hashAt(recordKey('run')).clear();
+    await expect(asked(pay, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
+    expect(await records.holdEarlier('run-r1', 1)).toEqual(['run']);
+    await resume(true);
+    expect(await asked(pay, { n: 1 })).toBeUndefined();
+  });
+
+  it('makes a call that the first record lacks, though its stage had ended, if somebody permits repeats', async () => {
+    const { asked, resume } = await chain([], { over: ['pay'] });
+    await expect(asked(pay, { n: 1 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+    await resume(true);
+    expect(await asked(pay, { n: 1 })).toBeUndefined();
+  });
+});
+
+it('a call that has ended without an outcome in the record is not made again', async () => {
+  const { records, hashAt } = recording();
+  await records.keep(ended('run', pay, { n: 1 }, { receipt: 1 }));
+  const hash = hashAt(recordKey('run'));
+  for (const [field, text] of hash) {
+    if (!field.startsWith('=')) hash.set(field, text.replace('"output":', '"lost":'));
+  }
+  await records.hold('run', none, 1);
+  await expect(records.before('run-r1', pay, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
+});
