@@ -222,7 +222,11 @@ export const ERRORS = {
     retry: 'never',
     title: 'The record of the run lacks completed steps, which would run again.',
   },
-  RECORD_GONE: { status: 500, retry: 'never', title: 'The record from which the run resumes no longer exists.' },
+  RECORD_GONE: {
+    status: 500,
+    retry: 'never',
+    title: 'The run needs a recorded outcome that is gone or cannot be read.',
+  },
   RESUME_DIVERGED: {
     status: 500,
     retry: 'never',
@@ -301,6 +305,8 @@ export interface ErrorDetails {
   readonly pool?: string;
   /** Another endpoint of the pool may succeed; this one would fail the same way again. */
   readonly elsewhere?: true;
+  /** The call has ended, and the outcome that it has recorded cannot be read: to make it again would be to repeat it. */
+  readonly recorded?: true;
   /** The attempt had not opened its streams, since the state store was away: it has committed nothing of them. */
   readonly unstreamed?: true;
   /** No further attempt is made, which would fail the same way: as the call did in the run that this one resumes, for instance. */

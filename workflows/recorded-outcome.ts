@@ -1,5 +1,6 @@
-import { ActivityFailure, RetryState, TimeoutFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, RetryState, TimeoutFailure } from '@temporalio/common';
 import { isCancellation, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { ErrorDetails } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { queueOrder } from '../pipelines/plan/index.js';
 import {
@@ -9,6 +10,8 @@ import {
   type StageCall,
   type StageOutcome,
 } from '../pipelines/run/index.js';
+import { StageError } from '../pipelines/run/stage-error.js';
+import { changesElsewhere } from '../pipelines/stages/traits.js';
 import { takes } from './changes.js';
 import { notBegun } from './elsewhere.js';
 
@@ -77,7 +80,10 @@ function isOver(error: unknown): boolean {
   return type === 'SCHEDULE_TO_CLOSE' || (ended && type !== 'SCHEDULE_TO_START');
 }
 
-/** Undefined if none is recorded, or the store does not say so. Rejects with a cancellation. */
+/**
+ * Undefined if none is recorded, or the store does not say so. Rejects with a cancellation, and with `RECORD_GONE` if one of a call with effects is
+ * recorded and cannot be read: another candidate, or a run that resumes this one, would repeat the call.
+ */
 async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutcome | undefined> {
   const { call, input, since, inTurn } = asked;
   const { stage } = call;
@@ -89,14 +95,38 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
     summary: summaryOf(call),
   });
   const ask = activities[stage] as Recorded;
+  let isThere = false;
+  let why: unknown;
   try {
     const answer = await inTurn(() => ask(input, { recorded: { call, since } }));
     if (answer === null) return undefined;
-    return 'large' in answer ? await wholeOutcome(asked, isLate) : answer;
+    if (!('large' in answer)) return answer;
+    isThere = true;
+    const whole = await wholeOutcome(asked, isLate);
+    if (whole) return whole;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    return undefined;
+    isThere ||= isRecorded(error);
+    why = error;
   }
+  if (isThere && changesElsewhere(call)) throw unreadable(call, why);
+  return undefined;
+}
+
+/** Whether a question has found that an outcome is recorded, and could not read it. */
+const isRecorded = (error: unknown): boolean => {
+  const details = causeOf(error)?.details?.[0] as ErrorDetails | undefined;
+  return details?.recorded === true;
+};
+
+const causeOf = (error: unknown): ApplicationFailure | undefined => {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? cause : undefined;
+};
+
+function unreadable({ stage }: StageCall, why: unknown): StageError {
+  const message = causeOf(why)?.message ?? 'its call has ended, and the recorded outcome could not be fetched';
+  return new StageError('RECORD_GONE', `stage "${stage}": ${message}`, { stage });
 }
 
 /** An outcome that is not small, by an activity of the run's task queue: its result travels alone. */

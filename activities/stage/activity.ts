@@ -74,7 +74,11 @@ export function createActivities(
       const calls = callsBefore(info.attempt, tried);
       const isSpent = calls >= call.retry.attempts;
       const asked = { call, input, run, note: lost, isSpent, beatEveryMs: HEARTBEAT_INTERVAL_MS };
-      const earlier = await unreported(runner, context, asked);
+      const earlier = await unreported(runner, context, asked).catch((error: unknown) => {
+        const failure = known(error);
+        runner.lost?.(call, failure.code, Date.now() - info.scheduledTimestampMs);
+        throw asFailure(failure, call, calls, undefined);
+      });
       if (earlier) return earlier;
       // Of one that was lost with its worker it is not known.
       const first = info.attempt === 1 || (unstreamed === true && lost?.ended === info.attempt - 1);

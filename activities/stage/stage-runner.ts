@@ -76,11 +76,21 @@ export class StageRunner {
   }
 
   /**
-   * The outcome of a call that an attempt has recorded and could not report. Throws `STORE_UNAVAILABLE` if the store does not say.
+   * The outcome of a call that an attempt has recorded and could not report. Throws as `RunRecords.earlier` does.
    * @param since when the call was scheduled, in milliseconds since 1970
    */
   async earlier(input: JsonObject, call: StageCall, run: string, since: number): Promise<StageOutcome | undefined> {
-    return await this.#parts.records?.earlier?.(run, call, input, since);
+    const { records, logger } = this.#parts;
+    try {
+      return await records?.earlier?.(run, call, input, since);
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'RECORD_GONE') {
+        const { pipeline, path, stage, tenant } = call;
+        const fields = { run, pipeline, stage: path ?? stage, tenant, error: error.message };
+        logger.warn(fields, 'the recorded outcome of a call is lost');
+      }
+      throw error;
+    }
   }
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { LossNote, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
@@ -26,7 +27,8 @@ interface Asked {
 /**
  * What an attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. It may have been
  * made on another queue. Undefined if there is none, or if the store does not say so: a call that has effects, or has no attempt left, waits for
- * it. Not looked for where the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat.
+ * it. Not looked for where the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat. Throws
+ * `RECORD_GONE` if the outcome of a call with effects is recorded and cannot be read: the call has ended.
  */
 export async function unreported(
   runner: Partial<Pick<StageRunner, 'earlier'>>,
@@ -43,9 +45,15 @@ export async function unreported(
     for (;;) {
       try {
         return await runner.earlier?.(input, call, run, since);
-      } catch {
-        const waits = isSpent || changesElsewhere(call);
-        if (!waits || signal.aborted || performance.now() >= until) return undefined;
+      } catch (error) {
+        const recorded = error instanceof MillraceError && error.details.recorded ? error : undefined;
+        const hasEffects = changesElsewhere(call);
+        // What is gone does not come back.
+        const waits = (isSpent || hasEffects) && recorded?.code !== 'RECORD_GONE';
+        if (!waits || signal.aborted || performance.now() >= until) {
+          if (recorded && hasEffects) throw gone(recorded);
+          return undefined;
+        }
       }
       await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
     }
@@ -53,3 +61,5 @@ export async function unreported(
     clearInterval(beating);
   }
 }
+
+const gone = ({ message, details }: MillraceError): MillraceError => new MillraceError('RECORD_GONE', message, details);

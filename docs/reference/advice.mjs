@@ -128,7 +128,8 @@ export const ADVICE = {
   NOT_RESUMABLE: 'Start a new run; only a run that failed, was cancelled or ran out of time can be resumed.',
   RECORD_INCOMPLETE:
     'The message names the calls that would be repeated. If repeating them does no harm, send `{"repeat": true}`; otherwise start a new run.',
-  RECORD_GONE: 'Check what the run has done, and start a new one; keep records longer with `MILLRACE_RECORD_KEPT_MS`.',
+  RECORD_GONE:
+    'Resume it if the artifact store was away; else check what the run has done, and start a new one. `MILLRACE_RECORD_KEPT_MS` keeps records longer.',
   RESUME_DIVERGED: 'Check what the run has done, and start a new one for the rest.',
   NOT_WAITING: 'Read the run again (`GET /v1/runs/{id}`): `waiting` lists the open waits and their nonces.',
   ALREADY_DECIDED: 'Nothing: another decision came first, or the time had run out. The earlier decision stands.',

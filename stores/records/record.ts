@@ -43,7 +43,8 @@ export interface RunRecords {
   before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
   /**
    * The outcome of the same call of the same run, with the same input, as an attempt has recorded it that could not report it. Undefined
-   * if there is none. Throws `STORE_UNAVAILABLE`. Absent: none is known.
+   * if there is none. Throws `STORE_UNAVAILABLE`, and `RECORD_GONE` if there is one that is lost; with `recorded` in its details where the call
+   * is known to have ended. Absent: none is known.
    * @param since when the call was scheduled, in milliseconds since 1970: an earlier end is that of another run which had the id
    */
   earlier?(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined>;

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
@@ -97,8 +97,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     try {
       return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill);
     } catch (error) {
-      if (error instanceof MillraceError && error.code === 'STORE_UNAVAILABLE') throw error;
-      return undefined;
+      throw unreadable(error);
     }
   }
 
@@ -160,6 +159,13 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
     return { ...base, output: await keptValue(output, { tenant, spill: this.#parts.spill, name }, seals), served };
   }
+}
+
+/** The failure to read the outcome of a call that has ended. */
+function unreadable(error: unknown): MillraceError {
+  const code = error instanceof MillraceError && error.code === 'RECORD_GONE' ? 'RECORD_GONE' : 'STORE_UNAVAILABLE';
+  const message = `its call has ended, and the recorded outcome cannot be read: ${messageOf(error)}`;
+  return new MillraceError(code, message, { recorded: true }, { cause: error });
 }
 
 /** A recorded failure as an error, final: another attempt would not change it. */

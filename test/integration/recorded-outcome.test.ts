@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { StageRunner } from '../../activities/stage/stage-runner.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { isStage } from '../../pipelines/plan/index.js';
 import type { StageOutcome } from '../../pipelines/run/index.js';
@@ -32,13 +33,14 @@ const payments = pipeline('payments-recorded', { input: z.object({ n: z.number()
 let client: Client;
 let worker: TestWorker;
 /** Of the record, as the last attempt has left it. */
-let recorded: StageOutcome | undefined;
+let recorded: StageOutcome | MillraceError | undefined;
 const asked: unknown[] = [];
 beforeAll(async () => {
   const runner: Pick<StageRunner, 'run' | 'earlier'> = {
     run: () => Promise.reject(new Error('the call is made again')),
     async earlier(input, { stage }) {
       asked.push([stage, input]);
+      if (recorded instanceof MillraceError) throw recorded;
       return recorded;
     },
   };
@@ -88,6 +90,11 @@ describe('a call that may be made once, whose worker is lost, and for which ther
   it('has one of any size, also where several are together more than a message to Temporal', async () => {
     recorded = { ...outcome, output: { paid: true, receipt: 'x'.repeat(1_400_000) } };
     expect((await resultOf(await lostRun(payments))).output).toEqual({ paid: [true, true, true, true] });
+  });
+
+  it('fails where its outcome is lost: nobody knows what it was, and nothing may make it again', async () => {
+    recorded = new MillraceError('RECORD_GONE', 'no longer exists', { recorded: true });
+    expect(await failureOf(await lostRun())).toMatchObject({ code: 'RECORD_GONE', stage: 'pay' });
   });
 
   it('fails where it has recorded none', async () => {

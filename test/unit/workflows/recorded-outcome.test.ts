@@ -8,7 +8,9 @@ import {
   TimeoutType,
 } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import { mayBeRecorded } from '../../../workflows/recorded-outcome.js';
+import type { StageCall } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
+import { mayBeRecorded, orRecorded } from '../../../workflows/recorded-outcome.js';
 import { inHistory } from '../../support/in-history.js';
 
 const historyHas = inHistory();
@@ -47,5 +49,40 @@ describe('the record is asked before a stage fails', () => {
   it('but not where nothing is recorded, or the input is not known', () => {
     expect(mayBeRecorded(failed(LOST), { record: 'off' })).toBe(false);
     expect(mayBeRecorded(failed(LOST), { held: { kind: 'http', entries: {} } })).toBe(false);
+  });
+});
+
+describe('a stage whose attempt was lost', () => {
+  const TIMED_OUT = 'STAGE_TIMEOUT';
+  /** Code of the stage's failure, where the record answers like this. */
+  async function failure(kind: string, answer: () => unknown): Promise<string> {
+    const call = { stage: 'pay', kind } as unknown as StageCall;
+    const inTurn = async <T>() => (await answer()) as T;
+    const asked = { call, input: {}, since: 0, inTurn, room: () => undefined };
+    const outcomeAfter = orRecorded(asked, () => new StageError(TIMED_OUT, 'lost'));
+    const ended: unknown = await outcomeAfter(failed(LOST)).catch((error: unknown) => error);
+    return ended instanceof StageError ? ended.code : 'none';
+  }
+  const throwing =
+    (type: string, ...details: readonly object[]) =>
+    () => {
+      throw failed(ApplicationFailure.create({ type, message: 'no', details: [...details] }));
+    };
+
+  it.each<[string, () => unknown]>([
+    ['is gone', throwing('RECORD_GONE', { recorded: true })],
+    ['cannot be read', throwing('STORE_UNAVAILABLE', { recorded: true })],
+    // Outside a workflow no activity is called.
+    ['is too large, and nobody fetches it', () => ({ large: true })],
+  ])('fails with `RECORD_GONE` if its call has effects and has ended, and its outcome %s', async (_, answer) => {
+    // Another candidate would pay again.
+    expect(await failure('code', answer)).toBe('RECORD_GONE');
+    expect(await failure('chat', answer), 'a model may be asked again').toBe(TIMED_OUT);
+  });
+
+  it('fails as its attempt if nothing is recorded, or the store does not say so', async () => {
+    expect(await failure('code', () => null)).toBe(TIMED_OUT);
+    expect(await failure('code', throwing('STORE_UNAVAILABLE', { unreached: true }))).toBe(TIMED_OUT);
+    expect(await failure('code', throwing('STORE_UNAVAILABLE'))).toBe(TIMED_OUT);
   });
 });

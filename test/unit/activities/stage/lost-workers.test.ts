@@ -162,6 +162,25 @@ describe('a call whose attempt has recorded its outcome', () => {
     expect([calls, seen.length]).toEqual([[], 2]);
   });
 
+  it.each<[string, MillraceError]>([
+    ['is gone', new MillraceError('RECORD_GONE', 'no longer exists', { recorded: true })],
+    ['cannot be read', new MillraceError('STORE_UNAVAILABLE', 'away', { recorded: true })],
+  ])('is not made again if it has effects and its outcome %s', async (_, error) => {
+    const asking = { note: {}, find: () => Promise.reject(error), startToCloseTimeoutMs: 2_000 };
+    const { ended, calls, seen } = nextAttempt({ call: { kind: 'http' }, ...asking });
+    await expect(ended).rejects.toMatchObject({ type: 'RECORD_GONE', nonRetryable: true, message: error.message });
+    expect(calls).toEqual([]);
+    expect(seen.length === 1, 'what is gone is asked for once').toBe(error.code === 'RECORD_GONE');
+  });
+
+  it('is made again if a repeated call does no harm and its outcome is gone', async () => {
+    const gone = new MillraceError('RECORD_GONE', 'no longer exists', { recorded: true });
+    const twice = { retry: { ...stage.retry, attempts: 2 } };
+    const { ended, calls, seen } = nextAttempt({ call: twice, note: {}, find: () => Promise.reject(gone) });
+    expect(await ended).toMatchObject({ output: { text: 'Hello.' } });
+    expect([calls.length, seen.length]).toEqual([1, 1]);
+  });
+
   it('waits at most half of its time', async () => {
     const begun = performance.now();
     const { ended, seen } = nextAttempt({ call: { kind: 'http' }, note: {}, find: away, startToCloseTimeoutMs: 4_000 });
