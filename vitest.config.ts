@@ -33,6 +33,7 @@ const files = (names: readonly string[]) => names.map((name) => `test/${name}.te
 const SLOW = files([
   'contract/openai',
   'contract/triton-texts',
+  'integration/auto-replan',
   'integration/cancellation',
   'integration/device-lost',
   'integration/faults-servers',

@@ -68,7 +68,7 @@ export function placementIn(text: string, file: string, hour: number | undefined
 /** Reads a file as text. Throws `code` if it is not readable. */
 export async function read(
   file: string,
-  code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE' | 'INVALID_PLACEMENT',
+  code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE' | 'INVALID_PLACEMENT' | 'INVALID_POLICY',
 ): Promise<string> {
   try {
     return await readFile(file, 'utf8');

@@ -132,9 +132,17 @@ export function replanOptions(command: Command): Command {
     .option('--tolerance <share>', 'share that a figure may differ from its prediction by; default: 0.2', asShare)
     .option('--scheduled', 'the placement serves hours of a schedule: less load than in its busiest is no drift')
     .option('--every <time>', 'repeat at this interval, and report what is new', asMs)
+    .option(
+      '--auto <within...>',
+      'apply what a policy allows, verify it and take it back if it is worse: within policy.yaml; default: only propose',
+    )
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))
-    .option('--metrics-port <port>', 'serve predicted and measured figures to Prometheus; with --every', asPort)
+    .option(
+      '--metrics-port <port>',
+      'serve predicted and measured figures to Prometheus; with --every or --auto',
+      asPort,
+    )
     .option('--seed <number>', 'seed of the simulation', asPositive, 1)
     .option('--out <folder>', 'output folder of a proposal', '.')
     .option('--module <file>', 'module that exports the pipelines; default: MILLRACE_PIPELINES, else the catalogue')

@@ -34,6 +34,8 @@ export interface ReplanCommandOptions {
   /** The placement is that of several hours of a schedule. */
   readonly scheduled?: boolean;
   readonly every?: number;
+  /** The words after `--auto`: `within` and the file of a policy. */
+  readonly auto?: readonly string[];
   /** Where figures are served to Prometheus. */
   readonly metricsPort?: number;
   readonly timeLimit: number;
@@ -53,33 +55,32 @@ export interface Measurement {
   readonly measured: Measured;
   readonly found: Replanned;
   readonly input: PlannerInput;
+  /** When the file of the placement was written, in milliseconds since 1970. */
+  readonly appliedAtMs: number;
   /** Identifies the content of a report, to suppress repeated ones. */
   readonly news: string;
+}
+
+/** How the placement in force is measured. */
+export interface Looking {
+  readonly client: Client;
+  readonly signal: AbortSignal;
 }
 
 /** Measures the placement in force, and compares it with its prediction. */
 export async function measureOnce(
   settings: Settings,
   options: ReplanCommandOptions,
-  client: Client,
-  signal: AbortSignal,
+  looking: Looking,
 ): Promise<Measurement> {
-  const { file, placement, appliedAt } = await inForce(settings, options);
-  const files = await filesOf(settings, options, placement);
-  const measured = await measuredBy({
+  const window = { windowMs: options.window };
+  const {
+    file,
     placement,
-    pipelines: files.pipelines.map(({ name }) => name),
-    models: await loadModels(settings),
-    connectors: connectorsOf(settings),
-    client,
-    namespace: settings.TEMPORAL_NAMESPACE,
-    taskQueue: settings.MILLRACE_TASK_QUEUE,
-    lookMs: options.look,
-    since: new Date(Math.max(Date.now() - options.window, appliedAt)),
-    // Runs from before the placement was applied do not count.
-    appliedAt: new Date(appliedAt),
-    signal,
-  });
+    measured,
+    appliedAtMs,
+    input: files,
+  } = await measureInForce(settings, options, looking, window);
   const input = { ...files, load: loadOf(placement, measured, files, options) };
   const limits = { objective: placement.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() };
   const { tolerance = TOLERANCE, scheduled } = options;
@@ -91,7 +92,38 @@ export async function measureOnce(
     found.proposal?.version,
     found.problem,
   ]);
-  return { placement, measured, found, input, news };
+  return { placement, measured, found, input, appliedAtMs, news };
+}
+
+/**
+ * Measures the placement in force over a window, which begins at the earliest when it was applied: by the time of its file, or by
+ * `sinceMs`, since others may touch the file. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not list its runs, and
+ * `BACKEND_UNAVAILABLE` if none of its servers can be reached.
+ */
+export async function measureInForce(
+  settings: Settings,
+  options: ReplanCommandOptions,
+  { client, signal }: Looking,
+  { windowMs = Number.POSITIVE_INFINITY, sinceMs }: { readonly windowMs?: number; readonly sinceMs?: number },
+) {
+  const { file, placement, appliedAtMs } = await inForce(settings, options);
+  const appliedAt = sinceMs ?? appliedAtMs;
+  const input = await filesOf(settings, options, placement);
+  const measured = await measuredBy({
+    placement,
+    pipelines: input.pipelines.map(({ name }) => name),
+    models: await loadModels(settings),
+    connectors: connectorsOf(settings),
+    client,
+    namespace: settings.TEMPORAL_NAMESPACE,
+    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    lookMs: options.look,
+    since: new Date(Math.max(Date.now() - windowMs, appliedAt)),
+    // Runs from before the placement was applied do not count.
+    appliedAt: new Date(appliedAt),
+    signal,
+  });
+  return { file, placement, measured, appliedAtMs, input };
 }
 
 /** Takes the measurement. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not provide it. */
@@ -112,7 +144,7 @@ export async function inForce({ MILLRACE_PLACEMENT }: Settings, { placement: giv
     throw wrongOption('--placement', 'pass the placement in force, or set MILLRACE_PLACEMENT');
   }
   const placement = readPlacement(await read(file, 'INVALID_PLACEMENT'), file);
-  return { file, placement, appliedAt: statSync(file).mtimeMs };
+  return { file, placement, appliedAtMs: statSync(file).mtimeMs };
 }
 
 /** Everything except the load. */

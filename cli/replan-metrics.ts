@@ -7,8 +7,8 @@ import type { Settings } from '../workers/settings.js';
 import { wrongOption } from './place-files.js';
 import type { Measurement } from './replan-measure.js';
 
-/** A placement, what was measured of it, and what of that has drifted. */
-type Seen = Pick<Measurement, 'placement' | 'measured'> & { readonly found: Pick<Replanned, 'drift'> };
+/** A placement, what was measured of it, and what of that has drifted; without it, what had drifted before stays so. */
+type Seen = Pick<Measurement, 'placement' | 'measured'> & { readonly found?: Pick<Replanned, 'drift'> };
 
 export interface ReplanMetrics {
   see(measurement: Seen): void;
@@ -26,6 +26,7 @@ export async function serveFigures(
   const registry = new Registry();
   const metrics = placementMetrics(registry);
   let isReady = false;
+  let drift: Replanned['drift'] = [];
   const server = await serveMetrics(
     { host, port },
     registry,
@@ -35,7 +36,8 @@ export async function serveFigures(
   return {
     see({ placement, measured, found }) {
       isReady = true;
-      metrics.set(figuresOf(placement, measured), found.drift);
+      drift = found?.drift ?? drift;
+      metrics.set(figuresOf(placement, measured), drift);
     },
     close() {
       server.close();

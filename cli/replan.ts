@@ -17,26 +17,32 @@ export type { ReplanCommandOptions } from './replan-measure.js';
 
 /**
  * `millrace replan`: measures the placement in force, reports differences from its prediction, and proposes another
- * one; nothing is applied. With `every` it repeats until SIGTERM or SIGINT, and reports only what is new.
+ * one. With `every` it repeats until SIGTERM or SIGINT, and reports only what is new. With `auto` it applies what a policy allows; else
+ * nothing is applied.
  */
 export async function replanPlacement(settings: Settings, options: ReplanCommandOptions): Promise<void> {
   // Mistakes in files and options are reported before any server is called.
-  const { placement } = await inForce(settings, options);
+  const { file, placement } = await inForce(settings, options);
   await filesOf(settings, options, placement);
   if (!statSync(options.out, { throwIfNoEntry: false })?.isDirectory()) {
     throw wrongOption('--out', `${options.out} is not a folder: create it, or pass another`);
   }
   const { metricsPort, every } = options;
-  if (metricsPort !== undefined && every === undefined) {
+  if (metricsPort !== undefined && every === undefined && options.auto === undefined) {
     throw wrongOption('--metrics-port', 'one measurement is no metric: pass --every too, e.g. --every 1m');
   }
+  const auto = options.auto && (await import('./auto/index.js'));
+  const policy = await auto?.readAuto(options, settings);
   const connection = await connectClient(temporalServer(settings));
   const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
   const metrics = metricsPort === undefined ? undefined : await openMetrics(settings, metricsPort, connection);
   const told = whatIsNew(options, metrics);
   try {
-    if (every !== undefined) await watch(settings, options, client, every, told);
-    else told(await measureOnce(settings, options, client, new AbortController().signal));
+    if (auto && policy) {
+      const seen = (each: Pick<Measurement, 'placement' | 'measured'>) => metrics?.see(each);
+      await auto.replanWithin({ settings, options, policy, file, client, told, seen });
+    } else if (every !== undefined) await watch(settings, options, client, every, told);
+    else told(await measureOnce(settings, options, { client, signal: new AbortController().signal }));
   } finally {
     metrics?.close();
     await connection.close();
@@ -74,7 +80,7 @@ async function watch(
   for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => ended.abort());
   while (!signal.aborted) {
     try {
-      const measurement = await measureOnce(settings, options, client, signal);
+      const measurement = await measureOnce(settings, options, { client, signal });
       if (!signal.aborted) told(measurement);
     } catch (error) {
       // Errors do not end the watch: a server that is away now may be back for the next measurement.
@@ -86,7 +92,7 @@ async function watch(
 }
 
 function report(
-  { json, out, cluster }: ReplanCommandOptions,
+  { json, out, cluster, auto }: ReplanCommandOptions,
   { placement, measured, found, input }: Measurement,
 ): void {
   const { proposal } = found;
@@ -101,5 +107,6 @@ function report(
   show(replanText(placement, measured, found));
   if (!changes) return;
   show(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
-  show(`\nNothing was changed. To apply it, with the same options as for the last apply:\n  ${apply}`);
+  if (auto === undefined)
+    show(`\nNothing was changed. To apply it, with the same options as for the last apply:\n  ${apply}`);
 }

@@ -248,6 +248,13 @@ export const ERRORS = {
   INVALID_PROFILE: { status: 422, retry: 'never', title: 'A stage profile is not valid.' },
   INVALID_TRACE: { status: 422, retry: 'never', title: 'The trace of arrivals is not valid.' },
   INVALID_PLACEMENT: { status: 422, retry: 'never', title: 'The placement is not valid.' },
+  INVALID_POLICY: { status: 422, retry: 'never', title: 'The policy for changing placements is not valid.' },
+  PLACEMENT_CHANGED: {
+    status: 409,
+    retry: 'never',
+    title: 'Somebody else has changed the placement during an automatic change.',
+  },
+  PLACEMENT_LOCKED: { status: 409, retry: 'never', title: 'Another process changes this placement automatically.' },
   PROFILE_STALE: {
     status: 422,
     retry: 'never',

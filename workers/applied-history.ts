@@ -35,16 +35,21 @@ export class AppliedHistory {
     mkdirSync(this.#folder, { recursive: true });
     const before = this.current();
     if (before?.version === placement.version) return { changed: false };
-    // A placement written by hand can be rolled back to as well.
-    if (before !== undefined && this.#entries().length === 0) this.#keep(before);
+    // A placement that was put there by hand can be rolled back to as well.
+    if (before !== undefined && !isOf(this.#entries().at(-1), before.version)) this.#keep(before);
     this.#keep(placement);
     this.#write(placement);
     return { changed: true };
   }
 
-  /**
-   * Restores the placement applied before the current one; repeated calls go further back. Throws `INVALID_PLACEMENT`.
-   */
+  /** Goes back to a placement: if it was applied before the current one, as a rollback does; else it is applied again. */
+  restore(placement: PlacementDocument): void {
+    const [last, before] = this.#entries().reverse();
+    if (last !== undefined && isOf(before, placement.version)) this.#goBack(placement, last);
+    else this.apply(placement);
+  }
+
+  /** Restores the placement applied before the current one; repeated calls go further back. Throws `INVALID_PLACEMENT`. */
   rollback(): { readonly from: PlacementDocument | undefined; readonly to: PlacementDocument } {
     const [last, before] = this.#entries().reverse();
     if (last === undefined || before === undefined) {
@@ -55,9 +60,14 @@ export class AppliedHistory {
     }
     const from = this.current();
     const to = this.#read(before);
+    this.#goBack(to, last);
+    return { from, to };
+  }
+
+  /** @param last the entry of the placement that is left */
+  #goBack(to: PlacementDocument, last: string): void {
     this.#write(to);
     rmSync(path.join(this.#folder, last));
-    return { from, to };
   }
 
   #entries(): string[] {
@@ -74,7 +84,7 @@ export class AppliedHistory {
   #keep(placement: PlacementDocument): void {
     const number = Number.parseInt(this.#entries().at(-1) ?? '0', 10) + 1;
     const name = `${String(number).padStart(4, '0')}-${placement.version}.json`;
-    writeFileSync(path.join(this.#folder, name), textOf(placement));
+    replace(path.join(this.#folder, name), placement);
   }
 
   #read(name: string): PlacementDocument {
@@ -83,10 +93,17 @@ export class AppliedHistory {
   }
 
   #write(placement: PlacementDocument): void {
-    const fresh = `${this.#file}.new`;
-    writeFileSync(fresh, textOf(placement));
-    renameSync(fresh, this.#file);
+    replace(this.#file, placement);
   }
+}
+
+const isOf = (name: string | undefined, version: string): boolean => name?.endsWith(`-${version}.json`) ?? false;
+
+/** Writes beside the file, to the disk, and renames: a reader or a loss of power finds the one or the other. */
+function replace(file: string, placement: PlacementDocument): void {
+  const draft = `${file}.${process.pid}.new`;
+  writeFileSync(draft, textOf(placement), { flush: true });
+  renameSync(draft, file);
 }
 
 const textOf = (placement: PlacementDocument): string => `${JSON.stringify(placement, null, 2)}\n`;

@@ -140,6 +140,10 @@ export const ADVICE = {
   INVALID_PROFILE: 'Correct the lines that the message names, or profile the stage again.',
   INVALID_TRACE: 'Correct the lines that the message names: `timestamp_s[,size…]`, sorted by time.',
   INVALID_PLACEMENT: 'Run `millrace place` again; do not edit a placement by hand.',
+  INVALID_POLICY: 'Correct the lines that the message names; see [auto.md](placement/auto.md).',
+  PLACEMENT_CHANGED:
+    'Decide which placement is to serve, apply it, remove the file `….auto.hold` beside it, and start `millrace replan` again.',
+  PLACEMENT_LOCKED: 'End the process that the message names, or leave the placement to it.',
   PROFILE_STALE: 'Profile the model again with `millrace profile`, or allow older profiles with `--max-profile-age`.',
   PROFILE_UNMEASURED: 'Follow the message, e.g. keep other callers away during the measurement.',
   PROFILE_MISSING: 'Profile the model on a device kind that the inventory has.',

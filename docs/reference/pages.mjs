@@ -106,6 +106,7 @@ const SECTIONS = [
       'docs/reference/placement/load.md': 'the figures of a pipeline, and traces',
       'docs/reference/placement/documents.md': 'what millrace place writes',
       'docs/reference/placement/apply.md': 'millrace apply, workers on a placement, millrace replan',
+      'docs/reference/placement/auto.md': 'what of a proposal is applied without a person, and taken back',
       'docs/reference/optimize.md':
         'make and measure variants of a model (int8, GGUF levels, threads), and search settings of Triton',
       'docs/reference/limits.md': 'what Millrace does not do, or does only partly',

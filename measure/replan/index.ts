@@ -3,6 +3,8 @@ import { type Measured, promisesOf } from '../../placement/replan/index.js';
 import { measureRuns, type RunsOptions } from './runs.js';
 import { measureServers, type ServersOptions } from './servers.js';
 
+export { type Missing, missingOf } from './missing.js';
+
 export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Omit<RunsOptions, 'promises'> {
   readonly client: Client;
 }

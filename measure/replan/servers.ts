@@ -15,14 +15,10 @@ import { pollersOf } from '../../temporal/pollers.js';
  */
 const ANSWER_MS = { count: 2_000, canary: 15_000 };
 
-/** Codes of a failed canary that still show that the server works. */
-const WORKS: ReadonlySet<ErrorCode> = new Set([
-  'BACKEND_OVERLOADED',
-  'BACKEND_RATE_LIMITED',
-  'BACKEND_UNAUTHORIZED',
-  'BACKEND_REJECTED',
-  'RATE_LIMITED',
-]);
+/** Codes of a failed canary of a server that serves calls, and is full. */
+export const FULL: ReadonlySet<ErrorCode> = new Set(['BACKEND_OVERLOADED', 'BACKEND_RATE_LIMITED', 'RATE_LIMITED']);
+/** Those that show that a device works, though its server may refuse every call. */
+const WORKS: ReadonlySet<ErrorCode> = new Set([...FULL, 'BACKEND_UNAUTHORIZED', 'BACKEND_REJECTED']);
 
 export interface ServersOptions {
   readonly placement: PlacementDocument;
@@ -38,7 +34,7 @@ export interface ServersOptions {
 }
 
 /** An endpoint of a pool on a device of the placement. */
-interface Placed {
+export interface Placed {
   readonly model: string;
   readonly device: string;
   readonly pool: ModelsConfig[string];
@@ -91,7 +87,8 @@ function placedOf({ placement, models, connectors }: ServersOptions): readonly P
 }
 
 /** The replicas that calls show to work. Of a model served apart a router does, at the first: what is behind it does not show. */
-const seen = ({ apart, replicas }: PlacedPool): PlacedPool['replicas'] => (apart ? replicas.slice(0, 1) : replicas);
+export const seen = ({ apart, replicas }: PlacedPool): PlacedPool['replicas'] =>
+  apart ? replicas.slice(0, 1) : replicas;
 
 async function countsOf(placed: readonly Placed[], signal: AbortSignal) {
   const counts = new Map<Placed, ServerWork>();
@@ -162,7 +159,7 @@ async function lossOf(
     ...models.map(async (model) => {
       const own = placed.filter((each) => each.device === device && each.model === model);
       if (own.length === 0) return `the models file has no endpoint of ${model} there`;
-      const failures = await Promise.all(own.map((each) => failureOf(each, signal)));
+      const failures = await Promise.all(own.map((each) => failureOf(each, WORKS, signal)));
       return failures.every((failure) => failure !== undefined) ? failures[0] : undefined;
     }),
   ]);
@@ -171,13 +168,22 @@ async function lossOf(
   return workers.length === 0 ? `no worker serves its queue ${queue}` : undefined;
 }
 
-async function failureOf({ backend, pool, model }: Placed, signal: AbortSignal): Promise<string | undefined> {
+/**
+ * Why an endpoint does not serve a model; undefined if it does. A server that loads the model when it is called does without it now.
+ *
+ * @param passing codes of a failed canary that are no failure
+ */
+export async function failureOf(
+  { backend, pool, model }: Placed,
+  passing: ReadonlySet<ErrorCode>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
     await limited(ANSWER_MS.canary, signal, (own) => backend.probe(pool.model, pool.kind, own));
     return undefined;
   } catch (error) {
-    if (error instanceof MillraceError && WORKS.has(error.code)) return undefined;
     const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
+    if (passing.has(code) || (pool.load && code === 'MODEL_NOT_FOUND')) return undefined;
     return `${model} at ${backend.endpoint} answers no canary: ${code}: ${messageOf(error)}`;
   }
 }

@@ -1,5 +1,5 @@
 export { readPlacement, sealPlacement } from './document.js';
-export { calledPools, deviceQueue, poolQueue, servedModel, variantsApart } from './pools.js';
+export { calledPools, deviceQueue, poolQueue, replicaName, replicaNames, servedModel, variantsApart } from './pools.js';
 export {
   isSchedule,
   placementOf,
@@ -9,4 +9,11 @@ export {
   type ScheduledHour,
   sealSchedule,
 } from './schedule.js';
-export type { Degraded, PlacedPool, PlacementDocument, Predicted, StageFigure } from './schema.js';
+export {
+  type Degraded,
+  type PlacedPool,
+  type PlacementDocument,
+  placementSchema,
+  type Predicted,
+  type StageFigure,
+} from './schema.js';

@@ -1,5 +1,5 @@
-export { type Promised, promisesOf } from './budgets.js';
-export { TOLERANCE } from './drift.js';
+export { beyondChance, type Promised, promisesOf } from './budgets.js';
+export { type Drift, TOLERANCE } from './drift.js';
 export { figuresOf } from './figures.js';
 export { type LostDevice, type Measured, type MeasuredBudget, measuredRate } from './measured.js';
 export { objectiveOf } from './objective-of.js';

@@ -2,7 +2,6 @@ import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -21,6 +20,7 @@ import { composeStages, type Stages } from '../../workers/compose.js';
 import { createDeviceWorkers } from '../../workers/device-worker.js';
 import { createLogger } from '../../workers/logger.js';
 import type { Settings } from '../../workers/settings.js';
+import { type Relay, relay } from '../support/relay.js';
 import { address, connect, resultOf, until } from '../support/runs.js';
 import { testEnvironment, testSettings } from '../support/settings.js';
 import { TestWorker } from '../support/test-worker.js';
@@ -42,29 +42,6 @@ const file = (name: string, value: unknown): string => {
   writeFileSync(at, typeof value === 'string' ? value : JSON.stringify(value));
   return at;
 };
-
-/** A second address of the Triton that can be made to go away while the first stays. */
-async function relay(target: string) {
-  const [host = '', port = ''] = target.split(':');
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = dial({ host, port: Number(port) });
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
-    }
-    client.pipe(upstream).pipe(client);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    address: `127.0.0.1:${(server.address() as { port: number }).port}`,
-    goAway() {
-      server.close();
-      for (const socket of sockets) socket.resetAndDestroy();
-    },
-  };
-}
 
 /** A `millrace` command, as a user runs it. */
 async function millrace(settings: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string> {
@@ -93,7 +70,7 @@ async function watched(settings: Readonly<Record<string, string>>, ...args: read
 
 describe('a device that is lost in mid-load', () => {
   const files = ['--cluster', 'cluster.yaml', '--profiles', 'profiles', '--pipeline', 'pipeline.json'];
-  let second: Awaited<ReturnType<typeof relay>>;
+  let second: Relay;
   let env: Readonly<Record<string, string>>;
   let client: Client;
   let triton: TritonClient;

@@ -35,6 +35,7 @@ beforeAll(() => {
   writeFileSync(at('p.json'), PIPELINE);
   writeFileSync(at('other.json'), PIPELINE.replace('"speak"', '"say"'));
   writeFileSync(at('broken.json'), '{"format": 2}');
+  writeFileSync(at('auto.yaml'), 'format: 1\ndrifts: [rate]\ndevices: 9\n');
   let ticks = 0;
   const placement = makePlacement(plannerInput(), { objective: 'cost', timeLimitMs: 400, clock: () => ticks++ });
   writeFileSync(at('placement.json'), JSON.stringify(placement));
@@ -68,6 +69,24 @@ describe('millrace replan', { timeout: 60_000 }, () => {
       [...files, ...inForce, ...pipeline, '--metrics-port', '0'],
       'INVALID_INPUT',
       /^--metrics-port: .*pass --every/,
+    ],
+    [
+      '--auto with other words',
+      [...files, ...inForce, ...pipeline, '--auto', 'always', at('auto.yaml')],
+      'INVALID_INPUT',
+      /^--auto: write --auto within <file>/,
+    ],
+    [
+      '--auto with a schedule',
+      [...files, ...inForce, ...pipeline, '--scheduled', '--auto', 'within', at('auto.yaml')],
+      'INVALID_INPUT',
+      /^--auto: a schedule changes the placement by the hour/,
+    ],
+    [
+      '--auto for a placement that new runs do not use',
+      [...files, ...inForce, ...pipeline, '--auto', 'within', at('auto.yaml')],
+      'INVALID_INPUT',
+      /^--auto: it changes the placement that new runs use: set MILLRACE_PLACEMENT/,
     ],
     ['a folder that is not there', [...files, ...inForce, ...pipeline, '--out', at('no')], 'INVALID_INPUT', /^--out: /],
     [

@@ -34,6 +34,32 @@ it('takes the same version once, and can go back to a placement that was put the
   expect(version(history)).toBe(first?.version);
 });
 
+it('goes back to a placement that was put there by hand after others', () => {
+  const file = fresh();
+  const history = new AppliedHistory(file);
+  if (!first || !second || !third) throw new Error('no placement');
+  history.apply(first);
+  writeFileSync(file, JSON.stringify(second));
+  history.apply(third);
+  expect(history.rollback().to.version).toBe(second.version);
+  expect(history.rollback().to.version).toBe(first.version);
+});
+
+it('goes back as a rollback does, or to a placement that others have come after', () => {
+  const file = fresh();
+  const history = new AppliedHistory(file);
+  if (!first || !second || !third) throw new Error('no placement');
+  for (const each of [first, second]) history.apply(each);
+  // What is gone back to is given: it need not be readable in the history.
+  writeFileSync(`${file}.applied/0001-${first.version}.json`, '');
+  history.restore(first);
+  expect(version(history)).toBe(first.version);
+  expect(() => history.rollback()).toThrow(expect.objectContaining({ code: 'INVALID_PLACEMENT' }));
+  for (const each of [second, third, second]) history.apply(each);
+  history.restore(first);
+  expect(version(history)).toBe(first.version);
+});
+
 it('refuses a placement that is broken', () => {
   const file = fresh();
   writeFileSync(file, JSON.stringify({ ...first, version: '000000000000' }));

@@ -97,6 +97,12 @@ describe('the servers of a placement', () => {
     ]);
   });
 
+  it('are lost though they load the model on demand, unless that is all that they say', async () => {
+    const pool = models({ load: { memory: '1GiB', of: '4GiB' } });
+    const of = async (fails: ErrorCode) => (await measured({ 'b/0:1': { fails } }, { models: pool })).lost.length;
+    expect([await of('MODEL_NOT_FOUND'), await of('BACKEND_BROKEN'), await of('BACKEND_TIMEOUT')]).toEqual([0, 1, 1]);
+  });
+
   it('are lost when no worker has polled their device’s queue for longer than a poll takes', async () => {
     const { lost } = await measured({}, { connection: connection({ 'blue.device.a.0': 59, 'blue.device.b.0': 120 }) });
     expect(lost).toEqual([{ device: 'b/0', because: 'no worker serves its queue blue.device.b.0' }]);

@@ -1,0 +1,52 @@
+import { canonicalJson, type Json } from '../../pipelines/json.js';
+import { type PlacedPool, type PlacementDocument, replicaName } from '../document/index.js';
+
+/** What a replica's server is configured by. Not its fingerprint: that tells what was profiled. */
+const settings = (pool: PlacedPool, { devices, parallel = pool.parallel }: PlacedPool['replicas'][number]): string => {
+  const { variant, batching, maxBatch, preferredBatchSizes, maxQueueDelayMs, apart, prefixCache, speculative } = pool;
+  const of = { variant, batching, maxBatch, preferredBatchSizes, maxQueueDelayMs, apart, speculative };
+  return canonicalJson(JSON.parse(JSON.stringify({ ...of, devices, parallel, affinity: prefixCache?.affinity })) as Json);
+};
+
+interface Server {
+  readonly model: string;
+  /** Of each replica there: a server has an instance, or a device several servers, for each. */
+  readonly settings: string[];
+  /** Of an LLM's key-value cache. */
+  cacheTokens: number;
+}
+
+/** The room of a cache follows from all that is on its device, and differs by a few tokens from one plan to the next. */
+const ABOUT = 1.01;
+
+/** By model and first device, which the models file names. */
+function serversOf({ pools }: Pick<PlacementDocument, 'pools'>): ReadonlyMap<string, Server> {
+  const servers = new Map<string, Server>();
+  for (const pool of pools) {
+    for (const replica of pool.replicas) {
+      const name = replicaName(pool.model, { devices: replica.devices.slice(0, 1) });
+      const server = servers.get(name) ?? { model: pool.model, settings: [], cacheTokens: 0 };
+      server.settings.push(settings(pool, replica));
+      server.cacheTokens += replica.cacheTokens ?? 0;
+      servers.set(name, server);
+    }
+  }
+  return servers;
+}
+
+/**
+ * Replicas that both placements have, and of which the second one needs more, fewer, or others, or a larger cache. Of a model served
+ * apart also those that only one has: the router in front of them is started with the addresses of all.
+ */
+export function reconfigured(from: PlacementDocument, to: PlacementDocument): readonly string[] {
+  const [before, after] = [serversOf(from), serversOf(to)];
+  const routed = new Set([...from.pools, ...to.pools].flatMap(({ model, apart }) => (apart ? [model] : [])));
+  const isEnough = (is: Server | undefined, wanted: Server | undefined) =>
+    is?.settings.toSorted().join() === wanted?.settings.toSorted().join() &&
+    (wanted?.cacheTokens ?? 0) <= ABOUT * (is?.cacheTokens ?? 0);
+  return [...new Set([...before.keys(), ...after.keys()])].filter((name) => {
+    const [is, wanted] = [before.get(name), after.get(name)];
+    const isInUse = (is && wanted) || routed.has((is ?? wanted)?.model ?? '');
+    return isInUse && !isEnough(is, wanted);
+  });
+}
