@@ -1,6 +1,5 @@
 import { ActivityFailure, ApplicationFailure, RetryState, TimeoutFailure } from '@temporalio/common';
 import { isCancellation, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { ErrorDetails } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { queueOrder } from '../pipelines/plan/index.js';
 import {
@@ -25,7 +24,7 @@ type Whole = (input: JsonObject, call: StageCall & RecordedCall) => Promise<Stag
  */
 const QUESTION = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, maximumInterval: 2_000 } };
 const MOST_QUESTIONS = { inTime: 18, late: 5 };
-/** For all questions, in milliseconds: the artifact store, which has large outcomes, may hang. */
+/** For all questions, in milliseconds. */
 const LONGEST_MS = { inTime: 40_000, late: 6_000 };
 /** For a large outcome that is known to be there, in milliseconds: the task may have to wait for a slot. */
 const LONGEST_WHOLE_MS = { inTime: 120_000, late: 30_000 };
@@ -82,7 +81,7 @@ function isOver(error: unknown): boolean {
 
 /**
  * Undefined if none is recorded, or the store does not say so. Rejects with a cancellation, and with `RECORD_GONE` if one of a call with effects is
- * recorded and cannot be read: another candidate, or a run that resumes this one, would repeat the call.
+ * recorded and cannot be fetched: another candidate, or a run that resumes this one, would repeat the call.
  */
 async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutcome | undefined> {
   const { call, input, since, inTurn } = asked;
@@ -106,26 +105,16 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
     if (whole) return whole;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    isThere ||= isRecorded(error);
     why = error;
   }
   if (isThere && changesElsewhere(call)) throw unreadable(call, why);
   return undefined;
 }
 
-/** Whether a question has found that an outcome is recorded, and could not read it. */
-const isRecorded = (error: unknown): boolean => {
-  const details = causeOf(error)?.details?.[0] as ErrorDetails | undefined;
-  return details?.recorded === true;
-};
-
-const causeOf = (error: unknown): ApplicationFailure | undefined => {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof ApplicationFailure ? cause : undefined;
-};
-
 function unreadable({ stage }: StageCall, why: unknown): StageError {
-  const message = causeOf(why)?.message ?? 'its call has ended, and the recorded outcome could not be fetched';
+  const cause = why instanceof ActivityFailure ? why.cause : undefined;
+  const message =
+    cause instanceof ApplicationFailure ? cause.message : 'its call has ended, and its outcome could not be fetched';
   return new StageError('RECORD_GONE', `stage "${stage}": ${message}`, { stage });
 }
 

@@ -78,11 +78,18 @@ export class StageRunner {
   /**
    * The outcome of a call that an attempt has recorded and could not report. Throws as `RunRecords.earlier` does.
    * @param since when the call was scheduled, in milliseconds since 1970
+   * @param unread as there
    */
-  async earlier(input: JsonObject, call: StageCall, run: string, since: number): Promise<StageOutcome | undefined> {
+  async earlier<T = never>(
+    input: JsonObject,
+    call: StageCall,
+    run: string,
+    since: number,
+    unread?: T,
+  ): Promise<StageOutcome | T | undefined> {
     const { records, logger } = this.#parts;
     try {
-      return await records?.earlier?.(run, call, input, since);
+      return await records?.earlier?.(run, call, input, since, unread);
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'RECORD_GONE') {
         const { pipeline, path, stage, tenant } = call;

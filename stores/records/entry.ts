@@ -29,6 +29,9 @@ export interface Entry {
 export const entryOf = (text: string | null | undefined): Entry | undefined =>
   text == null ? undefined : (JSON.parse(text) as Entry);
 
+/** Whether its output is in the artifact store, and not in the record itself. */
+export const isStored = ({ output }: Entry): boolean => output !== undefined && !('json' in output);
+
 /**
  * The outcome in the entry of a call that has succeeded. Throws `RECORD_GONE` if it is not there any more, and `STORE_UNAVAILABLE`.
  * @param at where the entry is

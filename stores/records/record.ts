@@ -46,8 +46,15 @@ export interface RunRecords {
    * if there is none. Throws `STORE_UNAVAILABLE`, and `RECORD_GONE` if there is one that is lost; with `recorded` in its details where the call
    * is known to have ended. Absent: none is known.
    * @param since when the call was scheduled, in milliseconds since 1970: an earlier end is that of another run which had the id
+   * @param unread returned instead of an outcome that the artifact store has, which is then not read
    */
-  earlier?(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined>;
+  earlier?<T = never>(
+    run: string,
+    call: StageCall,
+    input: JsonObject,
+    since: number,
+    unread?: T,
+  ): Promise<StageOutcome | T | undefined>;
 }
 
 /** Summary of an ended run's record, for deciding on a resumption. */

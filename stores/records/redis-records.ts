@@ -7,7 +7,7 @@ import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS } from '../redis/index.js';
 import { CHILD, nameOf, pathOf } from './call-names.js';
 import { endedBefore } from './ended-before.js';
-import { type Entry, entryOf, outcomeIn } from './entry.js';
+import { type Entry, entryOf, isStored, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
 import { inlineValue, keptValue, outputName } from './kept-value.js';
 import { reached } from './reached.js';
@@ -88,12 +88,19 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     return await endedBefore(this.#parts, run, call, input);
   }
 
-  async earlier(run: string, call: StageCall, input: JsonObject, since: number): Promise<StageOutcome | undefined> {
+  async earlier<T = never>(
+    run: string,
+    call: StageCall,
+    input: JsonObject,
+    since: number,
+    unread?: T,
+  ): Promise<StageOutcome | T | undefined> {
     if (call.record === 'off') return undefined;
     const { root } = splitRun(run);
     const name = nameOf(run, call);
     const entry = entryOf(await reached(() => this.#parts.redis.hget(recordKey(root), name)));
     if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
+    if (unread !== undefined && isStored(entry)) return unread;
     try {
       return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill);
     } catch (error) {
