@@ -14,6 +14,7 @@ import { bytesOf } from '../pipelines/json-limits.js';
 import { queueOrder, type StagePlan } from '../pipelines/plan/index.js';
 import { channelTtlMs } from '../pipelines/run/channel-ttl.js';
 import {
+  type CompletionCall,
   type ForeignCall,
   type ForeignEnd,
   type ForeignOutcome,
@@ -39,15 +40,19 @@ export interface ForeignHost {
    * @param work gets the size, in bytes, of the longest result for which there is room
    */
   inTurn<T>(work: (mostBytes: number) => Promise<T>): Promise<T>;
-  /** The same of a result for which there was no room: alone in a workflow task. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * A result for which there was no room, by an activity.
+   * @param leftMs time that is left, in milliseconds
+   */
+  whole<T>(input: JsonObject, call: ForeignCall | CompletionCall, summary: string, leftMs: number): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
   publish(event: StageEvent): void;
 }
 
 type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | LargeOutcome | null>;
-type Before = ForeignStart | LargeOutcome;
+/** Output of a result that defaults complete. */
+type Completed = Required<Pick<ForeignOutcome, 'output'>>;
 type Foreign = (...args: readonly Json[]) => Promise<Json>;
 
 /** The local activities before and after a call: checks, a record and events. They repeat for about a minute while a store is away. */
@@ -68,23 +73,26 @@ export async function callForeign(
   host: ForeignHost,
 ): Promise<StageOutcome> {
   const begunAt = Date.now();
+  const leftMs = () => Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
   const path = call.path ?? call.stage;
   const around = (what: string) =>
     proxyLocalActivities<Record<string, Around>>({ ...AROUND, summary: `${path} · ${what}` })[stage.id] as Around;
   let failure: StageError | undefined;
   let result: Json = null;
   try {
-    let given = (await host.inTurn((mostBytes) => around('input')(input, { foreign: { call, mostBytes } }))) as Before;
-    if ('large' in given)
-      given = (await host.alone(() => around('input')(input, { foreign: { call, again: true } }))) as ForeignStart;
+    const checked = await host.inTurn((mostBytes) => around('input')(input, { foreign: { call, mostBytes } }));
+    const given =
+      checked && 'large' in checked
+        ? await host.whole<ForeignStart>(input, { foreign: { call, again: true } }, `${path} · input`, leftMs())
+        : (checked as ForeignStart);
     if ('outcome' in given) return given.outcome;
     const taken = given.input ?? input;
     const startedAt = Date.now();
     try {
       await host.room(bytesOf(taken));
-      const leftMs = Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
+      const left = leftMs();
       const make = stage.kind === 'workflow' ? childOf : activityOf;
-      result = (await make(stage, call, placed, leftMs, host.number)(...argumentsOf(taken, call, leftMs))) ?? null;
+      result = (await make(stage, call, placed, left, host.number)(...argumentsOf(taken, call, left))) ?? null;
       if (ArrayBuffer.isView(result)) failure = bytesFailure(stage);
     } catch (error) {
       if (isOwnCancellation(error)) throw error;
@@ -94,10 +102,11 @@ export async function callForeign(
     const ended: ForeignEnd = failure
       ? { ...times, failure: { code: failure.code, message: failure.message } }
       : { ...times, result };
-    let outcome = await host.inTurn((mostBytes) => around('result')(input, { foreign: { call, ended, mostBytes } }));
-    if (outcome && 'large' in outcome)
-      outcome = await host.alone(() => around('result')(input, { foreign: { call, ended, again: true } }));
-    if (!failure) return { output: outputOf(call, result), ...outcome } as StageOutcome;
+    const after = await host.inTurn((mostBytes) => around('result')(input, { foreign: { call, ended, mostBytes } }));
+    const { large, ...outcome } = (after ?? {}) as ForeignOutcome;
+    const completed =
+      large && (await host.whole<Completed>({ result }, { completes: call }, `${path} · result`, leftMs()));
+    if (!failure) return { output: outputOf(call, result), ...outcome, ...completed } as StageOutcome;
   } catch (error) {
     if (isOwnCancellation(error)) {
       if (call.events) host.publish(cancelled(call, path));

@@ -2,8 +2,8 @@ import { sleep, workflowInfo } from '@temporalio/workflow';
 import { takes } from './changes.js';
 
 /**
- * Temporal accepts messages of 4 MiB. One has all commands of a workflow task, and the results of the local activities that have ended in
- * it: commands have 1.5 MB together, of which a single one may have more, and results have what `SegmentTurns` gives them.
+ * Temporal accepts messages of 4 MiB. One has all commands of a workflow task, and the results of the local activities that have ended in it:
+ * commands have 1.5 MB together, of which a single one may have more, and results have up to 2 MB (`SegmentTurns`).
  */
 const MOST_BYTES = 1_500_000;
 /** In histories from before the change, which left no room for results, and counted only inputs that are not small. */
@@ -29,11 +29,6 @@ export class MessageRoom {
   takeUncounted(bytes: number): Promise<void> | undefined {
     const fits = () => this.#fits(bytes, 0);
     return fits() ? undefined : this.#inTurn(fits);
-  }
-
-  /** Takes what all commands of a task have: for one result, which may be as large. Undefined: it is free. */
-  takeWhole(): Promise<void> | undefined {
-    return this.takeUncounted(MOST_BYTES);
   }
 
   #inTurn(fits: () => boolean): Promise<void> {

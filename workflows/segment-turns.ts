@@ -2,14 +2,21 @@ import { CancellationScope, condition, proxySinks, type Sinks, sleep } from '@te
 import type { Json } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { takes } from './changes.js';
-import type { MessageRoom } from './message-room.js';
-import { ResultRoom } from './result-room.js';
+import { mostBytesOf, ResultRoom } from './result-room.js';
 
 export interface SegmentSinks extends Sinks {
   segments: { abandon(path: string): void };
 }
 
 const { segments } = proxySinks<SegmentSinks>();
+
+/** What is known of a local activity before it has ended. */
+interface TurnOptions {
+  /** Of the segment, to end it. Absent: a short local activity, which ends by itself. */
+  readonly path?: string;
+  /** Its result is small whatever it finds, and takes no room from others. */
+  readonly isSmall?: true;
+}
 
 /**
  * Delivers the results of local activities one at a time, each after the effects of all earlier ones.
@@ -21,16 +28,10 @@ const { segments } = proxySinks<SegmentSinks>();
  */
 export class SegmentTurns {
   readonly #arrived: object[] = [];
-  readonly #commands: MessageRoom;
   readonly #results = new ResultRoom();
   #running = 0;
-  /** Resolves when the last of those that come alone has come. */
-  #alone: Promise<void> = Promise.resolve();
-
-  /** @param commands of the same workflow, which travel with the results */
-  constructor(commands: MessageRoom) {
-    this.#commands = commands;
-  }
+  /** Those with room for their results until the workflow is given them. */
+  #sharing = 0;
 
   get running(): number {
     return this.#running;
@@ -38,59 +39,34 @@ export class SegmentTurns {
 
   /**
    * Returns the result of `work`; rejects with a cancellation if the enclosing scope is cancelled first.
-   * @param path of the segment, to end it; undefined for a short local activity, which ends by itself
    * @param work gets the size, in bytes, of the longest result for which the message of its workflow task has room
    * @param waits whether part of the run waits for a signal
    */
-  take<T>(path: string | undefined, work: (mostBytes: number) => Promise<T>, waits: () => boolean): Promise<T> {
-    const nextTask = this.#nextTask();
-    if (nextTask) return nextTask.then(() => this.take(path, work, waits));
-    const { bytes, end } = this.#results.begin();
-    return this.#take(path, () => work(bytes), waits, end);
-  }
-
-  /**
-   * The same of a result for which there was no room: one at a time, instead of large commands, each in a workflow task of its own. Several of
-   * 1.5 MB would be more than one message to Temporal.
-   */
-  async alone<T>(path: string | undefined, work: () => Promise<T>, waits: () => boolean): Promise<T> {
-    const before = this.#alone;
-    let ended: () => void = () => undefined;
-    this.#alone = new Promise<void>((resolve) => {
-      ended = resolve;
-    });
-    try {
-      await before;
-      await this.#nextTask();
-      await this.#commands.takeWhole();
-      return await this.#take(path, work, waits);
-    } finally {
-      ended();
-    }
-  }
-
-  /** Resolves in the next workflow task; undefined if the current one has room for results of more local activities. */
-  #nextTask(): Promise<void> | undefined {
-    return this.#results.full && takes('large-commands-leave-room') ? sleep(1) : undefined;
+  take<T>(work: (mostBytes: number) => Promise<T>, waits: () => boolean, options: TurnOptions = {}): Promise<T> {
+    if (this.#results.full && takes('large-commands-leave-room'))
+      return sleep(1).then(() => this.take(work, waits, options));
+    return this.#take(work, waits, options);
   }
 
   async #take<T>(
-    path: string | undefined,
-    work: () => Promise<T>,
+    work: (mostBytes: number) => Promise<T>,
     waits: () => boolean,
-    end: (bytes: number) => void = () => undefined,
+    { path, isSmall }: TurnOptions,
   ): Promise<T> {
     const turn = {};
+    const share = isSmall ? 0 : 1;
     let gone = false;
     let bytes = 0;
     const arrive = (come: number) => {
       bytes = come;
-      end(come);
       this.#running -= 1;
-      if (!gone) this.#arrived.push(turn);
+      if (gone) this.#sharing -= share;
+      else this.#arrived.push(turn);
     };
     this.#running += 1;
-    const result = CancellationScope.nonCancellable(work);
+    this.#sharing += share;
+    const mostBytes = mostBytesOf(this.#sharing);
+    const result = CancellationScope.nonCancellable(() => work(mostBytes));
     result.then(
       (value) => arrive(bytesOf(value as unknown as Json)),
       () => arrive(0),
@@ -109,7 +85,10 @@ export class SegmentTurns {
     } finally {
       gone = true;
       const at = this.#arrived.indexOf(turn);
-      if (at >= 0) this.#arrived.splice(at, 1);
+      if (at >= 0) {
+        this.#arrived.splice(at, 1);
+        this.#sharing -= share;
+      }
     }
     return result;
   }

@@ -22,6 +22,7 @@ import {
   type EventsTo,
   eventWithin,
   OUTCOME_SIGNAL,
+  type RecordedCall,
   type RunContext,
   type RunResult,
   runOfDelivery,
@@ -36,6 +37,7 @@ import {
   type StageRecord,
   WAITING_SIGNAL,
   type Wait,
+  type WholeCall,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
 import { short } from './activity-options.js';
@@ -59,6 +61,7 @@ import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
 import { stageActivity } from './stage-activity.js';
 import { TemporalPieces } from './temporal-pieces.js';
+import { type Wanted, wholeResult } from './whole-result.js';
 
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
@@ -92,7 +95,7 @@ export class TemporalHost implements RunHost {
   /** Outcomes received from a fast host. */
   readonly #outcomes: Json[] = [];
   readonly #room = new MessageRoom();
-  readonly #turns = new SegmentTurns(this.#room);
+  readonly #turns = new SegmentTurns();
   #reported: readonly StageRecord[] = [];
   #foreignCalls = 0;
   #stages: readonly StageRecord[] = [];
@@ -132,7 +135,8 @@ export class TemporalHost implements RunHost {
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
-        alone: (work) => this.#turns.alone(undefined, work, () => this.waits.open.length > 0),
+        whole: <T>(given: JsonObject, asked: WholeCall['whole'], summary: string, leftMs: number) =>
+          this.#whole<T>(given, asked, { of: call, name: stage.id, summary, leftMs }),
         room: (bytes) => this.#roomFor(bytes, bytes),
         publish: (event) => this.publish(event, call.events ?? true),
       });
@@ -145,8 +149,9 @@ export class TemporalHost implements RunHost {
     const room = this.#roomFor(bytes, ofInput);
     const begun = room ? room.then(begin) : begin();
     const asked = {
-      ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) },
-      room: () => this.#roomFor(bytes, ofInput),
+      ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work, true) },
+      whole: (recorded: RecordedCall, summary: string, leftMs: number) =>
+        this.#whole<StageOutcome | null>(input, recorded, { of: call, name: stage.id, summary, leftMs }),
     };
     const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
@@ -161,8 +166,13 @@ export class TemporalHost implements RunHost {
   }
 
   /** Runs a short local activity; its result arrives after the effects of those that ended before it. */
-  #inTurn<T>(work: (mostBytes: number) => Promise<T>): Promise<T> {
-    return this.#turns.take(undefined, work, () => this.waits.open.length > 0);
+  #inTurn<T>(work: (mostBytes: number) => Promise<T>, isSmall?: true): Promise<T> {
+    return this.#turns.take(work, () => this.waits.open.length > 0, isSmall && { isSmall });
+  }
+
+  /** What a local activity had no room for. */
+  #whole<T>(input: JsonObject, call: WholeCall['whole'], wanted: Omit<Wanted, 'room'>): Promise<T> {
+    return wholeResult<T>(input, call, { ...wanted, room: (bytes) => this.#room.takeUncounted(bytes) });
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {
@@ -210,24 +220,25 @@ export class TemporalHost implements RunHost {
     const activity = activities[stages] as SegmentActivity;
     const { scope, ...rest } = segment;
     const waits = () => this.waits.open.length > 0;
-    const startedAt = Date.now();
+    const endsAt = Date.now() + segment.leftMs + SEGMENT_GRACE_MS;
     const ask = (mostBytes: number) =>
       activity(scope, { segment: rest, askedAt: Date.now(), mostBytes, ...(begun && { begun }) });
-    // Its journal has what it did.
-    const askAgain = () => {
-      const leftMs = segment.leftMs - (Date.now() - startedAt);
-      return activity(scope, { segment: { ...rest, leftMs }, askedAt: Date.now(), begun: true, again: true });
+    const askJournal = () => {
+      const { path, guarded, context } = segment;
+      const { plan, tenant, priority } = context;
+      const of = { pipeline: plan.name, version: plan.version, tenant, ...(priority && { priority }) };
+      const summary = `outcome · ${stages}`;
+      const outcome = { path, ...(guarded !== undefined && { guarded }) };
+      return this.#whole<SegmentOutcome>({}, { outcome }, { of, name: stages, summary, leftMs: endsAt - Date.now() });
     };
-    // The cancellation is about to arrive: nothing else may start before it.
-    const whole = (outcome: SegmentOutcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome);
     const failed = (error: unknown): never => {
       throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
     };
-    return this.#turns.take(segment.path, ask, waits).then(
-      (outcome) =>
-        outcome.large ? this.#turns.alone(segment.path, askAgain, waits).then(whole, failed) : whole(outcome),
-      failed,
-    );
+    return this.#turns.take(ask, waits, { path: segment.path }).then((outcome) => {
+      if (outcome.large) return askJournal().catch(failed);
+      // The cancellation is about to arrive: nothing else may start before it.
+      return outcome.ending ? CancellationScope.current().cancelRequested : outcome;
+    }, failed);
   }
 
   /** Part of the run is executing in its worker: the workflow must not end before `settled`. */

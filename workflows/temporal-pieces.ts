@@ -7,12 +7,11 @@ import {
   type ChannelRef,
   type ChannelWait,
   type Committed,
-  ENTRY_KIND,
   type MoreEntries,
   type RunContext,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
-import { STREAM_HEARTBEAT_MS, short } from './activity-options.js';
+import { refusableCall, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
 import { stageError } from './failures.js';
 import {
   ChannelPieces,
@@ -89,12 +88,8 @@ export class TemporalPieces implements Pieces {
 const failureOf = (step: string, error: unknown): unknown =>
   isCancellation(error) || error instanceof StageError ? error : stageError({ id: step }, error);
 
-/** What a worker that does not know the call needs to refuse it. */
-function named({ plan, tenant }: Context, stage: string) {
-  const retry = { attempts: 1, initialMs: 100, factor: 2, maxMs: 1_000 };
-  const { name: pipeline, version } = plan;
-  return { pipeline, version, tenant, stage, kind: ENTRY_KIND, model: '', with: {}, retry };
-}
+const named = ({ plan, tenant }: Context, step: string) =>
+  refusableCall({ pipeline: plan.name, version: plan.version, tenant }, step);
 
 function activityOf<A extends WaitActivity | CommitActivity>(
   { tenant, priority }: Context,

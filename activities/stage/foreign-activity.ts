@@ -2,7 +2,13 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { ForeignCall, ForeignOutcome, ForeignStart, LargeOutcome } from '../../pipelines/run/index.js';
+import type {
+  CompletionCall,
+  ForeignCall,
+  ForeignOutcome,
+  ForeignStart,
+  LargeOutcome,
+} from '../../pipelines/run/index.js';
 import { wellFormedError } from '../../pipelines/well-formed.js';
 import type { ForeignCalls } from './foreign-calls.js';
 
@@ -24,6 +30,12 @@ export function createForeignActivity(calls: ForeignCalls) {
     }
   };
 }
+
+/** The activity that returns what there was no room for after a call; its input is the call's result. */
+export const createCompletionActivity =
+  (calls: ForeignCalls) =>
+  async ({ result = null }: JsonObject, { completes }: CompletionCall) =>
+    calls.completed(completes, result);
 
 /** An error with its code as the failure's type. `repeats`: Temporal may repeat the local activity. */
 export function asFailure(error: unknown, repeats: boolean): ApplicationFailure {

@@ -26,16 +26,16 @@ export interface ForeignParts extends ReportParts {
 /** How the workflow of a run asks. */
 interface Asked {
   readonly signal?: AbortSignal | undefined;
-  /** Longest answer, in bytes: of a larger one nothing is reported, and the answer says only that there is one. Absent: any. */
+  /** Longest answer, in bytes. Absent: any. */
   readonly mostBytes?: number | undefined;
-  /** It was asked before, and the answer was too large. */
+  /** Before the call: it was asked, and the answer was too large. */
   readonly again?: boolean | undefined;
 }
 
 const LARGE: LargeOutcome = { large: true };
 
-const isLarge = (answer: unknown, mostBytes: number | undefined): boolean =>
-  mostBytes !== undefined && bytesOf(answer as Json) > mostBytes;
+const isLarge = (answer: Json, mostBytes: number | undefined): boolean =>
+  mostBytes !== undefined && bytesOf(answer) > mostBytes;
 
 /**
  * What Millrace does around a call that another worker of Temporal serves: the run's workflow makes the call itself,
@@ -50,8 +50,8 @@ export class ForeignCalls {
   }
 
   /**
-   * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the
-   * failure that the call had in that run, and what `RunRecords.before` throws.
+   * Before the call: its outcome in the run that this one resumes, or the checked input. Of one that is too large it says only that there is one,
+   * and reports nothing. Throws `INVALID_INPUT`, the failure that the call had in that run, and what `RunRecords.before` throws.
    */
   async before(
     run: string,
@@ -64,7 +64,7 @@ export class ForeignCalls {
     try {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
-      if (before && isLarge(before.outcome, mostBytes)) return LARGE;
+      if (before && isLarge(before.outcome as unknown as Json, mostBytes)) return LARGE;
       if (before) {
         const passed = await this.#passOn(before.outcome, { run, call, signal, begunAt });
         return { outcome: await report.done(passed) };
@@ -85,16 +85,16 @@ export class ForeignCalls {
   }
 
   /**
-   * After the call: checks and unwraps its result, and reports its end. Throws `INVALID_OUTPUT` and `RESULT_TOO_LARGE`.
-   * Null for a call that failed.
+   * After the call: checks and unwraps its result, and reports its end. An output that is too large is left to `completed`. Throws `INVALID_OUTPUT`
+   * and `RESULT_TOO_LARGE`. Null for a call that failed.
    */
   async after(
     run: string,
     input: JsonObject,
     call: StageCall,
     ended: ForeignEnd,
-    { signal = new AbortController().signal, mostBytes, again = false }: Asked = {},
-  ): Promise<ForeignOutcome | LargeOutcome | null> {
+    { signal = new AbortController().signal, mostBytes }: Asked = {},
+  ): Promise<ForeignOutcome | null> {
     const begunAt = momentAgo();
     const report = this.#report(run, input, call, true);
     try {
@@ -114,7 +114,7 @@ export class ForeignCalls {
       keepable(output as JsonObject, call.stage);
       const fit = fitted(output, schemaOf(call, 'output'));
       if ('fields' in fit) throw invalidFields('INVALID_OUTPUT', fit.fields, { stage: call.stage });
-      if (!again) this.#count(call.model, usage);
+      this.#count(call.model, usage);
       const whole = keepable(fit.data as JsonObject, call.stage);
       const served: Omit<StageOutcome, 'attempt' | 'queueMs' | 'runMs'> = {
         output: whole,
@@ -125,13 +125,21 @@ export class ForeignCalls {
         ...(conversions && { conversions }),
       };
       const passed = await this.#passOn(served, { run, call, signal, begunAt });
-      if (passed.output !== output && isLarge(passed, mostBytes)) return LARGE;
       const { output: given, ...outcome } = await report.done(passed, ended);
-      return given === output ? outcome : { ...outcome, output: given };
+      if (given === output) return outcome;
+      // One that ends where its stream was cut is not what its result says.
+      return given === whole && isLarge(given, mostBytes) ? { ...outcome, large: true } : { ...outcome, output: given };
     } catch (error) {
       await report.failed(error, ...publicFailure(error), ended);
       throw error;
     }
+  }
+
+  /** The output of a call that `after` has checked and reported: its result, completed with defaults. */
+  completed(call: StageCall, result: Json): { readonly output: Json } {
+    const { output } = unwrapped(call, result);
+    const fit = fitted(output, schemaOf(call, 'output'));
+    return { output: 'data' in fit ? fit.data : output };
   }
 
   /** What other stages read of it while it is made must be there when it has ended. */

@@ -22,8 +22,8 @@
  * - `recorded-outcomes-are-taken`: where Temporal has not heard how an attempt ended and no other one is made, the record of the run is asked
  *   before the stage fails. Before, it failed although its call had been made.
  * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
- *   among them, and local activities wait for the next task once the results of this one have 600 kB. Before, inputs of calls had 3 MB, and nothing
- *   else was counted.
+ *   among them; local activities wait for the next task once the results of this one have 400 kB, and large ones are fetched by activities. Before,
+ *   inputs of calls had 3 MB, and nothing else was counted.
  * - `next-history-holds-all`: loops do not stop for a new history that could not begin with what the run has, unless this one must not grow
  *   much more. Before, they stopped, and the run was blocked, or failed.
  */

@@ -14,11 +14,16 @@ export interface ForeignCall {
   readonly foreign: {
     readonly call: StageCall;
     readonly ended?: ForeignEnd;
-    /** Longest result, in bytes: of a larger one it says only that there is one (`LargeOutcome`). Absent: any. */
+    /** Longest result, in bytes: of a larger one it says only that there is one. Absent: any. */
     readonly mostBytes?: number;
-    /** It has said so, and is asked again. */
+    /** About to be made: it has said so, and is asked again (`WholeCall`). */
     readonly again?: true;
   };
+}
+
+/** Second argument of the activity that returns the output of a call whose end is reported; the first has its result as `result`. */
+export interface CompletionCall {
+  readonly completes: StageCall;
 }
 
 /** How a call of another worker has ended: its result as it is, or its failure by the error table. */
@@ -42,8 +47,8 @@ export const stageOfForeign = (activityId: string): string | undefined =>
 /** What precedes a call: its outcome in the run that this one resumes, or the input where defaults complete it. */
 export type ForeignStart = { readonly outcome: StageOutcome } | { readonly input?: JsonObject };
 
-/** The outcome of a call of another worker. The output is absent where it is the result, or a part of it, as it is. */
-export type ForeignOutcome = Omit<StageOutcome, 'output'> & { readonly output?: Json };
+/** The outcome of a call of another worker. The output is absent where it is the result, or a part of it, as it is, and where it is too large. */
+export type ForeignOutcome = Omit<StageOutcome, 'output'> & { readonly output?: Json; readonly large?: true };
 
 /** Version of the options that other clients and workflows start runs with. */
 export const START_OPTIONS_VERSION = 1;

@@ -45,13 +45,13 @@ export interface SegmentCall {
    * an earlier value than the task that replaced it.
    */
   readonly askedAt: number;
-  /**
-   * Longest outcome that is in the journal, in bytes: of a larger one the activity says only that there is one, and the workflow asks again. Absent:
-   * any.
-   */
+  /** Longest outcome, in bytes: of a larger one the activity says only that its journal has it (`OutcomeCall`). Absent: any. */
   readonly mostBytes?: number;
-  /** It has said so, and is asked for the outcome: no call begins. */
-  readonly again?: true;
+}
+
+/** Second argument of the activity that returns the outcome of a segment that its journal has; the first is empty. */
+export interface OutcomeCall {
+  readonly outcome: Pick<Segment, 'path' | 'guarded'>;
 }
 
 /** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended, and `done` has their values. */
@@ -66,7 +66,7 @@ export interface SegmentOutcome {
   readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run was cancelled; its workflow is about to be notified. */
   readonly ending?: true;
-  /** It is over, and its journal has all of it: the outcome is larger than the `mostBytes` of the call. */
+  /** Its journal has the outcome, which is larger than the `mostBytes` of the call. */
   readonly large?: true;
   /** Nothing was run: the fast host left the record. The workflow checks for an outcome, then takes the segment. */
   readonly left?: true;

@@ -94,9 +94,8 @@ export interface StageCall {
 }
 
 /**
- * Second argument of the activity that asks for the recorded outcome of a call; the first is the call's input. The local one answers that there is
- * one where it is not small: the results of local activities travel in one message with the other commands of their workflow task. One of the
- * run's task queue then returns it.
+ * Second argument of the activity that asks for the recorded outcome of a call; the first is the call's input. The local one says of an outcome that
+ * is not small only that there is one.
  */
 export interface RecordedCall {
   readonly recorded: {
@@ -106,7 +105,7 @@ export interface RecordedCall {
   };
 }
 
-/** There is an outcome, too large for the result of a local activity. */
+/** There is a result, too large for that of a local activity: an activity returns it (`WholeCall`). */
 export interface LargeOutcome {
   readonly large: true;
 }

@@ -9,6 +9,7 @@ import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
   callName,
+  type OutcomeCall,
   type RunResult,
   type Segment,
   type SegmentCall,
@@ -25,13 +26,14 @@ import {
   guardedKey,
   HeldError,
   KEPT_ENDED_MS,
+  keptOutcome,
   type OpenOptions,
   SegmentJournal,
   SupersededError,
   segmentKey,
 } from '../../stores/journal/index.js';
 import type { LossWatch } from '../../stores/redis/index.js';
-import { answerOf, HANDED_BACK, interpretSegment } from '../../workflows/interpreter/index.js';
+import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
 import { InProcessHost, type InProcessOptions, type Runner } from './in-process-host.js';
 import type { Ended, Journal } from './journal.js';
 import { type KeptJournal, keepWritten } from './kept-journal.js';
@@ -69,8 +71,7 @@ export interface SegmentParts {
  */
 export function createSegmentActivity({ runner, redis, losses }: SegmentParts, ends?: AbortSignal) {
   const own: NonNullable<OpenOptions['own']> = new Map();
-  return async (scope: JsonObject, call: SegmentCall): Promise<SegmentOutcome> => {
-    const { segment, begun, askedAt, mostBytes, again } = call;
+  return async (scope: JsonObject, { segment, begun, askedAt, mostBytes }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const begunAt = momentAgo();
@@ -111,20 +112,20 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const wholeMs = record.leftMs() ?? leftMs;
       const whole = { ...segment, leftMs: wholeMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
       // On shutdown, the journal must record that the worker was not lost during its calls.
-      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt, again });
+      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt });
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
-      // Its workflow asks again: until then the journal is all there is of it.
       const large = complete && isLarge(outcome, mostBytes);
-      if (!large) {
-        kept = undefined;
-        // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
-        whenTaken(client, workflowId, runId, () => {
-          written.stop();
-          void record.keepFor(KEPT_ENDED_MS);
-        });
-      }
+      // Its workflow asks for the segment again.
+      if (large && !(await record.keepOutcome(outcome as unknown as Json))) return elsewhere('store');
+      kept = undefined;
+      // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
+      const taken = () => {
+        written.stop();
+        void record.keepFor(KEPT_ENDED_MS);
+      };
+      whenTaken(client, workflowId, runId, taken, large);
       const result = complete ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
       return large ? { ...NOTHING, large } : outcome;
@@ -154,6 +155,18 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
 
 const NOTHING = { done: {}, rows: [] } as const;
 
+/** The activity that returns the outcome of a segment from its journal. If the store does not have it, the segment is asked again. */
+export function createOutcomeActivity(redis: Redis) {
+  return async ({ outcome: segment }: OutcomeCall): Promise<SegmentOutcome> => {
+    const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
+    const kept = await keptOutcome(redis, journalOf(workflowId, runId, segment)).catch(() => undefined);
+    return kept === undefined ? { ...NOTHING, away: 'store' } : (kept as unknown as SegmentOutcome);
+  };
+}
+
+const journalOf = (workflowId: string, runId: string, { path, guarded }: OutcomeCall['outcome']): string =>
+  guarded === undefined ? segmentKey(workflowId, runId, path) : guardedKey(workflowId, guarded);
+
 interface Opening {
   readonly segment: Pick<Segment, 'path' | 'guarded' | 'leftMs'>;
   readonly workflowId: string;
@@ -174,12 +187,11 @@ interface Opening {
  * with `JOURNAL_UNAVAILABLE`.
  */
 async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, mayBeLost, ...asked }: Opening) {
-  const { guarded, path } = segment;
   const { begun, askedAt, begunAt, signal, own } = asked;
   const opening = { ttlMs: journalTtlMs(segment.leftMs), askedAt, begunAt, ...(own && { own }) };
   const end = performance.now() + leftMs;
-  const isGuarded = guarded !== undefined;
-  const key = isGuarded ? guardedKey(workflowId, guarded) : segmentKey(workflowId, runId, path);
+  const isGuarded = segment.guarded !== undefined;
+  const key = journalOf(workflowId, runId, segment);
   let lost = await mayBeLost();
   const open = async (wasAway: boolean) => {
     // A store that was away may be another one now.
@@ -227,18 +239,13 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
   return tooLarge(result.output) === undefined ? result : undefined;
 }
 
-type Executing = Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'> & {
-  /** It has ended, or was interrupted, and only what it has is asked for: no call begins. */
-  readonly again?: boolean | undefined;
-};
-
 /** Runs a segment's steps in this process and records each call. The last writes may still be in flight. */
 export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
-  { again = false, ...options }: Executing,
+  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'>,
 ): Promise<SegmentOutcome> {
-  const journal = new NamedCalls(record, again);
+  const journal = new NamedCalls(record);
   const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));
   return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
 }
@@ -246,16 +253,13 @@ export async function executeSegment(
 /** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
-  readonly #isOver: boolean;
   readonly again: boolean;
   readonly #calls = new Map<string, string>();
   /** Calls that wait for a server that is away, with their wait so far in milliseconds. */
   readonly #waiting = new Map<string, number>();
 
-  /** @param isOver no call begins */
-  constructor(record: SegmentJournal, isOver: boolean) {
+  constructor(record: SegmentJournal) {
     this.#record = record;
-    this.#isOver = isOver;
     this.again = record.hasEnds;
   }
 
@@ -265,10 +269,9 @@ class NamedCalls implements Journal {
     return this.#record.ended(name) as Ended | undefined;
   }
 
-  async begin(call: StageCall, leftMs: number): Promise<number> {
-    if (this.#isOver) throw new StageError(HANDED_BACK, `stage "${call.stage}": its segment is over`);
+  begin(call: StageCall, leftMs: number): Promise<number> {
     this.#waiting.delete(nameOf(call));
-    return await orStageError(this.#record.begin(nameOf(call), leftMs));
+    return orStageError(this.#record.begin(nameOf(call), leftMs));
   }
 
   end(call: StageCall, ended: Ended): void {

@@ -1,17 +1,21 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MessageRoom } from '../../../workflows/message-room.js';
-import { ResultRoom } from '../../../workflows/result-room.js';
+import { mostBytesOf } from '../../../workflows/result-room.js';
 import { SegmentTurns } from '../../../workflows/segment-turns.js';
 import { inHistory } from '../../support/in-history.js';
 
 /** Of which a timer ends the workflow task. */
-const task = vi.hoisted(() => ({ historyLength: 3 }));
+const task = vi.hoisted(() => ({ historyLength: 3, timers: 0, ends: undefined as Promise<void> | undefined }));
 vi.mock('@temporalio/workflow', async (original) => ({
   ...(await original<typeof import('@temporalio/workflow')>()),
   workflowInfo: () => task,
   sleep: async () => {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    task.historyLength += 5;
+    task.timers += 1;
+    task.ends ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      task.historyLength += 5;
+      task.ends = undefined;
+    });
+    await task.ends;
   },
   condition: async (isSo: () => boolean) => {
     while (!isSo()) await new Promise<void>((resolve) => setImmediate(resolve));
@@ -23,7 +27,7 @@ const historyHas = inHistory();
 const MB = 1_000_000;
 
 beforeEach(() => {
-  task.historyLength = 3;
+  Object.assign(task, { historyLength: 3, timers: 0 });
 });
 
 /** Bytes by the workflow task in which they were sent. */
@@ -103,107 +107,89 @@ describe('commands of one workflow task', () => {
   });
 });
 
+const never = () => false;
+const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
+const sum = (sizes: readonly number[]) => sizes.reduce((all, size) => all + size, 0);
+
 describe('results of local activities', () => {
-  it('have no more room together than there is, however many run at once', () => {
-    const room = new ResultRoom();
-    const places = Array.from({ length: 300 }, () => room.begin());
-    const [first, second] = places;
-    expect([first?.bytes, second?.bytes]).toEqual([300_000, 37_500]);
-    const large = places.map(({ bytes }) => bytes).filter((bytes) => bytes > 4_000);
-    expect(large.length).toBeGreaterThan(15);
-    expect(large.reduce((sum, bytes) => sum + bytes)).toBeLessThanOrEqual(600_000);
-    expect(Math.min(...places.map(({ bytes }) => bytes))).toBe(4_000);
-  });
-
-  it('take what they are, until the next workflow task', () => {
-    const room = new ResultRoom();
-    const place = room.begin();
-    place.end(1_000);
-    expect(room.begin().bytes).toBe(300_000);
-    const other = new ResultRoom();
-    other.begin().end(200_000);
-    const open = other.begin();
-    expect(open.bytes).toBe(200_000);
-    task.historyLength += 4;
-    // The one that runs may still end in this one.
-    expect(other.begin().bytes).toBe(50_000);
-    open.end(0);
-    expect(other.begin().bytes).toBe(Math.floor((600_000 - 50_000) / 8));
-  });
-
-  type Result = { readonly large: true } | { readonly value: string };
-
-  /** As segments whose results have this size: where there is no room they say so, and are asked again. */
-  async function segments(sizes: readonly number[]) {
-    const [turns, all, never] = [new SegmentTurns(new MessageRoom()), sent(), () => false];
-    const asked: string[] = [];
-    const results = await Promise.all(
-      sizes.map(async (size, i) => {
-        const value = 'x'.repeat(size);
-        const work = async (mostBytes = Number.POSITIVE_INFINITY): Promise<Result> => {
-          asked.push(`${i}`);
-          await new Promise<void>((resolve) => setImmediate(resolve));
-          const result: Result = size > mostBytes ? { large: true } : { value };
-          all.send(JSON.stringify(result).length);
-          return result;
-        };
-        const given = await turns.take(undefined, work, never);
-        return 'large' in given ? await turns.alone(undefined, () => work(), never) : given;
-      }),
-    );
-    expect(results.map((result) => ('value' in result ? result.value.length : -1))).toEqual(sizes);
-    return { asked, most: all.most };
-  }
-
-  it('come one at a time where they are large, and each once more at most', async () => {
-    const { asked, most } = await segments(Array(6).fill(1.4 * MB));
-    expect(asked).toHaveLength(12);
-    expect(most).toBeLessThan(1.5 * MB);
-  });
-
-  it('come at once where there is room, and with a large one between them', async () => {
-    const few = await segments([200_000, 30_000, 1_000]);
-    expect(few.asked).toHaveLength(3);
-    const mixed = await segments([250_000, 1.4 * MB, 30_000, 1.4 * MB]);
-    expect(mixed.asked).toHaveLength(6);
-    expect(mixed.most).toBeLessThan(2.1 * MB);
-  });
-
-  it('are no more than a message however many small ones follow each other', async () => {
-    const [turns, all] = [new SegmentTurns(new MessageRoom()), sent()];
+  /** As lanes of an `each` that begin one local activity after the other. @param sizeOf of a result, in bytes, by what it may be */
+  async function lanes(count: number, each: number, sizeOf: (mostBytes: number) => number) {
+    const [turns, all] = [new SegmentTurns(), sent()];
+    const allowed: number[] = [];
     const lane = async () => {
-      for (let i = 0; i < 100; i++) {
-        const work = async () => {
-          all.send(3_900);
-          return 'x'.repeat(3_898);
+      for (let i = 0; i < each; i++) {
+        const work = async (mostBytes: number) => {
+          allowed.push(mostBytes);
+          await soon();
+          const value = 'x'.repeat(sizeOf(mostBytes) - 2);
+          all.send(value.length + 2);
+          return value;
         };
-        await turns.take(undefined, work, () => false);
+        await turns.take(work, never);
       }
     };
-    await Promise.all(Array.from({ length: 10 }, lane));
-    expect([...all.tasks.values()].reduce((sum, bytes) => sum + bytes)).toBe(1_000 * 3_900);
-    expect(all.most).toBeLessThan(0.7 * MB);
-    historyHas(false);
-    all.tasks.clear();
-    await Promise.all(Array.from({ length: 10 }, lane));
-    expect(all.tasks.size).toBe(1);
+    await Promise.all(Array.from({ length: count }, lane));
+    return { all, allowed };
+  }
+
+  it('may be so large that those of all that run at once are no more than there is room for', () => {
+    expect([1, 2, 4, 12, 64, 65].map((many) => mostBytesOf(many))).toEqual([
+      200_000, 80_000, 40_000, 13_333, 13_000, 2_000,
+    ]);
+    const all = Array.from({ length: 256 }, (_, i) => mostBytesOf(i + 1));
+    expect(sum(all.slice(0, 64))).toBeLessThan(1.25 * MB);
+    expect(sum(all)).toBeLessThan(1.6 * MB);
   });
 
-  it('that come alone leave no room for large commands, nor for further results', async () => {
-    const room = new MessageRoom();
-    const turns = new SegmentTurns(room);
-    const never = () => false;
-    const commands: number[] = [];
-    let given = 0;
-    const work = async () => {
-      given = task.historyLength;
-      void room.take(0.1 * MB).then(() => commands.push(task.historyLength));
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      return 'x'.repeat(1.4 * MB);
-    };
-    await turns.alone(undefined, work, never);
-    const next = await turns.take(undefined, async () => task.historyLength, never);
-    expect(next).toBeGreaterThan(given);
-    expect(commands[0]).toBeGreaterThan(given);
+  it('come at once where they fit, and what follows them waits for nothing', async () => {
+    // An embedding or a page of text in each of 64 lanes.
+    const { all, allowed } = await lanes(64, 1, () => 12_000);
+    expect(Math.min(...allowed)).toBeGreaterThanOrEqual(12_000);
+    expect([all.tasks.size, task.timers]).toEqual([1, 0]);
+  });
+
+  it('come at once beside one that runs for long', async () => {
+    const [turns, room] = [new SegmentTurns(), new MessageRoom()];
+    let end: () => void = () => undefined;
+    const ended = new Promise<string>((resolve) => {
+      end = () => resolve('done');
+    });
+    const long = turns.take(() => ended, never);
+    const words = async (mostBytes: number) => 'x'.repeat(Math.min(mostBytes, 60_000));
+    expect(await turns.take(words, never)).toHaveLength(60_000);
+    expect(room.takeUncounted(1_000)).toBeUndefined();
+    expect(task.timers).toBe(0);
+    end();
+    expect(await long).toBe('done');
+  });
+
+  it('are no more than a message however many follow each other, each as large as it may be', async () => {
+    for (const [count, each] of [
+      [256, 3],
+      [64, 6],
+      [3, 40],
+    ] as const) {
+      const { all } = await lanes(count, each, (mostBytes) => mostBytes);
+      expect(all.most, `${count} lanes`).toBeLessThan(2.05 * MB);
+    }
+    // Those that have come and wait for their turn leave no room to others.
+    const { all } = await lanes(64, 5, (mostBytes) => Math.min(mostBytes, 12_000));
+    expect(sum([...all.tasks.values()])).toBe(64 * 5 * 12_000);
+    expect(all.most).toBeLessThan(1.3 * MB);
+  });
+
+  it('are no more than a message however many small ones follow each other, but for histories from before', async () => {
+    const { all } = await lanes(10, 100, () => 3_900);
+    expect(sum([...all.tasks.values()])).toBe(1_000 * 3_900);
+    expect(all.most).toBeLessThan(0.5 * MB);
+    historyHas(false);
+    expect((await lanes(10, 100, () => 3_900)).all.tasks.size).toBe(1);
+  });
+
+  it('that are small in any case take no room from others', async () => {
+    const turns = new SegmentTurns();
+    const small = Array.from({ length: 10 }, () => turns.take(soon, never, { isSmall: true }));
+    expect(await turns.take(async (mostBytes) => mostBytes, never)).toBe(mostBytesOf(1));
+    await Promise.all(small);
   });
 });

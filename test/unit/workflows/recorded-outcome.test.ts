@@ -58,7 +58,8 @@ describe('a stage whose attempt was lost', () => {
   async function failure(kind: string, answer: () => unknown): Promise<string> {
     const call = { stage: 'pay', kind } as unknown as StageCall;
     const inTurn = async <T>() => (await answer()) as T;
-    const asked = { call, input: {}, since: 0, inTurn, room: () => undefined };
+    const whole = () => Promise.reject(new Error('the artifact store hangs'));
+    const asked = { call, input: {}, since: 0, inTurn, whole };
     const outcomeAfter = orRecorded(asked, () => new StageError(TIMED_OUT, 'lost'));
     const ended: unknown = await outcomeAfter(failed(LOST)).catch((error: unknown) => error);
     return ended instanceof StageError ? ended.code : 'none';
@@ -70,7 +71,6 @@ describe('a stage whose attempt was lost', () => {
     };
 
   it('fails with `RECORD_GONE` if its call has effects and has ended, and its outcome cannot be fetched', async () => {
-    // Outside a workflow no activity is called.
     const large = () => ({ large: true });
     // Another candidate would pay again.
     expect(await failure('code', large)).toBe('RECORD_GONE');
