@@ -1,6 +1,6 @@
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { CancellationScope, executeChild, isCancellation, ParentClosePolicy, workflowInfo } from '@temporalio/workflow';
-import type { Json, JsonObject } from '../pipelines/json.js';
+import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { queueOrder, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
@@ -10,6 +10,7 @@ import {
   SEARCH_ATTRIBUTES,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
+import { AROUND_BYTES, planBytes } from './command-bytes.js';
 import { childError } from './failures.js';
 
 const pipelineKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWORD');
@@ -29,13 +30,13 @@ export async function childRun(
 ): Promise<RunResult> {
   const { plan, tenant } = context;
   const { workflowId } = workflowInfo();
-  const args: [JsonObject, RunContext] = [input, { ...context, ...childEvents(context, workflowId, path) }];
   try {
-    const waiting = room(bytesOf(args as unknown as Json));
+    // Its context is made of these, and small.
+    const waiting = room(bytesOf(input) + planBytes(step.plan) + planBytes(context.placement) + AROUND_BYTES);
     if (waiting) await waiting;
     return (await executeChild(plan.name, {
       workflowId: `${workflowId}/${path}`,
-      args,
+      args: [input, { ...context, ...childEvents(context, workflowId, path) }],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
       priority: queueOrder(tenant),

@@ -43,6 +43,7 @@ import { traitsOf } from '../pipelines/stages/traits.js';
 import { short } from './activity-options.js';
 import { takes } from './changes.js';
 import { childRun } from './child-run.js';
+import { AROUND_BYTES, callBytes } from './command-bytes.js';
 import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
@@ -136,13 +137,13 @@ export class TemporalHost implements RunHost {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
         whole: <T>(given: JsonObject, asked: WholeCall['whole'], summary: string, leftMs: number) =>
-          this.#whole<T>(given, asked, { of: call, name: stage.id, summary, leftMs }),
+          this.#whole<T>(given, asked, callBytes(bytesOf(given), call), { of: call, name: stage.id, summary, leftMs }),
         room: (bytes) => this.#roomFor(bytes, bytes),
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
     const ofInput = bytesOf(input);
-    const bytes = ofInput + bytesOf(call as unknown as Json);
+    const bytes = callBytes(ofInput, call);
     const nextRoom = () => this.#room.takeUncounted(bytes);
     const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
     // More promises only where they are needed.
@@ -151,7 +152,7 @@ export class TemporalHost implements RunHost {
     const asked = {
       ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work, true) },
       whole: (recorded: RecordedCall, summary: string, leftMs: number) =>
-        this.#whole<StageOutcome | null>(input, recorded, { of: call, name: stage.id, summary, leftMs }),
+        this.#whole<StageOutcome | null>(input, recorded, bytes, { of: call, name: stage.id, summary, leftMs }),
     };
     const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
@@ -170,9 +171,9 @@ export class TemporalHost implements RunHost {
     return this.#turns.take(work, () => this.waits.open.length > 0, isSmall && { isSmall });
   }
 
-  /** What a local activity had no room for. */
-  #whole<T>(input: JsonObject, call: WholeCall['whole'], wanted: Omit<Wanted, 'room'>): Promise<T> {
-    return wholeResult<T>(input, call, { ...wanted, room: (bytes) => this.#room.takeUncounted(bytes) });
+  /** What a local activity had no room for. @param bytes of the command */
+  #whole<T>(input: JsonObject, call: WholeCall['whole'], bytes: number, wanted: Omit<Wanted, 'room'>): Promise<T> {
+    return wholeResult<T>(input, call, { ...wanted, room: () => this.#room.takeUncounted(bytes) });
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {
@@ -227,9 +228,9 @@ export class TemporalHost implements RunHost {
       const { path, guarded, context } = segment;
       const { plan, tenant, priority } = context;
       const of = { pipeline: plan.name, version: plan.version, tenant, ...(priority && { priority }) };
-      const summary = `outcome · ${stages}`;
+      const wanted = { of, name: stages, summary: `outcome · ${stages}`, leftMs: endsAt - Date.now() };
       const outcome = { path, ...(guarded !== undefined && { guarded }) };
-      return this.#whole<SegmentOutcome>({}, { outcome }, { of, name: stages, summary, leftMs: endsAt - Date.now() });
+      return this.#whole<SegmentOutcome>({}, { outcome }, AROUND_BYTES, wanted);
     };
     const failed = (error: unknown): never => {
       throw isCancellation(error) ? error : stageError({ id: segment.path }, error);

@@ -1,6 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Json, JsonObject } from '../pipelines/json.js';
-import { bytesOf } from '../pipelines/json-limits.js';
+import type { JsonObject } from '../pipelines/json.js';
 import { queueOrder } from '../pipelines/plan/index.js';
 import type { StageCall, WholeCall } from '../pipelines/run/index.js';
 import { refusableCall, short } from './activity-options.js';
@@ -21,8 +20,8 @@ export interface Wanted {
   readonly summary: string;
   /** Time that is left, in milliseconds; it has 30 s in any case. */
   readonly leftMs: number;
-  /** Resolves when the current workflow task has room for a command of this size; undefined: it has. */
-  room(bytes: number): Promise<void> | undefined;
+  /** Resolves when the current workflow task has room for the command; undefined: it has. */
+  room(): Promise<void> | undefined;
 }
 
 /**
@@ -37,7 +36,7 @@ export async function wholeResult<T>(
 ): Promise<T> {
   takes('large-commands-leave-room');
   const call: WholeCall = { ...refusableCall(of, name), whole };
-  const waiting = room(bytesOf(input) + bytesOf(call as unknown as Json));
+  const waiting = room();
   if (waiting) await waiting;
   const activities = proxyActivities<Record<string, WholeActivity<T>>>({
     ...ATTEMPT,

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import type { StageCall } from '../../../pipelines/run/index.js';
+import { AROUND_BYTES, callBytes, planBytes } from '../../../workflows/command-bytes.js';
+
+const options = { system: 'Answer in one short sentence.' };
+const call = { stage: 'answer', model: 'assistant', with: options } as unknown as StageCall;
+
+describe('the size of a command', () => {
+  it('is that of what the history has: whatever else a release puts into a call makes no difference', () => {
+    const bytes = callBytes(500, call);
+    expect(bytes).toBe(500 + JSON.stringify(options).length + AROUND_BYTES);
+    const later = { ...call, trace: 'x'.repeat(60), fieldOfALaterRelease: 'x'.repeat(30) };
+    expect(callBytes(500, later)).toBe(bytes);
+  });
+
+  it('has what the call repeats: the key of a semantic cache, and what an agent has said', () => {
+    const bytes = callBytes(500, call);
+    const cache = { kind: 'semantic', key: 'why', context: null } as unknown as NonNullable<StageCall['cache']>;
+    expect(callBytes(500, { ...call, cache }) - bytes).toBe(500);
+    expect(callBytes(500, { ...call, turn: { path: 'desk', said: 'é' } }) - bytes).toBe(4);
+  });
+
+  it('counts a part of the plan once', () => {
+    let counted = 0;
+    const part = { toJSON: () => ++counted };
+    expect([planBytes(part), planBytes(part), counted]).toEqual([1, 1, 1]);
+  });
+});
