@@ -133,7 +133,7 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
 
 async function startAs(
   deps: RunDeps,
-  { pipeline, caller, input, idempotencyKey, options, asks, subscribable = false, notes }: Order,
+  { pipeline, caller, input, sent, idempotencyKey, options, asks, subscribable = false, notes }: Order,
   { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
   over: AbortSignal,
 ): Promise<Started> {
@@ -145,6 +145,7 @@ async function startAs(
     tenant,
     owner,
     input,
+    sent,
     trace: caller.trace,
     idempotencyKey,
     repeated,

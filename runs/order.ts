@@ -9,6 +9,8 @@ export interface Order {
   readonly caller: Caller;
   /** After parsing by the pipeline's schema. */
   readonly input: JsonObject;
+  /** Hash of what was sent (`orderInput`): other versions of the pipeline make another input of it. Absent: nobody has to know it again. */
+  readonly sent?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /**
    * Which retry of the client it is: 0 for a first request, of which a retry may follow. Absent: it is none, and none

@@ -8,7 +8,6 @@ import { wantedGraph, wholeRun } from '../pipelines/run/build-segment.js';
 import { deliveryId, type RunContext, type Segment, type WebhookTarget } from '../pipelines/run/index.js';
 import { changesElsewhere } from '../pipelines/stages/index.js';
 import type { RunDeps } from './deps.js';
-import { givenHash } from './given-input.js';
 import type { RunMemo } from './memo.js';
 import type { RunOptions } from './options.js';
 import { refuseTooLarge } from './start-size.js';
@@ -28,7 +27,8 @@ export interface RunRequest {
   /** Its id may be that of another run, which Temporal tells when it is started. */
   readonly repeated?: boolean;
   readonly options?: RunOptions | undefined;
-  /** `asks` of its order. */
+  /** `sent` and `asks` of its order. */
+  readonly sent?: string | undefined;
   readonly asks?: JsonObject | undefined;
   /** Receivers may subscribe to it while it is under way. */
   readonly subscribable?: boolean;
@@ -63,7 +63,7 @@ export type Preparing = Pick<RunDeps, 'placementOf' | 'webhooks' | 'answers' | '
 
 /** Throws `INPUT_TOO_LARGE`, `MODEL_NOT_CONFIGURED`, and what `webhookTargets` throws. */
 export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
-  const { pipeline, tenant, input, options = {}, resumes, answer = false, subscribable = false } = request;
+  const { pipeline, tenant, input, sent, asks, options = {}, resumes, answer = false, subscribable = false } = request;
   const { plan } = pipeline;
   const scope = { tenant, pipeline: plan.name, webhook: options.webhook };
   const named = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, scope);
@@ -82,7 +82,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     version: plan.version,
     createdAt: new Date().toISOString(),
     fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
-    ...sentAs(request),
+    ...(sent !== undefined && { sent: jsonHash({ pipeline: plan.name, sent, ...(asks ?? options) } as JsonObject) }),
     ...(resumes && { resumedFrom: resumes.id }),
     ...(webhooks.length > 0 && { webhooks }),
   };
@@ -95,13 +95,6 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     ...(guarded && { guarded }),
     changesNothing: guarded !== undefined && !mayExist(request) && changesNothing(plan),
   };
-}
-
-/** The hash of a request as it was sent. None where its door has not noted that. */
-function sentAs({ pipeline: { plan }, input, options, asks }: RunRequest): Pick<RunMemo, 'sent'> {
-  const given = givenHash(input);
-  if (given === undefined) return {};
-  return { sent: jsonHash({ pipeline: plan.name, given, ...(asks ?? options) } as JsonObject) };
 }
 
 function contextOf(

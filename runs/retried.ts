@@ -4,7 +4,6 @@ import type { JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { givenHash } from './given-input.js';
 import { onLeaveOf } from './leaving.js';
 import type { RunMemo } from './memo.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -39,11 +38,11 @@ export interface Claim {
 
 /**
  * The id of the run of a request. With an idempotency key it is derived from the key. Without one, if the run outlives
- * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, what was sent and the
+ * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, the input and the
  * hour, so that Temporal keeps a retry from starting a second run even if the state store has lost everything. A retry
- * (`retry` above 0) gets the run of the latest equal request of the last hour. An equal request that is no retry gets a
- * run of its own, under an id that the state store keeps for its retries, unless its client has left: then its retry may have been
- * served before it, by another gateway or while this one stood still.
+ * (`retry` above 0) gets the run of the latest equal request of the last hour; the state store has that by what was sent too, of which another version
+ * of the pipeline may make another input. An equal request that is no retry gets a run of its own, under an id that the state store keeps for its
+ * retries, unless its client has left: then its retry may have been served before it, by another gateway or while this one stood still.
  *
  * @param gone aborts when the client has left
  */
@@ -63,29 +62,38 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
         'the client left before its run had started; an equal request has one',
       );
     const own = fresh();
-    await deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
+    const kept = deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
+    await Promise.all([kept, noteSent(deps, order, own, now)]);
     return own;
   };
   // While the state store is away, Temporal tells that the id is taken.
-  const first = (await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => true)) ?? true;
+  const claimed = deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => true);
+  const [first = true] = await Promise.all([claimed, noteSent(deps, order, id, now)]);
   return first ? { id, repeated: false, another } : { id: await another(), repeated: false };
 }
 
 async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {
   const at = [now, now - RETRY_WINDOW_MS, now + CLOCKS_MS];
-  // A gateway of an earlier release may have started it.
-  const digests = [digestOf(order), digestOfInput(order)];
-  const ids = [...new Set(digests.flatMap((digest) => at.map((time) => derivedId(order, digest, time))))];
-  for (const id of ids) {
-    const latest = await deps.latest?.latest(id).catch(() => undefined);
-    if (latest === undefined) continue;
-    return (await existing(deps, order, latest)) ?? { id: latest, repeated: true };
+  const [own, sent] = [digestOf(order), sentDigest(order)];
+  const digests = sent === undefined ? [own] : [sent, own];
+  const names = [...new Set(at.flatMap((time) => digests.map((digest) => derivedId(order, digest, time))))];
+  const found = await Promise.all(names.map((name) => deps.latest?.latest(name).catch(() => undefined)));
+  const latest = found.find((id) => id !== undefined);
+  if (latest !== undefined) return (await existing(deps, order, latest)) ?? { id: latest, repeated: true };
+  for (const id of new Set(at.map((time) => derivedId(order, own, time)))) {
+    const run = await existing(deps, order, id);
+    if (run?.there && Date.parse(run.there.createdAt) >= now - RETRY_WINDOW_MS) return run;
   }
-  for (const id of ids) {
-    const found = await existing(deps, order, id);
-    if (found?.there && Date.parse(found.there.createdAt) >= now - RETRY_WINDOW_MS) return found;
-  }
-  return { id: derivedId(order, digestOf(order), now), repeated: true };
+  const id = derivedId(order, own, now);
+  await noteSent(deps, order, id, now);
+  return { id, repeated: true };
+}
+
+/** Keeps the id of a request's run by what was sent, for retries of which another version of the pipeline makes another input. */
+async function noteSent(deps: RunDeps, order: Order, id: string, now: number): Promise<void> {
+  const digest = sentDigest(order);
+  if (digest === undefined) return;
+  await deps.latest?.replace(derivedId(order, digest, now), id, RETRY_WINDOW_MS).catch(() => undefined);
 }
 
 /** The run, if it has started; in place of a run that has failed, the one that resumes it. */
@@ -133,16 +141,14 @@ async function asked<T>({ temporal }: RunDeps, id: string, question: () => Promi
 }
 
 /** The same for requests of one owner in which the same was sent, whatever this version of the pipeline makes of it. */
-function digestOf(order: Order): string {
-  const { pipeline, caller, input, options, asks } = order;
-  const given = givenHash(input);
-  if (given === undefined) return digestOfInput(order);
+function sentDigest({ pipeline, caller, sent, options, asks }: Order): string | undefined {
+  if (sent === undefined) return undefined;
   const owner = ownerOf(caller) ?? null;
-  return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, given, ...(asks ?? options) } as JsonObject);
+  return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, sent, ...(asks ?? options) } as JsonObject);
 }
 
-/** The same for equal inputs of one owner. */
-function digestOfInput({ pipeline, caller, input, options = {} }: Order): string {
+/** The same for equal requests of one owner. */
+function digestOf({ pipeline, caller, input, options = {} }: Order): string {
   const owner = ownerOf(caller) ?? null;
   return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, input, ...options } as JsonObject);
 }

@@ -1,5 +1,6 @@
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { CheckedInput } from '../../runs/sent-input.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonFields, readJsonInput } from '../input/read-input.js';
@@ -26,7 +27,7 @@ export async function inputFrom(
   tenant: string,
   { agent, sent }: { readonly agent: Agent; readonly sent: Sent },
   { context, before }: Going,
-): Promise<JsonObject> {
+): Promise<CheckedInput> {
   const { form, pipeline, model, memory } = agent;
   const { said } = sent;
   const session: JsonObject = memory === 'session' ? { session: context } : {};

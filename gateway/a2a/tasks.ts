@@ -8,6 +8,7 @@ import { endsWithCaller } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
 import { runId } from '../../runs/prepare.js';
 import { readRun } from '../../runs/read.js';
+import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { waitForRun } from '../../runs/wait.js';
 import { linkedAbort } from '../../runtime/limited.js';
@@ -181,7 +182,8 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   const name = { caller, pipeline: pipeline.name, context };
   const kept = memory === 'history' && sent.said.length > 0 && model !== undefined && deps.sessions !== undefined;
   const before = kept && contextId !== undefined ? await contexts.before(name, idempotencyKey, model) : [];
-  const input = await inputFrom(deps, caller.tenant, { agent, sent }, { context, before });
+  const by = { pipeline, idempotencyKey, ...persistenceOf(request.headers) };
+  const input = orderInput(await inputFrom(deps, caller.tenant, { agent, sent }, { context, before }), by);
   // Before the start: a gateway that dies in between leaves no task that its client is not told of.
   const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
   // Of a task that the same message has started it replaces none before it is certain that this is its message.
@@ -193,11 +195,9 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   };
   return {
     order: {
-      pipeline,
+      ...by,
       caller,
-      input,
-      idempotencyKey,
-      ...persistenceOf(request.headers),
+      ...input,
       subscribable: pushes(deps, caller.tenant),
       notes: notesFor(context, sent.immediate),
     },

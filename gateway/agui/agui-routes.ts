@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
+import { orderInput } from '../../runs/sent-input.js';
 import { callerOf, holds } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
@@ -82,7 +83,9 @@ async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: 
   const { caller } = call;
   const resumption = resumptionOf(given);
   if (resumption === undefined) {
-    const input = await inputOf(model, conversationOf(given), deps, caller.tenant);
+    const { pipeline, persistence } = call;
+    const checked = await inputOf(model, conversationOf(given), deps, caller.tenant);
+    const input = orderInput(checked, { pipeline, ...persistence });
     return (watch) => startCall(deps, call, input, watch);
   }
   const { run, answers } = resumption;

@@ -6,6 +6,7 @@ import { followRun } from '../../runs/follow.js';
 import { launch } from '../../runs/launch.js';
 import { runOptionsOf } from '../../runs/options.js';
 import { findRun } from '../../runs/read.js';
+import { orderInput } from '../../runs/sent-input.js';
 import { type Caller, callerOf, IDEMPOTENCY_KEY, requirePermission } from '../access/caller.js';
 import type { Permission } from '../access/permissions.js';
 import { persistenceOf } from '../access/retries.js';
@@ -35,19 +36,13 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     const form = forms.get(pipeline.name) ?? inputForm(pipeline);
     forms.set(pipeline.name, form);
     const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
-    const input = await readJsonInput(order.input, form, intake);
     const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
     const persistence = { ...(waitMs > 0 && { retry: 0 }), ...persistenceOf(request.headers) };
+    const by = { pipeline, idempotencyKey: keyOf(order), ...persistence };
+    const input = orderInput(await readJsonInput(order.input, form, intake), by);
     const { document } = await launch(
       deps,
-      {
-        pipeline,
-        caller,
-        input,
-        idempotencyKey: keyOf(order),
-        ...persistence,
-        options: optionsOf(order, pipeline.plan),
-      },
+      { ...by, caller, ...input, options: optionsOf(order, pipeline.plan) },
       {
         waitMs,
         gone: leaving(replyOf(request)),

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { mapMedia, mediaFields, schemasAt, type TakeMedia } from '../../media/index.js';
-import { isArtifact } from '../../pipelines/artifact.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { FieldError, MillraceError } from '../../pipelines/errors.js';
 import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
-import { noteGiven } from '../../runs/given-input.js';
 import { mostValuesOf } from './alternatives.js';
 import { expectExact } from './exact-numbers.js';
 import { checkedInput } from './first-mistakes.js';
@@ -80,18 +78,12 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
       for (const [field, value] of Object.entries(given)) expectModest(value, field, most, why);
       const values = expectModest(given, 'body', most, why);
       const { data, issues, more } = checkedInput(input, given, values);
-      if (issues !== undefined) {
-        const fields = issues.flatMap((issue) => fieldErrors(issue, given, shape));
-        throw invalidFields('INVALID_INPUT', fields, {}, more);
-      }
-      if (isJsonObject(data)) noteGiven(data, media.size > 0 ? JSON.stringify(given, bySha256) : JSON.stringify(given));
-      return data as JsonObject;
+      if (issues === undefined) return data as JsonObject;
+      const fields = issues.flatMap((issue) => fieldErrors(issue, given, shape));
+      throw invalidFields('INVALID_INPUT', fields, {}, more);
     },
   };
 }
-
-/** Media are the same if their bytes are: what else is known of them depends on who has looked at them. */
-const bySha256 = (_key: string, value: unknown): unknown => (isArtifact(value) ? value.sha256 : value);
 
 /** Invalid JSON is kept as text, so that validation reports the expected type. */
 function parseOrKeep(text: string, path: string, json: ModestJson): Json {

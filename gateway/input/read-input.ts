@@ -4,6 +4,7 @@ import { artifactJson } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { unknownFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { CheckedInput } from '../../runs/sent-input.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
 import { forgetBody } from './held-bodies.js';
@@ -27,7 +28,7 @@ export async function readInput(
   tenant: string,
   store: ArtifactStore,
   limits: GatewayLimits,
-): Promise<JsonObject> {
+): Promise<CheckedInput> {
   const upload = new Upload(request.raw, limits.uploadTimeoutMs);
   const intake = new MediaIntake(store, tenant, limits);
   try {
@@ -38,7 +39,7 @@ export async function readInput(
         : await readObject(request.body as Json | undefined, form, intake);
     const input = form.parse(given);
     forgetBody(request);
-    return input;
+    return { input, given };
   } catch (error) {
     swallowRest(request.raw);
     throw error;
@@ -48,8 +49,10 @@ export async function readInput(
 }
 
 /** Reads a run's input from a JSON value, as `readInput` does from a JSON body. */
-export const readJsonInput = async (value: Json, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>
-  form.parse(await readObject(value, form, intake));
+export async function readJsonInput(value: Json, form: InputForm, intake: MediaIntake): Promise<CheckedInput> {
+  const given = await readObject(value, form, intake);
+  return { input: form.parse(given), given };
+}
 
 /** Fields of an input, with their media in the store; they are not validated. Throws `INVALID_INPUT` for unknown ones. */
 export const readJsonFields = async (fields: JsonObject, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>

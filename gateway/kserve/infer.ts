@@ -7,6 +7,7 @@ import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
 import type { RunOptions } from '../../runs/options.js';
 import type { Order } from '../../runs/order.js';
+import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import type { Caller } from '../access/caller.js';
 import type { Persistence } from '../access/retries.js';
@@ -80,12 +81,13 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   waitOf(call);
   expectOutputRates(parameters, call.outputs);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
-  const input = await inputs.read((tensors) =>
+  const checked = await inputs.read((tensors) =>
     readTensors(model, tensors, { parameters, intake, maxJsonBytes: deps.limits.maxJsonBytes }),
   );
   // Where all are requested, the options name none.
   const asks = { ...options, outputs: [...call.outputs.keys()].sort() };
-  return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options, asks };
+  const order = { pipeline: model.pipeline, caller, idempotencyKey, ...persistence, options, asks };
+  return { ...order, ...orderInput(checked, order) };
 }
 
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {

@@ -1,7 +1,7 @@
 import type { TakeMedia } from '../../media/index.js';
 import { artifactJson } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { Json } from '../../pipelines/json.js';
 import { isMediaKind, type MediaKind } from '../../pipelines/media.js';
 import {
   badInput,
@@ -11,6 +11,7 @@ import {
   sizeOf,
   type Tensor,
 } from '../../protocols/open-inference/index.js';
+import type { CheckedInput } from '../../runs/sent-input.js';
 import { expectExact } from '../input/exact-numbers.js';
 import { MOST_VALUES } from '../input/input-size.js';
 import { expectModestJson } from '../input/json-size.js';
@@ -62,7 +63,7 @@ export async function readTensors(
   { pipeline, form, inputs }: ServedModel,
   tensors: readonly InputTensor[],
   { parameters, intake, maxJsonBytes }: ReadOptions,
-): Promise<JsonObject> {
+): Promise<CheckedInput> {
   const given = new Map<string, Json>();
   let values = 0;
   for (const tensor of tensors) {
@@ -87,7 +88,8 @@ export async function readTensors(
     const value = given.get(name);
     if (holds === 'json' && value !== undefined) given.set(name, await form.withMedia(name, value, take));
   }
-  return form.parse(Object.fromEntries(given));
+  const fields = Object.fromEntries(given);
+  return { input: form.parse(fields), given: fields };
 }
 
 /** The value of a tensor; undefined for an empty tensor of an optional field. */

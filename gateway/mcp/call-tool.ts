@@ -2,6 +2,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import { errorRow, type MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
+import type { CheckedInput } from '../../runs/sent-input.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
@@ -19,7 +20,7 @@ export type Answering = Pick<ToolCall, 'caller' | 'base' | 'response'>;
 export type Answered = { readonly result: CallToolResult } | { readonly needs: NeedsInput };
 
 /** The input of a call: its media stored, its fields checked. Throws `FORBIDDEN`, `INVALID_INPUT` and errors of media. */
-export async function inputOf(deps: GatewayDeps, { tool, caller }: ToolCall, given: JsonObject): Promise<JsonObject> {
+export async function inputOf(deps: GatewayDeps, { tool, caller }: ToolCall, given: JsonObject): Promise<CheckedInput> {
   requirePermission(caller, 'run');
   return await readJsonInput(given, tool.form, new MediaIntake(deps.artifacts, caller.tenant, deps.limits));
 }

@@ -8,6 +8,7 @@ import { launch } from '../../runs/launch.js';
 import { onLeaveOf } from '../../runs/leaving.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
 import { readRun } from '../../runs/read.js';
+import type { OrderInput } from '../../runs/sent-input.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from '../openai/charged-reads.js';
@@ -29,10 +30,10 @@ type Asker = Answering;
 export async function startTask(
   deps: GatewayDeps,
   { tool, caller, persistence }: ToolCall,
-  input: JsonObject,
+  input: OrderInput,
   { waitMs, gone, idempotencyKey }: { waitMs: number; gone: AbortSignal; idempotencyKey?: string | undefined },
 ): Promise<RunDocument> {
-  const order = { pipeline: tool.pipeline, caller, input, idempotencyKey, retry: 0, ...persistence };
+  const order = { pipeline: tool.pipeline, caller, ...input, idempotencyKey, retry: 0, ...persistence };
   const { document } = await launch(deps, order, { waitMs, gone });
   // Its caller has not learnt its id.
   if (gone.aborted && document.status === 'running' && onLeaveOf(order) === 'cancel')

@@ -2,6 +2,7 @@ import { ProtocolError, ProtocolErrorCode, type Result, type ServerContext } fro
 import { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { mayUse, ownerOf } from '../../runs/caller.js';
+import { type OrderInput, orderInput } from '../../runs/sent-input.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
@@ -103,8 +104,9 @@ interface Call extends ToolCall {
 }
 
 /** The input of a call, of whose arguments nothing is left. Throws as `inputOf` does. */
-async function inputOnce(deps: GatewayDeps, call: Call, args = call.args): Promise<JsonObject> {
-  const input = await inputOf(deps, call, args);
+async function inputOnce(deps: GatewayDeps, call: Call, args = call.args): Promise<OrderInput> {
+  const { pipeline, persistence } = call;
+  const input = orderInput(await inputOf(deps, call, args), { pipeline, ...persistence, ...keyOf(call) });
   call.argumentsRead();
   return input;
 }
@@ -153,7 +155,7 @@ async function inputOrMissing(deps: GatewayDeps, call: Call, asks: boolean): Pro
 }
 
 type InputOrMissing =
-  | { readonly input: JsonObject; readonly missing?: never }
+  | { readonly input: OrderInput; readonly missing?: never }
   | { readonly input?: never; readonly missing: NonNullable<ReturnType<typeof formsOfMissing>> };
 
 /**
@@ -220,7 +222,7 @@ const needed = ({ run, after, waits }: NeedsInput): Result => ({
 });
 
 /** A call whose client takes tasks: its result if it ends soon, otherwise a task. */
-async function taskOf(serving: Serving, call: Call, input: JsonObject): Promise<Result> {
+async function taskOf(serving: Serving, call: Call, input: OrderInput): Promise<Result> {
   const { deps, request } = serving;
   const { signal } = call.context.mcpReq;
   const document = await startTask(deps, call, input, { waitMs: SHORT_MS, gone: signal, ...keyOf(call) });

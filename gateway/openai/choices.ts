@@ -1,6 +1,5 @@
 import { hasEffects } from '../../pipelines/plan/effects.js';
 import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
-import { asGiven } from '../../runs/given-input.js';
 import type { Order } from '../../runs/order.js';
 import type { Caller } from '../access/caller.js';
 import { invalidParam } from './error-body.js';
@@ -54,7 +53,7 @@ function furtherOrder({ idempotencyKey, input, ...order }: Order, i: number): Or
     idempotencyKey: furtherKey(idempotencyKey, i),
     // Equal orders would all be taken for retries of the latest.
     retry: undefined,
-    input: typeof seed === 'number' ? asGiven({ ...input, seed: seedAt(seed, i) }, input) : input,
+    input: typeof seed === 'number' ? { ...input, seed: seedAt(seed, i) } : input,
   };
 }
 

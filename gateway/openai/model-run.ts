@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome, TokenUsage } from '../../pipelines/run/index.js';
 import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
 import type { Order } from '../../runs/order.js';
+import { type CheckedInput, orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
@@ -21,10 +21,11 @@ export function readHeaders(request: FastifyRequest) {
   const caller = callerOf(request);
   const idempotencyKey = idempotencyKeyOf(request.headers);
   const persistence = persistenceOf(request.headers);
-  const orderOf = (model: Model, input: JsonObject, fields: readonly string[]): Order => ({
-    ...{ pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence },
-    ...{ options: onlyOutputs(model, fields), asks: asksFor(model, fields) },
-  });
+  const orderOf = (model: Model, checked: CheckedInput, fields: readonly string[]): Order => {
+    const order = { pipeline: model.pipeline, caller, idempotencyKey, ...persistence };
+    const wanted = { options: onlyOutputs(model, fields), asks: asksFor(model, fields) };
+    return { ...order, ...orderInput(checked, order), ...wanted };
+  };
   return { caller, orderOf };
 }
 

@@ -5,6 +5,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { mayUse } from '../../runs/caller.js';
 import type { RunOptions } from '../../runs/options.js';
+import type { CheckedInput } from '../../runs/sent-input.js';
 import type { Caller } from '../access/caller.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { invalidParam } from './error-body.js';
@@ -143,7 +144,7 @@ export function inputFor(
   parameters: Readonly<Record<string, Json | undefined>>,
   fields: Readonly<Record<string, string>>,
   about: string,
-): JsonObject {
+): CheckedInput {
   const params = new Map<string, string>([[face.input, about]]);
   const more = Object.entries(parameters).flatMap(([param, value]): [string, Json][] => {
     const field = fields[param] ?? param;
@@ -157,9 +158,9 @@ export function inputFor(
 }
 
 /** Validates an input. The error names the parameter from which the first invalid field comes. */
-export function parsed(form: InputForm, input: JsonObject, paramOf: (field: string) => string): JsonObject {
+export function parsed(form: InputForm, given: JsonObject, paramOf: (field: string) => string): CheckedInput {
   try {
-    return form.parse(input);
+    return { input: form.parse(given), given };
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'INVALID_INPUT') throw error;
     const [first] = error.details.fields ?? [];

@@ -4,6 +4,7 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import { launch } from '../../runs/launch.js';
 import type { Order } from '../../runs/order.js';
+import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
@@ -163,13 +164,16 @@ async function orderFor(
     );
   }
   const conversation = { about: 'input', turns: [...system, ...before, ...own], parameters, fields };
-  const order: Order = {
+  const by = {
     pipeline: model.pipeline,
-    caller,
-    input: await inputOf(model, conversation, deps, caller.tenant),
     idempotencyKey,
     ...persistence,
     ...(background && { onLeave: 'continue' as const }),
+  };
+  const order: Order = {
+    ...by,
+    caller,
+    ...orderInput(await inputOf(model, conversation, deps, caller.tenant), by),
     options: onlyOutputs(model, answerFields(model)),
     asks: asksFor(model, answerFields(model)),
     notes: notesOfRequest(echo),

@@ -95,7 +95,8 @@ async function readParts(
   deps: GatewayDeps,
   form: ReturnType<typeof inputForm>,
 ): Promise<Parts> {
-  return (await readInput(request, form, tenant, deps.artifacts, deps.limits)) as unknown as Parts;
+  const { input } = await readInput(request, form, tenant, deps.artifacts, deps.limits);
+  return input as unknown as Parts;
 }
 
 /** Refuses a format for which the pipeline returns too little, before it runs. */

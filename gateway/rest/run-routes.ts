@@ -10,6 +10,7 @@ import { failureOf } from '../../runs/failed.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import { type RunOptions, runOptionsOf } from '../../runs/options.js';
+import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { webhookTargets } from '../../runs/webhooks/targets.js';
 import { type Caller, callerOf, holds, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
@@ -88,8 +89,9 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const { pipeline, form, caller, preference, idempotencyKey, options, persistence, audio } = orders.get(
         request,
       ) as StartRequest;
-      const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
-      const order = { pipeline, caller, input, idempotencyKey, ...persistence, options };
+      const by = { pipeline, caller, idempotencyKey, ...persistence, options };
+      const { artifacts, limits } = deps;
+      const order = { ...by, ...orderInput(await readInput(request, form, caller.tenant, artifacts, limits), by) };
       const left = leaving(reply);
       if (acceptsEvents(request)) {
         const gone = new AbortController();

@@ -1,6 +1,5 @@
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
 import type { RunEvent, Wait } from '../../pipelines/run/index.js';
 import { followAttended } from '../../runs/attended.js';
 import { type RunDocument, withoutPlace } from '../../runs/document.js';
@@ -8,6 +7,7 @@ import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
 import { readRun } from '../../runs/read.js';
+import type { OrderInput } from '../../runs/sent-input.js';
 import { isBehind, START } from '../../stores/events/index.js';
 import type { Caller } from '../access/caller.js';
 import type { Persistence } from '../access/retries.js';
@@ -61,7 +61,7 @@ export type Followed = { readonly document: RunDocument } | NeedsInput;
 export async function startCall(
   deps: GatewayDeps,
   { pipeline, caller, persistence }: WaitedCall,
-  input: JsonObject,
+  input: OrderInput,
   watch: Watch & { readonly idempotencyKey?: string },
 ): Promise<Followed> {
   const { cancelled, closing, started, idempotencyKey } = watch;
@@ -71,7 +71,7 @@ export async function startCall(
   try {
     const { run, events } = await followAttended(
       deps,
-      { pipeline, caller, input, idempotencyKey, ...persistence },
+      { pipeline, caller, ...input, idempotencyKey, ...persistence },
       attendance,
     );
     return await toItsEnd(events, run.id, watch, async (wait, after) => {

@@ -2,13 +2,14 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { inputForm } from '../../../gateway/input/input-form.js';
-import { audio, code, pipeline } from '../../../pipelines/index.js';
+import { code, pipeline } from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
-import { givenHash } from '../../../runs/given-input.js';
 import { CancelledByCaller } from '../../../runs/leaving.js';
 import type { Order } from '../../../runs/order.js';
 import { RETRY_WINDOW_MS } from '../../../runs/retried.js';
+import { orderInput } from '../../../runs/sent-input.js';
 import type { LatestRuns } from '../../../stores/retries/index.js';
 import { grpcError } from '../../support/fake-temporal.js';
 import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
@@ -218,8 +219,12 @@ describe('while a new version of the pipeline is deployed', () => {
     ).name,
     tone: input.tone,
   }));
-  const at = (of: { readonly input: z.ZodType }, more: Partial<Order> = {}) =>
-    order({ pipeline: of as never, input: inputForm(of as never).parse({ name: 'Ada' }), ...more });
+  const ADA = { name: 'Ada' };
+  /** As a door makes it. */
+  function at(of: { readonly input: z.ZodType }, more: Partial<Order> = {}, given: JsonObject = ADA): Order {
+    const by = { pipeline: of as never, ...more };
+    return order({ ...by, ...orderInput({ input: inputForm(of as never).parse(given), given }, by) });
+  }
 
   it.each([
     ['the same', {}],
@@ -230,9 +235,24 @@ describe('while a new version of the pipeline is deployed', () => {
     end(id, 'paid');
     const retried = at(later, { ...asks, ...('asks' in asks && { options: { outputs: ['name'] } }), retry: 1 });
     expect(await stay(retried)).toMatchObject({ id });
-    latest.lost = true;
-    expect(await stay(retried)).toMatchObject({ id });
     expect(started()).toEqual([id]);
+  });
+
+  it('a retry gets its own run, and not that of another client who has sent the same in other words', async () => {
+    await leave(at(later));
+    await leave(at(later, {}, { name: 'Ada', tone: 'calm' }));
+    const [first = '', second = ''] = started();
+    for (const id of [first, second]) end(id, id);
+    expect(await stay(at(later, { retry: 1 }))).toMatchObject({ id: first });
+    // The members of an object have no order.
+    expect(await stay(at(later, { retry: 1 }, { tone: 'calm', name: 'Ada' }))).toMatchObject({ id: second });
+  });
+
+  it('a retry that came first is known again too', async () => {
+    await leave(at(pay, { retry: 1 }));
+    const [id = ''] = started();
+    end(id, 'paid');
+    expect(await stay(at(later, { retry: 2 }))).toMatchObject({ id });
   });
 
   it('an idempotency key is known again with what was sent, and refused with something else', async () => {
@@ -240,14 +260,14 @@ describe('while a new version of the pipeline is deployed', () => {
     const [id = ''] = started();
     end(id, 'paid');
     expect(await stay(at(later, { idempotencyKey: 'key' }))).toMatchObject({ id });
-    const other = order({ pipeline: later as never, input: inputForm(later as never).parse({ name: 'Grace' }) });
-    await expect(stay({ ...other, idempotencyKey: 'key' })).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
+    const other = at(later, { idempotencyKey: 'key' }, { name: 'Grace' });
+    await expect(stay(other)).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
     const wish = at(later, { idempotencyKey: 'key', options: { outputs: ['name'] } });
     await expect(stay(wish)).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
   });
 
-  it.each([{}, { idempotencyKey: 'key' }])('what an earlier release has begun is known (%o)', async (key) => {
-    // Which notes nothing of what was sent.
+  it.each([{}, { idempotencyKey: 'key' }])('gateways of both releases know the runs of the other (%o)', async (key) => {
+    // One of an earlier release knows nothing of what was sent.
     await leave(order(key));
     const [id = ''] = started();
     expect(gateway.temporal.runs.get(id)?.options.memo).not.toHaveProperty('sent');
@@ -256,16 +276,33 @@ describe('while a new version of the pipeline is deployed', () => {
     expect(started()).toEqual([id]);
   });
 
-  it('media are the same by their bytes, whatever else is known of them', () => {
-    const spoken = pipeline('spoken', { input: z.object({ speech: audio() }) }, ({ input }) => ({
-      speech: input.speech,
-    }));
+  it('a gateway of an earlier release knows what this one has begun', async () => {
+    await leave(at(pay));
+    const [id = ''] = started();
+    end(id, 'paid');
+    latest.lost = true;
+    expect(await stay(order({ retry: 1 }))).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+});
+
+describe('what was sent', () => {
+  const sentOf = (given: JsonObject, by: object = { pipeline: pay }) =>
+    orderInput({ input: {}, given }, by as never).sent;
+
+  it('is hashed only where the request may have to be known again', () => {
+    expect(sentOf({ name: 'Ada' }, { pipeline: greet })).toBeUndefined();
+    expect(sentOf({ name: 'Ada' }, { pipeline: greet, idempotencyKey: 'key' })).toMatch(/^[0-9a-f]{64}$/);
+    expect(sentOf({ name: 'Ada' })).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('has media by their bytes and their type, whatever else is known of them', () => {
     const sha256 = 'a'.repeat(64);
     const speech = { uri: `artifact://default/${sha256}`, sha256, mime: 'audio/wav', bytes: 44 };
-    const form = inputForm(spoken as never);
-    const [one, other] = [form.parse({ speech }), form.parse({ speech: { ...speech, durationMs: 5 } })];
-    expect(givenHash(one)).toBe(givenHash(other));
+    const sent = sentOf({ clips: [{ speech }] });
+    expect(sentOf({ clips: [{ speech: { ...speech, durationMs: 5 } }] })).toBe(sent);
     const otherBytes = { uri: `artifact://default/${'b'.repeat(64)}`, sha256: 'b'.repeat(64) };
-    expect(givenHash(one)).not.toBe(givenHash(form.parse({ speech: { ...speech, ...otherBytes } })));
+    expect(sentOf({ clips: [{ speech: { ...speech, ...otherBytes } }] })).not.toBe(sent);
+    expect(sentOf({ clips: [{ speech: { ...speech, mime: 'audio/mpeg' } }] })).not.toBe(sent);
   });
 });
